@@ -1,0 +1,38 @@
+//! Compiles `proto/` into tonic stubs and one descriptor set.
+//!
+//! protox is a protobuf compiler in Rust, so no `protoc` is needed on the
+//! machine. The embedded bytes come from the compiler itself rather than from
+//! re-encoding the parsed descriptors, which would drop extension options.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+const FILES: [&str; 6] = [
+    "gitpod/v1/common.proto",
+    "gitpod/v1/organization.proto",
+    "guestlist/v1/account.proto",
+    "guestlist/v1/audit.proto",
+    "guestlist/v1/organization.proto",
+    "guestlist/v1/page.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(FILES)?;
+
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(
+        Path::new(&out).join("descriptors.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! The bounds of the door: what a peer may cost.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// `[http]`: limits of connections, requests and messages.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// How long a new connection may be silent.
+    #[serde(with = "humantime_serde")]
+    pub first_byte_timeout: Duration,
+    /// How long a request's head may take to arrive whole.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// The longest a request may take, whatever deadline the client asked for.
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    /// How long requests that are running at shutdown may take to finish.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// How long an HTTP/2 connection may be idle before it is pinged.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive_interval: Duration,
+    /// How long the answer to a ping may take.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive_timeout: Duration,
+    /// Connections at a time; more are refused at once.
+    pub max_connections: usize,
+    /// Requests running at a time; more are refused with RESOURCE_EXHAUSTED.
+    pub max_requests: usize,
+    /// Concurrent streams on one HTTP/2 connection.
+    pub max_streams: u32,
+    /// Bytes of a request's header list.
+    pub max_header_bytes: u32,
+    /// Bytes of a request message, after decompression.
+    pub max_request_bytes: usize,
+    /// Bytes of a response message, before compression.
+    pub max_response_bytes: usize,
+}
+
+/// `[cors]`: which web pages may call from a browser.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// Exact origins such as `https://app.example.com`. Empty: CORS is off.
+    pub allowed_origins: Vec<String>,
+}

@@ -1,0 +1,135 @@
+//! Who can authenticate.
+
+use std::str::FromStr;
+
+use super::{AccountId, EmailAddress, Invalid, Timestamp};
+
+/// The issuer of accounts that an operator makes. No outside issuer may use it.
+pub const LOCAL_ISSUER: &str = "guestlist";
+
+/// A person or a service that can authenticate. Issuer and subject together, and
+/// nothing else, say which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The account's id here.
+    pub id: AccountId,
+    /// Who vouches for it.
+    pub issuer: String,
+    /// Whom that issuer means.
+    pub subject: String,
+    /// A person or a service.
+    pub kind: AccountKind,
+    /// What others see of it.
+    pub profile: Profile,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+}
+
+/// What an issuer says about an account; brought up to date at every sign-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its mail address, if it has one.
+    pub email: Option<EmailAddress>,
+    /// Whether the issuer vouches for the address *and* is configured to vouch
+    /// for its domain.
+    pub email_verified: bool,
+    /// Display name.
+    pub name: String,
+    /// URL of a picture, or empty.
+    pub picture: String,
+    /// The sign-in's name, as members see it.
+    pub login_provider: String,
+    /// The sign-in's kind, as members are filtered by it.
+    pub login_provider_kind: LoginProviderKind,
+}
+
+/// A person or a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountKind {
+    /// Somebody.
+    Person,
+    /// A program.
+    Service,
+}
+
+/// The kind of sign-in behind an issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginProviderKind {
+    /// None of the others.
+    #[default]
+    Other,
+    /// An organization's own identity provider.
+    Sso,
+    /// GitHub.
+    Github,
+    /// Google.
+    Google,
+    /// A link sent by mail.
+    Magiclink,
+}
+
+impl Profile {
+    /// The address, if it is verified.
+    pub fn verified_email(&self) -> Option<&EmailAddress> {
+        self.email.as_ref().filter(|_| self.email_verified)
+    }
+
+    /// The name members are ordered and searched by: without regard to case.
+    pub fn sort_name(&self) -> String {
+        self.name.to_lowercase()
+    }
+}
+
+impl AccountKind {
+    /// Its name in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AccountKind::Person => "person",
+            AccountKind::Service => "service",
+        }
+    }
+}
+
+impl FromStr for AccountKind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        [AccountKind::Person, AccountKind::Service]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(Invalid("must be person or service"))
+    }
+}
+
+impl LoginProviderKind {
+    const ALL: [LoginProviderKind; 5] = [
+        LoginProviderKind::Other,
+        LoginProviderKind::Sso,
+        LoginProviderKind::Github,
+        LoginProviderKind::Google,
+        LoginProviderKind::Magiclink,
+    ];
+
+    /// Its name in the store and in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LoginProviderKind::Other => "other",
+            LoginProviderKind::Sso => "sso",
+            LoginProviderKind::Github => "github",
+            LoginProviderKind::Google => "google",
+            LoginProviderKind::Magiclink => "magiclink",
+        }
+    }
+}
+
+impl FromStr for LoginProviderKind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(Invalid("must be other, sso, github, google or magiclink"))
+    }
+}

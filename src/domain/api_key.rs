@@ -1,0 +1,193 @@
+//! API keys: `gl_<16 hex id>_<64 hex secret>`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{Invalid, KeyId};
+
+/// A whole API key. Shown once, when it is made; never printed by `Debug`.
+pub struct ApiKeySecret {
+    id: KeyId,
+    secret: Zeroizing<[u8; 32]>,
+}
+
+/// What the store keeps of a secret: its SHA-256. 32 random bytes need no slow
+/// hash, since nobody can try them all.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretHash([u8; 32]);
+
+/// What a key may do beyond its own account's rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyScope {
+    /// Run the service: administration and the audit of deleted organizations;
+    /// nothing inside organizations.
+    Operator,
+    /// Act for the people an internal service has authenticated.
+    Act,
+}
+
+impl ApiKeySecret {
+    /// A new key from the operating system's generator.
+    ///
+    /// # Errors
+    /// If the generator fails.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut id = [0; 8];
+        let mut secret = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut id)?;
+        getrandom::fill(secret.as_mut())?;
+        Ok(Self { id: KeyId::from_bytes(id), secret })
+    }
+
+    /// The public half.
+    pub fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// What to store.
+    pub fn hash(&self) -> SecretHash {
+        SecretHash(Sha256::digest(self.secret.as_ref()).into())
+    }
+
+    /// The whole key as text. The only way to see it.
+    pub fn expose(&self) -> Zeroizing<String> {
+        let secret = Zeroizing::new(hex::encode(self.secret.as_ref()));
+        Zeroizing::new(format!("gl_{}_{}", self.id, secret.as_str()))
+    }
+
+    /// From the two halves that HTTP Basic carries apart: the id, with or
+    /// without `gl_`, and the secret. The whole key as password works as well.
+    ///
+    /// # Errors
+    /// If they are not the halves of a key.
+    pub fn from_basic(user: &str, password: &str) -> Result<Self, Invalid> {
+        if password.starts_with("gl_") {
+            let key: Self = password.parse()?;
+            let user = user.strip_prefix("gl_").unwrap_or(user);
+            return if user.is_empty() || user == key.id.as_str() { Ok(key) } else { Err(NOT_A_KEY) };
+        }
+        Self::from_halves(user.strip_prefix("gl_").unwrap_or(user), password)
+    }
+
+    fn from_halves(id: &str, secret: &str) -> Result<Self, Invalid> {
+        let id = id.parse().map_err(|_| NOT_A_KEY)?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(secret, bytes.as_mut()).map_err(|_| NOT_A_KEY)?;
+        Ok(Self { id, secret: bytes })
+    }
+}
+
+const NOT_A_KEY: Invalid = Invalid("must be an API key: gl_<id>_<secret>");
+
+impl FromStr for ApiKeySecret {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (id, secret) = text
+            .strip_prefix("gl_")
+            .and_then(|rest| rest.split_once('_'))
+            .ok_or(NOT_A_KEY)?;
+        Self::from_halves(id, secret)
+    }
+}
+
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKeySecret({})", self.id)
+    }
+}
+
+impl From<[u8; 32]> for SecretHash {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+impl SecretHash {
+    /// From the store's bytes.
+    ///
+    /// # Errors
+    /// If they are not 32.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| Invalid("must be a SHA-256 of 32 bytes"))
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &SecretHash) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl KeyScope {
+    /// Its name on the command line and in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            KeyScope::Operator => "operator",
+            KeyScope::Act => "act",
+        }
+    }
+}
+
+impl FromStr for KeyScope {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        [KeyScope::Operator, KeyScope::Act]
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or(Invalid("must be operator or act"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_back_from_its_text_and_from_its_halves() {
+        let key = ApiKeySecret::generate().unwrap();
+        let text = key.expose();
+        let again: ApiKeySecret = text.parse().unwrap();
+        assert_eq!(again.id(), key.id());
+        assert!(again.hash().matches(&key.hash()));
+
+        let (_, secret) = text[3..].split_once('_').unwrap();
+        for (user, password) in [
+            (key.id().as_str().to_owned(), secret),
+            (format!("gl_{}", key.id()), secret),
+            (key.id().as_str().to_owned(), text.as_str()),
+            (String::new(), text.as_str()),
+        ] {
+            let basic = ApiKeySecret::from_basic(&user, password).unwrap();
+            assert!(basic.hash().matches(&key.hash()));
+        }
+        assert!(ApiKeySecret::from_basic("0000000000000000", &text).is_err());
+    }
+
+    #[test]
+    fn p05_debug_shows_the_id_alone() {
+        let key = ApiKeySecret::generate().unwrap();
+        assert_eq!(format!("{key:?}"), format!("ApiKeySecret({})", key.id()));
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_refused() {
+        let key = ApiKeySecret::generate().unwrap().expose().to_string();
+        let short = key[..key.len() - 1].to_owned();
+        for text in ["", "gl_", "gl__", "sk_1_2", short.as_str(), &format!("{key}0"), &key[3..]] {
+            assert!(text.parse::<ApiKeySecret>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The words of the audit trail.
+
+/// What happened. The text is stable: people filter by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// An account was seen for the first time.
+    AccountCreated,
+    /// An account's profile changed.
+    AccountUpdated,
+    /// An organization was made.
+    OrganizationCreated,
+    /// Name or invite domains changed.
+    OrganizationUpdated,
+    /// An organization was deleted with everything in it.
+    OrganizationDeleted,
+    /// Somebody became a member.
+    MemberJoined,
+    /// A member left.
+    MemberLeft,
+    /// An admin removed a member.
+    MemberRemoved,
+    /// A member's role was set.
+    MemberRoleChanged,
+    /// An invite was made.
+    InviteCreated,
+    /// An invite ended: replaced, revoked or with its inviter.
+    InviteEnded,
+    /// An API key was made.
+    KeyCreated,
+    /// An API key was revoked.
+    KeyRevoked,
+}
+
+/// The kind of thing an audit event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// An account.
+    Account,
+    /// An organization.
+    Organization,
+    /// A membership.
+    Member,
+    /// An invite.
+    Invite,
+    /// An API key.
+    Key,
+}
+
+impl Action {
+    /// Its stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::AccountCreated => "account.created",
+            Action::AccountUpdated => "account.updated",
+            Action::OrganizationCreated => "organization.created",
+            Action::OrganizationUpdated => "organization.updated",
+            Action::OrganizationDeleted => "organization.deleted",
+            Action::MemberJoined => "member.joined",
+            Action::MemberLeft => "member.left",
+            Action::MemberRemoved => "member.removed",
+            Action::MemberRoleChanged => "member.role_changed",
+            Action::InviteCreated => "invite.created",
+            Action::InviteEnded => "invite.ended",
+            Action::KeyCreated => "key.created",
+            Action::KeyRevoked => "key.revoked",
+        }
+    }
+}
+
+impl TargetKind {
+    /// Its stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TargetKind::Account => "account",
+            TargetKind::Organization => "organization",
+            TargetKind::Member => "member",
+            TargetKind::Invite => "invite",
+            TargetKind::Key => "key",
+        }
+    }
+}

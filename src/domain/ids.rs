@@ -1,0 +1,109 @@
+//! Identifiers, one type each so that they cannot be mixed up.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::{NoContext, Uuid};
+
+use super::{Invalid, Timestamp};
+
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id (UUIDv7: ordered by `now`, so that indexes grow at their end).
+            pub fn generate(now: Timestamp) -> Self {
+                let seconds = u64::try_from(now.as_seconds()).unwrap_or(0);
+                let nanos = u32::try_from(now.subsec_nanos()).unwrap_or(0);
+                Self(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                parse_uuid(text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )+};
+}
+
+uuid_ids! {
+    /// A person or service that can authenticate.
+    AccountId;
+    /// An organization.
+    OrganizationId;
+    /// A membership: what `gitpod.v1` calls `user_id`.
+    MemberId;
+    /// Manages an invite; never joins with it.
+    InviteId;
+    /// One change in the audit trail.
+    AuditEventId;
+}
+
+/// Reads a UUID in its usual form (8-4-4-4-12, any case), as the contracts ask;
+/// braces, URNs and bare hex are refused.
+pub(super) fn parse_uuid(text: &str) -> Result<Uuid, Invalid> {
+    const WRONG: Invalid = Invalid("must be a UUID such as 0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b");
+    if text.len() != 36 {
+        return Err(WRONG);
+    }
+    Uuid::try_parse(text).map_err(|_| WRONG)
+}
+
+/// Names an API key in lists, logs and audit: 16 hexadecimal digits, not secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// From eight random bytes.
+    pub(super) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(hex::encode(bytes))
+    }
+
+    /// The 16 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let hex_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if text.len() == 16 && text.bytes().all(hex_digit) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be a key id: 16 hexadecimal digits"))
+        }
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

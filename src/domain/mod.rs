@@ -1,0 +1,45 @@
+//! The vocabulary and the rules: pure values, no I/O, no clock, no database.
+//!
+//! A value of one of these types has been checked; code that holds one does not
+//! check it again. Where a text comes from outside it is parsed here.
+
+mod account;
+mod api_key;
+mod audit;
+mod caller;
+mod email_address;
+mod email_domain;
+mod ids;
+mod invite;
+mod member;
+mod organization;
+mod page;
+mod role;
+mod time;
+
+pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile};
+pub use api_key::{ApiKeySecret, KeyScope, SecretHash};
+pub use audit::{Action, TargetKind};
+pub use caller::{Actor, Caller, Credential, RequestId};
+pub use email_address::EmailAddress;
+pub use email_domain::EmailDomain;
+pub use ids::{AccountId, AuditEventId, InviteId, KeyId, MemberId, OrganizationId};
+pub use invite::{EndReason, InviteKind, InviteState, InviteToken};
+pub use member::{JoinedBy, MemberStatus};
+pub use organization::{OrganizationName, Tier};
+pub use page::PageSize;
+pub use role::{Permission, Role};
+pub use time::Timestamp;
+
+/// Why a text is not a value of the type it was meant for. The text says what
+/// would be right and never repeats what was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(pub &'static str);
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}

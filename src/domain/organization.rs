@@ -1,0 +1,95 @@
+//! Organizations.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Invalid;
+
+/// An organization's name: 3 to 256 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationName(String);
+
+/// What an organization has subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// Unless set otherwise.
+    Free,
+    /// `ORGANIZATION_TIER_ENTERPRISE`.
+    Enterprise,
+    /// `ORGANIZATION_TIER_CORE`.
+    Core,
+    /// `ORGANIZATION_TIER_FREE_ONA`.
+    FreeOna,
+}
+
+impl OrganizationName {
+    /// The name as given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OrganizationName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if text.chars().any(char::is_control) {
+            return Err(Invalid("must not contain control characters"));
+        }
+        if text.trim().chars().count() < 3 {
+            return Err(Invalid("must have at least 3 characters"));
+        }
+        if text.chars().count() > 256 {
+            return Err(Invalid("must have at most 256 characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for OrganizationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Tier {
+    const ALL: [Tier; 4] = [Tier::Free, Tier::Enterprise, Tier::Core, Tier::FreeOna];
+
+    /// Its name in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Tier::Free => "free",
+            Tier::Enterprise => "enterprise",
+            Tier::Core => "core",
+            Tier::FreeOna => "free_ona",
+        }
+    }
+}
+
+impl FromStr for Tier {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Tier::ALL
+            .into_iter()
+            .find(|tier| tier.as_str() == text)
+            .ok_or(Invalid("must be free, enterprise, core or free_ona"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_3_to_256_characters_and_no_control_characters() {
+        let longest = "é".repeat(256);
+        for name in ["abc", "Acme & Söhne", "日本語", longest.as_str()] {
+            assert_eq!(name.parse::<OrganizationName>().unwrap().as_str(), name);
+        }
+        let too_long = "é".repeat(257);
+        for name in ["", "ab", "   ", " a ", "a\nbc", "abc\0", too_long.as_str()] {
+            assert!(name.parse::<OrganizationName>().is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+"""What the client sections share: real tools, a fresh server on each engine, and steps that are counted.
+
+A section is an executable file in this folder. It prints one line a step, `ok NAME`,
+`not ok NAME # reason` or `skip NAME # reason`, which tests/run counts. It also runs alone:
+`GUESTLIST_TEST_POSTGRES_URL=... tests/clients/curl`.
+"""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BINARY = os.environ.get("GUESTLIST_BIN", str(ROOT / "target/debug/guestlist"))
+POSTGRES = os.environ.get("GUESTLIST_TEST_POSTGRES_URL")
+CACHE = pathlib.Path.home() / ".cache/guestlist"
+SECTION = pathlib.Path(sys.argv[0]).name
+
+
+class Unavailable(Exception):
+    """Something this machine cannot give; the section is skipped with this reason."""
+
+
+# Steps
+
+
+def one_line(error):
+    text = str(error) or type(error).__name__
+    return " ".join(text.split())[:600]
+
+
+class Steps:
+    """`with step("name"):` prints ok, or not ok with what was raised, and goes on."""
+
+    def __init__(self, label):
+        self.label = label
+
+    @contextlib.contextmanager
+    def __call__(self, name):
+        try:
+            yield
+        except NameError as error:  # a value that an earlier step did not leave
+            print(f"not ok {self.label}: {name} # an earlier step failed ({one_line(error)})", flush=True)
+        except Exception as error:
+            print(f"not ok {self.label}: {name} # {type(error).__name__}: {one_line(error)}", flush=True)
+        else:
+            print(f"ok {self.label}: {name}", flush=True)
+
+
+def equal(got, expected, what="value"):
+    assert got == expected, f"{what}: got {got!r}, expected {expected!r}"
+
+
+def run_story(story, prepare=lambda: None):
+    """Runs `story(step, server, prepared)` against a fresh server on SQLite, then on PostgreSQL."""
+    try:
+        prepared = prepare()
+    except Unavailable as reason:
+        print(f"skip {SECTION} # {one_line(reason)}", flush=True)
+        return
+    for engine in ("sqlite", "postgres"):
+        step = Steps(engine)
+        try:
+            with Server(engine) as server:
+                story(step, server, prepared)
+                with step("the server ends on SIGTERM with code 0"):
+                    equal(server.stop(), 0, "exit code")
+                with step("no key and no token is in the server's log"):
+                    leaked = [secret for secret in server.secrets if secret in server.log()]
+                    equal(len(leaked), 0, "secrets in the log")
+        except Unavailable as reason:
+            print(f"skip {engine}: {SECTION} # {one_line(reason)}", flush=True)
+        except Exception as error:
+            print(f"not ok {engine}: the story # {type(error).__name__}: {one_line(error)}", flush=True)
+
+
+# The server
+
+
+class Server:
+    """One server process with a store of its own."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.secrets = set()
+        self.process = None
+
+    def __enter__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="guestlist-clients-"))
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("GUESTLIST_")}
+        self.env["GUESTLIST_DATA_DIR"] = str(self.dir / "data")
+        try:
+            if self.engine == "postgres":
+                self.env["GUESTLIST_DATABASE_URL"] = self._create_database()
+                self.env["GUESTLIST_SECRET_KEY"] = secrets.token_hex(32)
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if "GUESTLIST_DATABASE_URL" in self.env:
+            psql(f'DROP DATABASE "{self.database}" WITH (FORCE)')
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _create_database(self):
+        if not POSTGRES:
+            raise Unavailable("no PostgreSQL: GUESTLIST_TEST_POSTGRES_URL is not set")
+        self.database = f"guestlist_{SECTION.replace('-', '_')}_{secrets.token_hex(4)}"
+        psql(f'CREATE DATABASE "{self.database}"')
+        return urllib.parse.urlsplit(POSTGRES)._replace(path="/" + self.database).geturl()
+
+    def _start(self):
+        with open(self.dir / "stdout", "wb") as out, open(self.dir / "stderr", "wb") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--listen", "127.0.0.1:0"],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=self.env, cwd=self.dir,
+            )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            ready = re.search(r"listening on (http://(\S+))", (self.dir / "stdout").read_text())
+            if ready:
+                self.url, self.address = ready.groups()
+                return
+            time.sleep(0.02)
+        raise RuntimeError(f"the server did not become ready: {self.log()[-2000:]}")
+
+    def log(self):
+        return (self.dir / "stdout").read_text() + (self.dir / "stderr").read_text()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def command(self, *arguments):
+        """Another `guestlist` command on the same store; its standard output."""
+        done = subprocess.run(
+            [BINARY, *arguments], env=self.env, cwd=self.dir,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"guestlist {' '.join(arguments)}: code {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def key(self, email, *options):
+        """A new API key for the account with this address."""
+        key = self.command("keys", "create", "--email", email, *options).strip()
+        assert re.fullmatch(r"gl_[0-9a-f]{16}_[0-9a-f]{64}", key), f"`keys create` printed {key!r}"
+        return self.secret(key)
+
+    def secret(self, text):
+        """Notes a key or token that must not be seen in the log."""
+        self.secrets.add(text)
+        return text
+
+
+def psql(statement):
+    folders = [os.environ.get("PATH", ""), *map(str, sorted(pathlib.Path("/").glob("usr/lib/postgresql/*/bin")))]
+    program = shutil.which("psql", path=os.pathsep.join(folders))
+    if not program:
+        raise Unavailable("no psql to make a database with")
+    subprocess.run(
+        [program, "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", statement, POSTGRES],
+        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60,
+    )
+
+
+# Tools, kept in the cache by version
+
+
+def _install(*command, env=None):
+    try:
+        subprocess.run(
+            command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
+            env={**os.environ, **(env or {})},
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        output = getattr(error, "stderr", None) or str(error)
+        raise Unavailable(f"{' '.join(command)}: {output[-400:]}") from None
+
+
+def in_venv(requirements):
+    """Goes on in a virtual environment with exactly these requirements (a file of this folder).
+
+    Called first thing in a section, before it imports the packages: runs the section again there.
+    """
+    text = (HERE / requirements).read_bytes()
+    name = f"{pathlib.Path(requirements).stem}-{hashlib.sha256(text).hexdigest()[:12]}"
+    venv = CACHE / f"venv-py{sys.version_info.major}.{sys.version_info.minor}-{name}"
+    if pathlib.Path(sys.prefix) == venv:
+        return
+    complete = venv / "complete"
+    try:
+        if not complete.exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            _install(sys.executable, "-m", "venv", str(venv))
+            _install(str(venv / "bin/python"), "-m", "pip", "install", "-q", "--requirement", str(HERE / requirements))
+            complete.touch()
+    except Unavailable as reason:
+        print(f"skip {SECTION} # {one_line(reason)}", flush=True)
+        sys.exit()
+    os.execv(venv / "bin/python", [str(venv / "bin/python"), *sys.argv])
+
+
+def grpcurl():
+    """The path of grpcurl, built by Go."""
+    version = "v1.9.3"
+    folder = CACHE / f"grpcurl-{version}"
+    program = folder / "grpcurl"
+    if not program.exists():
+        if not shutil.which("go"):
+            raise Unavailable("no Go to build grpcurl with")
+        _install("go", "install", f"github.com/fullstorydev/grpcurl/cmd/grpcurl@{version}", env={"GOBIN": str(folder)})
+    return str(program)
+
+
+def curl():
+    program = shutil.which("curl")
+    if not program:
+        raise Unavailable("no curl on this machine")
+    return program
