@@ -61,14 +61,14 @@ def equal(got, expected, what="value"):
     assert got == expected, f"{what}: got {got!r}, expected {expected!r}"
 
 
-def run_story(story, prepare=lambda: None):
-    """Runs `story(step, server, prepared)` against a fresh server on SQLite, then on PostgreSQL."""
+def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres")):
+    """Runs `story(step, server, prepared)` against a fresh server on each engine."""
     try:
         prepared = prepare()
     except Unavailable as reason:
         print(f"skip {SECTION} # {one_line(reason)}", flush=True)
         return
-    for engine in ("sqlite", "postgres"):
+    for engine in engines:
         step = Steps(engine)
         try:
             with Server(engine) as server:
