@@ -68,6 +68,8 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres")):
     except Unavailable as reason:
         print(f"skip {SECTION} # {one_line(reason)}", flush=True)
         return
+    # A section that is told to end still stops its server.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     for engine in engines:
         step = Steps(engine)
         try:
