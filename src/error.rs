@@ -168,6 +168,13 @@ impl Error {
         self
     }
 
+    /// Sets the message for people.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// Attaches the cause.
     #[must_use]
     pub fn with_source(

@@ -6,3 +6,4 @@ pub mod domain;
 pub mod error;
 pub mod keyring;
 pub mod proto;
+pub mod storage;

@@ -7,7 +7,30 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{Invalid, KeyId};
+use super::{AccountId, Invalid, KeyId, OrganizationId, Timestamp};
+
+/// An API key as the store knows it.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    /// The public half.
+    pub id: KeyId,
+    /// What the secret half must hash to.
+    pub hash: SecretHash,
+    /// Whose key it is.
+    pub account: AccountId,
+    /// What it may do beyond its account's rights.
+    pub scope: Option<KeyScope>,
+    /// The one organization it is bound to, if any.
+    pub organization: Option<OrganizationId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working, if at all.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to about a minute.
+    pub last_used_at: Option<Timestamp>,
+}
 
 /// A whole API key. Shown once, when it is made; never printed by `Debug`.
 pub struct ApiKeySecret {
@@ -28,6 +51,13 @@ pub enum KeyScope {
     Operator,
     /// Act for the people an internal service has authenticated.
     Act,
+}
+
+impl ApiKey {
+    /// Whether it works at `now`.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 impl ApiKeySecret {

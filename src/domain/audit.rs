@@ -1,4 +1,32 @@
-//! The words of the audit trail.
+//! The audit trail: what was changed, by whom and when.
+
+use super::{AccountId, AuditEventId, OrganizationId, Timestamp};
+
+/// One change, as it is read back. Its words are texts, since a store may hold
+/// those of a newer version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// Orders events by time.
+    pub id: AuditEventId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened: an [`Action`].
+    pub action: String,
+    /// The account whose credential made the change; none for the command line.
+    pub actor: Option<AccountId>,
+    /// The account it acted for.
+    pub on_behalf_of: Option<AccountId>,
+    /// A [`TargetKind`].
+    pub target_kind: String,
+    /// Id of what was changed.
+    pub target_id: String,
+    /// Where it happened; none outside organizations.
+    pub organization: Option<OrganizationId>,
+    /// The request that made it.
+    pub request_id: String,
+    /// What changed, in a few words.
+    pub note: String,
+}
 
 /// What happened. The text is stable: people filter by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +51,6 @@ pub enum Action {
     MemberRoleChanged,
     /// An invite was made.
     InviteCreated,
-    /// An invite ended: replaced, revoked or with its inviter.
-    InviteEnded,
     /// An API key was made.
     KeyCreated,
     /// An API key was revoked.
@@ -60,7 +86,6 @@ impl Action {
             Action::MemberRemoved => "member.removed",
             Action::MemberRoleChanged => "member.role_changed",
             Action::InviteCreated => "invite.created",
-            Action::InviteEnded => "invite.ended",
             Action::KeyCreated => "key.created",
             Action::KeyRevoked => "key.revoked",
         }

@@ -7,7 +7,35 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::ids::parse_uuid;
-use super::{Invalid, SecretHash};
+use super::{Invalid, InviteId, MemberId, OrganizationId, Role, SecretHash, Timestamp};
+
+/// An invite as it stands. Its token is not part of it: the store has that only
+/// hashed and sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// Manages it.
+    pub id: InviteId,
+    /// To which organization.
+    pub organization: OrganizationId,
+    /// What kind of invite it is.
+    pub kind: InviteKind,
+    /// What it makes of whoever joins.
+    pub role: Role,
+    /// Whose authority it rests on.
+    pub inviter: MemberId,
+    /// Where it is in its life.
+    pub state: InviteState,
+    /// The organization's version when it was made.
+    pub version: i64,
+    /// When it stops working, if at all.
+    pub expires_at: Option<Timestamp>,
+    /// How often it may be used, if that is bounded.
+    pub max_uses: Option<i64>,
+    /// How often it has been used.
+    pub uses: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
 
 /// Joins with an invite: a random UUID (version 4, from the operating system's
 /// generator). Whoever holds it may join, so it is never printed by `Debug` and
@@ -47,6 +75,17 @@ pub enum EndReason {
     InviterGone,
     /// Its time ran out.
     Expired,
+    /// Its last use was spent.
+    Exhausted,
+}
+
+impl Invite {
+    /// Whether it lets somebody in at `now`: not ended, not expired, uses left.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.state == InviteState::Live
+            && self.expires_at.is_none_or(|end| now < end)
+            && self.max_uses.is_none_or(|most| self.uses < most)
+    }
 }
 
 impl InviteToken {
@@ -104,7 +143,26 @@ impl InviteKind {
     }
 }
 
+impl FromStr for InviteKind {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "join_link" => Ok(InviteKind::JoinLink),
+            _ => Err(Invalid("must be join_link")),
+        }
+    }
+}
+
 impl InviteState {
+    const ALL: [InviteState; 5] = [
+        InviteState::Live,
+        InviteState::Replaced,
+        InviteState::Revoked,
+        InviteState::Expired,
+        InviteState::Exhausted,
+    ];
+
     /// Its name in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -117,6 +175,17 @@ impl InviteState {
     }
 }
 
+impl FromStr for InviteState {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        InviteState::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or(Invalid("must be the name of an invite's state"))
+    }
+}
+
 impl EndReason {
     /// Its name in the store and in the audit trail.
     pub const fn as_str(self) -> &'static str {
@@ -124,6 +193,7 @@ impl EndReason {
             EndReason::Replaced => "REPLACED",
             EndReason::InviterGone => "INVITER_GONE",
             EndReason::Expired => "EXPIRED",
+            EndReason::Exhausted => "EXHAUSTED",
         }
     }
 
@@ -133,6 +203,7 @@ impl EndReason {
             EndReason::Replaced => InviteState::Replaced,
             EndReason::InviterGone => InviteState::Revoked,
             EndReason::Expired => InviteState::Expired,
+            EndReason::Exhausted => InviteState::Exhausted,
         }
     }
 }

@@ -2,7 +2,51 @@
 
 use std::str::FromStr;
 
-use super::Invalid;
+use super::{AccountId, Invalid, InviteId, MemberId, OrganizationId, Profile, Role, Timestamp};
+
+/// An account's membership of one organization. Leaving keeps it as `Left`;
+/// coming back makes a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The membership's own id.
+    pub id: MemberId,
+    /// Of which organization.
+    pub organization: OrganizationId,
+    /// Whose.
+    pub account: AccountId,
+    /// What the member may do.
+    pub role: Role,
+    /// Whether the member may act.
+    pub status: MemberStatus,
+    /// When it began.
+    pub joined_at: Timestamp,
+    /// How it came about.
+    pub joined_by: JoinedBy,
+    /// The invite it came about with.
+    pub invite: Option<InviteId>,
+    /// How it ended, once it has.
+    pub departure: Option<Departure>,
+}
+
+/// How a membership ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// When.
+    pub at: Timestamp,
+    /// Whether an admin removed the member.
+    pub removed: bool,
+    /// The organization's version at that moment.
+    pub version: i64,
+}
+
+/// A membership with what others see of the account behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberProfile {
+    /// The membership.
+    pub member: Member,
+    /// The account's profile.
+    pub profile: Profile,
+}
 
 /// Whether a member may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +93,17 @@ impl FromStr for MemberStatus {
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or(Invalid("must be active, suspended or left"))
+    }
+}
+
+impl FromStr for JoinedBy {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        [JoinedBy::Creation, JoinedBy::Invite, JoinedBy::Domain]
+            .into_iter()
+            .find(|by| by.as_str() == text)
+            .ok_or(Invalid("must be creation, invite or domain"))
     }
 }
 

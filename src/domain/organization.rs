@@ -3,7 +3,33 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Invalid;
+use super::{AccountId, EmailDomain, Invalid, OrganizationId, Timestamp};
+
+/// An organization as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Organization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// The name people see.
+    pub name: OrganizationName,
+    /// Domains whose verified addresses may join by organization id.
+    pub invite_domains: Vec<EmailDomain>,
+    /// What it has subscribed to.
+    pub tier: Tier,
+    /// The account that made it; joins by id as long as there is no admin.
+    pub creator: AccountId,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When name, domains or tier last changed.
+    pub updated_at: Timestamp,
+    /// Grows with every change inside the organization; orders a removal
+    /// against the invites made before and after it.
+    pub version: i64,
+    /// Active and suspended members.
+    pub member_count: i64,
+    /// How many of those there may be; 0 means any number.
+    pub seat_limit: i64,
+}
 
 /// An organization's name: 3 to 256 characters, none of them a control character.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +46,13 @@ pub enum Tier {
     Core,
     /// `ORGANIZATION_TIER_FREE_ONA`.
     FreeOna,
+}
+
+impl Organization {
+    /// Whether one more member has a seat.
+    pub fn has_seat(&self) -> bool {
+        self.seat_limit == 0 || self.member_count < self.seat_limit
+    }
 }
 
 impl OrganizationName {

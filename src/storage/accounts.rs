@@ -1,0 +1,93 @@
+//! Queries on `accounts`.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
+use uuid::Uuid;
+
+use super::Tx;
+use super::entity::{account, member};
+use super::error::OrError;
+use super::query::unique;
+use crate::domain::{Account, AccountId, Profile, Timestamp};
+use crate::error::Result;
+
+/// The account with this id.
+pub async fn find(db: &impl ConnectionTrait, id: AccountId) -> Result<Option<Account>> {
+    let row = unique(account::Entity::find_by_id(Uuid::from(id)), db).await?;
+    row.map(Account::try_from).transpose()
+}
+
+/// The account an issuer means by a subject: both together identify it.
+pub async fn find_by_subject(
+    db: &impl ConnectionTrait,
+    issuer: &str,
+    subject: &str,
+) -> Result<Option<Account>> {
+    let select = account::Entity::find()
+        .filter(account::Column::Issuer.eq(issuer))
+        .filter(account::Column::Subject.eq(subject));
+    unique(select, db).await?.map(Account::try_from).transpose()
+}
+
+/// Whether there is any account at all: a store without one is new.
+pub async fn any(db: &impl ConnectionTrait) -> Result<bool> {
+    let rows = account::Entity::find().limit(1).all(db).await.or_error()?;
+    Ok(!rows.is_empty())
+}
+
+/// Makes an account.
+pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
+    let Account { id, issuer, subject, kind, profile, created_at } = new;
+    account::Entity::insert(account::ActiveModel {
+        id: Set((*id).into()),
+        issuer: Set(issuer.clone()),
+        subject: Set(subject.clone()),
+        kind: Set(kind.as_str().to_owned()),
+        email: Set(profile.email.as_ref().map(ToString::to_string)),
+        email_verified: Set(profile.email_verified),
+        name: Set(profile.name.clone()),
+        picture: Set(profile.picture.clone()),
+        login_provider: Set(profile.login_provider.clone()),
+        login_provider_kind: Set(profile.login_provider_kind.as_str().to_owned()),
+        created_at: Set(created_at.as_micros()),
+        updated_at: Set(created_at.as_micros()),
+    })
+    .exec_without_returning(tx)
+    .await
+    .or_error()?;
+    Ok(())
+}
+
+/// Brings an account's profile up to date, and with it the name its memberships
+/// are ordered by.
+pub async fn update_profile(
+    tx: &Tx,
+    id: AccountId,
+    profile: &Profile,
+    now: Timestamp,
+) -> Result<()> {
+    let email = profile.email.as_ref().map(ToString::to_string);
+    account::Entity::update_many()
+        .col_expr(account::Column::Email, Expr::value(email))
+        .col_expr(account::Column::EmailVerified, Expr::value(profile.email_verified))
+        .col_expr(account::Column::Name, Expr::value(profile.name.clone()))
+        .col_expr(account::Column::Picture, Expr::value(profile.picture.clone()))
+        .col_expr(account::Column::LoginProvider, Expr::value(profile.login_provider.clone()))
+        .col_expr(
+            account::Column::LoginProviderKind,
+            Expr::value(profile.login_provider_kind.as_str()),
+        )
+        .col_expr(account::Column::UpdatedAt, Expr::value(now.as_micros()))
+        .filter(account::Column::Id.eq(Uuid::from(id)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    member::Entity::update_many()
+        .col_expr(member::Column::SortName, Expr::value(profile.sort_name()))
+        .filter(member::Column::AccountId.eq(Uuid::from(id)))
+        .filter(member::Column::SortName.ne(profile.sort_name()))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! All that SQLite and PostgreSQL disagree on.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, SqliteTransactionMode,
+    TransactionOptions,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::OrError;
+use crate::config;
+use crate::error::{Error, Result};
+
+/// Any number, as long as every replica uses the same: the key of PostgreSQL's
+/// advisory lock around migrations.
+const MIGRATION_LOCK: i64 = 0x6775_6573_746c_6973;
+
+/// Where the store is.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// A file in this process's hands.
+    Sqlite(PathBuf),
+    /// A server's address, with its password.
+    Postgres(SecretString),
+}
+
+impl Location {
+    /// Reads a database URL; without one, the store is a file in the data
+    /// directory.
+    ///
+    /// # Errors
+    /// If it is neither `sqlite:PATH` nor `postgres://…`.
+    pub fn from_config(config: &config::Config) -> Result<Self> {
+        let Some(url) = &config.database_url else {
+            return Ok(Location::Sqlite(config.data_dir.join("guestlist.db")));
+        };
+        let text = url.expose_secret();
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
+                return Err(Error::invalid(
+                    "database_url",
+                    "must name a file, such as sqlite:/var/lib/guestlist/guestlist.db",
+                ));
+            }
+            return Ok(Location::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Location::Postgres(url.clone()));
+        }
+        Err(Error::invalid("database_url", "must start with sqlite: or postgres://"))
+    }
+}
+
+/// The connections of a store: one side reads, the other writes.
+pub(super) struct Connections {
+    pub(super) reader: DatabaseConnection,
+    pub(super) writer: DatabaseConnection,
+}
+
+/// Opens the store's connections.
+pub(super) async fn connect(location: &Location, settings: &config::Database) -> Result<Connections> {
+    match location {
+        Location::Sqlite(path) => connect_sqlite(path, settings).await,
+        Location::Postgres(url) => {
+            let pool = Database::connect(postgres_options(url, settings)).await.or_error()?;
+            Ok(Connections { reader: pool.clone(), writer: pool })
+        }
+    }
+}
+
+/// One writer, since SQLite has one; many readers, which never wait for it (WAL).
+async fn connect_sqlite(path: &Path, settings: &config::Database) -> Result<Connections> {
+    let url = format!("sqlite:{}", path.display());
+    let busy_timeout = settings.acquire_timeout;
+
+    let mut options = common_options(&url, settings);
+    options.max_connections(1).map_sqlx_sqlite_opts(move |options| {
+        options
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(busy_timeout)
+    });
+    let writer = Database::connect(options).await.or_error()?;
+
+    let mut options = common_options(&url, settings);
+    options
+        .max_connections(settings.max_connections)
+        .map_sqlx_sqlite_opts(move |options| options.read_only(true).busy_timeout(busy_timeout));
+    let reader = Database::connect(options).await.or_error()?;
+    Ok(Connections { reader, writer })
+}
+
+fn postgres_options(url: &SecretString, settings: &config::Database) -> ConnectOptions {
+    let mut options = common_options(url.expose_secret(), settings);
+    options
+        .max_connections(settings.max_connections)
+        .set_application_name("guestlist");
+    options
+}
+
+fn common_options(url: &str, settings: &config::Database) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .acquire_timeout(settings.acquire_timeout)
+        .connect_timeout(settings.acquire_timeout)
+        // Asking every connection whether it lives before every use would cost
+        // a round trip; one that has rested may have died.
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(Duration::from_secs(10));
+    options
+}
+
+/// How a writing transaction begins: on SQLite with the write lock in hand, so
+/// that it never has to give up halfway.
+pub(super) fn write_options() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
+}
+
+/// Keeps other replicas from migrating at the same time, until the transaction
+/// ends. SQLite's write lock does that by itself.
+pub(super) async fn lock_migrations(tx: &impl ConnectionTrait) -> Result<()> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let sql = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
+        tx.execute_unprepared(&sql).await.or_error()?;
+    }
+    Ok(())
+}
+
+/// Keeps a second *server* off a SQLite file, which has one process's caches and
+/// workers over it. The command line does not take it.
+///
+/// # Errors
+/// If another server has the file.
+pub(super) fn lock_file(path: &Path) -> Result<File> {
+    let lock = path.with_extension("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock)
+        .map_err(|e| Error::internal(e).with_message(format!("cannot open {}", lock.display())))?;
+    file.try_lock().map_err(|e| {
+        Error::internal(e).with_message(format!(
+            "another guestlist server uses {}: stop it, or use another --data-dir",
+            path.display()
+        ))
+    })?;
+    Ok(file)
+}

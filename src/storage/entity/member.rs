@@ -1,0 +1,84 @@
+//! Table `members`.
+
+use sea_orm::entity::prelude::*;
+
+use super::stored;
+use crate::domain::{Departure, Member, Timestamp};
+use crate::error::{Error, Result};
+
+/// A row of `members`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "members")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub organization_id: Uuid,
+    pub account_id: Uuid,
+    pub role: String,
+    pub status: String,
+    /// The account's name in lower case, so that pages in the order of names
+    /// come from one index.
+    pub sort_name: String,
+    pub joined_at: i64,
+    pub joined_by: String,
+    pub invite_id: Option<Uuid>,
+    pub left_at: Option<i64>,
+    pub removed: bool,
+    pub left_version: Option<i64>,
+}
+
+/// Followed to the account's profile and to the organization.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {
+    /// Whose membership it is.
+    #[sea_orm(
+        belongs_to = "super::account::Entity",
+        from = "Column::AccountId",
+        to = "super::account::Column::Id"
+    )]
+    Account,
+    /// Of which organization.
+    #[sea_orm(
+        belongs_to = "super::organization::Entity",
+        from = "Column::OrganizationId",
+        to = "super::organization::Column::Id"
+    )]
+    Organization,
+}
+
+impl Related<super::account::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Account.def()
+    }
+}
+
+impl Related<super::organization::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Organization.def()
+    }
+}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl TryFrom<Model> for Member {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        let departure = row.left_at.zip(row.left_version).map(|(at, version)| Departure {
+            at: Timestamp::from_micros(at),
+            removed: row.removed,
+            version,
+        });
+        Ok(Self {
+            id: row.id.into(),
+            organization: row.organization_id.into(),
+            account: row.account_id.into(),
+            role: stored("members.role", &row.role)?,
+            status: stored("members.status", &row.status)?,
+            joined_at: Timestamp::from_micros(row.joined_at),
+            joined_by: stored("members.joined_by", &row.joined_by)?,
+            invite: row.invite_id.map(Into::into),
+            departure,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! Table `organizations`.
+
+use sea_orm::entity::prelude::*;
+
+use super::stored;
+use crate::domain::{EmailDomain, Organization, Timestamp};
+use crate::error::{Error, Result};
+
+/// A row of `organizations`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "organizations")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub name: String,
+    /// Separated by spaces, which no domain contains.
+    pub invite_domains: String,
+    pub tier: String,
+    pub creator_id: Uuid,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub version: i64,
+    pub member_count: i64,
+    pub seat_limit: i64,
+}
+
+/// None is followed from here.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// The text of column `invite_domains`.
+pub(in crate::storage) fn join_domains(domains: &[EmailDomain]) -> String {
+    let texts: Vec<&str> = domains.iter().map(EmailDomain::as_str).collect();
+    texts.join(" ")
+}
+
+impl TryFrom<Model> for Organization {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id.into(),
+            name: stored("organizations.name", &row.name)?,
+            invite_domains: row
+                .invite_domains
+                .split_whitespace()
+                .map(|domain| stored("organizations.invite_domains", domain))
+                .collect::<Result<_>>()?,
+            tier: stored("organizations.tier", &row.tier)?,
+            creator: row.creator_id.into(),
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+            version: row.version,
+            member_count: row.member_count,
+            seat_limit: row.seat_limit,
+        })
+    }
+}

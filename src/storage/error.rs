@@ -1,0 +1,200 @@
+//! Database errors as errors of ours, and which of them are worth another try.
+//!
+//! The constraints' names are told apart in one table, for both engines: SQLite
+//! names the columns of a unique index, PostgreSQL the index.
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+
+use crate::error::{Error, Kind, Result, reason};
+
+/// What a database error is, as far as it changes what happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Two transactions got in each other's way; again, from the beginning.
+    Conflict,
+    /// The connection is gone or none could be had.
+    Away,
+    /// No room left on the disk.
+    DiskFull,
+    /// A constraint of ours refused the row.
+    Constraint(Constraint),
+    /// Anything else: a fault of ours.
+    Fault,
+}
+
+/// The constraints whose refusal means something to a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Constraint {
+    /// Issuer and subject are taken: somebody else made the account just now.
+    AccountExists,
+    /// The account has a membership that has not ended.
+    AlreadyMember,
+    /// There is a live join link.
+    JoinLinkExists,
+    /// No use is left.
+    NoUseLeft,
+}
+
+/// Index or check in PostgreSQL · what SQLite says · meaning.
+const CONSTRAINTS: [(&str, &str, Constraint); 4] = [
+    ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
+    (
+        "members_one_per_account",
+        "members.organization_id, members.account_id",
+        Constraint::AlreadyMember,
+    ),
+    ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
+    ("invites_check", "uses >= 0 AND", Constraint::NoUseLeft),
+];
+
+/// Looks at what went wrong.
+pub(super) fn cause(error: &DbErr) -> Cause {
+    let runtime = match error {
+        DbErr::ConnectionAcquire(_) => return Cause::Away,
+        DbErr::Conn(RuntimeErr::SqlxError(e))
+        | DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e)) => e.as_ref(),
+        _ => return Cause::Fault,
+    };
+    match runtime {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Cause::Away,
+        sqlx::Error::Database(e) => database_cause(e.code().as_deref(), e.constraint(), e.message()),
+        _ => Cause::Fault,
+    }
+}
+
+/// PostgreSQL gives five-character SQLSTATEs, SQLite extended result codes.
+fn database_cause(code: Option<&str>, constraint: Option<&str>, message: &str) -> Cause {
+    let code = code.unwrap_or_default();
+    match code {
+        "40001" | "40P01" => return Cause::Conflict,
+        "53100" => return Cause::DiskFull,
+        _ => {}
+    }
+    // Class 08: connection; 57P0x: the server is going down or coming up; 53300:
+    // too many connections.
+    if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P") || code == "53300") {
+        return Cause::Away;
+    }
+    if code.len() < 5 {
+        // The lower byte of an extended code is the primary one.
+        match code.parse::<u32>().map(|code| code & 0xff) {
+            // SQLITE_BUSY, SQLITE_LOCKED
+            Ok(5 | 6) => return Cause::Conflict,
+            // SQLITE_IOERR, SQLITE_CANTOPEN
+            Ok(10 | 14) => return Cause::Away,
+            // SQLITE_FULL
+            Ok(13) => return Cause::DiskFull,
+            _ => {}
+        }
+    }
+    CONSTRAINTS
+        .into_iter()
+        .find(|(name, columns, _)| match constraint {
+            Some(constraint) => constraint.starts_with(name),
+            None => message.ends_with(columns) || message.contains(&format!(": {columns}")),
+        })
+        .map_or(Cause::Fault, |(_, _, meaning)| Cause::Constraint(meaning))
+}
+
+/// The error a caller gets.
+pub(super) fn to_error(error: DbErr) -> Error {
+    let answer = match cause(&error) {
+        Cause::Conflict => Error::new(Kind::Unavailable, "too many changes at once, try again"),
+        Cause::Away => Error::new(Kind::Unavailable, "the store cannot be reached, try again"),
+        Cause::DiskFull => Error::new(Kind::ResourceExhausted, "the store's disk is full")
+            .with_reason(reason::DISK_FULL),
+        Cause::Constraint(Constraint::AlreadyMember) => {
+            Error::new(Kind::AlreadyExists, "already a member").with_reason(reason::ALREADY_MEMBER)
+        }
+        Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
+        Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
+            Error::new(Kind::Unavailable, "changed by somebody else just now, try again")
+        }
+        Cause::Fault => return Error::internal(error),
+    };
+    answer.with_source(error)
+}
+
+/// Turns a database's answer into one of ours.
+pub(super) trait OrError<T> {
+    fn or_error(self) -> Result<T>;
+}
+
+impl<T> OrError<T> for std::result::Result<T, DbErr> {
+    fn or_error(self) -> Result<T> {
+        self.map_err(to_error)
+    }
+}
+
+/// Whether running the transaction again from its beginning may succeed. Asked
+/// only for failures before its commit was sent.
+pub(super) fn worth_another_try(error: &Error) -> bool {
+    let Some(error) = error.source.as_ref().and_then(|e| e.downcast_ref::<DbErr>()) else {
+        return false;
+    };
+    matches!(
+        cause(error),
+        Cause::Conflict
+            | Cause::Away
+            | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_engines_names_of_a_constraint_mean_the_same() {
+        for (sqlite, postgres, meaning) in [
+            (
+                "UNIQUE constraint failed: members.organization_id, members.account_id",
+                "members_one_per_account",
+                Constraint::AlreadyMember,
+            ),
+            (
+                "UNIQUE constraint failed: accounts.issuer, accounts.subject",
+                "accounts_issuer_subject",
+                Constraint::AccountExists,
+            ),
+            (
+                "UNIQUE constraint failed: invites.organization_id",
+                "invites_one_join_link",
+                Constraint::JoinLinkExists,
+            ),
+            (
+                "CHECK constraint failed: uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)",
+                "invites_check",
+                Constraint::NoUseLeft,
+            ),
+        ] {
+            let expected = Cause::Constraint(meaning);
+            assert_eq!(database_cause(Some("2067"), None, sqlite), expected, "{sqlite}");
+            let message = "duplicate key value violates unique constraint";
+            assert_eq!(database_cause(Some("23505"), Some(postgres), message), expected);
+        }
+    }
+
+    #[test]
+    fn codes_are_read_by_their_class() {
+        for (code, expected) in [
+            ("40001", Cause::Conflict),
+            ("40P01", Cause::Conflict),
+            ("517", Cause::Conflict),
+            ("08006", Cause::Away),
+            ("57P01", Cause::Away),
+            ("778", Cause::Away),
+            ("53100", Cause::DiskFull),
+            ("13", Cause::DiskFull),
+            ("42P01", Cause::Fault),
+            ("1", Cause::Fault),
+        ] {
+            assert_eq!(database_cause(Some(code), None, ""), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Lists over `members`, one page at a time.
+
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoSimpleExpr, Order, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, SelectTwo,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::entity::{account, member, organization};
+use super::error::OrError;
+use super::members::{with_organization, with_profile};
+use super::query::contains_pattern;
+use crate::domain::{
+    AccountId, EmailAddress, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
+    Organization, OrganizationId,
+};
+use crate::error::Result;
+
+/// Which members to list. Everything given must hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemberFilter {
+    /// Part of the name or the address; in lower case.
+    pub search: String,
+    /// Any of these; none given means active and suspended.
+    pub statuses: Vec<MemberStatus>,
+    /// Admins alone, or everybody but admins.
+    pub admins: Option<bool>,
+    /// Any of these; none given means any.
+    pub ids: Vec<MemberId>,
+    /// This address.
+    pub email: Option<EmailAddress>,
+    /// This kind of sign-in.
+    pub login_provider: Option<LoginProviderKind>,
+}
+
+/// What to order by; the id settles ties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberSort {
+    /// By name, without regard to case.
+    Name,
+    /// By the date of joining.
+    Joined,
+}
+
+/// The place of the last entry of a page in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberCursor {
+    /// Its name in lower case, in the order of names.
+    pub name: String,
+    /// When it joined, in microseconds, in the order of dates.
+    pub joined_at: i64,
+    /// Its id.
+    pub id: Uuid,
+}
+
+/// One page of a list of members.
+#[derive(Debug, Clone)]
+pub struct MemberPage<'a> {
+    /// Which members.
+    pub filter: &'a MemberFilter,
+    /// Left out, since it stands elsewhere.
+    pub except: Option<MemberId>,
+    /// In which order.
+    pub sort: MemberSort,
+    /// Backwards.
+    pub descending: bool,
+    /// After which place.
+    pub after: Option<&'a MemberCursor>,
+    /// How many at most.
+    pub limit: u64,
+}
+
+impl MemberFilter {
+    /// Whether it lets every member through that has not left.
+    pub fn is_default(&self) -> bool {
+        *self == MemberFilter::default()
+    }
+
+    fn condition(&self) -> Condition {
+        use member::Column;
+
+        let statuses: &[MemberStatus] = if self.statuses.is_empty() {
+            &[MemberStatus::Active, MemberStatus::Suspended]
+        } else {
+            &self.statuses
+        };
+        let mut all = Condition::all()
+            .add(Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
+        if let Some(admins) = self.admins {
+            all = all.add(if admins { Column::Role.eq("admin") } else { Column::Role.ne("admin") });
+        }
+        if !self.ids.is_empty() {
+            all = all.add(Column::Id.is_in(self.ids.iter().copied().map(Uuid::from)));
+        }
+        if !self.search.is_empty() {
+            let like = || LikeExpr::new(contains_pattern(&self.search)).escape('\\');
+            all = all.add(
+                Condition::any()
+                    .add(Column::SortName.into_simple_expr().like(like()))
+                    .add(account::Column::Email.into_simple_expr().like(like())),
+            );
+        }
+        if let Some(email) = &self.email {
+            all = all.add(account::Column::Email.eq(email.as_str()));
+        }
+        if let Some(kind) = self.login_provider {
+            all = all.add(account::Column::LoginProviderKind.eq(kind.as_str()));
+        }
+        all
+    }
+}
+
+fn filtered(
+    organization: OrganizationId,
+    filter: &MemberFilter,
+) -> SelectTwo<member::Entity, account::Entity> {
+    member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .find_also_related(account::Entity)
+        .filter(filter.condition())
+}
+
+/// Members with their profiles, and each one's place in the order of names.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    page: MemberPage<'_>,
+) -> Result<Vec<(MemberProfile, MemberCursor)>> {
+    let column = match page.sort {
+        MemberSort::Name => member::Column::SortName,
+        MemberSort::Joined => member::Column::JoinedAt,
+    };
+    let order = if page.descending { Order::Desc } else { Order::Asc };
+    let mut select = filtered(organization, page.filter)
+        .order_by(column, order.clone())
+        .order_by(member::Column::Id, order)
+        .limit(page.limit);
+    if let Some(except) = page.except {
+        select = select.filter(member::Column::Id.ne(Uuid::from(except)));
+    }
+    if let Some(after) = page.after {
+        let place: SimpleExpr = match page.sort {
+            MemberSort::Name => Expr::value(after.name.clone()),
+            MemberSort::Joined => Expr::value(after.joined_at),
+        };
+        let here = Expr::tuple([column.into_simple_expr(), member::Column::Id.into_simple_expr()]);
+        let there = Expr::tuple([place, Expr::value(after.id)]);
+        select = select.filter(if page.descending { here.lt(there) } else { here.gt(there) });
+    }
+    let rows = select.all(db).await.or_error()?;
+    rows.into_iter()
+        .map(|row| {
+            let cursor = MemberCursor {
+                name: row.0.sort_name.clone(),
+                joined_at: row.0.joined_at,
+                id: row.0.id,
+            };
+            Ok((with_profile(row)?, cursor))
+        })
+        .collect()
+}
+
+/// How many members a filter lets through.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+) -> Result<u64> {
+    filtered(organization, filter).count(db).await.or_error()
+}
+
+/// The organizations an account is an active member of, oldest membership first.
+pub async fn organizations_of(
+    db: &impl ConnectionTrait,
+    account: AccountId,
+    only: Option<OrganizationId>,
+    after: Option<&MemberCursor>,
+    limit: u64,
+) -> Result<Vec<(Member, Organization)>> {
+    use member::Column;
+
+    let mut select = member::Entity::find()
+        .filter(Column::AccountId.eq(Uuid::from(account)))
+        .filter(Column::Status.eq(MemberStatus::Active.as_str()))
+        .order_by_asc(Column::JoinedAt)
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    if let Some(only) = only {
+        select = select.filter(Column::OrganizationId.eq(Uuid::from(only)));
+    }
+    if let Some(after) = after {
+        let here = Expr::tuple([
+            Column::JoinedAt.into_simple_expr(),
+            Column::Id.into_simple_expr(),
+        ]);
+        let there = Expr::tuple([Expr::value(after.joined_at), Expr::value(after.id)]);
+        select = select.filter(here.gt(there));
+    }
+    let rows = select.find_also_related(organization::Entity).all(db).await.or_error()?;
+    rows.into_iter().map(with_organization).collect()
+}

@@ -1,0 +1,186 @@
+//! Queries on single rows of `members`. Lists are in `member_lists`.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::Tx;
+use super::entity::{account, member, organization};
+use super::error::OrError;
+use super::query::unique;
+use crate::domain::{
+    AccountId, Departure, Member, MemberId, MemberProfile, MemberStatus, Organization,
+    OrganizationId, Role, Timestamp,
+};
+use crate::error::{Error, Result};
+
+/// The predicates of partial indexes, which only literals find.
+const CURRENT: &str = "\"members\".\"status\" <> 'left'";
+const DEPARTED: &str = "status = 'left'";
+const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
+
+fn of_account(
+    organization: OrganizationId,
+    account: AccountId,
+) -> sea_orm::Select<member::Entity> {
+    member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(member::Column::AccountId.eq(Uuid::from(account)))
+}
+
+/// An account's membership that has not ended.
+pub async fn current(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<Member>> {
+    let select = of_account(organization, account).filter(Expr::cust(CURRENT));
+    unique(select, db).await?.map(Member::try_from).transpose()
+}
+
+/// The same, with the organization, in one statement.
+pub async fn current_with_organization(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<(Member, Organization)>> {
+    let rows = of_account(organization, account)
+        .filter(Expr::cust(CURRENT))
+        .find_also_related(organization::Entity)
+        .all(db)
+        .await
+        .or_error()?;
+    rows.into_iter().next().map(with_organization).transpose()
+}
+
+pub(super) fn with_organization(
+    (member, organization): (member::Model, Option<organization::Model>),
+) -> Result<(Member, Organization)> {
+    let organization =
+        organization.ok_or_else(|| Error::internal("a member without its organization"))?;
+    Ok((member.try_into()?, organization.try_into()?))
+}
+
+pub(super) fn with_profile(
+    (member, account): (member::Model, Option<account::Model>),
+) -> Result<MemberProfile> {
+    let account = account.ok_or_else(|| Error::internal("a member without its account"))?;
+    Ok(MemberProfile { profile: account.profile()?, member: member.try_into()? })
+}
+
+/// The membership with this id in an organization, ended or not.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    id: MemberId,
+) -> Result<Option<Member>> {
+    let select = member::Entity::find_by_id(Uuid::from(id))
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)));
+    unique(select, db).await?.map(Member::try_from).transpose()
+}
+
+/// The organization a membership belongs to; the one look-up that starts from a
+/// member's id alone, since `LeaveOrganization` names nothing else.
+pub async fn organization_of(
+    db: &impl ConnectionTrait,
+    id: MemberId,
+) -> Result<Option<OrganizationId>> {
+    let row = unique(member::Entity::find_by_id(Uuid::from(id)), db).await?;
+    Ok(row.map(|row| row.organization_id.into()))
+}
+
+/// The last departure of an account from an organization.
+pub async fn last_departure(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<Departure>> {
+    let row = of_account(organization, account)
+        .filter(Expr::cust(DEPARTED))
+        .order_by_desc(member::Column::LeftVersion)
+        .limit(1)
+        .all(db)
+        .await
+        .or_error()?
+        .into_iter()
+        .next();
+    let member = row.map(Member::try_from).transpose()?;
+    Ok(member.and_then(|member| member.departure))
+}
+
+/// Whether the organization has an active admin other than `except`.
+pub async fn has_active_admin(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    except: Option<MemberId>,
+) -> Result<bool> {
+    let mut select = member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(Expr::cust(ACTIVE_ADMIN))
+        .limit(1);
+    if let Some(except) = except {
+        select = select.filter(member::Column::Id.ne(Uuid::from(except)));
+    }
+    Ok(!select.all(db).await.or_error()?.is_empty())
+}
+
+/// Makes a membership. `sort_name` is the account's name in lower case.
+pub async fn insert(tx: &Tx, new: &Member, sort_name: String) -> Result<()> {
+    member::Entity::insert(member::ActiveModel {
+        id: Set(new.id.into()),
+        organization_id: Set(new.organization.into()),
+        account_id: Set(new.account.into()),
+        role: Set(new.role.as_str().to_owned()),
+        status: Set(new.status.as_str().to_owned()),
+        sort_name: Set(sort_name),
+        joined_at: Set(new.joined_at.as_micros()),
+        joined_by: Set(new.joined_by.as_str().to_owned()),
+        invite_id: Set(new.invite.map(Into::into)),
+        left_at: Set(new.departure.map(|left| left.at.as_micros())),
+        removed: Set(new.departure.is_some_and(|left| left.removed)),
+        left_version: Set(new.departure.map(|left| left.version)),
+    })
+    .exec_without_returning(tx)
+    .await
+    .or_error()?;
+    Ok(())
+}
+
+/// Sets a member's role.
+pub async fn set_role(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: MemberId,
+    role: Role,
+) -> Result<()> {
+    member::Entity::update_many()
+        .col_expr(member::Column::Role, Expr::value(role.as_str()))
+        .filter(member::Column::Id.eq(Uuid::from(id)))
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}
+
+/// Ends a membership; the row stays.
+pub async fn depart(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: MemberId,
+    departure: Departure,
+) -> Result<()> {
+    use member::Column;
+
+    member::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(MemberStatus::Left.as_str()))
+        .col_expr(Column::LeftAt, Expr::value(Timestamp::as_micros(departure.at)))
+        .col_expr(Column::Removed, Expr::value(departure.removed))
+        .col_expr(Column::LeftVersion, Expr::value(departure.version))
+        .filter(Column::Id.eq(Uuid::from(id)))
+        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}

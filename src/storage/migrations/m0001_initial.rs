@@ -1,0 +1,297 @@
+//! Accounts, keys, organizations, members, join links, audit.
+//!
+//! Constraints carry the rules that must hold whatever the code does: one live
+//! join link an organization, one membership an account, no use beyond the last.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let postgres = manager.get_database_backend() == DbBackend::Postgres;
+        for table in [
+            settings(),
+            accounts(),
+            organizations(),
+            api_keys(),
+            members(postgres),
+            invites(),
+            audit_events(),
+        ] {
+            manager.create_table(table).await?;
+        }
+        for index in indexes() {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [
+            "audit_events",
+            "invites",
+            "members",
+            "api_keys",
+            "organizations",
+            "accounts",
+            "settings",
+        ] {
+            manager
+                .drop_table(Table::drop().table(name(table)).to_owned())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn name(name: &'static str) -> Alias {
+    Alias::new(name)
+}
+
+fn column(column: &'static str) -> ColumnDef {
+    ColumnDef::new(name(column))
+}
+
+fn text(of: &'static str) -> ColumnDef {
+    column(of).text().not_null().to_owned()
+}
+
+fn text_or_null(of: &'static str) -> ColumnDef {
+    column(of).text().null().to_owned()
+}
+
+fn integer(of: &'static str) -> ColumnDef {
+    column(of).big_integer().not_null().to_owned()
+}
+
+fn integer_or_null(of: &'static str) -> ColumnDef {
+    column(of).big_integer().null().to_owned()
+}
+
+fn uuid(of: &'static str) -> ColumnDef {
+    column(of).uuid().not_null().to_owned()
+}
+
+fn uuid_or_null(of: &'static str) -> ColumnDef {
+    column(of).uuid().null().to_owned()
+}
+
+fn bytes(of: &'static str) -> ColumnDef {
+    column(of).blob().not_null().to_owned()
+}
+
+fn boolean(of: &'static str) -> ColumnDef {
+    column(of).boolean().not_null().to_owned()
+}
+
+fn id() -> ColumnDef {
+    uuid("id").primary_key().to_owned()
+}
+
+fn table(of: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(name(of));
+    for mut column in columns {
+        table.col(&mut column);
+    }
+    table
+}
+
+fn references(from: (&'static str, &'static str), to: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create()
+        .from(name(from.0), name(from.1))
+        .to(name(to), name("id"))
+        .on_delete(ForeignKeyAction::Cascade)
+        .to_owned()
+}
+
+fn settings() -> TableCreateStatement {
+    table("settings", [text("name").primary_key().to_owned(), text("value")])
+}
+
+fn accounts() -> TableCreateStatement {
+    table(
+        "accounts",
+        [
+            id(),
+            text("issuer"),
+            text("subject"),
+            text("kind"),
+            text_or_null("email"),
+            boolean("email_verified"),
+            text("name"),
+            text("picture"),
+            text("login_provider"),
+            text("login_provider_kind"),
+            integer("created_at"),
+            integer("updated_at"),
+        ],
+    )
+}
+
+fn organizations() -> TableCreateStatement {
+    table(
+        "organizations",
+        [
+            id(),
+            text("name"),
+            text("invite_domains"),
+            text("tier"),
+            uuid("creator_id"),
+            integer("created_at"),
+            integer("updated_at"),
+            integer("version"),
+            integer("member_count"),
+            integer("seat_limit"),
+        ],
+    )
+    .check(Expr::cust("member_count >= 0"))
+    .to_owned()
+}
+
+fn api_keys() -> TableCreateStatement {
+    table(
+        "api_keys",
+        [
+            text("id").primary_key().to_owned(),
+            bytes("secret_hash"),
+            uuid("account_id"),
+            text_or_null("scope"),
+            // No foreign key: a key of a deleted organization stays, and reaches
+            // nothing.
+            uuid_or_null("organization_id"),
+            integer("created_at"),
+            integer_or_null("expires_at"),
+            integer_or_null("revoked_at"),
+            integer_or_null("last_used_at"),
+        ],
+    )
+    .foreign_key(&mut references(("api_keys", "account_id"), "accounts"))
+    .to_owned()
+}
+
+fn members(postgres: bool) -> TableCreateStatement {
+    let mut sort_name = text("sort_name");
+    if postgres {
+        // The order of bytes, as in SQLite, whatever the database's locale:
+        // pages continue where the one before ended.
+        sort_name.extra("COLLATE \"C\"");
+    }
+    table(
+        "members",
+        [
+            id(),
+            uuid("organization_id"),
+            uuid("account_id"),
+            text("role"),
+            text("status"),
+            sort_name,
+            integer("joined_at"),
+            text("joined_by"),
+            uuid_or_null("invite_id"),
+            integer_or_null("left_at"),
+            boolean("removed"),
+            integer_or_null("left_version"),
+        ],
+    )
+    .check(Expr::cust("status IN ('active', 'suspended', 'left')"))
+    .check(Expr::cust("(status = 'left') = (left_at IS NOT NULL)"))
+    .foreign_key(&mut references(("members", "organization_id"), "organizations"))
+    .foreign_key(&mut references(("members", "account_id"), "accounts"))
+    .to_owned()
+}
+
+fn invites() -> TableCreateStatement {
+    table(
+        "invites",
+        [
+            id(),
+            uuid("organization_id"),
+            text("kind"),
+            text("role"),
+            bytes("token_hash"),
+            bytes("token_sealed"),
+            uuid("inviter_id"),
+            text("state"),
+            integer("version"),
+            integer_or_null("expires_at"),
+            integer_or_null("max_uses"),
+            integer("uses"),
+            integer("created_at"),
+            integer_or_null("ended_at"),
+            uuid_or_null("ended_by"),
+            text_or_null("end_reason"),
+        ],
+    )
+    .check(Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)"))
+    .check(Expr::cust("(state = 'live') = (ended_at IS NULL)"))
+    .foreign_key(&mut references(("invites", "organization_id"), "organizations"))
+    .to_owned()
+}
+
+fn audit_events() -> TableCreateStatement {
+    table(
+        "audit_events",
+        [
+            id(),
+            integer("at"),
+            text("action"),
+            uuid_or_null("actor_id"),
+            uuid_or_null("on_behalf_of_id"),
+            text("target_kind"),
+            text("target_id"),
+            uuid_or_null("organization_id"),
+            text("request_id"),
+            text("note"),
+        ],
+    )
+}
+
+fn index(
+    of: &'static str,
+    on: &'static str,
+    columns: impl IntoIterator<Item = &'static str>,
+) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(of).table(name(on));
+    for column in columns {
+        index.col(name(column));
+    }
+    index
+}
+
+fn indexes() -> Vec<IndexCreateStatement> {
+    vec![
+        index("accounts_issuer_subject", "accounts", ["issuer", "subject"])
+            .unique()
+            .to_owned(),
+        index("api_keys_account", "api_keys", ["account_id"]),
+        index("members_one_per_account", "members", ["organization_id", "account_id"])
+            .unique()
+            .and_where(Expr::cust("status <> 'left'"))
+            .to_owned(),
+        index("members_departures", "members", ["organization_id", "account_id", "left_version"])
+            .and_where(Expr::cust("status = 'left'"))
+            .to_owned(),
+        index("members_by_name", "members", ["organization_id", "sort_name", "id"]),
+        index("members_by_date", "members", ["organization_id", "joined_at", "id"]),
+        index("members_admins", "members", ["organization_id"])
+            .and_where(Expr::cust("role = 'admin' AND status = 'active'"))
+            .to_owned(),
+        index("members_of_account", "members", ["account_id", "joined_at", "id"]),
+        index("invites_token", "invites", ["token_hash"]).unique().to_owned(),
+        index("invites_one_join_link", "invites", ["organization_id"])
+            .unique()
+            .and_where(Expr::cust("kind = 'join_link' AND state = 'live'"))
+            .to_owned(),
+        index("invites_live_of_inviter", "invites", ["inviter_id"])
+            .and_where(Expr::cust("state = 'live'"))
+            .to_owned(),
+        index("invites_of_organization", "invites", ["organization_id"]),
+        index("audit_events_of_organization", "audit_events", ["organization_id", "id"]),
+    ]
+}
