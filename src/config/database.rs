@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// `[database]`: how the store is used. Where it is, is `database_url`.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Database {
     /// Connections to PostgreSQL, or read connections to SQLite.
     pub max_connections: u32,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// `[http]`: limits of connections, requests and messages.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Http {
     /// How long a new connection may be silent.
     #[serde(with = "humantime_serde")]
@@ -42,7 +42,7 @@ pub struct Http {
 
 /// `[cors]`: which web pages may call from a browser.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Cors {
     /// Exact origins such as `https://app.example.com`. Empty: CORS is off.
     pub allowed_origins: Vec<String>,

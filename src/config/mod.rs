@@ -4,9 +4,13 @@
 //! environment (`GUESTLIST_…`) and the command line lie over it, in that order.
 //! Unknown keys are refused, and so is half a configuration.
 
+mod check;
 mod database;
+mod error;
 mod http;
 mod identity;
+mod load;
+pub mod reference;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,8 +19,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use database::Database;
+pub use error::ConfigError;
 pub use http::{Cors, Http};
-pub use identity::{Issuer, IssuerKind};
+pub use identity::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
+pub use load::Sources;
+
+/// The reference of every setting, with its default.
+pub const DEFAULT: &str = include_str!("default.toml");
 
 /// Every setting of the service.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,7 +59,7 @@ pub struct Config {
 
 /// `[log]`: what is written to standard error.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Log {
     /// A tracing filter such as `info` or `guestlist=debug,warn`.
     pub filter: String,
@@ -69,3 +78,6 @@ pub enum LogFormat {
     /// One JSON object a line.
     Json,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! What a single setting's type cannot say: bounds, and what goes together.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::{Config, ConfigError, Http};
+
+/// hyper takes no smaller buffer for the head of an HTTP/1 request.
+const LEAST_HEADER_BYTES: u32 = 8192;
+const MOST_MESSAGE_BYTES: usize = 1 << 30;
+const MOST_PARALLEL: usize = 1_000_000;
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Says everything that is wrong, at once.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let mut problems = Vec::new();
+    top_level(config, &mut problems);
+    http(&config.http, &mut problems);
+    database(config, &mut problems);
+    for origin in &config.cors.allowed_origins {
+        if let Err(problem) = exact_origin(origin) {
+            problems.push(format!("cors.allowed_origins: `{origin}` {problem}"));
+        }
+    }
+    if let Err(problem) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
+        problems.push(format!(
+            "log.filter: {problem}; write it like `info,guestlist=debug`"
+        ));
+    }
+    let mut names = HashSet::new();
+    for issuer in &config.issuers {
+        if !names.insert(&issuer.issuer) {
+            problems.push(format!(
+                "issuers: `{}` is there twice; keep one of the two blocks",
+                issuer.issuer
+            ));
+        }
+    }
+    ConfigError::check(problems)
+}
+
+fn top_level(config: &Config, problems: &mut Vec<String>) {
+    if config.secret_key.is_some() && config.secret_key_file.is_some() {
+        problems.push("secret_key, secret_key_file: give one of them, not both".into());
+    }
+    if config.data_dir.as_os_str().is_empty() {
+        problems.push("data_dir: must name a directory".into());
+    }
+    if let Some(url) = &config.database_url {
+        let known = ["sqlite:", "postgres:", "postgresql:"];
+        if !known
+            .iter()
+            .any(|scheme| url.expose_secret().starts_with(scheme))
+        {
+            problems.push(
+                "database_url: must begin with sqlite: or postgres:, \
+                 as in sqlite:/var/lib/guestlist/guestlist.db"
+                    .into(),
+            );
+        }
+    }
+    if config.metrics_listen == Some(config.listen) && config.listen.port() != 0 {
+        problems.push("metrics_listen: must not be the address of `listen`".into());
+    }
+}
+
+fn http(http: &Http, problems: &mut Vec<String>) {
+    let durations = [
+        ("first_byte_timeout", http.first_byte_timeout),
+        ("head_timeout", http.head_timeout),
+        ("request_timeout", http.request_timeout),
+        ("drain_timeout", http.drain_timeout),
+        ("keep_alive_interval", http.keep_alive_interval),
+        ("keep_alive_timeout", http.keep_alive_timeout),
+    ];
+    for (key, value) in durations {
+        duration(&format!("http.{key}"), value, problems);
+    }
+    let streams = usize::try_from(http.max_streams).unwrap_or(usize::MAX);
+    let counts = [
+        ("max_connections", http.max_connections, MOST_PARALLEL),
+        ("max_requests", http.max_requests, MOST_PARALLEL),
+        ("max_streams", streams, MOST_PARALLEL),
+        (
+            "max_request_bytes",
+            http.max_request_bytes,
+            MOST_MESSAGE_BYTES,
+        ),
+        (
+            "max_response_bytes",
+            http.max_response_bytes,
+            MOST_MESSAGE_BYTES,
+        ),
+    ];
+    for (key, value, most) in counts {
+        if value == 0 || value > most {
+            problems.push(format!("http.{key}: must be between 1 and {most}"));
+        }
+    }
+    if !(LEAST_HEADER_BYTES..=1 << 20).contains(&http.max_header_bytes) {
+        problems.push(format!(
+            "http.max_header_bytes: must be between {LEAST_HEADER_BYTES} and 1048576"
+        ));
+    }
+}
+
+fn database(config: &Config, problems: &mut Vec<String>) {
+    if !(1..=1000).contains(&config.database.max_connections) {
+        problems.push("database.max_connections: must be between 1 and 1000".into());
+    }
+    duration(
+        "database.acquire_timeout",
+        config.database.acquire_timeout,
+        problems,
+    );
+}
+
+fn duration(key: &str, value: Duration, problems: &mut Vec<String>) {
+    if value.is_zero() || value > LONGEST {
+        problems.push(format!("{key}: must be more than nothing and at most 1day"));
+    }
+}
+
+/// Whether a browser can send just this as `Origin` (RFC 6454 §6.1): otherwise it
+/// would never match, and the owner would wonder.
+fn exact_origin(origin: &str) -> Result<(), String> {
+    const LIKE: &str = "write it like https://app.example.com";
+    match origin {
+        "*" => return Err(format!("would let every page call; {LIKE}")),
+        "null" => return Err(format!("is what any sandboxed page says; {LIKE}")),
+        _ if origin.contains('*') => return Err(format!("has a wildcard; {LIKE}, one each")),
+        _ => {}
+    }
+    let url = reqwest::Url::parse(origin).map_err(|_| format!("is no origin; {LIKE}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("must begin with https:// or http://; {LIKE}"));
+    }
+    let exact = url.origin().ascii_serialization();
+    if exact == origin {
+        Ok(())
+    } else {
+        Err(format!("is not how browsers write it; they say {exact}"))
+    }
+}

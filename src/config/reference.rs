@@ -1,0 +1,69 @@
+//! `default.toml` read as a manual, for the table of settings in the README.
+//!
+//! A comment line `# …` right above a setting is its meaning; `#key = value` is a
+//! setting without a default.
+
+use super::DEFAULT;
+
+/// What `default.toml` says about one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Its full name, such as `http.request_timeout` or `issuers[].audience`.
+    pub key: String,
+    /// Its default as TOML, if it has one.
+    pub default: Option<String>,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// Every setting, in the order of the file. A setting of a further example
+/// without a comment of its own is not told again.
+pub fn settings() -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut section = String::new();
+    let mut comment = Vec::new();
+    for line in DEFAULT.lines() {
+        if let Some(text) = line.strip_prefix("# ") {
+            comment.push(text);
+            continue;
+        }
+        let said = std::mem::take(&mut comment);
+        let (line, has_default) = match line.strip_prefix('#') {
+            Some(line) => (line, false),
+            None => (line, true),
+        };
+        if let Some(name) = line
+            .strip_prefix("[[")
+            .and_then(|line| line.strip_suffix("]]"))
+        {
+            section = format!("{name}[].");
+        } else if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
+            section = format!("{name}.");
+        } else if let Some((key, default)) = line.split_once(" = ")
+            && !said.is_empty()
+        {
+            settings.push(Setting {
+                key: format!("{section}{key}"),
+                default: has_default.then(|| default.to_owned()),
+                meaning: said.join(" "),
+            });
+        }
+    }
+    settings
+}
+
+/// The settings as a Markdown table.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| setting | default | meaning |\n|---|---|---|\n");
+    for setting in settings() {
+        let default = setting
+            .default
+            .map_or(String::new(), |value| format!("`{value}`"));
+        let meaning = setting.meaning.replace('|', "\\|");
+        table.push_str(&format!("| `{}` | {default} | {meaning} |\n", setting.key));
+    }
+    table
+}

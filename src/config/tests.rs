@@ -1,0 +1,336 @@
+use std::ffi::OsString;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+mod issuers;
+
+use issuers::issuer;
+
+fn with_file(text: &str) -> Result<Config, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guestlist.toml");
+    std::fs::write(&path, text).unwrap();
+    Config::load(Sources {
+        file: Some(path),
+        ..Sources::default()
+    })
+}
+
+fn with_env(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let environment = variables
+        .iter()
+        .map(|(k, v)| (OsString::from(k), OsString::from(v)))
+        .collect();
+    Config::load(Sources {
+        environment,
+        ..Sources::default()
+    })
+}
+
+#[track_caller]
+fn refused(loaded: Result<Config, ConfigError>, words: &[&str]) {
+    let error = loaded.expect_err("must be refused").to_string();
+    for word in words {
+        assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
+}
+
+#[test]
+fn the_defaults_are_a_whole_configuration() {
+    let config = Config::load(Sources::default()).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.http.request_timeout.as_secs(), 15);
+    assert!(config.database.migrate_on_start);
+    assert!(config.issuers.is_empty());
+    assert!(config.secret_key.is_none());
+}
+
+#[test]
+fn file_then_environment_then_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("guestlist.toml");
+    std::fs::write(
+        &path,
+        "listen = '127.0.0.1:1'\npublic_preview = true\n[http]\nmax_streams = 1\nhead_timeout = '1s'\n",
+    )
+    .unwrap();
+    let environment = [
+        ("GUESTLIST_CONFIG", path.to_str().unwrap()),
+        ("GUESTLIST_LISTEN", "127.0.0.1:2"),
+        ("GUESTLIST_HTTP__MAX_STREAMS", "2"),
+        (
+            "GUESTLIST_CORS__ALLOWED_ORIGINS",
+            "https://a.example, https://b.example",
+        ),
+        ("GUESTLIST_DATABASE_URL", "sqlite:/tmp/x.db"),
+        ("GUESTLIST_SECRET_KEY", ""),
+        ("LISTEN", "elsewhere"),
+    ];
+    let config = Config::load(Sources {
+        file: None,
+        environment: environment
+            .iter()
+            .map(|(k, v)| (k.into(), v.into()))
+            .collect(),
+        flags: vec![("--listen", "listen", "127.0.0.1:3".into())],
+    })
+    .unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.http.max_streams, 2);
+    assert_eq!(config.http.head_timeout.as_secs(), 1);
+    assert_eq!(
+        config.http.max_connections, 4096,
+        "what the file does not say keeps its default"
+    );
+    assert!(config.public_preview);
+    assert_eq!(
+        config.cors.allowed_origins,
+        ["https://a.example", "https://b.example"]
+    );
+    assert_eq!(
+        config.database_url.unwrap().expose_secret(),
+        "sqlite:/tmp/x.db"
+    );
+    assert!(
+        config.secret_key.is_none(),
+        "an empty variable counts as not set"
+    );
+}
+
+#[test]
+fn unknown_settings_are_refused_by_name() {
+    refused(
+        with_file("lisen = '127.0.0.1:1'"),
+        &["guestlist.toml", "lisen", "unknown"],
+    );
+    refused(
+        with_file("[http]\nreqest_timeout = '1s'"),
+        &["http.reqest_timeout", "unknown"],
+    );
+    refused(
+        with_file(&issuer(&[], "audiense = 'x'")),
+        &["issuers[0]", "audiense"],
+    );
+    refused(
+        with_env(&[("GUESTLIST_LISEN", "x")]),
+        &["GUESTLIST_LISEN", "unknown"],
+    );
+    refused(
+        with_env(&[("GUESTLIST_HTTP_MAX_STREAMS", "1")]),
+        &["GUESTLIST_HTTP_MAX_STREAMS"],
+    );
+    refused(
+        with_env(&[("GUESTLIST_HTTP__X__Y", "1")]),
+        &["GUESTLIST_HTTP__X__Y"],
+    );
+}
+
+#[test]
+fn what_others_put_into_the_environment_does_no_harm() {
+    with_env(&[
+        ("GUESTLIST_SERVICE_HOST", "10.0.0.1"),
+        ("GUESTLIST_SERVICE_PORT_GRPC", "80"),
+        ("GUESTLIST_PORT", "tcp://10.0.0.1:80"),
+        ("GUESTLIST_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("GUESTLIST_TEST_POSTGRES_URL", "postgres://localhost"),
+    ])
+    .unwrap();
+}
+
+#[test]
+fn wrong_types_are_refused_by_name() {
+    refused(with_file("listen = 8080"), &["listen"]);
+    refused(
+        with_file("listen = 'localhost'"),
+        &["listen", "an address and a port"],
+    );
+    refused(with_file("http = 5"), &["http"]);
+    refused(
+        with_file("[http]\nmax_streams = 'many'"),
+        &["http.max_streams", "u32"],
+    );
+    refused(with_file("[http]\nmax_streams = -1"), &["http.max_streams"]);
+    refused(
+        with_file("[http]\nhead_timeout = 5"),
+        &["http.head_timeout", "duration"],
+    );
+    refused(with_file("[log]\nformat = 'xml'"), &["log.format", "json"]);
+    refused(
+        with_env(&[("GUESTLIST_HTTP__MAX_STREAMS", "many")]),
+        &["MAX_STREAMS", "number"],
+    );
+    refused(
+        with_env(&[("GUESTLIST_PUBLIC_PREVIEW", "yes")]),
+        &["PUBLIC_PREVIEW", "true or false"],
+    );
+    refused(
+        with_env(&[("GUESTLIST_HTTP__HEAD_TIMEOUT", "soon")]),
+        &["HEAD_TIMEOUT"],
+    );
+    refused(with_env(&[("GUESTLIST_HTTP", "x")]), &["GUESTLIST_HTTP"]);
+    refused(
+        with_env(&[("GUESTLIST_ISSUERS", "google")]),
+        &["GUESTLIST_ISSUERS"],
+    );
+    refused(
+        with_env(&[("GUESTLIST_CORS__ALLOWED_ORIGINS", "[x")]),
+        &["ALLOWED_ORIGINS"],
+    );
+}
+
+#[test]
+fn p05_no_secret_stands_in_an_error_or_in_debug() {
+    let canary = "hunter2canary";
+    let texts = [
+        format!("database_url = postgres://u:{canary}@h/d"),
+        format!("database_url = 'mysql://u:{canary}@h/d'"),
+        format!("database_url = ['postgres://u:{canary}@h/d']"),
+        format!("secret_key = ['{canary}']"),
+        format!("secret_key = '{canary}'\nsecret_key_file = 'x'"),
+        format!("secret_key = '{canary}"),
+    ];
+    for text in texts {
+        let error = with_file(&text).unwrap_err().to_string();
+        assert!(!error.contains(canary), "{error}");
+    }
+    refused(with_file("\n\nlisten = 5 5"), &["guestlist.toml, line 3"]);
+
+    let config = with_env(&[
+        ("GUESTLIST_SECRET_KEY", canary),
+        (
+            "GUESTLIST_DATABASE_URL",
+            &format!("postgres://u:{canary}@h/d"),
+        ),
+    ])
+    .unwrap();
+    assert!(!format!("{config:?}").contains(canary));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let file = Some("/nowhere/guestlist.toml".into());
+    refused(
+        Config::load(Sources {
+            file,
+            ..Sources::default()
+        }),
+        &["/nowhere/guestlist.toml", "cannot read"],
+    );
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_told_all_at_once() {
+    refused(
+        with_file(
+            "secret_key = 'a'\nsecret_key_file = 'b'\nmetrics_listen = '127.0.0.1:8080'\n\
+             database_url = 'mysql:x'\n[http]\nmax_streams = 0\nhead_timeout = '0s'\n\
+             max_header_bytes = 100\n[database]\nmax_connections = 0\nacquire_timeout = '2days'\n\
+             [log]\nfilter = 'a=b=c'",
+        ),
+        &[
+            "secret_key_file",
+            "metrics_listen",
+            "database_url",
+            "http.max_streams",
+            "http.head_timeout",
+            "http.max_header_bytes",
+            "database.max_connections",
+            "database.acquire_timeout",
+            "log.filter",
+        ],
+    );
+}
+
+#[test]
+fn p29_only_exact_origins_are_taken() {
+    let with = |origin: &str| with_file(&format!("[cors]\nallowed_origins = ['{origin}']"));
+    for origin in [
+        "https://app.example.com",
+        "http://localhost:5173",
+        "https://[::1]:8443",
+    ] {
+        assert_eq!(with(origin).unwrap().cors.allowed_origins, [origin]);
+    }
+    for origin in [
+        "*",
+        "null",
+        "",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://*.example.com",
+        "https://APP.example.com",
+        "https://app.example.com:443",
+        "https://app.example.com/x",
+        "https://u@app.example.com",
+        "https://bücher.example",
+        "ftp://app.example.com",
+        "file:///x",
+        "https://",
+    ] {
+        refused(with(origin), &["cors.allowed_origins"]);
+    }
+}
+
+#[test]
+fn the_manual_tells_every_setting_and_its_examples_work() {
+    let told: Vec<_> = reference::settings()
+        .into_iter()
+        .map(|setting| setting.key)
+        .collect();
+    // serde lists the settings it knows when it meets one that it does not.
+    let probes = [
+        ("", "x = 1".to_owned()),
+        ("http.", "[http]\nx = 1".to_owned()),
+        ("cors.", "[cors]\nx = 1".to_owned()),
+        ("database.", "[database]\nx = 1".to_owned()),
+        ("log.", "[log]\nx = 1".to_owned()),
+        ("issuers[].", issuer(&[], "x = 1")),
+    ];
+    let mut known = 0;
+    for (section, probe) in probes {
+        let error = with_file(&probe).unwrap_err().to_string();
+        let (_, list) = error
+            .split_once("expected one of")
+            .or(error.split_once("expected"))
+            .unwrap();
+        for key in list.split('`').skip(1).step_by(2) {
+            let is_section = ["http", "cors", "database", "log", "issuers"].contains(&key);
+            let told = told.contains(&format!("{section}{key}"));
+            assert!(
+                told || (section.is_empty() && is_section),
+                "{section}{key} is not told"
+            );
+            known += usize::from(told);
+        }
+    }
+    assert_eq!(
+        known,
+        told.len(),
+        "the manual tells of a setting that is none"
+    );
+
+    // The examples: every commented setting, but for one of each two that exclude each other.
+    let example: String = DEFAULT
+        .lines()
+        .filter(|line| !line.starts_with("# ") && *line != "#")
+        .filter(|line| !line.starts_with("#secret_key =") && !line.starts_with("#jwks_file"))
+        .map(|line| line.strip_prefix('#').unwrap_or(line).to_owned() + "\n")
+        .collect();
+    assert_eq!(with_file(&example).unwrap().issuers.len(), 2);
+}
+
+#[test]
+fn the_table_of_settings_has_a_row_for_each() {
+    let table = reference::markdown_table();
+    assert!(
+        table.contains("| `http.request_timeout` | `\"15s\"` | The longest"),
+        "{table}"
+    );
+    assert!(
+        table.contains("| `database_url` |  | Where the data is"),
+        "{table}"
+    );
+    assert_eq!(table.lines().count(), reference::settings().len() + 2);
+}
