@@ -13,7 +13,7 @@ use super::error::OrError;
 use super::members::{with_organization, with_profile};
 use super::query::contains_pattern;
 use crate::domain::{
-    AccountId, EmailAddress, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
+    AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
     Organization, OrganizationId,
 };
 use crate::error::Result;
@@ -29,8 +29,8 @@ pub struct MemberFilter {
     pub admins: Option<bool>,
     /// Any of these; none given means any.
     pub ids: Vec<MemberId>,
-    /// This address.
-    pub email: Option<EmailAddress>,
+    /// This address, normalised.
+    pub email: Option<String>,
     /// This kind of sign-in.
     pub login_provider: Option<LoginProviderKind>,
 }
@@ -103,7 +103,7 @@ impl MemberFilter {
             );
         }
         if let Some(email) = &self.email {
-            all = all.add(account::Column::Email.eq(email.as_str()));
+            all = all.add(account::Column::Email.eq(email));
         }
         if let Some(kind) = self.login_provider {
             all = all.add(account::Column::LoginProviderKind.eq(kind.as_str()));

@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Brings the schema up to date and runs `then` in the same transaction, one
-    /// replica after another.
+    /// replica after another. Where nothing is pending, only `then` changes anything.
     ///
     /// # Errors
     /// If a migration fails, with nothing changed; or what `then` answers.

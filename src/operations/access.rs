@@ -1,0 +1,81 @@
+//! The way into an organization: no operation gets hold of one but through here,
+//! with the permission it needs.
+
+use crate::domain::{Caller, Member, MemberStatus, Organization, OrganizationId, Permission};
+use crate::error::{Error, Result, reason};
+use crate::storage::{Connection, Tx, members, organizations};
+
+/// A caller's place in an organization, with a permission that was asked for.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The organization.
+    pub organization: Organization,
+    /// The caller's own membership.
+    pub member: Member,
+}
+
+impl Access {
+    /// Lets the caller in to read.
+    ///
+    /// # Errors
+    /// NOT_FOUND to whom the organization is none of their business,
+    /// PERMISSION_DENIED to a member without the right.
+    pub async fn to_read(
+        db: &impl Connection,
+        caller: &Caller,
+        organization: OrganizationId,
+        permission: Permission,
+    ) -> Result<Self> {
+        if !caller.reaches(organization) {
+            return Err(Error::not_found());
+        }
+        let (member, organization) =
+            members::current_with_organization(db, organization, caller.account.id)
+                .await?
+                .ok_or_else(Error::not_found)?;
+        permit(&member, permission)?;
+        Ok(Self { organization, member })
+    }
+
+    /// Lets the caller in to change something: the organization's row is locked
+    /// first, so that what was checked here still holds at the commit.
+    ///
+    /// # Errors
+    /// As [`Access::to_read`].
+    pub async fn to_change(
+        tx: &Tx,
+        caller: &Caller,
+        organization: OrganizationId,
+        permission: Permission,
+    ) -> Result<Self> {
+        if !caller.reaches(organization) {
+            return Err(Error::not_found());
+        }
+        let organization = organizations::lock(tx, organization)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        let member = members::current(tx, organization.id, caller.account.id)
+            .await?
+            .ok_or_else(Error::not_found)?;
+        permit(&member, permission)?;
+        Ok(Self { organization, member })
+    }
+}
+
+fn permit(member: &Member, permission: Permission) -> Result<()> {
+    if member.status != MemberStatus::Active {
+        return Err(suspended());
+    }
+    if !member.role.allows(permission) {
+        return Err(Error::permission_denied(
+            "your role in this organization does not allow this",
+        ));
+    }
+    Ok(())
+}
+
+/// What a suspended member is told.
+pub fn suspended() -> Error {
+    Error::permission_denied("your membership of this organization is suspended")
+        .with_reason(reason::SUSPENDED)
+}

@@ -1,0 +1,7 @@
+//! The accounts behind callers.
+
+mod get_caller;
+mod resolve_account;
+
+pub use get_caller::get_caller;
+pub use resolve_account::{ResolveAccount, resolve_account};

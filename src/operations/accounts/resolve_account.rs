@@ -1,0 +1,28 @@
+//! `guestlist.v1.AccountService/ResolveAccount`
+
+use crate::auth::{self, Identity};
+use crate::domain::{Account, KeyScope};
+use crate::error::{Error, Result};
+use crate::operations::{Call, Context};
+
+/// Whom an internal service has authenticated.
+#[derive(Debug, Clone)]
+pub struct ResolveAccount {
+    /// Who the person is, as the issuer says.
+    pub identity: Identity,
+}
+
+/// Finds or makes a person's account and brings its profile up to date; answers
+/// it, and whether it was made. Only keys of scope `act` may, themselves acting
+/// for nobody, and only for configured issuers.
+pub async fn resolve_account(
+    cx: &Context,
+    call: &Call,
+    input: ResolveAccount,
+) -> Result<(Account, bool)> {
+    let caller = &call.caller;
+    if caller.scope() != Some(KeyScope::Act) || caller.acting.is_some() {
+        return Err(Error::permission_denied("only a key of scope act may resolve accounts"));
+    }
+    auth::resolve(&cx.store, &cx.issuers, cx.now(), &call.actor(), input.identity).await
+}

@@ -1,0 +1,60 @@
+//! Page tokens: where the next page starts, sealed, so that nobody can make one
+//! or use it for another caller, list or filter.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::AccountId;
+use crate::error::{Error, Result};
+use crate::keyring::{Keyring, Purpose};
+
+/// What a token belongs to: a list, whose it is, and what it shows.
+pub struct PageOf {
+    binding: Vec<u8>,
+    field: &'static str,
+}
+
+impl PageOf {
+    /// `list` names the RPC, `shown` is everything that decides which entries
+    /// come in which order. `field` is the token's place in the request.
+    pub fn new(
+        list: &'static str,
+        caller: AccountId,
+        shown: &impl std::fmt::Debug,
+        field: &'static str,
+    ) -> Self {
+        Self { binding: format!("{list}\n{caller}\n{shown:?}").into_bytes(), field }
+    }
+
+    /// The token for the page after `cursor`.
+    pub fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
+        let text = serde_json::to_vec(cursor).map_err(Error::internal)?;
+        let sealed = keyring
+            .seal(Purpose::PageToken, &self.binding, &text)
+            .map_err(Error::internal)?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// The place a request's token stands for; none for the first page.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if the token is broken or belongs to something else.
+    pub fn cursor<T: DeserializeOwned>(&self, keyring: &Keyring, token: &str) -> Result<Option<T>> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let foreign = || {
+            Error::invalid(
+                self.field,
+                "must be the token of the page before, with the same filter and order",
+            )
+        };
+        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| foreign())?;
+        let text = keyring
+            .open(Purpose::PageToken, &self.binding, &sealed)
+            .map_err(|_| foreign())?;
+        serde_json::from_slice(&text).map(Some).map_err(|_| foreign())
+    }
+}

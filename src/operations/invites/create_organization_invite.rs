@@ -1,0 +1,26 @@
+//! `CreateOrganizationInvite`
+
+use std::sync::Arc;
+
+use super::rotate_join_link;
+use crate::domain::{InviteToken, OrganizationId, Permission};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::{Call, Context};
+
+/// Makes a new join link; the one before stops working at once. Admins may.
+pub async fn create_organization_invite(
+    cx: &Context,
+    call: &Call,
+    organization: OrganizationId,
+) -> Result<InviteToken> {
+    let now = cx.now();
+    let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
+    cx.store
+        .write(async move |tx| {
+            let manage = Permission::ManageInvites;
+            let access = Access::to_change(tx, &call.caller, organization, manage).await?;
+            rotate_join_link(tx, &keyring, &call, access, now).await
+        })
+        .await
+}

@@ -1,0 +1,39 @@
+//! `GetOrganizationInvite`
+
+use std::sync::Arc;
+
+use super::{rotate_join_link, unseal};
+use crate::domain::{InviteToken, OrganizationId, Permission};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::{Call, Context};
+use crate::storage::invites;
+
+/// Answers the live join link, and makes one if there is none. Admins may.
+pub async fn get_organization_invite(
+    cx: &Context,
+    call: &Call,
+    organization: OrganizationId,
+) -> Result<InviteToken> {
+    let now = cx.now();
+    let manage = Permission::ManageInvites;
+    let db = cx.store.read();
+    Access::to_read(db, &call.caller, organization, manage).await?;
+    if let Some((invite, sealed)) = invites::join_link(db, organization).await?
+        && invite.is_live(now)
+    {
+        return unseal(&cx.keyring, &invite, &sealed);
+    }
+
+    let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
+    cx.store
+        .write(async move |tx| {
+            let access = Access::to_change(tx, &call.caller, organization, manage).await?;
+            // Somebody else may have made one since.
+            match invites::join_link(tx, organization).await? {
+                Some((invite, sealed)) if invite.is_live(now) => unseal(&keyring, &invite, &sealed),
+                _ => rotate_join_link(tx, &keyring, &call, access, now).await,
+            }
+        })
+        .await
+}

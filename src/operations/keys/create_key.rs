@@ -1,0 +1,201 @@
+//! `guestlist keys create`
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::domain::{
+    Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, Invalid,
+    KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId, Profile, TargetKind,
+    Timestamp,
+};
+use crate::error::{Error, Kind, Result};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::{Store, Tx, accounts, api_keys, members};
+
+/// Whose key to make.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// The operator's own account for this address, found or made. The address
+    /// counts as verified: the operator vouches for it.
+    Email {
+        /// The address.
+        email: EmailAddress,
+        /// The display name; the local part if none is given.
+        name: Option<String>,
+    },
+    /// An account that is there, whoever its issuer.
+    Account(AccountId),
+    /// The service of this name, found or made.
+    Service(ServiceName),
+}
+
+/// A service's name: 1 to 64 lower-case letters, digits, `-`, `_` and `.`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceName(String);
+
+/// What key to make.
+#[derive(Debug, Clone)]
+pub struct CreateKey {
+    /// Whose.
+    pub owner: Owner,
+    /// Bound to this organization.
+    pub organization: Option<OrganizationId>,
+    /// What it may do beyond its account's rights.
+    pub scope: Option<KeyScope>,
+    /// How long it works; for ever if none is given.
+    pub expires_in: Option<Duration>,
+}
+
+impl FromStr for ServiceName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Invalid> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be 1 to 64 lower-case letters, digits, '-', '_' or '.'"))
+        }
+    }
+}
+
+/// Makes a key and answers it, the only time it can be seen.
+///
+/// # Errors
+/// NOT_FOUND if the account is not there; FAILED_PRECONDITION if the key should
+/// be bound to an organization its account is no active member of;
+/// INVALID_ARGUMENT if scope `act` is asked for anybody but a service.
+pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Result<ApiKeySecret> {
+    if input.scope == Some(KeyScope::Act) && !matches!(input.owner, Owner::Service(_)) {
+        return Err(Error::invalid("scope", "act is for services: use --service --name NAME"));
+    }
+    store
+        .write(async move |tx| {
+            let actor = Actor::system("command-line");
+            let account = owner(tx, &input.owner, &actor, now).await?;
+            if let Some(organization) = input.organization
+                && input.scope != Some(KeyScope::Act)
+            {
+                let member = members::current(tx, organization, account.id).await?;
+                if member.is_none_or(|member| member.status != MemberStatus::Active) {
+                    return Err(Error::new(
+                        Kind::FailedPrecondition,
+                        format!("the account is no active member of organization {organization}"),
+                    ));
+                }
+            }
+            let expires_at = input.expires_in.map(|after| now.plus(after));
+            let limits = (input.scope, input.organization, expires_at);
+            issue(tx, &account, limits, &actor, now).await
+        })
+        .await
+}
+
+/// Makes a key for an account: scope, organization it is bound to, expiry.
+pub(in crate::operations) async fn issue(
+    tx: &Tx,
+    account: &Account,
+    (scope, organization, expires_at): (Option<KeyScope>, Option<OrganizationId>, Option<Timestamp>),
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<ApiKeySecret> {
+    let secret = ApiKeySecret::generate().map_err(Error::internal)?;
+    let key = ApiKey {
+        id: secret.id().clone(),
+        hash: secret.hash(),
+        account: account.id,
+        scope,
+        organization,
+        created_at: now,
+        expires_at,
+        revoked_at: None,
+        last_used_at: None,
+    };
+    api_keys::insert(tx, &key).await?;
+    let event = NewEvent {
+        action: Action::KeyCreated,
+        target_kind: TargetKind::Key,
+        target_id: key.id.to_string(),
+        organization,
+        actor,
+        note: match scope {
+            Some(scope) => format!("for account {}, scope {}", account.id, scope.as_str()),
+            None => format!("for account {}", account.id),
+        },
+    };
+    audit_events::append(tx, event, now).await?;
+    Ok(secret)
+}
+
+async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<Account> {
+    match owner {
+        Owner::Account(id) => accounts::find(tx, *id)
+            .await?
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no account {id}"))),
+        Owner::Email { email, name } => {
+            let found = accounts::find_by_subject(tx, LOCAL_ISSUER, email.as_str()).await?;
+            let known = found.as_ref().map(|account| account.profile.name.clone());
+            let name = name.clone().or(known).unwrap_or_else(|| email.local_part().to_owned());
+            let profile = local_profile(Some(email.clone()), name);
+            found_or_made(tx, found, email.as_str(), AccountKind::Person, profile, actor, now).await
+        }
+        Owner::Service(name) => {
+            let subject = format!("service:{}", name.0);
+            let found = accounts::find_by_subject(tx, LOCAL_ISSUER, &subject).await?;
+            let profile = local_profile(None, name.0.clone());
+            found_or_made(tx, found, &subject, AccountKind::Service, profile, actor, now).await
+        }
+    }
+}
+
+/// The profile of an account that the operator vouches for.
+pub(in crate::operations) fn local_profile(email: Option<EmailAddress>, name: String) -> Profile {
+    Profile {
+        email_verified: email.is_some(),
+        email,
+        name,
+        picture: String::new(),
+        login_provider: "api_key".to_owned(),
+        login_provider_kind: LoginProviderKind::Other,
+    }
+}
+
+async fn found_or_made(
+    tx: &Tx,
+    found: Option<Account>,
+    subject: &str,
+    kind: AccountKind,
+    profile: Profile,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Account> {
+    let (account, action) = match found {
+        Some(account) if account.profile == profile => return Ok(account),
+        Some(account) => {
+            accounts::update_profile(tx, account.id, &profile, now).await?;
+            (Account { profile, ..account }, Action::AccountUpdated)
+        }
+        None => {
+            let account = Account {
+                id: AccountId::generate(now),
+                issuer: LOCAL_ISSUER.to_owned(),
+                subject: subject.to_owned(),
+                kind,
+                profile,
+                created_at: now,
+            };
+            accounts::insert(tx, &account).await?;
+            (account, Action::AccountCreated)
+        }
+    };
+    let event = NewEvent {
+        action,
+        target_kind: TargetKind::Account,
+        target_id: account.id.to_string(),
+        organization: None,
+        actor,
+        note: String::new(),
+    };
+    audit_events::append(tx, event, now).await?;
+    Ok(account)
+}

@@ -1,0 +1,51 @@
+//! The last step of every way in: seat, member row, counters, audit event.
+
+use crate::domain::{
+    Account, Action, Actor, InviteId, JoinedBy, Member, MemberId, MemberProfile, MemberStatus,
+    Organization, Role, TargetKind, Timestamp,
+};
+use crate::error::Result;
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::{Tx, members, organizations};
+
+/// Makes `account` a member of a locked organization and counts it there.
+#[expect(clippy::too_many_arguments, reason = "each is a different thing, all needed")]
+pub(in crate::operations) async fn admit(
+    tx: &Tx,
+    organization: &mut Organization,
+    account: &Account,
+    role: Role,
+    by: JoinedBy,
+    invite: Option<InviteId>,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<MemberProfile> {
+    let member = Member {
+        id: MemberId::generate(now),
+        organization: organization.id,
+        account: account.id,
+        role,
+        status: MemberStatus::Active,
+        joined_at: now,
+        joined_by: by,
+        invite,
+        departure: None,
+    };
+    members::insert(tx, &member, account.profile.sort_name()).await?;
+    organization.member_count += 1;
+    organization.version += 1;
+    organizations::update(tx, organization).await?;
+    let event = NewEvent {
+        action: Action::MemberJoined,
+        target_kind: TargetKind::Member,
+        target_id: member.id.to_string(),
+        organization: Some(organization.id),
+        actor,
+        note: match invite {
+            Some(invite) => format!("as {role}, by {} {invite}", by.as_str()),
+            None => format!("as {role}, by {}", by.as_str()),
+        },
+    };
+    audit_events::append(tx, event, now).await?;
+    Ok(MemberProfile { member, profile: account.profile.clone() })
+}

@@ -1,0 +1,72 @@
+//! `LeaveOrganization`
+
+use crate::domain::{
+    Action, Departure, EndReason, MemberId, MemberStatus, Permission, Role, TargetKind,
+};
+use crate::error::{Error, Result, reason};
+use crate::operations::access::Access;
+use crate::operations::{Call, Context};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::invites::Ending;
+use crate::storage::{invites, members, organizations};
+
+/// Ends a membership: the caller's own, or anybody's for an admin. The invites
+/// that rest on it end in the same transaction.
+pub async fn leave_organization(cx: &Context, call: &Call, id: MemberId) -> Result<()> {
+    let now = cx.now();
+    let organization = members::organization_of(cx.store.read(), id)
+        .await?
+        .ok_or_else(Error::not_found)?;
+    let call = call.clone();
+    cx.store
+        .write(async move |tx| {
+            let leave = Permission::Leave;
+            let access = Access::to_change(tx, &call.caller, organization, leave).await?;
+            let mut organization = access.organization;
+            let member = members::find(tx, organization.id, id)
+                .await?
+                .filter(|member| member.status != MemberStatus::Left)
+                .ok_or_else(Error::not_found)?;
+            let removed = member.id != access.member.id;
+            if removed && !access.member.role.allows(Permission::ManageMembers) {
+                return Err(Error::permission_denied(
+                    "only an admin may end somebody else's membership",
+                ));
+            }
+            let is_active_admin =
+                member.role == Role::Admin && member.status == MemberStatus::Active;
+            if is_active_admin
+                && organization.member_count > 1
+                && !members::has_active_admin(tx, organization.id, Some(member.id)).await?
+            {
+                return Err(Error::precondition(
+                    reason::LAST_ADMIN,
+                    "the last admin cannot leave while others remain: make somebody else an admin first",
+                ));
+            }
+
+            organization.member_count -= 1;
+            organization.version += 1;
+            let departure = Departure { at: now, removed, version: organization.version };
+            members::depart(tx, organization.id, member.id, departure).await?;
+            let ending =
+                Ending { at: now, by: Some(access.member.id), reason: EndReason::InviterGone };
+            let ended = invites::end_all_of(tx, organization.id, member.id, &ending).await?;
+            organizations::update(tx, &organization).await?;
+            let event = NewEvent {
+                action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
+                target_kind: TargetKind::Member,
+                target_id: member.id.to_string(),
+                organization: Some(organization.id),
+                actor: &call.actor(),
+                note: invites_ended(ended),
+            };
+            audit_events::append(tx, event, now).await
+        })
+        .await
+}
+
+/// The note of a change that took invites along.
+pub(super) fn invites_ended(ended: u64) -> String {
+    if ended == 0 { String::new() } else { format!("invites ended: {ended}") }
+}

@@ -1,0 +1,124 @@
+//! `ListMembers`
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{MemberProfile, OrganizationId, PageSize, Permission};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::cursor::PageOf;
+use crate::operations::{Call, Context};
+use crate::storage::Db;
+use crate::storage::member_lists::{self, MemberCursor, MemberFilter, MemberPage, MemberSort};
+
+/// What to list.
+#[derive(Debug, Clone)]
+pub struct ListMembers {
+    /// Of which organization.
+    pub organization: OrganizationId,
+    /// Which members.
+    pub filter: MemberFilter,
+    /// In which order; none means the caller first, then by name.
+    pub sort: Option<(MemberSort, Descending)>,
+    /// How many a page may hold.
+    pub size: PageSize,
+    /// The token of the page before, or empty.
+    pub token: String,
+    /// Whether to count, too.
+    pub count: bool,
+}
+
+/// Whether an order runs backwards.
+pub type Descending = bool;
+
+/// One page of members.
+#[derive(Debug, Clone)]
+pub struct MemberList {
+    /// The members.
+    pub members: Vec<MemberProfile>,
+    /// Empty on the last page.
+    pub next_token: String,
+    /// How many the filter lets through; only if asked for, and only on the
+    /// first page.
+    pub count: Option<u64>,
+}
+
+/// Where a page starts. A token without `after` starts behind the caller's own
+/// entry, which stands before all others in the usual order.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    after: Option<MemberCursor>,
+}
+
+/// Lists members. Every active member but a guest may.
+pub async fn list_members(cx: &Context, call: &Call, input: ListMembers) -> Result<MemberList> {
+    let db = cx.store.read();
+    let list = Permission::ListMembers;
+    let access = Access::to_read(db, &call.caller, input.organization, list).await?;
+    let shown = (input.organization, &input.filter, input.sort);
+    let page_of = PageOf::new("ListMembers", call.caller.account.id, &shown, "pagination.token");
+    let place: Option<Place> = page_of.cursor(&cx.keyring, &input.token)?;
+    let first_page = place.is_none();
+
+    let mut found = Vec::new();
+    if input.sort.is_none() && first_page {
+        let own = own_entry(db, &access, &input.filter).await?;
+        found.extend(own.map(|own| (own, None)));
+    }
+    let (sort, descending) = input.sort.unwrap_or((MemberSort::Name, false));
+    let page = MemberPage {
+        filter: &input.filter,
+        except: input.sort.is_none().then_some(access.member.id),
+        sort,
+        descending,
+        after: place.as_ref().and_then(|place| place.after.as_ref()),
+        limit: input.size.get() + 1,
+    };
+    let others = member_lists::page(db, input.organization, page).await?;
+    found.extend(others.into_iter().map(|(member, cursor)| (member, Some(cursor))));
+
+    let size = usize::try_from(input.size.get()).unwrap_or(usize::MAX);
+    let more = found.len() > size;
+    found.truncate(size);
+    let next_token = match found.last().filter(|_| more) {
+        Some((_, after)) => page_of.token(&cx.keyring, &Place { after: after.clone() })?,
+        None => String::new(),
+    };
+    let count = if input.count && first_page {
+        Some(count(db, &access, &input.filter).await?)
+    } else {
+        None
+    };
+    let members = found.into_iter().map(|(member, _)| member).collect();
+    Ok(MemberList { members, next_token, count })
+}
+
+/// The caller's own entry, if the filter lets it through.
+async fn own_entry(
+    db: &Db,
+    access: &Access,
+    filter: &MemberFilter,
+) -> Result<Option<MemberProfile>> {
+    let own = access.member.id;
+    if !filter.ids.is_empty() && !filter.ids.contains(&own) {
+        return Ok(None);
+    }
+    let filter = MemberFilter { ids: vec![own], ..filter.clone() };
+    let page = MemberPage {
+        filter: &filter,
+        except: None,
+        sort: MemberSort::Name,
+        descending: false,
+        after: None,
+        limit: 1,
+    };
+    let found = member_lists::page(db, access.organization.id, page).await?;
+    Ok(found.into_iter().next().map(|(member, _)| member))
+}
+
+/// Without a filter the organization knows its own count.
+async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
+    if filter.is_default() {
+        return Ok(u64::try_from(access.organization.member_count).unwrap_or(0));
+    }
+    member_lists::count(db, access.organization.id, filter).await
+}

@@ -1,0 +1,60 @@
+//! What the service does: one file an operation, named as the RPC.
+//!
+//! Each one asks for the permission, applies the rules and makes its change in
+//! one transaction, with the audit event that tells of it. Nothing here knows
+//! which protocol the request came by.
+
+mod access;
+mod cursor;
+
+pub mod accounts;
+pub mod audit;
+pub mod invites;
+pub mod keys;
+pub mod members;
+pub mod organizations;
+pub mod setup;
+
+use std::sync::Arc;
+
+use crate::auth::Issuers;
+use crate::clock::Clock;
+use crate::domain::{Actor, Caller, RequestId, Timestamp};
+use crate::keyring::Keyring;
+use crate::storage::Store;
+
+/// What every operation works with. Clones are cheap.
+#[derive(Clone)]
+pub struct Context {
+    /// The store.
+    pub store: Store,
+    /// Where `now` comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The secret keys.
+    pub keyring: Arc<Keyring>,
+    /// Who may vouch for people.
+    pub issuers: Arc<Issuers>,
+}
+
+/// One authenticated request. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who asks.
+    pub caller: Arc<Caller>,
+    /// The request's name in the audit trail.
+    pub request: RequestId,
+}
+
+impl Context {
+    /// The one `now` of an operation.
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Call {
+    /// Whom this request's changes are ascribed to.
+    fn actor(&self) -> Actor {
+        self.caller.actor(&self.request)
+    }
+}

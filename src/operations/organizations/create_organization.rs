@@ -1,0 +1,103 @@
+//! `CreateOrganization`
+
+use super::refuse_public_domains;
+use crate::domain::{
+    Action, EmailDomain, JoinedBy, MemberProfile, Organization, OrganizationId, OrganizationName,
+    Role, TargetKind, Tier,
+};
+use crate::error::{Error, Result, reason};
+use crate::operations::members::admit;
+use crate::operations::{Call, Context};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::organizations;
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct CreateOrganization {
+    /// Its name.
+    pub name: OrganizationName,
+    /// Make the caller its first admin in the same step.
+    pub join: bool,
+    /// Let the caller's verified mail domain join by organization id.
+    pub invite_own_domain: bool,
+}
+
+/// What was made.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// The organization.
+    pub organization: Organization,
+    /// The caller's membership, if they joined.
+    pub member: Option<MemberProfile>,
+}
+
+/// Makes an organization. Any account may, except with a key that is bound to
+/// one organization.
+pub async fn create_organization(
+    cx: &Context,
+    call: &Call,
+    input: CreateOrganization,
+) -> Result<Created> {
+    if call.caller.bound_to().is_some() {
+        return Err(Error::permission_denied(
+            "this key is bound to one organization and cannot make another",
+        ));
+    }
+    let invite_domains = if input.invite_own_domain {
+        vec![own_domain(call)?]
+    } else {
+        Vec::new()
+    };
+    refuse_public_domains(&invite_domains)?;
+
+    let now = cx.now();
+    let new = Organization {
+        id: OrganizationId::generate(now),
+        name: input.name,
+        invite_domains,
+        tier: Tier::Free,
+        creator: call.caller.account.id,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        member_count: 0,
+        seat_limit: 0,
+    };
+    let call = call.clone();
+    cx.store
+        .write(async move |tx| {
+            let mut organization = new.clone();
+            organizations::insert(tx, &organization).await?;
+            let event = NewEvent {
+                action: Action::OrganizationCreated,
+                target_kind: TargetKind::Organization,
+                target_id: organization.id.to_string(),
+                organization: Some(organization.id),
+                actor: &call.actor(),
+                note: String::new(),
+            };
+            audit_events::append(tx, event, now).await?;
+            let member = if input.join {
+                let account = &call.caller.account;
+                let by = JoinedBy::Creation;
+                let actor = call.actor();
+                Some(admit(tx, &mut organization, account, Role::Admin, by, None, &actor, now).await?)
+            } else {
+                None
+            };
+            Ok(Created { organization, member })
+        })
+        .await
+}
+
+fn own_domain(call: &Call) -> Result<EmailDomain> {
+    call.caller
+        .account
+        .profile
+        .verified_email()
+        .and_then(|email| email.domain())
+        .ok_or_else(|| {
+            Error::permission_denied("your account has no verified address at a mail domain")
+                .with_reason(reason::EMAIL_UNVERIFIED)
+        })
+}

@@ -1,0 +1,32 @@
+//! `DeleteOrganization`
+
+use crate::domain::{Action, OrganizationId, Permission, TargetKind};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::{Call, Context};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::{api_keys, organizations};
+
+/// Deletes an organization for good, with its members and invites; keys bound to
+/// it are revoked. The audit trail stays. Admins may.
+pub async fn delete_organization(cx: &Context, call: &Call, id: OrganizationId) -> Result<()> {
+    let now = cx.now();
+    let call = call.clone();
+    cx.store
+        .write(async move |tx| {
+            let manage = Permission::ManageOrganization;
+            let access = Access::to_change(tx, &call.caller, id, manage).await?;
+            api_keys::revoke_bound_to(tx, id, now).await?;
+            organizations::delete(tx, id).await?;
+            let event = NewEvent {
+                action: Action::OrganizationDeleted,
+                target_kind: TargetKind::Organization,
+                target_id: id.to_string(),
+                organization: Some(id),
+                actor: &call.actor(),
+                note: format!("{} members", access.organization.member_count),
+            };
+            audit_events::append(tx, event, now).await
+        })
+        .await
+}

@@ -1,0 +1,17 @@
+//! `GetOrganization`
+
+use crate::domain::{Organization, OrganizationId, Permission};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::{Call, Context};
+
+/// Reads an organization. Its members may.
+pub async fn get_organization(
+    cx: &Context,
+    call: &Call,
+    id: OrganizationId,
+) -> Result<Organization> {
+    let view = Permission::ViewOrganization;
+    let access = Access::to_read(cx.store.read(), &call.caller, id, view).await?;
+    Ok(access.organization)
+}

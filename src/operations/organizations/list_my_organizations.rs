@@ -1,0 +1,56 @@
+//! `guestlist.v1.OrganizationService/ListMyOrganizations`
+
+use uuid::Uuid;
+
+use crate::domain::{Member, Organization, PageSize};
+use crate::error::Result;
+use crate::operations::cursor::PageOf;
+use crate::operations::{Call, Context};
+use crate::storage::member_lists::{self, MemberCursor};
+
+/// One page.
+#[derive(Debug, Clone)]
+pub struct MyOrganizations {
+    /// The caller's memberships and what they are of, oldest first.
+    pub entries: Vec<(Member, Organization)>,
+    /// Empty on the last page.
+    pub next_token: String,
+}
+
+/// Lists the organizations the caller is an active member of; a key bound to one
+/// organization lists that one.
+pub async fn list_my_organizations(
+    cx: &Context,
+    call: &Call,
+    size: PageSize,
+    token: &str,
+) -> Result<MyOrganizations> {
+    let caller = &call.caller;
+    let bound = caller.bound_to();
+    let list = PageOf::new("ListMyOrganizations", caller.account.id, &bound, "page.page_token");
+    let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
+
+    let limit = size.get();
+    let mut entries = member_lists::organizations_of(
+        cx.store.read(),
+        caller.account.id,
+        bound,
+        after.as_ref(),
+        limit + 1,
+    )
+    .await?;
+    let more = entries.len() as u64 > limit;
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next_token = match entries.last().filter(|_| more) {
+        Some((member, _)) => {
+            let cursor = MemberCursor {
+                name: String::new(),
+                joined_at: member.joined_at.as_micros(),
+                id: Uuid::from(member.id),
+            };
+            list.token(&cx.keyring, &cursor)?
+        }
+        None => String::new(),
+    };
+    Ok(MyOrganizations { entries, next_token })
+}

@@ -1,0 +1,125 @@
+//! What a server does with its store before it serves: the schema, the secret
+//! key's fingerprint, and, on a new store, the first account and its key.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{
+    Account, AccountId, AccountKind, Action, Actor, EmailAddress, KeyScope, LOCAL_ISSUER,
+    TargetKind, Timestamp,
+};
+use crate::error::{Error, Kind, Result};
+use crate::operations::keys::{issue, local_profile};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
+use crate::storage::{Store, Tx, accounts};
+
+/// The first account's address. Nobody vouches for it.
+const FIRST_EMAIL: &str = "admin@localhost";
+
+/// How a store is made ready.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Bring the schema up to date, or refuse a store whose schema is not.
+    pub migrate: bool,
+    /// Fingerprints of the secret keys at hand; the first one's seals.
+    pub fingerprints: Vec<String>,
+    /// Where the first key of a new store is written.
+    pub first_key_file: PathBuf,
+}
+
+/// Makes a store ready to serve, one replica after another; answers where the
+/// first key was written, if this start made it.
+///
+/// # Errors
+/// If the schema is not up to date and should be; if the secret key is not the
+/// store's; if the key file cannot be written. Then nothing is changed.
+pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Option<PathBuf>> {
+    if !setup.migrate {
+        let pending = store.pending_migrations().await?;
+        if !pending.is_empty() {
+            return Err(Error::new(
+                Kind::FailedPrecondition,
+                "the store's schema is not up to date: run `guestlist migrate`",
+            ));
+        }
+    }
+    store
+        .migrate(async move |tx| {
+            check_secret_key(tx, &setup.fingerprints).await?;
+            if accounts::any(tx).await? {
+                return Ok(None);
+            }
+            write_first_key(tx, &setup.first_key_file, now).await?;
+            Ok(Some(setup.first_key_file.clone()))
+        })
+        .await
+}
+
+/// A store's tokens can be shown again only with the key that sealed them, so a
+/// replica with another one must not come up.
+async fn check_secret_key(tx: &Tx, fingerprints: &[String]) -> Result<()> {
+    let sealing = fingerprints.first().ok_or_else(|| Error::internal("no secret key"))?;
+    match settings::get(tx, SECRET_KEY_FINGERPRINT).await? {
+        Some(known) if known == *sealing => Ok(()),
+        Some(known) if !fingerprints.contains(&known) => Err(Error::new(
+            Kind::FailedPrecondition,
+            "this is not the secret key that the store's tokens are sealed with: give the right one \
+             by --secret-key-file or GUESTLIST_SECRET_KEY; to exchange it, give the new key first and \
+             the old one after it",
+        )),
+        _ => settings::set(tx, SECRET_KEY_FINGERPRINT, sealing).await,
+    }
+}
+
+/// Makes the first account with a key of scope `operator`. The file is on the
+/// disk before the key is in the store; what a failed start left is replaced.
+async fn write_first_key(tx: &Tx, file: &Path, now: Timestamp) -> Result<()> {
+    let email: EmailAddress = FIRST_EMAIL.parse().map_err(Error::internal)?;
+    let mut profile = local_profile(Some(email), "admin".to_owned());
+    profile.email_verified = false;
+    let account = Account {
+        id: AccountId::generate(now),
+        issuer: LOCAL_ISSUER.to_owned(),
+        subject: FIRST_EMAIL.to_owned(),
+        kind: AccountKind::Person,
+        profile,
+        created_at: now,
+    };
+    accounts::insert(tx, &account).await?;
+    let actor = Actor::system("first-start");
+    let event = NewEvent {
+        action: Action::AccountCreated,
+        target_kind: TargetKind::Account,
+        target_id: account.id.to_string(),
+        organization: None,
+        actor: &actor,
+        note: String::new(),
+    };
+    audit_events::append(tx, event, now).await?;
+    let limits = (Some(KeyScope::Operator), None, None);
+    let key = issue(tx, &account, limits, &actor, now).await?;
+    write_secret_file(file, &key.expose()).map_err(|e| {
+        Error::internal(e).with_message(format!("cannot write the first key to {}", file.display()))
+    })
+}
+
+/// Writes a secret for its owner's eyes alone (0600), synced with its directory.
+///
+/// # Errors
+/// If a file or directory cannot be written.
+pub fn write_secret_file(path: &Path, secret: &str) -> std::io::Result<()> {
+    let directory = path.parent().filter(|d| !d.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()?;
+    File::open(directory)?.sync_all()
+}

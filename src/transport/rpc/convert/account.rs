@@ -1,0 +1,78 @@
+//! Messages about accounts.
+
+use super::Fields;
+use crate::auth::Identity;
+use crate::domain::{Account, Caller, Credential, EmailAddress};
+use crate::error::Result;
+use crate::operations::accounts::ResolveAccount;
+use crate::proto::guestlist::v1 as pb;
+
+pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<ResolveAccount> {
+    let mut fields = Fields::default();
+    if message.issuer.is_empty() {
+        fields.wrong("issuer", "must be set");
+    }
+    fields.at_most("issuer", &message.issuer, 512);
+    if message.subject.is_empty() {
+        fields.wrong("subject", "must be set");
+    }
+    fields.at_most("subject", &message.subject, 255);
+    fields.at_most("name", &message.name, 256);
+    for (field, text) in [("subject", &message.subject), ("name", &message.name)] {
+        if text.chars().any(char::is_control) {
+            fields.wrong(field, "must not contain control characters");
+        }
+    }
+    let email: Option<EmailAddress> = match message.email.as_str() {
+        "" => None,
+        text => fields.parse("email", text),
+    };
+    let web = ["https://", "http://"].iter().any(|scheme| message.picture.starts_with(scheme));
+    if !message.picture.is_empty() && (!web || message.picture.len() > 2048) {
+        fields.wrong("picture", "must be an http or https URL of at most 2048 characters");
+    }
+    fields.finish(|| {
+        Some(ResolveAccount {
+            identity: Identity {
+                issuer: message.issuer,
+                subject: message.subject,
+                email,
+                email_verified: message.email_verified,
+                name: message.name,
+                picture: message.picture,
+            },
+        })
+    })
+}
+
+impl From<&Account> for pb::Account {
+    fn from(account: &Account) -> Self {
+        let profile = &account.profile;
+        Self {
+            id: account.id.to_string(),
+            issuer: account.issuer.clone(),
+            subject: account.subject.clone(),
+            email: profile.email.as_ref().map(ToString::to_string).unwrap_or_default(),
+            email_verified: profile.email_verified,
+            name: profile.name.clone(),
+            picture: profile.picture.clone(),
+            login_provider: profile.login_provider.clone(),
+        }
+    }
+}
+
+impl From<&Caller> for pb::GetCallerResponse {
+    fn from(caller: &Caller) -> Self {
+        let key_id = match &caller.credential {
+            Credential::Key { id, .. } => id.to_string(),
+            Credential::Jwt => String::new(),
+        };
+        Self {
+            account: Some((&caller.account).into()),
+            actor: caller.acting.as_ref().map(Into::into),
+            key_id,
+            scope: caller.scope().map(|scope| scope.as_str().to_owned()).unwrap_or_default(),
+            organization_id: caller.bound_to().map(|id| id.to_string()).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The messages of `ListMembers`.
+
+use super::Fields;
+use crate::domain::{
+    EmailAddress, Invalid, LoginProviderKind, MemberId, MemberStatus, PageSize,
+};
+use crate::error::Result;
+use crate::operations::members::{ListMembers, MemberFilter, MemberList, MemberSort};
+use crate::proto::gitpod::v1 as pb;
+use crate::proto::gitpod::v1::list_members_request as request;
+
+
+pub fn list_members(message: pb::ListMembersRequest) -> Result<ListMembers> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let pagination = message.pagination.unwrap_or_default();
+    let size =
+        fields.keep("pagination.page_size", PageSize::from_request(pagination.page_size));
+    let filter = filter(&mut fields, message.filter.unwrap_or_default());
+    let sort = sort(&mut fields, message.sort.unwrap_or_default());
+    fields.finish(|| {
+        Some(ListMembers {
+            organization: organization?,
+            filter,
+            sort,
+            size: size?,
+            token: pagination.token,
+            count: message.count.is_some_and(|count| count.include),
+        })
+    })
+}
+
+fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
+    // `search` and `email` are compared normalised, as what they are compared to.
+    fields.at_most("filter.search", &from.search, 256);
+    fields.at_most("filter.email", &from.email, 320);
+    // There are no groups here: checked as the contract has it, and no more.
+    let _: Vec<MemberId> =
+        fields.parse_all("filter.exclude_group_ids", &from.exclude_group_ids, 25);
+    MemberFilter {
+        search: from.search.to_lowercase(),
+        statuses: statuses(fields, &from.statuses),
+        admins: admins(fields, &from.roles),
+        ids: fields.parse_all("filter.user_ids", &from.user_ids, 25),
+        email: email(&from.email),
+        login_provider: login_provider(fields, from.login_provider),
+    }
+}
+
+/// What is no address is nobody's.
+fn email(text: &str) -> Option<String> {
+    let normalised = |text: &str| {
+        text.parse().map_or_else(|_: Invalid| text.to_owned(), |email: EmailAddress| email.to_string())
+    };
+    (!text.is_empty()).then(|| normalised(text))
+}
+
+fn statuses(fields: &mut Fields, numbers: &[i32]) -> Vec<MemberStatus> {
+    let mut statuses = Vec::new();
+    for (i, number) in numbers.iter().enumerate() {
+        let status = match pb::UserStatus::try_from(*number) {
+            Ok(pb::UserStatus::Active) => MemberStatus::Active,
+            Ok(pb::UserStatus::Suspended) => MemberStatus::Suspended,
+            Ok(pb::UserStatus::Left) => MemberStatus::Left,
+            _ => {
+                fields.wrong(format!("filter.statuses[{i}]"), "must be active, suspended or left");
+                continue;
+            }
+        };
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    statuses
+}
+
+/// Both roles together let everybody through.
+fn admins(fields: &mut Fields, numbers: &[i32]) -> Option<bool> {
+    let (mut admins, mut others) = (false, false);
+    for (i, number) in numbers.iter().enumerate() {
+        match pb::OrganizationRole::try_from(*number) {
+            Ok(pb::OrganizationRole::Admin) => admins = true,
+            Ok(pb::OrganizationRole::Member) => others = true,
+            _ => fields.wrong(format!("filter.roles[{i}]"), "must be admin or member"),
+        }
+    }
+    (admins != others).then_some(admins)
+}
+
+fn login_provider(fields: &mut Fields, number: i32) -> Option<LoginProviderKind> {
+    match pb::LoginProviderKind::try_from(number) {
+        Ok(pb::LoginProviderKind::Unspecified) => None,
+        Ok(pb::LoginProviderKind::Sso) => Some(LoginProviderKind::Sso),
+        Ok(pb::LoginProviderKind::Github) => Some(LoginProviderKind::Github),
+        Ok(pb::LoginProviderKind::Google) => Some(LoginProviderKind::Google),
+        Ok(pb::LoginProviderKind::Magiclink) => Some(LoginProviderKind::Magiclink),
+        Err(_) => {
+            fields.wrong("filter.login_provider", "must be a kind that is defined");
+            None
+        }
+    }
+}
+
+fn sort(fields: &mut Fields, from: request::Sort) -> Option<(MemberSort, bool)> {
+    let descending = match pb::SortOrder::try_from(from.order) {
+        Ok(order) => order == pb::SortOrder::Desc,
+        Err(_) => {
+            fields.wrong("sort.order", "must be an order that is defined");
+            false
+        }
+    };
+    match pb::list_members_request::SortField::try_from(from.field) {
+        Ok(request::SortField::Name) => Some((MemberSort::Name, descending)),
+        Ok(request::SortField::DateJoined) => Some((MemberSort::Joined, descending)),
+        Ok(request::SortField::Unspecified) => None,
+        Err(_) => {
+            fields.wrong("sort.field", "must be a field that is defined");
+            None
+        }
+    }
+}
+
+impl From<MemberList> for pb::ListMembersResponse {
+    fn from(list: MemberList) -> Self {
+        let count = |value: u64| pb::CountResponse {
+            value: i32::try_from(value).unwrap_or(i32::MAX),
+            relation: pb::CountResponseRelation::Eq.into(),
+        };
+        Self {
+            pagination: Some(pb::PaginationResponse { next_token: list.next_token }),
+            members: list.members.into_iter().map(Into::into).collect(),
+            count: list.count.map(count),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The RPC services: one thin method an RPC, which reads the message, calls the
+//! operation and writes the answer. Everything shared by all of them (who asks,
+//! limits, deadlines, logs) has happened before, in `layers/`.
+
+mod account_service;
+mod audit_service;
+mod convert;
+mod my_organization_service;
+mod organization_service;
+
+use std::sync::Arc;
+
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+use crate::config;
+use crate::domain::{Caller, RequestId};
+use crate::error::{Error, Result};
+use crate::operations::{Call, Context};
+use crate::proto::gitpod::v1 as gitpod;
+use crate::proto::guestlist::v1 as guestlist;
+use crate::transport::status::to_status;
+
+/// The names of the RPC services, for health and reflection.
+pub const SERVICES: [&str; 4] = [
+    gitpod::organization_service_server::SERVICE_NAME,
+    guestlist::organization_service_server::SERVICE_NAME,
+    guestlist::account_service_server::SERVICE_NAME,
+    guestlist::audit_service_server::SERVICE_NAME,
+];
+
+/// Sets a generated server's message limits and compression.
+macro_rules! bounded {
+    ($server:expr, $http:expr) => {
+        $server
+            .max_decoding_message_size($http.max_request_bytes)
+            .max_encoding_message_size($http.max_response_bytes)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Gzip)
+    };
+}
+
+/// Every RPC of the service, over gRPC.
+pub fn routes(cx: &Context, http: &config::Http) -> Routes {
+    use gitpod::organization_service_server::OrganizationServiceServer;
+    use guestlist::account_service_server::AccountServiceServer;
+    use guestlist::audit_service_server::AuditServiceServer;
+    use guestlist::organization_service_server::OrganizationServiceServer as MyOrganizationServer;
+
+    let organizations = organization_service::Service(cx.clone());
+    let mine = my_organization_service::Service(cx.clone());
+    let accounts = account_service::Service(cx.clone());
+    let audit = audit_service::Service(cx.clone());
+    Routes::new(bounded!(OrganizationServiceServer::new(organizations), http))
+        .add_service(bounded!(MyOrganizationServer::new(mine), http))
+        .add_service(bounded!(AccountServiceServer::new(accounts), http))
+        .add_service(bounded!(AuditServiceServer::new(audit), http))
+}
+
+/// Takes a request apart: who asks, and the message. The caller is missing only
+/// where a setting lets calls through without one.
+fn open<T>(request: Request<T>) -> (Option<Call>, T) {
+    let (_, extensions, message) = request.into_parts();
+    let caller = extensions.get::<Arc<Caller>>().cloned();
+    let request = extensions.get::<RequestId>().cloned().unwrap_or(RequestId(String::new()));
+    (caller.map(|caller| Call { caller, request }), message)
+}
+
+/// The same where a caller is needed.
+fn authenticated<T>(request: Request<T>) -> Result<(Call, T)> {
+    let (call, message) = open(request);
+    let call = call.ok_or_else(|| Error::unauthenticated("a credential is needed"))?;
+    Ok((call, message))
+}
+
+/// Writes an operation's answer.
+async fn answer<T>(
+    operation: impl Future<Output = Result<T>> + Send,
+) -> std::result::Result<Response<T>, Status> {
+    operation.await.map(Response::new).map_err(to_status)
+}

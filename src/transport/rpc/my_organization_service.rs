@@ -1,0 +1,27 @@
+//! `guestlist.v1.OrganizationService`
+
+use tonic::{Request, Response, Status};
+
+use super::{answer, authenticated, convert};
+use crate::operations::{Context, organizations};
+use crate::proto::guestlist::v1 as pb;
+use crate::proto::guestlist::v1::organization_service_server::OrganizationService;
+
+/// The service over its operations.
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl OrganizationService for Service {
+    async fn list_my_organizations(
+        &self,
+        request: Request<pb::ListMyOrganizationsRequest>,
+    ) -> Result<Response<pb::ListMyOrganizationsResponse>, Status> {
+        answer(async {
+            let (call, message) = authenticated(request)?;
+            let (size, token) = convert::page(message.page)?;
+            let listed = organizations::list_my_organizations(&self.0, &call, size, &token);
+            Ok(listed.await?.into())
+        })
+        .await
+    }
+}
