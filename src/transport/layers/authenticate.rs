@@ -1,0 +1,122 @@
+//! Finds out who calls, for every RPC protocol alike: it stands behind the
+//! translation, right in front of the methods.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use super::observe::Observed;
+use super::{Handler, Middleware, Next};
+use crate::auth::{self, Authenticator};
+use crate::domain::{Caller, RequestId};
+use crate::error::{Error, Result};
+use crate::transport::status::to_status;
+use crate::transport::{Request, Response};
+
+/// Names the account that a service acts for.
+pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static(auth::ON_BEHALF_OF);
+
+/// Checks credentials.
+pub trait Authenticate: Send + Sync + 'static {
+    /// Who shows these headers; `None` when there is no credential. `request` is
+    /// what an account's making or change is ascribed to.
+    fn authenticate(
+        &self,
+        authorization: Option<&HeaderValue>,
+        on_behalf_of: Option<&HeaderValue>,
+        request: &RequestId,
+    ) -> impl Future<Output = Result<Option<Caller>>> + Send;
+}
+
+impl Authenticate for Arc<Authenticator> {
+    async fn authenticate(
+        &self,
+        authorization: Option<&HeaderValue>,
+        on_behalf_of: Option<&HeaderValue>,
+        request: &RequestId,
+    ) -> Result<Option<Caller>> {
+        Authenticator::authenticate(self, authorization, on_behalf_of, request).await
+    }
+}
+
+/// What the methods ask of their callers, by path.
+#[derive(Debug, Clone, Copy)]
+pub struct Access {
+    /// Services whose methods never look at credentials.
+    pub public_services: &'static [&'static str],
+    /// Methods that callers without a credential may use too; a broken credential
+    /// is refused there as well.
+    pub anonymous_methods: &'static [&'static str],
+}
+
+impl Access {
+    fn is_public(&self, path: &str) -> bool {
+        let service = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
+        service.is_some_and(|service| self.public_services.contains(&service))
+    }
+
+    fn is_anonymous(&self, path: &str) -> bool {
+        self.anonymous_methods.contains(&path)
+    }
+}
+
+/// See the module. Puts the [`Caller`] into the request's extensions.
+pub struct Authentication<A> {
+    authenticator: A,
+    access: Access,
+}
+
+impl<A: Authenticate> Authentication<A> {
+    /// Asks `authenticator` wherever `access` does not say otherwise.
+    pub fn new(authenticator: A, access: Access) -> Self {
+        Self { authenticator, access }
+    }
+
+    async fn caller(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        request: Option<&RequestId>,
+    ) -> Result<Option<Caller>> {
+        let unnamed = RequestId(String::new());
+        let id = request.unwrap_or(&unnamed);
+        let authorization = single(headers, &AUTHORIZATION)?;
+        let on_behalf_of = single(headers, &ON_BEHALF_OF)?;
+        let caller = self.authenticator.authenticate(authorization, on_behalf_of, id).await?;
+        if caller.is_none() && !self.access.is_anonymous(path) {
+            return Err(Error::unauthenticated("a credential is needed: authorization: Bearer …"));
+        }
+        Ok(caller)
+    }
+}
+
+impl<A: Authenticate> Middleware for Authentication<A> {
+    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+        let path = request.uri().path();
+        if self.access.is_public(path) {
+            return next.run(request).await;
+        }
+        let id = request.extensions().get();
+        match self.caller(path, request.headers(), id).await {
+            Ok(Some(caller)) => {
+                if let Some(observed) = request.extensions().get::<Arc<Observed>>() {
+                    observed.called_by(&caller);
+                }
+                request.extensions_mut().insert(caller);
+            }
+            Ok(None) => {}
+            Err(error) => return to_status(error).into_http(),
+        }
+        next.run(request).await
+    }
+}
+
+/// The header's one value. Two would let two readers see two callers.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Error::unauthenticated(format!("more than one {name} header"))),
+        (value, None) => Ok(value),
+    }
+}

@@ -1,0 +1,203 @@
+//! Finds out what a request is: its protocol and the method it asks for.
+//!
+//! It also writes down the path, `content-type` and `accept` in the one form that
+//! the translators behind it know, since they compare them letter by letter.
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+use super::{Handler, Middleware, Next};
+use crate::transport::protocol::methods::Methods;
+use crate::transport::protocol::{Call, Protocol, Route};
+use crate::transport::{Request, Response, system};
+
+/// What some SDKs keep in their base URL.
+const PREFIX: &str = "/api/";
+
+/// Puts a [`Call`] into every request.
+pub struct Identify {
+    methods: Methods,
+}
+
+impl Identify {
+    /// Knows the given methods.
+    pub fn new(methods: Methods) -> Self {
+        Self { methods }
+    }
+
+    fn route(&self, path: &str) -> Route {
+        match self.methods.get(path) {
+            Some(method) => Route::Rpc(method.clone()),
+            None => system::template(path).map_or(Route::Unknown, Route::System),
+        }
+    }
+}
+
+impl Middleware for Identify {
+    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+        if let Some(short) = without_prefix(request.uri()) {
+            *request.uri_mut() = short;
+        }
+        let route = self.route(request.uri().path());
+        let protocol = protocol(&route, request.headers_mut());
+        request.extensions_mut().insert(Call { protocol, route });
+        next.run(request).await
+    }
+}
+
+/// `/api/<service>/<method>` as `/<service>/<method>`; the query stays.
+fn without_prefix(uri: &Uri) -> Option<Uri> {
+    let path_and_query = uri.path_and_query()?.as_str();
+    let rest = path_and_query.strip_prefix(PREFIX)?;
+    // Only what looks like a method: the rest of our paths have no prefix.
+    rest.split(['?', '#']).next()?.split_once('/')?;
+    let short = PathAndQuery::try_from(format!("/{rest}")).ok()?;
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(short);
+    Uri::from_parts(parts).ok()
+}
+
+fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
+    let Some(content_type) = essence(headers, header::CONTENT_TYPE) else {
+        return plain(route);
+    };
+    let (protocol, canonical) = match content_type.as_str() {
+        "application/grpc" | "application/grpc+proto" => (Protocol::Grpc, "application/grpc"),
+        "application/grpc-web" | "application/grpc-web+proto" => {
+            (web_answer(headers, Protocol::GrpcWeb), "application/grpc-web+proto")
+        }
+        "application/grpc-web-text" | "application/grpc-web-text+proto" => {
+            (web_answer(headers, Protocol::GrpcWebText), "application/grpc-web-text+proto")
+        }
+        "application/connect+proto" => {
+            (Protocol::ConnectStream(connectrpc::CodecFormat::Proto), "application/connect+proto")
+        }
+        "application/connect+json" => {
+            (Protocol::ConnectStream(connectrpc::CodecFormat::Json), "application/connect+json")
+        }
+        "application/proto" => (plain(route), "application/proto"),
+        "application/json" => (plain(route), "application/json"),
+        // Another message format over gRPC's framing: refused in gRPC.
+        other if other.starts_with("application/grpc-web") => return Protocol::GrpcWeb,
+        other if other.starts_with("application/grpc") => return Protocol::Grpc,
+        _ => return plain(route),
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(canonical));
+    protocol
+}
+
+/// A system page is plain HTTP whatever comes with it.
+fn plain(route: &Route) -> Protocol {
+    match route {
+        Route::Rpc(_) => Protocol::Connect,
+        Route::System(_) | Route::Unknown => Protocol::Http,
+    }
+}
+
+/// In which form a gRPC-Web client wants its answer. Without a word about it, or
+/// with `*/*`, that is the form it asked in.
+fn web_answer(headers: &mut HeaderMap, asked_in: Protocol) -> Protocol {
+    const TEXT: &str = "application/grpc-web-text";
+    const BINARY: &str = "application/grpc-web";
+    let accepted = |wanted: &str| {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|list| list.split(','))
+            .map(|range| range.split(';').next().unwrap_or(range).trim().to_ascii_lowercase())
+            .any(|range| range == wanted || range.strip_suffix("+proto") == Some(wanted))
+    };
+    let answer = match (accepted(TEXT), accepted(BINARY)) {
+        (true, false) => Protocol::GrpcWebText,
+        (false, true) => Protocol::GrpcWeb,
+        _ => asked_in,
+    };
+    let canonical = if answer == Protocol::GrpcWebText { TEXT } else { BINARY };
+    headers.insert(header::ACCEPT, HeaderValue::from_static(canonical));
+    answer
+}
+
+/// A media type without its parameters, in lower case.
+fn essence(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or(value).trim();
+    Some(essence.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::FILE_DESCRIPTOR_SET;
+
+    const GET: &str = "/gitpod.v1.OrganizationService/GetOrganization";
+
+    fn identify() -> Identify {
+        Identify::new(Methods::new(&[FILE_DESCRIPTOR_SET]).unwrap())
+    }
+
+    fn of(content_type: &str, accept: Option<&str>) -> (Protocol, HeaderMap) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, content_type.parse().unwrap());
+        if let Some(accept) = accept {
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+        }
+        let route = identify().route(GET);
+        (protocol(&route, &mut headers), headers)
+    }
+
+    #[test]
+    fn the_prefix_goes_and_the_query_stays() {
+        let uri = |text: &str| without_prefix(&text.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(uri("/api/a.B/C?x=%2Fapi"), Some("/a.B/C?x=%2Fapi".to_owned()));
+        assert_eq!(uri("http://host/api/a.B/C"), Some("http://host/a.B/C".to_owned()));
+        for other in ["/a.B/C", "/api", "/api/", "/api/healthz", "/apis/a.B/C", "/api/healthz?a/b"] {
+            assert_eq!(uri(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn routes_are_templates() {
+        let identify = identify();
+        assert_eq!(identify.route(GET).template(), GET);
+        assert_eq!(identify.route("/healthz").template(), "/healthz");
+        assert_eq!(identify.route("/secret/token").template(), "(unknown)");
+        assert_eq!(identify.route(&format!("{GET}/")).template(), "(unknown)");
+    }
+
+    #[test]
+    fn content_types_are_read_leniently_and_written_exactly() {
+        for (given, expected, canonical) in [
+            ("application/grpc", Protocol::Grpc, "application/grpc"),
+            ("Application/gRPC+proto", Protocol::Grpc, "application/grpc"),
+            ("application/grpc-web; x=y", Protocol::GrpcWeb, "application/grpc-web+proto"),
+            ("application/json; charset=utf-8", Protocol::Connect, "application/json"),
+            ("application/proto", Protocol::Connect, "application/proto"),
+        ] {
+            let (protocol, headers) = of(given, None);
+            assert_eq!((protocol, &headers[header::CONTENT_TYPE]), (expected, &canonical.parse().unwrap()));
+        }
+        // Not ours to translate, but ours to refuse in the right words.
+        assert_eq!(of("application/grpc+json", None).0, Protocol::Grpc);
+        assert_eq!(of("application/grpc-web+thrift", None).0, Protocol::GrpcWeb);
+        assert_eq!(of("text/plain", None).0, Protocol::Connect);
+    }
+
+    #[test]
+    fn grpc_web_answers_as_accept_says_else_as_it_was_asked() {
+        let text = "application/grpc-web-text";
+        for (content_type, accept, expected) in [
+            (text, None, Protocol::GrpcWebText),
+            (text, Some("*/*"), Protocol::GrpcWebText),
+            (text, Some("application/grpc-web-text+proto"), Protocol::GrpcWebText),
+            (text, Some("application/grpc-web+proto"), Protocol::GrpcWeb),
+            ("application/grpc-web", None, Protocol::GrpcWeb),
+            ("application/grpc-web", Some("text/html, application/grpc-web-text;q=1"), Protocol::GrpcWebText),
+        ] {
+            let (protocol, headers) = of(content_type, accept);
+            assert_eq!(protocol, expected, "{content_type} {accept:?}");
+            let canonical = if expected == Protocol::GrpcWebText { text } else { "application/grpc-web" };
+            assert_eq!(headers[header::ACCEPT], canonical);
+        }
+    }
+}

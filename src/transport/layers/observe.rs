@@ -1,0 +1,234 @@
+//! Follows each request to the end of its answer, for the access log and the
+//! metrics.
+//!
+//! The outer half sees every request, however it ends, a client that goes away
+//! included. The inner half, behind the translation, sees what only the tonic
+//! side knows: the code in the trailers and (through `authenticate`) the caller.
+//! They meet in [`Observed`], which travels in the request's extensions.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use super::metrics::Metrics;
+use super::{Handler, Middleware, Next, access_log};
+use crate::domain::{Caller, RequestId};
+use crate::transport::protocol::Call;
+use crate::transport::server::Peer;
+use crate::transport::status::code_of_http;
+use crate::transport::{Request, Response};
+
+/// What is found out on the way.
+#[derive(Debug, Default)]
+pub struct Observed {
+    code: OnceLock<Code>,
+    caller: OnceLock<Caller>,
+}
+
+impl Observed {
+    /// Notes who called; the first note stands.
+    pub fn called_by(&self, caller: &Caller) {
+        self.caller.get_or_init(|| caller.clone());
+    }
+
+    fn ended_with(&self, code: Code) {
+        self.code.get_or_init(|| code);
+    }
+}
+
+/// All that is known of a request at its end.
+pub struct Done {
+    /// Protocol and route.
+    pub call: Call,
+    /// The HTTP method.
+    pub method: Method,
+    /// The HTTP status; none if there was no answer.
+    pub status: Option<StatusCode>,
+    /// How it ended.
+    pub code: Code,
+    /// From the request's head to the end of the answer.
+    pub duration: Duration,
+    /// The request's name.
+    pub request_id: Option<RequestId>,
+    /// Who called, if that became known.
+    pub caller: Option<Caller>,
+    /// The other end of the connection.
+    pub peer: Option<SocketAddr>,
+}
+
+/// The outer half.
+pub struct Observe {
+    metrics: Metrics,
+}
+
+impl Observe {
+    /// Counts into `metrics`.
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics }
+    }
+}
+
+impl Middleware for Observe {
+    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+        let observed = Arc::new(Observed::default());
+        let mut watch = Watch::start(self.metrics.clone(), Arc::clone(&observed), &request);
+        request.extensions_mut().insert(observed);
+
+        let response = next.run(request).await;
+        watch.answer = Some((response.status(), response.extensions().get::<Code>().copied()));
+        response.map(|body| Body::new(Watched { body, _watch: watch }))
+    }
+}
+
+/// Reports when it is dropped: with the answer's last byte, or as soon as the
+/// client has gone.
+struct Watch {
+    metrics: Metrics,
+    observed: Arc<Observed>,
+    started: Instant,
+    span: tracing::Span,
+    call: Call,
+    method: Method,
+    request_id: Option<RequestId>,
+    peer: Option<SocketAddr>,
+    answer: Option<(StatusCode, Option<Code>)>,
+}
+
+impl Watch {
+    fn start(metrics: Metrics, observed: Arc<Observed>, request: &Request) -> Self {
+        metrics.started();
+        Self {
+            metrics,
+            observed,
+            started: Instant::now(),
+            span: tracing::Span::current(),
+            call: Call::of(request),
+            method: request.method().clone(),
+            request_id: request.extensions().get::<RequestId>().cloned(),
+            peer: request.extensions().get::<Peer>().map(|peer| peer.0),
+            answer: None,
+        }
+    }
+
+    /// The best that is known: what a layer said in its refusal, what the tonic
+    /// side said, and HTTP's word where neither did.
+    fn code(&self) -> Code {
+        let Some((status, said)) = self.answer else {
+            return Code::Cancelled;
+        };
+        let inner = self.observed.code.get().copied();
+        let of_http = code_of_http(status);
+        match (said, inner) {
+            (Some(code), _) => code,
+            // The translation of a good answer failed.
+            (None, Some(Code::Ok)) => of_http,
+            (None, Some(code)) => code,
+            // An answer of gRPC's that was dropped before its trailers.
+            (None, None) if self.call.protocol.is_grpc() && of_http == Code::Ok => Code::Cancelled,
+            (None, None) => of_http,
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let done = Done {
+            call: self.call.clone(),
+            method: self.method.clone(),
+            status: self.answer.map(|(status, _)| status),
+            code: self.code(),
+            duration: self.started.elapsed(),
+            request_id: self.request_id.take(),
+            caller: self.observed.caller.get().cloned(),
+            peer: self.peer,
+        };
+        self.metrics.finished(&done);
+        self.span.in_scope(|| access_log::write(&done));
+    }
+}
+
+struct Watched {
+    body: Body,
+    _watch: Watch,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The inner half: reads the code out of a tonic answer.
+pub struct Record;
+
+impl Middleware for Record {
+    async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
+        let observed = request.extensions().get::<Arc<Observed>>().cloned();
+        let response = next.run(request).await;
+        let Some(observed) = observed else {
+            return response;
+        };
+        if let Some(code) = code_in(response.headers()) {
+            observed.ended_with(code);
+            return response;
+        }
+        response.map(|body| Body::new(Recorded { body, observed }))
+    }
+}
+
+fn code_in(headers: &HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+}
+
+struct Recorded {
+    body: Body,
+    observed: Arc<Observed>,
+}
+
+impl HttpBody for Recorded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(code) = frame.trailers_ref().and_then(code_in)
+        {
+            self.observed.ended_with(code);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,147 @@
+//! A gRPC status as a Connect error, and what HTTP wants to see beside it.
+
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use connectrpc::{ConnectError, ErrorCode, ErrorDetail};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
+use tonic::Status;
+use tonic::body::Body;
+use tonic_types::StatusExt;
+
+use super::frame::is_metadata;
+use crate::transport::Response;
+use crate::transport::protocol::Protocol;
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// The types of error details, to print them readably beside their bytes.
+static DETAIL_TYPES: LazyLock<Option<DescriptorPool>> =
+    LazyLock::new(|| DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).ok());
+
+/// The same error in Connect: code, message, details, retry advice, metadata.
+pub fn from_status(status: &Status) -> ConnectError {
+    let code = ErrorCode::from_grpc_code(status.code() as u32).unwrap_or(ErrorCode::Unknown);
+    let mut error = ConnectError::new(code, status.message());
+    // Details we cannot read are left out; code and message still stand.
+    if let Ok(packed) = tonic_types::pb::Status::decode(status.details()) {
+        error.details = packed.details.iter().map(detail).collect();
+    }
+
+    let mut headers = HeaderMap::new();
+    for (name, value) in &status.metadata().clone().into_headers() {
+        if is_metadata(name) {
+            headers.append(name, value.clone());
+        }
+    }
+    if let Some(delay) = status.get_details_retry_info().and_then(|info| info.retry_delay) {
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    error.with_headers(headers)
+}
+
+/// Connect's detail: the bytes, and the same as JSON for whoever reads along.
+fn detail(any: &prost_types::Any) -> ErrorDetail {
+    let name = any.type_url.rsplit('/').next().unwrap_or_default();
+    let debug = DETAIL_TYPES
+        .as_ref()
+        .and_then(|pool| pool.get_message_by_name(name))
+        .and_then(|descriptor| DynamicMessage::decode(descriptor, any.value.as_slice()).ok())
+        .and_then(|message| serde_json::to_value(message).ok());
+    ErrorDetail {
+        type_url: name.to_owned(),
+        value: Some(STANDARD_NO_PAD.encode(&any.value)),
+        debug,
+    }
+}
+
+/// A status as a whole answer: HTTP status and JSON, or an end of stream where
+/// the call is a Connect stream.
+pub fn answer(protocol: Protocol, status: &Status) -> Response {
+    let mut headers = HeaderMap::new();
+    if let Protocol::ConnectStream(codec) = protocol {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(codec.streaming_content_type()),
+        );
+    }
+    render(from_status(status), &headers)
+}
+
+/// An error of HTTP itself, in Connect's shape.
+pub fn http(status: StatusCode, code: ErrorCode, message: &str) -> Response {
+    let error = ConnectError::new(code, message).with_http_status(status);
+    render(error, &HeaderMap::new())
+}
+
+fn render(error: ConnectError, request_headers: &HeaderMap) -> Response {
+    let mut response = error.into_http_response(request_headers).map(Body::new);
+    finish(&mut response);
+    response
+}
+
+/// Says what HTTP clients look for: how to authenticate, and that no retry mends
+/// a conflict or a missing method (SDKs retry both unless told).
+pub fn finish(response: &mut Response) {
+    let status = response.status();
+    let headers = response.headers_mut();
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            let challenge = HeaderValue::from_static("Bearer realm=\"guestlist\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        StatusCode::CONFLICT | StatusCode::NOT_IMPLEMENTED => {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Kind};
+    use crate::transport::status::to_status;
+    use http_body_util::BodyExt;
+    use std::time::Duration;
+
+    async fn body(response: Response) -> serde_json::Value {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn details_and_advice_are_told() {
+        let error = Error::new(Kind::ResourceExhausted, "busy")
+            .with_retry_after(Duration::from_millis(1500));
+        let response = answer(Protocol::Connect, &to_status(error));
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+
+        let body = body(response).await;
+        assert_eq!(body["code"], "resource_exhausted");
+        assert_eq!(body["message"], "busy");
+        let debug = |name: &str| {
+            let details = body["details"].as_array().unwrap();
+            details.iter().find(|detail| detail["type"] == name).unwrap()["debug"].clone()
+        };
+        assert_eq!(debug("google.rpc.ErrorInfo")["domain"], "guestlist");
+        assert_eq!(debug("google.rpc.RetryInfo")["retryDelay"], "1.500s");
+    }
+
+    #[test]
+    fn only_what_no_retry_mends_says_so() {
+        let retry = |kind| {
+            let response = answer(Protocol::Connect, &to_status(Error::new(kind, "x")));
+            response.headers().get(SHOULD_RETRY).cloned()
+        };
+        assert_eq!(retry(Kind::AlreadyExists), Some(HeaderValue::from_static("false")));
+        assert_eq!(retry(Kind::Unavailable), None);
+        assert_eq!(retry(Kind::NotFound), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! Messages as JSON, by reflection: the canonical protobuf mapping, with zero
+//! values printed and unknown fields ignored.
+//!
+//! Reading goes field by field, so that an error can name the field, and so that
+//! an unknown enum name is an error although an unknown field is not: dropping it
+//! from a filter would widen what the filter lets through. No error repeats what
+//! was given, which may be a token.
+
+use bytes::Bytes;
+use prost::Message;
+use prost_reflect::{
+    DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, SerializeOptions,
+    Value,
+};
+use serde_json::{Map, Value as Json};
+
+use super::paging::Paging;
+use crate::error::{Error, Result, Violation};
+
+const WRITE: SerializeOptions = SerializeOptions::new().skip_default_fields(false);
+const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
+
+/// An encoded message as JSON.
+pub fn encode(descriptor: &MessageDescriptor, message: &[u8]) -> Result<Bytes> {
+    let message =
+        DynamicMessage::decode(descriptor.clone(), message).map_err(Error::internal)?;
+    let mut json = Vec::with_capacity(256);
+    message
+        .serialize_with_options(&mut serde_json::Serializer::new(&mut json), &WRITE)
+        .map_err(Error::internal)?;
+    Ok(json.into())
+}
+
+/// JSON as an encoded message, with the query's paging laid over it.
+/// INVALID_ARGUMENT names every field that is wrong.
+pub fn decode(
+    descriptor: &MessageDescriptor,
+    json: &[u8],
+    paging: Option<&Paging>,
+) -> Result<Bytes> {
+    if json.is_empty() {
+        return Err(Error::invalid("body", "is empty; send a JSON object, at least {}"));
+    }
+    let json: Json = serde_json::from_slice(json).map_err(|error| {
+        let place = format!("is not JSON: line {}, column {}", error.line(), error.column());
+        Error::invalid("body", place)
+    })?;
+    let Json::Object(fields) = json else {
+        return Err(Error::invalid("body", "must be a JSON object"));
+    };
+
+    let mut violations = Vec::new();
+    let mut message = read(descriptor, fields, "", &mut violations);
+    if !violations.is_empty() {
+        return Err(Error::violations(violations));
+    }
+    if let Some(paging) = paging {
+        paging.apply(&mut message);
+    }
+    Ok(message.encode_to_vec().into())
+}
+
+fn read(
+    descriptor: &MessageDescriptor,
+    fields: Map<String, Json>,
+    prefix: &str,
+    violations: &mut Vec<Violation>,
+) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor.clone());
+    for (name, json) in fields {
+        let field = descriptor
+            .get_field_by_json_name(&name)
+            .or_else(|| descriptor.get_field_by_name(&name));
+        let Some(field) = field else {
+            continue;
+        };
+        if json.is_null() && !takes_null(&field) {
+            continue;
+        }
+        let path = format!("{prefix}{}", field.name());
+        if has_other_of_oneof(&message, &field) {
+            violations.push(wrong(&path, "only one of its alternatives may be set"));
+        } else if let Some(value) = read_field(&field, json, &path, violations) {
+            message.set_field(&field, value);
+        }
+    }
+    message
+}
+
+fn read_field(
+    field: &FieldDescriptor,
+    json: Json,
+    path: &str,
+    violations: &mut Vec<Violation>,
+) -> Option<Value> {
+    if !field.is_list() {
+        return read_value(field, json, path, violations);
+    }
+    let Json::Array(elements) = json else {
+        violations.push(wrong(path, "must be an array"));
+        return None;
+    };
+    let mut values = Vec::with_capacity(elements.len());
+    for (index, element) in elements.into_iter().enumerate() {
+        values.extend(read_value(field, element, &format!("{path}[{index}]"), violations));
+    }
+    Some(Value::List(values))
+}
+
+/// One value of a field: of the list's elements, if it is a list.
+fn read_value(
+    field: &FieldDescriptor,
+    json: Json,
+    path: &str,
+    violations: &mut Vec<Violation>,
+) -> Option<Value> {
+    if let Kind::Message(descriptor) = field.kind()
+        && !field.is_map()
+        && !is_well_known(&descriptor)
+    {
+        let Json::Object(fields) = json else {
+            violations.push(wrong(path, "must be an object"));
+            return None;
+        };
+        let message = read(&descriptor, fields, &format!("{path}."), violations);
+        return Some(Value::Message(message));
+    }
+
+    // The rest is read as a message that has this field alone.
+    let json = if field.is_list() { Json::Array(vec![json]) } else { json };
+    let alone = Json::Object(Map::from_iter([(field.json_name().to_owned(), json)]));
+    let parent = field.parent_message().clone();
+    let Ok(message) = DynamicMessage::deserialize_with_options(parent, alone, &READ) else {
+        violations.push(wrong(path, &expectation(field)));
+        return None;
+    };
+    match message.get_field(field).into_owned() {
+        Value::List(values) => values.into_iter().next(),
+        value => Some(value),
+    }
+}
+
+fn wrong(path: &str, description: &str) -> Violation {
+    Violation { field: path.to_owned(), description: description.to_owned() }
+}
+
+/// What would be right, for people.
+fn expectation(field: &FieldDescriptor) -> String {
+    match field.kind() {
+        _ if field.is_map() => "must be an object with keys and values of its types".to_owned(),
+        Kind::String => "must be a string".to_owned(),
+        Kind::Bool => "must be true or false".to_owned(),
+        Kind::Bytes => "must be a base64 string".to_owned(),
+        Kind::Double | Kind::Float => "must be a number".to_owned(),
+        Kind::Enum(kind) => format!("must be the name or number of a {}", kind.full_name()),
+        Kind::Message(kind) if kind.full_name() == "google.protobuf.Timestamp" => {
+            "must be an RFC 3339 time such as 2030-01-31T12:00:00Z".to_owned()
+        }
+        Kind::Message(kind) => format!("must be a {} in its JSON form", kind.full_name()),
+        Kind::Uint32 | Kind::Fixed32 => "must be a whole number from 0 to 4294967295".to_owned(),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+            "must be a whole number from -2147483648 to 2147483647".to_owned()
+        }
+        Kind::Uint64 | Kind::Fixed64 | Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
+            "must be a whole number of 64 bits".to_owned()
+        }
+    }
+}
+
+/// `null` means unset, but for the types in which it is a value.
+fn takes_null(field: &FieldDescriptor) -> bool {
+    match field.kind() {
+        Kind::Message(kind) => kind.full_name() == "google.protobuf.Value",
+        Kind::Enum(kind) => kind.full_name() == "google.protobuf.NullValue",
+        _ => false,
+    }
+}
+
+fn is_well_known(descriptor: &MessageDescriptor) -> bool {
+    descriptor.package_name() == "google.protobuf"
+}
+
+fn has_other_of_oneof(message: &DynamicMessage, field: &FieldDescriptor) -> bool {
+    field.containing_oneof().is_some_and(|oneof| {
+        oneof.fields().any(|other| other != *field && message.has_field(&other))
+    })
+}
+
+#[cfg(test)]
+mod tests;

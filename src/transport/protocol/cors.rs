@@ -1,0 +1,127 @@
+//! Which web pages may call from a browser: none, or an exact list.
+
+use std::time::Duration;
+
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
+use http::{Method, Uri};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::config::Cors;
+use crate::error::{Error, Result};
+use crate::transport::layers::{authenticate, request_id};
+
+/// How long a browser may remember a preflight.
+const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The layer for these settings; `None` when no page may call. An origin that is
+/// not exact (`*`, `null`, a path, a pattern) is refused.
+pub fn layer(settings: &Cors) -> Result<Option<CorsLayer>> {
+    let origins = settings
+        .allowed_origins
+        .iter()
+        .enumerate()
+        .map(|(index, text)| origin(index, text))
+        .collect::<Result<Vec<HeaderValue>>>()?;
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    // Credentials travel in `authorization`, which a page sets itself: cookies,
+    // and with them `allow-credentials`, have no part in this.
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(request_headers())
+        .expose_headers(response_headers())
+        .max_age(MAX_AGE);
+    Ok(Some(layer))
+}
+
+fn origin(index: usize, text: &str) -> Result<HeaderValue> {
+    let wrong = || {
+        Error::invalid(
+            format!("cors.allowed_origins[{index}]"),
+            "must be an exact origin such as https://app.example.com or http://localhost:3000",
+        )
+    };
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
+    let (Some(scheme), Some(authority)) = (scheme, uri.authority()) else {
+        return Err(wrong());
+    };
+    // Letter by letter what a browser sends: no path, no user, no capitals.
+    let exact = format!("{scheme}://{authority}");
+    let is_plain = !authority.as_str().contains(['@', '*', '%']) && exact == exact.to_lowercase();
+    if text != exact || !is_plain {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(text).map_err(|_| wrong())
+}
+
+fn request_headers() -> Vec<HeaderName> {
+    let named = [
+        "connect-protocol-version",
+        "connect-timeout-ms",
+        "connect-content-encoding",
+        "connect-accept-encoding",
+        "grpc-timeout",
+        "grpc-encoding",
+        "grpc-accept-encoding",
+        "x-grpc-web",
+        "x-user-agent",
+    ];
+    let mut headers = vec![
+        ACCEPT,
+        AUTHORIZATION,
+        CONTENT_TYPE,
+        CONTENT_ENCODING,
+        authenticate::ON_BEHALF_OF,
+        request_id::HEADER,
+    ];
+    headers.extend(named.map(HeaderName::from_static));
+    headers
+}
+
+fn response_headers() -> Vec<HeaderName> {
+    let named = [
+        "grpc-status",
+        "grpc-message",
+        "grpc-status-details-bin",
+        "grpc-encoding",
+        "connect-content-encoding",
+        "x-should-retry",
+    ];
+    let mut headers = vec![CONTENT_ENCODING, RETRY_AFTER, WWW_AUTHENTICATE, request_id::HEADER];
+    headers.extend(named.map(HeaderName::from_static));
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(origins: &[&str]) -> Cors {
+        Cors { allowed_origins: origins.iter().map(|&origin| origin.to_owned()).collect() }
+    }
+
+    #[test]
+    fn off_without_origins() {
+        assert!(layer(&settings(&[])).unwrap().is_none());
+        let exact = ["https://app.example.com", "http://localhost:3000", "https://[::1]:8080"];
+        assert!(layer(&settings(&exact)).unwrap().is_some());
+    }
+
+    #[test]
+    fn p29_only_exact_origins() {
+        for bad in [
+            "*", "null", "", "https://*.example.com", "app.example.com", "https://",
+            "https://app.example.com/", "https://app.example.com/x", "https://App.example.com",
+            "ftp://example.com", "https://user@example.com", "https://example.com?x", " https://a.b",
+            "file://", "https://a.b,https://c.d",
+        ] {
+            assert!(layer(&settings(&["https://good.example", bad])).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Sends each call to its translator, and answers what is no call of a method.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use connectrpc::ErrorCode;
+use http::{HeaderValue, Method, StatusCode, Version, header};
+use tonic::Status;
+use tonic::body::Body;
+use tonic_web::{GrpcWebLayer, GrpcWebService};
+use tower::{Layer, Service, ServiceExt};
+
+use super::connect::{Connect, error};
+use super::methods::Methods;
+use super::{Call, Protocol, Route};
+use crate::transport::layers::{BoxFuture, Handler};
+use crate::transport::{Request, Response};
+
+/// The translators in front of one tonic service.
+#[derive(Clone)]
+pub struct Detect<S> {
+    grpc: S,
+    grpc_web: GrpcWebService<S>,
+    connect: Connect<S>,
+}
+
+/// Who translates a call.
+enum Door {
+    Grpc,
+    GrpcWeb,
+    Connect,
+}
+
+impl<S: Handler> Detect<S> {
+    /// Puts every protocol in front of `rpc`. `max_request_bytes` bounds a
+    /// Connect message, before and after decompression.
+    pub fn new(rpc: S, methods: Methods, max_request_bytes: usize) -> Self {
+        Self {
+            grpc_web: GrpcWebLayer::new().layer(rpc.clone()),
+            connect: Connect::new(rpc.clone(), methods, max_request_bytes),
+            grpc: rpc,
+        }
+    }
+}
+
+impl<S: Handler> Service<Request> for Detect<S> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> BoxFuture {
+        let call = Call::of(&request);
+        let door = door(call.protocol);
+        let refusal = match door {
+            Door::Grpc | Door::GrpcWeb => refuse_grpc(&request, &call),
+            Door::Connect => refuse_connect(&request, &call),
+        };
+        if let Some(refusal) = refusal {
+            return Box::pin(async { Ok(refusal) });
+        }
+        match door {
+            Door::Grpc => Box::pin(self.grpc.clone().oneshot(request)),
+            Door::GrpcWeb => Box::pin(self.grpc_web.clone().oneshot(request)),
+            Door::Connect => Box::pin(self.connect.clone().run(request)),
+        }
+    }
+}
+
+fn door(protocol: Protocol) -> Door {
+    match protocol {
+        Protocol::Grpc => Door::Grpc,
+        Protocol::GrpcWeb | Protocol::GrpcWebText => Door::GrpcWeb,
+        Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Http => Door::Connect,
+    }
+}
+
+/// What breaks gRPC's rules: POST, HTTP/2 unless it is gRPC-Web, protobuf.
+fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
+    let is_web = call.protocol != Protocol::Grpc;
+    if !is_web && request.version() < Version::HTTP_2 {
+        let message = "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web or Connect";
+        let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+        return Some(error::http(status, ErrorCode::Unknown, message));
+    }
+    if request.method() != Method::POST {
+        return Some(not_allowed(HeaderValue::from_static("POST")));
+    }
+    if !is_canonical(request) {
+        let message = "only protobuf messages: application/grpc+proto or application/grpc-web+proto";
+        return Some(call.protocol.answer(Status::unimplemented(message)));
+    }
+    if !matches!(call.route, Route::Rpc(_)) {
+        return Some(call.protocol.answer(Status::unimplemented("there is no such method")));
+    }
+    None
+}
+
+/// What breaks Connect's rules: POST with a message, or GET where that changes
+/// nothing. A plain OPTIONS is answered here too.
+fn refuse_connect(request: &Request, call: &Call) -> Option<Response> {
+    let Route::Rpc(method) = &call.route else {
+        let message = "there is no such method or page";
+        return Some(error::http(StatusCode::NOT_FOUND, ErrorCode::Unimplemented, message));
+    };
+    let allow = HeaderValue::from_static(if method.is_safe() {
+        "GET, POST, OPTIONS"
+    } else {
+        "POST, OPTIONS"
+    });
+    match *request.method() {
+        Method::POST if is_canonical(request) => None,
+        Method::POST => Some(unsupported_media_type()),
+        Method::GET if method.is_safe() => None,
+        Method::OPTIONS => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(header::ALLOW, allow);
+            Some(response)
+        }
+        _ => Some(not_allowed(allow)),
+    }
+}
+
+/// Whether the content type is one of those `identify` wrote down itself.
+fn is_canonical(request: &Request) -> bool {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    matches!(
+        content_type,
+        Some(
+            b"application/grpc"
+                | b"application/grpc-web+proto"
+                | b"application/grpc-web-text+proto"
+                | b"application/proto"
+                | b"application/json"
+                | b"application/connect+proto"
+                | b"application/connect+json"
+        )
+    )
+}
+
+fn not_allowed(allow: HeaderValue) -> Response {
+    let message = "this method cannot be called so; see the allow header";
+    let mut response = error::http(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, message);
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+fn unsupported_media_type() -> Response {
+    const ACCEPTED: &str = "application/json, application/proto, application/connect+json, \
+        application/connect+proto, application/grpc, application/grpc-web, application/grpc-web-text";
+    let message = "send application/json or application/proto";
+    let mut response =
+        error::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::Unknown, message);
+    response
+        .headers_mut()
+        .insert("accept-post", HeaderValue::from_static(ACCEPTED));
+    response
+}

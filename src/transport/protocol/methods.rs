@@ -1,0 +1,129 @@
+//! Every method there is, read from the descriptors: a new RPC appears on every
+//! protocol by itself.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use connectrpc::dispatcher::MethodDescriptor as Lookup;
+use connectrpc::router::MethodKind;
+use prost_reflect::prost_types::method_options::IdempotencyLevel;
+use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
+
+/// One method of a service.
+pub struct Method {
+    path: String,
+    kind: MethodKind,
+    safe: bool,
+    input: MessageDescriptor,
+    output: MessageDescriptor,
+}
+
+/// The methods by path. Clones share.
+#[derive(Clone)]
+pub struct Methods {
+    by_path: Arc<HashMap<String, Arc<Method>>>,
+}
+
+impl Methods {
+    /// Reads encoded `google.protobuf.FileDescriptorSet`s. Files that several of
+    /// them contain are taken once.
+    pub fn new(descriptor_sets: &[&[u8]]) -> Result<Self, DescriptorError> {
+        let mut pool = DescriptorPool::new();
+        for set in descriptor_sets {
+            pool.decode_file_descriptor_set(*set)?;
+        }
+        let by_path = pool
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>())
+            .map(|method| Method::new(&method))
+            .map(|method| (method.path.clone(), Arc::new(method)))
+            .collect();
+        Ok(Self { by_path: Arc::new(by_path) })
+    }
+
+    /// The method at `/package.Service/Method`.
+    pub fn get(&self, path: &str) -> Option<&Arc<Method>> {
+        self.by_path.get(path)
+    }
+}
+
+impl Method {
+    fn new(method: &MethodDescriptor) -> Self {
+        let proto = method.method_descriptor_proto();
+        let level = proto.options.as_ref().map(|options| options.idempotency_level());
+        Self {
+            path: format!("/{}/{}", method.parent_service().full_name(), method.name()),
+            kind: match (method.is_client_streaming(), method.is_server_streaming()) {
+                (false, false) => MethodKind::Unary,
+                (false, true) => MethodKind::ServerStreaming,
+                (true, false) => MethodKind::ClientStreaming,
+                (true, true) => MethodKind::BidiStreaming,
+            },
+            safe: level == Some(IdempotencyLevel::NoSideEffects),
+            input: method.input(),
+            output: method.output(),
+        }
+    }
+
+    /// `/package.Service/Method`: its path and its name in logs and metrics.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether the proto says NO_SIDE_EFFECTS and so allows GET.
+    pub fn is_safe(&self) -> bool {
+        self.safe && self.kind == MethodKind::Unary
+    }
+
+    /// The type of requests.
+    pub fn input(&self) -> &MessageDescriptor {
+        &self.input
+    }
+
+    /// The type of answers.
+    pub fn output(&self) -> &MessageDescriptor {
+        &self.output
+    }
+
+    /// What Connect needs to know of it.
+    pub(super) fn lookup(&self) -> Lookup {
+        Lookup::from_kind(self.kind).with_idempotent(self.is_safe())
+    }
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::FILE_DESCRIPTOR_SET;
+
+    #[test]
+    fn methods_are_read_from_several_sets() {
+        let methods =
+            Methods::new(&[FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]).unwrap();
+        let of_gitpod =
+            methods.by_path.keys().filter(|path| path.starts_with("/gitpod.v1.OrganizationService/"));
+        assert_eq!(of_gitpod.count(), 11);
+        assert!(methods.get("/grpc.health.v1.Health/Watch").is_some());
+        assert!(methods.get("/gitpod.v1.OrganizationService/Nothing").is_none());
+    }
+
+    #[test]
+    fn only_methods_without_side_effects_are_safe() {
+        let methods = Methods::new(&[FILE_DESCRIPTOR_SET]).unwrap();
+        let mut safe: Vec<&str> = methods
+            .by_path
+            .values()
+            .filter(|method| method.is_safe())
+            .filter_map(|method| method.path().strip_prefix("/gitpod.v1.OrganizationService/"))
+            .collect();
+        safe.sort_unstable();
+        assert_eq!(safe, ["GetOrganization", "GetOrganizationInviteSummary", "ListMembers"]);
+    }
+}

@@ -1,0 +1,144 @@
+//! One connection, from its first byte to its end.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use super::rewind::Rewind;
+use super::{Answer, Peer};
+use crate::config::Http;
+
+/// How every HTTP/2 connection begins.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// hyper's least for HTTP/1 read buffers.
+const MIN_BUFFER: usize = 8192;
+
+/// What every connection is served with.
+pub struct Connections<S> {
+    service: S,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    first_byte_timeout: Duration,
+    stopped: watch::Receiver<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http1,
+    Http2,
+}
+
+impl<S: Answer> Connections<S> {
+    /// `stopped` turns true when the server is to end.
+    pub fn new(service: S, settings: &Http, stopped: watch::Receiver<bool>) -> Self {
+        let head_bytes = usize::try_from(settings.max_header_bytes).unwrap_or(usize::MAX);
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // Also ends a connection that is idle between two requests.
+            .header_read_timeout(settings.head_timeout)
+            .max_buf_size(head_bytes.max(MIN_BUFFER));
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(settings.max_streams)
+            .max_header_list_size(settings.max_header_bytes)
+            // Ends silent peers and those that stop inside a header block, where
+            // a ping cannot be answered.
+            .keep_alive_interval(settings.keep_alive_interval)
+            .keep_alive_timeout(settings.keep_alive_timeout);
+        Self { service, http1, http2, first_byte_timeout: settings.first_byte_timeout, stopped }
+    }
+
+    /// Serves one connection to its end.
+    pub async fn run<IO>(&self, mut stream: IO, peer: Peer)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut stopped = self.stopped.clone();
+        let begun = tokio::select! {
+            // An error: the server itself has gone.
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            begun = tokio::time::timeout(self.first_byte_timeout, begin(&mut stream)) => begun,
+        };
+        let (version, front) = match begun {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a connection ended before its first request");
+                return;
+            }
+            Err(_) => {
+                tracing::debug!("a connection was silent for too long");
+                return;
+            }
+        };
+
+        let stream = TokioIo::new(Rewind::new(front, stream));
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            self.service.clone().oneshot(request)
+        });
+        let ended = match version {
+            Version::Http1 => {
+                let connection = self.http1.serve_connection(stream, service);
+                drive(connection, stopped, http1::Connection::graceful_shutdown).await
+            }
+            Version::Http2 => {
+                let connection = self.http2.serve_connection(stream, service);
+                drive(connection, stopped, http2::Connection::graceful_shutdown).await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        }
+    }
+}
+
+/// Reads as far as it takes to tell HTTP/2 from HTTP/1. An explicit read rather
+/// than a peek: a peer that stops inside the preface neither spins nor stays
+/// beyond the caller's bound.
+async fn begin(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, Bytes)> {
+    let mut front = BytesMut::with_capacity(PREFACE.len());
+    while front.len() < PREFACE.len() {
+        // The capacity is the preface's length: nothing beyond it is read.
+        let missing = PREFACE.len() - front.len();
+        let mut limited = (&mut *stream).take(missing as u64);
+        if limited.read_buf(&mut front).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if !PREFACE.starts_with(&front) {
+            return Ok((Version::Http1, front.freeze()));
+        }
+    }
+    Ok((Version::Http2, front.freeze()))
+}
+
+/// Drives a connection; told to stop, it finishes what runs and takes no more.
+async fn drive<C>(
+    connection: C,
+    mut stopped: watch::Receiver<bool>,
+    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        // An error: the server itself has gone.
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    graceful_shutdown(connection.as_mut());
+    connection.await
+}

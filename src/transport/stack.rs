@@ -1,0 +1,177 @@
+//! The way of a request, as one ordered list of layers with the reason for each
+//! place.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Body as HttpBody;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::util::{BoxCloneSyncService, option_layer};
+use tower::{Service, ServiceBuilder, ServiceExt};
+
+use super::layers::authenticate::{Access, Authenticate, Authentication};
+use super::layers::deadline::Deadline;
+use super::layers::drain::Drain;
+use super::layers::identify::Identify;
+use super::layers::load::Load;
+use super::layers::metrics::Metrics;
+use super::layers::observe::{Observe, Record};
+use super::layers::panic::CatchPanic;
+use super::layers::refine::Refine;
+use super::layers::request_id::RequestId;
+use super::layers::{BoxFuture, Handler, around};
+use super::protocol::detect::Detect;
+use super::protocol::methods::Methods;
+use super::protocol::{Call, Route, cors};
+use super::system::readiness::Readiness;
+use super::system::{MetricsAccess, System, health, reflection};
+use super::{Request, Response};
+use crate::config::{Cors, Http};
+use crate::error::{Error, Result};
+use crate::proto::FILE_DESCRIPTOR_SET;
+
+/// Services that answer without looking at credentials.
+const PUBLIC_SERVICES: &[&str] = &[
+    "grpc.health.v1.Health",
+    "grpc.reflection.v1.ServerReflection",
+    "grpc.reflection.v1alpha.ServerReflection",
+];
+
+/// Everything that is served, ours and the standard services.
+const DESCRIPTOR_SETS: &[&[u8]] = &[
+    FILE_DESCRIPTOR_SET,
+    tonic_health::pb::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+];
+
+/// What the door is built of.
+pub struct Parts<'a, A> {
+    /// The services; health and reflection are added here.
+    pub routes: Routes,
+    /// Who checks credentials.
+    pub authenticator: A,
+    /// Methods open to callers without a credential, as `/package.Service/Method`.
+    pub anonymous_methods: &'static [&'static str],
+    /// Where to count.
+    pub metrics: Metrics,
+    /// Who may read the counters here.
+    pub metrics_access: MetricsAccess,
+    /// What probes are told.
+    pub readiness: Readiness,
+    /// The bounds.
+    pub http: &'a Http,
+    /// Which web pages may call.
+    pub cors: &'a Cors,
+}
+
+/// Puts the door together. Fails on a wrong CORS origin.
+pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
+    let methods = Methods::new(DESCRIPTOR_SETS).map_err(Error::internal)?;
+    let cors = cors::layer(parts.cors)?;
+    let access = Access {
+        public_services: PUBLIC_SERVICES,
+        anonymous_methods: parts.anonymous_methods,
+    };
+    let health = health::server(parts.readiness.clone(), services()?);
+    let routes = reflection::add(parts.routes.add_service(health), DESCRIPTOR_SETS)
+        .map_err(Error::internal)?
+        .prepare();
+
+    // Behind the translation every call is a tonic call.
+    let methods_behind = ServiceBuilder::new()
+        // First, so that it reads the code of whatever answers behind it.
+        .layer(around(Record))
+        // Before a message is read: a stranger's costs nothing.
+        .layer(around(Authentication::new(parts.authenticator, access)))
+        // Next to tonic, whose words it puts into ours.
+        .layer(around(Refine))
+        .service(routes);
+
+    // The calls of methods, in whatever protocol.
+    let calls = ServiceBuilder::new()
+        // Before anything is spent on the call.
+        .layer(around(Load::new(parts.http.max_requests)))
+        // Around the body's arrival too: slow senders have the same time.
+        .layer(around(Deadline::new(parts.http.request_timeout)))
+        .service(Detect::new(methods_behind, methods.clone(), parts.http.max_request_bytes));
+
+    // Every request. Probes pass load and deadline by, and answer under any load.
+    let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access);
+    let all = ServiceBuilder::new()
+        // Outermost: all that is said about a request names it.
+        .layer(around(RequestId))
+        // Before all that answers: an answer is written in the caller's protocol.
+        .layer(around(Identify::new(methods)))
+        // Outside of all that may refuse, so that every answer is counted.
+        .layer(around(Observe::new(parts.metrics)))
+        // Outside of refusals, so that a web page can read them; inside the log.
+        .layer(option_layer(cors))
+        // Around everything that runs code of ours or of handlers.
+        .layer(around(CatchPanic))
+        // Next to the doors: it sees the body as handlers leave it.
+        .layer(around(Drain))
+        .service(Split { system, calls });
+
+    Ok(Stack(BoxCloneSyncService::new(all)))
+}
+
+/// Pages and probes for [`Parts::metrics_access`]'s own listener.
+pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
+    let pages = System::new(readiness, metrics, MetricsAccess::Everybody);
+    Stack(BoxCloneSyncService::new(pages))
+}
+
+/// The services of ours, which health knows by name.
+fn services() -> Result<Vec<String>> {
+    let pool = prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(Error::internal)?;
+    Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
+}
+
+/// Pages on one side, calls of methods and all unknown on the other.
+#[derive(Clone)]
+struct Split<C> {
+    system: System,
+    calls: C,
+}
+
+impl<C: Handler> Service<Request> for Split<C> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> BoxFuture {
+        match Call::of(&request).route {
+            Route::System(_) => Box::pin(self.system.clone().oneshot(request)),
+            Route::Rpc(_) | Route::Unknown => Box::pin(self.calls.clone().oneshot(request)),
+        }
+    }
+}
+
+/// The whole door as one service. Cheap to clone; takes any body.
+#[derive(Clone)]
+pub struct Stack(BoxCloneSyncService<Request, Response, Infallible>);
+
+impl<B> Service<http::Request<B>> for Stack
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> BoxFuture {
+        Box::pin(self.0.clone().oneshot(request.map(Body::new)))
+    }
+}
