@@ -6,13 +6,12 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{
-    Account, AccountId, AccountKind, Action, Actor, EmailAddress, KeyScope, LOCAL_ISSUER,
-    TargetKind, Timestamp,
-};
+use zeroize::Zeroizing;
+
+use crate::auth::accounts::{By, Identity, resolve_in};
+use crate::domain::{AccountKind, Actor, EmailAddress, KeyScope, LOCAL_ISSUER, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::operations::keys::{issue, local_profile};
-use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
 use crate::storage::{Store, Tx, accounts};
 
@@ -20,14 +19,25 @@ use crate::storage::{Store, Tx, accounts};
 const FIRST_EMAIL: &str = "admin@localhost";
 
 /// How a store is made ready.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Setup {
     /// Bring the schema up to date, or refuse a store whose schema is not.
     pub migrate: bool,
     /// Fingerprints of the secret keys at hand; the first one's seals.
     pub fingerprints: Vec<String>,
+    /// The secret key, if it has just been made and is on no disk yet.
+    pub new_secret_key: Option<NewSecretKey>,
     /// Where the first key of a new store is written.
     pub first_key_file: PathBuf,
+}
+
+/// A secret key that becomes the store's, unless the store has one already.
+#[derive(Clone)]
+pub struct NewSecretKey {
+    /// Where it is kept.
+    pub file: PathBuf,
+    /// What is written there.
+    pub text: Zeroizing<String>,
 }
 
 /// Makes a store ready to serve, one replica after another; answers where the
@@ -48,7 +58,7 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
     }
     store
         .migrate(async move |tx| {
-            check_secret_key(tx, &setup.fingerprints).await?;
+            check_secret_key(tx, &setup).await?;
             if accounts::any(tx).await? {
                 return Ok(None);
             }
@@ -60,7 +70,8 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
 
 /// A store's tokens can be shown again only with the key that sealed them, so a
 /// replica with another one must not come up.
-async fn check_secret_key(tx: &Tx, fingerprints: &[String]) -> Result<()> {
+async fn check_secret_key(tx: &Tx, setup: &Setup) -> Result<()> {
+    let fingerprints = &setup.fingerprints;
     let sealing = fingerprints.first().ok_or_else(|| Error::internal("no secret key"))?;
     match settings::get(tx, SECRET_KEY_FINGERPRINT).await? {
         Some(known) if known == *sealing => Ok(()),
@@ -70,7 +81,15 @@ async fn check_secret_key(tx: &Tx, fingerprints: &[String]) -> Result<()> {
              by --secret-key-file or GUESTLIST_SECRET_KEY; to exchange it, give the new key first and \
              the old one after it",
         )),
-        _ => settings::set(tx, SECRET_KEY_FINGERPRINT, sealing).await,
+        _ => {
+            if let Some(NewSecretKey { file, text }) = &setup.new_secret_key {
+                write_secret_file(file, text.trim_end()).map_err(|e| {
+                    let what = format!("cannot write the secret key to {}", file.display());
+                    Error::internal(e).with_message(what)
+                })?;
+            }
+            settings::set(tx, SECRET_KEY_FINGERPRINT, sealing).await
+        }
     }
 }
 
@@ -80,25 +99,14 @@ async fn write_first_key(tx: &Tx, file: &Path, now: Timestamp) -> Result<()> {
     let email: EmailAddress = FIRST_EMAIL.parse().map_err(Error::internal)?;
     let mut profile = local_profile(Some(email), "admin".to_owned());
     profile.email_verified = false;
-    let account = Account {
-        id: AccountId::generate(now),
+    let actor = Actor::system("first-start");
+    let identity = Identity {
         issuer: LOCAL_ISSUER.to_owned(),
         subject: FIRST_EMAIL.to_owned(),
         kind: AccountKind::Person,
         profile,
-        created_at: now,
     };
-    accounts::insert(tx, &account).await?;
-    let actor = Actor::system("first-start");
-    let event = NewEvent {
-        action: Action::AccountCreated,
-        target_kind: TargetKind::Account,
-        target_id: account.id.to_string(),
-        organization: None,
-        actor: &actor,
-        note: String::new(),
-    };
-    audit_events::append(tx, event, now).await?;
+    let (account, _) = resolve_in(tx, now, &By::Actor(actor.clone()), &identity).await?;
     let limits = (Some(KeyScope::Operator), None, None);
     let key = issue(tx, &account, limits, &actor, now).await?;
     write_secret_file(file, &key.expose()).map_err(|e| {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::auth::accounts::{By, Identity, resolve_in};
 use crate::domain::{
     Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, Invalid,
     KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId, Profile, TargetKind,
@@ -127,25 +128,31 @@ pub(in crate::operations) async fn issue(
     Ok(secret)
 }
 
+/// Finds or makes the account that the key is for.
 async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<Account> {
-    match owner {
-        Owner::Account(id) => accounts::find(tx, *id)
-            .await?
-            .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no account {id}"))),
+    let (subject, kind, profile) = match owner {
+        Owner::Account(id) => {
+            return accounts::find(tx, *id)
+                .await?
+                .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no account {id}")));
+        }
         Owner::Email { email, name } => {
-            let found = accounts::find_by_subject(tx, LOCAL_ISSUER, email.as_str()).await?;
-            let known = found.as_ref().map(|account| account.profile.name.clone());
-            let name = name.clone().or(known).unwrap_or_else(|| email.local_part().to_owned());
-            let profile = local_profile(Some(email.clone()), name);
-            found_or_made(tx, found, email.as_str(), AccountKind::Person, profile, actor, now).await
+            let subject = email.to_string();
+            let known = accounts::find_by_subject(tx, LOCAL_ISSUER, &subject).await?;
+            let name = name
+                .clone()
+                .or(known.map(|account| account.profile.name))
+                .unwrap_or_else(|| email.local_part().to_owned());
+            (subject, AccountKind::Person, local_profile(Some(email.clone()), name))
         }
         Owner::Service(name) => {
             let subject = format!("service:{}", name.0);
-            let found = accounts::find_by_subject(tx, LOCAL_ISSUER, &subject).await?;
-            let profile = local_profile(None, name.0.clone());
-            found_or_made(tx, found, &subject, AccountKind::Service, profile, actor, now).await
+            (subject, AccountKind::Service, local_profile(None, name.0.clone()))
         }
-    }
+    };
+    let identity = Identity { issuer: LOCAL_ISSUER.to_owned(), subject, kind, profile };
+    let (account, _) = resolve_in(tx, now, &By::Actor(actor.clone()), &identity).await?;
+    Ok(account)
 }
 
 /// The profile of an account that the operator vouches for.
@@ -158,44 +165,4 @@ pub(in crate::operations) fn local_profile(email: Option<EmailAddress>, name: St
         login_provider: "api_key".to_owned(),
         login_provider_kind: LoginProviderKind::Other,
     }
-}
-
-async fn found_or_made(
-    tx: &Tx,
-    found: Option<Account>,
-    subject: &str,
-    kind: AccountKind,
-    profile: Profile,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<Account> {
-    let (account, action) = match found {
-        Some(account) if account.profile == profile => return Ok(account),
-        Some(account) => {
-            accounts::update_profile(tx, account.id, &profile, now).await?;
-            (Account { profile, ..account }, Action::AccountUpdated)
-        }
-        None => {
-            let account = Account {
-                id: AccountId::generate(now),
-                issuer: LOCAL_ISSUER.to_owned(),
-                subject: subject.to_owned(),
-                kind,
-                profile,
-                created_at: now,
-            };
-            accounts::insert(tx, &account).await?;
-            (account, Action::AccountCreated)
-        }
-    };
-    let event = NewEvent {
-        action,
-        target_kind: TargetKind::Account,
-        target_id: account.id.to_string(),
-        organization: None,
-        actor,
-        note: String::new(),
-    };
-    audit_events::append(tx, event, now).await?;
-    Ok(account)
 }

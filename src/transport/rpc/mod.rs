@@ -22,13 +22,8 @@ use crate::proto::gitpod::v1 as gitpod;
 use crate::proto::guestlist::v1 as guestlist;
 use crate::transport::status::to_status;
 
-/// The names of the RPC services, for health and reflection.
-pub const SERVICES: [&str; 4] = [
-    gitpod::organization_service_server::SERVICE_NAME,
-    guestlist::organization_service_server::SERVICE_NAME,
-    guestlist::account_service_server::SERVICE_NAME,
-    guestlist::audit_service_server::SERVICE_NAME,
-];
+/// The preview of an invite, which a setting opens to callers without a credential.
+pub const PREVIEW: &str = "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
 
 /// Sets a generated server's message limits and compression.
 macro_rules! bounded {
@@ -61,9 +56,9 @@ pub fn routes(cx: &Context, http: &config::Http) -> Routes {
 /// Takes a request apart: who asks, and the message. The caller is missing only
 /// where a setting lets calls through without one.
 fn open<T>(request: Request<T>) -> (Option<Call>, T) {
-    let (_, extensions, message) = request.into_parts();
-    let caller = extensions.get::<Arc<Caller>>().cloned();
-    let request = extensions.get::<RequestId>().cloned().unwrap_or(RequestId(String::new()));
+    let (_, mut extensions, message) = request.into_parts();
+    let caller = extensions.remove::<Caller>().map(Arc::new);
+    let request = extensions.remove::<RequestId>().unwrap_or(RequestId(String::new()));
     (caller.map(|caller| Call { caller, request }), message)
 }
 

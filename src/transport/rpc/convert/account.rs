@@ -1,10 +1,9 @@
 //! Messages about accounts.
 
 use super::Fields;
-use crate::auth::Identity;
 use crate::domain::{Account, Caller, Credential, EmailAddress};
 use crate::error::Result;
-use crate::operations::accounts::ResolveAccount;
+use crate::operations::accounts::{ResolveAccount, Said};
 use crate::proto::guestlist::v1 as pb;
 
 pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<ResolveAccount> {
@@ -33,9 +32,9 @@ pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<ResolveAcco
     }
     fields.finish(|| {
         Some(ResolveAccount {
-            identity: Identity {
-                issuer: message.issuer,
-                subject: message.subject,
+            issuer: message.issuer,
+            subject: message.subject,
+            said: Said {
                 email,
                 email_verified: message.email_verified,
                 name: message.name,

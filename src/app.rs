@@ -1,0 +1,236 @@
+//! The composition root: the one place where everything meets.
+
+mod pool_metrics;
+mod secret_key;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::operations::Context;
+use crate::operations::setup::{self, Setup};
+use crate::storage::{Location, Opener, StatementObserver, Store};
+use crate::transport::layers::metrics::Metrics;
+use crate::transport::stack::{self, Parts};
+use crate::transport::system::MetricsAccess;
+use crate::transport::system::readiness::Readiness;
+use crate::transport::{rpc, server};
+use crate::workers;
+
+/// The file in the data directory that the first key is written to.
+pub const FIRST_KEY_FILE: &str = "admin.key";
+
+/// A running service. Dropping it does not stop it: see [`App::stop`].
+pub struct App {
+    local_addr: SocketAddr,
+    metrics_addr: Option<SocketAddr>,
+    first_key: Option<PathBuf>,
+    store: Store,
+    readiness: Readiness,
+    stop_serving: watch::Sender<bool>,
+    stop_workers: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Makes the store ready and serves on `listener`, until [`App::stop`].
+    ///
+    /// # Errors
+    /// If the settings do not go together, the store cannot be made ready, or
+    /// another address cannot be listened on. Nothing runs then.
+    pub async fn start(
+        config: Config,
+        listener: TcpListener,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        Self::start_observed(config, listener, clock, None).await
+    }
+
+    /// The same, with somebody who sees every statement the store is asked.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub async fn start_observed(
+        config: Config,
+        listener: TcpListener,
+        clock: Arc<dyn Clock>,
+        observer: Option<StatementObserver>,
+    ) -> Result<Self> {
+        let location = Location::from_config(&config)?;
+        let secret_key = secret_key::load(&config, &location)?;
+        let store = Store::open(&location, &config.database, Opener::Server, observer).await?;
+        let setup = Setup {
+            migrate: config.database.migrate_on_start,
+            fingerprints: secret_key.keyring.fingerprints(),
+            new_secret_key: secret_key.to_write,
+            first_key_file: config.data_dir.join(FIRST_KEY_FILE),
+        };
+        let first_key = setup::prepare(&store, setup, clock.now()).await?;
+
+        let authenticator =
+            Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
+        let authenticator = Arc::new(authenticator);
+        let context = Context {
+            store: store.clone(),
+            clock,
+            keyring: Arc::new(secret_key.keyring),
+            issuers: Arc::clone(authenticator.issuers()),
+        };
+        let mut app = Self {
+            local_addr: address_of(&listener)?,
+            metrics_addr: None,
+            first_key,
+            store,
+            readiness: Readiness::new(),
+            stop_serving: watch::channel(false).0,
+            stop_workers: watch::channel(false).0,
+            servers: Vec::new(),
+            workers: Vec::new(),
+        };
+        app.work(&authenticator);
+        app.serve(config, listener, &context, authenticator).await?;
+        Ok(app)
+    }
+
+    /// Starts what runs beside the requests.
+    fn work(&mut self, authenticator: &Arc<Authenticator>) {
+        let usage = Arc::clone(authenticator.key_usage());
+        let key_usage =
+            workers::key_usage::run(self.store.clone(), usage, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(key_usage));
+
+        let (readiness, store) = (self.readiness.clone(), self.store.clone());
+        self.workers.push(tokio::spawn(async move {
+            readiness.follow(|| async { store.ping().await.is_ok() }).await;
+        }));
+
+        let authenticator = Arc::clone(authenticator);
+        let stop = stopped(&self.stop_workers);
+        self.workers.push(tokio::spawn(async move {
+            tokio::select! {
+                () = authenticator.warm_up() => {}
+                () = stop => {}
+            }
+        }));
+    }
+
+    /// Opens the door, and the one for metrics if there is one.
+    async fn serve(
+        &mut self,
+        config: Config,
+        listener: TcpListener,
+        context: &Context,
+        authenticator: Arc<Authenticator>,
+    ) -> Result<()> {
+        let metrics = Metrics::new();
+        pool_metrics::register(&metrics, self.store.clone());
+        let anonymous_methods: &'static [&'static str] =
+            if config.public_preview { &[rpc::PREVIEW] } else { &[] };
+        let door = stack::build(Parts {
+            routes: rpc::routes(context, &config.http),
+            authenticator,
+            anonymous_methods,
+            metrics: metrics.clone(),
+            metrics_access: match config.metrics_listen {
+                Some(_) => MetricsAccess::Nobody,
+                None => MetricsAccess::Loopback,
+            },
+            readiness: self.readiness.clone(),
+            http: &config.http,
+            cors: &config.cors,
+        })?;
+
+        let metrics_listener = match config.metrics_listen {
+            Some(addr) => Some(listen(addr).await?),
+            None => None,
+        };
+        let http = config.http;
+        if let Some(listener) = metrics_listener {
+            self.metrics_addr = Some(address_of(&listener)?);
+            let pages = stack::build_metrics_only(self.readiness.clone(), metrics);
+            let (http, stop) = (http.clone(), stopped(&self.stop_serving));
+            self.servers.push(tokio::spawn(async move {
+                server::serve(listener, pages, &http, stop).await;
+            }));
+        }
+        let stop = stopped(&self.stop_serving);
+        self.servers.push(tokio::spawn(async move {
+            server::serve(listener, door, &http, stop).await;
+        }));
+        Ok(())
+    }
+
+    /// Where it serves.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Where it serves `/metrics` alone, if it does.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
+    }
+
+    /// The file with the first key, if this start made it.
+    pub fn first_key(&self) -> Option<&Path> {
+        self.first_key.as_deref()
+    }
+
+    /// The store, for what runs in the same process.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Stops in order: not ready, no new connections, finish what runs within the
+    /// drain bound, write down what is left, close the store.
+    ///
+    /// # Errors
+    /// If something had crashed, or the store does not close in order.
+    pub async fn stop(self) -> Result<()> {
+        self.readiness.drain();
+        self.stop_serving.send_replace(true);
+        let mut outcome = Ok(());
+        for server in self.servers {
+            outcome = outcome.and(server.await.map_err(Error::internal));
+        }
+        self.stop_workers.send_replace(true);
+        for worker in self.workers {
+            outcome = outcome.and(worker.await.map_err(Error::internal));
+        }
+        outcome.and(self.store.close().await)
+    }
+}
+
+/// Listens, and says which address could not be had.
+///
+/// # Errors
+/// If the address is taken or not this machine's.
+pub async fn listen(addr: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|e| {
+            let message = format!("cannot listen on {addr}: {e}");
+            Error::internal(e).with_message(message)
+        })
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
+    listener.local_addr().map_err(Error::internal)
+}
+
+/// Resolves once `stop` has been said, or can never be said any more.
+fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stop = stop.subscribe();
+    async move {
+        // An error means that the sender is gone, which is a stop as well.
+        let _ = stop.wait_for(|stopped| *stopped).await;
+    }
+}

@@ -1,0 +1,35 @@
+//! The size of the store's pool, read when metrics are.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::storage::Store;
+use crate::transport::layers::metrics::Metrics;
+
+/// Adds the pool's gauges.
+pub fn register(metrics: &Metrics, store: Store) {
+    metrics.register(|registry| registry.register_collector(Box::new(Pool(store))));
+}
+
+struct Pool(Store);
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pool")
+    }
+}
+
+impl Collector for Pool {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let size = self.0.pool_size();
+        for (name, help, value) in [
+            ("store_connections_open", "Connections of the pool that reads", size.open),
+            ("store_connections_idle", "Of those, waiting for work", size.idle),
+        ] {
+            let gauge = ConstGauge::new(i64::from(value));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}

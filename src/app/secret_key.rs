@@ -1,0 +1,70 @@
+//! Where the secret keys come from.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::keyring::Keyring;
+use crate::operations::setup::NewSecretKey;
+use crate::storage::Location;
+
+/// The file beside a SQLite store.
+const FILE: &str = "secret.key";
+
+/// The keys, and the file to write if they have just been made.
+pub struct SecretKey {
+    /// The keys.
+    pub keyring: Keyring,
+    /// New keys become the store's only if it has none yet.
+    pub to_write: Option<NewSecretKey>,
+}
+
+/// Reads the keys from the settings, from their file, or, beside a SQLite store,
+/// from the file that its first start made.
+///
+/// # Errors
+/// If there are none and none may be made, or they are no keys.
+pub fn load(config: &Config, location: &Location) -> Result<SecretKey> {
+    let given = |keyring| SecretKey { keyring, to_write: None };
+    if let Some(texts) = &config.secret_key {
+        let keys = texts.expose_secret().split(',').map(str::trim);
+        return Keyring::from_texts(keys).map(given).map_err(|e| unusable("secret_key", &e));
+    }
+    if let Some(file) = &config.secret_key_file {
+        let text = read(file).map_err(|e| unusable(&file.display().to_string(), &e))?;
+        return parse(file, &text).map(given);
+    }
+    let Location::Sqlite(store) = location else {
+        return Err(Error::new(
+            Kind::FailedPrecondition,
+            "with PostgreSQL a secret key must be given, the same to every replica: --secret-key-file \
+             or GUESTLIST_SECRET_KEY (32 bytes in hexadecimal, such as `openssl rand -hex 32` prints)",
+        ));
+    };
+    let file: PathBuf = store.with_file_name(FILE);
+    match read(&file) {
+        Ok(text) => parse(&file, &text).map(given),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let text = Keyring::generate_file().map_err(Error::internal)?;
+            let keyring = parse(&file, &text)?;
+            Ok(SecretKey { keyring, to_write: Some(NewSecretKey { file, text }) })
+        }
+        Err(e) => Err(unusable(&file.display().to_string(), &e)),
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<Zeroizing<String>> {
+    std::fs::read_to_string(file).map(Zeroizing::new)
+}
+
+fn parse(file: &Path, text: &str) -> Result<Keyring> {
+    Keyring::parse(text).map_err(|e| unusable(&file.display().to_string(), &e))
+}
+
+fn unusable(what: &str, why: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::FailedPrecondition, format!("no secret key from {what}: {why}"))
+}
