@@ -17,7 +17,7 @@ pub mod setup;
 
 use std::sync::Arc;
 
-use crate::auth::issuers::Issuers;
+use crate::auth::Issuers;
 use crate::clock::Clock;
 use crate::domain::{Actor, Caller, RequestId, Timestamp};
 use crate::keyring::Keyring;

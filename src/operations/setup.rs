@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::auth::accounts::{By, Identity, resolve_in};
-use crate::domain::{AccountKind, Actor, EmailAddress, KeyScope, LOCAL_ISSUER, Timestamp};
+use crate::auth;
+use crate::domain::{AccountKind, Actor, EmailAddress, KeyScope, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::operations::keys::{issue, local_profile};
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
@@ -100,13 +100,8 @@ async fn write_first_key(tx: &Tx, file: &Path, now: Timestamp) -> Result<()> {
     let mut profile = local_profile(Some(email), "admin".to_owned());
     profile.email_verified = false;
     let actor = Actor::system("first-start");
-    let identity = Identity {
-        issuer: LOCAL_ISSUER.to_owned(),
-        subject: FIRST_EMAIL.to_owned(),
-        kind: AccountKind::Person,
-        profile,
-    };
-    let (account, _) = resolve_in(tx, now, &By::Actor(actor.clone()), &identity).await?;
+    let kind = AccountKind::Person;
+    let account = auth::resolve_local(tx, now, &actor, FIRST_EMAIL, kind, &profile).await?;
     let limits = (Some(KeyScope::Operator), None, None);
     let key = issue(tx, &account, limits, &actor, now).await?;
     write_secret_file(file, &key.expose()).map_err(|e| {

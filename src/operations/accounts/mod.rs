@@ -3,6 +3,6 @@
 mod get_caller;
 mod resolve_account;
 
-pub use crate::auth::issuers::Said;
+pub use crate::auth::Identity;
 pub use get_caller::get_caller;
-pub use resolve_account::{ResolveAccount, resolve_account};
+pub use resolve_account::resolve_account;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::auth::accounts::{By, Identity, resolve_in};
+use crate::auth;
 use crate::domain::{
     Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, Invalid,
     KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId, Profile, TargetKind,
@@ -150,9 +150,7 @@ async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<
             (subject, AccountKind::Service, local_profile(None, name.0.clone()))
         }
     };
-    let identity = Identity { issuer: LOCAL_ISSUER.to_owned(), subject, kind, profile };
-    let (account, _) = resolve_in(tx, now, &By::Actor(actor.clone()), &identity).await?;
-    Ok(account)
+    auth::resolve_local(tx, now, actor, &subject, kind, &profile).await
 }
 
 /// The profile of an account that the operator vouches for.

@@ -3,10 +3,10 @@
 use super::Fields;
 use crate::domain::{Account, Caller, Credential, EmailAddress};
 use crate::error::Result;
-use crate::operations::accounts::{ResolveAccount, Said};
+use crate::operations::accounts::Identity;
 use crate::proto::guestlist::v1 as pb;
 
-pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<ResolveAccount> {
+pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<Identity> {
     let mut fields = Fields::default();
     if message.issuer.is_empty() {
         fields.wrong("issuer", "must be set");
@@ -31,15 +31,13 @@ pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<ResolveAcco
         fields.wrong("picture", "must be an http or https URL of at most 2048 characters");
     }
     fields.finish(|| {
-        Some(ResolveAccount {
+        Some(Identity {
             issuer: message.issuer,
             subject: message.subject,
-            said: Said {
-                email,
-                email_verified: message.email_verified,
-                name: message.name,
-                picture: message.picture,
-            },
+            email,
+            email_verified: message.email_verified,
+            name: message.name,
+            picture: message.picture,
         })
     })
 }

@@ -1,0 +1,8 @@
+//! Guestlist from outside: one test binary over the real server, in process.
+//!
+//! `support/` has the harness: databases, people, and a client for each protocol
+//! behind one trait. A test that names a property (`p07_…`) keeps it.
+
+mod support;
+
+mod rpc;

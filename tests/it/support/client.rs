@@ -1,0 +1,261 @@
+//! One client a protocol, behind one method: bytes of a protobuf message in,
+//! bytes of the answer or a [`Failure`] out.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use bytes::{Buf, BufMut};
+use guestlist::proto::FILE_DESCRIPTOR_SET;
+use http::uri::PathAndQuery;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use tonic::client::{Grpc, GrpcService};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::metadata::{Ascii, MetadataKey};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+use tonic_web::GrpcWebClientLayer;
+use tower::{Layer, Service};
+
+/// The protocols every RPC is spoken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    GrpcWeb,
+    ConnectProto,
+    ConnectJson,
+}
+
+impl Protocol {
+    pub const ALL: [Protocol; 4] =
+        [Protocol::Grpc, Protocol::GrpcWeb, Protocol::ConnectProto, Protocol::ConnectJson];
+}
+
+/// What a client is told when a call fails, the same over every protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub code: Code,
+    pub message: String,
+    /// `google.rpc.ErrorInfo.reason`
+    pub reason: String,
+    /// The fields of `google.rpc.BadRequest`.
+    pub fields: Vec<String>,
+    /// `google.rpc.RetryInfo`
+    pub retry_after: Option<Duration>,
+}
+
+/// Speaks one protocol to one server.
+#[derive(Clone)]
+pub struct Client {
+    pub addr: SocketAddr,
+    pub protocol: Protocol,
+    http: reqwest::Client,
+}
+
+pub static DESCRIPTORS: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
+
+/// The method behind `/package.Service/Method`.
+pub fn method(path: &str) -> MethodDescriptor {
+    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
+    let service = DESCRIPTORS.get_service_by_name(service).expect("a service of ours");
+    service.methods().find(|m| m.name() == method).expect("a method of ours")
+}
+
+impl Client {
+    pub fn new(addr: SocketAddr, protocol: Protocol) -> Self {
+        Self { addr, protocol, http: reqwest::Client::new() }
+    }
+
+    pub async fn unary(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        message: Vec<u8>,
+    ) -> Result<Vec<u8>, Failure> {
+        match self.protocol {
+            Protocol::Grpc => {
+                let endpoint = Channel::from_shared(format!("http://{}", self.addr)).unwrap();
+                let channel = endpoint.connect().await.expect("the server takes connections");
+                grpc(Grpc::new(channel), path, headers, message).await
+            }
+            Protocol::GrpcWeb => {
+                let mut connector = HttpConnector::new();
+                connector.set_nodelay(true);
+                let client =
+                    hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+                        .build(connector);
+                let service = GrpcWebClientLayer::new().layer(client);
+                let origin = format!("http://{}", self.addr).parse().unwrap();
+                grpc(Grpc::with_origin(service, origin), path, headers, message).await
+            }
+            Protocol::ConnectProto => {
+                let answer = self.connect(path, headers, "application/proto", message).await?;
+                Ok(answer)
+            }
+            Protocol::ConnectJson => {
+                let method = method(path);
+                let message = DynamicMessage::decode(method.input(), message.as_slice()).unwrap();
+                let json = serde_json::to_vec(&message).unwrap();
+                let answer = self.connect(path, headers, "application/json", json).await?;
+                let mut json = serde_json::Deserializer::from_slice(&answer);
+                let answer = DynamicMessage::deserialize(method.output(), &mut json)
+                    .expect("an answer of its type");
+                Ok(answer.encode_to_vec())
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut request = self
+            .http
+            .post(format!("http://{}{path}", self.addr))
+            .header("content-type", content_type)
+            .header("connect-protocol-version", "1")
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let answer = request.send().await.expect("the server answers");
+        let status = answer.status();
+        let answered = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let body = answer.bytes().await.expect("the answer is whole");
+        if status.is_success() {
+            assert_eq!(answered, content_type);
+            return Ok(body.to_vec());
+        }
+        assert_eq!(answered, "application/json", "errors of Connect are JSON");
+        Err(Failure::from_connect(&body))
+    }
+}
+
+async fn grpc<S>(
+    mut client: Grpc<S>,
+    path: &str,
+    headers: &[(&'static str, String)],
+    message: Vec<u8>,
+) -> Result<Vec<u8>, Failure>
+where
+    S: GrpcService<tonic::body::Body>,
+    S::Error: std::fmt::Debug,
+    S::ResponseBody: http_body::Body + Send + 'static,
+    <S::ResponseBody as http_body::Body>::Error:
+        Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut request = Request::new(message);
+    for (name, value) in headers {
+        let name: MetadataKey<Ascii> = name.parse().unwrap();
+        request.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    client.ready().await.map_err(Into::into).expect("the server takes connections");
+    let path: PathAndQuery = path.parse().unwrap();
+    match client.unary(request, path, BytesCodec).await {
+        Ok(answer) => Ok(answer.into_inner()),
+        Err(status) => Err(Failure::from(status)),
+    }
+}
+
+/// Hands messages through as bytes.
+#[derive(Clone, Default)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        self.clone()
+    }
+
+    fn decoder(&mut self) -> Self {
+        self.clone()
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put_slice(&item);
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        let mut bytes = vec![0; from.remaining()];
+        from.copy_to_slice(&mut bytes);
+        Ok(Some(bytes))
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let fields = details.bad_request().map(|bad| &bad.field_violations);
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+            fields: fields.into_iter().flatten().map(|v| v.field.clone()).collect(),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        }
+    }
+}
+
+impl Failure {
+    /// From a Connect error: its details are rebuilt into the gRPC status that
+    /// they are the parts of.
+    pub fn from_connect(body: &[u8]) -> Self {
+        let error: serde_json::Value = serde_json::from_slice(body).expect("an error is JSON");
+        let message = error["message"].as_str().unwrap_or_default().to_owned();
+        let details = error["details"].as_array().cloned().unwrap_or_default();
+        let any = |detail: &serde_json::Value| prost_types::Any {
+            type_url: format!("type.googleapis.com/{}", detail["type"].as_str().unwrap()),
+            value: STANDARD_NO_PAD.decode(detail["value"].as_str().unwrap()).unwrap(),
+        };
+        let code = code(error["code"].as_str().expect("an error has a code"));
+        let status = tonic_types::pb::Status {
+            code: code.into(),
+            message: message.clone(),
+            details: details.iter().map(any).collect(),
+        };
+        Status::with_details(code, message, status.encode_to_vec().into()).into()
+    }
+}
+
+/// A code by its name in Connect.
+fn code(name: &str) -> Code {
+    (1..=16)
+        .map(Code::from)
+        .find(|code| {
+            let snake: String = format!("{code:?}")
+                .char_indices()
+                .flat_map(|(i, c)| {
+                    let dash = (i > 0 && c.is_uppercase()).then_some('_');
+                    dash.into_iter().chain(c.to_lowercase())
+                })
+                .collect();
+            snake == name || (name == "canceled" && *code == Code::Cancelled)
+        })
+        .unwrap_or_else(|| panic!("{name} is no code"))
+}

@@ -1,0 +1,165 @@
+//! Stores to test on: a SQLite file of its own, or a PostgreSQL database cloned
+//! from a migrated template.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use guestlist::config;
+use guestlist::storage::{Location, Opener, Store};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+/// The engines every promise about data is tested on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// A store for one test, gone after it.
+pub struct Database {
+    pub engine: Engine,
+    /// The data directory; with SQLite the store is in it.
+    pub directory: TempDir,
+    /// `GUESTLIST_DATABASE_URL`
+    pub url: String,
+    name: Option<String>,
+}
+
+impl Database {
+    /// A store with nothing in it, not even a schema.
+    pub async fn empty(engine: Engine) -> Self {
+        Self::new(engine, "template0").await
+    }
+
+    /// A store whose schema is up to date. (On SQLite the server makes it.)
+    pub async fn migrated(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::new(engine, "").await,
+            Engine::Postgres => {
+                let template = template().await;
+                Self::new(engine, &template).await
+            }
+        }
+    }
+
+    async fn new(engine: Engine, template: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let (url, name) = match engine {
+            Engine::Sqlite => (format!("sqlite:{}/guestlist.db", directory.path().display()), None),
+            Engine::Postgres => {
+                let name = unique_name("test");
+                let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
+                administer(&sql).await;
+                (url_of(&name), Some(name))
+            }
+        };
+        Self { engine, directory, url, name }
+    }
+
+    /// Where the store is, for opening it directly.
+    pub fn location(&self) -> Location {
+        match self.engine {
+            Engine::Sqlite => Location::Sqlite(self.directory.path().join("guestlist.db")),
+            Engine::Postgres => Location::Postgres(SecretString::from(self.url.clone())),
+        }
+    }
+
+    /// A connection beside the server's own, for looking at rows.
+    pub async fn connect(&self) -> DatabaseConnection {
+        sea_orm::Database::connect(self.url.clone()).await.unwrap()
+    }
+
+    /// Removes what the test left.
+    pub async fn remove(self) {
+        if let Some(name) = self.name {
+            administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
+    }
+}
+
+/// Few connections each, since many tests run side by side.
+pub fn pool() -> config::Database {
+    config::Database {
+        max_connections: 8,
+        acquire_timeout: Duration::from_secs(10),
+        migrate_on_start: true,
+    }
+}
+
+fn unique_name(prefix: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("guestlist_{prefix}_{}_{next}", std::process::id())
+}
+
+/// The throwaway server, ended by its script when this process goes and with it
+/// the script's standard input.
+struct Server {
+    url: String,
+    _script: Option<Child>,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    if let Ok(url) = std::env::var("GUESTLIST_TEST_POSTGRES_URL") {
+        return Server { url, _script: None };
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres");
+    let mut child = Command::new(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tests/postgres starts");
+    let mut url = String::new();
+    let stdout = child.stdout.take().expect("its output is piped");
+    BufReader::new(stdout).read_line(&mut url).expect("its output is text");
+    assert!(
+        url.starts_with("postgres://"),
+        "no PostgreSQL to test on: install it (tests/run does), or set GUESTLIST_TEST_POSTGRES_URL"
+    );
+    Server { url: url.trim().to_owned(), _script: Some(child) }
+});
+
+fn url_of(database: &str) -> String {
+    let (server, _) = SERVER.url.rsplit_once('/').expect("the URL names a database");
+    format!("{server}/{database}")
+}
+
+async fn administer(sql: &str) {
+    let connection = sea_orm::Database::connect(SERVER.url.clone()).await.unwrap();
+    connection.execute_unprepared(sql).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// The migrated database that others are cloned from; made once a process.
+async fn template() -> String {
+    static TEMPLATE: Mutex<Option<String>> = Mutex::new(None);
+    // Tests run on runtimes of their own, so a blocking lock is held across the
+    // making: whoever comes second waits for it on a thread of its own.
+    let made = tokio::task::spawn_blocking(|| {
+        let mut template = TEMPLATE.lock().unwrap_or_else(|e| e.into_inner());
+        if template.is_none() {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            *template = Some(runtime.block_on(make_template()));
+        }
+        template.clone()
+    });
+    made.await.unwrap().expect("it was made")
+}
+
+async fn make_template() -> String {
+    let name = unique_name("template");
+    administer(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+    let location = Location::Postgres(SecretString::from(url_of(&name)));
+    let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
+    store.migrate(async |_| Ok(())).await.unwrap();
+    store.close().await.unwrap();
+    name
+}

@@ -1,0 +1,82 @@
+//! The harness.
+
+pub mod client;
+mod databases;
+mod people;
+mod run;
+mod server;
+
+pub use client::{Failure, Protocol};
+pub use databases::{Database, Engine};
+pub use people::{Organization, Person, member_id};
+pub use run::run;
+pub use server::{Settings, TestApp};
+
+pub use guestlist::proto::gitpod::v1 as gitpod;
+pub use guestlist::proto::guestlist::v1 as own;
+pub use tonic::Code;
+
+/// Runs a behaviour over every protocol and on both engines: each combination is
+/// a test of its own, named `behaviour::protocol::engine`.
+#[macro_export]
+macro_rules! everywhere {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {$(
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+
+            async fn behaviour($app: &TestApp) $body
+
+            $crate::everywhere!(@protocol grpc, Grpc);
+            $crate::everywhere!(@protocol grpc_web, GrpcWeb);
+            $crate::everywhere!(@protocol connect_proto, ConnectProto);
+            $crate::everywhere!(@protocol connect_json, ConnectJson);
+        }
+    )+};
+    (@protocol $module:ident, $protocol:ident) => {
+        mod $module {
+            use $crate::support::{Engine, Protocol, run};
+
+            #[test]
+            fn sqlite() {
+                run(Engine::Sqlite, Protocol::$protocol, async |app| super::behaviour(app).await);
+            }
+
+            #[test]
+            fn postgres() {
+                run(Engine::Postgres, Protocol::$protocol, async |app| super::behaviour(app).await);
+            }
+        }
+    };
+}
+
+/// Runs a behaviour that no protocol changes on both engines, over gRPC.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {$(
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+
+            async fn behaviour($app: &TestApp) $body
+
+            #[test]
+            fn sqlite() {
+                $crate::support::run(
+                    $crate::support::Engine::Sqlite,
+                    $crate::support::Protocol::Grpc,
+                    async |app| behaviour(app).await,
+                );
+            }
+
+            #[test]
+            fn postgres() {
+                $crate::support::run(
+                    $crate::support::Engine::Postgres,
+                    $crate::support::Protocol::Grpc,
+                    async |app| behaviour(app).await,
+                );
+            }
+        }
+    )+};
+}

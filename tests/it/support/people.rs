@@ -1,0 +1,248 @@
+//! People with a credential, and what they can ask for.
+
+use std::net::SocketAddr;
+
+use guestlist::domain::{AccountId, OrganizationId};
+use prost::Message;
+
+use super::client::{Client, Failure};
+use super::{TestApp, gitpod, own};
+
+/// Somebody who calls the service.
+#[derive(Clone)]
+pub struct Person {
+    pub client: Client,
+    pub key: Option<String>,
+    /// `guestlist-on-behalf-of`
+    pub on_behalf_of: Option<String>,
+}
+
+/// An organization with people in it.
+pub struct Organization {
+    pub id: String,
+    pub admin: Person,
+    pub admin_id: String,
+    pub member: Person,
+    pub member_id: String,
+    pub stranger: Person,
+}
+
+macro_rules! rpcs {
+    ($($name:ident: $package:ident::$request:ident => $response:ident, $path:literal;)+) => {
+        impl Person {$(
+            pub async fn $name(
+                &self,
+                request: $package::$request,
+            ) -> Result<$package::$response, Failure> {
+                self.call(concat!("/", $path), request).await
+            }
+        )+}
+
+        /// Every RPC that has a typed method here.
+        pub const RPCS: &[&str] = &[$($path),+];
+    };
+}
+
+rpcs! {
+    create_organization: gitpod::CreateOrganizationRequest => CreateOrganizationResponse,
+        "gitpod.v1.OrganizationService/CreateOrganization";
+    join_organization: gitpod::JoinOrganizationRequest => JoinOrganizationResponse,
+        "gitpod.v1.OrganizationService/JoinOrganization";
+    get_organization: gitpod::GetOrganizationRequest => GetOrganizationResponse,
+        "gitpod.v1.OrganizationService/GetOrganization";
+    update_organization: gitpod::UpdateOrganizationRequest => UpdateOrganizationResponse,
+        "gitpod.v1.OrganizationService/UpdateOrganization";
+    delete_organization: gitpod::DeleteOrganizationRequest => DeleteOrganizationResponse,
+        "gitpod.v1.OrganizationService/DeleteOrganization";
+    list_members: gitpod::ListMembersRequest => ListMembersResponse,
+        "gitpod.v1.OrganizationService/ListMembers";
+    set_role: gitpod::SetRoleRequest => SetRoleResponse,
+        "gitpod.v1.OrganizationService/SetRole";
+    create_organization_invite: gitpod::CreateOrganizationInviteRequest => CreateOrganizationInviteResponse,
+        "gitpod.v1.OrganizationService/CreateOrganizationInvite";
+    get_organization_invite: gitpod::GetOrganizationInviteRequest => GetOrganizationInviteResponse,
+        "gitpod.v1.OrganizationService/GetOrganizationInvite";
+    get_organization_invite_summary: gitpod::GetOrganizationInviteSummaryRequest => GetOrganizationInviteSummaryResponse,
+        "gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
+    leave_organization: gitpod::LeaveOrganizationRequest => LeaveOrganizationResponse,
+        "gitpod.v1.OrganizationService/LeaveOrganization";
+    list_my_organizations: own::ListMyOrganizationsRequest => ListMyOrganizationsResponse,
+        "guestlist.v1.OrganizationService/ListMyOrganizations";
+    get_caller: own::GetCallerRequest => GetCallerResponse,
+        "guestlist.v1.AccountService/GetCaller";
+    resolve_account: own::ResolveAccountRequest => ResolveAccountResponse,
+        "guestlist.v1.AccountService/ResolveAccount";
+    list_audit_events: own::ListAuditEventsRequest => ListAuditEventsResponse,
+        "guestlist.v1.AuditService/ListAuditEvents";
+}
+
+impl Person {
+    pub fn new(client: Client, key: Option<String>) -> Self {
+        Self { client, key, on_behalf_of: None }
+    }
+
+    /// The same person, asking another replica.
+    pub fn at(&self, addr: SocketAddr) -> Self {
+        Self { client: Client::new(addr, self.client.protocol), ..self.clone() }
+    }
+
+    /// The same credential, acting for somebody else.
+    pub fn on_behalf_of(&self, account: &str) -> Self {
+        Self { on_behalf_of: Some(account.to_owned()), ..self.clone() }
+    }
+
+    pub async fn call<Q: Message, A: Message + Default>(
+        &self,
+        path: &str,
+        request: Q,
+    ) -> Result<A, Failure> {
+        let mut headers = Vec::new();
+        if let Some(key) = &self.key {
+            headers.push(("authorization", format!("Bearer {key}")));
+        }
+        if let Some(account) = &self.on_behalf_of {
+            headers.push(("guestlist-on-behalf-of", account.clone()));
+        }
+        let answer = self.client.unary(path, &headers, request.encode_to_vec()).await?;
+        Ok(A::decode(answer.as_slice()).expect("an answer of its type"))
+    }
+
+    /// The caller's own account.
+    pub async fn account(&self) -> AccountId {
+        let caller = self.get_caller(own::GetCallerRequest {}).await.unwrap();
+        caller.account.unwrap().id.parse().unwrap()
+    }
+
+    /// Makes an organization with this person as its admin; answers its id and
+    /// the membership's.
+    pub async fn found(&self, name: &str) -> (String, String) {
+        let request = gitpod::CreateOrganizationRequest {
+            name: name.to_owned(),
+            join_organization: true,
+            invite_accounts_with_matching_domain: false,
+        };
+        let made = self.create_organization(request).await.unwrap();
+        (made.organization.unwrap().id, made.member.unwrap().user_id)
+    }
+
+    /// A new join link.
+    pub async fn invite(&self, organization: &str) -> Result<String, Failure> {
+        let request =
+            gitpod::CreateOrganizationInviteRequest { organization_id: organization.to_owned() };
+        let made = self.create_organization_invite(request).await?;
+        Ok(made.invite.unwrap().invite_id)
+    }
+
+    /// The live join link.
+    pub async fn current_invite(&self, organization: &str) -> Result<String, Failure> {
+        let request =
+            gitpod::GetOrganizationInviteRequest { organization_id: organization.to_owned() };
+        let got = self.get_organization_invite(request).await?;
+        Ok(got.invite.unwrap().invite_id)
+    }
+
+    pub async fn preview(
+        &self,
+        token: &str,
+    ) -> Result<gitpod::GetOrganizationInviteSummaryResponse, Failure> {
+        let request =
+            gitpod::GetOrganizationInviteSummaryRequest { invite_id: token.to_owned() };
+        self.get_organization_invite_summary(request).await
+    }
+
+    pub async fn join(&self, token: &str) -> Result<gitpod::OrganizationMember, Failure> {
+        use gitpod::join_organization_request::JoinId;
+        let request = gitpod::JoinOrganizationRequest {
+            join_id: Some(JoinId::InviteId(token.to_owned())),
+        };
+        Ok(self.join_organization(request).await?.member.unwrap())
+    }
+
+    pub async fn join_by_id(&self, id: &str) -> Result<gitpod::OrganizationMember, Failure> {
+        use gitpod::join_organization_request::JoinId;
+        let request = gitpod::JoinOrganizationRequest {
+            join_id: Some(JoinId::OrganizationId(id.to_owned())),
+        };
+        Ok(self.join_organization(request).await?.member.unwrap())
+    }
+
+    pub async fn get(&self, organization: &str) -> Result<gitpod::Organization, Failure> {
+        let request = gitpod::GetOrganizationRequest { organization_id: organization.to_owned() };
+        Ok(self.get_organization(request).await?.organization.unwrap())
+    }
+
+    pub async fn delete(&self, organization: &str) -> Result<(), Failure> {
+        let request =
+            gitpod::DeleteOrganizationRequest { organization_id: organization.to_owned() };
+        self.delete_organization(request).await.map(|_| ())
+    }
+
+    /// Ends a membership, one's own or another's.
+    pub async fn end(&self, member: &str) -> Result<(), Failure> {
+        let request = gitpod::LeaveOrganizationRequest { user_id: member.to_owned() };
+        self.leave_organization(request).await.map(|_| ())
+    }
+
+    pub async fn grant(
+        &self,
+        organization: &str,
+        member: &str,
+        role: gitpod::OrganizationRole,
+    ) -> Result<(), Failure> {
+        let request = gitpod::SetRoleRequest {
+            organization_id: organization.to_owned(),
+            user_id: member.to_owned(),
+            role: role.into(),
+        };
+        self.set_role(request).await.map(|_| ())
+    }
+
+    /// Everybody who has not left, one page of a hundred.
+    pub async fn members(
+        &self,
+        organization: &str,
+    ) -> Result<Vec<gitpod::OrganizationMember>, Failure> {
+        let request = gitpod::ListMembersRequest {
+            organization_id: organization.to_owned(),
+            pagination: Some(gitpod::PaginationRequest { page_size: 100, token: String::new() }),
+            ..Default::default()
+        };
+        Ok(self.list_members(request).await?.members)
+    }
+
+    /// An organization's audit trail, newest first.
+    pub async fn audit(&self, organization: &str) -> Result<Vec<own::AuditEvent>, Failure> {
+        let request = own::ListAuditEventsRequest {
+            organization_id: organization.to_owned(),
+            page: Some(own::PageRequest { page_size: 100, page_token: String::new() }),
+            ..Default::default()
+        };
+        Ok(self.list_audit_events(request).await?.events)
+    }
+}
+
+impl TestApp {
+    /// An organization with an admin and a member, and a stranger beside it.
+    pub async fn organization(&self) -> Organization {
+        let (admin, member, stranger) = (
+            self.person("ana").await,
+            self.person("ben").await,
+            self.person("zoe").await,
+        );
+        let (id, admin_id) = admin.found("Acme").await;
+        let token = admin.invite(&id).await.unwrap();
+        let member_id = member.join(&token).await.unwrap().user_id;
+        Organization { id, admin, admin_id, member, member_id, stranger }
+    }
+}
+
+/// A member's id, as the domain has it.
+pub fn member_id(text: &str) -> guestlist::domain::MemberId {
+    text.parse().unwrap()
+}
+
+impl Organization {
+    pub fn domain_id(&self) -> OrganizationId {
+        self.id.parse().unwrap()
+    }
+}
