@@ -26,6 +26,11 @@ pub struct Sources {
 }
 
 impl Config {
+    /// The defaults alone.
+    pub fn reference() -> Self {
+        Self::load(Sources::default()).expect("default.toml is a whole configuration")
+    }
+
     /// Reads and checks the settings.
     ///
     /// # Errors

@@ -1,0 +1,182 @@
+//! From who somebody is to the account kept for them.
+
+use super::issuers::{self, Issuers};
+use crate::domain::{
+    Account, AccountId, AccountKind, Action, Actor, EmailAddress, LOCAL_ISSUER, Profile, RequestId,
+    TargetKind, Timestamp,
+};
+use crate::error::{Error, Result};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::{Store, Tx, accounts};
+
+/// Somebody as an issuer tells of them, before it is known how far its word
+/// counts. Issuer and subject together, and nothing else, say who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Who vouches.
+    pub issuer: String,
+    /// For whom.
+    pub subject: String,
+    /// The person's address.
+    pub email: Option<EmailAddress>,
+    /// Whether the issuer has verified it.
+    pub email_verified: bool,
+    /// Display name; may be empty.
+    pub name: String,
+    /// Address of a picture; may be empty.
+    pub picture: String,
+}
+
+/// To whom a new or changed account is ascribed.
+#[derive(Debug, Clone)]
+enum By {
+    /// The account itself, signing in with this request.
+    Itself(RequestId),
+    /// Somebody else.
+    Actor(Actor),
+}
+
+/// Finds the account of a person or makes it, and brings its profile up to date,
+/// as a change of `actor`'s. Answers the account and whether it was made. Writes
+/// nothing when nothing changed.
+///
+/// # Errors
+/// PERMISSION_DENIED if the issuer is not configured, which [`LOCAL_ISSUER`] never
+/// is; UNAVAILABLE if the store cannot be used.
+pub async fn resolve(
+    store: &Store,
+    issuers: &Issuers,
+    now: Timestamp,
+    actor: &Actor,
+    identity: Identity,
+) -> Result<(Account, bool)> {
+    resolve_by(store, issuers, now, By::Actor(actor.clone()), identity).await
+}
+
+/// As [`resolve`], as a change of the account's own.
+///
+/// # Errors
+/// As [`resolve`].
+pub(super) async fn sign_in(
+    store: &Store,
+    issuers: &Issuers,
+    now: Timestamp,
+    request: &RequestId,
+    identity: Identity,
+) -> Result<Account> {
+    let by = By::Itself(request.clone());
+    Ok(resolve_by(store, issuers, now, by, identity).await?.0)
+}
+
+/// Finds or makes an account of ours ([`LOCAL_ISSUER`]) and brings its profile up
+/// to date, inside a transaction. `kind` counts when it is made.
+///
+/// # Errors
+/// UNAVAILABLE if the store cannot be used.
+pub async fn resolve_local(
+    tx: &Tx,
+    now: Timestamp,
+    actor: &Actor,
+    subject: &str,
+    kind: AccountKind,
+    profile: &Profile,
+) -> Result<Account> {
+    let by = By::Actor(actor.clone());
+    Ok(write(tx, now, &by, (LOCAL_ISSUER, subject), kind, profile).await?.0)
+}
+
+async fn resolve_by(
+    store: &Store,
+    issuers: &Issuers,
+    now: Timestamp,
+    by: By,
+    identity: Identity,
+) -> Result<(Account, bool)> {
+    let issuer = issuers
+        .get(&identity.issuer)
+        .ok_or_else(|| Error::permission_denied("no issuer of this name is configured"))?;
+    let profile = issuers::profile(issuer, &identity);
+    let Identity { issuer, subject, .. } = identity;
+    let known = accounts::find_by_subject(store.read(), &issuer, &subject).await?;
+    match known {
+        Some(account) if account.profile == profile => Ok((account, false)),
+        _ => {
+            store
+                .write(async move |tx| {
+                    write(tx, now, &by, (&issuer, &subject), AccountKind::Person, &profile).await
+                })
+                .await
+        }
+    }
+}
+
+/// Looks again, since the account may have been made meanwhile, and writes.
+async fn write(
+    tx: &Tx,
+    now: Timestamp,
+    by: &By,
+    (issuer, subject): (&str, &str),
+    kind: AccountKind,
+    profile: &Profile,
+) -> Result<(Account, bool)> {
+    let Some(mut account) = accounts::find_by_subject(tx, issuer, subject).await? else {
+        let account = Account {
+            id: AccountId::generate(now),
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            kind,
+            profile: profile.clone(),
+            created_at: now,
+        };
+        accounts::insert(tx, &account).await?;
+        append(tx, now, by, Action::AccountCreated, account.id, String::new()).await?;
+        return Ok((account, true));
+    };
+    let changed = differences(&account.profile, profile);
+    if !changed.is_empty() {
+        account.profile = profile.clone();
+        accounts::update_profile(tx, account.id, profile, now).await?;
+        append(tx, now, by, Action::AccountUpdated, account.id, changed.join(", ")).await?;
+    }
+    Ok((account, false))
+}
+
+async fn append(
+    tx: &Tx,
+    now: Timestamp,
+    by: &By,
+    action: Action,
+    account: AccountId,
+    note: String,
+) -> Result<()> {
+    let actor = match by {
+        By::Actor(actor) => actor.clone(),
+        By::Itself(request) => {
+            Actor { account: Some(account), on_behalf_of: None, request: request.clone() }
+        }
+    };
+    let event = NewEvent {
+        action,
+        target_kind: TargetKind::Account,
+        target_id: account.to_string(),
+        organization: None,
+        actor: &actor,
+        note,
+    };
+    audit_events::append(tx, event, now).await
+}
+
+/// The names of what differs; the trail keeps no addresses.
+fn differences(old: &Profile, new: &Profile) -> Vec<&'static str> {
+    [
+        ("email", old.email != new.email),
+        ("email_verified", old.email_verified != new.email_verified),
+        ("name", old.name != new.name),
+        ("picture", old.picture != new.picture),
+        ("login_provider", old.login_provider != new.login_provider),
+        ("login_provider_kind", old.login_provider_kind != new.login_provider_kind),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
+}

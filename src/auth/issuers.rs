@@ -1,0 +1,176 @@
+//! The configured issuers: who may vouch for people, and for which of their
+//! addresses.
+
+use std::collections::HashMap;
+
+use reqwest::Url;
+
+use super::accounts::Identity;
+use crate::config::{Issuer, Trust};
+use crate::domain::{Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile};
+
+/// Longest display name, in characters; what is longer is cut.
+const MAX_NAME: usize = 256;
+/// Longest address of a picture, in bytes; what is longer is left out.
+const MAX_PICTURE: usize = 2048;
+
+/// Every configured issuer, by its exact name.
+#[derive(Debug, Clone, Default)]
+pub struct Issuers {
+    by_name: HashMap<String, Issuer>,
+}
+
+impl Issuers {
+    /// From a configuration, which has no two of one name.
+    pub fn new(issuers: &[Issuer]) -> Self {
+        let named = issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.clone()));
+        Self { by_name: named.collect() }
+    }
+
+    /// The issuer of this exact name. [`LOCAL_ISSUER`] is never among them.
+    pub fn get(&self, name: &str) -> Option<&Issuer> {
+        self.by_name.get(name)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Issuer> {
+        self.by_name.values()
+    }
+
+    /// Whether an issuer is the single sign-on of an organization.
+    pub fn is_sso_of(&self, issuer: &str, organization: OrganizationId) -> bool {
+        match self.get(issuer).map(|issuer| &issuer.trust) {
+            Some(Trust::Jwt { sso_organizations, .. }) => sso_organizations.contains(&organization),
+            _ => false,
+        }
+    }
+
+    /// Takes back the word of an issuer that the configuration no longer lets
+    /// vouch for the stored address. For accounts made here the operator vouches.
+    pub fn limit(&self, account: &mut Account) {
+        if account.issuer == LOCAL_ISSUER {
+            return;
+        }
+        let vouched = match (&account.profile.email, self.get(&account.issuer)) {
+            (Some(email), Some(issuer)) => may_vouch(issuer, email),
+            _ => false,
+        };
+        account.profile.email_verified &= vouched;
+    }
+}
+
+/// Whether this issuer's word counts for this address.
+pub fn may_vouch(issuer: &Issuer, email: &EmailAddress) -> bool {
+    email.domain().is_some_and(|domain| issuer.verified_email_domains.include(&domain))
+}
+
+/// What an issuer says about somebody, as far as its word counts. A missing name
+/// becomes the address's local part.
+pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
+    let vouched = said.email.as_ref().is_some_and(|email| may_vouch(issuer, email));
+    let mut name = clean_name(&said.name);
+    if name.is_empty() {
+        name = said.email.as_ref().map_or(String::new(), |email| email.local_part().to_owned());
+    }
+    Profile {
+        email_verified: said.email_verified && vouched,
+        email: said.email.clone(),
+        name,
+        picture: clean_picture(&said.picture).to_owned(),
+        login_provider: issuer.login_provider.clone(),
+        login_provider_kind: issuer.login_provider_kind,
+    }
+}
+
+fn clean_name(name: &str) -> String {
+    let printable: String = name.chars().filter(|c| !c.is_control()).collect();
+    printable.trim().chars().take(MAX_NAME).collect()
+}
+
+/// Others' browsers will load it: nothing but a web address.
+fn clean_picture(picture: &str) -> &str {
+    let is_web =
+        |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if picture.len() <= MAX_PICTURE && is_web(picture) { picture } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::tests::service_issuer;
+
+    fn said(email: &str, email_verified: bool) -> Identity {
+        Identity {
+            issuer: String::new(),
+            subject: String::new(),
+            email: email.parse().ok(),
+            email_verified,
+            name: String::new(),
+            picture: String::new(),
+        }
+    }
+
+    #[test]
+    fn p23_an_address_is_verified_only_by_whom_it_is_configured_to_be() {
+        let acme = service_issuer("acme-idp", &["acme.com"]);
+        let verified = |said| profile(&acme, &said).email_verified;
+        assert!(verified(said("ana@acme.com", true)));
+        assert!(!verified(said("ana@acme.com", false)));
+        for other in ["ana@other.com", "ana@eu.acme.com", "ana@evil-acme.com", "ana@acme.com.evil"]
+        {
+            assert!(!verified(said(other, true)), "{other}");
+        }
+        assert!(!verified(said("", true)));
+
+        let none = service_issuer("none", &[]);
+        assert!(!profile(&none, &said("ana@acme.com", true)).email_verified);
+        let all = service_issuer("all", &["*"]);
+        assert!(profile(&all, &said("ana@other.com", true)).email_verified);
+        assert!(!profile(&all, &said("ana@localhost", true)).email_verified);
+    }
+
+    #[test]
+    fn p23_a_stored_word_counts_no_longer_than_its_issuer_may_give_it() {
+        let acme = service_issuer("acme-idp", &["acme.com"]);
+        let issuers = Issuers::new(std::slice::from_ref(&acme));
+        let still_verified = |issuer: &str, email: &str| {
+            let mut account = Account {
+                id: crate::domain::AccountId::generate(crate::domain::Timestamp::from_micros(0)),
+                issuer: issuer.to_owned(),
+                subject: "s".to_owned(),
+                kind: crate::domain::AccountKind::Person,
+                profile: Profile { email_verified: true, ..profile(&acme, &said(email, true)) },
+                created_at: crate::domain::Timestamp::from_micros(0),
+            };
+            issuers.limit(&mut account);
+            account.profile.email_verified
+        };
+        assert!(still_verified("acme-idp", "ana@acme.com"));
+        assert!(still_verified(LOCAL_ISSUER, "ana@other.com"));
+        assert!(!still_verified("acme-idp", "ana@other.com"));
+        assert!(!still_verified("gone-idp", "ana@acme.com"));
+    }
+
+    #[test]
+    fn names_and_pictures_are_fit_to_be_shown() {
+        let issuer = service_issuer("x", &[]);
+        let shown = |name: &str, picture: &str| {
+            let (name, picture) = (name.to_owned(), picture.to_owned());
+            let said = Identity { name, picture, ..said("ana@acme.com", true) };
+            let profile = profile(&issuer, &said);
+            (profile.name, profile.picture)
+        };
+        assert_eq!(shown(" Ana\u{0}\n B ", "https://x.example/a.png").0, "Ana B");
+        assert_eq!(shown(" ", "").0, "ana");
+        assert_eq!(shown(&"é".repeat(300), "").0.chars().count(), MAX_NAME);
+        assert_eq!(shown("", "https://x.example/a.png").1, "https://x.example/a.png");
+        for bad in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "x",
+            &format!("https://x/{}", "a".repeat(2048)),
+        ] {
+            assert_eq!(shown("", bad).1, "", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Who asks: from the headers of a request to a [`Caller`].
+//!
+//! A credential is an API key made here (`Bearer gl_…` or Basic) or a JSON Web
+//! Token of a configured issuer. Whatever is wrong with one, the caller is told
+//! the same; the reason goes to the log.
+
+mod accounts;
+mod api_key;
+mod issuers;
+mod jwk;
+mod jwks;
+mod jwks_source;
+mod jws;
+mod jwt;
+pub mod key_usage;
+mod refusal;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use crate::clock::Clock;
+use crate::config;
+use crate::domain::{
+    Account, AccountId, ApiKey, ApiKeySecret, Caller, Credential, KeyScope, RequestId, Timestamp,
+};
+use crate::error::{Error, Result};
+use crate::storage::{self, Store};
+use jwt::JwtVerifier;
+use key_usage::KeyUsage;
+use refusal::Refusal;
+
+pub use accounts::{Identity, resolve, resolve_local};
+pub use issuers::Issuers;
+
+/// The header by which an internal service says for whose account it acts.
+pub const ON_BEHALF_OF: &str = "guestlist-on-behalf-of";
+
+/// Finds out who asks. There is one, and every door runs it.
+pub struct Authenticator {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    issuers: Arc<Issuers>,
+    jwt: JwtVerifier,
+    key_usage: Arc<KeyUsage>,
+}
+
+/// A credential as it was shown.
+enum Shown<'a> {
+    Key(ApiKeySecret),
+    Token(&'a str),
+}
+
+impl Authenticator {
+    /// Makes ready. Files with public keys are read; addresses are asked when the
+    /// first token comes, or by [`Authenticator::warm_up`].
+    ///
+    /// # Errors
+    /// If a file with public keys cannot be used.
+    pub async fn start(
+        issuers: &[config::Issuer],
+        store: Store,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let issuers = Arc::new(Issuers::new(issuers));
+        let jwt = JwtVerifier::start(&issuers, &clock).await?;
+        Ok(Self { store, clock, issuers, jwt, key_usage: Arc::default() })
+    }
+
+    /// Fetches the issuers' public keys, so that the first token need not wait.
+    pub async fn warm_up(&self) {
+        self.jwt.warm_up().await;
+    }
+
+    /// The configured issuers.
+    pub fn issuers(&self) -> &Arc<Issuers> {
+        &self.issuers
+    }
+
+    /// The uses of keys that are still to be written down.
+    pub fn key_usage(&self) -> &Arc<KeyUsage> {
+        &self.key_usage
+    }
+
+    /// Who asks, given the values of `authorization` and [`ON_BEHALF_OF`]; `None`
+    /// if no credential is shown. An account that a token tells of is made, or
+    /// brought up to date, on account of `request`.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED if the credential is not to be taken; PERMISSION_DENIED if
+    /// it may not act for that account; UNAVAILABLE if the store cannot be read.
+    pub async fn authenticate(
+        &self,
+        authorization: Option<&HeaderValue>,
+        on_behalf_of: Option<&HeaderValue>,
+        request: &RequestId,
+    ) -> Result<Option<Caller>> {
+        let Some(authorization) = authorization else {
+            return match on_behalf_of {
+                Some(_) => Err(Refusal("acting for an account without a credential").into()),
+                None => Ok(None),
+            };
+        };
+        let now = self.clock.now();
+        let mut caller = match parse(authorization)? {
+            Shown::Key(key) => self.by_key(&key, now).await?,
+            Shown::Token(token) => self.by_token(token, now, request).await?,
+        };
+        if let Some(header) = on_behalf_of {
+            caller = self.act_for(caller, header).await?;
+        }
+        self.issuers.limit(&mut caller.account);
+        Ok(Some(caller))
+    }
+
+    async fn by_key(&self, shown: &ApiKeySecret, now: Timestamp) -> Result<Caller> {
+        let (key, account) = api_key::verify(self.store.read(), shown, now).await??;
+        self.key_usage.record(&key, now);
+        let ApiKey { id, scope, organization, .. } = key;
+        let credential = Credential::Key { id, scope, organization };
+        Ok(Caller { account, acting: None, credential })
+    }
+
+    async fn by_token(&self, token: &str, now: Timestamp, request: &RequestId) -> Result<Caller> {
+        let identity = self.jwt.verify(token, now).await?;
+        let account = accounts::sign_in(&self.store, &self.issuers, now, request, identity).await?;
+        Ok(Caller { account, acting: None, credential: Credential::Jwt })
+    }
+
+    /// A service with a key of scope `act` takes on the rights of an account whose
+    /// issuer is configured. Why it may not is told to nobody, since that would
+    /// tell which accounts there are.
+    async fn act_for(&self, caller: Caller, header: &HeaderValue) -> Result<Caller> {
+        let denied = || Error::permission_denied("this credential may not act for that account");
+        if caller.scope() != Some(KeyScope::Act) {
+            return Err(denied());
+        }
+        let id: AccountId =
+            header.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(denied)?;
+        let account = storage::accounts::find(self.store.read(), id)
+            .await?
+            .filter(|account| self.may_be_acted_for(account))
+            .ok_or_else(denied)?;
+        Ok(Caller { account, acting: Some(caller.account), credential: caller.credential })
+    }
+
+    /// Accounts made here have keys of their own; nobody acts for those.
+    fn may_be_acted_for(&self, account: &Account) -> bool {
+        self.issuers.get(&account.issuer).is_some()
+    }
+}
+
+/// Reads `Authorization` (RFC 9110 §11.6.2); the scheme's case does not count.
+fn parse(header: &HeaderValue) -> Result<Shown<'_>, Refusal> {
+    let text = header.to_str().map_err(|_| Refusal("authorization is not visible ASCII"))?;
+    let (scheme, rest) =
+        text.trim().split_once(' ').ok_or(Refusal("authorization has no scheme or no value"))?;
+    let rest = rest.trim_start();
+    if scheme.eq_ignore_ascii_case("basic") {
+        return api_key::parse_basic(rest).map(Shown::Key);
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Refusal("authorization is neither Bearer nor Basic"));
+    }
+    if rest.starts_with("gl_") {
+        return rest
+            .parse()
+            .map(Shown::Key)
+            .map_err(|_| Refusal("Bearer credential is not an API key"));
+    }
+    Ok(Shown::Token(rest))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

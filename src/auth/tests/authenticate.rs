@@ -1,0 +1,355 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use serde_json::json;
+
+use super::{SigningKey, jwt_issuer, service_issuer};
+use crate::auth::{Authenticator, Identity, resolve, resolve_local};
+use crate::clock::{Clock, OffsetClock};
+use crate::config::{Algorithm, Config, Issuer, JwksSource};
+use crate::domain::{
+    Account, AccountId, AccountKind, Actor, ApiKey, ApiKeySecret, Caller, KeyScope, LOCAL_ISSUER,
+    OrganizationId, RequestId,
+};
+use crate::error::{Kind, Result};
+use crate::storage::{Location, Opener, Store, accounts, api_keys};
+use crate::workers;
+
+/// A store on SQLite, two JWT issuers and one whose people a service resolves.
+struct World {
+    clock: OffsetClock,
+    store: Store,
+    authenticator: Authenticator,
+    first: SigningKey,
+    second: SigningKey,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = OffsetClock::default();
+        let location = Location::Sqlite(dir.path().join("guestlist.db"));
+        let settings = Config::reference().database;
+        let store = Store::open(&location, &settings, Opener::Server, None).await.unwrap();
+        store.migrate(async |_| Ok(())).await.unwrap();
+
+        let (first, second) = (SigningKey::ed25519(), SigningKey::ed25519());
+        let issuer = |name: &str, key: &SigningKey| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, key.jwks()).unwrap();
+            jwt_issuer(name, &[Algorithm::EdDsa], JwksSource::File(path))
+        };
+        let issuers = [
+            issuer("first", &first),
+            issuer("second", &second),
+            service_issuer("intranet", &["*"]),
+        ];
+        let authenticator = authenticator(&issuers, &store, &clock).await;
+        Self { clock, store, authenticator, first, second, _dir: dir }
+    }
+
+    async fn authenticate(&self, authorization: &str) -> Result<Option<Caller>> {
+        self.act(authorization, None).await
+    }
+
+    async fn act(&self, authorization: &str, for_whom: Option<&str>) -> Result<Option<Caller>> {
+        let value = |text: &str| HeaderValue::from_str(text).unwrap();
+        let authorization = value(authorization);
+        let for_whom = for_whom.map(value);
+        let request = RequestId("request-1".to_owned());
+        self.authenticator.authenticate(Some(&authorization), for_whom.as_ref(), &request).await
+    }
+
+    fn token(&self, issuer: &str, key: &SigningKey, more: &serde_json::Value) -> String {
+        let exp = self.clock.now().as_seconds() + 300;
+        let mut claims = json!({ "iss": issuer, "sub": "ana", "aud": "guestlist", "exp": exp });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        format!("Bearer {}", key.token(&claims))
+    }
+
+    async fn resolve(&self, issuer: &str) -> Result<Account> {
+        let identity = Identity {
+            issuer: issuer.to_owned(),
+            subject: "bob".to_owned(),
+            email: "bob@acme.com".parse().ok(),
+            email_verified: true,
+            name: "Bob".to_owned(),
+            picture: String::new(),
+        };
+        let (issuers, actor) = (self.authenticator.issuers(), Actor::system("test"));
+        let now = self.clock.now();
+        Ok(resolve(&self.store, issuers, now, &actor, identity).await?.0)
+    }
+
+    /// A key of a local account, as `change` makes it.
+    async fn key(&self, change: impl Fn(&mut ApiKey)) -> ApiKeySecret {
+        let secret = ApiKeySecret::generate().unwrap();
+        let now = self.clock.now();
+        let mut key = ApiKey {
+            id: secret.id().clone(),
+            hash: secret.hash(),
+            account: AccountId::generate(now),
+            scope: None,
+            organization: None,
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        change(&mut key);
+        let profile = self.resolve("intranet").await.unwrap().profile;
+        self.store
+            .write(async move |tx| {
+                let (actor, subject) = (Actor::system("test"), key.id.to_string());
+                let kind = AccountKind::Service;
+                let account = resolve_local(tx, now, &actor, &subject, kind, &profile).await?;
+                api_keys::insert(tx, &ApiKey { account: account.id, ..key.clone() }).await
+            })
+            .await
+            .unwrap();
+        secret
+    }
+
+    async fn last_used(&self, key: &ApiKeySecret) -> Option<i64> {
+        let (key, _) = api_keys::find(self.store.read(), key.id()).await.unwrap().unwrap();
+        key.last_used_at.map(|at| at.as_micros())
+    }
+
+    async fn flush(&self) {
+        workers::key_usage::flush(&self.store, self.authenticator.key_usage()).await.unwrap();
+    }
+}
+
+async fn authenticator(issuers: &[Issuer], store: &Store, clock: &OffsetClock) -> Authenticator {
+    Authenticator::start(issuers, store.clone(), Arc::new(clock.clone())).await.unwrap()
+}
+
+fn bearer(key: &ApiKeySecret) -> String {
+    format!("Bearer {}", key.expose().as_str())
+}
+
+#[track_caller]
+fn kind(answer: Result<Option<Caller>>) -> Kind {
+    answer.expect_err("must be refused").kind
+}
+
+#[tokio::test]
+async fn without_a_credential_there_is_no_caller() {
+    let world = World::new().await;
+    let request = RequestId("r".to_owned());
+    let answer = world.authenticator.authenticate(None, None, &request).await;
+    assert!(answer.unwrap().is_none());
+    let header = HeaderValue::from_static("0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b");
+    let answer = world.authenticator.authenticate(None, Some(&header), &request).await;
+    assert_eq!(kind(answer), Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_key_is_taken_as_bearer_and_as_basic_in_any_case_of_the_scheme() {
+    let world = World::new().await;
+    let organization = OrganizationId::generate(world.clock.now());
+    let key = world.key(|key| key.scope = Some(KeyScope::Operator)).await;
+    let whole = key.expose();
+    let (_, secret) = whole[3..].split_once('_').unwrap();
+    let basic = STANDARD.encode(format!("{}:{secret}", key.id()));
+    for shown in [
+        bearer(&key),
+        bearer(&key).replace("Bearer", "bEARER "),
+        format!("Basic {basic}"),
+        format!("basic {basic}"),
+    ] {
+        let caller = world.authenticate(&shown).await.unwrap().unwrap();
+        assert_eq!(caller.account.subject, key.id().to_string());
+        assert_eq!(caller.scope(), Some(KeyScope::Operator));
+        assert!(caller.acting.is_none() && caller.reaches(organization));
+    }
+}
+
+#[tokio::test]
+async fn every_credential_that_is_not_taken_gets_the_same_answer() {
+    let world = World::new().await;
+    let now = world.clock.now();
+    let good = world.key(|_| {}).await;
+    let other = ApiKeySecret::generate().unwrap();
+    let revoked = world.key(|key| key.revoked_at = Some(now)).await;
+    let expired = world.key(|key| key.expires_at = Some(now)).await;
+    let wrong_secret = format!("gl_{}_{}", good.id(), &other.expose()[20..]);
+    let forged = other_token(&world);
+    let late = world.token("first", &world.first, &json!({ "exp": 1 }));
+    let refused = [
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer x".to_owned(),
+        "Basic x".to_owned(),
+        "Digest x".to_owned(),
+        "gl_x".to_owned(),
+        String::new(),
+        good.expose().to_string(),
+        format!("Bearer {wrong_secret}"),
+        bearer(&other),
+        bearer(&revoked),
+        bearer(&expired),
+        forged,
+        late,
+    ];
+    let mut messages = std::collections::HashSet::new();
+    for shown in refused {
+        let error = world.authenticate(&shown).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unauthenticated, "{shown}");
+        assert!(error.source.is_some(), "the log learns why");
+        assert!(!format!("{error:?}").contains(&other.expose()[20..]), "{error:?}");
+        messages.insert((error.message, error.reason));
+    }
+    assert_eq!(messages.len(), 1);
+    assert!(world.authenticate(&bearer(&good)).await.is_ok());
+}
+
+fn other_token(world: &World) -> String {
+    world.token("first", &SigningKey::ed25519(), &json!({}))
+}
+
+#[tokio::test]
+async fn p22_a_key_ends_at_its_second() {
+    let world = World::new().await;
+    let end = world.clock.now().plus(Duration::from_secs(100));
+    let key = world.key(|key| key.expires_at = Some(end)).await;
+    assert!(world.authenticate(&bearer(&key)).await.is_ok());
+    world.clock.advance(Duration::from_secs(100));
+    assert_eq!(kind(world.authenticate(&bearer(&key)).await), Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_written_once_a_minute() {
+    let world = World::new().await;
+    let key = world.key(|_| {}).await;
+    for _ in 0..10 {
+        world.authenticate(&bearer(&key)).await.unwrap();
+    }
+    assert_eq!(world.last_used(&key).await, None, "no request writes");
+    world.flush().await;
+    let first = world.last_used(&key).await.unwrap();
+
+    world.clock.advance(Duration::from_secs(30));
+    world.authenticate(&bearer(&key)).await.unwrap();
+    assert!(world.authenticator.key_usage().take().is_empty());
+    world.clock.advance(Duration::from_secs(31));
+    world.authenticate(&bearer(&key)).await.unwrap();
+    world.flush().await;
+    assert!(world.last_used(&key).await.unwrap() > first);
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_written_at_the_end() {
+    let world = World::new().await;
+    let key = world.key(|_| {}).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let usage = Arc::clone(world.authenticator.key_usage());
+    let worker = tokio::spawn(workers::key_usage::run(world.store.clone(), usage, async {
+        drop(stopped.await);
+    }));
+    tokio::task::yield_now().await;
+    world.authenticate(&bearer(&key)).await.unwrap();
+    stop.send(()).unwrap();
+    worker.await.unwrap();
+    assert!(world.last_used(&key).await.is_some());
+}
+
+#[tokio::test]
+async fn p32_equal_subjects_of_two_issuers_do_not_meet() {
+    let world = World::new().await;
+    let verified = json!({ "email": "ana@acme.com", "email_verified": true });
+    let by = async |issuer: &str, key: &SigningKey| {
+        let token = world.token(issuer, key, &verified);
+        world.authenticate(&token).await.unwrap().unwrap().account
+    };
+    let first = by("first", &world.first).await;
+    let second = by("second", &world.second).await;
+    assert_ne!(first.id, second.id);
+    assert_eq!((first.subject.as_str(), second.subject.as_str()), ("ana", "ana"));
+    assert_eq!(by("first", &world.first).await, first);
+    assert_eq!(by("second", &world.second).await, second);
+}
+
+#[tokio::test]
+async fn a_token_brings_the_account_up_to_date() {
+    let world = World::new().await;
+    let sign_in = async |more: serde_json::Value| {
+        let token = world.token("first", &world.first, &more);
+        world.authenticate(&token).await.unwrap().unwrap().account
+    };
+    let before = sign_in(json!({ "email": "ana@acme.com", "email_verified": true })).await;
+    assert_eq!(before.profile.name, "ana");
+    assert!(before.profile.verified_email().is_some());
+
+    let after = sign_in(json!({ "email": "ana@acme.com", "name": "Ana" })).await;
+    assert_eq!(after.id, before.id);
+    assert_eq!(after.profile.name, "Ana");
+    assert!(after.profile.verified_email().is_none(), "a missing word takes the old one back");
+    let stored = accounts::find(world.store.read(), before.id).await.unwrap().unwrap();
+    assert_eq!(stored, after);
+}
+
+#[tokio::test]
+async fn p39_a_service_acts_for_accounts_of_configured_issuers_alone() {
+    let world = World::new().await;
+    let bob = world.resolve("intranet").await.unwrap();
+    let token = world.token("first", &world.first, &json!({}));
+    let ana = world.authenticate(&token).await.unwrap().unwrap().account;
+
+    let act = world.key(|key| key.scope = Some(KeyScope::Act)).await;
+    for person in [&bob, &ana] {
+        let id = person.id.to_string();
+        let caller = world.act(&bearer(&act), Some(&id)).await.unwrap().unwrap();
+        assert_eq!(&caller.account, person);
+        assert_eq!(caller.acting.unwrap().subject, act.id().to_string());
+    }
+
+    // Neither local accounts nor ids that are none or unknown, all alike.
+    let local = world.authenticate(&bearer(&act)).await.unwrap().unwrap().account.id.to_string();
+    let unknown = AccountId::generate(world.clock.now()).to_string();
+    let mut messages = std::collections::HashSet::new();
+    for id in [local.as_str(), unknown.as_str(), "", "bob", "\u{e9}"] {
+        let error = world.act(&bearer(&act), Some(id)).await.unwrap_err();
+        assert_eq!(error.kind, Kind::PermissionDenied, "{id}");
+        messages.insert(error.message);
+    }
+    assert_eq!(messages.len(), 1);
+
+    // No other credential may.
+    let plain = world.key(|_| {}).await;
+    let operator = world.key(|key| key.scope = Some(KeyScope::Operator)).await;
+    for shown in [bearer(&plain), bearer(&operator), token] {
+        let answer = world.act(&shown, Some(&bob.id.to_string())).await;
+        assert_eq!(kind(answer), Kind::PermissionDenied);
+    }
+}
+
+#[tokio::test]
+async fn p39_an_issuer_that_is_no_longer_configured_is_acted_for_no_more() {
+    let world = World::new().await;
+    let bob = world.resolve("intranet").await.unwrap();
+    let act = world.key(|key| key.scope = Some(KeyScope::Act)).await;
+    let ask = async |issuers: &[Issuer]| {
+        let authenticator = authenticator(issuers, &world.store, &world.clock).await;
+        let key = HeaderValue::from_str(&bearer(&act)).unwrap();
+        let id = HeaderValue::from_str(&bob.id.to_string()).unwrap();
+        let request = RequestId("r".to_owned());
+        authenticator.authenticate(Some(&key), Some(&id), &request).await
+    };
+    let caller = ask(&[service_issuer("intranet", &["other.com"])]).await.unwrap().unwrap();
+    assert!(bob.profile.email_verified && !caller.account.profile.email_verified);
+    assert_eq!(kind(ask(&[]).await), Kind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_not_configured_resolves_nobody() {
+    let world = World::new().await;
+    for issuer in ["unknown", LOCAL_ISSUER, ""] {
+        assert_eq!(world.resolve(issuer).await.unwrap_err().kind, Kind::PermissionDenied);
+    }
+    assert!(!accounts::any(world.store.read()).await.unwrap());
+}

@@ -1,0 +1,312 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::endpoint::{Answer, Endpoint};
+use super::{SigningKey, jwt_issuer};
+use crate::auth::accounts::Identity;
+use crate::auth::issuers::Issuers;
+use crate::auth::jwt::JwtVerifier;
+use crate::auth::refusal::Refusal;
+use crate::clock::{Clock, OffsetClock};
+use crate::config::{Algorithm, JwksSource};
+
+const ISSUER: &str = "https://id.example";
+
+/// One issuer, its key and the service that trusts it.
+struct World {
+    key: SigningKey,
+    clock: OffsetClock,
+    verifier: JwtVerifier,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    async fn new(key: SigningKey, algorithms: &[Algorithm]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("jwks.json");
+        std::fs::write(&path, key.jwks()).unwrap();
+        let issuers = Issuers::new(&[jwt_issuer(ISSUER, algorithms, JwksSource::File(path))]);
+        let clock = OffsetClock::default();
+        let as_clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let verifier = JwtVerifier::start(&issuers, &as_clock).await.unwrap();
+        Self { key, clock, verifier, _dir: dir }
+    }
+
+    async fn ed25519() -> Self {
+        Self::new(SigningKey::ed25519(), &[Algorithm::EdDsa]).await
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().as_seconds()
+    }
+
+    fn claims(&self) -> Value {
+        json!({
+            "iss": ISSUER, "sub": "ana", "aud": "guestlist", "exp": self.now() + 300,
+            "email": "Ana@ACME.com", "email_verified": true, "name": "Ana",
+        })
+    }
+
+    /// The claims with one member set, or taken away by `null`.
+    fn claims_but(&self, member: &str, value: Value) -> Value {
+        let mut claims = self.claims();
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(member)),
+            value => claims[member] = value,
+        }
+        claims
+    }
+
+    async fn verify(&self, token: &str) -> Result<Identity, Refusal> {
+        self.verifier.verify(token, self.clock.now()).await
+    }
+
+    async fn verify_claims(&self, claims: &Value) -> Result<Identity, Refusal> {
+        self.verify(&self.key.token(claims)).await
+    }
+}
+
+#[tokio::test]
+async fn a_right_token_says_who_its_bearer_is_with_every_algorithm() {
+    for key in SigningKey::one_of_each() {
+        let algorithms = key.algorithms();
+        let world = World::new(key, &algorithms).await;
+        let identity = world.verify_claims(&world.claims()).await.unwrap();
+        assert_eq!((identity.issuer.as_str(), identity.subject.as_str()), (ISSUER, "ana"));
+        assert_eq!(identity.email.unwrap().as_str(), "ana@acme.com");
+        assert!(identity.email_verified);
+        assert_eq!(identity.name, "Ana");
+    }
+}
+
+#[tokio::test]
+async fn p31_a_flipped_byte_anywhere_is_refused() {
+    for key in SigningKey::one_of_each() {
+        let algorithms = key.algorithms();
+        let world = World::new(key, &algorithms).await;
+        let token = world.key.token(&world.claims());
+        assert!(world.verify(&token).await.is_ok());
+        for at in 0..token.len() {
+            for flip in [1, 2, 32] {
+                let mut bytes = token.clone().into_bytes();
+                bytes[at] ^= flip;
+                let Ok(changed) = String::from_utf8(bytes) else {
+                    continue;
+                };
+                assert!(world.verify(&changed).await.is_err(), "{at} ^ {flip}: {changed}");
+            }
+            assert!(world.verify(&token[..at]).await.is_err(), "cut at {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p31_tokens_without_a_signature_are_refused() {
+    let world = World::ed25519().await;
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    for alg in ["none", "None", "NONE", "nOnE", ""] {
+        let header = json!({ "alg": alg, "kid": world.key.id });
+        let unsigned = format!("{}.{}.", encode(&header), encode(&world.claims()));
+        assert!(world.verify(&unsigned).await.is_err(), "{alg}");
+        assert!(world.verify(unsigned.trim_end_matches('.')).await.is_err(), "{alg}");
+        assert!(world.verify(&world.key.token_with(&header, &world.claims())).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn p31_the_public_key_is_no_hmac_secret() {
+    let key = SigningKey::rsa();
+    let world = World::new(key, &[Algorithm::Rs256]).await;
+    let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let jwk = world.key.jwk();
+    let secrets = [
+        jwk.to_string().into_bytes(),
+        world.key.jwks(),
+        jwk["n"].as_str().unwrap().as_bytes().to_vec(),
+        URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap(),
+    ];
+    for alg in ["HS256", "RS256", "hs256"] {
+        let header = json!({ "alg": alg, "kid": world.key.id });
+        let signed = format!("{}.{}", encode(&header), encode(&world.claims()));
+        for secret in &secrets {
+            let mac = ring::hmac::sign(
+                &ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret),
+                signed.as_bytes(),
+            );
+            let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac));
+            assert!(world.verify(&token).await.is_err(), "{alg}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn p31_algorithms_are_pinned_and_their_case_counts() {
+    let world = World::new(SigningKey::rsa(), &[Algorithm::Ps256]).await;
+    let header = |alg: &str| json!({ "alg": alg, "kid": world.key.id });
+    // Signed with RS256: right, but not what the issuer is pinned to, whatever is said.
+    for alg in ["RS256", "rs256", "PS256", "ps256", "Ps256"] {
+        let token = world.key.token_with(&header(alg), &world.claims());
+        assert!(world.verify(&token).await.is_err(), "{alg}");
+    }
+    let world = World::ed25519().await;
+    for alg in ["eddsa", "EDDSA", "EdDsa", "Ed25519"] {
+        let header = json!({ "alg": alg, "kid": world.key.id });
+        assert!(world.verify(&world.key.token_with(&header, &world.claims())).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn p31_wrong_or_missing_claims_are_refused() {
+    let world = World::ed25519().await;
+    let cases = [
+        ("iss", json!(null)),
+        ("iss", json!("https://other.example")),
+        ("iss", json!("guestlist")),
+        ("iss", json!("https://id.example/")),
+        ("iss", json!([ISSUER])),
+        ("iss", json!("")),
+        ("aud", json!(null)),
+        ("aud", json!("other")),
+        ("aud", json!([])),
+        ("aud", json!("")),
+        ("aud", json!(["other"])),
+        ("aud", json!("Guestlist")),
+        ("aud", json!({"guestlist": 1})),
+        ("exp", json!(null)),
+        ("exp", json!("never")),
+        ("exp", json!(0)),
+        ("exp", json!(-1)),
+        ("exp", json!(world.now() - 60)),
+        ("exp", json!(true)),
+        ("nbf", json!(world.now() + 120)),
+        ("nbf", json!("now")),
+        ("sub", json!(null)),
+        ("sub", json!("")),
+        ("sub", json!(7)),
+        ("sub", json!("a\u{0}b")),
+        ("sub", json!("a".repeat(256))),
+    ];
+    for (member, value) in cases {
+        let claims = world.claims_but(member, value.clone());
+        assert!(world.verify_claims(&claims).await.is_err(), "{member}: {value}");
+    }
+    for (member, value) in [
+        ("aud", json!(["other", "guestlist"])),
+        ("exp", json!(world.now() as f64 + 0.5)),
+        ("exp", json!(world.now() - 50)),
+        ("nbf", json!(world.now() + 50)),
+    ] {
+        let claims = world.claims_but(member, value.clone());
+        assert!(world.verify_claims(&claims).await.is_ok(), "{member}: {value}");
+    }
+    for not_claims in [json!([]), json!("x"), json!(null)] {
+        assert!(world.verify_claims(&not_claims).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn p31_a_token_ends_to_the_second_by_the_services_clock() {
+    let world = World::ed25519().await;
+    let token = world.key.token(&world.claims());
+    world.clock.advance(Duration::from_secs(300 + 55));
+    assert!(world.verify(&token).await.is_ok());
+    world.clock.advance(Duration::from_secs(5));
+    assert_eq!(world.verify(&token).await, Err(Refusal("token is expired")));
+}
+
+#[tokio::test]
+async fn p31_a_key_or_address_in_the_header_is_refused_and_nobody_is_asked() {
+    let evil = SigningKey::ed25519();
+    let endpoint = Endpoint::start(Answer::Body(evil.jwks())).await;
+    let world = World::ed25519().await;
+    for (member, value) in [
+        ("jku", json!(endpoint.url())),
+        ("x5u", json!(endpoint.url())),
+        ("jwk", evil.jwk()),
+        ("x5c", json!(["MIIB"])),
+    ] {
+        for (key, kid) in [(&evil, &evil.id), (&evil, &world.key.id), (&world.key, &world.key.id)] {
+            let mut header = json!({ "alg": "EdDSA", "kid": kid });
+            header[member] = value.clone();
+            let token = key.token_with(&header, &world.claims());
+            assert!(world.verify(&token).await.is_err(), "{member}");
+        }
+    }
+    // Nor where the claims lead to.
+    let claims = world.claims_but("iss", json!(endpoint.url()));
+    assert!(evil.algorithms().len() == 1 && world.verify(&evil.token(&claims)).await.is_err());
+    assert_eq!(endpoint.requests(), 0);
+}
+
+#[tokio::test]
+async fn p31_a_token_signed_by_another_key_under_a_known_id_is_refused() {
+    let world = World::ed25519().await;
+    let evil = SigningKey::ed25519();
+    for header in [json!({ "alg": "EdDSA", "kid": world.key.id }), json!({ "alg": "EdDSA" })] {
+        let forged = evil.token_with(&header, &world.claims());
+        assert!(world.verify(&forged).await.is_err());
+        assert!(world.verify(&world.key.token_with(&header, &world.claims())).await.is_ok());
+    }
+    let other = json!({ "alg": "EdDSA", "kid": evil.id });
+    assert!(world.verify(&world.key.token_with(&other, &world.claims())).await.is_err());
+}
+
+#[tokio::test]
+async fn p31_the_key_of_one_issuer_does_not_speak_for_another() {
+    let (first, second) = (SigningKey::ed25519(), SigningKey::ed25519());
+    let dir = tempfile::tempdir().unwrap();
+    let issuers: Vec<_> = [("first", &first), ("second", &second)]
+        .into_iter()
+        .map(|(name, key)| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, key.jwks()).unwrap();
+            jwt_issuer(name, &[Algorithm::EdDsa], JwksSource::File(path))
+        })
+        .collect();
+    let clock: Arc<dyn Clock> = Arc::new(OffsetClock::default());
+    let verifier = JwtVerifier::start(&Issuers::new(&issuers), &clock).await.unwrap();
+    let now = clock.now();
+    let claims = |iss: &str| json!({ "iss": iss, "sub": "ana", "aud": "guestlist", "exp": now.as_seconds() + 60 });
+    assert!(verifier.verify(&first.token(&claims("first")), now).await.is_ok());
+    assert!(verifier.verify(&second.token(&claims("second")), now).await.is_ok());
+    assert!(verifier.verify(&first.token(&claims("second")), now).await.is_err());
+    assert!(verifier.verify(&second.token(&claims("first")), now).await.is_err());
+}
+
+#[tokio::test]
+async fn p23_only_the_boolean_true_says_that_an_address_is_verified() {
+    let world = World::ed25519().await;
+    let said = async |word: Value| {
+        let claims = world.claims_but("email_verified", word);
+        world.verify_claims(&claims).await.unwrap().email_verified
+    };
+    assert!(said(json!(true)).await);
+    for word in [json!(null), json!(false), json!("true"), json!(1), json!("yes"), json!([true])] {
+        assert!(!said(word.clone()).await, "{word}");
+    }
+    for email in [json!("x"), json!(["ana@acme.com"]), json!(null), json!(""), json!(7)] {
+        let claims = world.claims_but("email", email.clone());
+        assert_eq!(world.verify_claims(&claims).await.unwrap().email, None, "{email}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_file_that_cannot_be_used_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(OffsetClock::default());
+    for (name, content) in
+        [("missing", None), ("broken", Some("{")), ("empty", Some(r#"{"keys":[]}"#))]
+    {
+        let path = dir.path().join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        let issuer = jwt_issuer(ISSUER, &[Algorithm::Rs256], JwksSource::File(path));
+        let error = JwtVerifier::start(&Issuers::new(&[issuer]), &clock).await.err().unwrap();
+        assert!(error.message.contains(name) && error.message.contains(ISSUER), "{error}");
+    }
+}
