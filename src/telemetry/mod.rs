@@ -15,8 +15,19 @@ use crate::error::{Error, Result};
 /// Libraries that at lower levels tell every frame, statement and header. They
 /// are kept down unless the filter names them.
 const QUIET: [&str; 13] = [
-    "connectrpc", "h2", "hyper", "hyper_util", "reqwest", "rustls", "sea_orm", "sea_orm_migration",
-    "sqlx", "tokio_util", "tonic", "tonic_web", "tower",
+    "connectrpc",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "sea_orm",
+    "sea_orm_migration",
+    "sqlx",
+    "tokio_util",
+    "tonic",
+    "tonic_web",
+    "tower",
 ];
 
 /// Starts the log for the whole process, panics included. Fails on a filter that
@@ -42,9 +53,8 @@ pub fn init(settings: &Log) -> Result<()> {
 }
 
 fn filter(text: &str) -> Result<EnvFilter> {
-    let wrong = |_| {
-        Error::invalid("log.filter", "must be a filter such as info or guestlist=debug,warn")
-    };
+    let wrong =
+        |_| Error::invalid("log.filter", "must be a filter such as info or guestlist=debug,warn");
     let mut filter = EnvFilter::builder().parse(text).map_err(wrong)?;
     for library in QUIET {
         if !names(text, library) {

@@ -71,10 +71,8 @@ pub struct Parts<'a, A> {
 pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let methods = Methods::new(DESCRIPTOR_SETS).map_err(Error::internal)?;
     let cors = cors::layer(parts.cors)?;
-    let access = Access {
-        public_services: PUBLIC_SERVICES,
-        anonymous_methods: parts.anonymous_methods,
-    };
+    let access =
+        Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
     let health = health::server(parts.readiness.clone(), services()?);
     let routes = reflection::add(parts.routes.add_service(health), DESCRIPTOR_SETS)
         .map_err(Error::internal)?
@@ -126,7 +124,8 @@ pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
 
 /// The services of ours, which health knows by name.
 fn services() -> Result<Vec<String>> {
-    let pool = prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(Error::internal)?;
+    let pool =
+        prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(Error::internal)?;
     Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
 }
 
@@ -175,3 +174,6 @@ where
         Box::pin(self.0.clone().oneshot(request.map(Body::new)))
     }
 }
+
+#[cfg(test)]
+mod tests;

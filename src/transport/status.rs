@@ -41,10 +41,7 @@ const TABLE: [Row; 10] = [
 
 fn find(kind: Kind) -> &'static Row {
     // The last row is INTERNAL; a test keeps the table complete.
-    TABLE
-        .iter()
-        .find(|row| row.kind == kind)
-        .unwrap_or(&TABLE[TABLE.len() - 1])
+    TABLE.iter().find(|row| row.kind == kind).unwrap_or(&TABLE[TABLE.len() - 1])
 }
 
 /// The gRPC code of a kind.
@@ -70,10 +67,7 @@ pub fn code_of_http(status: StatusCode) -> Code {
         405 | 415 => Code::Unknown,
         499 => Code::Cancelled,
         501 => Code::Unimplemented,
-        _ => TABLE
-            .iter()
-            .find(|row| row.http == status)
-            .map_or(Code::Unknown, |row| row.code),
+        _ => TABLE.iter().find(|row| row.http == status).map_or(Code::Unknown, |row| row.code),
     }
 }
 

@@ -147,18 +147,14 @@ fn whole(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response
     let mut response = Response::new(Body::new(Full::new(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 fn allow(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
     response
 }
 
@@ -185,7 +181,8 @@ mod tests {
         let near = system(MetricsAccess::Loopback);
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(status(&near, peer, "/metrics", &[]), 200, "{peer}");
-            for header in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"] {
+            for header in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"]
+            {
                 assert_eq!(status(&near, peer, "/metrics", &[header]), 404, "{header}");
             }
         }

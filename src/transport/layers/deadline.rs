@@ -35,13 +35,14 @@ impl Middleware for Deadline {
             Ok(asked) => asked.map_or(self.max, |asked| asked.min(self.max)),
             Err(error) => return call.refuse(error),
         };
-        match tokio::time::timeout(allowed, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => call.refuse(Error::new(
-                Kind::DeadlineExceeded,
-                "the time for this request ran out",
-            )),
+        let too_late =
+            || call.refuse(Error::new(Kind::DeadlineExceeded, "the time for this request ran out"));
+        // A timeout looks at its future before the clock: a call that is late
+        // already must not change anything.
+        if allowed.is_zero() {
+            return too_late();
         }
+        tokio::time::timeout(allowed, next.run(request)).await.unwrap_or_else(|_| too_late())
     }
 }
 
@@ -128,10 +129,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(GRPC, "nonsense".parse().unwrap());
         headers.insert(CONNECT, "5".parse().unwrap());
-        assert_eq!(
-            asked(Protocol::Connect, &headers).unwrap(),
-            Some(Duration::from_millis(5))
-        );
+        assert_eq!(asked(Protocol::Connect, &headers).unwrap(), Some(Duration::from_millis(5)));
         assert!(asked(Protocol::Grpc, &headers).is_err());
         assert_eq!(asked(Protocol::Http, &headers).unwrap(), None);
     }

@@ -151,7 +151,8 @@ mod tests {
         let uri = |text: &str| without_prefix(&text.parse().unwrap()).map(|uri| uri.to_string());
         assert_eq!(uri("/api/a.B/C?x=%2Fapi"), Some("/a.B/C?x=%2Fapi".to_owned()));
         assert_eq!(uri("http://host/api/a.B/C"), Some("http://host/a.B/C".to_owned()));
-        for other in ["/a.B/C", "/api", "/api/", "/api/healthz", "/apis/a.B/C", "/api/healthz?a/b"] {
+        for other in ["/a.B/C", "/api", "/api/", "/api/healthz", "/apis/a.B/C", "/api/healthz?a/b"]
+        {
             assert_eq!(uri(other), None, "{other}");
         }
     }
@@ -175,7 +176,10 @@ mod tests {
             ("application/proto", Protocol::Connect, "application/proto"),
         ] {
             let (protocol, headers) = of(given, None);
-            assert_eq!((protocol, &headers[header::CONTENT_TYPE]), (expected, &canonical.parse().unwrap()));
+            assert_eq!(
+                (protocol, &headers[header::CONTENT_TYPE]),
+                (expected, &canonical.parse().unwrap())
+            );
         }
         // Not ours to translate, but ours to refuse in the right words.
         assert_eq!(of("application/grpc+json", None).0, Protocol::Grpc);
@@ -192,11 +196,16 @@ mod tests {
             (text, Some("application/grpc-web-text+proto"), Protocol::GrpcWebText),
             (text, Some("application/grpc-web+proto"), Protocol::GrpcWeb),
             ("application/grpc-web", None, Protocol::GrpcWeb),
-            ("application/grpc-web", Some("text/html, application/grpc-web-text;q=1"), Protocol::GrpcWebText),
+            (
+                "application/grpc-web",
+                Some("text/html, application/grpc-web-text;q=1"),
+                Protocol::GrpcWebText,
+            ),
         ] {
             let (protocol, headers) = of(content_type, accept);
             assert_eq!(protocol, expected, "{content_type} {accept:?}");
-            let canonical = if expected == Protocol::GrpcWebText { text } else { "application/grpc-web" };
+            let canonical =
+                if expected == Protocol::GrpcWebText { text } else { "application/grpc-web" };
             assert_eq!(headers[header::ACCEPT], canonical);
         }
     }

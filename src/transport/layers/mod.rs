@@ -25,7 +25,11 @@ use super::{Request, Response};
 
 /// A service inside the door: it always has an answer.
 pub trait Handler:
-    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+    Service<Request, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
 {
 }
 

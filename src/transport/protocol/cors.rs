@@ -116,10 +116,21 @@ mod tests {
     #[test]
     fn p29_only_exact_origins() {
         for bad in [
-            "*", "null", "", "https://*.example.com", "app.example.com", "https://",
-            "https://app.example.com/", "https://app.example.com/x", "https://App.example.com",
-            "ftp://example.com", "https://user@example.com", "https://example.com?x", " https://a.b",
-            "file://", "https://a.b,https://c.d",
+            "*",
+            "null",
+            "",
+            "https://*.example.com",
+            "app.example.com",
+            "https://",
+            "https://app.example.com/",
+            "https://app.example.com/x",
+            "https://App.example.com",
+            "ftp://example.com",
+            "https://user@example.com",
+            "https://example.com?x",
+            " https://a.b",
+            "file://",
+            "https://a.b,https://c.d",
         ] {
             assert!(layer(&settings(&["https://good.example", bad])).is_err(), "{bad:?}");
         }

@@ -90,7 +90,8 @@ fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
         return Some(not_allowed(HeaderValue::from_static("POST")));
     }
     if !is_canonical(request) {
-        let message = "only protobuf messages: application/grpc+proto or application/grpc-web+proto";
+        let message =
+            "only protobuf messages: application/grpc+proto or application/grpc-web+proto";
         return Some(call.protocol.answer(Status::unimplemented(message)));
     }
     if !matches!(call.route, Route::Rpc(_)) {
@@ -153,10 +154,7 @@ fn unsupported_media_type() -> Response {
     const ACCEPTED: &str = "application/json, application/proto, application/connect+json, \
         application/connect+proto, application/grpc, application/grpc-web, application/grpc-web-text";
     let message = "send application/json or application/proto";
-    let mut response =
-        error::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::Unknown, message);
-    response
-        .headers_mut()
-        .insert("accept-post", HeaderValue::from_static(ACCEPTED));
+    let mut response = error::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::Unknown, message);
+    response.headers_mut().insert("accept-post", HeaderValue::from_static(ACCEPTED));
     response
 }

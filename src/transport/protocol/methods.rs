@@ -73,7 +73,12 @@ impl Method {
 
     /// Whether the proto says NO_SIDE_EFFECTS and so allows GET.
     pub fn is_safe(&self) -> bool {
-        self.safe && self.kind == MethodKind::Unary
+        self.safe && self.is_unary()
+    }
+
+    /// Whether it takes one message and answers with one.
+    pub fn is_unary(&self) -> bool {
+        self.kind == MethodKind::Unary
     }
 
     /// The type of requests.
@@ -107,8 +112,10 @@ mod tests {
     fn methods_are_read_from_several_sets() {
         let methods =
             Methods::new(&[FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]).unwrap();
-        let of_gitpod =
-            methods.by_path.keys().filter(|path| path.starts_with("/gitpod.v1.OrganizationService/"));
+        let of_gitpod = methods
+            .by_path
+            .keys()
+            .filter(|path| path.starts_with("/gitpod.v1.OrganizationService/"));
         assert_eq!(of_gitpod.count(), 11);
         assert!(methods.get("/grpc.health.v1.Health/Watch").is_some());
         assert!(methods.get("/gitpod.v1.OrganizationService/Nothing").is_none());

@@ -93,9 +93,7 @@ impl Protocol {
 /// gRPC-Web takes a status in the headers of an answer without a body.
 fn with_content_type(status: Status, content_type: &'static str) -> Response {
     let mut response = status.into_http::<Body>();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -113,10 +111,11 @@ impl Route {
 impl Call {
     /// The call that `identify` found in this request.
     pub fn of(request: &Request) -> Self {
-        request.extensions().get::<Self>().cloned().unwrap_or(Self {
-            protocol: Protocol::Http,
-            route: Route::Unknown,
-        })
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .unwrap_or(Self { protocol: Protocol::Http, route: Route::Unknown })
     }
 
     /// Writes an error as a whole answer.

@@ -58,7 +58,7 @@ impl Readiness {
     }
 
     /// Notes whether the store answers.
-    pub(super) fn store_answers(&self, answers: bool) {
+    pub(in crate::transport) fn store_answers(&self, answers: bool) {
         if self.0.borrow().store != answers {
             tracing::info!(answers, "the store's state changed");
         }
@@ -100,9 +100,8 @@ impl Watch {
             return None;
         }
         let ready = |state: &State| state.store && !state.draining;
-        let is_news = |state: &State| {
-            told.is_none_or(|told| ready(&told) != ready(state) || state.draining)
-        };
+        let is_news =
+            |state: &State| told.is_none_or(|told| ready(&told) != ready(state) || state.draining);
         let state = *self.changes.wait_for(is_news).await.ok()?;
         self.told = Some(state);
         Some(ready(&state))

@@ -12,7 +12,5 @@ pub fn add(routes: Routes, descriptor_sets: &[&[u8]]) -> Result<Routes, Error> {
                 builder.register_encoded_file_descriptor_set(set)
             })
     };
-    Ok(routes
-        .add_service(builder().build_v1()?)
-        .add_service(builder().build_v1alpha()?))
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
 }

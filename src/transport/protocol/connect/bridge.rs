@@ -50,6 +50,10 @@ impl<S: Handler> Dispatcher for Bridge<S> {
             let Some(method) = method else {
                 return Err(ConnectError::unimplemented("there is no such method"));
             };
+            // A plain POST of a streaming method comes this way too.
+            if !method.is_unary() {
+                return Err(no_streams());
+            }
             unary(rpc, &method, ctx, request.bytes(), format)
                 .await
                 .map_err(|status| from_status(&status))
@@ -130,10 +134,7 @@ fn tonic_request(
     let mut request = Request::new(Body::new(Full::new(frame::pack(message)?)));
     *request.method_mut() = HttpMethod::POST;
     *request.version_mut() = http::Version::HTTP_2;
-    *request.uri_mut() = method
-        .path()
-        .parse()
-        .map_err(|_| Status::internal("internal error"))?;
+    *request.uri_mut() = method.path().parse().map_err(|_| Status::internal("internal error"))?;
     *request.headers_mut() = frame::request_headers(ctx.headers());
     *request.extensions_mut() = std::mem::take(ctx.extensions_mut());
     Ok(request)
@@ -163,4 +164,3 @@ fn not_ok(status: Status) -> Status {
         _ => status,
     }
 }
-

@@ -64,10 +64,8 @@ fn detail(any: &prost_types::Any) -> ErrorDetail {
 pub fn answer(protocol: Protocol, status: &Status) -> Response {
     let mut headers = HeaderMap::new();
     if let Protocol::ConnectStream(codec) = protocol {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(codec.streaming_content_type()),
-        );
+        headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(codec.streaming_content_type()));
     }
     render(from_status(status), &headers)
 }

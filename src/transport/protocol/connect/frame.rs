@@ -89,10 +89,26 @@ mod tests {
     fn only_metadata_crosses() {
         let mut given = HeaderMap::new();
         for name in [
-            "authorization", "guestlist-on-behalf-of", "user-agent", "x-request-id", "x-custom",
-            "grpc-timeout", "grpc-encoding", "connect-timeout-ms", "content-type", "content-length",
-            "content-encoding", "accept", "accept-encoding", "connection", "host", "te",
-            "transfer-encoding", "keep-alive", "expect", "upgrade",
+            "authorization",
+            "guestlist-on-behalf-of",
+            "user-agent",
+            "x-request-id",
+            "x-custom",
+            "grpc-timeout",
+            "grpc-encoding",
+            "connect-timeout-ms",
+            "content-type",
+            "content-length",
+            "content-encoding",
+            "accept",
+            "accept-encoding",
+            "connection",
+            "host",
+            "te",
+            "transfer-encoding",
+            "keep-alive",
+            "expect",
+            "upgrade",
         ] {
             given.insert(name, HeaderValue::from_static("v"));
         }

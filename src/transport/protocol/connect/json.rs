@@ -22,8 +22,7 @@ const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(t
 
 /// An encoded message as JSON.
 pub fn encode(descriptor: &MessageDescriptor, message: &[u8]) -> Result<Bytes> {
-    let message =
-        DynamicMessage::decode(descriptor.clone(), message).map_err(Error::internal)?;
+    let message = DynamicMessage::decode(descriptor.clone(), message).map_err(Error::internal)?;
     let mut json = Vec::with_capacity(256);
     message
         .serialize_with_options(&mut serde_json::Serializer::new(&mut json), &WRITE)

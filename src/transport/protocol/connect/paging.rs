@@ -27,9 +27,9 @@ impl Paging {
                 "token" => paging.token = Some(decode("token", value)?),
                 "pageSize" => {
                     let size = decode("pageSize", value)?.parse();
-                    paging.page_size = Some(size.map_err(|_| {
-                        Error::invalid("pageSize", "must be a whole number")
-                    })?);
+                    paging.page_size = Some(
+                        size.map_err(|_| Error::invalid("pageSize", "must be a whole number"))?,
+                    );
                 }
                 _ => {}
             }
