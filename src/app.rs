@@ -209,6 +209,16 @@ impl App {
     }
 }
 
+/// Checks what the settings of the store and its secret key lead to, without
+/// opening or making anything.
+///
+/// # Errors
+/// As [`App::start`] would answer.
+pub fn check(config: &Config) -> Result<()> {
+    let location = Location::from_config(config)?;
+    secret_key::load(config, &location).map(drop)
+}
+
 /// Listens, and says which address could not be had.
 ///
 /// # Errors

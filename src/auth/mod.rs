@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::domain::{
     Account, AccountId, ApiKey, ApiKeySecret, Caller, Credential, KeyScope, RequestId, Timestamp,
@@ -43,6 +43,15 @@ pub struct Authenticator {
     issuers: Arc<Issuers>,
     jwt: JwtVerifier,
     key_usage: Arc<KeyUsage>,
+}
+
+/// Checks what the settings of issuers lead to: the files with public keys.
+///
+/// # Errors
+/// If a file cannot be used.
+pub async fn check(issuers: &[config::Issuer]) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    JwtVerifier::start(&Issuers::new(issuers), &clock).await.map(drop)
 }
 
 /// A credential as it was shown.

@@ -1,0 +1,66 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn serving_needs_no_command_and_settings_stand_anywhere() {
+    assert!(parse("guestlist").unwrap().command.is_none());
+    for line in [
+        "guestlist --listen 127.0.0.1:1 --data-dir d",
+        "guestlist serve --listen 127.0.0.1:1 --data-dir d",
+        "guestlist --data-dir d serve --listen 127.0.0.1:1",
+        "guestlist --listen 127.0.0.1:1 keys list --data-dir d",
+        "guestlist keys --data-dir d revoke 0123456789abcdef --listen 127.0.0.1:1",
+        "guestlist --data-dir d healthcheck --listen 127.0.0.1:1",
+    ] {
+        let settings = parse(line).unwrap().settings;
+        assert_eq!(settings.listen.as_deref(), Some("127.0.0.1:1"), "{line}");
+        assert_eq!(settings.data_dir.as_deref(), Some("d"), "{line}");
+    }
+}
+
+#[test]
+fn a_key_has_one_owner() {
+    for line in [
+        "--email ana@acme.com",
+        "--email ana@acme.com --name Ana --expires 90d --scope operator",
+        "--account 0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
+        "--service --name billing --scope act --org 0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
+    ] {
+        assert!(parse(&format!("guestlist keys create {line}")).is_ok(), "{line}");
+    }
+    for line in [
+        "",
+        "--service",
+        "--name billing",
+        "--email ana",
+        "--email ana@acme.com --service --name billing",
+        "--email ana@acme.com --account 0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b",
+        "--account 0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b --name Ana",
+        "--email ana@acme.com --scope admin",
+        "--email ana@acme.com --expires soon",
+        "--email ana@acme.com --org acme",
+    ] {
+        assert!(parse(&format!("guestlist keys create {line}")).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_failure_tells_its_causes_once() {
+    let io = std::io::Error::other("disk on fire");
+    let error = Error::internal(io).with_message("cannot write: disk on fire");
+    let failure = Failure::from(error);
+    assert_eq!(failure.to_string(), "cannot write: disk on fire");
+    assert_eq!(failure.exit_code(), 1);
+    let failure = Failure::from(Error::internal(std::io::Error::other("disk on fire")));
+    assert_eq!(failure.to_string(), "internal error: disk on fire");
+}
