@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
 
-use uuid::{NoContext, Uuid};
+use uuid::{ContextV7, Uuid};
 
 use super::{Invalid, Timestamp};
+
+/// Ids made in one millisecond still follow one another.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 macro_rules! uuid_ids {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
@@ -18,7 +22,7 @@ macro_rules! uuid_ids {
             pub fn generate(now: Timestamp) -> Self {
                 let seconds = u64::try_from(now.as_seconds()).unwrap_or(0);
                 let nanos = u32::try_from(now.subsec_nanos()).unwrap_or(0);
-                Self(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
+                Self(Uuid::new_v7(uuid::Timestamp::from_unix(&ORDER, seconds, nanos)))
             }
         }
 
@@ -105,5 +109,28 @@ impl FromStr for KeyId {
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_moment_follow_one_another() {
+        let now = Timestamp::from_micros(1_800_000_000_000_000);
+        let ids: Vec<AuditEventId> = (0..1000).map(|_| AuditEventId::generate(now)).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        assert!(ids.iter().all(|id| Uuid::from(*id).get_version_num() == 7));
+    }
+
+    #[test]
+    fn only_the_usual_form_of_a_uuid_is_read() {
+        let usual = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
+        assert_eq!(usual.parse::<MemberId>().unwrap().to_string(), usual);
+        assert_eq!(usual.to_uppercase().parse::<MemberId>().unwrap().to_string(), usual);
+        for text in ["", "0197a2b45c6d7e8f9a0b1c2d3e4f5a6b", &format!("{{{usual}}}"), &format!("urn:uuid:{usual}"), &usual[1..]] {
+            assert!(text.parse::<MemberId>().is_err(), "{text}");
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use guestlist::proto::FILE_DESCRIPTOR_SET;
 use http::uri::PathAndQuery;
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use prost::Message;
@@ -21,7 +22,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 use tonic_web::GrpcWebClientLayer;
-use tower::{Layer, Service};
+use tower::Layer;
 
 /// The protocols every RPC is spoken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,19 @@ pub struct Failure {
 pub struct Client {
     pub addr: SocketAddr,
     pub protocol: Protocol,
-    http: reqwest::Client,
+}
+
+/// An HTTP/1.1 client as plain as they come.
+pub type Http<B> = hyper_util::client::legacy::Client<HttpConnector, B>;
+
+pub fn http<B>() -> Http<B>
+where
+    B: http_body::Body + Send,
+    B::Data: Send,
+{
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector)
 }
 
 pub static DESCRIPTORS: LazyLock<DescriptorPool> =
@@ -70,7 +83,7 @@ pub fn method(path: &str) -> MethodDescriptor {
 
 impl Client {
     pub fn new(addr: SocketAddr, protocol: Protocol) -> Self {
-        Self { addr, protocol, http: reqwest::Client::new() }
+        Self { addr, protocol }
     }
 
     pub async fn unary(
@@ -86,12 +99,7 @@ impl Client {
                 grpc(Grpc::new(channel), path, headers, message).await
             }
             Protocol::GrpcWeb => {
-                let mut connector = HttpConnector::new();
-                connector.set_nodelay(true);
-                let client =
-                    hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-                        .build(connector);
-                let service = GrpcWebClientLayer::new().layer(client);
+                let service = GrpcWebClientLayer::new().layer(http());
                 let origin = format!("http://{}", self.addr).parse().unwrap();
                 grpc(Grpc::with_origin(service, origin), path, headers, message).await
             }
@@ -119,19 +127,17 @@ impl Client {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Vec<u8>, Failure> {
-        let mut request = self
-            .http
-            .post(format!("http://{}{path}", self.addr))
+        let mut request = http::Request::post(format!("http://{}{path}", self.addr))
             .header("content-type", content_type)
-            .header("connect-protocol-version", "1")
-            .body(body);
+            .header("connect-protocol-version", "1");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let answer = request.send().await.expect("the server answers");
+        let body = Full::new(Bytes::from(body));
+        let answer = http().request(request.body(body).unwrap()).await.expect("the server answers");
         let status = answer.status();
         let answered = answer.headers()["content-type"].to_str().unwrap().to_owned();
-        let body = answer.bytes().await.expect("the answer is whole");
+        let body = answer.into_body().collect().await.expect("the answer is whole").to_bytes();
         if status.is_success() {
             assert_eq!(answered, content_type);
             return Ok(body.to_vec());

@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::operations::audit::{AuditList, EventFilter, ListAuditEvents};
 use crate::proto::guestlist::v1 as pb;
 
-
 pub fn list_audit_events(message: pb::ListAuditEventsRequest) -> Result<ListAuditEvents> {
     let mut fields = Fields::default();
     let organization: Option<OrganizationId> =
@@ -38,9 +37,8 @@ pub fn list_audit_events(message: pb::ListAuditEventsRequest) -> Result<ListAudi
 
 impl From<AuditEvent> for pb::AuditEvent {
     fn from(event: AuditEvent) -> Self {
-        let text = |id: Option<crate::domain::AccountId>| {
-            id.map(|id| id.to_string()).unwrap_or_default()
-        };
+        let text =
+            |id: Option<crate::domain::AccountId>| id.map(|id| id.to_string()).unwrap_or_default();
         Self {
             id: event.id.to_string(),
             time: Some(to_timestamp(event.at)),

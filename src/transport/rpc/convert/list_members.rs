@@ -1,21 +1,17 @@
 //! The messages of `ListMembers`.
 
 use super::Fields;
-use crate::domain::{
-    EmailAddress, Invalid, LoginProviderKind, MemberId, MemberStatus, PageSize,
-};
+use crate::domain::{EmailAddress, Invalid, LoginProviderKind, MemberId, MemberStatus, PageSize};
 use crate::error::Result;
 use crate::operations::members::{ListMembers, MemberFilter, MemberList, MemberSort};
 use crate::proto::gitpod::v1 as pb;
 use crate::proto::gitpod::v1::list_members_request as request;
 
-
 pub fn list_members(message: pb::ListMembersRequest) -> Result<ListMembers> {
     let mut fields = Fields::default();
     let organization = fields.parse("organization_id", &message.organization_id);
     let pagination = message.pagination.unwrap_or_default();
-    let size =
-        fields.keep("pagination.page_size", PageSize::from_request(pagination.page_size));
+    let size = fields.keep("pagination.page_size", PageSize::from_request(pagination.page_size));
     let filter = filter(&mut fields, message.filter.unwrap_or_default());
     let sort = sort(&mut fields, message.sort.unwrap_or_default());
     fields.finish(|| {
@@ -50,7 +46,8 @@ fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
 /// What is no address is nobody's.
 fn email(text: &str) -> Option<String> {
     let normalised = |text: &str| {
-        text.parse().map_or_else(|_: Invalid| text.to_owned(), |email: EmailAddress| email.to_string())
+        text.parse()
+            .map_or_else(|_: Invalid| text.to_owned(), |email: EmailAddress| email.to_string())
     };
     (!text.is_empty()).then(|| normalised(text))
 }

@@ -156,10 +156,7 @@ impl From<MemberProfile> for pb::OrganizationMember {
 
 impl From<Created> for pb::CreateOrganizationResponse {
     fn from(made: Created) -> Self {
-        Self {
-            organization: Some(made.organization.into()),
-            member: made.member.map(Into::into),
-        }
+        Self { organization: Some(made.organization.into()), member: made.member.map(Into::into) }
     }
 }
 
@@ -181,13 +178,12 @@ impl From<InviteSummary> for pb::GetOrganizationInviteSummaryResponse {
 
 impl From<MyOrganizations> for own::ListMyOrganizationsResponse {
     fn from(listed: MyOrganizations) -> Self {
-        let entry = |(member, organization): (crate::domain::Member, Organization)| {
-            own::MyOrganization {
+        let entry =
+            |(member, organization): (crate::domain::Member, Organization)| own::MyOrganization {
                 organization: Some(organization.into()),
                 member_id: member.id.to_string(),
                 role: member.role.to_string(),
-            }
-        };
+            };
         Self {
             organizations: listed.entries.into_iter().map(entry).collect(),
             next_page_token: listed.next_token,

@@ -1,0 +1,28 @@
+use crate::everywhere;
+use crate::support::{Code, TestApp, gitpod};
+
+everywhere! {
+    async fn it_answers_the_live_link_and_makes_one_if_there_is_none(app: TestApp) {
+        let ana = app.person("ana").await;
+        let (id, _) = ana.found("Acme").await;
+        let made = ana.current_invite(&id).await.unwrap();
+        assert_eq!(ana.current_invite(&id).await.unwrap(), made);
+        app.person("ben").await.join(&made).await.unwrap();
+        assert_eq!(ana.current_invite(&id).await.unwrap(), made, "a link is not used up");
+        let created = ana.audit(&id).await.unwrap();
+        let created = created.iter().filter(|event| event.action == "invite.created").count();
+        assert_eq!(created, 1);
+    }
+
+    async fn p08_after_an_inviter_has_gone_it_answers_a_fresh_link(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        let theirs = org.member.invite(&org.id).await.unwrap();
+        org.admin.end(&org.member_id).await.unwrap();
+        let fresh = org.admin.current_invite(&org.id).await.unwrap();
+        assert_ne!(fresh, theirs);
+        assert_eq!(org.stranger.join(&theirs).await.unwrap_err().code, Code::NotFound);
+        org.stranger.join(&fresh).await.unwrap();
+    }
+}

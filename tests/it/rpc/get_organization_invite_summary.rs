@@ -1,0 +1,49 @@
+use crate::support::{Code, Engine, Person, Protocol, TestApp};
+use crate::{everywhere, on_both_engines};
+
+everywhere! {
+    async fn p27_the_preview_shows_organization_and_count_only(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        for person in [&org.stranger, &org.member, &org.admin] {
+            let preview = person.preview(&token.to_uppercase()).await.unwrap();
+            assert_eq!(preview.organization_id, org.id);
+            assert_eq!(preview.organization_name, "Acme");
+            assert_eq!(preview.organization_member_count, 2);
+        }
+        let failure = app.nobody().preview(&token).await.unwrap_err();
+        assert_eq!(failure.code, Code::Unauthenticated);
+        let failure = org.stranger.preview("x").await.unwrap_err();
+        assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["invite_id".into()]));
+    }
+}
+
+on_both_engines! {
+    async fn previews_spend_nothing(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let before = org.admin.audit(&org.id).await.unwrap();
+        for _ in 0..20 {
+            org.stranger.preview(&token).await.unwrap();
+        }
+        assert_eq!(org.admin.audit(&org.id).await.unwrap(), before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_opens_the_preview_to_anyone() {
+    for protocol in Protocol::ALL {
+        let app =
+            TestApp::configured(Engine::Sqlite, protocol, |config| config.public_preview = true).await;
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        assert_eq!(app.nobody().preview(&token).await.unwrap().organization_name, "Acme");
+        // A broken credential is refused all the same, and nothing else is open.
+        let broken = Person::new(app.client(), Some("gl_0_0".into()));
+        let failure = broken.preview(&token).await.unwrap_err();
+        assert_eq!(failure.code, Code::Unauthenticated);
+        let failure = app.nobody().join(&token).await.unwrap_err();
+        assert_eq!(failure.code, Code::Unauthenticated);
+        app.stop().await;
+    }
+}

@@ -1,0 +1,112 @@
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::Owner;
+
+use crate::everywhere;
+use crate::support::{Code, TestApp, gitpod, own};
+
+everywhere! {
+    async fn p33_every_change_has_its_event_and_nothing_else_has(app: TestApp) {
+        let org = app.organization().await;
+        org.admin.get(&org.id).await.unwrap();
+        org.admin.members(&org.id).await.unwrap();
+        org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Admin).await.unwrap();
+        org.stranger.delete(&org.id).await.unwrap_err();
+        let rename = gitpod::UpdateOrganizationRequest {
+            organization_id: org.id.clone(),
+            name: Some("Acme 2".into()),
+            ..Default::default()
+        };
+        org.admin.update_organization(rename).await.unwrap();
+        org.member.end(&org.member_id).await.unwrap();
+
+        let events = org.admin.audit(&org.id).await.unwrap();
+        let actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
+        let expected = [
+            "member.left", "organization.updated", "member.role_changed", "member.joined",
+            "invite.created", "member.joined", "organization.created",
+        ];
+        assert_eq!(actions, expected);
+        let ana = org.admin.account().await.to_string();
+        let ben = org.member.account().await.to_string();
+        let actors: Vec<&str> = events.iter().map(|event| event.actor_account_id.as_str()).collect();
+        assert_eq!(actors, [&ben, &ana, &ana, &ben, &ana, &ana, &ana]);
+        assert!(events.iter().all(|event| event.organization_id == org.id));
+        assert!(events.iter().all(|event| !event.request_id.is_empty() && event.time.is_some()));
+    }
+
+    async fn admins_read_it_and_operators_when_the_organization_is_gone(app: TestApp) {
+        let org = app.organization().await;
+        let operator = Owner::Account(org.stranger.account().await);
+        let operator = app.key(operator, Some(KeyScope::Operator), None).await;
+        assert_eq!(org.member.audit(&org.id).await.unwrap_err().code, Code::PermissionDenied);
+        for outside in [&org.stranger, &operator] {
+            assert_eq!(outside.audit(&org.id).await.unwrap_err().code, Code::NotFound);
+        }
+
+        org.admin.delete(&org.id).await.unwrap();
+        for outside in [&org.stranger, &org.admin] {
+            assert_eq!(outside.audit(&org.id).await.unwrap_err().code, Code::NotFound);
+        }
+        let events = operator.audit(&org.id).await.unwrap();
+        assert_eq!(events[0].action, "organization.deleted");
+        let never = uuid::Uuid::new_v4().to_string();
+        assert_eq!(operator.audit(&never).await.unwrap_err().code, Code::NotFound);
+    }
+
+    async fn pages_and_filters(app: TestApp) {
+        let org = app.organization().await;
+        let all = org.admin.audit(&org.id).await.unwrap();
+        let mut paged = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = own::ListAuditEventsRequest {
+                organization_id: org.id.clone(),
+                page: Some(own::PageRequest { page_size: 2, page_token }),
+                ..Default::default()
+            };
+            let page = org.admin.list_audit_events(request).await.unwrap();
+            paged.extend(page.events);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(paged, all);
+
+        let ben = org.member.account().await.to_string();
+        let (newest, oldest) = (all.first().unwrap().time, all.last().unwrap().time);
+        for (filter, expected) in [
+            (own::AuditFilter { actions: vec!["invite.created".into()], ..Default::default() }, 1),
+            (own::AuditFilter { account_id: ben, ..Default::default() }, 1),
+            (own::AuditFilter { target_id: org.admin_id.clone(), ..Default::default() }, 1),
+            (own::AuditFilter { start_time: oldest, ..Default::default() }, all.len()),
+            (own::AuditFilter { end_time: oldest, ..Default::default() }, 0),
+            (own::AuditFilter { start_time: newest, ..Default::default() }, 1),
+        ] {
+            let request = own::ListAuditEventsRequest {
+                organization_id: org.id.clone(),
+                filter: Some(filter.clone()),
+                ..Default::default()
+            };
+            let events = org.admin.list_audit_events(request).await.unwrap().events;
+            assert_eq!(events.len(), expected, "{filter:?}");
+        }
+    }
+
+    async fn every_wrong_field_is_named(app: TestApp) {
+        let ana = app.person("ana").await;
+        let request = own::ListAuditEventsRequest {
+            organization_id: "x".into(),
+            filter: Some(own::AuditFilter {
+                actions: vec![String::new(); 26],
+                account_id: "x".into(),
+                ..Default::default()
+            }),
+            page: Some(own::PageRequest { page_size: -1, page_token: String::new() }),
+        };
+        let failure = ana.list_audit_events(request).await.unwrap_err();
+        assert_eq!(failure.code, Code::InvalidArgument);
+        let expected = ["organization_id", "page.page_size", "filter.actions", "filter.account_id"];
+        assert_eq!(failure.fields, expected);
+    }
+}

@@ -1,0 +1,239 @@
+use std::time::Duration;
+
+use crate::support::{Code, Organization, Person, TestApp, gitpod};
+use crate::{everywhere, on_both_engines};
+
+use gitpod::list_members_request::{Filter, Sort, SortField};
+
+fn request(id: &str) -> gitpod::ListMembersRequest {
+    gitpod::ListMembersRequest { organization_id: id.to_owned(), ..Default::default() }
+}
+
+fn filtered(id: &str, filter: Filter) -> gitpod::ListMembersRequest {
+    gitpod::ListMembersRequest { filter: Some(filter), ..request(id) }
+}
+
+async fn names(person: &Person, request: gitpod::ListMembersRequest) -> Vec<String> {
+    let list = person.list_members(request).await.unwrap();
+    list.members.into_iter().map(|member| member.full_name).collect()
+}
+
+/// Every page of `size`, one after the other.
+async fn all_pages(
+    person: &Person,
+    mut request: gitpod::ListMembersRequest,
+    size: i32,
+) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut token = String::new();
+    loop {
+        request.pagination = Some(gitpod::PaginationRequest { page_size: size, token });
+        let page = person.list_members(request.clone()).await.unwrap();
+        assert!(page.members.len() <= usize::try_from(size).unwrap());
+        names.extend(page.members.into_iter().map(|member| member.full_name));
+        token = page.pagination.unwrap().next_token;
+        if token.is_empty() {
+            return names;
+        }
+    }
+}
+
+/// ana (admin), ben and, in this order, eve, Cid, dan.
+async fn five(app: &TestApp) -> Organization {
+    let org = app.organization().await;
+    let token = org.admin.invite(&org.id).await.unwrap();
+    for name in ["eve", "Cid", "dan"] {
+        app.clock.advance(Duration::from_secs(1));
+        let email = format!("{}@{name}.example", name.to_lowercase()).parse().unwrap();
+        let owner = guestlist::operations::keys::Owner::Email { email, name: Some(name.into()) };
+        app.key(owner, None, None).await.join(&token).await.unwrap();
+    }
+    org
+}
+
+everywhere! {
+    async fn the_caller_comes_first_and_then_the_names(app: TestApp) {
+        let org = five(app).await;
+        for size in [1, 2, 3, 5, 100] {
+            let seen = all_pages(&org.member, request(&org.id), size).await;
+            assert_eq!(seen, ["ben", "ana", "Cid", "dan", "eve"], "pages of {size}");
+            let seen = all_pages(&org.admin, request(&org.id), size).await;
+            assert_eq!(seen, ["ana", "ben", "Cid", "dan", "eve"], "pages of {size}");
+        }
+        assert_eq!(org.stranger.members(&org.id).await.unwrap_err().code, Code::NotFound);
+    }
+
+    async fn orders_and_their_pages(app: TestApp) {
+        let org = five(app).await;
+        for (field, order, expected) in [
+            (SortField::Name, gitpod::SortOrder::Asc, ["ana", "ben", "Cid", "dan", "eve"]),
+            (SortField::Name, gitpod::SortOrder::Desc, ["eve", "dan", "Cid", "ben", "ana"]),
+            (SortField::DateJoined, gitpod::SortOrder::Unspecified, ["ana", "ben", "eve", "Cid", "dan"]),
+            (SortField::DateJoined, gitpod::SortOrder::Desc, ["dan", "Cid", "eve", "ben", "ana"]),
+        ] {
+            let sort = Some(Sort { field: field.into(), order: order.into() });
+            let sorted = gitpod::ListMembersRequest { sort, ..request(&org.id) };
+            for size in [1, 2, 5] {
+                let seen = all_pages(&org.member, sorted.clone(), size).await;
+                assert_eq!(seen, expected, "{field:?} {order:?} in pages of {size}");
+            }
+        }
+    }
+
+    async fn filters(app: TestApp) {
+        let org = five(app).await;
+        let id = org.id.as_str();
+        let admins = vec![gitpod::OrganizationRole::Admin.into()];
+        let others = vec![gitpod::OrganizationRole::Member.into()];
+        let both = [admins.clone(), others.clone()].concat();
+        for (filter, expected) in [
+            (Filter { search: "CI".into(), ..Default::default() }, vec!["Cid"]),
+            (Filter { search: "@EXAMPLE.com".into(), ..Default::default() }, vec!["ana", "ben"]),
+            (Filter { search: "%".into(), ..Default::default() }, vec![]),
+            (Filter { search: "_".into(), ..Default::default() }, vec![]),
+            (Filter { roles: admins, ..Default::default() }, vec!["ana"]),
+            (Filter { roles: others, ..Default::default() }, vec!["ben", "Cid", "dan", "eve"]),
+            (Filter { roles: both, ..Default::default() }, vec!["ana", "ben", "Cid", "dan", "eve"]),
+            (Filter { email: " DAN@Dan.example".into(), ..Default::default() }, vec!["dan"]),
+            (Filter { email: "dan".into(), ..Default::default() }, vec![]),
+            (
+                Filter {
+                    user_ids: vec![org.member_id.clone(), uuid::Uuid::new_v4().to_string()],
+                    ..Default::default()
+                },
+                vec!["ben"],
+            ),
+            (Filter { login_provider: 3, ..Default::default() }, vec![]),
+            (
+                Filter {
+                    exclude_group_ids: vec![uuid::Uuid::new_v4().to_string()],
+                    exclude_members_in_any_team: true,
+                    search: "e".into(),
+                    ..Default::default()
+                },
+                vec!["ana", "ben", "Cid", "dan", "eve"],
+            ),
+        ] {
+            assert_eq!(names(&org.admin, filtered(id, filter.clone())).await, expected, "{filter:?}");
+        }
+    }
+
+    async fn who_left_is_listed_only_on_request(app: TestApp) {
+        let org = app.organization().await;
+        org.admin.end(&org.member_id).await.unwrap();
+        assert_eq!(names(&org.admin, request(&org.id)).await, ["ana"]);
+        let left = Filter {
+            statuses: vec![gitpod::UserStatus::Left.into()],
+            ..Default::default()
+        };
+        let gone = org.admin.list_members(filtered(&org.id, left)).await.unwrap().members;
+        assert_eq!(gone.len(), 1);
+        assert_eq!(gone[0].user_id, org.member_id);
+        assert_eq!(gone[0].status(), gitpod::UserStatus::Left);
+    }
+
+    async fn it_counts_only_when_asked_and_on_the_first_page(app: TestApp) {
+        let org = five(app).await;
+        let mut request = request(&org.id);
+        assert_eq!(org.admin.list_members(request.clone()).await.unwrap().count, None);
+        request.count = Some(gitpod::CountRequest { include: true });
+        request.pagination = Some(gitpod::PaginationRequest { page_size: 2, token: String::new() });
+        let page = org.admin.list_members(request.clone()).await.unwrap();
+        let count = page.count.unwrap();
+        assert_eq!((count.value, count.relation()), (5, gitpod::CountResponseRelation::Eq));
+
+        let token = page.pagination.unwrap().next_token;
+        request.pagination = Some(gitpod::PaginationRequest { page_size: 2, token });
+        assert_eq!(org.admin.list_members(request.clone()).await.unwrap().count, None);
+
+        request.pagination = None;
+        request.filter = Some(Filter { search: "e".into(), roles: vec![2], ..Default::default() });
+        let count = org.admin.list_members(request).await.unwrap().count.unwrap();
+        assert_eq!(count.value, 4);
+    }
+
+    async fn every_wrong_field_is_named(app: TestApp) {
+        let org = app.organization().await;
+        let many = vec![uuid::Uuid::new_v4().to_string(); 26];
+        let wrong = gitpod::ListMembersRequest {
+            organization_id: "x".into(),
+            pagination: Some(gitpod::PaginationRequest { page_size: 101, token: String::new() }),
+            filter: Some(Filter {
+                search: "é".repeat(257),
+                email: "x".repeat(321),
+                user_ids: many,
+                exclude_group_ids: vec!["x".into()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let failure = org.admin.list_members(wrong).await.unwrap_err();
+        assert_eq!(failure.code, Code::InvalidArgument);
+        let expected = [
+            "organization_id", "pagination.page_size", "filter.search", "filter.email",
+            "filter.exclude_group_ids[0]", "filter.user_ids",
+        ];
+        assert_eq!(failure.fields, expected);
+
+        let mut negative = request(&org.id);
+        negative.pagination = Some(gitpod::PaginationRequest { page_size: -1, token: String::new() });
+        let failure = org.admin.list_members(negative).await.unwrap_err();
+        assert_eq!(failure.fields, ["pagination.page_size"]);
+    }
+}
+
+on_both_engines! {
+    async fn a_token_belongs_to_its_caller_list_filter_and_order(app: TestApp) {
+        let org = five(app).await;
+        let page = |token: &str| gitpod::ListMembersRequest {
+            pagination: Some(gitpod::PaginationRequest { page_size: 2, token: token.to_owned() }),
+            ..request(&org.id)
+        };
+        let first = org.admin.list_members(page("")).await.unwrap();
+        let token = first.pagination.unwrap().next_token;
+        assert!(org.admin.list_members(page(&token)).await.is_ok());
+
+        let mut flipped = token.clone().into_bytes();
+        flipped[10] = if flipped[10] == b'A' { b'B' } else { b'A' };
+        let flipped = String::from_utf8(flipped).unwrap();
+        let (other, _) = org.admin.found("Other").await;
+        let elsewhere = gitpod::ListMembersRequest { organization_id: other, ..page(&token) };
+        let searched = gitpod::ListMembersRequest {
+            filter: Some(Filter { search: "e".into(), ..Default::default() }),
+            ..page(&token)
+        };
+        let sorted = gitpod::ListMembersRequest {
+            sort: Some(Sort { field: SortField::Name.into(), order: 0 }),
+            ..page(&token)
+        };
+        for (person, request) in [
+            (&org.admin, page(&flipped)),
+            (&org.admin, page("x")),
+            (&org.admin, elsewhere),
+            (&org.admin, searched),
+            (&org.admin, sorted),
+            (&org.member, page(&token)),
+        ] {
+            let failure = person.list_members(request).await.unwrap_err();
+            assert_eq!(failure.code, Code::InvalidArgument);
+            assert_eq!(failure.fields, ["pagination.token"]);
+        }
+    }
+
+    async fn pages_go_on_where_they_ended_though_members_come_and_go(app: TestApp) {
+        let org = five(app).await;
+        let page = |token: String| gitpod::ListMembersRequest {
+            pagination: Some(gitpod::PaginationRequest { page_size: 3, token }),
+            ..request(&org.id)
+        };
+        let first = org.admin.list_members(page(String::new())).await.unwrap();
+        assert_eq!(first.members[2].full_name, "Cid");
+        // One leaves from the page before, one comes before the place reached.
+        org.member.end(&org.member_id).await.unwrap();
+        let token = org.admin.current_invite(&org.id).await.unwrap();
+        app.person("abe").await.join(&token).await.unwrap();
+        let rest = org.admin.list_members(page(first.pagination.unwrap().next_token)).await.unwrap();
+        let rest: Vec<&str> = rest.members.iter().map(|member| member.full_name.as_str()).collect();
+        assert_eq!(rest, ["dan", "eve"]);
+    }
+}

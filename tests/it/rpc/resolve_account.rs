@@ -1,0 +1,163 @@
+use guestlist::config::Config;
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::Owner;
+
+use crate::support::{Code, Engine, Person, Protocol, TestApp, own};
+
+const ISSUER: &str = "intranet";
+
+fn with_issuer(config: &mut Config) {
+    let issuers = r#"
+        [[issuers]]
+        kind = "service"
+        issuer = "intranet"
+        login_provider = "intranet"
+        verified_email_domains = ["example.com"]
+    "#;
+    let issuers: toml::Table = issuers.parse().unwrap();
+    config.issuers = issuers["issuers"].clone().try_into().unwrap();
+}
+
+fn person(subject: &str, email: &str) -> own::ResolveAccountRequest {
+    own::ResolveAccountRequest {
+        issuer: ISSUER.into(),
+        subject: subject.into(),
+        email: email.into(),
+        email_verified: true,
+        name: String::new(),
+        picture: String::new(),
+    }
+}
+
+async fn service(app: &TestApp) -> Person {
+    app.key(Owner::Service("portal".parse().unwrap()), Some(KeyScope::Act), None).await
+}
+
+/// Every protocol on both engines, since none of it depends on the settings that
+/// other tests share.
+async fn everywhere(behaviour: impl AsyncFn(&TestApp)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        for protocol in Protocol::ALL {
+            let app = TestApp::configured(engine, protocol, with_issuer).await;
+            behaviour(&app).await;
+            app.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_found_or_made_and_kept_up_to_date() {
+    everywhere(async |app| {
+        let service = service(app).await;
+        let made = service.resolve_account(person("7", " Ana@Example.COM ")).await.unwrap();
+        let account = made.account.unwrap();
+        assert!(made.created);
+        assert_eq!((account.issuer.as_str(), account.subject.as_str()), (ISSUER, "7"));
+        assert_eq!((account.email.as_str(), account.email_verified), ("ana@example.com", true));
+        assert_eq!((account.name.as_str(), account.login_provider.as_str()), ("ana", "intranet"));
+
+        let again = service.resolve_account(person("7", "ana@example.com")).await.unwrap();
+        assert!(!again.created);
+        assert_eq!(again.account.as_ref(), Some(&account));
+        // P23: this issuer does not vouch for another's domain.
+        let moved = service.resolve_account(person("7", "ana@acme.com")).await.unwrap();
+        let moved = moved.account.unwrap();
+        assert_eq!((moved.id, moved.email_verified), (account.id, false));
+        // P32: the same address is not the same person.
+        let other = service.resolve_account(person("8", "ana@acme.com")).await.unwrap();
+        assert!(other.created);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
+    everywhere(async |app| {
+        let service = service(app).await;
+        let ana = service.resolve_account(person("1", "ana@example.com")).await.unwrap();
+        let ana_id = ana.account.unwrap().id;
+        let zoe = service.resolve_account(person("2", "zoe@example.com")).await.unwrap();
+        let ana = service.on_behalf_of(&ana_id);
+        let zoe = service.on_behalf_of(&zoe.account.unwrap().id);
+
+        let (org, _) = ana.found("Acme").await;
+        assert_eq!(zoe.get(&org).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(service.get(&org).await.unwrap_err().code, Code::NotFound, "it has no rights itself");
+        let event = ana.audit(&org).await.unwrap().remove(0);
+        let caller = ana.get_caller(own::GetCallerRequest {}).await.unwrap();
+        assert_eq!(event.actor_account_id, caller.actor.unwrap().id);
+        assert_eq!(event.on_behalf_of_account_id, ana_id);
+
+        // Accounts of the operator's, unknown ones, and keys that may not act.
+        let local = app.person("ben").await;
+        let local_id = local.account().await.to_string();
+        let unknown = uuid::Uuid::new_v4().to_string();
+        for (who, whom) in [
+            (&service, local_id.as_str()),
+            (&service, unknown.as_str()),
+            (&service, "x"),
+            (&local, ana_id.as_str()),
+            (&local, local_id.as_str()),
+        ] {
+            let failure = who.on_behalf_of(whom).get_caller(own::GetCallerRequest {}).await.unwrap_err();
+            assert_eq!(failure.code, Code::PermissionDenied, "{whom}");
+        }
+        // Only `act` resolves, nobody resolves while acting, and only what is configured.
+        let mut foreign = person("1", "");
+        foreign.issuer = "guestlist".into();
+        let mut nobodys = person("1", "");
+        nobodys.issuer = "https://elsewhere.example".into();
+        for (who, request) in [
+            (&local, person("1", "")),
+            (&ana, person("1", "")),
+            (&service, foreign),
+            (&service, nobodys),
+        ] {
+            let failure = who.resolve_account(request).await.unwrap_err();
+            assert_eq!(failure.code, Code::PermissionDenied);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p39_a_service_bound_to_one_organization_reaches_no_other() {
+    everywhere(async |app| {
+        let service = service(app).await;
+        let ana = service.resolve_account(person("1", "ana@example.com")).await.unwrap();
+        let ana_id = ana.account.unwrap().id;
+        let ana = service.on_behalf_of(&ana_id);
+        let (inside, _) = ana.found("Inside").await;
+        let (outside, _) = ana.found("Outside").await;
+
+        let bound = Owner::Service("portal".parse().unwrap());
+        let bound = app.key(bound, Some(KeyScope::Act), Some(inside.parse().unwrap())).await;
+        let bound = bound.on_behalf_of(&ana_id);
+        assert!(bound.get(&inside).await.is_ok());
+        assert_eq!(bound.get(&outside).await.unwrap_err().code, Code::NotFound);
+        let request = crate::support::gitpod::CreateOrganizationRequest {
+            name: "Third".into(),
+            ..Default::default()
+        };
+        let failure = bound.create_organization(request).await.unwrap_err();
+        assert_eq!(failure.code, Code::PermissionDenied);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_wrong_field_is_named() {
+    everywhere(async |app| {
+        let wrong = own::ResolveAccountRequest {
+            issuer: String::new(),
+            subject: String::new(),
+            email: "x".into(),
+            picture: "javascript:alert(1)".into(),
+            ..Default::default()
+        };
+        let failure = service(app).await.resolve_account(wrong).await.unwrap_err();
+        assert_eq!(failure.code, Code::InvalidArgument);
+        assert_eq!(failure.fields, ["issuer", "subject", "email", "picture"]);
+    })
+    .await;
+}
