@@ -44,7 +44,7 @@ pub fn init(settings: &Log) -> Result<()> {
     let started = if is_text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
     } else {
-        registry.with(layer.json().flatten_event(true)).try_init()
+        registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init()
     };
     started.map_err(Error::internal)?;
 

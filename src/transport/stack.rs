@@ -47,6 +47,9 @@ const DESCRIPTOR_SETS: &[&[u8]] = &[
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
+/// What reflection tells beside that: the types that errors carry.
+const DETAIL_TYPES: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
+
 /// What the door is built of.
 pub struct Parts<'a, A> {
     /// The services; health and reflection are added here.
@@ -74,9 +77,12 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let access =
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
     let health = health::server(parts.readiness.clone(), services()?);
-    let routes = reflection::add(parts.routes.add_service(health), DESCRIPTOR_SETS)
-        .map_err(Error::internal)?
-        .prepare();
+    let routes = reflection::add(
+        parts.routes.add_service(health),
+        &[DESCRIPTOR_SETS, &[DETAIL_TYPES]].concat(),
+    )
+    .map_err(Error::internal)?
+    .prepare();
 
     // Behind the translation every call is a tonic call.
     let methods_behind = ServiceBuilder::new()

@@ -17,12 +17,14 @@ pub fn write(done: &Done) {
         ($level:ident) => {
             $level!(
                 target: "access",
+                // It names the request itself.
+                parent: None,
                 method = %done.method,
                 route = done.call.route.template(),
                 protocol = done.call.protocol.name(),
                 code = code_name(done.code),
                 status = done.status.map(|status| status.as_u16()),
-                duration_ms = done.duration.as_secs_f64() * 1000.0,
+                duration_ms = done.duration.as_micros() as f64 / 1000.0,
                 request_id = done.request_id.as_ref().map(|id| id.0.as_str()),
                 account = account(done).map(tracing::field::display),
                 acting = acting(done).map(tracing::field::display),

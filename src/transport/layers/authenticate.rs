@@ -120,3 +120,31 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a He
         (value, None) => Ok(value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_is_by_whole_names() {
+        let access = Access { public_services: &["a.Public"], anonymous_methods: &["/a.B/C"] };
+        assert!(access.is_public("/a.Public/Any"));
+        for other in ["/a.PublicToo/Any", "/a.B/a.Public", "a.Public/Any", "/"] {
+            assert!(!access.is_public(other), "{other}");
+        }
+        assert!(access.is_anonymous("/a.B/C"));
+        for other in ["/a.B/CC", "/a.B/C/", "/a.B", "/x/a.B/C"] {
+            assert!(!access.is_anonymous(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_header_stands_once() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(single(&headers, &AUTHORIZATION).unwrap(), None);
+        headers.append(AUTHORIZATION, HeaderValue::from_static("a"));
+        assert_eq!(single(&headers, &AUTHORIZATION).unwrap(), Some(&HeaderValue::from_static("a")));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("a"));
+        assert!(single(&headers, &AUTHORIZATION).is_err());
+    }
+}

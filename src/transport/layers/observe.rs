@@ -94,7 +94,6 @@ struct Watch {
     metrics: Metrics,
     observed: Arc<Observed>,
     started: Instant,
-    span: tracing::Span,
     call: Call,
     method: Method,
     request_id: Option<RequestId>,
@@ -109,7 +108,6 @@ impl Watch {
             metrics,
             observed,
             started: Instant::now(),
-            span: tracing::Span::current(),
             call: Call::of(request),
             method: request.method().clone(),
             request_id: request.extensions().get::<RequestId>().cloned(),
@@ -151,7 +149,7 @@ impl Drop for Watch {
             peer: self.peer,
         };
         self.metrics.finished(&done);
-        self.span.in_scope(|| access_log::write(&done));
+        access_log::write(&done);
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use connectrpc::{ConnectError, ErrorCode, ErrorDetail};
+use connectrpc::{ConnectError, ConnectRpcBody, ErrorCode, ErrorDetail};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
@@ -77,14 +77,17 @@ pub fn http(status: StatusCode, code: ErrorCode, message: &str) -> Response {
 }
 
 fn render(error: ConnectError, request_headers: &HeaderMap) -> Response {
-    let mut response = error.into_http_response(request_headers).map(Body::new);
-    finish(&mut response);
-    response
+    finish(error.into_http_response(request_headers))
 }
 
 /// Says what HTTP clients look for: how to authenticate, and that no retry mends
 /// a conflict or a missing method (SDKs retry both unless told).
-pub fn finish(response: &mut Response) {
+pub fn finish(response: http::Response<ConnectRpcBody>) -> Response {
+    let mut response = response.map(|body| match body {
+        // Of known length, which the enum around it does not tell.
+        ConnectRpcBody::Full(body) => Body::new(body),
+        body => Body::new(body),
+    });
     let status = response.status();
     let headers = response.headers_mut();
     match status {
@@ -97,6 +100,7 @@ pub fn finish(response: &mut Response) {
         }
         _ => {}
     }
+    response
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use std::convert::Infallible;
 
 use connectrpc::{ConnectRpcService, Limits};
 use http::{Method, header};
-use tonic::body::Body;
 use tower::ServiceExt;
 
 use self::bridge::Bridge;
@@ -55,9 +54,7 @@ impl<S: Handler> Connect<S> {
                 Err(error) => return Ok(Call::of(&request).refuse(error)),
             }
         }
-        let mut response = self.0.oneshot(request).await?.map(Body::new);
-        error::finish(&mut response);
-        Ok(response)
+        Ok(error::finish(self.0.oneshot(request).await?))
     }
 }
 
