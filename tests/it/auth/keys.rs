@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+use guestlist::clock::Clock;
+use guestlist::domain::KeyId;
+use guestlist::operations::keys::{CreateKey, Owner, revoke_key};
+
+use crate::on_both_engines;
+use crate::support::{Code, Engine, TestApp, own};
+
+on_both_engines! {
+    async fn p22_a_revoked_key_ends_at_once_on_every_replica(app: TestApp) {
+        let ana = app.person("ana").await;
+        let mut everywhere = vec![ana.clone()];
+        if app.database.engine == Engine::Postgres {
+            everywhere.push(ana.at(app.replica().await));
+        }
+        for ana in &everywhere {
+            assert!(ana.get_caller(own::GetCallerRequest {}).await.is_ok());
+        }
+        let id: KeyId = ana.key.as_deref().unwrap()[3..19].parse().unwrap();
+        revoke_key(app.store(), id, app.clock.now()).await.unwrap();
+        for ana in &everywhere {
+            let failure = ana.get_caller(own::GetCallerRequest {}).await.unwrap_err();
+            assert_eq!(failure.code, Code::Unauthenticated);
+        }
+    }
+
+    async fn p22_a_key_ends_at_its_second(app: TestApp) {
+        let owner = Owner::Email { email: "ana@acme.com".parse().unwrap(), name: None };
+        let expires_in = Some(Duration::from_secs(3600));
+        let ana = app.key_as(CreateKey { owner, organization: None, scope: None, expires_in }).await;
+        app.clock.advance(Duration::from_secs(3590));
+        assert!(ana.get_caller(own::GetCallerRequest {}).await.is_ok());
+        app.clock.advance(Duration::from_secs(10));
+        let failure = ana.get_caller(own::GetCallerRequest {}).await.unwrap_err();
+        assert_eq!(failure.code, Code::Unauthenticated);
+    }
+}

@@ -1,0 +1,309 @@
+//! Keeps the house: which room may know which, read from the sources.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use crate::support::client::DESCRIPTORS;
+
+/// Every room and the rooms it may know; the one way down.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("proto", &[]),
+    ("domain", &[]),
+    ("error", &[]),
+    ("keyring", &[]),
+    ("clock", &["domain"]),
+    ("config", &["domain"]),
+    ("telemetry", &["error", "config"]),
+    ("storage", &["domain", "error", "config"]),
+    ("auth", &["storage", "domain", "error", "config", "clock"]),
+    ("operations", &["auth", "storage", "domain", "error", "clock", "keyring"]),
+    ("workers", &["auth", "operations", "storage", "domain", "error", "clock"]),
+    ("transport", &["operations", "auth", "domain", "error", "config", "proto", "telemetry"]),
+    (
+        "app",
+        &[
+            "transport", "workers", "operations", "auth", "storage", "domain", "error", "config",
+            "clock", "keyring", "telemetry",
+        ],
+    ),
+    (
+        "cli",
+        &["app", "operations", "storage", "domain", "error", "config", "clock", "telemetry"],
+    ),
+];
+
+/// Crates that one room alone may know.
+const AT_HOME: &[(&str, &str)] = &[
+    ("sea_orm", "storage"),
+    ("sea_orm_migration", "storage"),
+    ("tonic", "transport"),
+    ("hyper", "transport"),
+    ("hyper_util", "transport"),
+    ("connectrpc", "transport"),
+    ("axum", "transport"),
+    ("clap", "cli"),
+];
+
+/// Crates the domain must not know: it does nothing, it only is.
+const NOT_IN_THE_DOMAIN: &[&str] = &["tokio", "tracing", "http", "reqwest", "SystemTime", "Instant"];
+
+/// Crate, module path of the file, and the file.
+struct Source {
+    modules: Vec<String>,
+    path: PathBuf,
+    tokens: TokenStream,
+    lines: usize,
+}
+
+/// What a file refers to: rooms of ours by their first module, and crates.
+#[derive(Default)]
+struct References {
+    rooms: BTreeSet<String>,
+    words: BTreeSet<String>,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(directory: &Path, found: &mut Vec<Source>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let relative = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+            let mut modules: Vec<String> =
+                relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+            if matches!(modules.last().map(String::as_str), Some("mod" | "lib" | "main")) {
+                modules.pop();
+            }
+            let tokens = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            found.push(Source { modules, path, tokens, lines: text.lines().count() });
+        }
+    }
+}
+
+fn all_sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    sources(&root().join("src"), &mut found);
+    assert!(found.len() > 50, "the sources were found");
+    found
+}
+
+fn is_ident(token: Option<&TokenTree>, word: &str) -> bool {
+    matches!(token, Some(TokenTree::Ident(ident)) if ident == word)
+}
+
+fn is_colons(tokens: &[TokenTree]) -> bool {
+    let colon = |t: Option<&TokenTree>| matches!(t, Some(TokenTree::Punct(p)) if p.as_char() == ':');
+    colon(tokens.first()) && colon(tokens.get(1))
+}
+
+/// Reads tokens, macros and groups included; skips modules for tests alone.
+fn read(tokens: TokenStream, here: &[String], found: &mut References) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut for_tests = false;
+    let mut i = 0;
+    while i < tokens.len() {
+        match &tokens[i] {
+            TokenTree::Punct(p) if p.as_char() == '#' => {
+                if let Some(TokenTree::Group(attribute)) = tokens.get(i + 1) {
+                    let text = attribute.stream().to_string().replace(' ', "");
+                    for_tests |= text == "cfg(test)";
+                    i += 2;
+                    continue;
+                }
+            }
+            TokenTree::Ident(word) if word == "mod" => {
+                if let (Some(TokenTree::Ident(name)), Some(TokenTree::Group(body))) =
+                    (tokens.get(i + 1), tokens.get(i + 2))
+                {
+                    if !for_tests {
+                        let inside = [here, &[name.to_string()]].concat();
+                        read(body.stream(), &inside, found);
+                    }
+                    i += 3;
+                    for_tests = false;
+                    continue;
+                }
+            }
+            TokenTree::Ident(word) if word == "crate" && is_colons(&tokens[i + 1..]) => {
+                first_names(&tokens[i + 3..], &mut found.rooms);
+            }
+            TokenTree::Ident(word) if word == "super" && is_colons(&tokens[i + 1..]) => {
+                let mut up = here.len() - 1;
+                let mut next = i + 3;
+                while is_ident(tokens.get(next), "super") && is_colons(&tokens[next + 1..]) {
+                    up -= 1;
+                    next += 3;
+                }
+                match up {
+                    0 => first_names(&tokens[next..], &mut found.rooms),
+                    _ => {
+                        found.rooms.insert(here[0].clone());
+                    }
+                }
+                i = next;
+                continue;
+            }
+            TokenTree::Group(group) => read(group.stream(), here, found),
+            _ => {}
+        }
+        if let TokenTree::Ident(word) = &tokens[i] {
+            found.words.insert(word.to_string());
+        }
+        if matches!(&tokens[i], TokenTree::Punct(p) if p.as_char() == ';') {
+            for_tests = false;
+        }
+        i += 1;
+    }
+}
+
+/// The name that follows, or each first name of a group.
+fn first_names(tokens: &[TokenTree], names: &mut BTreeSet<String>) {
+    match tokens.first() {
+        Some(TokenTree::Ident(name)) => {
+            names.insert(name.to_string());
+        }
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+            let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
+            let comma = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == ',');
+            for part in tokens.split(comma) {
+                first_names(part, names);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn references(source: &Source) -> References {
+    let mut found = References::default();
+    read(source.tokens.clone(), &source.modules, &mut found);
+    found
+}
+
+/// Whether the file is compiled for tests alone (`mod tests;` in a file of its own).
+fn is_for_tests(source: &Source) -> bool {
+    source.modules.iter().any(|module| module == "tests")
+}
+
+#[test]
+fn every_room_knows_only_the_rooms_below_it() {
+    for source in all_sources().iter().filter(|source| !is_for_tests(source)) {
+        let Some(room) = source.modules.first() else { continue };
+        let known = ROOMS.iter().find(|(name, _)| name == room);
+        let Some((_, below)) = known else {
+            panic!("{}: the room {room} has no place in the house", source.path.display());
+        };
+        for other in references(source).rooms {
+            assert!(
+                other == *room || below.contains(&other.as_str()),
+                "{}: {room} must not know {other}",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_table_has_no_way_back_up() {
+    for (i, (room, below)) in ROOMS.iter().enumerate() {
+        for other in *below {
+            let at = ROOMS.iter().position(|(name, _)| name == other);
+            assert!(at.is_some_and(|at| at < i), "{room} knows {other}, which is not below it");
+        }
+    }
+}
+
+#[test]
+fn some_crates_are_at_home_in_one_room() {
+    for source in all_sources().iter().filter(|source| !is_for_tests(source)) {
+        let Some(room) = source.modules.first() else { continue };
+        if room == "proto" {
+            continue;
+        }
+        let words = references(source).words;
+        for (name, home) in AT_HOME {
+            assert!(
+                room == home || !words.contains(*name),
+                "{}: {name} belongs to {home}",
+                source.path.display()
+            );
+        }
+        if room == "domain" {
+            for name in NOT_IN_THE_DOMAIN {
+                assert!(!words.contains(*name), "{}: the domain knows {name}", source.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_short_enough_to_be_read() {
+    let mut lines: Vec<usize> = Vec::new();
+    for source in all_sources() {
+        assert!(source.lines <= 600, "{} has {} lines", source.path.display(), source.lines);
+        lines.push(source.lines);
+    }
+    lines.sort_unstable();
+    let median = lines[lines.len() / 2];
+    assert!(median <= 150, "the median file has {median} lines");
+}
+
+#[test]
+fn every_rpc_has_its_operation_and_its_test() {
+    let operations = root().join("src/operations");
+    let rooms: Vec<PathBuf> = fs::read_dir(operations)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    let ours = DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let mut seen = 0;
+    for method in ours {
+        let file = format!("{}.rs", snake_case(method.name()));
+        let places = rooms.iter().filter(|room| room.join(&file).exists()).count();
+        assert_eq!(places, 1, "{} has one operation file {file}", method.full_name());
+        let test = root().join("tests/it/rpc").join(&file);
+        assert!(test.exists(), "{} has no test {}", method.full_name(), test.display());
+        seen += 1;
+    }
+    assert!(seen >= 15, "the RPCs were found");
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.extend(c.to_lowercase());
+    }
+    snake
+}
+
+#[test]
+fn references_are_found_wherever_they_stand() {
+    let code = r#"
+        use crate::{domain::{Role, Member}, storage as s};
+        use super::super::operations::members;
+        use super::status;
+        #[cfg(test)]
+        mod tests { use crate::cli; }
+        mod inner { use super::super::super::workers; }
+        fn f() { crate::auth::x(); vec![crate::error::Error::new(super::super::config::X)]; }
+    "#;
+    let here = ["transport".to_owned(), "rpc".to_owned()];
+    let mut found = References::default();
+    read(code.parse().unwrap(), &here, &mut found);
+    let found: Vec<&str> = found.rooms.iter().map(String::as_str).collect();
+    let expected = [
+        "auth", "config", "domain", "error", "operations", "storage", "transport", "workers",
+    ];
+    assert_eq!(found, expected);
+}
