@@ -11,7 +11,7 @@ pub struct Refusal(pub &'static str);
 /// One message for every credential that is not taken, so that nobody learns what
 /// exactly was wrong with it.
 const MESSAGE: &str = "the credential is not valid; show an API key or a token of a configured \
-                       issuer as `authorization: Bearer …`";
+                       issuer as `authorization: Bearer KEY`";
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {

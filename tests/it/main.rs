@@ -7,3 +7,6 @@ mod layers;
 mod support;
 
 mod rpc;
+mod auth;
+mod cli;
+mod readme;

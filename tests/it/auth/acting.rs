@@ -38,7 +38,10 @@ async fn p39_a_service_has_exactly_the_rights_of_whom_it_acts_for() {
         let caller = ana.get_caller(own::GetCallerRequest {}).await.unwrap();
         assert_eq!(caller.account.unwrap().subject, "ana");
         let actor = caller.actor.unwrap();
-        assert_eq!((actor.issuer.as_str(), actor.subject.as_str()), ("guestlist", "service:portal"));
+        assert_eq!(
+            (actor.issuer.as_str(), actor.subject.as_str()),
+            ("guestlist", "service:portal")
+        );
     })
     .await;
 }
