@@ -154,7 +154,9 @@ impl<C: Handler> Service<Request> for Split<C> {
     fn call(&mut self, request: Request) -> BoxFuture {
         match Call::of(&request).route {
             Route::System(_) => Box::pin(self.system.clone().oneshot(request)),
-            Route::Rpc(_) | Route::Unknown => Box::pin(self.calls.clone().oneshot(request)),
+            Route::Rpc(_) | Route::UnknownMethod | Route::Unknown => {
+                Box::pin(self.calls.clone().oneshot(request))
+            }
         }
     }
 }

@@ -26,9 +26,13 @@ impl Identify {
     }
 
     fn route(&self, path: &str) -> Route {
-        match self.methods.get(path) {
-            Some(method) => Route::Rpc(method.clone()),
-            None => system::template(path).map_or(Route::Unknown, Route::System),
+        if let Some(method) = self.methods.get(path) {
+            return Route::Rpc(method.clone());
+        }
+        match system::template(path) {
+            Some(page) => Route::System(page),
+            None if self.methods.has_service_of(path) => Route::UnknownMethod,
+            None => Route::Unknown,
         }
     }
 }
@@ -89,7 +93,7 @@ fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
 /// A system page is plain HTTP whatever comes with it.
 fn plain(route: &Route) -> Protocol {
     match route {
-        Route::Rpc(_) => Protocol::Connect,
+        Route::Rpc(_) | Route::UnknownMethod => Protocol::Connect,
         Route::System(_) | Route::Unknown => Protocol::Http,
     }
 }
@@ -164,6 +168,8 @@ mod tests {
         assert_eq!(identify.route("/healthz").template(), "/healthz");
         assert_eq!(identify.route("/secret/token").template(), "(unknown)");
         assert_eq!(identify.route(&format!("{GET}/")).template(), "(unknown)");
+        assert!(matches!(identify.route(&format!("{GET}s")), Route::UnknownMethod));
+        assert!(matches!(identify.route("/gitpod.v1.OrganizationService"), Route::Unknown));
     }
 
     #[test]

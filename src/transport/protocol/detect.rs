@@ -16,6 +16,8 @@ use super::{Call, Protocol, Route};
 use crate::transport::layers::{BoxFuture, Handler};
 use crate::transport::{Request, Response};
 
+const NO_SUCH_METHOD: &str = "there is no such method";
+
 /// The translators in front of one tonic service.
 #[derive(Clone)]
 pub struct Detect<S> {
@@ -95,7 +97,7 @@ fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
         return Some(call.protocol.answer(Status::unimplemented(message)));
     }
     if !matches!(call.route, Route::Rpc(_)) {
-        return Some(call.protocol.answer(Status::unimplemented("there is no such method")));
+        return Some(call.protocol.answer(Status::unimplemented(NO_SUCH_METHOD)));
     }
     None
 }
@@ -103,15 +105,17 @@ fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
 /// What breaks Connect's rules: POST with a message, or GET where that changes
 /// nothing. A plain OPTIONS is answered here too.
 fn refuse_connect(request: &Request, call: &Call) -> Option<Response> {
-    let Route::Rpc(method) = &call.route else {
-        let message = "there is no such method or page";
-        return Some(error::http(StatusCode::NOT_FOUND, ErrorCode::Unimplemented, message));
+    let method = match &call.route {
+        Route::Rpc(method) => method,
+        Route::UnknownMethod => {
+            return Some(call.protocol.answer(Status::unimplemented(NO_SUCH_METHOD)));
+        }
+        Route::System(_) | Route::Unknown => {
+            let message = "there is no such service or page";
+            return Some(error::http(StatusCode::NOT_FOUND, ErrorCode::Unimplemented, message));
+        }
     };
-    let allow = HeaderValue::from_static(if method.is_safe() {
-        "GET, POST, OPTIONS"
-    } else {
-        "POST, OPTIONS"
-    });
+    let allow = HeaderValue::from_static(if method.is_safe() { "GET, POST" } else { "POST" });
     match *request.method() {
         Method::POST if is_canonical(request) => None,
         Method::POST => Some(unsupported_media_type()),

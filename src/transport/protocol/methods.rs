@@ -1,7 +1,7 @@
 //! Every method there is, read from the descriptors: a new RPC appears on every
 //! protocol by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ pub struct Method {
 #[derive(Clone)]
 pub struct Methods {
     by_path: Arc<HashMap<String, Arc<Method>>>,
+    services: Arc<HashSet<String>>,
 }
 
 impl Methods {
@@ -39,12 +40,19 @@ impl Methods {
             .map(|method| Method::new(&method))
             .map(|method| (method.path.clone(), Arc::new(method)))
             .collect();
-        Ok(Self { by_path: Arc::new(by_path) })
+        let services = pool.services().map(|service| service.full_name().to_owned()).collect();
+        Ok(Self { by_path: Arc::new(by_path), services: Arc::new(services) })
     }
 
     /// The method at `/package.Service/Method`.
     pub fn get(&self, path: &str) -> Option<&Arc<Method>> {
         self.by_path.get(path)
+    }
+
+    /// Whether a path begins as those of a service here do.
+    pub fn has_service_of(&self, path: &str) -> bool {
+        let service = path.strip_prefix('/').and_then(|rest| rest.split_once('/'));
+        service.is_some_and(|(service, _)| self.services.contains(service))
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Route {
     Rpc(Arc<Method>),
     /// One of `system`'s pages.
     System(&'static str),
+    /// A method that a service of ours does not have.
+    UnknownMethod,
     /// Nothing that we have.
     Unknown,
 }
@@ -103,7 +105,7 @@ impl Route {
         match self {
             Route::Rpc(method) => method.path(),
             Route::System(template) => template,
-            Route::Unknown => "(unknown)",
+            Route::UnknownMethod | Route::Unknown => "(unknown)",
         }
     }
 }
