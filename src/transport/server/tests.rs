@@ -178,6 +178,59 @@ async fn p34_shutdown_ends_within_its_bound() {
     assert!(answer.is_empty());
 }
 
+/// One request over HTTP/2 on a connection of its own.
+async fn over_http2(address: SocketAddr) -> JoinHandle<hyper::Result<Response>> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://x/").body(Full::new(Bytes::new())).unwrap();
+    tokio::spawn(async move { Ok(sender.send_request(request).await?.map(Body::new)) })
+}
+
+#[tokio::test]
+async fn p34_shutdown_over_http2_too() {
+    let (service, entered, release) = held();
+    let running = start(service, settings()).await;
+    let answer = over_http2(running.address).await;
+    entered.notified().await;
+    running.stop.send(()).unwrap();
+    release.notify_one();
+    assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    running.ended.await.unwrap();
+
+    // And what does not end is cut off, the handler included.
+    let gone = Arc::new(Notify::new());
+    let (entered, handler_gone) = (Arc::new(Notify::new()), Arc::clone(&gone));
+    let in_service = Arc::clone(&entered);
+    let service = service_fn(move |_: Request<Incoming>| {
+        let at_its_end = NotifyOnDrop(Arc::clone(&handler_gone));
+        in_service.notify_one();
+        async move {
+            let _at_its_end = at_its_end;
+            std::future::pending::<Result<Response, Infallible>>().await
+        }
+    });
+    let settings = Http { drain_timeout: Duration::from_millis(50), ..settings() };
+    let running = start(service, settings).await;
+    let answer = over_http2(running.address).await;
+    entered.notified().await;
+    running.stop.send(()).unwrap();
+    running.ended.await.unwrap();
+    assert!(answer.await.unwrap().is_err());
+    gone.notified().await;
+}
+
+struct NotifyOnDrop(Arc<Notify>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
 #[tokio::test]
 async fn connections_over_the_limit_are_refused_at_once() {
     let settings = Http { max_connections: 1, ..settings() };
