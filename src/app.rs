@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -209,14 +209,15 @@ impl App {
     }
 }
 
-/// Checks what the settings of the store and its secret key lead to, without
+/// Checks what the settings lead to, the files they name included, without
 /// opening or making anything.
 ///
 /// # Errors
 /// As [`App::start`] would answer.
-pub fn check(config: &Config) -> Result<()> {
+pub async fn check(config: &Config) -> Result<()> {
     let location = Location::from_config(config)?;
-    secret_key::load(config, &location).map(drop)
+    secret_key::load(config, &location)?;
+    auth::check(&config.issuers).await
 }
 
 /// Listens, and says which address could not be had.

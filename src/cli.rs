@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use crate::auth;
+use crate::app;
 use crate::config::{Config, ConfigError, Sources};
 use crate::domain::{AccountId, EmailAddress, KeyId, KeyScope, OrganizationId};
 use crate::error::Error;
@@ -166,8 +166,7 @@ impl Settings {
 }
 
 fn check_config(config: &Config) -> Result<(), Failure> {
-    crate::app::check(config)?;
-    store::block_on(auth::check(&config.issuers))?;
+    store::block_on(app::check(config))?;
     store::say("the configuration is right")
 }
 

@@ -131,10 +131,7 @@ impl Keyring {
     /// Names each key without giving it away (32 hexadecimal digits); the first
     /// is the sealing key's.
     pub fn fingerprints(&self) -> Vec<String> {
-        self.keys
-            .iter()
-            .map(|key| hex::encode(key.fingerprint))
-            .collect()
+        self.keys.iter().map(|key| hex::encode(key.fingerprint)).collect()
     }
 
     /// Seals `plaintext`; only the same purpose and `aad` (associated data, not
@@ -153,13 +150,7 @@ impl Keyring {
         getrandom::fill(&mut nonce).map_err(KeyringError::NoRandomness)?;
         let ciphertext = key
             .cipher(purpose)
-            .encrypt(
-                &Nonce::from(nonce),
-                Payload {
-                    msg: plaintext,
-                    aad,
-                },
-            )
+            .encrypt(&Nonce::from(nonce), Payload { msg: plaintext, aad })
             .map_err(|_| KeyringError::TooLong)?;
 
         let mut sealed = Vec::with_capacity(HEADER_LEN + ciphertext.len());
@@ -181,28 +172,16 @@ impl Keyring {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
         let (&version, rest) = sealed.split_first().ok_or(KeyringError::NotAuthentic)?;
-        let (id, rest) = rest
-            .split_first_chunk::<KEY_ID_LEN>()
-            .ok_or(KeyringError::NotAuthentic)?;
-        let (nonce, ciphertext) = rest
-            .split_first_chunk::<NONCE_LEN>()
-            .ok_or(KeyringError::NotAuthentic)?;
+        let (id, rest) =
+            rest.split_first_chunk::<KEY_ID_LEN>().ok_or(KeyringError::NotAuthentic)?;
+        let (nonce, ciphertext) =
+            rest.split_first_chunk::<NONCE_LEN>().ok_or(KeyringError::NotAuthentic)?;
         if version != VERSION {
             return Err(KeyringError::NotAuthentic);
         }
-        let key = self
-            .keys
-            .iter()
-            .find(|key| key.id() == id)
-            .ok_or(KeyringError::UnknownKey)?;
+        let key = self.keys.iter().find(|key| key.id() == id).ok_or(KeyringError::UnknownKey)?;
         key.cipher(purpose)
-            .decrypt(
-                &Nonce::from(*nonce),
-                Payload {
-                    msg: ciphertext,
-                    aad,
-                },
-            )
+            .decrypt(&Nonce::from(*nonce), Payload { msg: ciphertext, aad })
             .map(Zeroizing::new)
             .map_err(|_| KeyringError::NotAuthentic)
     }
@@ -213,8 +192,7 @@ impl Key {
         let hkdf = Hkdf::<Sha256>::new(None, secret);
         let cipher = |info: &[u8]| {
             let mut key = Zeroizing::new([0_u8; 32]);
-            hkdf.expand(info, key.as_mut())
-                .expect("HKDF-SHA256 gives up to 8160 bytes");
+            hkdf.expand(info, key.as_mut()).expect("HKDF-SHA256 gives up to 8160 bytes");
             Aes256Gcm::new((&*key).into())
         };
         let mut fingerprint = [0; 16];
@@ -245,12 +223,10 @@ fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let bytes = Zeroizing::new(match text.len() {
         64 => hex::decode(text).ok()?,
-        _ if text.contains(['-', '_']) => GeneralPurpose::new(&base64::alphabet::URL_SAFE, config)
-            .decode(text)
-            .ok()?,
-        _ => GeneralPurpose::new(&base64::alphabet::STANDARD, config)
-            .decode(text)
-            .ok()?,
+        _ if text.contains(['-', '_']) => {
+            GeneralPurpose::new(&base64::alphabet::URL_SAFE, config).decode(text).ok()?
+        }
+        _ => GeneralPurpose::new(&base64::alphabet::STANDARD, config).decode(text).ok()?,
     });
     let mut secret = Zeroizing::new([0; 32]);
     if bytes.len() != secret.len() {
@@ -262,9 +238,7 @@ fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Keyring")
-            .field(&self.fingerprints())
-            .finish()
+        f.debug_tuple("Keyring").field(&self.fingerprints()).finish()
     }
 }
 

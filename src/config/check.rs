@@ -25,9 +25,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         }
     }
     if let Err(problem) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
-        problems.push(format!(
-            "log.filter: {problem}; write it like `info,guestlist=debug`"
-        ));
+        problems.push(format!("log.filter: {problem}; write it like `info,guestlist=debug`"));
     }
     let mut names = HashSet::new();
     for issuer in &config.issuers {
@@ -50,10 +48,7 @@ fn top_level(config: &Config, problems: &mut Vec<String>) {
     }
     if let Some(url) = &config.database_url {
         let known = ["sqlite:", "postgres:", "postgresql:"];
-        if !known
-            .iter()
-            .any(|scheme| url.expose_secret().starts_with(scheme))
-        {
+        if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
             problems.push(
                 "database_url: must begin with sqlite: or postgres:, \
                  as in sqlite:/var/lib/guestlist/guestlist.db"
@@ -83,16 +78,8 @@ fn http(http: &Http, problems: &mut Vec<String>) {
         ("max_connections", http.max_connections, MOST_PARALLEL),
         ("max_requests", http.max_requests, MOST_PARALLEL),
         ("max_streams", streams, MOST_PARALLEL),
-        (
-            "max_request_bytes",
-            http.max_request_bytes,
-            MOST_MESSAGE_BYTES,
-        ),
-        (
-            "max_response_bytes",
-            http.max_response_bytes,
-            MOST_MESSAGE_BYTES,
-        ),
+        ("max_request_bytes", http.max_request_bytes, MOST_MESSAGE_BYTES),
+        ("max_response_bytes", http.max_response_bytes, MOST_MESSAGE_BYTES),
     ];
     for (key, value, most) in counts {
         if value == 0 || value > most {
@@ -110,11 +97,7 @@ fn database(config: &Config, problems: &mut Vec<String>) {
     if !(1..=1000).contains(&config.database.max_connections) {
         problems.push("database.max_connections: must be between 1 and 1000".into());
     }
-    duration(
-        "database.acquire_timeout",
-        config.database.acquire_timeout,
-        problems,
-    );
+    duration("database.acquire_timeout", config.database.acquire_timeout, problems);
 }
 
 fn duration(key: &str, value: Duration, problems: &mut Vec<String>) {

@@ -19,11 +19,7 @@ impl ConfigError {
 
     /// `Err` if there is any problem.
     pub(super) fn check(problems: Vec<String>) -> Result<(), Self> {
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(problems))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
     }
 }
 

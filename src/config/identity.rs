@@ -138,10 +138,7 @@ impl FromStr for Algorithm {
                 "algorithm `{text}` is refused: such tokens are not signed; use one of {}",
                 known()
             ),
-            _ => format!(
-                "algorithm `{text}` is not supported; use one of {}",
-                known()
-            ),
+            _ => format!("algorithm `{text}` is not supported; use one of {}", known()),
         })
     }
 }
@@ -188,11 +185,7 @@ impl TryFrom<Entry> for Issuer {
 }
 
 fn parse(entry: Entry) -> Result<Issuer, String> {
-    if entry.issuer.is_empty()
-        || entry
-            .issuer
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace())
+    if entry.issuer.is_empty() || entry.issuer.chars().any(|c| c.is_control() || c.is_whitespace())
     {
         return Err("`issuer` must be a text without spaces, exactly as it names itself".into());
     }
@@ -206,12 +199,9 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
     let verified_email_domains = parse_domains(entry.verified_email_domains)?;
     let trust = match entry.kind {
         Kind::Jwt => Trust::Jwt {
-            audience: entry
-                .audience
-                .filter(|audience| !audience.is_empty())
-                .ok_or(
-                    "`audience` is missing; without it, tokens made for others would be taken",
-                )?,
+            audience: entry.audience.filter(|audience| !audience.is_empty()).ok_or(
+                "`audience` is missing; without it, tokens made for others would be taken",
+            )?,
             algorithms: parse_algorithms(entry.algorithms)?,
             jwks: parse_jwks(entry.jwks_file, entry.jwks_url)?,
             sso_organizations: parse_organizations(entry.sso_organizations)?,
@@ -263,9 +253,7 @@ fn parse_domains(domains: Option<Vec<String>>) -> Result<VouchedDomains, String>
 fn parse_algorithms(algorithms: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {
     let algorithms = algorithms.unwrap_or_default();
     if algorithms.is_empty() {
-        return Err(
-            "`algorithms` is missing; name those it signs with, such as [\"RS256\"]".into(),
-        );
+        return Err("`algorithms` is missing; name those it signs with, such as [\"RS256\"]".into());
     }
     algorithms.iter().map(|text| text.parse()).collect()
 }
@@ -297,17 +285,14 @@ fn parse_jwks(file: Option<PathBuf>, url: Option<String>) -> Result<JwksSource, 
 fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_organizations(ids: Option<Vec<String>>) -> Result<Vec<OrganizationId>, String> {
     ids.unwrap_or_default()
         .iter()
         .map(|text| {
-            text.parse()
-                .map_err(|problem| format!("`sso_organizations`: `{text}` {problem}"))
+            text.parse().map_err(|problem| format!("`sso_organizations`: `{text}` {problem}"))
         })
         .collect()
 }

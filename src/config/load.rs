@@ -75,9 +75,7 @@ impl Layers {
     fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            ConfigError::one(format!(
-                "cannot read the configuration file {shown}: {cause}"
-            ))
+            ConfigError::one(format!("cannot read the configuration file {shown}: {cause}"))
         })?;
         let table = parse(&text).map_err(|p| ConfigError::one(format!("{shown}, {p}")))?;
         merge(&mut self.table, table);
@@ -133,9 +131,8 @@ fn settings_of(
             file = Some(PathBuf::from(value));
             continue;
         }
-        let value = value
-            .into_string()
-            .map_err(|_| ConfigError::one(format!("{name}: must be UTF-8")))?;
+        let value =
+            value.into_string().map_err(|_| ConfigError::one(format!("{name}: must be UTF-8")))?;
         settings.push((name.to_owned(), value));
     }
     settings.sort();
@@ -169,10 +166,7 @@ fn deserialize(table: &Table) -> Result<Config, (String, String)> {
             "listen" | "metrics_listen" => {
                 "must be an address and a port, such as 127.0.0.1:8080".to_owned()
             }
-            _ => error
-                .inner()
-                .message()
-                .replace("a duration", "a duration such as 15s or 500ms"),
+            _ => error.inner().message().replace("a duration", "a duration such as 15s or 500ms"),
         };
         (key, message)
     })
@@ -208,11 +202,6 @@ fn list(text: &str) -> Result<Value, String> {
             .map(|wrapped| wrapped.list)
             .map_err(|error| format!("is not a list as TOML writes it: {}", error.message()));
     }
-    let items = text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    Ok(Value::Array(
-        items.map(|item| Value::String(item.to_owned())).collect(),
-    ))
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
 }

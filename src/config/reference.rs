@@ -32,15 +32,9 @@ pub fn settings() -> Vec<Setting> {
             Some(line) => (line, false),
             None => (line, true),
         };
-        if let Some(name) = line
-            .strip_prefix("[[")
-            .and_then(|line| line.strip_suffix("]]"))
-        {
+        if let Some(name) = line.strip_prefix("[[").and_then(|line| line.strip_suffix("]]")) {
             section = format!("{name}[].");
-        } else if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|line| line.strip_suffix(']'))
-        {
+        } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = format!("{name}.");
         } else if let Some((key, default)) = line.split_once(" = ")
             && !said.is_empty()
@@ -59,9 +53,7 @@ pub fn settings() -> Vec<Setting> {
 pub fn markdown_table() -> String {
     let mut table = String::from("| setting | default | meaning |\n|---|---|---|\n");
     for setting in settings() {
-        let default = setting
-            .default
-            .map_or(String::new(), |value| format!("`{value}`"));
+        let default = setting.default.map_or(String::new(), |value| format!("`{value}`"));
         let meaning = setting.meaning.replace('|', "\\|");
         table.push_str(&format!("| `{}` | {default} | {meaning} |\n", setting.key));
     }

@@ -12,21 +12,13 @@ fn with_file(text: &str) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guestlist.toml");
     std::fs::write(&path, text).unwrap();
-    Config::load(Sources {
-        file: Some(path),
-        ..Sources::default()
-    })
+    Config::load(Sources { file: Some(path), ..Sources::default() })
 }
 
 fn with_env(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    let environment = variables
-        .iter()
-        .map(|(k, v)| (OsString::from(k), OsString::from(v)))
-        .collect();
-    Config::load(Sources {
-        environment,
-        ..Sources::default()
-    })
+    let environment =
+        variables.iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
+    Config::load(Sources { environment, ..Sources::default() })
 }
 
 #[track_caller]
@@ -60,71 +52,35 @@ fn file_then_environment_then_flags() {
         ("GUESTLIST_CONFIG", path.to_str().unwrap()),
         ("GUESTLIST_LISTEN", "127.0.0.1:2"),
         ("GUESTLIST_HTTP__MAX_STREAMS", "2"),
-        (
-            "GUESTLIST_CORS__ALLOWED_ORIGINS",
-            "https://a.example, https://b.example",
-        ),
+        ("GUESTLIST_CORS__ALLOWED_ORIGINS", "https://a.example, https://b.example"),
         ("GUESTLIST_DATABASE_URL", "sqlite:/tmp/x.db"),
         ("GUESTLIST_SECRET_KEY", ""),
         ("LISTEN", "elsewhere"),
     ];
     let config = Config::load(Sources {
         file: None,
-        environment: environment
-            .iter()
-            .map(|(k, v)| (k.into(), v.into()))
-            .collect(),
+        environment: environment.iter().map(|(k, v)| (k.into(), v.into())).collect(),
         flags: vec![("--listen", "listen", "127.0.0.1:3".into())],
     })
     .unwrap();
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.http.max_streams, 2);
     assert_eq!(config.http.head_timeout.as_secs(), 1);
-    assert_eq!(
-        config.http.max_connections, 4096,
-        "what the file does not say keeps its default"
-    );
+    assert_eq!(config.http.max_connections, 4096, "what the file does not say keeps its default");
     assert!(config.public_preview);
-    assert_eq!(
-        config.cors.allowed_origins,
-        ["https://a.example", "https://b.example"]
-    );
-    assert_eq!(
-        config.database_url.unwrap().expose_secret(),
-        "sqlite:/tmp/x.db"
-    );
-    assert!(
-        config.secret_key.is_none(),
-        "an empty variable counts as not set"
-    );
+    assert_eq!(config.cors.allowed_origins, ["https://a.example", "https://b.example"]);
+    assert_eq!(config.database_url.unwrap().expose_secret(), "sqlite:/tmp/x.db");
+    assert!(config.secret_key.is_none(), "an empty variable counts as not set");
 }
 
 #[test]
 fn unknown_settings_are_refused_by_name() {
-    refused(
-        with_file("lisen = '127.0.0.1:1'"),
-        &["guestlist.toml", "lisen", "unknown"],
-    );
-    refused(
-        with_file("[http]\nreqest_timeout = '1s'"),
-        &["http.reqest_timeout", "unknown"],
-    );
-    refused(
-        with_file(&issuer(&[], "audiense = 'x'")),
-        &["issuers[0]", "audiense"],
-    );
-    refused(
-        with_env(&[("GUESTLIST_LISEN", "x")]),
-        &["GUESTLIST_LISEN", "unknown"],
-    );
-    refused(
-        with_env(&[("GUESTLIST_HTTP_MAX_STREAMS", "1")]),
-        &["GUESTLIST_HTTP_MAX_STREAMS"],
-    );
-    refused(
-        with_env(&[("GUESTLIST_HTTP__X__Y", "1")]),
-        &["GUESTLIST_HTTP__X__Y"],
-    );
+    refused(with_file("lisen = '127.0.0.1:1'"), &["guestlist.toml", "lisen", "unknown"]);
+    refused(with_file("[http]\nreqest_timeout = '1s'"), &["http.reqest_timeout", "unknown"]);
+    refused(with_file(&issuer(&[], "audiense = 'x'")), &["issuers[0]", "audiense"]);
+    refused(with_env(&[("GUESTLIST_LISEN", "x")]), &["GUESTLIST_LISEN", "unknown"]);
+    refused(with_env(&[("GUESTLIST_HTTP_MAX_STREAMS", "1")]), &["GUESTLIST_HTTP_MAX_STREAMS"]);
+    refused(with_env(&[("GUESTLIST_HTTP__X__Y", "1")]), &["GUESTLIST_HTTP__X__Y"]);
 }
 
 #[test]
@@ -142,42 +98,18 @@ fn what_others_put_into_the_environment_does_no_harm() {
 #[test]
 fn wrong_types_are_refused_by_name() {
     refused(with_file("listen = 8080"), &["listen"]);
-    refused(
-        with_file("listen = 'localhost'"),
-        &["listen", "an address and a port"],
-    );
+    refused(with_file("listen = 'localhost'"), &["listen", "an address and a port"]);
     refused(with_file("http = 5"), &["http"]);
-    refused(
-        with_file("[http]\nmax_streams = 'many'"),
-        &["http.max_streams", "u32"],
-    );
+    refused(with_file("[http]\nmax_streams = 'many'"), &["http.max_streams", "u32"]);
     refused(with_file("[http]\nmax_streams = -1"), &["http.max_streams"]);
-    refused(
-        with_file("[http]\nhead_timeout = 5"),
-        &["http.head_timeout", "duration"],
-    );
+    refused(with_file("[http]\nhead_timeout = 5"), &["http.head_timeout", "duration"]);
     refused(with_file("[log]\nformat = 'xml'"), &["log.format", "json"]);
-    refused(
-        with_env(&[("GUESTLIST_HTTP__MAX_STREAMS", "many")]),
-        &["MAX_STREAMS", "number"],
-    );
-    refused(
-        with_env(&[("GUESTLIST_PUBLIC_PREVIEW", "yes")]),
-        &["PUBLIC_PREVIEW", "true or false"],
-    );
-    refused(
-        with_env(&[("GUESTLIST_HTTP__HEAD_TIMEOUT", "soon")]),
-        &["HEAD_TIMEOUT"],
-    );
+    refused(with_env(&[("GUESTLIST_HTTP__MAX_STREAMS", "many")]), &["MAX_STREAMS", "number"]);
+    refused(with_env(&[("GUESTLIST_PUBLIC_PREVIEW", "yes")]), &["PUBLIC_PREVIEW", "true or false"]);
+    refused(with_env(&[("GUESTLIST_HTTP__HEAD_TIMEOUT", "soon")]), &["HEAD_TIMEOUT"]);
     refused(with_env(&[("GUESTLIST_HTTP", "x")]), &["GUESTLIST_HTTP"]);
-    refused(
-        with_env(&[("GUESTLIST_ISSUERS", "google")]),
-        &["GUESTLIST_ISSUERS"],
-    );
-    refused(
-        with_env(&[("GUESTLIST_CORS__ALLOWED_ORIGINS", "[x")]),
-        &["ALLOWED_ORIGINS"],
-    );
+    refused(with_env(&[("GUESTLIST_ISSUERS", "google")]), &["GUESTLIST_ISSUERS"]);
+    refused(with_env(&[("GUESTLIST_CORS__ALLOWED_ORIGINS", "[x")]), &["ALLOWED_ORIGINS"]);
 }
 
 #[test]
@@ -199,10 +131,7 @@ fn p05_no_secret_stands_in_an_error_or_in_debug() {
 
     let config = with_env(&[
         ("GUESTLIST_SECRET_KEY", canary),
-        (
-            "GUESTLIST_DATABASE_URL",
-            &format!("postgres://u:{canary}@h/d"),
-        ),
+        ("GUESTLIST_DATABASE_URL", &format!("postgres://u:{canary}@h/d")),
     ])
     .unwrap();
     assert!(!format!("{config:?}").contains(canary));
@@ -212,10 +141,7 @@ fn p05_no_secret_stands_in_an_error_or_in_debug() {
 fn a_missing_file_is_named() {
     let file = Some("/nowhere/guestlist.toml".into());
     refused(
-        Config::load(Sources {
-            file,
-            ..Sources::default()
-        }),
+        Config::load(Sources { file, ..Sources::default() }),
         &["/nowhere/guestlist.toml", "cannot read"],
     );
 }
@@ -246,11 +172,7 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
 #[test]
 fn p29_only_exact_origins_are_taken() {
     let with = |origin: &str| with_file(&format!("[cors]\nallowed_origins = ['{origin}']"));
-    for origin in [
-        "https://app.example.com",
-        "http://localhost:5173",
-        "https://[::1]:8443",
-    ] {
+    for origin in ["https://app.example.com", "http://localhost:5173", "https://[::1]:8443"] {
         assert_eq!(with(origin).unwrap().cors.allowed_origins, [origin]);
     }
     for origin in [
@@ -275,10 +197,7 @@ fn p29_only_exact_origins_are_taken() {
 
 #[test]
 fn the_manual_tells_every_setting_and_its_examples_work() {
-    let told: Vec<_> = reference::settings()
-        .into_iter()
-        .map(|setting| setting.key)
-        .collect();
+    let told: Vec<_> = reference::settings().into_iter().map(|setting| setting.key).collect();
     // serde lists the settings it knows when it meets one that it does not.
     let probes = [
         ("", "x = 1".to_owned()),
@@ -291,25 +210,16 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
     let mut known = 0;
     for (section, probe) in probes {
         let error = with_file(&probe).unwrap_err().to_string();
-        let (_, list) = error
-            .split_once("expected one of")
-            .or(error.split_once("expected"))
-            .unwrap();
+        let (_, list) =
+            error.split_once("expected one of").or(error.split_once("expected")).unwrap();
         for key in list.split('`').skip(1).step_by(2) {
             let is_section = ["http", "cors", "database", "log", "issuers"].contains(&key);
             let told = told.contains(&format!("{section}{key}"));
-            assert!(
-                told || (section.is_empty() && is_section),
-                "{section}{key} is not told"
-            );
+            assert!(told || (section.is_empty() && is_section), "{section}{key} is not told");
             known += usize::from(told);
         }
     }
-    assert_eq!(
-        known,
-        told.len(),
-        "the manual tells of a setting that is none"
-    );
+    assert_eq!(known, told.len(), "the manual tells of a setting that is none");
 
     // The examples: every commented setting, but for one of each two that exclude each other.
     let example: String = DEFAULT
@@ -324,13 +234,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
 #[test]
 fn the_table_of_settings_has_a_row_for_each() {
     let table = reference::markdown_table();
-    assert!(
-        table.contains("| `http.request_timeout` | `\"15s\"` | The longest"),
-        "{table}"
-    );
-    assert!(
-        table.contains("| `database_url` |  | Where the data is"),
-        "{table}"
-    );
+    assert!(table.contains("| `http.request_timeout` | `\"15s\"` | The longest"), "{table}");
+    assert!(table.contains("| `database_url` |  | Where the data is"), "{table}");
     assert_eq!(table.lines().count(), reference::settings().len() + 2);
 }

@@ -34,33 +34,21 @@ proptest! {
 #[test]
 fn a_flipped_bit_anywhere_is_refused_and_so_is_a_cut() {
     let ring = Keyring::generate().unwrap();
-    let sealed = ring
-        .seal(Purpose::InviteToken, b"invite", b"token")
-        .unwrap();
+    let sealed = ring.seal(Purpose::InviteToken, b"invite", b"token").unwrap();
     for at in 0..sealed.len() {
         for bit in 0..8 {
             let mut changed = sealed.clone();
             changed[at] ^= 1 << bit;
-            assert!(
-                ring.open(Purpose::InviteToken, b"invite", &changed)
-                    .is_err(),
-                "{at}"
-            );
+            assert!(ring.open(Purpose::InviteToken, b"invite", &changed).is_err(), "{at}");
         }
-        assert!(
-            ring.open(Purpose::InviteToken, b"invite", &sealed[..at])
-                .is_err(),
-            "{at}"
-        );
+        assert!(ring.open(Purpose::InviteToken, b"invite", &sealed[..at]).is_err(), "{at}");
     }
 }
 
 #[test]
 fn another_purpose_or_other_associated_data_is_refused() {
     let ring = Keyring::generate().unwrap();
-    let sealed = ring
-        .seal(Purpose::InviteToken, b"invite 1", b"token")
-        .unwrap();
+    let sealed = ring.seal(Purpose::InviteToken, b"invite 1", b"token").unwrap();
     assert_eq!(
         ring.open(Purpose::InviteToken, b"invite 2", &sealed),
         Err(KeyringError::NotAuthentic)
@@ -85,27 +73,11 @@ fn a_new_first_key_seals_and_the_old_one_still_opens() {
     let new = Keyring::from_texts([hex_key(2)]).unwrap();
 
     let before = old.seal(Purpose::InviteToken, b"a", b"t").unwrap();
-    assert_eq!(
-        both.open(Purpose::InviteToken, b"a", &before)
-            .unwrap()
-            .as_slice(),
-        b"t"
-    );
+    assert_eq!(both.open(Purpose::InviteToken, b"a", &before).unwrap().as_slice(), b"t");
     let after = both.seal(Purpose::InviteToken, b"a", b"t").unwrap();
-    assert_eq!(
-        new.open(Purpose::InviteToken, b"a", &after)
-            .unwrap()
-            .as_slice(),
-        b"t"
-    );
-    assert_eq!(
-        old.open(Purpose::InviteToken, b"a", &after),
-        Err(KeyringError::UnknownKey)
-    );
-    assert_eq!(
-        new.open(Purpose::InviteToken, b"a", &before),
-        Err(KeyringError::UnknownKey)
-    );
+    assert_eq!(new.open(Purpose::InviteToken, b"a", &after).unwrap().as_slice(), b"t");
+    assert_eq!(old.open(Purpose::InviteToken, b"a", &after), Err(KeyringError::UnknownKey));
+    assert_eq!(new.open(Purpose::InviteToken, b"a", &before), Err(KeyringError::UnknownKey));
 
     assert_eq!(both.fingerprints()[0], new.fingerprints()[0]);
     assert_eq!(both.fingerprints()[1], old.fingerprints()[0]);
@@ -123,10 +95,8 @@ fn hexadecimal_and_base64_are_the_same_key() {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(secret),
         format!("  {padded}\n"),
     ];
-    let prints: Vec<_> = texts
-        .iter()
-        .map(|text| Keyring::from_texts([text]).unwrap().fingerprints())
-        .collect();
+    let prints: Vec<_> =
+        texts.iter().map(|text| Keyring::from_texts([text]).unwrap().fingerprints()).collect();
     assert!(prints.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
@@ -139,14 +109,8 @@ fn a_file_holds_one_key_a_line_and_comments() {
     assert_eq!(prints.len(), 2);
     assert_eq!(prints, Keyring::parse(&setting).unwrap().fingerprints());
 
-    assert_eq!(
-        Keyring::parse("# nothing\n").unwrap_err(),
-        KeyringError::Empty
-    );
-    assert_eq!(
-        Keyring::parse(&format!("{first}\nsecret")).unwrap_err(),
-        KeyringError::NotAKey(2)
-    );
+    assert_eq!(Keyring::parse("# nothing\n").unwrap_err(), KeyringError::Empty);
+    assert_eq!(Keyring::parse(&format!("{first}\nsecret")).unwrap_err(), KeyringError::NotAKey(2));
     for short in [&first[..62], &first[..63], "00"] {
         assert_eq!(Keyring::parse(short).unwrap_err(), KeyringError::NotAKey(1));
     }
@@ -164,10 +128,7 @@ fn p02_a_fingerprint_gives_no_part_of_the_key_and_no_derived_key() {
     let mut derived = Zeroizing::new([0_u8; 32]);
     let bytes = hex::decode(&secret).unwrap();
     let hkdf = Hkdf::<Sha256>::new(None, &bytes);
-    for info in [
-        &b"guestlist/v1/invite-token"[..],
-        b"guestlist/v1/page-token",
-    ] {
+    for info in [&b"guestlist/v1/invite-token"[..], b"guestlist/v1/page-token"] {
         hkdf.expand(info, derived.as_mut()).unwrap();
         assert_ne!(print, hex::encode(&derived[..16]));
     }

@@ -36,20 +36,21 @@ struct Server {
 
 impl Server {
     fn start(directory: &Path) -> Self {
-        let mut process = program(directory, &["--listen", "127.0.0.1:0"])
+        let process = program(directory, &["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut said = Vec::new();
-        for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+        let mut server = Self { process, said: Vec::new(), address: String::new() };
+        for line in BufReader::new(server.process.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             if let Some(address) = line.strip_prefix("listening on http://") {
-                return Self { process, said, address: address.to_owned() };
+                server.address = address.to_owned();
+                return server;
             }
-            said.push(line);
+            server.said.push(line);
         }
-        panic!("the server ended: {said:?}");
+        panic!("the server ended: {:?}", server.said);
     }
 
     fn signal(&self, name: &str) {

@@ -158,3 +158,13 @@ async fn without_a_key_id_there_must_be_no_choice() {
     assert_eq!(keys.find(None, ED).await.len(), 0);
     assert_eq!(keys.find(Some(&two.id), ED).await.len(), 1);
 }
+
+#[tokio::test]
+async fn an_https_endpoint_that_cannot_prove_itself_is_not_believed() {
+    let key = SigningKey::ed25519();
+    let plain = Endpoint::start(Answer::Body(key.jwks())).await;
+    let url = plain.url().replace("http://", "https://").parse().unwrap();
+    let keys = key_set(&JwksSource::Url(url), &OffsetClock::default());
+    assert!(!knows(&keys, &key).await);
+    assert_eq!(plain.requests(), 1, "it was asked, and did not speak TLS");
+}

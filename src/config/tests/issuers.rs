@@ -12,10 +12,8 @@ pub(super) fn issuer(without: &[&str], plus: &str) -> String {
         r#"login_provider = "example""#,
         r#"verified_email_domains = ["acme.com"]"#,
     ];
-    let kept: Vec<_> = lines
-        .iter()
-        .filter(|line| !without.iter().any(|key| line.starts_with(key)))
-        .collect();
+    let kept: Vec<_> =
+        lines.iter().filter(|line| !without.iter().any(|key| line.starts_with(key))).collect();
     let mut text = String::from("[[issuers]]\n");
     for line in kept {
         text.push_str(line);
@@ -26,32 +24,13 @@ pub(super) fn issuer(without: &[&str], plus: &str) -> String {
 
 #[test]
 fn an_issuer_is_read_whole() {
-    let file = issuer(
-        &[],
-        "sso_organizations = ['0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b']",
-    );
+    let file = issuer(&[], "sso_organizations = ['0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b']");
     let config = with_file(&file).unwrap();
-    let [issuer] = config.issuers.as_slice() else {
-        panic!("one issuer")
-    };
+    let [issuer] = config.issuers.as_slice() else { panic!("one issuer") };
     assert_eq!(issuer.issuer, "https://id.example");
-    assert!(
-        issuer
-            .verified_email_domains
-            .include(&"acme.com".parse().unwrap())
-    );
-    assert!(
-        !issuer
-            .verified_email_domains
-            .include(&"eu.acme.com".parse().unwrap())
-    );
-    let Trust::Jwt {
-        algorithms,
-        jwks,
-        sso_organizations,
-        ..
-    } = &issuer.trust
-    else {
+    assert!(issuer.verified_email_domains.include(&"acme.com".parse().unwrap()));
+    assert!(!issuer.verified_email_domains.include(&"eu.acme.com".parse().unwrap()));
+    let Trust::Jwt { algorithms, jwks, sso_organizations, .. } = &issuer.trust else {
         panic!("kind jwt by default")
     };
     assert_eq!(algorithms, &[Algorithm::Rs256, Algorithm::EdDsa]);
@@ -70,62 +49,22 @@ fn half_an_issuer_is_refused() {
         (&["audience"], "audience = ''", &["audience"]),
         (&["algorithms"], "", &["algorithms"]),
         (&["algorithms"], "algorithms = []", &["algorithms"]),
-        (
-            &["algorithms"],
-            "algorithms = ['HS256']",
-            &["HS256", "refused"],
-        ),
-        (
-            &["algorithms"],
-            "algorithms = ['none']",
-            &["none", "refused"],
-        ),
-        (
-            &["algorithms"],
-            "algorithms = ['RS256', 'rs256']",
-            &["rs256", "not supported"],
-        ),
-        (
-            &["algorithms"],
-            "algorithms = ['ES512']",
-            &["ES512", "ES384"],
-        ),
+        (&["algorithms"], "algorithms = ['HS256']", &["HS256", "refused"]),
+        (&["algorithms"], "algorithms = ['none']", &["none", "refused"]),
+        (&["algorithms"], "algorithms = ['RS256', 'rs256']", &["rs256", "not supported"]),
+        (&["algorithms"], "algorithms = ['ES512']", &["ES512", "ES384"]),
         (&["jwks_url"], "", &["jwks_url", "jwks_file"]),
         (&[], "jwks_file = 'keys.json'", &["not both"]),
         (&["jwks_url"], "jwks_url = 'keys'", &["jwks_url"]),
-        (
-            &["jwks_url"],
-            "jwks_url = 'http://id.example/keys'",
-            &["https://"],
-        ),
-        (
-            &["jwks_url"],
-            "jwks_url = 'http://127.0.0.1.id.example/keys'",
-            &["https://"],
-        ),
+        (&["jwks_url"], "jwks_url = 'http://id.example/keys'", &["https://"]),
+        (&["jwks_url"], "jwks_url = 'http://127.0.0.1.id.example/keys'", &["https://"]),
         (&["jwks_url"], "jwks_url = 'file:///keys'", &["https://"]),
         (&["login_provider"], "", &["login_provider"]),
-        (
-            &[],
-            "login_provider_kind = 'saml'",
-            &["issuers[0]", "login_provider_kind", "sso"],
-        ),
+        (&[], "login_provider_kind = 'saml'", &["issuers[0]", "login_provider_kind", "sso"]),
         (&["verified"], "", &["verified_email_domains", "[\"*\"]"]),
-        (
-            &["verified"],
-            "verified_email_domains = ['*.acme.com']",
-            &["*.acme.com"],
-        ),
-        (
-            &["verified"],
-            "verified_email_domains = ['*', 'acme.com']",
-            &["`*`"],
-        ),
-        (
-            &[],
-            "sso_organizations = ['acme']",
-            &["sso_organizations", "UUID"],
-        ),
+        (&["verified"], "verified_email_domains = ['*.acme.com']", &["*.acme.com"]),
+        (&["verified"], "verified_email_domains = ['*', 'acme.com']", &["`*`"]),
+        (&[], "sso_organizations = ['acme']", &["sso_organizations", "UUID"]),
         (&[], "kind = 'service'", &["belongs to kind"]),
         (
             &["audience", "algorithms", "jwks_url"],
@@ -137,10 +76,7 @@ fn half_an_issuer_is_refused() {
     for (without, plus, words) in cases {
         refused(with_file(&issuer(without, plus)), words);
     }
-    refused(
-        with_file(&(issuer(&[], "") + &issuer(&[], ""))),
-        &["https://id.example", "twice"],
-    );
+    refused(with_file(&(issuer(&[], "") + &issuer(&[], ""))), &["https://id.example", "twice"]);
 }
 
 #[test]
@@ -148,19 +84,12 @@ fn issuers_fit_into_a_variable() {
     let list = r#"[{issuer = "intranet", kind = "service", login_provider = "x", verified_email_domains = ["*"]}]"#;
     let config = with_env(&[("GUESTLIST_ISSUERS", list)]).unwrap();
     assert!(matches!(config.issuers[0].trust, Trust::Service));
-    assert_eq!(
-        config.issuers[0].verified_email_domains,
-        VouchedDomains::All
-    );
+    assert_eq!(config.issuers[0].verified_email_domains, VouchedDomains::All);
 }
 
 #[test]
 fn keys_on_this_machine_may_come_by_http() {
-    for url in [
-        "http://127.0.0.1:9/keys",
-        "http://[::1]:9/keys",
-        "http://localhost/keys",
-    ] {
+    for url in ["http://127.0.0.1:9/keys", "http://[::1]:9/keys", "http://localhost/keys"] {
         with_file(&issuer(&["jwks_url"], &format!("jwks_url = '{url}'"))).unwrap();
     }
 }
