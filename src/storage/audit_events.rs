@@ -1,8 +1,8 @@
 //! Queries on `audit_events`.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -88,9 +88,7 @@ pub async fn page(
     }
     if let Some(account) = filter.account.map(Uuid::from) {
         select = select.filter(
-            Condition::any()
-                .add(Column::ActorId.eq(account))
-                .add(Column::OnBehalfOfId.eq(account)),
+            Condition::any().add(Column::ActorId.eq(account)).add(Column::OnBehalfOfId.eq(account)),
         );
     }
     if let Some(target) = &filter.target_id {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, SqliteTransactionMode,
-    TransactionOptions,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
+    SqliteTransactionMode, TransactionOptions,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -63,7 +63,10 @@ pub(super) struct Connections {
 }
 
 /// Opens the store's connections.
-pub(super) async fn connect(location: &Location, settings: &config::Database) -> Result<Connections> {
+pub(super) async fn connect(
+    location: &Location,
+    settings: &config::Database,
+) -> Result<Connections> {
     match location {
         Location::Sqlite(path) => connect_sqlite(path, settings).await,
         Location::Postgres(url) => {
@@ -99,9 +102,7 @@ async fn connect_sqlite(path: &Path, settings: &config::Database) -> Result<Conn
 
 fn postgres_options(url: &SecretString, settings: &config::Database) -> ConnectOptions {
     let mut options = common_options(url.expose_secret(), settings);
-    options
-        .max_connections(settings.max_connections)
-        .set_application_name("guestlist");
+    options.max_connections(settings.max_connections).set_application_name("guestlist");
     options
 }
 
@@ -144,12 +145,10 @@ pub(super) async fn lock_migrations(tx: &impl ConnectionTrait) -> Result<()> {
 /// If another server has the file.
 pub(super) fn lock_file(path: &Path) -> Result<File> {
     let lock = path.with_extension("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&lock)
-        .map_err(|e| Error::internal(e).with_message(format!("cannot open {}", lock.display())))?;
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| {
+            Error::internal(e).with_message(format!("cannot open {}", lock.display()))
+        })?;
     file.try_lock().map_err(|e| {
         Error::internal(e).with_message(format!(
             "another guestlist server uses {}: stop it, or use another --data-dir",

@@ -62,7 +62,9 @@ pub(super) fn cause(error: &DbErr) -> Cause {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Cause::Away,
-        sqlx::Error::Database(e) => database_cause(e.code().as_deref(), e.constraint(), e.message()),
+        sqlx::Error::Database(e) => {
+            database_cause(e.code().as_deref(), e.constraint(), e.message())
+        }
         _ => Cause::Fault,
     }
 }

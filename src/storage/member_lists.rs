@@ -13,8 +13,8 @@ use super::error::OrError;
 use super::members::{with_organization, with_profile};
 use super::query::contains_pattern;
 use crate::domain::{
-    AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
-    Organization, OrganizationId,
+    AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus, Organization,
+    OrganizationId,
 };
 use crate::error::Result;
 
@@ -191,10 +191,8 @@ pub async fn organizations_of(
         select = select.filter(Column::OrganizationId.eq(Uuid::from(only)));
     }
     if let Some(after) = after {
-        let here = Expr::tuple([
-            Column::JoinedAt.into_simple_expr(),
-            Column::Id.into_simple_expr(),
-        ]);
+        let here =
+            Expr::tuple([Column::JoinedAt.into_simple_expr(), Column::Id.into_simple_expr()]);
         let there = Expr::tuple([Expr::value(after.joined_at), Expr::value(after.id)]);
         select = select.filter(here.gt(there));
     }

@@ -1,7 +1,10 @@
 //! Queries on single rows of `members`. Lists are in `member_lists`.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 use uuid::Uuid;
 
 use super::Tx;
@@ -19,10 +22,7 @@ const CURRENT: &str = "\"members\".\"status\" <> 'left'";
 const DEPARTED: &str = "status = 'left'";
 const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
 
-fn of_account(
-    organization: OrganizationId,
-    account: AccountId,
-) -> sea_orm::Select<member::Entity> {
+fn of_account(organization: OrganizationId, account: AccountId) -> sea_orm::Select<member::Entity> {
     member::Entity::find()
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(member::Column::AccountId.eq(Uuid::from(account)))

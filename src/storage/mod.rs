@@ -167,10 +167,9 @@ impl Store {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<String>> {
-        let pending =
-            migrations::Migrator::get_pending_migrations_read_only(&self.shared.writer)
-                .await
-                .or_error()?;
+        let pending = migrations::Migrator::get_pending_migrations_read_only(&self.shared.writer)
+            .await
+            .or_error()?;
         Ok(pending.iter().map(|m| m.name().to_owned()).collect())
     }
 
@@ -209,12 +208,8 @@ impl Store {
     }
 
     async fn begin(&self) -> Result<Tx> {
-        let transaction = self
-            .shared
-            .writer
-            .begin_with_options(engine::write_options())
-            .await
-            .or_error()?;
+        let transaction =
+            self.shared.writer.begin_with_options(engine::write_options()).await.or_error()?;
         Ok(Tx { transaction, observer: self.shared.db.observer.clone() })
     }
 }

@@ -7,7 +7,10 @@ use crate::error::Result;
 
 /// The one row that a unique key selects. Without a LIMIT, which SeaORM binds
 /// and SQLite would compile anew at every execution.
-pub(super) async fn unique<E>(select: Select<E>, db: &impl ConnectionTrait) -> Result<Option<E::Model>>
+pub(super) async fn unique<E>(
+    select: Select<E>,
+    db: &impl ConnectionTrait,
+) -> Result<Option<E::Model>>
 where
     E: EntityTrait,
 {

@@ -25,9 +25,7 @@ pub async fn set(tx: &Tx, name: &str, value: &str) -> Result<()> {
         value: Set(value.to_owned()),
     })
     .on_conflict(
-        OnConflict::column(setting::Column::Name)
-            .update_column(setting::Column::Value)
-            .to_owned(),
+        OnConflict::column(setting::Column::Name).update_column(setting::Column::Value).to_owned(),
     )
     .exec_without_returning(tx)
     .await

@@ -6,7 +6,8 @@
 mod layers;
 mod support;
 
-mod rpc;
 mod auth;
 mod cli;
 mod readme;
+mod rpc;
+mod storage;

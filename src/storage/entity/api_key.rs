@@ -50,11 +50,7 @@ impl TryFrom<Model> for ApiKey {
             id: stored("api_keys.id", &row.id)?,
             hash: SecretHash::from_bytes(&row.secret_hash).map_err(Error::internal)?,
             account: row.account_id.into(),
-            scope: row
-                .scope
-                .as_deref()
-                .map(|scope| stored("api_keys.scope", scope))
-                .transpose()?,
+            scope: row.scope.as_deref().map(|scope| stored("api_keys.scope", scope)).transpose()?,
             organization: row.organization_id.map(Into::into),
             created_at: Timestamp::from_micros(row.created_at),
             expires_at: row.expires_at.map(Timestamp::from_micros),

@@ -22,6 +22,5 @@ where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    text.parse()
-        .map_err(|e| Error::internal(format!("column {column}: {e}")))
+    text.parse().map_err(|e| Error::internal(format!("column {column}: {e}")))
 }

@@ -40,9 +40,7 @@ impl MigrationTrait for Migration {
             "accounts",
             "settings",
         ] {
-            manager
-                .drop_table(Table::drop().table(name(table)).to_owned())
-                .await?;
+            manager.drop_table(Table::drop().table(name(table)).to_owned()).await?;
         }
         Ok(())
     }
@@ -266,10 +264,9 @@ fn index(
 
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
-        index("accounts_issuer_subject", "accounts", ["issuer", "subject"])
-            .unique()
-            .to_owned(),
+        index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
         index("api_keys_account", "api_keys", ["account_id"]),
+        index("api_keys_organization", "api_keys", ["organization_id"]),
         index("members_one_per_account", "members", ["organization_id", "account_id"])
             .unique()
             .and_where(Expr::cust("status <> 'left'"))

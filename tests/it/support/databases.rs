@@ -143,10 +143,8 @@ async fn template() -> String {
     let made = tokio::task::spawn_blocking(|| {
         let mut template = TEMPLATE.lock().unwrap_or_else(|e| e.into_inner());
         if template.is_none() {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             *template = Some(runtime.block_on(make_template()));
         }
         template.clone()

@@ -1,7 +1,7 @@
 //! The harness.
 
 pub mod client;
-mod databases;
+pub mod databases;
 mod people;
 mod run;
 mod server;

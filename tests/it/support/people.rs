@@ -145,16 +145,14 @@ impl Person {
         &self,
         token: &str,
     ) -> Result<gitpod::GetOrganizationInviteSummaryResponse, Failure> {
-        let request =
-            gitpod::GetOrganizationInviteSummaryRequest { invite_id: token.to_owned() };
+        let request = gitpod::GetOrganizationInviteSummaryRequest { invite_id: token.to_owned() };
         self.get_organization_invite_summary(request).await
     }
 
     pub async fn join(&self, token: &str) -> Result<gitpod::OrganizationMember, Failure> {
         use gitpod::join_organization_request::JoinId;
-        let request = gitpod::JoinOrganizationRequest {
-            join_id: Some(JoinId::InviteId(token.to_owned())),
-        };
+        let request =
+            gitpod::JoinOrganizationRequest { join_id: Some(JoinId::InviteId(token.to_owned())) };
         Ok(self.join_organization(request).await?.member.unwrap())
     }
 
@@ -224,11 +222,8 @@ impl Person {
 impl TestApp {
     /// An organization with an admin and a member, and a stranger beside it.
     pub async fn organization(&self) -> Organization {
-        let (admin, member, stranger) = (
-            self.person("ana").await,
-            self.person("ben").await,
-            self.person("zoe").await,
-        );
+        let (admin, member, stranger) =
+            (self.person("ana").await, self.person("ben").await, self.person("zoe").await);
         let (id, admin_id) = admin.found("Acme").await;
         let token = admin.invite(&id).await.unwrap();
         let member_id = member.join(&token).await.unwrap().user_id;

@@ -12,11 +12,8 @@ const HANG: Duration = Duration::from_secs(120);
 
 /// Runs `behaviour` against a new server.
 pub fn run(engine: Engine, protocol: Protocol, behaviour: impl AsyncFn(&TestApp)) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let app = TestApp::start(engine, protocol).await;
         let held = std::panic::AssertUnwindSafe(tokio::time::timeout(HANG, behaviour(&app)));

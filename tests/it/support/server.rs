@@ -54,15 +54,7 @@ impl TestApp {
         let secret_key = SecretString::from(hex::encode(rand::random::<[u8; 32]>()));
         let config = config(&database, &secret_key, settings);
         let app = start(config, &clock, observer).await;
-        Self {
-            database,
-            clock,
-            protocol,
-            app,
-            settings,
-            secret_key,
-            replicas: Mutex::default(),
-        }
+        Self { database, clock, protocol, app, settings, secret_key, replicas: Mutex::default() }
     }
 
     /// A second server on the same store; PostgreSQL only, as in life.

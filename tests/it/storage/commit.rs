@@ -1,0 +1,151 @@
+//! A change is acknowledged only when its commit was.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use guestlist::error::{Error, Kind};
+use guestlist::storage::{Opener, Store, settings};
+use sea_orm::ConnectionTrait;
+
+use crate::support::databases::pool;
+use crate::support::{Database, Engine};
+
+async fn store(database: &Database) -> Store {
+    let store =
+        Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
+    store.migrate(async |_| Ok(())).await.unwrap();
+    store
+}
+
+async fn on_both(test: impl AsyncFn(Engine, &Store)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let database = Database::migrated(engine).await;
+        let store = store(&database).await;
+        test(engine, &store).await;
+        store.close().await.unwrap();
+        database.remove().await;
+    }
+}
+
+/// Makes the database refuse the next commit of a transaction that runs it: a
+/// constraint that is checked only then.
+const REFUSED_AT_COMMIT: [(Engine, &[&str]); 2] = [
+    (
+        Engine::Sqlite,
+        &[
+            "PRAGMA defer_foreign_keys = ON",
+            "INSERT INTO api_keys (id, secret_hash, account_id, created_at) \
+             VALUES ('0000000000000000', x'00', x'00', 0)",
+        ],
+    ),
+    (
+        Engine::Postgres,
+        &[
+            "ALTER TABLE api_keys ALTER CONSTRAINT api_keys_account_id_fkey \
+             DEFERRABLE INITIALLY DEFERRED",
+            "INSERT INTO api_keys (id, secret_hash, account_id, created_at) \
+             VALUES ('0000000000000000', '\\x00', gen_random_uuid(), 0)",
+        ],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
+    on_both(async |engine, store| {
+        let (_, statements) =
+            REFUSED_AT_COMMIT.into_iter().find(|(which, _)| *which == engine).unwrap();
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        let answer = store
+            .write(async move |tx| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                settings::set(tx, "canary", "written").await?;
+                for statement in statements {
+                    tx.execute_unprepared(statement).await.map_err(Error::internal)?;
+                }
+                Ok("acknowledged")
+            })
+            .await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
+        assert_eq!(runs.load(Ordering::SeqCst), 1, "an unconfirmed commit is not repeated");
+        assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
+        // The connection is usable for whoever comes next.
+        store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+        let canary = settings::get(store.read(), "canary").await.unwrap();
+        assert_eq!(canary.as_deref(), Some("next"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p33_what_was_refused_left_nothing() {
+    on_both(async |_, store| {
+        let refused: Result<(), Error> = store
+            .write(async |tx| {
+                settings::set(tx, "canary", "written").await?;
+                Err(Error::not_found())
+            })
+            .await;
+        assert_eq!(refused.unwrap_err().kind, Kind::NotFound);
+        assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
+
+        // A panic inside a change, and one that is given up halfway, likewise.
+        let (panicking, abandoned) = (store.clone(), store.clone());
+        let panicked = tokio::spawn(async move {
+            panicking
+                .write::<(), _>(async |tx| {
+                    settings::set(tx, "canary", "written").await?;
+                    panic!("on purpose");
+                })
+                .await
+        });
+        assert!(panicked.await.unwrap_err().is_panic());
+        let (written, was_written) = tokio::sync::oneshot::channel();
+        let written = Arc::new(std::sync::Mutex::new(Some(written)));
+        let given_up = tokio::spawn(async move {
+            abandoned
+                .write::<(), _>(async move |tx| {
+                    settings::set(tx, "canary", "written").await?;
+                    if let Some(written) = written.lock().unwrap().take() {
+                        written.send(()).unwrap();
+                    }
+                    std::future::pending().await
+                })
+                .await
+        });
+        was_written.await.unwrap();
+        given_up.abort();
+        assert!(given_up.await.unwrap_err().is_cancelled());
+
+        store.write(async |tx| settings::set(tx, "other", "next").await).await.unwrap();
+        assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_answers_resource_exhausted_and_goes_on_when_there_is_room() {
+    // SQLite says "disk full" at a number of pages that can be set as well.
+    let database = Database::migrated(Engine::Sqlite).await;
+    let store = store(&database).await;
+    let long = "x".repeat(1 << 20);
+    let full = store
+        .write(async move |tx| {
+            tx.execute_unprepared("PRAGMA max_page_count = 100").await.map_err(Error::internal)?;
+            settings::set(tx, "canary", &long).await
+        })
+        .await;
+    let error = full.unwrap_err();
+    assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, "DISK_FULL"), "{error:?}");
+    assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
+    let room = "PRAGMA max_page_count = 1000000";
+    store
+        .write(async move |tx| {
+            tx.execute_unprepared(room).await.map(|_| ()).map_err(Error::internal)
+        })
+        .await
+        .unwrap();
+    store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+    store.close().await.unwrap();
+}

@@ -1,0 +1,178 @@
+//! Looks at the plan of every statement that the service runs: none may read a
+//! whole table.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::{Owner, list_keys};
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::support::{Database, Engine, Protocol, TestApp, gitpod, own};
+
+type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
+
+/// Statements that read everything because everything is asked for.
+const WHOLE_TABLES: &[&str] = &[
+    // `guestlist keys list`
+    "FROM \"api_keys\" LEFT JOIN \"accounts\" ON \"api_keys\".\"account_id\" = \"accounts\".\"id\" ORDER BY",
+    // Whether there is any account at all: one row.
+    "FROM \"accounts\" LIMIT",
+];
+
+/// Everything the service can be asked, in every variant that makes a statement
+/// of its own.
+async fn everything(app: &TestApp) {
+    use gitpod::list_members_request::{Filter, Sort, SortField};
+
+    let org = app.organization().await;
+    org.admin.current_invite(&org.id).await.unwrap();
+    org.admin.invite(&org.id).await.unwrap();
+    let admin = gitpod::OrganizationRole::Admin;
+    org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+    org.member.invite(&org.id).await.unwrap();
+    org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member).await.unwrap();
+    let filters = [
+        Filter::default(),
+        Filter {
+            search: "a".into(),
+            statuses: vec![1, 2, 3],
+            roles: vec![1],
+            user_ids: vec![org.member_id.clone()],
+            email: "ana@example.com".into(),
+            login_provider: 1,
+            ..Default::default()
+        },
+    ];
+    for filter in filters {
+        for field in [SortField::Unspecified, SortField::Name, SortField::DateJoined] {
+            for order in [gitpod::SortOrder::Asc, gitpod::SortOrder::Desc] {
+                let mut request = gitpod::ListMembersRequest {
+                    organization_id: org.id.clone(),
+                    filter: Some(filter.clone()),
+                    sort: Some(Sort { field: field.into(), order: order.into() }),
+                    count: Some(gitpod::CountRequest { include: true }),
+                    pagination: Some(gitpod::PaginationRequest {
+                        page_size: 1,
+                        ..Default::default()
+                    }),
+                };
+                let page = org.admin.list_members(request.clone()).await.unwrap();
+                let token = page.pagination.unwrap().next_token;
+                if !token.is_empty() {
+                    request.pagination = Some(gitpod::PaginationRequest { page_size: 1, token });
+                    org.admin.list_members(request).await.unwrap();
+                }
+            }
+        }
+    }
+    let rename = gitpod::UpdateOrganizationRequest {
+        organization_id: org.id.clone(),
+        name: Some("Acme 2".into()),
+        ..Default::default()
+    };
+    org.admin.update_organization(rename).await.unwrap();
+    org.admin.found("Second").await;
+    for page_token in ["".to_owned(), {
+        let page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
+        let listed = org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page });
+        listed.await.unwrap().next_page_token
+    }] {
+        let page = Some(own::PageRequest { page_size: 1, page_token });
+        org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page }).await.unwrap();
+    }
+    let mut audit = own::ListAuditEventsRequest {
+        organization_id: org.id.clone(),
+        filter: Some(own::AuditFilter {
+            actions: vec!["member.joined".into(), "member.left".into()],
+            account_id: org.admin.account().await.to_string(),
+            target_id: org.member_id.clone(),
+            start_time: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
+            end_time: Some(prost_types::Timestamp { seconds: 9_000_000_000, nanos: 0 }),
+        }),
+        page: None,
+    };
+    org.admin.list_audit_events(audit.clone()).await.unwrap();
+    audit.filter = None;
+    audit.page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
+    let page_token = org.admin.list_audit_events(audit.clone()).await.unwrap().next_page_token;
+    audit.page = Some(own::PageRequest { page_size: 1, page_token });
+    org.admin.list_audit_events(audit).await.unwrap();
+
+    org.member.end(&org.member_id).await.unwrap();
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    org.member.join(&token).await.unwrap();
+    org.stranger.join_by_id(&org.id).await.unwrap_err();
+    let bound =
+        Owner::Email { email: "ana@example.com".parse().unwrap(), name: Some("Ana".into()) };
+    let bound = app.key(bound, Some(KeyScope::Operator), Some(org.domain_id())).await;
+    bound.list_my_organizations(Default::default()).await.unwrap();
+    org.admin.delete(&org.id).await.unwrap();
+    bound.audit(&org.id).await.unwrap_err();
+    let operator = Owner::Account(org.admin.account().await);
+    app.key(operator, Some(KeyScope::Operator), None).await.audit(&org.id).await.unwrap();
+    list_keys(app.store()).await.unwrap();
+}
+
+/// The lines of a statement's plan.
+async fn plan(app: &TestApp, statement: &Statement) -> Vec<String> {
+    let connection = app.database.connect().await;
+    let (explain, column) = match app.database.engine {
+        Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
+        Engine::Postgres => {
+            // Small tables would be read whole for their smallness.
+            connection.execute_unprepared("SET enable_seqscan = off").await.unwrap();
+            ("EXPLAIN ", "QUERY PLAN")
+        }
+    };
+    let explained = Statement { sql: format!("{explain}{}", statement.sql), ..statement.clone() };
+    let rows = connection.query_all_raw(explained).await.unwrap();
+    let lines = rows.iter().map(|row| row.try_get::<String>("", column).unwrap()).collect();
+    connection.close().await.unwrap();
+    lines
+}
+
+async fn judge(engine: Engine) {
+    let seen = Seen::default();
+    let record = Arc::clone(&seen);
+    let observer = Arc::new(move |statement: &Statement| {
+        record.lock().unwrap().insert(statement.sql.clone(), statement.clone());
+    });
+    let database = Database::migrated(engine).await;
+    let app = TestApp::on(database, Protocol::Grpc, |_| (), Some(observer)).await;
+    everything(&app).await;
+
+    let statements: Vec<Statement> = seen.lock().unwrap().values().cloned().collect();
+    let judged: Vec<&Statement> = statements
+        .iter()
+        .filter(|s| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| s.sql.starts_with(verb)))
+        .filter(|s| !WHOLE_TABLES.iter().any(|whole| s.sql.contains(whole)))
+        .collect();
+    assert!(judged.len() > 40, "{} statements were seen", judged.len());
+    let mut bad = Vec::new();
+    for statement in judged {
+        let lines = plan(&app, statement).await;
+        let whole = lines.iter().any(|line| match engine {
+            // `SCAN x USING INDEX` walks a whole index.
+            Engine::Sqlite => line.starts_with("SCAN ") && !line.contains("SCAN CONSTANT"),
+            Engine::Postgres => line.contains("Seq Scan"),
+        });
+        if whole {
+            bad.push(format!("{}\n    {}", statement.sql, lines.join("\n    ")));
+        }
+    }
+    app.stop().await;
+    assert!(bad.is_empty(), "these read a whole table:\n{}", bad.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_reads_a_whole_table_sqlite() {
+    judge(Engine::Sqlite).await;
+}
+
+mod no_statement_reads_a_whole_table {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres() {
+        super::judge(super::Engine::Postgres).await;
+    }
+}

@@ -1,0 +1,8 @@
+//! What the store promises, on both engines.
+
+mod commit;
+mod explain;
+mod migrations;
+mod races;
+mod rows;
+mod secrets;

@@ -1,0 +1,220 @@
+//! Changes that get in each other's way. Where there may be replicas, requests go
+//! to two of them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::on_both_engines;
+use crate::support::{Code, Engine, Organization, Person, TestApp, gitpod};
+
+/// The person at each replica: two with PostgreSQL, one with SQLite.
+async fn at_replicas(app: &TestApp, people: &[&Person]) -> Vec<Vec<Person>> {
+    let mut addresses = vec![app.addr()];
+    if app.database.engine == Engine::Postgres {
+        addresses.push(app.replica().await);
+    }
+    people.iter().map(|person| addresses.iter().map(|at| person.at(*at)).collect()).collect()
+}
+
+async fn count(app: &TestApp, sql: &str) -> i64 {
+    let connection = app.database.connect().await;
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+    let count = row.try_get_by_index(0).unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+on_both_engines! {
+    async fn p07_of_256_rotations_at_once_one_link_is_live_and_all_are_answered(app: TestApp) {
+        let org = app.organization().await;
+        let admins = at_replicas(app, &[&org.admin]).await.remove(0);
+        let rotations = (0..256).map(|i| admins[i % admins.len()].invite(&org.id));
+        let tokens: HashSet<String> =
+            join_all(rotations).await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(tokens.len(), 256);
+
+        let mut live = Vec::new();
+        for token in &tokens {
+            match org.stranger.preview(token).await {
+                Ok(_) => live.push(token),
+                Err(failure) => assert_eq!(failure.code, Code::NotFound),
+            }
+        }
+        assert_eq!(live.len(), 1);
+        assert_eq!(&org.admin.current_invite(&org.id).await.unwrap(), live[0]);
+        assert_eq!(count(app, "SELECT count(*) FROM invites WHERE state = 'live'").await, 1);
+        assert_eq!(count(app, "SELECT count(*) FROM invites WHERE state = 'replaced'").await, 256);
+        let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.created'";
+        assert_eq!(count(app, events).await, 257);
+    }
+
+    async fn p13_64_joins_of_one_account_at_once_make_one_member(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let strangers = at_replicas(app, &[&org.stranger]).await.remove(0);
+        let joins = (0..64).map(|i| strangers[i % strangers.len()].join(&token));
+        let members: HashSet<String> =
+            join_all(joins).await.into_iter().map(|member| member.unwrap().user_id).collect();
+        assert_eq!(members.len(), 1);
+        assert_eq!(count(app, "SELECT count(*) FROM members").await, 3);
+        assert_eq!(count(app, "SELECT member_count FROM organizations").await, 3);
+        assert_eq!(count(app, "SELECT uses FROM invites WHERE state = 'live'").await, 1);
+        let events = "SELECT count(*) FROM audit_events WHERE action = 'member.joined'";
+        assert_eq!(count(app, events).await, 3);
+    }
+
+    async fn p16_no_join_succeeds_with_a_link_whose_successor_was_answered(app: TestApp) {
+        let org = app.organization().await;
+        let mut people = Vec::new();
+        for i in 0..40 {
+            people.push(app.person(&format!("p{i}")).await);
+        }
+        let everybody: Vec<&Person> = people.iter().chain([&org.admin]).collect();
+        let mut everybody = at_replicas(app, &everybody).await;
+        let admins = everybody.pop().unwrap();
+
+        // Link n is dead once the answer that carried link n + 1 has come: whoever
+        // starts to join after that must be refused.
+        let first = org.admin.invite(&org.id).await.unwrap();
+        let links = Arc::new(std::sync::Mutex::new(vec![first]));
+        let answered = Arc::new(AtomicUsize::new(0));
+        let rotate = async {
+            for i in 0..60 {
+                let token = admins[i % admins.len()].invite(&org.id).await.unwrap();
+                links.lock().unwrap().push(token);
+                answered.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let joins = everybody.iter().enumerate().map(|(i, person)| {
+            let (links, answered) = (Arc::clone(&links), Arc::clone(&answered));
+            let person = &person[i % person.len()];
+            async move {
+                loop {
+                    let (nth, token) = {
+                        let links = links.lock().unwrap();
+                        // Every other one tries its luck with the link before.
+                        let nth = links.len() - 1 - (i % 2).min(links.len() - 1);
+                        (nth, links[nth].clone())
+                    };
+                    let dead = answered.load(Ordering::SeqCst) > nth;
+                    match person.join(&token).await {
+                        Ok(_) => {
+                            assert!(!dead, "joined by a link whose successor was answered");
+                            return;
+                        }
+                        Err(failure) => assert_eq!(failure.code, Code::NotFound),
+                    }
+                    if answered.load(Ordering::SeqCst) == 60 {
+                        return;
+                    }
+                }
+            }
+        });
+        futures::join!(rotate, join_all(joins));
+        let members = count(app, "SELECT count(*) FROM members").await;
+        assert_eq!(count(app, "SELECT member_count FROM organizations").await, members);
+        assert_eq!(count(app, "SELECT CAST(sum(uses) AS BIGINT) FROM invites").await, members - 1);
+    }
+
+    async fn p20_admins_who_go_all_at_once_leave_one_behind(app: TestApp) {
+        let org = app.organization().await;
+        let (mut people, mut ids) = (vec![org.admin.clone()], vec![org.admin_id.clone()]);
+        let token = org.admin.invite(&org.id).await.unwrap();
+        for i in 0..8 {
+            let person = app.person(&format!("p{i}")).await;
+            let id = person.join(&token).await.unwrap().user_id;
+            org.admin.grant(&org.id, &id, gitpod::OrganizationRole::Admin).await.unwrap();
+            people.push(person);
+            ids.push(id);
+        }
+        let people = at_replicas(app, &people.iter().collect::<Vec<_>>()).await;
+        let member = gitpod::OrganizationRole::Member;
+        // Each goes in one way: leaves, gives up the role, or is removed by the next.
+        let goings = people.iter().enumerate().map(|(i, at)| {
+            let (org, ids) = (&org, &ids);
+            let at = &at[i % at.len()];
+            async move {
+                match i % 3 {
+                    0 => at.end(&ids[i]).await,
+                    1 => at.grant(&org.id, &ids[i], member).await,
+                    _ => at.end(&ids[(i + 1) % ids.len()]).await,
+                }
+            }
+        });
+        for outcome in join_all(goings).await {
+            if let Err(failure) = outcome {
+                let expected =
+                    [Code::FailedPrecondition, Code::PermissionDenied, Code::NotFound];
+                assert!(expected.contains(&failure.code), "{failure:?}");
+            }
+        }
+        let admins = "SELECT count(*) FROM members WHERE role = 'admin' AND status = 'active'";
+        assert!(count(app, admins).await >= 1);
+        let current = "SELECT count(*) FROM members WHERE status <> 'left'";
+        let counted = count(app, "SELECT member_count FROM organizations").await;
+        assert_eq!(counted, count(app, current).await);
+    }
+
+    async fn p08_a_link_made_while_its_maker_is_demoted_dies_with_the_role(app: TestApp) {
+        let Organization { id, admin, member, member_id, stranger, .. } = app.organization().await;
+        let (admins, members) = {
+            let mut at = at_replicas(app, &[&admin, &member]).await;
+            let members = at.pop().unwrap();
+            (at.pop().unwrap(), members)
+        };
+        for round in 0..10 {
+            let role = gitpod::OrganizationRole::Admin;
+            admin.grant(&id, &member_id, role).await.unwrap();
+            let makes = (0..4).map(|i| members[(round + i) % members.len()].invite(&id));
+            let demote = admins[round % admins.len()].grant(
+                &id,
+                &member_id,
+                gitpod::OrganizationRole::Member,
+            );
+            let (made, demoted) = futures::join!(join_all(makes), demote);
+            demoted.unwrap();
+            for made in made {
+                match made {
+                    Ok(token) => {
+                        let failure = stranger.preview(&token).await.unwrap_err();
+                        assert_eq!(failure.code, Code::NotFound);
+                    }
+                    Err(failure) => assert_eq!(failure.code, Code::PermissionDenied),
+                }
+            }
+        }
+    }
+}
+
+crate::on_both_engines! {
+    async fn p22_what_is_taken_away_is_gone_on_every_replica(app: TestApp) {
+        use guestlist::clock::Clock;
+        use guestlist::operations::keys::revoke_key;
+
+        let org = app.organization().await;
+        let mut at = at_replicas(app, &[&org.member, &org.stranger]).await;
+        let (strangers, members) = (at.pop().unwrap(), at.pop().unwrap());
+        for member in &members {
+            member.get(&org.id).await.unwrap();
+        }
+        org.admin.end(&org.member_id).await.unwrap();
+        for member in &members {
+            assert_eq!(member.get(&org.id).await.unwrap_err().code, Code::NotFound);
+        }
+
+        for stranger in &strangers {
+            stranger.get_caller(Default::default()).await.unwrap();
+        }
+        let id = org.stranger.get_caller(Default::default()).await.unwrap().key_id;
+        revoke_key(app.store(), id.parse().unwrap(), app.clock.now()).await.unwrap();
+        for stranger in &strangers {
+            let failure = stranger.get_caller(Default::default()).await.unwrap_err();
+            assert_eq!(failure.code, Code::Unauthenticated);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What goes into a row comes out of it: with everything set, and with everything
+//! empty that may be.
+
+use guestlist::domain::{
+    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Departure, Invite, InviteId, InviteKind,
+    InviteState, InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId,
+    MemberStatus, Organization, OrganizationId, Profile, Role, Tier, Timestamp,
+};
+use guestlist::storage::{
+    Opener, Store, accounts, api_keys, invites, member_lists, members, organizations,
+};
+
+use crate::support::databases::pool;
+use crate::support::{Database, Engine};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(seconds * 1_000_000 + 123_456)
+}
+
+fn account(full: bool) -> Account {
+    let text = |text: &str| if full { text.to_owned() } else { String::new() };
+    Account {
+        id: AccountId::generate(at(1)),
+        issuer: text("https://id.example/ü"),
+        subject: text("s|1"),
+        kind: if full { AccountKind::Service } else { AccountKind::Person },
+        profile: Profile {
+            email: full.then(|| "ana@acme.com".parse().unwrap()),
+            email_verified: full,
+            name: text("Ana 🦀 \"O'Hara\" \\ %_"),
+            picture: text("https://pics.example/1"),
+            login_provider: text("google"),
+            login_provider_kind: if full {
+                LoginProviderKind::Google
+            } else {
+                LoginProviderKind::Other
+            },
+        },
+        created_at: at(1),
+    }
+}
+
+fn organization(full: bool, creator: AccountId) -> Organization {
+    let domains = ["acme.com", "xn--bcher-kva.example"];
+    Organization {
+        id: OrganizationId::generate(at(2)),
+        name: "Acme '\"; DROP TABLE members; --".parse().unwrap(),
+        invite_domains: domains.iter().filter(|_| full).map(|d| d.parse().unwrap()).collect(),
+        tier: if full { Tier::FreeOna } else { Tier::Free },
+        creator,
+        created_at: at(2),
+        updated_at: at(3),
+        version: if full { i64::MAX } else { 0 },
+        member_count: if full { i64::MAX } else { 0 },
+        seat_limit: if full { i64::MAX } else { 0 },
+    }
+}
+
+fn member(full: bool, organization: OrganizationId, account: AccountId) -> Member {
+    Member {
+        id: MemberId::generate(at(4)),
+        organization,
+        account,
+        role: if full { Role::Guest } else { Role::Admin },
+        status: if full { MemberStatus::Left } else { MemberStatus::Suspended },
+        joined_at: at(4),
+        joined_by: if full { JoinedBy::Invite } else { JoinedBy::Creation },
+        invite: full.then(|| InviteId::generate(at(4))),
+        departure: full.then(|| Departure { at: at(5), removed: true, version: 7 }),
+    }
+}
+
+async fn round_trip(store: &Store, full: bool) {
+    let account = account(full);
+    let organization = organization(full, account.id);
+    let member = member(full, organization.id, account.id);
+    let invite = Invite {
+        id: InviteId::generate(at(6)),
+        organization: organization.id,
+        kind: InviteKind::JoinLink,
+        role: Role::Developer,
+        inviter: member.id,
+        state: InviteState::Live,
+        version: 3,
+        expires_at: full.then(|| at(9)),
+        max_uses: full.then_some(i64::MAX),
+        uses: if full { 5 } else { 0 },
+        created_at: at(6),
+    };
+    let (token, secret) = (InviteToken::generate(), ApiKeySecret::generate().unwrap());
+    let key = ApiKey {
+        id: secret.id().clone(),
+        hash: secret.hash(),
+        account: account.id,
+        scope: full.then_some(KeyScope::Act),
+        organization: full.then_some(organization.id),
+        created_at: at(7),
+        expires_at: full.then(|| at(8)),
+        revoked_at: full.then(|| at(9)),
+        last_used_at: full.then(|| at(10)),
+    };
+    let sealed: Vec<u8> = (0..=255).collect();
+    let (a, o, m, i, k, s) = (
+        account.clone(),
+        organization.clone(),
+        member.clone(),
+        invite.clone(),
+        key.clone(),
+        sealed.clone(),
+    );
+    store
+        .write(async move |tx| {
+            accounts::insert(tx, &a).await?;
+            organizations::insert(tx, &o).await?;
+            members::insert(tx, &m, "ana".into()).await?;
+            let stored = invites::StoredToken { hash: token.hash(), sealed: s.clone() };
+            invites::insert(tx, &i, stored).await?;
+            api_keys::insert(tx, &k).await
+        })
+        .await
+        .unwrap();
+
+    let db = store.read();
+    assert_eq!(accounts::find(db, account.id).await.unwrap().as_ref(), Some(&account));
+    let found = accounts::find_by_subject(db, &account.issuer, &account.subject).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&account));
+    let found = organizations::find(db, organization.id).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&organization));
+    let found = members::find(db, organization.id, member.id).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&member));
+    let found = invites::find_by_token(db, &token.hash()).await.unwrap();
+    assert_eq!(found, Some((invite.clone(), organization.clone())));
+    let found = invites::join_link(db, organization.id).await.unwrap();
+    assert_eq!(found, Some((invite, sealed)));
+    let (found, owner) = api_keys::find(db, &key.id).await.unwrap().unwrap();
+    assert_eq!(format!("{found:?}"), format!("{key:?}"));
+    assert!(found.hash.matches(&key.hash));
+    assert_eq!(owner, account);
+    let filter =
+        member_lists::MemberFilter { statuses: MemberStatus::ALL.to_vec(), ..Default::default() };
+    assert_eq!(member_lists::count(db, organization.id, &filter).await.unwrap(), 1);
+}
+
+async fn on(engine: Engine) {
+    let database = Database::migrated(engine).await;
+    let store =
+        Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
+    store.migrate(async |_| Ok(())).await.unwrap();
+    round_trip(&store, true).await;
+    round_trip(&store, false).await;
+    store.close().await.unwrap();
+    database.remove().await;
+}
+
+mod every_entity_comes_back_full_and_empty {
+    use super::{Engine, on};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sqlite() {
+        on(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres() {
+        on(Engine::Postgres).await;
+    }
+}

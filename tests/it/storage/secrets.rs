@@ -1,0 +1,67 @@
+//! What somebody learns who gets hold of the store.
+
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::on_both_engines;
+use crate::support::{Code, Engine, TestApp};
+
+/// Every value of every row, as text and as bytes in hexadecimal.
+async fn dump(app: &TestApp) -> String {
+    let connection = app.database.connect().await;
+    let backend = connection.get_database_backend();
+    let mut dump = String::new();
+    for table in
+        ["accounts", "api_keys", "audit_events", "invites", "members", "organizations", "settings"]
+    {
+        let sql = match app.database.engine {
+            Engine::Postgres => format!("SELECT t::text AS row FROM {table} t"),
+            Engine::Sqlite => {
+                let columns = format!(
+                    "SELECT group_concat('quote(' || name || ')', ' || '' '' || ') AS row FROM pragma_table_info('{table}')"
+                );
+                let columns = Statement::from_string(backend, columns);
+                let columns = connection.query_one_raw(columns).await.unwrap().unwrap();
+                let columns: String = columns.try_get("", "row").unwrap();
+                format!("SELECT {columns} AS row FROM {table}")
+            }
+        };
+        let rows = connection.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
+        for row in rows {
+            dump += &row.try_get::<String>("", "row").unwrap().to_lowercase();
+            dump.push('\n');
+        }
+    }
+    connection.close().await.unwrap();
+    dump
+}
+
+on_both_engines! {
+    async fn p02_a_dump_shows_no_token_and_no_key_and_joins_nobody(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let dump = dump(app).await;
+        assert!(dump.contains("acme") && dump.contains("ana@example.com"), "it is the dump");
+
+        let (_, secret) = org.admin.key.as_deref().unwrap()[3..].split_once('_').unwrap();
+        let first_key = std::fs::read_to_string(app.data_dir().join("admin.key")).unwrap();
+        let (_, first_secret) = first_key.trim()[3..].split_once('_').unwrap();
+        for canary in [token.as_str(), &token.replace('-', ""), secret, first_secret] {
+            assert!(!dump.contains(canary), "{canary}");
+        }
+
+        // Nothing in it is a token: not an id, not a hash, not a sealed copy.
+        let uuid_like = dump.as_bytes().windows(32).filter_map(|window| {
+            let text = std::str::from_utf8(window).ok()?;
+            uuid::Uuid::try_parse(text).ok()
+        });
+        let dashed = dump.as_bytes().windows(36).filter_map(|window| {
+            uuid::Uuid::try_parse(std::str::from_utf8(window).ok()?).ok()
+        });
+        let candidates: std::collections::BTreeSet<_> = uuid_like.chain(dashed).collect();
+        assert!(candidates.len() > 10, "the ids were found");
+        for candidate in candidates.iter().take(600) {
+            let failure = org.stranger.join(&candidate.to_string()).await.unwrap_err();
+            assert_eq!(failure.code, Code::NotFound, "{candidate}");
+        }
+    }
+}
