@@ -20,16 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
 
     let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(FILES)?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(
-        Path::new(&out).join("descriptors.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    std::fs::write(Path::new(&out).join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
         .build_transport(false)

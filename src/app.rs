@@ -225,12 +225,10 @@ pub async fn check(config: &Config) -> Result<()> {
 /// # Errors
 /// If the address is taken or not this machine's.
 pub async fn listen(addr: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(addr)
-        .await
-        .map_err(|e| {
-            let message = format!("cannot listen on {addr}: {e}");
-            Error::internal(e).with_message(message)
-        })
+    TcpListener::bind(addr).await.map_err(|e| {
+        let message = format!("cannot listen on {addr}: {e}");
+        Error::internal(e).with_message(message)
+    })
 }
 
 fn address_of(listener: &TcpListener) -> Result<SocketAddr> {

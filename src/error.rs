@@ -132,10 +132,7 @@ impl Error {
 
     /// One wrong field.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self::violations(vec![Violation {
-            field: field.into(),
-            description: description.into(),
-        }])
+        Self::violations(vec![Violation { field: field.into(), description: description.into() }])
     }
 
     /// Several wrong fields.
@@ -145,10 +142,7 @@ impl Error {
             .map(|v| format!("{}: {}", v.field, v.description))
             .collect::<Vec<_>>()
             .join("; ");
-        Self {
-            violations,
-            ..Self::new(Kind::InvalidArgument, message)
-        }
+        Self { violations, ..Self::new(Kind::InvalidArgument, message) }
     }
 
     /// The present state forbids it; `reason` says which rule.
@@ -196,10 +190,7 @@ impl Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.reason, self.message)?;
-        let mut cause = self
-            .source
-            .as_deref()
-            .map(|e| e as &dyn std::error::Error);
+        let mut cause = self.source.as_deref().map(|e| e as &dyn std::error::Error);
         while let Some(e) = cause {
             write!(f, ": {e}")?;
             cause = e.source();
@@ -216,8 +207,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|e| e as &(dyn std::error::Error + 'static))
+        self.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static))
     }
 }

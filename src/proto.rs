@@ -2,8 +2,7 @@
 
 /// The descriptors of every service and message, with comments, as
 /// `google.protobuf.FileDescriptorSet`.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The public contracts of `gitpod.v1`.
 pub mod gitpod {

@@ -98,7 +98,11 @@ impl ApiKeySecret {
         if password.starts_with("gl_") {
             let key: Self = password.parse()?;
             let user = user.strip_prefix("gl_").unwrap_or(user);
-            return if user.is_empty() || user == key.id.as_str() { Ok(key) } else { Err(NOT_A_KEY) };
+            return if user.is_empty() || user == key.id.as_str() {
+                Ok(key)
+            } else {
+                Err(NOT_A_KEY)
+            };
         }
         Self::from_halves(user.strip_prefix("gl_").unwrap_or(user), password)
     }
@@ -117,10 +121,8 @@ impl FromStr for ApiKeySecret {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let (id, secret) = text
-            .strip_prefix("gl_")
-            .and_then(|rest| rest.split_once('_'))
-            .ok_or(NOT_A_KEY)?;
+        let (id, secret) =
+            text.strip_prefix("gl_").and_then(|rest| rest.split_once('_')).ok_or(NOT_A_KEY)?;
         Self::from_halves(id, secret)
     }
 }
@@ -143,10 +145,7 @@ impl SecretHash {
     /// # Errors
     /// If they are not 32.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| Invalid("must be a SHA-256 of 32 bytes"))
+        bytes.try_into().map(Self).map_err(|_| Invalid("must be a SHA-256 of 32 bytes"))
     }
 
     /// The 32 bytes.

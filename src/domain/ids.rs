@@ -129,7 +129,13 @@ mod tests {
         let usual = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
         assert_eq!(usual.parse::<MemberId>().unwrap().to_string(), usual);
         assert_eq!(usual.to_uppercase().parse::<MemberId>().unwrap().to_string(), usual);
-        for text in ["", "0197a2b45c6d7e8f9a0b1c2d3e4f5a6b", &format!("{{{usual}}}"), &format!("urn:uuid:{usual}"), &usual[1..]] {
+        for text in [
+            "",
+            "0197a2b45c6d7e8f9a0b1c2d3e4f5a6b",
+            &format!("{{{usual}}}"),
+            &format!("urn:uuid:{usual}"),
+            &usual[1..],
+        ] {
             assert!(text.parse::<MemberId>().is_err(), "{text}");
         }
     }

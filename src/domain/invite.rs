@@ -109,9 +109,7 @@ impl InviteToken {
     /// # Errors
     /// If they are not 16.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
-        Uuid::from_slice(bytes)
-            .map(Self)
-            .map_err(|_| Invalid("must be a token of 16 bytes"))
+        Uuid::from_slice(bytes).map(Self).map_err(|_| Invalid("must be a token of 16 bytes"))
     }
 
     /// The token as text. The only way to see it.

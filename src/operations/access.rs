@@ -51,9 +51,8 @@ impl Access {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
         }
-        let organization = organizations::lock(tx, organization)
-            .await?
-            .ok_or_else(Error::not_found)?;
+        let organization =
+            organizations::lock(tx, organization).await?.ok_or_else(Error::not_found)?;
         let member = members::current(tx, organization.id, caller.account.id)
             .await?
             .ok_or_else(Error::not_found)?;
@@ -67,9 +66,7 @@ fn permit(member: &Member, permission: Permission) -> Result<()> {
         return Err(suspended());
     }
     if !member.role.allows(permission) {
-        return Err(Error::permission_denied(
-            "your role in this organization does not allow this",
-        ));
+        return Err(Error::permission_denied("your role in this organization does not allow this"));
     }
     Ok(())
 }

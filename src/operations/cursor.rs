@@ -31,9 +31,8 @@ impl PageOf {
     /// The token for the page after `cursor`.
     pub fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
         let text = serde_json::to_vec(cursor).map_err(Error::internal)?;
-        let sealed = keyring
-            .seal(Purpose::PageToken, &self.binding, &text)
-            .map_err(Error::internal)?;
+        let sealed =
+            keyring.seal(Purpose::PageToken, &self.binding, &text).map_err(Error::internal)?;
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
@@ -52,9 +51,8 @@ impl PageOf {
             )
         };
         let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| foreign())?;
-        let text = keyring
-            .open(Purpose::PageToken, &self.binding, &sealed)
-            .map_err(|_| foreign())?;
+        let text =
+            keyring.open(Purpose::PageToken, &self.binding, &sealed).map_err(|_| foreign())?;
         serde_json::from_slice(&text).map(Some).map_err(|_| foreign())
     }
 }

@@ -96,7 +96,11 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
 pub(in crate::operations) async fn issue(
     tx: &Tx,
     account: &Account,
-    (scope, organization, expires_at): (Option<KeyScope>, Option<OrganizationId>, Option<Timestamp>),
+    (scope, organization, expires_at): (
+        Option<KeyScope>,
+        Option<OrganizationId>,
+        Option<Timestamp>,
+    ),
     actor: &Actor,
     now: Timestamp,
 ) -> Result<ApiKeySecret> {

@@ -32,10 +32,9 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
         JoinBy::Invite(token) => {
             // Looked up without a lock, for the organization to lock; everything
             // is read again under it. Unknown tokens never reach the writer.
-            let (invite, organization) =
-                invites::find_by_token(cx.store.read(), &token.hash())
-                    .await?
-                    .ok_or_else(Error::not_found)?;
+            let (invite, organization) = invites::find_by_token(cx.store.read(), &token.hash())
+                .await?
+                .ok_or_else(Error::not_found)?;
             (organization.id, Some(invite.id))
         }
     };
@@ -45,9 +44,8 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
     let call = call.clone();
     cx.store
         .write(async move |tx| {
-            let organization = organizations::lock(tx, organization)
-                .await?
-                .ok_or_else(Error::not_found)?;
+            let organization =
+                organizations::lock(tx, organization).await?.ok_or_else(Error::not_found)?;
             let account = call.caller.account.id;
             let current = members::current(tx, organization.id, account).await?;
             match invite {
@@ -151,8 +149,5 @@ fn require_seat(organization: &Organization) -> Result<()> {
     if organization.has_seat() {
         return Ok(());
     }
-    Err(Error::precondition(
-        reason::SEAT_LIMIT,
-        "every seat of this organization is taken",
-    ))
+    Err(Error::precondition(reason::SEAT_LIMIT, "every seat of this organization is taken"))
 }

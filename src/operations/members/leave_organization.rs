@@ -14,9 +14,8 @@ use crate::storage::{invites, members, organizations};
 /// that rest on it end in the same transaction.
 pub async fn leave_organization(cx: &Context, call: &Call, id: MemberId) -> Result<()> {
     let now = cx.now();
-    let organization = members::organization_of(cx.store.read(), id)
-        .await?
-        .ok_or_else(Error::not_found)?;
+    let organization =
+        members::organization_of(cx.store.read(), id).await?.ok_or_else(Error::not_found)?;
     let call = call.clone();
     cx.store
         .write(async move |tx| {

@@ -43,11 +43,7 @@ pub async fn create_organization(
             "this key is bound to one organization and cannot make another",
         ));
     }
-    let invite_domains = if input.invite_own_domain {
-        vec![own_domain(call)?]
-    } else {
-        Vec::new()
-    };
+    let invite_domains = if input.invite_own_domain { vec![own_domain(call)?] } else { Vec::new() };
     refuse_public_domains(&invite_domains)?;
 
     let now = cx.now();
@@ -81,7 +77,10 @@ pub async fn create_organization(
                 let account = &call.caller.account;
                 let by = JoinedBy::Creation;
                 let actor = call.actor();
-                Some(admit(tx, &mut organization, account, Role::Admin, by, None, &actor, now).await?)
+                Some(
+                    admit(tx, &mut organization, account, Role::Admin, by, None, &actor, now)
+                        .await?,
+                )
             } else {
                 None
             };
@@ -91,13 +90,8 @@ pub async fn create_organization(
 }
 
 fn own_domain(call: &Call) -> Result<EmailDomain> {
-    call.caller
-        .account
-        .profile
-        .verified_email()
-        .and_then(|email| email.domain())
-        .ok_or_else(|| {
-            Error::permission_denied("your account has no verified address at a mail domain")
-                .with_reason(reason::EMAIL_UNVERIFIED)
-        })
+    call.caller.account.profile.verified_email().and_then(|email| email.domain()).ok_or_else(|| {
+        Error::permission_denied("your account has no verified address at a mail domain")
+            .with_reason(reason::EMAIL_UNVERIFIED)
+    })
 }

@@ -34,7 +34,8 @@ on_both_engines! {
 async fn a_setting_opens_the_preview_to_anyone() {
     for protocol in Protocol::ALL {
         let app =
-            TestApp::configured(Engine::Sqlite, protocol, |config| config.public_preview = true).await;
+            TestApp::configured(Engine::Sqlite, protocol, |config| config.public_preview = true)
+                .await;
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         assert_eq!(app.nobody().preview(&token).await.unwrap().organization_name, "Acme");

@@ -82,7 +82,11 @@ async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
 
         let (org, _) = ana.found("Acme").await;
         assert_eq!(zoe.get(&org).await.unwrap_err().code, Code::NotFound);
-        assert_eq!(service.get(&org).await.unwrap_err().code, Code::NotFound, "it has no rights itself");
+        assert_eq!(
+            service.get(&org).await.unwrap_err().code,
+            Code::NotFound,
+            "it has no rights itself"
+        );
         let event = ana.audit(&org).await.unwrap().remove(0);
         let caller = ana.get_caller(own::GetCallerRequest {}).await.unwrap();
         assert_eq!(event.actor_account_id, caller.actor.unwrap().id);
@@ -99,7 +103,8 @@ async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
             (&local, ana_id.as_str()),
             (&local, local_id.as_str()),
         ] {
-            let failure = who.on_behalf_of(whom).get_caller(own::GetCallerRequest {}).await.unwrap_err();
+            let failure =
+                who.on_behalf_of(whom).get_caller(own::GetCallerRequest {}).await.unwrap_err();
             assert_eq!(failure.code, Code::PermissionDenied, "{whom}");
         }
         // Only `act` resolves, nobody resolves while acting, and only what is configured.
