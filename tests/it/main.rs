@@ -4,6 +4,7 @@
 //! behind one trait. A test that names a property (`p07_…`) keeps it.
 
 mod layers;
+mod matrix;
 mod support;
 
 mod auth;

@@ -1,0 +1,237 @@
+//! P21: every RPC for every kind of caller, over every protocol, on both engines.
+//! The rows come from here, the RPCs from the descriptors: an RPC without a row
+//! fails.
+
+use std::time::Duration;
+
+use guestlist::clock::Clock;
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::{CreateKey, Owner, revoke_key};
+use prost::Message;
+use prost_reflect::DynamicMessage;
+use sea_orm::ConnectionTrait;
+
+use crate::support::client::{DESCRIPTORS, method};
+use crate::support::{Code, Engine, Organization, Person, TestApp};
+use crate::{everywhere, on_both_engines};
+
+use Code::{
+    FailedPrecondition as FP, NotFound as NF, Ok as OK, PermissionDenied as PD, Unauthenticated as U,
+};
+
+const CALLERS: [&str; 11] = [
+    "nobody",
+    "expired key",
+    "revoked key",
+    "key bound to another organization",
+    "stranger",
+    "admin of another organization",
+    "operator",
+    "suspended member",
+    "guest",
+    "member",
+    "admin",
+];
+
+type Row = (&'static str, &'static str, [Code; CALLERS.len()]);
+
+/// RPC · request, with `$…` for what differs · the answer to each caller.
+const ROWS: &[Row] = &[
+    (
+        "gitpod.v1.OrganizationService/CreateOrganization",
+        r#"{"name": "Next"}"#,
+        [U, U, U, PD, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/JoinOrganization",
+        r#"{"inviteId": "$token"}"#,
+        [U, U, U, NF, OK, OK, OK, PD, OK, OK, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/GetOrganization",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, OK, OK, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/UpdateOrganization",
+        r#"{"organizationId": "$organization", "name": "Renamed"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/DeleteOrganization",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/ListMembers",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, OK, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/SetRole",
+        r#"{"organizationId": "$organization", "userId": "$member", "role": "ORGANIZATION_ROLE_ADMIN"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/CreateOrganizationInvite",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/GetOrganizationInvite",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
+        r#"{"inviteId": "$token"}"#,
+        [U, U, U, NF, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "gitpod.v1.OrganizationService/LeaveOrganization",
+        r#"{"userId": "$admin"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, FP],
+    ),
+    (
+        "guestlist.v1.OrganizationService/ListMyOrganizations",
+        "{}",
+        [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.AccountService/GetCaller",
+        "{}",
+        [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.AccountService/ResolveAccount",
+        r#"{"issuer": "https://id.example", "subject": "1"}"#,
+        [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.AuditService/ListAuditEvents",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+];
+
+/// Everybody, in the order of `CALLERS`.
+async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
+    let admin = Owner::Account(org.admin.account().await);
+    let key = |expires_in| CreateKey {
+        owner: admin.clone(),
+        organization: None,
+        scope: None,
+        expires_in,
+    };
+    let expired = app.key_as(key(Some(Duration::from_secs(60)))).await;
+    assert!(expired.get(&org.id).await.is_ok());
+    app.clock.advance(Duration::from_secs(60));
+    let revoked = app.key_as(key(None)).await;
+    let id = revoked.get_caller(Default::default()).await.unwrap().key_id;
+    revoke_key(app.store(), id.parse().unwrap(), app.clock.now()).await.unwrap();
+    let (elsewhere, _) = org.admin.found("Elsewhere").await;
+    let bound = app.key(admin.clone(), None, Some(elsewhere.parse().unwrap())).await;
+
+    let other_admin = app.person("oda").await;
+    other_admin.found("Other").await;
+    let operator = Owner::Account(org.stranger.account().await);
+    let operator = app.key(operator, Some(KeyScope::Operator), None).await;
+
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    let (suspended, guest) = (app.person("sue").await, app.person("gus").await);
+    let sue = suspended.join(&token).await.unwrap().user_id;
+    let gus = guest.join(&token).await.unwrap().user_id;
+    put_member(app, &sue, "status = 'suspended'").await;
+    put_member(app, &gus, "role = 'guest'").await;
+    vec![
+        app.nobody(),
+        expired,
+        revoked,
+        bound,
+        org.stranger.clone(),
+        other_admin,
+        operator,
+        suspended,
+        guest,
+        org.member.clone(),
+        org.admin.clone(),
+    ]
+}
+
+/// Sets what no RPC sets yet.
+async fn put_member(app: &TestApp, member: &str, change: &str) {
+    let connection = app.database.connect().await;
+    let id = match app.database.engine {
+        Engine::Postgres => format!("'{member}'"),
+        Engine::Sqlite => format!("x'{}'", member.replace('-', "")),
+    };
+    let sql = format!("UPDATE members SET {change} WHERE id = {id}");
+    assert_eq!(connection.execute_unprepared(&sql).await.unwrap().rows_affected(), 1);
+    connection.close().await.unwrap();
+}
+
+everywhere! {
+    async fn p21_every_rpc_answers_every_kind_of_caller(app: TestApp) {
+        let mut wrong = Vec::new();
+        for (rpc, request, expected) in ROWS {
+            let org = app.organization().await;
+            let callers = callers(app, &org).await;
+            let token = org.admin.current_invite(&org.id).await.unwrap();
+            let request = request
+                .replace("$organization", &org.id)
+                .replace("$token", &token)
+                .replace("$member", &org.member_id)
+                .replace("$admin", &org.admin_id);
+            let path = format!("/{rpc}");
+            let mut json = serde_json::Deserializer::from_str(&request);
+            let message = DynamicMessage::deserialize(method(&path).input(), &mut json).unwrap();
+            for (i, caller) in callers.iter().enumerate() {
+                let key = caller.key.iter().map(|key| ("authorization", format!("Bearer {key}")));
+                let headers: Vec<(&'static str, String)> = key.collect();
+                let answer = caller.client.unary(&path, &headers, message.encode_to_vec()).await;
+                let code = answer.map_or_else(|failure| failure.code, |_| Code::Ok);
+                if code != expected[i] {
+                    wrong.push(format!("{rpc}: {} got {code:?}, not {:?}", CALLERS[i], expected[i]));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+on_both_engines! {
+    async fn p26_refusals_of_strangers_are_one_and_the_same(app: TestApp) {
+        let org = app.organization().await;
+        let unknown = uuid::Uuid::new_v4().to_string();
+        let expected = org.stranger.get(&unknown).await.unwrap_err();
+        for (rpc, request, codes) in ROWS {
+            if codes[4] != Code::NotFound {
+                continue;
+            }
+            let path = format!("/{rpc}");
+            for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
+                let request =
+                    request.replace("$organization", id).replace("$admin", member).replace("$member", member);
+                let mut json = serde_json::Deserializer::from_str(&request);
+                let message = DynamicMessage::deserialize(method(&path).input(), &mut json).unwrap();
+                let key = format!("Bearer {}", org.stranger.key.as_deref().unwrap());
+                let headers = [("authorization", key)];
+                let answer = org.stranger.client.unary(&path, &headers, message.encode_to_vec()).await;
+                assert_eq!(answer.unwrap_err(), expected, "{rpc}");
+            }
+        }
+    }
+}
+
+#[test]
+fn p21_every_rpc_has_a_row() {
+    let mut rpcs: Vec<String> = DESCRIPTORS
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+        .map(|method| format!("{}/{}", method.parent_service().full_name(), method.name()))
+        .collect();
+    let mut rows: Vec<String> = ROWS.iter().map(|(rpc, ..)| (*rpc).to_owned()).collect();
+    rpcs.sort();
+    rows.sort();
+    assert_eq!(rpcs, rows);
+}
