@@ -31,3 +31,6 @@ pub fn page(page: Option<PageRequest>) -> Result<(PageSize, String)> {
 fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }
+
+#[cfg(test)]
+mod tests;
