@@ -1,11 +1,13 @@
-//! Public keys as JWK sets carry them (RFC 7517, RFC 7518 §6, RFC 8037), and the
-//! check of a signature with one.
+//! Public keys out of a JWK set (RFC 7517): which of them this service uses, and
+//! for what. The library reads them and checks signatures with them, but takes
+//! any key: private, weak or meant for something else.
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
+use jsonwebtoken::{DecodingKey, DecodingKeyKind, crypto};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -14,22 +16,17 @@ use crate::config::Algorithm;
 /// Keys of a set that are looked at; no issuer has so many.
 const MAX_KEYS: usize = 100;
 
+/// Shorter ones can be broken, longer ones the library does not check.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+
 /// One public key of an issuer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PublicKey {
     /// Its name in the set.
     pub id: Option<String>,
-    /// The one algorithm it is meant for, if the issuer says so.
-    algorithm: Option<String>,
-    material: Material,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Material {
-    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
-    P256(Vec<u8>),
-    P384(Vec<u8>),
-    Ed25519(Vec<u8>),
+    /// What signatures are checked with.
+    pub key: DecodingKey,
+    algorithms: Vec<Algorithm>,
 }
 
 /// Why a JWK set cannot be used.
@@ -43,24 +40,10 @@ pub enum JwkSetError {
     NoUsableKey,
 }
 
+/// The library's own type fails as a whole on one key that it cannot read.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    key_ops: Option<Vec<String>>,
-    alg: Option<String>,
-    kid: Option<String>,
-    crv: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
 }
 
 /// Reads a JWK set. Keys of kinds or for uses that are not supported are left
@@ -73,96 +56,84 @@ pub fn parse_set(text: &[u8]) -> Result<Vec<PublicKey>, JwkSetError> {
     if set.keys.iter().any(|key| key.get("d").is_some()) {
         return Err(JwkSetError::PrivateKey);
     }
-    let keys: Vec<_> = set
-        .keys
-        .into_iter()
-        .take(MAX_KEYS)
-        .filter_map(|key| serde_json::from_value(key).ok())
-        .filter_map(PublicKey::from_jwk)
-        .collect();
+    let keys: Vec<_> =
+        set.keys.into_iter().take(MAX_KEYS).filter_map(PublicKey::from_json).collect();
     if keys.is_empty() { Err(JwkSetError::NoUsableKey) } else { Ok(keys) }
 }
 
 impl PublicKey {
-    fn from_jwk(jwk: Jwk) -> Option<Self> {
-        let signs = jwk.usage.is_none_or(|usage| usage == "sig")
-            && jwk.key_ops.is_none_or(|ops| ops.iter().any(|op| op == "verify"));
-        if !signs {
+    fn from_json(mut json: Value) -> Option<Self> {
+        // RFC 9864 calls EdDSA with this curve by the curve's name.
+        if json["alg"] == "Ed25519" {
+            json["alg"] = "EdDSA".into();
+        }
+        let jwk: Jwk = serde_json::from_value(json).ok()?;
+        if !is_for_signatures(&jwk) {
             return None;
         }
-        let decode = |part: Option<String>| URL_SAFE_NO_PAD.decode(part?).ok();
-        let point = |length: usize, x: Vec<u8>, y: Vec<u8>| {
-            // SEC 1 §2.3.3: uncompressed.
-            (x.len() == length && y.len() == length).then(|| [&[4], x.as_slice(), &y].concat())
-        };
-        let material = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
-            ("RSA", _) => {
-                let strip = |mut bytes: Vec<u8>| {
-                    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-                    bytes.split_off(zeros)
-                };
-                let modulus = strip(decode(jwk.n)?);
-                // Shorter ones can be broken, longer ones only cost time.
-                if !(256..=1024).contains(&modulus.len()) {
-                    return None;
-                }
-                Material::Rsa { modulus, exponent: strip(decode(jwk.e)?) }
-            }
-            ("EC", Some("P-256")) => Material::P256(point(32, decode(jwk.x)?, decode(jwk.y)?)?),
-            ("EC", Some("P-384")) => Material::P384(point(48, decode(jwk.x)?, decode(jwk.y)?)?),
-            ("OKP", Some("Ed25519")) => {
-                Material::Ed25519(decode(jwk.x).filter(|bytes| bytes.len() == 32)?)
-            }
-            _ => return None,
-        };
-        Some(Self { id: jwk.kid, algorithm: jwk.alg, material })
+        let key = DecodingKey::from_jwk(&jwk).ok()?;
+        let mut algorithms = algorithms(&jwk.algorithm, &key)?.to_vec();
+        if let Some(only) = jwk.common.key_algorithm {
+            algorithms.retain(|algorithm| KeyAlgorithm::from(library(*algorithm)) == only);
+        }
+        Some(Self { id: jwk.common.key_id, key, algorithms })
     }
 
     /// Whether it is for this algorithm: its kind can, and the issuer does not
     /// say otherwise.
     pub fn suits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm as A;
-        let can = match self.material {
-            Material::Rsa { .. } => {
-                matches!(algorithm, A::Rs256 | A::Rs384 | A::Rs512 | A::Ps256 | A::Ps384 | A::Ps512)
-            }
-            Material::P256(_) => algorithm == A::Es256,
-            Material::P384(_) => algorithm == A::Es384,
-            Material::Ed25519(_) => algorithm == A::EdDsa,
-        };
-        // RFC 9864 calls EdDSA with this curve by the curve's name.
-        let named =
-            |name: &str| name == algorithm.as_str() || (algorithm == A::EdDsa && name == "Ed25519");
-        can && self.algorithm.as_deref().is_none_or(named)
+        self.algorithms.contains(&algorithm)
     }
+}
 
-    /// Whether `signature` is this key's over `message`, by this algorithm.
-    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        if !self.suits(algorithm) {
-            return false;
-        }
-        let simple = |check: &'static dyn VerificationAlgorithm, key: &[u8]| {
-            UnparsedPublicKey::new(check, key).verify(message, signature).is_ok()
-        };
-        match &self.material {
-            Material::P256(key) => simple(&signature::ECDSA_P256_SHA256_FIXED, key),
-            Material::P384(key) => simple(&signature::ECDSA_P384_SHA384_FIXED, key),
-            Material::Ed25519(key) => simple(&signature::ED25519, key),
-            Material::Rsa { modulus, exponent } => {
-                let parameters = match algorithm {
-                    Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-                    Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-                    Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-                    Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
-                    Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
-                    Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
-                    Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => return false,
-                };
-                RsaPublicKeyComponents { n: modulus, e: exponent }
-                    .verify(parameters, message, signature)
-                    .is_ok()
-            }
-        }
+fn is_for_signatures(jwk: &Jwk) -> bool {
+    let said = &jwk.common;
+    said.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
+        && said.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify))
+}
+
+/// What a key of this kind can check; nothing if it is weak or malformed.
+fn algorithms(kind: &AlgorithmParameters, key: &DecodingKey) -> Option<&'static [Algorithm]> {
+    use Algorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+    let can: &[Algorithm] = match kind {
+        AlgorithmParameters::RSA(_) => &[Rs256, Rs384, Rs512, Ps256, Ps384, Ps512],
+        AlgorithmParameters::EllipticCurve(of) if of.curve == EllipticCurve::P256 => &[Es256],
+        AlgorithmParameters::EllipticCurve(of) if of.curve == EllipticCurve::P384 => &[Es384],
+        AlgorithmParameters::OctetKeyPair(of) if of.curve == EllipticCurve::Ed25519 => &[EdDsa],
+        _ => return None,
+    };
+    let is_sound = match key.kind() {
+        DecodingKeyKind::RsaModulusExponent { n, .. } => RSA_BITS.contains(&bits(n)),
+        // The library panics on an Ed25519 key that is shorter, and cuts a longer one.
+        DecodingKeyKind::SecretOrDer(bytes) => can != [EdDsa] || bytes.len() == 32,
+    };
+    // Makes the library look at the key itself, such as whether its point is on the
+    // curve; the signature is none.
+    let is_read = || crypto::verify("", b"", key, library(can[0])).is_ok();
+    (is_sound && is_read()).then_some(can)
+}
+
+/// The length of a number, without the zeros before it.
+fn bits(number: &[u8]) -> usize {
+    let first = number.iter().position(|byte| *byte != 0);
+    first.map_or(0, |at| {
+        (number.len() - at) * 8 - usize::try_from(number[at].leading_zeros()).unwrap_or(0)
+    })
+}
+
+/// An algorithm as the library calls it. Ours leaves out the symmetric ones, so
+/// that an issuer cannot be pinned to one.
+pub fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+    match algorithm {
+        Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::Rs512 => jsonwebtoken::Algorithm::RS512,
+        Algorithm::Ps256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::Ps384 => jsonwebtoken::Algorithm::PS384,
+        Algorithm::Ps512 => jsonwebtoken::Algorithm::PS512,
+        Algorithm::Es256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::Es384 => jsonwebtoken::Algorithm::ES384,
+        Algorithm::EdDsa => jsonwebtoken::Algorithm::EdDSA,
     }
 }
 
@@ -174,7 +145,7 @@ impl fmt::Display for JwkSetError {
                 "it holds a private key; publish the public half alone, and make a new key"
             }
             JwkSetError::NoUsableKey => {
-                "it holds no usable key (RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519, for signatures)"
+                "it holds no usable key (RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519, for signatures)"
             }
         })
     }
@@ -186,21 +157,26 @@ impl std::error::Error for JwkSetError {}
 mod tests {
     use super::*;
     use crate::auth::tests::SigningKey;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
     fn each_key_checks_its_own_algorithms_alone() {
         for key in SigningKey::one_of_each() {
             let public = parse_set(&key.jwks()).unwrap().remove(0);
+            let verifies = |algorithm, message: &[u8], signature: &str| {
+                crypto::verify(signature, message, &public.key, library(algorithm)).unwrap_or(false)
+            };
             for algorithm in Algorithm::ALL {
                 assert_eq!(public.suits(algorithm), key.algorithms().contains(&algorithm));
             }
             for algorithm in key.algorithms() {
                 let signature = key.sign(algorithm, b"message");
-                assert!(public.verifies(algorithm, b"message", &signature), "{algorithm}");
-                assert!(!public.verifies(algorithm, b"massage", &signature), "{algorithm}");
-                assert!(!public.verifies(algorithm, b"message", &signature[1..]), "{algorithm}");
+                assert!(verifies(algorithm, b"message", &signature), "{algorithm}");
+                assert!(!verifies(algorithm, b"massage", &signature), "{algorithm}");
+                assert!(!verifies(algorithm, b"message", &signature[4..]), "{algorithm}");
                 for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
-                    assert!(!public.verifies(other, b"message", &signature), "{algorithm} {other}");
+                    assert!(!verifies(other, b"message", &signature), "{algorithm} {other}");
                 }
             }
         }
@@ -222,9 +198,12 @@ mod tests {
         assert_eq!(with("alg", "EdDSA".into()), Ok(true));
         assert_eq!(with("alg", "Ed25519".into()), Ok(true));
         assert_eq!(with("alg", "ES256".into()), Ok(false));
+        assert_eq!(with("alg", "made up".into()), Ok(false));
         assert_eq!(with("d", "AAAA".into()), Err(JwkSetError::PrivateKey));
         assert_eq!(with("x", "AAAA".into()), Err(JwkSetError::NoUsableKey));
+        assert_eq!(with("x", "A".repeat(64).into()), Err(JwkSetError::NoUsableKey));
         assert_eq!(with("crv", "Ed448".into()), Err(JwkSetError::NoUsableKey));
+        assert_eq!(with("crv", "P-256".into()), Err(JwkSetError::NoUsableKey));
         assert_eq!(with("kty", "oct".into()), Err(JwkSetError::NoUsableKey));
     }
 
@@ -237,8 +216,31 @@ mod tests {
         ]});
         assert_eq!(parse_set(set.to_string().as_bytes()).unwrap().len(), 1);
         for text in ["", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
-            assert_eq!(parse_set(text.as_bytes()), Err(JwkSetError::NotASet), "{text}");
+            assert_eq!(parse_set(text.as_bytes()).unwrap_err(), JwkSetError::NotASet, "{text}");
         }
-        assert_eq!(parse_set(br#"{"keys":[]}"#), Err(JwkSetError::NoUsableKey));
+        assert_eq!(parse_set(br#"{"keys":[]}"#).unwrap_err(), JwkSetError::NoUsableKey);
+    }
+
+    #[test]
+    fn keys_that_are_weak_or_broken_are_left_out() {
+        let encode = |bytes: Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
+        let rsa = |modulus: Vec<u8>| {
+            let jwk = serde_json::json!({ "kty": "RSA", "n": encode(modulus), "e": "AQAB" });
+            let set = serde_json::json!({ "keys": [jwk] });
+            parse_set(set.to_string().as_bytes()).is_ok()
+        };
+        assert!(rsa(vec![0xff; 256]) && rsa(vec![0xff; 512]));
+        assert!(!rsa([vec![0x7f], vec![0xff; 255]].concat()), "2047 bits");
+        assert!(!rsa([vec![0; 128], vec![0xff; 128]].concat()), "zeros do not count");
+        assert!(!rsa(vec![0xff; 513]) && !rsa(vec![0; 256]) && !rsa(vec![]));
+
+        let ec = |x: Vec<u8>, y: Vec<u8>| {
+            let (x, y) = (encode(x), encode(y));
+            let jwk = serde_json::json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
+            let set = serde_json::json!({ "keys": [jwk] });
+            parse_set(set.to_string().as_bytes()).is_ok()
+        };
+        assert!(!ec(vec![1; 32], vec![1; 32]), "not on the curve");
+        assert!(!ec(vec![1; 31], vec![1; 33]) && !ec(vec![], vec![]));
     }
 }

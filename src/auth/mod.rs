@@ -10,8 +10,8 @@ mod issuers;
 mod jwk;
 mod jwks;
 mod jwks_source;
-mod jws;
 mod jwt;
+mod jwt_header;
 pub mod key_usage;
 mod refusal;
 

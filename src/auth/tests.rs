@@ -6,12 +6,14 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::rsa::KeyPair as RsaKeyPair;
-use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
-use rsa::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{EncodingKey, crypto};
+use rsa::pkcs1::EncodeRsaPrivateKey;
+use rsa::rand_core::OsRng;
 use serde_json::{Value, json};
 
+use crate::auth::jwk::library;
 use crate::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
 use crate::domain::LoginProviderKind;
 
@@ -21,43 +23,36 @@ mod jwks;
 mod jwt;
 
 /// Finding primes takes a second, so all tests share one.
-static RSA_PKCS8: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
-    key.to_pkcs8_der().unwrap().as_bytes().to_vec()
+static RSA: LazyLock<EncodingKey> = LazyLock::new(|| {
+    let key = rsa::RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
+    EncodingKey::from_rsa_der(key.to_pkcs1_der().unwrap().as_bytes())
 });
 
 /// An issuer's private key.
 pub(crate) struct SigningKey {
     pub(crate) id: String,
-    material: Material,
-}
-
-enum Material {
-    Rsa(RsaKeyPair),
-    Ec(EcdsaKeyPair, Algorithm),
-    Ed25519(Ed25519KeyPair),
+    key: EncodingKey,
+    /// What it can sign with.
+    algorithms: Vec<Algorithm>,
 }
 
 impl SigningKey {
     pub(crate) fn rsa() -> Self {
-        Self::new(Material::Rsa(RsaKeyPair::from_pkcs8(&RSA_PKCS8).unwrap()))
+        Self::new(RSA.clone(), &Algorithm::ALL[..6])
     }
 
     pub(crate) fn ec(algorithm: Algorithm) -> Self {
-        let parameters = match algorithm {
-            Algorithm::Es256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-            Algorithm::Es384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
+        let pkcs8 = match algorithm {
+            Algorithm::Es256 => p256::SecretKey::random(&mut OsRng).to_pkcs8_der(),
+            Algorithm::Es384 => p384::SecretKey::random(&mut OsRng).to_pkcs8_der(),
             other => panic!("{other} has no such key"),
         };
-        let random = SystemRandom::new();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(parameters, &random).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(parameters, pkcs8.as_ref(), &random).unwrap();
-        Self::new(Material::Ec(pair, algorithm))
+        Self::new(EncodingKey::from_ec_der(pkcs8.unwrap().as_bytes()), &[algorithm])
     }
 
     pub(crate) fn ed25519() -> Self {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        Self::new(Material::Ed25519(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap()))
+        let pkcs8 = KeypairBytes { secret_key: rand::random(), public_key: None }.to_pkcs8_der();
+        Self::new(EncodingKey::from_ed_der(pkcs8.unwrap().as_bytes()), &[Algorithm::EdDsa])
     }
 
     pub(crate) fn one_of_each() -> Vec<Self> {
@@ -65,61 +60,25 @@ impl SigningKey {
         ec.into_iter().chain([Self::rsa(), Self::ed25519()]).collect()
     }
 
-    fn new(material: Material) -> Self {
-        Self { id: uuid::Uuid::new_v4().to_string(), material }
+    fn new(key: EncodingKey, algorithms: &[Algorithm]) -> Self {
+        Self { id: uuid::Uuid::new_v4().to_string(), key, algorithms: algorithms.to_vec() }
     }
 
-    /// What it can sign with.
     pub(crate) fn algorithms(&self) -> Vec<Algorithm> {
-        match &self.material {
-            Material::Rsa(_) => Algorithm::ALL[..6].to_vec(),
-            Material::Ec(_, algorithm) => vec![*algorithm],
-            Material::Ed25519(_) => vec![Algorithm::EdDsa],
-        }
+        self.algorithms.clone()
     }
 
-    pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
-        let random = SystemRandom::new();
-        match &self.material {
-            Material::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
-            Material::Ec(pair, _) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
-            Material::Rsa(pair) => {
-                let padding: &dyn signature::RsaEncoding = match algorithm {
-                    Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
-                    Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
-                    Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
-                    Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
-                    Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
-                    Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
-                    other => panic!("RSA cannot sign {other}"),
-                };
-                let mut signature = vec![0; pair.public().modulus_len()];
-                pair.sign(padding, &random, message, &mut signature).unwrap();
-                signature
-            }
-        }
+    /// The signature as it stands in a token.
+    pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> String {
+        crypto::sign(message, &self.key, library(algorithm)).unwrap()
     }
 
-    /// The public half.
+    /// The public half, for any algorithm of its kind.
     pub(crate) fn jwk(&self) -> Value {
-        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let mut jwk = match &self.material {
-            Material::Rsa(pair) => {
-                let public: signature::RsaPublicKeyComponents<Vec<u8>> = pair.public().into();
-                json!({ "kty": "RSA", "n": encode(&public.n), "e": encode(&public.e) })
-            }
-            Material::Ec(pair, algorithm) => {
-                let (x, y) = pair.public_key().as_ref()[1..]
-                    .split_at((pair.public_key().as_ref().len() - 1) / 2);
-                let curve = if *algorithm == Algorithm::Es256 { "P-256" } else { "P-384" };
-                json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) })
-            }
-            Material::Ed25519(pair) => {
-                json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref()) })
-            }
-        };
-        jwk["kid"] = self.id.clone().into();
-        jwk
+        let mut jwk = Jwk::from_encoding_key(&self.key, library(self.algorithms[0])).unwrap();
+        jwk.common.key_algorithm = None;
+        jwk.common.key_id = Some(self.id.clone());
+        serde_json::to_value(jwk).unwrap()
     }
 
     /// A JWK set with this key alone.
@@ -129,8 +88,7 @@ impl SigningKey {
 
     /// A signed token of these claims, with the plain header.
     pub(crate) fn token(&self, claims: &Value) -> String {
-        let algorithm = self.algorithms()[0];
-        let header = json!({ "alg": algorithm.as_str(), "typ": "JWT", "kid": self.id });
+        let header = json!({ "alg": self.algorithms[0].as_str(), "typ": "JWT", "kid": self.id });
         self.token_with(&header, claims)
     }
 
@@ -138,8 +96,8 @@ impl SigningKey {
     pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
-        let signature = self.sign(self.algorithms()[0], signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        let signature = self.sign(self.algorithms[0], signed.as_bytes());
+        format!("{signed}.{signature}")
     }
 }
 

@@ -63,6 +63,7 @@ const AT_HOME: &[(&str, &str)] = &[
     ("hyper_util", "transport"),
     ("connectrpc", "transport"),
     ("axum", "transport"),
+    ("jsonwebtoken", "auth"),
     ("clap", "cli"),
 ];
 

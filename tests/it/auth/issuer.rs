@@ -1,24 +1,25 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::rand::SystemRandom;
-use ring::signature::{Ed25519KeyPair, KeyPair};
+use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
 /// An issuer's key, made anew in each test.
-pub struct SigningKey(Ed25519KeyPair);
+pub struct SigningKey(EncodingKey);
 
 const KEY_ID: &str = "1";
 
 impl SigningKey {
     pub fn generate() -> Self {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        Self(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap())
+        let key = KeypairBytes { secret_key: rand::random(), public_key: None };
+        Self(EncodingKey::from_ed_der(key.to_pkcs8_der().unwrap().as_bytes()))
     }
 
     /// The JWK set with the public half.
     pub fn jwks(&self) -> String {
-        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
-        let key = json!({ "kty": "OKP", "crv": "Ed25519", "kid": KEY_ID, "x": x });
+        let mut key = Jwk::from_encoding_key(&self.0, Algorithm::EdDSA).unwrap();
+        key.common.key_id = Some(KEY_ID.to_owned());
         json!({ "keys": [key] }).to_string()
     }
 
@@ -31,7 +32,7 @@ impl SigningKey {
     pub fn token_with(&self, header: &Value, claims: &Value) -> String {
         let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
-        let signature = URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes()));
+        let signature = crypto::sign(signed.as_bytes(), &self.0, Algorithm::EdDSA).unwrap();
         format!("{signed}.{signature}")
     }
 }
