@@ -49,6 +49,14 @@ pub mod reason {
     pub const PUBLIC_DOMAIN: &str = "PUBLIC_DOMAIN";
     /// The account is a member already.
     pub const ALREADY_MEMBER: &str = "ALREADY_MEMBER";
+    /// The address has a pending invitation already.
+    pub const ALREADY_INVITED: &str = "ALREADY_INVITED";
+    /// The caller's mail domain is not one of those allowed.
+    pub const DOMAIN_NOT_ALLOWED: &str = "DOMAIN_NOT_ALLOWED";
+    /// Only accounts of the organization's single sign-on may use this.
+    pub const SSO_REQUIRED: &str = "SSO_REQUIRED";
+    /// Too many of these in too short a time.
+    pub const RATE_LIMITED: &str = "RATE_LIMITED";
     /// The member is suspended.
     pub const SUSPENDED: &str = "SUSPENDED";
     /// The server has as many requests as it takes.

@@ -51,6 +51,22 @@ pub enum Action {
     MemberRoleChanged,
     /// An invite was made.
     InviteCreated,
+    /// Role, expiry or uses of an invite changed.
+    InviteUpdated,
+    /// An invite was taken back.
+    InviteRevoked,
+    /// An email invitation was sent again.
+    InviteResent,
+    /// An email invitation was declined.
+    InviteDeclined,
+    /// Time ended invites.
+    InviteExpired,
+    /// A link granted a member access to content.
+    GrantCreated,
+    /// A member was suspended.
+    MemberSuspended,
+    /// A suspended member was restored.
+    MemberRestored,
     /// An API key was made.
     KeyCreated,
     /// An API key was revoked.
@@ -70,6 +86,8 @@ pub enum TargetKind {
     Invite,
     /// An API key.
     Key,
+    /// A content grant.
+    Grant,
 }
 
 impl Action {
@@ -86,6 +104,14 @@ impl Action {
             Action::MemberRemoved => "member.removed",
             Action::MemberRoleChanged => "member.role_changed",
             Action::InviteCreated => "invite.created",
+            Action::InviteUpdated => "invite.updated",
+            Action::InviteRevoked => "invite.revoked",
+            Action::InviteResent => "invite.resent",
+            Action::InviteDeclined => "invite.declined",
+            Action::InviteExpired => "invite.expired",
+            Action::GrantCreated => "grant.created",
+            Action::MemberSuspended => "member.suspended",
+            Action::MemberRestored => "member.restored",
             Action::KeyCreated => "key.created",
             Action::KeyRevoked => "key.revoked",
         }
@@ -101,6 +127,7 @@ impl TargetKind {
             TargetKind::Member => "member",
             TargetKind::Invite => "invite",
             TargetKind::Key => "key",
+            TargetKind::Grant => "grant",
         }
     }
 }

@@ -65,6 +65,10 @@ uuid_ids! {
     InviteId;
     /// One change in the audit trail.
     AuditEventId;
+    /// A member's access to one piece of content.
+    GrantId;
+    /// A mail that waits to be sent.
+    OutboxId;
 }
 
 /// Reads a UUID in its usual form (8-4-4-4-12, any case), as the contracts ask;

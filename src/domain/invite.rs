@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::ids::parse_uuid;
-use super::{Invalid, InviteId, MemberId, OrganizationId, Role, SecretHash, Timestamp};
+use super::{
+    EmailAddress, EmailDomain, GrantId, Invalid, InviteId, MemberId, OrganizationId, Role,
+    SecretHash, Timestamp,
+};
 
 /// An invite as it stands. Its token is not part of it: the store has that only
 /// hashed and sealed.
@@ -19,13 +22,25 @@ pub struct Invite {
     pub organization: OrganizationId,
     /// What kind of invite it is.
     pub kind: InviteKind,
-    /// What it makes of whoever joins.
+    /// What it makes of whoever joins; a guest, if it grants content.
     pub role: Role,
+    /// The content it grants access to, besides.
+    pub content: Option<ContentGrant>,
+    /// Whom an email invitation is for.
+    pub email: Option<EmailAddress>,
+    /// The only mail domains whose verified addresses may use it; none means any.
+    pub allowed_domains: Vec<EmailDomain>,
+    /// Redeemed only by an account of the organization's single sign-on.
+    pub sso: bool,
+    /// The membership that an email invitation will become.
+    pub member: Option<MemberId>,
+    /// For people.
+    pub note: String,
     /// Whose authority it rests on.
     pub inviter: MemberId,
     /// Where it is in its life.
     pub state: InviteState,
-    /// The organization's version when it was made.
+    /// The organization's version when it was made, or last sent again.
     pub version: i64,
     /// When it stops working, if at all.
     pub expires_at: Option<Timestamp>,
@@ -35,7 +50,72 @@ pub struct Invite {
     pub uses: i64,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When, by whom and why it ended, once it has.
+    pub ending: Option<Ending>,
+    /// What became of its mail, if there is one.
+    pub delivery: Option<Delivery>,
 }
+
+/// When, by whom and why an invite ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// When.
+    pub at: Timestamp,
+    /// The member whose act ended it; none for time, use and declining.
+    pub by: Option<MemberId>,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// What became of an invitation's mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It waits to be sent.
+    Pending,
+    /// A mail server has taken it.
+    Sent,
+    /// Given up, and why.
+    Failed(String),
+}
+
+/// Access to one piece of content, which another service keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContentGrant {
+    /// What kind of content.
+    pub kind: ContentKind,
+    /// Which.
+    pub id: ContentId,
+    /// The level of access.
+    pub level: Role,
+}
+
+/// A member's access to one piece of content. It ends with the membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// Whose.
+    pub member: MemberId,
+    /// To what.
+    pub content: ContentGrant,
+    /// The link it came by.
+    pub invite: InviteId,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// The kinds of content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContentKind {
+    /// A space.
+    Space,
+    /// A collection.
+    Collection,
+}
+
+/// Id of a piece of content: 1 to 128 letters, digits, `-` and `_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContentId(String);
 
 /// Joins with an invite: a random UUID (version 4, from the operating system's
 /// generator). Whoever holds it may join, so it is never printed by `Debug` and
@@ -48,6 +128,10 @@ pub struct InviteToken(Uuid);
 pub enum InviteKind {
     /// The one shareable link of an organization; at most one is live.
     JoinLink,
+    /// A link; any number live side by side.
+    NamedLink,
+    /// For one address.
+    Email,
 }
 
 /// Where an invite is in its life. Everything but `Live` is the end of it.
@@ -64,6 +148,10 @@ pub enum InviteState {
     Expired,
     /// All its uses are spent.
     Exhausted,
+    /// An email invitation that was used.
+    Accepted,
+    /// Declined by whom it was for.
+    Declined,
 }
 
 /// Why an invite was ended before its time.
@@ -77,6 +165,14 @@ pub enum EndReason {
     Expired,
     /// Its last use was spent.
     Exhausted,
+    /// Whom it was for has joined with it.
+    Accepted,
+    /// Whom it was for has become a member in another way.
+    AlreadyMember,
+    /// Declined by whom it was for.
+    Declined,
+    /// Taken back by an admin.
+    Revoked,
 }
 
 impl Invite {
@@ -132,76 +228,79 @@ impl fmt::Debug for InviteToken {
     }
 }
 
-impl InviteKind {
-    /// Its name in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            InviteKind::JoinLink => "join_link",
-        }
+impl ContentId {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl FromStr for InviteKind {
+impl FromStr for ContentId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "join_link" => Ok(InviteKind::JoinLink),
-            _ => Err(Invalid("must be join_link")),
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Invalid("must be 1 to 128 letters, digits, '-' or '_'"))
         }
     }
 }
 
-impl InviteState {
-    const ALL: [InviteState; 5] = [
-        InviteState::Live,
-        InviteState::Replaced,
-        InviteState::Revoked,
-        InviteState::Expired,
-        InviteState::Exhausted,
-    ];
+/// The names of a closed set, in the store and in our own API: both ways from one
+/// list.
+macro_rules! named {
+    ($($type:ident, $wrong:literal: $($value:ident = $name:literal),+;)+) => {$(
+        impl $type {
+            /// Every one of them.
+            pub const ALL: &[$type] = &[$($type::$value),+];
 
-    /// Its name in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            InviteState::Live => "live",
-            InviteState::Replaced => "replaced",
-            InviteState::Revoked => "revoked",
-            InviteState::Expired => "expired",
-            InviteState::Exhausted => "exhausted",
+            /// Its name in the store.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $($type::$value => $name,)+
+                }
+            }
         }
-    }
+
+        impl FromStr for $type {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                let found = $type::ALL.iter().find(|value| value.as_str() == text);
+                found.copied().ok_or(Invalid($wrong))
+            }
+        }
+    )+};
 }
 
-impl FromStr for InviteState {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        InviteState::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(Invalid("must be the name of an invite's state"))
-    }
+named! {
+    InviteKind, "must be the name of an invite's kind":
+        JoinLink = "join_link", NamedLink = "named_link", Email = "email";
+    InviteState, "must be the name of an invite's state":
+        Live = "live", Replaced = "replaced", Revoked = "revoked", Expired = "expired",
+        Exhausted = "exhausted", Accepted = "accepted", Declined = "declined";
+    EndReason, "must be the reason of an invite's end":
+        Replaced = "REPLACED", InviterGone = "INVITER_GONE", Expired = "EXPIRED",
+        Exhausted = "EXHAUSTED", Accepted = "ACCEPTED", AlreadyMember = "ALREADY_MEMBER",
+        Declined = "DECLINED", Revoked = "REVOKED";
+    ContentKind, "must be space or collection":
+        Space = "space", Collection = "collection";
 }
 
 impl EndReason {
-    /// Its name in the store and in the audit trail.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            EndReason::Replaced => "REPLACED",
-            EndReason::InviterGone => "INVITER_GONE",
-            EndReason::Expired => "EXPIRED",
-            EndReason::Exhausted => "EXHAUSTED",
-        }
-    }
-
     /// The state an invite ends in for this reason.
     pub const fn state(self) -> InviteState {
         match self {
             EndReason::Replaced => InviteState::Replaced,
-            EndReason::InviterGone => InviteState::Revoked,
+            EndReason::InviterGone | EndReason::Revoked | EndReason::AlreadyMember => {
+                InviteState::Revoked
+            }
             EndReason::Expired => InviteState::Expired,
             EndReason::Exhausted => InviteState::Exhausted,
+            EndReason::Accepted => InviteState::Accepted,
+            EndReason::Declined => InviteState::Declined,
         }
     }
 }

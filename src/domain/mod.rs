@@ -23,8 +23,13 @@ pub use audit::{Action, AuditEvent, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
-pub use ids::{AccountId, AuditEventId, InviteId, KeyId, MemberId, OrganizationId};
-pub use invite::{EndReason, Invite, InviteKind, InviteState, InviteToken};
+pub use ids::{
+    AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
+};
+pub use invite::{
+    ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
+    InviteState, InviteToken,
+};
 pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus};
 pub use organization::{Organization, OrganizationName, Tier};
 pub use page::PageSize;

@@ -31,20 +31,27 @@ pub(super) enum Constraint {
     AlreadyMember,
     /// There is a live join link.
     JoinLinkExists,
+    /// The address has a pending invitation.
+    AlreadyInvited,
     /// No use is left.
     NoUseLeft,
 }
 
 /// Index or check in PostgreSQL · what SQLite says · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 4] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
         "members.organization_id, members.account_id",
         Constraint::AlreadyMember,
     ),
+    (
+        "invites_one_pending_email",
+        "invites.organization_id, invites.email",
+        Constraint::AlreadyInvited,
+    ),
     ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
-    ("invites_check", "uses >= 0 AND", Constraint::NoUseLeft),
+    ("invites_uses", "invites_uses", Constraint::NoUseLeft),
 ];
 
 /// Looks at what went wrong.
@@ -97,8 +104,8 @@ fn database_cause(code: Option<&str>, constraint: Option<&str>, message: &str) -
     CONSTRAINTS
         .into_iter()
         .find(|(name, columns, _)| match constraint {
-            Some(constraint) => constraint.starts_with(name),
-            None => message.ends_with(columns) || message.contains(&format!(": {columns}")),
+            Some(constraint) => constraint == *name,
+            None => message.rsplit(": ").next().is_some_and(|what| what == *columns),
         })
         .map_or(Cause::Fault, |(_, _, meaning)| Cause::Constraint(meaning))
 }
@@ -112,6 +119,9 @@ pub(super) fn to_error(error: DbErr) -> Error {
             .with_reason(reason::DISK_FULL),
         Cause::Constraint(Constraint::AlreadyMember) => {
             Error::new(Kind::AlreadyExists, "already a member").with_reason(reason::ALREADY_MEMBER)
+        }
+        Cause::Constraint(Constraint::AlreadyInvited) => {
+            Error::new(Kind::AlreadyExists, "already invited").with_reason(reason::ALREADY_INVITED)
         }
         Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
         Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
@@ -165,15 +175,16 @@ mod tests {
                 Constraint::AccountExists,
             ),
             (
+                "UNIQUE constraint failed: invites.organization_id, invites.email",
+                "invites_one_pending_email",
+                Constraint::AlreadyInvited,
+            ),
+            (
                 "UNIQUE constraint failed: invites.organization_id",
                 "invites_one_join_link",
                 Constraint::JoinLinkExists,
             ),
-            (
-                "CHECK constraint failed: uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)",
-                "invites_check",
-                Constraint::NoUseLeft,
-            ),
+            ("CHECK constraint failed: invites_uses", "invites_uses", Constraint::NoUseLeft),
         ] {
             let expected = Cause::Constraint(meaning);
             assert_eq!(database_cause(Some("2067"), None, sqlite), expected, "{sqlite}");

@@ -3,16 +3,19 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect,
 };
 use uuid::Uuid;
 
 use super::Tx;
+use super::entity::invite::delivery_text;
+use super::entity::organization::join_domains;
 use super::entity::{invite, organization};
 use super::error::OrError;
 use super::query::unique;
 use crate::domain::{
-    EndReason, Invite, InviteId, InviteState, MemberId, Organization, OrganizationId, SecretHash,
-    Timestamp,
+    Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
+    Organization, OrganizationId, Role, SecretHash, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -29,6 +32,7 @@ pub struct StoredToken {
 /// find a partial index.
 const LIVE_JOIN_LINK: &str = "kind = 'join_link' AND state = 'live'";
 const LIVE: &str = "state = 'live'";
+const PENDING_EMAIL: &str = "kind = 'email' AND state = 'live'";
 
 /// The invite a token belongs to, in whatever state, and where it leads.
 pub async fn find_by_token(
@@ -41,12 +45,7 @@ pub async fn find_by_token(
         .all(db)
         .await
         .or_error()?;
-    let Some((invite, organization)) = rows.into_iter().next() else {
-        return Ok(None);
-    };
-    let organization =
-        organization.ok_or_else(|| Error::internal("an invite without its organization"))?;
-    Ok(Some((invite.try_into()?, organization.try_into()?)))
+    rows.into_iter().next().map(with_organization).transpose()
 }
 
 /// The invite with this id.
@@ -60,6 +59,58 @@ pub async fn find(
     unique(select, db).await?.map(Invite::try_from).transpose()
 }
 
+/// The same, with its sealed token.
+pub async fn find_with_token(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    id: InviteId,
+) -> Result<Option<(Invite, Vec<u8>)>> {
+    let select = invite::Entity::find_by_id(Uuid::from(id))
+        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)));
+    unique(select, db).await?.map(with_sealed_token).transpose()
+}
+
+/// The email invitation with this id, in whatever organization: the one way in by
+/// the id of a row, since the verified address is the authority there.
+pub async fn find_email_invitation(
+    db: &impl ConnectionTrait,
+    id: InviteId,
+) -> Result<Option<(Invite, Organization)>> {
+    let rows = invite::Entity::find_by_id(Uuid::from(id))
+        .filter(invite::Column::Kind.eq(InviteKind::Email.as_str()))
+        .find_also_related(organization::Entity)
+        .all(db)
+        .await
+        .or_error()?;
+    rows.into_iter().next().map(with_organization).transpose()
+}
+
+/// The pending email invitation of an address, expired or not.
+pub async fn pending_of_address(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    email: &EmailAddress,
+) -> Result<Option<Invite>> {
+    let select = invite::Entity::find()
+        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(invite::Column::Email.eq(email.as_str()))
+        .filter(Expr::cust(PENDING_EMAIL));
+    unique(select, db).await?.map(Invite::try_from).transpose()
+}
+
+pub(super) fn with_sealed_token(mut row: invite::Model) -> Result<(Invite, Vec<u8>)> {
+    let sealed = std::mem::take(&mut row.token_sealed);
+    Ok((row.try_into()?, sealed))
+}
+
+fn with_organization(
+    (invite, organization): (invite::Model, Option<organization::Model>),
+) -> Result<(Invite, Organization)> {
+    let organization =
+        organization.ok_or_else(|| Error::internal("an invite without its organization"))?;
+    Ok((invite.try_into()?, organization.try_into()?))
+}
+
 /// The organization's join link that has not ended, with its sealed token.
 pub async fn join_link(
     db: &impl ConnectionTrait,
@@ -68,15 +119,12 @@ pub async fn join_link(
     let select = invite::Entity::find()
         .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(Expr::cust(LIVE_JOIN_LINK));
-    let Some(mut row) = unique(select, db).await? else {
-        return Ok(None);
-    };
-    let sealed = std::mem::take(&mut row.token_sealed);
-    Ok(Some((row.try_into()?, sealed)))
+    unique(select, db).await?.map(with_sealed_token).transpose()
 }
 
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
+    let content = new.content.as_ref();
     invite::Entity::insert(invite::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
@@ -91,9 +139,19 @@ pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
         max_uses: Set(new.max_uses),
         uses: Set(new.uses),
         created_at: Set(new.created_at.as_micros()),
-        ended_at: Set(None),
-        ended_by: Set(None),
-        end_reason: Set(None),
+        ended_at: Set(new.ending.map(|ending| ending.at.as_micros())),
+        ended_by: Set(new.ending.and_then(|ending| ending.by).map(Into::into)),
+        end_reason: Set(new.ending.map(|ending| ending.reason.as_str().to_owned())),
+        email: Set(new.email.as_ref().map(ToString::to_string)),
+        note: Set(new.note.clone()),
+        allowed_domains: Set(join_domains(&new.allowed_domains)),
+        sso: Set(new.sso),
+        content_kind: Set(content.map(|content| content.kind.as_str().to_owned())),
+        content_id: Set(content.map(|content| content.id.as_str().to_owned())),
+        content_level: Set(content.map(|content| content.level.as_str().to_owned())),
+        member_id: Set(new.member.map(Into::into)),
+        delivery: Set(new.delivery.as_ref().map(|delivery| delivery_text(delivery).to_owned())),
+        delivery_error: Set(delivery_error(new.delivery.as_ref())),
     })
     .exec_without_returning(tx)
     .await
@@ -123,17 +181,6 @@ pub async fn end_all_of(
     end_where(tx, organization, theirs, ending).await
 }
 
-/// When, by whom and why an invite ends.
-#[derive(Debug, Clone, Copy)]
-pub struct Ending {
-    /// When.
-    pub at: Timestamp,
-    /// The member whose act ended it; none for time and use.
-    pub by: Option<MemberId>,
-    /// Why.
-    pub reason: EndReason,
-}
-
 async fn end_where(
     tx: &Tx,
     organization: OrganizationId,
@@ -159,21 +206,19 @@ async fn end_where(
 /// Spends one use. State, expiry and uses are checked by this very statement, so
 /// that nothing can come between; answers whether there was one to spend. The
 /// last use ends the invite.
-pub async fn consume(
-    tx: &Tx,
-    organization: OrganizationId,
-    id: InviteId,
-    now: Timestamp,
-) -> Result<bool> {
+pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
     use invite::Column;
 
-    let now = now.as_micros();
     let done = invite::Entity::update_many()
         .col_expr(Column::Uses, Expr::cust("uses + 1"))
-        .filter(Column::Id.eq(Uuid::from(id)))
-        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(Column::Id.eq(Uuid::from(invite.id)))
+        .filter(Column::OrganizationId.eq(Uuid::from(invite.organization)))
         .filter(Expr::cust(LIVE))
-        .filter(Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now)))
+        .filter(
+            Condition::any()
+                .add(Column::ExpiresAt.is_null())
+                .add(Column::ExpiresAt.gt(now.as_micros())),
+        )
         .filter(Expr::cust("(max_uses IS NULL OR uses < max_uses)"))
         .exec(tx)
         .await
@@ -181,14 +226,107 @@ pub async fn consume(
     if done.rows_affected != 1 {
         return Ok(false);
     }
+    let reason = match invite.kind {
+        InviteKind::Email => EndReason::Accepted,
+        _ => EndReason::Exhausted,
+    };
+    let spent = Condition::all()
+        .add(Column::Id.eq(Uuid::from(invite.id)))
+        .add(Expr::cust("uses = max_uses"));
+    end_where(tx, invite.organization, spent, &Ending { at: now, by: None, reason }).await?;
+    Ok(true)
+}
+
+/// What `Update` can change.
+pub async fn update_terms(tx: &Tx, changed: &Invite) -> Result<()> {
+    use invite::Column;
+
+    let level = changed.content.as_ref().map(|content| content.level.as_str());
     invite::Entity::update_many()
-        .col_expr(Column::State, Expr::value(InviteState::Exhausted.as_str()))
-        .col_expr(Column::EndedAt, Expr::value(now))
-        .col_expr(Column::EndReason, Expr::value(EndReason::Exhausted.as_str()))
-        .filter(Column::Id.eq(Uuid::from(id)))
-        .filter(Expr::cust("uses = max_uses"))
+        .col_expr(Column::Role, Expr::value(changed.role.as_str()))
+        .col_expr(Column::ContentLevel, Expr::value(level))
+        .col_expr(Column::ExpiresAt, Expr::value(changed.expires_at.map(Timestamp::as_micros)))
+        .col_expr(Column::MaxUses, Expr::value(changed.max_uses))
+        .filter(Column::Id.eq(Uuid::from(changed.id)))
+        .filter(Column::OrganizationId.eq(Uuid::from(changed.organization)))
         .exec(tx)
         .await
         .or_error()?;
-    Ok(true)
+    Ok(())
+}
+
+/// Gives an email invitation a new token, time, inviter and place in the order of
+/// changes; its mail waits again.
+pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> {
+    use invite::Column;
+
+    invite::Entity::update_many()
+        .col_expr(Column::TokenHash, Expr::value(token.hash.as_bytes().to_vec()))
+        .col_expr(Column::TokenSealed, Expr::value(token.sealed))
+        .col_expr(Column::InviterId, Expr::value(Uuid::from(renewed.inviter)))
+        .col_expr(Column::Version, Expr::value(renewed.version))
+        .col_expr(Column::ExpiresAt, Expr::value(renewed.expires_at.map(Timestamp::as_micros)))
+        .col_expr(Column::Delivery, Expr::value(delivery_text(&Delivery::Pending)))
+        .col_expr(Column::DeliveryError, Expr::value(None::<String>))
+        .filter(Column::Id.eq(Uuid::from(renewed.id)))
+        .filter(Column::OrganizationId.eq(Uuid::from(renewed.organization)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}
+
+/// Writes down what became of an invitation's mail.
+pub async fn set_delivery(tx: &Tx, id: InviteId, delivery: &Delivery) -> Result<()> {
+    use invite::Column;
+
+    invite::Entity::update_many()
+        .col_expr(Column::Delivery, Expr::value(delivery_text(delivery)))
+        .col_expr(Column::DeliveryError, Expr::value(delivery_error(Some(delivery))))
+        .filter(Column::Id.eq(Uuid::from(id)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}
+
+/// The first of those live invites whose time has run out; at most `limit`.
+pub async fn expired(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<(OrganizationId, InviteId)>> {
+    let rows = invite::Entity::find()
+        .filter(Expr::cust(LIVE))
+        .filter(invite::Column::ExpiresAt.lte(now.as_micros()))
+        .limit(limit)
+        .all(db)
+        .await
+        .or_error()?;
+    Ok(rows.iter().map(|row| (row.organization_id.into(), row.id.into())).collect())
+}
+
+/// Ends those invites of a member that grant more than a role may.
+pub async fn end_above(
+    tx: &Tx,
+    organization: OrganizationId,
+    inviter: MemberId,
+    role: Role,
+    ending: &Ending,
+) -> Result<u64> {
+    let above = Role::ALL.into_iter().filter(|granted| !role.may_grant(*granted));
+    let above: Vec<&str> = above.map(Role::as_str).collect();
+    let theirs = Condition::all().add(invite::Column::InviterId.eq(Uuid::from(inviter))).add(
+        Condition::any()
+            .add(invite::Column::Role.is_in(above.clone()))
+            .add(invite::Column::ContentLevel.is_in(above)),
+    );
+    end_where(tx, organization, theirs, ending).await
+}
+
+fn delivery_error(delivery: Option<&Delivery>) -> Option<String> {
+    match delivery {
+        Some(Delivery::Failed(why)) => Some(why.clone()),
+        _ => None,
+    }
 }

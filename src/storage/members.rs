@@ -12,8 +12,8 @@ use super::entity::{account, member, organization};
 use super::error::OrError;
 use super::query::unique;
 use crate::domain::{
-    AccountId, Departure, Member, MemberId, MemberProfile, MemberStatus, Organization,
-    OrganizationId, Role, Timestamp,
+    AccountId, Departure, EmailAddress, Member, MemberId, MemberProfile, MemberStatus,
+    Organization, OrganizationId, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -161,6 +161,42 @@ pub async fn set_role(
         .await
         .or_error()?;
     Ok(())
+}
+
+/// Suspends or restores a member.
+pub async fn set_status(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: MemberId,
+    status: MemberStatus,
+) -> Result<()> {
+    member::Entity::update_many()
+        .col_expr(member::Column::Status, Expr::value(status.as_str()))
+        .filter(member::Column::Id.eq(Uuid::from(id)))
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}
+
+/// Whether a member that has not left has this verified address.
+pub async fn has_address(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    email: &EmailAddress,
+) -> Result<bool> {
+    let rows = member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(Expr::cust(CURRENT))
+        .find_also_related(account::Entity)
+        .filter(account::Column::Email.eq(email.as_str()))
+        .filter(account::Column::EmailVerified.eq(true))
+        .limit(1)
+        .all(db)
+        .await
+        .or_error()?;
+    Ok(!rows.is_empty())
 }
 
 /// Ends a membership; the row stays.

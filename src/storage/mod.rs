@@ -14,10 +14,14 @@ mod tx;
 pub mod accounts;
 pub mod api_keys;
 pub mod audit_events;
+pub mod grants;
+pub mod invite_lists;
 pub mod invites;
 pub mod member_lists;
 pub mod members;
 pub mod organizations;
+pub mod outbox;
+pub mod requests;
 pub mod settings;
 
 use std::fs::File;

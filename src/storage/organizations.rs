@@ -57,6 +57,8 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
         .col_expr(Column::UpdatedAt, Expr::value(changed.updated_at.as_micros()))
         .col_expr(Column::Version, Expr::value(changed.version))
         .col_expr(Column::MemberCount, Expr::value(changed.member_count))
+        .col_expr(Column::SeatLimit, Expr::value(changed.seat_limit))
+        .col_expr(Column::Tier, Expr::value(changed.tier.as_str()))
         .filter(Column::Id.eq(Uuid::from(changed.id)))
         .exec(tx)
         .await

@@ -9,15 +9,15 @@ pub use get_organization_invite::get_organization_invite;
 pub use get_organization_invite_summary::{InviteSummary, get_organization_invite_summary};
 
 use crate::domain::{
-    Action, EndReason, Invite, InviteId, InviteKind, InviteState, InviteToken, Role, TargetKind,
-    Timestamp,
+    Action, EndReason, Ending, Invite, InviteId, InviteKind, InviteState, InviteToken, Role,
+    TargetKind, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::{Keyring, Purpose};
 use crate::operations::Call;
 use crate::operations::access::Access;
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::invites::{Ending, StoredToken};
+use crate::storage::invites::StoredToken;
 use crate::storage::{Tx, invites, organizations};
 
 /// Makes a new join link in a locked organization. The one before ends first, so
@@ -56,6 +56,14 @@ async fn rotate_join_link(
         max_uses: None,
         uses: 0,
         created_at: now,
+        content: None,
+        email: None,
+        allowed_domains: Vec::new(),
+        sso: false,
+        member: None,
+        note: String::new(),
+        ending: None,
+        delivery: None,
     };
     invites::insert(tx, &invite, seal(keyring, &invite, &token)?).await?;
     let event = NewEvent {

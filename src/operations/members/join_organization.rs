@@ -93,7 +93,7 @@ async fn with_invite(
         return Err(Error::not_found());
     }
     require_seat(&organization)?;
-    if !invites::consume(tx, organization.id, invite.id, now).await? {
+    if !invites::consume(tx, &invite, now).await? {
         return Err(Error::not_found());
     }
     let by = JoinedBy::Invite;

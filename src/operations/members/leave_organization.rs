@@ -1,13 +1,12 @@
 //! `LeaveOrganization`
 
 use crate::domain::{
-    Action, Departure, EndReason, MemberId, MemberStatus, Permission, Role, TargetKind,
+    Action, Departure, EndReason, Ending, MemberId, MemberStatus, Permission, Role, TargetKind,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::invites::Ending;
 use crate::storage::{invites, members, organizations};
 
 /// Ends a membership: the caller's own, or anybody's for an admin. The invites

@@ -2,13 +2,12 @@
 
 use super::leave_organization::invites_ended;
 use crate::domain::{
-    Action, EndReason, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind,
+    Action, EndReason, Ending, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::invites::Ending;
 use crate::storage::{invites, members, organizations};
 
 /// A role as `gitpod.v1` tells them apart.

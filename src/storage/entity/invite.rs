@@ -2,8 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::organization::split_domains;
 use super::stored;
-use crate::domain::{Invite, Timestamp};
+use crate::domain::{ContentGrant, Delivery, Ending, Invite, Timestamp};
 use crate::error::{Error, Result};
 
 /// A row of `invites`.
@@ -27,6 +28,17 @@ pub struct Model {
     pub ended_at: Option<i64>,
     pub ended_by: Option<Uuid>,
     pub end_reason: Option<String>,
+    pub email: Option<String>,
+    pub note: String,
+    /// Separated by spaces, as in `organizations`.
+    pub allowed_domains: String,
+    pub sso: bool,
+    pub content_kind: Option<String>,
+    pub content_id: Option<String>,
+    pub content_level: Option<String>,
+    pub member_id: Option<Uuid>,
+    pub delivery: Option<String>,
+    pub delivery_error: Option<String>,
 }
 
 /// Followed from a token to its organization.
@@ -58,6 +70,11 @@ impl TryFrom<Model> for Invite {
             organization: row.organization_id.into(),
             kind: stored("invites.kind", &row.kind)?,
             role: stored("invites.role", &row.role)?,
+            content: content(&row)?,
+            email: row.email.as_deref().map(|email| stored("invites.email", email)).transpose()?,
+            allowed_domains: split_domains("invites.allowed_domains", &row.allowed_domains)?,
+            sso: row.sso,
+            member: row.member_id.map(Into::into),
             inviter: row.inviter_id.into(),
             state: stored("invites.state", &row.state)?,
             version: row.version,
@@ -65,6 +82,62 @@ impl TryFrom<Model> for Invite {
             max_uses: row.max_uses,
             uses: row.uses,
             created_at: Timestamp::from_micros(row.created_at),
+            ending: ending(&row)?,
+            delivery: delivery(&row)?,
+            note: row.note,
         })
     }
+}
+
+fn content(row: &Model) -> Result<Option<ContentGrant>> {
+    content_grant(&row.content_kind, &row.content_id, &row.content_level)
+}
+
+/// Content that three columns name, in whichever table.
+pub(in crate::storage) fn content_grant(
+    kind: &Option<String>,
+    id: &Option<String>,
+    level: &Option<String>,
+) -> Result<Option<ContentGrant>> {
+    let (Some(kind), Some(id), Some(level)) = (kind, id, level) else {
+        return Ok(None);
+    };
+    Ok(Some(ContentGrant {
+        kind: stored("content_kind", kind)?,
+        id: stored("content_id", id)?,
+        level: stored("content_level", level)?,
+    }))
+}
+
+fn ending(row: &Model) -> Result<Option<Ending>> {
+    let (Some(at), Some(reason)) = (row.ended_at, &row.end_reason) else {
+        return Ok(None);
+    };
+    Ok(Some(Ending {
+        at: Timestamp::from_micros(at),
+        by: row.ended_by.map(Into::into),
+        reason: stored("invites.end_reason", reason)?,
+    }))
+}
+
+/// The text of column `delivery`.
+pub(in crate::storage) fn delivery_text(delivery: &Delivery) -> &'static str {
+    match delivery {
+        Delivery::Pending => "pending",
+        Delivery::Sent => "sent",
+        Delivery::Failed(_) => "failed",
+    }
+}
+
+fn delivery(row: &Model) -> Result<Option<Delivery>> {
+    let failed = || Delivery::Failed(row.delivery_error.clone().unwrap_or_default());
+    row.delivery
+        .as_deref()
+        .map(|text| match text {
+            "pending" => Ok(Delivery::Pending),
+            "sent" => Ok(Delivery::Sent),
+            "failed" => Ok(failed()),
+            _ => Err(Error::internal("column invites.delivery: no state of a mail")),
+        })
+        .transpose()
 }

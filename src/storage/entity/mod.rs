@@ -6,9 +6,12 @@
 pub mod account;
 pub mod api_key;
 pub mod audit_event;
+pub mod grant;
 pub mod invite;
 pub mod member;
 pub mod organization;
+pub mod outbox;
+pub mod request;
 pub mod setting;
 
 use std::str::FromStr;

@@ -36,6 +36,11 @@ pub(in crate::storage) fn join_domains(domains: &[EmailDomain]) -> String {
     texts.join(" ")
 }
 
+/// The domains of such a column.
+pub(in crate::storage) fn split_domains(column: &str, text: &str) -> Result<Vec<EmailDomain>> {
+    text.split_whitespace().map(|domain| stored(column, domain)).collect()
+}
+
 impl TryFrom<Model> for Organization {
     type Error = Error;
 
@@ -43,11 +48,7 @@ impl TryFrom<Model> for Organization {
         Ok(Self {
             id: row.id.into(),
             name: stored("organizations.name", &row.name)?,
-            invite_domains: row
-                .invite_domains
-                .split_whitespace()
-                .map(|domain| stored("organizations.invite_domains", domain))
-                .collect::<Result<_>>()?,
+            invite_domains: split_domains("organizations.invite_domains", &row.invite_domains)?,
             tier: stored("organizations.tier", &row.tier)?,
             creator: row.creator_id.into(),
             created_at: Timestamp::from_micros(row.created_at),

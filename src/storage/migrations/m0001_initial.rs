@@ -6,6 +6,8 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
+use super::columns::*;
+
 #[derive(DeriveMigrationName)]
 pub struct Migration;
 
@@ -29,82 +31,6 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [
-            "audit_events",
-            "invites",
-            "members",
-            "api_keys",
-            "organizations",
-            "accounts",
-            "settings",
-        ] {
-            manager.drop_table(Table::drop().table(name(table)).to_owned()).await?;
-        }
-        Ok(())
-    }
-}
-
-fn name(name: &'static str) -> Alias {
-    Alias::new(name)
-}
-
-fn column(column: &'static str) -> ColumnDef {
-    ColumnDef::new(name(column))
-}
-
-fn text(of: &'static str) -> ColumnDef {
-    column(of).text().not_null().to_owned()
-}
-
-fn text_or_null(of: &'static str) -> ColumnDef {
-    column(of).text().null().to_owned()
-}
-
-fn integer(of: &'static str) -> ColumnDef {
-    column(of).big_integer().not_null().to_owned()
-}
-
-fn integer_or_null(of: &'static str) -> ColumnDef {
-    column(of).big_integer().null().to_owned()
-}
-
-fn uuid(of: &'static str) -> ColumnDef {
-    column(of).uuid().not_null().to_owned()
-}
-
-fn uuid_or_null(of: &'static str) -> ColumnDef {
-    column(of).uuid().null().to_owned()
-}
-
-fn bytes(of: &'static str) -> ColumnDef {
-    column(of).blob().not_null().to_owned()
-}
-
-fn boolean(of: &'static str) -> ColumnDef {
-    column(of).boolean().not_null().to_owned()
-}
-
-fn id() -> ColumnDef {
-    uuid("id").primary_key().to_owned()
-}
-
-fn table(of: &'static str, columns: impl IntoIterator<Item = ColumnDef>) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(name(of));
-    for mut column in columns {
-        table.col(&mut column);
-    }
-    table
-}
-
-fn references(from: (&'static str, &'static str), to: &'static str) -> ForeignKeyCreateStatement {
-    ForeignKey::create()
-        .from(name(from.0), name(from.1))
-        .to(name(to), name("id"))
-        .on_delete(ForeignKeyAction::Cascade)
-        .to_owned()
 }
 
 fn settings() -> TableCreateStatement {
@@ -147,7 +73,7 @@ fn organizations() -> TableCreateStatement {
             integer("seat_limit"),
         ],
     )
-    .check(Expr::cust("member_count >= 0"))
+    .check(("organizations_member_count", Expr::cust("member_count >= 0")))
     .to_owned()
 }
 
@@ -196,8 +122,8 @@ fn members(postgres: bool) -> TableCreateStatement {
             integer_or_null("left_version"),
         ],
     )
-    .check(Expr::cust("status IN ('active', 'suspended', 'left')"))
-    .check(Expr::cust("(status = 'left') = (left_at IS NOT NULL)"))
+    .check(("members_status", Expr::cust("status IN ('active', 'suspended', 'left')")))
+    .check(("members_left", Expr::cust("(status = 'left') = (left_at IS NOT NULL)")))
     .foreign_key(&mut references(("members", "organization_id"), "organizations"))
     .foreign_key(&mut references(("members", "account_id"), "accounts"))
     .to_owned()
@@ -225,8 +151,8 @@ fn invites() -> TableCreateStatement {
             text_or_null("end_reason"),
         ],
     )
-    .check(Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)"))
-    .check(Expr::cust("(state = 'live') = (ended_at IS NULL)"))
+    .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
+    .check(("invites_ended", Expr::cust("(state = 'live') = (ended_at IS NULL)")))
     .foreign_key(&mut references(("invites", "organization_id"), "organizations"))
     .to_owned()
 }
@@ -247,19 +173,6 @@ fn audit_events() -> TableCreateStatement {
             text("note"),
         ],
     )
-}
-
-fn index(
-    of: &'static str,
-    on: &'static str,
-    columns: impl IntoIterator<Item = &'static str>,
-) -> IndexCreateStatement {
-    let mut index = Index::create();
-    index.name(of).table(name(on));
-    for column in columns {
-        index.col(name(column));
-    }
-    index
 }
 
 fn indexes() -> Vec<IndexCreateStatement> {

@@ -1,7 +1,9 @@
 //! The schema's history, oldest first. A migration that has been released is
 //! never edited: add the next one.
 
+mod columns;
 mod m0001_initial;
+mod m0002_invitations;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -10,6 +12,6 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Migration)]
+        vec![Box::new(m0001_initial::Migration), Box::new(m0002_invitations::Migration)]
     }
 }

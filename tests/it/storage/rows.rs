@@ -2,9 +2,10 @@
 //! empty that may be.
 
 use guestlist::domain::{
-    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Departure, Invite, InviteId, InviteKind,
-    InviteState, InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId,
-    MemberStatus, Organization, OrganizationId, Profile, Role, Tier, Timestamp,
+    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, ContentGrant, ContentKind, Delivery,
+    Departure, Invite, InviteId, InviteKind, InviteState, InviteToken, JoinedBy, KeyScope,
+    LoginProviderKind, Member, MemberId, MemberStatus, Organization, OrganizationId, Profile, Role,
+    Tier, Timestamp,
 };
 use guestlist::storage::{
     Opener, Store, accounts, api_keys, invites, member_lists, members, organizations,
@@ -86,6 +87,18 @@ async fn round_trip(store: &Store, full: bool) {
         max_uses: full.then_some(i64::MAX),
         uses: if full { 5 } else { 0 },
         created_at: at(6),
+        content: full.then(|| ContentGrant {
+            kind: ContentKind::Collection,
+            id: "c-1_X".parse().unwrap(),
+            level: Role::Review,
+        }),
+        email: full.then(|| "zoe@xn--bcher-kva.example".parse().unwrap()),
+        allowed_domains: organization.invite_domains.clone(),
+        sso: full,
+        member: full.then(|| MemberId::generate(at(6))),
+        note: if full { "für Zoë\n🦀".into() } else { String::new() },
+        ending: None,
+        delivery: full.then(|| Delivery::Failed("550 no such user".into())),
     };
     let (token, secret) = (InviteToken::generate(), ApiKeySecret::generate().unwrap());
     let key = ApiKey {

@@ -1,0 +1,78 @@
+//! Queries on `grants`.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+use super::Tx;
+use super::entity::grant;
+use super::error::OrError;
+use super::query::unique;
+use crate::domain::{ContentGrant, Grant, GrantId, MemberId, OrganizationId};
+use crate::error::Result;
+
+/// Whether a member has this very grant.
+pub async fn exists(
+    db: &impl ConnectionTrait,
+    member: MemberId,
+    content: &ContentGrant,
+) -> Result<bool> {
+    let select = grant::Entity::find()
+        .filter(grant::Column::MemberId.eq(Uuid::from(member)))
+        .filter(grant::Column::ContentKind.eq(content.kind.as_str()))
+        .filter(grant::Column::ContentId.eq(content.id.as_str()))
+        .filter(grant::Column::ContentLevel.eq(content.level.as_str()));
+    Ok(unique(select, db).await?.is_some())
+}
+
+/// Records a grant.
+pub async fn insert(tx: &Tx, organization: OrganizationId, new: &Grant) -> Result<()> {
+    grant::Entity::insert(grant::ActiveModel {
+        id: Set(new.id.into()),
+        organization_id: Set(organization.into()),
+        member_id: Set(new.member.into()),
+        content_kind: Set(new.content.kind.as_str().to_owned()),
+        content_id: Set(new.content.id.as_str().to_owned()),
+        content_level: Set(new.content.level.as_str().to_owned()),
+        invite_id: Set(new.invite.into()),
+        created_at: Set(new.created_at.as_micros()),
+    })
+    .exec_without_returning(tx)
+    .await
+    .or_error()?;
+    Ok(())
+}
+
+/// Ends every grant of a member.
+pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<()> {
+    grant::Entity::delete_many()
+        .filter(grant::Column::MemberId.eq(Uuid::from(member)))
+        .exec(tx)
+        .await
+        .or_error()?;
+    Ok(())
+}
+
+/// At most `limit` grants of an organization, oldest first, newer than `after`.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    member: Option<MemberId>,
+    after: Option<GrantId>,
+    limit: u64,
+) -> Result<Vec<Grant>> {
+    let mut select = grant::Entity::find()
+        .filter(grant::Column::OrganizationId.eq(Uuid::from(organization)))
+        .order_by_asc(grant::Column::Id)
+        .limit(limit);
+    if let Some(member) = member {
+        select = select.filter(grant::Column::MemberId.eq(Uuid::from(member)));
+    }
+    if let Some(after) = after {
+        select = select.filter(grant::Column::Id.gt(Uuid::from(after)));
+    }
+    let rows = select.all(db).await.or_error()?;
+    rows.into_iter().map(Grant::try_from).collect()
+}

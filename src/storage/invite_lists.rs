@@ -1,0 +1,140 @@
+//! Lists over `invites`, newest first, one page at a time.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+use uuid::Uuid;
+
+use super::entity::invite;
+use super::error::OrError;
+use super::invites::with_sealed_token;
+use crate::domain::{
+    Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId, Role, Timestamp,
+};
+use crate::error::Result;
+
+/// Which invites to list. Everything given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InviteFilter {
+    /// Any of these; none given means all.
+    pub kinds: Vec<InviteKind>,
+    /// Any of these; none given means all. What has run out of time is expired,
+    /// whether anybody has noticed or not.
+    pub states: Vec<InviteState>,
+    /// This role.
+    pub role: Option<Role>,
+    /// Made by this member.
+    pub inviter: Option<MemberId>,
+    /// For this address, normalised.
+    pub email: Option<String>,
+    /// Made no earlier than this.
+    pub start: Option<Timestamp>,
+    /// Made earlier than this.
+    pub end: Option<Timestamp>,
+    /// Links to a place in the organization alone, none to content.
+    pub without_content: bool,
+}
+
+/// In which order, and after which place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Newest first, older than this one.
+    NewestFirst(Option<InviteId>),
+    /// Oldest first, newer than this one.
+    OldestFirst(Option<InviteId>),
+}
+
+impl InviteFilter {
+    fn select(&self, organization: OrganizationId, now: Timestamp) -> Select<invite::Entity> {
+        use invite::Column;
+
+        let mut all = Condition::all().add(Column::OrganizationId.eq(Uuid::from(organization)));
+        if !self.kinds.is_empty() {
+            all = all.add(Column::Kind.is_in(self.kinds.iter().map(|kind| kind.as_str())));
+        }
+        if !self.states.is_empty() {
+            let any = self
+                .states
+                .iter()
+                .fold(Condition::any(), |any, state| any.add(in_state(*state, now)));
+            all = all.add(any);
+        }
+        if let Some(role) = self.role {
+            all = all.add(Column::Role.eq(role.as_str()));
+        }
+        if let Some(inviter) = self.inviter {
+            all = all.add(Column::InviterId.eq(Uuid::from(inviter)));
+        }
+        if let Some(email) = &self.email {
+            all = all.add(Column::Email.eq(email));
+        }
+        if let Some(start) = self.start {
+            all = all.add(Column::CreatedAt.gte(start.as_micros()));
+        }
+        if let Some(end) = self.end {
+            all = all.add(Column::CreatedAt.lt(end.as_micros()));
+        }
+        if self.without_content {
+            all = all.add(Column::ContentKind.is_null());
+        }
+        invite::Entity::find().filter(all)
+    }
+}
+
+fn in_state(state: InviteState, now: Timestamp) -> Condition {
+    use invite::Column;
+
+    let run_out = Condition::all()
+        .add(Expr::cust("state = 'live'"))
+        .add(Column::ExpiresAt.lte(now.as_micros()));
+    match state {
+        InviteState::Live => Condition::all().add(Expr::cust("state = 'live'")).add(
+            Condition::any()
+                .add(Column::ExpiresAt.is_null())
+                .add(Column::ExpiresAt.gt(now.as_micros())),
+        ),
+        InviteState::Expired => Condition::any().add(Column::State.eq(state.as_str())).add(run_out),
+        _ => Condition::all().add(Column::State.eq(state.as_str())),
+    }
+}
+
+/// At most `limit` invites with their sealed tokens.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    filter: &InviteFilter,
+    order: Order,
+    limit: u64,
+    now: Timestamp,
+) -> Result<Vec<(Invite, Vec<u8>)>> {
+    use invite::Column;
+
+    let mut select = filter.select(organization, now).limit(limit);
+    select = match order {
+        Order::NewestFirst(_) => select.order_by_desc(Column::Id),
+        Order::OldestFirst(_) => select.order_by_asc(Column::Id),
+    };
+    match order {
+        Order::NewestFirst(Some(before)) => {
+            select = select.filter(Column::Id.lt(Uuid::from(before)));
+        }
+        Order::OldestFirst(Some(after)) => {
+            select = select.filter(Column::Id.gt(Uuid::from(after)));
+        }
+        _ => {}
+    }
+    let rows = select.all(db).await.or_error()?;
+    rows.into_iter().map(with_sealed_token).collect()
+}
+
+/// How many invites a filter lets through.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    filter: &InviteFilter,
+    now: Timestamp,
+) -> Result<u64> {
+    filter.select(organization, now).count(db).await.or_error()
+}
