@@ -68,8 +68,8 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres")):
     except Unavailable as reason:
         print(f"skip {SECTION} # {one_line(reason)}", flush=True)
         return
-    # A section that is told to end still stops its server.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, told_to_end)
     for engine in engines:
         step = Steps(engine)
         try:
@@ -84,6 +84,13 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres")):
             print(f"skip {engine}: {SECTION} # {one_line(reason)}", flush=True)
         except Exception as error:
             print(f"not ok {engine}: the story # {type(error).__name__}: {one_line(error)}", flush=True)
+
+
+def told_to_end(*_):
+    """Ends the section, and its server with it; the signal may come twice, by a terminal and by `timeout`."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit("told to end")
 
 
 # The server
