@@ -15,8 +15,8 @@ use crate::auth::{self, Authenticator};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::operations::Context;
 use crate::operations::setup::{self, Setup};
+use crate::operations::{Context, Rules};
 use crate::storage::{Location, Opener, StatementObserver, Store};
 use crate::transport::layers::metrics::Metrics;
 use crate::transport::stack::{self, Parts};
@@ -84,6 +84,12 @@ impl App {
             clock,
             keyring: Arc::new(secret_key.keyring),
             issuers: Arc::clone(authenticator.issuers()),
+            rules: Rules {
+                email_invitation_lifetime: config.invites.email_lifetime,
+                default_seat_limit: i64::from(config.invites.default_seat_limit),
+                public_preview: config.public_preview,
+            },
+            mail_wakeup: Arc::default(),
         };
         let mut app = Self {
             local_addr: address_of(&listener)?,

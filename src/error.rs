@@ -57,6 +57,12 @@ pub mod reason {
     pub const SSO_REQUIRED: &str = "SSO_REQUIRED";
     /// Too many of these in too short a time.
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
+    /// The invite has ended.
+    pub const INVITE_ENDED: &str = "INVITE_ENDED";
+    /// The join link is replaced, not changed.
+    pub const JOIN_LINK: &str = "JOIN_LINK";
+    /// Only email invitations can be sent again.
+    pub const NOT_AN_EMAIL_INVITATION: &str = "NOT_AN_EMAIL_INVITATION";
     /// The member is suspended.
     pub const SUSPENDED: &str = "SUSPENDED";
     /// The server has as many requests as it takes.

@@ -19,6 +19,10 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     top_level(config, &mut problems);
     http(&config.http, &mut problems);
     database(config, &mut problems);
+    let hour = Duration::from_secs(60 * 60);
+    if !(hour..=hour * 24 * 30).contains(&config.invites.email_lifetime) {
+        problems.push("invites.email_lifetime: must be between 1h and 30days".into());
+    }
     for origin in &config.cors.allowed_origins {
         if let Err(problem) = exact_origin(origin) {
             problems.push(format!("cors.allowed_origins: `{origin}` {problem}"));

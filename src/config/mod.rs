@@ -9,6 +9,7 @@ mod database;
 mod error;
 mod http;
 mod identity;
+mod invites;
 mod load;
 pub mod reference;
 
@@ -22,6 +23,7 @@ pub use database::Database;
 pub use error::ConfigError;
 pub use http::{Cors, Http};
 pub use identity::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
+pub use invites::Invites;
 pub use load::Sources;
 
 /// The reference of every setting, with its default.
@@ -51,6 +53,8 @@ pub struct Config {
     pub cors: Cors,
     /// `[database]`
     pub database: Database,
+    /// `[invites]`
+    pub invites: Invites,
     /// `[log]`
     pub log: Log,
     /// `[[issuers]]`

@@ -19,6 +19,11 @@ impl PageSize {
         }
     }
 
+    /// At most this many.
+    pub const fn of(size: u64) -> Self {
+        Self(size)
+    }
+
     /// As a number.
     pub const fn get(self) -> u64 {
         self.0

@@ -6,9 +6,12 @@
 
 mod access;
 mod cursor;
+mod idempotency;
 
 pub mod accounts;
+pub mod admin;
 pub mod audit;
+pub mod grants;
 pub mod invites;
 pub mod keys;
 pub mod members;
@@ -16,6 +19,9 @@ pub mod organizations;
 pub mod setup;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::auth::Issuers;
 use crate::clock::Clock;
@@ -34,6 +40,22 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// Who may vouch for people.
     pub issuers: Arc<Issuers>,
+    /// What the settings say about invites and organizations.
+    pub rules: Rules,
+    /// Told when a mail has begun to wait.
+    pub mail_wakeup: Arc<Notify>,
+}
+
+/// Settings that operations follow.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How long an email invitation works unless the caller says otherwise.
+    pub email_invitation_lifetime: Duration,
+    /// Seats of a new organization; 0 means any number.
+    pub default_seat_limit: i64,
+    /// Whether previews are open to callers without a credential, and those of
+    /// email invitations to whoever holds the token.
+    pub public_preview: bool,
 }
 
 /// One authenticated request. Clones are cheap.

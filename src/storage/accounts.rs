@@ -10,7 +10,9 @@ use super::Tx;
 use super::entity::{account, member};
 use super::error::OrError;
 use super::query::unique;
-use crate::domain::{Account, AccountId, Profile, Timestamp};
+use crate::domain::{
+    Account, AccountId, EmailAddress, MemberStatus, OrganizationId, Profile, Timestamp,
+};
 use crate::error::Result;
 
 /// The account with this id.
@@ -34,6 +36,27 @@ pub async fn find_by_subject(
 /// Whether there is any account at all: a store without one is new.
 pub async fn any(db: &impl ConnectionTrait) -> Result<bool> {
     let rows = account::Entity::find().limit(1).all(db).await.or_error()?;
+    Ok(!rows.is_empty())
+}
+
+/// Whether an issuer's account with this address is a member of an organization
+/// other than `except`.
+pub async fn is_member_elsewhere(
+    db: &impl ConnectionTrait,
+    issuer: &str,
+    email: &EmailAddress,
+    except: OrganizationId,
+) -> Result<bool> {
+    let rows = member::Entity::find()
+        .filter(member::Column::OrganizationId.ne(Uuid::from(except)))
+        .filter(member::Column::Status.ne(MemberStatus::Left.as_str()))
+        .find_also_related(account::Entity)
+        .filter(account::Column::Email.eq(email.as_str()))
+        .filter(account::Column::Issuer.eq(issuer))
+        .limit(1)
+        .all(db)
+        .await
+        .or_error()?;
     Ok(!rows.is_empty())
 }
 

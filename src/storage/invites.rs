@@ -15,7 +15,7 @@ use super::error::OrError;
 use super::query::unique;
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
-    Organization, OrganizationId, Role, SecretHash, Timestamp,
+    Organization, OrganizationId, SecretHash, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -304,24 +304,6 @@ pub async fn expired(
         .await
         .or_error()?;
     Ok(rows.iter().map(|row| (row.organization_id.into(), row.id.into())).collect())
-}
-
-/// Ends those invites of a member that grant more than a role may.
-pub async fn end_above(
-    tx: &Tx,
-    organization: OrganizationId,
-    inviter: MemberId,
-    role: Role,
-    ending: &Ending,
-) -> Result<u64> {
-    let above = Role::ALL.into_iter().filter(|granted| !role.may_grant(*granted));
-    let above: Vec<&str> = above.map(Role::as_str).collect();
-    let theirs = Condition::all().add(invite::Column::InviterId.eq(Uuid::from(inviter))).add(
-        Condition::any()
-            .add(invite::Column::Role.is_in(above.clone()))
-            .add(invite::Column::ContentLevel.is_in(above)),
-    );
-    end_where(tx, organization, theirs, ending).await
 }
 
 fn delivery_error(delivery: Option<&Delivery>) -> Option<String> {

@@ -16,7 +16,8 @@ use crate::support::{Code, Engine, Organization, Person, TestApp};
 use crate::{everywhere, on_both_engines};
 
 use Code::{
-    FailedPrecondition as FP, NotFound as NF, Ok as OK, PermissionDenied as PD, Unauthenticated as U,
+    FailedPrecondition as FP, NotFound as NF, Ok as OK, PermissionDenied as PD,
+    Unauthenticated as U,
 };
 
 const CALLERS: [&str; 11] = [
@@ -97,11 +98,7 @@ const ROWS: &[Row] = &[
         "{}",
         [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
     ),
-    (
-        "guestlist.v1.AccountService/GetCaller",
-        "{}",
-        [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
-    ),
+    ("guestlist.v1.AccountService/GetCaller", "{}", [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK]),
     (
         "guestlist.v1.AccountService/ResolveAccount",
         r#"{"issuer": "https://id.example", "subject": "1"}"#,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{rotate_join_link, unseal};
+use super::rotate_join_link;
+use super::tokens::unseal;
 use crate::domain::{InviteToken, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;

@@ -1,24 +1,55 @@
-//! Invites: making them, showing them, ending them.
+//! Invites: making them, showing them, ending them. Every rule once, for every
+//! contract.
 
+mod create_link;
 mod create_organization_invite;
+mod decline;
+mod expiry;
+mod get;
 mod get_organization_invite;
 mod get_organization_invite_summary;
+mod invite_by_email;
+mod list;
+mod preview;
+mod resend;
+mod revoke;
+mod tokens;
+mod update;
 
+pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
+pub use decline::{Decline, DeclineBy, decline};
+pub use expiry::end_expired;
+pub use get::{find_by_token, get};
 pub use get_organization_invite::get_organization_invite;
-pub use get_organization_invite_summary::{InviteSummary, get_organization_invite_summary};
+pub use get_organization_invite_summary::get_organization_invite_summary;
+pub use invite_by_email::{Invitation, InviteByEmail, Invited, Outcome, invite_by_email};
+pub use list::{InviteList, ListInvites, list};
+pub use preview::{InviteSummary, preview};
+pub use resend::{Resend, resend};
+pub use revoke::{Revoke, Revoked, revoke};
+pub use tokens::Shown;
+pub use update::{Update, update};
+
+pub use crate::operations::idempotency::RequestToken;
+pub use crate::storage::invite_lists::{InviteFilter, Order};
+
+use std::time::Duration;
 
 use crate::domain::{
-    Action, EndReason, Ending, Invite, InviteId, InviteKind, InviteState, InviteToken, Role,
-    TargetKind, Timestamp,
+    Action, Actor, EndReason, Ending, Invite, InviteId, InviteKind, InviteState, InviteToken,
+    MemberId, Organization, OrganizationId, Role, TargetKind, Timestamp,
 };
-use crate::error::{Error, Result};
-use crate::keyring::{Keyring, Purpose};
+use crate::error::{Error, Result, reason};
+use crate::keyring::Keyring;
 use crate::operations::Call;
 use crate::operations::access::Access;
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::invites::StoredToken;
 use crate::storage::{Tx, invites, organizations};
+
+/// The shortest and the longest life of an email invitation.
+const EMAIL_LIFETIME: (Duration, Duration) =
+    (Duration::from_secs(60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
 
 /// Makes a new join link in a locked organization. The one before ends first, so
 /// that at most one is live at any moment.
@@ -40,57 +71,104 @@ async fn rotate_join_link(
         invites::end(tx, organization.id, before.id, &ending).await?;
         note = format!("replaces {}", before.id);
     }
-    organization.version += 1;
-    organizations::update(tx, &organization).await?;
+    advance(tx, &mut organization).await?;
 
     let token = InviteToken::generate();
-    let invite = Invite {
+    let invite = new_invite(InviteKind::JoinLink, Role::Member, &organization, member.id, now);
+    invites::insert(tx, &invite, tokens::seal(keyring, &invite, &token)?).await?;
+    record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
+    Ok(token)
+}
+
+/// A live invite of a locked organization's present version, with nothing set
+/// that need not be.
+fn new_invite(
+    kind: InviteKind,
+    role: Role,
+    organization: &Organization,
+    inviter: MemberId,
+    now: Timestamp,
+) -> Invite {
+    Invite {
         id: InviteId::generate(now),
         organization: organization.id,
-        kind: InviteKind::JoinLink,
-        role: Role::Member,
-        inviter: member.id,
-        state: InviteState::Live,
-        version: organization.version,
-        expires_at: None,
-        max_uses: None,
-        uses: 0,
-        created_at: now,
+        kind,
+        role,
         content: None,
         email: None,
         allowed_domains: Vec::new(),
         sso: false,
         member: None,
         note: String::new(),
+        inviter,
+        state: InviteState::Live,
+        version: organization.version,
+        expires_at: None,
+        max_uses: None,
+        uses: 0,
+        created_at: now,
         ending: None,
         delivery: None,
-    };
-    invites::insert(tx, &invite, seal(keyring, &invite, &token)?).await?;
+    }
+}
+
+/// Counts a change of a locked organization.
+async fn advance(tx: &Tx, organization: &mut Organization) -> Result<()> {
+    organization.version += 1;
+    organizations::update(tx, organization).await
+}
+
+/// Writes an invite's event.
+async fn record(
+    tx: &Tx,
+    action: Action,
+    invite: &Invite,
+    actor: &Actor,
+    note: String,
+    now: Timestamp,
+) -> Result<()> {
     let event = NewEvent {
-        action: Action::InviteCreated,
+        action,
         target_kind: TargetKind::Invite,
         target_id: invite.id.to_string(),
-        organization: Some(organization.id),
-        actor: &call.actor(),
+        organization: Some(invite.organization),
+        actor,
         note,
     };
-    audit_events::append(tx, event, now).await?;
-    Ok(token)
+    audit_events::append(tx, event, now).await
 }
 
-/// A token as the store keeps it. The invite's id is bound into the seal, so that
-/// a sealed token cannot be moved to another row.
-fn seal(keyring: &Keyring, invite: &Invite, token: &InviteToken) -> Result<StoredToken> {
-    let sealed = keyring
-        .seal(Purpose::InviteToken, invite.id.to_string().as_bytes(), token.as_bytes())
-        .map_err(Error::internal)?;
-    Ok(StoredToken { hash: token.hash(), sealed })
+/// The invite, with its sealed token.
+async fn found(tx: &Tx, organization: OrganizationId, id: InviteId) -> Result<(Invite, Vec<u8>)> {
+    invites::find_with_token(tx, organization, id).await?.ok_or_else(Error::not_found)
 }
 
-/// The token again, for whoever may manage invites.
-fn unseal(keyring: &Keyring, invite: &Invite, sealed: &[u8]) -> Result<InviteToken> {
-    let bytes = keyring
-        .open(Purpose::InviteToken, invite.id.to_string().as_bytes(), sealed)
-        .map_err(Error::internal)?;
-    InviteToken::from_bytes(&bytes).map_err(Error::internal)
+/// What an admin is told who wants to change what has ended.
+fn has_ended() -> Error {
+    Error::precondition(reason::INVITE_ENDED, "the invite has ended; make a new one")
+}
+
+/// Refuses to grant above the granter's own role.
+fn may_grant(access: &Access, granted: Role) -> Result<()> {
+    if access.member.role.may_grant(granted) {
+        return Ok(());
+    }
+    Err(Error::permission_denied("nobody grants above their own role"))
+}
+
+/// The end of an email invitation's life: as asked for, or as configured.
+fn email_expiry(asked: Option<Timestamp>, lifetime: Duration, now: Timestamp) -> Result<Timestamp> {
+    let Some(asked) = asked else { return Ok(now.plus(lifetime)) };
+    if (now.plus(EMAIL_LIFETIME.0)..=now.plus(EMAIL_LIFETIME.1)).contains(&asked) {
+        return Ok(asked);
+    }
+    Err(Error::invalid("expire_time", "must be 1 hour to 30 days from now"))
+}
+
+/// Refuses a link that would be dead at once.
+fn link_expiry(asked: Timestamp, now: Timestamp) -> Result<()> {
+    if now < asked {
+        return Ok(());
+    }
+    Err(Error::invalid("expire_time", "must be in the future"))
 }

@@ -1,4 +1,4 @@
-//! The last step of every way in: seat, member row, counters, audit event.
+//! The last step of every way in: member row, counters, audit event.
 
 use crate::domain::{
     Account, Action, Actor, InviteId, JoinedBy, Member, MemberId, MemberProfile, MemberStatus,
@@ -8,20 +8,33 @@ use crate::error::Result;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, members, organizations};
 
-/// Makes `account` a member of a locked organization and counts it there.
-#[expect(clippy::too_many_arguments, reason = "each is a different thing, all needed")]
+/// Who comes in, and how.
+#[derive(Debug)]
+pub(in crate::operations) struct Admission<'a> {
+    /// Whose membership it becomes.
+    pub account: &'a Account,
+    /// Its role.
+    pub role: Role,
+    /// How it comes about.
+    pub by: JoinedBy,
+    /// The invite it comes about with.
+    pub invite: Option<InviteId>,
+    /// Its id, if that was reserved.
+    pub reserved: Option<MemberId>,
+    /// To whom it is ascribed.
+    pub actor: &'a Actor,
+}
+
+/// Makes a member of a locked organization and counts it there.
 pub(in crate::operations) async fn admit(
     tx: &Tx,
     organization: &mut Organization,
-    account: &Account,
-    role: Role,
-    by: JoinedBy,
-    invite: Option<InviteId>,
-    actor: &Actor,
+    admission: Admission<'_>,
     now: Timestamp,
 ) -> Result<MemberProfile> {
+    let Admission { account, role, by, invite, reserved, actor } = admission;
     let member = Member {
-        id: MemberId::generate(now),
+        id: reserved.unwrap_or_else(|| MemberId::generate(now)),
         organization: organization.id,
         account: account.id,
         role,

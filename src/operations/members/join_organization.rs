@@ -5,21 +5,32 @@
 //! lost answer comes first, then whether the way in exists at all, and only then
 //! what the caller may be told about it.
 
-use super::admit;
+use std::sync::Arc;
+
+use super::{Admission, admit};
+use crate::auth::Issuers;
 use crate::domain::{
-    Departure, InviteId, InviteToken, JoinedBy, Member, MemberProfile, MemberStatus, Organization,
-    OrganizationId, Role, Timestamp,
+    Action, Departure, EndReason, Ending, Grant, GrantId, Invite, InviteId, InviteKind,
+    InviteToken, JoinedBy, Member, MemberProfile, MemberStatus, Organization, OrganizationId, Role,
+    TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::{Call, Context};
-use crate::storage::{Tx, invites, members, organizations};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::{Tx, grants, invites, members, organizations};
 
 /// How to get in.
 #[derive(Debug, Clone, Copy)]
 pub enum JoinBy {
-    /// With the token of an invite.
-    Invite(InviteToken),
+    /// With an invite: a text that is its token, or, for an email invitation, its
+    /// id, where the caller's verified address is the authority.
+    Invite {
+        /// The text as a token.
+        token: InviteToken,
+        /// The text as an id.
+        id: InviteId,
+    },
     /// By the organization's id: as its creator, or by mail domain.
     Organization(OrganizationId),
 }
@@ -29,125 +40,254 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
     let now = cx.now();
     let (organization, invite) = match by {
         JoinBy::Organization(id) => (id, None),
-        JoinBy::Invite(token) => {
+        JoinBy::Invite { token, id } => {
             // Looked up without a lock, for the organization to lock; everything
             // is read again under it. Unknown tokens never reach the writer.
-            let (invite, organization) = invites::find_by_token(cx.store.read(), &token.hash())
-                .await?
-                .ok_or_else(Error::not_found)?;
+            let (invite, organization) = find_invite(cx, call, &token, id).await?;
             (organization.id, Some(invite.id))
         }
     };
     if !call.caller.reaches(organization) {
         return Err(Error::not_found());
     }
-    let call = call.clone();
+    let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
     cx.store
         .write(async move |tx| {
             let organization =
                 organizations::lock(tx, organization).await?.ok_or_else(Error::not_found)?;
             let account = call.caller.account.id;
             let current = members::current(tx, organization.id, account).await?;
+            let joining = Joining { tx, call: &call, issuers: &issuers, organization, now };
             match invite {
-                Some(invite) => with_invite(tx, &call, organization, current, invite, now).await,
-                None => by_id(tx, &call, organization, current, now).await,
+                Some(invite) => joining.with_invite(current, invite).await,
+                None => joining.by_id(current).await,
             }
         })
         .await
 }
 
-async fn with_invite(
-    tx: &Tx,
+async fn find_invite(
+    cx: &Context,
     call: &Call,
-    mut organization: Organization,
-    current: Option<Member>,
-    invite: InviteId,
-    now: Timestamp,
-) -> Result<MemberProfile> {
-    let account = &call.caller.account;
-    if let Some(member) = &current
-        && member.status == MemberStatus::Active
-        && member.invite == Some(invite)
-    {
-        return Ok(MemberProfile { member: member.clone(), profile: account.profile.clone() });
+    token: &InviteToken,
+    id: InviteId,
+) -> Result<(Invite, Organization)> {
+    let db = cx.store.read();
+    if let Some(found) = invites::find_by_token(db, &token.hash()).await? {
+        return Ok(found);
     }
-    let invite = invites::find(tx, organization.id, invite)
+    // An id is no secret: only whom the invitation is for learns that there is one.
+    let own = call.caller.account.profile.verified_email();
+    invites::find_email_invitation(db, id)
         .await?
-        .filter(|invite| invite.is_live(now))
-        .ok_or_else(Error::not_found)?;
-    if let Some(member) = current {
-        return already_there(call, member);
-    }
-    if let Some(left) = removal(tx, call, &organization).await?
-        && invite.version <= left.version
-    {
-        return Err(Error::not_found());
-    }
-    // Whatever ends an inviter's authority ends the invite as well; this holds
-    // even if a row was edited by hand.
-    let inviter = members::find(tx, organization.id, invite.inviter).await?;
-    let stands = inviter.is_some_and(|inviter| {
-        inviter.status == MemberStatus::Active && inviter.role.may_grant(invite.role)
-    });
-    if !stands {
-        return Err(Error::not_found());
-    }
-    require_seat(&organization)?;
-    if !invites::consume(tx, &invite, now).await? {
-        return Err(Error::not_found());
-    }
-    let by = JoinedBy::Invite;
-    let actor = call.actor();
-    admit(tx, &mut organization, account, invite.role, by, Some(invite.id), &actor, now).await
+        .filter(|(invite, _)| own.is_some() && invite.email.as_ref() == own)
+        .ok_or_else(Error::not_found)
 }
 
-async fn by_id(
-    tx: &Tx,
-    call: &Call,
-    mut organization: Organization,
-    current: Option<Member>,
+/// Somebody at the door of a locked organization.
+struct Joining<'a> {
+    tx: &'a Tx,
+    call: &'a Call,
+    issuers: &'a Issuers,
+    organization: Organization,
     now: Timestamp,
-) -> Result<MemberProfile> {
-    if let Some(member) = current {
-        return already_there(call, member);
-    }
-    let account = &call.caller.account;
-    let has_admin = members::has_active_admin(tx, organization.id, None).await?;
-    let domain = account.profile.verified_email().and_then(|email| email.domain());
-    let admitted = if !has_admin && organization.creator == account.id {
-        Some((Role::Admin, JoinedBy::Creation))
-    } else if has_admin && domain.is_some_and(|own| organization.invite_domains.contains(&own)) {
-        Some((Role::Member, JoinedBy::Domain))
-    } else {
-        None
-    };
-    let (role, by) = admitted.ok_or_else(Error::not_found)?;
-    if removal(tx, call, &organization).await?.is_some() {
-        return Err(Error::not_found());
-    }
-    require_seat(&organization)?;
-    admit(tx, &mut organization, account, role, by, None, &call.actor(), now).await
 }
 
-fn already_there(call: &Call, member: Member) -> Result<MemberProfile> {
-    match member.status {
-        MemberStatus::Active => {
-            Ok(MemberProfile { member, profile: call.caller.account.profile.clone() })
+impl Joining<'_> {
+    async fn with_invite(
+        mut self,
+        current: Option<Member>,
+        invite: InviteId,
+    ) -> Result<MemberProfile> {
+        if let Some(member) = &current
+            && member.status == MemberStatus::Active
+            && member.invite == Some(invite)
+        {
+            return Ok(self.profile(member.clone()));
         }
-        _ => Err(suspended()),
+        let (tx, now) = (self.tx, self.now);
+        let invite = invites::find(tx, self.organization.id, invite)
+            .await?
+            .filter(|invite| invite.is_live(now))
+            .ok_or_else(Error::not_found)?;
+        if let Some(member) = current {
+            return self.already_there(member, &invite).await;
+        }
+        if let Some(left) = self.removal().await?
+            && invite.version <= left.version
+        {
+            return Err(Error::not_found());
+        }
+        self.inviter_stands(&invite).await?;
+        self.may_use(&invite)?;
+        self.require_seat()?;
+        self.consume(&invite).await?;
+        let admission = Admission {
+            account: &self.call.caller.account,
+            role: invite.role,
+            by: JoinedBy::Invite,
+            invite: Some(invite.id),
+            reserved: invite.member,
+            actor: &self.call.actor(),
+        };
+        let joined = admit(tx, &mut self.organization, admission, now).await?;
+        self.record_grant(&joined.member, &invite).await?;
+        self.end_pending_invitation().await?;
+        Ok(joined)
     }
-}
 
-/// The caller's last departure, if an admin removed them.
-async fn removal(tx: &Tx, call: &Call, organization: &Organization) -> Result<Option<Departure>> {
-    let account = call.caller.account.id;
-    let last = members::last_departure(tx, organization.id, account).await?;
-    Ok(last.filter(|left| left.removed))
-}
-
-fn require_seat(organization: &Organization) -> Result<()> {
-    if organization.has_seat() {
-        return Ok(());
+    async fn by_id(mut self, current: Option<Member>) -> Result<MemberProfile> {
+        if let Some(member) = current {
+            return match member.status {
+                MemberStatus::Active => Ok(self.profile(member)),
+                _ => Err(suspended()),
+            };
+        }
+        let account = &self.call.caller.account;
+        let has_admin = members::has_active_admin(self.tx, self.organization.id, None).await?;
+        let domain = account.profile.verified_email().and_then(|email| email.domain());
+        let invited = domain.is_some_and(|own| self.organization.invite_domains.contains(&own));
+        let (role, by) = if !has_admin && self.organization.creator == account.id {
+            (Role::Admin, JoinedBy::Creation)
+        } else if has_admin && invited {
+            (Role::Member, JoinedBy::Domain)
+        } else {
+            return Err(Error::not_found());
+        };
+        if self.removal().await?.is_some() {
+            return Err(Error::not_found());
+        }
+        self.require_seat()?;
+        let actor = self.call.actor();
+        let admission =
+            Admission { account, role, by, invite: None, reserved: None, actor: &actor };
+        let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
+        self.end_pending_invitation().await?;
+        Ok(joined)
     }
-    Err(Error::precondition(reason::SEAT_LIMIT, "every seat of this organization is taken"))
+
+    fn profile(&self, member: Member) -> MemberProfile {
+        MemberProfile { member, profile: self.call.caller.account.profile.clone() }
+    }
+
+    /// A member stays what they are. Only a link to content that they have no
+    /// grant for goes on, to record it.
+    async fn already_there(&self, member: Member, invite: &Invite) -> Result<MemberProfile> {
+        if member.status != MemberStatus::Active {
+            return Err(suspended());
+        }
+        if let Some(content) = &invite.content
+            && !grants::exists(self.tx, member.id, content).await?
+        {
+            self.inviter_stands(invite).await?;
+            self.may_use(invite)?;
+            self.consume(invite).await?;
+            self.record_grant(&member, invite).await?;
+        }
+        Ok(self.profile(member))
+    }
+
+    /// The caller's last departure, if an admin removed them.
+    async fn removal(&self) -> Result<Option<Departure>> {
+        let account = self.call.caller.account.id;
+        let last = members::last_departure(self.tx, self.organization.id, account).await?;
+        Ok(last.filter(|left| left.removed))
+    }
+
+    /// Whatever ends an inviter's authority ends the invite as well; this holds
+    /// even if a row was edited by hand.
+    async fn inviter_stands(&self, invite: &Invite) -> Result<()> {
+        let inviter = members::find(self.tx, self.organization.id, invite.inviter).await?;
+        let granted = invite.content.as_ref().map_or(invite.role, |content| content.level);
+        let stands = inviter.is_some_and(|inviter| {
+            inviter.status == MemberStatus::Active && inviter.role.may_grant(granted)
+        });
+        if stands { Ok(()) } else { Err(Error::not_found()) }
+    }
+
+    /// The rules about whose address and which sign-in. Whoever holds a live invite
+    /// is told why it is not for them, without the address it is for.
+    fn may_use(&self, invite: &Invite) -> Result<()> {
+        let denied =
+            |reason, message: &str| Err(Error::permission_denied(message).with_reason(reason));
+        let account = &self.call.caller.account;
+        let own = account.profile.verified_email();
+        let needs_address = invite.email.is_some() || !invite.allowed_domains.is_empty();
+        if needs_address && own.is_none() {
+            return denied(reason::EMAIL_UNVERIFIED, "your account has no verified mail address");
+        }
+        if invite.email.is_some() && invite.email.as_ref() != own {
+            return denied(reason::EMAIL_MISMATCH, "this invitation is for another address");
+        }
+        if !invite.allowed_domains.is_empty() {
+            let domain = own.and_then(|email| email.domain());
+            if domain.is_none_or(|domain| !invite.allowed_domains.contains(&domain)) {
+                let what = "this link is not for addresses of your mail domain";
+                return denied(reason::DOMAIN_NOT_ALLOWED, what);
+            }
+        }
+        if invite.sso && !self.issuers.is_sso_of(&account.issuer, self.organization.id) {
+            let what = "this invitation needs the organization's single sign-on";
+            return denied(reason::SSO_REQUIRED, what);
+        }
+        Ok(())
+    }
+
+    fn require_seat(&self) -> Result<()> {
+        if self.organization.has_seat() {
+            return Ok(());
+        }
+        let what = "every seat of this organization is taken";
+        Err(Error::precondition(reason::SEAT_LIMIT, what))
+    }
+
+    async fn consume(&self, invite: &Invite) -> Result<()> {
+        match invites::consume(self.tx, invite, self.now).await? {
+            true => Ok(()),
+            false => Err(Error::not_found()),
+        }
+    }
+
+    async fn record_grant(&self, member: &Member, invite: &Invite) -> Result<()> {
+        let Some(content) = &invite.content else { return Ok(()) };
+        let grant = Grant {
+            id: GrantId::generate(self.now),
+            member: member.id,
+            content: content.clone(),
+            invite: invite.id,
+            created_at: self.now,
+        };
+        grants::insert(self.tx, self.organization.id, &grant).await?;
+        let event = NewEvent {
+            action: Action::GrantCreated,
+            target_kind: TargetKind::Grant,
+            target_id: grant.id.to_string(),
+            organization: Some(self.organization.id),
+            actor: &self.call.actor(),
+            note: format!(
+                "{} in {} {} to member {}",
+                content.level,
+                content.kind.as_str(),
+                content.id.as_str(),
+                member.id
+            ),
+        };
+        audit_events::append(self.tx, event, self.now).await
+    }
+
+    /// Nobody is invited who is there.
+    async fn end_pending_invitation(&self) -> Result<()> {
+        let Some(own) = self.call.caller.account.profile.verified_email() else { return Ok(()) };
+        let organization = self.organization.id;
+        let pending = invites::pending_of_address(self.tx, organization, own).await?;
+        if let Some(pending) = pending.filter(|invite| invite.kind == InviteKind::Email) {
+            let reason = match pending.is_live(self.now) {
+                true => EndReason::AlreadyMember,
+                false => EndReason::Expired,
+            };
+            let ending = Ending { at: self.now, by: None, reason };
+            invites::end(self.tx, organization, pending.id, &ending).await?;
+        }
+        Ok(())
+    }
 }

@@ -1,5 +1,6 @@
 //! `LeaveOrganization`
 
+use super::change_member::invites_ended;
 use crate::domain::{
     Action, Departure, EndReason, Ending, MemberId, MemberStatus, Permission, Role, TargetKind,
 };
@@ -7,7 +8,7 @@ use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::{invites, members, organizations};
+use crate::storage::{grants, invites, members, organizations};
 
 /// Ends a membership: the caller's own, or anybody's for an admin. The invites
 /// that rest on it end in the same transaction.
@@ -47,6 +48,7 @@ pub async fn leave_organization(cx: &Context, call: &Call, id: MemberId) -> Resu
             organization.version += 1;
             let departure = Departure { at: now, removed, version: organization.version };
             members::depart(tx, organization.id, member.id, departure).await?;
+            grants::delete_of_member(tx, member.id).await?;
             let ending =
                 Ending { at: now, by: Some(access.member.id), reason: EndReason::InviterGone };
             let ended = invites::end_all_of(tx, organization.id, member.id, &ending).await?;
@@ -62,9 +64,4 @@ pub async fn leave_organization(cx: &Context, call: &Call, id: MemberId) -> Resu
             audit_events::append(tx, event, now).await
         })
         .await
-}
-
-/// The note of a change that took invites along.
-pub(super) fn invites_ended(ended: u64) -> String {
-    if ended == 0 { String::new() } else { format!("invites ended: {ended}") }
 }

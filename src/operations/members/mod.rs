@@ -1,15 +1,23 @@
-//! Coming, going and who is there.
+//! Coming, going, who is there and what they may do.
 
 mod admit;
+mod change_member;
 mod join_organization;
 mod leave_organization;
 mod list_members;
+mod restore_member;
+mod set_member_role;
 mod set_role;
+mod suspend_member;
 
 pub use crate::storage::member_lists::{MemberFilter, MemberSort};
+pub use change_member::MemberOf;
 pub use join_organization::{JoinBy, join_organization};
 pub use leave_organization::leave_organization;
 pub use list_members::{ListMembers, MemberList, list_members};
+pub use restore_member::restore_member;
+pub use set_member_role::set_member_role;
 pub use set_role::{ContractRole, SetRole, set_role};
+pub use suspend_member::suspend_member;
 
-pub(super) use admit::admit;
+pub(super) use admit::{Admission, admit};

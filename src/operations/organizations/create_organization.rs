@@ -6,7 +6,7 @@ use crate::domain::{
     Role, TargetKind, Tier,
 };
 use crate::error::{Error, Result, reason};
-use crate::operations::members::admit;
+use crate::operations::members::{Admission, admit};
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::organizations;
@@ -57,7 +57,7 @@ pub async fn create_organization(
         updated_at: now,
         version: 1,
         member_count: 0,
-        seat_limit: 0,
+        seat_limit: cx.rules.default_seat_limit,
     };
     let call = call.clone();
     cx.store
@@ -74,13 +74,15 @@ pub async fn create_organization(
             };
             audit_events::append(tx, event, now).await?;
             let member = if input.join {
-                let account = &call.caller.account;
-                let by = JoinedBy::Creation;
-                let actor = call.actor();
-                Some(
-                    admit(tx, &mut organization, account, Role::Admin, by, None, &actor, now)
-                        .await?,
-                )
+                let admission = Admission {
+                    account: &call.caller.account,
+                    role: Role::Admin,
+                    by: JoinedBy::Creation,
+                    invite: None,
+                    reserved: None,
+                    actor: &call.actor(),
+                };
+                Some(admit(tx, &mut organization, admission, now).await?)
             } else {
                 None
             };

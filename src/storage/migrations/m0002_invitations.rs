@@ -125,6 +125,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("grants_of_organization", "grants", ["organization_id", "id"]),
         index("outbox_due", "outbox", ["next_attempt_at"]),
         index("outbox_of_invite", "outbox", ["invite_id"]),
+        index("outbox_of_organization", "outbox", ["organization_id"]),
         index("requests_by_time", "requests", ["created_at"]),
     ]
 }

@@ -1,15 +1,16 @@
 //! Messages about organizations, members and the join link.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use super::{Fields, to_timestamp};
 use crate::domain::{
-    EmailDomain, InviteToken, MemberId, MemberProfile, MemberStatus, Organization, OrganizationId,
-    Role, Tier,
+    EmailDomain, Invalid, InviteToken, MemberId, MemberProfile, MemberStatus, Organization,
+    OrganizationId, Role, Tier,
 };
 use crate::error::{Error, Result};
 use crate::operations::invites::InviteSummary;
-use crate::operations::members::{ContractRole, JoinBy, SetRole};
+use crate::operations::members::{ContractRole, JoinBy, MemberOf, SetRole};
 use crate::operations::organizations::{
     CreateOrganization, Created, MyOrganizations, UpdateOrganization,
 };
@@ -19,19 +20,24 @@ use crate::proto::guestlist::v1 as own;
 /// How many invite domains an organization may have.
 const MOST_DOMAINS: usize = 100;
 
+/// Reads a text that stands alone.
+fn parse<T: FromStr<Err = Invalid>>(field: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|wrong: Invalid| Error::invalid(field, wrong.0))
+}
+
 /// Reads a message that holds an organization's id alone.
 pub fn organization_id(text: &str) -> Result<OrganizationId> {
-    text.parse().map_err(|e: crate::domain::Invalid| Error::invalid("organization_id", e.0))
+    parse("organization_id", text)
 }
 
 /// Reads the id of a membership that stands alone.
 pub fn member_id(text: &str) -> Result<MemberId> {
-    text.parse().map_err(|e: crate::domain::Invalid| Error::invalid("user_id", e.0))
+    parse("user_id", text)
 }
 
 /// Reads an invite's token that stands alone.
 pub fn invite_token(text: &str) -> Result<InviteToken> {
-    text.parse().map_err(|e: crate::domain::Invalid| Error::invalid("invite_id", e.0))
+    parse("invite_id", text)
 }
 
 pub fn create_organization(message: pb::CreateOrganizationRequest) -> Result<CreateOrganization> {
@@ -51,7 +57,9 @@ pub fn join_organization(message: pb::JoinOrganizationRequest) -> Result<JoinBy>
 
     match message.join_id {
         Some(JoinId::OrganizationId(id)) => organization_id(&id).map(JoinBy::Organization),
-        Some(JoinId::InviteId(token)) => invite_token(&token).map(JoinBy::Invite),
+        Some(JoinId::InviteId(text)) => {
+            Ok(JoinBy::Invite { token: invite_token(&text)?, id: parse("invite_id", &text)? })
+        }
         None => Err(Error::invalid("join_id", "must be set: organization_id or invite_id")),
     }
 }
@@ -92,7 +100,10 @@ pub fn set_role(message: &pb::SetRoleRequest) -> Result<SetRole> {
             None
         }
     };
-    fields.finish(|| Some(SetRole { organization: organization?, member: member?, role: role? }))
+    fields.finish(|| {
+        let who = MemberOf { organization: organization?, member: member? };
+        Some(SetRole { who, role: role? })
+    })
 }
 
 impl From<Organization> for pb::Organization {

@@ -1,0 +1,50 @@
+//! What whoever runs the service sets for an organization.
+
+mod set_seat_limit;
+mod set_tier;
+
+pub use set_seat_limit::set_seat_limit;
+pub use set_tier::set_tier;
+
+use crate::domain::{Action, KeyScope, Organization, OrganizationId, TargetKind};
+use crate::error::{Error, Result};
+use crate::operations::{Call, Context};
+use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::organizations;
+
+/// Changes an organization for whoever runs the service: keys of scope `operator`
+/// may. `change` answers what it did, or nothing if nothing was to do.
+async fn change_organization(
+    cx: &Context,
+    call: &Call,
+    id: OrganizationId,
+    change: impl Fn(&mut Organization) -> Option<String> + Send + Sync + 'static,
+) -> Result<()> {
+    if call.caller.scope() != Some(KeyScope::Operator) {
+        return Err(Error::permission_denied("only a key of scope operator may do this"));
+    }
+    if !call.caller.reaches(id) {
+        return Err(Error::not_found());
+    }
+    let now = cx.now();
+    let call = call.clone();
+    cx.store
+        .write(async move |tx| {
+            let mut organization =
+                organizations::lock(tx, id).await?.ok_or_else(Error::not_found)?;
+            let Some(note) = change(&mut organization) else { return Ok(()) };
+            organization.version += 1;
+            organization.updated_at = now;
+            organizations::update(tx, &organization).await?;
+            let event = NewEvent {
+                action: Action::OrganizationUpdated,
+                target_kind: TargetKind::Organization,
+                target_id: id.to_string(),
+                organization: Some(id),
+                actor: &call.actor(),
+                note,
+            };
+            audit_events::append(tx, event, now).await
+        })
+        .await
+}

@@ -1,0 +1,15 @@
+//! `guestlist.v1.AdminService/SetTier`
+
+use super::change_organization;
+use crate::domain::{OrganizationId, Tier};
+use crate::error::Result;
+use crate::operations::{Call, Context};
+
+/// Sets what an organization has subscribed to.
+pub async fn set_tier(cx: &Context, call: &Call, id: OrganizationId, tier: Tier) -> Result<()> {
+    change_organization(cx, call, id, move |organization| {
+        let before = std::mem::replace(&mut organization.tier, tier);
+        (before != tier).then(|| format!("tier: {} → {}", before.as_str(), tier.as_str()))
+    })
+    .await
+}

@@ -1,0 +1,64 @@
+//! `guestlist.v1.GrantService/ListGrants`
+
+use uuid::Uuid;
+
+use crate::domain::{Grant, MemberId, OrganizationId, PageSize, Permission};
+use crate::error::{Error, Result};
+use crate::operations::access::Access;
+use crate::operations::cursor::PageOf;
+use crate::operations::{Call, Context};
+use crate::storage::grants;
+
+/// What to list.
+#[derive(Debug, Clone)]
+pub struct ListGrants {
+    /// Of which organization.
+    pub organization: OrganizationId,
+    /// Whose; everybody's if none is given.
+    pub member: Option<MemberId>,
+    /// How many a page may hold.
+    pub size: PageSize,
+    /// The token of the page before, or empty.
+    pub token: String,
+}
+
+/// One page of grants, oldest first.
+#[derive(Debug, Clone)]
+pub struct GrantList {
+    /// The grants.
+    pub grants: Vec<Grant>,
+    /// Empty on the last page.
+    pub next_token: String,
+}
+
+/// Lists grants: admins all, a member their own.
+pub async fn list_grants(cx: &Context, call: &Call, input: ListGrants) -> Result<GrantList> {
+    let db = cx.store.read();
+    let view = Permission::ViewOrganization;
+    let access = Access::to_read(db, &call.caller, input.organization, view).await?;
+    let own = access.member.id;
+    let member = if access.member.role.allows(Permission::ManageMembers) {
+        input.member
+    } else if input.member.is_none_or(|member| member == own) {
+        Some(own)
+    } else {
+        return Err(Error::permission_denied("only an admin may list somebody else's grants"));
+    };
+    let page_of = PageOf::new(
+        "ListGrants",
+        call.caller.account.id,
+        &(input.organization, member),
+        "page.page_token",
+    );
+    let after: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
+    let limit = input.size.get();
+    let mut grants =
+        grants::page(db, input.organization, member, after.map(Into::into), limit + 1).await?;
+    let more = grants.len() as u64 > limit;
+    grants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next_token = match grants.last().filter(|_| more) {
+        Some(last) => page_of.token(&cx.keyring, &Uuid::from(last.id))?,
+        None => String::new(),
+    };
+    Ok(GrantList { grants, next_token })
+}

@@ -1,0 +1,97 @@
+//! `guestlist.v1.InviteService/CreateLink`
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Shown, advance, found, link_expiry, may_grant, new_invite, record, tokens};
+use crate::domain::{
+    Action, ContentGrant, EmailDomain, InviteKind, InviteToken, OrganizationId, Permission, Role,
+    Timestamp,
+};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::idempotency::{Once, RequestToken};
+use crate::operations::{Call, Context};
+use crate::storage::invites;
+
+/// What link to make.
+#[derive(Debug, Clone)]
+pub struct CreateLink {
+    /// To which organization.
+    pub organization: OrganizationId,
+    /// What it grants.
+    pub grants: LinkGrants,
+    /// When it stops working, if at all.
+    pub expires_at: Option<Timestamp>,
+    /// How often it may be used, if that is bounded.
+    pub max_uses: Option<i64>,
+    /// The only mail domains whose verified addresses may use it; none means any.
+    pub allowed_domains: Vec<EmailDomain>,
+    /// For people.
+    pub note: String,
+    /// The caller's id for this request.
+    pub request: Option<RequestToken>,
+}
+
+/// What a link grants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkGrants {
+    /// A place in the organization.
+    Role(Role),
+    /// Access to content; whoever is no member yet becomes a guest.
+    Content(ContentGrant),
+}
+
+/// Makes a named link. Admins may; nobody grants above their own role.
+pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result<Shown> {
+    let now = cx.now();
+    let CreateLink { organization, request, .. } = &input;
+    let body =
+        (&input.grants, input.expires_at, input.max_uses, &input.allowed_domains, &input.note);
+    let once = Once::new(call, *organization, "CreateLink", request.as_ref(), &body);
+    let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
+    cx.store
+        .write(async move |tx| {
+            let manage = Permission::ManageInvites;
+            let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
+            if let Some(id) = once.before::<Uuid>(tx, now).await? {
+                let row = found(tx, input.organization, id.into()).await?;
+                return Shown::with_token(&keyring, row, now);
+            }
+            if let Some(expires_at) = input.expires_at {
+                link_expiry(expires_at, now)?;
+            }
+            let (role, content) = match &input.grants {
+                LinkGrants::Role(role) => (*role, None),
+                LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
+            };
+            may_grant(&access, content.as_ref().map_or(role, |content| content.level))?;
+
+            let Access { mut organization, member } = access;
+            advance(tx, &mut organization).await?;
+            let mut invite = new_invite(InviteKind::NamedLink, role, &organization, member.id, now);
+            invite.content = content;
+            invite.expires_at = input.expires_at;
+            invite.max_uses = input.max_uses;
+            invite.allowed_domains = input.allowed_domains.clone();
+            invite.note = input.note.clone();
+            let token = InviteToken::generate();
+            invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
+            let note = format!("link, {}", granted(&input.grants));
+            record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
+            once.remember(tx, &Uuid::from(invite.id), now).await?;
+            Ok(Shown { invite, token: Some(token) })
+        })
+        .await
+}
+
+fn granted(grants: &LinkGrants) -> String {
+    match grants {
+        LinkGrants::Role(role) => format!("as {role}"),
+        LinkGrants::Content(content) => {
+            let ContentGrant { kind, id, level } = content;
+            format!("{level} in {} {}", kind.as_str(), id.as_str())
+        }
+    }
+}

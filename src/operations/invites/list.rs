@@ -1,0 +1,79 @@
+//! `guestlist.v1.InviteService/List`
+
+use uuid::Uuid;
+
+use super::{InviteFilter, Order, Shown};
+use crate::domain::{OrganizationId, PageSize, Permission};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::cursor::PageOf;
+use crate::operations::{Call, Context};
+use crate::storage::invite_lists;
+
+/// What to list.
+#[derive(Debug, Clone)]
+pub struct ListInvites {
+    /// Of which organization.
+    pub organization: OrganizationId,
+    /// Which invites.
+    pub filter: InviteFilter,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+    /// With the tokens of live links, for contracts that know a link by nothing else.
+    pub with_tokens: bool,
+    /// How many a page may hold.
+    pub size: PageSize,
+    /// The token of the page before, or empty.
+    pub token: String,
+    /// The field that token stood in, for errors.
+    pub token_field: &'static str,
+    /// Whether to count, too.
+    pub count: bool,
+}
+
+/// One page of invites.
+#[derive(Debug, Clone)]
+pub struct InviteList {
+    /// The invites.
+    pub invites: Vec<Shown>,
+    /// Empty on the last page.
+    pub next_token: String,
+    /// How many the filter lets through, if that was asked for.
+    pub count: Option<u64>,
+}
+
+/// Lists invites of all kinds, ended ones too. Admins may.
+pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<InviteList> {
+    let now = cx.now();
+    let db = cx.store.read();
+    let manage = Permission::ManageInvites;
+    Access::to_read(db, &call.caller, input.organization, manage).await?;
+    let shown = (input.organization, &input.filter, input.oldest_first, input.with_tokens);
+    let page_of = PageOf::new("List", call.caller.account.id, &shown, input.token_field);
+    let place: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
+    let after = place.map(Into::into);
+    let order =
+        if input.oldest_first { Order::OldestFirst(after) } else { Order::NewestFirst(after) };
+
+    let limit = input.size.get();
+    let filter = &input.filter;
+    let mut rows =
+        invite_lists::page(db, input.organization, filter, order, limit + 1, now).await?;
+    let more = rows.len() as u64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next_token = match rows.last().filter(|_| more) {
+        Some((last, _)) => page_of.token(&cx.keyring, &Uuid::from(last.id))?,
+        None => String::new(),
+    };
+    let count = if input.count {
+        Some(invite_lists::count(db, input.organization, filter, now).await?)
+    } else {
+        None
+    };
+    let show = |row| match input.with_tokens {
+        true => Shown::with_token(&cx.keyring, row, now),
+        false => Ok(Shown { invite: row.0, token: None }),
+    };
+    let invites = rows.into_iter().map(show).collect::<Result<_>>()?;
+    Ok(InviteList { invites, next_token, count })
+}

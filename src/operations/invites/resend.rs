@@ -1,0 +1,75 @@
+//! `guestlist.v1.InviteService/Resend`
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{advance, email_expiry, found, has_ended, may_grant, record, tokens};
+use crate::domain::{
+    Action, Delivery, Invite, InviteId, InviteKind, InviteToken, OrganizationId, Permission,
+    Timestamp,
+};
+use crate::error::{Error, Result, reason};
+use crate::operations::access::Access;
+use crate::operations::idempotency::{Once, RequestToken};
+use crate::operations::{Call, Context};
+use crate::storage::{invites, outbox};
+
+/// Which invitation to send again.
+#[derive(Debug, Clone)]
+pub struct Resend {
+    /// In which organization.
+    pub organization: OrganizationId,
+    /// Which invitation.
+    pub id: InviteId,
+    /// When it stops working; the configured time if none is given.
+    pub expires_at: Option<Timestamp>,
+    /// The caller's id for this request.
+    pub request: Option<RequestToken>,
+}
+
+/// Sends an email invitation again, with a new token; the one before is dead.
+/// Whoever resends becomes the inviter, so nobody resends above their own role.
+/// Admins may.
+pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> {
+    let now = cx.now();
+    let expires_at = email_expiry(input.expires_at, cx.rules.email_invitation_lifetime, now)?;
+    let body = (input.id, input.expires_at);
+    let once = Once::new(call, input.organization, "Resend", input.request.as_ref(), &body);
+    let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
+    let invite = cx
+        .store
+        .write(async move |tx| {
+            let manage = Permission::ManageInvites;
+            let mut access =
+                Access::to_change(tx, &call.caller, input.organization, manage).await?;
+            let (mut invite, _) = found(tx, input.organization, input.id).await?;
+            if once.before::<Uuid>(tx, now).await?.is_some() {
+                return Ok(invite);
+            }
+            if invite.kind != InviteKind::Email {
+                return Err(Error::precondition(
+                    reason::NOT_AN_EMAIL_INVITATION,
+                    "only an email invitation can be sent again",
+                ));
+            }
+            if !invite.is_live(now) {
+                return Err(has_ended());
+            }
+            may_grant(&access, invite.role)?;
+            advance(tx, &mut access.organization).await?;
+            invite.inviter = access.member.id;
+            invite.version = access.organization.version;
+            invite.expires_at = Some(expires_at);
+            invite.delivery = Some(Delivery::Pending);
+            let token = InviteToken::generate();
+            invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
+            outbox::enqueue(tx, invite.organization, invite.id, now).await?;
+            record(tx, Action::InviteResent, &invite, &call.actor(), String::new(), now).await?;
+            once.remember(tx, &Uuid::from(invite.id), now).await?;
+            Ok(invite)
+        })
+        .await?;
+    cx.mail_wakeup.notify_one();
+    Ok(invite)
+}

@@ -1,0 +1,133 @@
+//! `guestlist.v1.InviteService/Update`
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{Shown, advance, email_expiry, found, has_ended, link_expiry, may_grant, record};
+use crate::domain::{
+    Action, EndReason, Ending, Invite, InviteId, InviteKind, OrganizationId, Permission, Role,
+    Timestamp,
+};
+use crate::error::{Error, Result, reason};
+use crate::operations::access::Access;
+use crate::operations::idempotency::{Once, RequestToken};
+use crate::operations::{Call, Context};
+use crate::storage::invites;
+
+/// What to change; what is absent stays.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// In which organization.
+    pub organization: OrganizationId,
+    /// Which invite.
+    pub id: InviteId,
+    /// The new role, or level of a link to content.
+    pub role: Option<Role>,
+    /// The new end; `Some(None)` means never.
+    pub expires_at: Option<Option<Timestamp>>,
+    /// The new number of uses; `Some(None)` means any.
+    pub max_uses: Option<Option<i64>>,
+    /// The caller's id for this request.
+    pub request: Option<RequestToken>,
+}
+
+/// Changes the terms of a live invite. Admins may; nobody grants above their own
+/// role.
+pub async fn update(cx: &Context, call: &Call, input: Update) -> Result<Shown> {
+    let now = cx.now();
+    let body = (input.id, input.role, input.expires_at, input.max_uses);
+    let once = Once::new(call, input.organization, "Update", input.request.as_ref(), &body);
+    let lifetime = cx.rules.email_invitation_lifetime;
+    let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
+    cx.store
+        .write(async move |tx| {
+            let manage = Permission::ManageInvites;
+            let mut access =
+                Access::to_change(tx, &call.caller, input.organization, manage).await?;
+            let row = found(tx, input.organization, input.id).await?;
+            if once.before::<Uuid>(tx, now).await?.is_some() {
+                return Shown::with_token(&keyring, row, now);
+            }
+            let (before, sealed) = row;
+            if before.kind == InviteKind::JoinLink {
+                return Err(Error::precondition(
+                    reason::JOIN_LINK,
+                    "the join link is replaced by CreateOrganizationInvite, not changed",
+                ));
+            }
+            if !before.is_live(now) {
+                return Err(has_ended());
+            }
+            let mut after = before.clone();
+            if let Some(role) = input.role {
+                may_grant(&access, role)?;
+                match &mut after.content {
+                    Some(content) => content.level = role,
+                    None => after.role = role,
+                }
+            }
+            if let Some(expires_at) = input.expires_at {
+                after.expires_at = new_expiry(&before, expires_at, lifetime, now)?;
+            }
+            if let Some(max_uses) = input.max_uses {
+                after.max_uses = new_max_uses(&before, max_uses)?;
+            }
+            if after != before {
+                advance(tx, &mut access.organization).await?;
+                invites::update_terms(tx, &after).await?;
+                if after.max_uses == Some(after.uses) {
+                    let ending = Ending { at: now, by: None, reason: EndReason::Exhausted };
+                    invites::end(tx, input.organization, input.id, &ending).await?;
+                }
+                let note = changes(&before, &after);
+                record(tx, Action::InviteUpdated, &after, &call.actor(), note, now).await?;
+                after = found(tx, input.organization, input.id).await?.0;
+            }
+            once.remember(tx, &Uuid::from(after.id), now).await?;
+            Shown::with_token(&keyring, (after, sealed), now)
+        })
+        .await
+}
+
+fn new_expiry(
+    invite: &Invite,
+    asked: Option<Timestamp>,
+    lifetime: std::time::Duration,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    match (invite.kind, asked) {
+        (InviteKind::Email, None) => {
+            Err(Error::invalid("never_expires", "an email invitation always expires"))
+        }
+        (InviteKind::Email, asked) => email_expiry(asked, lifetime, now).map(Some),
+        (_, Some(asked)) => link_expiry(asked, now).map(|()| Some(asked)),
+        (_, None) => Ok(None),
+    }
+}
+
+fn new_max_uses(invite: &Invite, asked: Option<i64>) -> Result<Option<i64>> {
+    if invite.kind == InviteKind::Email {
+        return Err(Error::invalid("max_uses", "an email invitation is used once"));
+    }
+    match asked {
+        Some(asked) if asked < invite.uses => {
+            Err(Error::invalid("max_uses", "must be no smaller than the uses that are spent"))
+        }
+        asked => Ok(asked),
+    }
+}
+
+/// The names of what differs.
+fn changes(before: &Invite, after: &Invite) -> String {
+    let role = before.role != after.role || before.content != after.content;
+    [
+        ("role", role),
+        ("expire_time", before.expires_at != after.expires_at),
+        ("max_uses", before.max_uses != after.max_uses),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect::<Vec<_>>()
+    .join(", ")
+}
