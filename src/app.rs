@@ -1,5 +1,6 @@
 //! The composition root: the one place where everything meets.
 
+mod courier;
 mod pool_metrics;
 mod secret_key;
 
@@ -24,6 +25,7 @@ use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
 use crate::transport::{rpc, server};
 use crate::workers;
+use crate::workers::mail::Courier;
 
 /// The file in the data directory that the first key is written to.
 pub const FIRST_KEY_FILE: &str = "admin.key";
@@ -79,6 +81,7 @@ impl App {
         let authenticator =
             Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
         let authenticator = Arc::new(authenticator);
+        let local_addr = address_of(&listener)?;
         let context = Context {
             store: store.clone(),
             clock,
@@ -91,8 +94,9 @@ impl App {
             },
             mail_wakeup: Arc::default(),
         };
+        let courier = courier::new(&config, local_addr, &context)?;
         let mut app = Self {
-            local_addr: address_of(&listener)?,
+            local_addr,
             metrics_addr: None,
             first_key,
             store,
@@ -103,6 +107,7 @@ impl App {
             workers: Vec::new(),
         };
         app.work(&authenticator);
+        app.deliver(courier, &context);
         app.serve(config, listener, &context, authenticator).await?;
         Ok(app)
     }
@@ -127,6 +132,13 @@ impl App {
                 () = stop => {}
             }
         }));
+    }
+
+    /// Starts the delivery of mail.
+    fn deliver(&mut self, courier: Courier, context: &Context) {
+        let wakeup = Arc::clone(&context.mail_wakeup);
+        let run = workers::mail::run(Arc::new(courier), wakeup, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(run));
     }
 
     /// Opens the door, and the one for metrics if there is one.
@@ -223,6 +235,7 @@ impl App {
 pub async fn check(config: &Config) -> Result<()> {
     let location = Location::from_config(config)?;
     secret_key::load(config, &location)?;
+    courier::check(config)?;
     auth::check(&config.issuers).await
 }
 

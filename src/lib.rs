@@ -11,6 +11,7 @@
 //! | [`storage`] | the store, and the only home of SeaORM |
 //! | [`domain`] | the vocabulary and the rules: pure values |
 //! | [`workers`] | what runs beside the requests |
+//! | [`mail`] | what mails say, and how they get away |
 //! | [`config`] | the settings; `default.toml` is their reference |
 //! | [`keyring`], [`clock`], [`error`], [`proto`], [`telemetry`] | small things many rooms use |
 //! | [`cli`] | the command line |
@@ -28,6 +29,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod keyring;
+pub mod mail;
 pub mod operations;
 pub mod proto;
 pub mod storage;

@@ -1,10 +1,11 @@
 //! `guestlist healthcheck`: for containers, which have no curl.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Failure;
+use crate::config::reachable;
 
 /// For each step: connecting, asking, the answer's first bytes.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,17 +32,6 @@ fn ask(address: SocketAddr) -> std::io::Result<String> {
     stream.take(4096).read_to_end(&mut answer)?;
     let text = String::from_utf8_lossy(&answer);
     Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// Who listens on every interface is reached on the loopback one.
-pub(super) fn reachable(mut listen: SocketAddr) -> SocketAddr {
-    if listen.ip().is_unspecified() {
-        listen.set_ip(match listen.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    listen
 }
 
 #[cfg(test)]

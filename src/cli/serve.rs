@@ -6,11 +6,10 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
-use super::healthcheck::reachable;
 use super::store::say;
 use crate::app::{self, App};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, reachable};
 use crate::error::{Error, Result};
 use crate::telemetry;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Config, ConfigError, Http};
+use super::{Config, ConfigError, Http, links, mail};
 
 /// hyper takes no smaller buffer for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
@@ -23,6 +23,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if !(hour..=hour * 24 * 30).contains(&config.invites.email_lifetime) {
         problems.push("invites.email_lifetime: must be between 1h and 30days".into());
     }
+    links::check(config, &mut problems);
+    mail::check(config, &mut problems);
     for origin in &config.cors.allowed_origins {
         if let Err(problem) = exact_origin(origin) {
             problems.push(format!("cors.allowed_origins: `{origin}` {problem}"));
@@ -104,7 +106,7 @@ fn database(config: &Config, problems: &mut Vec<String>) {
     duration("database.acquire_timeout", config.database.acquire_timeout, problems);
 }
 
-fn duration(key: &str, value: Duration, problems: &mut Vec<String>) {
+pub(super) fn duration(key: &str, value: Duration, problems: &mut Vec<String>) {
     if value.is_zero() || value > LONGEST {
         problems.push(format!("{key}: must be more than nothing and at most 1day"));
     }

@@ -162,7 +162,7 @@ fn deserialize(table: &Table) -> Result<Config, (String, String)> {
         let key = error.path().to_string();
         let message = match key.as_str() {
             // What was given may be a secret.
-            "secret_key" | "database_url" => "must be a text".to_owned(),
+            "secret_key" | "database_url" | "mail.password" => "must be a text".to_owned(),
             "listen" | "metrics_listen" => {
                 "must be an address and a port, such as 127.0.0.1:8080".to_owned()
             }

@@ -10,7 +10,9 @@ mod error;
 mod http;
 mod identity;
 mod invites;
+mod links;
 mod load;
+mod mail;
 pub mod reference;
 
 use std::net::SocketAddr;
@@ -24,7 +26,9 @@ pub use error::ConfigError;
 pub use http::{Cors, Http};
 pub use identity::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
 pub use invites::Invites;
+pub use links::reachable;
 pub use load::Sources;
+pub use mail::{Language, Mail, Security, Sender};
 
 /// The reference of every setting, with its default.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -47,6 +51,10 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Whether `GetOrganizationInviteSummary` answers callers without a credential.
     pub public_preview: bool,
+    /// Where people reach this service.
+    pub public_url: Option<String>,
+    /// What links to invites look like: see [`Config::invite_links`].
+    pub invite_link_template: String,
     /// `[http]`
     pub http: Http,
     /// `[cors]`
@@ -55,6 +63,8 @@ pub struct Config {
     pub database: Database,
     /// `[invites]`
     pub invites: Invites,
+    /// `[mail]`
+    pub mail: Mail,
     /// `[log]`
     pub log: Log,
     /// `[[issuers]]`

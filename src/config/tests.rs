@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use super::*;
 
 mod issuers;
+mod mail;
 
 use issuers::issuer;
 
@@ -122,6 +123,8 @@ fn p05_no_secret_stands_in_an_error_or_in_debug() {
         format!("secret_key = ['{canary}']"),
         format!("secret_key = '{canary}'\nsecret_key_file = 'x'"),
         format!("secret_key = '{canary}"),
+        format!("[mail]\npassword = ['{canary}']"),
+        format!("[mail]\npassword = '{canary}'"),
     ];
     for text in texts {
         let error = with_file(&text).unwrap_err().to_string();
@@ -204,6 +207,8 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         ("http.", "[http]\nx = 1".to_owned()),
         ("cors.", "[cors]\nx = 1".to_owned()),
         ("database.", "[database]\nx = 1".to_owned()),
+        ("invites.", "[invites]\nx = 1".to_owned()),
+        ("mail.", "[mail]\nx = 1".to_owned()),
         ("log.", "[log]\nx = 1".to_owned()),
         ("issuers[].", issuer(&[], "x = 1")),
     ];
@@ -213,7 +218,8 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         let (_, list) =
             error.split_once("expected one of").or(error.split_once("expected")).unwrap();
         for key in list.split('`').skip(1).step_by(2) {
-            let is_section = ["http", "cors", "database", "log", "issuers"].contains(&key);
+            let is_section =
+                ["http", "cors", "database", "invites", "mail", "log", "issuers"].contains(&key);
             let told = told.contains(&format!("{section}{key}"));
             assert!(told || (section.is_empty() && is_section), "{section}{key} is not told");
             known += usize::from(told);

@@ -11,6 +11,7 @@ mod email_address;
 mod email_domain;
 mod ids;
 mod invite;
+mod invite_links;
 mod member;
 mod organization;
 mod page;
@@ -21,7 +22,7 @@ pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
 pub use audit::{Action, AuditEvent, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
-pub use email_address::EmailAddress;
+pub use email_address::{EmailAddress, is_invisible};
 pub use email_domain::EmailDomain;
 pub use ids::{
     AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
@@ -30,6 +31,7 @@ pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
     InviteState, InviteToken,
 };
+pub use invite_links::InviteLinks;
 pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus};
 pub use organization::{Organization, OrganizationName, Tier};
 pub use page::PageSize;

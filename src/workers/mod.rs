@@ -1,3 +1,4 @@
 //! What runs beside the requests.
 
 pub mod key_usage;
+pub mod mail;

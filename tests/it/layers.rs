@@ -18,9 +18,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("telemetry", &["error", "config"]),
     ("storage", &["domain", "error", "config"]),
+    // A leaf: what it sends is handed to it.
+    ("mail", &["domain", "error", "config"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     ("operations", &["auth", "storage", "domain", "error", "clock", "keyring"]),
-    ("workers", &["auth", "operations", "storage", "domain", "error", "clock"]),
+    (
+        "workers",
+        // Mail is rendered and sent beside the requests, never in one.
+        &["operations", "auth", "mail", "storage", "domain", "error", "clock", "keyring"],
+    ),
     ("transport", &["operations", "auth", "domain", "error", "config", "proto", "telemetry"]),
     (
         "app",
@@ -29,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "workers",
             "operations",
             "auth",
+            "mail",
             "storage",
             "domain",
             "error",
@@ -64,6 +71,8 @@ const AT_HOME: &[(&str, &str)] = &[
     ("connectrpc", "transport"),
     ("axum", "transport"),
     ("jsonwebtoken", "auth"),
+    ("lettre", "mail"),
+    ("minijinja", "mail"),
     ("clap", "cli"),
 ];
 

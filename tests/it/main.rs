@@ -9,6 +9,7 @@ mod support;
 
 mod auth;
 mod cli;
+mod mail;
 mod readme;
 mod rpc;
 mod storage;

@@ -28,7 +28,7 @@ pub use list::{InviteList, ListInvites, list};
 pub use preview::{InviteSummary, preview};
 pub use resend::{Resend, resend};
 pub use revoke::{Revoke, Revoked, revoke};
-pub use tokens::Shown;
+pub use tokens::{Shown, unseal};
 pub use update::{Update, update};
 
 pub use crate::operations::idempotency::RequestToken;

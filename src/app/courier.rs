@@ -1,0 +1,36 @@
+//! From the settings to what delivers mail.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::mail::{self, Templates};
+use crate::operations::Context;
+use crate::workers::mail::{Bounds, Courier};
+
+/// What delivers the mail of a server at `local_addr`.
+pub(super) fn new(config: &Config, local_addr: SocketAddr, context: &Context) -> Result<Courier> {
+    let links = config
+        .invite_links(local_addr)
+        .map_err(|e| Error::new(Kind::FailedPrecondition, format!("invite_link_template: {e}")))?;
+    Ok(Courier {
+        store: context.store.clone(),
+        clock: Arc::clone(&context.clock),
+        keyring: Arc::clone(&context.keyring),
+        templates: Templates::load(&config.mail)?,
+        links,
+        mailer: mail::open(config)?,
+        bounds: Bounds {
+            parallel: config.mail.max_connections,
+            timeout: config.mail.timeout,
+            max_attempts: config.mail.max_attempts,
+        },
+    })
+}
+
+/// Checks the templates, and whether there can be a mailer, without opening one.
+pub(super) fn check(config: &Config) -> Result<()> {
+    Templates::load(&config.mail)?;
+    mail::open(config).map(|_| ())
+}

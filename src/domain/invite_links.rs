@@ -1,0 +1,57 @@
+//! Links that carry an invite's token to whom it is for.
+
+use super::{Invalid, InviteToken};
+
+/// The place of the token in a template.
+const TOKEN: &str = "{token}";
+
+/// What links to invites look like: an address with a place for the token. It comes
+/// from the settings alone and never from a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteLinks {
+    before: String,
+    after: String,
+}
+
+impl InviteLinks {
+    /// From an address with `{token}` in it, once.
+    ///
+    /// # Errors
+    /// If it is not there once, or anything else is in braces.
+    pub fn new(template: &str) -> Result<Self, Invalid> {
+        const WRONG: Invalid =
+            Invalid("must contain {token} once, and nothing else in braces but {public_url}");
+        let (before, after) = template.split_once(TOKEN).ok_or(WRONG)?;
+        if [before, after].iter().any(|part| part.contains(['{', '}'])) {
+            return Err(WRONG);
+        }
+        Ok(Self { before: before.to_owned(), after: after.to_owned() })
+    }
+
+    /// The link to one invite. Whoever has it may join: treat it as the token.
+    pub fn link(&self, token: &InviteToken) -> String {
+        format!("{}{}{}", self.before, token.expose(), self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_its_template_with_the_token() {
+        let token = InviteToken::generate();
+        let links = InviteLinks::new("https://acme.example/join?t={token}&x=1").unwrap();
+        let link = links.link(&token);
+        assert_eq!(link, format!("https://acme.example/join?t={}&x=1", token.expose()));
+    }
+
+    #[test]
+    fn a_template_has_one_place_for_the_token() {
+        for wrong in
+            ["", "https://a.example/", "{token}{token}", "{token}{id}", "{{token}}", "}{token}"]
+        {
+            assert!(InviteLinks::new(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! From a [`Mail`] to the message that travels (RFC 5322, MIME).
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use lettre::message::header::{Header, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+use lettre::{Address, Message};
+
+use super::{Mail, Refusal};
+use crate::config::Sender;
+use crate::domain::{EmailAddress, Timestamp};
+use crate::error::{Error, Kind, Result};
+
+/// Who mail in files is from, unless the settings say otherwise.
+const NOBODY: &str = "guestlist@localhost";
+
+/// Says that no person wrote this, so that no absence is answered to it (RFC 3834).
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> std::result::Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// Who the mail is from.
+pub(super) fn sender(from: Option<&Sender>) -> Result<Mailbox> {
+    let Some(from) = from else {
+        return mailbox(&NOBODY.parse().map_err(Error::internal)?, "Guestlist");
+    };
+    mailbox(&from.address, &from.name)
+}
+
+fn mailbox(email: &EmailAddress, name: &str) -> Result<Mailbox> {
+    let address = address(email).map_err(|e| {
+        Error::new(Kind::FailedPrecondition, "mail.from: mail cannot be sent from this address")
+            .with_source(e)
+    })?;
+    Ok(Mailbox::new(Some(name.to_owned()).filter(|name| !name.is_empty()), address))
+}
+
+fn address(email: &EmailAddress) -> std::result::Result<Address, lettre::address::AddressError> {
+    let (_, domain) = email.as_str().rsplit_once('@').unwrap_or_default();
+    Address::new(email.local_part(), domain)
+}
+
+/// The message. Its headers are made of an address, a subject of one line and an id
+/// of ours, and encoded: no text can add another.
+pub(super) fn message(mail: &Mail, from: &Mailbox) -> Result<Message, Refusal> {
+    let cannot = || Refusal::Permanent("no mail can be written to this address".to_owned());
+    let to = address(&mail.to).map_err(|_| cannot())?;
+    Message::builder()
+        .date(time(mail.date))
+        .from(from.clone())
+        .to(Mailbox::new(None, to))
+        .subject(&mail.subject)
+        .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
+        .header(AutoSubmitted)
+        .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+        .map_err(|_| cannot())
+}
+
+fn time(at: Timestamp) -> std::time::SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_seconds()).unwrap_or(0))
+}

@@ -1,0 +1,193 @@
+//! What a mail says: the built-in templates, or those of a deployment.
+
+use std::path::Path;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+
+use super::Mail;
+use crate::config;
+use crate::domain::{EmailAddress, InviteId, OrganizationName, Role, Timestamp, is_invisible};
+use crate::error::{Error, Kind, Result};
+
+/// The language that is built in.
+const BUILT_IN: &str = "en";
+const TEXT: &str = "invitation.txt";
+const HTML: &str = "invitation.html";
+const SUBJECT: &str = "subject";
+
+/// Names of people and organizations are cut here: the mail says them, nothing else
+/// may be said with them.
+const LONGEST_NAME: usize = 100;
+const LONGEST_SUBJECT: usize = 200;
+
+/// The templates of one language.
+pub struct Templates {
+    environment: Environment<'static>,
+}
+
+/// An invitation as its mail tells it.
+pub struct Invitation<'a> {
+    /// Its id.
+    pub id: InviteId,
+    /// Which sending of it: the organization's version then.
+    pub version: i64,
+    /// For whom.
+    pub email: &'a EmailAddress,
+    /// Into which organization.
+    pub organization: &'a OrganizationName,
+    /// By whom; may be empty.
+    pub inviter: &'a str,
+    /// As what.
+    pub role: Role,
+    /// Where it leads. Holds the token.
+    pub link: &'a str,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Templates {
+    /// Reads the templates of the configured language. They are tried once, so that
+    /// one that cannot be rendered is found at the start.
+    ///
+    /// # Errors
+    /// If one is missing or wrong, with the place.
+    pub fn load(settings: &config::Mail) -> Result<Self> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_auto_escape_callback(|name| match name {
+            HTML => AutoEscape::Html,
+            _ => AutoEscape::None,
+        });
+        add(&mut environment, SUBJECT, settings.subject.clone(), "mail.subject")?;
+        let language = settings.language.as_str();
+        let directory = settings.template_dir.as_ref().map(|dir| dir.join(language));
+        if settings.template_dir.as_ref().is_some_and(|dir| !dir.is_dir()) {
+            let message = "mail.template_dir: there is no such directory";
+            return Err(Error::new(Kind::FailedPrecondition, message));
+        }
+        let built_in = [
+            (TEXT, include_str!("templates/en/invitation.txt")),
+            (HTML, include_str!("templates/en/invitation.html")),
+        ];
+        for (name, built_in) in built_in {
+            let file = directory.as_ref().map(|directory| directory.join(name));
+            let source = match file.as_deref().filter(|file| file.exists()) {
+                Some(file) => read(file)?,
+                None if language == BUILT_IN => built_in.to_owned(),
+                None => return Err(missing(language, name)),
+            };
+            let place = file.map_or(name.to_owned(), |file| file.display().to_string());
+            add(&mut environment, name, source, &place)?;
+        }
+        let templates = Self { environment };
+        templates.try_out()?;
+        Ok(templates)
+    }
+
+    /// Writes the mail of an invitation.
+    ///
+    /// # Errors
+    /// If a template cannot be rendered.
+    pub fn render(&self, invitation: &Invitation<'_>, now: Timestamp) -> Result<Mail> {
+        let values = context! {
+            organization => one_line(invitation.organization.as_str(), LONGEST_NAME),
+            inviter => one_line(invitation.inviter, LONGEST_NAME),
+            role => invitation.role.as_str(),
+            email => invitation.email.as_str(),
+            link => invitation.link,
+            expires => invitation.expires_at.map(minute).unwrap_or_default(),
+        };
+        let render = |name: &str| {
+            let rendered = self.environment.get_template(name).and_then(|t| t.render(&values));
+            rendered.map_err(|e| wrong(name, &e))
+        };
+        Ok(Mail {
+            id: format!("{}.{}", invitation.id, invitation.version),
+            to: invitation.email.clone(),
+            subject: one_line(&render(SUBJECT)?, LONGEST_SUBJECT),
+            text: render(TEXT)?,
+            html: render(HTML)?,
+            date: now,
+        })
+    }
+
+    fn try_out(&self) -> Result<()> {
+        let now = Timestamp::from_micros(0);
+        let email = "ana@example.com".parse().map_err(Error::internal)?;
+        let organization = "Example".parse().map_err(Error::internal)?;
+        for (inviter, expires_at) in [("", None), ("Ana", Some(now))] {
+            let sample = Invitation {
+                id: InviteId::generate(now),
+                version: 0,
+                email: &email,
+                organization: &organization,
+                inviter,
+                role: Role::Member,
+                link: "https://example.com/invite#0",
+                expires_at,
+            };
+            self.render(&sample, now)?;
+        }
+        Ok(())
+    }
+}
+
+fn add(
+    environment: &mut Environment<'static>,
+    name: &'static str,
+    source: String,
+    place: &str,
+) -> Result<()> {
+    environment.add_template_owned(name, source).map_err(|e| wrong(place, &e))
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).map_err(|e| {
+        let message = format!("cannot read the mail template {}: {e}", file.display());
+        Error::new(Kind::FailedPrecondition, message)
+    })
+}
+
+fn missing(language: &str, name: &str) -> Error {
+    Error::new(
+        Kind::FailedPrecondition,
+        format!(
+            "mail.language: `{language}` is not built in; put its templates into mail.template_dir, \
+             as {language}/{TEXT} and {language}/{HTML} ({name} is missing)"
+        ),
+    )
+}
+
+fn wrong(place: &str, error: &minijinja::Error) -> Error {
+    let line = error.line().map_or(String::new(), |line| format!(", line {line}"));
+    Error::new(Kind::FailedPrecondition, format!("the mail template {place}{line}: {error}"))
+}
+
+/// A text that others chose, as one line of bounded length that shows all it holds:
+/// no line ends, nothing invisible, nothing that turns the direction around.
+fn one_line(text: &str, longest: usize) -> String {
+    let spaced: String = text
+        .chars()
+        .filter(|c| !is_invisible(*c))
+        .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
+        .collect();
+    let line = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= longest {
+        return line;
+    }
+    line.chars().take(longest - 1).chain(['…']).collect()
+}
+
+/// A moment to the minute, in a form that every language reads.
+fn minute(at: Timestamp) -> String {
+    /// The last one of the year 9999.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(LAST);
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    let text = humantime::format_rfc3339_seconds(at).to_string();
+    // 2026-11-30T09:16:00Z
+    format!("{} {} UTC", &text[..10], &text[11..16])
+}
+
+#[cfg(test)]
+mod tests;

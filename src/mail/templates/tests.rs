@@ -1,0 +1,171 @@
+use std::path::Path;
+
+use lettre::message::Mailbox;
+
+use super::*;
+use crate::config::Config;
+use crate::mail::message::message;
+
+const LINK: &str = "https://invites.example.com/invite#0197a2b4-5c6d-4e8f-9a0b-1c2d3e4f5a6b";
+
+fn settings(change: impl FnOnce(&mut config::Mail)) -> config::Mail {
+    let mut settings = Config::reference().mail;
+    change(&mut settings);
+    settings
+}
+
+fn load(change: impl FnOnce(&mut config::Mail)) -> Result<Templates> {
+    Templates::load(&settings(change))
+}
+
+fn render(templates: &Templates, organization: &str, inviter: &str) -> Mail {
+    let invitation = Invitation {
+        id: "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b".parse().unwrap(),
+        version: 7,
+        email: &"zoe@example.com".parse().unwrap(),
+        organization: &organization.parse().unwrap(),
+        inviter,
+        role: Role::Member,
+        link: LINK,
+        expires_at: Some(Timestamp::from_micros(1_795_000_000_000_000)),
+    };
+    templates.render(&invitation, Timestamp::from_micros(1_794_000_000_000_000)).unwrap()
+}
+
+fn travels_as(mail: &Mail) -> String {
+    let from: Mailbox = "Acme <invitations@acme.com>".parse().unwrap();
+    String::from_utf8(message(mail, &from).unwrap().formatted()).unwrap()
+}
+
+fn headers(message: &str) -> Vec<&str> {
+    let (head, _) = message.split_once("\r\n\r\n").unwrap();
+    head.split("\r\n").filter(|line| !line.starts_with([' ', '\t'])).collect()
+}
+
+#[test]
+fn a_mail_says_who_invites_where_as_what_and_until_when() {
+    let mail = render(&load(|_| ()).unwrap(), "Acme", "Ana");
+    assert_eq!(mail.subject, "Ana invites you to Acme");
+    assert_eq!(mail.id, "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7");
+    let told = ["Ana", "Acme", "as member", "zoe@example.com", "until 2026-11-18 11:06 UTC"];
+    for word in told {
+        assert!(mail.text.contains(word), "{word} in {}", mail.text);
+        assert!(mail.html.contains(word), "{word} in {}", mail.html);
+    }
+    assert!(mail.text.lines().any(|line| line == LINK), "{}", mail.text);
+    let link = LINK.replace('/', "&#x2f;");
+    assert_eq!(mail.html.matches(&format!("href=\"{link}\"")).count(), 2, "{}", mail.html);
+
+    let mail = render(&load(|_| ()).unwrap(), "Acme", "");
+    assert_eq!(mail.subject, "You are invited to Acme");
+}
+
+#[test]
+fn names_are_escaped_in_html_and_harmless_in_text() {
+    let name = "<script>alert(1)</script> & \"Söhne\" {{ link }}";
+    let mail = render(&load(|_| ()).unwrap(), name, name);
+    let escaped = "&lt;script&gt;alert(1)&lt;&#x2f;script&gt; &amp; &quot;Söhne&quot; {{ link }}";
+    assert!(mail.html.contains(escaped), "{}", mail.html);
+    assert!(!mail.html.contains("<script"), "{}", mail.html);
+    assert!(mail.text.contains(name), "text is text, and no template: {}", mail.text);
+
+    let inviter = "Ana\r\n\r\nYour account is closed:\nhttps://evil.example\u{202e}\u{200b}";
+    let mail = render(&load(|_| ()).unwrap(), "Acme", inviter);
+    let line = "Ana Your account is closed: https://evil.example invites you to join Acme";
+    assert!(mail.text.contains(line), "no line of its own: {}", mail.text);
+    let mail = render(&load(|_| ()).unwrap(), &"x".repeat(256), &"y".repeat(300));
+    assert!(mail.subject.chars().count() <= 220, "{}", mail.subject);
+}
+
+#[test]
+fn no_name_makes_a_header() {
+    let plain = headers(&travels_as(&render(&load(|_| ()).unwrap(), "Acme", "Ana"))).len();
+    for name in [
+        "Acme\r\nBcc: everybody@example.com",
+        "Acme\nBcc: everybody@example.com\n\nhello",
+        "Acme\rBcc: x@example.com",
+        "Acme\u{2028}Bcc: x@example.com",
+        "Acme\u{85}Bcc: x@example.com\u{0}",
+        "=?utf-8?q?Acme=0D=0ABcc:_x@example.com?=",
+        "Ünïcödé 🦀 Bcc: x@example.com",
+    ] {
+        let mail = render(&load(|_| ()).unwrap(), "Acme", name);
+        let message = travels_as(&mail);
+        let headers = headers(&message);
+        assert_eq!(headers.len(), plain, "{message}");
+        let bcc = headers.iter().any(|header| header.to_lowercase().starts_with("bcc"));
+        assert!(!bcc, "{message}");
+    }
+}
+
+#[test]
+fn a_message_has_the_headers_it_needs() {
+    let mail = render(&load(|_| ()).unwrap(), "Acme", "Ana");
+    let message = travels_as(&mail);
+    for header in [
+        "From: Acme <invitations@acme.com>\r\n",
+        "To: zoe@example.com\r\n",
+        "Subject: Ana invites you to Acme\r\n",
+        "Message-ID: <0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7@acme.com>\r\n",
+        "Auto-Submitted: auto-generated\r\n",
+        "Date: Fri, 06 Nov 2026 21:20:00 +0000\r\n",
+        "Content-Type: multipart/alternative;",
+    ] {
+        assert!(message.contains(header), "{header} in {message}");
+    }
+    assert_eq!(headers(&message), headers(&travels_as(&mail)), "the same again, but boundaries");
+    assert!(!format!("{mail:?}").contains("0197a2b4-5c6d-4e8f"), "Debug shows no token");
+}
+
+fn own(dir: &Path, language: &str, text: &str, html: &str) {
+    let dir = dir.join(language);
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join(TEXT), text).unwrap();
+    std::fs::write(dir.join(HTML), html).unwrap();
+}
+
+#[test]
+fn a_deployment_brings_its_own_language() {
+    let dir = tempfile::tempdir().unwrap();
+    own(dir.path(), "de", "{{ organization }}: {{ link }}", "<b>{{ organization }}</b> {{ link }}");
+    let german = load(|settings| {
+        settings.language = "de".to_owned().try_into().unwrap();
+        settings.template_dir = Some(dir.path().to_owned());
+        settings.subject = "Einladung zu {{ organization }}".into();
+    });
+    let mail = render(&german.unwrap(), "A & B", "Ana");
+    assert_eq!(mail.subject, "Einladung zu A & B");
+    assert_eq!(mail.text, format!("A & B: {LINK}"));
+    assert!(mail.html.starts_with("<b>A &amp; B</b> "), "{}", mail.html);
+
+    // Only one of the two replaced: the other is the built-in one.
+    own(dir.path(), "en", "own {{ link }}", "");
+    std::fs::remove_file(dir.path().join("en").join(HTML)).unwrap();
+    let english = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
+    let mail = render(&english.unwrap(), "Acme", "Ana");
+    assert!(mail.text.starts_with("own") && mail.html.contains("<strong>Acme"), "{mail:?}");
+}
+
+#[track_caller]
+fn refused(loaded: Result<Templates>, words: &[&str]) {
+    let message = loaded.err().expect("must be refused").message;
+    for word in words {
+        assert!(message.contains(word), "`{word}` is missing in: {message}");
+    }
+}
+
+#[test]
+fn templates_that_cannot_be_rendered_stop_the_start() {
+    refused(load(|settings| settings.subject = "{{ organisation }}".into()), &["subject"]);
+    refused(load(|settings| settings.subject = "{{ link".into()), &["mail.subject"]);
+    let language = |settings: &mut config::Mail| {
+        settings.language = "de".to_owned().try_into().unwrap();
+    };
+    refused(load(language), &["mail.language", "de/invitation.txt"]);
+    let dir = tempfile::tempdir().unwrap();
+    own(dir.path(), "en", "{{ link }}", "{{ link }}\n{% if %}");
+    let broken = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
+    refused(broken, &["en/invitation.html", "line 2"]);
+    let away = load(|settings| settings.template_dir = Some("/nowhere".into()));
+    refused(away, &["mail.template_dir"]);
+}

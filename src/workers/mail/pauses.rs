@@ -1,0 +1,42 @@
+//! How long a mail waits before it is tried again.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+const FIRST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// The pause after a try that failed, with `before` of them before it: twice as long
+/// each time, up to a bound, and up to twice that by chance, so that what failed
+/// together does not come back together.
+pub(super) fn after(before: i64) -> Duration {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST)
+        .with_max_delay(LONGEST)
+        .without_max_times()
+        .with_jitter();
+    // The bound is reached long before a hundred.
+    let before = usize::try_from(before.clamp(0, 100)).unwrap_or(0);
+    pauses.build().nth(before).unwrap_or(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_vary() {
+        for (before, least) in
+            [(0, 30), (1, 60), (5, 960), (9, 14_400), (50, 14_400), (1 << 40, 14_400)]
+        {
+            let least = Duration::from_secs(least);
+            for _ in 0..100 {
+                let pause = after(before);
+                assert!(pause >= least && pause <= 2 * least, "{before}: {pause:?}");
+            }
+        }
+        let pauses: std::collections::HashSet<_> = (0..10).map(|_| after(3)).collect();
+        assert!(pauses.len() > 1, "they are not all the same");
+    }
+}

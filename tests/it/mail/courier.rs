@@ -1,0 +1,137 @@
+//! What becomes of a mail that is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guestlist::domain::Delivery;
+use guestlist::mail::Refusal;
+use guestlist::workers::mail::run;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+
+use super::post::{BOUNDS, Post, Recorder, temporary};
+use crate::on_both_stores;
+
+on_both_stores! {
+    async fn a_mail_carries_the_link_and_is_marked_as_sent(post: Post) {
+        let (invite, token) = post.invite("zoe@example.com").await;
+        let recorder = Arc::new(Recorder::default());
+        assert_eq!(post.courier(recorder.clone()).deliver_due().await.unwrap(), 1);
+
+        let (id, to, text) = recorder.sent.lock().unwrap().pop().unwrap();
+        assert_eq!(id, format!("{}.1", invite.id));
+        assert_eq!(to, "zoe@example.com");
+        let link = format!("https://invites.example.com/invite#{}", token.expose());
+        assert!(text.lines().any(|line| line == link), "{text}");
+        assert!(text.contains("Ana invites you to join Acme as developer"), "{text}");
+        assert_eq!(post.delivery(&invite).await, Delivery::Sent);
+        assert_eq!(post.next_due().await, None, "nothing waits any more");
+    }
+
+    async fn what_fails_for_now_is_tried_again_after_growing_pauses(post: Post) {
+        let (invite, _) = post.invite("zoe@example.com").await;
+        let recorder = Recorder::answering([temporary("busy"), temporary("busy")]);
+        let courier = post.courier(recorder.clone());
+        for least in [30, 60] {
+            assert_eq!(courier.deliver_due().await.unwrap(), 1);
+            assert_eq!(post.delivery(&invite).await, Delivery::Pending);
+            assert_eq!(courier.deliver_due().await.unwrap(), 0, "not before its time");
+            let pause = post.pass_to_next_due().await;
+            let least = Duration::from_secs(least);
+            // The clock goes on while the test runs.
+            assert!(pause > least - Duration::from_secs(20) && pause <= 2 * least, "{pause:?}");
+        }
+        assert_eq!(courier.deliver_due().await.unwrap(), 1);
+        assert_eq!(post.delivery(&invite).await, Delivery::Sent);
+        let ids = recorder.ids();
+        assert!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    }
+
+    async fn what_never_gets_away_is_given_up_with_a_reason(post: Post) {
+        let (invite, _) = post.invite("zoe@example.com").await;
+        let recorder = Recorder::answering((0..9).map(|_| temporary("the server is away")));
+        let courier = post.courier(recorder.clone());
+        for _ in 0..BOUNDS.max_attempts {
+            assert_eq!(courier.deliver_due().await.unwrap(), 1);
+            post.clock.advance(Duration::from_secs(24 * 60 * 60));
+        }
+        let reason = "given up after 3 tries; the last time, the server is away";
+        assert_eq!(post.delivery(&invite).await, Delivery::Failed(reason.into()));
+        assert_eq!(post.next_due().await, None);
+        assert_eq!(courier.deliver_due().await.unwrap(), 0);
+    }
+
+    async fn what_is_refused_for_good_is_given_up_at_once(post: Post) {
+        let (refused, _) = post.invite("zoe@example.com").await;
+        let (taken, _) = post.invite("ben@example.com").await;
+        let refusal = Refusal::Permanent("the mail server refused it (550)".into());
+        let recorder = Recorder::answering([Err(refusal)]);
+        let mut courier = post.courier(recorder.clone());
+        Arc::get_mut(&mut courier).unwrap().bounds.parallel = 1;
+        assert_eq!(courier.deliver_due().await.unwrap(), 2);
+        let failed = Delivery::Failed("the mail server refused it (550)".into());
+        assert_eq!(post.delivery(&refused).await, failed);
+        assert_eq!(post.delivery(&taken).await, Delivery::Sent);
+        assert_eq!(post.next_due().await, None);
+    }
+
+    async fn an_invitation_that_ended_sends_no_mail(post: Post) {
+        let (revoked, _) = post.invite("zoe@example.com").await;
+        post.revoke(&revoked).await;
+        let (expired, _) = post.invite("ben@example.com").await;
+        post.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
+        let recorder = Arc::new(Recorder::default());
+        assert_eq!(post.courier(recorder.clone()).deliver_due().await.unwrap(), 2);
+        assert!(recorder.ids().is_empty());
+        for invite in [revoked, expired] {
+            let reason = "the invitation ended before it was sent";
+            assert_eq!(post.delivery(&invite).await, Delivery::Failed(reason.into()));
+        }
+        assert_eq!(post.next_due().await, None);
+    }
+
+    async fn only_the_newest_mail_of_an_invitation_is_sent(post: Post) {
+        let (invite, old) = post.invite("zoe@example.com").await;
+        let new = post.resend(&invite).await;
+        let recorder = Arc::new(Recorder::default());
+        assert_eq!(post.courier(recorder.clone()).deliver_due().await.unwrap(), 1);
+        let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
+        let [(id, _, text)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!(*id, format!("{}.2", invite.id), "another mail than the first");
+        assert!(text.contains(&new.expose()) && !text.contains(&old.expose()), "{text}");
+    }
+
+    async fn a_mail_sent_again_meanwhile_does_not_mark_the_newer_one(post: Post) {
+        let (invite, _) = post.invite("zoe@example.com").await;
+        let recorder = Recorder::silent();
+        let courier = post.courier(recorder.clone());
+        let slow = tokio::spawn(async move { courier.deliver_due().await });
+        recorder.told.notified().await;
+        post.resend(&invite).await;
+        slow.abort();
+        assert_eq!(post.delivery(&invite).await, Delivery::Pending);
+
+        let refusal = Refusal::Permanent("no".into());
+        let answers = Recorder::answering([Ok(()), Err(refusal)]);
+        assert_eq!(post.courier(answers.clone()).deliver_due().await.unwrap(), 1);
+        assert_eq!(answers.ids(), [format!("{}.2", invite.id)]);
+        assert_eq!(post.delivery(&invite).await, Delivery::Sent);
+    }
+
+    async fn new_mail_is_sent_at_once_and_the_end_is_in_order(post: Post) {
+        let recorder = Arc::new(Recorder::default());
+        let wakeup = Arc::new(Notify::new());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { drop(stopped.await) };
+        let running = tokio::spawn(run(post.courier(recorder.clone()), wakeup.clone(), stopped));
+        for name in ["zoe", "ben"] {
+            let (invite, _) = post.invite(&format!("{name}@example.com")).await;
+            wakeup.notify_one();
+            // It looks by itself only every five seconds.
+            timeout(Duration::from_secs(3), recorder.told.notified()).await.expect("at once");
+            assert_eq!(recorder.ids().last().unwrap(), &format!("{}.1", invite.id));
+        }
+        stop.send(()).unwrap();
+        timeout(Duration::from_secs(4), running).await.expect("it ends").unwrap();
+    }
+}

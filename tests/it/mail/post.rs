@@ -1,0 +1,274 @@
+//! A store with an organization that invites, and a mailer that does as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use guestlist::clock::{Clock, OffsetClock};
+use guestlist::config::Config;
+use guestlist::domain::{
+    Account, AccountId, AccountKind, Delivery, EndReason, Ending, Invite, InviteId, InviteKind,
+    InviteState, InviteToken, JoinedBy, LoginProviderKind, Member, MemberId, MemberStatus,
+    Organization, OrganizationId, Profile, Role, Tier, Timestamp,
+};
+use guestlist::keyring::{Keyring, Purpose};
+use guestlist::mail::{Mail, Mailer, Refusal, Templates};
+use guestlist::storage::invites::StoredToken;
+use guestlist::storage::{
+    Location, Opener, Store, accounts, invites, members, organizations, outbox,
+};
+use guestlist::workers::mail::{Bounds, Courier};
+use tokio::sync::Notify;
+
+use crate::support::databases::pool;
+use crate::support::{Database, Engine};
+
+pub const BOUNDS: Bounds =
+    Bounds { parallel: 4, timeout: Duration::from_secs(30), max_attempts: 3 };
+
+/// A store of invitations.
+pub struct Post {
+    database: Database,
+    pub store: Store,
+    pub clock: OffsetClock,
+    pub organization: Organization,
+    pub inviter: Member,
+    keyring: Arc<Keyring>,
+}
+
+/// Notes what it is asked to send.
+#[derive(Default)]
+pub struct Recorder {
+    /// Id, address and text of each mail.
+    pub sent: Mutex<Vec<(String, String, String)>>,
+    /// What it answers, in order; `Ok` afterwards.
+    pub answers: Mutex<VecDeque<Result<(), Refusal>>>,
+    /// It never answers what it has taken, as in a crash.
+    pub silent: bool,
+    /// Told of every mail.
+    pub told: Notify,
+}
+
+#[async_trait]
+impl Mailer for Recorder {
+    async fn send(&self, mail: &Mail) -> Result<(), Refusal> {
+        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()));
+        let note = (mail.id.clone(), mail.to.to_string(), mail.text.clone());
+        self.sent.lock().unwrap().push(note);
+        self.told.notify_one();
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
+        answer
+    }
+}
+
+impl Recorder {
+    /// Answers these before it takes every mail.
+    pub fn answering(answers: impl IntoIterator<Item = Result<(), Refusal>>) -> Arc<Self> {
+        Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
+    }
+
+    pub fn silent() -> Arc<Self> {
+        Arc::new(Self { silent: true, ..Self::default() })
+    }
+
+    /// The ids of the mails, in the order of sending.
+    pub fn ids(&self) -> Vec<String> {
+        self.sent.lock().unwrap().iter().map(|(id, ..)| id.clone()).collect()
+    }
+}
+
+pub fn temporary(reason: &str) -> Result<(), Refusal> {
+    Err(Refusal::Temporary(reason.to_owned()))
+}
+
+impl Post {
+    pub async fn open(engine: Engine) -> Self {
+        let database = Database::migrated(engine).await;
+        let store =
+            Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
+        store.migrate(async |_| Ok(())).await.unwrap();
+        let clock = OffsetClock::default();
+        let now = clock.now();
+        let account = account(now);
+        let organization = organization(account.id, now);
+        let inviter = member(&organization, account.id, now);
+        let (a, o, m) = (account, organization.clone(), inviter.clone());
+        store
+            .write(async move |tx| {
+                accounts::insert(tx, &a).await?;
+                organizations::insert(tx, &o).await?;
+                members::insert(tx, &m, "ana".into()).await
+            })
+            .await
+            .unwrap();
+        let keyring = Arc::new(Keyring::generate().unwrap());
+        Self { database, store, clock, organization, inviter, keyring }
+    }
+
+    pub async fn close(self) {
+        self.store.close().await.unwrap();
+        self.database.remove().await;
+    }
+
+    /// Where the store is, for another replica.
+    pub fn location(&self) -> Location {
+        self.database.location()
+    }
+
+    /// One that delivers over `mailer`, as each replica has it.
+    pub fn courier(&self, mailer: Arc<dyn Mailer>) -> Arc<Courier> {
+        let mut config = Config::reference();
+        config.public_url = Some("https://invites.example.com".into());
+        Arc::new(Courier {
+            store: self.store.clone(),
+            clock: Arc::new(self.clock.clone()),
+            keyring: Arc::clone(&self.keyring),
+            templates: Templates::load(&config.mail).unwrap(),
+            links: config.invite_links(config.listen).unwrap(),
+            mailer,
+            bounds: BOUNDS,
+        })
+    }
+
+    /// Invites an address; its mail waits. Answers the invitation and its token.
+    pub async fn invite(&self, email: &str) -> (Invite, InviteToken) {
+        let now = self.clock.now();
+        let token = InviteToken::generate();
+        let invite = Invite {
+            id: InviteId::generate(now),
+            organization: self.organization.id,
+            kind: InviteKind::Email,
+            role: Role::Developer,
+            content: None,
+            email: Some(email.parse().unwrap()),
+            allowed_domains: Vec::new(),
+            sso: false,
+            member: Some(MemberId::generate(now)),
+            note: String::new(),
+            inviter: self.inviter.id,
+            state: InviteState::Live,
+            version: 1,
+            expires_at: Some(now.plus(Duration::from_secs(7 * 24 * 60 * 60))),
+            max_uses: Some(1),
+            uses: 0,
+            created_at: now,
+            ending: None,
+            delivery: Some(Delivery::Pending),
+        };
+        let (new, stored) = (invite.clone(), Mutex::new(Some(self.seal(&invite, &token))));
+        self.store
+            .write(async move |tx| {
+                let stored = stored.lock().unwrap().take().expect("it runs once");
+                invites::insert(tx, &new, stored).await?;
+                outbox::enqueue(tx, new.organization, new.id, now).await
+            })
+            .await
+            .unwrap();
+        (invite, token)
+    }
+
+    /// Sends it again, as the operation does.
+    pub async fn resend(&self, invite: &Invite) -> InviteToken {
+        let now = self.clock.now();
+        let token = InviteToken::generate();
+        let renewed = Invite { version: invite.version + 1, ..invite.clone() };
+        let stored = Mutex::new(Some(self.seal(invite, &token)));
+        self.store
+            .write(async move |tx| {
+                let stored = stored.lock().unwrap().take().expect("it runs once");
+                invites::renew(tx, &renewed, stored).await?;
+                outbox::enqueue(tx, renewed.organization, renewed.id, now).await
+            })
+            .await
+            .unwrap();
+        token
+    }
+
+    /// Takes it back.
+    pub async fn revoke(&self, invite: &Invite) {
+        let ending = Ending { at: self.clock.now(), by: None, reason: EndReason::Revoked };
+        let (organization, id) = (invite.organization, invite.id);
+        let ended = self
+            .store
+            .write(async move |tx| invites::end(tx, organization, id, &ending).await)
+            .await
+            .unwrap();
+        assert!(ended);
+    }
+
+    /// What its invitation says about a mail.
+    pub async fn delivery(&self, invite: &Invite) -> Delivery {
+        let found = invites::find(self.store.read(), invite.organization, invite.id).await;
+        found.unwrap().unwrap().delivery.unwrap()
+    }
+
+    /// When the next mail is due.
+    pub async fn next_due(&self) -> Option<Timestamp> {
+        outbox::next_due(self.store.read()).await.unwrap()
+    }
+
+    /// Moves the time to just after the next mail is due; answers how far that was.
+    pub async fn pass_to_next_due(&self) -> Duration {
+        let due = self.next_due().await.expect("a mail waits");
+        let micros = due.as_micros() - self.clock.now().as_micros();
+        let pause = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        self.clock.advance(pause + Duration::from_millis(1));
+        pause
+    }
+
+    fn seal(&self, invite: &Invite, token: &InviteToken) -> StoredToken {
+        let aad = invite.id.to_string();
+        let sealed = self.keyring.seal(Purpose::InviteToken, aad.as_bytes(), token.as_bytes());
+        StoredToken { hash: token.hash(), sealed: sealed.unwrap() }
+    }
+}
+
+fn account(now: Timestamp) -> Account {
+    Account {
+        id: AccountId::generate(now),
+        issuer: "guestlist".into(),
+        subject: "ana@example.com".into(),
+        kind: AccountKind::Person,
+        profile: Profile {
+            email: Some("ana@example.com".parse().unwrap()),
+            email_verified: true,
+            name: "Ana".into(),
+            picture: String::new(),
+            login_provider: "api_key".into(),
+            login_provider_kind: LoginProviderKind::Other,
+        },
+        created_at: now,
+    }
+}
+
+fn organization(creator: AccountId, now: Timestamp) -> Organization {
+    Organization {
+        id: OrganizationId::generate(now),
+        name: "Acme".parse().unwrap(),
+        invite_domains: Vec::new(),
+        tier: Tier::Free,
+        creator,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        member_count: 1,
+        seat_limit: 0,
+    }
+}
+
+fn member(organization: &Organization, account: AccountId, now: Timestamp) -> Member {
+    Member {
+        id: MemberId::generate(now),
+        organization: organization.id,
+        account,
+        role: Role::Admin,
+        status: MemberStatus::Active,
+        joined_at: now,
+        joined_by: JoinedBy::Creation,
+        invite: None,
+        departure: None,
+    }
+}
