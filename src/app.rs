@@ -152,7 +152,7 @@ impl App {
         let metrics = Metrics::new();
         pool_metrics::register(&metrics, self.store.clone());
         let anonymous_methods: &'static [&'static str] =
-            if config.public_preview { &[rpc::PREVIEW] } else { &[] };
+            if config.public_preview { rpc::PREVIEWS } else { &[] };
         let door = stack::build(Parts {
             routes: rpc::routes(context, &config.http),
             authenticator,

@@ -184,6 +184,22 @@ impl Invite {
     }
 }
 
+impl Invite {
+    /// The invite as it is at `now`: what has run out of time has ended, whether
+    /// anybody has written that down or not.
+    #[must_use]
+    pub fn as_of(mut self, now: Timestamp) -> Self {
+        if let Some(end) = self.expires_at
+            && self.state == InviteState::Live
+            && end <= now
+        {
+            self.state = InviteState::Expired;
+            self.ending = Some(Ending { at: end, by: None, reason: EndReason::Expired });
+        }
+        self
+    }
+}
+
 impl InviteToken {
     /// A new token.
     pub fn generate() -> Self {

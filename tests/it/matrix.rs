@@ -105,6 +105,82 @@ const ROWS: &[Row] = &[
         [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD],
     ),
     (
+        "guestlist.v1.InviteService/CreateLink",
+        r#"{"organizationId": "$organization", "role": "member"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.InviteService/InviteByEmail",
+        r#"{"organizationId": "$organization", "invitations": [{"email": "new@example.org"}]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.InviteService/Get",
+        r#"{"organizationId": "$organization", "id": "$invite"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.InviteService/List",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.InviteService/Update",
+        r#"{"organizationId": "$organization", "id": "$invite", "role": "guest"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.InviteService/Revoke",
+        r#"{"organizationId": "$organization", "id": "$invite"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.InviteService/Resend",
+        r#"{"organizationId": "$organization", "id": "$invitation"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        // The invitation is for somebody else, whoever asks.
+        "guestlist.v1.InviteService/Decline",
+        r#"{"invitation": "$invitation"}"#,
+        [U, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
+    (
+        "guestlist.v1.InviteService/Preview",
+        r#"{"token": "$token"}"#,
+        [U, U, U, NF, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.GrantService/ListGrants",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/SetMemberRole",
+        r#"{"organizationId": "$organization", "memberId": "$member", "role": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/SuspendMember",
+        r#"{"organizationId": "$organization", "memberId": "$admin"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, FP],
+    ),
+    (
+        "guestlist.v1.MemberService/RestoreMember",
+        r#"{"organizationId": "$organization", "memberId": "$member"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.AdminService/SetSeatLimit",
+        r#"{"organizationId": "$organization", "seatLimit": "100"}"#,
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.AdminService/SetTier",
+        r#"{"organizationId": "$organization", "tier": "ORGANIZATION_TIER_CORE"}"#,
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
+    ),
+    (
         "guestlist.v1.AuditService/ListAuditEvents",
         r#"{"organizationId": "$organization"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
@@ -174,7 +250,11 @@ everywhere! {
             let org = app.organization().await;
             let callers = callers(app, &org).await;
             let token = org.admin.current_invite(&org.id).await.unwrap();
+            let link = org.admin.link(&org.id, "member").await.unwrap().id;
+            let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
             let request = request
+                .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
+                .replace("$invite", &link)
                 .replace("$organization", &org.id)
                 .replace("$token", &token)
                 .replace("$member", &org.member_id)
@@ -207,8 +287,11 @@ on_both_engines! {
             }
             let path = format!("/{rpc}");
             for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
-                let request =
-                    request.replace("$organization", id).replace("$admin", member).replace("$member", member);
+                let request = ["$admin", "$member", "$invitation", "$invite"]
+                    .iter()
+                    .fold(request.replace("$organization", id), |request, name| {
+                        request.replace(name, member)
+                    });
                 let mut json = serde_json::Deserializer::from_str(&request);
                 let message = DynamicMessage::deserialize(method(&path).input(), &mut json).unwrap();
                 let key = format!("Bearer {}", org.stranger.key.as_deref().unwrap());

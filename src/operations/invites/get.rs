@@ -35,5 +35,5 @@ pub async fn find_by_token(
         .await?
         .filter(|(invite, _)| invite.organization == organization)
         .ok_or_else(Error::not_found)?;
-    Ok(Shown { invite, token: Some(token) })
+    Ok(Shown { invite: invite.as_of(cx.now()), token: Some(token) })
 }

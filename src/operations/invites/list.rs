@@ -72,7 +72,7 @@ pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<Invit
     };
     let show = |row| match input.with_tokens {
         true => Shown::with_token(&cx.keyring, row, now),
-        false => Ok(Shown { invite: row.0, token: None }),
+        false => Ok(Shown { invite: row.0.as_of(now), token: None }),
     };
     let invites = rows.into_iter().map(show).collect::<Result<_>>()?;
     Ok(InviteList { invites, next_token, count })

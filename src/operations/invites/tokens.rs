@@ -24,7 +24,7 @@ impl Shown {
     ) -> Result<Self> {
         let shown = invite.email.is_none() && invite.is_live(now);
         let token = shown.then(|| unseal(keyring, &invite, &sealed)).transpose()?;
-        Ok(Self { invite, token })
+        Ok(Self { invite: invite.as_of(now), token })
     }
 }
 

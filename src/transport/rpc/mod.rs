@@ -3,8 +3,12 @@
 //! limits, deadlines, logs) has happened before, in `layers/`.
 
 mod account_service;
+mod admin_service;
 mod audit_service;
 mod convert;
+mod grant_service;
+mod invite_service;
+mod member_service;
 mod my_organization_service;
 mod organization_service;
 
@@ -22,8 +26,11 @@ use crate::proto::gitpod::v1 as gitpod;
 use crate::proto::guestlist::v1 as guestlist;
 use crate::transport::status::to_status;
 
-/// The preview of an invite, which a setting opens to callers without a credential.
-pub const PREVIEW: &str = "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
+/// The previews of an invite, which a setting opens to callers without a credential.
+pub const PREVIEWS: &[&str] = &[
+    "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
+    "/guestlist.v1.InviteService/Preview",
+];
 
 /// Sets a generated server's message limits and compression.
 macro_rules! bounded {
@@ -40,17 +47,29 @@ macro_rules! bounded {
 pub fn routes(cx: &Context, http: &config::Http) -> Routes {
     use gitpod::organization_service_server::OrganizationServiceServer;
     use guestlist::account_service_server::AccountServiceServer;
+    use guestlist::admin_service_server::AdminServiceServer;
     use guestlist::audit_service_server::AuditServiceServer;
+    use guestlist::grant_service_server::GrantServiceServer;
+    use guestlist::invite_service_server::InviteServiceServer;
+    use guestlist::member_service_server::MemberServiceServer;
     use guestlist::organization_service_server::OrganizationServiceServer as MyOrganizationServer;
 
     let organizations = organization_service::Service(cx.clone());
     let mine = my_organization_service::Service(cx.clone());
     let accounts = account_service::Service(cx.clone());
     let audit = audit_service::Service(cx.clone());
+    let invites = invite_service::Service(cx.clone());
+    let grants = grant_service::Service(cx.clone());
+    let members = member_service::Service(cx.clone());
+    let admin = admin_service::Service(cx.clone());
     Routes::new(bounded!(OrganizationServiceServer::new(organizations), http))
         .add_service(bounded!(MyOrganizationServer::new(mine), http))
         .add_service(bounded!(AccountServiceServer::new(accounts), http))
         .add_service(bounded!(AuditServiceServer::new(audit), http))
+        .add_service(bounded!(InviteServiceServer::new(invites), http))
+        .add_service(bounded!(GrantServiceServer::new(grants), http))
+        .add_service(bounded!(MemberServiceServer::new(members), http))
+        .add_service(bounded!(AdminServiceServer::new(admin), http))
 }
 
 /// Takes a request apart: who asks, and the message. The caller is missing only

@@ -8,7 +8,7 @@ mod server;
 
 pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
-pub use people::{Organization, Person, member_id};
+pub use people::{Organization, Person, link_to};
 pub use run::run;
 pub use server::{Settings, TestApp};
 

@@ -72,6 +72,28 @@ rpcs! {
         "guestlist.v1.AccountService/GetCaller";
     resolve_account: own::ResolveAccountRequest => ResolveAccountResponse,
         "guestlist.v1.AccountService/ResolveAccount";
+    create_link: own::CreateLinkRequest => CreateLinkResponse,
+        "guestlist.v1.InviteService/CreateLink";
+    invite_by_email: own::InviteByEmailRequest => InviteByEmailResponse,
+        "guestlist.v1.InviteService/InviteByEmail";
+    get_invite: own::GetRequest => GetResponse, "guestlist.v1.InviteService/Get";
+    list_invites: own::ListRequest => ListResponse, "guestlist.v1.InviteService/List";
+    update_invite: own::UpdateRequest => UpdateResponse, "guestlist.v1.InviteService/Update";
+    revoke_invite: own::RevokeRequest => RevokeResponse, "guestlist.v1.InviteService/Revoke";
+    resend_invite: own::ResendRequest => ResendResponse, "guestlist.v1.InviteService/Resend";
+    decline_invite: own::DeclineRequest => DeclineResponse, "guestlist.v1.InviteService/Decline";
+    preview_invite: own::PreviewRequest => PreviewResponse, "guestlist.v1.InviteService/Preview";
+    list_grants: own::ListGrantsRequest => ListGrantsResponse,
+        "guestlist.v1.GrantService/ListGrants";
+    set_member_role: own::SetMemberRoleRequest => SetMemberRoleResponse,
+        "guestlist.v1.MemberService/SetMemberRole";
+    suspend_member: own::SuspendMemberRequest => SuspendMemberResponse,
+        "guestlist.v1.MemberService/SuspendMember";
+    restore_member: own::RestoreMemberRequest => RestoreMemberResponse,
+        "guestlist.v1.MemberService/RestoreMember";
+    set_seat_limit: own::SetSeatLimitRequest => SetSeatLimitResponse,
+        "guestlist.v1.AdminService/SetSeatLimit";
+    set_tier: own::SetTierRequest => SetTierResponse, "guestlist.v1.AdminService/SetTier";
     list_audit_events: own::ListAuditEventsRequest => ListAuditEventsResponse,
         "guestlist.v1.AuditService/ListAuditEvents";
 }
@@ -208,6 +230,50 @@ impl Person {
         Ok(self.list_members(request).await?.members)
     }
 
+    /// A link that grants a role.
+    pub async fn link(&self, organization: &str, role: &str) -> Result<own::Invite, Failure> {
+        let request = own::CreateLinkRequest {
+            grants: Some(own::create_link_request::Grants::Role(role.to_owned())),
+            ..link_to(organization)
+        };
+        Ok(self.create_link(request).await?.invite.unwrap())
+    }
+
+    /// Invites one address with a role.
+    pub async fn invite_address(
+        &self,
+        organization: &str,
+        email: &str,
+        role: &str,
+    ) -> Result<own::EmailInvitationResult, Failure> {
+        let request = own::InviteByEmailRequest {
+            organization_id: organization.to_owned(),
+            invitations: vec![own::EmailInvitation {
+                email: email.to_owned(),
+                role: role.to_owned(),
+            }],
+            ..Default::default()
+        };
+        Ok(self.invite_by_email(request).await?.results.remove(0))
+    }
+
+    /// One invite, as its admins see it.
+    pub async fn look_at(&self, organization: &str, id: &str) -> Result<own::Invite, Failure> {
+        let request =
+            own::GetRequest { organization_id: organization.to_owned(), id: id.to_owned() };
+        Ok(self.get_invite(request).await?.invite.unwrap())
+    }
+
+    /// Takes an invite back.
+    pub async fn revoke(&self, organization: &str, id: &str) -> Result<own::Invite, Failure> {
+        let request = own::RevokeRequest {
+            organization_id: organization.to_owned(),
+            id: id.to_owned(),
+            request_id: String::new(),
+        };
+        Ok(self.revoke_invite(request).await?.invite.unwrap())
+    }
+
     /// An organization's audit trail, newest first.
     pub async fn audit(&self, organization: &str) -> Result<Vec<own::AuditEvent>, Failure> {
         let request = own::ListAuditEventsRequest {
@@ -219,7 +285,47 @@ impl Person {
     }
 }
 
+/// A link that still lacks what it grants.
+pub fn link_to(organization: &str) -> own::CreateLinkRequest {
+    own::CreateLinkRequest { organization_id: organization.to_owned(), ..Default::default() }
+}
+
+/// A moment as messages have it.
+pub fn moment(at: guestlist::domain::Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
+}
+
 impl TestApp {
+    /// A moment from now, by the test's clock.
+    pub fn in_the_future(&self, after: std::time::Duration) -> Option<prost_types::Timestamp> {
+        use guestlist::clock::Clock;
+        Some(moment(self.clock.now().plus(after)))
+    }
+
+    /// The token of an email invitation, which only its mail has: unsealed here as
+    /// the mail worker does.
+    pub async fn mailed_token(&self, organization: &str, id: &str) -> String {
+        let organization = organization.parse().unwrap();
+        let found = guestlist::storage::invites::find_with_token(
+            self.store().read(),
+            organization,
+            id.parse().unwrap(),
+        );
+        let (invite, sealed) = found.await.unwrap().unwrap();
+        let keyring = guestlist::keyring::Keyring::parse(secrecy::ExposeSecret::expose_secret(
+            &self.secret_key,
+        ));
+        let token = guestlist::operations::invites::unseal(&keyring.unwrap(), &invite, &sealed);
+        token.unwrap().expose()
+    }
+
+    /// A key of scope `operator`.
+    pub async fn operator(&self) -> Person {
+        let email = "ops@example.com".parse().unwrap();
+        let owner = guestlist::operations::keys::Owner::Email { email, name: None };
+        self.key(owner, Some(guestlist::domain::KeyScope::Operator), None).await
+    }
+
     /// An organization with an admin and a member, and a stranger beside it.
     pub async fn organization(&self) -> Organization {
         let (admin, member, stranger) =
@@ -229,11 +335,6 @@ impl TestApp {
         let member_id = member.join(&token).await.unwrap().user_id;
         Organization { id, admin, admin_id, member, member_id, stranger }
     }
-}
-
-/// A member's id, as the domain has it.
-pub fn member_id(text: &str) -> guestlist::domain::MemberId {
-    text.parse().unwrap()
 }
 
 impl Organization {

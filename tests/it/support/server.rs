@@ -27,7 +27,7 @@ pub struct TestApp {
     pub protocol: Protocol,
     pub app: App,
     settings: Settings,
-    secret_key: SecretString,
+    pub secret_key: SecretString,
     replicas: Mutex<Vec<App>>,
 }
 

@@ -1,7 +1,7 @@
 //! The messages of `ListMembers`.
 
-use super::Fields;
-use crate::domain::{EmailAddress, Invalid, LoginProviderKind, MemberId, MemberStatus, PageSize};
+use super::{Fields, address_filter};
+use crate::domain::{LoginProviderKind, MemberId, MemberStatus, PageSize};
 use crate::error::Result;
 use crate::operations::members::{ListMembers, MemberFilter, MemberList, MemberSort};
 use crate::proto::gitpod::v1 as pb;
@@ -38,18 +38,9 @@ fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
         statuses: statuses(fields, &from.statuses),
         admins: admins(fields, &from.roles),
         ids: fields.parse_all("filter.user_ids", &from.user_ids, 25),
-        email: email(&from.email),
+        email: address_filter(&from.email),
         login_provider: login_provider(fields, from.login_provider),
     }
-}
-
-/// What is no address is nobody's.
-fn email(text: &str) -> Option<String> {
-    let normalised = |text: &str| {
-        text.parse()
-            .map_or_else(|_: Invalid| text.to_owned(), |email: EmailAddress| email.to_string())
-    };
-    (!text.is_empty()).then(|| normalised(text))
 }
 
 fn statuses(fields: &mut Fields, numbers: &[i32]) -> Vec<MemberStatus> {

@@ -2,14 +2,24 @@
 //! validation rules are applied here; every wrong field is named.
 
 mod account;
+mod admin;
 mod audit;
 mod fields;
+mod invite;
+mod invite_changes;
+mod list_invites;
 mod list_members;
+mod member;
 mod organization;
 
 pub use account::resolve_account;
+pub use admin::{set_seat_limit, set_tier};
 pub use audit::list_audit_events;
+pub use invite::{create_link, invite_by_email};
+pub use invite_changes::{decline, invite_of, preview_token, resend, revoke, update};
+pub use list_invites::list_invites;
 pub use list_members::list_members;
+pub use member::{list_grants, member_of, set_member_role};
 pub use organization::{
     create_organization, invite_token, join_organization, member_id, organization_id, set_role,
     update_organization,
@@ -17,7 +27,7 @@ pub use organization::{
 
 use fields::Fields;
 
-use crate::domain::{PageSize, Timestamp};
+use crate::domain::{EmailAddress, Invalid, PageSize, Timestamp};
 use crate::error::Result;
 use crate::proto::guestlist::v1::PageRequest;
 
@@ -26,6 +36,13 @@ pub fn page(page: Option<PageRequest>) -> Result<(PageSize, String)> {
     let mut fields = Fields::default();
     let page = fields.page(page);
     fields.finish(|| page)
+}
+
+/// An address to look for, normalised; what is no address is nobody's.
+fn address_filter(text: &str) -> Option<String> {
+    let normalised: Result<EmailAddress, Invalid> = text.parse();
+    (!text.is_empty())
+        .then(|| normalised.map_or_else(|_| text.to_owned(), |email| email.to_string()))
 }
 
 fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {

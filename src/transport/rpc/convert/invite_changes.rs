@@ -1,0 +1,82 @@
+//! Messages that change, end or preview an invite.
+
+use super::Fields;
+use super::invite::{max_uses, request_id};
+use crate::domain::{InviteId, InviteToken, OrganizationId};
+use crate::error::Result;
+use crate::operations::invites::{Decline, DeclineBy, InviteSummary, Resend, Revoke, Update};
+use crate::proto::guestlist::v1 as pb;
+
+/// Reads which invite of which organization.
+pub fn invite_of(organization: &str, id: &str) -> Result<(OrganizationId, InviteId)> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", organization);
+    let id = fields.parse("id", id);
+    fields.finish(|| Some((organization?, id?)))
+}
+
+/// Reads the token of a preview.
+pub fn preview_token(text: &str) -> Result<InviteToken> {
+    let mut fields = Fields::default();
+    let token = fields.parse("token", text);
+    fields.finish(|| token)
+}
+
+pub fn update(message: pb::UpdateRequest) -> Result<Update> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let id = fields.parse("id", &message.id);
+    let role = message.role.and_then(|role| fields.parse("role", &role));
+    let expires_at = match (message.expire_time, message.never_expires) {
+        (Some(_), true) => {
+            fields.wrong("never_expires", "must not be set together with expire_time");
+            None
+        }
+        (Some(at), false) => fields.timestamp("expire_time", at).map(Some),
+        (None, true) => Some(None),
+        (None, false) => None,
+    };
+    let max_uses = message.max_uses.map(|uses| max_uses(&mut fields, uses));
+    let request = request_id(&mut fields, message.request_id);
+    fields.finish(|| {
+        Some(Update { organization: organization?, id: id?, role, expires_at, max_uses, request })
+    })
+}
+
+pub fn revoke(message: pb::RevokeRequest) -> Result<Revoke> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let id = fields.parse("id", &message.id);
+    let request = request_id(&mut fields, message.request_id);
+    fields.finish(|| Some(Revoke { organization: organization?, id: id?, request }))
+}
+
+pub fn resend(message: pb::ResendRequest) -> Result<Resend> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let id = fields.parse("id", &message.id);
+    let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
+    let request = request_id(&mut fields, message.request_id);
+    fields.finish(|| Some(Resend { organization: organization?, id: id?, expires_at, request }))
+}
+
+pub fn decline(message: pb::DeclineRequest) -> Result<Decline> {
+    let mut fields = Fields::default();
+    let token = fields.parse("invitation", &message.invitation);
+    let request = request_id(&mut fields, message.request_id);
+    fields.finish(|| {
+        // Whatever is a token is an id as well: both are UUIDs.
+        let id = message.invitation.parse().ok()?;
+        Some(Decline { by: DeclineBy { token: token?, id }, request })
+    })
+}
+
+impl From<InviteSummary> for pb::PreviewResponse {
+    fn from(summary: InviteSummary) -> Self {
+        Self {
+            organization_id: summary.organization.to_string(),
+            organization_name: summary.name.to_string(),
+            member_count: summary.member_count,
+        }
+    }
+}

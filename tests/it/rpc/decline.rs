@@ -1,0 +1,41 @@
+use crate::everywhere;
+use crate::support::{Code, TestApp, own};
+
+fn request(invitation: &str) -> own::DeclineRequest {
+    own::DeclineRequest { invitation: invitation.into(), request_id: String::new() }
+}
+
+everywhere! {
+    async fn whom_it_is_for_declines_and_nobody_else(app: TestApp) {
+        let org = app.organization().await;
+        let (gus, zoe) = (app.person("gus").await, &org.stranger);
+        for by_token in [true, false] {
+            let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+            let invite = invited.invite.unwrap();
+            let token = app.mailed_token(&org.id, &invite.id).await;
+            let failure = gus.decline_invite(request(&token)).await.unwrap_err();
+            assert_eq!((failure.code, failure.reason.as_str()), (Code::PermissionDenied, "EMAIL_MISMATCH"));
+            assert!(!failure.message.contains('@'));
+            let failure = gus.decline_invite(request(&invite.id)).await.unwrap_err();
+            assert_eq!(failure.code, Code::NotFound);
+
+            let named = if by_token { &token } else { &invite.id };
+            let asked = own::DeclineRequest { request_id: "r".into(), ..request(named) };
+            // The same request again is the same: its answer may have been lost.
+            if by_token {
+                zoe.decline_invite(asked.clone()).await.unwrap();
+                zoe.decline_invite(asked).await.unwrap();
+            } else {
+                zoe.decline_invite(request(named)).await.unwrap();
+            }
+            assert_eq!(zoe.decline_invite(request(named)).await.unwrap_err().code, Code::NotFound);
+            assert_eq!(zoe.join(&token).await.unwrap_err().code, Code::NotFound);
+            let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Declined, "DECLINED"));
+            assert_eq!(ended.ended_by, "");
+        }
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        assert_eq!(zoe.decline_invite(request(&link.token)).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(zoe.decline_invite(request("x")).await.unwrap_err().fields, ["invitation"]);
+    }
+}

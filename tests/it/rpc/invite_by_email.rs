@@ -1,0 +1,202 @@
+use std::time::Duration;
+
+use crate::support::{Code, TestApp, gitpod, own};
+use crate::{everywhere, on_both_engines};
+
+use own::EmailInvitationOutcome as Outcome;
+
+fn request(organization: &str, emails: &[&str]) -> own::InviteByEmailRequest {
+    let invitation =
+        |email: &&str| own::EmailInvitation { email: (*email).into(), role: String::new() };
+    own::InviteByEmailRequest {
+        organization_id: organization.into(),
+        invitations: emails.iter().map(invitation).collect(),
+        ..Default::default()
+    }
+}
+
+everywhere! {
+    async fn each_address_gets_its_own_outcome(app: TestApp) {
+        let org = app.organization().await;
+        org.admin.invite_address(&org.id, "old@example.org", "read").await.unwrap();
+        let emails =
+            ["New@Example.ORG", "not an address", "ben@example.com", "old@example.org", " new@example.org "];
+        let answer = org.admin.invite_by_email(request(&org.id, &emails)).await.unwrap();
+        let outcomes: Vec<Outcome> = answer.results.iter().map(|r| r.outcome()).collect();
+        let expected = [
+            Outcome::Invited, Outcome::InvalidAddress, Outcome::AlreadyMember,
+            Outcome::AlreadyInvited, Outcome::AlreadyInvited,
+        ];
+        assert_eq!(outcomes, expected);
+        let given: Vec<&str> = answer.results.iter().map(|r| r.email.as_str()).collect();
+        assert_eq!(given, emails);
+
+        let invite = answer.results[0].invite.clone().unwrap();
+        assert_eq!((invite.kind(), invite.state()), (own::InviteKind::Email, own::InviteState::Live));
+        assert_eq!((invite.email.as_str(), invite.role.as_str()), ("new@example.org", "member"));
+        assert_eq!((invite.max_uses, invite.delivery()), (1, own::Delivery::Pending));
+        let (made, ends) = (invite.create_time.unwrap(), invite.expire_time.unwrap());
+        assert_eq!(ends.seconds - made.seconds, 7 * 24 * 60 * 60);
+        assert_eq!(invite.token, "", "P04: it goes to the address alone");
+        assert_eq!(org.admin.look_at(&org.id, &invite.id).await.unwrap().token, "");
+        assert!(answer.results[1..].iter().all(|result| result.invite.is_none()));
+    }
+
+    async fn every_wrong_field_is_named(app: TestApp) {
+        let org = app.organization().await;
+        let mut wrong = request("x", &[]);
+        wrong.role = "king".into();
+        let failure = org.admin.invite_by_email(wrong).await.unwrap_err();
+        assert_eq!(failure.code, Code::InvalidArgument);
+        assert_eq!(failure.fields, ["organization_id", "invitations", "role"]);
+        let many = request(&org.id, &vec!["a@example.org"; 1001]);
+        let failure = org.admin.invite_by_email(many).await.unwrap_err();
+        assert_eq!(failure.fields, ["invitations"]);
+
+        for after in [3599, 30 * 24 * 3600 + 1] {
+            let mut wrong = request(&org.id, &["a@example.org"]);
+            wrong.expire_time = app.in_the_future(Duration::from_secs(after));
+            let failure = org.admin.invite_by_email(wrong).await.unwrap_err();
+            assert_eq!(failure.fields, ["expire_time"], "{after}");
+        }
+        let mut sso = request(&org.id, &["a@example.org"]);
+        sso.sso = true;
+        let failure = org.admin.invite_by_email(sso).await.unwrap_err();
+        assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["sso".into()]));
+    }
+}
+
+on_both_engines! {
+    async fn p23_only_the_invited_verified_address_joins(app: TestApp) {
+        let org = app.organization().await;
+        let invited = org.admin.invite_address(&org.id, "Zoe@Example.com", "edit").await.unwrap();
+        let invite = invited.invite.unwrap();
+        let token = app.mailed_token(&org.id, &invite.id).await;
+        let wrong = app.person("gus").await;
+
+        let failure = wrong.join(&token).await.unwrap_err();
+        assert_eq!(failure.code, Code::PermissionDenied);
+        assert_eq!(failure.reason, "EMAIL_MISMATCH");
+        assert!(!failure.message.contains('@'), "P27: {}", failure.message);
+        assert_eq!(wrong.preview(&token).await.unwrap_err().code, Code::NotFound);
+        // By its id it is nobody's business but hers, who may join by it.
+        assert_eq!(wrong.join(&invite.id).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(org.stranger.preview(&invite.id).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(org.stranger.preview(&token).await.unwrap().organization_id, org.id);
+        assert_eq!(org.admin.look_at(&org.id, &invite.id).await.unwrap().uses, 0);
+
+        let member = org.stranger.join(&token).await.unwrap();
+        assert_eq!(member.user_id, invite.member_id, "the membership that was reserved");
+        let mine = org.stranger.list_my_organizations(Default::default()).await.unwrap();
+        assert_eq!(mine.organizations[0].role, "edit");
+        let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+        assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Accepted, "ACCEPTED"));
+        // P13: joining again answers the same member.
+        assert_eq!(org.stranger.join(&token).await.unwrap(), member);
+        assert_eq!(org.stranger.join(&invite.id).await.unwrap(), member);
+    }
+
+    async fn by_its_id_an_invitation_lets_in_its_own_address(app: TestApp) {
+        let org = app.organization().await;
+        let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+        org.stranger.join(&invited.invite.unwrap().id).await.unwrap();
+        // No other kind of invite joins by its id.
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        let failure = app.person("gus").await.join(&link.id).await.unwrap_err();
+        assert_eq!(failure.code, Code::NotFound);
+    }
+
+    async fn p11_it_works_until_the_very_moment_it_expires(app: TestApp) {
+        let org = app.organization().await;
+        let mut asked = request(&org.id, &["zoe@example.com", "gus@example.com"]);
+        asked.expire_time = app.in_the_future(Duration::from_secs(2 * 3600));
+        let results = org.admin.invite_by_email(asked).await.unwrap().results;
+        let id = |i: usize| results[i].invite.clone().unwrap().id;
+        app.clock.advance(Duration::from_secs(2 * 3600 - 30));
+        org.stranger.join(&id(0)).await.unwrap();
+        app.clock.advance(Duration::from_secs(30));
+        let gus = app.person("gus").await;
+        assert_eq!(gus.join(&id(1)).await.unwrap_err().code, Code::NotFound);
+        let seen = org.admin.look_at(&org.id, &id(1)).await.unwrap();
+        assert_eq!((seen.state(), seen.end_reason.as_str()), (own::InviteState::Expired, "EXPIRED"));
+        // What has expired does not stand in the way of another.
+        let again = org.admin.invite_address(&org.id, "gus@example.com", "read").await.unwrap();
+        assert_eq!(again.outcome(), Outcome::Invited);
+        gus.join(&again.invite.unwrap().id).await.unwrap();
+    }
+
+    async fn p15_of_many_invitations_of_one_address_at_once_one_is_pending(app: TestApp) {
+        let org = app.organization().await;
+        let many = (0..16).map(|_| org.admin.invite_address(&org.id, "new@example.org", "read"));
+        let outcomes: Vec<Outcome> = futures::future::join_all(many)
+            .await
+            .into_iter()
+            .map(|result| result.unwrap().outcome())
+            .collect();
+        let invited = outcomes.iter().filter(|outcome| **outcome == Outcome::Invited).count();
+        let already = outcomes.iter().filter(|outcome| **outcome == Outcome::AlreadyInvited).count();
+        assert_eq!((invited, already), (1, 15));
+    }
+
+    async fn whoever_joins_another_way_is_not_invited_any_more(app: TestApp) {
+        let org = app.organization().await;
+        let invited = org.admin.invite_address(&org.id, "zoe@example.com", "admin").await.unwrap();
+        let id = invited.invite.unwrap().id;
+        let token = org.admin.current_invite(&org.id).await.unwrap();
+        org.stranger.join(&token).await.unwrap();
+        let ended = org.admin.look_at(&org.id, &id).await.unwrap();
+        assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Revoked, "ALREADY_MEMBER"));
+    }
+
+    async fn p10_an_invitation_from_before_a_removal_is_dead_and_a_later_one_is_not(app: TestApp) {
+        let org = app.organization().await;
+        org.member.end(&org.member_id).await.unwrap();
+        let before = org.admin.invite_address(&org.id, "ben@example.com", "read").await.unwrap();
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        let back = org.member.join(&link.token).await.unwrap();
+        org.admin.end(&back.user_id).await.unwrap();
+        assert_eq!(org.member.join(&link.token).await.unwrap_err().code, Code::NotFound);
+        let before = before.invite.unwrap().id;
+        assert_eq!(org.member.join(&before).await.unwrap_err().code, Code::NotFound);
+        let after = org.admin.invite_address(&org.id, "ben@example.com", "read").await.unwrap();
+        org.member.join(&after.invite.unwrap().id).await.unwrap();
+    }
+
+    async fn p08_invitations_end_with_their_inviters_authority(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        let invited = org.member.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+        let id = invited.invite.unwrap().id;
+        let link = org.member.link(&org.id, "read").await.unwrap();
+        org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member).await.unwrap();
+        for id in [&id, &link.id] {
+            let ended = org.admin.look_at(&org.id, id).await.unwrap();
+            assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Revoked, "INVITER_GONE"));
+            assert_eq!(ended.ended_by, org.admin_id);
+        }
+        assert_eq!(org.stranger.join(&id).await.unwrap_err().code, Code::NotFound);
+        let again = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+        assert_eq!(again.outcome(), Outcome::Invited);
+    }
+
+    async fn the_same_request_invites_once(app: TestApp) {
+        let org = app.organization().await;
+        let mut asked = request(&org.id, &["a@example.org", "x", "b@example.org"]);
+        asked.request_id = "r1".into();
+        let first = org.admin.invite_by_email(asked.clone()).await.unwrap();
+        assert_eq!(org.admin.invite_by_email(asked.clone()).await.unwrap(), first);
+        asked.invitations.pop();
+        let failure = org.admin.invite_by_email(asked).await.unwrap_err();
+        assert_eq!(failure.fields, ["request_id"]);
+    }
+
+    async fn a_thousand_at_once(app: TestApp) {
+        let org = app.organization().await;
+        let emails: Vec<String> = (0..1000).map(|i| format!("p{i}@example.org")).collect();
+        let emails: Vec<&str> = emails.iter().map(String::as_str).collect();
+        let results = org.admin.invite_by_email(request(&org.id, &emails)).await.unwrap().results;
+        assert_eq!(results.len(), 1000);
+        assert!(results.iter().all(|result| result.outcome() == Outcome::Invited));
+    }
+}

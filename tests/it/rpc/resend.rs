@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use crate::support::{Code, TestApp, gitpod, own};
+use crate::{everywhere, on_both_engines};
+
+fn request(organization: &str, id: &str) -> own::ResendRequest {
+    own::ResendRequest { organization_id: organization.into(), id: id.into(), ..Default::default() }
+}
+
+everywhere! {
+    async fn the_same_invitation_with_a_new_token_and_a_new_end(app: TestApp) {
+        let org = app.organization().await;
+        let first = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+        let first = first.invite.unwrap();
+        let old = app.mailed_token(&org.id, &first.id).await;
+        app.clock.advance(Duration::from_secs(3600));
+        let again = org.admin.resend_invite(request(&org.id, &first.id)).await.unwrap().invite.unwrap();
+        assert_eq!((&again.id, &again.member_id), (&first.id, &first.member_id));
+        assert_eq!(again.token, "");
+        assert!(again.expire_time.unwrap().seconds >= first.expire_time.unwrap().seconds + 3600);
+        let new = app.mailed_token(&org.id, &first.id).await;
+        assert_ne!(new, old);
+        assert_eq!(org.stranger.join(&old).await.unwrap_err().code, Code::NotFound);
+        org.stranger.join(&new).await.unwrap();
+        let failure = org.admin.resend_invite(request(&org.id, &first.id)).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::FailedPrecondition, "INVITE_ENDED"));
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        let failure = org.admin.resend_invite(request(&org.id, &link.id)).await.unwrap_err();
+        assert_eq!(failure.reason, "NOT_AN_EMAIL_INVITATION");
+    }
+}
+
+on_both_engines! {
+    async fn whoever_resends_becomes_the_inviter_and_it_counts_as_made_later(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        // An invitation from before a removal comes back to life by resending it.
+        org.member.end(&org.member_id).await.unwrap();
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        let first = org.admin.invite_address(&org.id, "ben@example.com", "read").await.unwrap();
+        let first = first.invite.unwrap();
+        // Joining by the link ends the invitation, so it is made again.
+        let back = org.member.join(&link.token).await.unwrap();
+        assert_eq!(
+            org.admin.look_at(&org.id, &first.id).await.unwrap().end_reason,
+            "ALREADY_MEMBER"
+        );
+        org.admin.end(&back.user_id).await.unwrap();
+        let second = org.admin.invite_address(&org.id, "ben@example.com", "read").await.unwrap();
+        let second = second.invite.unwrap();
+
+        let zoe = org.stranger.join(&link.token).await.unwrap();
+        org.admin.grant(&org.id, &zoe.user_id, admin).await.unwrap();
+        let resent = org.stranger.resend_invite(request(&org.id, &second.id)).await.unwrap();
+        assert_eq!(resent.invite.unwrap().inviter_id, zoe.user_id);
+        // It rests on the new inviter's authority now.
+        org.stranger.end(&org.admin_id).await.unwrap();
+        assert_eq!(org.stranger.look_at(&org.id, &second.id).await.unwrap().state(), own::InviteState::Live);
+        org.member.join(&second.id).await.unwrap();
+    }
+
+    async fn the_same_request_sends_once(app: TestApp) {
+        let org = app.organization().await;
+        let first = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+        let id = first.invite.unwrap().id;
+        let asked = own::ResendRequest { request_id: "r1".into(), ..request(&org.id, &id) };
+        org.admin.resend_invite(asked.clone()).await.unwrap();
+        let token = app.mailed_token(&org.id, &id).await;
+        org.admin.resend_invite(asked).await.unwrap();
+        assert_eq!(app.mailed_token(&org.id, &id).await, token);
+    }
+}
