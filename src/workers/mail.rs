@@ -117,7 +117,7 @@ impl Courier {
         loop {
             let room = self.bounds.parallel.saturating_sub(on_their_way.len());
             // Reading first: a transaction that writes nothing still costs one.
-            if room == 0 || !self.is_any_due().await? {
+            if room == 0 || !outbox::is_any_due(self.store.read(), self.clock.now()).await? {
                 return Ok(started);
             }
             // A claimant of its own for each time: one whose claim has run out must not
@@ -130,11 +130,6 @@ impl Courier {
                 started += 1;
             }
         }
-    }
-
-    async fn is_any_due(&self) -> Result<bool> {
-        let next = outbox::next_due(self.store.read()).await?;
-        Ok(next.is_some_and(|due| due <= self.clock.now()))
     }
 
     async fn claim(&self, claimant: Uuid, room: usize) -> Result<Vec<outbox::Claimed>> {

@@ -19,6 +19,7 @@ use guestlist::storage::{
     Location, Opener, Store, accounts, invites, members, organizations, outbox,
 };
 use guestlist::workers::mail::{Bounds, Courier};
+use sea_orm::{ConnectionTrait, Statement};
 use tokio::sync::Notify;
 
 use crate::support::databases::pool;
@@ -207,7 +208,12 @@ impl Post {
 
     /// When the next mail is due.
     pub async fn next_due(&self) -> Option<Timestamp> {
-        outbox::next_due(self.store.read()).await.unwrap()
+        let connection = self.database.connect().await;
+        let next = "SELECT MIN(next_attempt_at) AS next FROM outbox";
+        let next = Statement::from_string(connection.get_database_backend(), next);
+        let row = connection.query_one_raw(next).await.unwrap().unwrap();
+        connection.close().await.unwrap();
+        row.try_get::<Option<i64>>("", "next").unwrap().map(Timestamp::from_micros)
     }
 
     /// Moves the time to just after the next mail is due; answers how far that was.
