@@ -7,10 +7,11 @@ mod secret_key;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::auth::{self, Authenticator};
 use crate::clock::Clock;
@@ -23,7 +24,7 @@ use crate::transport::layers::metrics::Metrics;
 use crate::transport::stack::{self, Parts};
 use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
-use crate::transport::{rpc, server};
+use crate::transport::{rpc, server, vendor};
 use crate::workers;
 use crate::workers::mail::Courier;
 
@@ -41,7 +42,12 @@ pub struct App {
     stop_workers: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
+    drain_timeout: Duration,
 }
+
+/// What writing down and closing may take when draining took all of its time: the
+/// store may be away.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl App {
     /// Makes the store ready and serves on `listener`, until [`App::stop`].
@@ -105,6 +111,7 @@ impl App {
             stop_workers: watch::channel(false).0,
             servers: Vec::new(),
             workers: Vec::new(),
+            drain_timeout: config.http.drain_timeout,
         };
         app.work(&authenticator);
         app.deliver(courier, &context);
@@ -155,6 +162,7 @@ impl App {
             if config.public_preview { rpc::PREVIEWS } else { &[] };
         let door = stack::build(Parts {
             routes: rpc::routes(context, &config.http),
+            contracts: vendor::routes(context, &config.http),
             authenticator,
             anonymous_methods,
             metrics: metrics.clone(),
@@ -213,6 +221,7 @@ impl App {
     /// # Errors
     /// If something had crashed, or the store does not close in order.
     pub async fn stop(self) -> Result<()> {
+        let begun = Instant::now();
         self.readiness.drain();
         self.stop_serving.send_replace(true);
         let mut outcome = Ok(());
@@ -220,10 +229,23 @@ impl App {
             outcome = outcome.and(server.await.map_err(Error::internal));
         }
         self.stop_workers.send_replace(true);
-        for worker in self.workers {
-            outcome = outcome.and(worker.await.map_err(Error::internal));
+        let (workers, store) = (self.workers, self.store);
+        let aborts: Vec<AbortHandle> = workers.iter().map(JoinHandle::abort_handle).collect();
+        let last_words = async {
+            for worker in workers {
+                worker.await.map_err(Error::internal)?;
+            }
+            store.close().await
+        };
+        let left = self.drain_timeout.saturating_sub(begun.elapsed()).max(LAST_WORDS);
+        match tokio::time::timeout(left, last_words).await {
+            Ok(closed) => outcome.and(closed),
+            Err(_) => {
+                aborts.iter().for_each(AbortHandle::abort);
+                tracing::warn!("the store did not take the last words in time");
+                outcome
+            }
         }
-        outcome.and(self.store.close().await)
     }
 }
 

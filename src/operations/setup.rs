@@ -1,9 +1,9 @@
 //! What a server does with its store before it serves: the schema, the secret
 //! key's fingerprint, and, on a new store, the first account and its key.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -116,7 +116,7 @@ async fn write_first_key(tx: &Tx, file: &Path, now: Timestamp) -> Result<()> {
 pub fn write_secret_file(path: &Path, secret: &str) -> std::io::Result<()> {
     let directory = path.parent().filter(|d| !d.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         _ => {}

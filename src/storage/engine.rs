@@ -1,6 +1,7 @@
 //! All that SQLite and PostgreSQL disagree on.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -138,6 +139,31 @@ pub(super) async fn lock_migrations(tx: &impl ConnectionTrait) -> Result<()> {
     Ok(())
 }
 
+/// Makes the file of a SQLite store and its directory for their owner's eyes
+/// alone, where they are not there yet; the files SQLite makes beside it have the
+/// same permissions.
+///
+/// # Errors
+/// If they cannot be made.
+pub(super) fn make_file(path: &Path) -> Result<()> {
+    let cannot = |what: &Path, e| {
+        let message = format!("cannot make {}: {e}", what.display());
+        Error::internal(e).with_message(message)
+    };
+    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|e| cannot(directory, e))?;
+    }
+    open_private(path).map(drop).map_err(|e| cannot(path, e))
+}
+
+fn open_private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
 /// Keeps a second *server* off a SQLite file, which has one process's caches and
 /// workers over it. The command line does not take it.
 ///
@@ -145,10 +171,8 @@ pub(super) async fn lock_migrations(tx: &impl ConnectionTrait) -> Result<()> {
 /// If another server has the file.
 pub(super) fn lock_file(path: &Path) -> Result<File> {
     let lock = path.with_extension("lock");
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| {
-            Error::internal(e).with_message(format!("cannot open {}", lock.display()))
-        })?;
+    let file = open_private(&lock)
+        .map_err(|e| Error::internal(e).with_message(format!("cannot open {}", lock.display())))?;
     file.try_lock().map_err(|e| {
         Error::internal(e).with_message(format!(
             "another guestlist server uses {}: stop it, or use another --data-dir",

@@ -85,11 +85,7 @@ impl Store {
     ) -> Result<Self> {
         let mut server_lock = None;
         if let Location::Sqlite(path) = location {
-            if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-                std::fs::create_dir_all(directory).map_err(|e| {
-                    Error::internal(e).with_message(format!("cannot make {}", directory.display()))
-                })?;
-            }
+            engine::make_file(path)?;
             if opener == Opener::Server {
                 server_lock = Some(engine::lock_file(path)?);
             }

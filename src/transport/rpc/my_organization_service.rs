@@ -19,7 +19,8 @@ impl OrganizationService for Service {
         answer(async {
             let (call, message) = authenticated(request)?;
             let (size, token) = convert::page(message.page)?;
-            let listed = organizations::list_my_organizations(&self.0, &call, size, &token);
+            let field = "page.page_token";
+            let listed = organizations::list_my_organizations(&self.0, &call, size, &token, field);
             Ok(listed.await?.into())
         })
         .await

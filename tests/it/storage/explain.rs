@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use guestlist::domain::KeyScope;
+use guestlist::clock::Clock;
+use guestlist::domain::{KeyScope, Timestamp};
+use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
+use guestlist::storage::{outbox, requests};
 use sea_orm::{ConnectionTrait, Statement};
 
-use crate::support::{Database, Engine, Protocol, TestApp, gitpod, own};
+use crate::support::{Database, Engine, Organization, Protocol, TestApp, gitpod, link_to, own};
 
 type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
 
@@ -99,6 +102,7 @@ async fn everything(app: &TestApp) {
     audit.page = Some(own::PageRequest { page_size: 1, page_token });
     org.admin.list_audit_events(audit).await.unwrap();
 
+    invitations(app, &org).await;
     org.member.end(&org.member_id).await.unwrap();
     let token = org.admin.current_invite(&org.id).await.unwrap();
     org.member.join(&token).await.unwrap();
@@ -112,6 +116,91 @@ async fn everything(app: &TestApp) {
     let operator = Owner::Account(org.admin.account().await);
     app.key(operator, Some(KeyScope::Operator), None).await.audit(&org.id).await.unwrap();
     list_keys(app.store()).await.unwrap();
+}
+
+/// The same for every kind of invite.
+async fn invitations(app: &TestApp, org: &Organization) {
+    let operator = app.operator().await;
+    let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 100 };
+    operator.set_seat_limit(limit).await.unwrap();
+    let content = Some(own::content_grant::Content::Space("s1".into()));
+    let grant = own::ContentGrant { content, level: "read".into() };
+    let request = own::CreateLinkRequest {
+        grants: Some(own::create_link_request::Grants::Grant(grant)),
+        request_id: "r".into(),
+        ..link_to(&org.id)
+    };
+    let link = org.admin.create_link(request).await.unwrap().invite.unwrap();
+    org.member.join(&link.token).await.unwrap();
+    let gus = app.person("gus").await;
+    let mail = org.admin.invite_address(&org.id, "gus@example.com", "read").await.unwrap();
+    let mail = mail.invite.unwrap().id;
+    let resend = own::ResendRequest {
+        organization_id: org.id.clone(),
+        id: mail.clone(),
+        ..Default::default()
+    };
+    org.admin.resend_invite(resend).await.unwrap();
+    let decline = own::DeclineRequest { invitation: mail, request_id: String::new() };
+    gus.decline_invite(decline).await.unwrap();
+    let update = own::UpdateRequest {
+        organization_id: org.id.clone(),
+        id: link.id.clone(),
+        max_uses: Some(9),
+        ..Default::default()
+    };
+    org.admin.update_invite(update).await.unwrap();
+    org.admin.revoke(&org.id, &link.id).await.unwrap();
+    for filter in [
+        own::InviteFilter::default(),
+        own::InviteFilter {
+            kinds: vec![2, 3],
+            states: vec![1, 4, 5],
+            role: "read".into(),
+            inviter_id: org.admin_id.clone(),
+            email: "gus@example.com".into(),
+            start_time: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
+            end_time: Some(prost_types::Timestamp { seconds: 9_000_000_000, nanos: 0 }),
+        },
+    ] {
+        let list = own::ListRequest {
+            organization_id: org.id.clone(),
+            filter: Some(filter),
+            page: Some(own::PageRequest { page_size: 1, page_token: String::new() }),
+            count: true,
+        };
+        let page = org.admin.list_invites(list.clone()).await.unwrap();
+        let page = own::PageRequest { page_size: 1, page_token: page.next_page_token };
+        org.admin.list_invites(own::ListRequest { page: Some(page), ..list }).await.unwrap();
+    }
+    for member_id in [String::new(), org.member_id.clone()] {
+        let organization_id = org.id.clone();
+        let list = own::ListGrantsRequest { organization_id, member_id, page: None };
+        org.admin.list_grants(list).await.unwrap();
+    }
+    let who = |member: &str| (org.id.clone(), member.to_owned());
+    let (organization_id, member_id) = who(&org.member_id);
+    let suspend = own::SuspendMemberRequest { organization_id, member_id };
+    org.admin.suspend_member(suspend).await.unwrap();
+    let (organization_id, member_id) = who(&org.member_id);
+    let restore = own::RestoreMemberRequest { organization_id, member_id };
+    org.admin.restore_member(restore).await.unwrap();
+    end_expired(app.store(), app.clock.now(), 10).await.unwrap();
+    app.store()
+        .write(async |tx| {
+            let at = Timestamp::from_micros(0);
+            requests::prune(tx, at).await?;
+            let claimant = uuid::Uuid::new_v4();
+            for mail in outbox::claim(tx, claimant, Timestamp::from_micros(i64::MAX), at, 9).await?
+            {
+                outbox::postpone(tx, mail.id, claimant, at).await?;
+                outbox::is_held(tx, mail.id, claimant).await?;
+                outbox::finish(tx, mail.id, claimant).await?;
+            }
+            Ok(())
+        })
+        .await
+        .unwrap();
 }
 
 /// The lines of a statement's plan.

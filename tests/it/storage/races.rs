@@ -9,7 +9,7 @@ use futures::future::join_all;
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::on_both_engines;
-use crate::support::{Code, Engine, Organization, Person, TestApp, gitpod};
+use crate::support::{Code, Engine, Organization, Person, TestApp, gitpod, link_to, own};
 
 /// The person at each replica: two with PostgreSQL, one with SQLite.
 async fn at_replicas(app: &TestApp, people: &[&Person]) -> Vec<Vec<Person>> {
@@ -119,6 +119,81 @@ on_both_engines! {
         let members = count(app, "SELECT count(*) FROM members").await;
         assert_eq!(count(app, "SELECT member_count FROM organizations").await, members);
         assert_eq!(count(app, "SELECT CAST(sum(uses) AS BIGINT) FROM invites").await, members - 1);
+    }
+
+    async fn p12_a_thousand_limited_links_let_in_one_each(app: TestApp) {
+        let org = app.organization().await;
+        let mut people = Vec::new();
+        for i in 0..24 {
+            people.push(app.person(&format!("p{i}")).await);
+        }
+        let everybody: Vec<&Person> = people.iter().chain([&org.admin]).collect();
+        let mut everybody = at_replicas(app, &everybody).await;
+        let admins = everybody.pop().unwrap();
+
+        // Eight lanes of three people each; in each lane 125 links, one after the
+        // other: all three try each link at once, and who got in goes again.
+        let lanes = everybody.chunks(3).enumerate().map(|(lane, three)| {
+            let (org, admins) = (&org, &admins);
+            async move {
+                for round in 0..125 {
+                    let request = own::CreateLinkRequest {
+                        grants: Some(own::create_link_request::Grants::Role("read".into())),
+                        max_uses: 1,
+                        ..link_to(&org.id)
+                    };
+                    let admin = &admins[(lane + round) % admins.len()];
+                    let link = admin.create_link(request).await.unwrap().invite.unwrap();
+                    let joins = three
+                        .iter()
+                        .enumerate()
+                        .map(|(i, at)| at[(i + round) % at.len()].join(&link.token));
+                    let joined: Vec<_> = join_all(joins).await.into_iter().collect();
+                    let winners: Vec<_> =
+                        joined.iter().enumerate().filter(|(_, join)| join.is_ok()).collect();
+                    assert_eq!(winners.len(), 1, "one use, one member");
+                    for failure in joined.iter().filter_map(|join| join.as_ref().err()) {
+                        assert_eq!(failure.code, Code::NotFound);
+                    }
+                    let (who, member) = winners[0];
+                    three[who][0].end(&member.as_ref().unwrap().user_id).await.unwrap();
+                }
+            }
+        });
+        join_all(lanes).await;
+        let spent = "SELECT count(*) FROM invites WHERE max_uses = 1 AND uses = 1 AND state = 'exhausted'";
+        assert_eq!(count(app, spent).await, 1000);
+        assert_eq!(count(app, "SELECT count(*) FROM members WHERE status = 'left'").await, 1000);
+        assert_eq!(count(app, "SELECT member_count FROM organizations").await, 2);
+    }
+
+    async fn p16_join_against_revoke_and_decline_has_one_winner(app: TestApp) {
+        let org = app.organization().await;
+        let mut at = at_replicas(app, &[&org.admin, &org.stranger]).await;
+        let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
+        for round in 0..20 {
+            let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+            let id = invited.invite.unwrap().id;
+            let (stranger, admin) = (&strangers[round % strangers.len()], &admins[(round + 1) % admins.len()]);
+            let decline = own::DeclineRequest { invitation: id.clone(), request_id: String::new() };
+            let (joined, revoked, declined) = futures::join!(
+                stranger.join(&id),
+                admin.revoke(&org.id, &id),
+                strangers[0].decline_invite(decline),
+            );
+            let ended = org.admin.look_at(&org.id, &id).await.unwrap();
+            let expected = match (&joined, &declined) {
+                (Ok(_), Err(_)) => own::InviteState::Accepted,
+                (Err(_), Ok(_)) => own::InviteState::Declined,
+                (Err(_), Err(_)) => own::InviteState::Revoked,
+                (Ok(_), Ok(_)) => panic!("joined and declined"),
+            };
+            assert_eq!(ended.state(), expected);
+            assert_eq!(revoked.unwrap().state(), expected);
+            if let Ok(member) = joined {
+                org.stranger.end(&member.user_id).await.unwrap();
+            }
+        }
     }
 
     async fn p20_admins_who_go_all_at_once_leave_one_behind(app: TestApp) {

@@ -6,11 +6,11 @@ mod people;
 mod run;
 mod server;
 
-pub use client::{Failure, Protocol};
+pub use client::Protocol;
 pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to};
 pub use run::run;
-pub use server::{Settings, TestApp};
+pub use server::TestApp;
 
 pub use guestlist::proto::gitpod::v1 as gitpod;
 pub use guestlist::proto::guestlist::v1 as own;

@@ -37,9 +37,6 @@ macro_rules! rpcs {
                 self.call(concat!("/", $path), request).await
             }
         )+}
-
-        /// Every RPC that has a typed method here.
-        pub const RPCS: &[&str] = &[$($path),+];
     };
 }
 

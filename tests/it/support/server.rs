@@ -66,17 +66,8 @@ impl TestApp {
         addr
     }
 
-    /// The settings the server runs with.
-    pub fn config(&self) -> Config {
-        config(&self.database, &self.secret_key, self.settings)
-    }
-
     pub fn addr(&self) -> SocketAddr {
         self.app.local_addr()
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.addr())
     }
 
     pub fn store(&self) -> &Store {
