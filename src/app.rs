@@ -113,9 +113,12 @@ impl App {
             workers: Vec::new(),
             drain_timeout: config.http.drain_timeout,
         };
+        // It has just been set up.
+        app.readiness.store_answers(true);
+        // The last that can fail: what runs has to be stopped.
+        app.serve(config, listener, &context, Arc::clone(&authenticator)).await?;
         app.work(&authenticator);
         app.deliver(courier, &context);
-        app.serve(config, listener, &context, authenticator).await?;
         Ok(app)
     }
 

@@ -1,7 +1,8 @@
 //! Finds out what a request is: its protocol and the method it asks for.
 //!
-//! It also writes down the path, `content-type` and `accept` in the one form that
-//! the translators behind it know, since they compare them letter by letter.
+//! It also writes down the path, `content-type`, `content-encoding` and `accept`
+//! in the one form that the translators behind it know, since they compare them
+//! letter by letter.
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
@@ -42,6 +43,7 @@ impl Middleware for Identify {
         if let Some(short) = without_prefix(request.uri()) {
             *request.uri_mut() = short;
         }
+        lower_case(request.headers_mut(), header::CONTENT_ENCODING);
         let route = self.route(request.uri().path());
         let protocol = protocol(&route, request.headers_mut());
         request.extensions_mut().insert(Call { protocol, route });
@@ -120,6 +122,14 @@ fn web_answer(headers: &mut HeaderMap, asked_in: Protocol) -> Protocol {
     let canonical = if answer == Protocol::GrpcWebText { TEXT } else { BINARY };
     headers.insert(header::ACCEPT, HeaderValue::from_static(canonical));
     answer
+}
+
+/// Writes a header whose case does not count in lower case.
+fn lower_case(headers: &mut HeaderMap, name: header::HeaderName) {
+    let lower = headers.get(&name).and_then(|value| value.to_str().ok()).map(str::to_lowercase);
+    if let Some(Ok(value)) = lower.map(HeaderValue::try_from) {
+        headers.insert(name, value);
+    }
 }
 
 /// A media type without its parameters, in lower case.

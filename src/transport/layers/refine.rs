@@ -33,8 +33,8 @@ fn refined(status: &Status) -> Option<Error> {
     let starts = |prefix: &str| message.starts_with(prefix);
     let invalid = |what: &str| Some(Error::invalid("body", what));
     match status.code() {
-        Code::OutOfRange if starts("Error, decoded message length too large") => too_large(),
-        Code::ResourceExhausted if starts("Error decompressing: size limit") => too_large(),
+        Code::OutOfRange if starts("Error, decoded message length too large") => Some(too_large()),
+        Code::ResourceExhausted if starts("Error decompressing: size limit") => Some(too_large()),
         Code::Internal if starts("failed to decode Protobuf message") => {
             invalid("is not a protobuf message of the type this method takes")
         }
@@ -53,8 +53,9 @@ fn refined(status: &Status) -> Option<Error> {
     }
 }
 
-fn too_large() -> Option<Error> {
-    Some(Error::new(Kind::ResourceExhausted, "the message is larger than the server takes"))
+/// A message beyond the limit, over whatever protocol.
+pub fn too_large() -> Error {
+    Error::new(Kind::ResourceExhausted, "the message is larger than the server takes")
 }
 
 #[cfg(test)]

@@ -5,18 +5,22 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Request;
+use futures_util::TryFutureExt;
+use http::{Method, Request, header};
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
+use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::rewind::Rewind;
 use super::{Answer, Peer};
 use crate::config::Http;
+use crate::transport::Response;
 
 /// How every HTTP/2 connection begins.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -85,9 +89,11 @@ impl<S: Answer> Connections<S> {
         };
 
         let stream = TokioIo::new(Rewind::new(front, stream));
-        let service = service_fn(|mut request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            self.service.clone().oneshot(request)
+            let is_bodiless = version == Version::Http2 && request.method() == Method::HEAD;
+            let answer = self.service.clone().oneshot(request);
+            answer.map_ok(move |answer| if is_bodiless { without_body(answer) } else { answer })
         });
         let ended = match version {
             Version::Http1 => {
@@ -103,6 +109,16 @@ impl<S: Answer> Connections<S> {
             tracing::debug!(%error, "a connection broke");
         }
     }
+}
+
+/// An answer to HEAD. Over HTTP/1 hyper itself leaves the body out; over HTTP/2 it
+/// would send it, which breaks the stream.
+fn without_body(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(head, Body::empty())
 }
 
 /// Reads as far as it takes to tell HTTP/2 from HTTP/1. An explicit read rather

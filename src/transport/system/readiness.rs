@@ -23,7 +23,7 @@ struct State {
 pub struct Readiness(Arc<watch::Sender<State>>);
 
 impl Readiness {
-    /// Not ready, until the store has answered once.
+    /// Not ready, until [`Readiness::store_answers`] is said once.
     pub fn new() -> Self {
         let (state, _) = watch::channel(State { store: false, draining: false });
         Self(Arc::new(state))
@@ -58,7 +58,7 @@ impl Readiness {
     }
 
     /// Notes whether the store answers.
-    pub(in crate::transport) fn store_answers(&self, answers: bool) {
+    pub fn store_answers(&self, answers: bool) {
         if self.0.borrow().store != answers {
             tracing::info!(answers, "the store's state changed");
         }

@@ -6,6 +6,8 @@
 //! from a filter would widen what the filter lets through. No error repeats what
 //! was given, which may be a token.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use prost::Message;
 use prost_reflect::{
@@ -66,6 +68,7 @@ fn read(
     violations: &mut Vec<Violation>,
 ) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
+    let mut given = HashSet::new();
     for (name, json) in fields {
         let field = descriptor
             .get_field_by_json_name(&name)
@@ -77,7 +80,9 @@ fn read(
             continue;
         }
         let path = format!("{prefix}{}", field.name());
-        if has_other_of_oneof(&message, &field) {
+        if !given.insert(field.number()) {
+            violations.push(wrong(&path, "is given twice, under both of its names"));
+        } else if has_other_of_oneof(&message, &field) {
             violations.push(wrong(&path, "only one of its alternatives may be set"));
         } else if let Some(value) = read_field(&field, json, &path, violations) {
             message.set_field(&field, value);

@@ -10,11 +10,12 @@ mod bridge;
 mod frame;
 mod json;
 mod paging;
+mod refine;
 
 use std::convert::Infallible;
 
 use connectrpc::{ConnectRpcService, Limits};
-use http::{Method, header};
+use http::{HeaderValue, Method, header};
 use tower::ServiceExt;
 
 use self::bridge::Bridge;
@@ -23,6 +24,8 @@ use super::Call;
 use super::methods::Methods;
 use crate::transport::layers::Handler;
 use crate::transport::{Request, Response};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Connect in front of a tonic service.
 pub struct Connect<S>(ConnectRpcService<Bridge<S>>);
@@ -54,7 +57,17 @@ impl<S: Handler> Connect<S> {
                 Err(error) => return Ok(Call::of(&request).refuse(error)),
             }
         }
-        Ok(error::finish(self.0.oneshot(request).await?))
+        let (call, method) = (Call::of(&request), request.method().clone());
+        let response = self.0.oneshot(request).await?;
+        let mut response = match refine::refined(&method, response).await {
+            Ok(response) => error::finish(response),
+            Err(status) => call.protocol.answer(status),
+        };
+        if method == Method::GET {
+            // A cache would go on answering for an invite that has ended.
+            response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
+        }
+        Ok(response)
     }
 }
 
