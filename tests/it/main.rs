@@ -10,6 +10,7 @@ mod support;
 mod auth;
 mod cli;
 mod mail;
+mod protocols;
 mod readme;
 mod rpc;
 mod storage;

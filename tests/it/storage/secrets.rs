@@ -1,45 +1,13 @@
 //! What somebody learns who gets hold of the store.
 
-use sea_orm::{ConnectionTrait, Statement};
-
 use crate::on_both_engines;
-use crate::support::{Code, Engine, TestApp};
-
-/// Every value of every row, as text and as bytes in hexadecimal.
-async fn dump(app: &TestApp) -> String {
-    let connection = app.database.connect().await;
-    let backend = connection.get_database_backend();
-    let mut dump = String::new();
-    for table in
-        ["accounts", "api_keys", "audit_events", "invites", "members", "organizations", "settings"]
-    {
-        let sql = match app.database.engine {
-            Engine::Postgres => format!("SELECT t::text AS row FROM {table} t"),
-            Engine::Sqlite => {
-                let columns = format!(
-                    "SELECT group_concat('quote(' || name || ')', ' || '' '' || ') AS row FROM pragma_table_info('{table}')"
-                );
-                let columns = Statement::from_string(backend, columns);
-                let columns = connection.query_one_raw(columns).await.unwrap().unwrap();
-                let columns: String = columns.try_get("", "row").unwrap();
-                format!("SELECT {columns} AS row FROM {table}")
-            }
-        };
-        let rows = connection.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
-        for row in rows {
-            dump += &row.try_get::<String>("", "row").unwrap().to_lowercase();
-            dump.push('\n');
-        }
-    }
-    connection.close().await.unwrap();
-    dump
-}
+use crate::support::{Code, TestApp};
 
 on_both_engines! {
     async fn p02_a_dump_shows_no_token_and_no_key_and_joins_nobody(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
-        let dump = dump(app).await;
+        let dump = app.database.dump().await;
         assert!(dump.contains("acme") && dump.contains("ana@example.com"), "it is the dump");
 
         let (_, secret) = org.admin.key.as_deref().unwrap()[3..].split_once('_').unwrap();

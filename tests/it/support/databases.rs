@@ -74,6 +74,16 @@ impl Database {
         sea_orm::Database::connect(self.url.clone()).await.unwrap()
     }
 
+    /// Takes a PostgreSQL database away from everybody, or gives it back.
+    pub async fn allow_connections(&self, allow: bool) {
+        let name = self.name.as_deref().expect("a database of PostgreSQL's");
+        administer(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allow}")).await;
+        if !allow {
+            let those = format!("SELECT pid FROM pg_stat_activity WHERE datname = '{name}'");
+            administer(&format!("SELECT pg_terminate_backend(pid) FROM ({those}) AS t")).await;
+        }
+    }
+
     /// Removes what the test left.
     pub async fn remove(self) {
         if let Some(name) = self.name {

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod databases;
+mod dump;
 mod people;
 mod run;
 mod server;

@@ -1,0 +1,81 @@
+//! Requests in the making.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::Full;
+use serde_json::Value;
+
+use super::door::Door;
+use super::wire::{Answer, Connection};
+use crate::support::{Person, TestApp};
+
+/// A request in the making.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub door: Door,
+    pub path: String,
+    verb: Method,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Ask {
+    /// A call of the method at `path`.
+    pub fn new(door: Door, path: &str, request: &Value) -> Self {
+        Self::raw(door, path, door.body(path, request))
+    }
+
+    /// The same with a body of any kind.
+    pub fn raw(door: Door, path: &str, body: impl Into<Bytes>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(door.content_type()));
+        Self { door, path: path.to_owned(), verb: Method::POST, headers, body: body.into() }
+    }
+
+    pub fn by(self, person: &Person) -> Self {
+        let key = person.key.as_deref().expect("somebody with a key");
+        self.with("authorization", &format!("Bearer {key}"))
+    }
+
+    pub fn verb(self, verb: Method) -> Self {
+        Self { verb, ..self }
+    }
+
+    pub fn with(self, name: &'static str, value: &str) -> Self {
+        self.header(name, value.parse().unwrap())
+    }
+
+    pub fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// One more header of this name.
+    pub fn and(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(name, value.parse().unwrap());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    pub fn path(self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self }
+    }
+
+    pub async fn send(self, connection: &mut Connection) -> Answer {
+        let mut request = Request::new(Full::new(self.body));
+        *request.method_mut() = self.verb;
+        *request.uri_mut() = self.path.parse().unwrap();
+        *request.headers_mut() = self.headers;
+        connection.send(request).await
+    }
+
+    /// Sends it on a connection of its own.
+    pub async fn once(self, app: &TestApp) -> Answer {
+        let mut connection = self.door.connect(app).await;
+        self.send(&mut connection).await
+    }
+}

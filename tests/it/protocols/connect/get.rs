@@ -1,0 +1,223 @@
+//! GET: where the `.proto` says NO_SIDE_EFFECTS, and nowhere else.
+
+use base64::Engine;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use http::{Method, Version};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use prost_reflect::MethodDescriptor;
+use prost_reflect::prost_types::method_options::IdempotencyLevel;
+use serde_json::{Value, json};
+
+use super::super::ask::Ask;
+use super::super::door::{Door, Form, encode};
+use super::super::wire::{Answer, Connection};
+use super::super::world::World;
+use super::super::{gzip, rpc, served};
+use crate::on_both_engines;
+use crate::support::client::DESCRIPTORS;
+use crate::support::{Code, Person, TestApp};
+
+const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
+
+/// The methods that nothing changes through.
+const SAFE: [&str; 6] =
+    [rpc::GET, rpc::LIST_MEMBERS, rpc::PREVIEW, rpc::GET_CALLER, rpc::MINE, rpc::AUDIT];
+
+fn door(version: Version, form: Form) -> Door {
+    Door { form, version }
+}
+
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+async fn get(connection: &mut Connection, door: Door, path: &str, by: &Person) -> Answer {
+    Ask::raw(door, path, "").without("content-type").by(by).verb(Method::GET).send(connection).await
+}
+
+/// Each way to write a request into a query.
+fn queries(path: &str, request: &Value) -> Vec<(Form, String)> {
+    let (json, proto) = (request.to_string(), encode(path, request));
+    let base64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    vec![
+        (Form::Json, format!("connect=v1&encoding=json&message={}", escape(&json))),
+        (Form::Json, format!("message={}&encoding=json", escape(&json))),
+        (Form::Json, format!("encoding=json&base64=1&message={}", base64(json.as_bytes()))),
+        (Form::Proto, format!("connect=v1&encoding=proto&base64=1&message={}", base64(&proto))),
+        (
+            Form::Proto,
+            format!("encoding=proto&base64=1&message={}", escape(&URL_SAFE.encode(&proto))),
+        ),
+        (
+            Form::Proto,
+            format!("encoding=proto&base64=1&compression=gzip&message={}", base64(&gzip(&proto))),
+        ),
+        (
+            Form::Proto,
+            format!("encoding=proto&compression=identity&base64=1&message={}", base64(&proto)),
+        ),
+    ]
+}
+
+#[test]
+fn it_answers_as_post_does() {
+    served(async |app| {
+        let world = World::new(app).await;
+        let request = |path: &str| match path {
+            rpc::PREVIEW => json!({"inviteId": world.token}),
+            rpc::GET_CALLER | rpc::MINE => json!({}),
+            _ => json!({"organizationId": world.org.id}),
+        };
+        for version in VERSIONS {
+            for path in SAFE {
+                let request = request(path);
+                let mut connection = Connection::open(app.addr(), version).await;
+                let posted = Ask::new(door(version, Form::Json), path, &request);
+                let posted = posted.by(&world.org.admin).send(&mut connection).await;
+                let expected = door(version, Form::Json).read(path, &posted).unwrap();
+                for (form, query) in queries(path, &request) {
+                    let door = door(version, form);
+                    for path_and_query in [format!("{path}?{query}"), format!("/api{path}?{query}")]
+                    {
+                        let answer =
+                            get(&mut connection, door, &path_and_query, &world.org.admin).await;
+                        assert_eq!(door.read(path, &answer).unwrap(), expected, "{path_and_query}");
+                        // A shared cache would answer for links that have died.
+                        assert_eq!(answer.header("cache-control"), Some("no-store"));
+                    }
+                }
+            }
+        }
+        world.is_as_before().await;
+    });
+}
+
+#[test]
+fn the_descriptors_say_where() {
+    let safe: Vec<String> = DESCRIPTORS
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>())
+        .filter(|method| {
+            let proto = method.method_descriptor_proto();
+            let options = proto.options.as_ref();
+            options.is_some_and(|o| o.idempotency_level() == IdempotencyLevel::NoSideEffects)
+        })
+        .map(|method| format!("/{}/{}", method.parent_service().full_name(), method.name()))
+        .collect();
+    for path in SAFE {
+        assert!(safe.iter().any(|safe| safe == path), "{path}");
+    }
+}
+
+/// A request that would do something if it were let through.
+fn request_of(method: &MethodDescriptor, world: &World<'_>) -> Value {
+    let all = json!({
+        "organizationId": world.org.id,
+        "inviteId": world.token,
+        "userId": world.org.member_id,
+        "role": "ORGANIZATION_ROLE_ADMIN",
+        "name": "Made by GET",
+        "issuer": "intranet",
+        "subject": "made by GET",
+    });
+    let Value::Object(mut fields) = all else { unreachable!("it is an object") };
+    if method.name() == "JoinOrganization" {
+        fields.remove("organizationId");
+    }
+    fields.retain(|name, _| method.input().get_field_by_json_name(name).is_some());
+    Value::Object(fields)
+}
+
+async fn no_get_and_no_head_changes_anything(app: &TestApp) {
+    let world = World::new(app).await;
+    let methods: Vec<_> =
+        DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
+    assert!(methods.len() >= 15, "the methods were found");
+    for version in VERSIONS {
+        let mut connection = Connection::open(app.addr(), version).await;
+        for method in &methods {
+            let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+            let proto = method.method_descriptor_proto();
+            let level = proto.options.as_ref().map(|options| options.idempotency_level());
+            let safe = level == Some(IdempotencyLevel::NoSideEffects);
+            let request = request_of(method, &world);
+            for prefix in ["", "/api"] {
+                for (form, query) in queries(&path, &request) {
+                    let target = format!("{prefix}{path}?{query}");
+                    let door = door(version, form);
+                    let by = if path == rpc::JOIN { &world.org.stranger } else { &world.org.admin };
+                    let answer = get(&mut connection, door, &target, by).await;
+                    let expected = if safe { 200 } else { 405 };
+                    // What is safe may also find nothing to answer.
+                    assert!(
+                        answer.status == expected || (safe && answer.status.is_client_error()),
+                        "{target} {answer:?}"
+                    );
+                    let allowed = if safe { "GET, POST" } else { "POST" };
+                    let head = Ask::new(door, &path, &request).path(&target).by(by);
+                    let answer = head.verb(Method::HEAD).send(&mut connection).await;
+                    assert_eq!(answer.status, 405, "{target}");
+                    assert_eq!(answer.header("allow"), Some(allowed), "{target}");
+                    let options = Ask::new(door, &path, &request).path(&target).by(by);
+                    let answer = options.verb(Method::OPTIONS).send(&mut connection).await;
+                    assert_eq!(
+                        (answer.status.as_u16(), answer.header("allow")),
+                        (204, Some(allowed))
+                    );
+                    assert!(answer.body.is_empty());
+                }
+            }
+        }
+        for page in ["/", "/healthz", "/readyz", "/metrics"] {
+            for (verb, status) in [("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405)] {
+                let door = door(version, Form::Json);
+                let ask = Ask::raw(door, page, "{}").by(&world.org.admin);
+                let answer = ask.verb(verb.parse().unwrap()).send(&mut connection).await;
+                assert_eq!(answer.status, status, "{verb} {page}");
+            }
+        }
+    }
+    world.is_as_before().await;
+}
+
+on_both_engines! {
+    async fn p28_no_get_and_no_head_changes_anything(app: TestApp) {
+        no_get_and_no_head_changes_anything(app).await;
+    }
+}
+
+#[test]
+fn bad_queries() {
+    served(async |app| {
+        let world = World::new(app).await;
+        let good = escape(&json!({"organizationId": world.org.id}).to_string());
+        let invalid = [
+            ("".to_owned(), "encoding"),
+            (format!("message={good}"), "encoding"),
+            (format!("connect=v2&encoding=json&message={good}"), "connect"),
+            ("encoding=proto&base64=1&message=%2A%2A".to_owned(), "message"),
+            ("encoding=proto&base64=1&compression=gzip&message=AAAA".to_owned(), "message"),
+            ("encoding=proto&base64=1&message=____".to_owned(), "body"),
+            ("encoding=json&message=%FF".to_owned(), "body"),
+            ("encoding=json&message=%7B".to_owned(), "body"),
+            ("encoding=json".to_owned(), "body"),
+            ("encoding=proto".to_owned(), "organization_id"),
+        ];
+        for version in VERSIONS {
+            let door = door(version, Form::Json);
+            let mut connection = door.connect(app).await;
+            for (query, field) in &invalid {
+                let path = format!("{}?{query}", rpc::GET);
+                let bad = Ask::raw(door, &path, "").verb(Method::GET).by(&world.org.admin);
+                world.invalid(&mut connection, bad, &[field]).await;
+            }
+            let path = format!("{}?encoding=proto&compression=br&base64=1&message=AAAA", rpc::GET);
+            let bad = Ask::raw(door, &path, "").verb(Method::GET).by(&world.org.admin);
+            assert_eq!(world.refused(&mut connection, bad).await.code, Code::Unimplemented);
+            let path = format!("{}?encoding=xml&message=x", rpc::GET);
+            let bad = Ask::raw(door, &path, "").verb(Method::GET).by(&world.org.admin);
+            assert_eq!(world.tries(&mut connection, bad).await.status, 415);
+        }
+        world.is_as_before().await;
+    });
+}

@@ -1,0 +1,207 @@
+//! JSON as Connect's clients write and read it.
+
+use serde_json::{Value, json};
+
+use super::super::ask::Ask;
+use super::super::door::{Door, Form};
+use super::super::wire::Connection;
+use super::super::{rpc, served};
+use crate::support::{Person, TestApp};
+
+const UPDATE: &str = "/gitpod.v1.OrganizationService/UpdateOrganization";
+const DELETE: &str = "/gitpod.v1.OrganizationService/DeleteOrganization";
+
+/// Somebody who writes JSON.
+struct Json<'a> {
+    connection: Connection,
+    person: &'a Person,
+}
+
+impl<'a> Json<'a> {
+    async fn of(app: &TestApp, person: &'a Person) -> Self {
+        let door = Door::of(Form::Json).next().unwrap();
+        Self { connection: door.connect(app).await, person }
+    }
+
+    async fn post(&mut self, path: &str, request: Value) -> Value {
+        let door = Door::of(Form::Json).next().unwrap();
+        let ask = Ask::raw(door, path, request.to_string()).by(self.person);
+        door.read(path, &ask.send(&mut self.connection).await).unwrap()
+    }
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+fn assert_is_a_time(value: &Value) {
+    let text = value.as_str().unwrap();
+    assert!(text.len() >= 20 && text.ends_with('Z') && &text[10..11] == "T", "{text}");
+}
+
+#[test]
+fn names_are_written_in_camel_case_and_read_in_both() {
+    served(async |app| {
+        let ana = app.person_with("ana@acme.com").await;
+        let mut json = Json::of(app, &ana).await;
+        let made = json
+            .post(
+                rpc::CREATE,
+                json!({
+                    "name": "Acme",
+                    "join_organization": true,
+                    "inviteAccountsWithMatchingDomain": true,
+                    "nobodyKnows": {"deep": [1, {"x": null}]},
+                    "tier": "NOT_HERE",
+                }),
+            )
+            .await;
+        assert_eq!(keys(&made), ["member", "organization"]);
+        let organization = &made["organization"];
+        assert_eq!(
+            keys(organization),
+            ["createdAt", "id", "inviteDomains", "name", "tier", "updatedAt"]
+        );
+        assert_eq!(organization["name"], "Acme");
+        assert_eq!(organization["inviteDomains"], json!({"domains": ["acme.com"]}));
+        assert_eq!(organization["tier"], "ORGANIZATION_TIER_FREE");
+        assert_is_a_time(&organization["createdAt"]);
+        let member = &made["member"];
+        assert_eq!(
+            keys(member),
+            [
+                "avatarUrl",
+                "email",
+                "fullName",
+                "loginProvider",
+                "memberSince",
+                "role",
+                "status",
+                "userId"
+            ]
+        );
+        assert_eq!(member["role"], "ORGANIZATION_ROLE_ADMIN");
+        assert_eq!(member["status"], "USER_STATUS_ACTIVE");
+        assert_eq!(member["avatarUrl"], "", "zero values are printed");
+        assert_is_a_time(&member["memberSince"]);
+
+        let id = &organization["id"];
+        for request in [json!({"organizationId": id}), json!({"organization_id": id})] {
+            let got = json.post(rpc::GET, request).await;
+            assert_eq!(&got["organization"], organization);
+        }
+    });
+}
+
+#[test]
+fn zero_values_are_printed_and_absent_messages_are_not() {
+    served(async |app| {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let mut json = Json::of(app, &org.admin).await;
+        let summary = json.post(rpc::PREVIEW, json!({"inviteId": token})).await;
+        assert_eq!(
+            summary,
+            json!({
+                "organizationId": org.id,
+                "organizationName": "Acme",
+                "organizationMemberCount": 2,
+            })
+        );
+        let nobody = json!({
+            "organizationId": org.id,
+            "filter": {"search": "nobody"},
+            "count": {"include": true},
+        });
+        assert_eq!(
+            json.post(rpc::LIST_MEMBERS, nobody).await,
+            json!({
+                "pagination": {"nextToken": ""},
+                "members": [],
+                "count": {"value": 0, "relation": "COUNT_RESPONSE_RELATION_EQ"},
+            })
+        );
+        let got = json.post(rpc::GET, json!({"organizationId": org.id})).await;
+        assert_eq!(keys(&got["organization"]), ["createdAt", "id", "name", "tier", "updatedAt"]);
+        let caller = json.post(rpc::GET_CALLER, json!({})).await;
+        assert_eq!(keys(&caller), ["account", "keyId", "organizationId", "scope"]);
+        assert_eq!((&caller["scope"], &caller["organizationId"]), (&json!(""), &json!("")));
+    });
+}
+
+#[test]
+fn enums_are_read_by_name_and_number() {
+    served(async |app| {
+        let org = app.organization().await;
+        let mut json = Json::of(app, &org.admin).await;
+        for (role, shown) in [
+            (json!("ORGANIZATION_ROLE_ADMIN"), "ORGANIZATION_ROLE_ADMIN"),
+            (json!(2), "ORGANIZATION_ROLE_MEMBER"),
+            (json!(1), "ORGANIZATION_ROLE_ADMIN"),
+            (json!("ORGANIZATION_ROLE_MEMBER"), "ORGANIZATION_ROLE_MEMBER"),
+        ] {
+            let set = json!({"organizationId": org.id, "userId": org.member_id, "role": role});
+            assert_eq!(json.post(rpc::SET_ROLE, set).await, json!({}));
+            let list = json!({"organizationId": org.id, "filter": {"userIds": [org.member_id]}});
+            let listed = json.post(rpc::LIST_MEMBERS, list).await;
+            assert_eq!(listed["members"][0]["role"], shown);
+        }
+        for roles in [json!([1, "ORGANIZATION_ROLE_MEMBER"]), json!([])] {
+            let list = json!({"organizationId": org.id, "filter": {"roles": roles}});
+            let listed = json.post(rpc::LIST_MEMBERS, list).await;
+            assert_eq!(listed["members"].as_array().unwrap().len(), 2);
+        }
+    });
+}
+
+#[test]
+fn numbers_times_and_nulls_are_read_as_the_mapping_has_it() {
+    served(async |app| {
+        let org = app.organization().await;
+        let mut json = Json::of(app, &org.admin).await;
+        for size in [json!(1), json!("1"), json!(1.0), json!(1e0)] {
+            let list = json!({"organizationId": org.id, "pagination": {"pageSize": size}});
+            let listed = json.post(rpc::LIST_MEMBERS, list).await;
+            assert_eq!(listed["members"].as_array().unwrap().len(), 1);
+        }
+        let nulls = json!({
+            "organizationId": org.id,
+            "pagination": null,
+            "filter": {"search": null, "roles": null},
+            "sort": null,
+        });
+        let listed = json.post(rpc::LIST_MEMBERS, nulls).await;
+        assert_eq!(listed["members"].as_array().unwrap().len(), 2);
+
+        let event = |filter: Value| json!({"organizationId": org.id, "filter": filter});
+        let all = json.post(rpc::AUDIT, event(json!({}))).await["events"].clone();
+        let all = all.as_array().unwrap();
+        assert!(all.len() >= 3);
+        assert_is_a_time(&all[0]["time"]);
+        for (start, expected) in [
+            ("2000-01-01T00:00:00Z", all.len()),
+            ("2000-01-01T00:00:00.123456789+14:00", all.len()),
+            ("9999-12-31T23:59:59Z", 0),
+        ] {
+            let found = json.post(rpc::AUDIT, event(json!({"startTime": start}))).await;
+            assert_eq!(found["events"].as_array().unwrap().len(), expected, "{start}");
+        }
+    });
+}
+
+#[test]
+fn an_empty_answer_is_an_empty_object() {
+    served(async |app| {
+        let org = app.organization().await;
+        for door in Door::of(Form::Json) {
+            let (id, _) = org.admin.found("Passing").await;
+            let update = json!({"organizationId": id, "name": "Other"});
+            let answer = Ask::new(door, UPDATE, &update).by(&org.admin).once(app).await;
+            assert_eq!(answer.json()["organization"]["name"], "Other");
+            let request = json!({"organizationId": id});
+            let answer = Ask::new(door, DELETE, &request).by(&org.admin).once(app).await;
+            assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (200, b"{}".as_slice()));
+            assert_eq!(answer.header("content-length"), Some("2"));
+        }
+    });
+}

@@ -1,0 +1,90 @@
+//! Paging as the JSON SDKs do it: the query of the next POST says which page, and
+//! the body stays as it was.
+
+use serde_json::{Value, json};
+
+use super::super::ask::Ask;
+use super::super::door::{Door, Form};
+use super::super::world::World;
+use super::super::{rpc, served};
+use crate::support::TestApp;
+
+async fn list(app: &TestApp, world: &World<'_>, door: Door, query: &str, page: &Value) -> Value {
+    let request = json!({"organizationId": world.org.id, "pagination": page});
+    let path = format!("{}{query}", rpc::LIST_MEMBERS);
+    let ask = Ask::new(door, rpc::LIST_MEMBERS, &request).path(&path).by(&world.org.admin);
+    door.read(rpc::LIST_MEMBERS, &ask.once(app).await).unwrap()
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    let members = list["members"].as_array().unwrap();
+    members.iter().map(|member| member["fullName"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_query_says_which_page() {
+    served(async |app| {
+        let world = World::new(app).await;
+        app.person("cid").await.join(&world.token).await.unwrap();
+        app.person("dan").await.join(&world.token).await.unwrap();
+        for door in Door::of(Form::Json) {
+            // Page by page, with one and the same body.
+            let body = json!({"pageSize": 3});
+            let first = list(app, &world, door, "", &body).await;
+            assert_eq!(names(&first), ["ana", "ben", "cid"]);
+            let token = first["pagination"]["nextToken"].as_str().unwrap();
+            let query = format!("?token={token}&pageSize=3");
+            let second = list(app, &world, door, &query, &body).await;
+            assert_eq!(names(&second), ["dan"]);
+            assert_eq!(second["pagination"]["nextToken"], "");
+
+            // The query's word counts, each for itself.
+            for (query, body, expected) in [
+                ("?pageSize=1", json!({"pageSize": 2}), 1),
+                ("?pageSize=2", json!({}), 2),
+                ("?pageSize=2", Value::Null, 2),
+                ("?token=", json!({"pageSize": 2, "token": "broken"}), 2),
+                ("?page_size=1&limit=1", json!({"pageSize": 2}), 2),
+                ("?x", json!({"pageSize": 2}), 2),
+            ] {
+                let listed = list(app, &world, door, query, &body).await;
+                assert_eq!(names(&listed).len(), expected, "{query} {body}");
+            }
+        }
+        // The query of other encodings means nothing.
+        for door in Door::ALL.into_iter().filter(|door| door.form != Form::Json) {
+            let query = "?token=broken&pageSize=x";
+            let listed = list(app, &world, door, query, &json!({"pageSize": 2})).await;
+            assert_eq!(names(&listed), ["ana", "ben"], "{door:?}");
+        }
+    });
+}
+
+#[test]
+fn what_it_says_wrong_is_told() {
+    served(async |app| {
+        let world = World::new(app).await;
+        let request = json!({"organizationId": world.org.id});
+        let token = &world.token;
+        for door in Door::of(Form::Json) {
+            let mut connection = door.connect(app).await;
+            for (query, field) in [
+                ("pageSize=".to_owned(), "pageSize"),
+                ("pageSize=ten".to_owned(), "pageSize"),
+                ("pageSize=1.5".to_owned(), "pageSize"),
+                ("pageSize=99999999999".to_owned(), "pageSize"),
+                (format!("pageSize={token}"), "pageSize"),
+                ("token=%FF".to_owned(), "token"),
+                ("pageSize=101".to_owned(), "pagination.page_size"),
+                ("pageSize=-1".to_owned(), "pagination.page_size"),
+                ("token=broken".to_owned(), "pagination.token"),
+                (format!("token={token}"), "pagination.token"),
+            ] {
+                let path = format!("{}?{query}", rpc::LIST_MEMBERS);
+                let bad = Ask::new(door, rpc::LIST_MEMBERS, &request).path(&path);
+                world.invalid(&mut connection, bad.by(&world.org.admin), &[field]).await;
+            }
+        }
+        world.is_as_before().await;
+    });
+}

@@ -1,0 +1,222 @@
+//! Web pages of others: which of them may call, and what they get to see.
+
+use std::sync::Arc;
+
+use guestlist::app::App;
+use guestlist::clock::SystemClock;
+use guestlist::config::{Config, Sources};
+use http::Method;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::ask::Ask;
+use super::door::{Door, Form};
+use super::wire::Answer;
+use super::{rpc, served};
+use crate::support::{Engine, Protocol, TestApp};
+
+const PAGE: &str = "https://app.example.com";
+const LOCAL: &str = "http://localhost:3000";
+
+fn two_pages(config: &mut Config) {
+    config.cors.allowed_origins = vec![PAGE.to_owned(), LOCAL.to_owned()];
+}
+
+async fn with_two_pages(behaviour: impl AsyncFn(&TestApp)) {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, two_pages).await;
+    behaviour(&app).await;
+    app.stop().await;
+}
+
+fn preflight(door: Door, origin: &str, asked: &str) -> Ask {
+    Ask::raw(door, rpc::JOIN, "")
+        .without("content-type")
+        .verb(Method::OPTIONS)
+        .with("origin", origin)
+        .with("access-control-request-method", "POST")
+        .with("access-control-request-headers", asked)
+}
+
+/// The headers of CORS in an answer.
+fn cors(answer: &Answer) -> Vec<&str> {
+    let names = answer.headers.keys().map(|name| name.as_str());
+    names.filter(|name| name.starts_with("access-control-")).collect()
+}
+
+/// The entries of a list in a header, in order.
+fn list(answer: &Answer, name: &str) -> Vec<String> {
+    let mut entries: Vec<String> = answer
+        .header(name)
+        .unwrap_or_default()
+        .split(',')
+        .map(|entry| entry.trim().to_ascii_lowercase())
+        .collect();
+    entries.sort_unstable();
+    entries
+}
+
+/// Good calls and every kind of refusal.
+fn calls(door: Door, key: &str) -> Vec<Ask> {
+    let good = || {
+        let bearer = format!("Bearer {key}");
+        Ask::new(door, rpc::GET_CALLER, &json!({})).with("authorization", &bearer)
+    };
+    vec![
+        good(),
+        good().without("authorization"),
+        good().with("content-type", "text/plain"),
+        good().verb(Method::PUT),
+        good().path("/unknown/path"),
+        good().path("/guestlist.v1.AccountService/Nothing"),
+        good().with("connect-timeout-ms", "0").with("grpc-timeout", "0n"),
+        good().path("/healthz").verb(Method::GET),
+    ]
+}
+
+#[test]
+fn p29_without_a_setting_no_page_may_call() {
+    served(async |app| {
+        let key = app.person("ana").await.key.unwrap();
+        for door in Door::ALL {
+            let answer = preflight(door, PAGE, "authorization,content-type").once(app).await;
+            assert_eq!((answer.status.as_u16(), answer.header("allow")), (204, Some("POST")));
+            assert_eq!(cors(&answer), [""; 0]);
+            for ask in calls(door, &key) {
+                let answer = ask.with("origin", PAGE).once(app).await;
+                assert_eq!(cors(&answer), [""; 0], "{answer:?}");
+            }
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p29_listed_pages_may_call_and_read_every_answer() {
+    with_two_pages(async |app| {
+        let key = app.person("ana").await.key.unwrap();
+        for door in Door::ALL {
+            let mut connection = door.connect(app).await;
+            for page in [PAGE, LOCAL] {
+                for ask in calls(door, &key) {
+                    let answer = ask.with("origin", page).send(&mut connection).await;
+                    assert_eq!(answer.header("access-control-allow-origin"), Some(page));
+                    assert!(list(&answer, "vary").contains(&"origin".to_owned()), "{answer:?}");
+                    assert_eq!(answer.header("access-control-allow-credentials"), None);
+                    let exposed = list(&answer, "access-control-expose-headers");
+                    for name in [
+                        "grpc-status",
+                        "grpc-message",
+                        "grpc-status-details-bin",
+                        "grpc-encoding",
+                        "content-encoding",
+                        "connect-content-encoding",
+                        "retry-after",
+                        "x-should-retry",
+                        "x-request-id",
+                        "www-authenticate",
+                    ] {
+                        assert!(exposed.contains(&name.to_owned()), "{name}: {exposed:?}");
+                    }
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p29_preflights_allow_what_clients_send_and_no_more() {
+    with_two_pages(async |app| {
+        let sent = "authorization,content-type,content-encoding,accept,connect-protocol-version,\
+                    connect-timeout-ms,grpc-timeout,grpc-encoding,grpc-accept-encoding,x-grpc-web,\
+                    x-user-agent,x-request-id,guestlist-on-behalf-of";
+        for door in Door::of(Form::Json) {
+            let answer = preflight(door, PAGE, sent).once(app).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE));
+            assert_eq!(list(&answer, "access-control-allow-methods"), ["get", "post"]);
+            let allowed = list(&answer, "access-control-allow-headers");
+            for name in sent.split(',') {
+                assert!(allowed.contains(&name.to_owned()), "{name}: {allowed:?}");
+            }
+            assert_eq!(answer.header("access-control-max-age"), Some("7200"));
+            assert_eq!(answer.header("access-control-allow-credentials"), None);
+
+            // What nobody needs is not allowed for being asked for.
+            let asked = preflight(door, PAGE, "cookie,x-forwarded-for")
+                .and("access-control-request-private-network", "true");
+            let answer = asked.once(app).await;
+            let allowed = list(&answer, "access-control-allow-headers");
+            assert!(
+                !allowed.iter().any(|name| name == "cookie" || name.starts_with("x-forwarded"))
+            );
+            assert_eq!(answer.header("access-control-allow-private-network"), None);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p29_other_pages_are_refused() {
+    with_two_pages(async |app| {
+        let key = app.person("ana").await.key.unwrap();
+        for door in Door::ALL {
+            let mut connection = door.connect(app).await;
+            for other in [
+                "null",
+                "*",
+                "",
+                "https://evil.example",
+                "http://app.example.com",
+                "https://app.example.com:444",
+                "https://app.example.com.evil.example",
+                "https://evil-app.example.com",
+                "https://sub.app.example.com",
+                "https://APP.example.com",
+                "https://app.example.com/",
+                "https://app.example.com https://evil.example",
+                "http://localhost:3001",
+                "http://127.0.0.1:3000",
+            ] {
+                let asked = preflight(door, other, "authorization");
+                let answer = asked.send(&mut connection).await;
+                assert_eq!(answer.header("access-control-allow-origin"), None, "{other}");
+                assert_eq!(answer.header("access-control-allow-credentials"), None);
+                for ask in calls(door, &key) {
+                    let answer = ask.with("origin", other).send(&mut connection).await;
+                    assert_eq!(answer.header("access-control-allow-origin"), None, "{other}");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+const NOT_EXACT: [&str; 5] =
+    ["*", "null", "https://*.example.com", "https://app.example.com/", "app.example.com"];
+
+#[test]
+fn p29_a_list_that_is_not_exact_is_no_setting() {
+    for bad in NOT_EXACT {
+        let variable = ("GUESTLIST_CORS__ALLOWED_ORIGINS".into(), format!("{PAGE},{bad}").into());
+        let sources = Sources { environment: vec![variable], ..Sources::default() };
+        let error = Config::load(sources).expect_err(bad);
+        assert!(error.problems()[0].starts_with("cors.allowed_origins: "), "{error}");
+    }
+}
+
+/// However the settings came to be; and what fails to start leaves nothing running
+/// that would hold the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn p29_a_list_that_is_not_exact_stops_the_start() {
+    let directory = TempDir::new().unwrap();
+    for bad in NOT_EXACT {
+        let mut config = Config::reference();
+        config.data_dir = directory.path().to_owned();
+        config.cors.allowed_origins = vec![PAGE.to_owned(), bad.to_owned()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let started = App::start(config, listener, Arc::new(SystemClock)).await;
+        let error = started.err().unwrap_or_else(|| panic!("{bad} was taken"));
+        assert!(error.message.contains("cors.allowed_origins[1]"), "{error}");
+    }
+}

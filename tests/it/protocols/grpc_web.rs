@@ -1,0 +1,129 @@
+//! gRPC-Web, binary and text, over HTTP/1.1 and HTTP/2, by the letter.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tonic::Status;
+use tonic_types::StatusExt;
+
+use super::ask::Ask;
+use super::door::{Door, Form, decode, encode, frame, frames, web_trailers, without_base64};
+use super::world::World;
+use super::{rpc, served};
+
+const BINARY: &str = "application/grpc-web+proto";
+const TEXT: &str = "application/grpc-web-text+proto";
+
+/// What is asked in, what `accept` says, and what is answered in.
+const FORMS: [(&str, Option<&str>, &str); 14] = [
+    ("application/grpc-web", None, BINARY),
+    (BINARY, None, BINARY),
+    (BINARY, Some("*/*"), BINARY),
+    (BINARY, Some("application/grpc-web"), BINARY),
+    (BINARY, Some("application/grpc-web-text"), TEXT),
+    (BINARY, Some(TEXT), TEXT),
+    ("Application/Grpc-Web+Proto; x=y", Some("application/json"), BINARY),
+    ("application/grpc-web-text", None, TEXT),
+    (TEXT, None, TEXT),
+    (TEXT, Some("*/*"), TEXT),
+    (TEXT, Some("application/grpc-web-text"), TEXT),
+    (TEXT, Some(BINARY), BINARY),
+    (TEXT, Some("application/grpc-web+proto;q=0.9"), BINARY),
+    ("application/grpc-web-text; charset=utf-8", Some("text/html, */*"), TEXT),
+];
+
+#[test]
+fn it_answers_in_the_form_that_is_accepted() {
+    served(async |app| {
+        let world = World::new(app).await;
+        let request = encode(rpc::GET, &json!({"organizationId": world.org.id}));
+        for door in Door::of(Form::Web) {
+            let mut connection = door.connect(app).await;
+            for (content_type, accept, answered) in FORMS {
+                let is_text = content_type.contains("-text");
+                let form = if is_text { Form::WebText } else { Form::Web };
+                let body = Door { form, ..door }.wrap(&frame(0, &request));
+                let ask = Ask::raw(door, rpc::GET, body).by(&world.org.admin);
+                let mut ask = ask.with("content-type", content_type).with("x-grpc-web", "1");
+                if let Some(accept) = accept {
+                    ask = ask.with("accept", accept);
+                }
+                let good = ask.clone().send(&mut connection).await;
+                let form = if answered == TEXT { Form::WebText } else { Form::Web };
+                let answered = Door { form, ..door };
+                let message = answered.read(rpc::GET, &good).unwrap();
+                assert_eq!(
+                    message["organization"]["id"], world.org.id,
+                    "{content_type} {accept:?}"
+                );
+                // A refusal comes in the same form.
+                let bad = ask.without("authorization").send(&mut connection).await;
+                assert_eq!(
+                    answered.read(rpc::GET, &bad).unwrap_err().code,
+                    tonic::Code::Unauthenticated
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn trailers_are_the_last_frame() {
+    served(async |app| {
+        let world = World::new(app).await;
+        for door in Door::of(Form::Web).chain(Door::of(Form::WebText)) {
+            let answer = world.good(door).once(app).await;
+            assert!(answer.trailers.is_empty());
+            assert_eq!(answer.header("grpc-status"), None);
+            let body = match door.form {
+                Form::WebText => without_base64(&answer.body),
+                _ => answer.body,
+            };
+            let frames = frames(body);
+            assert_eq!(frames.iter().map(|(flag, _)| *flag).collect::<Vec<_>>(), [0, 0x80]);
+            let message = decode(rpc::GET, &frames[0].1);
+            assert_eq!(message["organization"]["id"], world.org.id);
+            let trailers = web_trailers(&frames[1].1);
+            assert_eq!((trailers.len(), &trailers["grpc-status"]), (1, &"0".parse().unwrap()));
+        }
+    });
+}
+
+#[test]
+fn a_failure_carries_its_details() {
+    served(async |app| {
+        let world = World::new(app).await;
+        for door in Door::of(Form::Web).chain(Door::of(Form::WebText)) {
+            let request = json!({"organizationId": "x"});
+            let answer = Ask::new(door, rpc::GET, &request).by(&world.org.admin).once(app).await;
+            assert!(answer.body.is_empty(), "the status is in the headers");
+            let status = Status::from_header_map(&answer.headers).unwrap();
+            let details = status.get_error_details();
+            assert_eq!(details.error_info().unwrap().domain, "guestlist");
+            let violations = &details.bad_request().unwrap().field_violations;
+            assert_eq!(violations[0].field, "organization_id");
+        }
+    });
+}
+
+/// Base64 is read wherever the network took it apart.
+#[test]
+fn text_of_every_length() {
+    served(async |app| {
+        let world = World::new(app).await;
+        let request = encode(rpc::GET, &json!({"organizationId": world.org.id}));
+        for door in Door::of(Form::WebText) {
+            let mut connection = door.connect(app).await;
+            for unknown in [0_usize, 1, 2, 3, 4, 5, 1000, 65_536, 900_000] {
+                // Field 15, which nobody knows.
+                let mut message = request.clone();
+                prost::encoding::bytes::encode(15, &vec![7_u8; unknown], &mut message);
+                let body = STANDARD.encode(frame(0, &message));
+                let ask = Ask::raw(door, rpc::GET, body).by(&world.org.admin);
+                let answer = ask.send(&mut connection).await;
+                let message = door.read(rpc::GET, &answer).unwrap();
+                assert_eq!(message["organization"]["id"], world.org.id, "{unknown}");
+            }
+        }
+    });
+}

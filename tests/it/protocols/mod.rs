@@ -1,0 +1,56 @@
+//! The door from outside, byte by byte: what each protocol says, to good input
+//! and to bad.
+
+mod ask;
+mod bad_bodies;
+mod bad_heads;
+mod bad_messages;
+mod connect;
+mod cors;
+mod credentials;
+mod door;
+mod grpc;
+mod grpc_web;
+mod strangers;
+mod system;
+mod wire;
+mod world;
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::{GzDecoder, GzEncoder};
+
+use crate::support::{Engine, Protocol, TestApp, run};
+
+/// `/package.Service/Method` of the RPCs that these tests call most.
+mod rpc {
+    pub const CREATE: &str = "/gitpod.v1.OrganizationService/CreateOrganization";
+    pub const GET: &str = "/gitpod.v1.OrganizationService/GetOrganization";
+    pub const JOIN: &str = "/gitpod.v1.OrganizationService/JoinOrganization";
+    pub const LEAVE: &str = "/gitpod.v1.OrganizationService/LeaveOrganization";
+    pub const LIST_MEMBERS: &str = "/gitpod.v1.OrganizationService/ListMembers";
+    pub const SET_ROLE: &str = "/gitpod.v1.OrganizationService/SetRole";
+    pub const PREVIEW: &str = "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
+    pub const AUDIT: &str = "/guestlist.v1.AuditService/ListAuditEvents";
+    pub const MINE: &str = "/guestlist.v1.OrganizationService/ListMyOrganizations";
+    pub const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
+}
+
+/// Runs a behaviour that no engine changes.
+fn served(behaviour: impl AsyncFn(&TestApp)) {
+    run(Engine::Sqlite, Protocol::Grpc, behaviour);
+}
+
+fn gzip(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap().into()
+}
+
+fn gunzip(bytes: &[u8]) -> Bytes {
+    let mut decoder = GzDecoder::new(Vec::new());
+    decoder.write_all(bytes).unwrap();
+    decoder.finish().unwrap().into()
+}

@@ -1,0 +1,260 @@
+//! What somebody learns who has no business here: nothing, over any protocol.
+
+use guestlist::operations::keys::Owner;
+use http::{HeaderMap, Method};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sea_orm::ConnectionTrait;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::ask::Ask;
+use super::door::{Door, Form};
+use super::rpc;
+use super::wire::Answer;
+use crate::on_both_engines;
+use crate::support::{Code, Engine, Person, TestApp};
+
+/// All of an answer but its name and time.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    trailers: HeaderMap,
+}
+
+impl Told {
+    fn by(mut answer: Answer) -> Self {
+        for name in ["date", "x-request-id"] {
+            assert!(answer.headers.remove(name).is_some(), "{name}");
+        }
+        // Nothing of Acme's, nothing of anybody in it.
+        for inside in ["Acme", "example.com", "ana", "ben"] {
+            assert!(!answer.says(inside), "{inside}: {answer:?}");
+        }
+        Self {
+            status: answer.status.as_u16(),
+            headers: answer.headers,
+            body: answer.body.to_vec(),
+            trailers: answer.trailers,
+        }
+    }
+}
+
+/// Asks the same thing about each subject, over every protocol: the answers are
+/// one and the same NOT_FOUND.
+async fn all_the_same(
+    app: &TestApp,
+    by: &Person,
+    path: &str,
+    subjects: &[(&str, String)],
+    request: impl Fn(&str) -> Value,
+) {
+    for door in Door::ALL {
+        let mut connection = door.connect(app).await;
+        let mut answers: Vec<Told> = Vec::new();
+        for (name, subject) in subjects {
+            let ask = Ask::new(door, path, &request(subject)).by(by);
+            let answer = ask.send(&mut connection).await;
+            let failure = door.read(path, &answer).expect_err(name);
+            assert_eq!(failure.code, Code::NotFound, "{path} {name} {failure:?}");
+            answers.push(Told::by(answer));
+            assert_eq!(answers.first(), answers.last(), "{path} {name}");
+        }
+    }
+}
+
+/// Changes the one live invite of an organization behind the server's back.
+async fn alter(app: &TestApp, organization: &str, change: &str) {
+    let id: Uuid = organization.parse().unwrap();
+    let id = match app.database.engine {
+        Engine::Postgres => format!("'{id}'"),
+        Engine::Sqlite => format!("x'{}'", id.simple()),
+    };
+    let sql =
+        format!("UPDATE invites SET {change} WHERE state = 'live' AND organization_id = {id}");
+    let connection = app.database.connect().await;
+    let done = connection.execute_unprepared(&sql).await.unwrap();
+    assert_eq!(done.rows_affected(), 1, "{sql}");
+    connection.close().await.unwrap();
+}
+
+/// Tokens that let nobody in, each dead of something else.
+async fn dead_tokens(app: &TestApp) -> Vec<(&'static str, String)> {
+    let org = app.organization().await;
+    let replaced = org.admin.invite(&org.id).await.unwrap();
+    org.admin.invite(&org.id).await.unwrap();
+
+    let (id, _) = org.member.found("Acme, deleted").await;
+    let deleted = org.member.invite(&id).await.unwrap();
+    org.member.delete(&id).await.unwrap();
+
+    let (id, founder) = org.member.found("Acme, left").await;
+    let revoked = org.member.invite(&id).await.unwrap();
+    org.member.end(&founder).await.unwrap();
+
+    let (id, _) = org.member.found("Acme, expired").await;
+    let expired = org.member.invite(&id).await.unwrap();
+    alter(app, &id, "expires_at = 1").await;
+
+    let (id, _) = org.member.found("Acme, exhausted").await;
+    let exhausted = org.member.invite(&id).await.unwrap();
+    alter(app, &id, "max_uses = 1").await;
+    app.person("first").await.join(&exhausted).await.unwrap();
+
+    vec![
+        ("unknown", Uuid::new_v4().to_string()),
+        ("replaced", replaced),
+        ("deleted", deleted),
+        ("revoked", revoked),
+        ("expired", expired),
+        ("exhausted", exhausted),
+    ]
+}
+
+on_both_engines! {
+    async fn p26_dead_links_are_told_apart_by_nothing(app: TestApp) {
+        let dead = dead_tokens(app).await;
+        let zoe = app.person("zoe").await;
+        let by_token = |token: &str| json!({"inviteId": token});
+        // Previewing comes first: joining ends what has expired.
+        all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
+        all_the_same(app, &zoe, rpc::JOIN, &dead, by_token).await;
+        all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
+    }
+
+    async fn p26_dead_links_are_told_apart_by_nothing_in_a_browser(app: TestApp) {
+        let dead = dead_tokens(app).await;
+        let zoe = app.person("zoe").await;
+        for door in Door::of(Form::Json) {
+            let mut answers = Vec::new();
+            for (_, token) in &dead {
+                let message = json!({"inviteId": token}).to_string();
+                let message = utf8_percent_encode(&message, NON_ALPHANUMERIC);
+                let path = format!("{}?connect=v1&encoding=json&message={message}", rpc::PREVIEW);
+                let ask = Ask::raw(door, &path, "").verb(Method::GET).by(&zoe);
+                let answer = ask.once(app).await;
+                assert_eq!(answer.status, 404);
+                answers.push(Told::by(answer));
+            }
+            assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+        }
+    }
+
+    async fn p26_a_key_of_one_organization_sees_no_other(app: TestApp) {
+        let org = app.organization().await;
+        let (own, _) = org.stranger.found("Own").await;
+        let live = org.admin.invite(&org.id).await.unwrap();
+        let owner = Owner::Account(org.stranger.account().await);
+        let bound = app.key(owner, None, Some(own.parse().unwrap())).await;
+        let tokens = [("unknown", Uuid::new_v4().to_string()), ("foreign", live.clone())];
+        for path in [rpc::PREVIEW, rpc::JOIN] {
+            all_the_same(app, &bound, path, &tokens, |token| json!({"inviteId": token})).await;
+        }
+        org.stranger.preview(&live).await.expect("it is alive");
+    }
+
+    async fn p26_organizations_of_others_are_told_apart_by_nothing(app: TestApp) {
+        const SERVICE: &str = "/gitpod.v1.OrganizationService";
+        let org = app.organization().await;
+        org.admin.invite(&org.id).await.unwrap();
+        let (deleted, _) = org.admin.found("Acme, deleted").await;
+        org.admin.delete(&deleted).await.unwrap();
+        let (left, founder) = org.stranger.found("Left").await;
+        org.stranger.end(&founder).await.unwrap();
+        let organizations = [
+            ("unknown", Uuid::now_v7().to_string()),
+            ("of others", org.id.clone()),
+            ("deleted", deleted),
+        ];
+        let user = &org.member_id;
+        let role = "ORGANIZATION_ROLE_MEMBER";
+        for method in [
+            "GetOrganization",
+            "JoinOrganization",
+            "DeleteOrganization",
+            "ListMembers",
+            "CreateOrganizationInvite",
+            "GetOrganizationInvite",
+        ] {
+            let path = format!("{SERVICE}/{method}");
+            let by_id = |id: &str| json!({"organizationId": id});
+            all_the_same(app, &org.stranger, &path, &organizations, by_id).await;
+        }
+        let update = |id: &str| json!({"organizationId": id, "name": "Taken"});
+        let path = format!("{SERVICE}/UpdateOrganization");
+        all_the_same(app, &org.stranger, &path, &organizations, update).await;
+        let set_role = |id: &str| json!({"organizationId": id, "userId": user, "role": role});
+        all_the_same(app, &org.stranger, rpc::SET_ROLE, &organizations, set_role).await;
+        let audit = |id: &str| json!({"organizationId": id});
+        all_the_same(app, &org.stranger, rpc::AUDIT, &organizations, audit).await;
+        // Who has left is a stranger like any other, but for coming back as its creator.
+        let once = [organizations[0].clone(), ("left", left)];
+        all_the_same(app, &org.stranger, rpc::GET, &once, |id| json!({"organizationId": id})).await;
+    }
+
+    async fn p26_members_of_others_are_told_apart_by_nothing(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let gone = app.person("gus").await.join(&token).await.unwrap().user_id;
+        org.admin.end(&gone).await.unwrap();
+        let (own, _) = org.stranger.found("Own").await;
+        let members = [
+            ("unknown", Uuid::now_v7().to_string()),
+            ("of others", org.member_id.clone()),
+            ("their admin", org.admin_id.clone()),
+            ("gone", gone),
+            ("no member", org.id.clone()),
+        ];
+        all_the_same(app, &org.stranger, rpc::LEAVE, &members, |id| json!({"userId": id})).await;
+        let set_role = |id: &str| {
+            json!({"organizationId": own, "userId": id, "role": "ORGANIZATION_ROLE_ADMIN"})
+        };
+        all_the_same(app, &org.stranger, rpc::SET_ROLE, &members, set_role).await;
+    }
+
+    async fn p27_a_preview_shows_three_things(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        for door in Door::ALL {
+            let request = json!({"inviteId": token});
+            let answer = Ask::new(door, rpc::PREVIEW, &request).by(&org.stranger).once(app).await;
+            let expected = json!({
+                "organizationId": org.id,
+                "organizationName": "Acme",
+                "organizationMemberCount": 2,
+            });
+            assert_eq!(door.read(rpc::PREVIEW, &answer).unwrap(), expected);
+            for inside in ["example.com", "ana", "ben", &org.admin_id, &token] {
+                assert!(!answer.says(inside), "{inside}");
+            }
+        }
+    }
+
+    async fn p30_what_a_proxy_says_of_itself_is_not_repeated(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let by_id = json!({"organizationId": org.id});
+        let by_token = json!({"inviteId": token});
+        for door in Door::ALL {
+            for (path, request) in [
+                (rpc::GET, &by_id),
+                (rpc::LIST_MEMBERS, &by_id),
+                (rpc::PREVIEW, &by_token),
+                (rpc::JOIN, &json!({"inviteId": Uuid::new_v4().to_string()})),
+                ("/gitpod.v1.OrganizationService/GetOrganizationInvite", &by_id),
+            ] {
+                let ask = Ask::new(door, path, request)
+                    .by(&org.admin)
+                    .with("x-forwarded-host", "evil.example")
+                    .with("x-forwarded-proto", "evil")
+                    .with("x-forwarded-for", "evil.example")
+                    .with("forwarded", "host=evil.example")
+                    .with("origin", "https://evil.example")
+                    .with("referer", "https://evil.example/");
+                let answer = ask.once(app).await;
+                assert!(!answer.says("evil"), "{answer:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What operators and probes ask for.
+
+mod health;
+mod metrics;
+mod reflection;
+
+use http::Method;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::ask::Ask;
+use super::door::{Door, Form};
+use super::{rpc, served};
+use crate::support::own;
+
+#[test]
+fn pages() {
+    served(async |app| {
+        for door in Door::of(Form::Json) {
+            let mut connection = door.connect(app).await;
+            for (page, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+                for path in [page.to_owned(), format!("{page}?x=y")] {
+                    let ask = || Ask::raw(door, &path, "").without("content-type");
+                    let answer = ask().verb(Method::GET).send(&mut connection).await;
+                    assert_eq!(
+                        (answer.status.as_u16(), answer.body.as_ref()),
+                        (200, body.as_bytes())
+                    );
+                    assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
+                    assert_eq!(answer.header("cache-control"), Some("no-store"));
+                    let head = ask().verb(Method::HEAD).send(&mut connection).await;
+                    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+                    assert_eq!(head.header("content-length"), answer.header("content-length"));
+                    let answer = ask().send(&mut connection).await;
+                    assert_eq!(answer.status, 405);
+                    assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
+                }
+            }
+            let ask = Ask::raw(door, "/", "").verb(Method::GET);
+            let welcome = ask.send(&mut connection).await;
+            assert!(welcome.says("Guestlist") && welcome.says("/healthz"));
+        }
+    });
+}
+
+#[test]
+fn a_request_keeps_its_name_or_gets_one() {
+    served(async |app| {
+        let org = app.organization().await;
+        let by_id = json!({"organizationId": org.id});
+        for door in Door::ALL {
+            let mut connection = door.connect(app).await;
+            let good = || Ask::new(door, rpc::GET, &by_id).by(&org.admin);
+            let asks = || {
+                [
+                    good(),
+                    good().without("authorization"),
+                    good().with("content-type", "text/plain"),
+                    good().verb(Method::PUT),
+                    good().path("/unknown"),
+                    good().with("connect-timeout-ms", "0").with("grpc-timeout", "0n"),
+                    good().path("/healthz").verb(Method::GET),
+                ]
+            };
+            for sane in ["a", "Req-1_2.3", &Uuid::new_v4().to_string(), &"x".repeat(128)] {
+                for ask in asks() {
+                    let answer = ask.with("x-request-id", sane).send(&mut connection).await;
+                    assert_eq!(answer.header("x-request-id"), Some(sane));
+                }
+            }
+            let mut made = Vec::new();
+            for other in ["", "a b", "a\"b", "{}", "a/b", "a\tb", &"x".repeat(129)] {
+                for ask in asks() {
+                    let answer = ask.with("x-request-id", other).send(&mut connection).await;
+                    let id = answer.header("x-request-id").unwrap();
+                    assert_eq!(Uuid::try_parse(id).unwrap().get_version_num(), 7);
+                    made.push(id.to_owned());
+                }
+            }
+            let all = made.len();
+            made.sort_unstable();
+            made.dedup();
+            assert_eq!(made.len(), all, "each has its own");
+        }
+    });
+}
+
+/// The trail names the request that made each change.
+#[test]
+fn the_audit_trail_has_the_requests_name() {
+    served(async |app| {
+        let org = app.organization().await;
+        for (index, door) in Door::ALL.into_iter().enumerate() {
+            let name = format!("change-{index}");
+            let path = "/gitpod.v1.OrganizationService/CreateOrganizationInvite";
+            let ask = Ask::new(door, path, &json!({"organizationId": org.id})).by(&org.admin);
+            let answer = ask.with("x-request-id", &name).once(app).await;
+            door.read(path, &answer).unwrap();
+            let events: Vec<own::AuditEvent> = org.admin.audit(&org.id).await.unwrap();
+            assert_eq!(events[0].request_id, name, "{door:?}");
+        }
+    });
+}

@@ -1,0 +1,195 @@
+//! `/metrics`: what is counted, and who may read it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use http::{Method, Version};
+use serde_json::json;
+
+use super::super::ask::Ask;
+use super::super::door::{Door, Form};
+use super::super::wire::{Answer, Connection};
+use super::super::{rpc, served};
+use crate::support::{Engine, Protocol, TestApp};
+
+async fn get(addr: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Answer {
+    let door = Door { form: Form::Json, version: Version::HTTP_11 };
+    let ask = Ask::raw(door, path, "").without("content-type").verb(Method::GET);
+    let ask = headers.iter().fold(ask, |ask, (name, value)| ask.with(name, value));
+    ask.send(&mut Connection::open(addr, Version::HTTP_11).await).await
+}
+
+/// Series and values of a scrape.
+fn series(scrape: &Answer) -> BTreeMap<String, f64> {
+    assert_eq!(scrape.status, 200);
+    let expected = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(scrape.header("content-type"), Some(expected));
+    let text = std::str::from_utf8(&scrape.body).unwrap();
+    assert!(text.ends_with("# EOF\n"));
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.map(|line| line.rsplit_once(' ').unwrap());
+    pairs.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+}
+
+fn name(door: Door) -> &'static str {
+    match door.form {
+        Form::Grpc => "grpc",
+        Form::Web | Form::WebText => "grpc-web",
+        Form::Proto | Form::Json => "connect",
+    }
+}
+
+#[test]
+fn every_request_is_counted_by_rpc_protocol_and_code() {
+    served(async |app| {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let before = series(&get(app.addr(), "/metrics", &[]).await);
+        let mut expected: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
+        for door in Door::ALL {
+            let by_id = json!({"organizationId": org.id});
+            let good = || Ask::new(door, rpc::GET, &by_id).by(&org.admin);
+            let unknown_path = format!("/secret/{token}");
+            for (ask, route, protocol, code) in [
+                (good(), rpc::GET, name(door), "ok"),
+                (good().by(&org.stranger), rpc::GET, name(door), "not_found"),
+                (good().without("authorization"), rpc::GET, name(door), "unauthenticated"),
+                (good().with("content-type", "text/plain"), rpc::GET, "connect", "unknown"),
+                (
+                    Ask::new(door, rpc::GET, &json!({"organizationId": "x"})).by(&org.admin),
+                    rpc::GET,
+                    name(door),
+                    "invalid_argument",
+                ),
+                (
+                    good().with("connect-timeout-ms", "0").with("grpc-timeout", "0n"),
+                    rpc::GET,
+                    name(door),
+                    "deadline_exceeded",
+                ),
+                (
+                    good().path(&unknown_path),
+                    "(unknown)",
+                    if door.is_framed() { name(door) } else { "http" },
+                    "unimplemented",
+                ),
+                (
+                    good().path(&format!("/gitpod.v1.OrganizationService/{token}")),
+                    "(unknown)",
+                    name(door),
+                    "unimplemented",
+                ),
+            ] {
+                ask.once(app).await;
+                *expected.entry((route, protocol, code)).or_default() += 1;
+            }
+        }
+        let scrape = get(app.addr(), "/metrics", &[]).await;
+        assert!(!scrape.says(&token) && !scrape.says("secret"));
+        let after = series(&scrape);
+        let grown = |name: &str| after[name] - before.get(name).copied().unwrap_or_default();
+        let mut took: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        for ((rpc, protocol, code), count) in &expected {
+            let labels = format!("rpc=\"{rpc}\",protocol=\"{protocol}\",code=\"{code}\"");
+            let requests = format!("guestlist_requests_total{{{labels}}}");
+            assert_eq!(grown(&requests), f64::from(*count), "{requests}");
+            *took.entry((rpc, protocol)).or_default() += count;
+        }
+        for ((rpc, protocol), count) in &took {
+            let labels = format!("rpc=\"{rpc}\",protocol=\"{protocol}\"");
+            let counted = format!("guestlist_request_duration_seconds_count{{{labels}}}");
+            assert_eq!(grown(&counted), f64::from(*count), "{counted}");
+            let of_all =
+                format!("guestlist_request_duration_seconds_bucket{{le=\"+Inf\",{labels}}}");
+            assert_eq!(after[&of_all], after[&counted]);
+            let sum = format!("guestlist_request_duration_seconds_sum{{{labels}}}");
+            assert!(grown(&sum) > 0.0, "{sum}");
+        }
+        // The scrape itself is under way.
+        assert_eq!(after["guestlist_requests_in_flight"], 1.0);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(after[&format!("guestlist_build_info{{version=\"{version}\"}}")], 1.0);
+        let open = after["guestlist_store_connections_open"];
+        assert!((1.0..=8.0).contains(&open), "{open}");
+        assert!((0.0..=open).contains(&after["guestlist_store_connections_idle"]));
+    });
+}
+
+/// Nobody can make series by asking for what there is not.
+#[test]
+fn the_number_of_series_is_bounded() {
+    served(async |app| {
+        let key = app.person("ana").await.key.unwrap();
+        let door = Door { form: Form::Json, version: Version::HTTP_2 };
+        let mut connection = door.connect(app).await;
+        let mut known = 0;
+        for round in 0..50 {
+            let bearer = format!("Bearer {key}");
+            for path in [
+                format!("/{round}"),
+                format!("/{round}/{round}"),
+                format!("/gitpod.v1.OrganizationService/{round}"),
+                format!("{}?{round}", rpc::GET_CALLER),
+                format!("/healthz?{round}"),
+            ] {
+                let ask = Ask::raw(door, &path, "{}").with("authorization", &bearer);
+                let ask = ask.with("x-request-id", &format!("r-{round}"));
+                ask.with("user-agent", &format!("agent/{round}")).send(&mut connection).await;
+            }
+            get(app.addr(), "/metrics", &[]).await;
+            if round == 0 {
+                known = series(&get(app.addr(), "/metrics", &[]).await).len();
+            }
+        }
+        assert_eq!(series(&get(app.addr(), "/metrics", &[]).await).len(), known);
+    });
+}
+
+#[test]
+fn they_are_for_this_machine_and_not_through_a_proxy() {
+    served(async |app| {
+        assert_eq!(get(app.addr(), "/metrics", &[]).await.status, 200);
+        for (header, value) in [
+            ("x-forwarded-for", "127.0.0.1"),
+            ("x-forwarded-host", "localhost"),
+            ("x-forwarded-proto", "http"),
+            ("forwarded", "for=127.0.0.1"),
+            ("via", "1.1 proxy"),
+            ("x-real-ip", "127.0.0.1"),
+        ] {
+            let answer = get(app.addr(), "/metrics", &[(header, value)]).await;
+            assert_eq!(answer.status, 404, "{header}");
+            assert!(!answer.says("guestlist_"));
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_have_a_listener_of_their_own_if_wanted() {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
+        config.metrics_listen = Some(([127, 0, 0, 1], 0).into());
+    })
+    .await;
+    let apart = app.app.metrics_addr().expect("a listener for metrics");
+    app.person("ana").await.found("Acme").await;
+
+    assert_eq!(get(app.addr(), "/metrics", &[]).await.status, 404);
+    for headers in [&[][..], &[("x-forwarded-for", "10.0.0.1")]] {
+        let counted = series(&get(apart, "/metrics", headers).await);
+        let labels = format!("rpc=\"{}\",protocol=\"grpc\",code=\"ok\"", rpc::CREATE);
+        assert_eq!(counted[&format!("guestlist_requests_total{{{labels}}}")], 1.0);
+    }
+    // Nothing else is there.
+    for path in [rpc::CREATE, rpc::GET_CALLER, "/grpc.health.v1.Health/Check", "/x"] {
+        assert_eq!(get(apart, path, &[]).await.status, 404, "{path}");
+    }
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let door = Door { form: Form::Json, version };
+        let mut connection = Connection::open(apart, version).await;
+        let head = Ask::raw(door, "/metrics", "").verb(Method::HEAD).send(&mut connection).await;
+        assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+        let post = Ask::raw(door, "/metrics", "").send(&mut connection).await;
+        assert_eq!(post.status, 405);
+    }
+    app.stop().await;
+}
