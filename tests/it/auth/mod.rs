@@ -5,6 +5,7 @@ mod acting;
 mod issuer;
 mod jwt;
 mod keys;
+mod sso;
 
 use guestlist::config::Config;
 use guestlist::domain::{KeyScope, OrganizationId};
@@ -19,6 +20,9 @@ const ACME: &str = "https://acme.example";
 const OTHER: &str = "https://other.example";
 /// Speaks through a service, for addresses in acme.com.
 const INTRANET: &str = "intranet";
+
+/// The organization whose single sign-on ACME is.
+const SSO_ORGANIZATION: &str = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
 
 /// A server that trusts three issuers, and the keys of two of them.
 struct World {
@@ -39,6 +43,7 @@ fn three_issuers(config: &mut Config) {
         login_provider = "acme"
         login_provider_kind = "sso"
         verified_email_domains = ["acme.com"]
+        sso_organizations = ["{SSO_ORGANIZATION}"]
 
         [[issuers]]
         issuer = "{OTHER}"

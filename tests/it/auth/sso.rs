@@ -1,0 +1,93 @@
+//! Invitations that only the organization's single sign-on redeems.
+
+use guestlist::clock::Clock;
+use guestlist::domain::{Organization, Tier};
+use guestlist::storage::organizations;
+use serde_json::json;
+
+use super::{ACME, SSO_ORGANIZATION, World, on_both_engines};
+use crate::support::{Code, Person, own};
+
+use own::EmailInvitationOutcome as Outcome;
+
+/// The organization that the configuration knows by its id, with an admin who has
+/// a key.
+async fn organization(world: &World) -> Person {
+    let admin = world.app.person("ana").await;
+    let now = world.app.clock.now();
+    let new = Organization {
+        id: SSO_ORGANIZATION.parse().unwrap(),
+        name: "Acme".parse().unwrap(),
+        invite_domains: Vec::new(),
+        tier: Tier::Free,
+        creator: admin.account().await,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        member_count: 0,
+        seat_limit: 0,
+    };
+    let insert = world.app.store().write(async move |tx| organizations::insert(tx, &new).await);
+    insert.await.unwrap();
+    admin.join_by_id(SSO_ORGANIZATION).await.unwrap();
+    admin
+}
+
+/// Zoe, by the organization's single sign-on.
+fn by_single_sign_on(world: &World) -> Person {
+    let claims = json!({ "sub": "zoe", "email": "zoe@acme.com", "email_verified": true });
+    world.bearer(ACME, &claims)
+}
+
+fn request(emails: &[&str]) -> own::InviteByEmailRequest {
+    let invitation =
+        |email: &&str| own::EmailInvitation { email: (*email).into(), role: String::new() };
+    own::InviteByEmailRequest {
+        organization_id: SSO_ORGANIZATION.into(),
+        invitations: emails.iter().map(invitation).collect(),
+        sso: true,
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_single_sign_on_redeems_what_was_made_for_it() {
+    on_both_engines(async |world| {
+        let admin = organization(world).await;
+        let asked = request(&["zoe@acme.com", "zoe@elsewhere.com"]);
+        let results = admin.invite_by_email(asked).await.unwrap().results;
+        assert_eq!(results[0].outcome(), Outcome::Invited);
+        assert_eq!(results[1].outcome(), Outcome::DomainNotAllowed, "nobody could redeem it");
+        let invite = results[0].invite.clone().unwrap();
+        assert!(invite.sso);
+
+        // The address is right and verified, the sign-in is not.
+        let by_key = world.app.person_with("zoe@acme.com").await;
+        let failure = by_key.join(&invite.id).await.unwrap_err();
+        assert_eq!(
+            (failure.code, failure.reason.as_str()),
+            (Code::PermissionDenied, "SSO_REQUIRED")
+        );
+        assert_eq!(admin.look_at(SSO_ORGANIZATION, &invite.id).await.unwrap().uses, 0);
+        let by_sso = by_single_sign_on(world);
+        let member = by_sso.join(&invite.id).await.unwrap();
+        assert_eq!((member.user_id, member.login_provider.as_str()), (invite.member_id, "acme"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_tied_to_it_in_another_organization_is_invited_as_anybody() {
+    on_both_engines(async |world| {
+        let admin = organization(world).await;
+        let zoe = by_single_sign_on(world);
+        zoe.found("Elsewhere").await;
+        let results = admin.invite_by_email(request(&["zoe@acme.com"])).await.unwrap().results;
+        assert_eq!(results[0].outcome(), Outcome::Invited);
+        let invite = results[0].invite.clone().unwrap();
+        assert!(!invite.sso, "an ordinary invitation");
+        let by_key = world.app.person_with("zoe@acme.com").await;
+        by_key.join(&invite.id).await.unwrap();
+    })
+    .await;
+}
