@@ -24,6 +24,7 @@ pub(super) fn new(config: &Config, local_addr: SocketAddr, context: &Context) ->
         bounds: Bounds {
             parallel: config.mail.max_connections,
             timeout: config.mail.timeout,
+            retry_after: config.mail.retry_after,
             max_attempts: config.mail.max_attempts,
         },
     })

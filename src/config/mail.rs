@@ -36,6 +36,9 @@ pub struct Mail {
     /// How long sending one mail may take.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
+    /// The first pause before a mail is tried again; they double.
+    #[serde(with = "humantime_serde")]
+    pub retry_after: Duration,
     /// How often a mail is tried before it is given up.
     pub max_attempts: u32,
     /// Mails on their way at a time, each on a connection of its own.
@@ -153,6 +156,7 @@ pub(super) fn check(config: &Config, problems: &mut Vec<String>) {
         }
     }
     duration("mail.timeout", mail.timeout, problems);
+    duration("mail.retry_after", mail.retry_after, problems);
     if !(1..=1000).contains(&mail.max_attempts) {
         problems.push("mail.max_attempts: must be between 1 and 1000".into());
     }

@@ -2,6 +2,7 @@
 //! reflection. None of it changes anything or needs a credential.
 
 pub mod health;
+mod invite_page;
 pub mod readiness;
 pub mod reflection;
 
@@ -39,11 +40,13 @@ grpcurl lists and describes everything there is.
 
 /healthz  the process lives
 /readyz   it takes requests
+/invite   where a link in a mail leads
 ";
 
 /// The template of the page at `path`, if there is one.
 pub fn template(path: &str) -> Option<&'static str> {
-    [ROOT, HEALTHZ, READYZ, METRICS].into_iter().find(|page| *page == path)
+    let pages = [ROOT, HEALTHZ, READYZ, METRICS];
+    pages.into_iter().chain(invite_page::PATHS).find(|page| *page == path)
 }
 
 /// Who may read `/metrics`.
@@ -75,7 +78,10 @@ impl System {
         let Some(page) = template(request.uri().path()) else {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
-        if page == METRICS && !self.may_read_metrics(request) {
+        // The listener for metrics has no calls that the page could make.
+        let is_for_people = invite_page::PATHS.contains(&page);
+        let hidden = is_for_people && self.access == MetricsAccess::Everybody;
+        if hidden || page == METRICS && !self.may_read_metrics(request) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         match *request.method() {
@@ -98,7 +104,8 @@ impl System {
                     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
                 }
             },
-            _ => text(StatusCode::OK, WELCOME),
+            ROOT => text(StatusCode::OK, WELCOME),
+            page => invite_page::answer(page),
         }
     }
 
@@ -189,6 +196,14 @@ mod tests {
         assert_eq!(status(&near, "10.0.0.1:1", "/metrics", &[]), 404);
         assert_eq!(status(&system(MetricsAccess::Nobody), "127.0.0.1:1", "/metrics", &[]), 404);
         assert_eq!(status(&system(MetricsAccess::Everybody), "10.0.0.1:1", "/metrics", &[]), 200);
+    }
+
+    #[test]
+    fn the_page_is_beside_the_calls_it_makes() {
+        for path in ["/invite", "/invite.js", "/invite.css"] {
+            assert_eq!(status(&system(MetricsAccess::Nobody), "10.0.0.1:1", path, &[]), 200);
+            assert_eq!(status(&system(MetricsAccess::Everybody), "10.0.0.1:1", path, &[]), 404);
+        }
     }
 
     #[test]

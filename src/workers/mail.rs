@@ -37,6 +37,8 @@ pub struct Bounds {
     pub parallel: usize,
     /// How long the mailer takes for one at most.
     pub timeout: Duration,
+    /// The first pause before a mail is tried again.
+    pub retry_after: Duration,
     /// Tries before a mail is given up.
     pub max_attempts: u32,
 }

@@ -7,6 +7,7 @@ A section is an executable file in this folder. It prints one line a step, `ok N
 
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -17,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -61,8 +64,8 @@ def equal(got, expected, what="value"):
     assert got == expected, f"{what}: got {got!r}, expected {expected!r}"
 
 
-def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres")):
-    """Runs `story(step, server, prepared)` against a fresh server on each engine."""
+def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), settings=lambda prepared: {}):
+    """Runs `story(step, server, prepared)` against a fresh server with these settings on each engine."""
     try:
         prepared = prepare()
     except Unavailable as reason:
@@ -73,7 +76,7 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres")):
     for engine in engines:
         step = Steps(engine)
         try:
-            with Server(engine) as server:
+            with Server(engine, settings(prepared)) as server:
                 story(step, server, prepared)
                 with step("the server ends on SIGTERM with code 0"):
                     equal(server.stop(), 0, "exit code")
@@ -99,8 +102,9 @@ def told_to_end(*_):
 class Server:
     """One server process with a store of its own."""
 
-    def __init__(self, engine):
+    def __init__(self, engine, settings=None):
         self.engine = engine
+        self.settings = settings or {}
         self.secrets = set()
         self.process = None
 
@@ -108,6 +112,7 @@ class Server:
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="guestlist-clients-"))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("GUESTLIST_")}
         self.env["GUESTLIST_DATA_DIR"] = str(self.dir / "data")
+        self.env.update(self.settings)
         try:
             if self.engine == "postgres":
                 self.env["GUESTLIST_DATABASE_URL"] = self._create_database()
@@ -170,6 +175,19 @@ class Server:
         key = self.command("keys", "create", "--email", email, *options).strip()
         assert re.fullmatch(r"gl_[0-9a-f]{16}_[0-9a-f]{64}", key), f"`keys create` printed {key!r}"
         return self.secret(key)
+
+    def call(self, method, key=None, **message):
+        """A call over Connect in JSON: the HTTP status and the answer."""
+        headers = {"content-type": "application/json"}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(f"{self.url}/{method}", json.dumps(message).encode(), headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return refusal.code, json.load(refusal)
 
     def secret(self, text):
         """Notes a key or token that must not be seen in the log."""

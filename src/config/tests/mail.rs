@@ -106,7 +106,15 @@ fn wrong_mail_settings_are_refused() {
     }
     refused(with_file("[mail]\nsecurity = 'ssl'"), &["mail.security", "starttls"]);
     refused(
-        with_file("[mail]\nhost = 'a:25'\ntimeout = '0s'\nmax_attempts = 0\nmax_connections = 0"),
-        &["mail.host", "mail.timeout", "mail.max_attempts", "mail.max_connections"],
+        with_file(
+            "[mail]\nhost = 'a:25'\ntimeout = '0s'\nretry_after = '2days'\nmax_attempts = 0\nmax_connections = 0",
+        ),
+        &[
+            "mail.host",
+            "mail.timeout",
+            "mail.retry_after",
+            "mail.max_attempts",
+            "mail.max_connections",
+        ],
     );
 }

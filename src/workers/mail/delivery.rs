@@ -132,7 +132,7 @@ impl Courier {
         claimant: Uuid,
         reason: &str,
     ) -> Result<()> {
-        let pause = pauses::after(claimed.attempts);
+        let pause = pauses::after(self.bounds.retry_after, claimed.attempts);
         tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail waits");
         let (id, until) = (claimed.id, self.clock.now().plus(pause));
         self.store.write(async move |tx| outbox::postpone(tx, id, claimant, until).await).await

@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-const FIRST: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// The pause after a try that failed, with `before` of them before it: twice as long
-/// each time, up to a bound, and up to twice that by chance, so that what failed
-/// together does not come back together.
-pub(super) fn after(before: i64) -> Duration {
+/// The pause after a try that failed, with `before` of them before it: `first`, twice
+/// as long each time, up to a bound, and up to twice that by chance, so that what
+/// failed together does not come back together.
+pub(super) fn after(first: Duration, before: i64) -> Duration {
     let pauses = ExponentialBuilder::default()
-        .with_min_delay(FIRST)
-        .with_max_delay(LONGEST)
+        .with_min_delay(first)
+        .with_max_delay(LONGEST.max(first))
         .without_max_times()
         .with_jitter();
     // The bound is reached long before a hundred.
@@ -25,6 +24,8 @@ pub(super) fn after(before: i64) -> Duration {
 mod tests {
     use super::*;
 
+    const FIRST: Duration = Duration::from_secs(30);
+
     #[test]
     fn pauses_double_up_to_a_bound_and_vary() {
         for (before, least) in
@@ -32,11 +33,11 @@ mod tests {
         {
             let least = Duration::from_secs(least);
             for _ in 0..100 {
-                let pause = after(before);
+                let pause = after(FIRST, before);
                 assert!(pause >= least && pause <= 2 * least, "{before}: {pause:?}");
             }
         }
-        let pauses: std::collections::HashSet<_> = (0..10).map(|_| after(3)).collect();
+        let pauses: std::collections::HashSet<_> = (0..10).map(|_| after(FIRST, 3)).collect();
         assert!(pauses.len() > 1, "they are not all the same");
     }
 }

@@ -25,8 +25,12 @@ use tokio::sync::Notify;
 use crate::support::databases::pool;
 use crate::support::{Database, Engine};
 
-pub const BOUNDS: Bounds =
-    Bounds { parallel: 4, timeout: Duration::from_secs(30), max_attempts: 3 };
+pub const BOUNDS: Bounds = Bounds {
+    parallel: 4,
+    timeout: Duration::from_secs(30),
+    retry_after: Duration::from_secs(30),
+    max_attempts: 3,
+};
 
 /// A store of invitations.
 pub struct Post {

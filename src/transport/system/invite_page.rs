@@ -1,0 +1,80 @@
+//! The page that a link in a mail opens, for deployments without one of their own.
+//!
+//! It is static: the token stands in the fragment of its address, which no browser
+//! sends, and goes from the page's script into the body of a call. So it reaches no
+//! log and no `Referer`, and loading the page spends nothing.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use super::whole;
+use crate::transport::Response;
+
+const PAGE: &str = "/invite";
+const SCRIPT: &str = "/invite.js";
+const STYLE: &str = "/invite.css";
+
+/// Its paths.
+pub(super) const PATHS: [&str; 3] = [PAGE, SCRIPT, STYLE];
+
+/// Nothing inline, nothing from elsewhere, in nobody's frame; the data address is
+/// the icon, which spares a request.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// One of the page's files, as an answer that nobody keeps.
+pub(super) fn answer(path: &str) -> Response {
+    let (content_type, text) = match path {
+        SCRIPT => ("text/javascript; charset=utf-8", include_str!("invite_page/invite.js")),
+        STYLE => ("text/css; charset=utf-8", include_str!("invite_page/invite.css")),
+        _ => ("text/html; charset=utf-8", include_str!("invite_page/invite.html")),
+    };
+    let content_type = HeaderValue::from_static(content_type);
+    let mut response = whole(StatusCode::OK, content_type, Bytes::from_static(text.as_bytes()));
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_nothing_inline_and_names_its_own_files() {
+        let page = include_str!("invite_page/invite.html");
+        for word in ["<style", " style=", " onclick", " onsubmit", " onload", "javascript:"] {
+            assert!(!page.contains(word), "{word}");
+        }
+        assert_eq!(page.matches("<script").count(), 1);
+        assert!(
+            page.contains("<script src=\"invite.js\""),
+            "relative: the page may be below a path"
+        );
+        assert!(page.contains("href=\"invite.css\""));
+    }
+
+    #[test]
+    fn every_file_has_the_strict_headers() {
+        for path in PATHS {
+            let response = answer(path);
+            for (name, value) in HEADERS {
+                assert_eq!(response.headers()[&name], value, "{path}");
+            }
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store", "{path}");
+        }
+        assert!(!POLICY.contains("unsafe"), "{POLICY}");
+    }
+}
