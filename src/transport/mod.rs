@@ -1,8 +1,9 @@
 //! The door: from a connection to one tonic call, whatever protocol it speaks.
 //!
 //! `server` accepts, `stack` lists the layers in order, `protocol` translates,
-//! `status` says what a client sees of an error, `system` is what operators and
-//! probes ask for. Nothing here knows a rule of the domain.
+//! `vendor` serves other products' REST contracts, `status` says what a client
+//! sees of an error, `system` is what operators and probes ask for. Nothing here
+//! knows a rule of the domain.
 
 pub mod layers;
 pub mod protocol;
@@ -11,6 +12,7 @@ pub mod server;
 pub mod stack;
 pub mod status;
 pub mod system;
+pub mod vendor;
 
 /// A request inside the door; the body's concrete type is erased on the way in.
 pub type Request = http::Request<tonic::body::Body>;

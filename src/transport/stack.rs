@@ -24,9 +24,10 @@ use super::layers::request_id::RequestId;
 use super::layers::{BoxFuture, Handler, around};
 use super::protocol::detect::Detect;
 use super::protocol::methods::Methods;
-use super::protocol::{Call, Route, cors};
+use super::protocol::{Call, Protocol, Route, cors};
 use super::system::readiness::Readiness;
 use super::system::{MetricsAccess, System, health, reflection};
+use super::vendor::door::Door;
 use super::{Request, Response};
 use crate::config::{Cors, Http};
 use crate::error::{Error, Result};
@@ -54,6 +55,8 @@ const DETAIL_TYPES: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
 pub struct Parts<'a, A> {
     /// The services; health and reflection are added here.
     pub routes: Routes,
+    /// The routes of other products' contracts.
+    pub contracts: axum::Router,
     /// Who checks credentials.
     pub authenticator: A,
     /// Methods open to callers without a credential, as `/package.Service/Method`.
@@ -84,15 +87,27 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     .map_err(Error::internal)?
     .prepare();
 
+    let authentication = around(Authentication::new(parts.authenticator, access));
+
     // Behind the translation every call is a tonic call.
     let methods_behind = ServiceBuilder::new()
         // First, so that it reads the code of whatever answers behind it.
         .layer(around(Record))
         // Before a message is read: a stranger's costs nothing.
-        .layer(around(Authentication::new(parts.authenticator, access)))
+        .layer(authentication.clone())
         // Next to tonic, whose words it puts into ours.
         .layer(around(Refine))
         .service(routes);
+
+    // Other products' contracts need no translation.
+    let contracts = ServiceBuilder::new()
+        // First: what is none of a contract's is refused whoever asks. It writes the
+        // refusals of routes, too.
+        .layer(around(Door))
+        // Before a body is read: a stranger's costs nothing.
+        .layer(authentication)
+        .map_response(|response: axum::response::Response| response.map(Body::new))
+        .service(parts.contracts);
 
     // The calls of methods, in whatever protocol.
     let calls = ServiceBuilder::new()
@@ -100,7 +115,11 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(Load::new(parts.http.max_requests)))
         // Around the body's arrival too: slow senders have the same time.
         .layer(around(Deadline::new(parts.http.request_timeout)))
-        .service(Detect::new(methods_behind, methods.clone(), parts.http.max_request_bytes));
+        .service(Split {
+            by: |call| matches!(call.protocol, Protocol::Vendor(_)),
+            these: contracts,
+            others: Detect::new(methods_behind, methods.clone(), parts.http.max_request_bytes),
+        });
 
     // Every request. Probes pass load and deadline by, and answer under any load.
     let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access);
@@ -117,7 +136,11 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(CatchPanic))
         // Next to the doors: it sees the body as handlers leave it.
         .layer(around(Drain))
-        .service(Split { system, calls });
+        .service(Split {
+            by: |call| matches!(call.route, Route::System(_)),
+            these: system,
+            others: calls,
+        });
 
     Ok(Stack(BoxCloneSyncService::new(all)))
 }
@@ -135,14 +158,15 @@ fn services() -> Result<Vec<String>> {
     Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
 }
 
-/// Pages on one side, calls of methods and all unknown on the other.
+/// Some requests to one side, all others to the other.
 #[derive(Clone)]
-struct Split<C> {
-    system: System,
-    calls: C,
+struct Split<A, B> {
+    by: fn(&Call) -> bool,
+    these: A,
+    others: B,
 }
 
-impl<C: Handler> Service<Request> for Split<C> {
+impl<A: Handler, B: Handler> Service<Request> for Split<A, B> {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture;
@@ -152,11 +176,10 @@ impl<C: Handler> Service<Request> for Split<C> {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture {
-        match Call::of(&request).route {
-            Route::System(_) => Box::pin(self.system.clone().oneshot(request)),
-            Route::Rpc(_) | Route::UnknownMethod | Route::Unknown => {
-                Box::pin(self.calls.clone().oneshot(request))
-            }
+        if (self.by)(&Call::of(&request)) {
+            Box::pin(self.these.clone().oneshot(request))
+        } else {
+            Box::pin(self.others.clone().oneshot(request))
         }
     }
 }

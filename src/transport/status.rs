@@ -40,8 +40,12 @@ const TABLE: [Row; 10] = [
 ];
 
 fn find(kind: Kind) -> &'static Row {
+    find_by(|row| row.kind == kind)
+}
+
+fn find_by(is_it: impl Fn(&Row) -> bool) -> &'static Row {
     // The last row is INTERNAL; a test keeps the table complete.
-    TABLE.iter().find(|row| row.kind == kind).unwrap_or(&TABLE[TABLE.len() - 1])
+    TABLE.iter().find(|row| is_it(row)).unwrap_or(&TABLE[TABLE.len() - 1])
 }
 
 /// The gRPC code of a kind.
@@ -52,6 +56,14 @@ pub fn code(kind: Kind) -> Code {
 /// The HTTP status of a kind, for answers that are not gRPC.
 pub fn http_status(kind: Kind) -> StatusCode {
     find(kind).http
+}
+
+/// The HTTP status of a code, where a status is all that is left of an error.
+pub fn http_status_of(code: Code) -> StatusCode {
+    match code {
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        code => find_by(|row| row.code == code).http,
+    }
 }
 
 /// The code's name in Connect, logs and metrics: `not_found`; `ok` for success.
@@ -131,6 +143,7 @@ mod tests {
             let connect = ErrorCode::from_grpc_code(code(kind) as u32).unwrap();
             assert_eq!(connect.http_status(), http_status(kind), "{kind:?}");
             assert_eq!(connect.as_str().to_uppercase(), kind.name());
+            assert_eq!(http_status_of(code(kind)), http_status(kind), "{kind:?}");
         }
     }
 

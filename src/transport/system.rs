@@ -1,5 +1,6 @@
-//! What operators and probes ask for: pages, readiness, metrics, gRPC health and
-//! reflection. None of it changes anything or needs a credential.
+//! What operators, probes and tools ask for: pages, readiness, metrics, the
+//! description of the REST contracts, gRPC health and reflection. None of it
+//! changes anything or needs a credential.
 
 pub mod health;
 mod invite_page;
@@ -19,16 +20,20 @@ use self::readiness::Readiness;
 use super::layers::BoxFuture;
 use super::layers::metrics::Metrics;
 use super::server::Peer;
+use super::vendor::openapi;
 use super::{Request, Response};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 const ROOT: &str = "/";
 const HEALTHZ: &str = "/healthz";
 const READYZ: &str = "/readyz";
 const METRICS: &str = "/metrics";
+const OPENAPI: &str = "/openapi.json";
 
 /// The page at `/`.
 const WELCOME: &str = "\
@@ -36,16 +41,18 @@ Guestlist: organizations, their members and the invites that bring people in.
 
 This address speaks gRPC, gRPC-Web and Connect (JSON or protobuf), for example
 POST /gitpod.v1.OrganizationService/CreateOrganization. Reflection is on:
-grpcurl lists and describes everything there is.
+grpcurl lists and describes everything there is. REST by two other products'
+contracts is under /v1/organizations and /v1/orgs.
 
-/healthz  the process lives
-/readyz   it takes requests
-/invite   where a link in a mail leads
+/openapi.json  describes those
+/invite        where a link in a mail leads
+/healthz       the process lives
+/readyz        it takes requests
 ";
 
 /// The template of the page at `path`, if there is one.
 pub fn template(path: &str) -> Option<&'static str> {
-    let pages = [ROOT, HEALTHZ, READYZ, METRICS];
+    let pages = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
     pages.into_iter().chain(invite_page::PATHS).find(|page| *page == path)
 }
 
@@ -101,6 +108,13 @@ impl System {
                 Ok(metrics) => whole(StatusCode::OK, OPEN_METRICS, metrics.into()),
                 Err(error) => {
                     tracing::error!(%error, "metrics cannot be written");
+                    text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+                }
+            },
+            OPENAPI => match openapi::document() {
+                Ok(document) => whole(StatusCode::OK, JSON, document),
+                Err(error) => {
+                    tracing::error!(%error, "the OpenAPI document cannot be written");
                     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
                 }
             },

@@ -83,6 +83,17 @@ pub async fn invite_by_email(
     call: &Call,
     input: InviteByEmail,
 ) -> Result<Vec<Invited>> {
+    carry_out(cx, call, input, |_| Ok(())).await
+}
+
+/// The same, unless an outcome is one that `accept` refuses: then all of it is
+/// undone.
+pub(super) async fn carry_out(
+    cx: &Context,
+    call: &Call,
+    input: InviteByEmail,
+    accept: fn(Outcome) -> Result<()>,
+) -> Result<Vec<Invited>> {
     let now = cx.now();
     let expires_at = email_expiry(input.expires_at, cx.rules.email_invitation_lifetime, now)?;
     let body = (&input.invitations, input.expires_at, input.sso);
@@ -96,6 +107,7 @@ pub async fn invite_by_email(
             let manage = Permission::ManageInvites;
             let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
             if let Some(before) = once.before::<Vec<Reference>>(tx, now).await? {
+                before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
                 return again(tx, &input, before).await;
             }
             for invitation in &input.invitations {
@@ -120,7 +132,9 @@ pub async fn invite_by_email(
             };
             let mut invited = Vec::with_capacity(input.invitations.len());
             for invitation in &input.invitations {
-                invited.push(inviting.invite(invitation, now).await?);
+                let one = inviting.invite(invitation, now).await?;
+                accept(one.outcome)?;
+                invited.push(one);
             }
             let references: Vec<Reference> = invited
                 .iter()

@@ -31,8 +31,26 @@ pub enum JoinBy {
         /// The text as an id.
         id: InviteId,
     },
+    /// The same, but only into this organization.
+    InviteTo {
+        /// Where the invite has to lead.
+        organization: OrganizationId,
+        /// The text as a token.
+        token: InviteToken,
+        /// The text as an id.
+        id: InviteId,
+    },
     /// By the organization's id: as its creator, or by mail domain.
     Organization(OrganizationId),
+}
+
+impl JoinBy {
+    fn may_lead_to(&self, organization: OrganizationId) -> bool {
+        match self {
+            JoinBy::InviteTo { organization: expected, .. } => *expected == organization,
+            JoinBy::Invite { .. } | JoinBy::Organization(_) => true,
+        }
+    }
 }
 
 /// Makes the caller a member, or answers the membership there is.
@@ -40,10 +58,13 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
     let now = cx.now();
     let (organization, invite) = match by {
         JoinBy::Organization(id) => (id, None),
-        JoinBy::Invite { token, id } => {
+        JoinBy::Invite { token, id } | JoinBy::InviteTo { token, id, .. } => {
             // Looked up without a lock, for the organization to lock; everything
             // is read again under it. Unknown tokens never reach the writer.
             let (invite, organization) = find_invite(cx, call, &token, id).await?;
+            if !by.may_lead_to(organization.id) {
+                return Err(Error::not_found());
+            }
             (organization.id, Some(invite.id))
         }
     };

@@ -18,16 +18,17 @@ pub struct MyOrganizations {
 }
 
 /// Lists the organizations the caller is an active member of; a key bound to one
-/// organization lists that one.
+/// organization lists that one. `token` stood in `token_field`, for errors.
 pub async fn list_my_organizations(
     cx: &Context,
     call: &Call,
     size: PageSize,
     token: &str,
+    token_field: &'static str,
 ) -> Result<MyOrganizations> {
     let caller = &call.caller;
     let bound = caller.bound_to();
-    let list = PageOf::new("ListMyOrganizations", caller.account.id, &bound, "page.page_token");
+    let list = PageOf::new("ListMyOrganizations", caller.account.id, &bound, token_field);
     let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
 
     let limit = size.get();

@@ -35,7 +35,7 @@ pub fn write(done: &Done) {
     }
     match done.call.route {
         Route::System(_) => event!(debug),
-        Route::Rpc(_) | Route::UnknownMethod | Route::Unknown => event!(info),
+        Route::Rpc(_) | Route::Vendor(_) | Route::UnknownMethod | Route::Unknown => event!(info),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Finds out who calls, for every RPC protocol alike: it stands behind the
-//! translation, right in front of the methods.
+//! Finds out who calls, for every door alike: it stands right in front of the
+//! methods, for RPCs behind the translation.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::{Handler, Middleware, Next};
 use crate::auth::{self, Authenticator};
 use crate::domain::{Caller, RequestId};
 use crate::error::{Error, Result};
+use crate::transport::protocol::{Call, Protocol};
 use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
 
@@ -106,9 +107,17 @@ impl<A: Authenticate> Middleware for Authentication<A> {
                 request.extensions_mut().insert(caller);
             }
             Ok(None) => {}
-            Err(error) => return to_status(error).into_http(),
+            Err(error) => return refuse(&Call::of(&request), error),
         }
         next.run(request).await
+    }
+}
+
+/// Behind the translation all RPCs speak gRPC; the other contracts have none.
+fn refuse(call: &Call, error: Error) -> Response {
+    match call.protocol {
+        Protocol::Vendor(_) => call.refuse(error),
+        _ => to_status(error).into_http(),
     }
 }
 

@@ -51,7 +51,7 @@ fn asked(protocol: Protocol, headers: &HeaderMap) -> Result<Option<Duration>> {
     let (name, parse): (_, fn(&str) -> Option<Duration>) = match protocol {
         Protocol::Grpc | Protocol::GrpcWeb | Protocol::GrpcWebText => (GRPC, parse_grpc),
         Protocol::Connect | Protocol::ConnectStream(_) => (CONNECT, parse_connect),
-        Protocol::Http => return Ok(None),
+        Protocol::Vendor(_) | Protocol::Http => return Ok(None),
     };
     let Some(value) = headers.get(name) else {
         return Ok(None);

@@ -8,12 +8,17 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::{Handler, Middleware, Next};
+use crate::domain::RequestId;
 use crate::transport::protocol::methods::Methods;
 use crate::transport::protocol::{Call, Protocol, Route};
+use crate::transport::vendor::{Vendor, openapi};
 use crate::transport::{Request, Response, system};
 
 /// What some SDKs keep in their base URL.
 const PREFIX: &str = "/api/";
+
+/// What a contract's paths may lack.
+const VERSION: &str = "/v1";
 
 /// Puts a [`Call`] into every request.
 pub struct Identify {
@@ -30,6 +35,9 @@ impl Identify {
         if let Some(method) = self.methods.get(path) {
             return Route::Rpc(method.clone());
         }
+        if let Some(endpoint) = openapi::endpoint(path) {
+            return Route::Vendor(endpoint);
+        }
         match system::template(path) {
             Some(page) => Route::System(page),
             None if self.methods.has_service_of(path) => Route::UnknownMethod,
@@ -42,11 +50,19 @@ impl Middleware for Identify {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
         if let Some(short) = without_prefix(request.uri()) {
             *request.uri_mut() = short;
+        } else if let Some(whole) = with_version(request.uri()) {
+            *request.uri_mut() = whole;
         }
         lower_case(request.headers_mut(), header::CONTENT_ENCODING);
-        let route = self.route(request.uri().path());
-        let protocol = protocol(&route, request.headers_mut());
-        request.extensions_mut().insert(Call { protocol, route });
+        let path = request.uri().path();
+        let (route, vendor) = (self.route(path), Vendor::of(path));
+        let protocol = match vendor {
+            Some(vendor) => Protocol::Vendor(vendor),
+            None => protocol(&route, request.headers_mut()),
+        };
+        let id = request.extensions().get::<RequestId>().cloned();
+        let id = id.unwrap_or(RequestId(String::new()));
+        request.extensions_mut().insert(Call { protocol, route, request: id });
         next.run(request).await
     }
 }
@@ -57,9 +73,22 @@ fn without_prefix(uri: &Uri) -> Option<Uri> {
     let rest = path_and_query.strip_prefix(PREFIX)?;
     // Only what looks like a method: the rest of our paths have no prefix.
     rest.split(['?', '#']).next()?.split_once('/')?;
-    let short = PathAndQuery::try_from(format!("/{rest}")).ok()?;
+    with_path(uri, &format!("/{rest}"))
+}
+
+/// `/orgs/…` as `/v1/orgs/…`, for the contract that leaves it to its clients.
+fn with_version(uri: &Uri) -> Option<Uri> {
+    let whole = format!("{VERSION}{}", uri.path_and_query()?);
+    let path = whole.split(['?', '#']).next()?;
+    match Vendor::of(path)? {
+        Vendor::GitBook => with_path(uri, &whole),
+        Vendor::ClickHouse => None,
+    }
+}
+
+fn with_path(uri: &Uri, path_and_query: &str) -> Option<Uri> {
     let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(short);
+    parts.path_and_query = Some(PathAndQuery::try_from(path_and_query).ok()?);
     Uri::from_parts(parts).ok()
 }
 
@@ -96,7 +125,7 @@ fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
 fn plain(route: &Route) -> Protocol {
     match route {
         Route::Rpc(_) | Route::UnknownMethod => Protocol::Connect,
-        Route::System(_) | Route::Unknown => Protocol::Http,
+        Route::Vendor(_) | Route::System(_) | Route::Unknown => Protocol::Http,
     }
 }
 
@@ -172,11 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn one_contract_may_leave_its_version_out() {
+        let uri = |text: &str| with_version(&text.parse().unwrap()).map(|uri| uri.to_string());
+        assert_eq!(uri("/orgs?limit=%2F1"), Some("/v1/orgs?limit=%2F1".to_owned()));
+        assert_eq!(uri("/orgs/x/invites"), Some("/v1/orgs/x/invites".to_owned()));
+        assert_eq!(uri("http://host/user"), Some("http://host/v1/user".to_owned()));
+        for other in ["/v1/orgs", "/organizations", "/organizations/x", "/orgsx", "/", "/x?/orgs"] {
+            assert_eq!(uri(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn routes_are_templates() {
         let identify = identify();
         assert_eq!(identify.route(GET).template(), GET);
         assert_eq!(identify.route("/healthz").template(), "/healthz");
         assert_eq!(identify.route("/secret/token").template(), "(unknown)");
+        let join = "/v1/orgs/{organizationId}/invites/{inviteId}";
+        assert_eq!(identify.route("/v1/orgs/x/invites/secret").template(), join);
+        assert_eq!(identify.route("/v1/orgs/x/secret").template(), "(unknown)");
         assert_eq!(identify.route(&format!("{GET}/")).template(), "(unknown)");
         assert!(matches!(identify.route(&format!("{GET}s")), Route::UnknownMethod));
         assert!(matches!(identify.route("/gitpod.v1.OrganizationService"), Route::Unknown));

@@ -93,7 +93,7 @@ impl Metrics {
 
     pub(super) fn finished(&self, done: &Done) {
         self.in_flight.dec();
-        let rpc = done.call.route.template().to_owned();
+        let rpc = done.call.route.name(&done.method);
         let protocol = done.call.protocol.name();
         self.durations
             .get_or_create(&Took { rpc: rpc.clone(), protocol })

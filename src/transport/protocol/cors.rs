@@ -32,7 +32,7 @@ pub fn layer(settings: &Cors) -> Result<Option<CorsLayer>> {
     // and with them `allow-credentials`, have no part in this.
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers(request_headers())
         .expose_headers(response_headers())
         .max_age(MAX_AGE);
@@ -71,6 +71,7 @@ fn request_headers() -> Vec<HeaderName> {
         "grpc-accept-encoding",
         "x-grpc-web",
         "x-user-agent",
+        "idempotency-key",
     ];
     let mut headers = vec![
         ACCEPT,

@@ -76,7 +76,9 @@ fn door(protocol: Protocol) -> Door {
     match protocol {
         Protocol::Grpc => Door::Grpc,
         Protocol::GrpcWeb | Protocol::GrpcWebText => Door::GrpcWeb,
-        Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Http => Door::Connect,
+        Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Vendor(_) | Protocol::Http => {
+            Door::Connect
+        }
     }
 }
 
@@ -94,10 +96,10 @@ fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
     if !is_canonical(request) {
         let message =
             "only protobuf messages: application/grpc+proto or application/grpc-web+proto";
-        return Some(call.protocol.answer(Status::unimplemented(message)));
+        return Some(call.answer(Status::unimplemented(message)));
     }
     if !matches!(call.route, Route::Rpc(_)) {
-        return Some(call.protocol.answer(Status::unimplemented(NO_SUCH_METHOD)));
+        return Some(call.answer(Status::unimplemented(NO_SUCH_METHOD)));
     }
     None
 }
@@ -108,9 +110,10 @@ fn refuse_connect(request: &Request, call: &Call) -> Option<Response> {
     let method = match &call.route {
         Route::Rpc(method) => method,
         Route::UnknownMethod => {
-            return Some(call.protocol.answer(Status::unimplemented(NO_SUCH_METHOD)));
+            return Some(call.answer(Status::unimplemented(NO_SUCH_METHOD)));
         }
-        Route::System(_) | Route::Unknown => {
+        // The contracts' paths have a door of their own.
+        Route::Vendor(_) | Route::System(_) | Route::Unknown => {
             let message = "there is no such service or page";
             return Some(error::http(StatusCode::NOT_FOUND, ErrorCode::Unimplemented, message));
         }

@@ -18,7 +18,10 @@ use tonic::body::Body;
 
 use self::methods::Method;
 use super::status::to_status;
+use super::vendor::openapi::Endpoint;
+use super::vendor::{Refusal, Vendor};
 use super::{Request, Response};
+use crate::domain::RequestId;
 use crate::error::Error;
 
 /// The protocol an answer has to be written in.
@@ -34,6 +37,8 @@ pub enum Protocol {
     Connect,
     /// Connect streaming.
     ConnectStream(CodecFormat),
+    /// REST by another product's contract.
+    Vendor(Vendor),
     /// Not a call of a method: pages, probes, unknown paths.
     Http,
 }
@@ -43,6 +48,8 @@ pub enum Protocol {
 pub enum Route {
     /// A method of a service.
     Rpc(Arc<Method>),
+    /// A path of another product's contract.
+    Vendor(&'static Endpoint),
     /// One of `system`'s pages.
     System(&'static str),
     /// A method that a service of ours does not have.
@@ -58,6 +65,8 @@ pub struct Call {
     pub protocol: Protocol,
     /// What is asked for.
     pub route: Route,
+    /// The request's name, which some answers hold.
+    pub request: RequestId,
 }
 
 impl Protocol {
@@ -67,6 +76,7 @@ impl Protocol {
             Protocol::Grpc => "grpc",
             Protocol::GrpcWeb | Protocol::GrpcWebText => "grpc-web",
             Protocol::Connect | Protocol::ConnectStream(_) => "connect",
+            Protocol::Vendor(vendor) => vendor.name(),
             Protocol::Http => "http",
         }
     }
@@ -74,21 +84,6 @@ impl Protocol {
     /// Whether failures ride on HTTP 200.
     pub fn is_grpc(self) -> bool {
         matches!(self, Protocol::Grpc | Protocol::GrpcWeb | Protocol::GrpcWebText)
-    }
-
-    /// Writes a status as a whole answer.
-    pub fn answer(self, status: Status) -> Response {
-        let code = status.code();
-        let mut response = match self {
-            Protocol::Grpc => status.into_http(),
-            Protocol::GrpcWeb => with_content_type(status, "application/grpc-web+proto"),
-            Protocol::GrpcWebText => with_content_type(status, "application/grpc-web-text+proto"),
-            Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Http => {
-                connect::error::answer(self, &status)
-            }
-        };
-        response.extensions_mut().insert(code);
-        response
     }
 }
 
@@ -104,8 +99,17 @@ impl Route {
     pub fn template(&self) -> &str {
         match self {
             Route::Rpc(method) => method.path(),
+            Route::Vendor(endpoint) => endpoint.template(),
             Route::System(template) => template,
             Route::UnknownMethod | Route::Unknown => "(unknown)",
+        }
+    }
+
+    /// What metrics show: with the HTTP method where that tells calls apart.
+    pub fn name(&self, method: &http::Method) -> String {
+        match self {
+            Route::Vendor(endpoint) => endpoint.name(method),
+            route => route.template().to_owned(),
         }
     }
 }
@@ -113,15 +117,32 @@ impl Route {
 impl Call {
     /// The call that `identify` found in this request.
     pub fn of(request: &Request) -> Self {
-        request
-            .extensions()
-            .get::<Self>()
-            .cloned()
-            .unwrap_or(Self { protocol: Protocol::Http, route: Route::Unknown })
+        let unknown = || Self {
+            protocol: Protocol::Http,
+            route: Route::Unknown,
+            request: RequestId(String::new()),
+        };
+        request.extensions().get::<Self>().cloned().unwrap_or_else(unknown)
     }
 
     /// Writes an error as a whole answer.
     pub fn refuse(&self, error: Error) -> Response {
-        self.protocol.answer(to_status(error))
+        self.answer(to_status(error))
+    }
+
+    /// Writes a status as a whole answer.
+    pub fn answer(&self, status: Status) -> Response {
+        let code = status.code();
+        let mut response = match self.protocol {
+            Protocol::Grpc => status.into_http(),
+            Protocol::GrpcWeb => with_content_type(status, "application/grpc-web+proto"),
+            Protocol::GrpcWebText => with_content_type(status, "application/grpc-web-text+proto"),
+            Protocol::Vendor(vendor) => vendor.refuse(&Refusal::from(&status), &self.request),
+            protocol @ (Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Http) => {
+                connect::error::answer(protocol, &status)
+            }
+        };
+        response.extensions_mut().insert(code);
+        response
     }
 }

@@ -61,7 +61,7 @@ impl<S: Handler> Connect<S> {
         let response = self.0.oneshot(request).await?;
         let mut response = match refine::refined(&method, response).await {
             Ok(response) => error::finish(response),
-            Err(status) => call.protocol.answer(status),
+            Err(status) => call.answer(status),
         };
         if method == Method::GET {
             // A cache would go on answering for an invite that has ended.

@@ -145,6 +145,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
     let (metrics, readiness) = (Metrics::new(), Readiness::new());
     let stack = build(Parts {
         routes: Routes::new(service),
+        contracts: axum::Router::new(),
         authenticator: OneKey,
         anonymous_methods: &[],
         metrics: metrics.clone(),

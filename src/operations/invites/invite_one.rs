@@ -1,0 +1,57 @@
+//! One email invitation, for contracts that know no list of them.
+
+use super::invite_by_email::{Invitation, InviteByEmail, Outcome, carry_out};
+use crate::domain::{Invite, OrganizationId};
+use crate::error::{Error, Kind, Result, reason};
+use crate::operations::idempotency::RequestToken;
+use crate::operations::{Call, Context};
+
+/// Whom to invite.
+#[derive(Debug, Clone)]
+pub struct InviteOne {
+    /// To which organization.
+    pub organization: OrganizationId,
+    /// The address and its role.
+    pub invitation: Invitation,
+    /// The caller's id for this request.
+    pub request: Option<RequestToken>,
+}
+
+/// Invites one address. Why it cannot be invited is an error here: then nothing
+/// has happened, and nothing is remembered of the request. Admins may.
+pub async fn invite_one(cx: &Context, call: &Call, input: InviteOne) -> Result<Invite> {
+    let InviteOne { organization, invitation, request } = input;
+    let invitations = vec![invitation];
+    let input = InviteByEmail { organization, invitations, expires_at: None, sso: false, request };
+    let invited = carry_out(cx, call, input, Outcome::or_refusal).await?;
+    let one = invited.into_iter().next();
+    one.and_then(|one| one.invite)
+        .ok_or_else(|| Error::internal("an address is invited without an invitation"))
+}
+
+impl Outcome {
+    /// The outcome, as an error unless the address is invited.
+    fn or_refusal(self) -> Result<()> {
+        let taken = |reason, message: &str| {
+            Err(Error::new(Kind::AlreadyExists, message).with_reason(reason))
+        };
+        match self {
+            Outcome::Invited => Ok(()),
+            Outcome::AlreadyMember => {
+                taken(reason::ALREADY_MEMBER, "the address is a member's already")
+            }
+            Outcome::AlreadyInvited => {
+                taken(reason::ALREADY_INVITED, "the address has a pending invitation already")
+            }
+            Outcome::InvalidAddress => Err(Error::invalid("email", "must be a mail address")),
+            Outcome::DomainNotAllowed => Err(Error::precondition(
+                reason::DOMAIN_NOT_ALLOWED,
+                "the organization's single sign-on does not cover the address",
+            )),
+            Outcome::SeatLimit => Err(Error::precondition(
+                reason::SEAT_LIMIT,
+                "every seat of this organization is taken",
+            )),
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The shapes of ClickHouse's contract.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::{Uuid, uuid};
+
+use crate::domain::{self, EmailAddress, Invalid, Invite, RequestId, Timestamp};
+use crate::error::{Error, Result};
+
+/// Ours, for names that this contract wants as UUIDs.
+const NAMESPACE: Uuid = uuid!("6a3f0c57-5b0e-4d0b-9a55-0f5a0d7c3f1e");
+
+/// The two roles this contract knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = clickhouse::RoleName)]
+pub enum Role {
+    /// An ordinary member.
+    Developer,
+    /// Manages people, invitations and the organization.
+    Admin,
+}
+
+/// Who made a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = clickhouse::RoleType)]
+pub enum RoleType {
+    /// It is there from the start.
+    System,
+}
+
+/// An answer with a result.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::Answer)]
+pub struct Answer<T: ToSchema> {
+    /// The HTTP status.
+    status: u16,
+    /// Names the request.
+    #[schema(value_type = String, format = "uuid")]
+    request_id: Uuid,
+    /// What was asked for.
+    result: T,
+}
+
+/// An answer that says that it is done.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::Done)]
+pub struct Done {
+    /// The HTTP status.
+    status: u16,
+    /// Names the request.
+    #[schema(value_type = String, format = "uuid")]
+    request_id: Uuid,
+}
+
+/// An answer with one invitation. Its clients read `result`, its documentation has
+/// the fields beside it: they stand in both places.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::InvitationAnswer)]
+pub struct InvitationAnswer {
+    /// The HTTP status.
+    status: u16,
+    /// Names the request.
+    #[schema(value_type = String, format = "uuid")]
+    request_id: Uuid,
+    /// The invitation.
+    result: Invitation,
+    role: Role,
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    #[schema(format = "email")]
+    email: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+/// An invitation by mail.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::Invitation)]
+pub struct Invitation {
+    /// Manages it; the invited person may join with it too.
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    /// Whom it is for.
+    #[schema(format = "email")]
+    email: String,
+    /// What it makes of them.
+    role: Role,
+    /// The same as a list.
+    assigned_roles: Vec<AssignedRole>,
+    /// When it was made.
+    #[schema(format = "date-time")]
+    created_at: String,
+    /// When it stops working.
+    #[schema(format = "date-time")]
+    expires_at: String,
+    /// The same by its other name.
+    #[schema(format = "date-time")]
+    expire_at: String,
+}
+
+/// A role that an invitation carries.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::AssignedRole)]
+pub struct AssignedRole {
+    #[schema(value_type = String, format = "uuid")]
+    role_id: Uuid,
+    role_name: Role,
+    role_type: RoleType,
+}
+
+/// A role that can be assigned.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = clickhouse::Role)]
+pub struct ListedRole {
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    name: Role,
+    #[serde(rename = "type")]
+    kind: RoleType,
+}
+
+/// An organization.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::Organization)]
+pub struct Organization {
+    #[schema(value_type = String, format = "uuid")]
+    id: Uuid,
+    name: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+/// Whom to invite.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = clickhouse::NewInvitation)]
+pub struct NewInvitation {
+    /// The person's address.
+    #[schema(format = "email")]
+    pub email: String,
+    /// With which role; a developer if neither this nor a role's id is given.
+    role: Option<Role>,
+    /// With which roles, by id. The highest of all that are given counts.
+    assigned_role_ids: Option<Vec<String>>,
+}
+
+impl<T: ToSchema> Answer<T> {
+    /// The answer to a request.
+    pub fn new(request: &RequestId, result: T) -> Self {
+        Self { status: 200, request_id: request_uuid(request), result }
+    }
+}
+
+impl Done {
+    /// The answer to a request.
+    pub fn new(request: &RequestId) -> Self {
+        Self { status: 200, request_id: request_uuid(request) }
+    }
+}
+
+impl InvitationAnswer {
+    /// The answer to a request.
+    pub fn new(request: &RequestId, result: Invitation) -> Self {
+        let Invitation { id, email, role, created_at, expires_at, .. } = result.clone();
+        let request_id = request_uuid(request);
+        Self { status: 200, request_id, result, role, id, email, created_at, expires_at }
+    }
+}
+
+impl Role {
+    /// Both of them.
+    pub const ALL: [Role; 2] = [Role::Admin, Role::Developer];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Developer => "developer",
+        }
+    }
+
+    /// What this contract knows it by: always the same, made of its name.
+    pub fn id(self) -> Uuid {
+        Uuid::new_v5(&NAMESPACE, self.name().as_bytes())
+    }
+
+    fn assigned(self) -> AssignedRole {
+        AssignedRole { role_id: self.id(), role_name: self, role_type: RoleType::System }
+    }
+
+    /// As an entry of the list of roles.
+    pub fn listed(self) -> ListedRole {
+        ListedRole { id: self.id(), name: self, kind: RoleType::System }
+    }
+}
+
+impl From<domain::Role> for Role {
+    fn from(role: domain::Role) -> Self {
+        match role {
+            domain::Role::Admin => Role::Admin,
+            _ => Role::Developer,
+        }
+    }
+}
+
+impl From<Role> for domain::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Admin => domain::Role::Admin,
+            Role::Developer => domain::Role::Developer,
+        }
+    }
+}
+
+impl NewInvitation {
+    /// The role it asks for, once all of it is found right.
+    ///
+    /// # Errors
+    /// If the address is none, or no role has an id that is given.
+    pub fn role(&self) -> Result<Role> {
+        let wrong = |wrong: Invalid| Error::invalid("email", wrong.0);
+        self.email.parse::<EmailAddress>().map_err(wrong)?;
+        let mut roles: Vec<Role> = self.role.into_iter().collect();
+        for (i, text) in self.assigned_role_ids.iter().flatten().enumerate() {
+            let id = Uuid::try_parse(text).ok();
+            let known = Role::ALL.into_iter().find(|role| id == Some(role.id()));
+            roles.push(known.ok_or_else(|| {
+                Error::invalid(format!("assignedRoleIds[{i}]"), "must be the id of a role")
+            })?);
+        }
+        Ok(roles.into_iter().max().unwrap_or(Role::Developer))
+    }
+}
+
+impl TryFrom<Invite> for Invitation {
+    type Error = Error;
+
+    /// Only email invitations are invitations here; they have an address and an end.
+    fn try_from(invite: Invite) -> Result<Self> {
+        let (Some(email), Some(end)) = (invite.email, invite.expires_at) else {
+            return Err(Error::not_found());
+        };
+        let role = Role::from(invite.role);
+        Ok(Self {
+            id: invite.id.into(),
+            email: email.to_string(),
+            role,
+            assigned_roles: vec![role.assigned()],
+            created_at: rfc3339(invite.created_at),
+            expires_at: rfc3339(end),
+            expire_at: rfc3339(end),
+        })
+    }
+}
+
+impl From<domain::Organization> for Organization {
+    fn from(from: domain::Organization) -> Self {
+        Self {
+            id: from.id.into(),
+            name: from.name.to_string(),
+            created_at: rfc3339(from.created_at),
+        }
+    }
+}
+
+/// The request's name as the UUID this contract wants: itself, or one made of it.
+pub fn request_uuid(request: &RequestId) -> Uuid {
+    Uuid::try_parse(&request.0).unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, request.0.as_bytes()))
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn role_ids_stay_the_same() {
+        assert_eq!(Role::Admin.id().get_version_num(), 5);
+        // Clients keep them: a change of these is a change of the contract.
+        let ids = Role::ALL.map(|role| role.id().to_string());
+        assert_eq!(
+            ids,
+            ["d2139ce7-8f2b-56fe-aca8-333daab1d2ec", "a6585f03-cb46-5003-9b78-ada98ba79de8"]
+        );
+    }
+
+    #[test]
+    fn roles_both_ways() {
+        for role in domain::Role::ALL {
+            let expected = if role == domain::Role::Admin { Role::Admin } else { Role::Developer };
+            assert_eq!(Role::from(role), expected);
+        }
+        assert_eq!(domain::Role::from(Role::Developer), domain::Role::Developer);
+        assert_eq!(domain::Role::from(Role::Admin), domain::Role::Admin);
+    }
+
+    #[test]
+    fn the_highest_role_counts() {
+        let asked = |json: &str| serde_json::from_str::<NewInvitation>(json).unwrap().role();
+        let (admin, developer) = (Role::Admin.id(), Role::Developer.id());
+        for (more, expected) in [
+            (String::new(), Role::Developer),
+            (r#", "role": null, "assignedRoleIds": null"#.to_owned(), Role::Developer),
+            (r#", "assignedRoleIds": []"#.to_owned(), Role::Developer),
+            (r#", "role": "admin""#.to_owned(), Role::Admin),
+            (r#", "role": "admin", "assignedRoleIds": []"#.to_owned(), Role::Admin),
+            (format!(r#", "assignedRoleIds": ["{admin}"]"#), Role::Admin),
+            (format!(r#", "assignedRoleIds": ["{developer}", "{admin}"]"#), Role::Admin),
+            (format!(r#", "role": "developer", "assignedRoleIds": ["{admin}"]"#), Role::Admin),
+        ] {
+            let json = format!(r#"{{"email": "a@b.example"{more}}}"#);
+            assert_eq!(asked(&json).unwrap(), expected, "{json}");
+        }
+        let unknown = asked(r#"{"email": "a@b.example", "assignedRoleIds": ["s3cret"]}"#);
+        assert_eq!(unknown.unwrap_err().message, "assignedRoleIds[0]: must be the id of a role");
+    }
+
+    #[test]
+    fn times_end_in_z() {
+        assert_eq!(rfc3339(Timestamp::from_micros(0)), "1970-01-01T00:00:00Z");
+        let at = Timestamp::from_micros(1_800_000_000_123_456);
+        assert_eq!(rfc3339(at), "2027-01-15T08:00:00.123456Z");
+    }
+
+    #[test]
+    fn a_request_is_named_by_a_uuid() {
+        let id = Uuid::now_v7();
+        assert_eq!(request_uuid(&RequestId(id.to_string())), id);
+        let named = request_uuid(&RequestId("mine".to_owned()));
+        assert_eq!(
+            (named.get_version_num(), named),
+            (5, request_uuid(&RequestId("mine".to_owned())))
+        );
+    }
+}
