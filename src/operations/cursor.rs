@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::AccountId;
+use crate::domain::{AccountId, PageSize};
 use crate::error::{Error, Result};
 use crate::keyring::{Keyring, Purpose};
 
@@ -28,8 +28,26 @@ impl PageOf {
         Self { binding: format!("{list}\n{caller}\n{shown:?}").into_bytes(), field }
     }
 
+    /// Cuts rows, of which one more than a page holds was asked for, to a page;
+    /// answers the token for the next one, or an empty text on the last.
+    pub fn cut<T, C: Serialize>(
+        &self,
+        keyring: &Keyring,
+        rows: &mut Vec<T>,
+        size: PageSize,
+        cursor: impl Fn(&T) -> C,
+    ) -> Result<String> {
+        let size = usize::try_from(size.get()).unwrap_or(usize::MAX);
+        let more = rows.len() > size;
+        rows.truncate(size);
+        match rows.last().filter(|_| more) {
+            Some(last) => self.token(keyring, &cursor(last)),
+            None => Ok(String::new()),
+        }
+    }
+
     /// The token for the page after `cursor`.
-    pub fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
+    fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
         let text = serde_json::to_vec(cursor).map_err(Error::internal)?;
         let sealed =
             keyring.seal(Purpose::PageToken, &self.binding, &text).map_err(Error::internal)?;

@@ -153,14 +153,7 @@ pub async fn set_role(
     id: MemberId,
     role: Role,
 ) -> Result<()> {
-    member::Entity::update_many()
-        .col_expr(member::Column::Role, Expr::value(role.as_str()))
-        .filter(member::Column::Id.eq(Uuid::from(id)))
-        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+    set(tx, organization, id, member::Column::Role, role.as_str()).await
 }
 
 /// Suspends or restores a member.
@@ -170,8 +163,18 @@ pub async fn set_status(
     id: MemberId,
     status: MemberStatus,
 ) -> Result<()> {
+    set(tx, organization, id, member::Column::Status, status.as_str()).await
+}
+
+async fn set(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: MemberId,
+    column: member::Column,
+    value: &str,
+) -> Result<()> {
     member::Entity::update_many()
-        .col_expr(member::Column::Status, Expr::value(status.as_str()))
+        .col_expr(column, Expr::value(value))
         .filter(member::Column::Id.eq(Uuid::from(id)))
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .exec(tx)

@@ -54,24 +54,19 @@ pub async fn list_audit_events(
     let shown = (input.organization, &input.filter);
     let page_of = PageOf::new("ListAuditEvents", caller.account.id, &shown, "page.page_token");
     let before: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
-    let limit = input.size.get();
     let mut events = audit_events::page(
         db,
         input.organization,
         &input.filter,
         before.map(Into::into),
-        limit + 1,
+        input.size.get() + 1,
     )
     .await?;
     if events.is_empty() && before.is_none() && input.filter == EventFilter::default() {
         // Every organization that ever was has at least the event of its making.
         return Err(Error::not_found());
     }
-    let more = events.len() as u64 > limit;
-    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_token = match events.last().filter(|_| more) {
-        Some(last) => page_of.token(&cx.keyring, &Uuid::from(last.id))?,
-        None => String::new(),
-    };
+    let next_token =
+        page_of.cut(&cx.keyring, &mut events, input.size, |last| Uuid::from(last.id))?;
     Ok(AuditList { events, next_token })
 }

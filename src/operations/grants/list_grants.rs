@@ -51,14 +51,10 @@ pub async fn list_grants(cx: &Context, call: &Call, input: ListGrants) -> Result
         "page.page_token",
     );
     let after: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
-    let limit = input.size.get();
+    let limit = input.size.get() + 1;
     let mut grants =
-        grants::page(db, input.organization, member, after.map(Into::into), limit + 1).await?;
-    let more = grants.len() as u64 > limit;
-    grants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_token = match grants.last().filter(|_| more) {
-        Some(last) => page_of.token(&cx.keyring, &Uuid::from(last.id))?,
-        None => String::new(),
-    };
+        grants::page(db, input.organization, member, after.map(Into::into), limit).await?;
+    let next_token =
+        page_of.cut(&cx.keyring, &mut grants, input.size, |last| Uuid::from(last.id))?;
     Ok(GrantList { grants, next_token })
 }

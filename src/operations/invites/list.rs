@@ -55,16 +55,11 @@ pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<Invit
     let order =
         if input.oldest_first { Order::OldestFirst(after) } else { Order::NewestFirst(after) };
 
-    let limit = input.size.get();
+    let limit = input.size.get() + 1;
     let filter = &input.filter;
-    let mut rows =
-        invite_lists::page(db, input.organization, filter, order, limit + 1, now).await?;
-    let more = rows.len() as u64 > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_token = match rows.last().filter(|_| more) {
-        Some((last, _)) => page_of.token(&cx.keyring, &Uuid::from(last.id))?,
-        None => String::new(),
-    };
+    let mut rows = invite_lists::page(db, input.organization, filter, order, limit, now).await?;
+    let next_token =
+        page_of.cut(&cx.keyring, &mut rows, input.size, |(last, _)| Uuid::from(last.id))?;
     let count = if input.count {
         Some(invite_lists::count(db, input.organization, filter, now).await?)
     } else {

@@ -76,13 +76,8 @@ pub async fn list_members(cx: &Context, call: &Call, input: ListMembers) -> Resu
     let others = member_lists::page(db, input.organization, page).await?;
     found.extend(others.into_iter().map(|(member, cursor)| (member, Some(cursor))));
 
-    let size = usize::try_from(input.size.get()).unwrap_or(usize::MAX);
-    let more = found.len() > size;
-    found.truncate(size);
-    let next_token = match found.last().filter(|_| more) {
-        Some((_, after)) => page_of.token(&cx.keyring, &Place { after: after.clone() })?,
-        None => String::new(),
-    };
+    let next_token = page_of
+        .cut(&cx.keyring, &mut found, input.size, |(_, after)| Place { after: after.clone() })?;
     let count = if input.count && first_page {
         Some(count(db, &access, &input.filter).await?)
     } else {
