@@ -31,27 +31,18 @@ pub async fn list_my_organizations(
     let list = PageOf::new("ListMyOrganizations", caller.account.id, &bound, token_field);
     let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
 
-    let limit = size.get();
     let mut entries = member_lists::organizations_of(
         cx.store.read(),
         caller.account.id,
         bound,
         after.as_ref(),
-        limit + 1,
+        size.get() + 1,
     )
     .await?;
-    let more = entries.len() as u64 > limit;
-    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_token = match entries.last().filter(|_| more) {
-        Some((member, _)) => {
-            let cursor = MemberCursor {
-                name: String::new(),
-                joined_at: member.joined_at.as_micros(),
-                id: Uuid::from(member.id),
-            };
-            list.token(&cx.keyring, &cursor)?
-        }
-        None => String::new(),
-    };
+    let next_token = list.cut(&cx.keyring, &mut entries, size, |(member, _)| MemberCursor {
+        name: String::new(),
+        joined_at: member.joined_at.as_micros(),
+        id: Uuid::from(member.id),
+    })?;
     Ok(MyOrganizations { entries, next_token })
 }

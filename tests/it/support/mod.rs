@@ -7,7 +7,7 @@ mod people;
 mod run;
 mod server;
 
-pub use client::Protocol;
+pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to};
 pub use run::run;

@@ -70,6 +70,10 @@ impl TestApp {
         self.app.local_addr()
     }
 
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr())
+    }
+
     pub fn store(&self) -> &Store {
         self.app.store()
     }
