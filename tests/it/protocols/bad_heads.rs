@@ -150,7 +150,7 @@ fn paths_that_are_none_of_ours() {
         let token = &world.token;
         let unknown = [
             format!("/{token}"),
-            format!("/v1/orgs/x/invites/{token}"),
+            format!("/invites/{token}/accept"),
             format!("/no.such.Service/{token}"),
             format!("/{}", rpc::JOIN),
             format!("/api/api{}", rpc::JOIN),

@@ -11,8 +11,9 @@ use serde_json::Value;
 use tonic::{Code, Status};
 
 use super::wire::{Answer, Connection};
+use crate::support::TestApp;
+use crate::support::client::Failure;
 use crate::support::client::method;
-use crate::support::{Failure, TestApp};
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

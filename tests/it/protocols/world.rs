@@ -6,7 +6,8 @@ use super::ask::Ask;
 use super::door::Door;
 use super::rpc;
 use super::wire::{Answer, Connection};
-use crate::support::{Code, Failure, Organization, TestApp};
+use crate::support::client::Failure;
+use crate::support::{Code, Organization, TestApp};
 
 /// An organization with a live invite, and all that is in the store.
 pub struct World<'a> {
