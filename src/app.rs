@@ -75,19 +75,23 @@ impl App {
     ) -> Result<Self> {
         let location = Location::from_config(&config)?;
         let secret_key = secret_key::load(&config, &location)?;
+        // What the settings can make fail comes before the first key, since its place
+        // is told only once.
+        let local_addr = address_of(&listener)?;
+        let metrics_listener = match config.metrics_listen {
+            Some(addr) => Some(listen(addr).await?),
+            None => None,
+        };
         let store = Store::open(&location, &config.database, Opener::Server, observer).await?;
+        let authenticator =
+            Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
+        let authenticator = Arc::new(authenticator);
         let setup = Setup {
             migrate: config.database.migrate_on_start,
             fingerprints: secret_key.keyring.fingerprints(),
             new_secret_key: secret_key.to_write,
             first_key_file: config.data_dir.join(FIRST_KEY_FILE),
         };
-        let first_key = setup::prepare(&store, setup, clock.now()).await?;
-
-        let authenticator =
-            Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
-        let authenticator = Arc::new(authenticator);
-        let local_addr = address_of(&listener)?;
         let context = Context {
             store: store.clone(),
             clock,
@@ -101,6 +105,8 @@ impl App {
             mail_wakeup: Arc::default(),
         };
         let courier = courier::new(&config, local_addr, &context)?;
+        let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
+
         let mut app = Self {
             local_addr,
             metrics_addr: None,
@@ -116,7 +122,7 @@ impl App {
         // It has just been set up.
         app.readiness.store_answers(true);
         // The last that can fail: what runs has to be stopped.
-        app.serve(config, listener, &context, Arc::clone(&authenticator)).await?;
+        app.serve(config, (listener, metrics_listener), &context, Arc::clone(&authenticator))?;
         app.work(&authenticator);
         app.deliver(courier, &context);
         Ok(app)
@@ -152,10 +158,10 @@ impl App {
     }
 
     /// Opens the door, and the one for metrics if there is one.
-    async fn serve(
+    fn serve(
         &mut self,
         config: Config,
-        listener: TcpListener,
+        (listener, metrics_listener): (TcpListener, Option<TcpListener>),
         context: &Context,
         authenticator: Arc<Authenticator>,
     ) -> Result<()> {
@@ -178,10 +184,6 @@ impl App {
             cors: &config.cors,
         })?;
 
-        let metrics_listener = match config.metrics_listen {
-            Some(addr) => Some(listen(addr).await?),
-            None => None,
-        };
         let http = config.http;
         if let Some(listener) = metrics_listener {
             self.metrics_addr = Some(address_of(&listener)?);

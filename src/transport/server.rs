@@ -61,19 +61,21 @@ pub async fn serve<S: Answer>(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
-    let connections = Arc::new(Connections::new(service, settings, stopped));
-    let mut tasks = JoinSet::new();
-
+    let mut door = Door {
+        connections: Arc::new(Connections::new(service, settings, stopped)),
+        tasks: JoinSet::new(),
+        free: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
+        full: false,
+    };
     tokio::select! {
-        () = accept(&listener, &connections, &mut tasks, settings.max_connections) => {}
+        () = door.accept(&listener) => {}
         () = shutdown => {}
     }
-    // Closed first: the kernel must not go on queueing connections that nobody
-    // will answer.
-    drop(listener);
+    door.close(listener);
     // Without receivers there is no connection left to tell.
     stop.send_replace(true);
 
+    let mut tasks = door.tasks;
     let drained = async { while tasks.join_next().await.map(report).is_some() {} };
     if tokio::time::timeout(settings.drain_timeout, drained).await.is_err() {
         tracing::warn!(connections = tasks.len(), "cut off after the drain timeout");
@@ -81,47 +83,70 @@ pub async fn serve<S: Answer>(
     }
 }
 
-/// Accepts for ever.
-async fn accept<S: Answer>(
-    listener: &TcpListener,
-    connections: &Arc<Connections<S>>,
-    tasks: &mut JoinSet<()>,
-    max_connections: usize,
-) {
-    let free = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
-    let mut pause = PAUSE.0;
-    let mut full = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(ended) = tasks.join_next() => {
-                report(ended);
-                continue;
-            }
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) if is_of_one_connection(&error) => continue,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
-                continue;
-            }
-        };
-        pause = PAUSE.0;
+/// Lets connections in, as many as may be at a time.
+struct Door<S> {
+    connections: Arc<Connections<S>>,
+    tasks: JoinSet<()>,
+    free: Arc<Semaphore>,
+    /// Whether the last one was refused for want of room.
+    full: bool,
+}
 
-        let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
-            // Closing at once tells a client more than letting it wait would.
-            if !full {
-                tracing::warn!(max_connections, "refusing connections");
+impl<S: Answer> Door<S> {
+    /// Accepts for ever.
+    async fn accept(&mut self, listener: &TcpListener) {
+        let mut pause = PAUSE.0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(ended) = self.tasks.join_next() => {
+                    report(ended);
+                    continue;
+                }
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = PAUSE.0;
+                    self.let_in(stream, peer);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
             }
-            full = true;
-            continue;
+        }
+    }
+
+    /// Lets in those whom the kernel has already connected, who may have sent a
+    /// request; the next one is refused.
+    fn close(&mut self, listener: TcpListener) {
+        let waiting = listener.into_std().and_then(|listener| {
+            // Asked until there is nobody left, since it does not block.
+            while let Ok((stream, peer)) = listener.accept() {
+                stream.set_nonblocking(true)?;
+                self.let_in(TcpStream::from_std(stream)?, peer);
+            }
+            Ok(())
+        });
+        if let Err(error) = waiting {
+            tracing::warn!(%error, "connections are lost at the end");
+        }
+    }
+
+    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
+            // Closing at once tells a client more than letting it wait would.
+            if !self.full {
+                tracing::warn!(connections = self.tasks.len(), "refusing connections");
+            }
+            self.full = true;
+            return;
         };
-        full = false;
-        let connections = Arc::clone(connections);
-        tasks.spawn(async move {
+        self.full = false;
+        let connections = Arc::clone(&self.connections);
+        self.tasks.spawn(async move {
             set_nodelay(&stream);
             connections.run(stream, Peer(peer)).await;
             drop(permit);

@@ -1,135 +1,16 @@
-//! The program as it is called: what it prints, where, and its exit codes.
+//! The program as it is called: what it prints, where, and its exit codes. Its
+//! life beside the store and other processes is in `lifecycle/`.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
 
-use guestlist::domain::ApiKeySecret;
 use tempfile::TempDir;
 
-/// The program in a directory of its own, with nothing of ours in the environment.
-fn program(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_guestlist"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GUESTLIST_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments).current_dir(directory);
-    command
-}
+use crate::support::Server;
+use crate::support::program::{Said, program, say};
 
-fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } = program(directory, arguments).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap(), text(stdout), text(stderr))
-}
-
-/// A server that is ended with the test.
-struct Server {
-    process: Child,
-    /// What it said before it was ready.
-    said: Vec<String>,
-    address: String,
-}
-
-impl Server {
-    fn start(directory: &Path) -> Self {
-        let process = program(directory, &["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { process, said: Vec::new(), address: String::new() };
-        for line in BufReader::new(server.process.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if let Some(address) = line.strip_prefix("listening on http://") {
-                server.address = address.to_owned();
-                return server;
-            }
-            server.said.push(line);
-        }
-        panic!("the server ended: {:?}", server.said);
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        self.process.wait().unwrap();
-    }
-}
-
-#[test]
-fn the_first_start_tells_where_the_key_is_and_never_the_key() {
-    let directory = TempDir::new().unwrap();
-    let mut server = Server::start(directory.path());
-    let file = directory.path().join("guestlist-data/admin.key");
-    let key = std::fs::read_to_string(&file).unwrap();
-    assert!(key.trim().parse::<ApiKeySecret>().is_ok());
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let said = server.said.join("\n");
-    assert!(said.contains("guestlist-data/admin.key") && said.contains("curl"), "{said}");
-    assert!(!said.contains(key.trim()));
-
-    server.signal("TERM");
-    assert_eq!(server.process.wait().unwrap().code(), Some(0));
-    let mut server = Server::start(directory.path());
-    assert!(server.said.is_empty(), "only the first start tells: {:?}", server.said);
-    server.signal("INT");
-    assert_eq!(server.process.wait().unwrap().code(), Some(0));
-}
-
-#[test]
-fn keys_are_made_listed_and_revoked_beside_a_running_server() {
-    let directory = TempDir::new().unwrap();
-    let server = Server::start(directory.path());
-    let keys = |arguments: &[&str]| run(directory.path(), &[&["keys"], arguments].concat());
-
-    let (code, key, _) = keys(&["create", "--email", "Ana@ACME.com", "--expires", "90d"]);
-    assert_eq!(code, 0);
-    let key: ApiKeySecret = key.strip_suffix('\n').unwrap().parse().unwrap();
-    let (code, service, _) = keys(&["create", "--service", "--name", "portal", "--scope", "act"]);
-    assert_eq!(code, 0);
-    assert!(service.trim().parse::<ApiKeySecret>().is_ok());
-
-    let (code, list, _) = keys(&["list"]);
-    assert_eq!((code, list.lines().count()), (0, 4), "a head and three keys: {list}");
-    assert!(list.contains(key.id().as_str()) && list.contains("ana@acme.com"), "{list}");
-    assert!(!list.contains(&key.expose()[20..]), "no secret: {list}");
-
-    assert_eq!(keys(&["revoke", key.id().as_str()]).0, 0);
-    let (code, _, problem) = keys(&["revoke", key.id().as_str()]);
-    assert_eq!(code, 1);
-    assert!(problem.contains(key.id().as_str()), "{problem}");
-    assert!(keys(&["list"]).1.contains("revoked"));
-
-    let healthcheck = |address: &str| run(directory.path(), &["healthcheck", "--listen", address]);
-    assert_eq!(healthcheck(&server.address).0, 0);
-    let (code, _, problem) = run(directory.path(), &["--listen", "127.0.0.1:0"]);
-    assert_eq!(code, 1);
-    assert!(problem.contains("another guestlist server"), "{problem}");
-    let address = server.address.clone();
-    drop(server);
-    assert_eq!(healthcheck(&address).0, 1);
-}
-
-#[test]
-fn a_key_can_be_made_before_the_first_start() {
-    let directory = TempDir::new().unwrap();
-    let (code, key, problem) =
-        run(directory.path(), &["keys", "create", "--email", "ana@acme.com"]);
-    assert_eq!(code, 0, "{problem}");
-    assert!(key.trim().parse::<ApiKeySecret>().is_ok());
-    let server = Server::start(directory.path());
-    assert!(server.said.is_empty(), "there is an account already: {:?}", server.said);
+fn run(directory: &Path, arguments: &[&str]) -> Said {
+    say(program(directory, arguments))
 }
 
 #[test]
@@ -149,24 +30,70 @@ fn what_is_wrong_is_told_on_standard_error() {
         (&["serve", "--port", "1"], 2, "--port"),
     ];
     for (arguments, exit, words) in cases {
-        let (code, said, problem) = run(directory.path(), arguments);
-        assert_eq!(code, exit, "{arguments:?}: {problem}");
-        assert!(problem.contains(words), "{arguments:?}: {problem}");
-        assert_eq!(said, "", "{arguments:?}");
+        let said = run(directory.path(), arguments);
+        assert_eq!(said.code, exit, "{arguments:?}: {}", said.err);
+        assert!(said.err.contains(words), "{arguments:?}: {}", said.err);
+        assert_eq!(said.out, "", "{arguments:?}");
     }
     assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
-    let (code, said, _) = run(directory.path(), &["check-config"]);
-    assert_eq!((code, said.as_str()), (0, "the configuration is right\n"));
+    let said = run(directory.path(), &["check-config"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "the configuration is right\n"));
     assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
 }
 
 #[test]
-fn migrating_twice_changes_nothing() {
+fn what_is_wrong_in_the_environment_is_told_by_its_name() {
     let directory = TempDir::new().unwrap();
-    let (code, said, _) = run(directory.path(), &["migrate"]);
-    assert_eq!(code, 0);
-    assert!(said.contains("is up to date"), "{said}");
-    assert_eq!(run(directory.path(), &["migrate"]).1, "the schema was up to date\n");
-    // A schema alone is no first start: that makes the first account.
-    assert!(!Server::start(directory.path()).said.is_empty());
+    for (variable, value, words) in [
+        ("GUESTLIST_LISTN", "127.0.0.1:1", "GUESTLIST_LISTN: unknown"),
+        ("GUESTLIST_HTTP__DRAIN", "1s", "GUESTLIST_HTTP__DRAIN"),
+        ("GUESTLIST_HTTP__DRAIN_TIMEOUT", "soon", "GUESTLIST_HTTP__DRAIN_TIMEOUT"),
+        ("GUESTLIST_HTTP__MAX_STREAMS", "many", "must be a whole number"),
+        ("GUESTLIST_PUBLIC_PREVIEW", "perhaps", "must be true or false"),
+        ("GUESTLIST_LOG__FILTER", "guestlist=loud", "log.filter"),
+    ] {
+        for command in ["serve", "check-config"] {
+            let mut command = program(directory.path(), &[command]);
+            command.env(variable, value);
+            let said = say(command);
+            assert_eq!((said.code, said.out.as_str()), (2, ""), "{variable}: {}", said.err);
+            assert!(said.err.contains(words), "{variable}: {}", said.err);
+        }
+    }
+    // Nor is a secret shown because it is wrong.
+    let mut command = program(directory.path(), &["check-config"]);
+    command.env("GUESTLIST_SECRET_KEY", "hunter2");
+    let said = say(command);
+    assert_ne!(said.code, 0);
+    assert!(!said.err.contains("hunter2"), "P05: {}", said.err);
+    assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
+}
+
+#[test]
+fn the_health_check_ends_with_what_the_server_says() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(program(directory.path(), &["--listen", "127.0.0.1:0"]));
+    let addr = server.addr.to_string();
+    let check = |addr: &str| run(directory.path(), &["healthcheck", "--listen", addr]);
+    let said = check(&addr);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""));
+
+    server.stop();
+    let said = check(&addr);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    assert!(said.err.contains(&addr), "{}", said.err);
+
+    // Somebody who takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    assert_eq!(check(&silent.local_addr().unwrap().to_string()).code, 1);
+}
+
+#[test]
+fn a_second_server_on_one_file_is_told_off() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(program(directory.path(), &["--listen", "127.0.0.1:0"]));
+    let said = run(directory.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    assert!(said.err.contains("another guestlist server"), "{}", said.err);
+    server.stop();
 }

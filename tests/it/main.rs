@@ -9,6 +9,7 @@ mod support;
 
 mod auth;
 mod cli;
+mod lifecycle;
 mod mail;
 mod protocols;
 mod readme;

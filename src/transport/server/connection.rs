@@ -1,12 +1,12 @@
 //! One connection, from its first byte to its end.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::TryFutureExt;
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, Version as HttpVersion, header};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -27,6 +27,10 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// hyper's least for HTTP/1 read buffers.
 const MIN_BUFFER: usize = 8192;
+
+/// How long a connection may still begin a request after the end was asked for.
+/// One may be on its way: HTTP/1 has no word to say "no more" before it comes.
+pub const LINGER: Duration = Duration::from_millis(500);
 
 /// What every connection is served with.
 pub struct Connections<S> {
@@ -70,10 +74,8 @@ impl<S: Answer> Connections<S> {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut stopped = self.stopped.clone();
         let begun = tokio::select! {
-            // An error: the server itself has gone.
-            _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = lingered(self.stopped.clone()) => return,
             begun = tokio::time::timeout(self.first_byte_timeout, begin(&mut stream)) => begun,
         };
         let (version, front) = match begun {
@@ -91,24 +93,42 @@ impl<S: Answer> Connections<S> {
         let stream = TokioIo::new(Rewind::new(front, stream));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            let is_bodiless = version == Version::Http2 && request.method() == Method::HEAD;
-            let answer = self.service.clone().oneshot(request);
-            answer.map_ok(move |answer| if is_bodiless { without_body(answer) } else { answer })
+            answer(self.service.clone(), self.stopped.clone(), request)
         });
         let ended = match version {
             Version::Http1 => {
                 let connection = self.http1.serve_connection(stream, service);
-                drive(connection, stopped, http1::Connection::graceful_shutdown).await
+                let stop = lingered(self.stopped.clone());
+                drive(connection, stop, http1::Connection::graceful_shutdown).await
             }
             Version::Http2 => {
                 let connection = self.http2.serve_connection(stream, service);
-                drive(connection, stopped, http2::Connection::graceful_shutdown).await
+                let stop = stopped(self.stopped.clone());
+                drive(connection, stop, http2::Connection::graceful_shutdown).await
             }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection broke");
         }
     }
+}
+
+/// Answers a request, as far as the connection has a say in it.
+async fn answer<S: Answer>(
+    service: S,
+    stopped: watch::Receiver<bool>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let (version, is_head) = (request.version(), request.method() == Method::HEAD);
+    let mut response = service.oneshot(request).await?;
+    if version == HttpVersion::HTTP_2 {
+        return Ok(if is_head { without_body(response) } else { response });
+    }
+    // Near the end, an answer is its connection's last.
+    if *stopped.borrow() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 /// An answer to HEAD. Over HTTP/1 hyper itself leaves the body out; over HTTP/2 it
@@ -143,7 +163,7 @@ async fn begin(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, By
 /// Drives a connection; told to stop, it finishes what runs and takes no more.
 async fn drive<C>(
     connection: C,
-    mut stopped: watch::Receiver<bool>,
+    stop: impl Future<Output = ()>,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
 ) -> hyper::Result<()>
 where
@@ -152,9 +172,20 @@ where
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        // An error: the server itself has gone.
-        _ = stopped.wait_for(|stopped| *stopped) => {}
+        () = stop => {}
     }
     graceful_shutdown(connection.as_mut());
     connection.await
+}
+
+/// Resolves when the end is asked for.
+async fn stopped(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server itself has gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Resolves when no request can be on its way any more.
+async fn lingered(receiver: watch::Receiver<bool>) {
+    stopped(receiver).await;
+    tokio::time::sleep(LINGER).await;
 }

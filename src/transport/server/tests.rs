@@ -151,7 +151,7 @@ async fn p34_shutdown_lets_what_runs_finish() {
     entered.notified().await;
 
     running.stop.send(()).unwrap();
-    // The idle one is closed at once, the other only after its answer.
+    // The idle one is closed soon, the other only after its answer.
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
     release.notify_one();
     let mut answer = String::new();
@@ -159,6 +159,53 @@ async fn p34_shutdown_lets_what_runs_finish() {
     assert!(answer.contains("connection: close") && answer.ends_with("done"), "{answer}");
     running.ended.await.unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p34_a_request_that_is_on_its_way_is_answered() {
+    // On a connection without a request, in the middle of one, and after one.
+    for (before, after) in [(&b""[..], GET), GET.split_at(8), (GET, GET)] {
+        let (mut client, task, stop) = connect(hello());
+        client.write_all(before).await.unwrap();
+        if before == GET {
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"hello") {
+                client.read_buf(&mut answer).await.unwrap();
+            }
+        }
+        stop.send_replace(true);
+        tokio::time::sleep(connection::LINGER / 2).await;
+        client.write_all(after).await.unwrap();
+        let answer = read_all(&mut client).await;
+        assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p34_who_sends_no_request_is_not_waited_for() {
+    for before in [&b""[..], GET] {
+        let (mut client, task, stop) = connect(hello());
+        client.write_all(before).await.unwrap();
+        // A turn for the connection to answer.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        stop.send_replace(true);
+        let begun = tokio::time::Instant::now();
+        task.await.unwrap();
+        assert!(begun.elapsed() < 2 * connection::LINGER);
+    }
+}
+
+#[tokio::test]
+async fn p34_who_is_connected_already_is_let_in() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    client.write_all(GET).await.unwrap();
+    // The end comes before the server has ever looked.
+    serve(listener, hello(), &settings(), async {}).await;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
 }
 
 #[tokio::test]

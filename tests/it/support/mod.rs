@@ -4,13 +4,15 @@ pub mod client;
 pub mod databases;
 mod dump;
 mod people;
+pub mod program;
 mod run;
 mod server;
 
 pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to};
-pub use run::run;
+pub use program::{Installation, Server};
+pub use run::{run, run_installed};
 pub use server::TestApp;
 
 pub use guestlist::proto::gitpod::v1 as gitpod;

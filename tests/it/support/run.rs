@@ -1,27 +1,47 @@
 //! Runs one behaviour on a store and a server of its own, and cleans up after it
 //! whether it holds or not.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
 
-use super::{Engine, Protocol, TestApp};
+use super::{Engine, Installation, Protocol, TestApp};
 
 /// No behaviour takes longer unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
 
-/// Runs `behaviour` against a new server.
+/// Runs `behaviour` against a new server in this process.
 pub fn run(engine: Engine, protocol: Protocol, behaviour: impl AsyncFn(&TestApp)) {
+    block_on(async {
+        let app = TestApp::start(engine, protocol).await;
+        let held = held(behaviour(&app)).await;
+        app.stop().await;
+        held
+    });
+}
+
+/// Runs `behaviour` on a new installation, whose servers are processes.
+pub fn run_installed(engine: Engine, behaviour: impl AsyncFn(&Installation)) {
+    block_on(async {
+        let installation = Installation::new(engine).await;
+        let held = held(behaviour(&installation)).await;
+        installation.remove().await;
+        held
+    });
+}
+
+type Held = std::thread::Result<Result<(), tokio::time::error::Elapsed>>;
+
+async fn held(behaviour: impl Future<Output = ()>) -> Held {
+    AssertUnwindSafe(tokio::time::timeout(HANG, behaviour)).catch_unwind().await
+}
+
+fn block_on(behaviour: impl Future<Output = Held>) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let app = TestApp::start(engine, protocol).await;
-        let held = std::panic::AssertUnwindSafe(tokio::time::timeout(HANG, behaviour(&app)));
-        let held = held.catch_unwind().await;
-        app.stop().await;
-        match held {
-            Ok(in_time) => in_time.expect("the behaviour hangs"),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    });
+    match runtime.block_on(behaviour) {
+        Ok(in_time) => in_time.expect("the behaviour hangs"),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }

@@ -1,0 +1,109 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{in_flight, refuses_connections, until};
+use crate::support::{Engine, Server, run_installed};
+
+/// What a peer sends before it falls silent: nothing, the front of a preface, an
+/// empty HTTP/2 connection, the front of a head, a question without another.
+const FRONTS: [&[u8]; 5] = [
+    b"",
+    b"PRI * HTTP/2.0\r\n\r\nSM",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+    b"GET /readyz HTTP/1.1\r\nx: ",
+    b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+];
+
+/// A call of which only the last byte, `}`, is missing.
+fn most_of_a_call(key: &str) -> String {
+    format!(
+        "POST /guestlist.v1.AccountService/GetCaller HTTP/1.1\r\nhost: x\r\n\
+         authorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+         content-length: 2\r\n\r\n{{"
+    )
+}
+
+async fn connect(addr: SocketAddr) -> TcpStream {
+    TcpStream::connect(addr).await.unwrap()
+}
+
+/// Asks on and on and reads no answer, until the server stops reading too.
+async fn never_reads(addr: SocketAddr) -> TcpStream {
+    let mut peer = connect(addr).await;
+    let questions = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    for _ in 0..10_000 {
+        let write = tokio::time::timeout(Duration::from_secs(1), peer.write_all(&questions));
+        match write.await {
+            Ok(written) => written.unwrap(),
+            Err(_stuck) => return peer,
+        }
+    }
+    panic!("the server keeps what it cannot answer");
+}
+
+/// Opens HTTP/2 streams whose bodies do not end, and answers no frame after that.
+async fn leaves_streams_open(server: &Server, key: &str) -> Box<dyn Send> {
+    let tcp = connect(server.addr).await;
+    let (mut client, mut connection) = h2::client::handshake(tcp).await.unwrap();
+    let mut streams = Vec::new();
+    let before = in_flight(server).await;
+    let open = async {
+        for _ in 0..10 {
+            let request = http::Request::post("http://x/guestlist.v1.AccountService/GetCaller")
+                .header("authorization", format!("Bearer {key}"))
+                .header("content-type", "application/grpc")
+                .body(())
+                .unwrap();
+            std::future::poll_fn(|cx| client.poll_ready(cx)).await.unwrap();
+            let (answer, mut body) = client.send_request(request, false).unwrap();
+            body.send_data(bytes::Bytes::from_static(b"\0\0"), false).unwrap();
+            streams.push((answer, body));
+        }
+        until("they run", async || in_flight(server).await == before + 10).await;
+    };
+    // Frames are written and answered only here.
+    tokio::select! {
+        () = open => {}
+        ended = &mut connection => panic!("{ended:?}"),
+    }
+    Box::new((client, connection, streams))
+}
+
+#[test]
+fn p34_the_end_comes_in_time_whoever_holds_on() {
+    run_installed(Engine::Sqlite, async |at| {
+        let server = at.serve_with(&[("GUESTLIST_HTTP__DRAIN_TIMEOUT", "2s")]);
+        let key = std::fs::read_to_string(at.key_file()).unwrap();
+        let key = key.trim();
+        let call = most_of_a_call(key);
+        let streams = leaves_streams_open(&server, key).await;
+        let before = in_flight(&server).await;
+        let mut peers = Vec::new();
+        for front in [FRONTS.as_slice(), &[call.as_bytes()]].concat().repeat(10) {
+            let mut peer = connect(server.addr).await;
+            peer.write_all(front).await.unwrap();
+            peers.push(peer);
+        }
+        // One of those that sent most of a call means well, and is only slow.
+        let mut honest = peers.pop().unwrap();
+        until("they run", async || in_flight(&server).await == before + 10).await;
+        peers.push(never_reads(server.addr).await);
+
+        server.signal("TERM");
+        until("nobody new comes in", async || refuses_connections(&server).await).await;
+        honest.write_all(b"}").await.unwrap();
+        let mut answer = String::new();
+        honest.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("operator"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.err.contains("cut off after the drain timeout"), "{}", ended.err);
+        assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
+        drop((peers, streams));
+    });
+}

@@ -1,0 +1,78 @@
+use guestlist::domain::ApiKeySecret;
+
+use super::on_both_engines;
+use crate::support::{Code, Engine, Server, own};
+
+async fn code_of(server: &Server, key: &str) -> Code {
+    match server.person(key).get_caller(own::GetCallerRequest {}).await {
+        Ok(_) => Code::Ok,
+        Err(failure) => failure.code,
+    }
+}
+
+on_both_engines! {
+    async fn p22_keys_made_and_revoked_beside_the_server_count_at_once(at: Installation) {
+        // On PostgreSQL there may be several.
+        let mut servers = vec![at.serve()];
+        if at.database.engine == Engine::Postgres {
+            servers.push(at.serve());
+        }
+        for _ in 0..3 {
+            let key = at.new_key("ana@acme.com");
+            for server in &servers {
+                assert_eq!(code_of(server, &key).await, Code::Ok);
+            }
+            let id = &key[3..19];
+            let said = at.run(&["keys", "revoke", id]);
+            assert_eq!((said.code, said.out), (0, format!("revoked {id}\n")), "{}", said.err);
+            for server in &servers {
+                assert_eq!(code_of(server, &key).await, Code::Unauthenticated);
+            }
+        }
+    }
+
+    async fn they_are_listed_without_their_secrets(at: Installation) {
+        let server = at.serve();
+        let said = at.run(&["keys", "create", "--email", "Ana@ACME.com", "--expires", "90d"]);
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        let key: ApiKeySecret = said.out.strip_suffix('\n').unwrap().parse().expect("the key alone");
+        let said = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
+        let service: ApiKeySecret = said.out.trim_end().parse().unwrap();
+        let caller = server.person(&service.expose()).get_caller(own::GetCallerRequest {}).await;
+        assert_eq!(caller.unwrap().scope, "act");
+
+        let list = at.run(&["keys", "list"]).out;
+        assert_eq!(list.lines().count(), 4, "a head and three keys: {list}");
+        assert!(list.contains(key.id().as_str()) && list.contains("ana@acme.com"), "{list}");
+        assert!(!list.contains(&key.expose()[20..]), "no secret: {list}");
+
+        assert_eq!(at.run(&["keys", "revoke", key.id().as_str()]).code, 0);
+        let again = at.run(&["keys", "revoke", key.id().as_str()]);
+        assert_eq!(again.code, 1);
+        assert!(again.err.contains(key.id().as_str()), "{}", again.err);
+        let unknown = at.run(&["keys", "revoke", "0123456789abcdef"]);
+        assert_eq!(unknown.code, 1, "{}", unknown.err);
+        assert!(at.run(&["keys", "list"]).out.contains("revoked"));
+    }
+
+    async fn their_last_use_is_written_when_the_server_ends(at: Installation) {
+        let server = at.serve();
+        let key = at.new_key("ana@acme.com");
+        let last_used = || {
+            let list = at.run(&["keys", "list"]).out;
+            let line = list.lines().find(|line| line.contains(&key[3..19])).unwrap();
+            line.split_whitespace().last().unwrap().to_owned()
+        };
+        assert_eq!(code_of(&server, &key).await, Code::Ok);
+        assert_eq!(server.stop().code, Some(0));
+        assert!(last_used().ends_with('Z'), "{}", last_used());
+    }
+
+    async fn one_can_be_made_before_the_first_start(at: Installation) {
+        let key = at.new_key("ana@acme.com");
+        let server = at.serve();
+        assert_eq!(code_of(&server, &key).await, Code::Ok);
+        assert!(!server.said().contains("first start"), "there is an account already");
+        assert!(!at.key_file().exists());
+    }
+}

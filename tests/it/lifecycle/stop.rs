@@ -1,0 +1,141 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::load::{Load, channel};
+use super::{create, get, in_flight, on_both_engines, organizations, refuses_connections, until};
+use crate::support::{Engine, Installation, Protocol};
+
+/// A transaction beside the server's that keeps every change waiting.
+async fn hold_changes(at: &Installation) -> DatabaseTransaction {
+    let db = at.database.connect().await;
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    let transaction = db.begin_with_options(options).await.unwrap();
+    if at.database.engine == Engine::Postgres {
+        let sql = "LOCK TABLE organizations IN EXCLUSIVE MODE";
+        transaction.execute_unprepared(sql).await.unwrap();
+    }
+    transaction
+}
+
+on_both_engines! {
+    async fn p34_under_load_every_call_is_answered_or_turned_away(at: Installation) {
+        let server = at.serve();
+        let load = Arc::new(Load::new(server.addr, at.new_key("ana@acme.com")));
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..3 {
+            let client = load.client();
+            for _ in 0..8 {
+                let (load, client) = (Arc::clone(&load), client.clone());
+                callers.spawn(async move { load.over_grpc(client).await });
+            }
+        }
+        for _ in 0..24 {
+            let (kept, new) = (Arc::clone(&load), Arc::clone(&load));
+            callers.spawn(async move { kept.over_kept_connection().await });
+            callers.spawn(async move { new.over_new_connections().await });
+        }
+        until("it is under load", async || load.answered().len() > 300).await;
+        server.signal("TERM");
+        while let Some(caller) = callers.join_next().await {
+            caller.unwrap();
+        }
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert_eq!(load.lost(), Vec::<String>::new());
+        // And what was done was also answered.
+        let mut answered = load.answered();
+        answered.sort();
+        assert_eq!(organizations(at).await, answered);
+    }
+
+    async fn p34_first_not_ready_then_what_runs_is_finished(at: Installation) {
+        let server = at.serve_with(&[
+            ("GUESTLIST_DATABASE__ACQUIRE_TIMEOUT", "60s"),
+            ("GUESTLIST_DATABASE__MAX_CONNECTIONS", "16"),
+        ]);
+        let key = at.new_key("ana@acme.com");
+        let mut watched = HealthClient::new(channel(server.addr));
+        let watched = watched.watch(HealthCheckRequest::default()).await;
+        let mut watched = watched.unwrap().into_inner();
+        let mut health = async || watched.message().await.unwrap().map(|news| news.status());
+        until("it is ready", async || health().await == Some(ServingStatus::Serving)).await;
+        assert_eq!(get(&server, "/readyz").await.0, 200);
+
+        let held = hold_changes(at).await;
+        let before = in_flight(&server).await;
+        let mut calls = tokio::task::JoinSet::new();
+        for n in 0..8 {
+            let mut ana = server.person(&key);
+            ana.client.protocol = Protocol::ALL[n % Protocol::ALL.len()];
+            calls.spawn(async move { create(&ana, &format!("organization {n}")).await });
+        }
+        until("all run", async || in_flight(&server).await == before + 8).await;
+
+        server.signal("TERM");
+        assert_eq!(health().await, Some(ServingStatus::NotServing));
+        assert_eq!(health().await, None, "who watches does not hold up the end");
+        until("nobody new comes in", async || refuses_connections(&server).await).await;
+        assert!(calls.try_join_next().is_none(), "they still run");
+
+        held.rollback().await.unwrap();
+        for answer in calls.join_all().await {
+            answer.expect("it was let in, so it is answered");
+        }
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert_eq!(organizations(at).await.len(), 8);
+    }
+
+    async fn p34_the_end_comes_in_time_though_the_store_hangs(at: Installation) {
+        let server = at.serve_with(&[("GUESTLIST_HTTP__DRAIN_TIMEOUT", "1s")]);
+        let ana = server.person(&at.new_key("ana@acme.com"));
+        let held = hold_changes(at).await;
+        let before = in_flight(&server).await;
+        let call = tokio::spawn(async move { create(&ana, "Acme").await });
+        until("it runs", async || in_flight(&server).await == before + 1).await;
+        let ended = server.stop();
+        assert!(call.await.unwrap().is_err(), "it is cut off");
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.err.contains("did not take the last words in time"), "{}", ended.err);
+        assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
+        held.rollback().await.unwrap();
+        assert_eq!(organizations(at).await.len(), 0);
+    }
+
+    async fn a_second_signal_does_not_wait(at: Installation) {
+        let server = at.serve();
+        let ana = server.person(&at.new_key("ana@acme.com"));
+        let held = hold_changes(at).await;
+        let before = in_flight(&server).await;
+        let call = tokio::spawn(async move { create(&ana, "Acme").await });
+        until("it runs", async || in_flight(&server).await == before + 1).await;
+        server.signal("INT");
+        until("it stops", async || refuses_connections(&server).await).await;
+        server.signal("TERM");
+        let ended = server.ended();
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.err.contains("ended at once"), "{}", ended.err);
+        assert!(call.await.unwrap().is_err());
+        held.rollback().await.unwrap();
+    }
+
+    async fn either_signal_ends_it_in_order(at: Installation) {
+        for name in ["TERM", "INT"] {
+            let server = at.serve();
+            server.signal(name);
+            let ended = server.ended();
+            assert_eq!(ended.code, Some(0), "{name}: {}", ended.err);
+        }
+    }
+}
