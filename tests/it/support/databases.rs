@@ -69,9 +69,12 @@ impl Database {
         }
     }
 
-    /// A connection beside the server's own, for looking at rows.
+    /// One connection beside the server's own, for looking at rows; what is set on
+    /// it stays set.
     pub async fn connect(&self) -> DatabaseConnection {
-        sea_orm::Database::connect(self.url.clone()).await.unwrap()
+        let mut options = sea_orm::ConnectOptions::new(self.url.clone());
+        options.max_connections(1);
+        sea_orm::Database::connect(options).await.unwrap()
     }
 
     /// Takes a PostgreSQL database away from everybody, or gives it back.
