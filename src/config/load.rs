@@ -166,10 +166,21 @@ fn deserialize(table: &Table) -> Result<Config, (String, String)> {
             "listen" | "metrics_listen" => {
                 "must be an address and a port, such as 127.0.0.1:8080".to_owned()
             }
-            _ => error.inner().message().replace("a duration", "a duration such as 15s or 500ms"),
+            _ => without_text(error.inner().message())
+                .replace("a duration", "a duration such as 15s or 500ms"),
         };
         (key, message)
     })
+}
+
+/// A type error without the text that was given: where a block belongs, it may be
+/// the secret that belongs into it.
+fn without_text(message: &str) -> String {
+    const GIVEN: &str = "string \"";
+    match (message.split_once(GIVEN), message.rsplit_once("\", expected ")) {
+        (Some((before, _)), Some((_, expected))) => format!("{before}text, expected {expected}"),
+        _ => message.to_owned(),
+    }
 }
 
 fn merge(into: &mut Table, from: Table) {

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
@@ -34,7 +35,7 @@ impl Location {
     /// directory.
     ///
     /// # Errors
-    /// If it is neither `sqlite:PATH` nor `postgres://…`.
+    /// If it is neither `sqlite:PATH` nor a URL `postgres://…`.
     pub fn from_config(config: &config::Config) -> Result<Self> {
         let Some(url) = &config.database_url else {
             return Ok(Location::Sqlite(config.data_dir.join("guestlist.db")));
@@ -51,6 +52,14 @@ impl Location {
             return Ok(Location::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            // Its own error, and those of what would read it later, quote the URL.
+            text.parse::<PgConnectOptions>().map_err(|_| {
+                Error::invalid(
+                    "database_url",
+                    "must be a URL such as postgres://USER:PASSWORD@HOST/DATABASE, with signs \
+                     that mean something in URLs written as % and two hexadecimal digits",
+                )
+            })?;
             return Ok(Location::Postgres(url.clone()));
         }
         Err(Error::invalid("database_url", "must start with sqlite: or postgres://"))

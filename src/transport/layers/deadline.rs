@@ -14,7 +14,8 @@ use crate::transport::protocol::{Call, Protocol};
 use crate::transport::{Request, Response};
 
 const GRPC: &str = "grpc-timeout";
-const CONNECT: &str = "connect-timeout-ms";
+/// Connect's header, which this layer alone reads.
+pub const CONNECT: &str = "connect-timeout-ms";
 
 /// See the module.
 pub struct Deadline {

@@ -22,7 +22,7 @@ use self::bridge::Bridge;
 use self::paging::Paging;
 use super::Call;
 use super::methods::Methods;
-use crate::transport::layers::Handler;
+use crate::transport::layers::{Handler, deadline};
 use crate::transport::{Request, Response};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -57,6 +57,8 @@ impl<S: Handler> Connect<S> {
                 Err(error) => return Ok(Call::of(&request).refuse(error)),
             }
         }
+        // Kept already, and refused in our words.
+        request.headers_mut().remove(deadline::CONNECT);
         let (call, method) = (Call::of(&request), request.method().clone());
         let response = self.0.oneshot(request).await?;
         let mut response = match refine::refined(&method, response).await {
