@@ -2,7 +2,7 @@
 //! keys that end. How a credential is taken apart is tested beside the code.
 
 mod acting;
-mod issuer;
+pub mod issuer;
 mod jwt;
 mod keys;
 mod sso;

@@ -1,0 +1,173 @@
+//! The access log: one line a request, for machines and for people.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use http::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::super::ask::Ask;
+use super::super::door::{Door, Form};
+use super::super::rpc;
+use super::super::wire::Connection;
+use super::program::Setup;
+
+/// The lines of the access log, parsed.
+fn access(log: &str) -> Vec<Value> {
+    let lines =
+        log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    lines.filter(|line| line["target"] == "access").collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_is_one_line_with_its_template() {
+    let setup = Setup::new(&[("GUESTLIST_LOG__FILTER", "info,access=debug")]);
+    let program = setup.start();
+    let key = String::from_utf8(setup.run(&["keys", "create", "--email", "a@acme.com"]).stdout);
+    let key = key.unwrap().trim().to_owned();
+    let (id, _) = key[3..].split_once('_').unwrap();
+    let bearer = format!("Bearer {key}");
+
+    let mut expected = Vec::new();
+    for (index, door) in Door::ALL.into_iter().enumerate() {
+        let protocol = match door.form {
+            Form::Grpc => "grpc",
+            Form::Web | Form::WebText => "grpc-web",
+            Form::Proto | Form::Json => "connect",
+        };
+        let framed = door.is_framed();
+        let status = |of_connect: u16| if framed { 200 } else { of_connect };
+        let caller = || Ask::new(door, rpc::GET_CALLER, &json!({}));
+        let known = || caller().with("authorization", &bearer);
+        let unknown = Ask::new(door, rpc::GET, &json!({"organizationId": uuid::Uuid::new_v4()}));
+        let mut connection = Connection::open(program.addr, door.version).await;
+        for (name, ask, route, protocol, code, status) in [
+            ("good", known(), rpc::GET_CALLER, protocol, "ok", 200),
+            ("nobody", caller(), rpc::GET_CALLER, protocol, "unauthenticated", status(401)),
+            (
+                "missing",
+                unknown.with("authorization", &bearer),
+                rpc::GET,
+                protocol,
+                "not_found",
+                status(404),
+            ),
+            (
+                "prefix",
+                known().path(&format!("/api{}?x=y", rpc::GET_CALLER)),
+                rpc::GET_CALLER,
+                protocol,
+                "ok",
+                200,
+            ),
+            (
+                "type",
+                known().with("content-type", "text/plain"),
+                rpc::GET_CALLER,
+                "connect",
+                "unknown",
+                415,
+            ),
+            (
+                "path",
+                known().path("/some/where?x=y"),
+                "(unknown)",
+                if framed { protocol } else { "http" },
+                "unimplemented",
+                status(404),
+            ),
+            (
+                "page",
+                known().path("/healthz?x=y").without("content-type").verb(Method::GET),
+                "/healthz",
+                "http",
+                "ok",
+                200,
+            ),
+        ] {
+            let request = format!("{name}-{index}");
+            ask.with("x-request-id", &request).send(&mut connection).await;
+            expected.push((request, route, protocol, code, status));
+        }
+    }
+    program.stop();
+
+    let log = setup.log();
+    let lines = access(&log);
+    assert_eq!(lines.len(), expected.len(), "one line a request");
+    for (request, route, protocol, code, status) in expected {
+        let line = lines.iter().find(|line| line["request_id"] == request.as_str());
+        let line = line.unwrap_or_else(|| panic!("{request} was logged"));
+        assert_eq!(
+            (&line["route"], &line["protocol"], &line["code"], &line["status"]),
+            (&json!(route), &json!(protocol), &json!(code), &json!(status)),
+            "{line}"
+        );
+        let expected = if route == "/healthz" { ("DEBUG", "GET") } else { ("INFO", "POST") };
+        assert_eq!(
+            (line["level"].as_str(), line["method"].as_str()),
+            (Some(expected.0), Some(expected.1))
+        );
+        assert!(line["duration_ms"].as_f64().is_some_and(|took| took > 0.0), "{line}");
+        assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+        // Who called, where that was found out: not the key, but its name.
+        let named = matches!(code, "ok" | "not_found") && route != "/healthz";
+        assert_eq!(line.get("key"), named.then(|| json!(id)).as_ref(), "{line}");
+        assert_eq!(line.get("account").is_some(), named, "{line}");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+    assert!(!log.contains("x=y"), "no query");
+}
+
+/// Without a word about it: JSON where no terminal is.
+#[test]
+fn the_form_is_a_setting_and_fits_where_it_goes() {
+    let of = |format: &str| {
+        let setup = Setup::new(&[("GUESTLIST_LOG__FORMAT", format)]);
+        setup.start().stop();
+        setup.log()
+    };
+    for format in ["auto", "json"] {
+        let log = of(format);
+        let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!(line["message"], "stopping; a second signal ends it at once");
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&json!("INFO"), &json!("guestlist::cli::serve"))
+        );
+    }
+    let log = of("text");
+    let line = log.lines().last().unwrap();
+    assert!(
+        line.ends_with("guestlist::cli::serve: stopping; a second signal ends it at once"),
+        "{line}"
+    );
+    assert!(!log.contains('\u{1b}') && !log.contains('{'), "plain text in a file: {log}");
+}
+
+/// `script`, of util-linux, gives the program a terminal; a byte 3 is Ctrl-C there.
+#[test]
+fn on_a_terminal_it_is_text() {
+    let directory = TempDir::new().unwrap();
+    let program = format!("{} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_guestlist"));
+    let mut script = Command::new("script")
+        .args(["--quiet", "--command", &program, "/dev/null"])
+        .current_dir(directory.path())
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("script is installed");
+    let mut terminal = BufReader::new(script.stdout.take().unwrap());
+    let mut shown = String::new();
+    while !shown.contains("listening on http://") {
+        assert_ne!(terminal.read_line(&mut shown).unwrap(), 0, "it ended: {shown}");
+    }
+    script.stdin.as_mut().unwrap().write_all(&[3]).unwrap();
+    while terminal.read_line(&mut shown).unwrap() > 0 {}
+    assert!(script.wait().unwrap().success(), "{shown}");
+    let line = shown.lines().find(|line| line.contains("a second signal ends it"));
+    let line = line.expect("a line of the log");
+    assert!(line.contains("INFO") && line.contains('\u{1b}') && !line.contains('{'), "{line}");
+}

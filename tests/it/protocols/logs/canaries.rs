@@ -1,0 +1,81 @@
+//! Secrets to look for in all that is written.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+/// What must show nowhere.
+#[derive(Default)]
+pub struct Canaries(Vec<(&'static str, String)>);
+
+impl Canaries {
+    /// In every form somebody might write it down.
+    pub fn add(&mut self, what: &'static str, secret: &str) {
+        assert!(secret.len() >= 8, "{what} is too short to be told from chance");
+        let bytes: Vec<String> = secret.bytes().take(12).map(|byte| byte.to_string()).collect();
+        let forms = [
+            secret.to_owned(),
+            secret.to_uppercase(),
+            secret.replace('-', ""),
+            // A list of bytes, as Debug prints it.
+            bytes.join(", "),
+            hex::encode(secret),
+            STANDARD.encode(secret),
+            // The same inside of something longer: what begins at another byte.
+            STANDARD.encode(&secret[1..secret.len() - 1])[..8].to_owned(),
+            STANDARD.encode(&secret[2..secret.len() - 1])[..8].to_owned(),
+        ];
+        self.0.extend(forms.into_iter().map(|form| (what, form)));
+    }
+
+    /// A key, whole and its secret alone.
+    pub fn add_key(&mut self, what: &'static str, key: &str) {
+        self.add(what, key);
+        self.add(what, key.rsplit_once('_').unwrap().1);
+    }
+
+    /// A token of an issuer: what is claimed, and the signature.
+    pub fn add_jwt(&mut self, what: &'static str, token: &str) {
+        for part in token.split('.').skip(1).filter(|part| part.len() >= 8) {
+            self.add(what, part);
+            let plain = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+            if let Ok(plain) = String::from_utf8(plain) {
+                self.add(what, &plain);
+            }
+        }
+    }
+
+    /// Looks through a text line by line.
+    pub fn assert_none_in(&self, place: &str, text: &str) {
+        for line in text.lines() {
+            for (what, form) in &self.0 {
+                assert!(!line.contains(form), "{what} in {place}, as {form}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn canaries_are_found_in_every_form() {
+    let (token, mut canaries) = ("5f0c3e9a-0b5d-4c64-9d6e-6c0f4a3f1b2d", Canaries::default());
+    canaries.add("a token", token);
+    let mut protobuf = b"\x0a\x24".to_vec();
+    protobuf.extend(token.bytes());
+    let forms = [
+        format!("GET /invites/{token}/accept"),
+        token.to_uppercase(),
+        format!("{:?}", token.replace('-', "")),
+        format!("{:?}", token.as_bytes()),
+        format!("0x{}", hex::encode(&protobuf)),
+        STANDARD.encode(token),
+        STANDARD.encode(format!("{{\"inviteId\": \"{token}\"}}")),
+        STANDARD.encode(format!(" {{\"inviteId\": \"{token}\"}}")),
+        URL_SAFE_NO_PAD.encode(protobuf),
+    ];
+    canaries
+        .assert_none_in("a line without it", "{\"id\":\"5f0c3e9a-0000-4c64-9d6e-6c0f4a3f1b2d\"}");
+    for form in forms {
+        let line = format!("{{\"text\": \"{form}\"}}");
+        let found = std::panic::catch_unwind(|| canaries.assert_none_in("a line", &line));
+        assert!(found.is_err(), "{form}");
+    }
+}

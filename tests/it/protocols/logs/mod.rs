@@ -1,0 +1,156 @@
+//! P05: what is written holds no secret, whatever is asked and however it fails.
+
+mod access;
+mod canaries;
+mod drive;
+mod program;
+mod start;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use self::canaries::Canaries;
+use self::drive::Driver;
+use self::program::Setup;
+use super::door::{Door, Form};
+use crate::auth::issuer::SigningKey;
+use crate::support::{Database, Engine};
+
+const ISSUER: &str = "https://acme.example";
+const PASSWORD: &str = "s3cret-password-of-the-database";
+const MAIL_PASSWORD: &str = "s3cret-password-of-the-mail-server";
+
+/// Every library by name, which `telemetry` then no longer keeps down.
+const EVERYTHING: &str = "trace,connectrpc=trace,h2=trace,hyper=trace,hyper_util=trace,\
+    lettre=trace,reqwest=trace,rustls=trace,sea_orm=trace,sea_orm_migration=trace,sqlx=trace,\
+    tokio_util=trace,tonic=trace,tonic_web=trace,tower=trace";
+
+/// Runs the program, calls it in every way, and looks through all it wrote.
+async fn writes_no_secret(
+    filter: &str,
+    engine: Engine,
+    doors: &[Door],
+    mail: &[(&'static str, &str)],
+) {
+    let mut canaries = Canaries::default();
+    let secret_key = hex::encode(rand::random::<[u8; 32]>());
+    let database = Database::migrated(engine).await;
+    let url = with_password(&database.url);
+    let variables = [
+        ("GUESTLIST_LOG__FILTER", filter),
+        ("GUESTLIST_DATABASE_URL", &url),
+        ("GUESTLIST_SECRET_KEY", &secret_key),
+        ("GUESTLIST_CONFIG", "guestlist.toml"),
+    ];
+    let setup = Setup::new(&[&variables, mail].concat());
+    canaries.add("the secret key", &secret_key);
+    canaries.add("the database's password", PASSWORD);
+    canaries.add("the mail server's password", MAIL_PASSWORD);
+    let jwt = trust_an_issuer(setup.path());
+    canaries.add_jwt("a token of an issuer", &jwt);
+
+    let program = setup.start();
+    let first = std::fs::read_to_string(setup.path().join("guestlist-data/admin.key")).unwrap();
+    canaries.add_key("the first key", first.trim());
+    let mut key = |email| {
+        let made = setup.run(&["keys", "create", "--email", email]);
+        assert!(made.status.success());
+        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        canaries.add_key("an API key", &key);
+        canaries.assert_none_in("keys create", &String::from_utf8(made.stderr).unwrap());
+        key
+    };
+    let (admin, stranger) = (key("ana@acme.com"), key("zoe@acme.com"));
+
+    let addr = program.addr;
+    let metrics = Driver { addr, canaries: &mut canaries, admin, stranger, jwt }.drive(doors).await;
+    if mail.is_empty() {
+        for token in mailed(&setup.path().join("guestlist-data/mail"), doors.len()) {
+            canaries.add("a token in a mail", &token);
+        }
+    }
+    let said = program.stop();
+    assert!(metrics.contains("guestlist_requests_total"));
+    canaries.assert_none_in("/metrics", &metrics);
+    canaries.assert_none_in("standard output", &said);
+    let log = setup.log();
+    assert!(log.lines().count() > 100 * doors.len(), "it was written");
+    canaries.assert_none_in("the log", &log);
+    database.remove().await;
+}
+
+/// PostgreSQL that trusts this machine takes any password.
+fn with_password(url: &str) -> String {
+    url.replace("//postgres@", &format!("//postgres:{PASSWORD}@"))
+}
+
+/// Configures an issuer; answers a token of its.
+fn trust_an_issuer(directory: &Path) -> String {
+    let key = SigningKey::generate();
+    let settings = format!(
+        "[[issuers]]\nissuer = '{ISSUER}'\naudience = 'guestlist'\nalgorithms = ['EdDSA']\n\
+         jwks_file = 'acme.json'\nlogin_provider = 'acme'\nverified_email_domains = ['*']\n"
+    );
+    std::fs::write(directory.join("acme.json"), key.jwks()).unwrap();
+    std::fs::write(directory.join("guestlist.toml"), settings).unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    key.token(&json!({
+        "iss": ISSUER,
+        "aud": "guestlist",
+        "sub": "canary-subject-of-the-token",
+        "email": "jo@acme.com",
+        "email_verified": true,
+        "exp": (now + Duration::from_secs(600)).as_secs(),
+    }))
+}
+
+/// The tokens in this many mails, which are written a little later than asked for.
+fn mailed(directory: &Path, expected: usize) -> Vec<String> {
+    let hang = Instant::now() + Duration::from_secs(30);
+    loop {
+        let files = std::fs::read_dir(directory).into_iter().flatten();
+        let files = files.map(|file| file.unwrap().path());
+        let mails: Vec<String> = files
+            .filter(|path| path.extension().is_some_and(|e| e == "eml"))
+            .map(|path| std::fs::read_to_string(path).unwrap().replace("=\r\n", ""))
+            .collect();
+        if mails.len() == expected {
+            let token = |mail: &String| {
+                let (_, rest) = mail.split_once("/invite#").expect("a link");
+                rest[..36].to_owned()
+            };
+            return mails.iter().map(token).collect();
+        }
+        assert!(Instant::now() < hang, "{} mails of {expected}", mails.len());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p05_our_own_trace_holds_no_secret() {
+    writes_no_secret("info,guestlist=trace", Engine::Sqlite, &Door::ALL, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p05_the_trace_of_everything_holds_no_secret() {
+    let broken_mail = [
+        ("GUESTLIST_MAIL__HOST", "127.0.0.1"),
+        ("GUESTLIST_MAIL__PORT", "1"),
+        ("GUESTLIST_MAIL__SECURITY", "none"),
+        ("GUESTLIST_MAIL__USERNAME", "guestlist"),
+        ("GUESTLIST_MAIL__PASSWORD", MAIL_PASSWORD),
+        ("GUESTLIST_MAIL__FROM", "guestlist@acme.com"),
+        ("GUESTLIST_PUBLIC_URL", "https://invites.acme.com"),
+    ];
+    writes_no_secret("trace", Engine::Postgres, &Door::ALL, &broken_mail).await;
+}
+
+/// An operator who wants to see every frame sees no secret either.
+#[tokio::test(flavor = "multi_thread")]
+async fn p05_libraries_that_are_asked_for_tell_no_secret() {
+    let doors = Door::of(Form::Grpc).chain(Door::of(Form::WebText)).chain(Door::of(Form::Json));
+    let doors: Vec<Door> = doors.collect();
+    writes_no_secret(EVERYTHING, Engine::Postgres, &doors, &[]).await;
+}
