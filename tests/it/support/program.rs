@@ -179,7 +179,7 @@ impl Server {
         loop {
             if let Some(status) = self.process.try_wait().unwrap() {
                 let took = since.elapsed();
-                let (out, err) = (self.out.to_the_end(), self.err.to_the_end());
+                let (out, err) = (self.out.at_the_end(), self.err.at_the_end());
                 return Ended { code: status.code(), took, out, err };
             }
             assert!(since.elapsed() < HANG, "it does not end: {}", self.err.all());
@@ -225,7 +225,7 @@ impl Lines {
         self.text.lock().unwrap().clone()
     }
 
-    fn to_the_end(&mut self) -> String {
+    fn at_the_end(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }
