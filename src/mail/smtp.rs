@@ -25,6 +25,9 @@ use crate::error::{Error, Kind, Result};
 /// Mails on one connection; many servers end it after a hundred.
 const MAILS_A_CONNECTION: u32 = 50;
 
+/// How long saying goodbye may take.
+const PARTING: Duration = Duration::from_secs(1);
+
 /// Sends to one mail server, on connections that are used again.
 pub struct Smtp {
     host: String,
@@ -132,10 +135,13 @@ impl Mailer for Smtp {
 
     async fn rest(&self) {
         let idle = std::mem::take(&mut *self.idle());
-        for mut connection in idle {
-            // Good manners; whether it answers does not matter.
-            drop(timeout(Duration::from_secs(1), connection.smtp.quit()).await);
-        }
+        let part = async {
+            for mut connection in idle {
+                drop(connection.smtp.quit().await);
+            }
+        };
+        // Good manners; whether the server answers does not matter.
+        drop(timeout(PARTING, part).await);
     }
 }
 

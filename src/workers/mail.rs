@@ -88,6 +88,7 @@ pub async fn run(courier: Arc<Courier>, wakeup: Arc<Notify>, stop: impl Future<O
     if timeout(GRACE, rest).await.is_err() {
         tracing::info!("mails that were on their way will be sent again");
     }
+    courier.mailer.rest().await;
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guestlist::domain::Delivery;
-use guestlist::mail::Refusal;
 use guestlist::workers::mail::run;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::post::{BOUNDS, Post, Recorder, temporary};
+use super::post::{BOUNDS, Post, Recorder, permanent, temporary};
 use crate::on_both_stores;
 
 on_both_stores! {
@@ -64,8 +63,7 @@ on_both_stores! {
     async fn what_is_refused_for_good_is_given_up_at_once(post: Post) {
         let (refused, _) = post.invite("zoe@example.com").await;
         let (taken, _) = post.invite("ben@example.com").await;
-        let refusal = Refusal::Permanent("the mail server refused it (550)".into());
-        let recorder = Recorder::answering([Err(refusal)]);
+        let recorder = Recorder::answering([permanent("the mail server refused it (550)")]);
         let mut courier = post.courier(recorder.clone());
         Arc::get_mut(&mut courier).unwrap().bounds.parallel = 1;
         assert_eq!(courier.deliver_due().await.unwrap(), 2);
@@ -102,20 +100,24 @@ on_both_stores! {
     }
 
     async fn a_mail_sent_again_meanwhile_does_not_mark_the_newer_one(post: Post) {
-        let (invite, _) = post.invite("zoe@example.com").await;
-        let recorder = Recorder::silent();
-        let courier = post.courier(recorder.clone());
-        let slow = tokio::spawn(async move { courier.deliver_due().await });
-        recorder.told.notified().await;
-        post.resend(&invite).await;
-        slow.abort();
-        assert_eq!(post.delivery(&invite).await, Delivery::Pending);
-
-        let refusal = Refusal::Permanent("no".into());
-        let answers = Recorder::answering([Ok(()), Err(refusal)]);
-        assert_eq!(post.courier(answers.clone()).deliver_due().await.unwrap(), 1);
-        assert_eq!(answers.ids(), [format!("{}.2", invite.id)]);
-        assert_eq!(post.delivery(&invite).await, Delivery::Sent);
+        for (name, answer) in
+            [("zoe", Ok(())), ("ben", permanent("no")), ("cleo", temporary("busy"))]
+        {
+            let (invite, _) = post.invite(&format!("{name}@example.com")).await;
+            let recorder = Recorder::silent(answer);
+            let courier = post.courier(recorder.clone());
+            let slow = tokio::spawn(async move { courier.deliver_due().await });
+            recorder.told.notified().await;
+            post.resend(&invite).await;
+            recorder.release.notify_one();
+            // It goes on with the newer one, which waits to be answered.
+            recorder.told.notified().await;
+            assert_eq!(post.delivery(&invite).await, Delivery::Pending);
+            recorder.release.notify_one();
+            assert_eq!(slow.await.unwrap().unwrap(), 2);
+            assert_eq!(recorder.ids(), [format!("{}.1", invite.id), format!("{}.2", invite.id)]);
+            assert_eq!(post.delivery(&invite).await, Delivery::Sent);
+        }
     }
 
     async fn new_mail_is_sent_at_once_and_the_end_is_in_order(post: Post) {

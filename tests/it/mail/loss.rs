@@ -7,7 +7,7 @@ use std::time::Duration;
 use guestlist::domain::Delivery;
 use guestlist::storage::{Opener, Store};
 
-use super::post::{BOUNDS, Post, Recorder};
+use super::post::{BOUNDS, Post, Recorder, permanent};
 use crate::on_both_stores;
 use crate::support::databases::pool;
 
@@ -40,7 +40,7 @@ on_both_stores! {
 
     async fn a_crash_between_sending_and_marking_sends_the_same_mail_again(post: Post) {
         let (invite, token) = post.invite("zoe@example.com").await;
-        let crashing = Recorder::silent();
+        let crashing = Recorder::silent(Ok(()));
         let courier = post.courier(crashing.clone());
         let crashed = tokio::spawn(async move { courier.deliver_due().await });
         crashing.told.notified().await;
@@ -61,7 +61,7 @@ on_both_stores! {
 
     async fn who_was_too_slow_no_longer_decides(post: Post) {
         let (invite, _) = post.invite("zoe@example.com").await;
-        let slow = Recorder::silent();
+        let slow = Recorder::silent(permanent("no"));
         let courier = post.courier(slow.clone());
         let first = tokio::spawn(async move { courier.deliver_due().await });
         slow.told.notified().await;
@@ -69,7 +69,8 @@ on_both_stores! {
         let recorder = Arc::new(Recorder::default());
         assert_eq!(post.courier(recorder.clone()).deliver_due().await.unwrap(), 1);
         assert_eq!(recorder.ids(), slow.ids());
+        slow.release.notify_one();
+        assert_eq!(first.await.unwrap().unwrap(), 1);
         assert_eq!(post.delivery(&invite).await, Delivery::Sent);
-        first.abort();
     }
 }

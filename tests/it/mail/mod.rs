@@ -5,6 +5,14 @@ mod files;
 mod loss;
 mod post;
 
+use std::time::Duration;
+
+/// No behaviour takes longer unless it hangs.
+async fn in_time(behaviour: impl Future<Output = ()>) {
+    let held = tokio::time::timeout(Duration::from_secs(120), behaviour).await;
+    held.expect("the behaviour hangs");
+}
+
 /// Runs a behaviour of the outbox on both engines.
 #[macro_export]
 macro_rules! on_both_stores {
@@ -18,14 +26,14 @@ macro_rules! on_both_stores {
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
                 let post = Post::open($crate::support::Engine::Sqlite).await;
-                behaviour(&post).await;
+                $crate::mail::in_time(behaviour(&post)).await;
                 post.close().await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
                 let post = Post::open($crate::support::Engine::Postgres).await;
-                behaviour(&post).await;
+                $crate::mail::in_time(behaviour(&post)).await;
                 post.close().await;
             }
         }

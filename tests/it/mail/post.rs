@@ -49,8 +49,9 @@ pub struct Recorder {
     pub sent: Mutex<Vec<(String, String, String)>>,
     /// What it answers, in order; `Ok` afterwards.
     pub answers: Mutex<VecDeque<Result<(), Refusal>>>,
-    /// It never answers what it has taken, as in a crash.
+    /// It does not answer what it has taken until it is released.
     pub silent: bool,
+    pub release: Notify,
     /// Told of every mail.
     pub told: Notify,
 }
@@ -63,7 +64,7 @@ impl Mailer for Recorder {
         self.sent.lock().unwrap().push(note);
         self.told.notify_one();
         if self.silent {
-            std::future::pending::<()>().await;
+            self.release.notified().await;
         }
         answer
     }
@@ -75,14 +76,19 @@ impl Recorder {
         Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
     }
 
-    pub fn silent() -> Arc<Self> {
-        Arc::new(Self { silent: true, ..Self::default() })
+    /// Answers this, but not before it is released.
+    pub fn silent(answer: Result<(), Refusal>) -> Arc<Self> {
+        Arc::new(Self { silent: true, answers: Mutex::new([answer].into()), ..Self::default() })
     }
 
     /// The ids of the mails, in the order of sending.
     pub fn ids(&self) -> Vec<String> {
         self.sent.lock().unwrap().iter().map(|(id, ..)| id.clone()).collect()
     }
+}
+
+pub fn permanent(reason: &str) -> Result<(), Refusal> {
+    Err(Refusal::Permanent(reason.to_owned()))
 }
 
 pub fn temporary(reason: &str) -> Result<(), Refusal> {
