@@ -15,3 +15,4 @@ mod protocols;
 mod readme;
 mod rpc;
 mod storage;
+mod vendor;

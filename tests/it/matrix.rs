@@ -20,7 +20,7 @@ use Code::{
     Unauthenticated as U,
 };
 
-const CALLERS: [&str; 11] = [
+pub const CALLERS: [&str; 11] = [
     "nobody",
     "expired key",
     "revoked key",
@@ -188,7 +188,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Everybody, in the order of `CALLERS`.
-async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
+pub async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
     let admin = Owner::Account(org.admin.account().await);
     let key = |expires_in| CreateKey {
         owner: admin.clone(),

@@ -59,6 +59,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let (line, column) = (error.line(), error.column());
         Error::invalid("body", format!("is not JSON, at line {line}, column {column}"))
     })?;
+    // A list would be read as the values of the fields in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Error::invalid("body", "must be an object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         // The names in it are those of our own fields: in others nothing is wrong.
@@ -122,7 +126,8 @@ mod tests {
             (r#"{"inner": []} s3cret"#, "body: is not JSON, at line 1, column 15"),
             ("{}", "body: missing field `inner`"),
             (r#"{"inner": [], "inner": []}"#, "body: duplicate field `inner`"),
-            (r#""s3cret""#, "body: must be struct Outer"),
+            (r#""s3cret""#, "body: must be an object"),
+            (r#" [[], true]"#, "body: must be an object"),
             (r#"{"inner": "s3cret, expected s3cret"}"#, "inner: must be a sequence"),
             (r#"{"inner": [{"kind": "s3cret"}]}"#, "inner[0].kind: must be `red` or `blue`"),
             (r#"{"inner": [{"kind": "red"}, {"kind": 5}]}"#, "inner[1].kind: has a wrong value"),

@@ -61,7 +61,7 @@ impl Vendor {
         let is_under = |prefix: &&str| {
             path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        Vendor::ALL.into_iter().find(|vendor| vendor.prefixes().iter().any(|p| is_under(p)))
+        Vendor::ALL.into_iter().find(|vendor| vendor.prefixes().iter().any(&is_under))
     }
 
     /// How it wants to be told who asks.

@@ -5,10 +5,12 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::Method;
+use utoipa::ToSchema;
 use utoipa::openapi::path::PathItem;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    Components, Content, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Response, ResponseBuilder,
+    ComponentsBuilder, Content, Info, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
+    ResponseBuilder,
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -87,7 +89,10 @@ fn frame() -> OpenApi {
         let http = HttpBuilder::new().scheme(scheme).description(Some(description));
         SecurityScheme::Http(http.build())
     };
-    let mut components = Components::new();
+    let mut components = ComponentsBuilder::new()
+        .schema_from::<clickhouse::error::Body>()
+        .schema_from::<gitbook::error::Body>()
+        .build();
     components.add_security_scheme(
         BASIC,
         scheme(HttpAuthScheme::Basic, "The two halves of an API key: its id and its secret."),
@@ -100,11 +105,11 @@ fn frame() -> OpenApi {
     OpenApiBuilder::new().info(info).components(Some(components)).security(Some(any_of)).build()
 }
 
-/// The refusals that a contract writes with this schema, by status.
-pub(super) fn refusals(schema: &str, with_body: bool) -> BTreeMap<String, RefOr<Response>> {
+/// The refusals that a contract writes in this shape, by status.
+pub(super) fn refusals<T: ToSchema>(with_body: bool) -> BTreeMap<String, RefOr<Response>> {
     let more = if with_body { BODY_REFUSALS } else { &[] };
     let response = |description: &str| {
-        let content = Content::new(Some(Ref::from_schema_name(schema)));
+        let content = Content::new(Some(Ref::from_schema_name(T::name())));
         ResponseBuilder::new().description(description).content("application/json", content)
     };
     REFUSALS

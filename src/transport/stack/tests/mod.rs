@@ -1,6 +1,7 @@
 //! The whole door in-process, in front of a service that misbehaves on demand.
 
 mod connect;
+mod contracts;
 mod door;
 mod grpc;
 
@@ -145,7 +146,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
     let (metrics, readiness) = (Metrics::new(), Readiness::new());
     let stack = build(Parts {
         routes: Routes::new(service),
-        contracts: axum::Router::new(),
+        contracts: contracts::routes(),
         authenticator: OneKey,
         anonymous_methods: &[],
         metrics: metrics.clone(),

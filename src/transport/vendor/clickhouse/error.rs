@@ -44,13 +44,13 @@ pub struct RefusedBody;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals("clickhouse.Error", false)
+        openapi::refusals::<Body>(false)
     }
 }
 
 impl IntoResponses for RefusedBody {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals("clickhouse.Error", true)
+        openapi::refusals::<Body>(true)
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod error;
 mod model;
+mod roles;
 mod routes;
 
 pub use routes::routes;

@@ -5,9 +5,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Body, Refused, RefusedBody};
-use super::model::{
-    Answer, Done, Invitation, InvitationAnswer, ListedRole, NewInvitation, Organization, Role,
-};
+use super::model::{Answer, Done, Invitation, InvitationAnswer, NewInvitation, Organization};
+use super::roles::{ListedRole, Role};
 use crate::domain::{self, Invite, InviteId, InviteKind, InviteState, OrganizationId, PageSize};
 use crate::error::{Error, Result};
 use crate::operations::invites::{
@@ -43,7 +42,7 @@ pub fn routes() -> OpenApiRouter<Shared> {
     operation_id = "clickhouse_list_organizations",
     tag = "clickhouse",
     responses(
-        (status = 200, description = "All of them.", body = Answer<Vec<Organization>>),
+        (status = 200, description = "The list.", body = Answer<Vec<Organization>>),
         Refused,
     ),
 )]
@@ -69,7 +68,7 @@ async fn list_organizations(asked: Asked) -> Answered {
     operation_id = "clickhouse_get_organization",
     tag = "clickhouse",
     params(("organizationId" = String, Path, format = "uuid")),
-    responses((status = 200, description = "It.", body = Answer<Organization>), Refused),
+    responses((status = 200, description = "Found.", body = Answer<Organization>), Refused),
 )]
 async fn get_organization(asked: Asked) -> Answered {
     let id = asked.id(ORGANIZATION)?;
@@ -84,7 +83,7 @@ async fn get_organization(asked: Asked) -> Answered {
     operation_id = "clickhouse_list_roles",
     tag = "clickhouse",
     params(("organizationId" = String, Path, format = "uuid")),
-    responses((status = 200, description = "All of them.", body = Answer<Vec<ListedRole>>), Refused),
+    responses((status = 200, description = "The list.", body = Answer<Vec<ListedRole>>), Refused),
 )]
 async fn list_roles(asked: Asked) -> Answered {
     let id = asked.id(ORGANIZATION)?;
@@ -101,7 +100,7 @@ async fn list_roles(asked: Asked) -> Answered {
     operation_id = "clickhouse_list_invitations",
     tag = "clickhouse",
     params(("organizationId" = String, Path, format = "uuid")),
-    responses((status = 200, description = "All of them.", body = Answer<Vec<Invitation>>), Refused),
+    responses((status = 200, description = "The list.", body = Answer<Vec<Invitation>>), Refused),
 )]
 async fn list_invitations(asked: Asked) -> Answered {
     let mut input = ListInvites {
@@ -172,7 +171,7 @@ async fn create_invitation(mut asked: Asked) -> Answered {
         ("organizationId" = String, Path, format = "uuid"),
         ("invitationId" = String, Path, format = "uuid"),
     ),
-    responses((status = 200, description = "It.", body = InvitationAnswer), Refused),
+    responses((status = 200, description = "Found.", body = InvitationAnswer), Refused),
 )]
 async fn get_invitation(asked: Asked) -> Answered {
     let (organization, id) = (asked.id(ORGANIZATION)?, asked.id(INVITATION)?);

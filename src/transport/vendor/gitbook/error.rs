@@ -12,6 +12,7 @@ use crate::transport::vendor::{Refusal, openapi};
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::Error)]
 pub struct Body {
+    #[schema(inline)]
     error: What,
 }
 
@@ -38,12 +39,12 @@ pub struct RefusedBody;
 
 impl IntoResponses for Refused {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals("gitbook.Error", false)
+        openapi::refusals::<Body>(false)
     }
 }
 
 impl IntoResponses for RefusedBody {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals("gitbook.Error", true)
+        openapi::refusals::<Body>(true)
     }
 }

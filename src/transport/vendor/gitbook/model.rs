@@ -1,30 +1,10 @@
-//! The shapes of GitBook's answers, and the roles both ways.
+//! The shapes of GitBook's answers, but for links.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Account, ContentKind, Invite, InviteToken, Organization, Role};
-use crate::error::{Error, Result};
-use crate::operations::invites::{Outcome, Shown};
-
-/// The roles this contract knows. A guest is none of them: `null` stands for that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = gitbook::MemberRole)]
-pub enum MemberRole {
-    /// Manages people, invites and the organization.
-    Admin,
-    /// Creates content.
-    Create,
-    /// Edits content.
-    Edit,
-    /// Reviews content.
-    Review,
-    /// Comments on content.
-    Comment,
-    /// Reads content.
-    Read,
-}
+use crate::domain::{Account, Organization};
+use crate::operations::invites::{self, Outcome};
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,33 +32,6 @@ pub struct Next {
 /// What kind of thing an object is.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-#[schema(as = gitbook::InviteObject)]
-pub enum InviteObject {
-    /// An invite link.
-    Invite,
-}
-
-/// What kind of thing an object is.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = gitbook::SpaceObject)]
-pub enum SpaceObject {
-    /// A space.
-    Space,
-}
-
-/// What kind of thing an object is.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = gitbook::CollectionObject)]
-pub enum CollectionObject {
-    /// A collection.
-    Collection,
-}
-
-/// What kind of thing an object is.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::OrganizationObject)]
 pub enum OrganizationObject {
     /// An organization.
@@ -92,79 +45,6 @@ pub enum OrganizationObject {
 pub enum UserObject {
     /// An account.
     User,
-}
-
-/// An invite link, of any scope.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = gitbook::Link)]
-pub enum Link {
-    /// To a place in the organization.
-    Organization(OrganizationLink),
-    /// To a space.
-    Space(SpaceLink),
-    /// To a collection.
-    Collection(CollectionLink),
-}
-
-/// A link to a place in the organization.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = gitbook::OrganizationLink)]
-pub struct OrganizationLink {
-    object: InviteObject,
-    /// Joins, and names the link.
-    id: String,
-    /// Whether the caller has already what it gives.
-    redundant: bool,
-    /// What it makes of whoever joins; null for a guest.
-    #[schema(required)]
-    role: Option<MemberRole>,
-}
-
-/// A link to a space; whoever is no member yet becomes a guest.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = gitbook::SpaceLink)]
-pub struct SpaceLink {
-    object: InviteObject,
-    /// Joins, and names the link.
-    id: String,
-    /// Whether the caller has already what it gives.
-    redundant: bool,
-    /// The level of access.
-    #[schema(required)]
-    level: Option<MemberRole>,
-    space: Space,
-}
-
-/// A link to a collection; whoever is no member yet becomes a guest.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = gitbook::CollectionLink)]
-pub struct CollectionLink {
-    object: InviteObject,
-    /// Joins, and names the link.
-    id: String,
-    /// Whether the caller has already what it gives.
-    redundant: bool,
-    /// The level of access.
-    #[schema(required)]
-    level: Option<MemberRole>,
-    collection: Collection,
-}
-
-/// A space, which another service keeps.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = gitbook::Space)]
-pub struct Space {
-    object: SpaceObject,
-    id: String,
-}
-
-/// A collection, which another service keeps.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = gitbook::Collection)]
-pub struct Collection {
-    object: CollectionObject,
-    id: String,
 }
 
 /// What became of addresses.
@@ -213,32 +93,6 @@ pub struct User {
     photo_url: Option<String>,
 }
 
-/// What this contract calls a role.
-pub fn shown_role(role: Role) -> Option<MemberRole> {
-    match role {
-        Role::Admin => Some(MemberRole::Admin),
-        Role::Create => Some(MemberRole::Create),
-        Role::Edit | Role::Member | Role::Developer => Some(MemberRole::Edit),
-        Role::Review => Some(MemberRole::Review),
-        Role::Comment => Some(MemberRole::Comment),
-        Role::Read => Some(MemberRole::Read),
-        Role::Guest => None,
-    }
-}
-
-/// The role that this contract means.
-pub fn meant_role(role: Option<MemberRole>) -> Role {
-    match role {
-        Some(MemberRole::Admin) => Role::Admin,
-        Some(MemberRole::Create) => Role::Create,
-        Some(MemberRole::Edit) => Role::Edit,
-        Some(MemberRole::Review) => Role::Review,
-        Some(MemberRole::Comment) => Role::Comment,
-        Some(MemberRole::Read) => Role::Read,
-        None => Role::Guest,
-    }
-}
-
 impl<T: ToSchema> List<T> {
     /// A page; `next` is empty on the last one.
     pub fn new(items: Vec<T>, next: String, count: Option<u64>) -> Self {
@@ -247,54 +101,10 @@ impl<T: ToSchema> List<T> {
     }
 }
 
-impl OrganizationLink {
-    /// A link of organization scope.
-    ///
-    /// # Errors
-    /// If its token is not to be had.
-    pub fn new(shown: Shown, redundant: bool) -> Result<Self> {
-        let id = token(shown.token)?;
-        let role = shown_role(shown.invite.role);
-        Ok(Self { object: InviteObject::Invite, id, redundant, role })
-    }
-}
-
-impl Link {
-    /// A link of any scope.
-    ///
-    /// # Errors
-    /// If its token is not to be had.
-    pub fn new(shown: Shown, redundant: bool) -> Result<Self> {
-        let Invite { content: Some(content), .. } = shown.invite else {
-            return OrganizationLink::new(shown, redundant).map(Link::Organization);
-        };
-        let object = InviteObject::Invite;
-        let id = token(shown.token)?;
-        let level = shown_role(content.level);
-        let content_id = content.id.as_str().to_owned();
-        Ok(match content.kind {
-            ContentKind::Space => {
-                let space = Space { object: SpaceObject::Space, id: content_id };
-                Link::Space(SpaceLink { object, id, redundant, level, space })
-            }
-            ContentKind::Collection => {
-                let object_of = CollectionObject::Collection;
-                let collection = Collection { object: object_of, id: content_id };
-                Link::Collection(CollectionLink { object, id, redundant, level, collection })
-            }
-        })
-    }
-}
-
-/// A link without its token has ended since it was found.
-fn token(token: Option<InviteToken>) -> Result<String> {
-    token.map(|token| token.expose()).ok_or_else(Error::not_found)
-}
-
 impl Invited {
     /// Those that were invited of all that were to be; `sso` is whether single
     /// sign-on was asked for.
-    pub fn new(all: Vec<crate::operations::invites::Invited>, sso: bool) -> Self {
+    pub fn new(all: Vec<invites::Invited>, sso: bool) -> Self {
         let mut users = Vec::new();
         let mut failed = Vec::new();
         for one in all.into_iter().filter(|one| one.outcome == Outcome::Invited) {
@@ -328,24 +138,5 @@ impl From<&Account> for User {
             email,
             photo_url: Some(profile.picture.clone()).filter(|picture| !picture.is_empty()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn roles_both_ways() {
-        for role in Role::ALL {
-            let there_and_back = meant_role(shown_role(role));
-            let expected = match role {
-                Role::Member | Role::Developer => Role::Edit,
-                other => other,
-            };
-            assert_eq!(there_and_back, expected);
-        }
-        assert_eq!(serde_json::to_string(&shown_role(Role::Guest)).unwrap(), "null");
-        assert_eq!(serde_json::to_string(&shown_role(Role::Member)).unwrap(), "\"edit\"");
     }
 }

@@ -7,10 +7,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
-use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
+use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::model::{MemberRole, meant_role};
+use super::roles::{MemberRole, meant_role};
 use crate::domain::{ContentGrant, ContentId, ContentKind, EmailAddress, Invalid, Role};
 use crate::error::{Error, Result, Violation};
 use crate::operations::invites::{Invitation, LinkGrants};
@@ -149,7 +149,7 @@ impl NewLink {
             (None, Some(level), None, Some(id)) => content(ContentKind::Collection, &id, level),
             _ => Err(Error::invalid(
                 "body",
-                "must have role, or level and space, or level and collection, and no other of these",
+                "must have exactly role, level and space, or level and collection",
             )),
         }
     }
@@ -173,14 +173,12 @@ impl LinkChange {
         match (of_content, self.role, self.level) {
             (false, Some(role), None) => Ok(role),
             (true, None, Some(level)) => Ok(level),
-            (false, ..) => Err(Error::invalid(
-                "body",
-                "must have role, and no level, since it is that of a link to the organization",
-            )),
-            (true, ..) => Err(Error::invalid(
-                "body",
-                "must have level, and no role, since it is that of a link to content",
-            )),
+            (false, ..) => {
+                Err(Error::invalid("body", "must have role, not level: the link has no content"))
+            }
+            (true, ..) => {
+                Err(Error::invalid("body", "must have level, not role: the link is to content"))
+            }
         }
     }
 }
@@ -213,7 +211,8 @@ impl Paging {
 }
 
 fn role_schema() -> RefOr<Schema> {
-    Option::<MemberRole>::schema()
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    OneOfBuilder::new().item(Ref::from_schema_name(MemberRole::name())).item(null).into()
 }
 
 fn email_schema() -> ObjectBuilder {

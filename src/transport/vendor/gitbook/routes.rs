@@ -5,10 +5,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::{Refused, RefusedBody};
-use super::model::{
-    Done, Invited, Link, List, OrganizationLink, OrganizationShown, User, meant_role, shown_role,
-};
+use super::links::{Link, OrganizationLink};
+use super::model::{Done, Invited, List, OrganizationShown, User};
 use super::requests::{LinkChange, NewInvitations, NewLink, Paging};
+use super::roles::{meant_role, shown_role};
 use crate::domain::{InviteKind, InviteState, OrganizationId, PageSize};
 use crate::error::{Error, Result};
 use crate::operations::invites::{
@@ -23,7 +23,7 @@ use crate::transport::vendor::{Answered, empty, json};
 const ORGANIZATION: &str = "organizationId";
 const INVITE: &str = "inviteId";
 
-/// Every route of the contract.
+/// Every route.
 pub fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(get_user))
@@ -41,11 +41,10 @@ pub fn routes() -> OpenApiRouter<Shared> {
     path = "/v1/user",
     operation_id = "gitbook_get_user",
     tag = "gitbook",
-    responses((status = 200, description = "It.", body = User), Refused),
+    responses((status = 200, description = "Found.", body = User), Refused),
 )]
 async fn get_user(asked: Asked) -> Answered {
-    let caller = accounts::get_caller(&asked.call);
-    Ok(json(StatusCode::OK, &User::from(&caller.account)))
+    Ok(json(StatusCode::OK, &User::from(&accounts::get_caller(&asked.call).account)))
 }
 
 /// Lists the organizations of the caller.
@@ -62,8 +61,7 @@ async fn get_user(asked: Asked) -> Answered {
 )]
 async fn list_organizations(asked: Asked) -> Answered {
     let paging: Paging = asked.query()?;
-    let size = PageSize::of(paging.limit()?);
-    let page = &paging.page;
+    let (size, page) = (PageSize::of(paging.limit()?), &paging.page);
     let listed =
         organizations::list_my_organizations(&asked.cx, &asked.call, size, page, "page").await?;
     let items = listed.entries.into_iter().map(|(_, organization)| organization.into()).collect();
@@ -78,7 +76,7 @@ async fn list_organizations(asked: Asked) -> Answered {
     operation_id = "gitbook_get_organization",
     tag = "gitbook",
     params(("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$")),
-    responses((status = 200, description = "It.", body = OrganizationShown), Refused),
+    responses((status = 200, description = "Found.", body = OrganizationShown), Refused),
 )]
 async fn get_organization(asked: Asked) -> Answered {
     let id = organization(&asked)?;

@@ -1,0 +1,153 @@
+//! The shapes of GitBook's invite links.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::roles::{MemberRole, shown_role};
+use crate::domain::{ContentKind, Invite, InviteToken};
+use crate::error::{Error, Result};
+use crate::operations::invites::Shown;
+
+/// What kind of thing an object is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = gitbook::InviteObject)]
+pub enum InviteObject {
+    /// An invite link.
+    Invite,
+}
+
+/// What kind of thing an object is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = gitbook::SpaceObject)]
+pub enum SpaceObject {
+    /// A space.
+    Space,
+}
+
+/// What kind of thing an object is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = gitbook::CollectionObject)]
+pub enum CollectionObject {
+    /// A collection.
+    Collection,
+}
+
+/// An invite link, of any scope.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = gitbook::Link)]
+pub enum Link {
+    /// To a place in the organization.
+    Organization(OrganizationLink),
+    /// To a space.
+    Space(SpaceLink),
+    /// To a collection.
+    Collection(CollectionLink),
+}
+
+/// A link to a place in the organization.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = gitbook::OrganizationLink)]
+pub struct OrganizationLink {
+    object: InviteObject,
+    /// Joins, and names the link.
+    id: String,
+    /// Whether the caller has already what it gives.
+    redundant: bool,
+    /// What it makes of whoever joins; null for a guest.
+    #[schema(required)]
+    role: Option<MemberRole>,
+}
+
+/// A link to a space; whoever is no member yet becomes a guest.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = gitbook::SpaceLink)]
+pub struct SpaceLink {
+    object: InviteObject,
+    /// Joins, and names the link.
+    id: String,
+    /// Whether the caller has already what it gives.
+    redundant: bool,
+    /// The level of access.
+    #[schema(required)]
+    level: Option<MemberRole>,
+    space: Space,
+}
+
+/// A link to a collection; whoever is no member yet becomes a guest.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = gitbook::CollectionLink)]
+pub struct CollectionLink {
+    object: InviteObject,
+    /// Joins, and names the link.
+    id: String,
+    /// Whether the caller has already what it gives.
+    redundant: bool,
+    /// The level of access.
+    #[schema(required)]
+    level: Option<MemberRole>,
+    collection: Collection,
+}
+
+/// A space, which another service keeps.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = gitbook::Space)]
+pub struct Space {
+    object: SpaceObject,
+    id: String,
+}
+
+/// A collection, which another service keeps.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = gitbook::Collection)]
+pub struct Collection {
+    object: CollectionObject,
+    id: String,
+}
+
+impl OrganizationLink {
+    /// A link of organization scope.
+    ///
+    /// # Errors
+    /// If its token is not to be had.
+    pub fn new(shown: Shown, redundant: bool) -> Result<Self> {
+        let id = token(shown.token)?;
+        let role = shown_role(shown.invite.role);
+        Ok(Self { object: InviteObject::Invite, id, redundant, role })
+    }
+}
+
+impl Link {
+    /// A link of any scope.
+    ///
+    /// # Errors
+    /// If its token is not to be had.
+    pub fn new(shown: Shown, redundant: bool) -> Result<Self> {
+        let Invite { content: Some(content), .. } = shown.invite else {
+            return OrganizationLink::new(shown, redundant).map(Link::Organization);
+        };
+        let object = InviteObject::Invite;
+        let id = token(shown.token)?;
+        let level = shown_role(content.level);
+        let content_id = content.id.as_str().to_owned();
+        Ok(match content.kind {
+            ContentKind::Space => {
+                let space = Space { object: SpaceObject::Space, id: content_id };
+                Link::Space(SpaceLink { object, id, redundant, level, space })
+            }
+            ContentKind::Collection => {
+                let object_of = CollectionObject::Collection;
+                let collection = Collection { object: object_of, id: content_id };
+                Link::Collection(CollectionLink { object, id, redundant, level, collection })
+            }
+        })
+    }
+}
+
+/// A link without its token has ended since it was found.
+fn token(token: Option<InviteToken>) -> Result<String> {
+    token.map(|token| token.expose()).ok_or_else(Error::not_found)
+}

@@ -1,0 +1,70 @@
+//! The roles of GitBook's contract, both ways.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::Role;
+
+/// The roles this contract knows. A guest is none of them: `null` stands for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = gitbook::MemberRole)]
+pub enum MemberRole {
+    /// Manages people, invites and the organization.
+    Admin,
+    /// Creates content.
+    Create,
+    /// Edits content.
+    Edit,
+    /// Reviews content.
+    Review,
+    /// Comments on content.
+    Comment,
+    /// Reads content.
+    Read,
+}
+
+/// What this contract calls a role.
+pub fn shown_role(role: Role) -> Option<MemberRole> {
+    match role {
+        Role::Admin => Some(MemberRole::Admin),
+        Role::Create => Some(MemberRole::Create),
+        Role::Edit | Role::Member | Role::Developer => Some(MemberRole::Edit),
+        Role::Review => Some(MemberRole::Review),
+        Role::Comment => Some(MemberRole::Comment),
+        Role::Read => Some(MemberRole::Read),
+        Role::Guest => None,
+    }
+}
+
+/// The role that this contract means.
+pub fn meant_role(role: Option<MemberRole>) -> Role {
+    match role {
+        Some(MemberRole::Admin) => Role::Admin,
+        Some(MemberRole::Create) => Role::Create,
+        Some(MemberRole::Edit) => Role::Edit,
+        Some(MemberRole::Review) => Role::Review,
+        Some(MemberRole::Comment) => Role::Comment,
+        Some(MemberRole::Read) => Role::Read,
+        None => Role::Guest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_both_ways() {
+        for role in Role::ALL {
+            let there_and_back = meant_role(shown_role(role));
+            let expected = match role {
+                Role::Member | Role::Developer => Role::Edit,
+                other => other,
+            };
+            assert_eq!(there_and_back, expected);
+        }
+        assert_eq!(serde_json::to_string(&shown_role(Role::Guest)).unwrap(), "null");
+        assert_eq!(serde_json::to_string(&shown_role(Role::Member)).unwrap(), "\"edit\"");
+    }
+}

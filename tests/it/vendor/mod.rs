@@ -1,0 +1,25 @@
+//! Other products' REST contracts, as their clients see them.
+
+mod clickhouse;
+mod clickhouse_requests;
+mod clickhouse_roles;
+mod door;
+mod gitbook;
+mod gitbook_invites;
+mod gitbook_link_changes;
+mod gitbook_links;
+mod matrix;
+mod openapi;
+pub mod rest;
+mod secrecy;
+
+use std::time::Duration;
+
+use crate::support::{Person, own};
+
+/// Waits until an invitation's mail has gone, so that nothing changes any more.
+async fn delivered(admin: &Person, organization: &str, id: &str) {
+    while admin.look_at(organization, id).await.unwrap().delivery() == own::Delivery::Pending {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
