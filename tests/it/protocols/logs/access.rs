@@ -11,7 +11,8 @@ use super::super::ask::Ask;
 use super::super::door::{Door, Form};
 use super::super::rpc;
 use super::super::wire::Connection;
-use super::program::Setup;
+use crate::support::Engine;
+use crate::support::program::Installation;
 
 /// The lines of the access log, parsed.
 fn access(log: &str) -> Vec<Value> {
@@ -22,10 +23,9 @@ fn access(log: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_one_line_with_its_template() {
-    let setup = Setup::new(&[("GUESTLIST_LOG__FILTER", "info,access=debug")]);
-    let program = setup.start();
-    let key = String::from_utf8(setup.run(&["keys", "create", "--email", "a@acme.com"]).stdout);
-    let key = key.unwrap().trim().to_owned();
+    let installation = Installation::new(Engine::Sqlite).await;
+    let server = installation.serve_with(&[("GUESTLIST_LOG__FILTER", "info,access=debug")]);
+    let key = installation.new_key("a@acme.com");
     let (id, _) = key[3..].split_once('_').unwrap();
     let bearer = format!("Bearer {key}");
 
@@ -41,7 +41,7 @@ async fn every_request_is_one_line_with_its_template() {
         let caller = || Ask::new(door, rpc::GET_CALLER, &json!({}));
         let known = || caller().with("authorization", &bearer);
         let unknown = Ask::new(door, rpc::GET, &json!({"organizationId": uuid::Uuid::new_v4()}));
-        let mut connection = Connection::open(program.addr, door.version).await;
+        let mut connection = Connection::open(server.addr, door.version).await;
         for (name, ask, route, protocol, code, status) in [
             ("good", known(), rpc::GET_CALLER, protocol, "ok", 200),
             ("nobody", caller(), rpc::GET_CALLER, protocol, "unauthenticated", status(401)),
@@ -91,9 +91,9 @@ async fn every_request_is_one_line_with_its_template() {
             expected.push((request, route, protocol, code, status));
         }
     }
-    program.stop();
+    let log = server.stop().err;
+    installation.remove().await;
 
-    let log = setup.log();
     let lines = access(&log);
     assert_eq!(lines.len(), expected.len(), "one line a request");
     for (request, route, protocol, code, status) in expected {
@@ -121,13 +121,10 @@ async fn every_request_is_one_line_with_its_template() {
 }
 
 /// Without a word about it: JSON where no terminal is.
-#[test]
-fn the_form_is_a_setting_and_fits_where_it_goes() {
-    let of = |format: &str| {
-        let setup = Setup::new(&[("GUESTLIST_LOG__FORMAT", format)]);
-        setup.start().stop();
-        setup.log()
-    };
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_is_a_setting_and_fits_where_it_goes() {
+    let installation = Installation::new(Engine::Sqlite).await;
+    let of = |format| installation.serve_with(&[("GUESTLIST_LOG__FORMAT", format)]).stop().err;
     for format in ["auto", "json"] {
         let log = of(format);
         let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
@@ -144,6 +141,7 @@ fn the_form_is_a_setting_and_fits_where_it_goes() {
         "{line}"
     );
     assert!(!log.contains('\u{1b}') && !log.contains('{'), "plain text in a file: {log}");
+    installation.remove().await;
 }
 
 /// `script`, of util-linux, gives the program a terminal; a byte 3 is Ctrl-C there.

@@ -48,7 +48,7 @@ impl Driver<'_> {
             for token in [&dead, &token] {
                 self.bodies(&mut connection, door, token).await;
                 self.heads(&mut connection, door, token).await;
-                self.paths(&mut connection, door, token).await;
+                self.paths(&mut connection, door, &organization, token).await;
             }
             self.credentials(&mut connection, door, &token).await;
             self.garbage(&token).await;
@@ -181,10 +181,14 @@ impl Driver<'_> {
         self.ask(connection, ask().with("x-request-id", &id)).await;
     }
 
-    async fn paths(&self, connection: &mut Connection, door: Door, token: &str) {
+    async fn paths(&self, connection: &mut Connection, door: Door, id: &str, token: &str) {
         for path in [
             format!("/{token}"),
             format!("/v1/orgs/x/invites/{token}"),
+            format!("/v1/orgs/{id}/invites/{token}"),
+            format!("/orgs/{id}/link-invites/{token}"),
+            format!("/v1/organizations/{id}/invitations/{token}"),
+            format!("/invite?{token}"),
             format!("/orgs/{token}/link-invites?limit={token}"),
             format!("/v1/organizations/{token}/invitations/{token}"),
             format!("/gitpod.v1.OrganizationService/{token}"),

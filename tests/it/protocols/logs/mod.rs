@@ -3,7 +3,6 @@
 mod access;
 mod canaries;
 mod drive;
-mod program;
 mod start;
 
 use std::path::Path;
@@ -13,10 +12,10 @@ use serde_json::json;
 
 use self::canaries::Canaries;
 use self::drive::Driver;
-use self::program::Setup;
 use super::door::{Door, Form};
 use crate::auth::issuer::SigningKey;
-use crate::support::{Database, Engine};
+use crate::support::Engine;
+use crate::support::program::{Installation, say};
 
 const ISSUER: &str = "https://acme.example";
 const PASSWORD: &str = "s3cret-password-of-the-database";
@@ -36,49 +35,49 @@ async fn writes_no_secret(
 ) {
     let mut canaries = Canaries::default();
     let secret_key = hex::encode(rand::random::<[u8; 32]>());
-    let database = Database::migrated(engine).await;
-    let url = with_password(&database.url);
-    let variables = [
+    let installation = Installation::new(engine).await;
+    let directory = installation.directory();
+    let url = with_password(&installation.database.url);
+    let common = [
         ("GUESTLIST_LOG__FILTER", filter),
         ("GUESTLIST_DATABASE_URL", &url),
         ("GUESTLIST_SECRET_KEY", &secret_key),
         ("GUESTLIST_CONFIG", "guestlist.toml"),
     ];
-    let setup = Setup::new(&[&variables, mail].concat());
+    let settings = [&common, mail].concat();
     canaries.add("the secret key", &secret_key);
     canaries.add("the database's password", PASSWORD);
     canaries.add("the mail server's password", MAIL_PASSWORD);
-    let jwt = trust_an_issuer(setup.path());
+    let jwt = trust_an_issuer(directory);
     canaries.add_jwt("a token of an issuer", &jwt);
 
-    let program = setup.start();
-    let first = std::fs::read_to_string(setup.path().join("guestlist-data/admin.key")).unwrap();
+    let server = installation.serve_with(&settings);
+    let first = std::fs::read_to_string(installation.key_file()).unwrap();
     canaries.add_key("the first key", first.trim());
     let mut key = |email| {
-        let made = setup.run(&["keys", "create", "--email", email]);
-        assert!(made.status.success());
-        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        canaries.add_key("an API key", &key);
-        canaries.assert_none_in("keys create", &String::from_utf8(made.stderr).unwrap());
-        key
+        let made = say(installation.command(&["keys", "create", "--email", email], &settings));
+        assert_eq!(made.code, 0, "{made:?}");
+        canaries.add_key("an API key", made.out.trim());
+        canaries.assert_none_in("keys create", &made.err);
+        made.out.trim().to_owned()
     };
     let (admin, stranger) = (key("ana@acme.com"), key("zoe@acme.com"));
 
-    let addr = program.addr;
+    let addr = server.addr;
     let metrics = Driver { addr, canaries: &mut canaries, admin, stranger, jwt }.drive(doors).await;
     if mail.is_empty() {
-        for token in mailed(&setup.path().join("guestlist-data/mail"), doors.len()) {
+        for token in mailed(&directory.join("mail"), doors.len()) {
             canaries.add("a token in a mail", &token);
         }
     }
-    let said = program.stop();
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0));
     assert!(metrics.contains("guestlist_requests_total"));
     canaries.assert_none_in("/metrics", &metrics);
-    canaries.assert_none_in("standard output", &said);
-    let log = setup.log();
-    assert!(log.lines().count() > 100 * doors.len(), "it was written");
-    canaries.assert_none_in("the log", &log);
-    database.remove().await;
+    canaries.assert_none_in("standard output", &ended.out);
+    assert!(ended.err.lines().count() > 100 * doors.len(), "it was written");
+    canaries.assert_none_in("the log", &ended.err);
+    installation.remove().await;
 }
 
 /// PostgreSQL that trusts this machine takes any password.

@@ -1,8 +1,10 @@
 //! A start that fails says why, and not with what.
 
+use tempfile::TempDir;
+
 use super::PASSWORD as SECRET;
 use super::canaries::Canaries;
-use super::program::Setup;
+use crate::support::program::{program, say};
 
 const COMMANDS: [&[&str]; 4] = [&["serve"], &["check-config"], &["migrate"], &["keys", "list"]];
 
@@ -18,17 +20,17 @@ fn fails_without_telling(variables: &[(&'static str, &str)], file: &str) {
         ("GUESTLIST_DATABASE__ACQUIRE_TIMEOUT", "300ms"),
         ("RUST_BACKTRACE", "1"),
     ];
-    let setup = Setup::new(&[&common, variables].concat());
-    std::fs::write(setup.path().join("guestlist.toml"), file).unwrap();
+    let directory = TempDir::new().unwrap();
+    std::fs::write(directory.path().join("guestlist.toml"), file).unwrap();
     let mut failed = 0;
-    for command in COMMANDS {
-        let done = setup.run(command);
-        let (said, problem) =
-            (String::from_utf8(done.stdout).unwrap(), String::from_utf8(done.stderr).unwrap());
-        canaries.assert_none_in("standard output", &said);
-        canaries.assert_none_in("standard error", &problem);
-        if !done.status.success() {
-            assert!(problem.lines().any(|line| line.starts_with("guestlist: ")), "{problem}");
+    for arguments in COMMANDS {
+        let mut command = program(directory.path(), arguments);
+        command.envs(common.iter().chain(variables).copied());
+        let said = say(command);
+        canaries.assert_none_in("standard output", &said.out);
+        canaries.assert_none_in("standard error", &said.err);
+        if said.code != 0 {
+            assert!(said.err.lines().any(|line| line.starts_with("guestlist: ")), "{said:?}");
             failed += 1;
         }
     }

@@ -18,8 +18,7 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 async fn client(app: &TestApp) -> HealthClient<Channel> {
-    let channel =
-        Channel::from_shared(format!("http://{}", app.addr())).unwrap().connect().await.unwrap();
+    let channel = Channel::from_shared(app.url("")).unwrap().connect().await.unwrap();
     HealthClient::new(channel)
 }
 

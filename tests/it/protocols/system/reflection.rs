@@ -21,11 +21,7 @@ macro_rules! version {
 
             /// One question and its answer.
             async fn ask(app: &TestApp, question: MessageRequest) -> MessageResponse {
-                let channel = Channel::from_shared(format!("http://{}", app.addr()))
-                    .unwrap()
-                    .connect()
-                    .await
-                    .unwrap();
+                let channel = Channel::from_shared(app.url("")).unwrap().connect().await.unwrap();
                 let request = ServerReflectionRequest {
                     host: String::new(),
                     message_request: Some(question),
