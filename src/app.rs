@@ -17,6 +17,7 @@ use crate::auth::{self, Authenticator};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::operations::setup::{self, Setup};
 use crate::operations::{Context, Rules};
 use crate::storage::{Location, Opener, StatementObserver, Store};
@@ -92,6 +93,7 @@ impl App {
             new_secret_key: secret_key.to_write,
             first_key_file: config.data_dir.join(FIRST_KEY_FILE),
         };
+        let limits = Arc::new(Limits::new(&config.limits, &clock));
         let context = Context {
             store: store.clone(),
             clock,
@@ -102,6 +104,7 @@ impl App {
                 default_seat_limit: i64::from(config.invites.default_seat_limit),
                 public_preview: config.public_preview,
             },
+            limits,
             mail_wakeup: Arc::default(),
         };
         let courier = courier::new(&config, local_addr, &context)?;
@@ -125,6 +128,7 @@ impl App {
         app.serve(config, (listener, metrics_listener), &context, Arc::clone(&authenticator))?;
         app.work(&authenticator);
         app.deliver(courier, &context);
+        app.tidy_up(&context);
         Ok(app)
     }
 
@@ -155,6 +159,20 @@ impl App {
         let wakeup = Arc::clone(&context.mail_wakeup);
         let run = workers::mail::run(Arc::new(courier), wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
+    }
+
+    /// Starts what ends and forgets what has had its time.
+    fn tidy_up(&mut self, context: &Context) {
+        use workers::{expiry, pruning};
+
+        let Context { store, clock, limits, .. } = context;
+        let (store, clock) = (|| store.clone(), || Arc::clone(clock));
+        let expiry = expiry::run(expiry::PERIOD, store(), clock(), stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(expiry));
+        let limits = Arc::clone(limits);
+        let pruning =
+            pruning::run(pruning::PERIOD, store(), clock(), limits, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(pruning));
     }
 
     /// Opens the door, and the one for metrics if there is one.

@@ -13,6 +13,7 @@
 //! | [`workers`] | what runs beside the requests |
 //! | [`mail`] | what mails say, and how they get away |
 //! | [`config`] | the settings; `default.toml` is their reference |
+//! | [`limits`] | how often something may be done, counted in this process |
 //! | [`keyring`], [`clock`], [`error`], [`proto`], [`telemetry`] | small things many rooms use |
 //! | [`cli`] | the command line |
 //!
@@ -29,6 +30,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod keyring;
+pub mod limits;
 pub mod mail;
 pub mod operations;
 pub mod proto;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Config, ConfigError, Http, links, mail};
+use super::{Config, ConfigError, Http, limits, links, mail};
 
 /// hyper takes no smaller buffer for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if !(hour..=hour * 24 * 30).contains(&config.invites.email_lifetime) {
         problems.push("invites.email_lifetime: must be between 1h and 30days".into());
     }
+    limits::check(&config.limits, &mut problems);
     links::check(config, &mut problems);
     mail::check(config, &mut problems);
     for origin in &config.cors.allowed_origins {

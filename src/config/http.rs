@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+use crate::domain::Network;
 
 /// `[http]`: limits of connections, requests and messages.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +41,16 @@ pub struct Http {
     pub max_request_bytes: usize,
     /// Bytes of a response message, before compression.
     pub max_response_bytes: usize,
+    /// The proxies whose word about the client's address counts.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
+}
+
+fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
+    let network = |text: &String| {
+        text.parse().map_err(|problem| D::Error::custom(format!("`{text}` {problem}")))
+    };
+    Vec::<String>::deserialize(from)?.iter().map(network).collect()
 }
 
 /// `[cors]`: which web pages may call from a browser.

@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod identity;
 mod invites;
+mod limits;
 mod links;
 mod load;
 mod mail;
@@ -26,6 +27,7 @@ pub use error::ConfigError;
 pub use http::{Cors, Http};
 pub use identity::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
 pub use invites::Invites;
+pub use limits::Limits;
 pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
@@ -63,6 +65,8 @@ pub struct Config {
     pub database: Database,
     /// `[invites]`
     pub invites: Invites,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[mail]`
     pub mail: Mail,
     /// `[log]`

@@ -156,7 +156,7 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
             "secret_key = 'a'\nsecret_key_file = 'b'\nmetrics_listen = '127.0.0.1:8080'\n\
              database_url = 'mysql:x'\n[http]\nmax_streams = 0\nhead_timeout = '0s'\n\
              max_header_bytes = 100\n[database]\nmax_connections = 0\nacquire_timeout = '2days'\n\
-             [log]\nfilter = 'a=b=c'",
+             [log]\nfilter = 'a=b=c'\n[limits]\njoins_per_account = 1000001",
         ),
         &[
             "secret_key_file",
@@ -168,8 +168,21 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
             "database.max_connections",
             "database.acquire_timeout",
             "log.filter",
+            "limits.joins_per_account",
         ],
     );
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let list = "10.0.0.0/8, 192.0.2.1,fd00::/8";
+    let config = with_env(&[("GUESTLIST_HTTP__TRUSTED_PROXIES", list)]).unwrap();
+    assert_eq!(config.http.trusted_proxies.len(), 3);
+    assert!(with_env(&[]).unwrap().http.trusted_proxies.is_empty(), "nobody by default");
+    for wrong in ["proxy.internal", "10.0.0.0/99", "10.0.0.1/8", "*"] {
+        let file = format!("[http]\ntrusted_proxies = ['{wrong}']");
+        refused(with_file(&file), &["http.trusted_proxies", wrong, "10.0.0.0/8"]);
+    }
 }
 
 #[test]
@@ -208,6 +221,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         ("cors.", "[cors]\nx = 1".to_owned()),
         ("database.", "[database]\nx = 1".to_owned()),
         ("invites.", "[invites]\nx = 1".to_owned()),
+        ("limits.", "[limits]\nx = 1".to_owned()),
         ("mail.", "[mail]\nx = 1".to_owned()),
         ("log.", "[log]\nx = 1".to_owned()),
         ("issuers[].", issuer(&[], "x = 1")),
@@ -219,7 +233,8 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
             error.split_once("expected one of").or(error.split_once("expected")).unwrap();
         for key in list.split('`').skip(1).step_by(2) {
             let is_section =
-                ["http", "cors", "database", "invites", "mail", "log", "issuers"].contains(&key);
+                ["http", "cors", "database", "invites", "limits", "mail", "log", "issuers"]
+                    .contains(&key);
             let told = told.contains(&format!("{section}{key}"));
             assert!(told || (section.is_empty() && is_section), "{section}{key} is not told");
             known += usize::from(told);

@@ -13,6 +13,7 @@ mod ids;
 mod invite;
 mod invite_links;
 mod member;
+mod network;
 mod organization;
 mod page;
 mod role;
@@ -33,6 +34,7 @@ pub use invite::{
 };
 pub use invite_links::InviteLinks;
 pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus};
+pub use network::Network;
 pub use organization::{Organization, OrganizationName, Tier};
 pub use page::PageSize;
 pub use role::{Permission, Role};

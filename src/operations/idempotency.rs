@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use super::Call;
 use crate::domain::{OrganizationId, SecretHash, Timestamp};
 use crate::error::{Error, Result};
-use crate::storage::Tx;
 use crate::storage::requests::{self, Remembered, RequestKey};
+use crate::storage::{Store, Tx};
 
 /// How long a request is remembered.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -83,4 +83,13 @@ impl Once {
         let what = Remembered { body_hash: named.body_hash, outcome, at: now };
         requests::remember(tx, &named.key, &what).await
     }
+}
+
+/// Forgets the requests that are no longer remembered; answers how many.
+///
+/// # Errors
+/// If the store cannot be written.
+pub async fn forget_requests(store: &Store, now: Timestamp) -> Result<u64> {
+    let before = now.minus(REMEMBERED_FOR);
+    store.write(async move |tx| requests::prune(tx, before).await).await
 }

@@ -5,6 +5,7 @@
 //! which protocol the request came by.
 
 mod access;
+mod budget;
 mod cursor;
 mod idempotency;
 
@@ -18,6 +19,8 @@ pub mod members;
 pub mod organizations;
 pub mod setup;
 
+pub use idempotency::forget_requests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +28,9 @@ use tokio::sync::Notify;
 
 use crate::auth::Issuers;
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, RequestId, Timestamp};
+use crate::domain::{Actor, Caller, Network, RequestId, Timestamp};
 use crate::keyring::Keyring;
+use crate::limits::Limits;
 use crate::storage::Store;
 
 /// What every operation works with. Clones are cheap.
@@ -42,6 +46,8 @@ pub struct Context {
     pub issuers: Arc<Issuers>,
     /// What the settings say about invites and organizations.
     pub rules: Rules,
+    /// How often, and how often until now.
+    pub limits: Arc<Limits>,
     /// Told when a mail has begun to wait.
     pub mail_wakeup: Arc<Notify>,
 }
@@ -65,6 +71,17 @@ pub struct Call {
     pub caller: Arc<Caller>,
     /// The request's name in the audit trail.
     pub request: RequestId,
+    /// Where it came from, as far as that is known.
+    pub network: Option<Network>,
+}
+
+/// Who asks where a setting lets requests through without a credential.
+#[derive(Debug, Clone)]
+pub enum Visitor {
+    /// Somebody with a credential.
+    Known(Call),
+    /// Somebody without, and where they come from.
+    Unknown(Option<Network>),
 }
 
 impl Context {
@@ -78,5 +95,15 @@ impl Call {
     /// Whom this request's changes are ascribed to.
     fn actor(&self) -> Actor {
         self.caller.actor(&self.request)
+    }
+}
+
+impl Visitor {
+    /// The request, if it had a credential.
+    pub fn call(&self) -> Option<&Call> {
+        match self {
+            Visitor::Known(call) => Some(call),
+            Visitor::Unknown(_) => None,
+        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `server` accepts, `stack` lists the layers in order, `protocol` translates,
 //! `vendor` serves other products' REST contracts, `status` says what a client
-//! sees of an error, `system` is what operators and probes ask for. Nothing here
-//! knows a rule of the domain.
+//! sees of an error, `visitor` who asks, `system` is what operators and probes ask
+//! for. Nothing here knows a rule of the domain.
 
 pub mod layers;
 pub mod protocol;
@@ -13,6 +13,7 @@ pub mod stack;
 pub mod status;
 pub mod system;
 pub mod vendor;
+pub mod visitor;
 
 /// A request inside the door; the body's concrete type is erased on the way in.
 pub type Request = http::Request<tonic::body::Body>;

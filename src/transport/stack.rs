@@ -12,6 +12,7 @@ use tower::util::{BoxCloneSyncService, option_layer};
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 use super::layers::authenticate::{Access, Authenticate, Authentication};
+use super::layers::client_network::ClientNetwork;
 use super::layers::deadline::Deadline;
 use super::layers::drain::Drain;
 use super::layers::identify::Identify;
@@ -128,6 +129,8 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(RequestId))
         // Before all that answers: an answer is written in the caller's protocol.
         .layer(around(Identify::new(methods)))
+        // Before all that counts by network.
+        .layer(around(ClientNetwork::new(parts.http.trusted_proxies.clone())))
         // Outside of all that may refuse, so that every answer is counted.
         .layer(around(Observe::new(parts.metrics)))
         // Outside of refusals, so that a web page can read them; inside the log.

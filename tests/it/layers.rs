@@ -17,15 +17,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &["domain"]),
     ("config", &["domain"]),
     ("telemetry", &["error", "config"]),
+    ("limits", &["domain", "error", "config", "clock"]),
     ("storage", &["domain", "error", "config"]),
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
-    ("operations", &["auth", "storage", "domain", "error", "clock", "keyring"]),
+    ("operations", &["auth", "storage", "domain", "error", "clock", "keyring", "limits"]),
     (
         "workers",
         // Mail is rendered and sent beside the requests, never in one.
-        &["operations", "auth", "mail", "storage", "domain", "error", "clock", "keyring"],
+        &["operations", "auth", "mail", "storage", "domain", "error", "clock", "keyring", "limits"],
     ),
     ("transport", &["operations", "auth", "domain", "error", "config", "proto", "telemetry"]),
     (
@@ -42,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "clock",
             "keyring",
+            "limits",
             "telemetry",
         ],
     ),
@@ -73,6 +75,7 @@ const AT_HOME: &[(&str, &str)] = &[
     ("jsonwebtoken", "auth"),
     ("lettre", "mail"),
     ("minijinja", "mail"),
+    ("governor", "limits"),
     ("clap", "cli"),
 ];
 

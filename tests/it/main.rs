@@ -9,7 +9,9 @@ mod support;
 
 mod auth;
 mod cli;
+mod expiry;
 mod lifecycle;
+mod limits;
 mod mail;
 mod protocols;
 mod readme;

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::error::Result;
 use crate::operations::access::Access;
+use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::invites;
@@ -50,6 +51,7 @@ pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result
     let body =
         (&input.grants, input.expires_at, input.max_uses, &input.allowed_domains, &input.note);
     let once = Once::new(call, *organization, "CreateLink", request.as_ref(), &body);
+    let budget = Budget::of(cx, call, *organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
@@ -67,6 +69,7 @@ pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result
                 LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
             };
             may_grant(&access, content.as_ref().map_or(role, |content| content.level))?;
+            budget.spend_on_link()?;
 
             let Access { mut organization, member } = access;
             advance(tx, &mut organization).await?;

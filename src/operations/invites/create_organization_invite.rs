@@ -6,6 +6,7 @@ use super::rotate_join_link;
 use crate::domain::{InviteToken, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
+use crate::operations::budget::Budget;
 use crate::operations::{Call, Context};
 
 /// Makes a new join link; the one before stops working at once. Admins may.
@@ -15,11 +16,13 @@ pub async fn create_organization_invite(
     organization: OrganizationId,
 ) -> Result<InviteToken> {
     let now = cx.now();
+    let budget = Budget::of(cx, call, organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
             let manage = Permission::ManageInvites;
             let access = Access::to_change(tx, &call.caller, organization, manage).await?;
+            budget.spend_on_link()?;
             rotate_join_link(tx, &keyring, &call, access, now).await
         })
         .await

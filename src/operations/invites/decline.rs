@@ -7,6 +7,7 @@ use crate::domain::{
     Action, EndReason, Ending, Invite, InviteId, InviteKind, InviteToken, Organization,
 };
 use crate::error::{Error, Result, reason};
+use crate::operations::budget::count_join;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::{Connection, invites, organizations};
@@ -32,6 +33,7 @@ pub struct DeclineBy {
 /// Ends an email invitation by the wish of whom it is for: the caller's verified
 /// address must be the invitation's.
 pub async fn decline(cx: &Context, call: &Call, input: Decline) -> Result<()> {
+    count_join(cx, call)?;
     let now = cx.now();
     let (invite, organization) = find(cx.store.read(), call, &input.by).await?;
     if !call.caller.reaches(organization.id) {

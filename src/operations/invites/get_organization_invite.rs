@@ -7,6 +7,7 @@ use super::tokens::unseal;
 use crate::domain::{InviteToken, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
+use crate::operations::budget::Budget;
 use crate::operations::{Call, Context};
 use crate::storage::invites;
 
@@ -26,6 +27,7 @@ pub async fn get_organization_invite(
         return unseal(&cx.keyring, &invite, &sealed);
     }
 
+    let budget = Budget::of(cx, call, organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
@@ -33,7 +35,10 @@ pub async fn get_organization_invite(
             // Somebody else may have made one since.
             match invites::join_link(tx, organization).await? {
                 Some((invite, sealed)) if invite.is_live(now) => unseal(&keyring, &invite, &sealed),
-                _ => rotate_join_link(tx, &keyring, &call, access, now).await,
+                _ => {
+                    budget.spend_on_link()?;
+                    rotate_join_link(tx, &keyring, &call, access, now).await
+                }
             }
         })
         .await

@@ -3,13 +3,13 @@
 use super::{InviteSummary, preview};
 use crate::domain::InviteToken;
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, Visitor};
 
 /// Shows whoever holds a live token what it leads to: a preview by its older name.
 pub async fn get_organization_invite_summary(
     cx: &Context,
-    call: Option<&Call>,
+    visitor: &Visitor,
     token: InviteToken,
 ) -> Result<InviteSummary> {
-    preview(cx, call, token).await
+    preview(cx, visitor, token).await
 }

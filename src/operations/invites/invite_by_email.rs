@@ -15,6 +15,7 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::operations::access::Access;
+use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::{Tx, accounts, invites, members, outbox};
@@ -100,6 +101,7 @@ pub(super) async fn carry_out(
     let request = input.request.as_ref();
     let once = Once::new(call, input.organization, "InviteByEmail", request, &body);
     let (keyring, issuers) = (Arc::clone(&cx.keyring), Arc::clone(&cx.issuers));
+    let budget = Budget::of(cx, call, input.organization);
     let call = call.clone();
     let invited = cx
         .store
@@ -130,9 +132,15 @@ pub(super) async fn carry_out(
                 has_seat: organization.has_seat(),
                 seen: HashSet::new(),
             };
-            let mut invited = Vec::with_capacity(input.invitations.len());
+            let mut addresses = Vec::with_capacity(input.invitations.len());
             for invitation in &input.invitations {
-                let one = inviting.invite(invitation, now).await?;
+                addresses.push(inviting.address(&invitation.email, now).await?);
+            }
+            let invitable: Vec<_> = addresses.iter().flatten().collect();
+            budget.spend_on_mail(invitable.into_iter())?;
+            let mut invited = Vec::with_capacity(input.invitations.len());
+            for (invitation, address) in input.invitations.iter().zip(addresses) {
+                let one = inviting.invite(invitation, address, now).await?;
                 accept(one.outcome)?;
                 invited.push(one);
             }
@@ -175,9 +183,14 @@ struct Inviting<'a> {
 }
 
 impl Inviting<'_> {
-    async fn invite(&mut self, invitation: &Invitation, now: Timestamp) -> Result<Invited> {
+    async fn invite(
+        &self,
+        invitation: &Invitation,
+        address: std::result::Result<EmailAddress, Outcome>,
+        now: Timestamp,
+    ) -> Result<Invited> {
         let mut sso_failed = false;
-        let (outcome, invite) = match self.refusal(&invitation.email, now).await? {
+        let (outcome, invite) = match address {
             Err(outcome) => (outcome, None),
             Ok(email) => {
                 sso_failed = self.sso && self.is_tied_elsewhere(&email).await?;
@@ -189,7 +202,7 @@ impl Inviting<'_> {
     }
 
     /// The address to invite, or why it is not invited.
-    async fn refusal(
+    async fn address(
         &mut self,
         text: &str,
         now: Timestamp,

@@ -3,7 +3,8 @@
 
 use crate::domain::{InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
-use crate::operations::{Call, Context};
+use crate::operations::budget::count_preview;
+use crate::operations::{Context, Visitor};
 use crate::storage::invites;
 
 /// What an invite leads to, and nothing more.
@@ -19,14 +20,11 @@ pub struct InviteSummary {
 
 /// Shows whoever holds a live token what it leads to. An email invitation shows
 /// itself to its own verified address, and to others where a setting opens
-/// previews. `call` is none where that setting lets callers through without a
-/// credential.
-pub async fn preview(
-    cx: &Context,
-    call: Option<&Call>,
-    token: InviteToken,
-) -> Result<InviteSummary> {
+/// previews.
+pub async fn preview(cx: &Context, visitor: &Visitor, token: InviteToken) -> Result<InviteSummary> {
+    count_preview(cx, visitor)?;
     let now = cx.now();
+    let call = visitor.call();
     let own = call.and_then(|call| call.caller.account.profile.verified_email());
     let (_, organization) = invites::find_by_token(cx.store.read(), &token.hash())
         .await?

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
+use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::{invites, outbox};
@@ -36,6 +37,7 @@ pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> 
     let expires_at = email_expiry(input.expires_at, cx.rules.email_invitation_lifetime, now)?;
     let body = (input.id, input.expires_at);
     let once = Once::new(call, input.organization, "Resend", input.request.as_ref(), &body);
+    let budget = Budget::of(cx, call, input.organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     let invite = cx
         .store
@@ -57,6 +59,7 @@ pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> 
                 return Err(has_ended());
             }
             may_grant(&access, invite.role)?;
+            budget.spend_on_mail(invite.email.as_slice().iter())?;
             advance(tx, &mut access.organization).await?;
             invite.inviter = access.member.id;
             invite.version = access.organization.version;

@@ -16,6 +16,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
+use crate::operations::budget::count_join;
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, invites, members, organizations};
@@ -55,6 +56,7 @@ impl JoinBy {
 
 /// Makes the caller a member, or answers the membership there is.
 pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<MemberProfile> {
+    count_join(cx, call)?;
     let now = cx.now();
     let (organization, invite) = match by {
         JoinBy::Organization(id) => (id, None),

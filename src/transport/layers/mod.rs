@@ -4,8 +4,10 @@
 
 pub mod access_log;
 pub mod authenticate;
+pub mod client_network;
 pub mod deadline;
 pub mod drain;
+mod forwarded;
 pub mod identify;
 pub mod load;
 pub mod metrics;

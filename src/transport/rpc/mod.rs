@@ -12,19 +12,17 @@ mod member_service;
 mod my_organization_service;
 mod organization_service;
 
-use std::sync::Arc;
-
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::config;
-use crate::domain::{Caller, RequestId};
-use crate::error::{Error, Result};
-use crate::operations::{Call, Context};
+use crate::error::Result;
+use crate::operations::{Call, Context, Visitor};
 use crate::proto::gitpod::v1 as gitpod;
 use crate::proto::guestlist::v1 as guestlist;
 use crate::transport::status::to_status;
+use crate::transport::visitor;
 
 /// The previews of an invite, which a setting opens to callers without a credential.
 pub const PREVIEWS: &[&str] = &[
@@ -72,20 +70,17 @@ pub fn routes(cx: &Context, http: &config::Http) -> Routes {
         .add_service(bounded!(AdminServiceServer::new(admin), http))
 }
 
-/// Takes a request apart: who asks, and the message. The caller is missing only
-/// where a setting lets calls through without one.
-fn open<T>(request: Request<T>) -> (Option<Call>, T) {
+/// Takes a request apart: who asks, and the message. For methods that a setting
+/// opens to callers without a credential.
+fn open<T>(request: Request<T>) -> (Visitor, T) {
     let (_, mut extensions, message) = request.into_parts();
-    let caller = extensions.remove::<Caller>().map(Arc::new);
-    let request = extensions.remove::<RequestId>().unwrap_or(RequestId(String::new()));
-    (caller.map(|caller| Call { caller, request }), message)
+    (visitor::visitor(&mut extensions), message)
 }
 
 /// The same where a caller is needed.
 fn authenticated<T>(request: Request<T>) -> Result<(Call, T)> {
-    let (call, message) = open(request);
-    let call = call.ok_or_else(|| Error::unauthenticated("a credential is needed"))?;
-    Ok((call, message))
+    let (_, mut extensions, message) = request.into_parts();
+    Ok((visitor::authenticated(&mut extensions)?, message))
 }
 
 /// Writes an operation's answer.

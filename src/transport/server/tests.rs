@@ -25,6 +25,7 @@ fn settings() -> Http {
         max_header_bytes: 16 * 1024,
         max_request_bytes: 1024,
         max_response_bytes: 1024,
+        trusted_proxies: Vec::new(),
     }
 }
 

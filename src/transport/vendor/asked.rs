@@ -1,7 +1,6 @@
 //! A request of a contract, as its handlers read it.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams};
@@ -9,9 +8,10 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::{Refusal, body};
-use crate::domain::{Caller, Invalid, RequestId};
+use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::operations::{Call, Context};
+use crate::transport::visitor;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -45,13 +45,10 @@ impl FromRequest<Shared> for Asked {
         let segments = RawPathParams::from_request_parts(&mut parts, shared)
             .await
             .map_err(|_| Error::invalid("path", "must be UTF-8 once its % codes are read"))?;
-        let caller = parts.extensions.remove::<Caller>();
-        let caller = caller.ok_or_else(|| Error::unauthenticated("a credential is needed"))?;
-        let request = parts.extensions.get::<RequestId>().cloned();
-        let request = request.unwrap_or(RequestId(String::new()));
+        let call = visitor::authenticated(&mut parts.extensions)?;
         Ok(Self {
             cx: shared.cx.clone(),
-            call: Call { caller: Arc::new(caller), request },
+            call,
             parts,
             segments,
             body,

@@ -12,8 +12,8 @@ pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to};
 pub use program::{Installation, Server};
-pub use run::{run, run_installed};
-pub use server::TestApp;
+pub use run::{run, run_installed, run_with};
+pub use server::{Settings, TestApp};
 
 pub use guestlist::proto::gitpod::v1 as gitpod;
 pub use guestlist::proto::guestlist::v1 as own;

@@ -6,18 +6,25 @@ use std::time::Duration;
 
 use futures::FutureExt;
 
-use super::{Engine, Installation, Protocol, TestApp};
+use super::{Engine, Installation, Protocol, Settings, TestApp};
 
 /// No behaviour takes longer unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
 
 /// Runs `behaviour` against a new server in this process.
 pub fn run(engine: Engine, protocol: Protocol, behaviour: impl AsyncFn(&TestApp)) {
+    block_on(async { hold(TestApp::start(engine, protocol).await, behaviour).await });
+}
+
+/// The same with other settings.
+pub fn run_with(
+    settings: Settings,
+    engine: Engine,
+    protocol: Protocol,
+    behaviour: impl AsyncFn(&TestApp),
+) {
     block_on(async {
-        let app = TestApp::start(engine, protocol).await;
-        let held = held(behaviour(&app)).await;
-        app.stop().await;
-        held
+        hold(TestApp::configured(engine, protocol, settings).await, behaviour).await
     });
 }
 
@@ -29,6 +36,12 @@ pub fn run_installed(engine: Engine, behaviour: impl AsyncFn(&Installation)) {
         installation.remove().await;
         held
     });
+}
+
+async fn hold(app: TestApp, behaviour: impl AsyncFn(&TestApp)) -> Held {
+    let held = held(behaviour(&app)).await;
+    app.stop().await;
+    held
 }
 
 type Held = std::thread::Result<Result<(), tokio::time::error::Elapsed>>;

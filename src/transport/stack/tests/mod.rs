@@ -129,6 +129,7 @@ fn bounds() -> Http {
         max_header_bytes: 16 * 1024,
         max_request_bytes: 1024,
         max_response_bytes: 4096,
+        trusted_proxies: Vec::new(),
     }
 }
 

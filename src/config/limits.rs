@@ -1,0 +1,43 @@
+//! How often things may be done.
+
+use serde::Deserialize;
+
+/// `[limits]`: how often invites are made, shown and used; 0 means any number.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Limits {
+    /// Invites of one account within an hour.
+    pub invites_per_account: u32,
+    /// Invites to one organization within an hour.
+    pub invites_per_organization: u32,
+    /// Email invitations to one address within an hour.
+    pub invites_per_address: u32,
+    /// Previews of one account within a minute.
+    pub previews_per_account: u32,
+    /// Previews of one network within a minute.
+    pub previews_per_network: u32,
+    /// Joins and refusals of one account within a minute.
+    pub joins_per_account: u32,
+    /// Joins and refusals of one network within a minute.
+    pub joins_per_network: u32,
+}
+
+const MOST: u32 = 1_000_000;
+
+/// Refuses numbers that limit nothing.
+pub(super) fn check(limits: &Limits, problems: &mut Vec<String>) {
+    let numbers = [
+        ("invites_per_account", limits.invites_per_account),
+        ("invites_per_organization", limits.invites_per_organization),
+        ("invites_per_address", limits.invites_per_address),
+        ("previews_per_account", limits.previews_per_account),
+        ("previews_per_network", limits.previews_per_network),
+        ("joins_per_account", limits.joins_per_account),
+        ("joins_per_network", limits.joins_per_network),
+    ];
+    for (key, value) in numbers {
+        if value > MOST {
+            problems.push(format!("limits.{key}: must be at most {MOST}; 0 means any number"));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What is remembered of each key, in bounded memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::ShrinkableKeyedStateStore;
+
+use crate::domain::{AccountId, EmailAddress, Network, OrganizationId};
+
+/// Keys that one counter remembers at the most: a few megabytes.
+const MOST_KEYS: usize = 1 << 16;
+
+/// What is counted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    Account(AccountId),
+    Organization(OrganizationId),
+    Address(EmailAddress),
+    Network(Network),
+}
+
+/// For each key the moment at which it has its whole number again (governor's
+/// "theoretical arrival time"). Clones share it.
+#[derive(Clone, Default)]
+pub struct State(Arc<Mutex<HashMap<Key, Nanos>>>);
+
+impl State {
+    /// Brings that moment of `key` closer.
+    pub fn give_back(&self, key: &Key, by: Duration) {
+        if let Some(at) = self.lock().get_mut(key) {
+            *at = at.saturating_sub(by.into());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Nanos>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for State {
+    type Key = Key;
+
+    fn measure_and_replace<T, F, E>(&self, key: &Key, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut keys = self.lock();
+        let before = keys.get(key).copied();
+        let (outcome, after) = decide(before)?;
+        if before.is_none() && keys.len() >= MOST_KEYS {
+            forget_half(&mut keys);
+        }
+        keys.insert(key.clone(), after);
+        Ok(outcome)
+    }
+}
+
+/// Forgets those that would have their whole number again first, so that who has
+/// come most often is remembered longest, however many others come.
+fn forget_half(keys: &mut HashMap<Key, Nanos>) {
+    let mut moments: Vec<Nanos> = keys.values().copied().collect();
+    let middle = moments.len() / 2;
+    let (_, median, _) = moments.select_nth_unstable(middle);
+    let median = *median;
+    keys.retain(|_, at| *at > median);
+}
+
+impl ShrinkableKeyedStateStore<Key> for State {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.lock().retain(|_, at| *at > drop_below);
+    }
+
+    fn shrink_to_fit(&self) {
+        self.lock().shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn key(number: usize) -> Key {
+        Key::Account(AccountId::from(Uuid::from_u128(number as u128)))
+    }
+
+    /// Sets a key's moment, whatever it was.
+    fn set(state: &State, number: usize, at: u64) {
+        let set = |_: Option<Nanos>| Ok::<_, ()>(((), Nanos::from(at)));
+        state.measure_and_replace(&key(number), set).unwrap();
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_busiest_are_remembered() {
+        let state = State::default();
+        set(&state, 0, 1_000_000);
+        for number in 1..3 * MOST_KEYS {
+            set(&state, number, 5);
+        }
+        assert!(state.len() <= MOST_KEYS);
+        assert!(state.lock().contains_key(&key(0)));
+        assert!(state.lock().contains_key(&key(3 * MOST_KEYS - 1)));
+    }
+
+    #[test]
+    fn a_refusal_is_not_remembered() {
+        let state = State::default();
+        let refuse = |_: Option<Nanos>| Err::<((), Nanos), _>(());
+        state.measure_and_replace(&key(1), refuse).unwrap_err();
+        assert!(state.is_empty());
+    }
+}

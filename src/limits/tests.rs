@@ -1,0 +1,154 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::OffsetClock;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn limits(settings: config::Limits) -> (Limits, OffsetClock) {
+    let clock = OffsetClock::default();
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    (Limits::new(&settings, &shared), clock)
+}
+
+const NONE: config::Limits = config::Limits {
+    invites_per_account: 0,
+    invites_per_organization: 0,
+    invites_per_address: 0,
+    previews_per_account: 0,
+    previews_per_network: 0,
+    joins_per_account: 0,
+    joins_per_network: 0,
+};
+
+fn account(number: u128) -> AccountId {
+    Uuid::from_u128(number).into()
+}
+
+fn organization(number: u128) -> OrganizationId {
+    Uuid::from_u128(number).into()
+}
+
+fn network(address: &str) -> Option<Network> {
+    Some(Network::of(address.parse().unwrap()))
+}
+
+fn addresses(texts: &[&str]) -> std::vec::IntoIter<EmailAddress> {
+    texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into_iter()
+}
+
+/// Invites made by link, without addresses.
+fn links(limits: &Limits, by: u128, to: u128, number: usize) -> Result<()> {
+    limits.invites(account(by), organization(to), number, std::iter::empty())
+}
+
+#[track_caller]
+fn wait(result: Result<()>) -> Duration {
+    let error = result.unwrap_err();
+    assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, reason::RATE_LIMITED));
+    error.retry_after.expect("waiting helps")
+}
+
+#[test]
+fn nothing_is_limited_by_0() {
+    let (limits, _) = limits(NONE);
+    for _ in 0..10 {
+        links(&limits, 1, 1, 1_000_000).unwrap();
+        limits.preview(Some(account(1)), network("192.0.2.1")).unwrap();
+        limits.join(account(1), network("192.0.2.1")).unwrap();
+    }
+    assert_eq!(limits.remembered(), 0);
+}
+
+#[test]
+fn who_waits_as_told_is_let_through() {
+    let (limits, clock) = limits(config::Limits { joins_per_account: 2, ..NONE });
+    let join = || limits.join(account(1), None);
+    join().unwrap();
+    join().unwrap();
+    let told = wait(join());
+    assert!(told > Duration::from_secs(25) && told <= Duration::from_secs(31), "{told:?}");
+    clock.advance(told / 2);
+    assert!(wait(join()) < told);
+    clock.advance(told / 2);
+    join().unwrap();
+    wait(join());
+    limits.join(account(2), None).unwrap();
+}
+
+#[test]
+fn the_whole_number_may_come_at_once_and_no_more_ever() {
+    let (limits, clock) = limits(config::Limits { invites_per_account: 10, ..NONE });
+    let error = links(&limits, 1, 1, 11).unwrap_err();
+    assert_eq!((error.reason, error.retry_after), (reason::RATE_LIMITED, None));
+    links(&limits, 1, 1, 10).unwrap();
+    wait(links(&limits, 1, 1, 1));
+    clock.advance(HOUR);
+    links(&limits, 1, 1, 10).unwrap();
+    links(&limits, 1, 1, 0).unwrap();
+}
+
+#[test]
+fn a_refusal_counts_nowhere() {
+    let settings = config::Limits {
+        invites_per_account: 10,
+        invites_per_organization: 4,
+        invites_per_address: 1,
+        ..NONE
+    };
+    let (limits, _) = limits(settings);
+    let invite = |to: u128, texts: &[&str]| {
+        limits.invites(account(1), organization(to), texts.len(), addresses(texts))
+    };
+    invite(1, &["a@example.com"]).unwrap();
+    for _ in 0..20 {
+        // The last address is refused: neither the others nor the account and the
+        // organization have been counted.
+        wait(invite(1, &["b@example.com", "c@example.com", "a@example.com"]));
+    }
+    invite(1, &["b@example.com", "c@example.com", "d@example.com"]).unwrap();
+    wait(invite(1, &["e@example.com"]));
+    invite(2, &["e@example.com", "f@example.com"]).unwrap();
+    wait(invite(2, &["a@example.com"]));
+}
+
+#[test]
+fn the_longest_wait_is_told() {
+    let settings = config::Limits { invites_per_account: 2, invites_per_organization: 1, ..NONE };
+    let (limits, clock) = limits(settings);
+    links(&limits, 1, 1, 1).unwrap();
+    links(&limits, 1, 2, 1).unwrap();
+    let told = wait(links(&limits, 1, 1, 1));
+    assert!(told > HOUR - Duration::from_secs(60), "the organization's, not the account's");
+    clock.advance(told);
+    links(&limits, 1, 1, 1).unwrap();
+}
+
+#[test]
+fn strangers_are_counted_by_network_alone() {
+    let settings = config::Limits { previews_per_account: 1, previews_per_network: 2, ..NONE };
+    let (limits, _) = limits(settings);
+    limits.preview(None, network("2001:db8::1")).unwrap();
+    limits.preview(None, network("2001:db8::2")).unwrap();
+    wait(limits.preview(None, network("2001:db8::3")));
+    limits.preview(None, network("2001:db8:0:1::1")).unwrap();
+    wait(limits.preview(Some(account(1)), network("2001:db8::1")));
+    limits.preview(Some(account(1)), network("192.0.2.1")).unwrap();
+    wait(limits.preview(Some(account(1)), None));
+    limits.preview(None, None).unwrap();
+}
+
+#[test]
+fn who_has_rested_is_forgotten() {
+    let settings = config::Limits { joins_per_account: 2, joins_per_network: 2, ..NONE };
+    let (limits, clock) = limits(settings);
+    for number in 0..100 {
+        limits.join(account(number), None).unwrap();
+    }
+    limits.forget_the_rested();
+    assert_eq!(limits.remembered(), 100);
+    clock.advance(HOUR);
+    limits.join(account(1), network("192.0.2.1")).unwrap();
+    limits.forget_the_rested();
+    assert_eq!(limits.remembered(), 2);
+}

@@ -1,0 +1,137 @@
+//! Finds out where a request comes from: the peer's network, or the one that a
+//! trusted proxy tells of.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+use super::{Handler, Middleware, Next, forwarded};
+use crate::domain::Network;
+use crate::transport::server::Peer;
+use crate::transport::{Request, Response};
+
+/// Puts a [`Network`] into every request whose peer is known.
+pub struct ClientNetwork {
+    trusted: Vec<Network>,
+}
+
+impl ClientNetwork {
+    /// Believes the proxies in `trusted`, and nobody else.
+    pub fn new(trusted: Vec<Network>) -> Self {
+        Self { trusted }
+    }
+
+    /// The nearest address on the way that is no trusted proxy's.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let told = [forwarded::x_forwarded_for(headers), forwarded::forwarded(headers)];
+        let mut clients = told
+            .into_iter()
+            .filter(|hops| !hops.is_empty())
+            .map(|hops| self.nearest_untrusted(peer, &hops));
+        match (clients.next(), clients.next()) {
+            (Some(client), None) => client,
+            (Some(one), Some(other)) if one == other => one,
+            // A proxy keeps one of the headers and hands the other on as it came
+            // from the client: where they differ neither is believed.
+            _ => peer,
+        }
+    }
+
+    /// Each proxy adds whom it was called by at the end, so the way is walked from
+    /// there, as far as it is told by somebody trusted.
+    fn nearest_untrusted(&self, peer: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
+        let mut nearest = peer;
+        for hop in hops.iter().rev() {
+            let Some(address) = hop else { break };
+            nearest = *address;
+            if !self.trusts(nearest) {
+                break;
+            }
+        }
+        nearest
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+impl Middleware for ClientNetwork {
+    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            let client = self.client(peer.0.ip(), request.headers());
+            request.extensions_mut().insert(Network::of(client));
+        }
+        next.run(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+
+    const PROXY: &str = "10.0.0.1";
+
+    fn client(trusted: &[&str], peer: &str, headers: &[(&str, &str)]) -> String {
+        let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+        }
+        ClientNetwork::new(trusted).client(peer.parse().unwrap(), &map).to_string()
+    }
+
+    fn behind_proxy(headers: &[(&str, &str)]) -> String {
+        client(&["10.0.0.0/8", "fd00::/8"], PROXY, headers)
+    }
+
+    #[test]
+    fn nobody_is_believed_who_is_not_trusted() {
+        let lies = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")];
+        assert_eq!(client(&[], "203.0.113.9", &lies), "203.0.113.9");
+        assert_eq!(client(&["10.0.0.0/8"], "203.0.113.9", &lies), "203.0.113.9");
+        assert_eq!(client(&["10.0.0.0/8"], "11.0.0.1", &lies), "11.0.0.1");
+    }
+
+    #[test]
+    fn the_right_most_untrusted_address_counts() {
+        let xff = |value| behind_proxy(&[("x-forwarded-for", value)]);
+        assert_eq!(xff("192.0.2.1"), "192.0.2.1");
+        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "what the client said itself");
+        assert_eq!(xff("6.6.6.6, 192.0.2.1, 10.0.0.7"), "192.0.2.1", "two proxies");
+        assert_eq!(xff("2001:db8::1,fd00::2"), "2001:db8::1");
+        assert_eq!(xff("10.0.0.8, 10.0.0.7"), "10.0.0.8", "a client beside the proxies");
+        let lines = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "192.0.2.1")];
+        assert_eq!(behind_proxy(&lines), "192.0.2.1", "a line for each proxy");
+        assert_eq!(behind_proxy(&[]), PROXY);
+    }
+
+    #[test]
+    fn the_way_ends_where_it_cannot_be_read() {
+        let xff = |value| behind_proxy(&[("x-forwarded-for", value)]);
+        assert_eq!(xff("192.0.2.1, unknown"), PROXY);
+        assert_eq!(xff("192.0.2.1, "), PROXY);
+        assert_eq!(xff("192.0.2.1, unknown, 10.0.0.7"), "10.0.0.7");
+        let quote = "for=\"6.6.6.6, for=192.0.2.1";
+        assert_eq!(behind_proxy(&[("forwarded", quote)]), PROXY, "an open quote");
+    }
+
+    #[test]
+    fn a_proxy_inside_of_ipv6_is_the_same_proxy() {
+        let told = [("x-forwarded-for", "::ffff:192.0.2.1")];
+        assert_eq!(client(&["10.0.0.0/8"], "::ffff:10.0.0.1", &told), "192.0.2.1");
+    }
+
+    #[test]
+    fn two_headers_that_differ_are_both_not_believed() {
+        let told =
+            |forwarded| behind_proxy(&[("x-forwarded-for", "192.0.2.1"), ("forwarded", forwarded)]);
+        assert_eq!(told("for=192.0.2.1;proto=https"), "192.0.2.1");
+        assert_eq!(told("for=6.6.6.6"), PROXY);
+        assert_eq!(told("proto=https"), PROXY);
+    }
+}

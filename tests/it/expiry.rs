@@ -1,0 +1,162 @@
+//! What runs out: invitations at their time, requests a day after they were made.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use guestlist::clock::Clock;
+use guestlist::config::Config;
+use guestlist::limits::Limits;
+use guestlist::operations::forget_requests;
+use guestlist::workers::{expiry, pruning};
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::on_both_engines;
+use crate::support::{Code, TestApp, gitpod, link_to, own};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const OFTEN: Duration = Duration::from_millis(5);
+
+async fn count(app: &TestApp, sql: &str) -> i64 {
+    let connection = app.database.connect().await;
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+    let count = row.try_get_by_index(0).unwrap();
+    connection.close().await.unwrap();
+    count
+}
+
+/// Waits until the question has this answer; a test that hangs is ended.
+async fn until(app: &TestApp, sql: &str, expected: i64) {
+    while count(app, sql).await != expected {
+        tokio::time::sleep(OFTEN).await;
+    }
+}
+
+on_both_engines! {
+    async fn workers_end_all_that_has_expired_once(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        // More than a worker takes at a time.
+        let emails: Vec<String> = (0..250).map(|i| format!("p{i}@example.org")).collect();
+        let invitation =
+            |email: &String| own::EmailInvitation { email: email.clone(), role: "read".into() };
+        let request = own::InviteByEmailRequest {
+            organization_id: org.id.clone(),
+            invitations: emails.iter().map(invitation).collect(),
+            expire_time: app.in_the_future(2 * HOUR),
+            ..Default::default()
+        };
+        let mailed = org.admin.invite_by_email(request).await.unwrap().results;
+        let mailed = mailed[0].invite.clone().unwrap();
+        let link = own::CreateLinkRequest {
+            grants: Some(own::create_link_request::Grants::Role("read".into())),
+            expire_time: app.in_the_future(HOUR),
+            ..link_to(&org.id)
+        };
+        let link = org.member.create_link(link).await.unwrap().invite.unwrap();
+        let lasting = org.admin.link(&org.id, "read").await.unwrap();
+
+        let worker = || {
+            let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
+            tokio::spawn(expiry::run(OFTEN, app.store().clone(), clock, pending()))
+        };
+        let workers = [worker(), worker(), worker()];
+        let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.expired'";
+        app.clock.advance(HOUR);
+        until(app, events, 1).await;
+        let ended = org.admin.look_at(&org.id, &link.id).await.unwrap();
+        assert_eq!(ended.state(), own::InviteState::Expired);
+        assert_eq!((ended.end_reason.as_str(), ended.ended_by.as_str()), ("EXPIRED", ""));
+        assert!(ended.end_time.is_some());
+        let event = org.admin.audit(&org.id).await.unwrap().remove(0);
+        assert_eq!((event.action.as_str(), &event.target_id), ("invite.expired", &link.id));
+        assert_eq!(event.actor_account_id, "", "nobody did it");
+
+        app.clock.advance(HOUR);
+        until(app, events, 251).await;
+        let live = "SELECT count(*) FROM invites WHERE state = 'live'";
+        assert_eq!(count(app, live).await, 2, "the join link and the one that lasts");
+        for worker in workers {
+            worker.abort();
+            assert!(worker.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(count(app, events).await, 251, "each by one of them");
+        let ended = org.admin.look_at(&org.id, &mailed.id).await.unwrap();
+        assert_eq!(ended.end_reason, "EXPIRED");
+        assert_eq!(org.admin.look_at(&org.id, &lasting.id).await.unwrap().end_reason, "");
+    }
+
+    async fn p11_an_invitation_works_until_its_very_microsecond(app: TestApp) {
+        let org = app.organization().await;
+        let start = app.clock.now();
+        app.clock.stop_at(start);
+        let (gus, zoe) = (app.person("gus").await, &org.stranger);
+        for email in ["gus@example.com", "zoe@example.com"] {
+            let request = own::InviteByEmailRequest {
+                organization_id: org.id.clone(),
+                invitations: vec![own::EmailInvitation { email: email.into(), role: "read".into() }],
+                expire_time: app.in_the_future(HOUR),
+                ..Default::default()
+            };
+            let results = org.admin.invite_by_email(request).await.unwrap().results;
+            assert!(results[0].invite.is_some());
+        }
+        let list = own::ListRequest {
+            organization_id: org.id.clone(),
+            filter: Some(own::InviteFilter {
+                kinds: vec![own::InviteKind::Email.into()],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let invites = org.admin.list_invites(list).await.unwrap().invites;
+        let of = |email: &str| invites.iter().find(|one| one.email == email).unwrap().id.clone();
+
+        let expiry = start.plus(HOUR);
+        app.clock.stop_at(expiry.minus(Duration::from_micros(1)));
+        gus.join(&of("gus@example.com")).await.unwrap();
+        let token = app.mailed_token(&org.id, &of("zoe@example.com")).await;
+        zoe.preview(&token).await.unwrap();
+
+        app.clock.stop_at(expiry);
+        assert_eq!(zoe.preview(&token).await.unwrap_err().code, Code::NotFound);
+        for way in [token, of("zoe@example.com")] {
+            assert_eq!(zoe.join(&way).await.unwrap_err().code, Code::NotFound);
+            let decline = own::DeclineRequest { invitation: way, ..Default::default() };
+            assert_eq!(zoe.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
+        }
+        assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 3);
+    }
+
+    async fn requests_are_remembered_for_a_day_and_then_forgotten(app: TestApp) {
+        let org = app.organization().await;
+        app.clock.stop_at(app.clock.now());
+        let link = own::CreateLinkRequest {
+            grants: Some(own::create_link_request::Grants::Role("read".into())),
+            request_id: "once".into(),
+            ..link_to(&org.id)
+        };
+        let first = org.admin.create_link(link.clone()).await.unwrap().invite.unwrap();
+        app.clock.advance(24 * HOUR - Duration::from_micros(1));
+        assert_eq!(forget_requests(app.store(), app.clock.now()).await.unwrap(), 0);
+        let again = org.admin.create_link(link.clone()).await.unwrap().invite.unwrap();
+        assert_eq!(again.id, first.id);
+
+        app.clock.advance(Duration::from_micros(2));
+        let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
+        let limits = Arc::new(Limits::new(&Config::reference().limits, &clock));
+        let account = org.admin.account().await;
+        limits.join(account, None).unwrap();
+        app.clock.advance(HOUR);
+        let worker = pruning::run(OFTEN, app.store().clone(), clock, limits.clone(), pending());
+        let worker = tokio::spawn(worker);
+        until(app, "SELECT count(*) FROM requests", 0).await;
+        assert_eq!(limits.remembered(), 0);
+        worker.abort();
+        assert!(worker.await.unwrap_err().is_cancelled());
+        let anew = org.admin.create_link(link).await.unwrap().invite.unwrap();
+        assert_ne!(anew.id, first.id);
+    }
+}
