@@ -149,7 +149,14 @@ async fn the_form_is_a_setting_and_fits_where_it_goes() {
 fn on_a_terminal_it_is_text() {
     let directory = TempDir::new().unwrap();
     let program = format!("{} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_guestlist"));
-    let mut script = Command::new("script")
+    let mut command = Command::new("script");
+    // What the tests themselves are told by is no setting of the program's.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GUESTLIST_") {
+            command.env_remove(name);
+        }
+    }
+    let mut script = command
         .args(["--quiet", "--command", &program, "/dev/null"])
         .current_dir(directory.path())
         .env_remove("NO_COLOR")
