@@ -243,6 +243,24 @@ def in_venv(requirements):
     os.execv(venv / "bin/python", [str(venv / "bin/python"), *sys.argv])
 
 
+def node_packages(lock):
+    """The folder of exactly the npm packages of a lock file of this folder, which names no addresses."""
+    text = (HERE / lock).read_bytes()
+    folder = CACHE / f"npm-{lock.split('.')[0]}-{hashlib.sha256(text).hexdigest()[:12]}"
+    complete = folder / "complete"
+    if not complete.exists():
+        if not shutil.which("npm"):
+            raise Unavailable("no npm to install packages with")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        wanted = json.loads(text)["packages"][""]["dependencies"]
+        (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": wanted}))
+        (folder / "package-lock.json").write_bytes(text)
+        _install("npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund")
+        complete.touch()
+    return folder
+
+
 def grpcurl():
     """The path of grpcurl, built by Go."""
     version = "v1.9.3"
