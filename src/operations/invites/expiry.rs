@@ -2,9 +2,9 @@
 //! it lets nobody in is checked where it is used, at the very moment.
 
 use super::record;
-use crate::domain::{Action, Actor, EndReason, Ending, Timestamp};
+use crate::domain::{Action, Actor, EndReason, Ending, Invite, Timestamp};
 use crate::error::Result;
-use crate::storage::{Store, invites, organizations};
+use crate::storage::{Store, Tx, invites, organizations};
 
 /// Ends at most `limit` invites whose time has run out; answers how many.
 ///
@@ -18,24 +18,31 @@ pub async fn end_expired(store: &Store, now: Timestamp, limit: u64) -> Result<u6
                 if organizations::lock(tx, organization).await?.is_none() {
                     return Ok(false);
                 }
-                let Some(invite) = invites::find(tx, organization, id).await? else {
-                    return Ok(false);
-                };
-                // It may have been sent again since.
-                if invite.is_live(now) {
-                    return Ok(false);
+                match invites::find(tx, organization, id).await? {
+                    // It may have been sent again since.
+                    Some(invite) if !invite.is_live(now) => expire(tx, &invite, now).await,
+                    _ => Ok(false),
                 }
-                let ending = Ending { at: now, by: None, reason: EndReason::Expired };
-                let done = invites::end(tx, organization, id, &ending).await?;
-                if done {
-                    let actor = Actor::system("expiry");
-                    let none = String::new();
-                    record(tx, Action::InviteExpired, &invite, &actor, none, now).await?;
-                }
-                Ok(done)
             })
             .await?;
         ended += u64::from(done);
+    }
+    Ok(ended)
+}
+
+/// Ends one invite of a locked organization whose time has run out, as of then;
+/// answers whether it had not ended before.
+pub(in crate::operations) async fn expire(
+    tx: &Tx,
+    invite: &Invite,
+    now: Timestamp,
+) -> Result<bool> {
+    let at = invite.expires_at.unwrap_or(now);
+    let ending = Ending { at, by: None, reason: EndReason::Expired };
+    let ended = invites::end(tx, invite.organization, invite.id, &ending).await?;
+    if ended {
+        let actor = Actor::system("expiry");
+        record(tx, Action::InviteExpired, invite, &actor, String::new(), now).await?;
     }
     Ok(ended)
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{advance, email_expiry, found, may_grant, new_invite, record, tokens};
+use super::{advance, email_expiry, expire, found, may_grant, new_invite, record, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
-    Action, Delivery, EmailAddress, EndReason, Ending, Invite, InviteKind, InviteToken, MemberId,
-    OrganizationId, Permission, Role, Timestamp,
+    Action, Delivery, EmailAddress, Invite, InviteKind, InviteToken, MemberId, OrganizationId,
+    Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -96,7 +96,7 @@ pub(super) async fn carry_out(
     accept: fn(Outcome) -> Result<()>,
 ) -> Result<Vec<Invited>> {
     let now = cx.now();
-    let expires_at = email_expiry(input.expires_at, cx.rules.email_invitation_lifetime, now)?;
+    let lifetime = cx.rules.email_invitation_lifetime;
     let body = (&input.invitations, input.expires_at, input.sso);
     let request = input.request.as_ref();
     let once = Once::new(call, input.organization, "InviteByEmail", request, &body);
@@ -112,6 +112,7 @@ pub(super) async fn carry_out(
                 before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
                 return again(tx, &input, before).await;
             }
+            let expires_at = email_expiry(input.expires_at, lifetime, now)?;
             for invitation in &input.invitations {
                 may_grant(&access, invitation.role)?;
             }
@@ -221,8 +222,7 @@ impl Inviting<'_> {
             if pending.is_live(now) {
                 return Ok(Err(Outcome::AlreadyInvited));
             }
-            let ending = Ending { at: now, by: None, reason: EndReason::Expired };
-            invites::end(self.tx, organization, pending.id, &ending).await?;
+            expire(self.tx, &pending, now).await?;
         }
         if self.sso && !self.is_covered(&email) {
             return Ok(Err(Outcome::DomainNotAllowed));

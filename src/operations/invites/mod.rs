@@ -12,6 +12,7 @@ mod get_organization_invite_summary;
 mod invite_by_email;
 mod invite_one;
 mod list;
+mod naming;
 mod preview;
 mod resend;
 mod revoke;
@@ -20,15 +21,18 @@ mod update;
 
 pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
-pub use decline::{Decline, DeclineBy, decline};
+pub use decline::{Decline, decline};
 pub use expiry::end_expired;
+pub(in crate::operations) use expiry::expire;
 pub use find_link::{find_link, grantable_roles, is_redundant};
-pub use get::{find_by_token, get};
+pub use get::get;
 pub use get_organization_invite::get_organization_invite;
 pub use get_organization_invite_summary::get_organization_invite_summary;
 pub use invite_by_email::{Invitation, InviteByEmail, Invited, Outcome, invite_by_email};
 pub use invite_one::{InviteOne, invite_one};
 pub use list::{InviteList, ListInvites, list};
+pub use naming::InviteName;
+pub(in crate::operations) use naming::find_named;
 pub use preview::{InviteSummary, preview};
 pub use resend::{Resend, resend};
 pub use revoke::{Revoke, Revoked, revoke};
@@ -67,13 +71,13 @@ async fn rotate_join_link(
     let Access { mut organization, member } = access;
     let mut note = String::new();
     if let Some((before, _)) = invites::join_link(tx, organization.id).await? {
-        let ending = if before.is_live(now) {
-            Ending { at: now, by: Some(member.id), reason: EndReason::Replaced }
+        if before.is_live(now) {
+            let ending = Ending { at: now, by: Some(member.id), reason: EndReason::Replaced };
+            invites::end(tx, organization.id, before.id, &ending).await?;
+            note = format!("replaces {}", before.id);
         } else {
-            Ending { at: now, by: None, reason: EndReason::Expired }
-        };
-        invites::end(tx, organization.id, before.id, &ending).await?;
-        note = format!("replaces {}", before.id);
+            expire(tx, &before, now).await?;
+        }
     }
     advance(tx, &mut organization).await?;
 

@@ -34,10 +34,10 @@ pub struct Resend {
 /// Admins may.
 pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> {
     let now = cx.now();
-    let expires_at = email_expiry(input.expires_at, cx.rules.email_invitation_lifetime, now)?;
     let body = (input.id, input.expires_at);
     let once = Once::new(call, input.organization, "Resend", input.request.as_ref(), &body);
     let budget = Budget::of(cx, call, input.organization);
+    let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     let invite = cx
         .store
@@ -49,6 +49,7 @@ pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> 
             if once.before::<Uuid>(tx, now).await?.is_some() {
                 return Ok(invite);
             }
+            let expires_at = email_expiry(input.expires_at, lifetime, now)?;
             if invite.kind != InviteKind::Email {
                 return Err(Error::precondition(
                     reason::NOT_AN_EMAIL_INVITATION,

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use super::{Admission, admit};
 use crate::auth::Issuers;
 use crate::domain::{
-    Action, Departure, EndReason, Ending, Grant, GrantId, Invite, InviteId, InviteKind,
-    InviteToken, JoinedBy, Member, MemberProfile, MemberStatus, Organization, OrganizationId, Role,
-    TargetKind, Timestamp,
+    Action, Departure, EndReason, Ending, Grant, GrantId, Invite, InviteId, JoinedBy, Member,
+    MemberProfile, MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::budget::count_join;
+use crate::operations::invites::{InviteName, expire, find_named};
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, invites, members, organizations};
@@ -24,52 +24,30 @@ use crate::storage::{Tx, grants, invites, members, organizations};
 /// How to get in.
 #[derive(Debug, Clone, Copy)]
 pub enum JoinBy {
-    /// With an invite: a text that is its token, or, for an email invitation, its
-    /// id, where the caller's verified address is the authority.
-    Invite {
-        /// The text as a token.
-        token: InviteToken,
-        /// The text as an id.
-        id: InviteId,
-    },
+    /// With an invite.
+    Invite(InviteName),
     /// The same, but only into this organization.
-    InviteTo {
-        /// Where the invite has to lead.
-        organization: OrganizationId,
-        /// The text as a token.
-        token: InviteToken,
-        /// The text as an id.
-        id: InviteId,
-    },
+    InviteTo(OrganizationId, InviteName),
     /// By the organization's id: as its creator, or by mail domain.
     Organization(OrganizationId),
-}
-
-impl JoinBy {
-    fn may_lead_to(&self, organization: OrganizationId) -> bool {
-        match self {
-            JoinBy::InviteTo { organization: expected, .. } => *expected == organization,
-            JoinBy::Invite { .. } | JoinBy::Organization(_) => true,
-        }
-    }
 }
 
 /// Makes the caller a member, or answers the membership there is.
 pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<MemberProfile> {
     count_join(cx, call)?;
     let now = cx.now();
-    let (organization, invite) = match by {
+    // Looked up without a lock, for the organization to lock; everything is read
+    // again under it. Unknown tokens never reach the writer.
+    let (organization, named) = match by {
         JoinBy::Organization(id) => (id, None),
-        JoinBy::Invite { token, id } | JoinBy::InviteTo { token, id, .. } => {
-            // Looked up without a lock, for the organization to lock; everything
-            // is read again under it. Unknown tokens never reach the writer.
-            let (invite, organization) = find_invite(cx, call, &token, id).await?;
-            if !by.may_lead_to(organization.id) {
-                return Err(Error::not_found());
-            }
-            (organization.id, Some(invite.id))
+        JoinBy::Invite(name) | JoinBy::InviteTo(_, name) => {
+            let (invite, organization) = find_named(cx.store.read(), call, &name).await?;
+            (organization.id, Some((name, invite.id)))
         }
     };
+    if matches!(by, JoinBy::InviteTo(expected, _) if expected != organization) {
+        return Err(Error::not_found());
+    }
     if !call.caller.reaches(organization) {
         return Err(Error::not_found());
     }
@@ -81,30 +59,12 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
             let account = call.caller.account.id;
             let current = members::current(tx, organization.id, account).await?;
             let joining = Joining { tx, call: &call, issuers: &issuers, organization, now };
-            match invite {
-                Some(invite) => joining.with_invite(current, invite).await,
+            match named {
+                Some((name, id)) => joining.with_invite(current, &name, id).await,
                 None => joining.by_id(current).await,
             }
         })
         .await
-}
-
-async fn find_invite(
-    cx: &Context,
-    call: &Call,
-    token: &InviteToken,
-    id: InviteId,
-) -> Result<(Invite, Organization)> {
-    let db = cx.store.read();
-    if let Some(found) = invites::find_by_token(db, &token.hash()).await? {
-        return Ok(found);
-    }
-    // An id is no secret: only whom the invitation is for learns that there is one.
-    let own = call.caller.account.profile.verified_email();
-    invites::find_email_invitation(db, id)
-        .await?
-        .filter(|(invite, _)| own.is_some() && invite.email.as_ref() == own)
-        .ok_or_else(Error::not_found)
 }
 
 /// Somebody at the door of a locked organization.
@@ -120,19 +80,20 @@ impl Joining<'_> {
     async fn with_invite(
         mut self,
         current: Option<Member>,
-        invite: InviteId,
+        name: &InviteName,
+        id: InviteId,
     ) -> Result<MemberProfile> {
         if let Some(member) = &current
             && member.status == MemberStatus::Active
-            && member.invite == Some(invite)
+            && member.invite == Some(id)
         {
             return Ok(self.profile(member.clone()));
         }
         let (tx, now) = (self.tx, self.now);
-        let invite = invites::find(tx, self.organization.id, invite)
-            .await?
-            .filter(|invite| invite.is_live(now))
-            .ok_or_else(Error::not_found)?;
+        let (invite, _) = find_named(tx, self.call, name).await?;
+        if !invite.is_live(now) {
+            return Err(Error::not_found());
+        }
         if let Some(member) = current {
             return self.already_there(member, &invite).await;
         }
@@ -303,14 +264,12 @@ impl Joining<'_> {
         let Some(own) = self.call.caller.account.profile.verified_email() else { return Ok(()) };
         let organization = self.organization.id;
         let pending = invites::pending_of_address(self.tx, organization, own).await?;
-        if let Some(pending) = pending.filter(|invite| invite.kind == InviteKind::Email) {
-            let reason = match pending.is_live(self.now) {
-                true => EndReason::AlreadyMember,
-                false => EndReason::Expired,
-            };
-            let ending = Ending { at: self.now, by: None, reason };
-            invites::end(self.tx, organization, pending.id, &ending).await?;
+        let Some(pending) = pending else { return Ok(()) };
+        if !pending.is_live(self.now) {
+            return expire(self.tx, &pending, self.now).await.map(drop);
         }
+        let ending = Ending { at: self.now, by: None, reason: EndReason::AlreadyMember };
+        invites::end(self.tx, organization, pending.id, &ending).await?;
         Ok(())
     }
 }

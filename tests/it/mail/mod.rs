@@ -3,6 +3,7 @@
 mod courier;
 mod files;
 mod loss;
+mod page;
 mod post;
 
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::door::{Door, Form};
 use super::rpc;
 use super::wire::Answer;
 use crate::on_both_engines;
-use crate::support::{Code, Engine, Person, TestApp};
+use crate::support::{Code, Engine, Person, TestApp, own};
 
 /// All of an answer but its name and time.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,8 +102,42 @@ async fn dead_tokens(app: &TestApp) -> Vec<(&'static str, String)> {
     alter(app, &id, "max_uses = 1").await;
     app.person("first").await.join(&exhausted).await.unwrap();
 
+    // Email invitations, to somebody else.
+    let gus = app.person("gus").await;
+    let mut mailed = Vec::new();
+    for _ in 0..4 {
+        let invited = org.admin.invite_address(&org.id, "gus@example.com", "read").await.unwrap();
+        let id = invited.invite.unwrap().id;
+        let token = app.mailed_token(&org.id, &id).await;
+        match mailed.len() {
+            0 => {
+                let decline = own::DeclineRequest { invitation: id, request_id: String::new() };
+                gus.decline_invite(decline).await.unwrap();
+            }
+            1 => drop(org.admin.revoke(&org.id, &id).await.unwrap()),
+            2 => {
+                let again = own::ResendRequest {
+                    organization_id: org.id.clone(),
+                    id: id.clone(),
+                    ..Default::default()
+                };
+                org.admin.resend_invite(again).await.unwrap();
+                org.admin.revoke(&org.id, &id).await.unwrap();
+            }
+            _ => drop(gus.join(&token).await.unwrap()),
+        }
+        mailed.push(token);
+    }
+    let pending = org.admin.invite_address(&org.id, "eve@example.com", "read").await.unwrap();
+    let [declined, withdrawn, resent, accepted] = mailed.try_into().unwrap();
+
     vec![
         ("unknown", Uuid::new_v4().to_string()),
+        ("declined", declined),
+        ("withdrawn", withdrawn),
+        ("resent", resent),
+        ("accepted", accepted),
+        ("somebody else's, by its id", pending.invite.unwrap().id),
         ("replaced", replaced),
         ("deleted", deleted),
         ("revoked", revoked),
@@ -121,6 +155,10 @@ on_both_engines! {
         all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
         all_the_same(app, &zoe, rpc::JOIN, &dead, by_token).await;
         all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
+        let by_token = |token: &str| json!({"token": token});
+        all_the_same(app, &zoe, "/guestlist.v1.InviteService/Preview", &dead, by_token).await;
+        let by_name = |name: &str| json!({"invitation": name});
+        all_the_same(app, &zoe, "/guestlist.v1.InviteService/Decline", &dead, by_name).await;
     }
 
     async fn p26_dead_links_are_told_apart_by_nothing_in_a_browser(app: TestApp) {

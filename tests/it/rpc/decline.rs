@@ -34,6 +34,16 @@ everywhere! {
             assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Declined, "DECLINED"));
             assert_eq!(ended.ended_by, "");
         }
+        // A dead one is told apart from none by nothing, whoever holds its token.
+        let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+        let invite = invited.invite.unwrap();
+        let token = app.mailed_token(&org.id, &invite.id).await;
+        org.admin.revoke(&org.id, &invite.id).await.unwrap();
+        let unknown = uuid::Uuid::new_v4().to_string();
+        let unknown = gus.decline_invite(request(&unknown)).await.unwrap_err();
+        for person in [&gus, zoe] {
+            assert_eq!(person.decline_invite(request(&token)).await.unwrap_err(), unknown);
+        }
         let link = org.admin.link(&org.id, "read").await.unwrap();
         assert_eq!(zoe.decline_invite(request(&link.token)).await.unwrap_err().code, Code::NotFound);
         assert_eq!(zoe.decline_invite(request("x")).await.unwrap_err().fields, ["invitation"]);

@@ -196,6 +196,35 @@ on_both_engines! {
         }
     }
 
+    async fn p16_join_with_the_old_token_against_resend_has_one_winner(app: TestApp) {
+        let org = app.organization().await;
+        let mut at = at_replicas(app, &[&org.admin, &org.stranger]).await;
+        let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
+        for round in 0..12 {
+            let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+            let id = invited.invite.unwrap().id;
+            let token = app.mailed_token(&org.id, &id).await;
+            let (stranger, admin) = (&strangers[round % strangers.len()], &admins[(round + 1) % admins.len()]);
+            let again = own::ResendRequest {
+                organization_id: org.id.clone(),
+                id: id.clone(),
+                ..Default::default()
+            };
+            let (joined, resent) = futures::join!(stranger.join(&token), admin.resend_invite(again));
+            match (joined, resent) {
+                (Ok(member), Err(failure)) => {
+                    assert_eq!(failure.reason, "INVITE_ENDED");
+                    org.stranger.end(&member.user_id).await.unwrap();
+                }
+                (Err(failure), Ok(_)) => {
+                    assert_eq!(failure.code, Code::NotFound);
+                    org.admin.revoke(&org.id, &id).await.unwrap();
+                }
+                (joined, resent) => panic!("{joined:?}, {resent:?}"),
+            }
+        }
+    }
+
     async fn p20_admins_who_go_all_at_once_leave_one_behind(app: TestApp) {
         let org = app.organization().await;
         let (mut people, mut ids) = (vec![org.admin.clone()], vec![org.admin_id.clone()]);

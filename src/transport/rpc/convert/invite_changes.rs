@@ -4,7 +4,7 @@ use super::Fields;
 use super::invite::{max_uses, request_id};
 use crate::domain::{InviteId, InviteToken, OrganizationId};
 use crate::error::Result;
-use crate::operations::invites::{Decline, DeclineBy, InviteSummary, Resend, Revoke, Update};
+use crate::operations::invites::{Decline, InviteSummary, Resend, Revoke, Update};
 use crate::proto::guestlist::v1 as pb;
 
 /// Reads which invite of which organization.
@@ -62,13 +62,9 @@ pub fn resend(message: pb::ResendRequest) -> Result<Resend> {
 
 pub fn decline(message: pb::DeclineRequest) -> Result<Decline> {
     let mut fields = Fields::default();
-    let token = fields.parse("invitation", &message.invitation);
+    let name = fields.parse("invitation", &message.invitation);
     let request = request_id(&mut fields, message.request_id);
-    fields.finish(|| {
-        // Whatever is a token is an id as well: both are UUIDs.
-        let id = message.invitation.parse().ok()?;
-        Some(Decline { by: DeclineBy { token: token?, id }, request })
-    })
+    fields.finish(|| Some(Decline { name: name?, request }))
 }
 
 impl From<InviteSummary> for pb::PreviewResponse {

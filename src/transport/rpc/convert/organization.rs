@@ -57,9 +57,7 @@ pub fn join_organization(message: pb::JoinOrganizationRequest) -> Result<JoinBy>
 
     match message.join_id {
         Some(JoinId::OrganizationId(id)) => organization_id(&id).map(JoinBy::Organization),
-        Some(JoinId::InviteId(text)) => {
-            Ok(JoinBy::Invite { token: invite_token(&text)?, id: parse("invite_id", &text)? })
-        }
+        Some(JoinId::InviteId(text)) => parse("invite_id", &text).map(JoinBy::Invite),
         None => Err(Error::invalid("join_id", "must be set: organization_id or invite_id")),
     }
 }

@@ -160,7 +160,7 @@ proptest! {
             join_id: Some(pb::join_organization_request::JoinId::InviteId(shown.invite_id)),
         };
         match join_organization(join).unwrap() {
-            JoinBy::Invite { token, .. } => prop_assert_eq!(*token.as_bytes(), bytes),
+            JoinBy::Invite(name) => prop_assert_eq!(*name.token.as_bytes(), bytes),
             _ => prop_assert!(false, "a token is no organization"),
         }
     }

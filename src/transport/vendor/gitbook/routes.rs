@@ -119,11 +119,8 @@ async fn invite(mut asked: Asked) -> Answered {
 )]
 async fn join(asked: Asked) -> Answered {
     let organization = organization(&asked)?;
-    let text = entity(&asked, INVITE)?;
-    let (Ok(token), Ok(id)) = (text.parse(), text.parse()) else {
-        return Err(Error::not_found().into());
-    };
-    let by = JoinBy::InviteTo { organization, token, id };
+    let name = entity(&asked, INVITE)?.parse().map_err(|_| Error::not_found())?;
+    let by = JoinBy::InviteTo(organization, name);
     members::join_organization(&asked.cx, &asked.call, by).await?;
     Ok(json(StatusCode::OK, &Done {}))
 }
