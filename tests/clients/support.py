@@ -64,6 +64,17 @@ def equal(got, expected, what="value"):
     assert got == expected, f"{what}: got {got!r}, expected {expected!r}"
 
 
+def wait_for(what, seconds=25):
+    """Until `what()` answers something true; answers that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = what()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    raise AssertionError("it did not happen in time")
+
+
 def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), settings=lambda prepared: {}):
     """Runs `story(step, server, prepared)` against a fresh server with these settings on each engine."""
     try:
