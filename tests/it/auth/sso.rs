@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{ACME, SSO_ORGANIZATION, World, on_both_engines};
 use crate::support::{Code, Person, own};
+use crate::vendor::rest::give;
 
 use own::EmailInvitationOutcome as Outcome;
 
@@ -88,6 +89,40 @@ async fn who_is_tied_to_it_in_another_organization_is_invited_as_anybody() {
         assert!(!invite.sso, "an ordinary invitation");
         let by_key = world.app.person_with("zoe@acme.com").await;
         by_key.join(&invite.id).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gitbooks_contract_names_those_who_are_tied_elsewhere() {
+    on_both_engines(async |world| {
+        let admin = organization(world).await;
+        let invites = format!("/v1/orgs/{SSO_ORGANIZATION}/invites");
+        by_single_sign_on(world).found("Elsewhere").await;
+        let body = json!({ "emails": ["zoe@acme.com", "yan@acme.com"], "sso": true });
+        let answer = give(&admin, "POST", &invites, &body).await.json(200);
+        assert_eq!(answer["invited"], 2);
+        assert_eq!(answer["failedSSOEmails"], json!(["zoe@acme.com"]));
+        let request =
+            own::ListRequest { organization_id: SSO_ORGANIZATION.into(), ..Default::default() };
+        let mut listed = admin.list_invites(request).await.unwrap().invites;
+        listed.sort_by(|a, b| b.email.cmp(&a.email));
+        let shown: Vec<_> =
+            listed.iter().map(|invite| (invite.email.as_str(), invite.sso)).collect();
+        assert_eq!(shown, [("zoe@acme.com", false), ("yan@acme.com", true)]);
+        let members: Vec<_> = listed.iter().map(|invite| json!(invite.member_id)).collect();
+        assert_eq!(answer["users"], json!(members));
+
+        // Without it asked for, nothing is said of it.
+        let body = json!({ "emails": ["xi@acme.com"] });
+        let answer = give(&admin, "POST", &invites, &body).await.json(200);
+        assert_eq!(answer.get("failedSSOEmails"), None);
+        // Where there is none, it cannot be asked for.
+        let (other, _) = admin.found("Other").await;
+        let invites = format!("/v1/orgs/{other}/invites");
+        let body = json!({ "emails": ["w@acme.com"], "sso": true });
+        let answer = give(&admin, "POST", &invites, &body).await.json(400);
+        assert_eq!(answer["error"]["code"], 400);
     })
     .await;
 }
