@@ -49,7 +49,9 @@ on_both_engines! {
         for i in 0..20 {
             people.push(app.person(&format!("p{i}")).await);
         }
-        let joins = join_all(people.iter().map(|person| person.join(&token))).await;
+        let people = app.at_replicas(&people.iter().collect::<Vec<_>>()).await;
+        let joins = people.iter().enumerate().map(|(i, at)| at[i % at.len()].join(&token));
+        let joins = join_all(joins).await;
         assert_eq!(joins.iter().filter(|join| join.is_ok()).count(), 3);
         for failure in joins.into_iter().filter_map(Result::err) {
             assert_eq!(failure.reason, "SEAT_LIMIT");

@@ -9,16 +9,7 @@ use futures::future::join_all;
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::on_both_engines;
-use crate::support::{Code, Engine, Organization, Person, TestApp, gitpod, link_to, own};
-
-/// The person at each replica: two with PostgreSQL, one with SQLite.
-async fn at_replicas(app: &TestApp, people: &[&Person]) -> Vec<Vec<Person>> {
-    let mut addresses = vec![app.addr()];
-    if app.database.engine == Engine::Postgres {
-        addresses.push(app.replica().await);
-    }
-    people.iter().map(|person| addresses.iter().map(|at| person.at(*at)).collect()).collect()
-}
+use crate::support::{Code, Organization, Person, TestApp, gitpod, link_to, own};
 
 async fn count(app: &TestApp, sql: &str) -> i64 {
     let connection = app.database.connect().await;
@@ -32,7 +23,7 @@ async fn count(app: &TestApp, sql: &str) -> i64 {
 on_both_engines! {
     async fn p07_of_256_rotations_at_once_one_link_is_live_and_all_are_answered(app: TestApp) {
         let org = app.organization().await;
-        let admins = at_replicas(app, &[&org.admin]).await.remove(0);
+        let admins = app.at_replicas(&[&org.admin]).await.remove(0);
         let rotations = (0..256).map(|i| admins[i % admins.len()].invite(&org.id));
         let tokens: HashSet<String> =
             join_all(rotations).await.into_iter().map(Result::unwrap).collect();
@@ -56,7 +47,7 @@ on_both_engines! {
     async fn p13_64_joins_of_one_account_at_once_make_one_member(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
-        let strangers = at_replicas(app, &[&org.stranger]).await.remove(0);
+        let strangers = app.at_replicas(&[&org.stranger]).await.remove(0);
         let joins = (0..64).map(|i| strangers[i % strangers.len()].join(&token));
         let members: HashSet<String> =
             join_all(joins).await.into_iter().map(|member| member.unwrap().user_id).collect();
@@ -75,7 +66,7 @@ on_both_engines! {
             people.push(app.person(&format!("p{i}")).await);
         }
         let everybody: Vec<&Person> = people.iter().chain([&org.admin]).collect();
-        let mut everybody = at_replicas(app, &everybody).await;
+        let mut everybody = app.at_replicas(&everybody).await;
         let admins = everybody.pop().unwrap();
 
         // Link n is dead once the answer that carried link n + 1 has come: whoever
@@ -128,7 +119,7 @@ on_both_engines! {
             people.push(app.person(&format!("p{i}")).await);
         }
         let everybody: Vec<&Person> = people.iter().chain([&org.admin]).collect();
-        let mut everybody = at_replicas(app, &everybody).await;
+        let mut everybody = app.at_replicas(&everybody).await;
         let admins = everybody.pop().unwrap();
 
         // Eight lanes of three people each; in each lane 125 links, one after the
@@ -169,7 +160,7 @@ on_both_engines! {
 
     async fn p16_join_against_revoke_and_decline_has_one_winner(app: TestApp) {
         let org = app.organization().await;
-        let mut at = at_replicas(app, &[&org.admin, &org.stranger]).await;
+        let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
         let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
         for round in 0..20 {
             let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
@@ -198,7 +189,7 @@ on_both_engines! {
 
     async fn p16_join_with_the_old_token_against_resend_has_one_winner(app: TestApp) {
         let org = app.organization().await;
-        let mut at = at_replicas(app, &[&org.admin, &org.stranger]).await;
+        let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
         let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
         for round in 0..12 {
             let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
@@ -236,7 +227,7 @@ on_both_engines! {
             people.push(person);
             ids.push(id);
         }
-        let people = at_replicas(app, &people.iter().collect::<Vec<_>>()).await;
+        let people = app.at_replicas(&people.iter().collect::<Vec<_>>()).await;
         let member = gitpod::OrganizationRole::Member;
         // Each goes in one way: leaves, gives up the role, or is removed by the next.
         let goings = people.iter().enumerate().map(|(i, at)| {
@@ -267,7 +258,7 @@ on_both_engines! {
     async fn p08_a_link_made_while_its_maker_is_demoted_dies_with_the_role(app: TestApp) {
         let Organization { id, admin, member, member_id, stranger, .. } = app.organization().await;
         let (admins, members) = {
-            let mut at = at_replicas(app, &[&admin, &member]).await;
+            let mut at = app.at_replicas(&[&admin, &member]).await;
             let members = at.pop().unwrap();
             (at.pop().unwrap(), members)
         };
@@ -301,7 +292,7 @@ crate::on_both_engines! {
         use guestlist::operations::keys::revoke_key;
 
         let org = app.organization().await;
-        let mut at = at_replicas(app, &[&org.member, &org.stranger]).await;
+        let mut at = app.at_replicas(&[&org.member, &org.stranger]).await;
         let (strangers, members) = (at.pop().unwrap(), at.pop().unwrap());
         for member in &members {
             member.get(&org.id).await.unwrap();

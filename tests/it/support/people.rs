@@ -6,7 +6,7 @@ use guestlist::domain::{AccountId, OrganizationId};
 use prost::Message;
 
 use super::client::{Client, Failure};
-use super::{TestApp, gitpod, own};
+use super::{Engine, TestApp, gitpod, own};
 
 /// Somebody who calls the service.
 #[derive(Clone)]
@@ -293,6 +293,15 @@ pub fn moment(at: guestlist::domain::Timestamp) -> prost_types::Timestamp {
 }
 
 impl TestApp {
+    /// Each of these people at each replica: two with PostgreSQL, one with SQLite.
+    pub async fn at_replicas(&self, people: &[&Person]) -> Vec<Vec<Person>> {
+        let mut addresses = vec![self.addr()];
+        if self.database.engine == Engine::Postgres {
+            addresses.push(self.replica().await);
+        }
+        people.iter().map(|person| addresses.iter().map(|at| person.at(*at)).collect()).collect()
+    }
+
     /// A moment from now, by the test's clock.
     pub fn in_the_future(&self, after: std::time::Duration) -> Option<prost_types::Timestamp> {
         use guestlist::clock::Clock;
