@@ -22,6 +22,7 @@ use crate::operations::setup::{self, Setup};
 use crate::operations::{Context, Rules};
 use crate::storage::{Location, Opener, StatementObserver, Store};
 use crate::transport::layers::metrics::Metrics;
+use crate::transport::server::tls::{Files, Reload, Tls};
 use crate::transport::stack::{self, Parts};
 use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
@@ -35,6 +36,7 @@ pub const FIRST_KEY_FILE: &str = "admin.key";
 /// A running service. Dropping it does not stop it: see [`App::stop`].
 pub struct App {
     local_addr: SocketAddr,
+    scheme: &'static str,
     metrics_addr: Option<SocketAddr>,
     first_key: Option<PathBuf>,
     store: Store,
@@ -83,6 +85,7 @@ impl App {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
+        let (tls, reload) = load_tls(&config).await?.unzip();
         let store = Store::open(&location, &config.database, Opener::Server, observer).await?;
         let authenticator =
             Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
@@ -110,8 +113,10 @@ impl App {
         let courier = courier::new(&config, local_addr, &context)?;
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
+        let reload = reload.map(|reload| (reload, config.tls.reload_interval));
         let mut app = Self {
             local_addr,
+            scheme: config.tls.scheme(),
             metrics_addr: None,
             first_key,
             store,
@@ -125,7 +130,12 @@ impl App {
         // It has just been set up.
         app.readiness.store_answers(true);
         // The last that can fail: what runs has to be stopped.
-        app.serve(config, (listener, metrics_listener), &context, Arc::clone(&authenticator))?;
+        let listeners = (listener, tls, metrics_listener);
+        app.serve(config, listeners, &context, Arc::clone(&authenticator))?;
+        if let Some((reload, period)) = reload {
+            let run = reload.run(period, stopped(&app.stop_workers));
+            app.workers.push(tokio::spawn(run));
+        }
         app.work(&authenticator);
         app.deliver(courier, &context);
         app.tidy_up(&context);
@@ -179,7 +189,7 @@ impl App {
     fn serve(
         &mut self,
         config: Config,
-        (listener, metrics_listener): (TcpListener, Option<TcpListener>),
+        (listener, tls, metrics_listener): (TcpListener, Option<Tls>, Option<TcpListener>),
         context: &Context,
         authenticator: Arc<Authenticator>,
     ) -> Result<()> {
@@ -208,12 +218,12 @@ impl App {
             let pages = stack::build_metrics_only(self.readiness.clone(), metrics);
             let (http, stop) = (http.clone(), stopped(&self.stop_serving));
             self.servers.push(tokio::spawn(async move {
-                server::serve(listener, pages, &http, stop).await;
+                server::serve(listener, pages, &http, None, stop).await;
             }));
         }
         let stop = stopped(&self.stop_serving);
         self.servers.push(tokio::spawn(async move {
-            server::serve(listener, door, &http, stop).await;
+            server::serve(listener, door, &http, tls, stop).await;
         }));
         Ok(())
     }
@@ -221,6 +231,11 @@ impl App {
     /// Where it serves.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What it speaks there: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// Where it serves `/metrics` alone, if it does.
@@ -280,6 +295,7 @@ impl App {
 pub async fn check(config: &Config) -> Result<()> {
     let location = Location::from_config(config)?;
     secret_key::load(config, &location)?;
+    load_tls(config).await?;
     courier::check(config)?;
     auth::check(&config.issuers).await
 }
@@ -293,6 +309,14 @@ pub async fn listen(addr: SocketAddr) -> Result<TcpListener> {
         let message = format!("cannot listen on {addr}: {e}");
         Error::internal(e).with_message(message)
     })
+}
+
+/// What TLS is spoken with, if it is, and who follows its files.
+async fn load_tls(config: &Config) -> Result<Option<(Tls, Reload)>> {
+    match Files::new(&config.tls) {
+        Some(files) => files.load().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn address_of(listener: &TcpListener) -> Result<SocketAddr> {

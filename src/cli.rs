@@ -55,6 +55,17 @@ struct Settings {
     /// Address and port for /metrics alone (GUESTLIST_METRICS_LISTEN).
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
+    /// File with the certificate chain that TLS is spoken with
+    /// (GUESTLIST_TLS__CERTIFICATE_FILE).
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_certificate_file: Option<String>,
+    /// File with the certificate's private key (GUESTLIST_TLS__KEY_FILE).
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_key_file: Option<String>,
+    /// File with the authorities of client certificates, which are needed then
+    /// (GUESTLIST_TLS__CLIENT_CA_FILE).
+    #[arg(long, global = true, value_name = "FILE")]
+    tls_client_ca_file: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -141,7 +152,7 @@ impl Cli {
             Command::Keys(Keys::List) => keys::list(&config),
             Command::Keys(Keys::Revoke { id }) => keys::revoke(&config, id),
             Command::CheckConfig => check_config(&config),
-            Command::Healthcheck => healthcheck::healthcheck(config.listen),
+            Command::Healthcheck => healthcheck::healthcheck(&config),
         }
     }
 }
@@ -154,6 +165,9 @@ impl Settings {
             ("--database-url", "database_url", self.database_url),
             ("--secret-key-file", "secret_key_file", self.secret_key_file),
             ("--metrics-listen", "metrics_listen", self.metrics_listen),
+            ("--tls-certificate-file", "tls.certificate_file", self.tls_certificate_file),
+            ("--tls-key-file", "tls.key_file", self.tls_key_file),
+            ("--tls-client-ca-file", "tls.client_ca_file", self.tls_client_ca_file),
         ];
         let flags =
             given.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?))).collect();

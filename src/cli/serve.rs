@@ -51,7 +51,7 @@ fn tell(app: &App) {
     if let Some(key) = app.first_key() {
         lines.push(first_steps(key, app));
     }
-    lines.push(format!("listening on http://{}", app.local_addr()));
+    lines.push(format!("listening on {}://{}", app.scheme(), app.local_addr()));
     if let Err(error) = say(&lines.join("\n")) {
         // Nobody reads standard output; that is no reason not to serve.
         tracing::warn!(%error, "standard output is closed");
@@ -59,10 +59,10 @@ fn tell(app: &App) {
 }
 
 fn first_steps(key: &Path, app: &App) -> String {
-    let (key, address) = (key.display(), reachable(app.local_addr()));
+    let (key, scheme, address) = (key.display(), app.scheme(), reachable(app.local_addr()));
     format!(
         "This is the first start; the operator's API key is in {key}. Try:\n\
-         \n  curl http://{address}/guestlist.v1.AccountService/GetCaller \\\n    \
+         \n  curl {scheme}://{address}/guestlist.v1.AccountService/GetCaller \\\n    \
          -H \"authorization: Bearer $(cat '{key}')\" \\\n    \
          -H 'content-type: application/json' -d '{{}}'\n"
     )

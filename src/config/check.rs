@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Config, ConfigError, Http, limits, links, mail};
+use super::{Config, ConfigError, Http, limits, links, mail, tls};
 
 /// hyper takes no smaller buffer for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let mut problems = Vec::new();
     top_level(config, &mut problems);
     http(&config.http, &mut problems);
+    tls::check(&config.tls, &mut problems);
     database(config, &mut problems);
     let hour = Duration::from_secs(60 * 60);
     if !(hour..=hour * 24 * 30).contains(&config.invites.email_lifetime) {
@@ -70,6 +71,7 @@ fn top_level(config: &Config, problems: &mut Vec<String>) {
 
 fn http(http: &Http, problems: &mut Vec<String>) {
     let durations = [
+        ("handshake_timeout", http.handshake_timeout),
         ("first_byte_timeout", http.first_byte_timeout),
         ("head_timeout", http.head_timeout),
         ("request_timeout", http.request_timeout),

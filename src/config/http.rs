@@ -11,6 +11,9 @@ use crate::domain::Network;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Http {
+    /// How long a TLS handshake may take.
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
     /// How long a new connection may be silent.
     #[serde(with = "humantime_serde")]
     pub first_byte_timeout: Duration,

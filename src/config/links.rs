@@ -19,7 +19,7 @@ impl Config {
     pub fn invite_links(&self, served: SocketAddr) -> Result<InviteLinks, Invalid> {
         let base = match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", reachable(served)),
+            None => format!("{}://{}", self.tls.scheme(), reachable(served)),
         };
         InviteLinks::new(&self.invite_link_template.replace(PUBLIC_URL, &base))
     }

@@ -47,7 +47,7 @@ impl Config {
             layers.add_text(&name, &key.split("__").collect::<Vec<_>>(), &value)?;
         }
         for (flag, key, value) in sources.flags {
-            layers.add_text(flag, &[key], &value)?;
+            layers.add_text(flag, &key.split('.').collect::<Vec<_>>(), &value)?;
         }
         check::check(&layers.config)?;
         Ok(layers.config)

@@ -15,6 +15,7 @@ mod links;
 mod load;
 mod mail;
 pub mod reference;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use limits::Limits;
 pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
+pub use tls::Tls;
 
 /// The reference of every setting, with its default.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -59,6 +61,8 @@ pub struct Config {
     pub invite_link_template: String,
     /// `[http]`
     pub http: Http,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[cors]`
     pub cors: Cors,
     /// `[database]`

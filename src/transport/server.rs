@@ -6,6 +6,7 @@
 
 mod connection;
 mod rewind;
+pub mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tower::Service;
 
 use self::connection::Connections;
+use self::tls::Tls;
 use super::Response;
 use crate::config::Http;
 
@@ -51,18 +53,19 @@ impl<S> Answer for S where
 {
 }
 
-/// Serves `service` on `listener` until `shutdown` resolves; then takes nothing
-/// new, lets what runs finish within `settings.drain_timeout`, and cuts off the
+/// Serves `service` on `listener`, over TLS if there is `tls`, until `shutdown`
+/// resolves; then takes nothing new, lets what runs finish within `settings.drain_timeout`, and cuts off the
 /// rest. Returns when every connection has ended.
 pub async fn serve<S: Answer>(
     listener: TcpListener,
     service: S,
     settings: &Http,
+    tls: Option<Tls>,
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut door = Door {
-        connections: Arc::new(Connections::new(service, settings, stopped)),
+        connections: Arc::new(Connections::new(service, settings, tls, stopped)),
         tasks: JoinSet::new(),
         free: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
         full: false,

@@ -18,6 +18,7 @@ use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::rewind::Rewind;
+use super::tls::{self, Tls};
 use super::{Answer, Peer};
 use crate::config::Http;
 use crate::transport::Response;
@@ -37,6 +38,8 @@ pub struct Connections<S> {
     service: S,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    tls: Option<Tls>,
+    handshake_timeout: Duration,
     first_byte_timeout: Duration,
     stopped: watch::Receiver<bool>,
 }
@@ -49,7 +52,12 @@ enum Version {
 
 impl<S: Answer> Connections<S> {
     /// `stopped` turns true when the server is to end.
-    pub fn new(service: S, settings: &Http, stopped: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        service: S,
+        settings: &Http,
+        tls: Option<Tls>,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         let head_bytes = usize::try_from(settings.max_header_bytes).unwrap_or(usize::MAX);
         let mut http1 = http1::Builder::new();
         http1
@@ -66,11 +74,46 @@ impl<S: Answer> Connections<S> {
             // a ping cannot be answered.
             .keep_alive_interval(settings.keep_alive_interval)
             .keep_alive_timeout(settings.keep_alive_timeout);
-        Self { service, http1, http2, first_byte_timeout: settings.first_byte_timeout, stopped }
+        Self {
+            service,
+            http1,
+            http2,
+            tls,
+            handshake_timeout: settings.handshake_timeout,
+            first_byte_timeout: settings.first_byte_timeout,
+            stopped,
+        }
     }
 
     /// Serves one connection to its end.
-    pub async fn run<IO>(&self, mut stream: IO, peer: Peer)
+    pub async fn run<IO>(&self, stream: IO, peer: Peer)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(tls) = &self.tls else {
+            return self.serve(stream, None, peer).await;
+        };
+        let shaken = tokio::select! {
+            () = lingered(self.stopped.clone()) => return,
+            // Boxed: large, and gone before most of a connection's life.
+            shaken = tokio::time::timeout(self.handshake_timeout, Box::pin(tls.accept(stream))) => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => {
+                let version = match stream.get_ref().1.alpn_protocol() {
+                    Some(tls::H2) => Version::Http2,
+                    _ => Version::Http1,
+                };
+                Box::pin(self.serve(stream, Some(version), peer)).await;
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    /// Serves HTTP in the version that was agreed on; without one, the first bytes
+    /// tell.
+    async fn serve<IO>(&self, mut stream: IO, agreed: Option<Version>, peer: Peer)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -79,7 +122,8 @@ impl<S: Answer> Connections<S> {
             begun = tokio::time::timeout(self.first_byte_timeout, begin(&mut stream)) => begun,
         };
         let (version, front) = match begun {
-            Ok(Ok(begun)) => begun,
+            // Bytes of another version than the agreed one are refused by its parser.
+            Ok(Ok((told, front))) => (agreed.unwrap_or(told), front),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a connection ended before its first request");
                 return;

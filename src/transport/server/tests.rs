@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Config;
 use bytes::Bytes;
 use http_body_util::Full;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,22 +12,7 @@ use tower::service_fn;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 
 fn settings() -> Http {
-    let second = Duration::from_secs(1);
-    Http {
-        first_byte_timeout: 5 * second,
-        head_timeout: 10 * second,
-        request_timeout: 15 * second,
-        drain_timeout: 25 * second,
-        keep_alive_interval: 20 * second,
-        keep_alive_timeout: 10 * second,
-        max_connections: 8,
-        max_requests: 8,
-        max_streams: 8,
-        max_header_bytes: 16 * 1024,
-        max_request_bytes: 1024,
-        max_response_bytes: 1024,
-        trusted_proxies: Vec::new(),
-    }
+    Config::reference().http
 }
 
 fn hello() -> impl Answer {
@@ -40,7 +26,7 @@ fn hello() -> impl Answer {
 fn connect(service: impl Answer) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (stop, stopped) = watch::channel(false);
-    let connections = Connections::new(service, &settings(), stopped);
+    let connections = Connections::new(service, &settings(), None, stopped);
     let peer = Peer(([127, 0, 0, 1], 1).into());
     let task = tokio::spawn(async move { connections.run(server, peer).await });
     (client, task, stop)
@@ -122,7 +108,7 @@ async fn start(service: impl Answer, settings: Http) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(async move {
-        serve(listener, service, &settings, async { stopped.await.unwrap() }).await;
+        serve(listener, service, &settings, None, async { stopped.await.unwrap() }).await;
     });
     Running { address, stop, ended }
 }
@@ -203,7 +189,7 @@ async fn p34_who_is_connected_already_is_let_in() {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(GET).await.unwrap();
     // The end comes before the server has ever looked.
-    serve(listener, hello(), &settings(), async {}).await;
+    serve(listener, hello(), &settings(), None, async {}).await;
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");

@@ -11,11 +11,11 @@ use http::header::{self, HeaderMap};
 use http::{Method, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value as Json;
-use std::time::Duration;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
+use crate::config::Config;
 use crate::domain::{
     Account, AccountKind, Caller, Credential, LoginProviderKind, Profile, RequestId, Timestamp,
 };
@@ -115,21 +115,11 @@ fn caller() -> Caller {
 }
 
 fn bounds() -> Http {
-    let second = Duration::from_secs(1);
     Http {
-        first_byte_timeout: second,
-        head_timeout: second,
-        request_timeout: 15 * second,
-        drain_timeout: second,
-        keep_alive_interval: second,
-        keep_alive_timeout: second,
-        max_connections: 8,
         max_requests: 8,
-        max_streams: 8,
-        max_header_bytes: 16 * 1024,
         max_request_bytes: 1024,
         max_response_bytes: 4096,
-        trusted_proxies: Vec::new(),
+        ..Config::reference().http
     }
 }
 

@@ -1,0 +1,363 @@
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::body::Body;
+use tower::service_fn;
+
+use super::super::connection::{Connections, LINGER};
+use super::super::{Answer, Peer};
+use super::*;
+use crate::config::{self, Config};
+use crate::transport::Response;
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Somebody who makes certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// A certificate for `localhost` and its key.
+    fn certificate(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn pem(&self) -> Pem {
+        let (certificate, key) = self.certificate();
+        Pem { certificate: certificate.into(), key: key.into_bytes().into(), client_ca: None }
+    }
+
+    /// A client that believes in this authority, with a certificate if there is one.
+    fn client(&self, alpn: &[&[u8]], own: Option<(String, String)>) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
+        };
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+/// A server that speaks TLS, and what ends it.
+struct Server {
+    tls: Tls,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    fn new(pem: &Pem) -> Self {
+        Self { tls: Tls::new(pem).unwrap(), stop: watch::Sender::new(false) }
+    }
+
+    /// A connection without a network, so that its time can be moved.
+    fn dial(&self) -> (DuplexStream, JoinHandle<()>) {
+        let (client, server) = tokio::io::duplex(64 * 1024);
+        let (settings, tls) = (Config::reference().http, Some(self.tls.clone()));
+        let connections = Connections::new(hello(), &settings, tls, self.stop.subscribe());
+        let peer = Peer(([127, 0, 0, 1], 1).into());
+        (client, tokio::spawn(async move { connections.run(server, peer).await }))
+    }
+
+    async fn connect(&self, client: &TlsConnector) -> io::Result<TlsStream<DuplexStream>> {
+        client.connect(ServerName::try_from("localhost").unwrap(), self.dial().0).await
+    }
+}
+
+fn hello() -> impl Answer {
+    service_fn(async |_: Request<Incoming>| {
+        Ok(Response::new(Body::new(Full::new(Bytes::from_static(b"hello")))))
+    })
+}
+
+/// What comes back for `bytes` until it ends, however it ends.
+async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    stream.write_all(bytes).await.ok();
+    stream.read_to_end(&mut answer).await.ok();
+    answer
+}
+
+async fn over_http1(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> bool {
+    stream.write_all(GET).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"hello") {
+        if stream.read_buf(&mut answer).await.unwrap_or(0) == 0 {
+            return false;
+        }
+    }
+    answer.starts_with(b"HTTP/1.1 200")
+}
+
+async fn over_http2(stream: TlsStream<DuplexStream>) -> bool {
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    let request = Request::get("https://localhost/").body(()).unwrap();
+    let answer = client.send_request(request, true).unwrap().0.await.unwrap();
+    driver.abort();
+    answer.status() == 200
+}
+
+#[tokio::test]
+async fn the_client_chooses_by_alpn() {
+    let authority = Authority::new();
+    let server = Server::new(&authority.pem());
+    for (offered, chosen) in [
+        (&[H2][..], Some(H2)),
+        (&[H2, HTTP_1_1], Some(H2)),
+        (&[HTTP_1_1, H2], Some(H2)),
+        (&[HTTP_1_1], Some(HTTP_1_1)),
+        (&[b"http/1.0", HTTP_1_1], Some(HTTP_1_1)),
+        (&[], None),
+    ] {
+        let mut stream = server.connect(&authority.client(offered, None)).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), chosen);
+        let answered = match chosen {
+            Some(H2) => over_http2(stream).await,
+            _ => over_http1(&mut stream).await,
+        };
+        assert!(answered, "{chosen:?}");
+    }
+    // Nothing in common (RFC 7301 §3.2).
+    let error = server.connect(&authority.client(&[b"spdy/3"], None)).await.unwrap_err();
+    assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
+}
+
+#[tokio::test]
+async fn what_was_agreed_on_is_what_is_spoken() {
+    let authority = Authority::new();
+    let server = Server::new(&authority.pem());
+    for agreed in [&[HTTP_1_1][..], &[]] {
+        let mut stream = server.connect(&authority.client(agreed, None)).await.unwrap();
+        let answer = exchange(&mut stream, PREFACE).await;
+        // No SETTINGS frame.
+        assert!(!answer.starts_with(&[0, 0]), "{answer:?}");
+    }
+    let mut stream = server.connect(&authority.client(&[H2], None)).await.unwrap();
+    let answer = exchange(&mut stream, GET).await;
+    assert!(!answer.starts_with(b"HTTP/1.1"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn client_certificates_are_wanted_of_the_right_authority() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let pem = Pem { client_ca: Some(authority.0.pem().into()), ..authority.pem() };
+    let server = Server::new(&pem);
+    for (own, welcome) in
+        [(None, false), (Some(other.certificate()), false), (Some(authority.certificate()), true)]
+    {
+        let client = authority.client(&[HTTP_1_1], own);
+        // With TLS 1.3 a client has ended its handshake before it is judged.
+        let mut stream = server.connect(&client).await.unwrap();
+        assert_eq!(over_http1(&mut stream).await, welcome);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p37_a_handshake_has_its_time_and_so_has_the_silence_after_it() {
+    let authority = Authority::new();
+    let server = Server::new(&authority.pem());
+    let settings = Config::reference().http;
+    // A record's head that promises 512 bytes.
+    for front in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+        let (mut peer, task) = server.dial();
+        let begun = tokio::time::Instant::now();
+        peer.write_all(front).await.unwrap();
+        task.await.unwrap();
+        let took = begun.elapsed();
+        assert!(took >= settings.handshake_timeout, "{took:?}");
+        assert!(took < settings.handshake_timeout + Duration::from_secs(1), "{took:?}");
+    }
+    for alpn in [H2, HTTP_1_1] {
+        let mut stream = server.connect(&authority.client(&[alpn], None)).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        assert!(exchange(&mut stream, b"").await.len() < 100, "SETTINGS at most");
+        let took = begun.elapsed();
+        assert!(took >= settings.first_byte_timeout, "{took:?}");
+        assert!(took < settings.first_byte_timeout + Duration::from_secs(1), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p34_the_end_waits_for_no_handshake() {
+    let server = Server::new(&Authority::new().pem());
+    let (_peer, task) = server.dial();
+    server.stop.send_replace(true);
+    let begun = tokio::time::Instant::now();
+    task.await.unwrap();
+    assert!(begun.elapsed() < 2 * LINGER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p34_a_request_that_is_on_its_way_is_answered_over_tls_too() {
+    let authority = Authority::new();
+    let server = Server::new(&authority.pem());
+    let (stream, task) = server.dial();
+    server.stop.send_replace(true);
+    tokio::time::sleep(LINGER / 2).await;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = authority.client(&[HTTP_1_1], None).connect(name, stream).await.unwrap();
+    stream.write_all(GET).await.unwrap();
+    let mut answer = String::new();
+    // To the end in order: a cut one would be an error.
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_closed() {
+    let server = Server::new(&Authority::new().pem());
+    for bytes in [GET, PREFACE] {
+        let (mut peer, task) = server.dial();
+        let answer = exchange(&mut peer, bytes).await;
+        // An alert at most (RFC 8446 §6).
+        assert!(answer.is_empty() || answer[0] == 21, "{answer:?}");
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_for_new_connections() {
+    let (before, after) = (Authority::new(), Authority::new());
+    let server = Server::new(&before.pem());
+    let client = before.client(&[HTTP_1_1], None);
+    let mut old = server.connect(&client).await.unwrap();
+    assert!(over_http1(&mut old).await);
+
+    server.tls.replace(&after.pem()).unwrap();
+    server.connect(&client).await.unwrap_err();
+    let mut new = server.connect(&after.client(&[HTTP_1_1], None)).await.unwrap();
+    assert!(over_http1(&mut new).await);
+    assert!(over_http1(&mut old).await, "it lives on");
+}
+
+#[test]
+fn what_cannot_be_used_is_told_by_its_part() {
+    let authority = Authority::new();
+    let (good, other) = (authority.pem(), authority.pem());
+    let key = || good.key.clone();
+    let secret = b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+    let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (certificate, key, client_ca, part, words) in [
+        (&b""[..], key(), None, Part::Certificate, "holds no certificate"),
+        (&good.key, key(), None, Part::Certificate, "holds no certificate"),
+        (broken, key(), None, Part::Certificate, "cannot be used"),
+        (b"-----BEGIN CERTIFICATE-----\nAA", key(), None, Part::Certificate, "is not PEM"),
+        (&good.certificate, Vec::new().into(), None, Part::Key, "no private key"),
+        (&good.certificate, good.certificate.clone().into(), None, Part::Key, "no private key"),
+        (&good.certificate, secret.to_vec().into(), None, Part::Key, "no private key"),
+        (&good.certificate, other.key.clone(), None, Part::Key, "does not belong"),
+        (&good.certificate, key(), Some(&b""[..]), Part::ClientCa, "holds no certificate"),
+        (&good.certificate, key(), Some(broken), Part::ClientCa, "cannot be used"),
+    ] {
+        let (certificate, client_ca) = (certificate.to_vec(), client_ca.map(<[u8]>::to_vec));
+        let refused = Tls::new(&Pem { certificate, key, client_ca }).err().expect(words);
+        assert_eq!(refused.part, part, "{refused}");
+        assert!(refused.why.contains(words) && !refused.why.contains("c2VjcmV0"), "{refused}");
+    }
+    Tls::new(&good).unwrap();
+}
+
+/// Puts a certificate and its key where the settings say.
+fn put(directory: &Path, pem: &Pem) {
+    std::fs::write(directory.join("tls.crt"), &pem.certificate).unwrap();
+    std::fs::write(directory.join("tls.key"), &pem.key).unwrap();
+}
+
+#[tokio::test]
+async fn files_are_followed() {
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| Some(directory.path().join(name));
+    let (certificate_file, key_file) = (path("tls.crt"), path("tls.key"));
+    let settings = config::Tls { certificate_file, key_file, ..Config::reference().tls };
+    let [first, second, third] = [Authority::new(), Authority::new(), Authority::new()];
+    put(directory.path(), &first.pem());
+    let (tls, mut reload) = Files::new(&settings).unwrap().load().await.unwrap();
+    let server = Server { tls, stop: watch::Sender::new(false) };
+    let served_by = async |authority: &Authority| {
+        server.connect(&authority.client(&[HTTP_1_1], None)).await.is_ok()
+    };
+    reload.look().await;
+    assert!(served_by(&first).await);
+
+    // Whatever breaks, what was there serves on, and is told at the second look.
+    let broken: [fn(&Path); 3] = [
+        |directory| std::fs::write(directory.join("tls.key"), "no key").unwrap(),
+        |directory| std::fs::remove_file(directory.join("tls.crt")).unwrap(),
+        |directory| put(directory, &Pem { certificate: Vec::new(), ..Authority::new().pem() }),
+    ];
+    for break_it in broken {
+        break_it(directory.path());
+        for told in [false, true, true] {
+            reload.look().await;
+            assert!(served_by(&first).await);
+            assert_eq!(reload.refused.as_ref().unwrap().1, told);
+        }
+    }
+
+    // One file after the other.
+    let new = second.pem();
+    std::fs::write(directory.path().join("tls.crt"), &new.certificate).unwrap();
+    reload.look().await;
+    assert!(served_by(&first).await && !served_by(&second).await);
+    put(directory.path(), &new);
+    reload.look().await;
+    assert!(served_by(&second).await && !served_by(&first).await);
+    assert!(reload.refused.is_none());
+
+    // By a link, as Kubernetes exchanges a secret.
+    let elsewhere = TempDir::new().unwrap();
+    put(elsewhere.path(), &third.pem());
+    for name in ["tls.crt", "tls.key"] {
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(elsewhere.path().join(name), &link).unwrap();
+        std::fs::rename(&link, directory.path().join(name)).unwrap();
+    }
+    reload.look().await;
+    assert!(served_by(&third).await);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named() {
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| Some(directory.path().join(name));
+    let (certificate_file, key_file) = (path("tls.crt"), path("tls.key"));
+    let settings = config::Tls { certificate_file, key_file, ..Config::reference().tls };
+    put(directory.path(), &Authority::new().pem());
+    std::fs::remove_file(directory.path().join("tls.key")).unwrap();
+    let refused = Files::new(&settings).unwrap().load().await.err().unwrap();
+    assert!(refused.message.starts_with("tls.key_file: "), "{refused}");
+    assert!(refused.message.contains("tls.key cannot be read"), "{refused}");
+    assert!(Files::new(&Config::reference().tls).is_none());
+}
