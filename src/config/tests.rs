@@ -212,12 +212,39 @@ fn p29_only_exact_origins_are_taken() {
 }
 
 #[test]
+fn half_of_tls_is_refused() {
+    let with = |lines: &str| with_file(&format!("[tls]\n{lines}"));
+    for half in ["certificate_file = 'c'", "key_file = 'k'"] {
+        refused(with(half), &["tls.certificate_file, tls.key_file", "both"]);
+    }
+    refused(with("client_ca_file = 'a'"), &["tls.client_ca_file", "needs tls.certificate_file"]);
+    refused(with("reload_interval = '0s'"), &["tls.reload_interval"]);
+    let whole = with("certificate_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'").unwrap();
+    assert_eq!(whole.tls.scheme(), "https");
+    let links = whole.invite_links(whole.listen).unwrap();
+    assert!(format!("{links:?}").contains("https://127.0.0.1:8080"), "{links:?}");
+    assert_eq!(Config::reference().tls.scheme(), "http");
+
+    // From elsewhere, too.
+    let flags = |flags| Config::load(Sources { flags, ..Sources::default() });
+    let flag = |flag, key| (flag, key, "x".to_owned());
+    let certificate = flag("--tls-certificate-file", "tls.certificate_file");
+    let key = flag("--tls-key-file", "tls.key_file");
+    refused(flags(vec![certificate.clone()]), &["tls.key_file"]);
+    assert!(flags(vec![certificate, key]).unwrap().tls.certificate_and_key().is_some());
+    let variables = ["GUESTLIST_TLS__CERTIFICATE_FILE", "GUESTLIST_TLS__KEY_FILE"];
+    let tls = with_env(&variables.map(|name| (name, "x"))).unwrap().tls;
+    assert!(tls.certificate_and_key().is_some());
+}
+
+#[test]
 fn the_manual_tells_every_setting_and_its_examples_work() {
     let told: Vec<_> = reference::settings().into_iter().map(|setting| setting.key).collect();
     // serde lists the settings it knows when it meets one that it does not.
     let probes = [
         ("", "x = 1".to_owned()),
         ("http.", "[http]\nx = 1".to_owned()),
+        ("tls.", "[tls]\nx = 1".to_owned()),
         ("cors.", "[cors]\nx = 1".to_owned()),
         ("database.", "[database]\nx = 1".to_owned()),
         ("invites.", "[invites]\nx = 1".to_owned()),
@@ -233,7 +260,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
             error.split_once("expected one of").or(error.split_once("expected")).unwrap();
         for key in list.split('`').skip(1).step_by(2) {
             let is_section =
-                ["http", "cors", "database", "invites", "limits", "mail", "log", "issuers"]
+                ["http", "tls", "cors", "database", "invites", "limits", "mail", "log", "issuers"]
                     .contains(&key);
             let told = told.contains(&format!("{section}{key}"));
             assert!(told || (section.is_empty() && is_section), "{section}{key} is not told");

@@ -157,7 +157,7 @@ class Server:
             )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
-            ready = re.search(r"listening on (http://(\S+))", (self.dir / "stdout").read_text())
+            ready = re.search(r"listening on (https?://(\S+))", (self.dir / "stdout").read_text())
             if ready:
                 self.url, self.address = ready.groups()
                 return

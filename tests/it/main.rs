@@ -17,4 +17,5 @@ mod protocols;
 mod readme;
 mod rpc;
 mod storage;
+mod tls;
 mod vendor;

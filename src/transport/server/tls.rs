@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -29,6 +29,9 @@ pub use files::{Files, Reload};
 pub const H2: &[u8] = b"h2";
 /// HTTP/1.1.
 pub const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// Bytes read of a peer whose handshake has failed.
+const MAX_LAST_BYTES: u64 = 64 * 1024;
 
 /// What TLS is spoken with. Clones share it: see [`Tls::replace`].
 #[derive(Clone)]
@@ -97,13 +100,29 @@ impl Tls {
         Ok(())
     }
 
-    /// The server's part of the handshake.
+    /// The server's part of the handshake. The caller bounds its time.
     pub(super) async fn accept<IO>(&self, stream: IO) -> io::Result<TlsStream<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let config = Arc::clone(&self.0.borrow());
-        TlsAcceptor::from(config).accept(stream).await
+        match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+            Ok(stream) => Ok(stream),
+            Err((error, mut stream)) => {
+                part_with(&mut stream).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Ends a connection whose handshake failed so that the peer can read the alert:
+/// closed with something left to read it would be reset, and the alert be lost.
+async fn part_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    if stream.shutdown().await.is_ok() {
+        let mut rest = stream.take(MAX_LAST_BYTES);
+        // Whether it ends, breaks or goes on: it has been listened to.
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.unwrap_or_default();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The door from outside, byte by byte: what each protocol says, to good input
 //! and to bad.
 
-mod ask;
+pub mod ask;
 mod bad_bodies;
 mod bad_heads;
 mod bad_messages;
@@ -9,13 +9,13 @@ mod connect;
 mod cors;
 mod credentials;
 mod deadlines;
-mod door;
+pub mod door;
 mod grpc;
 mod grpc_web;
 mod logs;
 mod strangers;
 mod system;
-mod wire;
+pub mod wire;
 mod world;
 
 use std::io::Write;

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use percent_encoding::percent_decode_str;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// One connection, on which requests follow each other.
@@ -39,6 +40,14 @@ impl Connection {
     pub async fn open(addr: SocketAddr, version: Version) -> Self {
         let stream = TcpStream::connect(addr).await.expect("the server takes connections");
         stream.set_nodelay(true).unwrap();
+        Self::over(stream, addr, version).await
+    }
+
+    /// On a stream that leads to `addr`, in whatever way.
+    pub async fn over<IO>(stream: IO, addr: SocketAddr, version: Version) -> Self
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let stream = TokioIo::new(stream);
         // How a connection ends shows in the request that it ends.
         let sender = if version == Version::HTTP_2 {

@@ -15,8 +15,8 @@ use super::{Database, Engine, Person, Protocol};
 /// No start and no end takes longer unless it hangs.
 const HANG: Duration = Duration::from_secs(60);
 
-/// What the line that scripts wait for begins with.
-const READY: &str = "listening on http://";
+/// What the line that scripts wait for begins with, and its end: `://ADDRESS`.
+const READY: &str = "listening on http";
 
 /// The program in a directory, with nothing of ours in the environment.
 pub fn program(directory: &Path, arguments: &[&str]) -> Command {
@@ -142,7 +142,8 @@ impl Server {
         let since = Instant::now();
         loop {
             let said = server.out.all();
-            if let Some(addr) = said.lines().find_map(|line| line.strip_prefix(READY)) {
+            let ready = said.lines().find_map(|line| line.strip_prefix(READY)?.split_once("://"));
+            if let Some((_, addr)) = ready {
                 server.addr = addr.parse().expect("an address and a port");
                 return server;
             }
@@ -157,13 +158,23 @@ impl Server {
         self.out.all()
     }
 
+    /// What it logged up to now.
+    pub fn logged(&self) -> String {
+        self.err.all()
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Somebody with this key, over gRPC.
     pub fn person(&self, key: &str) -> Person {
         Person::new(Client::new(self.addr, Protocol::Grpc), Some(key.to_owned()))
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.process.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 

@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -201,7 +201,7 @@ async fn p37_a_handshake_has_its_time_and_so_has_the_silence_after_it() {
     for alpn in [H2, HTTP_1_1] {
         let mut stream = server.connect(&authority.client(&[alpn], None)).await.unwrap();
         let begun = tokio::time::Instant::now();
-        assert!(exchange(&mut stream, b"").await.len() < 100, "SETTINGS at most");
+        assert!(exchange(&mut stream, b"").await.is_empty());
         let took = begun.elapsed();
         assert!(took >= settings.first_byte_timeout, "{took:?}");
         assert!(took < settings.first_byte_timeout + Duration::from_secs(1), "{took:?}");
@@ -243,6 +243,7 @@ async fn who_speaks_no_tls_is_closed() {
         let answer = exchange(&mut peer, bytes).await;
         // An alert at most (RFC 8446 §6).
         assert!(answer.is_empty() || answer[0] == 21, "{answer:?}");
+        drop(peer);
         task.await.unwrap();
     }
 }
