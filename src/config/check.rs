@@ -75,6 +75,7 @@ fn http(http: &Http, problems: &mut Vec<String>) {
         ("first_byte_timeout", http.first_byte_timeout),
         ("head_timeout", http.head_timeout),
         ("request_timeout", http.request_timeout),
+        ("write_timeout", http.write_timeout),
         ("drain_timeout", http.drain_timeout),
         ("keep_alive_interval", http.keep_alive_interval),
         ("keep_alive_timeout", http.keep_alive_timeout),

@@ -23,6 +23,9 @@ pub struct Http {
     /// The longest a request may take, whatever deadline the client asked for.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// How long a peer may take nothing of what is sent to it.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// How long requests that are running at shutdown may take to finish.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,

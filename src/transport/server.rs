@@ -6,6 +6,7 @@
 
 mod connection;
 mod rewind;
+mod taking;
 pub mod tls;
 
 use std::convert::Infallible;

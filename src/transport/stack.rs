@@ -113,7 +113,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     // The calls of methods, in whatever protocol.
     let calls = ServiceBuilder::new()
         // Before anything is spent on the call.
-        .layer(around(Load::new(parts.http.max_requests)))
+        .layer(around(Load::new(parts.http.max_requests, access)))
         // Around the body's arrival too: slow senders have the same time.
         .layer(around(Deadline::new(parts.http.request_timeout)))
         .service(Split {

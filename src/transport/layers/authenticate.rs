@@ -52,6 +52,11 @@ pub struct Access {
 }
 
 impl Access {
+    /// Whether strangers may call the method at `path`.
+    pub fn is_open(&self, path: &str) -> bool {
+        self.is_public(path) || self.is_anonymous(path)
+    }
+
     fn is_public(&self, path: &str) -> bool {
         let service = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
         service.is_some_and(|service| self.public_services.contains(&service))

@@ -11,13 +11,14 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tonic::body::Body;
 use tower::ServiceExt;
 
 use super::rewind::Rewind;
+use super::taking::{Streams, Taking, watched};
 use super::tls::{self, Tls};
 use super::{Answer, Peer};
 use crate::config::Http;
@@ -29,6 +30,19 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// hyper's least for HTTP/1 read buffers.
 const MIN_BUFFER: usize = 8192;
 
+/// What a peer may send of a body before somebody reads it: on one HTTP/2 stream, and
+/// on all of a connection together. A message of 1 MiB takes eight round trips.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// What HTTP/2 keeps of an answer before its peer's window opens, in bytes.
+const MAX_SEND_BUFFER: usize = 64 * 1024;
+
+/// Streams that a peer resets before they are looked at, and those it makes us reset,
+/// before its connection is closed (CVE-2023-44487, CVE-2025-8671).
+const MAX_RESETS_BY_PEER: usize = 20;
+const MAX_RESETS_BY_US: usize = 256;
+
 /// How long a connection may still begin a request after the end was asked for.
 /// One may be on its way: HTTP/1 has no word to say "no more" before it comes.
 pub const LINGER: Duration = Duration::from_millis(500);
@@ -37,10 +51,11 @@ pub const LINGER: Duration = Duration::from_millis(500);
 pub struct Connections<S> {
     service: S,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
     tls: Option<Tls>,
     handshake_timeout: Duration,
     first_byte_timeout: Duration,
+    write_timeout: Duration,
     stopped: watch::Receiver<bool>,
 }
 
@@ -65,10 +80,15 @@ impl<S: Answer> Connections<S> {
             // Also ends a connection that is idle between two requests.
             .header_read_timeout(settings.head_timeout)
             .max_buf_size(head_bytes.max(MIN_BUFFER));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(Streams { bound: settings.write_timeout });
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(settings.max_streams)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(MAX_SEND_BUFFER)
+            .max_pending_accept_reset_streams(MAX_RESETS_BY_PEER)
+            .max_local_error_reset_streams(MAX_RESETS_BY_US)
             .max_header_list_size(settings.max_header_bytes)
             // Ends silent peers and those that stop inside a header block, where
             // a ping cannot be answered.
@@ -81,6 +101,7 @@ impl<S: Answer> Connections<S> {
             tls,
             handshake_timeout: settings.handshake_timeout,
             first_byte_timeout: settings.first_byte_timeout,
+            write_timeout: settings.write_timeout,
             stopped,
         }
     }
@@ -90,6 +111,7 @@ impl<S: Answer> Connections<S> {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let stream = Taking::new(stream, self.write_timeout);
         let Some(tls) = &self.tls else {
             return self.serve(stream, None, peer).await;
         };
@@ -166,7 +188,7 @@ async fn answer<S: Answer>(
     let (version, is_head) = (request.version(), request.method() == Method::HEAD);
     let mut response = service.oneshot(request).await?;
     if version == HttpVersion::HTTP_2 {
-        return Ok(if is_head { without_body(response) } else { response });
+        return Ok(if is_head { without_body(response) } else { response.map(watched) });
     }
     // Near the end, an answer is its connection's last.
     if *stopped.borrow() {
