@@ -10,6 +10,8 @@ mod support;
 mod auth;
 mod cli;
 mod expiry;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod lifecycle;
 mod limits;
 mod mail;

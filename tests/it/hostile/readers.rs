@@ -1,0 +1,45 @@
+//! Peers that ask and do not take the answer.
+
+use futures::future::join_all;
+
+use super::Target;
+use super::peer::{END_HEADERS, END_STREAM, INITIAL_WINDOW, Peer, call, frame, get, ids, kind};
+
+const STREAMS: usize = 100;
+
+/// Windows that are never opened, by peers that answer every ping.
+pub async fn shut_window(target: Target) {
+    let page = ids(STREAMS)
+        .flat_map(|id| frame(kind::HEADERS, END_HEADERS | END_STREAM, id, &get("/openapi.json")));
+    let page: Vec<u8> = page.collect();
+    let head = call("/guestlist.v1.AccountService/GetCaller", Some(&target.key), &[]);
+    let calls = ids(STREAMS).flat_map(|id| {
+        let mut call = frame(kind::HEADERS, END_HEADERS, id, &head);
+        call.extend(frame(kind::DATA, END_STREAM, id, &[0; 5]));
+        call
+    });
+    let calls: Vec<u8> = calls.collect();
+    let fronts = std::iter::repeat_n(&page, 5).chain(std::iter::repeat_n(&calls, 5));
+    let peers = fronts.map(|front| async {
+        let mut peer = Peer::http2(target.addr, &[(INITIAL_WINDOW, 0)]).await;
+        peer.send(front).await;
+        peer
+    });
+    let mut peers = join_all(peers).await;
+    target.in_place();
+    for streams in join_all(peers.iter_mut().map(|peer| peer.until_ended(STREAMS))).await {
+        assert_eq!((streams.reset.len(), streams.closed), (STREAMS, false), "{streams:?}");
+    }
+}
+
+/// Questions for a page of some length, until nobody reads them any more; in the end
+/// the connection goes.
+pub async fn unread(target: Target) {
+    const MOST: usize = 100_000;
+    let mut peers = join_all((0..20).map(|_| Peer::connect(target.addr))).await;
+    target.in_place();
+    let questions = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    for asked in join_all(peers.iter_mut().map(|peer| peer.flood(&questions, MOST))).await {
+        assert!(asked < MOST, "it is closed");
+    }
+}

@@ -1,0 +1,122 @@
+//! Peers that open streams of HTTP/2 and do not mean them.
+
+use futures::future::join_all;
+
+use super::Target;
+use super::peer::{END_HEADERS, END_STREAM, Peer, Streams, call, frame, ids, kind};
+
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
+
+/// Streams on one connection.
+const STREAMS: usize = 100;
+
+/// An empty message.
+const EMPTY: [u8; 5] = [0; 5];
+
+/// The frames that open as many streams, each with this head.
+fn opened(count: usize, flags: u8, head: &[u8]) -> Vec<u8> {
+    ids(count).flat_map(|id| frame(kind::HEADERS, END_HEADERS | flags, id, head)).collect()
+}
+
+/// The bodies never come: all that is refused or runs out of time is answered.
+pub async fn unfinished(target: Target) {
+    let strangers = std::iter::repeat_n(call(HEALTH, None, &[]), 12);
+    let known = std::iter::repeat_n(call(GET_CALLER, Some(&target.key), &[]), 4);
+    let peers = strangers.chain(known).map(|head| async move {
+        let mut peer = Peer::http2(target.addr, &[]).await;
+        peer.send(&opened(STREAMS, 0, &head)).await;
+        peer
+    });
+    let mut peers = join_all(peers).await;
+    target.in_place();
+    for streams in join_all(peers.iter_mut().map(|peer| peer.until_ended(STREAMS))).await {
+        assert!(!streams.closed, "{streams:?}");
+    }
+}
+
+/// Answers without an end, which cost the server as long as they are wanted.
+pub async fn watchers(target: Target) {
+    let peers = (0..12).map(|_| async {
+        let mut peer = Peer::http2(target.addr, &[]).await;
+        peer.send(&opened(STREAMS, 0, &call(WATCH, None, &[]))).await;
+        for id in ids(STREAMS) {
+            peer.send(&frame(kind::DATA, END_STREAM, id, &EMPTY)).await;
+        }
+        peer
+    });
+    let mut peers = join_all(peers).await;
+    target.in_place();
+    // The others go on, and pings are answered.
+    let second = std::time::Duration::from_secs(1);
+    let watched = join_all(peers.iter_mut().map(|peer| async {
+        let mut found = Streams::default();
+        let watch = async {
+            for more in 1.. {
+                found = peer.until_ended(more).await;
+            }
+        };
+        tokio::time::timeout(second, watch).await.ok();
+        found.ended()
+    }));
+    let refused: usize = watched.await.into_iter().sum();
+    assert!(refused > 0, "there is a bound");
+}
+
+pub async fn too_many(target: Target) {
+    let mut peer = Peer::http2(target.addr, &[]).await;
+    peer.send(&opened(10 * STREAMS, 0, &call(HEALTH, None, &[]))).await;
+    target.in_place();
+    let streams = peer.until_ended(10 * STREAMS).await;
+    // One by one, or with the whole connection.
+    assert!(streams.closed || streams.reset.len() >= 9 * STREAMS, "{streams:?}");
+}
+
+/// CVE-2023-44487
+pub async fn rapid_reset(target: Target) {
+    const MOST: usize = 20_000;
+    let head = call(GET_CALLER, Some(&target.key), &[]);
+    let cancel = 8_u32.to_be_bytes();
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        peers.push(Peer::http2(target.addr, &[]).await);
+    }
+    target.in_place();
+    let floods = peers.iter_mut().map(|peer| async {
+        let ids: Vec<u32> = ids(MOST).collect();
+        for (n, ids) in ids.chunks(100).enumerate() {
+            let pairs = ids.iter().flat_map(|id| {
+                let mut pair = frame(kind::HEADERS, END_HEADERS, *id, &head);
+                pair.extend(frame(kind::RST_STREAM, 0, *id, &cancel));
+                pair
+            });
+            if !peer.send(&pairs.collect::<Vec<u8>>()).await {
+                return n * 100;
+            }
+        }
+        MOST
+    });
+    for reset in join_all(floods).await {
+        assert!(reset < MOST, "it is closed");
+    }
+}
+
+/// CVE-2025-8671: WINDOW_UPDATE by nothing is an error of the stream, which the
+/// server resets.
+pub async fn made_resets(target: Target) {
+    const MOST: usize = 20_000;
+    let head = call(GET_CALLER, Some(&target.key), &[]);
+    let mut peer = Peer::http2(target.addr, &[]).await;
+    target.in_place();
+    let mut made = 0;
+    for id in ids(MOST) {
+        let mut pair = frame(kind::HEADERS, END_HEADERS, id, &head);
+        pair.extend(frame(kind::WINDOW_UPDATE, 0, id, &[0; 4]));
+        if !peer.send(&pair).await {
+            break;
+        }
+        made += 1;
+    }
+    assert!(made < MOST, "it is closed");
+}
