@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
@@ -13,14 +14,33 @@ use crate::config::{Config, reachable};
 use crate::error::{Error, Result};
 use crate::telemetry;
 
+/// File descriptors for all that is no client's connection.
+const DESCRIPTORS_BESIDE: usize = 64;
+
 /// Serves until a signal asks for the end; a second one does not wait for it.
 pub(super) fn serve(config: Config) -> Result<(), Failure> {
     telemetry::init(&config.log)?;
+    make_room(&config);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Error::internal)?
         .block_on(run(config))
+}
+
+/// Takes as many file descriptors as the system gives: the usual first answer, 1024,
+/// is fewer than connections there may be. Without any left the store cannot connect
+/// either.
+fn make_room(config: &Config) {
+    let limit = getrlimit(Resource::Nofile);
+    let (current, maximum) = (limit.current, limit.maximum);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    // Without a number there is no limit.
+    let allowed = if raised.is_ok() { maximum } else { current };
+    let wanted = config.http.max_connections.saturating_add(DESCRIPTORS_BESIDE) as u64;
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(allowed, wanted, "fewer file descriptors than http.max_connections needs");
+    }
 }
 
 async fn run(config: Config) -> Result<(), Failure> {

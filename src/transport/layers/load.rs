@@ -83,3 +83,40 @@ impl HttpBody for Running {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::StatusCode;
+    use http_body_util::Full;
+    use tower::{Layer, ServiceExt, service_fn};
+
+    use super::*;
+    use crate::transport::layers::around;
+
+    #[tokio::test]
+    async fn p37_a_request_runs_until_its_answer_is_taken_and_strangers_run_apart() {
+        let access = Access { public_services: &["a.Public"], anonymous_methods: &["/a.B/Open"] };
+        let answer = service_fn(async |_: Request| {
+            Ok::<_, Infallible>(Response::new(Body::new(Full::new(Bytes::from_static(b"x")))))
+        });
+        let load = around(Load::new(1, access)).layer(answer);
+        let ask = async |path: &'static str| {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = http::Uri::from_static(path);
+            let Ok(answer) = load.clone().oneshot(request).await;
+            answer
+        };
+        let (own, open) = (ask("/a.B/C").await, ask("/a.Public/D").await);
+        assert_eq!((own.status(), open.status()), (StatusCode::OK, StatusCode::OK));
+        for path in ["/a.B/C", "/v1/orgs", "/a.Public/D", "/a.B/Open"] {
+            assert_eq!(ask(path).await.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+        }
+        drop(own);
+        assert_eq!(ask("/a.B/C").await.status(), StatusCode::OK);
+        assert_eq!(ask("/a.B/Open").await.status(), StatusCode::TOO_MANY_REQUESTS);
+        drop(open);
+        assert_eq!(ask("/a.B/Open").await.status(), StatusCode::OK);
+    }
+}

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tower::{Layer, Service, ServiceExt};
+use tower::{Layer, Service};
 
 use super::{Request, Response};
 
@@ -62,10 +62,16 @@ pub struct Next<S>(S);
 
 impl<S: Handler> Next<S> {
     /// Goes on with `request`.
-    pub async fn run(self, request: Request) -> Response {
-        match self.0.oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
+    pub fn run(mut self, request: Request) -> impl Future<Output = Response> + Send {
+        // No `oneshot` and no `async fn`, which would keep a request's worth of room
+        // in each layer's future for as long as the call runs. Inside the door all
+        // are ready at any time.
+        let call = self.0.call(request);
+        async move {
+            match call.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
         }
     }
 }
@@ -110,7 +116,7 @@ impl<M: Middleware, S: Handler> Service<Request> for AroundService<M, S> {
     type Future = BoxFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // `Next` waits for the inner service's readiness itself.
+        // And so is everything inside: see `Next`.
         Poll::Ready(Ok(()))
     }
 

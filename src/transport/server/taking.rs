@@ -197,3 +197,6 @@ impl HttpBody for Watched {
         hint
     }
 }
+
+#[cfg(test)]
+mod tests;
