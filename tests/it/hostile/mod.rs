@@ -40,13 +40,13 @@ const MAX_GROWTH: u64 = 64 << 20;
 
 /// The server's bounds while it is attacked: the usual ones, but for their times.
 const BOUNDS: [(&str, &str); 9] = [
-    ("GUESTLIST_HTTP__FIRST_BYTE_TIMEOUT", "1s"),
-    ("GUESTLIST_HTTP__HEAD_TIMEOUT", "1s"),
+    ("GUESTLIST_HTTP__FIRST_BYTE_TIMEOUT", "2s"),
+    ("GUESTLIST_HTTP__HEAD_TIMEOUT", "2s"),
     ("GUESTLIST_HTTP__HANDSHAKE_TIMEOUT", "1s"),
     ("GUESTLIST_HTTP__WRITE_TIMEOUT", "1s"),
-    ("GUESTLIST_HTTP__REQUEST_TIMEOUT", "3s"),
-    ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "1s"),
-    ("GUESTLIST_HTTP__KEEP_ALIVE_TIMEOUT", "1s"),
+    ("GUESTLIST_HTTP__REQUEST_TIMEOUT", "5s"),
+    ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "2s"),
+    ("GUESTLIST_HTTP__KEEP_ALIVE_TIMEOUT", "2s"),
     ("GUESTLIST_HTTP__DRAIN_TIMEOUT", "2s"),
     // Each call of the well-behaved one would be a line.
     ("GUESTLIST_LOG__FILTER", "warn"),

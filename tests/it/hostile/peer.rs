@@ -151,28 +151,32 @@ impl Peer {
     /// ended, or the connection.
     pub async fn until_ended(&mut self, streams: usize) -> Streams {
         let mut found = Streams::default();
-        while found.ended() < streams {
-            let Ok((kind, flags, stream, payload)) = self.read().await else {
-                found.closed = true;
-                break;
-            };
-            match kind {
-                kind::PING if flags & ACK == 0 => {
-                    self.send(&frame(kind::PING, ACK, 0, &payload)).await;
-                }
-                kind::SETTINGS if flags & ACK == 0 => {
-                    self.send(&frame(kind::SETTINGS, ACK, 0, &[])).await;
-                }
-                kind::RST_STREAM => {
-                    found.reset.insert(stream);
-                }
-                kind::DATA | kind::HEADERS if flags & END_STREAM != 0 => {
-                    found.answered.insert(stream);
-                }
-                _ => {}
-            }
-        }
+        while found.ended() < streams && self.next_of(&mut found).await {}
         found
+    }
+
+    /// The same for one frame; whether there was one.
+    pub async fn next_of(&mut self, found: &mut Streams) -> bool {
+        let Ok((kind, flags, stream, payload)) = self.read().await else {
+            found.closed = true;
+            return false;
+        };
+        match kind {
+            kind::PING if flags & ACK == 0 => {
+                self.send(&frame(kind::PING, ACK, 0, &payload)).await;
+            }
+            kind::SETTINGS if flags & ACK == 0 => {
+                self.send(&frame(kind::SETTINGS, ACK, 0, &[])).await;
+            }
+            kind::RST_STREAM => {
+                found.reset.insert(stream);
+            }
+            kind::DATA | kind::HEADERS if flags & END_STREAM != 0 => {
+                found.answered.insert(stream);
+            }
+            _ => {}
+        }
+        true
     }
 
     async fn read(&mut self) -> std::io::Result<(u8, u8, u32, Vec<u8>)> {
