@@ -61,17 +61,6 @@ impl Caller {
         Latencies(latencies)
     }
 
-    /// The same over the kept connection alone.
-    pub async fn calls_over_kept(&mut self, count: usize) -> Latencies {
-        let mut latencies = Vec::new();
-        for _ in 0..count {
-            let since = Instant::now();
-            self.over_kept().await;
-            latencies.push(since.elapsed());
-        }
-        Latencies(latencies)
-    }
-
     async fn over_kept(&mut self) {
         let mut request = tonic::Request::new(GetCallerRequest {});
         let key = format!("Bearer {}", self.key).parse().unwrap();
@@ -80,7 +69,7 @@ impl Caller {
         assert!(answer.into_inner().account.is_some());
     }
 
-    pub async fn over_new(&self) {
+    async fn over_new(&self) {
         let stream = TcpStream::connect(self.addr).await.expect("the server takes connections");
         stream.set_nodelay(true).unwrap();
         let (mut sender, connection) =
