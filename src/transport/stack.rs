@@ -13,7 +13,7 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 
 use super::layers::authenticate::{Access, Authenticate, Authentication};
 use super::layers::client_network::ClientNetwork;
-use super::layers::deadline::Deadline;
+use super::layers::deadline::{Deadline, StreamDeadline};
 use super::layers::drain::Drain;
 use super::layers::identify::Identify;
 use super::layers::load::Load;
@@ -22,6 +22,7 @@ use super::layers::observe::{Observe, Record};
 use super::layers::panic::CatchPanic;
 use super::layers::refine::Refine;
 use super::layers::request_id::RequestId;
+use super::layers::single::Single;
 use super::layers::{BoxFuture, Handler, around};
 use super::protocol::detect::Detect;
 use super::protocol::methods::Methods;
@@ -32,7 +33,6 @@ use super::vendor::door::Door;
 use super::{Request, Response};
 use crate::config::{Cors, Http};
 use crate::error::{Error, Result};
-use crate::proto::FILE_DESCRIPTOR_SET;
 
 /// Services that answer without looking at credentials.
 const PUBLIC_SERVICES: &[&str] = &[
@@ -41,9 +41,8 @@ const PUBLIC_SERVICES: &[&str] = &[
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// Everything that is served, ours and the standard services.
-const DESCRIPTOR_SETS: &[&[u8]] = &[
-    FILE_DESCRIPTOR_SET,
+/// The standard services, which are served beside all others.
+const STANDARD: &[&[u8]] = &[
     tonic_health::pb::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
@@ -56,6 +55,8 @@ const DETAIL_TYPES: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
 pub struct Parts<'a, A> {
     /// The services; health and reflection are added here.
     pub routes: Routes,
+    /// Their encoded descriptor sets.
+    pub descriptors: &'a [&'a [u8]],
     /// The routes of other products' contracts.
     pub contracts: axum::Router,
     /// Who checks credentials.
@@ -76,17 +77,16 @@ pub struct Parts<'a, A> {
 
 /// Puts the door together. Fails on a wrong CORS origin.
 pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
-    let methods = Methods::new(DESCRIPTOR_SETS).map_err(Error::internal)?;
+    let descriptors = [parts.descriptors, STANDARD].concat();
+    let methods = Methods::new(&descriptors).map_err(Error::internal)?;
     let cors = cors::layer(parts.cors)?;
     let access =
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
-    let health = health::server(parts.readiness.clone(), services()?);
-    let routes = reflection::add(
-        parts.routes.add_service(health),
-        &[DESCRIPTOR_SETS, &[DETAIL_TYPES]].concat(),
-    )
-    .map_err(Error::internal)?
-    .prepare();
+    let health = health::server(parts.readiness.clone(), services(parts.descriptors)?);
+    let told = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
+    let routes = reflection::add(parts.routes.add_service(health), &told)
+        .map_err(Error::internal)?
+        .prepare();
 
     let authentication = around(Authentication::new(parts.authenticator, access));
 
@@ -96,9 +96,12 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(Record))
         // Before a message is read: a stranger's costs nothing.
         .layer(authentication.clone())
+        // Around what makes the answer's messages.
+        .layer(around(StreamDeadline))
         // Next to tonic, whose words it puts into ours.
         .layer(around(Refine))
-        .service(routes);
+        // As tonic reads a request, so that nothing is counted that it does not see.
+        .service(Single(routes));
 
     // Other products' contracts need no translation.
     let contracts = ServiceBuilder::new()
@@ -154,10 +157,12 @@ pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
     Stack(BoxCloneSyncService::new(pages))
 }
 
-/// The services of ours, which health knows by name.
-fn services() -> Result<Vec<String>> {
-    let pool =
-        prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(Error::internal)?;
+/// The names of the services in these descriptor sets.
+fn services(descriptors: &[&[u8]]) -> Result<Vec<String>> {
+    let mut pool = prost_reflect::DescriptorPool::new();
+    for set in descriptors {
+        pool.decode_file_descriptor_set(*set).map_err(Error::internal)?;
+    }
     Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
 }
 

@@ -93,28 +93,37 @@ fn with_path(uri: &Uri, path_and_query: &str) -> Option<Uri> {
 }
 
 fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
+    use connectrpc::CodecFormat::{Json, Proto};
+
     let Some(content_type) = essence(headers, header::CONTENT_TYPE) else {
         return plain(route);
     };
     let (protocol, canonical) = match content_type.as_str() {
-        "application/grpc" | "application/grpc+proto" => (Protocol::Grpc, "application/grpc"),
+        "application/grpc" | "application/grpc+proto" => {
+            (Protocol::Grpc(Proto), "application/grpc")
+        }
+        "application/grpc+json" => (Protocol::Grpc(Json), "application/grpc"),
         "application/grpc-web" | "application/grpc-web+proto" => {
-            (web_answer(headers, Protocol::GrpcWeb), "application/grpc-web+proto")
+            (web_answer(headers, Protocol::GrpcWeb(Proto)), "application/grpc-web+proto")
+        }
+        "application/grpc-web+json" => {
+            (web_answer(headers, Protocol::GrpcWeb(Json)), "application/grpc-web+proto")
         }
         "application/grpc-web-text" | "application/grpc-web-text+proto" => {
-            (web_answer(headers, Protocol::GrpcWebText), "application/grpc-web-text+proto")
+            (web_answer(headers, Protocol::GrpcWebText(Proto)), "application/grpc-web-text+proto")
+        }
+        "application/grpc-web-text+json" => {
+            (web_answer(headers, Protocol::GrpcWebText(Json)), "application/grpc-web-text+proto")
         }
         "application/connect+proto" => {
-            (Protocol::ConnectStream(connectrpc::CodecFormat::Proto), "application/connect+proto")
+            (Protocol::ConnectStream(Proto), "application/connect+proto")
         }
-        "application/connect+json" => {
-            (Protocol::ConnectStream(connectrpc::CodecFormat::Json), "application/connect+json")
-        }
+        "application/connect+json" => (Protocol::ConnectStream(Json), "application/connect+json"),
         "application/proto" => (plain(route), "application/proto"),
         "application/json" => (plain(route), "application/json"),
         // Another message format over gRPC's framing: refused in gRPC.
-        other if other.starts_with("application/grpc-web") => return Protocol::GrpcWeb,
-        other if other.starts_with("application/grpc") => return Protocol::Grpc,
+        other if other.starts_with("application/grpc-web") => return Protocol::GrpcWeb(Proto),
+        other if other.starts_with("application/grpc") => return Protocol::Grpc(Proto),
         _ => return plain(route),
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(canonical));
@@ -141,14 +150,15 @@ fn web_answer(headers: &mut HeaderMap, asked_in: Protocol) -> Protocol {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|list| list.split(','))
             .map(|range| range.split(';').next().unwrap_or(range).trim().to_ascii_lowercase())
-            .any(|range| range == wanted || range.strip_suffix("+proto") == Some(wanted))
+            .any(|range| range.split('+').next() == Some(wanted))
     };
-    let answer = match (accepted(TEXT), accepted(BINARY)) {
-        (true, false) => Protocol::GrpcWebText,
-        (false, true) => Protocol::GrpcWeb,
+    let answer = match (accepted(TEXT), accepted(BINARY), asked_in) {
+        (true, false, Protocol::GrpcWeb(codec)) => Protocol::GrpcWebText(codec),
+        (false, true, Protocol::GrpcWebText(codec)) => Protocol::GrpcWeb(codec),
         _ => asked_in,
     };
-    let canonical = if answer == Protocol::GrpcWebText { TEXT } else { BINARY };
+    let is_text = matches!(answer, Protocol::GrpcWebText(_));
+    let canonical = if is_text { TEXT } else { BINARY };
     headers.insert(header::ACCEPT, HeaderValue::from_static(canonical));
     answer
 }
@@ -172,6 +182,7 @@ fn essence(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {
 mod tests {
     use super::*;
     use crate::proto::FILE_DESCRIPTOR_SET;
+    use connectrpc::CodecFormat::{Json, Proto};
 
     const GET: &str = "/gitpod.v1.OrganizationService/GetOrganization";
 
@@ -228,9 +239,11 @@ mod tests {
     #[test]
     fn content_types_are_read_leniently_and_written_exactly() {
         for (given, expected, canonical) in [
-            ("application/grpc", Protocol::Grpc, "application/grpc"),
-            ("Application/gRPC+proto", Protocol::Grpc, "application/grpc"),
-            ("application/grpc-web; x=y", Protocol::GrpcWeb, "application/grpc-web+proto"),
+            ("application/grpc", Protocol::Grpc(Proto), "application/grpc"),
+            ("Application/gRPC+proto", Protocol::Grpc(Proto), "application/grpc"),
+            ("application/grpc-web; x=y", Protocol::GrpcWeb(Proto), "application/grpc-web+proto"),
+            ("application/grpc+json", Protocol::Grpc(Json), "application/grpc"),
+            ("application/grpc-web+json", Protocol::GrpcWeb(Json), "application/grpc-web+proto"),
             ("application/json; charset=utf-8", Protocol::Connect, "application/json"),
             ("application/proto", Protocol::Connect, "application/proto"),
         ] {
@@ -241,8 +254,8 @@ mod tests {
             );
         }
         // Not ours to translate, but ours to refuse in the right words.
-        assert_eq!(of("application/grpc+json", None).0, Protocol::Grpc);
-        assert_eq!(of("application/grpc-web+thrift", None).0, Protocol::GrpcWeb);
+        assert_eq!(of("application/grpc+thrift", None).0, Protocol::Grpc(Proto));
+        assert_eq!(of("application/grpc-web+thrift", None).0, Protocol::GrpcWeb(Proto));
         assert_eq!(of("text/plain", None).0, Protocol::Connect);
     }
 
@@ -250,21 +263,24 @@ mod tests {
     fn grpc_web_answers_as_accept_says_else_as_it_was_asked() {
         let text = "application/grpc-web-text";
         for (content_type, accept, expected) in [
-            (text, None, Protocol::GrpcWebText),
-            (text, Some("*/*"), Protocol::GrpcWebText),
-            (text, Some("application/grpc-web-text+proto"), Protocol::GrpcWebText),
-            (text, Some("application/grpc-web+proto"), Protocol::GrpcWeb),
-            ("application/grpc-web", None, Protocol::GrpcWeb),
+            (text, None, Protocol::GrpcWebText(Proto)),
+            (text, Some("*/*"), Protocol::GrpcWebText(Proto)),
+            (text, Some("application/grpc-web-text+proto"), Protocol::GrpcWebText(Proto)),
+            (text, Some("application/grpc-web+proto"), Protocol::GrpcWeb(Proto)),
+            ("application/grpc-web", None, Protocol::GrpcWeb(Proto)),
             (
                 "application/grpc-web",
                 Some("text/html, application/grpc-web-text;q=1"),
-                Protocol::GrpcWebText,
+                Protocol::GrpcWebText(Proto),
             ),
         ] {
             let (protocol, headers) = of(content_type, accept);
             assert_eq!(protocol, expected, "{content_type} {accept:?}");
-            let canonical =
-                if expected == Protocol::GrpcWebText { text } else { "application/grpc-web" };
+            let canonical = if expected == Protocol::GrpcWebText(Proto) {
+                text
+            } else {
+                "application/grpc-web"
+            };
             assert_eq!(headers[header::ACCEPT], canonical);
         }
     }

@@ -15,6 +15,7 @@ pub mod observe;
 pub mod panic;
 pub mod refine;
 pub mod request_id;
+pub mod single;
 
 use std::convert::Infallible;
 use std::pin::Pin;

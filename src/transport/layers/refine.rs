@@ -5,10 +5,13 @@
 //! fault; INTERNAL is kept for ours. Errors of ours carry details and are left
 //! alone.
 
+use http_body_util::BodyExt;
+use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::{Handler, Middleware, Next};
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::transport::protocol::{frame, method_of};
 use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
 
@@ -17,21 +20,41 @@ pub struct Refine;
 
 impl Middleware for Refine {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
+        let in_stream = method_of(&request).is_some_and(|method| method.answers_in_stream());
         let response = next.run(request).await;
-        match Status::from_header_map(response.headers()).as_ref().and_then(refined) {
-            Some(error) => to_status(error).into_http(),
-            None => response,
+        if response.headers().contains_key(Status::GRPC_STATUS) {
+            let status = Status::from_header_map(response.headers());
+            return match status.as_ref().and_then(refined) {
+                Some(status) => status.into_http(),
+                None => response,
+            };
         }
+        if !in_stream {
+            return response;
+        }
+        // What a stream's messages bring is told at its answer's end.
+        response.map(|body| {
+            Body::new(body.map_frame(|mut frame| {
+                if let Some(trailers) = frame.trailers_mut()
+                    && let Some(status) = Status::from_header_map(trailers)
+                    && let Some(status) = refined(&status)
+                {
+                    *trailers = frame::trailers(&status);
+                }
+                frame
+            }))
+        })
     }
 }
 
-fn refined(status: &Status) -> Option<Error> {
+/// The status to answer instead of one of tonic's.
+fn refined(status: &Status) -> Option<Status> {
     if !status.details().is_empty() {
         return None;
     }
     let message = status.message();
     let starts = |prefix: &str| message.starts_with(prefix);
-    let invalid = |what: &str| Some(Error::invalid("body", what));
+    let invalid = |what: &str| Some(to_status(Error::invalid("body", what)));
     match status.code() {
         Code::OutOfRange if starts("Error, decoded message length too large") => Some(too_large()),
         Code::ResourceExhausted if starts("Error decompressing: size limit") => Some(too_large()),
@@ -41,7 +64,10 @@ fn refined(status: &Status) -> Option<Error> {
         Code::Internal if starts("Unexpected EOF decoding stream") => {
             invalid("ends before its message does")
         }
-        Code::Internal if starts("Missing request message") => invalid("has no message"),
+        // gRPC wants INTERNAL for a message that is packed in no way.
+        Code::Internal if starts("protocol error: received message with compressed-flag") => {
+            Some(Status::internal("a message is compressed, but no header says how"))
+        }
         Code::Internal if starts("protocol error: received message with") => {
             invalid("has a message with a wrong compression flag")
         }
@@ -53,21 +79,23 @@ fn refined(status: &Status) -> Option<Error> {
     }
 }
 
-/// A message beyond the limit, over whatever protocol.
-pub fn too_large() -> Error {
-    Error::new(Kind::ResourceExhausted, "the message is larger than the server takes")
+/// A message beyond the limit, over whatever protocol: a code and a message alone,
+/// as for all that a protocol itself refuses.
+pub fn too_large() -> Status {
+    Status::resource_exhausted("the message is larger than the server takes")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn only_what_tonic_itself_said_is_changed() {
         let large = Status::out_of_range("Error, decoded message length too large: found 9 bytes");
-        assert_eq!(refined(&large).unwrap().kind, Kind::ResourceExhausted);
+        assert_eq!(refined(&large).unwrap().code(), Code::ResourceExhausted);
         let broken = Status::internal("failed to decode Protobuf message: buffer underflow");
-        assert_eq!(refined(&broken).unwrap().kind, Kind::InvalidArgument);
+        assert_eq!(refined(&broken).unwrap().code(), Code::InvalidArgument);
 
         assert!(refined(&Status::internal("internal error")).is_none());
         assert!(refined(&Status::not_found("failed to decode Protobuf message")).is_none());

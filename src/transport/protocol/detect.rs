@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
-use connectrpc::ErrorCode;
+use connectrpc::{CodecFormat, ErrorCode};
 use http::{HeaderValue, Method, StatusCode, Version, header};
 use tonic::Status;
 use tonic::body::Body;
@@ -11,7 +11,8 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service, ServiceExt};
 
 use super::connect::{Connect, error};
-use super::methods::Methods;
+use super::methods::{self as rpc, Methods};
+use super::transcode::Transcode;
 use super::{Call, Protocol, Route};
 use crate::transport::layers::{BoxFuture, Handler};
 use crate::transport::{Request, Response};
@@ -22,14 +23,16 @@ const NO_SUCH_METHOD: &str = "there is no such method";
 #[derive(Clone)]
 pub struct Detect<S> {
     grpc: S,
+    grpc_json: Transcode<S>,
     grpc_web: GrpcWebService<S>,
+    grpc_web_json: GrpcWebService<Transcode<S>>,
     connect: Connect<S>,
 }
 
 /// Who translates a call.
 enum Door {
-    Grpc,
-    GrpcWeb,
+    Grpc(CodecFormat),
+    GrpcWeb(CodecFormat),
     Connect,
 }
 
@@ -37,8 +40,11 @@ impl<S: Handler> Detect<S> {
     /// Puts every protocol in front of `rpc`. `max_request_bytes` bounds a
     /// Connect message, before and after decompression.
     pub fn new(rpc: S, methods: Methods, max_request_bytes: usize) -> Self {
+        let json = Transcode::new(rpc.clone(), max_request_bytes);
         Self {
             grpc_web: GrpcWebLayer::new().layer(rpc.clone()),
+            grpc_web_json: GrpcWebLayer::new().layer(json.clone()),
+            grpc_json: json,
             connect: Connect::new(rpc.clone(), methods, max_request_bytes),
             grpc: rpc,
         }
@@ -58,15 +64,23 @@ impl<S: Handler> Service<Request> for Detect<S> {
         let call = Call::of(&request);
         let door = door(call.protocol);
         let refusal = match door {
-            Door::Grpc | Door::GrpcWeb => refuse_grpc(&request, &call),
+            Door::Grpc(_) | Door::GrpcWeb(_) => refuse_grpc(&request, &call),
             Door::Connect => refuse_connect(&request, &call),
         };
         if let Some(refusal) = refusal {
             return Box::pin(async { Ok(refusal) });
         }
         match door {
-            Door::Grpc => Box::pin(self.grpc.clone().oneshot(request)),
-            Door::GrpcWeb => Box::pin(self.grpc_web.clone().oneshot(request)),
+            Door::Grpc(CodecFormat::Json) => {
+                let answer = self.grpc_json.clone().oneshot(request);
+                Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
+            }
+            Door::Grpc(_) => Box::pin(self.grpc.clone().oneshot(request)),
+            Door::GrpcWeb(CodecFormat::Json) => {
+                let answer = self.grpc_web_json.clone().oneshot(request);
+                Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
+            }
+            Door::GrpcWeb(_) => Box::pin(self.grpc_web.clone().oneshot(request)),
             Door::Connect => Box::pin(self.connect.clone().run(request)),
         }
     }
@@ -74,8 +88,8 @@ impl<S: Handler> Service<Request> for Detect<S> {
 
 fn door(protocol: Protocol) -> Door {
     match protocol {
-        Protocol::Grpc => Door::Grpc,
-        Protocol::GrpcWeb | Protocol::GrpcWebText => Door::GrpcWeb,
+        Protocol::Grpc(codec) => Door::Grpc(codec),
+        Protocol::GrpcWeb(codec) | Protocol::GrpcWebText(codec) => Door::GrpcWeb(codec),
         Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Vendor(_) | Protocol::Http => {
             Door::Connect
         }
@@ -84,18 +98,19 @@ fn door(protocol: Protocol) -> Door {
 
 /// What breaks gRPC's rules: POST, HTTP/2 unless it is gRPC-Web, protobuf.
 fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
-    let is_web = call.protocol != Protocol::Grpc;
+    let is_web = !matches!(call.protocol, Protocol::Grpc(_));
     if !is_web && request.version() < Version::HTTP_2 {
         let message = "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web or Connect";
         let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
         return Some(error::http(status, ErrorCode::Unknown, message));
     }
     if request.method() != Method::POST {
-        return Some(not_allowed(HeaderValue::from_static("POST")));
+        let mut response = error::bare(StatusCode::METHOD_NOT_ALLOWED);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return Some(response);
     }
     if !is_canonical(request) {
-        let message =
-            "only protobuf messages: application/grpc+proto or application/grpc-web+proto";
+        let message = "only messages in protobuf or JSON: +proto or +json";
         return Some(call.answer(Status::unimplemented(message)));
     }
     if !matches!(call.route, Route::Rpc(_)) {
@@ -120,8 +135,8 @@ fn refuse_connect(request: &Request, call: &Call) -> Option<Response> {
     };
     let allow = HeaderValue::from_static(if method.is_safe() { "GET, POST" } else { "POST" });
     match *request.method() {
-        Method::POST if is_canonical(request) => None,
-        Method::POST => Some(unsupported_media_type()),
+        Method::POST if is_canonical(request) && is_of_kind(method, call.protocol) => None,
+        Method::POST => Some(unsupported_media_type(method)),
         Method::GET if method.is_safe() => None,
         Method::OPTIONS => {
             let mut response = Response::new(Body::empty());
@@ -131,6 +146,11 @@ fn refuse_connect(request: &Request, call: &Call) -> Option<Response> {
         }
         _ => Some(not_allowed(allow)),
     }
+}
+
+/// Connect has other content types for streams.
+fn is_of_kind(method: &rpc::Method, protocol: Protocol) -> bool {
+    method.is_unary() != matches!(protocol, Protocol::ConnectStream(_))
 }
 
 /// Whether the content type is one of those `identify` wrote down itself.
@@ -157,11 +177,16 @@ fn not_allowed(allow: HeaderValue) -> Response {
     response
 }
 
-fn unsupported_media_type() -> Response {
-    const ACCEPTED: &str = "application/json, application/proto, application/connect+json, \
-        application/connect+proto, application/grpc, application/grpc-web, application/grpc-web-text";
-    let message = "send application/json or application/proto";
-    let mut response = error::http(StatusCode::UNSUPPORTED_MEDIA_TYPE, ErrorCode::Unknown, message);
-    response.headers_mut().insert("accept-post", HeaderValue::from_static(ACCEPTED));
+/// Nothing but HTTP's own words: whose call it is is not known.
+fn unsupported_media_type(method: &rpc::Method) -> Response {
+    const UNARY: &str = "application/json, application/proto, application/grpc, \
+        application/grpc+json, application/grpc-web, application/grpc-web+json, \
+        application/grpc-web-text";
+    const STREAM: &str = "application/connect+json, application/connect+proto, application/grpc, \
+        application/grpc+json, application/grpc-web, application/grpc-web+json, \
+        application/grpc-web-text";
+    let mut response = error::bare(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let accepted = HeaderValue::from_static(if method.is_unary() { UNARY } else { STREAM });
+    response.headers_mut().insert("accept-post", accepted);
     response
 }

@@ -89,6 +89,16 @@ impl Method {
         self.kind == MethodKind::Unary
     }
 
+    /// Whether it takes any number of messages.
+    pub fn takes_stream(&self) -> bool {
+        matches!(self.kind, MethodKind::ClientStreaming | MethodKind::BidiStreaming)
+    }
+
+    /// Whether it answers with any number of messages.
+    pub fn answers_in_stream(&self) -> bool {
+        matches!(self.kind, MethodKind::ServerStreaming | MethodKind::BidiStreaming)
+    }
+
     /// The type of requests.
     pub fn input(&self) -> &MessageDescriptor {
         &self.input

@@ -7,14 +7,17 @@
 pub mod connect;
 pub mod cors;
 pub mod detect;
+pub mod frame;
+mod json;
 pub mod methods;
+mod paging;
+mod transcode;
 
 use std::sync::Arc;
 
 use connectrpc::CodecFormat;
 use http::{HeaderValue, header};
 use tonic::Status;
-use tonic::body::Body;
 
 use self::methods::Method;
 use super::status::to_status;
@@ -28,11 +31,11 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// gRPC over HTTP/2.
-    Grpc,
+    Grpc(CodecFormat),
     /// gRPC-Web with a binary answer.
-    GrpcWeb,
+    GrpcWeb(CodecFormat),
     /// gRPC-Web with a base64 answer.
-    GrpcWebText,
+    GrpcWebText(CodecFormat),
     /// Connect unary (POST, GET) and whatever else asks for a method by HTTP.
     Connect,
     /// Connect streaming.
@@ -73,8 +76,8 @@ impl Protocol {
     /// Its name in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
-            Protocol::Grpc => "grpc",
-            Protocol::GrpcWeb | Protocol::GrpcWebText => "grpc-web",
+            Protocol::Grpc(_) => "grpc",
+            Protocol::GrpcWeb(_) | Protocol::GrpcWebText(_) => "grpc-web",
             Protocol::Connect | Protocol::ConnectStream(_) => "connect",
             Protocol::Vendor(vendor) => vendor.name(),
             Protocol::Http => "http",
@@ -83,15 +86,32 @@ impl Protocol {
 
     /// Whether failures ride on HTTP 200.
     pub fn is_grpc(self) -> bool {
-        matches!(self, Protocol::Grpc | Protocol::GrpcWeb | Protocol::GrpcWebText)
+        matches!(self, Protocol::Grpc(_) | Protocol::GrpcWeb(_) | Protocol::GrpcWebText(_))
+    }
+
+    /// The content type of its answers, where they are framed messages.
+    pub fn content_type(self) -> Option<&'static str> {
+        use CodecFormat::Json;
+
+        Some(match self {
+            Protocol::Grpc(Json) => "application/grpc+json",
+            Protocol::Grpc(_) => "application/grpc",
+            Protocol::GrpcWeb(Json) => "application/grpc-web+json",
+            Protocol::GrpcWeb(_) => "application/grpc-web+proto",
+            Protocol::GrpcWebText(Json) => "application/grpc-web-text+json",
+            Protocol::GrpcWebText(_) => "application/grpc-web-text+proto",
+            Protocol::ConnectStream(codec) => codec.streaming_content_type(),
+            Protocol::Connect | Protocol::Vendor(_) | Protocol::Http => return None,
+        })
     }
 }
 
-/// gRPC-Web takes a status in the headers of an answer without a body.
-fn with_content_type(status: Status, content_type: &'static str) -> Response {
-    let mut response = status.into_http::<Body>();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+/// The method that this request calls, if it calls one.
+pub fn method_of(request: &Request) -> Option<&Arc<Method>> {
+    match &request.extensions().get::<Call>()?.route {
+        Route::Rpc(method) => Some(method),
+        _ => None,
+    }
 }
 
 impl Route {
@@ -134,15 +154,25 @@ impl Call {
     pub fn answer(&self, status: Status) -> Response {
         let code = status.code();
         let mut response = match self.protocol {
-            Protocol::Grpc => status.into_http(),
-            Protocol::GrpcWeb => with_content_type(status, "application/grpc-web+proto"),
-            Protocol::GrpcWebText => with_content_type(status, "application/grpc-web-text+proto"),
+            // gRPC-Web too takes a status in the headers of an answer without a body.
+            Protocol::Grpc(_) | Protocol::GrpcWeb(_) | Protocol::GrpcWebText(_) => {
+                self.in_its_type(status.into_http())
+            }
             Protocol::Vendor(vendor) => vendor.refuse(&Refusal::from(&status), &self.request),
             protocol @ (Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Http) => {
                 connect::error::answer(protocol, &status)
             }
         };
         response.extensions_mut().insert(code);
+        response
+    }
+
+    /// An answer of the tonic side, with the content type that the caller knows.
+    pub fn in_its_type(&self, mut response: Response) -> Response {
+        if let Some(content_type) = self.protocol.content_type() {
+            let content_type = HeaderValue::from_static(content_type);
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        }
         response
     }
 }

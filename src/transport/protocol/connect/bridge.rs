@@ -1,4 +1,5 @@
-//! The bridge: one Connect call becomes one call of the tonic service.
+//! The bridge: one unary Connect call becomes one call of the tonic service.
+//! Streams do not come this way: see `stream`.
 
 use bytes::Bytes;
 use connectrpc::dispatcher::{MethodDescriptor, RequestStream, StreamingResult, UnaryResult};
@@ -12,10 +13,10 @@ use tonic::{Code, Status};
 use tower::ServiceExt;
 
 use super::error::from_status;
-use super::paging::Paging;
-use super::{frame, json};
 use crate::transport::layers::Handler;
 use crate::transport::protocol::methods::{Method, Methods};
+use crate::transport::protocol::paging::Paging;
+use crate::transport::protocol::{frame, json};
 use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
 
@@ -50,10 +51,6 @@ impl<S: Handler> Dispatcher for Bridge<S> {
             let Some(method) = method else {
                 return Err(ConnectError::unimplemented("there is no such method"));
             };
-            // A plain POST of a streaming method comes this way too.
-            if !method.is_unary() {
-                return Err(no_streams());
-            }
             unary(rpc, &method, ctx, request.bytes(), format)
                 .await
                 .map_err(|status| from_status(&status))
@@ -92,7 +89,7 @@ impl<S: Handler> Dispatcher for Bridge<S> {
 }
 
 fn no_streams() -> ConnectError {
-    ConnectError::unimplemented("streaming methods are served over gRPC and gRPC-Web only")
+    ConnectError::unimplemented("a stream is no unary call")
 }
 
 async fn unary<S: Handler>(
@@ -131,7 +128,7 @@ fn tonic_request(
     mut ctx: RequestContext,
     message: &[u8],
 ) -> Result<Request, Status> {
-    let mut request = Request::new(Body::new(Full::new(frame::pack(message)?)));
+    let mut request = Request::new(Body::new(Full::new(frame::pack(0, message)?)));
     *request.method_mut() = HttpMethod::POST;
     *request.version_mut() = http::Version::HTTP_2;
     *request.uri_mut() = method.path().parse().map_err(|_| Status::internal("internal error"))?;

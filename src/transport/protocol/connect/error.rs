@@ -12,9 +12,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic_types::StatusExt;
 
-use super::frame::is_metadata;
+use super::stream;
 use crate::transport::Response;
-use crate::transport::protocol::Protocol;
+use crate::transport::protocol::{Protocol, frame};
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
@@ -33,7 +33,7 @@ pub fn from_status(status: &Status) -> ConnectError {
 
     let mut headers = HeaderMap::new();
     for (name, value) in &status.metadata().clone().into_headers() {
-        if is_metadata(name) {
+        if frame::is_metadata(name) {
             headers.append(name, value.clone());
         }
     }
@@ -62,22 +62,28 @@ fn detail(any: &prost_types::Any) -> ErrorDetail {
 /// A status as a whole answer: HTTP status and JSON, or an end of stream where
 /// the call is a Connect stream.
 pub fn answer(protocol: Protocol, status: &Status) -> Response {
-    let mut headers = HeaderMap::new();
-    if let Protocol::ConnectStream(codec) = protocol {
-        headers
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(codec.streaming_content_type()));
+    match protocol {
+        Protocol::ConnectStream(_) => stream::refused(protocol, &frame::trailers(status)),
+        _ => render(from_status(status)),
     }
-    render(from_status(status), &headers)
 }
 
 /// An error of HTTP itself, in Connect's shape.
 pub fn http(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     let error = ConnectError::new(code, message).with_http_status(status);
-    render(error, &HeaderMap::new())
+    render(error)
 }
 
-fn render(error: ConnectError, request_headers: &HeaderMap) -> Response {
-    finish(error.into_http_response(request_headers))
+/// The same without a body, for callers whose protocol is not known or has no
+/// place for one.
+pub fn bare(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn render(error: ConnectError) -> Response {
+    finish(error.into_http_response(&HeaderMap::new()))
 }
 
 /// Says what HTTP clients look for: how to authenticate, and that no retry mends

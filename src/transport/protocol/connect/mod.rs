@@ -1,5 +1,6 @@
-//! Connect: the `connectrpc` crate speaks the protocol, the bridge turns each
-//! message into one tonic call.
+//! Connect: for unary calls the `connectrpc` crate speaks the protocol and the
+//! bridge turns each message into one tonic call; streams are translated as they
+//! are.
 //!
 //! Nothing here knows what an organization is; methods and messages come from
 //! the descriptors.
@@ -7,32 +8,35 @@
 pub mod error;
 
 mod bridge;
-mod frame;
-mod json;
-mod paging;
 mod refine;
+mod stream;
 
 use std::convert::Infallible;
 
-use connectrpc::{ConnectRpcService, Limits};
+use connectrpc::{CodecFormat, ConnectRpcService, Limits};
 use http::{HeaderValue, Method, header};
 use tower::ServiceExt;
 
 use self::bridge::Bridge;
-use self::paging::Paging;
-use super::Call;
 use super::methods::Methods;
+use super::paging::Paging;
+use super::transcode::Transcode;
+use super::{Call, Protocol};
 use crate::transport::layers::{Handler, deadline};
 use crate::transport::{Request, Response};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Connect in front of a tonic service.
-pub struct Connect<S>(ConnectRpcService<Bridge<S>>);
+pub struct Connect<S> {
+    unary: ConnectRpcService<Bridge<S>>,
+    rpc: S,
+    json: Transcode<S>,
+}
 
-impl<S> Clone for Connect<S> {
+impl<S: Clone> Clone for Connect<S> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { unary: self.unary.clone(), rpc: self.rpc.clone(), json: self.json.clone() }
     }
 }
 
@@ -43,11 +47,24 @@ impl<S: Handler> Connect<S> {
         let limits = Limits::default()
             .with_max_request_body_size(max_request_bytes)
             .with_max_message_size(max_request_bytes);
-        Self(ConnectRpcService::new(Bridge::new(rpc, methods)).with_limits(limits))
+        Self {
+            unary: ConnectRpcService::new(Bridge::new(rpc.clone(), methods)).with_limits(limits),
+            json: Transcode::new(rpc.clone(), max_request_bytes),
+            rpc,
+        }
     }
 
     /// Answers one call of a known method.
     pub async fn run(self, mut request: Request) -> Result<Response, Infallible> {
+        deadline::connect_as_grpc(request.headers_mut());
+        Ok(match Call::of(&request).protocol {
+            Protocol::ConnectStream(CodecFormat::Json) => stream::run(self.json, request).await,
+            Protocol::ConnectStream(_) => stream::run(self.rpc, request).await,
+            _ => self.run_unary(request).await?,
+        })
+    }
+
+    async fn run_unary(self, mut request: Request) -> Result<Response, Infallible> {
         if is_json_post(&request) {
             match Paging::from_query(request.uri().query()) {
                 Ok(None) => {}
@@ -57,10 +74,8 @@ impl<S: Handler> Connect<S> {
                 Err(error) => return Ok(Call::of(&request).refuse(error)),
             }
         }
-        // Kept already, and refused in our words.
-        request.headers_mut().remove(deadline::CONNECT);
         let (call, method) = (Call::of(&request), request.method().clone());
-        let response = self.0.oneshot(request).await?;
+        let response = self.unary.oneshot(request).await?;
         let mut response = match refine::refined(&method, response).await {
             Ok(response) => error::finish(response),
             Err(status) => call.answer(status),

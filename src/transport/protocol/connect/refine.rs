@@ -57,7 +57,7 @@ fn in_our_words(method: &Method, refusal: &Refusal) -> Option<Status> {
     if starts("failed to read request body") {
         invalid("body", "ends before its message does")
     } else if starts("request body size") || starts("decompressed size") || starts("message size") {
-        Some(to_status(too_large()))
+        Some(too_large())
     } else if starts("unsupported compression") {
         Some(Status::unimplemented("a message may be compressed with gzip, or not at all"))
     } else if refusal.message.contains("gzip") {

@@ -20,6 +20,7 @@ use crate::domain::{
     Account, AccountKind, Caller, Credential, LoginProviderKind, Profile, RequestId, Timestamp,
 };
 use crate::error::{Kind, reason};
+use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::account_service_server::{AccountService, AccountServiceServer};
 use crate::transport::status::to_status;
@@ -137,6 +138,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
     let (metrics, readiness) = (Metrics::new(), Readiness::new());
     let stack = build(Parts {
         routes: Routes::new(service),
+        descriptors: &[FILE_DESCRIPTOR_SET],
         contracts: contracts::routes(),
         authenticator: OneKey,
         anonymous_methods: &[],

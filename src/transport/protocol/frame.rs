@@ -1,21 +1,47 @@
-//! One message in gRPC's framing, and the headers that may cross the bridge.
+//! Messages in gRPC's framing, which is Connect's too, and the headers that may
+//! cross from one protocol to the other.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tonic::Status;
 
-/// Flag and length.
-const PREFIX_LEN: usize = 5;
+use crate::transport::layers::deadline;
 
-/// Frames one uncompressed message.
-pub fn pack(message: &[u8]) -> Result<Bytes, Status> {
+/// Bytes before a message: a flag and its length.
+pub const PREFIX_LEN: usize = 5;
+
+/// The flag of a message that is packed as a header says.
+pub const COMPRESSED: u8 = 1;
+
+/// Frames one message.
+pub fn pack(flag: u8, message: &[u8]) -> Result<Bytes, Status> {
     let len = u32::try_from(message.len())
         .map_err(|_| Status::resource_exhausted("the message is larger than 4 GiB"))?;
     let mut framed = BytesMut::with_capacity(PREFIX_LEN + message.len());
-    framed.put_u8(0);
+    framed.put_u8(flag);
     framed.put_u32(len);
     framed.put_slice(message);
     Ok(framed.freeze())
+}
+
+/// The length that the message at the front of `buffer` says it has, if its prefix
+/// is there.
+pub fn length(buffer: &[u8]) -> Option<usize> {
+    let (prefix, _) = buffer.split_first_chunk::<PREFIX_LEN>()?;
+    let [_, length @ ..] = *prefix;
+    Some(usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX))
+}
+
+/// Takes the first message out of `buffer`, with its flag, if it is there whole.
+pub fn next(buffer: &mut BytesMut) -> Option<(u8, Bytes)> {
+    let whole = length(buffer)?.checked_add(PREFIX_LEN)?;
+    if buffer.len() < whole {
+        return None;
+    }
+    let mut message = buffer.split_to(whole).freeze();
+    let flag = message.get_u8();
+    message.advance(PREFIX_LEN - 1);
+    Some((flag, message))
 }
 
 /// Takes the one uncompressed message out of its frame.
@@ -31,12 +57,26 @@ pub fn unpack(mut framed: Bytes) -> Result<Bytes, Status> {
     Ok(framed)
 }
 
-/// The request's metadata for the tonic side, with what tonic wants added.
+/// The request's metadata for the tonic side, with what tonic wants added. Its
+/// deadline crosses as it is: it is gRPC's already.
 pub fn request_headers(given: &HeaderMap) -> HeaderMap {
     let mut headers = metadata(given);
+    if let Some(timeout) = given.get(deadline::GRPC) {
+        headers.insert(deadline::GRPC, timeout.clone());
+    }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers
+}
+
+/// A status as the trailers that end a body.
+pub fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // It fails on a message that no header can hold, and then has written the code.
+    if status.add_header(&mut trailers).is_err() {
+        tracing::warn!("a status had to be told without its message");
+    }
+    trailers
 }
 
 /// The headers that say something about the call rather than about one of the
@@ -78,7 +118,7 @@ mod tests {
     #[test]
     fn a_message_survives_its_frame() {
         for message in [&b""[..], b"x", &[7; 300]] {
-            assert_eq!(unpack(pack(message).unwrap()).unwrap(), message);
+            assert_eq!(unpack(pack(0, message).unwrap()).unwrap(), message);
         }
         for bad in [&b""[..], b"\0\0\0\0", b"\x01\0\0\0\0", b"\0\0\0\0\x02x", b"\0\0\0\0\0x"] {
             assert!(unpack(Bytes::copy_from_slice(bad)).is_err(), "{bad:?}");

@@ -1,0 +1,134 @@
+//! The server that the Connect project's conformance suite judges: Guestlist's own
+//! door, as it is, in front of the suite's service. Its runner starts one for each
+//! configuration, and kills it.
+
+mod convert;
+mod handlers;
+mod trailers;
+
+use std::error::Error;
+use std::io::{Read, Write};
+
+use guestlist::config::Config;
+use guestlist::domain::{Caller, RequestId};
+use guestlist::transport::layers::authenticate::Authenticate;
+use guestlist::transport::layers::metrics::Metrics;
+use guestlist::transport::server;
+use guestlist::transport::server::tls::{Pem, Tls};
+use guestlist::transport::stack::{self, Parts, Stack};
+use guestlist::transport::system::MetricsAccess;
+use guestlist::transport::system::readiness::Readiness;
+use http::HeaderValue;
+use prost::Message;
+use tokio::net::TcpListener;
+use tonic::service::Routes;
+
+use self::handlers::Service;
+use self::pb::conformance_service_server::ConformanceServiceServer;
+use self::trailers::WithTrailers;
+
+/// The suite's messages and its service.
+mod pb {
+    #![allow(missing_docs, clippy::all)]
+    tonic::include_proto!("connectrpc.conformance.v1");
+}
+
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// What strangers may call.
+const METHODS: &[&str] = &[
+    "/connectrpc.conformance.v1.ConformanceService/Unary",
+    "/connectrpc.conformance.v1.ConformanceService/IdempotentUnary",
+    "/connectrpc.conformance.v1.ConformanceService/Unimplemented",
+    "/connectrpc.conformance.v1.ConformanceService/ClientStream",
+    "/connectrpc.conformance.v1.ConformanceService/ServerStream",
+    "/connectrpc.conformance.v1.ConformanceService/BidiStream",
+];
+
+type Fallible<T> = Result<T, Box<dyn Error>>;
+
+#[tokio::main]
+async fn main() -> Fallible<()> {
+    let asked = pb::ServerCompatRequest::decode(read()?.as_slice())?;
+    let mut config = Config::reference();
+    if asked.message_receive_limit > 0 {
+        config.http.max_request_bytes = usize::try_from(asked.message_receive_limit)?;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let stack = stack(&config)?;
+    let creds = asked.server_creds.filter(|_| asked.use_tls).unwrap_or_default();
+    let tls = if asked.use_tls { Some(tls(&creds, asked.client_tls_cert)?) } else { None };
+    write(&pb::ServerCompatResponse {
+        host: address.ip().to_string(),
+        port: address.port().into(),
+        pem_cert: creds.cert,
+    })?;
+    server::serve(listener, stack, &config.http, tls, std::future::pending()).await;
+    Ok(())
+}
+
+/// TLS as Guestlist speaks it, with what the runner gave.
+fn tls(creds: &pb::TlsCreds, client_ca: Vec<u8>) -> Fallible<Tls> {
+    Ok(Tls::new(&Pem {
+        certificate: creds.cert.clone(),
+        key: creds.key.clone().into(),
+        client_ca: Some(client_ca).filter(|pem| !pem.is_empty()),
+    })?)
+}
+
+/// The door as Guestlist has it, in front of another service.
+fn stack(config: &Config) -> Fallible<Stack> {
+    use tonic::codec::CompressionEncoding::Gzip;
+
+    let service = ConformanceServiceServer::new(Service)
+        .max_decoding_message_size(config.http.max_request_bytes)
+        .max_encoding_message_size(config.http.max_response_bytes)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip);
+    Ok(stack::build(Parts {
+        routes: Routes::new(WithTrailers(service)),
+        descriptors: &[DESCRIPTORS],
+        contracts: axum::Router::new(),
+        authenticator: Everybody,
+        anonymous_methods: METHODS,
+        metrics: Metrics::new(),
+        metrics_access: MetricsAccess::Nobody,
+        readiness: Readiness::new(),
+        http: &config.http,
+        cors: &config.cors,
+    })?)
+}
+
+/// Lets everybody in: the suite has no credentials.
+struct Everybody;
+
+impl Authenticate for Everybody {
+    async fn authenticate(
+        &self,
+        _: Option<&HeaderValue>,
+        _: Option<&HeaderValue>,
+        _: &RequestId,
+    ) -> guestlist::error::Result<Option<Caller>> {
+        Ok(None)
+    }
+}
+
+/// Reads one message from standard input, behind its length.
+fn read() -> Fallible<Vec<u8>> {
+    let mut input = std::io::stdin().lock();
+    let mut length = [0; 4];
+    input.read_exact(&mut length)?;
+    let mut message = vec![0; usize::try_from(u32::from_be_bytes(length))?];
+    input.read_exact(&mut message)?;
+    Ok(message)
+}
+
+/// Writes one message to standard output, behind its length.
+fn write(message: &impl Message) -> Fallible<()> {
+    let message = message.encode_to_vec();
+    let mut output = std::io::stdout().lock();
+    output.write_all(&u32::try_from(message.len())?.to_be_bytes())?;
+    output.write_all(&message)?;
+    Ok(output.flush()?)
+}
