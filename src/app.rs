@@ -20,7 +20,6 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::operations::setup::{self, Setup};
 use crate::operations::{Context, Rules};
-use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::storage::{Location, Opener, StatementObserver, Store};
 use crate::transport::layers::metrics::Metrics;
 use crate::transport::server::tls::{Files, Reload, Tls};
@@ -200,7 +199,7 @@ impl App {
             if config.public_preview { rpc::PREVIEWS } else { &[] };
         let door = stack::build(Parts {
             routes: rpc::routes(context, &config.http),
-            descriptors: &[FILE_DESCRIPTOR_SET],
+            descriptors: rpc::DESCRIPTORS,
             contracts: vendor::routes(context, &config.http),
             authenticator,
             anonymous_methods,

@@ -5,6 +5,17 @@
 //! sees of an error, `visitor` who asks, `system` is what operators and probes ask
 //! for. Nothing here knows a rule of the domain.
 
+/// Sets a generated server's message limits and compression.
+macro_rules! bounded {
+    ($server:expr, $http:expr) => {
+        $server
+            .max_decoding_message_size($http.max_request_bytes)
+            .max_encoding_message_size($http.max_response_bytes)
+            .accept_compressed(tonic::codec::CompressionEncoding::Gzip)
+            .send_compressed(tonic::codec::CompressionEncoding::Gzip)
+    };
+}
+
 pub mod layers;
 pub mod protocol;
 pub mod rpc;

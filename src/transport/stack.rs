@@ -84,9 +84,8 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
     let health = health::server(parts.readiness.clone(), services(parts.descriptors)?);
     let told = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
-    let routes = reflection::add(parts.routes.add_service(health), &told)
-        .map_err(Error::internal)?
-        .prepare();
+    let routes = parts.routes.add_service(bounded!(health, parts.http));
+    let routes = reflection::add(routes, &told, parts.http).map_err(Error::internal)?.prepare();
 
     let authentication = around(Authentication::new(parts.authenticator, access));
 

@@ -61,9 +61,6 @@ fn refined(status: &Status) -> Option<Status> {
         Code::Internal if starts("failed to decode Protobuf message") => {
             invalid("is not a protobuf message of the type this method takes")
         }
-        Code::Internal if starts("Unexpected EOF decoding stream") => {
-            invalid("ends before its message does")
-        }
         // gRPC wants INTERNAL for a message that is packed in no way.
         Code::Internal if starts("protocol error: received message with compressed-flag") => {
             Some(Status::internal("a message is compressed, but no header says how"))

@@ -1,8 +1,8 @@
-//! One message, where a method takes one: tonic takes the first of several and
-//! goes on.
+//! Whole messages, and one of them where a method takes one: tonic takes the first
+//! of several, and a stream that ends inside a message for one that has ended.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -10,9 +10,11 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::error::Error;
 use crate::transport::Request;
 use crate::transport::protocol::frame::PREFIX_LEN;
 use crate::transport::protocol::method_of;
+use crate::transport::status::to_status;
 
 /// Counts messages in front of the methods. The body's type changes instead of
 /// being erased, so that counting costs no allocation.
@@ -29,32 +31,34 @@ impl<S: Service<http::Request<Counted>>> Service<Request> for Single<S> {
     }
 
     fn call(&mut self, request: Request) -> S::Future {
-        let counts = method_of(&request).is_some_and(|method| !method.takes_stream());
-        self.0.call(request.map(|body| Counted { body, counts, state: State::Start }))
+        let takes_one = method_of(&request).is_some_and(|method| !method.takes_stream());
+        self.0.call(request.map(|body| Counted { body, takes_one, state: State::Start }))
     }
 }
 
-/// A body in gRPC's framing. If it counts, anything but one message in it is
-/// UNIMPLEMENTED, as gRPC wants it.
+/// A body in gRPC's framing. Where one message is taken, any other number of them is
+/// UNIMPLEMENTED, as gRPC wants it; half a message is INVALID_ARGUMENT.
 pub struct Counted {
     body: Body,
-    counts: bool,
+    takes_one: bool,
     state: State,
 }
 
-/// How much of the one message has been seen.
+/// How much has been seen.
 enum State {
     /// Nothing.
     Start,
-    /// Some bytes of its prefix, which begins so.
+    /// Some bytes of a message's prefix, which begins so.
     Prefix([u8; PREFIX_LEN], usize),
-    /// All but this many of its bytes.
+    /// All but this many bytes of a message.
     Message(usize),
+    /// What was wrong has been said.
+    Refused,
 }
 
 impl State {
-    /// Whether all of `data` belongs to the one message.
-    fn takes(&mut self, data: &[u8]) -> bool {
+    /// Takes what comes next. Whether that is right.
+    fn take(&mut self, data: &[u8], takes_one: bool) -> bool {
         let mut rest = data;
         while !rest.is_empty() {
             match self {
@@ -70,13 +74,14 @@ impl State {
                         *self = State::Message(usize::try_from(length).unwrap_or(usize::MAX));
                     }
                 }
+                State::Message(0) if takes_one => return false,
+                State::Message(0) => *self = State::Start,
                 State::Message(missing) => {
-                    let Some(left) = missing.checked_sub(rest.len()) else {
-                        return false;
-                    };
-                    *missing = left;
-                    return true;
+                    let taken = rest.len().min(*missing);
+                    *missing -= taken;
+                    rest.advance(taken);
                 }
+                State::Refused => return true,
             }
         }
         true
@@ -91,25 +96,29 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let is_right = match &frame {
-            _ if !self.counts => true,
-            Some(Ok(frame)) => frame.data_ref().is_none_or(|data| self.state.takes(data)),
-            Some(Err(_)) => true,
-            None => !matches!(self.state, State::Start),
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let takes_one = self.takes_one;
+        let refusal = match (&frame, &mut self.state) {
+            (Some(Ok(frame)), state) => {
+                let is_right = frame.data_ref().is_none_or(|data| state.take(data, takes_one));
+                (!is_right).then(not_one)
+            }
+            (None, State::Start) if takes_one => Some(not_one()),
+            (None, State::Prefix(..) | State::Message(1..)) => Some(half()),
+            (None | Some(Err(_)), _) => None,
         };
-        if is_right {
-            return Poll::Ready(frame);
-        }
-        // Said once.
-        self.counts = false;
-        let message = "the method takes one message, no more and no less";
-        Poll::Ready(Some(Err(Status::unimplemented(message))))
+        Poll::Ready(match refusal {
+            Some(refusal) => {
+                self.state = State::Refused;
+                Some(Err(refusal))
+            }
+            None => frame,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        // A body of nothing has something to say yet.
-        !self.counts && self.body.is_end_stream()
+        // At its end there may still be something to say.
+        matches!(self.state, State::Refused)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -117,31 +126,52 @@ impl HttpBody for Counted {
     }
 }
 
+fn not_one() -> Status {
+    Status::unimplemented("the method takes one message, no more and no less")
+}
+
+fn half() -> Status {
+    to_status(Error::invalid("body", "ends before its message does"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::{BodyExt, StreamBody};
+    use tonic::Code;
 
-    /// Whether a body is one message, however it is cut.
-    fn is_one(body: &[u8]) -> bool {
-        let verdicts = [1, 2, 3, 7, usize::MAX].map(|size| {
-            let mut state = State::Start;
-            let is_one = body.chunks(size.min(body.len().max(1))).all(|data| state.takes(data));
-            is_one && !matches!(state, State::Start)
-        });
-        assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{body:?}");
-        verdicts[0]
+    /// What a body is refused with, however it is cut.
+    async fn refusal(body: &[u8], takes_one: bool) -> Option<Code> {
+        let mut refusals = Vec::new();
+        for size in [1, 2, 3, 7, 100] {
+            let chunks: Vec<_> = body.chunks(size).map(Bytes::copy_from_slice).collect();
+            let frames = futures_util::stream::iter(
+                chunks.into_iter().map(|chunk| Ok::<_, Status>(Frame::data(chunk))),
+            );
+            let body = Body::new(StreamBody::new(frames));
+            let counted = Counted { body, takes_one, state: State::Start };
+            refusals.push(counted.collect().await.err().map(|status| status.code()));
+        }
+        assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{body:?} {refusals:?}");
+        refusals[0]
     }
 
-    #[test]
-    fn one_is_told_from_none_and_from_two() {
-        assert!(is_one(b"\0\0\0\0\0"));
-        assert!(is_one(b"\0\0\0\0\x03abc"));
-        assert!(!is_one(b""));
-        assert!(!is_one(b"\0\0\0\0\0\0\0\0\0\0"));
-        assert!(!is_one(b"\0\0\0\0\x03abcd"));
-        // Not whole: for others to say.
-        assert!(is_one(b"\0\0"));
-        assert!(is_one(b"\0\0\0\0\x03ab"));
-        assert!(is_one(b"\0\xff\xff\xff\xffab"));
+    #[tokio::test]
+    async fn one_is_told_from_none_from_two_and_from_a_half() {
+        for (body, of_one, of_many) in [
+            (&b"\0\0\0\0\0"[..], None, None),
+            (b"\0\0\0\0\x03abc", None, None),
+            (b"", Some(Code::Unimplemented), None),
+            (b"\0\0\0\0\0\0\0\0\0\0", Some(Code::Unimplemented), None),
+            (b"\0\0\0\0\x01a\0\0\0\0\x02bc", Some(Code::Unimplemented), None),
+            (b"\0\0\0\0\x01a\0", Some(Code::Unimplemented), Some(Code::InvalidArgument)),
+            (b"\0\0", Some(Code::InvalidArgument), Some(Code::InvalidArgument)),
+            (b"\0\0\0\0\x03", Some(Code::InvalidArgument), Some(Code::InvalidArgument)),
+            (b"\0\0\0\0\x03ab", Some(Code::InvalidArgument), Some(Code::InvalidArgument)),
+            (b"\0\xff\xff\xff\xffab", Some(Code::InvalidArgument), Some(Code::InvalidArgument)),
+        ] {
+            assert_eq!(refusal(body, true).await, of_one, "{body:?}");
+            assert_eq!(refusal(body, false).await, of_many, "{body:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::transport::layers::{BoxFuture, Handler};
 use crate::transport::{Request, Response};
 
 const NO_SUCH_METHOD: &str = "there is no such method";
+const NOT_ALLOWED: &str = "this method cannot be called so; see the allow header";
 
 /// The translators in front of one tonic service.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
         return Some(error::http(status, ErrorCode::Unknown, message));
     }
     if request.method() != Method::POST {
-        let mut response = error::bare(StatusCode::METHOD_NOT_ALLOWED);
+        let mut response = error::plain(StatusCode::METHOD_NOT_ALLOWED, NOT_ALLOWED);
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return Some(response);
     }
@@ -171,22 +172,27 @@ fn is_canonical(request: &Request) -> bool {
 }
 
 fn not_allowed(allow: HeaderValue) -> Response {
-    let message = "this method cannot be called so; see the allow header";
-    let mut response = error::http(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unknown, message);
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = error::http(status, ErrorCode::Unknown, NOT_ALLOWED);
     response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 
-/// Nothing but HTTP's own words: whose call it is is not known.
+/// In plain text: whose call it is is not known.
 fn unsupported_media_type(method: &rpc::Method) -> Response {
-    const UNARY: &str = "application/json, application/proto, application/grpc, \
-        application/grpc+json, application/grpc-web, application/grpc-web+json, \
-        application/grpc-web-text";
-    const STREAM: &str = "application/connect+json, application/connect+proto, application/grpc, \
-        application/grpc+json, application/grpc-web, application/grpc-web+json, \
-        application/grpc-web-text";
-    let mut response = error::bare(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let accepted = HeaderValue::from_static(if method.is_unary() { UNARY } else { STREAM });
-    response.headers_mut().insert("accept-post", accepted);
+    const GRPC: &str = "application/grpc, application/grpc+json, application/grpc-web, \
+        application/grpc-web+json, application/grpc-web-text";
+    let (message, connect) = if method.is_unary() {
+        ("send application/json or application/proto", "application/json, application/proto")
+    } else {
+        (
+            "send application/connect+json or application/connect+proto",
+            "application/connect+json, application/connect+proto",
+        )
+    };
+    let mut response = error::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    for accepted in [connect, GRPC] {
+        response.headers_mut().append("accept-post", HeaderValue::from_static(accepted));
+    }
     response
 }

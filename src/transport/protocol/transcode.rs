@@ -196,4 +196,9 @@ impl<C: Convert> HttpBody for Transcoded<C> {
             }
         }
     }
+
+    fn is_end_stream(&self) -> bool {
+        // An answer of trailers only stays one.
+        self.buffer.is_empty() && self.body.is_end_stream()
+    }
 }

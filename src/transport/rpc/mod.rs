@@ -12,34 +12,26 @@ mod member_service;
 mod my_organization_service;
 mod organization_service;
 
-use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::config;
 use crate::error::Result;
 use crate::operations::{Call, Context, Visitor};
+use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::gitpod::v1 as gitpod;
 use crate::proto::guestlist::v1 as guestlist;
 use crate::transport::status::to_status;
 use crate::transport::visitor;
+
+/// What [`routes`] serves, as encoded descriptor sets.
+pub const DESCRIPTORS: &[&[u8]] = &[FILE_DESCRIPTOR_SET];
 
 /// The previews of an invite, which a setting opens to callers without a credential.
 pub const PREVIEWS: &[&str] = &[
     "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     "/guestlist.v1.InviteService/Preview",
 ];
-
-/// Sets a generated server's message limits and compression.
-macro_rules! bounded {
-    ($server:expr, $http:expr) => {
-        $server
-            .max_decoding_message_size($http.max_request_bytes)
-            .max_encoding_message_size($http.max_response_bytes)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .send_compressed(CompressionEncoding::Gzip)
-    };
-}
 
 /// Every RPC of the service, over gRPC.
 pub fn routes(cx: &Context, http: &config::Http) -> Routes {

@@ -3,8 +3,10 @@
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
+use crate::config::Http;
+
 /// Adds both reflection services for everything in these encoded descriptor sets.
-pub fn add(routes: Routes, descriptor_sets: &[&[u8]]) -> Result<Routes, Error> {
+pub fn add(routes: Routes, descriptor_sets: &[&[u8]], http: &Http) -> Result<Routes, Error> {
     let builder = || {
         descriptor_sets
             .iter()
@@ -12,5 +14,6 @@ pub fn add(routes: Routes, descriptor_sets: &[&[u8]]) -> Result<Routes, Error> {
                 builder.register_encoded_file_descriptor_set(set)
             })
     };
-    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+    let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
+    Ok(routes.add_service(bounded!(v1, http)).add_service(bounded!(v1alpha, http)))
 }

@@ -37,7 +37,6 @@ fn what_waits_for_the_store_is_ended_and_changes_nothing() {
         for (door, took, answer) in join_all(calls).await {
             let failure = answer.unwrap_err();
             assert_eq!(failure.code, Code::DeadlineExceeded, "{door:?}");
-            assert_eq!(failure.reason, "DEADLINE_EXCEEDED");
             // The other waits in the way last longer: 10 s for the lock, 15 s for a request.
             assert!((ASKED..Duration::from_secs(8)).contains(&took), "{door:?} {took:?}");
         }

@@ -23,6 +23,10 @@ pub enum Form {
     WebText,
     Proto,
     Json,
+    /// JSON in gRPC's framing; like the next two not among [`Door::ALL`].
+    GrpcJson,
+    WebJson,
+    WebTextJson,
 }
 
 /// A protocol over a version of HTTP.
@@ -49,6 +53,14 @@ impl Door {
         over(Form::Json, Version::HTTP_2),
     ];
 
+    /// JSON in gRPC's framing.
+    pub const JSON_IN_FRAMES: [Door; 4] = [
+        over(Form::GrpcJson, Version::HTTP_2),
+        over(Form::WebJson, Version::HTTP_11),
+        over(Form::WebJson, Version::HTTP_2),
+        over(Form::WebTextJson, Version::HTTP_11),
+    ];
+
     /// Those that speak this form.
     pub fn of(form: Form) -> impl Iterator<Item = Door> {
         Self::ALL.into_iter().filter(move |door| door.form == form)
@@ -65,7 +77,11 @@ impl Door {
     }
 
     pub fn is_framed(self) -> bool {
-        matches!(self.form, Form::Grpc | Form::Web | Form::WebText)
+        !matches!(self.form, Form::Proto | Form::Json)
+    }
+
+    fn is_json_in_frames(self) -> bool {
+        Self::JSON_IN_FRAMES.contains(&self)
     }
 
     pub async fn connect(self, app: &TestApp) -> Connection {
@@ -80,6 +96,9 @@ impl Door {
             Form::WebText => "application/grpc-web-text+proto",
             Form::Proto => "application/proto",
             Form::Json => "application/json",
+            Form::GrpcJson => "application/grpc+json",
+            Form::WebJson => "application/grpc-web+json",
+            Form::WebTextJson => "application/grpc-web-text+json",
         }
     }
 
@@ -88,6 +107,7 @@ impl Door {
         match self.form {
             Form::Json => request.to_string().into(),
             Form::Proto => encode(path, request).into(),
+            _ if self.is_json_in_frames() => self.wrap(&frame(0, request.to_string().as_bytes())),
             _ => self.wrap(&frame(0, &encode(path, request))),
         }
     }
@@ -95,7 +115,7 @@ impl Door {
     /// Frames as the body of a request.
     pub fn wrap(self, frames: &[u8]) -> Bytes {
         match self.form {
-            Form::WebText => STANDARD.encode(frames).into(),
+            Form::WebText | Form::WebTextJson => STANDARD.encode(frames).into(),
             _ => Bytes::copy_from_slice(frames),
         }
     }
@@ -104,14 +124,19 @@ impl Door {
     pub fn read(self, path: &str, answer: &Answer) -> Result<Value, Failure> {
         assert!(answer.headers.contains_key("x-request-id"), "{answer:?}");
         let message = match self.form {
-            Form::Grpc => self.read_grpc(answer)?,
-            Form::Web | Form::WebText => self.read_web(answer)?,
+            Form::Grpc | Form::GrpcJson => self.read_grpc(answer)?,
+            Form::Web | Form::WebText | Form::WebJson | Form::WebTextJson => {
+                self.read_web(answer)?
+            }
             Form::Proto => self.read_connect(answer)?,
             Form::Json => {
                 let json = self.read_connect(answer)?;
                 return Ok(serde_json::from_slice(&json).expect("JSON"));
             }
         };
+        if self.is_json_in_frames() {
+            return Ok(serde_json::from_slice(&message).expect("JSON"));
+        }
         Ok(decode(path, &message))
     }
 
@@ -139,7 +164,7 @@ impl Door {
             return Err(status.into());
         }
         let body = match self.form {
-            Form::WebText => without_base64(&answer.body),
+            Form::WebText | Form::WebTextJson => without_base64(&answer.body),
             _ => answer.body.clone(),
         };
         let mut frames = frames(body);

@@ -11,10 +11,13 @@ mod credentials;
 mod deadlines;
 pub mod door;
 mod grpc;
+mod grpc_json;
 mod grpc_web;
 mod logs;
 mod strangers;
+mod streams;
 mod system;
+mod talk;
 pub mod wire;
 mod world;
 

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use connectrpc::{ConnectError, ConnectRpcBody, ErrorCode, ErrorDetail};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::Full;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use tonic::Status;
@@ -74,11 +75,13 @@ pub fn http(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     render(error)
 }
 
-/// The same without a body, for callers whose protocol is not known or has no
-/// place for one.
-pub fn bare(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
+/// The same as plain text, for callers whose protocol is not known or does not read
+/// Connect's errors.
+pub fn plain(status: StatusCode, message: &'static str) -> Response {
+    let mut response = Response::new(Body::new(Full::from(message)));
     *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
 }
 

@@ -100,8 +100,6 @@ async fn bad_input_is_told_in_connects_words() {
         (&[JSON, ("connect-timeout-ms", "0")], b"{}", 504, "deadline_exceeded"),
         (&[JSON, ("connect-protocol-version", "2")], b"{}", 400, "invalid_argument"),
         (&[JSON], &large, 429, "resource_exhausted"),
-        (&[("content-type", "text/plain")], b"{}", 415, "unknown"),
-        (&[], b"{}", 415, "unknown"),
         (&[JSON, ("authorization", "-")], b"{}", 401, "unauthenticated"),
         (&[JSON, ("authorization", "Bearer bad")], b"{}", 401, "unauthenticated"),
     ] {
@@ -157,17 +155,50 @@ async fn errors_carry_their_details() {
 }
 
 #[tokio::test]
-async fn streams_are_refused_as_streams() {
-    for content_type in ["application/connect+proto", "application/connect+json"] {
-        let path = "/grpc.health.v1.Health/Watch";
-        let headers = [("content-type", content_type)];
-        let answer = send(&stack(), ask(Method::POST, path, &headers, &[0, 0, 0, 0, 0])).await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("content-type"), Some(content_type));
-        let (flag, end) = frames(answer.body).pop().unwrap();
-        let end: Json = serde_json::from_slice(&end).unwrap();
-        assert_eq!((flag, &end["error"]["code"]), (2, &json!("unimplemented")), "{end}");
+async fn what_is_no_content_type_of_the_method_is_told_in_https_words() {
+    const WATCH: &str = "/grpc.health.v1.Health/Watch";
+    let unary = "application/json, application/proto";
+    let stream = "application/connect+json, application/connect+proto";
+    for (path, content_type, accepted) in [
+        (RESOLVE, "text/plain", unary),
+        (RESOLVE, "-", unary),
+        (RESOLVE, "application/connect+json", unary),
+        (WATCH, "application/json", stream),
+        (WATCH, "application/proto", stream),
+    ] {
+        let answer = post(path, &[("content-type", content_type)], b"{}").await;
+        assert_eq!((answer.status.as_u16(), answer.header("accept-post")), (415, Some(accepted)));
+        assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
     }
-    let answer = post("/grpc.health.v1.Health/Watch", &[JSON], b"{}").await;
-    assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (501, &json!("unimplemented")));
+}
+
+#[tokio::test]
+async fn a_stream_is_refused_as_a_stream() {
+    for (content_type, good) in [
+        ("application/connect+proto", &b"\0\0\0\0\0"[..]),
+        ("application/connect+json", b"\0\0\0\0\x02{}"),
+    ] {
+        for (headers, body, code) in [
+            (&[][..], &b"\0\0\0\0\x02\xff\xff"[..], "invalid_argument"),
+            (&[], b"\0\0\0\0", "invalid_argument"),
+            (&[], b"", "unimplemented"),
+            (&[], &[good, good].concat(), "unimplemented"),
+            (&[], b"\x01\0\0\0\0", "internal"),
+            (&[], b"\0\xff\xff\xff\xff", "resource_exhausted"),
+            (&[("connect-content-encoding", "br")], good, "unimplemented"),
+            (&[("connect-timeout-ms", "0")], good, "deadline_exceeded"),
+            (&[("connect-timeout-ms", "x")], good, "invalid_argument"),
+            (&[("connect-protocol-version", "2")], good, "invalid_argument"),
+        ] {
+            let headers = [&[("content-type", content_type)], headers].concat();
+            let answer = post("/grpc.health.v1.Health/Watch", &headers, body).await;
+            assert_eq!((answer.status.as_u16(), answer.headers.len()), (200, 2), "{headers:?}");
+            assert_eq!(answer.header("content-type"), Some(content_type));
+            let mut frames = frames(answer.body);
+            let (flag, end) = frames.pop().unwrap();
+            let end: Json = serde_json::from_slice(&end).unwrap();
+            let told = (flag, frames.len(), end["error"]["code"].as_str());
+            assert_eq!(told, (2, 0, Some(code)), "{headers:?} {body:?} {end}");
+        }
+    }
 }

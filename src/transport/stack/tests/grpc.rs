@@ -80,10 +80,11 @@ async fn bad_input_is_told_in_grpcs_words() {
     for (path, headers, body, code) in [
         (RESOLVE, &[GRPC][..], &good[..3], Code::InvalidArgument),
         (RESOLVE, &[GRPC], &good[..good.len() - 1], Code::InvalidArgument),
-        (RESOLVE, &[GRPC], b"", Code::InvalidArgument),
+        (RESOLVE, &[GRPC], b"", Code::Unimplemented),
+        (RESOLVE, &[GRPC], &[&good[..], &good].concat(), Code::Unimplemented),
         (RESOLVE, &[GRPC], b"\0\0\0\0\x02\xff\xff", Code::InvalidArgument),
         (RESOLVE, &[GRPC], b"\x07\0\0\0\0", Code::InvalidArgument),
-        (RESOLVE, &[GRPC], b"\x01\0\0\0\0", Code::InvalidArgument),
+        (RESOLVE, &[GRPC], b"\x01\0\0\0\0", Code::Internal),
         (RESOLVE, &[GRPC], &large, Code::ResourceExhausted),
         (RESOLVE, &[GRPC, ("grpc-encoding", "br")], &good, Code::Unimplemented),
         (RESOLVE, &[GRPC, ("grpc-timeout", "soon")], &good, Code::InvalidArgument),

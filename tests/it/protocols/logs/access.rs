@@ -32,8 +32,8 @@ async fn every_request_is_one_line_with_its_template() {
     let mut expected = Vec::new();
     for (index, door) in Door::ALL.into_iter().enumerate() {
         let protocol = match door.form {
-            Form::Grpc => "grpc",
-            Form::Web | Form::WebText => "grpc-web",
+            Form::Grpc | Form::GrpcJson => "grpc",
+            Form::Web | Form::WebText | Form::WebJson | Form::WebTextJson => "grpc-web",
             Form::Proto | Form::Json => "connect",
         };
         let framed = door.is_framed();

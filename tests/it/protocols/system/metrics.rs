@@ -33,8 +33,8 @@ fn series(scrape: &Answer) -> BTreeMap<String, f64> {
 
 fn name(door: Door) -> &'static str {
     match door.form {
-        Form::Grpc => "grpc",
-        Form::Web | Form::WebText => "grpc-web",
+        Form::Grpc | Form::GrpcJson => "grpc",
+        Form::Web | Form::WebText | Form::WebJson | Form::WebTextJson => "grpc-web",
         Form::Proto | Form::Json => "connect",
     }
 }

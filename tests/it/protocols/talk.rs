@@ -1,0 +1,239 @@
+//! Calls of streaming methods: messages go and come one by one, over whatever
+//! speaks them.
+
+use std::convert::Infallible;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::channel::mpsc;
+use http::{HeaderMap, Request, Response, Version};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tonic::{Code, Status};
+
+use super::door::{frame, web_trailers};
+use super::{gunzip, gzip};
+use crate::support::TestApp;
+use crate::support::client::Failure;
+
+/// Longer than anything takes that is not stuck.
+const STUCK: Duration = Duration::from_secs(30);
+
+static STANDARD: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    let mut pool = DescriptorPool::decode(tonic_health::pb::FILE_DESCRIPTOR_SET).unwrap();
+    pool.decode_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET).unwrap();
+    pool
+});
+
+/// How streams are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tongue {
+    pub content_type: &'static str,
+    pub version: Version,
+}
+
+const fn tongue(content_type: &'static str, version: Version) -> Tongue {
+    Tongue { content_type, version }
+}
+
+impl Tongue {
+    pub const ALL: [Tongue; 10] = [
+        tongue("application/grpc", Version::HTTP_2),
+        tongue("application/grpc+json", Version::HTTP_2),
+        tongue("application/grpc-web+proto", Version::HTTP_11),
+        tongue("application/grpc-web+proto", Version::HTTP_2),
+        tongue("application/grpc-web+json", Version::HTTP_11),
+        tongue("application/grpc-web+json", Version::HTTP_2),
+        tongue("application/connect+proto", Version::HTTP_11),
+        tongue("application/connect+proto", Version::HTTP_2),
+        tongue("application/connect+json", Version::HTTP_11),
+        tongue("application/connect+json", Version::HTTP_2),
+    ];
+
+    pub fn is_connect(self) -> bool {
+        self.content_type.starts_with("application/connect")
+    }
+
+    fn is_json(self) -> bool {
+        self.content_type.ends_with("json")
+    }
+
+    /// The header that says how messages are packed, in either direction.
+    pub fn encoding(self) -> &'static str {
+        if self.is_connect() { "connect-content-encoding" } else { "grpc-encoding" }
+    }
+
+    /// A header for a deadline.
+    pub fn timeout(self, millis: u32) -> (&'static str, String) {
+        match self.is_connect() {
+            true => ("connect-timeout-ms", millis.to_string()),
+            false => ("grpc-timeout", format!("{millis}m")),
+        }
+    }
+}
+
+/// What is heard.
+#[derive(Debug, PartialEq)]
+pub enum Heard {
+    Message(Value),
+    /// The end, good or bad.
+    End(Result<(), Failure>),
+}
+
+/// A call under way. Who drops it hangs up.
+pub struct Talk {
+    tongue: Tongue,
+    method: MethodDescriptor,
+    words: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
+    answer: Response<Incoming>,
+    buffer: BytesMut,
+}
+
+impl Talk {
+    /// Calls the method at `path`; `begin` is said at once, since a server may wait
+    /// for it before it answers at all. `all` says that nothing will follow.
+    pub async fn open(
+        app: &TestApp,
+        tongue: Tongue,
+        path: &str,
+        headers: &[(&'static str, String)],
+        begin: &[Value],
+        all: bool,
+    ) -> Self {
+        let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
+        let service = STANDARD.get_service_by_name(service).unwrap();
+        let method = service.methods().find(|m| m.name() == method).unwrap();
+        let (words, body) = mpsc::unbounded();
+        let mut request = Request::post(path).body(StreamBody::new(body)).unwrap();
+        let mut talk_headers = HeaderMap::new();
+        talk_headers.insert("content-type", tongue.content_type.parse().unwrap());
+        talk_headers.insert("host", app.addr().to_string().parse().unwrap());
+        for (name, value) in headers {
+            talk_headers.insert(*name, value.parse().unwrap());
+        }
+        let packs = talk_headers.get(tongue.encoding()).is_some_and(|how| how == "gzip");
+        *request.headers_mut() = talk_headers;
+
+        let stream = TokioIo::new(TcpStream::connect(app.addr()).await.unwrap());
+        let say = |value: &Value| {
+            let message = encode(tongue, &method, value);
+            let framed = if packs { frame(1, &gzip(&message)) } else { frame(0, &message) };
+            words.unbounded_send(Ok(Frame::data(framed))).unwrap();
+        };
+        begin.iter().for_each(say);
+        if all {
+            words.close_channel();
+        }
+        let answer = if tongue.version == Version::HTTP_2 {
+            request.headers_mut().remove("host");
+            *request.uri_mut() = format!("http://{}{path}", app.addr()).parse().unwrap();
+            let (mut sender, connection) =
+                http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+            tokio::spawn(connection);
+            tokio::time::timeout(STUCK, sender.send_request(request)).await
+        } else {
+            let (mut sender, connection) = http1::handshake(stream).await.unwrap();
+            tokio::spawn(connection);
+            tokio::time::timeout(STUCK, sender.send_request(request)).await
+        };
+        let answer = answer.expect("an answer in time").unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], tongue.content_type);
+        Self { tongue, method, words, answer, buffer: BytesMut::new() }
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        self.answer.headers()
+    }
+
+    pub fn say(&self, value: &Value) {
+        let framed = frame(0, &encode(self.tongue, &self.method, value));
+        self.words.unbounded_send(Ok(Frame::data(framed))).unwrap();
+    }
+
+    /// Nothing more will be said.
+    pub fn finish(&self) {
+        self.words.close_channel();
+    }
+
+    pub async fn hear(&mut self) -> Heard {
+        tokio::time::timeout(STUCK, self.next()).await.expect("something in time")
+    }
+
+    async fn next(&mut self) -> Heard {
+        if let Some(status) = Status::from_header_map(self.answer.headers()) {
+            let rest = self.answer.body_mut().frame().await;
+            assert!(rest.is_none(), "{:?} trailers only: {rest:?}", self.tongue);
+            return end(status);
+        }
+        loop {
+            if let Some((flag, message)) = take(&mut self.buffer) {
+                return match flag {
+                    0 => Heard::Message(self.decode(&message)),
+                    1 => Heard::Message(self.decode(&gunzip(&message))),
+                    0x80 => end(Status::from_header_map(&web_trailers(&message)).unwrap()),
+                    2 => end_of_connect(&message),
+                    other => panic!("flag {other}"),
+                };
+            }
+            let frame = self.answer.body_mut().frame().await.expect("an end that is said").unwrap();
+            match frame.into_data() {
+                Ok(data) => self.buffer.extend_from_slice(&data),
+                Err(frame) => {
+                    assert_eq!(
+                        self.tongue.content_type.split('+').next(),
+                        Some("application/grpc")
+                    );
+                    let trailers = frame.into_trailers().unwrap();
+                    return end(Status::from_header_map(&trailers).unwrap());
+                }
+            }
+        }
+    }
+
+    fn decode(&self, message: &[u8]) -> Value {
+        if self.tongue.is_json() {
+            return serde_json::from_slice(message).unwrap();
+        }
+        let message = DynamicMessage::decode(self.method.output(), message).unwrap();
+        serde_json::to_value(&message).unwrap()
+    }
+}
+
+fn encode(tongue: Tongue, method: &MethodDescriptor, value: &Value) -> Vec<u8> {
+    match tongue.is_json() {
+        true => value.to_string().into_bytes(),
+        false => DynamicMessage::deserialize(method.input(), value).unwrap().encode_to_vec(),
+    }
+}
+
+/// The first whole frame of a buffer.
+fn take(buffer: &mut BytesMut) -> Option<(u8, Bytes)> {
+    let prefix: [u8; 5] = buffer.get(..5)?.try_into().unwrap();
+    let length = u32::from_be_bytes(prefix[1..].try_into().unwrap()) as usize;
+    let whole = buffer.get(..5 + length)?.len();
+    Some((prefix[0], buffer.split_to(whole).freeze().slice(5..)))
+}
+
+fn end(status: Status) -> Heard {
+    Heard::End(match status.code() {
+        Code::Ok => Ok(()),
+        _ => Err(status.into()),
+    })
+}
+
+fn end_of_connect(message: &[u8]) -> Heard {
+    let end: Value = serde_json::from_slice(message).unwrap();
+    Heard::End(match end.get("error") {
+        Some(error) => Err(Failure::from_connect(&Bytes::from(error.to_string()))),
+        None => Ok(()),
+    })
+}
