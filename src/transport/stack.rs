@@ -13,7 +13,7 @@ use tower::{Service, ServiceBuilder, ServiceExt};
 
 use super::layers::authenticate::{Access, Authenticate, Authentication};
 use super::layers::client_network::ClientNetwork;
-use super::layers::deadline::{Deadline, StreamDeadline};
+use super::layers::deadline::Deadline;
 use super::layers::drain::Drain;
 use super::layers::identify::Identify;
 use super::layers::load::Load;
@@ -95,8 +95,6 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(Record))
         // Before a message is read: a stranger's costs nothing.
         .layer(authentication.clone())
-        // Around what makes the answer's messages.
-        .layer(around(StreamDeadline))
         // Next to tonic, whose words it puts into ours.
         .layer(around(Refine))
         // As tonic reads a request, so that nothing is counted that it does not see.

@@ -69,22 +69,15 @@ fn too_late() -> Status {
     Status::deadline_exceeded("the time for this request ran out")
 }
 
-/// Ends streaming answers at the client's deadline. Behind the translation, so that
-/// the end is told in the caller's protocol.
-pub struct StreamDeadline;
+/// When the client wants this request's streaming answer to be over, if it says.
+pub fn end_of(request: &Request) -> Option<Instant> {
+    request.extensions().get::<End>().map(|end| end.0)
+}
 
-impl Middleware for StreamDeadline {
-    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        let end = request.extensions_mut().remove::<End>();
-        let response = next.run(request).await;
-        match end {
-            Some(End(end)) if !response.headers().contains_key(Status::GRPC_STATUS) => {
-                let end = Box::pin(tokio::time::sleep_until(end));
-                response.map(|body| Body::new(Until { body: Some(body), end }))
-            }
-            _ => response,
-        }
-    }
+/// Ends a streaming answer then. Behind the translation, so that the end is told in
+/// the caller's protocol.
+pub fn until(end: Instant, body: Body) -> Body {
+    Body::new(Until { body: Some(body), end: Box::pin(tokio::time::sleep_until(end)) })
 }
 
 /// A body of gRPC's that breaks off in time.

@@ -1,4 +1,6 @@
-//! tonic's own refusals of bad input, in the codes that ours have.
+//! tonic's own refusals of bad input, in the codes that ours have; and the end of
+//! streaming answers whose time has run out, which tonic does not see to
+//! (grpc/grpc-rust#936 for its own timeout).
 //!
 //! tonic answers a message that is too large with OUT_OF_RANGE and one that it
 //! cannot read with INTERNAL. The one is a limit and the other the caller's
@@ -9,7 +11,7 @@ use http_body_util::BodyExt;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::{Handler, Middleware, Next};
+use super::{Handler, Middleware, Next, deadline};
 use crate::error::Error;
 use crate::transport::protocol::{frame, method_of};
 use crate::transport::status::to_status;
@@ -21,6 +23,7 @@ pub struct Refine;
 impl Middleware for Refine {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
         let in_stream = method_of(&request).is_some_and(|method| method.answers_in_stream());
+        let end = deadline::end_of(&request);
         let response = next.run(request).await;
         if response.headers().contains_key(Status::GRPC_STATUS) {
             let status = Status::from_header_map(response.headers());
@@ -34,6 +37,10 @@ impl Middleware for Refine {
         }
         // What a stream's messages bring is told at its answer's end.
         response.map(|body| {
+            let body = match end {
+                Some(end) => deadline::until(end, body),
+                None => body,
+            };
             Body::new(body.map_frame(|mut frame| {
                 if let Some(trailers) = frame.trailers_mut()
                     && let Some(status) = Status::from_header_map(trailers)

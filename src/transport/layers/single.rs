@@ -1,5 +1,6 @@
-//! Whole messages, and one of them where a method takes one: tonic takes the first
-//! of several, and a stream that ends inside a message for one that has ended.
+//! Whole messages, and one of them where a method takes one: tonic 0.14 takes the
+//! first of several, calls none INTERNAL, and takes a stream that ends behind a
+//! message's prefix for one that has ended well.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -1,4 +1,5 @@
-//! Trailers of a good answer, for which tonic's `Response` has no place.
+//! Trailers of a good answer, for which tonic's `Response` has no place
+//! (grpc/grpc-rust#1370).
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -2,8 +2,10 @@
 //! is a last message instead of trailers. So messages pass through as they are,
 //! both ways at the same time.
 //!
-//! They do not go through `connectrpc`: its answers' trailers are fixed before the
-//! first message, and a service's are known after the last.
+//! They do not go through `connectrpc` 0.9: its answers' trailers are fixed before
+//! the first message, and a service's are known after the last. (JSON over gRPC does
+//! not either, since there it splits a refusal's details from its headers:
+//! anthropics/connect-rust#286.)
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
