@@ -1,6 +1,7 @@
 //! Sends each call to its translator, and answers what is no call of a method.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use connectrpc::{CodecFormat, ErrorCode};
@@ -20,9 +21,17 @@ use crate::transport::{Request, Response};
 const NO_SUCH_METHOD: &str = "there is no such method";
 const NOT_ALLOWED: &str = "this method cannot be called so; see the allow header";
 
-/// The translators in front of one tonic service.
-#[derive(Clone)]
-pub struct Detect<S> {
+/// The translators in front of one tonic service. Clones share them: a call takes
+/// what it needs.
+pub struct Detect<S>(Arc<Doors<S>>);
+
+impl<S> Clone for Detect<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+struct Doors<S> {
     grpc: S,
     grpc_json: Transcode<S>,
     grpc_web: GrpcWebService<S>,
@@ -42,13 +51,13 @@ impl<S: Handler> Detect<S> {
     /// Connect message, before and after decompression.
     pub fn new(rpc: S, methods: Methods, max_request_bytes: usize) -> Self {
         let json = Transcode::new(rpc.clone(), max_request_bytes);
-        Self {
+        Self(Arc::new(Doors {
             grpc_web: GrpcWebLayer::new().layer(rpc.clone()),
             grpc_web_json: GrpcWebLayer::new().layer(json.clone()),
             grpc_json: json,
             connect: Connect::new(rpc.clone(), methods, max_request_bytes),
             grpc: rpc,
-        }
+        }))
     }
 }
 
@@ -73,16 +82,16 @@ impl<S: Handler> Service<Request> for Detect<S> {
         }
         match door {
             Door::Grpc(CodecFormat::Json) => {
-                let answer = self.grpc_json.clone().oneshot(request);
+                let answer = self.0.grpc_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
             }
-            Door::Grpc(_) => Box::pin(self.grpc.clone().oneshot(request)),
+            Door::Grpc(_) => Box::pin(self.0.grpc.clone().oneshot(request)),
             Door::GrpcWeb(CodecFormat::Json) => {
-                let answer = self.grpc_web_json.clone().oneshot(request);
+                let answer = self.0.grpc_web_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
             }
-            Door::GrpcWeb(_) => Box::pin(self.grpc_web.clone().oneshot(request)),
-            Door::Connect => Box::pin(self.connect.clone().run(request)),
+            Door::GrpcWeb(_) => Box::pin(self.0.grpc_web.clone().oneshot(request)),
+            Door::Connect => Box::pin(self.0.connect.clone().run(request)),
         }
     }
 }
