@@ -6,12 +6,12 @@
 
 mod access;
 mod budget;
-mod cursor;
 mod idempotency;
 
 pub mod accounts;
 pub mod admin;
 pub mod audit;
+pub mod cursor;
 pub mod grants;
 pub mod invites;
 pub mod keys;

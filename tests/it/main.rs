@@ -12,6 +12,7 @@ mod cli;
 mod expiry;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod fuzz;
 mod lifecycle;
 mod limits;
 mod mail;

@@ -131,7 +131,10 @@ fn write_grpc(timeout: Duration) -> String {
 }
 
 /// The client's deadline, read as its protocol writes it.
-fn asked(protocol: Protocol, headers: &HeaderMap) -> Result<Option<Duration>> {
+///
+/// # Errors
+/// INVALID_ARGUMENT, naming the header, if it is malformed.
+pub fn asked(protocol: Protocol, headers: &HeaderMap) -> Result<Option<Duration>> {
     let (name, parse): (_, fn(&str) -> Option<Duration>) = match protocol {
         protocol if protocol.is_grpc() => (GRPC, parse_grpc),
         Protocol::Connect | Protocol::ConnectStream(_) => (CONNECT, parse_connect),

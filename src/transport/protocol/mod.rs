@@ -8,7 +8,7 @@ pub mod connect;
 pub mod cors;
 pub mod detect;
 pub mod frame;
-mod json;
+pub mod json;
 pub mod methods;
 mod paging;
 mod transcode;

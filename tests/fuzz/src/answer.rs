@@ -1,0 +1,201 @@
+//! Answers, and what must hold of each: whole in its own protocol, and never a
+//! fault of ours.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Buf, Bytes};
+use guestlist::transport::Response;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tonic::{Code, Status};
+
+/// A whole answer.
+pub struct Answer {
+    pub head: http::response::Parts,
+    pub body: Bytes,
+    pub trailers: HeaderMap,
+    /// Whether it goes on until its client goes; no more than its head is known then.
+    endless: bool,
+}
+
+/// What a caller is told, whatever the protocol: a code, and messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub code: Code,
+    pub messages: Vec<Bytes>,
+}
+
+/// A stream of Connect's or gRPC-Web's ends with such a frame.
+const CONNECT_END: u8 = 2;
+const WEB_END: u8 = 0x80;
+
+impl Answer {
+    /// Reads to the end, or the first piece of an answer that has none.
+    pub async fn read(response: Response, endless: bool) -> Self {
+        let (head, mut body) = response.into_parts();
+        if endless {
+            if let Some(first) = body.frame().await {
+                first.expect("its first piece comes");
+            }
+            return Self { head, body: Bytes::new(), trailers: HeaderMap::new(), endless };
+        }
+        let whole = body.collect().await.expect("the body comes to its end");
+        let trailers = whole.trailers().cloned().unwrap_or_default();
+        Self { head, body: whole.to_bytes(), trailers, endless }
+    }
+
+    /// Asserts what must hold of any answer.
+    pub fn check(&self) {
+        let status = self.head.status;
+        // Not implemented, too late, and gRPC over HTTP/1.1: of the callers' making.
+        let theirs = [501, 504, 505].contains(&status.as_u16());
+        assert!(!status.is_server_error() || theirs, "{self:?}");
+        assert!(self.head.headers.contains_key("x-request-id"), "{self:?}");
+        let packed = self.head.headers.contains_key(header::CONTENT_ENCODING);
+        if self.content_type() == "application/json" && !self.body.is_empty() && !packed {
+            let value: Result<Value, _> = serde_json::from_slice(&self.body);
+            let value = value.unwrap_or_else(|error| panic!("{error}: {self:?}"));
+            assert!(!matches!(value["code"].as_str(), Some("internal" | "data_loss")), "{self:?}");
+        }
+        if let Some(outcome) = self.outcome() {
+            let ours = [Code::Internal, Code::DataLoss, Code::Unknown];
+            assert!(!ours.contains(&outcome.code), "{outcome:?} in {self:?}");
+        }
+    }
+
+    fn content_type(&self) -> &str {
+        let value = self.head.headers.get(header::CONTENT_TYPE);
+        value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What a client of the answer's RPC protocol makes of it. `None` if it is in
+    /// none, or one of a page's.
+    pub fn outcome(&self) -> Option<Outcome> {
+        if self.endless {
+            return None;
+        }
+        let content_type = self.content_type();
+        let body = self.body.clone();
+        if content_type.starts_with("application/grpc-web-text") {
+            return Some(self.of_web(unpack_text(&body)));
+        }
+        if content_type.starts_with("application/grpc-web") {
+            return Some(self.of_web(body));
+        }
+        if content_type.starts_with("application/grpc") {
+            let statuses = [&self.head.headers, &self.trailers].map(Status::from_header_map);
+            return Some(self.once(statuses, frames(body)));
+        }
+        if content_type.starts_with("application/connect+") {
+            return Some(of_connect_stream(body));
+        }
+        match content_type {
+            "application/proto" => Some(Outcome { code: Code::Ok, messages: vec![body] }),
+            "application/json" if self.head.status == StatusCode::OK => {
+                Some(Outcome { code: Code::Ok, messages: vec![body] })
+            }
+            "application/json" => {
+                let error: Value = serde_json::from_slice(&body).ok()?;
+                // Contracts have errors of their own, and so has plain HTTP.
+                let of_http = matches!(self.head.status.as_u16(), 405 | 415 | 505);
+                let code = connect_code(error["code"].as_str().filter(|_| !of_http)?);
+                Some(Outcome { code, messages: Vec::new() })
+            }
+            _ => None,
+        }
+    }
+
+    fn of_web(&self, body: Bytes) -> Outcome {
+        let mut frames = frames(body);
+        let trailers = frames.pop_if(|(flag, _)| *flag & WEB_END != 0).map(|(_, text)| {
+            let text = std::str::from_utf8(&text).expect("trailers are text").to_owned();
+            let lines = text.split("\r\n").filter(|line| !line.is_empty());
+            let fields = lines.map(|line| line.split_once(':').expect("a field"));
+            let field = |(name, value): (&str, &str)| {
+                let name: http::HeaderName = name.parse().expect("a name");
+                (name, value.trim().parse().expect("a value"))
+            };
+            fields.map(field).collect::<HeaderMap>()
+        });
+        let in_body = trailers.as_ref().and_then(Status::from_header_map);
+        self.once([Status::from_header_map(&self.head.headers), in_body], frames)
+    }
+
+    /// A status is told once.
+    fn once(&self, statuses: [Option<Status>; 2], frames: Vec<(u8, Bytes)>) -> Outcome {
+        let ([Some(status), None] | [None, Some(status)]) = statuses else {
+            panic!("not one status: {self:?}")
+        };
+        let packed = self.head.headers.contains_key("grpc-encoding");
+        let good = |flag| flag == 0 || (flag == 1 && packed);
+        assert!(frames.iter().all(|(flag, _)| good(*flag)), "{self:?}");
+        let messages = frames.into_iter().map(|(_, message)| message).collect();
+        Outcome { code: status.code(), messages }
+    }
+}
+
+fn of_connect_stream(body: Bytes) -> Outcome {
+    let mut frames = frames(body);
+    let (flag, end) = frames.pop().expect("a stream has an end");
+    assert_eq!(flag, CONNECT_END, "it ends a stream");
+    let end: Value = serde_json::from_slice(&end).expect("its end is JSON");
+    let code = match &end["error"] {
+        Value::Null => Code::Ok,
+        error => connect_code(error["code"].as_str().expect("an error has a code")),
+    };
+    Outcome { code, messages: frames.into_iter().map(|(_, message)| message).collect() }
+}
+
+/// Flag and content of each.
+fn frames(mut body: Bytes) -> Vec<(u8, Bytes)> {
+    let mut frames = Vec::new();
+    while body.has_remaining() {
+        assert!(body.len() >= 5, "half a frame at the end");
+        let flag = body.get_u8();
+        let len = usize::try_from(body.get_u32()).expect("64 bits");
+        assert!(body.len() >= len, "a frame ends early");
+        frames.push((flag, body.split_to(len)));
+    }
+    frames
+}
+
+/// Base64, possibly of several pieces with their own padding.
+fn unpack_text(body: &[u8]) -> Bytes {
+    assert!(body.len().is_multiple_of(4), "base64 comes by fours");
+    let piece = |four: &[u8]| STANDARD.decode(four).expect("base64");
+    body.chunks(4).flat_map(piece).collect()
+}
+
+/// A code by its name in Connect.
+fn connect_code(name: &str) -> Code {
+    let number = match name {
+        "canceled" => 1,
+        "unknown" => 2,
+        "invalid_argument" => 3,
+        "deadline_exceeded" => 4,
+        "not_found" => 5,
+        "already_exists" => 6,
+        "permission_denied" => 7,
+        "resource_exhausted" => 8,
+        "failed_precondition" => 9,
+        "aborted" => 10,
+        "out_of_range" => 11,
+        "unimplemented" => 12,
+        "internal" => 13,
+        "unavailable" => 14,
+        "data_loss" => 15,
+        "unauthenticated" => 16,
+        other => panic!("{other} is no code of Connect's"),
+    };
+    Code::from(number)
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { head, body, trailers, .. } = self;
+        write!(f, "{} {:?} {body:?} {trailers:?}", head.status, head.headers)
+    }
+}

@@ -1,0 +1,169 @@
+//! One message in every wrapping means the same. An input is one of
+//!
+//! * `?`: the query of a Connect GET,
+//! * `{`: a message as JSON,
+//! * anything else: the body of a call, in gRPC's or Connect's envelopes.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use bytes::Bytes;
+use guestlist::proto::FILE_DESCRIPTOR_SET;
+use guestlist::proto::gitpod::v1::ListMembersResponse;
+use guestlist::transport::protocol::json;
+use http::{Method, Version, header};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode, percent_encode};
+use prost::Message;
+use prost_reflect::DescriptorPool;
+use std::sync::LazyLock;
+use tonic::Code;
+
+use super::World;
+use super::answer::Outcome;
+use super::world::Changed;
+
+/// A method that may be asked by GET, with a rich message.
+const METHOD: &str = "/gitpod.v1.OrganizationService/ListMembers";
+/// One that streams both ways, and ends when its caller does.
+const STREAM: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+
+static TYPES: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors"));
+
+/// The bytes as what their first one says.
+pub fn run(world: &World, data: &[u8]) {
+    let data = world.fill_in(data);
+    match data.first() {
+        Some(b'?') => query(world, &data[1..]),
+        Some(b'{') => message(world, &data),
+        _ => drop(envelopes(world, &data)),
+    }
+}
+
+/// A GET that is answered is answered as the POST of its message.
+fn query(world: &World, query: &[u8]) {
+    let Ok(query) = std::str::from_utf8(query) else { return };
+    let Some(by_get) = get(world, query) else { return };
+    if by_get.code != Code::Ok {
+        return;
+    }
+    let parameter = |name: &str| {
+        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let values: Vec<&str> =
+            pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).collect();
+        match values[..] {
+            [] => Some(Vec::new()),
+            [value] => Some(percent_decode(value.replace('+', " ").as_bytes()).collect()),
+            // Which of them counts is nobody's rule.
+            _ => None,
+        }
+    };
+    let names = ["message", "encoding", "base64", "compression"];
+    let [Some(message), Some(encoding), Some(base64), Some(compression)] = names.map(parameter)
+    else {
+        return;
+    };
+    if !compression.is_empty() && compression != b"identity" {
+        return;
+    }
+    let message = if base64 == b"1" {
+        let unpadded = message.split(|byte| *byte == b'=').next().unwrap_or_default();
+        let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        engine.decode(unpadded).expect("what was answered is base64")
+    } else {
+        message
+    };
+    let content_type = format!("application/{}", String::from_utf8_lossy(&encoding));
+    let by_post = post(world, METHOD, &content_type, message.into());
+    same(&by_get, &by_post, content_type.ends_with("json"), "GET and POST");
+}
+
+/// JSON and what it stands for, by every way.
+fn message(world: &World, text: &[u8]) {
+    let escaped = percent_encode(text, NON_ALPHANUMERIC);
+    let by_json = post(world, METHOD, "application/json", Bytes::copy_from_slice(text));
+    let by_get = get(world, &format!("connect=v1&encoding=json&message={escaped}"));
+    let by_get = by_get.expect("a query of ours");
+    same(&by_json, &by_get, true, "JSON by POST and by GET");
+
+    let input = TYPES.get_message_by_name("gitpod.v1.ListMembersRequest").expect("a type");
+    let Ok(encoded) = json::decode(&input, text, None) else {
+        assert_eq!(by_json.code, Code::InvalidArgument);
+        return;
+    };
+    let by_proto = post(world, METHOD, "application/proto", encoded.clone());
+    assert_eq!(by_json.code, by_proto.code, "JSON and protobuf");
+    let base64 = URL_SAFE.encode(&encoded);
+    let by_get = get(world, &format!("connect=v1&encoding=proto&base64=1&message={base64}"));
+    same(&by_proto, &by_get.expect("a query of ours"), false, "protobuf by POST and by GET");
+    let mut framed = vec![0];
+    framed.extend(u32::try_from(encoded.len()).expect("it is short").to_be_bytes());
+    framed.extend_from_slice(&encoded);
+    same(&by_proto, &envelopes(world, &framed), false, "Connect and gRPC");
+}
+
+/// The same envelopes over gRPC and both forms of gRPC-Web; and into a stream of
+/// Connect's, which must end as streams do.
+fn envelopes(world: &World, body: &[u8]) -> Outcome {
+    let whole = Bytes::copy_from_slice(body);
+    let by_grpc = post(world, METHOD, "application/grpc", whole.clone());
+    let by_web = post(world, METHOD, "application/grpc-web+proto", whole.clone());
+    same(&by_grpc, &by_web, false, "gRPC and gRPC-Web");
+    let text = STANDARD.encode(body);
+    let by_text = post(world, METHOD, "application/grpc-web-text+proto", text.into());
+    same(&by_web, &by_text, false, "gRPC-Web in binary and as text");
+    for content_type in ["application/connect+proto", "application/connect+json"] {
+        for method in [METHOD, STREAM] {
+            post(world, method, content_type, whole.clone());
+        }
+    }
+    by_grpc
+}
+
+fn post(world: &World, method: &str, content_type: &str, body: Bytes) -> Outcome {
+    let request = http::Request::post(method)
+        .version(Version::HTTP_2)
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::TE, "trailers");
+    ask(world, request.body(body).expect("a request")).expect("an answer of its protocol")
+}
+
+/// `None` if that is no query of HTTP's.
+fn get(world: &World, query: &str) -> Option<Outcome> {
+    let uri: http::Uri = format!("{METHOD}?{query}").parse().ok()?;
+    let request = http::Request::builder().method(Method::GET).uri(uri);
+    Some(ask(world, request.body(Bytes::new()).ok()?).expect("an answer of Connect's"))
+}
+
+/// A method that is no stream answers a message or an error.
+fn ask(world: &World, request: http::Request<Bytes>) -> Option<Outcome> {
+    let unary = request.uri().path() == METHOD;
+    let (answer, changed) = world.ask(request);
+    answer.check();
+    assert_eq!(changed, Changed::No, "a list changes nothing");
+    let outcome = answer.outcome()?;
+    let wanted = usize::from(outcome.code == Code::Ok);
+    assert!(!unary || outcome.messages.len() == wanted, "{outcome:?}");
+    Some(outcome)
+}
+
+/// Equal, but for the tokens of next pages, which are new ones each time.
+fn same(one: &Outcome, other: &Outcome, json: bool, what: &str) {
+    let known = |outcome: &Outcome| {
+        let Some(message) = outcome.messages.first() else {
+            return (outcome.code, Vec::new());
+        };
+        if json {
+            let mut message: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+            if let Some(token) = message.pointer_mut("/pagination/nextToken") {
+                *token = serde_json::Value::Bool(token != "");
+            }
+            return (outcome.code, message.to_string().into_bytes());
+        }
+        let mut message = ListMembersResponse::decode(message.clone()).expect("a list of members");
+        if let Some(pagination) = &mut message.pagination {
+            pagination.next_token = (!pagination.next_token.is_empty()).to_string();
+        }
+        (outcome.code, message.encode_to_vec())
+    };
+    assert_eq!(known(one), known(other), "{what}: {one:?} and {other:?}");
+}

@@ -1,0 +1,295 @@
+//! Credentials as they come in `authorization` and `guestlist-on-behalf-of`.
+//!
+//! An input is the value of the first, and after a line end that of the second; or
+//! the claims of a token (beginning with `{`), which the issuer then signs.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
+use guestlist::auth::Authenticator;
+use guestlist::clock::Clock;
+use guestlist::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
+use guestlist::domain::{
+    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Caller, KeyScope, LOCAL_ISSUER,
+    LoginProviderKind, Profile, RequestId,
+};
+use guestlist::error::{Error, Kind};
+use guestlist::storage::{accounts, api_keys};
+use http::HeaderValue;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{EncodingKey, crypto};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::disk::Disk;
+
+const ISSUER: &str = "https://id.example";
+const AUDIENCE: &str = "guestlist";
+
+/// Accounts: one with a key, a service with a key of scope `act`, and one of the
+/// issuer's, for which the service may act.
+const KEY: &str =
+    "gl_00000000000000a1_00000000000000000000000000000000000000000000000000000000000000a1";
+const SERVICE_KEY: &str =
+    "gl_00000000000000b2_00000000000000000000000000000000000000000000000000000000000000b2";
+const SUBJECT: &str = "ana";
+
+/// Who may come in.
+pub struct Gate {
+    authenticator: Authenticator,
+    signing: EncodingKey,
+    /// A token of the issuer's for [`SUBJECT`].
+    token: String,
+    /// What is said to whoever is not let in.
+    refusal: String,
+    disk: Disk,
+    runtime: Runtime,
+}
+
+impl Gate {
+    #[allow(clippy::new_without_default)] // it is a lot of work
+    pub fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        let key = KeypairBytes { secret_key: [7; 32], public_key: None };
+        let signing = EncodingKey::from_ed_der(key.to_pkcs8_der().expect("a key").as_bytes());
+        let (authenticator, disk) = runtime.block_on(async {
+            let mut disk = Disk::new().await;
+            let issuer = issuer(&disk, &signing);
+            populate(&disk).await;
+            disk.keep().await;
+            let clock: Arc<dyn Clock> = Arc::new(disk.clock.clone());
+            let started = Authenticator::start(&[issuer], disk.store.clone(), clock).await;
+            (started.expect("the keys are read"), disk)
+        });
+        // 2030-01-01T00:10:00Z
+        let claims =
+            json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": SUBJECT, "exp": 1_893_456_600 });
+        let token = sign(&signing, claims.to_string().as_bytes());
+        let mut gate =
+            Self { authenticator, signing, token, refusal: String::new(), disk, runtime };
+        let nobody = gate.authenticate(&HeaderValue::from_static("Bearer nobody"), None);
+        gate.refusal = nobody.expect_err("nobody is let in").message;
+        gate
+    }
+
+    fn authenticate(
+        &self,
+        authorization: &HeaderValue,
+        on_behalf_of: Option<&HeaderValue>,
+    ) -> Result<Caller, Error> {
+        self.runtime.block_on(async {
+            let before = self.disk.version().await;
+            let request = RequestId("fuzz".to_owned());
+            let asked =
+                self.authenticator.authenticate(Some(authorization), on_behalf_of, &request);
+            let answer = asked.await;
+            if self.disk.version().await != before {
+                self.disk.restore().await;
+            }
+            answer.map(|caller| caller.expect("there is a credential, or an error"))
+        })
+    }
+}
+
+/// The bytes as what their first one says.
+pub fn run(gate: &Gate, data: &[u8]) {
+    if data.first() == Some(&b'{') { claims(gate, data) } else { headers(gate, data) }
+}
+
+fn headers(gate: &Gate, data: &[u8]) {
+    let (first, second) = match data.iter().position(|byte| *byte == b'\n') {
+        Some(end) => (&data[..end], Some(&data[end + 1..])),
+        None => (data, None),
+    };
+    let Ok(authorization) = HeaderValue::from_bytes(first) else { return };
+    let Ok(on_behalf_of) = second.map(HeaderValue::from_bytes).transpose() else { return };
+    let shown = shown(gate, first);
+    match gate.authenticate(&authorization, on_behalf_of.as_ref()) {
+        Ok(caller) => {
+            let shown = shown.expect("only a good credential lets in");
+            let account = account(shown).id;
+            match (caller.acting, on_behalf_of) {
+                (None, None) => assert_eq!(caller.account.id, account),
+                (Some(acting), Some(_)) => {
+                    assert_eq!((shown, acting.id), (Shown::Service, account));
+                    assert_eq!(caller.account.id, self::account(Shown::Token).id);
+                    let said = second.expect("it is there");
+                    let named = caller.account.id.to_string();
+                    assert!(said.eq_ignore_ascii_case(named.as_bytes()), "{said:?}");
+                }
+                (acting, asked) => panic!("{acting:?} acts, {asked:?} was asked"),
+            }
+        }
+        Err(error) if shown.is_some() && on_behalf_of.is_some() => {
+            assert_eq!(error.kind, Kind::PermissionDenied, "{error:?}");
+        }
+        Err(error) => {
+            assert!(shown.is_none(), "a good credential is refused: {error:?}");
+            refused(gate, &error);
+        }
+    }
+}
+
+/// Whatever is wrong, the words are the same.
+fn refused(gate: &Gate, error: &Error) {
+    assert_eq!(error.kind, Kind::Unauthenticated, "{error:?}");
+    assert_eq!(error.message, gate.refusal);
+    assert!(error.violations.is_empty());
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Key,
+    Service,
+    Token,
+}
+
+/// Which credential a header holds, read otherwise than the service does: a scheme
+/// in any case, blanks, and then exactly one of these texts.
+fn shown(gate: &Gate, header: &[u8]) -> Option<Shown> {
+    let text = std::str::from_utf8(header).ok()?.trim_matches(' ');
+    let (scheme, rest) = text.split_once(' ')?;
+    let rest = rest.trim_matches(' ');
+    let keys = [(KEY, Shown::Key), (SERVICE_KEY, Shown::Service)];
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" if rest == gate.token => Some(Shown::Token),
+        "bearer" => keys.into_iter().find(|(key, _)| is_key(rest, key)).map(|(_, shown)| shown),
+        "basic" => {
+            let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+            let (user, password) = pair.split_once(':')?;
+            let user = user.strip_prefix("gl_").unwrap_or(user);
+            let is = |key: &str| {
+                let id = &key[3..19];
+                (user == id && is_key(&format!("gl_{id}_{password}"), key))
+                    || ((user.is_empty() || user == id) && is_key(password, key))
+            };
+            keys.into_iter().find(|(key, _)| is(key)).map(|(_, shown)| shown)
+        }
+        _ => None,
+    }
+}
+
+/// A secret is a number in hexadecimal: the case of its digits does not count.
+fn is_key(text: &str, key: &str) -> bool {
+    let (Some((id, secret)), (key_id, key_secret)) = (text.split_at_checked(20), key.split_at(20))
+    else {
+        return false;
+    };
+    id == key_id && secret.eq_ignore_ascii_case(key_secret)
+}
+
+/// A token with these claims, signed as it should be, lets in whom it names, if it
+/// is for here and now.
+fn claims(gate: &Gate, claims: &[u8]) {
+    let token = format!("Bearer {}", sign(&gate.signing, claims));
+    let authorization = HeaderValue::from_str(&token).expect("ASCII");
+    match gate.authenticate(&authorization, None) {
+        Err(error) => refused(gate, &error),
+        Ok(caller) => {
+            let claims: Value = serde_json::from_slice(claims).expect("claims are JSON");
+            assert_eq!(claims["iss"], ISSUER);
+            assert_eq!(claims["sub"], caller.account.subject);
+            assert!((1..=255).contains(&caller.account.subject.len()));
+            let audiences = match &claims["aud"] {
+                Value::Array(several) => several.clone(),
+                one => vec![one.clone()],
+            };
+            assert!(audiences.contains(&AUDIENCE.into()), "{claims}");
+            let now = 1_893_456_000.0;
+            assert!(claims["exp"].as_f64().expect("it ends") > now - 60.0, "{claims}");
+            assert!(claims["nbf"].as_f64().is_none_or(|begin| begin <= now + 60.0), "{claims}");
+            if caller.account.profile.email_verified {
+                assert_eq!(claims["email_verified"], true);
+                let email = caller.account.profile.email.expect("what is verified is there");
+                assert_eq!(email.domain(), "example.com".parse().ok(), "only what it vouches for");
+            }
+        }
+    }
+}
+
+fn sign(key: &EncodingKey, claims: &[u8]) -> String {
+    let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
+    let signed = format!("{}.{}", encode(br#"{"alg":"EdDSA","kid":"1"}"#), encode(claims));
+    let signature = crypto::sign(signed.as_bytes(), key, jsonwebtoken::Algorithm::EdDSA);
+    format!("{signed}.{}", signature.expect("a signature"))
+}
+
+fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
+    let key = Jwk::from_encoding_key(signing, jsonwebtoken::Algorithm::EdDSA);
+    let mut key = key.expect("its public half");
+    key.common.key_id = Some("1".to_owned());
+    let file = disk.directory.path().join("jwks.json");
+    std::fs::write(&file, json!({ "keys": [key] }).to_string()).expect("a file");
+    Issuer {
+        issuer: ISSUER.to_owned(),
+        trust: Trust::Jwt {
+            audience: AUDIENCE.to_owned(),
+            algorithms: vec![Algorithm::EdDsa],
+            jwks: JwksSource::File(file),
+            sso_organizations: Vec::new(),
+        },
+        login_provider: "example".to_owned(),
+        login_provider_kind: LoginProviderKind::Other,
+        verified_email_domains: VouchedDomains::These(
+            ["example.com".parse().expect("a domain")].into(),
+        ),
+    }
+}
+
+async fn populate(disk: &Disk) {
+    let now = disk.clock.now();
+    let made = disk.store.write(async move |tx| {
+        for shown in [Shown::Key, Shown::Service, Shown::Token] {
+            let mut account = account(shown);
+            account.created_at = now;
+            accounts::insert(tx, &account).await?;
+        }
+        for (text, shown, scope) in
+            [(KEY, Shown::Key, None), (SERVICE_KEY, Shown::Service, Some(KeyScope::Act))]
+        {
+            let secret: ApiKeySecret = text.parse().expect("a key");
+            let key = ApiKey {
+                id: secret.id().clone(),
+                hash: secret.hash(),
+                account: account(shown).id,
+                scope,
+                organization: None,
+                created_at: now,
+                expires_at: None,
+                revoked_at: None,
+                last_used_at: None,
+            };
+            api_keys::insert(tx, &key).await?;
+        }
+        Ok(())
+    });
+    made.await.expect("accounts and keys");
+}
+
+/// Whose a credential is.
+fn account(shown: Shown) -> Account {
+    let (id, issuer, subject, kind) = match shown {
+        Shown::Key => (1, LOCAL_ISSUER, "keyholder", AccountKind::Person),
+        Shown::Service => (2, LOCAL_ISSUER, "service", AccountKind::Service),
+        Shown::Token => (3, ISSUER, SUBJECT, AccountKind::Person),
+    };
+    let id: AccountId = format!("00000000-0000-7000-8000-{id:012}").parse().expect("a UUID");
+    Account {
+        id,
+        issuer: issuer.to_owned(),
+        subject: subject.to_owned(),
+        kind,
+        profile: Profile {
+            email: None,
+            email_verified: false,
+            name: String::new(),
+            picture: String::new(),
+            login_provider: "example".to_owned(),
+            login_provider_kind: LoginProviderKind::Other,
+        },
+        created_at: guestlist::domain::Timestamp::from_micros(0),
+    }
+}

@@ -1,0 +1,98 @@
+//! A store on disk, and the way back to how it was.
+
+use std::sync::Arc;
+
+use guestlist::clock::{Clock, OffsetClock};
+use guestlist::config::{Config, Sources};
+use guestlist::domain::{ApiKeySecret, Timestamp};
+use guestlist::keyring::Keyring;
+use guestlist::operations::keys::{CreateKey, create_key};
+use guestlist::operations::setup::{Setup, prepare};
+use guestlist::storage::{Location, Opener, Store};
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use tempfile::TempDir;
+
+/// See the module.
+pub struct Disk {
+    pub store: Store,
+    pub config: Config,
+    pub clock: OffsetClock,
+    pub keyring: Arc<Keyring>,
+    /// A connection of its own, which sees what others commit.
+    beside: DatabaseConnection,
+    /// The statements that bring back what was kept.
+    restore: String,
+    pub directory: TempDir,
+}
+
+impl Disk {
+    /// A new store with its schema, on a clock that stands still.
+    pub async fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("guestlist-fuzz-").tempdir();
+        let directory = folder.expect("a folder");
+        let mut config = Config::load(Sources::default()).expect("the default settings");
+        config.data_dir = directory.path().to_owned();
+        let clock = OffsetClock::default();
+        // 2030-01-01, so that a time in an input means the same in every run.
+        clock.stop_at(Timestamp::from_micros(1_893_456_000_000_000));
+
+        let location = Location::from_config(&config).expect("a file");
+        let opened = Store::open(&location, &config.database, Opener::Server, None).await;
+        let store = opened.expect("the store opens");
+        let keyring = Arc::new(Keyring::generate().expect("a key"));
+        let setup = Setup {
+            migrate: true,
+            fingerprints: keyring.fingerprints(),
+            new_secret_key: None,
+            first_key_file: directory.path().join("first.key"),
+        };
+        prepare(&store, setup, clock.now()).await.expect("the schema is made");
+
+        let Location::Sqlite(path) = location else { panic!("SQLite is the default") };
+        let mut options = sea_orm::ConnectOptions::new(format!("sqlite:{}", path.display()));
+        options.max_connections(1);
+        let beside = Database::connect(options).await.expect("a second connection");
+        Self { store, config, clock, keyring, beside, restore: String::new(), directory }
+    }
+
+    /// A new key.
+    pub async fn key(&self, input: CreateKey) -> ApiKeySecret {
+        create_key(&self.store, input, self.clock.now()).await.expect("a key is made")
+    }
+
+    /// What is in the store now is what [`Disk::restore`] brings back.
+    pub async fn keep(&mut self) {
+        let copy = self.directory.path().join("kept.db");
+        self.run(&format!("VACUUM INTO '{}'", copy.display())).await;
+        self.run(&format!("ATTACH '{}' AS kept; PRAGMA foreign_keys = OFF", copy.display())).await;
+        let names = "SELECT name FROM kept.sqlite_schema WHERE type = 'table'";
+        let rows = self.beside.query_all_raw(statement(names)).await.expect("the tables");
+        let tables = rows.iter().map(|row| row.try_get::<String>("", "name").expect("a name"));
+        let each = |table: String| {
+            format!(
+                "DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM kept.{table};"
+            )
+        };
+        let all: String = tables.map(each).collect();
+        self.restore = format!("BEGIN IMMEDIATE; {all} COMMIT");
+    }
+
+    /// A number that is another one whenever somebody else has committed.
+    pub async fn version(&self) -> i64 {
+        let row = self.beside.query_one_raw(statement("PRAGMA data_version")).await;
+        row.expect("a row").expect("a row").try_get("", "data_version").expect("a number")
+    }
+
+    /// Makes the store as it was.
+    pub async fn restore(&self) {
+        self.run(&self.restore).await;
+    }
+
+    async fn run(&self, sql: &str) {
+        self.beside.execute_unprepared(sql).await.expect("SQL of ours");
+    }
+}
+
+fn statement(sql: &str) -> Statement {
+    Statement::from_string(DbBackend::Sqlite, sql)
+}

@@ -1,0 +1,70 @@
+//! Messages as JSON and back.
+//!
+//! An input is a message's full name, a line end, and the message: as JSON, or
+//! encoded.
+
+use std::sync::LazyLock;
+
+use guestlist::error::Kind;
+use guestlist::proto::FILE_DESCRIPTOR_SET;
+use guestlist::transport::protocol::json::{decode, encode};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
+use serde_json::Value;
+
+/// All that is served, and what errors carry.
+static TYPES: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    let mut pool = DescriptorPool::new();
+    for set in [FILE_DESCRIPTOR_SET, tonic_types::pb::FILE_DESCRIPTOR_SET] {
+        pool.decode_file_descriptor_set(set).expect("descriptors");
+    }
+    pool
+});
+
+/// The bytes in both readings.
+pub fn run(data: &[u8]) {
+    let Some(end) = data.iter().position(|byte| *byte == b'\n') else { return };
+    let (name, message) = (&data[..end], &data[end + 1..]);
+    let name = std::str::from_utf8(name).ok();
+    let Some(message_type) = name.and_then(|name| TYPES.get_message_by_name(name)) else { return };
+    as_json(&message_type, message);
+    encoded(&message_type, message);
+}
+
+/// What is read comes back from what is written of it.
+fn as_json(message_type: &MessageDescriptor, json: &[u8]) {
+    let read = match decode(message_type, json, None) {
+        Ok(read) => read,
+        Err(error) => {
+            assert_eq!(error.kind, Kind::InvalidArgument, "{error:?}");
+            assert!(!error.violations.is_empty(), "it names a field");
+            // Ours alone is strict about that.
+            let twice = error.violations.iter().any(|wrong| wrong.description.contains("twice"));
+            assert!(twice || !is_plainly_good(message_type, json), "{error:?}");
+            return;
+        }
+    };
+    let message = DynamicMessage::decode(message_type.clone(), read.clone()).expect("its own");
+    let written = encode(message_type, &read).expect("what was read can be written");
+    let again = decode(message_type, &written, None).expect("what was written can be read");
+    assert_eq!(DynamicMessage::decode(message_type.clone(), again).expect("its own"), message);
+}
+
+/// Whether the library, at its strictest, takes it too.
+fn is_plainly_good(message_type: &MessageDescriptor, json: &[u8]) -> bool {
+    let Ok(json @ Value::Object(_)) = serde_json::from_slice::<Value>(json) else { return false };
+    let strict = DeserializeOptions::new().deny_unknown_fields(true);
+    DynamicMessage::deserialize_with_options(message_type.clone(), json, &strict).is_ok()
+}
+
+/// What is written is read as what it was, but for fields that nobody knows.
+fn encoded(message_type: &MessageDescriptor, message: &[u8]) {
+    let Ok(message) = DynamicMessage::decode(message_type.clone(), message) else { return };
+    let Ok(written) = encode(message_type, &message.encode_to_vec()) else {
+        // A time out of range, or a value of no kind: nothing that we answer.
+        return;
+    };
+    let read = decode(message_type, &written, None).expect("what was written can be read");
+    let again = encode(message_type, &read).expect("what was read can be written");
+    assert_eq!(again, written);
+}

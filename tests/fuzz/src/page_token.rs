@@ -1,0 +1,85 @@
+//! Page tokens: only what was made here, unchanged and for the same list, opens.
+
+use std::sync::LazyLock;
+
+use guestlist::domain::{AccountId, PageSize};
+use guestlist::error::Kind;
+use guestlist::keyring::{Keyring, Purpose};
+use guestlist::operations::cursor::PageOf;
+use serde_json::{Value, json};
+
+/// The same in every run, so that kept tokens stay good.
+static KEYRING: LazyLock<Keyring> =
+    LazyLock::new(|| Keyring::from_texts(["11".repeat(32)]).expect("a key"));
+
+/// Tokens made here at some time, which the corpus has too.
+const MADE: &[&str] = &[
+    "Acjtdlz4kzLnz2pdv-FH7X-tjNDRWn3R7KphoS6r9oy6OoAQXE8GPjS-XfA",
+    "Acjtdlz4kzLnSE6dCpN5EnEzVchuLqtpkSf6MTishb0EJFA2coAnVbjEioCj1aoW",
+    "Acjtdlz4kzLnI9_7UqRgCpDf7NuxDlTrcbfeiLHfQcjd9oVx9tWp18x6AA",
+];
+
+/// The bytes as a token of somebody's, then as what a token is made of.
+pub fn run(data: &[u8]) {
+    let list = PageOf::new("ListThings", account(1), &"shown", "page.token");
+    if let Ok(token) = std::str::from_utf8(data) {
+        match list.cursor::<Value>(&KEYRING, token) {
+            Ok(None) => assert_eq!(token, ""),
+            Ok(Some(_)) => assert!(MADE.contains(&token), "{token} was not made here"),
+            Err(error) => {
+                assert_eq!(error.kind, Kind::InvalidArgument);
+                assert_eq!(error.violations.len(), 1);
+                assert_eq!(error.violations[0].field, "page.token");
+            }
+        }
+    }
+
+    let place = json!([data.len(), String::from_utf8_lossy(data)]);
+    let mut rows = vec![place.clone(), Value::Null];
+    let token = list
+        .cut(&KEYRING, &mut rows, PageSize::of(1), Value::clone)
+        .expect("a place can be sealed");
+    assert_eq!(rows, [place.clone()]);
+    assert_eq!(list.cursor(&KEYRING, &token).expect("its own token"), Some(place));
+
+    // Not for another list, caller or filter, nor by another key.
+    for other in [
+        PageOf::new("ListOther", account(1), &"shown", "page.token"),
+        PageOf::new("ListThings", account(2), &"shown", "page.token"),
+        PageOf::new("ListThings", account(1), &"shown otherwise", "page.token"),
+    ] {
+        assert!(other.cursor::<Value>(&KEYRING, &token).is_err());
+    }
+    let stranger = Keyring::generate().expect("randomness");
+    assert!(list.cursor::<Value>(&stranger, &token).is_err());
+
+    // Not changed in one place, wherever that is, nor cut, nor longer.
+    let at = data
+        .iter()
+        .fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)))
+        % token.len();
+    let by = data.first().map_or(b'A', |byte| {
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=";
+        letters[usize::from(*byte) % letters.len()]
+    });
+    let mut changed = token.clone().into_bytes();
+    changed[at] = by;
+    let changed = String::from_utf8(changed).expect("ASCII");
+    for wrong in [&changed, &token[..at], &token[at..], &format!("{token}A"), &format!("{token}=")]
+    {
+        let opened = list.cursor::<Value>(&KEYRING, wrong);
+        assert!(
+            wrong == token.as_str() || wrong.is_empty() || opened.is_err(),
+            "{token} opens as {wrong}"
+        );
+    }
+
+    // What is sealed for something else is no page token.
+    let sealed = KEYRING.seal(Purpose::InviteToken, b"", data).expect("it can be sealed");
+    assert!(KEYRING.open(Purpose::PageToken, b"", &sealed).is_err());
+    assert_eq!(*KEYRING.open(Purpose::InviteToken, b"", &sealed).expect("its own"), data);
+}
+
+fn account(id: u8) -> AccountId {
+    format!("00000000-0000-7000-8000-{id:012}").parse().expect("a UUID")
+}

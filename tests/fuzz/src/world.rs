@@ -1,0 +1,251 @@
+//! The whole door in front of a store with an organization in it, in this process
+//! and without a network. Every input finds it as it was at the beginning.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use guestlist::auth::Authenticator;
+use guestlist::clock::Clock;
+use guestlist::domain::KeyScope;
+use guestlist::limits::Limits;
+use guestlist::operations::keys::{CreateKey, Owner};
+use guestlist::operations::{Context, Rules};
+use guestlist::proto::FILE_DESCRIPTOR_SET;
+use guestlist::transport::layers::metrics::Metrics;
+use guestlist::transport::server::Peer;
+use guestlist::transport::stack::{self, Parts, Stack};
+use guestlist::transport::system::MetricsAccess;
+use guestlist::transport::system::readiness::Readiness;
+use guestlist::transport::{rpc, vendor};
+use http::{HeaderValue, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+
+use super::answer::Answer;
+use super::disk::Disk;
+
+/// What stands in inputs for the organization and for what is in it. As long as
+/// the real one, so that lengths in inputs stay right.
+pub const ORGANIZATION: &str = "00000000-0000-7000-8000-000000000001";
+const ADMIN: &str = "00000000-0000-7000-8000-000000000002";
+const MEMBER: &str = "00000000-0000-7000-8000-000000000003";
+const LINK: &str = "00000000-0000-7000-8000-000000000004";
+const INVITATION: &str = "00000000-0000-7000-8000-000000000005";
+const JOIN_TOKEN: &str = "00000000-0000-4000-8000-000000000006";
+const LINK_TOKEN: &str = "00000000-0000-4000-8000-000000000007";
+
+/// No answer takes longer: the door itself ends a request after 15 s.
+const HANG: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub struct World {
+    stack: Stack,
+    disk: Disk,
+    placeholders: Vec<(&'static str, String)>,
+    /// Keys by the name that stands for them in `authorization`.
+    keys: Vec<(&'static str, String)>,
+    runtime: Runtime,
+}
+
+/// Whether a request changed the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    Yes,
+    No,
+}
+
+impl World {
+    #[allow(clippy::new_without_default)] // it is a lot of work
+    pub fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        let (stack, disk, keys) = runtime.block_on(door());
+        let mut world = Self { stack, disk, placeholders: Vec::new(), keys, runtime };
+        world.populate();
+        world.runtime.block_on(world.disk.keep());
+        world
+    }
+
+    /// Makes an organization with two members, a join link, a named link and an
+    /// invitation.
+    fn populate(&mut self) {
+        const GITPOD: &str = "gitpod.v1.OrganizationService";
+        const INVITES: &str = "guestlist.v1.InviteService";
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+
+        let wish = json!({ "name": "Crew", "joinOrganization": true });
+        let made = self.call(&format!("{GITPOD}/CreateOrganization"), "admin", &wish);
+        let organization = text(&made["organization"]["id"]);
+        let here = json!({ "organizationId": organization });
+        let link = self.call(&format!("{GITPOD}/CreateOrganizationInvite"), "admin", &here);
+        let join_token = text(&link["invite"]["inviteId"]);
+        let wish = json!({ "inviteId": join_token });
+        let joined = self.call(&format!("{GITPOD}/JoinOrganization"), "member", &wish);
+        let wish = json!({ "organizationId": organization, "role": "edit" });
+        let named = self.call(&format!("{INVITES}/CreateLink"), "admin", &wish);
+        let invitations = json!([{ "email": "stranger@example.com", "role": "member" }]);
+        let wish = json!({ "organizationId": organization, "invitations": invitations });
+        let invited = self.call(&format!("{INVITES}/InviteByEmail"), "admin", &wish);
+
+        self.placeholders = vec![
+            (ORGANIZATION, organization),
+            (ADMIN, text(&made["member"]["userId"])),
+            (MEMBER, text(&joined["member"]["userId"])),
+            (LINK, text(&named["invite"]["id"])),
+            (INVITATION, text(&invited["results"][0]["invite"]["id"])),
+            (JOIN_TOKEN, join_token),
+            (LINK_TOKEN, text(&named["invite"]["token"])),
+        ];
+        for (placeholder, real) in &self.placeholders {
+            assert_eq!(placeholder.len(), real.len());
+        }
+    }
+
+    fn call(&self, method: &str, who: &str, message: &Value) -> Value {
+        let mut request = http::Request::post(format!("/{method}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, who)
+            .body(Bytes::from(message.to_string()))
+            .expect("a request");
+        self.authorize(&mut request);
+        let answer = self.answer(request);
+        assert!(answer.head.status.is_success(), "{method}: {answer:?}");
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
+    /// The input with the real ids in it.
+    pub fn fill_in(&self, data: &[u8]) -> Vec<u8> {
+        let mut filled = data.to_vec();
+        for (placeholder, real) in &self.placeholders {
+            let mut from = 0;
+            while let Some(at) = find(&filled[from..], placeholder.as_bytes()) {
+                filled[from + at..][..real.len()].copy_from_slice(real.as_bytes());
+                from += at + real.len();
+            }
+        }
+        filled
+    }
+
+    /// The answer, and whether the store is another one for it; it is as before
+    /// afterwards.
+    pub fn ask(&self, mut request: http::Request<Bytes>) -> (Answer, Changed) {
+        self.authorize(&mut request);
+        let before = self.runtime.block_on(self.disk.version());
+        let answer = self.answer(request);
+        let changed = self.runtime.block_on(async {
+            if self.disk.version().await == before {
+                return Changed::No;
+            }
+            self.disk.restore().await;
+            Changed::Yes
+        });
+        let body = answer.body.as_ref();
+        for (_, key) in &self.keys {
+            let secret = key.rsplit('_').next().unwrap_or(key);
+            assert!(find(body, secret.as_bytes()).is_none(), "a key in an answer: {answer:?}");
+        }
+        (answer, changed)
+    }
+
+    /// Puts a key in the place of its owner's name: the admin's if nothing is said,
+    /// none for `-`.
+    fn authorize(&self, request: &mut http::Request<Bytes>) {
+        let said = request.headers().get(header::AUTHORIZATION);
+        let said = said.map_or(Ok("admin"), HeaderValue::to_str).unwrap_or_default();
+        if said == "-" {
+            request.headers_mut().remove(header::AUTHORIZATION);
+        } else if let Some((_, key)) = self.keys.iter().find(|(name, _)| *name == said) {
+            let value = format!("Bearer {key}").parse().expect("ASCII");
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+    }
+
+    fn answer(&self, mut request: http::Request<Bytes>) -> Answer {
+        request.extensions_mut().insert(Peer(([127, 0, 0, 1], 7).into()));
+        // It goes on until its client goes.
+        let endless = request.uri().path().ends_with("/Watch");
+        let answer = async {
+            let response = match self.stack.clone().oneshot(request.map(Full::new)).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            Answer::read(response, endless).await
+        };
+        let answer = self.runtime.block_on(async { tokio::time::timeout(HANG, answer).await });
+        answer.expect("an answer comes")
+    }
+}
+
+async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
+    let disk = Disk::new().await;
+    let mut config = disk.config.clone();
+    config.http.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+    config.cors.allowed_origins = vec!["https://app.example.com".to_owned()];
+    // Counted, they would make an answer depend on the inputs before.
+    let limits = &mut config.limits;
+    for limit in [
+        &mut limits.invites_per_account,
+        &mut limits.invites_per_organization,
+        &mut limits.invites_per_address,
+        &mut limits.previews_per_account,
+        &mut limits.previews_per_network,
+        &mut limits.joins_per_account,
+        &mut limits.joins_per_network,
+    ] {
+        *limit = 0;
+    }
+    let clock: Arc<dyn Clock> = Arc::new(disk.clock.clone());
+    let authenticator = Authenticator::start(&[], disk.store.clone(), Arc::clone(&clock)).await;
+    let authenticator = Arc::new(authenticator.expect("no keys to read"));
+    let context = Context {
+        store: disk.store.clone(),
+        keyring: Arc::clone(&disk.keyring),
+        issuers: Arc::clone(authenticator.issuers()),
+        rules: Rules {
+            email_invitation_lifetime: config.invites.email_lifetime,
+            default_seat_limit: 0,
+            public_preview: true,
+        },
+        limits: Arc::new(Limits::new(&config.limits, &clock)),
+        clock,
+        mail_wakeup: Arc::default(),
+    };
+    let readiness = Readiness::new();
+    readiness.store_answers(true);
+    let stack = stack::build(Parts {
+        descriptors: &[FILE_DESCRIPTOR_SET],
+        routes: rpc::routes(&context, &config.http),
+        contracts: vendor::routes(&context, &config.http),
+        authenticator,
+        anonymous_methods: rpc::PREVIEWS,
+        metrics: Metrics::new(),
+        metrics_access: MetricsAccess::Loopback,
+        readiness,
+        http: &config.http,
+        cors: &config.cors,
+    });
+
+    let mut keys = Vec::new();
+    for name in ["admin", "member", "stranger"] {
+        let email = format!("{name}@example.com").parse().expect("an address");
+        keys.push((name, Owner::Email { email, name: None }, None));
+    }
+    let email = "operator@example.com".parse().expect("an address");
+    keys.push(("operator", Owner::Email { email, name: None }, Some(KeyScope::Operator)));
+    let service = Owner::Service("service".parse().expect("a name"));
+    keys.push(("service", service, Some(KeyScope::Act)));
+    let mut people = Vec::new();
+    for (name, owner, scope) in keys {
+        let key = disk.key(CreateKey { owner, organization: None, scope, expires_in: None }).await;
+        people.push((name, key.expose().to_string()));
+    }
+    (stack.expect("the settings are good"), disk, people)
+}
+
+/// Where one text begins in another.
+pub fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}

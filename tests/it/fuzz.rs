@@ -1,0 +1,61 @@
+//! The kept inputs of the fuzz targets, through the bodies of the targets.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+#[path = "../fuzz/src/lib.rs"]
+mod targets;
+
+use targets::World;
+use targets::credential::Gate;
+
+/// Runs every input in the target's folder.
+fn replay(target: &str, run: impl Fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let mut failed = Vec::new();
+    let mut seen = 0;
+    for entry in fs::read_dir(&folder).expect("a target has inputs") {
+        let path = entry.unwrap().path();
+        let data = fs::read(&path).unwrap();
+        seen += 1;
+        if catch_unwind(AssertUnwindSafe(|| run(&data))).is_err() {
+            failed.push(path);
+        }
+    }
+    assert!(failed.is_empty(), "their panics are above: {failed:#?}");
+    assert!(seen >= 10, "only {seen} inputs in {}", folder.display());
+}
+
+#[test]
+fn http_request() {
+    let world = World::new();
+    replay("http_request", |data| targets::http_request::run(&world, data));
+}
+
+#[test]
+fn connect() {
+    let world = World::new();
+    replay("connect", |data| targets::connect::run(&world, data));
+}
+
+#[test]
+fn credential() {
+    let gate = Gate::new();
+    replay("credential", |data| targets::credential::run(&gate, data));
+}
+
+#[test]
+fn json() {
+    replay("json", targets::json::run);
+}
+
+#[test]
+fn page_token() {
+    replay("page_token", targets::page_token::run);
+}
+
+#[test]
+fn timeout() {
+    replay("timeout", targets::timeout::run);
+}
