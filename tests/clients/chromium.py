@@ -1,0 +1,119 @@
+"""A real Chromium, driven by WebDriver."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+from support import Unavailable
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that WebDriver gives references
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--no-first-run",
+]
+
+
+class Browser:
+    """Chromium through chromedriver, spoken to in plain WebDriver (W3C)."""
+
+    def __init__(self, chromium, driver):
+        self.folder = tempfile.mkdtemp(prefix="guestlist-chromium-")
+        self.process = subprocess.Popen(
+            [driver, "--port=0"], cwd=self.folder, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+        try:
+            said = next(filter(None, (re.search(r"successfully on port (\d+)", line) for line in self.process.stdout)))
+            self.url = f"http://127.0.0.1:{said.group(1)}/session"
+            options = {"binary": chromium, "args": [*FLAGS, f"--user-data-dir={self.folder}/profile"]}
+            wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+            self.url += "/" + self("POST", "", capabilities={"alwaysMatch": wanted})["sessionId"]
+        except BaseException:
+            self.close()
+            raise
+
+    def __call__(self, method, path, **body):
+        data = json.dumps(body).encode() if method == "POST" else None
+        request = urllib.request.Request(self.url + path, data, {"content-type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)["value"]
+        except urllib.error.HTTPError as refusal:
+            raise RuntimeError(f"{path}: {json.load(refusal)['value']['message'][:300]}") from None
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self("DELETE", "")
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # the group that was started above
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def open(self, url):
+        self("POST", "/url", url="about:blank")  # the same page with another fragment is not loaded again
+        self("POST", "/url", url=url)
+
+    def run(self, script):
+        return self("POST", "/execute/sync", script=script, args=[])
+
+    def promised(self, script, *arguments):
+        """What the promise comes to that this expression is; `arguments` are its values."""
+        script = f"const done = arguments[arguments.length - 1]; ({script}).then(done, error => done({{thrown: String(error)}}))"
+        return self("POST", "/execute/async", script=script, args=arguments)
+
+    def find(self, selector):
+        return "/element/" + self("POST", "/element", using="css selector", value=selector)[ELEMENT]
+
+    def click(self, selector):
+        self("POST", self.find(selector) + "/click")
+
+    def type(self, selector, text):
+        self("POST", self.find(selector) + "/clear")
+        self("POST", self.find(selector) + "/value", text=text)
+
+    def visible(self, selector):
+        return self("GET", self.find(selector) + "/displayed")
+
+    def text(self):
+        return self("GET", self.find("main") + "/text")
+
+    def wait(self, words):
+        """Until the page says these words; answers all it says."""
+        deadline = time.monotonic() + 15
+        while words not in (text := self.text()):
+            assert time.monotonic() < deadline, f"{words!r} is not in {text!r}"
+            time.sleep(0.02)
+        return text
+
+    def console(self):
+        return [entry["message"] for entry in self("POST", "/se/log", type="browser")]
+
+    def requests(self):
+        """Every request since the last look: address, method, headers."""
+        events = [json.loads(entry["message"])["message"] for entry in self("POST", "/se/log", type="performance")]
+        sent = [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        return [(one["url"] + one.get("urlFragment", ""), one["method"], one["headers"]) for one in sent]
+
+
+def start():
+    """A browser, installed where that is possible."""
+    programs = [shutil.which("chromium"), shutil.which("chromedriver")]
+    if not all(programs):
+        if os.geteuid() != 0 or not shutil.which("apt-get"):
+            raise Unavailable("no chromium and chromedriver on this machine")
+        install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium", "chromium-driver"]
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["apt-get", "update"], install):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+            if done.returncode != 0:
+                raise Unavailable(f"{' '.join(command)}: {done.stderr[-300:]}")
+        programs = [shutil.which("chromium"), shutil.which("chromedriver")]
+    return Browser(*programs)
