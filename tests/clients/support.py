@@ -272,15 +272,35 @@ def node_packages(lock):
     return folder
 
 
-def grpcurl():
-    """The path of grpcurl, built by Go."""
-    version = "v1.9.3"
-    folder = CACHE / f"grpcurl-{version}"
-    program = folder / "grpcurl"
+def go_program(package, version):
+    """The path of a program, built by Go from its module at this version."""
+    name = package.rsplit("/", 1)[1]
+    folder = CACHE / f"{name}-{version}"
+    program = folder / name
     if not program.exists():
         if not shutil.which("go"):
-            raise Unavailable("no Go to build grpcurl with")
-        _install("go", "install", f"github.com/fullstorydev/grpcurl/cmd/grpcurl@{version}", env={"GOBIN": str(folder)})
+            raise Unavailable(f"no Go to build {name} with")
+        _install("go", "install", f"{package}@{version}", env={"GOBIN": str(folder)})
+    return str(program)
+
+
+def grpcurl():
+    return go_program("github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.3")
+
+
+def go_program_of(package, modules):
+    """The same where the module names no versions of what it needs: those of `modules`.mod of this folder."""
+    texts = {suffix: (HERE / f"{modules}.{suffix}").read_bytes() for suffix in ("mod", "sum")}
+    name = package.rsplit("/", 1)[1]
+    folder = CACHE / f"{name}-{hashlib.sha256(texts['mod'] + texts['sum']).hexdigest()[:12]}"
+    program = folder / name
+    if not program.exists():
+        if not shutil.which("go"):
+            raise Unavailable(f"no Go to build {name} with")
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, text in texts.items():
+            (folder / f"go.{suffix}").write_bytes(text)
+        _install("go", "-C", str(folder), "build", "-o", name, package)
     return str(program)
 
 
