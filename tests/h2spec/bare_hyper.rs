@@ -19,8 +19,8 @@ async fn main() -> std::io::Result<()> {
         let answer = service_fn(async |_| {
             Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from_static(b"ok"))))
         });
-        let connection =
-            http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer);
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 eprintln!("{error}"); // what the judge provokes

@@ -150,9 +150,10 @@ enum Shown {
 /// Which credential a header holds, read otherwise than the service does: a scheme
 /// in any case, blanks, and then exactly one of these texts.
 fn shown(gate: &Gate, header: &[u8]) -> Option<Shown> {
-    let text = std::str::from_utf8(header).ok()?.trim_matches(' ');
+    let blank = [' ', '\t'];
+    let text = std::str::from_utf8(header).ok()?.trim_matches(blank);
     let (scheme, rest) = text.split_once(' ')?;
-    let rest = rest.trim_matches(' ');
+    let rest = rest.trim_start_matches(blank);
     let keys = [(KEY, Shown::Key), (SERVICE_KEY, Shown::Service)];
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" if rest == gate.token => Some(Shown::Token),
