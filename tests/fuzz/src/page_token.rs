@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
     let mut rows = vec![place.clone(), Value::Null];
     let token =
         list.cut(&MAKING, &mut rows, PageSize::of(1), Value::clone).expect("a place can be sealed");
-    assert_eq!(rows, [place.clone()]);
+    assert_eq!(rows, std::slice::from_ref(&place));
     assert_eq!(list.cursor(&MAKING, &token).expect("its own token"), Some(place));
 
     // Not for another list, caller or filter, nor by another key.

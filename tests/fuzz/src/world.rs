@@ -132,6 +132,8 @@ impl World {
     /// The answer, and whether the store is another one for it; it is as before
     /// afterwards.
     pub fn ask(&self, mut request: http::Request<Bytes>) -> (Answer, Changed) {
+        let sent = format!("{} {:?}", request.uri(), request.headers());
+        let sent = [sent.as_bytes(), request.body()].concat();
         self.authorize(&mut request);
         let before = self.runtime.block_on(self.disk.version());
         let answer = self.answer(request);
@@ -142,10 +144,14 @@ impl World {
             self.disk.restore().await;
             Changed::Yes
         });
-        let body = answer.body.as_ref();
         for (_, key) in &self.keys {
-            let secret = key.rsplit('_').next().unwrap_or(key);
-            assert!(find(body, secret.as_bytes()).is_none(), "a key in an answer: {answer:?}");
+            let secret = key.rsplit('_').next().unwrap_or(key).as_bytes();
+            // Whoever names an organization so is shown its name.
+            let named = answer.head.status.is_success() && find(&sent, secret).is_some();
+            assert!(
+                named || find(&answer.body, secret).is_none(),
+                "a key in an answer: {answer:?}"
+            );
         }
         (answer, changed)
     }

@@ -13,8 +13,8 @@ mod stream;
 
 use std::convert::Infallible;
 
-use connectrpc::{CodecFormat, ConnectRpcService, Limits};
-use http::{HeaderValue, Method, header};
+use connectrpc::{CodecFormat, ConnectRpcService, ErrorCode, Limits};
+use http::{HeaderValue, Method, StatusCode, header};
 use tower::ServiceExt;
 
 use self::bridge::Bridge;
@@ -77,6 +77,11 @@ impl<S: Handler> Connect<S> {
         let (call, method) = (Call::of(&request), request.method().clone());
         let response = self.unary.oneshot(request).await?;
         let mut response = match refine::refined(&method, response).await {
+            // The crate's text repeats what the query says.
+            Ok(response) if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                let message = "encoding: must be json or proto";
+                error::http(response.status(), ErrorCode::Unknown, message)
+            }
             Ok(response) => error::finish(response),
             Err(status) => call.answer(status),
         };
