@@ -10,9 +10,9 @@ mod support;
 mod auth;
 mod cli;
 mod expiry;
+mod fuzz;
 #[cfg(target_os = "linux")]
 mod hostile;
-mod fuzz;
 mod lifecycle;
 mod limits;
 mod mail;
