@@ -14,13 +14,15 @@ use crate::config::{Config, reachable};
 use crate::error::{Error, Result};
 use crate::telemetry;
 
-/// File descriptors for all that is no client's connection.
-const DESCRIPTORS_BESIDE: usize = 64;
+/// File descriptors for all that is no client's connection, and as many more for
+/// each of the store's.
+const DESCRIPTORS_BESIDE: u64 = 64;
+const DESCRIPTORS_EACH: u64 = 4;
 
 /// Serves until a signal asks for the end; a second one does not wait for it.
-pub(super) fn serve(config: Config) -> Result<(), Failure> {
+pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
     telemetry::init(&config.log)?;
-    make_room(&config);
+    make_room(&mut config);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -29,17 +31,26 @@ pub(super) fn serve(config: Config) -> Result<(), Failure> {
 }
 
 /// Takes as many file descriptors as the system gives: the usual first answer, 1024,
-/// is fewer than connections there may be. Without any left the store cannot connect
-/// either.
-fn make_room(config: &Config) {
+/// is fewer than connections there may be. Where all it gives are too few, fewer
+/// connections are let in: with none left, the store could not connect either.
+fn make_room(config: &mut Config) {
     let limit = getrlimit(Resource::Nofile);
     let (current, maximum) = (limit.current, limit.maximum);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     // Without a number there is no limit.
-    let allowed = if raised.is_ok() { maximum } else { current };
-    let wanted = config.http.max_connections.saturating_add(DESCRIPTORS_BESIDE) as u64;
-    if let Some(allowed) = allowed.filter(|allowed| *allowed < wanted) {
-        tracing::warn!(allowed, wanted, "fewer file descriptors than http.max_connections needs");
+    let Some(allowed) = (if raised.is_ok() { maximum } else { current }) else { return };
+    let store = DESCRIPTORS_EACH.saturating_mul(config.database.max_connections.into());
+    let room = allowed.saturating_sub(DESCRIPTORS_BESIDE.saturating_add(store)).max(1);
+    let connections = &mut config.http.max_connections;
+    if let Ok(room) = usize::try_from(room)
+        && room < *connections
+    {
+        tracing::warn!(
+            descriptors = allowed,
+            max_connections = room,
+            "there are too few file descriptors for http.max_connections; fewer are let in"
+        );
+        *connections = room;
     }
 }
 

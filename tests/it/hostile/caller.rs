@@ -61,6 +61,32 @@ impl Caller {
         Latencies(latencies)
     }
 
+    /// The same over the kept connection alone.
+    pub async fn calls_over_kept(&mut self, count: usize) -> Latencies {
+        let mut latencies = Vec::new();
+        for _ in 0..count {
+            let since = Instant::now();
+            self.over_kept().await;
+            latencies.push(since.elapsed());
+        }
+        Latencies(latencies)
+    }
+
+    /// Whether somebody new is let in.
+    pub async fn is_let_in(&self) -> bool {
+        let asked = async {
+            let stream = TcpStream::connect(self.addr).await?;
+            stream.set_nodelay(true)?;
+            let io = TokioIo::new(stream);
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+            tokio::spawn(connection);
+            let request = http::Request::get("/healthz").header("host", "x");
+            let answer = sender.send_request(request.body(Full::<Bytes>::default())?).await?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answer.status())
+        };
+        asked.await.is_ok_and(|status| status == 200)
+    }
+
     async fn over_kept(&mut self) {
         let mut request = tonic::Request::new(GetCallerRequest {});
         let key = format!("Bearer {}", self.key).parse().unwrap();

@@ -14,6 +14,7 @@
 //! ```
 
 mod caller;
+mod files;
 mod floods;
 mod messages;
 mod peer;
@@ -237,4 +238,5 @@ fn figures() {
     for attack in ATTACKS {
         run_installed(Engine::Sqlite, async |at| print(&attacked(at, attack, 2000).await));
     }
+    run_installed(Engine::Sqlite, async |at| print(&files::attacked(at, 2000).await));
 }

@@ -1,5 +1,7 @@
 //! What a process costs, as the kernel tells it (proc(5)).
 
+use std::time::{Duration, Instant};
+
 /// The memory of a process, from here on.
 pub struct Memory {
     pid: u32,
@@ -24,4 +26,33 @@ fn bytes(pid: u32, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     let kilobytes: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
     kilobytes * 1024
+}
+
+/// The work of a process, from here on.
+pub struct Work {
+    pid: u32,
+    since: Instant,
+    before: Duration,
+}
+
+impl Work {
+    pub fn of(pid: u32) -> Self {
+        Self { pid, since: Instant::now(), before: spent(pid) }
+    }
+
+    /// The part of one processor that it took.
+    pub fn share(&self) -> f64 {
+        let spent = spent(self.pid) - self.before;
+        spent.as_secs_f64() / self.since.elapsed().as_secs_f64()
+    }
+}
+
+/// User's and system's time; in hundredths of a second on every Linux.
+fn spent(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name before may hold spaces.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
 }

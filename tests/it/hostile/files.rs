@@ -1,0 +1,71 @@
+//! A server with fewer file descriptors than peers that connect.
+
+use std::process::Command;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::net::TcpStream;
+
+use super::caller::Caller;
+use super::process::{Memory, Work};
+use super::{BOUNDS, Figures, MAX_GROWTH, end};
+use crate::support::{Engine, Installation, Server, run_installed};
+
+/// Descriptors that the server may have; it keeps some for itself and its store.
+const LIMIT: usize = 150;
+
+#[test]
+fn p37_more_connections_than_file_descriptors() {
+    run_installed(Engine::Sqlite, async |at| {
+        attacked(at, 100).await;
+    });
+}
+
+/// More connections than descriptors, which are held: those for whom there is no
+/// room are closed at once, whoever is connected is served meanwhile, and whoever
+/// comes when they have gone.
+pub async fn attacked(at: &Installation, calls: usize) -> Figures {
+    // Nobody's silence makes room, and nobody has to connect again.
+    let patient = [
+        ("GUESTLIST_HTTP__FIRST_BYTE_TIMEOUT", "10m"),
+        ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "10m"),
+    ];
+    let program = at.command(&["serve"], &[&BOUNDS[..], &patient].concat());
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {LIMIT} && exec \"$0\" serve")]);
+    limited.arg(program.get_program()).current_dir(at.directory());
+    limited.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let server = Server::start(limited);
+    let key = std::fs::read_to_string(at.key_file()).unwrap().trim().to_owned();
+    let mut caller = Caller::new(server.addr, &key).await;
+    caller.calls(calls / 2 + 20).await;
+    let without = caller.calls_over_kept(calls).await;
+
+    let memory = Memory::of(server.pid());
+    let connect = || join_all((0..2 * LIMIT).map(|_| TcpStream::connect(server.addr)));
+    let held = connect().await;
+    while caller.is_let_in().await {
+        // Not all have been looked at yet.
+    }
+    let with = caller.calls_over_kept(calls).await;
+    assert!(server.logged().contains("refusing connections"), "somebody is not let in");
+    // What is worked in a second in which nobody asks for anything is for nothing.
+    let idle = Work::of(server.pid());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let share = idle.share();
+    assert!(share < 0.2, "it spins: {share}");
+    let growth = memory.growth();
+    assert!(growth < MAX_GROWTH, "{} MiB", growth >> 20);
+
+    drop(held);
+    while !caller.is_let_in().await {
+        // Not all have been missed yet.
+    }
+    caller.calls(20).await;
+    let again = connect().await;
+    let end = end(server, "files").await;
+    drop(again);
+    let answer = "no room is left to them, closed at once; the processor idles";
+    let name = "300 connections, and 150 file descriptors";
+    Figures { name, answer, rounds: 1, growth, without, with, end }
+}
