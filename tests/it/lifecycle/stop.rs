@@ -107,7 +107,10 @@ on_both_engines! {
         let ended = server.stop();
         assert!(call.await.unwrap().is_err(), "it is cut off");
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        assert!(ended.err.contains("did not take the last words in time"), "{}", ended.err);
+        // PostgreSQL may let go of the connection that was cut off.
+        if at.database.engine == Engine::Sqlite {
+            assert!(ended.err.contains("did not take the last words in time"), "{}", ended.err);
+        }
         assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
         held.rollback().await.unwrap();
         assert_eq!(organizations(at).await.len(), 0);

@@ -15,6 +15,7 @@ use std::convert::Infallible;
 
 use connectrpc::{CodecFormat, ConnectRpcService, ErrorCode, Limits};
 use http::{HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
 use tower::ServiceExt;
 
 use self::bridge::Bridge;
@@ -22,6 +23,7 @@ use super::methods::Methods;
 use super::paging::Paging;
 use super::transcode::Transcode;
 use super::{Call, Protocol};
+use crate::transport::layers::refine::too_large;
 use crate::transport::layers::{Handler, deadline};
 use crate::transport::{Request, Response};
 
@@ -32,11 +34,17 @@ pub struct Connect<S> {
     unary: ConnectRpcService<Bridge<S>>,
     rpc: S,
     json: Transcode<S>,
+    max_request_bytes: usize,
 }
 
 impl<S: Clone> Clone for Connect<S> {
     fn clone(&self) -> Self {
-        Self { unary: self.unary.clone(), rpc: self.rpc.clone(), json: self.json.clone() }
+        Self {
+            unary: self.unary.clone(),
+            rpc: self.rpc.clone(),
+            json: self.json.clone(),
+            max_request_bytes: self.max_request_bytes,
+        }
     }
 }
 
@@ -51,6 +59,7 @@ impl<S: Handler> Connect<S> {
             unary: ConnectRpcService::new(Bridge::new(rpc.clone(), methods)).with_limits(limits),
             json: Transcode::new(rpc.clone(), max_request_bytes),
             rpc,
+            max_request_bytes,
         }
     }
 
@@ -65,6 +74,10 @@ impl<S: Handler> Connect<S> {
     }
 
     async fn run_unary(self, mut request: Request) -> Result<Response, Infallible> {
+        // By its length alone: what is promised need not come.
+        if request.body().size_hint().lower() > self.max_request_bytes as u64 {
+            return Ok(Call::of(&request).answer(too_large()));
+        }
         if is_json_post(&request) {
             match Paging::from_query(request.uri().query()) {
                 Ok(None) => {}
