@@ -3,9 +3,7 @@
 //!
 //! A request runs until its answer has been taken: what it holds, it holds so long.
 //! Methods that take callers without a credential have a bound of their own: who
-//! sends half a message to them, or never reads, must not hold up the others. A
-//! health check passes under any load, as the pages for probes do: it costs next to
-//! nothing, and whoever asks takes this replica out when it is refused.
+//! sends half a message to them, or never reads, must not hold up the others.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +23,6 @@ use crate::transport::protocol::Call;
 use crate::transport::{Request, Response};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// See the module.
 pub struct Load {
@@ -46,9 +43,6 @@ impl Load {
 impl Middleware for Load {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
         let path = request.uri().path();
-        if path == HEALTH_CHECK {
-            return next.run(request).await;
-        }
         let pool = if self.access.is_open(path) { &self.of_strangers } else { &self.others };
         let Ok(running) = Arc::clone(pool).try_acquire_owned() else {
             let error = Error::new(Kind::ResourceExhausted, "the server is busy; try again later")
@@ -119,7 +113,6 @@ mod tests {
         for path in ["/a.B/C", "/v1/orgs", "/a.Public/D", "/a.B/Open"] {
             assert_eq!(ask(path).await.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
         }
-        assert_eq!(ask(HEALTH_CHECK).await.status(), StatusCode::OK);
         drop(own);
         assert_eq!(ask("/a.B/C").await.status(), StatusCode::OK);
         assert_eq!(ask("/a.B/Open").await.status(), StatusCode::TOO_MANY_REQUESTS);
