@@ -117,7 +117,7 @@ attacks! {
     p37_partial_heads: silence::partial_head, "200 with half an HTTP/1 head" => "closed after `head_timeout`";
     p37_dripping_heads: silence::dripping_head, "100 that send a head byte by byte for ever" => "closed after `head_timeout`";
     p37_partial_header_blocks: silence::partial_block, "200 with half an HTTP/2 header block" => "closed when no ping is answered";
-    p37_unfinished_streams: streams::unfinished, "1,200 calls without an end by strangers, 400 by one with a key" => "refused over `max_requests`, the others at `request_timeout`";
+    p37_unfinished_streams: streams::unfinished, "1,200 calls without an end by strangers, 100 by one with a key" => "refused over `max_requests`, the others at `request_timeout`";
     p37_watchers: streams::watchers, "1,200 that watch health" => "refused over `max_requests`";
     p37_too_many_streams: streams::too_many, "1,000 streams at once on one connection" => "refused over `max_streams`";
     p37_rapid_reset: streams::rapid_reset, "streams opened and reset at once" => "closed, over 20 resets before a look";

@@ -18,10 +18,6 @@ const STREAMS: usize = 100;
 /// `http.max_requests`
 const MAX_REQUESTS: usize = 1024;
 
-/// Connections of one with a key whose calls have no end. A call takes several times
-/// the memory where the program is not optimised.
-const KNOWN: usize = if cfg!(debug_assertions) { 1 } else { 4 };
-
 /// An empty message.
 const EMPTY: [u8; 5] = [0; 5];
 
@@ -33,7 +29,7 @@ fn opened(count: usize, flags: u8, head: &[u8]) -> Vec<u8> {
 /// The bodies never come: all that is refused or runs out of time is answered.
 pub async fn unfinished(target: Target) {
     let strangers = std::iter::repeat_n(call(HEALTH, None, &[]), 12);
-    let known = std::iter::repeat_n(call(GET_CALLER, Some(&target.key), &[]), KNOWN);
+    let known = std::iter::repeat_n(call(GET_CALLER, Some(&target.key), &[]), 1);
     let peers = strangers.chain(known).map(|head| async move {
         let mut peer = Peer::http2(target.addr, &[]).await;
         peer.send(&opened(STREAMS, 0, &head)).await;
