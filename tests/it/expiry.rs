@@ -9,7 +9,6 @@ use guestlist::config::Config;
 use guestlist::limits::Limits;
 use guestlist::operations::forget_requests;
 use guestlist::workers::{expiry, pruning};
-use sea_orm::{ConnectionTrait, Statement};
 
 use crate::on_both_engines;
 use crate::support::{Code, TestApp, gitpod, link_to, own};
@@ -17,18 +16,9 @@ use crate::support::{Code, TestApp, gitpod, link_to, own};
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const OFTEN: Duration = Duration::from_millis(5);
 
-async fn count(app: &TestApp, sql: &str) -> i64 {
-    let connection = app.database.connect().await;
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection.query_one_raw(statement).await.unwrap().unwrap();
-    let count = row.try_get_by_index(0).unwrap();
-    connection.close().await.unwrap();
-    count
-}
-
 /// Waits until the question has this answer; a test that hangs is ended.
 async fn until(app: &TestApp, sql: &str, expected: i64) {
-    while count(app, sql).await != expected {
+    while app.database.count(sql).await != expected {
         tokio::time::sleep(OFTEN).await;
     }
 }
@@ -77,12 +67,12 @@ on_both_engines! {
         app.clock.advance(HOUR);
         until(app, events, 251).await;
         let live = "SELECT count(*) FROM invites WHERE state = 'live'";
-        assert_eq!(count(app, live).await, 2, "the join link and the one that lasts");
+        assert_eq!(app.database.count(live).await, 2, "the join link and the one that lasts");
         for worker in workers {
             worker.abort();
             assert!(worker.await.unwrap_err().is_cancelled());
         }
-        assert_eq!(count(app, events).await, 251, "each by one of them");
+        assert_eq!(app.database.count(events).await, 251, "each by one of them");
         let ended = org.admin.look_at(&org.id, &mailed.id).await.unwrap();
         assert_eq!(ended.end_reason, "EXPIRED");
         assert_eq!(org.admin.look_at(&org.id, &lasting.id).await.unwrap().end_reason, "");

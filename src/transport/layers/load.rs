@@ -5,18 +5,14 @@
 //! Methods that take callers without a credential have a bound of their own: who
 //! sends half a message to them, or never reads, must not hold up the others.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tonic::Status;
-use tonic::body::Body;
+use http_body::Body as _;
+use tokio::sync::Semaphore;
 
 use super::authenticate::Access;
+use super::holding::holding;
 use super::{Handler, Middleware, Next};
 use crate::error::{Error, Kind, reason};
 use crate::transport::protocol::Call;
@@ -54,33 +50,7 @@ impl Middleware for Load {
         if response.body().is_end_stream() {
             return response;
         }
-        response.map(|body| Body::new(Running { body, _running: running }))
-    }
-}
-
-/// An answer that is still being given.
-struct Running {
-    body: Body,
-    _running: OwnedSemaphorePermit,
-}
-
-impl HttpBody for Running {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        response.map(|body| holding(body, running))
     }
 }
 
@@ -88,8 +58,10 @@ impl HttpBody for Running {
 mod tests {
     use std::convert::Infallible;
 
+    use bytes::Bytes;
     use http::StatusCode;
     use http_body_util::Full;
+    use tonic::body::Body;
     use tower::{Layer, ServiceExt, service_fn};
 
     use super::*;

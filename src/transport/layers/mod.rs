@@ -8,6 +8,7 @@ pub mod client_network;
 pub mod deadline;
 pub mod drain;
 mod forwarded;
+mod holding;
 pub mod identify;
 pub mod load;
 pub mod metrics;

@@ -18,6 +18,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::holding::holding;
 use super::metrics::Metrics;
 use super::{Handler, Middleware, Next, access_log};
 use crate::domain::{Caller, RequestId};
@@ -84,7 +85,7 @@ impl Middleware for Observe {
 
         let response = next.run(request).await;
         watch.answer = Some((response.status(), response.extensions().get::<Code>().copied()));
-        response.map(|body| Body::new(Watched { body, _watch: watch }))
+        response.map(|body| holding(body, watch))
     }
 }
 
@@ -150,31 +151,6 @@ impl Drop for Watch {
         };
         self.metrics.finished(&done);
         access_log::write(&done);
-    }
-}
-
-struct Watched {
-    body: Body,
-    _watch: Watch,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -6,19 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
-use sea_orm::{ConnectionTrait, Statement};
 
 use crate::on_both_engines;
 use crate::support::{Code, Organization, Person, TestApp, gitpod, link_to, own};
-
-async fn count(app: &TestApp, sql: &str) -> i64 {
-    let connection = app.database.connect().await;
-    let statement = Statement::from_string(connection.get_database_backend(), sql);
-    let row = connection.query_one_raw(statement).await.unwrap().unwrap();
-    let count = row.try_get_by_index(0).unwrap();
-    connection.close().await.unwrap();
-    count
-}
 
 on_both_engines! {
     async fn p07_of_256_rotations_at_once_one_link_is_live_and_all_are_answered(app: TestApp) {
@@ -38,10 +28,10 @@ on_both_engines! {
         }
         assert_eq!(live.len(), 1);
         assert_eq!(&org.admin.current_invite(&org.id).await.unwrap(), live[0]);
-        assert_eq!(count(app, "SELECT count(*) FROM invites WHERE state = 'live'").await, 1);
-        assert_eq!(count(app, "SELECT count(*) FROM invites WHERE state = 'replaced'").await, 256);
+        assert_eq!(app.database.count("SELECT count(*) FROM invites WHERE state = 'live'").await, 1);
+        assert_eq!(app.database.count("SELECT count(*) FROM invites WHERE state = 'replaced'").await, 256);
         let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.created'";
-        assert_eq!(count(app, events).await, 257);
+        assert_eq!(app.database.count(events).await, 257);
     }
 
     async fn p13_64_joins_of_one_account_at_once_make_one_member(app: TestApp) {
@@ -52,11 +42,11 @@ on_both_engines! {
         let members: HashSet<String> =
             join_all(joins).await.into_iter().map(|member| member.unwrap().user_id).collect();
         assert_eq!(members.len(), 1);
-        assert_eq!(count(app, "SELECT count(*) FROM members").await, 3);
-        assert_eq!(count(app, "SELECT member_count FROM organizations").await, 3);
-        assert_eq!(count(app, "SELECT uses FROM invites WHERE state = 'live'").await, 1);
+        assert_eq!(app.database.count("SELECT count(*) FROM members").await, 3);
+        assert_eq!(app.database.count("SELECT member_count FROM organizations").await, 3);
+        assert_eq!(app.database.count("SELECT uses FROM invites WHERE state = 'live'").await, 1);
         let events = "SELECT count(*) FROM audit_events WHERE action = 'member.joined'";
-        assert_eq!(count(app, events).await, 3);
+        assert_eq!(app.database.count(events).await, 3);
     }
 
     async fn p16_no_join_succeeds_with_a_link_whose_successor_was_answered(app: TestApp) {
@@ -107,9 +97,9 @@ on_both_engines! {
             }
         });
         futures::join!(rotate, join_all(joins));
-        let members = count(app, "SELECT count(*) FROM members").await;
-        assert_eq!(count(app, "SELECT member_count FROM organizations").await, members);
-        assert_eq!(count(app, "SELECT CAST(sum(uses) AS BIGINT) FROM invites").await, members - 1);
+        let members = app.database.count("SELECT count(*) FROM members").await;
+        assert_eq!(app.database.count("SELECT member_count FROM organizations").await, members);
+        assert_eq!(app.database.count("SELECT CAST(sum(uses) AS BIGINT) FROM invites").await, members - 1);
     }
 
     async fn p12_a_thousand_limited_links_let_in_one_each(app: TestApp) {
@@ -153,9 +143,9 @@ on_both_engines! {
         });
         join_all(lanes).await;
         let spent = "SELECT count(*) FROM invites WHERE max_uses = 1 AND uses = 1 AND state = 'exhausted'";
-        assert_eq!(count(app, spent).await, 1000);
-        assert_eq!(count(app, "SELECT count(*) FROM members WHERE status = 'left'").await, 1000);
-        assert_eq!(count(app, "SELECT member_count FROM organizations").await, 2);
+        assert_eq!(app.database.count(spent).await, 1000);
+        assert_eq!(app.database.count("SELECT count(*) FROM members WHERE status = 'left'").await, 1000);
+        assert_eq!(app.database.count("SELECT member_count FROM organizations").await, 2);
     }
 
     async fn p16_join_against_revoke_and_decline_has_one_winner(app: TestApp) {
@@ -249,10 +239,10 @@ on_both_engines! {
             }
         }
         let admins = "SELECT count(*) FROM members WHERE role = 'admin' AND status = 'active'";
-        assert!(count(app, admins).await >= 1);
+        assert!(app.database.count(admins).await >= 1);
         let current = "SELECT count(*) FROM members WHERE status <> 'left'";
-        let counted = count(app, "SELECT member_count FROM organizations").await;
-        assert_eq!(counted, count(app, current).await);
+        let counted = app.database.count("SELECT member_count FROM organizations").await;
+        assert_eq!(counted, app.database.count(current).await);
     }
 
     async fn p08_a_link_made_while_its_maker_is_demoted_dies_with_the_role(app: TestApp) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use guestlist::config;
 use guestlist::storage::{Location, Opener, Store};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -75,6 +75,16 @@ impl Database {
         let mut options = sea_orm::ConnectOptions::new(self.url.clone());
         options.max_connections(1);
         sea_orm::Database::connect(options).await.unwrap()
+    }
+
+    /// What a question answers whose answer is one number.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let connection = self.connect().await;
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        let count = row.try_get_by_index(0).unwrap();
+        connection.close().await.unwrap();
+        count
     }
 
     /// Takes a PostgreSQL database away from everybody, or gives it back.
