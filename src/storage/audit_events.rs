@@ -1,14 +1,13 @@
 //! Queries on `audit_events`.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::audit_event;
 use super::error::OrError;
+use super::{Db, Tx};
 use crate::domain::{
     AccountId, Action, Actor, AuditEvent, AuditEventId, OrganizationId, TargetKind, Timestamp,
 };
@@ -68,7 +67,7 @@ pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> 
 
 /// At most `limit` events of an organization, newest first, older than `before`.
 pub async fn page(
-    db: &impl ConnectionTrait,
+    db: &Db,
     organization: OrganizationId,
     filter: &EventFilter,
     before: Option<AuditEventId>,
@@ -100,6 +99,6 @@ pub async fn page(
     if let Some(end) = filter.end {
         select = select.filter(Column::At.lt(end.as_micros()));
     }
-    let rows = select.all(db).await.or_error()?;
+    let rows = select.all(&db.long()).await.or_error()?;
     Ok(rows.into_iter().map(Into::into).collect())
 }

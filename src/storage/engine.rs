@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
-    SqliteTransactionMode, TransactionOptions,
-};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::OrError;
+use super::sqlite;
+use super::tx::Readers;
+use super::write::Writer;
 use crate::config;
 use crate::error::{Error, Result};
 
@@ -66,59 +65,38 @@ impl Location {
     }
 }
 
-/// The connections of a store: one side reads, the other writes.
-pub(super) struct Connections {
-    pub(super) reader: DatabaseConnection,
-    pub(super) writer: DatabaseConnection,
-}
-
-/// Opens the store's connections.
+/// Opens the store's connections: what reads, and what writes.
 pub(super) async fn connect(
     location: &Location,
     settings: &config::Database,
-) -> Result<Connections> {
+) -> Result<(Readers, Writer)> {
     match location {
-        Location::Sqlite(path) => connect_sqlite(path, settings).await,
+        Location::Sqlite(path) => connect_sqlite(path, settings).or_error(),
         Location::Postgres(url) => {
             let pool = Database::connect(postgres_options(url, settings)).await.or_error()?;
-            Ok(Connections { reader: pool.clone(), writer: pool })
+            Ok((Readers::Postgres(pool.clone()), Writer::Postgres(pool)))
         }
     }
 }
 
 /// One writer, since SQLite has one; many readers, which never wait for it (WAL).
-async fn connect_sqlite(path: &Path, settings: &config::Database) -> Result<Connections> {
-    let url = format!("sqlite:{}", path.display());
+fn connect_sqlite(
+    path: &Path,
+    settings: &config::Database,
+) -> std::result::Result<(Readers, Writer), DbErr> {
     let busy_timeout = settings.acquire_timeout;
-
-    let mut options = common_options(&url, settings);
-    options.max_connections(1).map_sqlx_sqlite_opts(move |options| {
-        options
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(busy_timeout)
-    });
-    let writer = Database::connect(options).await.or_error()?;
-
-    let mut options = common_options(&url, settings);
-    options
-        .max_connections(settings.max_connections)
-        .map_sqlx_sqlite_opts(move |options| options.read_only(true).busy_timeout(busy_timeout));
-    let reader = Database::connect(options).await.or_error()?;
-    Ok(Connections { reader, writer })
+    // First: it makes of the file what readers find.
+    let writer = sqlite::Connection::open(path, busy_timeout)?;
+    let readers = sqlite::Readers::open(path, settings.max_connections, busy_timeout)?;
+    let writer = sqlite::Writer::start(writer).map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
 }
 
 fn postgres_options(url: &SecretString, settings: &config::Database) -> ConnectOptions {
-    let mut options = common_options(url.expose_secret(), settings);
-    options.max_connections(settings.max_connections).set_application_name("guestlist");
+    let mut options = ConnectOptions::new(url.expose_secret());
     options
-}
-
-fn common_options(url: &str, settings: &config::Database) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options
+        .max_connections(settings.max_connections)
+        .set_application_name("guestlist")
         .sqlx_logging(false)
         .acquire_timeout(settings.acquire_timeout)
         .connect_timeout(settings.acquire_timeout)
@@ -127,15 +105,6 @@ fn common_options(url: &str, settings: &config::Database) -> ConnectOptions {
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(10));
     options
-}
-
-/// How a writing transaction begins: on SQLite with the write lock in hand, so
-/// that it never has to give up halfway.
-pub(super) fn write_options() -> TransactionOptions {
-    TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..TransactionOptions::default()
-    }
 }
 
 /// Keeps other replicas from migrating at the same time, until the transaction

@@ -6,10 +6,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::grant;
 use super::error::OrError;
 use super::query::unique;
+use super::{Db, Tx};
 use crate::domain::{ContentGrant, Grant, GrantId, MemberId, OrganizationId};
 use crate::error::Result;
 
@@ -57,7 +57,7 @@ pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<()> {
 
 /// At most `limit` grants of an organization, oldest first, newer than `after`.
 pub async fn page(
-    db: &impl ConnectionTrait,
+    db: &Db,
     organization: OrganizationId,
     member: Option<MemberId>,
     after: Option<GrantId>,
@@ -73,6 +73,6 @@ pub async fn page(
     if let Some(after) = after {
         select = select.filter(grant::Column::Id.gt(Uuid::from(after)));
     }
-    let rows = select.all(db).await.or_error()?;
+    let rows = select.all(&db.long()).await.or_error()?;
     rows.into_iter().map(Grant::try_from).collect()
 }

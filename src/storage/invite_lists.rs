@@ -2,11 +2,12 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
 use uuid::Uuid;
 
+use super::Db;
 use super::entity::invite;
 use super::error::OrError;
 use super::invites::with_sealed_token;
@@ -102,7 +103,7 @@ fn in_state(state: InviteState, now: Timestamp) -> Condition {
 
 /// At most `limit` invites with their sealed tokens.
 pub async fn page(
-    db: &impl ConnectionTrait,
+    db: &Db,
     organization: OrganizationId,
     filter: &InviteFilter,
     order: Order,
@@ -125,16 +126,16 @@ pub async fn page(
         }
         _ => {}
     }
-    let rows = select.all(db).await.or_error()?;
+    let rows = select.all(&db.long()).await.or_error()?;
     rows.into_iter().map(with_sealed_token).collect()
 }
 
 /// How many invites a filter lets through.
 pub async fn count(
-    db: &impl ConnectionTrait,
+    db: &Db,
     organization: OrganizationId,
     filter: &InviteFilter,
     now: Timestamp,
 ) -> Result<u64> {
-    filter.select(organization, now).count(db).await.or_error()
+    filter.select(organization, now).count(&db.long()).await.or_error()
 }

@@ -8,6 +8,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Db;
 use super::entity::{account, member, organization};
 use super::error::OrError;
 use super::members::{with_organization, with_profile};
@@ -124,7 +125,7 @@ fn filtered(
 
 /// Members with their profiles, and each one's place in the order of names.
 pub async fn page(
-    db: &impl ConnectionTrait,
+    db: &Db,
     organization: OrganizationId,
     page: MemberPage<'_>,
 ) -> Result<Vec<(MemberProfile, MemberCursor)>> {
@@ -149,7 +150,7 @@ pub async fn page(
         let there = Expr::tuple([place, Expr::value(after.id)]);
         select = select.filter(if page.descending { here.lt(there) } else { here.gt(there) });
     }
-    let rows = select.all(db).await.or_error()?;
+    let rows = select.all(&db.long()).await.or_error()?;
     rows.into_iter()
         .map(|row| {
             let cursor = MemberCursor {
@@ -163,12 +164,8 @@ pub async fn page(
 }
 
 /// How many members a filter lets through.
-pub async fn count(
-    db: &impl ConnectionTrait,
-    organization: OrganizationId,
-    filter: &MemberFilter,
-) -> Result<u64> {
-    filtered(organization, filter).count(db).await.or_error()
+pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter) -> Result<u64> {
+    filtered(organization, filter).count(&db.long()).await.or_error()
 }
 
 /// The organizations an account is an active member of, oldest membership first.

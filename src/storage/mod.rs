@@ -9,7 +9,9 @@ mod entity;
 mod error;
 mod migrations;
 mod query;
+pub mod sqlite;
 mod tx;
+mod write;
 
 pub mod accounts;
 pub mod api_keys;
@@ -26,19 +28,18 @@ pub mod settings;
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
-use sea_orm_migration::MigratorTrait;
+use sea_orm::ConnectionTrait;
 
 pub use engine::Location;
 pub use sea_orm::ConnectionTrait as Connection;
 pub use tx::{Db, StatementObserver, Tx};
 
 use crate::config;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use error::OrError;
+use tx::Readers;
+use write::Writer;
 
 /// The store. Clones share its connections.
 #[derive(Clone)]
@@ -48,7 +49,7 @@ pub struct Store {
 
 struct Shared {
     db: Db,
-    writer: DatabaseConnection,
+    writer: Writer,
     /// Held as long as the store is open, by servers on SQLite.
     _server_lock: Option<File>,
 }
@@ -90,11 +91,11 @@ impl Store {
                 server_lock = Some(engine::lock_file(path)?);
             }
         }
-        let connections = engine::connect(location, settings).await?;
+        let (readers, writer) = engine::connect(location, settings).await?;
         Ok(Self {
             shared: Arc::new(Shared {
-                db: Db { connection: connections.reader, observer },
-                writer: connections.writer,
+                db: Db { engine: readers, observer },
+                writer,
                 _server_lock: server_lock,
             }),
         })
@@ -110,39 +111,17 @@ impl Store {
     ///
     /// `change` runs again, from its beginning, when the transaction met another
     /// one or lost its connection before the commit was sent: it must have no
-    /// effect but through its [`Tx`].
+    /// effect but through its [`Tx`], and wait for nothing else.
     ///
     /// # Errors
     /// What `change` answers; UNAVAILABLE when the store cannot be reached or
     /// the answer to the commit was lost; RESOURCE_EXHAUSTED with a full disk.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
+        T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(5))
-            .with_max_delay(Duration::from_millis(250))
-            .with_max_times(6)
-            .with_jitter()
-            .build();
-        loop {
-            let error = match self.begin().await {
-                Ok(tx) => match change(&tx).await {
-                    Ok(value) => return commit(tx).await.map(|()| value),
-                    Err(error) => {
-                        roll_back(tx).await;
-                        error
-                    }
-                },
-                Err(error) => error,
-            };
-            match pauses.next() {
-                Some(pause) if error::worth_another_try(&error) => {
-                    tokio::time::sleep(pause).await;
-                }
-                _ => return Err(error),
-            }
-        }
+        self.shared.writer.write(change, self.shared.db.observer.as_ref()).await
     }
 
     /// Brings the schema up to date and runs `then` in the same transaction, one
@@ -152,11 +131,12 @@ impl Store {
     /// If a migration fails, with nothing changed; or what `then` answers.
     pub async fn migrate<T, F>(&self, then: F) -> Result<T>
     where
+        T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
         self.write(async move |tx| {
             engine::lock_migrations(tx).await?;
-            migrations::Migrator::up(&tx.transaction, None).await.or_error()?;
+            migrations::up(tx).await?;
             then(tx).await
         })
         .await
@@ -167,10 +147,7 @@ impl Store {
     /// # Errors
     /// If the store cannot be reached.
     pub async fn pending_migrations(&self) -> Result<Vec<String>> {
-        let pending = migrations::Migrator::get_pending_migrations_read_only(&self.shared.writer)
-            .await
-            .or_error()?;
-        Ok(pending.iter().map(|m| m.name().to_owned()).collect())
+        migrations::pending(self.read()).await
     }
 
     /// Whether the store answers.
@@ -184,18 +161,15 @@ impl Store {
 
     /// Sizes of the pool that reads.
     pub fn pool_size(&self) -> PoolSize {
-        let connection = &self.shared.db.connection;
-        let (open, idle) = match connection.get_database_backend() {
-            sea_orm::DbBackend::Sqlite => {
-                let pool = connection.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle())
+        match &self.shared.db.engine {
+            Readers::Postgres(pool) => {
+                let pool = pool.get_postgres_connection_pool();
+                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+                PoolSize { open: pool.size(), idle }
             }
-            _ => {
-                let pool = connection.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle())
-            }
-        };
-        PoolSize { open, idle: u32::try_from(idle).unwrap_or(u32::MAX) }
+            Readers::Sqlite(readers) => readers.size(),
+            Readers::SqliteLong(readers) => readers.size(),
+        }
     }
 
     /// Closes every connection, after what runs has finished.
@@ -203,32 +177,15 @@ impl Store {
     /// # Errors
     /// If a connection does not close in order.
     pub async fn close(&self) -> Result<()> {
-        self.shared.db.connection.clone().close().await.or_error()?;
-        self.shared.writer.clone().close().await.or_error()
-    }
-
-    async fn begin(&self) -> Result<Tx> {
-        let transaction =
-            self.shared.writer.begin_with_options(engine::write_options()).await.or_error()?;
-        Ok(Tx { transaction, observer: self.shared.db.observer.clone() })
-    }
-}
-
-/// A commit that fails is never tried again: whether it happened is not known.
-async fn commit(tx: Tx) -> Result<()> {
-    tx.transaction.commit().await.map_err(|e| {
-        let error = error::to_error(e);
-        match error.kind {
-            Kind::ResourceExhausted => error,
-            _ => Error { kind: Kind::Unavailable, ..error }
-                .with_message("the store did not confirm the change; look before trying again"),
+        match &self.shared.db.engine {
+            Readers::Postgres(pool) => pool.clone().close().await.or_error()?,
+            Readers::Sqlite(readers) => readers.close().or_error()?,
+            Readers::SqliteLong(readers) => readers.close().or_error()?,
         }
-    })
-}
-
-/// The connection rolls back by itself when this fails; the log should know.
-async fn roll_back(tx: Tx) {
-    if let Err(error) = tx.transaction.rollback().await {
-        tracing::debug!(%error, "rollback failed");
+        match &self.shared.writer {
+            // The same pool.
+            Writer::Postgres(_) => Ok(()),
+            Writer::Sqlite(writer) => writer.close().await.or_error(),
+        }
     }
 }

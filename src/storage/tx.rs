@@ -12,39 +12,80 @@ use sea_orm::{
     QueryResult, Statement,
 };
 
+use super::sqlite;
+
 /// Sees every statement before it runs; for tests that judge statements.
 pub type StatementObserver = Arc<dyn Fn(&Statement) + Send + Sync>;
 
 /// Reads, each statement by itself.
 #[derive(Clone)]
 pub struct Db {
-    pub(super) connection: DatabaseConnection,
+    pub(super) engine: Readers,
     pub(super) observer: Option<StatementObserver>,
+}
+
+/// What reads on each engine.
+#[derive(Clone)]
+pub(super) enum Readers {
+    Postgres(DatabaseConnection),
+    Sqlite(sqlite::Readers),
+    SqliteLong(sqlite::LongReaders),
 }
 
 /// One transaction of [`Store::write`](super::Store::write). It cannot outlive
 /// the closure it is lent to.
 pub struct Tx {
-    pub(super) transaction: DatabaseTransaction,
-    pub(super) observer: Option<StatementObserver>,
+    pub(super) engine: Transaction,
+    observer: Option<StatementObserver>,
 }
 
-/// Passes every statement on to the connection inside.
-macro_rules! delegate_connection {
-    ($name:ident, $inner:ident) => {
+/// What writes on each engine.
+pub(super) enum Transaction {
+    Postgres(DatabaseTransaction),
+    Sqlite(Arc<sqlite::Connection>),
+}
+
+impl Db {
+    /// The same for lists: statements that may look at many rows and must not keep
+    /// short ones from running.
+    pub(super) fn long(&self) -> Self {
+        let engine = match &self.engine {
+            Readers::Sqlite(readers) => Readers::SqliteLong(readers.long()),
+            other => other.clone(),
+        };
+        Self { engine, observer: self.observer.clone() }
+    }
+}
+
+impl Tx {
+    /// A transaction that has begun.
+    pub(super) fn new(engine: Transaction, observer: Option<StatementObserver>) -> Self {
+        Self { engine, observer }
+    }
+}
+
+/// Passes every statement on to the engine.
+macro_rules! delegate {
+    ($name:ident, $engine:ident: $($variant:ident),+) => {
         #[async_trait]
         impl ConnectionTrait for $name {
             fn get_database_backend(&self) -> DbBackend {
-                self.$inner.get_database_backend()
+                match &self.engine {
+                    $($engine::$variant(inner) => inner.get_database_backend(),)+
+                }
             }
 
             async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
                 self.observe(&statement);
-                self.$inner.execute_raw(statement).await
+                match &self.engine {
+                    $($engine::$variant(inner) => inner.execute_raw(statement).await,)+
+                }
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-                self.$inner.execute_unprepared(sql).await
+                match &self.engine {
+                    $($engine::$variant(inner) => inner.execute_unprepared(sql).await,)+
+                }
             }
 
             async fn query_one_raw(
@@ -52,12 +93,16 @@ macro_rules! delegate_connection {
                 statement: Statement,
             ) -> Result<Option<QueryResult>, DbErr> {
                 self.observe(&statement);
-                self.$inner.query_one_raw(statement).await
+                match &self.engine {
+                    $($engine::$variant(inner) => inner.query_one_raw(statement).await,)+
+                }
             }
 
             async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
                 self.observe(&statement);
-                self.$inner.query_all_raw(statement).await
+                match &self.engine {
+                    $($engine::$variant(inner) => inner.query_all_raw(statement).await,)+
+                }
             }
         }
 
@@ -71,5 +116,5 @@ macro_rules! delegate_connection {
     };
 }
 
-delegate_connection!(Db, connection);
-delegate_connection!(Tx, transaction);
+delegate!(Db, Readers: Postgres, Sqlite, SqliteLong);
+delegate!(Tx, Transaction: Postgres, Sqlite);

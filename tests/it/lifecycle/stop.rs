@@ -1,31 +1,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::ConnectionTrait;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::load::{Load, channel};
 use super::{create, get, in_flight, on_both_engines, organizations, refuses_connections, until};
+use crate::support::databases::Beside;
 use crate::support::{Engine, Installation, Protocol};
 
-/// A transaction beside the server's that keeps every change waiting.
-async fn hold_changes(at: &Installation) -> DatabaseTransaction {
+/// A connection beside the server's that keeps every change waiting, until it is
+/// closed.
+async fn hold_changes(at: &Installation) -> Beside {
     let db = at.database.connect().await;
-    let options = TransactionOptions {
-        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-        ..Default::default()
+    let statements: &[&str] = match at.database.engine {
+        Engine::Sqlite => &["BEGIN IMMEDIATE"],
+        Engine::Postgres => &["BEGIN", "LOCK TABLE organizations IN EXCLUSIVE MODE"],
     };
-    let transaction = db.begin_with_options(options).await.unwrap();
-    if at.database.engine == Engine::Postgres {
-        let sql = "LOCK TABLE organizations IN EXCLUSIVE MODE";
-        transaction.execute_unprepared(sql).await.unwrap();
+    for statement in statements {
+        db.execute_unprepared(statement).await.unwrap();
     }
-    transaction
+    db
 }
 
 on_both_engines! {
@@ -88,7 +85,7 @@ on_both_engines! {
         until("nobody new comes in", async || refuses_connections(&server).await).await;
         assert!(calls.try_join_next().is_none(), "they still run");
 
-        held.rollback().await.unwrap();
+        held.close().await.unwrap();
         for answer in calls.join_all().await {
             answer.expect("it was let in, so it is answered");
         }
@@ -112,7 +109,7 @@ on_both_engines! {
             assert!(ended.err.contains("did not take the last words in time"), "{}", ended.err);
         }
         assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
-        held.rollback().await.unwrap();
+        held.close().await.unwrap();
         assert_eq!(organizations(at).await.len(), 0);
     }
 
@@ -130,7 +127,7 @@ on_both_engines! {
         assert_eq!(ended.code, Some(1));
         assert!(ended.err.contains("ended at once"), "{}", ended.err);
         assert!(call.await.unwrap().is_err());
-        held.rollback().await.unwrap();
+        held.close().await.unwrap();
     }
 
     async fn either_signal_ends_it_in_order(at: Installation) {

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use guestlist::config;
-use guestlist::storage::{Location, Opener, Store};
-use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use guestlist::storage::{Location, Opener, Store, sqlite};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
@@ -71,10 +74,17 @@ impl Database {
 
     /// One connection beside the server's own, for looking at rows; what is set on
     /// it stays set.
-    pub async fn connect(&self) -> DatabaseConnection {
-        let mut options = sea_orm::ConnectOptions::new(self.url.clone());
-        options.max_connections(1);
-        sea_orm::Database::connect(options).await.unwrap()
+    pub async fn connect(&self) -> Beside {
+        match self.location() {
+            Location::Sqlite(path) => {
+                Beside::Sqlite(sqlite::Connection::open(&path, Duration::from_secs(10)).unwrap())
+            }
+            Location::Postgres(_) => {
+                let mut options = sea_orm::ConnectOptions::new(self.url.clone());
+                options.max_connections(1);
+                Beside::Postgres(sea_orm::Database::connect(options).await.unwrap())
+            }
+        }
     }
 
     /// What a question answers whose answer is one number.
@@ -101,6 +111,59 @@ impl Database {
     pub async fn remove(self) {
         if let Some(name) = self.name {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
+    }
+}
+
+/// A connection beside the server's own.
+pub enum Beside {
+    Postgres(DatabaseConnection),
+    Sqlite(sqlite::Connection),
+}
+
+impl Beside {
+    pub async fn close(self) -> Result<(), DbErr> {
+        match self {
+            Beside::Postgres(connection) => connection.close().await,
+            Beside::Sqlite(connection) => connection.close(),
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Beside {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Beside::Postgres(_) => DbBackend::Postgres,
+            Beside::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Beside::Postgres(connection) => connection.execute_raw(statement).await,
+            Beside::Sqlite(connection) => connection.execute_raw(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match self {
+            Beside::Postgres(connection) => connection.execute_unprepared(sql).await,
+            Beside::Sqlite(connection) => connection.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Beside::Postgres(connection) => connection.query_one_raw(statement).await,
+            Beside::Sqlite(connection) => connection.query_one_raw(statement).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Beside::Postgres(connection) => connection.query_all_raw(statement).await,
+            Beside::Sqlite(connection) => connection.query_all_raw(statement).await,
         }
     }
 }

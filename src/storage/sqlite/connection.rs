@@ -1,0 +1,167 @@
+//! One connection, on which statements run where they are asked for.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection as Rusqlite, OpenFlags};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
+};
+
+use super::errors::{closed, failed};
+use super::values::{Columns, bind};
+
+/// Statements that stay prepared; the service has fewer.
+const PREPARED: usize = 256;
+
+/// A connection to a SQLite file. What it is asked it does at once, on the thread
+/// that asks: statements that take long belong elsewhere.
+#[derive(Debug)]
+pub struct Connection(Mutex<Option<Rusqlite>>);
+
+impl Connection {
+    /// Opens a file for reading and writing. `busy_timeout` is how long it waits
+    /// for another process's lock.
+    ///
+    /// # Errors
+    /// If it cannot be opened or is no SQLite file.
+    pub fn open(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = opened(path, flags, busy_timeout).map_err(failed)?;
+        let set = |name, value: &str| connection.pragma_update(None, name, value);
+        set("journal_mode", "WAL").map_err(failed)?;
+        set("synchronous", "FULL").map_err(failed)?;
+        set("foreign_keys", "ON").map_err(failed)?;
+        Ok(Self(Mutex::new(Some(connection))))
+    }
+
+    /// Opens a file for reading alone.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
+    }
+
+    /// Closes it, after what runs on it.
+    ///
+    /// # Errors
+    /// If SQLite cannot end it in order.
+    pub fn close(&self) -> Result<(), DbErr> {
+        match self.lock().take() {
+            Some(connection) => connection.close().map_err(|(_, error)| failed(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nobody uses it now.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.try_lock().is_ok()
+    }
+
+    /// Whether no transaction is open on it.
+    pub(super) fn is_autocommit(&self) -> Result<bool, DbErr> {
+        self.lock().as_ref().map(Rusqlite::is_autocommit).ok_or_else(closed)
+    }
+
+    /// Runs a statement of transactions' own, such as COMMIT.
+    pub(super) fn command(&self, sql: &'static str) -> Result<(), DbErr> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(closed)?;
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut command| command.raw_execute())
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// Runs statements without values.
+    pub(super) fn run(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(closed)?;
+        connection.execute_batch(sql).map_err(failed)?;
+        Ok(changed(connection.changes()))
+    }
+
+    /// Runs a statement that answers no rows.
+    pub(super) fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(closed)?;
+        let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
+        bind(&mut prepared, statement.values.as_ref())?;
+        let rows = prepared.raw_execute().map_err(failed)?;
+        Ok(changed(rows as u64))
+    }
+
+    /// Runs a statement for at most `most` of its rows.
+    pub(super) fn query(
+        &self,
+        statement: &Statement,
+        most: usize,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(closed)?;
+        let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
+        bind(&mut prepared, statement.values.as_ref())?;
+        let columns = Columns::of(&prepared);
+        let mut rows = prepared.raw_query();
+        let mut results = Vec::new();
+        while results.len() < most
+            && let Some(row) = rows.next().map_err(failed)?
+        {
+            results.push(columns.read(row)?);
+        }
+        Ok(results)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Rusqlite>> {
+        // A panic in between leaves nothing halfway: statements are reset when
+        // they are dropped.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn opened(
+    path: &Path,
+    flags: OpenFlags,
+    busy_timeout: Duration,
+) -> Result<Rusqlite, rusqlite::Error> {
+    let connection = Rusqlite::open_with_flags(path, flags)?;
+    connection.busy_timeout(busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Or SQLite compiles a statement anew for every value of a bound LIMIT. A bound
+    // value proves no partial index then: those have literals.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(connection)
+}
+
+fn changed(rows_affected: u64) -> ExecResult {
+    ProxyExecResult { last_insert_id: 0, rows_affected }.into()
+}
+
+#[async_trait]
+impl ConnectionTrait for Connection {
+    fn get_database_backend(&self) -> DbBackend {
+        DbBackend::Sqlite
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.execute(&statement)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(sql)
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query(&statement, 1)?.pop())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.query(&statement, usize::MAX)
+    }
+}

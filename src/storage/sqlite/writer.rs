@@ -1,0 +1,298 @@
+//! The thread that writes.
+//!
+//! Whatever changes have come together while it was busy it makes in one
+//! transaction, a savepoint each, and acknowledges them after the one COMMIT: the
+//! wait for the disk is shared. A lone change waits for nobody. A change that
+//! fails is undone by itself; one that takes the whole transaction with it is
+//! found out, and each of the others is made again alone.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+
+use sea_orm::DbErr;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tracing::Span;
+
+use super::connection::Connection;
+use super::errors::closed;
+use crate::error::{Error, Result};
+use crate::storage::error::to_error;
+use crate::storage::tx::{StatementObserver, Transaction, Tx};
+use crate::storage::write::Refused;
+
+type Outcome<T, E> = std::result::Result<T, E>;
+
+/// Changes in one transaction at the most.
+const MOST_TOGETHER: usize = 256;
+/// Changes that may wait; more wait to be let in.
+const MOST_WAITING: usize = 1024;
+
+/// The way to the thread that writes.
+pub struct Writer {
+    changes: mpsc::Sender<Box<dyn Job>>,
+    thread: Mutex<Option<JoinHandle<Outcome<(), DbErr>>>>,
+}
+
+impl Writer {
+    /// Starts the thread, which has the connection for itself.
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub fn start(connection: Connection) -> std::io::Result<Self> {
+        let (changes, waiting) = mpsc::channel(MOST_WAITING);
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || write(&Arc::new(connection), waiting))?;
+        Ok(Self { changes, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Makes a change in a transaction, which it may share with others. Whoever
+    /// goes away before it has begun has not asked.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn write<T, F>(
+        &self,
+        change: Arc<F>,
+        observer: Option<StatementObserver>,
+    ) -> Outcome<T, Refused>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job = Change { change, observer, span: Span::current(), outcome: None, answer };
+        if self.changes.send(Box::new(job)).await.is_err() {
+            return Err(Refused::Change(to_error(closed())));
+        }
+        answered.await.unwrap_or_else(|_| Err(Refused::Change(to_error(closed()))))
+    }
+
+    /// Ends the thread after what waits, and closes its connection.
+    ///
+    /// # Errors
+    /// If that does not close in order.
+    pub async fn close(&self) -> Outcome<(), DbErr> {
+        let Some(thread) = self.thread.lock().await.take() else { return Ok(()) };
+        if self.changes.send(Box::new(End)).await.is_err() {
+            tracing::debug!("the thread that writes has ended before");
+        }
+        let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+        match ended {
+            Ok(Ok(closed)) => closed,
+            Ok(Err(_)) => Err(DbErr::Custom("the thread that writes has panicked".to_owned())),
+            Err(error) => Err(DbErr::Custom(error.to_string())),
+        }
+    }
+}
+
+/// A change, without its types.
+trait Job: Send {
+    /// Whether whoever asked has gone.
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+
+    /// Whether it asks for the end of the thread.
+    fn is_end(&self) -> bool {
+        false
+    }
+
+    /// Makes the change; answers whether it shall stay.
+    fn run(&mut self, connection: &Arc<Connection>) -> bool;
+
+    /// Tells whoever asked what came of it.
+    fn answer(self: Box<Self>, committed: Outcome<(), Refused>);
+}
+
+/// Asks for the end.
+struct End;
+
+impl Job for End {
+    fn is_end(&self) -> bool {
+        true
+    }
+
+    fn run(&mut self, _: &Arc<Connection>) -> bool {
+        true
+    }
+
+    fn answer(self: Box<Self>, _: Outcome<(), Refused>) {}
+}
+
+struct Change<T, F> {
+    change: Arc<F>,
+    observer: Option<StatementObserver>,
+    span: Span,
+    outcome: Option<Result<T>>,
+    answer: oneshot::Sender<Outcome<T, Refused>>,
+}
+
+impl<T, F> Job for Change<T, F>
+where
+    T: Send,
+    F: AsyncFn(&Tx) -> Result<T> + Send + Sync,
+{
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    fn run(&mut self, connection: &Arc<Connection>) -> bool {
+        let tx = Tx::new(Transaction::Sqlite(Arc::clone(connection)), self.observer.clone());
+        let change = &self.change;
+        let once = || {
+            // What a change waits for is done when it is asked for: it is ready at
+            // the first look, or waits for something that no transaction should.
+            let mut change = pin!(change(&tx));
+            match change.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => Err(Error::internal(
+                    "a change waited for something else than its own transaction",
+                )),
+            }
+        };
+        let outcome = self.span.in_scope(|| catch_unwind(AssertUnwindSafe(once)));
+        let outcome = outcome.unwrap_or_else(|panic| Err(Error::internal(text_of(&*panic))));
+        let stays = outcome.is_ok();
+        self.outcome = Some(outcome);
+        stays
+    }
+
+    fn answer(self: Box<Self>, committed: Outcome<(), Refused>) {
+        let outcome = match (committed, self.outcome) {
+            (Ok(()), Some(outcome)) => outcome.map_err(Refused::Change),
+            (Err(refused), _) => Err(refused),
+            (Ok(()), None) => Err(Refused::Change(Error::internal("a change was not made"))),
+        };
+        if self.answer.send(outcome).is_err() {
+            tracing::debug!("nobody waits for a change any more");
+        }
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("a change panicked: {}", text.unwrap_or_default())
+}
+
+/// The thread: until it is told to end, or nobody can ask any more.
+fn write(
+    connection: &Arc<Connection>,
+    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+) -> Outcome<(), DbErr> {
+    let mut group = Vec::with_capacity(MOST_TOGETHER);
+    loop {
+        group.extend(waiting.blocking_recv());
+        while group.len() < MOST_TOGETHER
+            && let Ok(next) = waiting.try_recv()
+        {
+            group.push(next);
+        }
+        let at_the_end = group.is_empty() || group.iter().any(|job| job.is_end());
+        make(connection, &mut group);
+        if at_the_end {
+            return connection.close();
+        }
+    }
+}
+
+/// Makes a group of changes and answers them all.
+fn make(connection: &Arc<Connection>, group: &mut Vec<Box<dyn Job>>) {
+    group.retain(|job| !job.is_abandoned() && !job.is_end());
+    if group.is_empty() {
+        return;
+    }
+    match transaction(connection, group) {
+        Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
+        // Which of them it was is not known: each for itself, then.
+        Err(Unmade::Undone(_)) if group.len() > 1 => {
+            for job in group.drain(..) {
+                make(connection, &mut vec![job]);
+            }
+        }
+        Err(unmade) => group.drain(..).for_each(|job| job.answer(Err(unmade.refused()))),
+    }
+}
+
+/// Why a group of changes was not made; none of it was.
+enum Unmade {
+    /// There was no transaction for it.
+    Begin(DbErr),
+    /// It was undone, for the commit failed or one of them took all with it.
+    Undone(DbErr),
+}
+
+impl Unmade {
+    fn refused(&self) -> Refused {
+        match self {
+            Unmade::Begin(error) => Refused::Change(to_error(error.clone())),
+            Unmade::Undone(error) => Refused::Commit(error.clone()),
+        }
+    }
+}
+
+/// One transaction around all of them.
+fn transaction(connection: &Arc<Connection>, group: &mut [Box<dyn Job>]) -> Outcome<(), Unmade> {
+    connection.command("BEGIN IMMEDIATE").map_err(Unmade::Begin)?;
+    let made = match group {
+        [alone] => by_itself(connection, alone.as_mut()),
+        many => many.iter_mut().try_for_each(|job| beside_others(connection, job.as_mut())),
+    };
+    let committed = made.and_then(|()| {
+        // Nothing is left where a lone change has failed.
+        if connection.is_autocommit()? { Ok(()) } else { connection.command("COMMIT") }
+    });
+    committed.map_err(|error| {
+        roll_back(connection);
+        Unmade::Undone(error)
+    })
+}
+
+/// A change that has the transaction for itself.
+fn by_itself(connection: &Arc<Connection>, job: &mut dyn Job) -> Outcome<(), DbErr> {
+    let stays = job.run(connection);
+    if !stays {
+        roll_back(connection);
+    } else if connection.is_autocommit()? {
+        return Err(lost());
+    }
+    Ok(())
+}
+
+/// A change that has a savepoint for itself.
+fn beside_others(connection: &Arc<Connection>, job: &mut dyn Job) -> Outcome<(), DbErr> {
+    // Looked at last: waiting for the lock may have taken long.
+    if job.is_abandoned() {
+        return Ok(());
+    }
+    connection.command("SAVEPOINT change")?;
+    let stays = job.run(connection);
+    // What is wrong with one may end all: a full disk, for one.
+    if connection.is_autocommit()? {
+        return Err(lost());
+    }
+    if !stays {
+        connection.command("ROLLBACK TO change")?;
+    }
+    connection.command("RELEASE change")
+}
+
+fn lost() -> DbErr {
+    DbErr::Custom("SQLite has ended the transaction".to_owned())
+}
+
+fn roll_back(connection: &Connection) {
+    // SQLite may have done so by itself.
+    let rolled_back = connection.is_autocommit().and_then(|done| match done {
+        true => Ok(()),
+        false => connection.command("ROLLBACK"),
+    });
+    if let Err(error) = rolled_back {
+        tracing::error!(%error, "a transaction cannot be rolled back");
+    }
+}

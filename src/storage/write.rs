@@ -1,0 +1,101 @@
+//! Transactions, from their beginning to the word that they are made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
+
+use super::error::{OrError, to_error, worth_another_try};
+use super::sqlite;
+use super::tx::{StatementObserver, Transaction, Tx};
+use crate::error::{Error, Kind, Result};
+
+/// What makes changes on each engine.
+pub(super) enum Writer {
+    /// A transaction each, on a connection of its own.
+    Postgres(DatabaseConnection),
+    /// What comes together, together.
+    Sqlite(sqlite::Writer),
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It failed by itself, or there was no transaction for it: nothing was
+    /// changed.
+    Change(Error),
+    /// The commit failed.
+    Commit(DbErr),
+}
+
+impl Writer {
+    /// Makes a change; see [`Store::write`](super::Store::write).
+    pub(super) async fn write<T, F>(
+        &self,
+        change: F,
+        observer: Option<&StatementObserver>,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
+    {
+        let change = Arc::new(change);
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(5))
+            .with_max_delay(Duration::from_millis(250))
+            .with_max_times(6)
+            .with_jitter()
+            .build();
+        loop {
+            let made = match self {
+                Writer::Postgres(pool) => on_postgres(pool, &*change, observer.cloned()).await,
+                Writer::Sqlite(writer) => {
+                    writer.write(Arc::clone(&change), observer.cloned()).await
+                }
+            };
+            let error = match made {
+                Ok(value) => return Ok(value),
+                // Never tried again: whether it happened is not known.
+                Err(Refused::Commit(error)) => return Err(unconfirmed(error)),
+                Err(Refused::Change(error)) => error,
+            };
+            match pauses.next() {
+                Some(pause) if worth_another_try(&error) => tokio::time::sleep(pause).await,
+                _ => return Err(error),
+            }
+        }
+    }
+}
+
+async fn on_postgres<T>(
+    pool: &DatabaseConnection,
+    change: &impl AsyncFn(&Tx) -> Result<T>,
+    observer: Option<StatementObserver>,
+) -> std::result::Result<T, Refused> {
+    let transaction = pool.begin().await.or_error().map_err(Refused::Change)?;
+    let tx = Tx::new(Transaction::Postgres(transaction), observer);
+    let outcome = change(&tx).await;
+    let Transaction::Postgres(transaction) = tx.engine else {
+        return Err(Refused::Change(Error::internal("a transaction has changed its engine")));
+    };
+    match outcome {
+        Ok(value) => transaction.commit().await.map(|()| value).map_err(Refused::Commit),
+        Err(error) => {
+            if let Err(error) = transaction.rollback().await {
+                // The connection rolls back by itself then; the log should know.
+                tracing::debug!(%error, "rollback failed");
+            }
+            Err(Refused::Change(error))
+        }
+    }
+}
+
+fn unconfirmed(error: DbErr) -> Error {
+    let error = to_error(error);
+    match error.kind {
+        Kind::ResourceExhausted => error,
+        _ => Error { kind: Kind::Unavailable, ..error }
+            .with_message("the store did not confirm the change; look before trying again"),
+    }
+}
