@@ -7,7 +7,7 @@
 //! found out, and each of the others is made again alone.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -69,7 +69,12 @@ impl Writer {
         if self.changes.send(Box::new(job)).await.is_err() {
             return Err(Refused::Change(to_error(closed())));
         }
-        answered.await.unwrap_or_else(|_| Err(Refused::Change(to_error(closed()))))
+        match answered.await {
+            Ok(Answer::Outcome(outcome)) => outcome,
+            // Where it would be without a thread in between.
+            Ok(Answer::Panic(panic)) => resume_unwind(panic),
+            Err(_) => Err(Refused::Change(to_error(closed()))),
+        }
     }
 
     /// Ends the thread after what waits, and closes its connection.
@@ -128,8 +133,14 @@ struct Change<T, F> {
     change: Arc<F>,
     observer: Option<StatementObserver>,
     span: Span,
-    outcome: Option<Result<T>>,
-    answer: oneshot::Sender<Outcome<T, Refused>>,
+    outcome: Option<std::thread::Result<Result<T>>>,
+    answer: oneshot::Sender<Answer<T>>,
+}
+
+/// What came of a change.
+enum Answer<T> {
+    Outcome(Outcome<T, Refused>),
+    Panic(Box<dyn Any + Send>),
 }
 
 impl<T, F> Job for Change<T, F>
@@ -156,28 +167,23 @@ where
             }
         };
         let outcome = self.span.in_scope(|| catch_unwind(AssertUnwindSafe(once)));
-        let outcome = outcome.unwrap_or_else(|panic| Err(Error::internal(text_of(&*panic))));
-        let stays = outcome.is_ok();
+        let stays = matches!(outcome, Ok(Ok(_)));
         self.outcome = Some(outcome);
         stays
     }
 
     fn answer(self: Box<Self>, committed: Outcome<(), Refused>) {
-        let outcome = match (committed, self.outcome) {
-            (Ok(()), Some(outcome)) => outcome.map_err(Refused::Change),
-            (Err(refused), _) => Err(refused),
-            (Ok(()), None) => Err(Refused::Change(Error::internal("a change was not made"))),
+        let answer = match (committed, self.outcome) {
+            (_, Some(Err(panic))) => Answer::Panic(panic),
+            (Ok(()), Some(Ok(outcome))) => Answer::Outcome(outcome.map_err(Refused::Change)),
+            (Err(refused), _) => Answer::Outcome(Err(refused)),
+            // Nobody waits for one that was not looked at.
+            (Ok(()), None) => return,
         };
-        if self.answer.send(outcome).is_err() {
+        if self.answer.send(answer).is_err() {
             tracing::debug!("nobody waits for a change any more");
         }
     }
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("a change panicked: {}", text.unwrap_or_default())
 }
 
 /// The thread: until it is told to end, or nobody can ask any more.

@@ -8,8 +8,8 @@ use guestlist::domain::{ApiKeySecret, Timestamp};
 use guestlist::keyring::Keyring;
 use guestlist::operations::keys::{CreateKey, create_key};
 use guestlist::operations::setup::{Setup, prepare};
-use guestlist::storage::{Location, Opener, Store};
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use guestlist::storage::{Location, Opener, Store, sqlite};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tempfile::TempDir;
 
 /// See the module.
@@ -19,7 +19,7 @@ pub struct Disk {
     pub clock: OffsetClock,
     pub keyring: Arc<Keyring>,
     /// A connection of its own, which sees what others commit.
-    beside: DatabaseConnection,
+    beside: sqlite::Connection,
     /// The statements that bring back what was kept.
     restore: String,
     pub directory: TempDir,
@@ -49,9 +49,8 @@ impl Disk {
         prepare(&store, setup, clock.now()).await.expect("the schema is made");
 
         let Location::Sqlite(path) = location else { panic!("SQLite is the default") };
-        let mut options = sea_orm::ConnectOptions::new(format!("sqlite:{}", path.display()));
-        options.max_connections(1);
-        let beside = Database::connect(options).await.expect("a second connection");
+        let waits = config.database.acquire_timeout;
+        let beside = sqlite::Connection::open(&path, waits).expect("a second connection");
         Self { store, config, clock, keyring, beside, restore: String::new(), directory }
     }
 

@@ -6,3 +6,4 @@ mod migrations;
 mod races;
 mod rows;
 mod secrets;
+mod together;

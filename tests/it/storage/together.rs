@@ -1,0 +1,224 @@
+//! Changes that come together share a transaction on SQLite, and nobody notices.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
+use futures::poll;
+use guestlist::error::{Error, Kind, Result};
+use guestlist::storage::{Opener, Store, Tx, settings};
+use sea_orm::ConnectionTrait;
+use tokio::task::JoinSet;
+
+use crate::support::databases::pool;
+use crate::support::{Database, Engine};
+
+async fn opened(database: &Database) -> Store {
+    let (location, pool) = (database.location(), pool());
+    let store = Store::open(&location, &pool, Opener::CommandLine, None).await.unwrap();
+    store.migrate(async |_| Ok(())).await.unwrap();
+    store
+}
+
+async fn on_both(test: impl AsyncFn(Engine, &Store)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let database = Database::migrated(engine).await;
+        let store = opened(&database).await;
+        test(engine, &store).await;
+        store.close().await.unwrap();
+        database.remove().await;
+    }
+}
+
+/// What a change does after it has written its own row.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Stays,
+    Refuses,
+    Panics,
+    /// Meets a constraint, whose error it answers.
+    Violates,
+    /// Meets a constraint, and goes on as if it had not.
+    Survives,
+}
+
+impl Fate {
+    fn of(number: usize) -> Self {
+        use Fate::{Panics, Refuses, Stays, Survives, Violates};
+        [Stays, Refuses, Stays, Violates, Stays, Panics, Stays, Survives, Stays, Refuses]
+            [number % 10]
+    }
+}
+
+const TWICE: &str = "INSERT INTO settings (name, value) VALUES ('taken', 'again')";
+
+async fn change(tx: &Tx, engine: Engine, number: usize) -> Result<usize> {
+    settings::set(tx, &format!("change-{number}"), "made").await?;
+    match Fate::of(number) {
+        Fate::Stays => Ok(number),
+        Fate::Refuses => Err(Error::not_found()),
+        Fate::Panics => panic!("on purpose"),
+        Fate::Violates => tx
+            .execute_unprepared(TWICE)
+            .await
+            .map(|_| number)
+            .map_err(|error| Error::internal(error).with_message("it is taken")),
+        Fate::Survives => {
+            // PostgreSQL's transactions do not go on after an error.
+            if engine == Engine::Sqlite {
+                tx.execute_unprepared(TWICE).await.expect_err("it is taken");
+            }
+            Ok(number)
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_of_thousands_of_changes_at_once_each_fails_alone() {
+    const CHANGES: usize = 4000;
+    on_both(async |engine, store| {
+        store.write(async |tx| settings::set(tx, "taken", "once").await).await.unwrap();
+        let mut running = JoinSet::new();
+        for number in 0..CHANGES {
+            let store = store.clone();
+            running.spawn(async move {
+                let change = async move |tx: &Tx| change(tx, engine, number).await;
+                // A task of its own, so that a panic's number is known.
+                let answer = tokio::spawn(async move { store.write(change).await }).await;
+                (number, answer.map_err(|error| error.is_panic()))
+            });
+        }
+        while let Some(done) = running.join_next().await {
+            let (number, answer) = done.unwrap();
+            let written = settings::get(store.read(), &format!("change-{number}")).await.unwrap();
+            match (Fate::of(number), answer) {
+                (Fate::Stays | Fate::Survives, Ok(Ok(answered))) => {
+                    assert_eq!((answered, written.as_deref()), (number, Some("made")));
+                }
+                (Fate::Refuses, Ok(Err(error))) => {
+                    assert_eq!((error.kind, written), (Kind::NotFound, None));
+                }
+                (Fate::Violates, Ok(Err(error))) => {
+                    assert_eq!((&*error.message, written), ("it is taken", None));
+                }
+                (Fate::Panics, Err(true)) => assert_eq!(written, None),
+                (_, other) => panic!("change {number} was answered {other:?}"),
+            }
+        }
+    })
+    .await;
+}
+
+/// Makes a group of changes: they come while another process has SQLite's lock.
+async fn at_once<T: Send + 'static>(
+    database: &Database,
+    mut changes: Vec<impl Future<Output = T> + Unpin>,
+) -> Vec<T> {
+    let beside = database.connect().await;
+    beside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    for change in &mut changes {
+        assert!(poll!(change).is_pending(), "nobody can write now");
+    }
+    beside.execute_unprepared("COMMIT").await.unwrap();
+    join_all(changes).await
+}
+
+async fn all(store: &Store) -> Vec<usize> {
+    let mut there = Vec::new();
+    for number in 0..TOGETHER {
+        if settings::get(store.read(), &format!("change-{number}")).await.unwrap().is_some() {
+            there.push(number);
+        }
+    }
+    there
+}
+
+const TOGETHER: usize = 20;
+const ODD_ONE: usize = 10;
+
+/// Twenty changes at once, one of which does something to the whole transaction.
+async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<usize>>, usize) {
+    let database = Database::migrated(Engine::Sqlite).await;
+    let store = opened(&database).await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let changes = (0..TOGETHER).map(|number| {
+        let (store, runs) = (store.clone(), Arc::clone(&runs));
+        Box::pin(async move {
+            let change = async move |tx: &Tx| {
+                settings::set(tx, &format!("change-{number}"), "made").await?;
+                if number == ODD_ONE {
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    for sql in odd {
+                        tx.execute_unprepared(sql).await.map_err(Error::internal)?;
+                    }
+                }
+                Ok(number)
+            };
+            store.write(change).await
+        })
+    });
+    let answers = at_once(&database, changes.collect()).await;
+    (database, store, answers, runs.load(Ordering::SeqCst))
+}
+
+/// Everyone else was made and told so, once.
+async fn only_the_odd_one_failed(store: &Store, answers: &[Result<usize>]) {
+    for (number, answer) in answers.iter().enumerate() {
+        match answer {
+            Ok(answered) => assert_eq!((*answered, number == ODD_ONE), (number, false)),
+            Err(error) => {
+                assert_eq!((error.kind, number), (Kind::Unavailable, ODD_ONE), "{error:?}");
+            }
+        }
+    }
+    let others: Vec<_> = (0..TOGETHER).filter(|number| *number != ODD_ONE).collect();
+    assert_eq!(all(store).await, others);
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_commit_refused_for_one_of_many_is_refused_to_that_one() {
+    let (_database, store, answers, runs) = beside(&[
+        "PRAGMA defer_foreign_keys = ON",
+        "INSERT INTO api_keys (id, secret_hash, account_id, created_at) \
+         VALUES ('0000000000000000', x'00', x'00', 0)",
+    ])
+    .await;
+    // With the others, then by itself.
+    assert!((1..=2).contains(&runs), "{runs}");
+    only_the_odd_one_failed(&store, &answers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_who_ends_the_transaction_of_many_ends_only_its_own() {
+    let (_database, store, answers, _) = beside(&["ROLLBACK"]).await;
+    only_the_odd_one_failed(&store, &answers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_nobody_waits_for_any_more_is_not_begun() {
+    let database = Database::migrated(Engine::Sqlite).await;
+    let store = opened(&database).await;
+    let beside = database.connect().await;
+    beside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let change = |number: usize| {
+        let store = store.clone();
+        Box::pin(async move {
+            let name = format!("change-{number}");
+            store.write(async move |tx| settings::set(tx, &name, "made").await).await
+        })
+    };
+    // The writer waits for the lock with the first; the others wait for the writer.
+    let mut waits: Vec<_> = (0..TOGETHER).map(change).collect();
+    for change in &mut waits {
+        assert!(poll!(change).is_pending());
+    }
+    let gone = waits.split_off(ODD_ONE);
+    drop(gone);
+    beside.execute_unprepared("COMMIT").await.unwrap();
+    for answer in join_all(waits).await {
+        answer.unwrap();
+    }
+    assert_eq!(all(&store).await, (0..ODD_ONE).collect::<Vec<_>>());
+    store.close().await.unwrap();
+}
