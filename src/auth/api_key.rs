@@ -7,9 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::refusal::Refusal;
-use crate::domain::{Account, ApiKey, ApiKeySecret, SecretHash, Timestamp};
-use crate::error::Result;
-use crate::storage::{Connection, api_keys};
+use crate::domain::{ApiKey, ApiKeySecret, SecretHash, Timestamp};
 
 /// What unknown keys are compared with, so that an unknown id takes as long as a
 /// wrong secret. Nothing is known that hashes to it.
@@ -25,26 +23,24 @@ pub(super) fn parse_basic(encoded: &str) -> Result<ApiKeySecret, Refusal> {
     ApiKeySecret::from_basic(user, password).map_err(|_| NOT_A_KEY)
 }
 
-/// The key as the store knows it and whose it is.
+/// Whether what was shown is the key that `stored` holds, and may be used now.
 ///
 /// # Errors
-/// The inner one if the key is not to be taken, the outer one if the store cannot
-/// be read.
-pub(super) async fn verify(
-    db: &impl Connection,
+/// If the key is not to be taken.
+pub(super) fn verify(
     shown: &ApiKeySecret,
+    stored: Option<&ApiKey>,
     now: Timestamp,
-) -> Result<Result<(ApiKey, Account), Refusal>> {
-    let stored = api_keys::find(db, shown.id()).await?;
-    let expected = stored.as_ref().map_or(&*NO_KEY, |(key, _)| &key.hash);
+) -> Result<(), Refusal> {
+    let expected = stored.map_or(&*NO_KEY, |key| &key.hash);
     let matches = shown.hash().matches(expected);
-    Ok(match stored {
+    match stored {
         None => Err(Refusal("API key is not known")),
         Some(_) if !matches => Err(Refusal("API key has the wrong secret")),
-        Some((key, _)) if key.revoked_at.is_some() => Err(Refusal("API key is revoked")),
-        Some((key, _)) if !key.is_valid(now) => Err(Refusal("API key is expired")),
-        Some(found) => Ok(found),
-    })
+        Some(key) if key.revoked_at.is_some() => Err(Refusal("API key is revoked")),
+        Some(key) if !key.is_valid(now) => Err(Refusal("API key is expired")),
+        Some(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

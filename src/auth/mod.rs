@@ -13,21 +13,24 @@ mod jwks_source;
 mod jwt;
 mod jwt_header;
 pub mod key_usage;
+mod known_keys;
 mod refusal;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderValue;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::domain::{
-    Account, AccountId, ApiKey, ApiKeySecret, Caller, Credential, KeyScope, RequestId, Timestamp,
+    Account, AccountId, ApiKeySecret, Caller, Credential, KeyId, KeyScope, RequestId, Timestamp,
 };
 use crate::error::{Error, Result};
-use crate::storage::{self, Store};
+use crate::storage::{self, Store, api_keys};
 use jwt::JwtVerifier;
 use key_usage::KeyUsage;
+use known_keys::{Known, KnownKeys};
 use refusal::Refusal;
 
 pub use accounts::{Identity, resolve, resolve_local};
@@ -43,6 +46,7 @@ pub struct Authenticator {
     issuers: Arc<Issuers>,
     jwt: JwtVerifier,
     key_usage: Arc<KeyUsage>,
+    known_keys: KnownKeys,
 }
 
 /// Checks what the settings of issuers lead to: the files with public keys.
@@ -73,7 +77,14 @@ impl Authenticator {
     ) -> Result<Self> {
         let issuers = Arc::new(Issuers::new(issuers));
         let jwt = JwtVerifier::start(&issuers, &clock).await?;
-        Ok(Self { store, clock, issuers, jwt, key_usage: Arc::default() })
+        Ok(Self {
+            store,
+            clock,
+            issuers,
+            jwt,
+            key_usage: Arc::default(),
+            known_keys: KnownKeys::default(),
+        })
     }
 
     /// Fetches the issuers' public keys, so that the first token need not wait.
@@ -103,7 +114,7 @@ impl Authenticator {
         authorization: Option<&HeaderValue>,
         on_behalf_of: Option<&HeaderValue>,
         request: &RequestId,
-    ) -> Result<Option<Caller>> {
+    ) -> Result<Option<Arc<Caller>>> {
         let Some(authorization) = authorization else {
             return match on_behalf_of {
                 Some(_) => Err(Refusal("acting for an account without a credential").into()),
@@ -116,30 +127,65 @@ impl Authenticator {
             Shown::Token(token) => self.by_token(token, now, request).await?,
         };
         if let Some(header) = on_behalf_of {
-            caller = self.act_for(caller, header).await?;
+            caller = self.act_for(&caller, header).await?;
         }
-        self.issuers.limit(&mut caller.account);
         Ok(Some(caller))
     }
 
-    async fn by_key(&self, shown: &ApiKeySecret, now: Timestamp) -> Result<Caller> {
-        let (key, account) = api_key::verify(self.store.read(), shown, now).await??;
+    async fn by_key(&self, shown: &ApiKeySecret, now: Timestamp) -> Result<Arc<Caller>> {
+        let known = match self.known_keys.get(shown.id()) {
+            Some(known) => Some(known),
+            None => self.read_key(shown.id()).await?,
+        };
+        api_key::verify(shown, known.as_ref().map(|known| &*known.key), now)?;
+        let Known { key, caller, .. } = known.ok_or_else(|| Error::internal("no key"))?;
         self.key_usage.record(&key, now);
-        let ApiKey { id, scope, organization, .. } = key;
-        let credential = Credential::Key { id, scope, organization };
-        Ok(Caller { account, acting: None, credential })
+        Ok(caller)
     }
 
-    async fn by_token(&self, token: &str, now: Timestamp, request: &RequestId) -> Result<Caller> {
+    /// The key as the store has it now.
+    async fn read_key(&self, id: &KeyId) -> Result<Option<Known>> {
+        let read_at = Instant::now();
+        let Some((key, account)) = api_keys::find(self.store.read(), id).await? else {
+            return Ok(None);
+        };
+        let credential = Credential::Key {
+            id: key.id.clone(),
+            scope: key.scope,
+            organization: key.organization,
+        };
+        let caller = self.caller(account, None, credential);
+        let known = Known { key: Arc::new(key), caller, read_at };
+        self.known_keys.put(known.clone());
+        Ok(Some(known))
+    }
+
+    async fn by_token(
+        &self,
+        token: &str,
+        now: Timestamp,
+        request: &RequestId,
+    ) -> Result<Arc<Caller>> {
         let identity = self.jwt.verify(token, now).await?;
         let account = accounts::sign_in(&self.store, &self.issuers, now, request, identity).await?;
-        Ok(Caller { account, acting: None, credential: Credential::Jwt })
+        Ok(self.caller(account, None, Credential::Jwt))
+    }
+
+    /// A caller whose address counts as far as its issuer's word does.
+    fn caller(
+        &self,
+        mut account: Account,
+        acting: Option<Account>,
+        credential: Credential,
+    ) -> Arc<Caller> {
+        self.issuers.limit(&mut account);
+        Arc::new(Caller { account, acting, credential })
     }
 
     /// A service with a key of scope `act` takes on the rights of an account whose
     /// issuer is configured. Why it may not is told to nobody, since that would
     /// tell which accounts there are.
-    async fn act_for(&self, caller: Caller, header: &HeaderValue) -> Result<Caller> {
+    async fn act_for(&self, caller: &Caller, header: &HeaderValue) -> Result<Arc<Caller>> {
         let denied = || Error::permission_denied("this credential may not act for that account");
         if caller.scope() != Some(KeyScope::Act) {
             return Err(denied());
@@ -150,7 +196,7 @@ impl Authenticator {
             .await?
             .filter(|account| self.may_be_acted_for(account))
             .ok_or_else(denied)?;
-        Ok(Caller { account, acting: Some(caller.account), credential: caller.credential })
+        Ok(self.caller(account, Some(caller.account.clone()), caller.credential.clone()))
     }
 
     /// Accounts made here have keys of their own; nobody acts for those.

@@ -21,7 +21,7 @@ const DESCRIPTORS_EACH: u64 = 4;
 
 /// Serves until a signal asks for the end; a second one does not wait for it.
 pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
-    telemetry::init(&config.log)?;
+    let _log = telemetry::init(&config.log)?;
     make_room(&mut config);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

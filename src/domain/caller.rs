@@ -1,5 +1,7 @@
 //! Who asks, and with what.
 
+use std::sync::Arc;
+
 use super::{Account, AccountId, KeyId, KeyScope, OrganizationId};
 
 /// An authenticated request: the account whose rights it has, and how it came.
@@ -30,8 +32,8 @@ pub enum Credential {
 }
 
 /// Names a request in the log, the answer and the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub String);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestId(pub Arc<str>);
 
 /// Who a change is ascribed to in the audit trail.
 #[derive(Debug, Clone)]
@@ -80,6 +82,6 @@ impl Caller {
 impl Actor {
     /// The command line or the server itself.
     pub fn system(what: &str) -> Self {
-        Self { account: None, on_behalf_of: None, request: RequestId(what.to_owned()) }
+        Self { account: None, on_behalf_of: None, request: RequestId(what.into()) }
     }
 }

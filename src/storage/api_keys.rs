@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Tx;
 use super::entity::{account, api_key};
 use super::error::OrError;
+use super::text::{Text, one_of_two};
 use crate::domain::{Account, ApiKey, KeyId, OrganizationId, Timestamp};
 use crate::error::{Error, Result};
 
@@ -21,12 +22,11 @@ fn key_with_account((key, account): Row) -> Result<(ApiKey, Account)> {
 
 /// The key with this id, and whose it is.
 pub async fn find(db: &impl ConnectionTrait, id: &KeyId) -> Result<Option<(ApiKey, Account)>> {
-    let rows = api_key::Entity::find_by_id(id.as_str())
-        .find_also_related(account::Entity)
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().next().map(key_with_account).transpose()
+    static TEXT: Text = Text::new();
+    let found = TEXT.statement(db, [id.as_str().into()], || {
+        api_key::Entity::find_by_id(id.as_str()).find_also_related(account::Entity)
+    });
+    one_of_two(db, found).await?.map(key_with_account).transpose()
 }
 
 /// Every key, oldest first, revoked and expired ones too.

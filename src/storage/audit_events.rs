@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::entity::audit_event;
 use super::error::OrError;
+use super::text::Text;
 use super::{Db, Tx};
 use crate::domain::{
     AccountId, Action, Actor, AuditEvent, AuditEventId, OrganizationId, TargetKind, Timestamp,
@@ -47,7 +48,8 @@ pub struct EventFilter {
 
 /// Writes an event into the transaction of the change it tells of.
 pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> {
-    audit_event::Entity::insert(audit_event::ActiveModel {
+    static TEXT: Text = Text::new();
+    let row = audit_event::ActiveModel {
         id: Set(AuditEventId::generate(now).into()),
         at: Set(now.as_micros()),
         action: Set(event.action.as_str().to_owned()),
@@ -56,13 +58,10 @@ pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> 
         target_kind: Set(event.target_kind.as_str().to_owned()),
         target_id: Set(event.target_id),
         organization_id: Set(event.organization.map(Into::into)),
-        request_id: Set(event.actor.request.0.clone()),
+        request_id: Set(event.actor.request.0.to_string()),
         note: Set(event.note),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    };
+    TEXT.insert(tx, row).await
 }
 
 /// At most `limit` events of an organization, newest first, older than `before`.

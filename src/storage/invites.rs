@@ -2,20 +2,20 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
-    QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult,
+    JoinType, QueryFilter, QuerySelect, RelationTrait, Statement, Value,
 };
 use uuid::Uuid;
 
 use super::Tx;
 use super::entity::invite::delivery_text;
 use super::entity::organization::join_domains;
-use super::entity::{invite, organization};
+use super::entity::{invite, organization, stored};
 use super::error::OrError;
-use super::query::unique;
+use super::text::{Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
-    Organization, OrganizationId, SecretHash, Timestamp,
+    Organization, OrganizationId, OrganizationName, SecretHash, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -39,13 +39,65 @@ pub async fn find_by_token(
     db: &impl ConnectionTrait,
     hash: &SecretHash,
 ) -> Result<Option<(Invite, Organization)>> {
-    let rows = invite::Entity::find()
-        .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
-        .find_also_related(organization::Entity)
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().next().map(with_organization).transpose()
+    static TEXT: Text = Text::new();
+    let found = TEXT.statement(db, [hash.as_bytes().into()], || {
+        invite::Entity::find()
+            .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
+            .find_also_related(organization::Entity)
+    });
+    one_of_two(db, found).await?.map(with_organization).transpose()
+}
+
+/// What is told of a live invite to whoever holds its token.
+#[derive(Debug)]
+pub struct Preview {
+    /// Where it leads.
+    pub organization: OrganizationId,
+    /// That organization's name.
+    pub name: OrganizationName,
+    /// Its active and suspended members.
+    pub member_count: i64,
+    /// Whose invitation it is, if it is an email invitation.
+    pub email: Option<EmailAddress>,
+}
+
+#[derive(FromQueryResult)]
+struct PreviewRow {
+    id: Uuid,
+    name: String,
+    member_count: i64,
+    email: Option<String>,
+}
+
+/// What the live invite with this token leads to: no more of it than that, for it is
+/// asked most of all.
+pub async fn preview(
+    db: &impl ConnectionTrait,
+    hash: &SecretHash,
+    now: Timestamp,
+) -> Result<Option<Preview>> {
+    static TEXT: Text = Text::new();
+    let key = [hash.as_bytes().into(), now.as_micros().into()];
+    let found = TEXT.statement(db, key, || {
+        invite::Entity::find()
+            .select_only()
+            .column(invite::Column::Email)
+            .columns([
+                organization::Column::Id,
+                organization::Column::Name,
+                organization::Column::MemberCount,
+            ])
+            .join(JoinType::InnerJoin, invite::Relation::Organization.def())
+            .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
+            .filter(usable(now))
+    });
+    let Some(row) = one::<PreviewRow>(db, found).await? else { return Ok(None) };
+    Ok(Some(Preview {
+        organization: row.id.into(),
+        name: stored("organizations.name", &row.name)?,
+        member_count: row.member_count,
+        email: row.email.map(|email| stored("invites.email", &email)).transpose()?,
+    }))
 }
 
 /// The invite with this id.
@@ -54,9 +106,7 @@ pub async fn find(
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<Option<Invite>> {
-    let select = invite::Entity::find_by_id(Uuid::from(id))
-        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)));
-    unique(select, db).await?.map(Invite::try_from).transpose()
+    one::<invite::Model>(db, by_id(db, organization, id)).await?.map(Invite::try_from).transpose()
 }
 
 /// The same, with its sealed token.
@@ -65,9 +115,15 @@ pub async fn find_with_token(
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<Option<(Invite, Vec<u8>)>> {
-    let select = invite::Entity::find_by_id(Uuid::from(id))
-        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)));
-    unique(select, db).await?.map(with_sealed_token).transpose()
+    one(db, by_id(db, organization, id)).await?.map(with_sealed_token).transpose()
+}
+
+fn by_id(db: &impl ConnectionTrait, organization: OrganizationId, id: InviteId) -> Statement {
+    static TEXT: Text = Text::new();
+    let (id, organization) = (Uuid::from(id), Uuid::from(organization));
+    TEXT.statement(db, [id.into(), organization.into()], || {
+        invite::Entity::find_by_id(id).filter(invite::Column::OrganizationId.eq(organization))
+    })
 }
 
 /// The email invitation with this id, in whatever organization: the one way in by
@@ -91,11 +147,15 @@ pub async fn pending_of_address(
     organization: OrganizationId,
     email: &EmailAddress,
 ) -> Result<Option<Invite>> {
-    let select = invite::Entity::find()
-        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
-        .filter(invite::Column::Email.eq(email.as_str()))
-        .filter(Expr::cust(PENDING_EMAIL));
-    unique(select, db).await?.map(Invite::try_from).transpose()
+    static TEXT: Text = Text::new();
+    let organization = Uuid::from(organization);
+    let found = TEXT.statement(db, [organization.into(), email.as_str().into()], || {
+        invite::Entity::find()
+            .filter(invite::Column::OrganizationId.eq(organization))
+            .filter(invite::Column::Email.eq(email.as_str()))
+            .filter(Expr::cust(PENDING_EMAIL))
+    });
+    one::<invite::Model>(db, found).await?.map(Invite::try_from).transpose()
 }
 
 pub(super) fn with_sealed_token(mut row: invite::Model) -> Result<(Invite, Vec<u8>)> {
@@ -116,16 +176,21 @@ pub async fn join_link(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
 ) -> Result<Option<(Invite, Vec<u8>)>> {
-    let select = invite::Entity::find()
-        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
-        .filter(Expr::cust(LIVE_JOIN_LINK));
-    unique(select, db).await?.map(with_sealed_token).transpose()
+    static TEXT: Text = Text::new();
+    let organization = Uuid::from(organization);
+    let found = TEXT.statement(db, [organization.into()], || {
+        invite::Entity::find()
+            .filter(invite::Column::OrganizationId.eq(organization))
+            .filter(Expr::cust(LIVE_JOIN_LINK))
+    });
+    one(db, found).await?.map(with_sealed_token).transpose()
 }
 
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
+    static TEXT: Text = Text::new();
     let content = new.content.as_ref();
-    invite::Entity::insert(invite::ActiveModel {
+    let row = invite::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
         kind: Set(new.kind.as_str().to_owned()),
@@ -152,11 +217,8 @@ pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
         member_id: Set(new.member.map(Into::into)),
         delivery: Set(new.delivery.as_ref().map(|delivery| delivery_text(delivery).to_owned())),
         delivery_error: Set(delivery_error(new.delivery.as_ref())),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    };
+    TEXT.insert(tx, row).await
 }
 
 /// Ends one invite of an organization; answers whether it had not ended before.
@@ -166,8 +228,10 @@ pub async fn end(
     id: InviteId,
     ending: &Ending,
 ) -> Result<bool> {
-    let only = Condition::all().add(invite::Column::Id.eq(Uuid::from(id)));
-    Ok(end_where(tx, organization, only, ending).await? == 1)
+    static TEXT: Text = Text::new();
+    let id = Uuid::from(id);
+    let only = Condition::all().add(invite::Column::Id.eq(id));
+    Ok(end_where(tx, &TEXT, organization, [id.into()], only, ending).await? == 1)
 }
 
 /// Ends every live invite that rests on a member's authority; answers how many.
@@ -177,30 +241,34 @@ pub async fn end_all_of(
     inviter: MemberId,
     ending: &Ending,
 ) -> Result<u64> {
-    let theirs = Condition::all().add(invite::Column::InviterId.eq(Uuid::from(inviter)));
-    end_where(tx, organization, theirs, ending).await
+    static TEXT: Text = Text::new();
+    let inviter = Uuid::from(inviter);
+    let theirs = Condition::all().add(invite::Column::InviterId.eq(inviter));
+    end_where(tx, &TEXT, organization, [inviter.into()], theirs, ending).await
 }
 
+/// Ends those of an organization's live invites that `which` says, by `key`.
 async fn end_where(
     tx: &Tx,
+    text: &Text,
     organization: OrganizationId,
+    [key]: [Value; 1],
     which: Condition,
     ending: &Ending,
 ) -> Result<u64> {
     use invite::Column;
 
-    let done = invite::Entity::update_many()
-        .col_expr(Column::State, Expr::value(ending.reason.state().as_str()))
-        .col_expr(Column::EndedAt, Expr::value(ending.at.as_micros()))
-        .col_expr(Column::EndedBy, Expr::value(ending.by.map(Uuid::from)))
-        .col_expr(Column::EndReason, Expr::value(ending.reason.as_str()))
-        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
-        .filter(which)
-        .filter(Expr::cust(LIVE))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(done.rows_affected)
+    let organization = Uuid::from(organization);
+    let set: [(Column, Value); 4] = [
+        (Column::State, ending.reason.state().as_str().into()),
+        (Column::EndedAt, ending.at.as_micros().into()),
+        (Column::EndedBy, ending.by.map(Uuid::from).into()),
+        (Column::EndReason, ending.reason.as_str().into()),
+    ];
+    text.update(tx, invite::Entity, set, [organization.into(), key], |rows| {
+        rows.filter(Column::OrganizationId.eq(organization)).filter(which).filter(Expr::cust(LIVE))
+    })
+    .await
 }
 
 /// Spends one use. State, expiry and uses are checked by this very statement, so
@@ -209,32 +277,41 @@ async fn end_where(
 pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
     use invite::Column;
 
-    let done = invite::Entity::update_many()
-        .col_expr(Column::Uses, Expr::cust("uses + 1"))
-        .filter(Column::Id.eq(Uuid::from(invite.id)))
-        .filter(Column::OrganizationId.eq(Uuid::from(invite.organization)))
-        .filter(Expr::cust(LIVE))
-        .filter(
-            Condition::any()
-                .add(Column::ExpiresAt.is_null())
-                .add(Column::ExpiresAt.gt(now.as_micros())),
-        )
-        .filter(Expr::cust("(max_uses IS NULL OR uses < max_uses)"))
-        .exec(tx)
-        .await
-        .or_error()?;
-    if done.rows_affected != 1 {
+    static TEXT: Text = Text::new();
+    static SPENT: Text = Text::new();
+    let (id, organization) = (Uuid::from(invite.id), Uuid::from(invite.organization));
+    let key = [id.into(), organization.into(), now.as_micros().into()];
+    let one_more = TEXT.statement(tx, key, || {
+        invite::Entity::update_many()
+            .col_expr(Column::Uses, Expr::cust("uses + 1"))
+            .filter(Column::Id.eq(id))
+            .filter(Column::OrganizationId.eq(organization))
+            .filter(usable(now))
+    });
+    if tx.execute_raw(one_more).await.or_error()?.rows_affected() != 1 {
         return Ok(false);
     }
     let reason = match invite.kind {
         InviteKind::Email => EndReason::Accepted,
         _ => EndReason::Exhausted,
     };
-    let spent = Condition::all()
-        .add(Column::Id.eq(Uuid::from(invite.id)))
-        .add(Expr::cust("uses = max_uses"));
-    end_where(tx, invite.organization, spent, &Ending { at: now, by: None, reason }).await?;
+    let spent = Condition::all().add(Column::Id.eq(id)).add(Expr::cust("uses = max_uses"));
+    let ending = Ending { at: now, by: None, reason };
+    end_where(tx, &SPENT, invite.organization, [id.into()], spent, &ending).await?;
     Ok(true)
+}
+
+/// What lets somebody in at `now`: as [`Invite::is_live`].
+fn usable(now: Timestamp) -> Condition {
+    use invite::Column;
+
+    let lasts = Condition::any()
+        .add(Column::ExpiresAt.is_null())
+        .add(Column::ExpiresAt.gt(now.as_micros()));
+    Condition::all()
+        .add(Expr::cust(LIVE))
+        .add(lasts)
+        .add(Expr::cust("(max_uses IS NULL OR uses < max_uses)"))
 }
 
 /// What `Update` can change.

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, Value,
 };
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use super::Tx;
 use super::entity::{account, member, organization};
 use super::error::OrError;
 use super::query::unique;
+use super::text::{Text, one, one_of_two};
 use crate::domain::{
     AccountId, Departure, EmailAddress, Member, MemberId, MemberProfile, MemberStatus,
     Organization, OrganizationId, Role, Timestamp,
@@ -28,14 +29,22 @@ fn of_account(organization: OrganizationId, account: AccountId) -> sea_orm::Sele
         .filter(member::Column::AccountId.eq(Uuid::from(account)))
 }
 
+/// What selects them.
+fn key_of_account(organization: OrganizationId, account: AccountId) -> [Value; 2] {
+    [Uuid::from(organization).into(), Uuid::from(account).into()]
+}
+
 /// An account's membership that has not ended.
 pub async fn current(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<Member>> {
-    let select = of_account(organization, account).filter(Expr::cust(CURRENT));
-    unique(select, db).await?.map(Member::try_from).transpose()
+    static TEXT: Text = Text::new();
+    let found = TEXT.statement(db, key_of_account(organization, account), || {
+        of_account(organization, account).filter(Expr::cust(CURRENT))
+    });
+    one::<member::Model>(db, found).await?.map(Member::try_from).transpose()
 }
 
 /// The same, with the organization, in one statement.
@@ -44,13 +53,13 @@ pub async fn current_with_organization(
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<(Member, Organization)>> {
-    let rows = of_account(organization, account)
-        .filter(Expr::cust(CURRENT))
-        .find_also_related(organization::Entity)
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().next().map(with_organization).transpose()
+    static TEXT: Text = Text::new();
+    let found = TEXT.statement(db, key_of_account(organization, account), || {
+        of_account(organization, account)
+            .filter(Expr::cust(CURRENT))
+            .find_also_related(organization::Entity)
+    });
+    one_of_two(db, found).await?.map(with_organization).transpose()
 }
 
 pub(super) fn with_organization(

@@ -10,6 +10,7 @@ mod error;
 mod migrations;
 mod query;
 pub mod sqlite;
+mod text;
 mod tx;
 mod write;
 

@@ -1,15 +1,16 @@
 //! The log: what is written to standard error, and how.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal;
+use std::io::{BufWriter, IsTerminal};
 use std::panic::PanicHookInfo;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
 
 /// Libraries that at lower levels tell every frame, statement and header. They
@@ -30,9 +31,22 @@ const QUIET: [&str; 13] = [
     "tower",
 ];
 
+/// Lines that may wait to be written. Whoever has more to say waits as well: none is
+/// lost while the process lives.
+const WAITING_LINES: usize = 8192;
+
+/// Writes what waits when it is dropped, which is the last thing a process does.
+#[must_use]
+pub struct Log {
+    _lines: WorkerGuard,
+}
+
 /// Starts the log for the whole process, panics included. Fails on a filter that
 /// cannot be read and when called twice.
-pub fn init(settings: &Log) -> Result<()> {
+///
+/// A thread writes the lines, all that have come together at once: a request has one,
+/// and to write each by itself would cost as much as to answer it.
+pub fn init(settings: &config::Log) -> Result<Log> {
     let filter = filter(&settings.filter)?;
     let is_text = match settings.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
@@ -40,7 +54,12 @@ pub fn init(settings: &Log) -> Result<()> {
         LogFormat::Json => false,
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let (lines, guard) = NonBlockingBuilder::default()
+        .lossy(false)
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(BufWriter::new(std::io::stderr()));
+    let layer = tracing_subscriber::fmt::layer().with_writer(lines);
     let started = if is_text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
     } else {
@@ -49,7 +68,7 @@ pub fn init(settings: &Log) -> Result<()> {
     started.map_err(Error::internal)?;
 
     std::panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(Log { _lines: guard })
 }
 
 fn filter(text: &str) -> Result<EnvFilter> {

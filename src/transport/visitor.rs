@@ -12,11 +12,11 @@ use crate::operations::{Call, Visitor};
 /// without a credential.
 pub fn visitor(extensions: &mut Extensions) -> Visitor {
     let network = extensions.get::<Network>().copied();
-    let Some(caller) = extensions.remove::<Caller>() else {
+    let Some(caller) = extensions.remove::<Arc<Caller>>() else {
         return Visitor::Unknown(network);
     };
-    let request = extensions.remove::<RequestId>().unwrap_or(RequestId(String::new()));
-    Visitor::Known(Call { caller: Arc::new(caller), request, network })
+    let request = extensions.remove::<RequestId>().unwrap_or(RequestId::default());
+    Visitor::Known(Call { caller, request, network })
 }
 
 /// The same where a caller is needed.

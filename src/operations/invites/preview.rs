@@ -5,7 +5,7 @@ use crate::domain::{InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
 use crate::operations::budget::count_preview;
 use crate::operations::{Context, Visitor};
-use crate::storage::invites;
+use crate::storage::invites::{self, Preview};
 
 /// What an invite leads to, and nothing more.
 #[derive(Debug, Clone)]
@@ -26,17 +26,11 @@ pub async fn preview(cx: &Context, visitor: &Visitor, token: InviteToken) -> Res
     let now = cx.now();
     let call = visitor.call();
     let own = call.and_then(|call| call.caller.account.profile.verified_email());
-    let (_, organization) = invites::find_by_token(cx.store.read(), &token.hash())
-        .await?
-        .filter(|(invite, _)| invite.is_live(now))
-        .filter(|(invite, _)| {
-            cx.rules.public_preview || invite.email.is_none() || invite.email.as_ref() == own
-        })
-        .filter(|(_, organization)| call.is_none_or(|call| call.caller.reaches(organization.id)))
-        .ok_or_else(Error::not_found)?;
-    Ok(InviteSummary {
-        organization: organization.id,
-        name: organization.name,
-        member_count: organization.member_count,
-    })
+    let Preview { organization, name, member_count, .. } =
+        invites::preview(cx.store.read(), &token.hash(), now)
+            .await?
+            .filter(|it| cx.rules.public_preview || it.email.is_none() || it.email.as_ref() == own)
+            .filter(|it| call.is_none_or(|call| call.caller.reaches(it.organization)))
+            .ok_or_else(Error::not_found)?;
+    Ok(InviteSummary { organization, name, member_count })
 }

@@ -25,7 +25,7 @@ pub fn write(done: &Done) {
                 code = code_name(done.code),
                 status = done.status.map(|status| status.as_u16()),
                 duration_ms = done.duration.as_micros() as f64 / 1000.0,
-                request_id = done.request_id.as_ref().map(|id| id.0.as_str()),
+                request_id = done.request_id.as_ref().map(|id| &*id.0),
                 account = account(done).map(tracing::field::display),
                 acting = acting(done).map(tracing::field::display),
                 key = key(done).map(KeyId::as_str),

@@ -27,7 +27,7 @@ pub trait Authenticate: Send + Sync + 'static {
         authorization: Option<&HeaderValue>,
         on_behalf_of: Option<&HeaderValue>,
         request: &RequestId,
-    ) -> impl Future<Output = Result<Option<Caller>>> + Send;
+    ) -> impl Future<Output = Result<Option<Arc<Caller>>>> + Send;
 }
 
 impl Authenticate for Arc<Authenticator> {
@@ -36,7 +36,7 @@ impl Authenticate for Arc<Authenticator> {
         authorization: Option<&HeaderValue>,
         on_behalf_of: Option<&HeaderValue>,
         request: &RequestId,
-    ) -> Result<Option<Caller>> {
+    ) -> Result<Option<Arc<Caller>>> {
         Authenticator::authenticate(self, authorization, on_behalf_of, request).await
     }
 }
@@ -84,8 +84,8 @@ impl<A: Authenticate> Authentication<A> {
         path: &str,
         headers: &HeaderMap,
         request: Option<&RequestId>,
-    ) -> Result<Option<Caller>> {
-        let unnamed = RequestId(String::new());
+    ) -> Result<Option<Arc<Caller>>> {
+        let unnamed = RequestId::default();
         let id = request.unwrap_or(&unnamed);
         let authorization = single(headers, &AUTHORIZATION)?;
         let on_behalf_of = single(headers, &ON_BEHALF_OF)?;

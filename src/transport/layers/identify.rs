@@ -61,7 +61,7 @@ impl Middleware for Identify {
             None => protocol(&route, request.headers_mut()),
         };
         let id = request.extensions().get::<RequestId>().cloned();
-        let id = id.unwrap_or(RequestId(String::new()));
+        let id = id.unwrap_or(RequestId::default());
         request.extensions_mut().insert(Call { protocol, route, request: id });
         next.run(request).await
     }

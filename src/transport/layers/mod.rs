@@ -96,19 +96,22 @@ impl<M, S> Layer<S> for Around<M> {
     type Service = AroundService<M, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AroundService { middleware: Arc::clone(&self.0), inner }
+        AroundService(Arc::new(Both { middleware: Arc::clone(&self.0), inner }))
     }
 }
 
-/// A service with a middleware around it.
-pub struct AroundService<M, S> {
+/// A service with a middleware around it. One count is all that a clone costs,
+/// however much is inside: each layer takes one for each request.
+pub struct AroundService<M, S>(Arc<Both<M, S>>);
+
+struct Both<M, S> {
     middleware: Arc<M>,
     inner: S,
 }
 
-impl<M, S: Clone> Clone for AroundService<M, S> {
+impl<M, S> Clone for AroundService<M, S> {
     fn clone(&self) -> Self {
-        Self { middleware: Arc::clone(&self.middleware), inner: self.inner.clone() }
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -123,8 +126,8 @@ impl<M: Middleware, S: Handler> Service<Request> for AroundService<M, S> {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture {
-        let middleware = Arc::clone(&self.middleware);
-        let next = Next(self.inner.clone());
-        Box::pin(async move { Ok(middleware.handle(request, next).await) })
+        let both = Arc::clone(&self.0);
+        let next = Next(self.0.inner.clone());
+        Box::pin(async move { Ok(both.middleware.handle(request, next).await) })
     }
 }

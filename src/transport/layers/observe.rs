@@ -31,13 +31,13 @@ use crate::transport::{Request, Response};
 #[derive(Debug, Default)]
 pub struct Observed {
     code: OnceLock<Code>,
-    caller: OnceLock<Caller>,
+    caller: OnceLock<Arc<Caller>>,
 }
 
 impl Observed {
     /// Notes who called; the first note stands.
-    pub fn called_by(&self, caller: &Caller) {
-        self.caller.get_or_init(|| caller.clone());
+    pub fn called_by(&self, caller: &Arc<Caller>) {
+        self.caller.get_or_init(|| Arc::clone(caller));
     }
 
     fn ended_with(&self, code: Code) {
@@ -60,7 +60,7 @@ pub struct Done {
     /// The request's name.
     pub request_id: Option<RequestId>,
     /// Who called, if that became known.
-    pub caller: Option<Caller>,
+    pub caller: Option<Arc<Caller>>,
     /// The other end of the connection.
     pub peer: Option<SocketAddr>,
 }

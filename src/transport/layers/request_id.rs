@@ -1,5 +1,7 @@
 //! Names every request, for the log, the audit trail and the answer.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -20,6 +22,7 @@ pub struct RequestId;
 impl Middleware for RequestId {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
         let (id, value) = given(request.headers()).unwrap_or_else(generate);
+        let id: Arc<str> = id.into();
         // At error level, so that no log filter takes the name off an error.
         let span = tracing::error_span!("request", id = %id);
         request.extensions_mut().insert(domain::RequestId(id));

@@ -140,7 +140,7 @@ impl Call {
         let unknown = || Self {
             protocol: Protocol::Http,
             route: Route::Unknown,
-            request: RequestId(String::new()),
+            request: RequestId::default(),
         };
         request.extensions().get::<Self>().cloned().unwrap_or_else(unknown)
     }

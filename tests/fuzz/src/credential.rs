@@ -79,10 +79,10 @@ impl Gate {
         &self,
         authorization: &HeaderValue,
         on_behalf_of: Option<&HeaderValue>,
-    ) -> Result<Caller, Error> {
+    ) -> Result<Arc<Caller>, Error> {
         self.runtime.block_on(async {
             let before = self.disk.version().await;
-            let request = RequestId("fuzz".to_owned());
+            let request = RequestId("fuzz".into());
             let asked =
                 self.authenticator.authenticate(Some(authorization), on_behalf_of, &request);
             let answer = asked.await;
@@ -111,7 +111,7 @@ fn headers(gate: &Gate, data: &[u8]) {
         Ok(caller) => {
             let shown = shown.expect("only a good credential lets in");
             let account = account(shown).id;
-            match (caller.acting, on_behalf_of) {
+            match (&caller.acting, on_behalf_of) {
                 (None, None) => assert_eq!(caller.account.id, account),
                 (Some(acting), Some(_)) => {
                     assert_eq!((shown, acting.id), (Shown::Service, account));
@@ -206,7 +206,8 @@ fn claims(gate: &Gate, claims: &[u8]) {
             assert!(claims["nbf"].as_f64().is_none_or(|begin| begin <= now + 60.0), "{claims}");
             if caller.account.profile.email_verified {
                 assert_eq!(claims["email_verified"], true);
-                let email = caller.account.profile.email.expect("what is verified is there");
+                let email =
+                    caller.account.profile.email.as_ref().expect("what is verified is there");
                 assert_eq!(email.domain(), "example.com".parse().ok(), "only what it vouches for");
             }
         }

@@ -1,12 +1,13 @@
 //! People with a credential, and what they can ask for.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use guestlist::domain::{AccountId, OrganizationId};
 use prost::Message;
 
 use super::client::{Client, Failure};
-use super::{Engine, TestApp, gitpod, own};
+use super::{Code, Engine, TestApp, gitpod, own};
 
 /// Somebody who calls the service.
 #[derive(Clone)]
@@ -346,5 +347,17 @@ impl TestApp {
 impl Organization {
     pub fn domain_id(&self) -> OrganizationId {
         self.id.parse().unwrap()
+    }
+}
+
+/// Asks on until a key is refused. Whoever asks later than a second after `revoked`
+/// must be (P22); before that, either answer is right.
+pub async fn refused_after_a_second(revoked: Instant, ask: impl AsyncFn() -> Code) {
+    loop {
+        let late = revoked.elapsed() > Duration::from_secs(1);
+        match ask().await {
+            Code::Unauthenticated => return,
+            code => assert_eq!((code, late), (Code::Ok, false)),
+        }
     }
 }

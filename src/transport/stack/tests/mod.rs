@@ -5,6 +5,8 @@ mod contracts;
 mod door;
 mod grpc;
 
+use std::sync::Arc;
+
 use super::*;
 use bytes::{Buf, BufMut, BytesMut};
 use http::header::{self, HeaderMap};
@@ -43,13 +45,13 @@ impl AccountService for Fake {
         &self,
         request: tonic::Request<pb::GetCallerRequest>,
     ) -> Result<tonic::Response<pb::GetCallerResponse>, Status> {
-        let caller = request.extensions().get::<Caller>().expect("authenticated");
+        let caller = request.extensions().get::<Arc<Caller>>().expect("authenticated");
         let request_id = request.extensions().get::<RequestId>().expect("named");
         let custom = request.metadata().get("x-custom").and_then(|value| value.to_str().ok());
         let mut response = tonic::Response::new(pb::GetCallerResponse {
             account: Some(pb::Account { id: caller.account.id.to_string(), ..Default::default() }),
             scope: custom.unwrap_or_default().to_owned(),
-            key_id: request_id.0.clone(),
+            key_id: request_id.0.to_string(),
             ..Default::default()
         });
         response.metadata_mut().insert("x-answer", "metadata".parse().expect("ascii"));
@@ -86,10 +88,10 @@ impl Authenticate for OneKey {
         authorization: Option<&http::HeaderValue>,
         _: Option<&http::HeaderValue>,
         _: &RequestId,
-    ) -> Result<Option<Caller>, Error> {
+    ) -> Result<Option<Arc<Caller>>, Error> {
         match authorization.map(http::HeaderValue::as_bytes) {
             None => Ok(None),
-            Some(b"Bearer good") => Ok(Some(caller())),
+            Some(b"Bearer good") => Ok(Some(Arc::new(caller()))),
             Some(_) => Err(Error::unauthenticated("the credential is not valid")),
         }
     }

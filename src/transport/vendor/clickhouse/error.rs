@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_named_as_its_status() {
-        let request = RequestId("mine".to_owned());
+        let request = RequestId("mine".into());
         for (error, status, text) in [
             (Error::not_found(), 404, "NOT_FOUND"),
             (Error::invalid("email", "is wrong"), 400, "BAD_REQUEST: email: is wrong"),

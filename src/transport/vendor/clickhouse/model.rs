@@ -231,11 +231,8 @@ mod tests {
     #[test]
     fn a_request_is_named_by_a_uuid() {
         let id = Uuid::now_v7();
-        assert_eq!(request_uuid(&RequestId(id.to_string())), id);
-        let named = request_uuid(&RequestId("mine".to_owned()));
-        assert_eq!(
-            (named.get_version_num(), named),
-            (5, request_uuid(&RequestId("mine".to_owned())))
-        );
+        assert_eq!(request_uuid(&RequestId(id.to_string().into())), id);
+        let named = request_uuid(&RequestId("mine".into()));
+        assert_eq!((named.get_version_num(), named), (5, request_uuid(&RequestId("mine".into()))));
     }
 }

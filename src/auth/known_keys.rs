@@ -1,0 +1,48 @@
+//! Keys as the store had them a moment ago: a caller who asks often has the key read
+//! once a second, and not for every request.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+
+use crate::domain::{ApiKey, Caller, KeyId};
+
+/// How long a key is taken for what it was, so that a revocation is seen within a
+/// second on every replica.
+const AGE: Duration = Duration::from_millis(900);
+
+/// Keys at most. Only keys that exist get here.
+const ROOM: usize = 10_000;
+
+/// See the module.
+pub struct KnownKeys(Cache<KeyId, Known>);
+
+/// A key as it was read.
+#[derive(Clone)]
+pub struct Known {
+    /// The key, with what its secret is compared with.
+    pub key: Arc<ApiKey>,
+    /// Who shows it.
+    pub caller: Arc<Caller>,
+    /// When reading it began: it is as of then or later.
+    pub read_at: Instant,
+}
+
+impl KnownKeys {
+    /// What was read of this key, if that was just now.
+    pub fn get(&self, id: &KeyId) -> Option<Known> {
+        self.0.get(id).filter(|known| known.read_at.elapsed() < AGE)
+    }
+
+    /// Keeps what was read.
+    pub fn put(&self, known: Known) {
+        self.0.insert(known.key.id.clone(), known);
+    }
+}
+
+impl Default for KnownKeys {
+    fn default() -> Self {
+        Self(Cache::new(ROOM))
+    }
+}
