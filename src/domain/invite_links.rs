@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_link_is_its_template_with_the_token() {
-        let token = InviteToken::generate();
+        let token = InviteToken::generate().unwrap();
         let links = InviteLinks::new("https://acme.example/join?t={token}&x=1").unwrap();
         let link = links.link(&token);
         assert_eq!(link, format!("https://acme.example/join?t={}&x=1", token.expose()));

@@ -1,10 +1,11 @@
 //! The log: what is written to standard error, and how.
 
+mod lines;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::{BufWriter, IsTerminal};
+use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 use tracing_subscriber::layer::SubscriberExt;
@@ -12,6 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
+use lines::Written;
 
 /// Libraries that at lower levels tell every frame, statement and header. They
 /// are kept down unless the filter names them.
@@ -31,22 +33,10 @@ const QUIET: [&str; 13] = [
     "tower",
 ];
 
-/// Lines that may wait to be written. Whoever has more to say waits as well: none is
-/// lost while the process lives.
-const WAITING_LINES: usize = 8192;
-
-/// Writes what waits when it is dropped, which is the last thing a process does.
-#[must_use]
-pub struct Log {
-    _lines: WorkerGuard,
-}
-
 /// Starts the log for the whole process, panics included. Fails on a filter that
 /// cannot be read and when called twice.
-///
-/// A thread writes the lines, all that have come together at once: a request has one,
-/// and to write each by itself would cost as much as to answer it.
-pub fn init(settings: &config::Log) -> Result<Log> {
+/// What it answers is kept to the end: lines may wait to be written until then.
+pub fn init(settings: &config::Log) -> Result<Written> {
     let filter = filter(&settings.filter)?;
     let is_text = match settings.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
@@ -54,11 +44,7 @@ pub fn init(settings: &config::Log) -> Result<Log> {
         LogFormat::Json => false,
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let (lines, guard) = NonBlockingBuilder::default()
-        .lossy(false)
-        .buffered_lines_limit(WAITING_LINES)
-        .thread_name("log")
-        .finish(BufWriter::new(std::io::stderr()));
+    let (lines, written) = lines::start(std::io::stderr()).map_err(Error::internal)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(lines);
     let started = if is_text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
@@ -68,7 +54,7 @@ pub fn init(settings: &config::Log) -> Result<Log> {
     started.map_err(Error::internal)?;
 
     std::panic::set_hook(Box::new(log_panic));
-    Ok(Log { _lines: guard })
+    Ok(written)
 }
 
 fn filter(text: &str) -> Result<EnvFilter> {

@@ -9,7 +9,7 @@ const SERVER: &str = "public_url = 'https://invites.example.com'\n[mail]\nhost =
 
 fn links(text: &str) -> String {
     let config = with_file(text).unwrap();
-    let token = InviteToken::generate();
+    let token = InviteToken::generate().unwrap();
     let link = config.invite_links("0.0.0.0:1234".parse().unwrap()).unwrap().link(&token);
     link.replace(&token.expose(), "TOKEN")
 }

@@ -9,7 +9,7 @@ use crate::domain::{
     Action, ContentGrant, EmailDomain, InviteKind, InviteToken, OrganizationId, Permission, Role,
     Timestamp,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Once, RequestToken};
@@ -79,7 +79,7 @@ pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result
             invite.max_uses = input.max_uses;
             invite.allowed_domains = input.allowed_domains.clone();
             invite.note = input.note.clone();
-            let token = InviteToken::generate();
+            let token = InviteToken::generate().map_err(Error::internal)?;
             invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
             let note = format!("link, {}", granted(&input.grants));
             record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;

@@ -273,7 +273,7 @@ impl Inviting<'_> {
             delivery: Some(Delivery::Pending),
             ..self.template.clone()
         };
-        let token = InviteToken::generate();
+        let token = InviteToken::generate().map_err(Error::internal)?;
         invites::insert(self.tx, &invite, tokens::seal(self.keyring, &invite, &token)?).await?;
         outbox::enqueue(self.tx, invite.organization, invite.id, now).await?;
         let note = format!("by email, as {role}");

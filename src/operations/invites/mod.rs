@@ -81,7 +81,7 @@ async fn rotate_join_link(
     }
     advance(tx, &mut organization).await?;
 
-    let token = InviteToken::generate();
+    let token = InviteToken::generate().map_err(Error::internal)?;
     let invite = new_invite(InviteKind::JoinLink, Role::Member, &organization, member.id, now);
     invites::insert(tx, &invite, tokens::seal(keyring, &invite, &token)?).await?;
     record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;

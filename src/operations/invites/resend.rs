@@ -66,7 +66,7 @@ pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> 
             invite.version = access.organization.version;
             invite.expires_at = Some(expires_at);
             invite.delivery = Some(Delivery::Pending);
-            let token = InviteToken::generate();
+            let token = InviteToken::generate().map_err(Error::internal)?;
             invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
             outbox::enqueue(tx, invite.organization, invite.id, now).await?;
             record(tx, Action::InviteResent, &invite, &call.actor(), String::new(), now).await?;

@@ -48,14 +48,21 @@ impl Identify {
 
 impl Middleware for Identify {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        if let Some(short) = without_prefix(request.uri()) {
-            *request.uri_mut() = short;
-        } else if let Some(whole) = with_version(request.uri()) {
-            *request.uri_mut() = whole;
+        // What is a method's path as it stands needs no other.
+        if self.methods.get(request.uri().path()).is_none() {
+            if let Some(short) = without_prefix(request.uri()) {
+                *request.uri_mut() = short;
+            } else if let Some(whole) = with_version(request.uri()) {
+                *request.uri_mut() = whole;
+            }
         }
         lower_case(request.headers_mut(), header::CONTENT_ENCODING);
         let path = request.uri().path();
-        let (route, vendor) = (self.route(path), Vendor::of(path));
+        let route = self.route(path);
+        let vendor = match route {
+            Route::Rpc(_) => None,
+            _ => Vendor::of(path),
+        };
         let protocol = match vendor {
             Some(vendor) => Protocol::Vendor(vendor),
             None => protocol(&route, request.headers_mut()),

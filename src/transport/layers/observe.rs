@@ -67,20 +67,20 @@ pub struct Done {
 
 /// The outer half.
 pub struct Observe {
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Observe {
     /// Counts into `metrics`.
     pub fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+        Self { metrics: Arc::new(metrics) }
     }
 }
 
 impl Middleware for Observe {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
         let observed = Arc::new(Observed::default());
-        let mut watch = Watch::start(self.metrics.clone(), Arc::clone(&observed), &request);
+        let mut watch = Watch::start(Arc::clone(&self.metrics), Arc::clone(&observed), &request);
         request.extensions_mut().insert(observed);
 
         let response = next.run(request).await;
@@ -92,7 +92,7 @@ impl Middleware for Observe {
 /// Reports when it is dropped: with the answer's last byte, or as soon as the
 /// client has gone.
 struct Watch {
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     observed: Arc<Observed>,
     started: Instant,
     call: Call,
@@ -103,7 +103,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(metrics: Metrics, observed: Arc<Observed>, request: &Request) -> Self {
+    fn start(metrics: Arc<Metrics>, observed: Arc<Observed>, request: &Request) -> Self {
         metrics.started();
         Self {
             metrics,

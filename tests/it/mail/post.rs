@@ -147,7 +147,7 @@ impl Post {
     /// Invites an address; its mail waits. Answers the invitation and its token.
     pub async fn invite(&self, email: &str) -> (Invite, InviteToken) {
         let now = self.clock.now();
-        let token = InviteToken::generate();
+        let token = InviteToken::generate().unwrap();
         let invite = Invite {
             id: InviteId::generate(now),
             organization: self.organization.id,
@@ -184,7 +184,7 @@ impl Post {
     /// Sends it again, as the operation does.
     pub async fn resend(&self, invite: &Invite) -> InviteToken {
         let now = self.clock.now();
-        let token = InviteToken::generate();
+        let token = InviteToken::generate().unwrap();
         let renewed = Invite { version: invite.version + 1, ..invite.clone() };
         let stored = Mutex::new(Some(self.seal(invite, &token)));
         self.store

@@ -100,7 +100,7 @@ async fn round_trip(store: &Store, full: bool) {
         ending: None,
         delivery: full.then(|| Delivery::Failed("550 no such user".into())),
     };
-    let (token, secret) = (InviteToken::generate(), ApiKeySecret::generate().unwrap());
+    let (token, secret) = (InviteToken::generate().unwrap(), ApiKeySecret::generate().unwrap());
     let key = ApiKey {
         id: secret.id().clone(),
         hash: secret.hash(),
