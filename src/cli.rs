@@ -90,7 +90,7 @@ enum Keys {
     Create(CreateKey),
     /// Lists all keys, revoked and expired ones too, without their secrets.
     List,
-    /// Revokes a key, at once and for good.
+    /// Revokes a key for good; every server knows within a second.
     Revoke {
         /// The 16 digits between the two underscores of the key.
         id: KeyId,

@@ -1,13 +1,16 @@
 //! Queries on `accounts`.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
+    QuerySelect, RelationTrait,
 };
 use uuid::Uuid;
 
 use super::Tx;
-use super::entity::{account, member};
+use super::entity::{account, member, stored};
 use super::error::OrError;
 use super::query::unique;
 use crate::domain::{
@@ -39,25 +42,27 @@ pub async fn any(db: &impl ConnectionTrait) -> Result<bool> {
     Ok(!rows.is_empty())
 }
 
-/// Whether an issuer's account with this address is a member of an organization
-/// other than `except`.
-pub async fn is_member_elsewhere(
+/// Which of these addresses belong to accounts of an issuer that are members of an
+/// organization other than `except`.
+pub async fn members_elsewhere(
     db: &impl ConnectionTrait,
     issuer: &str,
-    email: &EmailAddress,
+    addresses: &[&EmailAddress],
     except: OrganizationId,
-) -> Result<bool> {
-    let rows = member::Entity::find()
+) -> Result<HashSet<EmailAddress>> {
+    let rows: Vec<String> = member::Entity::find()
+        .select_only()
+        .column(account::Column::Email)
+        .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(member::Column::OrganizationId.ne(Uuid::from(except)))
         .filter(member::Column::Status.ne(MemberStatus::Left.as_str()))
-        .find_also_related(account::Entity)
-        .filter(account::Column::Email.eq(email.as_str()))
+        .filter(account::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))
         .filter(account::Column::Issuer.eq(issuer))
-        .limit(1)
+        .into_tuple()
         .all(db)
         .await
         .or_error()?;
-    Ok(!rows.is_empty())
+    rows.iter().map(|email| stored("accounts.email", email)).collect()
 }
 
 /// Makes an account.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::entity::audit_event;
 use super::error::OrError;
+use super::query::insert_many;
 use super::text::Text;
 use super::{Db, Tx};
 use crate::domain::{
@@ -49,7 +50,17 @@ pub struct EventFilter {
 /// Writes an event into the transaction of the change it tells of.
 pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> {
     static TEXT: Text = Text::new();
-    let row = audit_event::ActiveModel {
+    TEXT.insert(tx, row(event, now)).await
+}
+
+/// The same of many changes in one transaction.
+pub async fn append_all(tx: &Tx, events: Vec<NewEvent<'_>>, now: Timestamp) -> Result<()> {
+    let rows = events.into_iter().map(|event| row(event, now));
+    insert_many(tx, rows.collect()).await
+}
+
+fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
+    audit_event::ActiveModel {
         id: Set(AuditEventId::generate(now).into()),
         at: Set(now.as_micros()),
         action: Set(event.action.as_str().to_owned()),
@@ -60,8 +71,7 @@ pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> 
         organization_id: Set(event.organization.map(Into::into)),
         request_id: Set(event.actor.request.0.to_string()),
         note: Set(event.note),
-    };
-    TEXT.insert(tx, row).await
+    }
 }
 
 /// At most `limit` events of an organization, newest first, older than `before`.

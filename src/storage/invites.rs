@@ -12,6 +12,7 @@ use super::entity::invite::delivery_text;
 use super::entity::organization::join_domains;
 use super::entity::{invite, organization, stored};
 use super::error::OrError;
+use super::query::insert_many;
 use super::text::{Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
@@ -158,6 +159,22 @@ pub async fn pending_of_address(
     one::<invite::Model>(db, found).await?.map(Invite::try_from).transpose()
 }
 
+/// Those of many addresses.
+pub async fn pending_of_addresses(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    addresses: &[&EmailAddress],
+) -> Result<Vec<Invite>> {
+    let rows = invite::Entity::find()
+        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(invite::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))
+        .filter(Expr::cust(PENDING_EMAIL))
+        .all(db)
+        .await
+        .or_error()?;
+    rows.into_iter().map(Invite::try_from).collect()
+}
+
 pub(super) fn with_sealed_token(mut row: invite::Model) -> Result<(Invite, Vec<u8>)> {
     let sealed = std::mem::take(&mut row.token_sealed);
     Ok((row.try_into()?, sealed))
@@ -189,8 +206,18 @@ pub async fn join_link(
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
     static TEXT: Text = Text::new();
+    TEXT.insert(tx, row(new, token)).await
+}
+
+/// Stores many new invites.
+pub async fn insert_all(tx: &Tx, new: Vec<(&Invite, StoredToken)>) -> Result<()> {
+    let rows = new.into_iter().map(|(new, token)| row(new, token));
+    insert_many(tx, rows.collect()).await
+}
+
+fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
     let content = new.content.as_ref();
-    let row = invite::ActiveModel {
+    invite::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
         kind: Set(new.kind.as_str().to_owned()),
@@ -217,8 +244,7 @@ pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
         member_id: Set(new.member.map(Into::into)),
         delivery: Set(new.delivery.as_ref().map(|delivery| delivery_text(delivery).to_owned())),
         delivery_error: Set(delivery_error(new.delivery.as_ref())),
-    };
-    TEXT.insert(tx, row).await
+    }
 }
 
 /// Ends one invite of an organization; answers whether it had not ended before.

@@ -1,14 +1,16 @@
 //! Queries on single rows of `members`. Lists are in `member_lists`.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait, Value,
 };
 use uuid::Uuid;
 
 use super::Tx;
-use super::entity::{account, member, organization};
+use super::entity::{account, member, organization, stored};
 use super::error::OrError;
 use super::query::unique;
 use super::text::{Text, one, one_of_two};
@@ -192,23 +194,25 @@ async fn set(
     Ok(())
 }
 
-/// Whether a member that has not left has this verified address.
-pub async fn has_address(
+/// Which of these addresses are verified ones of members that have not left.
+pub async fn addresses_among(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
-    email: &EmailAddress,
-) -> Result<bool> {
-    let rows = member::Entity::find()
+    addresses: &[&EmailAddress],
+) -> Result<HashSet<EmailAddress>> {
+    let rows: Vec<String> = member::Entity::find()
+        .select_only()
+        .column(account::Column::Email)
+        .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(Expr::cust(CURRENT))
-        .find_also_related(account::Entity)
-        .filter(account::Column::Email.eq(email.as_str()))
+        .filter(account::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))
         .filter(account::Column::EmailVerified.eq(true))
-        .limit(1)
+        .into_tuple()
         .all(db)
         .await
         .or_error()?;
-    Ok(!rows.is_empty())
+    rows.iter().map(|email| stored("accounts.email", email)).collect()
 }
 
 /// Ends a membership; the row stays.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Tx;
 use super::entity::outbox;
 use super::error::OrError;
+use super::query::insert_many;
 use super::query::unique;
 use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
 use crate::error::Result;
@@ -41,7 +42,17 @@ pub async fn enqueue(
         .exec(tx)
         .await
         .or_error()?;
-    outbox::Entity::insert(outbox::ActiveModel {
+    enqueue_new(tx, organization, vec![invite], now).await
+}
+
+/// The same for invitations that were just made.
+pub async fn enqueue_new(
+    tx: &Tx,
+    organization: OrganizationId,
+    invites: Vec<InviteId>,
+    now: Timestamp,
+) -> Result<()> {
+    let rows = invites.into_iter().map(|invite| outbox::ActiveModel {
         id: Set(OutboxId::generate(now).into()),
         organization_id: Set(organization.into()),
         invite_id: Set(invite.into()),
@@ -49,11 +60,8 @@ pub async fn enqueue(
         next_attempt_at: Set(now.as_micros()),
         claimed_by: Set(None),
         created_at: Set(now.as_micros()),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    });
+    insert_many(tx, rows.collect()).await
 }
 
 /// Claims at most `limit` mails that are due, for `claimant`, until `lease_ends`;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{advance, email_expiry, expire, found, may_grant, new_invite, record, tokens};
+use super::{advance, email_expiry, event, expire, found, may_grant, new_invite, tokens};
 use crate::auth::Issuers;
+use crate::config::Issuer;
 use crate::domain::{
-    Action, Delivery, EmailAddress, Invite, InviteKind, InviteToken, MemberId, OrganizationId,
-    Permission, Role, Timestamp,
+    Action, Delivery, EmailAddress, Invite, InviteId, InviteKind, InviteToken, MemberId,
+    OrganizationId, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -18,7 +19,7 @@ use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
-use crate::storage::{Tx, accounts, invites, members, outbox};
+use crate::storage::{Tx, accounts, audit_events, invites, members, outbox};
 
 /// Whom to invite.
 #[derive(Debug, Clone)]
@@ -122,29 +123,39 @@ pub(super) async fn carry_out(
                 return Err(Error::invalid("sso", what));
             }
             advance(tx, &mut organization).await?;
-            let mut inviting = Inviting {
+            let inviting = Inviting {
                 tx,
                 keyring: &keyring,
                 issuers: &issuers,
                 call: &call,
-                template: new_invite(InviteKind::Email, Role::Guest, &organization, member.id, now),
-                expires_at,
-                sso: input.sso,
                 has_seat: organization.has_seat(),
-                seen: HashSet::new(),
+                template: Invite {
+                    expires_at: Some(expires_at),
+                    max_uses: Some(1),
+                    delivery: Some(Delivery::Pending),
+                    sso: input.sso,
+                    ..new_invite(InviteKind::Email, Role::Guest, &organization, member.id, now)
+                },
             };
-            let mut addresses = Vec::with_capacity(input.invitations.len());
-            for invitation in &input.invitations {
-                addresses.push(inviting.address(&invitation.email, now).await?);
-            }
+            let addresses = inviting.addresses(&input.invitations, now).await?;
             let invitable: Vec<_> = addresses.iter().flatten().collect();
-            budget.spend_on_mail(invitable.into_iter())?;
+            budget.spend_on_mail(invitable.iter().copied())?;
+            let tied_elsewhere = inviting.tied_elsewhere(&invitable).await?;
             let mut invited = Vec::with_capacity(input.invitations.len());
-            for (invitation, address) in input.invitations.iter().zip(addresses) {
-                let one = inviting.invite(invitation, address, now).await?;
-                accept(one.outcome)?;
-                invited.push(one);
+            for (Invitation { email, role }, address) in input.invitations.iter().zip(addresses) {
+                let (outcome, invite, sso_failed) = match address {
+                    Err(outcome) => (outcome, None, false),
+                    Ok(address) => {
+                        let sso_failed = tied_elsewhere.contains(&address);
+                        let invite = inviting.invite(address, *role, sso_failed, now);
+                        (Outcome::Invited, Some(invite), sso_failed)
+                    }
+                };
+                accept(outcome)?;
+                invited.push(Invited { email: email.clone(), outcome, invite, sso_failed });
             }
+            let new = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
+            inviting.insert(new, now).await?;
             let references: Vec<Reference> = invited
                 .iter()
                 .map(|one| (one.outcome, one.invite.as_ref().map(|i| i.id.into()), one.sso_failed))
@@ -170,114 +181,116 @@ async fn again(tx: &Tx, input: &InviteByEmail, before: Vec<Reference>) -> Result
     Ok(invited)
 }
 
-/// A request in progress.
+/// A request in progress. Whatever it asks of the store, it asks for all addresses at
+/// once.
 struct Inviting<'a> {
     tx: &'a Tx,
     keyring: &'a Keyring,
     issuers: &'a Issuers,
     call: &'a Call,
-    template: Invite,
-    expires_at: Timestamp,
-    sso: bool,
     has_seat: bool,
-    seen: HashSet<EmailAddress>,
+    /// What all invitations have in common.
+    template: Invite,
 }
 
 impl Inviting<'_> {
-    async fn invite(
+    /// The addresses to invite, or why each is not invited.
+    async fn addresses(
         &self,
-        invitation: &Invitation,
-        address: std::result::Result<EmailAddress, Outcome>,
+        invitations: &[Invitation],
         now: Timestamp,
-    ) -> Result<Invited> {
-        let mut sso_failed = false;
-        let (outcome, invite) = match address {
-            Err(outcome) => (outcome, None),
-            Ok(email) => {
-                sso_failed = self.sso && self.is_tied_elsewhere(&email).await?;
-                let invite = self.insert(email, invitation.role, sso_failed, now).await?;
-                (Outcome::Invited, Some(invite))
+    ) -> Result<Vec<std::result::Result<EmailAddress, Outcome>>> {
+        let parsed: Vec<Option<EmailAddress>> =
+            invitations.iter().map(|invitation| invitation.email.parse().ok()).collect();
+        let organization = self.template.organization;
+        let all: Vec<&EmailAddress> = parsed.iter().flatten().collect();
+        let members = members::addresses_among(self.tx, organization, &all).await?;
+        let mut invited = HashSet::new();
+        for pending in invites::pending_of_addresses(self.tx, organization, &all).await? {
+            if pending.is_live(now) {
+                invited.extend(pending.email);
+            } else {
+                expire(self.tx, &pending, now).await?;
             }
+        }
+        let mut seen = HashSet::new();
+        let outcome = |email: Option<EmailAddress>| {
+            let email = email.ok_or(Outcome::InvalidAddress)?;
+            if !seen.insert(email.clone()) {
+                return Err(Outcome::AlreadyInvited);
+            }
+            if members.contains(&email) {
+                return Err(Outcome::AlreadyMember);
+            }
+            if invited.contains(&email) {
+                return Err(Outcome::AlreadyInvited);
+            }
+            if self.template.sso && !self.is_covered(&email) {
+                return Err(Outcome::DomainNotAllowed);
+            }
+            if !self.has_seat {
+                return Err(Outcome::SeatLimit);
+            }
+            Ok(email)
         };
-        Ok(Invited { email: invitation.email.clone(), outcome, invite, sso_failed })
+        Ok(parsed.into_iter().map(outcome).collect())
     }
 
-    /// The address to invite, or why it is not invited.
-    async fn address(
-        &mut self,
-        text: &str,
-        now: Timestamp,
-    ) -> Result<std::result::Result<EmailAddress, Outcome>> {
-        let Ok(email) = text.parse::<EmailAddress>() else {
-            return Ok(Err(Outcome::InvalidAddress));
-        };
+    /// The issuers that are single sign-on of this organization.
+    fn sso_issuers(&self) -> impl Iterator<Item = &Issuer> {
         let organization = self.template.organization;
-        if !self.seen.insert(email.clone()) {
-            return Ok(Err(Outcome::AlreadyInvited));
-        }
-        if members::has_address(self.tx, organization, &email).await? {
-            return Ok(Err(Outcome::AlreadyMember));
-        }
-        if let Some(pending) = invites::pending_of_address(self.tx, organization, &email).await? {
-            if pending.is_live(now) {
-                return Ok(Err(Outcome::AlreadyInvited));
-            }
-            expire(self.tx, &pending, now).await?;
-        }
-        if self.sso && !self.is_covered(&email) {
-            return Ok(Err(Outcome::DomainNotAllowed));
-        }
-        if !self.has_seat {
-            return Ok(Err(Outcome::SeatLimit));
-        }
-        Ok(Ok(email))
+        self.issuers.iter().filter(move |one| self.issuers.is_sso_of(&one.issuer, organization))
     }
 
     /// Whether some single sign-on of the organization may vouch for the address;
     /// otherwise nobody could ever use the invitation.
     fn is_covered(&self, email: &EmailAddress) -> bool {
-        self.issuers.iter().any(|issuer| {
-            self.issuers.is_sso_of(&issuer.issuer, self.template.organization)
-                && email.domain().is_some_and(|d| issuer.verified_email_domains.include(&d))
+        let domain = email.domain();
+        self.sso_issuers().any(|issuer| {
+            domain.as_ref().is_some_and(|domain| issuer.verified_email_domains.include(domain))
         })
     }
 
-    async fn is_tied_elsewhere(&self, email: &EmailAddress) -> Result<bool> {
-        let organization = self.template.organization;
-        for issuer in self.issuers.iter() {
-            if self.issuers.is_sso_of(&issuer.issuer, organization)
-                && accounts::is_member_elsewhere(self.tx, &issuer.issuer, email, organization)
-                    .await?
-            {
-                return Ok(true);
+    /// Those of the addresses whose single sign-on leads to another organization.
+    async fn tied_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
+        let mut tied = HashSet::new();
+        if self.template.sso && !addresses.is_empty() {
+            for issuer in self.sso_issuers() {
+                let except = self.template.organization;
+                let theirs =
+                    accounts::members_elsewhere(self.tx, &issuer.issuer, addresses, except).await?;
+                tied.extend(theirs);
             }
         }
-        Ok(false)
+        Ok(tied)
     }
 
-    async fn insert(
-        &self,
-        email: EmailAddress,
-        role: Role,
-        sso_failed: bool,
-        now: Timestamp,
-    ) -> Result<Invite> {
-        let invite = Invite {
-            id: crate::domain::InviteId::generate(now),
+    fn invite(&self, email: EmailAddress, role: Role, sso_failed: bool, now: Timestamp) -> Invite {
+        Invite {
+            id: InviteId::generate(now),
             role,
             email: Some(email),
-            sso: self.sso && !sso_failed,
+            sso: self.template.sso && !sso_failed,
             member: Some(MemberId::generate(now)),
-            expires_at: Some(self.expires_at),
-            max_uses: Some(1),
-            delivery: Some(Delivery::Pending),
             ..self.template.clone()
-        };
-        let token = InviteToken::generate().map_err(Error::internal)?;
-        invites::insert(self.tx, &invite, tokens::seal(self.keyring, &invite, &token)?).await?;
-        outbox::enqueue(self.tx, invite.organization, invite.id, now).await?;
-        let note = format!("by email, as {role}");
-        record(self.tx, Action::InviteCreated, &invite, &self.call.actor(), note, now).await?;
-        Ok(invite)
+        }
+    }
+
+    /// Stores the invitations, each with its event and its mail that waits.
+    async fn insert(&self, new: Vec<&Invite>, now: Timestamp) -> Result<()> {
+        let mut rows = Vec::with_capacity(new.len());
+        for invite in &new {
+            let token = InviteToken::generate().map_err(Error::internal)?;
+            rows.push((*invite, tokens::seal(self.keyring, invite, &token)?));
+        }
+        invites::insert_all(self.tx, rows).await?;
+        let ids = new.iter().map(|invite| invite.id).collect();
+        outbox::enqueue_new(self.tx, self.template.organization, ids, now).await?;
+        let actor = self.call.actor();
+        let events = new.iter().map(|invite| {
+            let note = format!("by email, as {}", invite.role);
+            event(Action::InviteCreated, invite, &actor, note)
+        });
+        audit_events::append_all(self.tx, events.collect(), now).await
     }
 }

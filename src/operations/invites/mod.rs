@@ -135,15 +135,18 @@ async fn record(
     note: String,
     now: Timestamp,
 ) -> Result<()> {
-    let event = NewEvent {
+    audit_events::append(tx, event(action, invite, actor, note), now).await
+}
+
+fn event<'a>(action: Action, invite: &Invite, actor: &'a Actor, note: String) -> NewEvent<'a> {
+    NewEvent {
         action,
         target_kind: TargetKind::Invite,
         target_id: invite.id.to_string(),
         organization: Some(invite.organization),
         actor,
         note,
-    };
-    audit_events::append(tx, event, now).await
+    }
 }
 
 /// The invite, with its sealed token.

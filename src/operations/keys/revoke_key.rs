@@ -5,7 +5,8 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, api_keys};
 
-/// Revokes a key, at once and for good.
+/// Revokes a key for good. Servers that have just read it take it for a second more
+/// at most.
 ///
 /// # Errors
 /// NOT_FOUND if there is none of that id or it was revoked before.
