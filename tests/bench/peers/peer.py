@@ -65,6 +65,10 @@ def node_version():
     return subprocess.run([node, "--version"], check=True, capture_output=True).stdout if node else b""
 
 
+def node_command(folder):
+    return ["env", "NODE_ENV=production", "node", folder / "main.js"]
+
+
 def node_headers():
     """Node's own headers, where they came with it: node-gyp would otherwise ask the network for them."""
     node = shutil.which("node")

@@ -1,6 +1,4 @@
 const ORGANIZATIONS = 10_000;
-/** Those which are written to. */
-const WRITTEN_TO = 64;
 const CALLER = "bench@example.com";
 
 /**
@@ -15,8 +13,8 @@ export async function fill({ adapter, generateId }, database, key) {
     adapter.create({ model, data: { id: generateId({ model }), ...data }, forceAllowId: true });
   const now = new Date();
   const later = new Date(now.getTime() + 7 * 24 * 60 * 60 * 1000);
+  let first;
   let invitation;
-  const bodies = [];
 
   database.exec("BEGIN");
   const user = await make("user", {
@@ -35,9 +33,7 @@ export async function fill({ adapter, generateId }, database, key) {
       organizationId, email: CALLER, role: "member", status: "pending", expiresAt: later, createdAt: now,
       inviterId: user.id,
     });
-    if (number < WRITTEN_TO) {
-      bodies.push(JSON.stringify({ organizationId, email: `guest${number}@example.com`, role: "member" }));
-    }
+    first ??= organizationId;
   }
   database.exec("COMMIT");
 
@@ -48,8 +44,7 @@ export async function fill({ adapter, generateId }, database, key) {
       method: "POST",
       path: "/api/auth/organization/invite-member",
       headers: { ...headers, "content-type": "application/json" },
-      body: bodies[0],
-      bodies,
+      body: JSON.stringify({ organizationId: first, email: "guest@example.com", role: "member" }),
     },
     count: "SELECT count(*) FROM invitation",
   };
