@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
 
 import { textOf, uuid7 } from "./ids.js";
 
@@ -27,6 +28,7 @@ export class Door {
     const id = textOf(uuid7());
     let key;
     let code = "ok";
+    let fault;
     try {
       key = this.#verify(request.header.get("authorization") ?? "");
       request.contextValues.set(CALLER, { account: key.account, request: id });
@@ -34,7 +36,9 @@ export class Door {
       response.header.set("x-request-id", id);
       return response;
     } catch (error) {
-      code = Code[ConnectError.from(error).code].toLowerCase();
+      code = codeToString(ConnectError.from(error).code);
+      // Of our own, not the caller's.
+      fault = error instanceof ConnectError ? undefined : error.stack;
       throw error;
     } finally {
       this.#log.info({
@@ -45,6 +49,7 @@ export class Door {
         request_id: id,
         account: key && textOf(key.account),
         key: key?.id,
+        error: fault,
       }, "access");
     }
   };

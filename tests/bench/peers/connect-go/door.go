@@ -54,7 +54,7 @@ func (d *door) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 		} else {
 			code = connect.CodeOf(err).String()
 		}
-		d.log.LogAttrs(ctx, slog.LevelInfo, "access",
+		line := []slog.Attr{
 			slog.String("method", request.HTTPMethod()),
 			slog.String("route", request.Spec().Procedure),
 			slog.String("protocol", request.Peer().Protocol),
@@ -63,7 +63,13 @@ func (d *door) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			slog.String("request_id", id),
 			slog.String("account", key.Account.String()),
 			slog.String("key", key.ID),
-			slog.String("peer", request.Peer().Addr))
+			slog.String("peer", request.Peer().Addr),
+		}
+		if code == "unknown" {
+			// Our own fault, not the caller's.
+			line = append(line, slog.Any("error", err))
+		}
+		d.log.LogAttrs(ctx, slog.LevelInfo, "access", line...)
 		return response, err
 	}
 }
