@@ -1,5 +1,7 @@
 """What the builds of the peers share: a folder in the cache for exactly the files that a peer is made of."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -27,17 +29,27 @@ def build(name, shared, make, command):
     for path in inputs:
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     folder = support.CACHE / f"bench-{name}-{digest.hexdigest()[:12]}"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        for path, source in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / path)
-        try:
-            make(folder)
-        except (support.Unavailable, OSError, subprocess.SubprocessError) as why:
-            sys.exit(f"{name} cannot be built here: {support.one_line(why)}")
-        (folder / "complete").touch()
+    with alone(name):
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            for path, source in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, folder / path)
+            try:
+                make(folder)
+            except (support.Unavailable, OSError, subprocess.SubprocessError) as why:
+                sys.exit(f"{name} cannot be built here: {support.one_line(why)}")
+            (folder / "complete").touch()
     print(json.dumps([str(part) for part in command(folder)]))
+
+
+@contextlib.contextmanager
+def alone(name):
+    """One build of a peer at a time: another would take the folder away from under it."""
+    support.CACHE.mkdir(parents=True, exist_ok=True)
+    with open(support.CACHE / f"bench-{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(*command, cwd, env=None):
