@@ -1,0 +1,86 @@
+// What every call goes through: it is named, its key is checked, and it leaves a line in the log.
+
+import { createHash, timingSafeEqual } from "node:crypto";
+
+import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
+import { codeToString } from "@connectrpc/connect/protocol-connect";
+
+import { textOf, uuid7 } from "./ids.js";
+
+/** Who asks, and under which name the request is known. */
+export const CALLER = createContextKey(undefined);
+
+/** How long a key is believed without another look at the store, as in Guestlist. */
+const KEY_AGE_MS = 1000;
+
+export class Door {
+  #store;
+  #log;
+  #known = new Map();
+
+  constructor(store, log) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  interceptor = (next) => async (request) => {
+    const start = performance.now();
+    const id = textOf(uuid7());
+    let key;
+    let code = "ok";
+    let fault;
+    try {
+      key = this.#verify(request.header.get("authorization") ?? "");
+      request.contextValues.set(CALLER, { account: key.account, request: id });
+      const response = await next(request);
+      response.header.set("x-request-id", id);
+      return response;
+    } catch (error) {
+      code = codeToString(ConnectError.from(error).code);
+      // Of our own, not the caller's.
+      fault = error instanceof ConnectError ? undefined : error.stack;
+      throw error;
+    } finally {
+      this.#log.info({
+        method: request.requestMethod,
+        route: `/${request.service.typeName}/${request.method.name}`,
+        code,
+        duration_ms: performance.now() - start,
+        request_id: id,
+        account: key && textOf(key.account),
+        key: key?.id,
+        error: fault,
+      }, "access");
+    }
+  };
+
+  #verify(header) {
+    const [id, secret] = halves(header.replace(/^Bearer /, "")) ?? [];
+    const key = id && this.#find(id);
+    if (!key || !timingSafeEqual(createHash("sha256").update(secret).digest(), key.secret_hash)) {
+      throw new ConnectError("the credential is not valid", Code.Unauthenticated);
+    }
+    return key;
+  }
+
+  #find(id) {
+    const now = performance.now();
+    const known = this.#known.get(id);
+    if (known && now - known.since < KEY_AGE_MS) {
+      return known.key;
+    }
+    const found = this.#store.key(id, Date.now() * 1000);
+    if (!found) {
+      this.#known.delete(id);
+      return undefined;
+    }
+    const key = { id, secret_hash: found.secret_hash, account: found.account_id };
+    this.#known.set(id, { key, since: now });
+    return key;
+  }
+}
+
+/** The id and the secret of `gl_ID_SECRET`. */
+export function halves(key) {
+  return /^gl_([^_]+)_(.+)$/.exec(key)?.slice(1);
+}
