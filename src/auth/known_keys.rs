@@ -27,12 +27,17 @@ pub struct Known {
     pub caller: Arc<Caller>,
     /// When reading it began: it is as of then or later.
     pub read_at: Instant,
+    /// What [`Store::keys_version`] said then.
+    ///
+    /// [`Store::keys_version`]: crate::storage::Store::keys_version
+    pub version: u64,
 }
 
 impl KnownKeys {
-    /// What was read of this key, if that was just now.
-    pub fn get(&self, id: &KeyId) -> Option<Known> {
-        self.0.get(id).filter(|known| known.read_at.elapsed() < AGE)
+    /// What was read of this key, if that was just now and this process has changed
+    /// none since.
+    pub fn get(&self, id: &KeyId, version: u64) -> Option<Known> {
+        self.0.get(id).filter(|known| known.version == version && known.read_at.elapsed() < AGE)
     }
 
     /// Keeps what was read.

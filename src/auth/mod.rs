@@ -133,7 +133,7 @@ impl Authenticator {
     }
 
     async fn by_key(&self, shown: &ApiKeySecret, now: Timestamp) -> Result<Arc<Caller>> {
-        let known = match self.known_keys.get(shown.id()) {
+        let known = match self.known_keys.get(shown.id(), self.store.keys_version()) {
             Some(known) => Some(known),
             None => self.read_key(shown.id()).await?,
         };
@@ -145,7 +145,7 @@ impl Authenticator {
 
     /// The key as the store has it now.
     async fn read_key(&self, id: &KeyId) -> Result<Option<Known>> {
-        let read_at = Instant::now();
+        let (read_at, version) = (Instant::now(), self.store.keys_version());
         let Some((key, account)) = api_keys::find(self.store.read(), id).await? else {
             return Ok(None);
         };
@@ -155,7 +155,7 @@ impl Authenticator {
             organization: key.organization,
         };
         let caller = self.caller(account, None, credential);
-        let known = Known { key: Arc::new(key), caller, read_at };
+        let known = Known { key: Arc::new(key), caller, read_at, version };
         self.known_keys.put(known.clone());
         Ok(Some(known))
     }

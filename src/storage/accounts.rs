@@ -96,6 +96,7 @@ pub async fn update_profile(
     profile: &Profile,
     now: Timestamp,
 ) -> Result<()> {
+    tx.changes_keys();
     let email = profile.email.as_ref().map(ToString::to_string);
     account::Entity::update_many()
         .col_expr(account::Column::Email, Expr::value(email))

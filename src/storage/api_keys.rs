@@ -62,6 +62,7 @@ pub async fn insert(tx: &Tx, key: &ApiKey) -> Result<()> {
 
 /// Revokes a key; answers whether it was there and not revoked before.
 pub async fn revoke(tx: &Tx, id: &KeyId, now: Timestamp) -> Result<bool> {
+    tx.changes_keys();
     let done = api_key::Entity::update_many()
         .col_expr(api_key::Column::RevokedAt, Expr::value(now.as_micros()))
         .filter(api_key::Column::Id.eq(id.as_str()))
@@ -74,6 +75,7 @@ pub async fn revoke(tx: &Tx, id: &KeyId, now: Timestamp) -> Result<bool> {
 
 /// Revokes every key bound to an organization that is going away.
 pub async fn revoke_bound_to(tx: &Tx, organization: OrganizationId, now: Timestamp) -> Result<()> {
+    tx.changes_keys();
     api_key::Entity::update_many()
         .col_expr(api_key::Column::RevokedAt, Expr::value(now.as_micros()))
         .filter(api_key::Column::OrganizationId.eq(Uuid::from(organization)))

@@ -29,6 +29,7 @@ pub mod settings;
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sea_orm::ConnectionTrait;
 
@@ -39,7 +40,7 @@ pub use tx::{Db, StatementObserver, Tx};
 use crate::config;
 use crate::error::Result;
 use error::OrError;
-use tx::Readers;
+use tx::{Readers, Watching};
 use write::Writer;
 
 /// The store. Clones share its connections.
@@ -95,7 +96,7 @@ impl Store {
         let (readers, writer) = engine::connect(location, settings).await?;
         Ok(Self {
             shared: Arc::new(Shared {
-                db: Db { engine: readers, observer },
+                db: Db { engine: readers, watching: Watching { observer, ..Watching::default() } },
                 writer,
                 _server_lock: server_lock,
             }),
@@ -122,7 +123,20 @@ impl Store {
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
-        self.shared.writer.write(change, self.shared.db.observer.as_ref()).await
+        let watching = &self.shared.db.watching;
+        let before = self.keys_version();
+        let made = self.shared.writer.write(change, watching).await;
+        if self.keys_version() != before {
+            // Once more, for whoever has read a key since, but before the commit.
+            watching.keys_version.fetch_add(1, Ordering::SeqCst);
+        }
+        made
+    }
+
+    /// Another number whenever this process has changed a key: what was read of keys
+    /// before is not to be relied on.
+    pub fn keys_version(&self) -> u64 {
+        self.shared.db.watching.keys_version.load(Ordering::SeqCst)
     }
 
     /// Brings the schema up to date and runs `then` in the same transaction, one

@@ -5,6 +5,7 @@
 //! [`Store::write`](super::Store::write) hands out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -17,11 +18,19 @@ use super::sqlite;
 /// Sees every statement before it runs; for tests that judge statements.
 pub type StatementObserver = Arc<dyn Fn(&Statement) + Send + Sync>;
 
+/// Who is told of what is done.
+#[derive(Clone, Default)]
+pub(super) struct Watching {
+    pub(super) observer: Option<StatementObserver>,
+    /// Another number whenever a key, or whose it is, may have changed.
+    pub(super) keys_version: Arc<AtomicU64>,
+}
+
 /// Reads, each statement by itself.
 #[derive(Clone)]
 pub struct Db {
     pub(super) engine: Readers,
-    pub(super) observer: Option<StatementObserver>,
+    pub(super) watching: Watching,
 }
 
 /// What reads on each engine.
@@ -36,7 +45,7 @@ pub(super) enum Readers {
 /// the closure it is lent to.
 pub struct Tx {
     pub(super) engine: Transaction,
-    observer: Option<StatementObserver>,
+    watching: Watching,
 }
 
 /// What writes on each engine.
@@ -53,14 +62,19 @@ impl Db {
             Readers::Sqlite(readers) => Readers::SqliteLong(readers.long()),
             other => other.clone(),
         };
-        Self { engine, observer: self.observer.clone() }
+        Self { engine, watching: self.watching.clone() }
     }
 }
 
 impl Tx {
     /// A transaction that has begun.
-    pub(super) fn new(engine: Transaction, observer: Option<StatementObserver>) -> Self {
-        Self { engine, observer }
+    pub(super) fn new(engine: Transaction, watching: Watching) -> Self {
+        Self { engine, watching }
+    }
+
+    /// Says that this change takes something from a key.
+    pub(super) fn changes_keys(&self) {
+        self.watching.keys_version.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -108,7 +122,7 @@ macro_rules! delegate {
 
         impl $name {
             fn observe(&self, statement: &Statement) {
-                if let Some(observer) = &self.observer {
+                if let Some(observer) = &self.watching.observer {
                     observer(statement);
                 }
             }

@@ -8,7 +8,7 @@ use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
 
 use super::error::{OrError, to_error, worth_another_try};
 use super::sqlite;
-use super::tx::{StatementObserver, Transaction, Tx};
+use super::tx::{Transaction, Tx, Watching};
 use crate::error::{Error, Kind, Result};
 
 /// What makes changes on each engine.
@@ -31,11 +31,7 @@ pub(super) enum Refused {
 
 impl Writer {
     /// Makes a change; see [`Store::write`](super::Store::write).
-    pub(super) async fn write<T, F>(
-        &self,
-        change: F,
-        observer: Option<&StatementObserver>,
-    ) -> Result<T>
+    pub(super) async fn write<T, F>(&self, change: F, watching: &Watching) -> Result<T>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
@@ -49,10 +45,8 @@ impl Writer {
             .build();
         loop {
             let made = match self {
-                Writer::Postgres(pool) => on_postgres(pool, &*change, observer.cloned()).await,
-                Writer::Sqlite(writer) => {
-                    writer.write(Arc::clone(&change), observer.cloned()).await
-                }
+                Writer::Postgres(pool) => on_postgres(pool, &*change, watching.clone()).await,
+                Writer::Sqlite(writer) => writer.write(Arc::clone(&change), watching.clone()).await,
             };
             let error = match made {
                 Ok(value) => return Ok(value),
@@ -71,10 +65,10 @@ impl Writer {
 async fn on_postgres<T>(
     pool: &DatabaseConnection,
     change: &impl AsyncFn(&Tx) -> Result<T>,
-    observer: Option<StatementObserver>,
+    watching: Watching,
 ) -> std::result::Result<T, Refused> {
     let transaction = pool.begin().await.or_error().map_err(Refused::Change)?;
-    let tx = Tx::new(Transaction::Postgres(transaction), observer);
+    let tx = Tx::new(Transaction::Postgres(transaction), watching);
     let outcome = change(&tx).await;
     let Transaction::Postgres(transaction) = tx.engine else {
         return Err(Refused::Change(Error::internal("a transaction has changed its engine")));

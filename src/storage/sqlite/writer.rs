@@ -21,7 +21,7 @@ use super::connection::Connection;
 use super::errors::closed;
 use crate::error::{Error, Result};
 use crate::storage::error::to_error;
-use crate::storage::tx::{StatementObserver, Transaction, Tx};
+use crate::storage::tx::{Transaction, Tx, Watching};
 use crate::storage::write::Refused;
 
 type Outcome<T, E> = std::result::Result<T, E>;
@@ -55,17 +55,13 @@ impl Writer {
     ///
     /// # Errors
     /// See [`Refused`].
-    pub async fn write<T, F>(
-        &self,
-        change: Arc<F>,
-        observer: Option<StatementObserver>,
-    ) -> Outcome<T, Refused>
+    pub async fn write<T, F>(&self, change: Arc<F>, watching: Watching) -> Outcome<T, Refused>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Change { change, observer, span: Span::current(), outcome: None, answer };
+        let job = Change { change, watching, span: Span::current(), outcome: None, answer };
         if self.changes.send(Box::new(job)).await.is_err() {
             return Err(Refused::Change(to_error(closed())));
         }
@@ -131,7 +127,7 @@ impl Job for End {
 
 struct Change<T, F> {
     change: Arc<F>,
-    observer: Option<StatementObserver>,
+    watching: Watching,
     span: Span,
     outcome: Option<std::thread::Result<Result<T>>>,
     answer: oneshot::Sender<Answer<T>>,
@@ -153,7 +149,7 @@ where
     }
 
     fn run(&mut self, connection: &Arc<Connection>) -> bool {
-        let tx = Tx::new(Transaction::Sqlite(Arc::clone(connection)), self.observer.clone());
+        let tx = Tx::new(Transaction::Sqlite(Arc::clone(connection)), self.watching.clone());
         let change = &self.change;
         let once = || {
             // What a change waits for is done when it is asked for: it is ready at
