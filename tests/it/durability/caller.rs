@@ -65,6 +65,8 @@ pub struct Caller {
     /// Accounts that are nowhere a member yet.
     visitors: Vec<String>,
     own: Vec<Own>,
+    /// An address that is invited, and where.
+    invited: Option<(String, String)>,
     board: Board,
     ledger: Ledger,
 }
@@ -78,6 +80,7 @@ impl Caller {
             account: None,
             visitors: Vec::new(),
             own: Vec::new(),
+            invited: None,
             board,
             ledger,
         }
@@ -153,7 +156,11 @@ impl Caller {
             },
             (50..65, _) => {
                 let address = |n| format!("{}-{n}@example.com", mark.replace(' ', "-"));
-                let addresses = (0..random.random_range(1..=3)).map(address).collect();
+                let mut addresses: Vec<_> = (0..random.random_range(1..=3)).map(address).collect();
+                // Over the limit, unless the server has started since: refused when
+                // part of the change is made.
+                addresses
+                    .extend(self.invited.take_if(|(at, _)| *at != organization).map(|of| of.1));
                 Call::InviteByEmail { organization, addresses }
             }
             (65..75, _) => Call::UpdateOrganization { organization, name: mark },
@@ -197,7 +204,8 @@ impl Caller {
                 self.put_link(organization, &names[1], role);
                 self.own_mut(organization).invites.push(names[0].clone());
             }
-            Call::InviteByEmail { organization, .. } => {
+            Call::InviteByEmail { organization, addresses } => {
+                self.invited = Some((organization.clone(), addresses[0].clone()));
                 self.own_mut(organization).invites.extend(names.iter().cloned());
             }
             Call::JoinOrganization { .. } => {

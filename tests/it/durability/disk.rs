@@ -11,9 +11,11 @@ use tempfile::TempDir;
 /// Set where a test runs in a namespace of its own.
 const INSIDE: &str = "GUESTLIST_TEST_IN_NAMESPACE";
 
-/// Runs `test` with a disk of so many megabytes; `name` is the whole name of the
-/// test that asks for it. Where no disk can be had, that is said and nothing run.
-pub fn with_small_disk(name: &str, megabytes: usize, test: impl FnOnce(Disk)) {
+/// Runs `test` with a disk of so many megabytes; `path` leads to the test that asks
+/// for it. Where no disk can be had, that is said and nothing run.
+pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
+    // The harness leaves the crate's name out.
+    let (_, name) = path.split_once("::").unwrap();
     if std::env::var_os(INSIDE).is_some() {
         return test(Disk::mount(megabytes));
     }

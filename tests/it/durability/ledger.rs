@@ -54,8 +54,11 @@ impl Said {
 
     /// Whether it was refused as its rules want it, such as a link that is used up.
     pub fn is_rule(&self) -> bool {
-        let Said::Refused { code, .. } = self else { return false };
-        ["NotFound", "PermissionDenied", "FailedPrecondition"].contains(&code.as_str())
+        let Said::Refused { code, reason } = self else { return false };
+        matches!(
+            (code.as_str(), reason.as_str()),
+            ("NotFound" | "PermissionDenied", _) | ("ResourceExhausted", "RATE_LIMITED")
+        )
     }
 }
 

@@ -103,7 +103,10 @@ impl<'a> World<'a> {
 
     fn serve(&self) -> Server {
         let config = self.outside.path().join("guestlist.toml");
-        self.at.serve_with(&[("GUESTLIST_CONFIG", &config.display().to_string())])
+        self.at.serve_with(&[
+            ("GUESTLIST_CONFIG", &config.display().to_string()),
+            ("GUESTLIST_LIMITS__INVITES_PER_ADDRESS", "1"),
+        ])
     }
 
     /// Lets the callers call until the moment, at which `end` runs.
@@ -113,7 +116,7 @@ impl<'a> World<'a> {
         moment: Moment,
         end: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Round> {
-        let round = Arc::new(Round::new(addr, moment, end));
+        let round = Arc::new(Round::new(moment, end));
         let wires: Vec<Wire> = (0..CONNECTIONS).map(|_| Wire::new(addr, &self.key)).collect();
         let mut working = tokio::task::JoinSet::new();
         for (n, caller) in self.callers.drain(..).enumerate() {

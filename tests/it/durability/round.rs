@@ -1,6 +1,5 @@
 //! One life of the server under load, and when it ends.
 
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,7 +20,6 @@ pub struct Moment {
 
 /// What the callers of one round share.
 pub struct Round {
-    pub addr: SocketAddr,
     moment: Moment,
     acknowledged: AtomicUsize,
     failed: AtomicUsize,
@@ -34,10 +32,10 @@ pub struct Round {
 
 impl Round {
     /// `end` runs once, on the thread of the caller who finds that it is time.
-    pub fn new(addr: SocketAddr, moment: Moment, end: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn new(moment: Moment, end: impl Fn() + Send + Sync + 'static) -> Self {
         let (acknowledged, failed, unanswered, over, first) = Default::default();
         let (since, end) = (Instant::now(), Box::new(end));
-        Self { addr, moment, acknowledged, failed, unanswered, over, since, first, end }
+        Self { moment, acknowledged, failed, unanswered, over, since, first, end }
     }
 
     pub fn is_over(&self) -> bool {
