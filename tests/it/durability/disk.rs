@@ -33,7 +33,9 @@ pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
         writeln!(std::io::stderr(), "skipped: {name}, no small disk: {reason}").unwrap();
         return;
     }
-    let inside = Command::new("unshare")
+    // Both end with this thread, should it not see their end.
+    let inside = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "unshare"])
         .args(namespace)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])

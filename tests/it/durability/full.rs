@@ -14,9 +14,13 @@ use crate::support::{Database, Engine, Installation, Server, own, run_installed_
 /// How often the disk is full.
 const TIMES: usize = 3;
 
+/// More than that fits into no room that is left.
+const MOST: usize = 5000;
+
 /// The ends of rounds with room and without.
-const SOME: Moment = Moment { acknowledged: 200, failed: 0, unanswered: 0, at_a_call: false };
-const FULL: Moment = Moment { acknowledged: 0, failed: 200, unanswered: 0, at_a_call: false };
+const SOME: Moment =
+    Moment { acknowledged: 200, failed: 0, unanswered: 0, at_a_call: false, most: MOST };
+const FULL: Moment = Moment { acknowledged: 0, failed: 200, ..SOME };
 
 mod p38_what_a_full_disk_did_not_take_is_never_acknowledged {
     use super::*;
@@ -76,13 +80,14 @@ async fn filled(at: &Installation, disk: &Disk) {
 
 /// Calls are refused for want of room, and of none there is anything.
 async fn refused(world: &mut World<'_>, server: &Server) {
-    world.round(server.addr, FULL, || ()).await;
+    let round = world.round(server.addr, FULL, || ()).await;
     if world.at.database.engine == Engine::Sqlite {
         // Reading goes on. PostgreSQL ends itself where its log finds no room.
         let caller = server.person(&world.key).get_caller(own::GetCallerRequest {}).await;
         assert!(caller.is_ok(), "{caller:?}");
         world.check().await;
     }
+    assert!(round.failed() >= FULL.failed, "the disk is full, and takes everything");
 }
 
 /// There is room, and in time calls are acknowledged again (P35).

@@ -88,6 +88,7 @@ fn moment(world: &mut World<'_>) -> Moment {
         unanswered: [0, 4, 8, 16][world.random.random_range(0..4)],
         at_a_call: world.random.random(),
         failed: 0,
+        most: usize::MAX,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::ledger::Said;
 
 /// When a round ends: when there have been at least so many of each.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Moment {
     pub acknowledged: usize,
     /// Refused for a fault of the store's.
@@ -16,6 +16,8 @@ pub struct Moment {
     pub unanswered: usize,
     /// Looked at when a call is sent, instead of when one has ended.
     pub at_a_call: bool,
+    /// It is given up when more than these were acknowledged.
+    pub most: usize,
 }
 
 /// What the callers of one round share.
@@ -71,11 +73,17 @@ impl Round {
         self.unanswered.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// How many were refused for a fault of the store's.
+    pub fn failed(&self) -> usize {
+        self.failed.load(Ordering::SeqCst)
+    }
+
     fn look(&self) {
-        let due = self.acknowledged.load(Ordering::SeqCst) >= self.moment.acknowledged
-            && self.failed.load(Ordering::SeqCst) >= self.moment.failed
+        let acknowledged = self.acknowledged.load(Ordering::SeqCst);
+        let due = acknowledged >= self.moment.acknowledged
+            && self.failed() >= self.moment.failed
             && self.unanswered.load(Ordering::SeqCst) >= self.moment.unanswered;
-        if due && !self.over.swap(true, Ordering::SeqCst) {
+        if (due || acknowledged > self.moment.most) && !self.over.swap(true, Ordering::SeqCst) {
             (self.end)();
         }
     }
