@@ -1,6 +1,6 @@
 //! The disk is full while the server is under load: what cannot be written is
 //! refused, nothing of it is there, and there is no need to start again once there
-//! is room.
+//! is room (P35, P38).
 
 use rustix::process::Signal;
 
@@ -22,7 +22,7 @@ const SOME: Moment =
     Moment { acknowledged: 200, failed: 0, unanswered: 0, at_a_call: false, most: MOST };
 const FULL: Moment = Moment { acknowledged: 0, failed: 200, ..SOME };
 
-mod p38_what_a_full_disk_did_not_take_is_never_acknowledged {
+mod p35_p38_what_a_full_disk_did_not_take_is_never_acknowledged {
     use super::*;
 
     #[test]

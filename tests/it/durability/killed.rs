@@ -71,7 +71,7 @@ async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
             server = world.serve();
         }
         if n % LOOK == 0 || n == kills {
-            assert_eq!(answers(&server, &world.key).await, Code::Ok);
+            until_it_answers(&server, &world.key).await;
             world.check().await;
         }
     }
@@ -104,9 +104,11 @@ pub fn process_of(server: &Server) -> Pid {
     Pid::from_raw(server.pid().try_into().unwrap()).unwrap()
 }
 
-async fn answers(server: &Server, key: &str) -> Code {
-    match server.person(key).get_caller(own::GetCallerRequest {}).await {
-        Ok(_) => Code::Ok,
-        Err(failure) => failure.code,
+/// After the end of a database, too, as soon as it has a new connection (P35).
+async fn until_it_answers(server: &Server, key: &str) {
+    let since = Instant::now();
+    while let Err(failure) = server.person(key).get_caller(own::GetCallerRequest {}).await {
+        assert!(failure.code == Code::Unavailable && since.elapsed() < BACK, "{failure:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
