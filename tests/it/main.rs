@@ -9,6 +9,8 @@ mod support;
 
 mod auth;
 mod cli;
+#[cfg(target_os = "linux")]
+mod durability;
 mod expiry;
 mod fuzz;
 #[cfg(target_os = "linux")]

@@ -1,10 +1,9 @@
 //! The life of the program as a process: its first start, the command line beside
-//! it, its end in order and its end by force.
+//! it, its end in order. (Its end by force is in `durability`.)
 
 mod first_start;
 mod hostile;
 mod keys;
-mod killed;
 mod load;
 mod schema;
 mod stop;

@@ -2,6 +2,7 @@
 //! from a migrated template.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
@@ -50,18 +51,30 @@ impl Database {
         }
     }
 
+    /// A SQLite store on a disk that the test has mounted.
+    pub fn on_disk(disk: &Path) -> Self {
+        Self::sqlite(TempDir::new_in(disk).unwrap())
+    }
+
+    /// A store on a server of the test's own, with which it ends.
+    pub fn on_server(url: String) -> Self {
+        let directory = TempDir::new().unwrap();
+        Self { engine: Engine::Postgres, directory, url, name: None }
+    }
+
+    fn sqlite(directory: TempDir) -> Self {
+        let url = format!("sqlite:{}/guestlist.db", directory.path().display());
+        Self { engine: Engine::Sqlite, directory, url, name: None }
+    }
+
     async fn new(engine: Engine, template: &str) -> Self {
         let directory = TempDir::new().unwrap();
-        let (url, name) = match engine {
-            Engine::Sqlite => (format!("sqlite:{}/guestlist.db", directory.path().display()), None),
-            Engine::Postgres => {
-                let name = unique_name("test");
-                let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
-                administer(&sql).await;
-                (url_of(&name), Some(name))
-            }
-        };
-        Self { engine, directory, url, name }
+        if engine == Engine::Sqlite {
+            return Self::sqlite(directory);
+        }
+        let name = unique_name("test");
+        administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        Self { engine, directory, url: url_of(&name), name: Some(name) }
     }
 
     /// Where the store is, for opening it directly.

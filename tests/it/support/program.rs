@@ -54,13 +54,17 @@ pub struct Installation {
 impl Installation {
     /// With nothing in it yet, not even a schema.
     pub async fn new(engine: Engine) -> Self {
-        let database = Database::empty(engine).await;
+        Self::on(Database::empty(engine).await)
+    }
+
+    /// On a store that is there.
+    pub fn on(database: Database) -> Self {
         let mut settings = vec![
             ("GUESTLIST_LISTEN", "127.0.0.1:0".to_owned()),
             ("GUESTLIST_DATA_DIR", database.directory.path().display().to_string()),
             ("GUESTLIST_DATABASE_URL", database.url.clone()),
         ];
-        if engine == Engine::Postgres {
+        if database.engine == Engine::Postgres {
             let key = hex::encode(rand::random::<[u8; 32]>());
             settings.push(("GUESTLIST_SECRET_KEY", key));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 
-use super::{Engine, Installation, Protocol, Settings, TestApp};
+use super::{Database, Engine, Installation, Protocol, Settings, TestApp};
 
 /// No behaviour takes longer unless it hangs.
 const HANG: Duration = Duration::from_secs(120);
@@ -30,24 +30,38 @@ pub fn run_with(
 
 /// Runs `behaviour` on a new installation, whose servers are processes.
 pub fn run_installed(engine: Engine, behaviour: impl AsyncFn(&Installation)) {
-    block_on(async {
-        let installation = Installation::new(engine).await;
-        let held = held(behaviour(&installation)).await;
-        installation.remove().await;
-        held
-    });
+    block_on(async { hold_installed(HANG, Installation::new(engine).await, behaviour).await });
+}
+
+/// The same on a given store, with a bound of its own.
+pub fn run_installed_on(
+    database: Database,
+    hang: Duration,
+    behaviour: impl AsyncFn(&Installation),
+) {
+    block_on(async { hold_installed(hang, Installation::on(database), behaviour).await });
+}
+
+async fn hold_installed(
+    hang: Duration,
+    installation: Installation,
+    behaviour: impl AsyncFn(&Installation),
+) -> Held {
+    let held = held(hang, behaviour(&installation)).await;
+    installation.remove().await;
+    held
 }
 
 async fn hold(app: TestApp, behaviour: impl AsyncFn(&TestApp)) -> Held {
-    let held = held(behaviour(&app)).await;
+    let held = held(HANG, behaviour(&app)).await;
     app.stop().await;
     held
 }
 
 type Held = std::thread::Result<Result<(), tokio::time::error::Elapsed>>;
 
-async fn held(behaviour: impl Future<Output = ()>) -> Held {
-    AssertUnwindSafe(tokio::time::timeout(HANG, behaviour)).catch_unwind().await
+async fn held(hang: Duration, behaviour: impl Future<Output = ()>) -> Held {
+    AssertUnwindSafe(tokio::time::timeout(hang, behaviour)).catch_unwind().await
 }
 
 fn block_on(behaviour: impl Future<Output = Held>) {

@@ -1,0 +1,232 @@
+//! A caller: makes organizations and changes them, and notes each answer before
+//! it asks again.
+//!
+//! An organization is changed by the one caller who made it, in an order that the
+//! ledger therefore knows; the others join it.
+
+use std::sync::{Arc, Mutex};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use super::ledger::{Call, Entry, Ledger, Said};
+use super::round::Round;
+use super::wire::Wire;
+
+/// Of the organizations that a caller made, those it still changes.
+const CHANGED: usize = 3;
+/// Of the links of all callers, those by which somebody still tries to join.
+const TRIED: usize = 24;
+
+/// The ids of an organization's members, but for its caller's own.
+type Members = Arc<Mutex<Vec<String>>>;
+
+/// An organization that its caller changes.
+struct Own {
+    id: String,
+    members: Members,
+    invites: Vec<String>,
+}
+
+/// A link that anybody may join by, used up or not.
+#[derive(Clone)]
+struct Link {
+    organization: String,
+    members: Members,
+    token: String,
+    role: String,
+}
+
+/// What the callers know of one another: the links that they made. Clones share it.
+#[derive(Clone, Default)]
+pub struct Board(Arc<Mutex<Vec<Link>>>);
+
+impl Board {
+    fn put(&self, link: Link) {
+        let mut links = self.0.lock().unwrap();
+        links.push(link);
+        let old = links.len().saturating_sub(TRIED);
+        links.drain(..old);
+    }
+
+    fn any(&self, random: &mut StdRng) -> Option<Link> {
+        self.0.lock().unwrap().choose(random).cloned()
+    }
+}
+
+/// See the top of this file.
+pub struct Caller {
+    name: String,
+    random: StdRng,
+    calls: usize,
+    /// Whom the service's key acts for.
+    account: Option<String>,
+    /// Accounts that are nowhere a member yet.
+    visitors: Vec<String>,
+    own: Vec<Own>,
+    /// An address that is invited, and where.
+    invited: Option<(String, String)>,
+    board: Board,
+    ledger: Ledger,
+}
+
+impl Caller {
+    pub fn new(number: u64, seed: u64, board: Board, ledger: Ledger) -> Self {
+        Self {
+            name: format!("caller{number}"),
+            random: StdRng::seed_from_u64(seed ^ (number << 32)),
+            calls: 0,
+            account: None,
+            visitors: Vec::new(),
+            own: Vec::new(),
+            invited: None,
+            board,
+            ledger,
+        }
+    }
+
+    /// Calls until the round is over or nothing answers any more.
+    pub async fn work(mut self, wire: Wire, round: Arc<Round>) -> Self {
+        while !round.is_over() {
+            let (call, link) = self.next_call();
+            self.calls += 1;
+            let request = format!("{}-{}", self.name, self.calls);
+            let account = match &call {
+                Call::ResolveAccount { .. } => None,
+                Call::JoinOrganization { account, .. } => Some(account.clone()),
+                _ => self.account.clone(),
+            };
+            round.call_begins();
+            let said = wire.make(&request, account.as_deref(), &call).await;
+            round.call_ended(&said);
+            let entry = Entry { request, call, said };
+            self.ledger.note(&entry).await;
+            self.learn(&entry, link);
+            if matches!(entry.said, Said::Unknown(_)) {
+                break;
+            }
+        }
+        self
+    }
+
+    /// Something that no other call names.
+    fn mark(&self) -> String {
+        format!("{} mark {}", self.name, self.calls)
+    }
+
+    /// What to do next, and the link that it is done by.
+    fn next_call(&mut self) -> (Call, Option<Link>) {
+        if self.account.is_none() {
+            return (Call::ResolveAccount { subject: self.name.clone() }, None);
+        }
+        let joining = self.random.random_ratio(3, 10);
+        if joining && self.visitors.is_empty() {
+            return (Call::ResolveAccount { subject: self.mark() }, None);
+        }
+        if joining && let Some(link) = self.board.any(&mut self.random) {
+            let call = Call::JoinOrganization {
+                organization: link.organization.clone(),
+                token: link.token.clone(),
+                account: self.visitors.pop().unwrap(),
+                role: link.role.clone(),
+            };
+            return (call, Some(link));
+        }
+        let call = self.change().unwrap_or(Call::CreateOrganization { name: self.mark() });
+        (call, None)
+    }
+
+    /// A change of an organization, if there is one to change.
+    fn change(&mut self) -> Option<Call> {
+        let mark = self.mark();
+        let random = &mut self.random;
+        let own = self.own.choose(random)?;
+        let organization = own.id.clone();
+        let what = random.random_range(0..100);
+        let member = own.members.lock().unwrap().choose(random).cloned();
+        Some(match (what, member) {
+            (0..10, _) => return None,
+            (10..35, _) => Call::CreateOrganizationInvite { organization },
+            (35..50, _) => Call::CreateLink {
+                organization,
+                note: mark,
+                role: ["read", "member", "edit"].choose(random)?.to_string(),
+                max_uses: random.random_range(1..=3),
+            },
+            (50..65, _) => {
+                let address = |n| format!("{}-{n}@example.com", mark.replace(' ', "-"));
+                let mut addresses: Vec<_> = (0..random.random_range(1..=3)).map(address).collect();
+                // Over the limit, unless the server has started since: refused when
+                // part of the change is made.
+                addresses
+                    .extend(self.invited.take_if(|(at, _)| *at != organization).map(|of| of.1));
+                Call::InviteByEmail { organization, addresses }
+            }
+            (65..75, _) => Call::UpdateOrganization { organization, name: mark },
+            // Another's: refused, and there is nothing of it.
+            (75..80, _) => {
+                let organization = self.board.any(random)?.organization;
+                Call::UpdateOrganization { organization, name: format!("not {mark}") }
+            }
+            (80..86, _) => {
+                Call::Revoke { organization, invite: own.invites.choose(random)?.clone() }
+            }
+            (86..94, Some(member)) => {
+                let role = ["read", "member", "edit", "admin"].choose(random)?.to_string();
+                Call::SetMemberRole { organization, member, role }
+            }
+            (94..96, Some(member)) => Call::SuspendMember { organization, member },
+            (96..98, Some(member)) => Call::RestoreMember { organization, member },
+            (_, Some(member)) => Call::RemoveMember { organization, member },
+            (_, None) => Call::CreateOrganizationInvite { organization },
+        })
+    }
+
+    /// Takes up what an answer names.
+    fn learn(&mut self, entry: &Entry, link: Option<Link>) {
+        let Said::Acknowledged(names) = &entry.said else { return };
+        match &entry.call {
+            Call::ResolveAccount { .. } if self.account.is_none() => {
+                self.account = Some(names[0].clone());
+            }
+            Call::ResolveAccount { .. } => self.visitors.push(names[0].clone()),
+            Call::CreateOrganization { .. } => {
+                let (members, invites) = Default::default();
+                self.own.push(Own { id: names[0].clone(), members, invites });
+                let old = self.own.len().saturating_sub(CHANGED);
+                self.own.drain(..old);
+            }
+            Call::CreateOrganizationInvite { organization } => {
+                self.put_link(organization, &names[0], "member");
+            }
+            Call::CreateLink { organization, role, .. } => {
+                self.put_link(organization, &names[1], role);
+                self.own_mut(organization).invites.push(names[0].clone());
+            }
+            Call::InviteByEmail { organization, addresses } => {
+                self.invited = Some((organization.clone(), addresses[0].clone()));
+                self.own_mut(organization).invites.extend(names.iter().cloned());
+            }
+            Call::JoinOrganization { .. } => {
+                let members = link.expect("joined by a link").members;
+                members.lock().unwrap().push(names[0].clone());
+            }
+            Call::RemoveMember { organization, member } => {
+                let members = Arc::clone(&self.own_mut(organization).members);
+                members.lock().unwrap().retain(|other| other != member);
+            }
+            _ => {}
+        }
+    }
+
+    fn own_mut(&mut self, organization: &str) -> &mut Own {
+        self.own.iter_mut().find(|own| own.id == organization).expect("it is changed still")
+    }
+
+    fn put_link(&mut self, organization: &str, token: &str, role: &str) {
+        let members = Arc::clone(&self.own_mut(organization).members);
+        let [organization, token, role] = [organization, token, role].map(str::to_owned);
+        self.board.put(Link { organization, members, token, role });
+    }
+}

@@ -1,0 +1,168 @@
+//! Whether the store holds what its callers were told, and nothing else.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use super::ledger::{Entry, Said};
+use super::model::Model;
+use super::rows::{Event, Rows};
+
+/// What is wrong, a line each.
+pub struct Findings(pub Vec<String>);
+
+impl Findings {
+    fn add(&mut self, what: impl Into<String>) {
+        self.0.push(what.into());
+    }
+
+    /// What is in one of two sets alone.
+    fn differ<T: Eq + Hash + Debug>(&mut self, what: &str, is: HashSet<T>, should: HashSet<T>) {
+        for one in is.difference(&should) {
+            self.add(format!("{what}: there is {one:?}, which nobody made so"));
+        }
+        for one in should.difference(&is) {
+            self.add(format!("{what}: there is no {one:?}"));
+        }
+    }
+}
+
+/// Compares. `before` are the request ids of the events that were there before the
+/// first call.
+pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findings {
+    let mut findings = Findings(rows.damage.clone());
+    let mut events: HashMap<&str, Vec<&Event>> = HashMap::new();
+    for event in rows.events.iter().filter(|event| !before.contains(&event.request)) {
+        events.entry(&event.request).or_default().push(event);
+    }
+    // Ids grow within a request.
+    events.values_mut().for_each(|of| of.sort_by(|a, b| a.target.cmp(&b.target)));
+
+    let mut model = Model::default();
+    for entry in entries {
+        let of = events.remove(entry.request.as_str()).unwrap_or_default();
+        let outcome = match (&entry.said, of.is_empty()) {
+            (Said::Refused { .. }, false) => {
+                Err("refused, and there is something of it".to_owned())
+            }
+            (Said::Acknowledged(_), true) if !model.holds_already(&entry.call) => {
+                Err("acknowledged, and it is lost".to_owned())
+            }
+            (_, true) => Ok(()),
+            (_, false) => model.apply(entry, &of),
+        };
+        if let Err(what) = outcome {
+            findings.add(format!("{what}: {entry:?}"));
+        }
+    }
+    for event in events.values().flatten() {
+        findings.add(format!("{} of {} stands alone", event.action, event.request));
+    }
+    if let Err(what) = model.count_uses() {
+        findings.add(what);
+    }
+    compare(&mut findings, rows, &model);
+    findings
+}
+
+fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
+    // The founders' accounts are the callers', which no event of the founding names.
+    let accounts: HashSet<_> = model.accounts.values().copied().collect();
+    for member in rows.members.iter().filter(|member| !accounts.contains(&member.account)) {
+        findings.add(format!("member {} is an account that nobody made", member.id));
+    }
+    findings.differ(
+        "accounts",
+        rows.accounts
+            .iter()
+            .filter(|row| row.subject.starts_with("caller"))
+            .map(|row| (row.subject.as_str(), row.id))
+            .collect(),
+        model.accounts.iter().map(|(subject, id)| (subject.as_str(), *id)).collect(),
+    );
+    findings.differ(
+        "organizations",
+        rows.organizations
+            .iter()
+            .map(|row| (row.id, row.name.as_str(), row.version, row.member_count))
+            .collect(),
+        model
+            .organizations
+            .iter()
+            .map(|(id, is)| (*id, is.name.as_str(), is.version, is.member_count))
+            .collect(),
+    );
+    findings.differ(
+        "members",
+        rows.members
+            .iter()
+            .map(|row| {
+                (row.id, row.organization, row.role.as_str(), row.status.as_str(), row.invite)
+            })
+            .collect(),
+        model
+            .members
+            .iter()
+            .map(|(id, is)| (*id, is.organization, is.role.as_str(), is.status, is.invite))
+            .collect(),
+    );
+    for row in &rows.members {
+        let should = model.members.get(&row.id).and_then(|is| is.account);
+        if should.is_some_and(|account| account != row.account) {
+            findings.add(format!("member {} is another's account", row.id));
+        }
+    }
+    // The counters, by the rows themselves too.
+    for row in &rows.organizations {
+        let members =
+            rows.members.iter().filter(|m| m.organization == row.id && m.status != "left");
+        if i64::try_from(members.count()) != Ok(row.member_count) {
+            findings.add(format!("organization {} counts its members wrong", row.id));
+        }
+    }
+    invites(findings, rows, model);
+}
+
+fn invites(findings: &mut Findings, rows: &Rows, model: &Model) {
+    findings.differ(
+        "invites",
+        rows.invites
+            .iter()
+            .map(|row| {
+                let mark = row.email.as_deref().unwrap_or(&row.note);
+                let terms = (row.role.as_str(), row.max_uses, row.uses, mark);
+                (row.id, row.organization, row.kind.as_str(), row.state.as_str(), terms)
+            })
+            .collect(),
+        model
+            .invites
+            .iter()
+            .map(|(id, is)| {
+                let terms = (is.role.as_str(), is.max_uses, is.uses, is.mark.as_str());
+                (*id, is.organization, is.kind, is.state, terms)
+            })
+            .collect(),
+    );
+    for row in &rows.invites {
+        let token = model.invites.get(&row.id).and_then(|is| is.token.as_ref());
+        if token.is_some_and(|token| token.hash().as_bytes() != row.token_hash) {
+            findings.add(format!("invite {} has another token than was answered", row.id));
+        }
+    }
+    // A mail waits for each invitation whose mail is pending, unless that has ended.
+    let pending = |state: fn(&str) -> bool| {
+        let of = rows.invites.iter().filter(move |row| state(&row.state));
+        let of = of.filter(|row| row.delivery.as_deref() == Some("pending"));
+        of.map(|row| row.id).collect::<HashSet<_>>()
+    };
+    let waiting: HashSet<_> = rows.waiting.iter().copied().collect();
+    for id in pending(|state| state == "live").difference(&waiting) {
+        findings.add(format!("invitation {id} waits for a mail that is not in the outbox"));
+    }
+    for id in waiting.difference(&pending(|_| true)) {
+        findings.add(format!("the outbox has a mail for {id}, which waits for none"));
+    }
+    if waiting.len() != rows.waiting.len() {
+        findings.add("the outbox has a mail twice");
+    }
+}

@@ -1,0 +1,114 @@
+//! The server, or the database, is killed while it is under load.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use rustix::process::{Pid, Signal};
+
+use super::cluster::{Cluster, kill};
+use super::ledger::Said;
+use super::round::Moment;
+use super::{BACK, HANG, World, from_environment};
+use crate::support::{Code, Database, Installation, Server, own, run_installed_on};
+
+/// After so many kills everything is compared.
+const LOOK: u64 = 10;
+
+/// What is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Server,
+    Database(Signal),
+}
+
+mod p33_what_was_acknowledged_is_there_after_a_kill {
+    use super::*;
+
+    #[test]
+    fn sqlite() {
+        let directory = std::env::temp_dir();
+        run_installed_on(Database::on_disk(&directory), HANG, async |at| {
+            killed(at, None, 100).await;
+        });
+    }
+
+    #[test]
+    fn postgres() {
+        let cluster = Cluster::start(&std::env::temp_dir());
+        run_installed_on(Database::on_server(cluster.url.clone()), HANG, async |at| {
+            killed(at, Some(&cluster), 30).await;
+        });
+    }
+}
+
+/// Kills again and again, of a database of the test's own each third time.
+async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
+    let kills = from_environment("GUESTLIST_TEST_KILLS").unwrap_or(usual);
+    let mut world = World::new(at).await;
+    let mut server = world.serve();
+    let mut was_database = false;
+    for n in 1..=kills {
+        let victim = match n % 6 {
+            3 if cluster.is_some() => Victim::Database(Signal::QUIT),
+            0 if cluster.is_some() => Victim::Database(Signal::KILL),
+            _ => Victim::Server,
+        };
+        let (process, signal) = match (victim, cluster) {
+            (Victim::Database(signal), Some(cluster)) => (cluster.postmaster(), signal),
+            _ => (process_of(&server), Signal::KILL),
+        };
+        let moment = moment(&mut world);
+        let round = world.round(server.addr, moment, move || kill(process, signal)).await;
+        let back = round.first().expect("somebody was acknowledged");
+        assert!(!was_database || back < BACK, "it was back after {back:?}");
+
+        was_database = victim != Victim::Server;
+        if was_database {
+            // The server stays, and finds it again by itself.
+            until_it_is_back(at).await;
+        } else {
+            server.kill();
+            server = world.serve();
+        }
+        if n % LOOK == 0 || n == kills {
+            until_it_answers(&server, &world.key).await;
+            world.check().await;
+        }
+    }
+    assert_eq!(server.stop().code, Some(0));
+    println!("seed {}, {kills} kills\n{}", world.seed, world.told());
+    let unknown = |said: &Said| matches!(said, Said::Unknown(_));
+    assert!(world.ledger.read().iter().any(|entry| unknown(&entry.said)), "nothing was under way");
+}
+
+/// Early and late, in the middle of groups and between them.
+fn moment(world: &mut World<'_>) -> Moment {
+    Moment {
+        acknowledged: world.random.random_range(1..=200),
+        unanswered: [0, 4, 8, 16][world.random.random_range(0..4)],
+        at_a_call: world.random.random(),
+        failed: 0,
+        most: usize::MAX,
+    }
+}
+
+pub async fn until_it_is_back(at: &Installation) {
+    let since = Instant::now();
+    while sea_orm::Database::connect(&at.database.url).await.is_err() {
+        assert!(since.elapsed() < Duration::from_secs(60), "the database does not come back");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub fn process_of(server: &Server) -> Pid {
+    Pid::from_raw(server.pid().try_into().unwrap()).unwrap()
+}
+
+/// After the end of a database, too, as soon as it has a new connection (P35).
+async fn until_it_answers(server: &Server, key: &str) {
+    let since = Instant::now();
+    while let Err(failure) = server.person(key).get_caller(own::GetCallerRequest {}).await {
+        assert!(failure.code == Code::Unavailable && since.elapsed() < BACK, "{failure:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! One life of the server under load, and when it ends.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::ledger::Said;
+
+/// When a round ends: when there have been at least so many of each.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    pub acknowledged: usize,
+    /// Refused for a fault of the store's.
+    pub failed: usize,
+    /// At this very moment.
+    pub unanswered: usize,
+    /// Looked at when a call is sent, instead of when one has ended.
+    pub at_a_call: bool,
+    /// It is given up when more than these were acknowledged.
+    pub most: usize,
+}
+
+/// What the callers of one round share.
+pub struct Round {
+    moment: Moment,
+    acknowledged: AtomicUsize,
+    failed: AtomicUsize,
+    unanswered: AtomicUsize,
+    over: AtomicBool,
+    since: Instant,
+    first: OnceLock<Duration>,
+    end: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Round {
+    /// `end` runs once, on the thread of the caller who finds that it is time.
+    pub fn new(moment: Moment, end: impl Fn() + Send + Sync + 'static) -> Self {
+        let (acknowledged, failed, unanswered, over, first) = Default::default();
+        let (since, end) = (Instant::now(), Box::new(end));
+        Self { moment, acknowledged, failed, unanswered, over, since, first, end }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// After what time the first call was acknowledged.
+    pub fn first(&self) -> Option<Duration> {
+        self.first.get().copied()
+    }
+
+    pub fn call_begins(&self) {
+        self.unanswered.fetch_add(1, Ordering::SeqCst);
+        if self.moment.at_a_call {
+            self.look();
+        }
+    }
+
+    pub fn call_ended(&self, said: &Said) {
+        match said {
+            Said::Acknowledged(_) => {
+                self.acknowledged.fetch_add(1, Ordering::SeqCst);
+                self.first.get_or_init(|| self.since.elapsed());
+            }
+            Said::Refused { .. } if said.is_fault() => {
+                self.failed.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+        if !self.moment.at_a_call {
+            self.look();
+        }
+        self.unanswered.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many were refused for a fault of the store's.
+    pub fn failed(&self) -> usize {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    fn look(&self) {
+        let acknowledged = self.acknowledged.load(Ordering::SeqCst);
+        let due = acknowledged >= self.moment.acknowledged
+            && self.failed() >= self.moment.failed
+            && self.unanswered.load(Ordering::SeqCst) >= self.moment.unanswered;
+        if (due || acknowledged > self.moment.most) && !self.over.swap(true, Ordering::SeqCst) {
+            (self.end)();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How the callers call: gRPC over a connection that is kept, and every failure
+//! told apart by whether the server has spoken.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use prost::Message;
+use tonic::client::Grpc;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
+
+use super::ledger::Said;
+use crate::support::Failure;
+
+/// The server's own bound is far below: longer is a hang.
+const HANG: Duration = Duration::from_secs(30);
+
+/// A connection and a key. Clones share both.
+#[derive(Clone)]
+pub struct Wire {
+    channel: Channel,
+    bearer: MetadataValue<Ascii>,
+}
+
+/// The name of a call, and for whom it is made.
+pub struct Envelope<'a> {
+    pub request: &'a str,
+    pub on_behalf_of: Option<&'a str>,
+}
+
+impl Wire {
+    pub fn new(addr: SocketAddr, key: &str) -> Self {
+        let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
+        Self { channel, bearer: format!("Bearer {key}").parse().unwrap() }
+    }
+
+    /// Asks once.
+    pub async fn ask<Q, A>(
+        &self,
+        envelope: &Envelope<'_>,
+        path: &'static str,
+        question: Q,
+    ) -> Result<A, Said>
+    where
+        Q: Message + Send + Sync + 'static,
+        A: Message + Default + Send + Sync + 'static,
+    {
+        let mut request = Request::new(question);
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.bearer.clone());
+        metadata.insert("x-request-id", envelope.request.parse().unwrap());
+        if let Some(account) = envelope.on_behalf_of {
+            metadata.insert("guestlist-on-behalf-of", account.parse().unwrap());
+        }
+        let mut grpc = Grpc::new(self.channel.clone());
+        let call = async {
+            grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            let path = http::uri::PathAndQuery::from_static(path);
+            grpc.unary(request, path, ProstCodec::<Q, A>::default()).await
+        };
+        let answer = tokio::time::timeout(HANG, call).await.expect("it is answered in time");
+        answer.map(tonic::Response::into_inner).map_err(failed)
+    }
+}
+
+/// The server puts the request's id on each of its answers; what fails without it
+/// has failed on the way.
+fn failed(status: Status) -> Said {
+    if !status.metadata().contains_key("x-request-id") {
+        return Said::Unknown(format!("{:?}: {}", status.code(), status.message()));
+    }
+    let failure = Failure::from(status);
+    // So the server says it of a commit of which it does not know.
+    if failure.code == Code::Unavailable && failure.message.contains("did not confirm") {
+        return Said::Unknown(failure.message);
+    }
+    Said::Refused { code: format!("{:?}", failure.code), reason: failure.reason }
+}
