@@ -174,11 +174,24 @@ def fill_sqlite(path, shape, caller):
 
 
 def fill_postgres(url, shape, caller):
+    """The same; and the rows fit together as they are made, so that foreign keys need not be looked after."""
+    def ask(*statements, rows=None):
+        return psql(url, [part for statement in statements for part in ("--command", statement)], rows)
+
+    of_constraints = "SELECT conindid FROM pg_constraint"
+    indexes = ask("SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index "
+                  f"WHERE indrelid::regclass::text IN {tuple(COLUMNS)} AND indexrelid NOT IN ({of_constraints})")
+    indexes = [line.split("|", 1) for line in indexes.splitlines()]
+    for name, _ in indexes:
+        ask(f"DROP INDEX {name}")
     for table, made in rows(shape, caller):
-        copy = f"\\copy {table} ({', '.join(COLUMNS[table])}) FROM pstdin"
-        psql(url, ["--command", copy], ("\t".join(map(in_copy, row)) + "\n" for row in made))
-    psql(url, ["--command", "VACUUM (ANALYZE)"])
-    psql(url, ["--command", "CHECKPOINT"])
+        ask("SET session_replication_role = replica",
+            f"\\copy {table} ({', '.join(COLUMNS[table])}) FROM pstdin",
+            rows=("\t".join(map(in_copy, row)) + "\n" for row in made))
+    for _, sql in indexes:
+        ask(sql)
+    ask("VACUUM (ANALYZE)")
+    ask("CHECKPOINT")
 
 
 def in_copy(value):
