@@ -48,7 +48,7 @@ class Shot:
     rate: float  # calls a second
     p50: float  # seconds
     p99: float
-    took: float  # seconds, beginnings and ends included
+    lasted: float  # seconds in which all of them were sending
 
 
 def shoot(address, load, calls):
@@ -126,9 +126,10 @@ def summed_up(records):
     begun = [min(start for start, _ in record) for record in records]
     ended = [max(start + took for start, took in record) for record in records]
     low, high = max(begun), min(ended)
-    low, high = low + EDGE * (high - low), high - EDGE * (high - low)
+    lasted = max(0, high - low)
+    low, high = low + EDGE * lasted, high - EDGE * lasted
     inside = between(records, low, high)
-    if high <= low or not inside:  # so few calls that one process had ended before another began
+    if not inside:  # so few calls that one process had ended before another began
         low, high = min(begun), max(ended)
         inside = between(records, low, high)
     return Shot(
@@ -136,7 +137,7 @@ def summed_up(records):
         rate=len(inside) / (high - low) * 1e6,
         p50=quantile(inside, 0.50) / 1e6,
         p99=quantile(inside, 0.99) / 1e6,
-        took=(max(ended) - min(begun)) / 1e6,
+        lasted=lasted / 1e6,
     )
 
 

@@ -6,7 +6,7 @@ import sys
 
 from harness import guestlist, load
 
-WARM_UP = 256  # calls of the first warm-up; four times as many until it takes long enough
+WARM_UP = 256  # calls of the first warm-up; four times as many until it lasts long enough
 
 
 @dataclasses.dataclass
@@ -68,8 +68,9 @@ def warm_up(run, candidate):
     while True:
         shot = candidate.shoot(calls)
         candidate.server.cut_log()
-        if shot.took >= min(1.0, run.seconds / 2):
-            return max(WARM_UP, round(shot.rate * run.seconds))
+        if shot.lasted >= min(1.0, run.seconds / 2):
+            beside = shot.calls - shot.rate * shot.lasted  # before all were sending, and after
+            return round(beside + shot.rate * run.seconds)
         calls *= 4
 
 
