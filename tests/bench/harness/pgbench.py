@@ -1,7 +1,7 @@
 """PostgreSQL by itself: pgbench with the statements of CreateOrganizationInvite.
 
 Each transaction is of one of the organizations that h2load writes to, by chance. The ids and the
-token are made by the script, in the order of time as Guestlist's.
+token are made by the script, ids in the order of time as Guestlist's.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import calls
+from harness import fill
 from harness.load import summed_up
 from harness.measure import Candidate
 from harness.postgres import program
@@ -33,7 +33,6 @@ class Nothing:
 @dataclasses.dataclass
 class Pgbench(Candidate):
     store: object = None
-    organizations: tuple = ()
 
     def prepare(self):
         pass
@@ -41,24 +40,21 @@ class Pgbench(Candidate):
     def shoot(self, number):
         each = max(1, -(-number // CONNECTIONS))
         with tempfile.TemporaryDirectory(prefix="guestlist-pgbench-") as folder:
-            folder = pathlib.Path(folder)
+            defined = {
+                "first": fill.organization_id(0).int >> 64,
+                "account": self.store.account,
+                "number": time.time_ns() // 1000,  # larger than any of the rounds before
+            }
             done = subprocess.run(
                 [program("pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={CONNECTIONS}", "--jobs=2",
-                 f"--transactions={each}", f"--define=number={time.time_ns() // 1000}", "--log",
-                 f"--log-prefix={folder}/log", *self.scripts(folder), self.store.url],
+                 f"--transactions={each}", f"--file={SCRIPT}", "--log", f"--log-prefix={folder}/log",
+                 *(f"--define={name}={value}" for name, value in defined.items()), self.store.url],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True,
             )
             processed = re.search(r"actually processed: (\d+)/(\d+)", done.stdout)
             if done.returncode != 0 or not processed or processed[1] != processed[2]:
                 raise RuntimeError(f"pgbench ended with code {done.returncode}: {(done.stderr + done.stdout)[-1000:]}")
-            return summed_up(self.records(folder))
-
-    def scripts(self, folder):
-        text = SCRIPT.read_text().replace("@account", str(self.store.account))
-        for number, organization in enumerate(self.organizations[:calls.WRITERS]):
-            file = folder / f"script{number}"
-            file.write_text(text.replace("@organization", organization))
-            yield f"--file={file}"
+            return summed_up(self.records(pathlib.Path(folder)))
 
     def records(self, folder):
         """The start and the duration of each connection's transactions, in microseconds."""

@@ -23,7 +23,7 @@ def measure(run):
         Candidate("Guestlist, CreateOrganizationInvite", server, calls.create(organizations, headers),
                   database=database, count=ours.count, metrics=True),
         Pgbench("pgbench, the same statements", Nothing(), None, database=database, count=by_pgbench.count,
-                store=by_pgbench, organizations=tuple(organizations)),
+                store=by_pgbench),
     ])
     return table([*compared(read, 0.85), *compared(written, 0.60, 1.0)])
 
