@@ -63,15 +63,19 @@ def rounds(run, candidates):
 
 
 def warm_up(run, candidate):
-    """Answers how many calls fill a round."""
+    """Answers how many calls fill a round, after a round that does not count: some compile as they run."""
     calls = WARM_UP
-    while True:
-        shot = candidate.shoot(calls)
+    while (shot := candidate.shoot(calls)).lasted < min(1.0, run.seconds / 2):
         candidate.server.cut_log()
-        if shot.lasted >= min(1.0, run.seconds / 2):
-            beside = shot.calls - shot.rate * shot.lasted  # before all were sending, and after
-            return round(beside + shot.rate * run.seconds)
         calls *= 4
+    shot = candidate.shoot(filling(run, shot))
+    candidate.server.cut_log()
+    return filling(run, shot)
+
+
+def filling(run, shot):
+    beside = shot.calls - shot.rate * shot.lasted  # before all were sending, and after
+    return max(1, round(beside + shot.rate * run.seconds))
 
 
 def measured(candidate, calls):

@@ -9,7 +9,7 @@ from harness.load import Load
 from harness.measure import Candidate
 
 NAMES = ["connect-go", "connect-es", "better-auth"]
-SQLITE_ONLY = {"better-auth"}
+SQLITE_ONLY = {"connect-es", "better-auth"}
 
 
 def candidates(run, engine, key):

@@ -1,7 +1,7 @@
 """R5: what a call costs the server, against peers that do the same on the same engine."""
 
 from harness import calls, peers
-from harness.measure import Candidate, rounds
+from harness.measure import Candidate, rounds, say
 from harness.table import at_most, line, table
 
 TITLE = "R5: CPU of a call, against peers"
@@ -15,7 +15,8 @@ def measure(run):
     for engine in ("sqlite", "postgres"):
         lines, left_out = on(run, engine)
         parts.append(table(lines))
-        parts += [f"Left out on {engine}: {name} ({why})." for name, why in left_out.items()]
+        if left_out:
+            parts.append("Left out: " + "; ".join(f"{name}, for {why}" for name, why in left_out.items()) + ".")
     return "\n\n".join(parts)
 
 
@@ -31,6 +32,7 @@ def on(run, engine):
     theirs, left_out = peers.candidates(run, engine, store.key)
     lines = []
     for i, call in enumerate(("Summary", "CreateOrganizationInvite")):
+        say(f"{call}, {engine}")
         measured = rounds(run, [ours[i], *(pair[i] for pair in theirs.values())])
         lines += compared(measured, f"{call}, {engine}")
     return lines, left_out
