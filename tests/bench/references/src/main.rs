@@ -12,6 +12,7 @@ mod sqlite_sqlx;
 
 use std::error::Error;
 use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -76,4 +77,10 @@ async fn told_to_end() {
         }
         Err(error) => eprintln!("reference: cannot wait for SIGTERM: {error}"),
     }
+}
+
+/// Microseconds since the epoch, as every moment in the store.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

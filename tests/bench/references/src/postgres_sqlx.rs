@@ -8,13 +8,18 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::proto::organization_service_server::OrganizationService;
-use crate::{Outcome, proto};
+use crate::{Outcome, now, proto};
 
 /// As many as Guestlist's `database.max_connections` by default.
 const CONNECTIONS: u32 = 8;
 
-/// What SeaORM makes of `storage::invites::find_by_token`.
-const FIND_BY_TOKEN: &str = include_str!("find_by_token.sql");
+/// What SeaORM makes of `storage::invites::preview`.
+const PREVIEW: &str = r#"SELECT "invites"."email", "organizations"."id", "organizations"."name",
+    "organizations"."member_count" FROM "invites"
+    INNER JOIN "organizations" ON "invites"."organization_id" = "organizations"."id"
+    WHERE "invites"."token_hash" = $1 AND (state = 'live')
+    AND ("invites"."expires_at" IS NULL OR "invites"."expires_at" > $2)
+    AND (max_uses IS NULL OR uses < max_uses)"#;
 
 pub struct Service {
     pool: PgPool,
@@ -33,15 +38,12 @@ impl Service {
 
     async fn find(&self, token: Uuid) -> Result<Option<Summary>, sqlx::Error> {
         let hash = Sha256::digest(token.as_bytes()).to_vec();
-        let row = sqlx::query(FIND_BY_TOKEN).bind(hash).fetch_optional(&self.pool).await?;
-        let Some(row) = row.filter(|row| row.get::<&str, _>("A_state") == "live") else {
-            return Ok(None);
-        };
-        Ok(Some(Summary {
-            organization_id: row.get::<Uuid, _>("B_id").to_string(),
-            organization_name: row.get("B_name"),
+        let row = sqlx::query(PREVIEW).bind(hash).bind(now()).fetch_optional(&self.pool).await?;
+        Ok(row.map(|row| Summary {
+            organization_id: row.get::<Uuid, _>("id").to_string(),
+            organization_name: row.get("name"),
             organization_member_count: row
-                .get::<i64, _>("B_member_count")
+                .get::<i64, _>("member_count")
                 .try_into()
                 .unwrap_or(i32::MAX),
         }))

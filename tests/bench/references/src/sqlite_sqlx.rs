@@ -3,7 +3,6 @@
 //! caller, whose account the harness names, and seals nothing.
 
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::{
@@ -14,7 +13,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::proto::organization_service_server::OrganizationService;
-use crate::{Outcome, proto};
+use crate::{Outcome, now, proto};
 
 const LOCK_ORGANIZATION: &str = "SELECT id, name, invite_domains, tier, creator_id, created_at, \
     updated_at, version, member_count, seat_limit FROM organizations WHERE id = ?";
@@ -211,10 +210,4 @@ async fn insert_event(
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// Microseconds since the epoch, as every moment in the store.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
