@@ -1,7 +1,6 @@
 """Guestlist as it is shipped, on stores that are filled before it starts."""
 
 import contextlib
-import json
 import secrets
 import shutil
 import sqlite3
@@ -84,12 +83,6 @@ class Store:
             return self.rows(statement)[0][0]
         return int(self.run.postgres.sql(statement, self.url))
 
-    def size(self):
-        """Bytes on disk."""
-        if self.engine == "sqlite":
-            return sum(file.stat().st_size for file in self.directory.glob("guestlist.db*"))
-        return self.count("SELECT pg_database_size(current_database())")
-
     def serve(self, name="guestlist"):
         """Guestlist on this store."""
         command = [self.run.guestlist, "serve", "--listen", "127.0.0.1:0"]
@@ -113,15 +106,3 @@ def answered(server):
             rpc = labels.split('rpc="')[1].split('"')[0].lstrip("/")
             counts[rpc, code] = counts.get((rpc, code), 0) + int(number)
     return counts
-
-
-def call(server, path, body, headers):
-    """One call over HTTP/1.1: status, headers and body, to look at what h2load only counts."""
-    request = urllib.request.Request(f"http://{server.address}{path}", body, headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return answer.status, answer.headers, answer.read()
-
-
-def call_json(server, path, message, headers):
-    _, _, body = call(server, path, json.dumps(message).encode(), {"content-type": "application/json", **headers})
-    return json.loads(body)
