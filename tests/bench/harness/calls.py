@@ -1,0 +1,46 @@
+"""The measured calls, as loads on Guestlist's own protocols."""
+
+from harness import fill, wire
+from harness.load import Load
+
+WRITERS = 64  # organizations that are written to, each by a process of its own
+
+
+def summary(token, headers):
+    """GetOrganizationInviteSummary over gRPC: 256 in flight on eight connections."""
+    answer = wire.summary_size(fill.organization_name(0))
+    return Load(wire.SUMMARY, {**wire.GRPC, **headers}, (wire.by_id(token),), answer=answer)
+
+
+def summary_web(token, headers):
+    return Load(wire.SUMMARY, {**wire.GRPC_WEB, **headers}, (wire.by_id(token),))
+
+
+def summary_json(token, headers):
+    return Load(wire.SUMMARY, {**wire.JSON, **headers}, (wire.json_by_id(token),))
+
+
+def summary_get(tokens, headers):
+    """By Connect's GET, each with another token."""
+    return Load(headers=headers, paths=tuple(wire.connect_get(token) for token in tokens))
+
+
+def create(organizations, headers):
+    """CreateOrganizationInvite over gRPC: 256 in flight, four in each organization."""
+    bodies = tuple(wire.by_id(organization) for organization in organizations[:WRITERS])
+    return Load(wire.CREATE, {**wire.GRPC, **headers}, bodies, clients=1, streams=4, answer=wire.CREATED_SIZE)
+
+
+def create_alone(organization, headers):
+    """The same, one in flight."""
+    return Load(wire.CREATE, {**wire.GRPC, **headers}, (wire.by_id(organization),), clients=1, streams=1,
+                answer=wire.CREATED_SIZE)
+
+
+def tokens(shape):
+    """Of all the live join links, by the number of their organization."""
+    return [str(fill.token(number)) for number in range(shape.organizations)]
+
+
+def organizations(shape):
+    return [str(fill.organization_id(number)) for number in range(shape.organizations)]

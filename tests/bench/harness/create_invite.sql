@@ -1,0 +1,62 @@
+-- CreateOrganizationInvite as Guestlist asks it of PostgreSQL: a script of pgbench's. Which
+-- organization is by chance; `pgbench.py` defines `first`, the upper half of the first one's id,
+-- whose lower half tells only its number, and `account`, the caller.
+\set which random(0, 63)
+\set upper :first + :which * 65536
+\set lower -9223372036854775807 - 1 + :which
+\set number :number + 1
+\set id :number * 64 + :client_id
+\set rest random(0, 9223372036854775806)
+BEGIN;
+SELECT
+    "organizations"."id", "organizations"."name", "organizations"."invite_domains",
+    "organizations"."tier", "organizations"."creator_id", "organizations"."created_at",
+    "organizations"."updated_at", "organizations"."version", "organizations"."member_count",
+    "organizations"."seat_limit"
+FROM "organizations" WHERE "organizations"."id" =
+    (lpad(to_hex(:upper::bigint), 16, '0') || to_hex(:lower::bigint))::uuid FOR UPDATE
+\gset organization_
+SELECT
+    "members"."id", "members"."organization_id", "members"."account_id", "members"."role",
+    "members"."status", "members"."sort_name", "members"."joined_at", "members"."joined_by",
+    "members"."invite_id", "members"."left_at", "members"."removed", "members"."left_version"
+FROM "members" WHERE "members"."organization_id" = :organization_id
+    AND "members"."account_id" = :account AND ("members"."status" <> 'left')
+\gset member_
+SELECT
+    "invites"."id", "invites"."organization_id", "invites"."kind", "invites"."role",
+    "invites"."token_hash", "invites"."token_sealed", "invites"."inviter_id", "invites"."state",
+    "invites"."version", "invites"."expires_at", "invites"."max_uses", "invites"."uses",
+    "invites"."created_at", "invites"."ended_at", "invites"."ended_by", "invites"."end_reason",
+    "invites"."email", "invites"."note", "invites"."allowed_domains", "invites"."sso",
+    "invites"."content_kind", "invites"."content_id", "invites"."content_level",
+    "invites"."member_id", "invites"."delivery", "invites"."delivery_error"
+FROM "invites" WHERE "invites"."organization_id" = :organization_id
+    AND (kind = 'join_link' AND state = 'live')
+\gset before_
+UPDATE "invites" SET "state" = 'replaced',
+    "ended_at" = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    "ended_by" = :member_id, "end_reason" = 'REPLACED'
+WHERE "invites"."organization_id" = :organization_id AND "invites"."id" = :before_id
+    AND (state = 'live');
+UPDATE "organizations" SET "name" = :organization_name,
+    "invite_domains" = :organization_invite_domains, "updated_at" = :organization_updated_at,
+    "version" = :organization_version::bigint + 1, "member_count" = :organization_member_count,
+    "seat_limit" = :organization_seat_limit, "tier" = :organization_tier
+WHERE "organizations"."id" = :organization_id;
+INSERT INTO "invites" ("id", "organization_id", "kind", "role", "token_hash", "token_sealed",
+    "inviter_id", "state", "version", "expires_at", "max_uses", "uses", "created_at", "ended_at",
+    "ended_by", "end_reason", "email", "note", "allowed_domains", "sso", "content_kind",
+    "content_id", "content_level", "member_id", "delivery", "delivery_error")
+VALUES ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid,
+    :organization_id, 'join_link', 'member', sha256(uuid_send(gen_random_uuid())),
+    decode(repeat('07', 53), 'hex'), :member_id, 'live', :organization_version::bigint + 1, NULL,
+    NULL, 0, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, NULL, NULL, NULL, NULL, '',
+    '', false, NULL, NULL, NULL, NULL, NULL, NULL);
+INSERT INTO "audit_events" ("id", "at", "action", "actor_id", "on_behalf_of_id", "target_kind",
+    "target_id", "organization_id", "request_id", "note")
+VALUES ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid,
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'invite.created', :account, NULL,
+    'invite', ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid)::text,
+    :organization_id, gen_random_uuid()::text, 'replaces ' || :before_id::text);
+COMMIT;

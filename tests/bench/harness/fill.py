@@ -1,0 +1,207 @@
+"""Fills a store by SQL with organizations, their members and their invites.
+
+Every row is made of its number, so that a store of a shape is always the same, and the ids and
+tokens are known without reading it. The store has its schema and the caller's account already
+(`guestlist keys create`). Sealed tokens are random bytes: no measured call opens one of them.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import os
+import sqlite3
+import uuid
+
+from harness.postgres import psql
+
+EPOCH_MS = 1_700_000_000_000
+FAR = 4_000_000_000_000_000  # microseconds; when what expires does
+BATCH = 50_000
+
+COLUMNS = {
+    "accounts": "id issuer subject kind email email_verified name picture login_provider login_provider_kind created_at updated_at",
+    "organizations": "id name invite_domains tier creator_id created_at updated_at version member_count seat_limit",
+    "members": "id organization_id account_id role status sort_name joined_at joined_by invite_id left_at removed left_version",
+    "invites": "id organization_id kind role token_hash token_sealed inviter_id state version expires_at max_uses uses "
+               "created_at ended_at ended_by end_reason email note allowed_domains sso content_kind content_id "
+               "content_level member_id delivery delivery_error",
+}
+COLUMNS = {table: columns.split() for table, columns in COLUMNS.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """How large. The caller is an admin of every organization; each has one live join link."""
+
+    organizations: int = 10_000
+    members_each: int = 1
+    invites_each: int = 1
+    crowd: int = 0  # further members of the first organization
+
+    @property
+    def members(self):
+        return self.organizations * self.members_each + self.crowd
+
+    @property
+    def invites(self):
+        return self.organizations * self.invites_each
+
+
+# Ids and tokens, by number. All are UUIDs of version 7 or 4, whose place in the order of time is
+# the number: as they would have come to be.
+
+
+def identity(kind, number):
+    moment = (EPOCH_MS + number) << 80
+    return uuid.UUID(int=moment | 7 << 76 | kind << 64 | 2 << 62 | number)
+
+
+def account_id(number):
+    return identity(1, number)
+
+
+def organization_id(number):
+    return identity(2, number)
+
+
+def member_id(number):
+    return identity(3, number)
+
+
+def invite_id(number):
+    return identity(4, number)
+
+
+def token(number):
+    """The join link's of organization `number`; those of other invites come after all of them."""
+    return uuid.UUID(bytes=hashlib.sha256(b"token %d" % number).digest()[:16], version=4)
+
+
+def organization_name(number):
+    return f"Organization {number:07}"
+
+
+# Rows
+
+
+def rows(shape, caller):
+    """Every table's name and rows, in an order that foreign keys allow."""
+    yield "accounts", accounts(shape)
+    yield "organizations", organizations(shape, caller)
+    yield "members", members(shape, caller)
+    yield "invites", invites(shape)
+
+
+def further_members(shape):
+    """Number, organization and account's number of all members but the caller."""
+    each = shape.members_each - 1
+    for number in range(shape.organizations * each + shape.crowd):
+        organization = number // each if number < shape.organizations * each else 0
+        yield shape.organizations + number, organization, number
+
+
+def accounts(shape):
+    for _, _, number in further_members(shape):
+        at = (EPOCH_MS + number) * 1000
+        yield (account_id(number), "guestlist", f"person{number}@example.com", "person", f"person{number}@example.com",
+               True, f"Person {number:08}", "", "api_key", "other", at, at)
+
+
+def organizations(shape, caller):
+    for number in range(shape.organizations):
+        at = (EPOCH_MS + number) * 1000
+        count = shape.members_each + (shape.crowd if number == 0 else 0)
+        yield organization_id(number), organization_name(number), "", "free", caller, at, at, 1, count, 0
+
+
+def members(shape, caller):
+    def row(number, organization, account, role, name):
+        return (member_id(number), organization_id(organization), account, role, "active", name,
+                (EPOCH_MS + number) * 1000, "creation" if role == "admin" else "invite", None, None, False, None)
+
+    for number in range(shape.organizations):
+        yield row(number, number, caller, "admin", "bench")
+    for number, organization, account in further_members(shape):
+        yield row(number, organization, account_id(account), "member", f"person {account:08}")
+
+
+def invites(shape):
+    """The live join links first; then, in turn, links that were replaced, named ones, and mailed ones."""
+    for number in range(shape.organizations):
+        yield invite(number, number, "join_link")
+    kinds = itertools.cycle(["replaced", "named_link", "email"])
+    for number in range(shape.organizations, shape.invites):
+        yield invite(number, number % shape.organizations, next(kinds))
+
+
+def invite(number, organization, kind):
+    at = (EPOCH_MS + number) * 1000
+    replaced, mailed = kind == "replaced", kind == "email"
+    ended = (at + 1, member_id(organization), "REPLACED") if replaced else (None, None, None)
+    return (
+        invite_id(number), organization_id(organization), "join_link" if replaced else kind, "member",
+        hashlib.sha256(token(number).bytes).digest(), os.urandom(53), member_id(organization),
+        "replaced" if replaced else "live", 1, FAR if mailed else None, 1 if mailed else None, 0, at, *ended,
+        f"guest{number}@example.com" if mailed else None, "", "", False, None, None, None,
+        identity(5, number) if mailed else None, "sent" if mailed else None, None,
+    )
+
+
+# Into the store
+
+
+def fill_sqlite(path, shape, caller):
+    """Indexes come after the rows: built at once they take a fraction of the time."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA cache_size = -1000000")
+        indexes = database.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+        for name, _ in indexes:
+            database.execute(f'DROP INDEX "{name}"')
+        for table, made in rows(shape, caller):
+            columns = COLUMNS[table]
+            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+            made = (tuple(v.bytes if isinstance(v, uuid.UUID) else v for v in row) for row in made)
+            while batch := list(itertools.islice(made, BATCH)):
+                database.execute("BEGIN")
+                database.executemany(insert, batch)
+                database.execute("COMMIT")
+        for _, sql in indexes:
+            database.execute(sql)
+        database.execute("PRAGMA journal_mode = WAL")
+
+
+def fill_postgres(url, shape, caller):
+    """The same; and the rows fit together as they are made, so that foreign keys need not be looked after."""
+    def ask(*statements, rows=None):
+        return psql(url, [part for statement in statements for part in ("--command", statement)], rows)
+
+    of_constraints = "SELECT conindid FROM pg_constraint"
+    indexes = ask("SELECT indexrelid::regclass, pg_get_indexdef(indexrelid) FROM pg_index "
+                  f"WHERE indrelid::regclass::text IN {tuple(COLUMNS)} AND indexrelid NOT IN ({of_constraints})")
+    indexes = [line.split("|", 1) for line in indexes.splitlines()]
+    for name, _ in indexes:
+        ask(f"DROP INDEX {name}")
+    for table, made in rows(shape, caller):
+        ask("SET session_replication_role = replica",
+            f"\\copy {table} ({', '.join(COLUMNS[table])}) FROM pstdin",
+            rows=("\t".join(map(in_copy, row)) + "\n" for row in made))
+    for _, sql in indexes:
+        ask(sql)
+    ask("VACUUM (ANALYZE)")
+    ask("CHECKPOINT")
+
+
+def in_copy(value):
+    """A value in the text format of COPY. No text of ours holds what would have to be escaped."""
+    match value:
+        case None:
+            return "\\N"
+        case bool():
+            return "t" if value else "f"
+        case bytes():
+            return "\\\\x" + value.hex()
+        case _:
+            return str(value)

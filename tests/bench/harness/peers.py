@@ -1,0 +1,61 @@
+"""Peers: the same calls by others, or the nearest that they have."""
+
+import contextlib
+import dataclasses
+import sqlite3
+
+from harness import build, calls
+from harness.load import Load
+from harness.measure import Candidate
+
+NAMES = ["connect-go", "connect-es", "better-auth"]
+SQLITE_ONLY = {"connect-es", "better-auth"}
+
+
+def candidates(run, engine, key):
+    """A peer's candidates for Summary and for CreateOrganizationInvite, by its name; and whom there is none of."""
+    found, left_out = {}, {}
+    for name in NAMES:
+        if engine != "sqlite" and name in SQLITE_ONLY:
+            continue
+        try:
+            found[name] = of(run, engine, key, name)
+        except build.LeftOut as why:
+            left_out[name] = str(why)
+    return found, left_out
+
+
+def of(run, engine, key, name):
+    command = build.peer(name)
+    if engine == "sqlite":
+        file = run.scratch / f"{name}.db"
+        url = f"sqlite:{file}"
+    else:
+        url = run.postgres.database(f"peer-{name}")
+    server = run.start(f"{name}-{engine}", [*command, "--listen", "127.0.0.1:0", "--database", url], {"BENCH_KEY": key})
+
+    def count():
+        if engine == "sqlite":
+            with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
+                return database.execute(server.said["count"]).fetchone()[0]
+        return int(run.postgres.sql(server.said["count"], url))
+
+    database = run.postgres if engine == "postgres" else None
+    summary, create = loads(server.said, {"authorization": f"Bearer {key}"})
+    return (Candidate(name, server, summary, database=database),
+            Candidate(name, server, create, database=database, count=count if server.said["count"] else None))
+
+
+def loads(said, headers):
+    if "summary" in said:
+        return of_its_own(said["summary"]), of_its_own(said["create"])
+    # Not one of those whose links CreateOrganizationInvite replaces; and names may have another length.
+    summary = calls.summary(said["invite_ids"][-1], headers)
+    create = calls.create(said["organization_ids"], headers)
+    return dataclasses.replace(summary, answer=None), dataclasses.replace(create, answer=None)
+
+
+def of_its_own(call):
+    """A REST call, 256 in flight on as many connections of HTTP/1.1."""
+    bodies = (call["body"].encode(),) if call["method"] == "POST" else ()
+    return Load(call["path"], call["headers"], bodies, clients=256, streams=1, http1=True)

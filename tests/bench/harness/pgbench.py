@@ -1,0 +1,67 @@
+"""PostgreSQL by itself: pgbench with the statements of CreateOrganizationInvite.
+
+Each transaction is of one of the organizations that h2load writes to, by chance. The ids and the
+token are made by the script, ids in the order of time as Guestlist's.
+"""
+
+import dataclasses
+import pathlib
+import re
+import subprocess
+import tempfile
+import time
+
+from harness import fill
+from harness.load import summed_up
+from harness.measure import Candidate
+from harness.postgres import program
+
+SCRIPT = pathlib.Path(__file__).with_name("create_invite.sql")
+CONNECTIONS = 8  # as many as Guestlist's `database.max_connections` by default
+
+
+class Nothing:
+    """There is no server beside PostgreSQL."""
+
+    def cpu(self):
+        return 0.0
+
+    def cut_log(self):
+        pass
+
+
+@dataclasses.dataclass
+class Pgbench(Candidate):
+    store: object = None
+
+    def prepare(self):
+        pass
+
+    def shoot(self, number):
+        each = max(1, -(-number // CONNECTIONS))
+        with tempfile.TemporaryDirectory(prefix="guestlist-pgbench-") as folder:
+            defined = {
+                "first": fill.organization_id(0).int >> 64,
+                "account": self.store.account,
+                "number": time.time_ns() // 1000,  # larger than any of the rounds before
+            }
+            done = subprocess.run(
+                [program("pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={CONNECTIONS}", "--jobs=2",
+                 f"--transactions={each}", f"--file={SCRIPT}", "--log", f"--log-prefix={folder}/log",
+                 *(f"--define={name}={value}" for name, value in defined.items()), self.store.url],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            )
+            processed = re.search(r"actually processed: (\d+)/(\d+)", done.stdout)
+            if done.returncode != 0 or not processed or processed[1] != processed[2]:
+                raise RuntimeError(f"pgbench ended with code {done.returncode}: {(done.stderr + done.stdout)[-1000:]}")
+            return summed_up(self.records(pathlib.Path(folder)))
+
+    def records(self, folder):
+        """The start and the duration of each connection's transactions, in microseconds."""
+        connections = {}
+        for log in folder.glob("log.*"):
+            for line in log.read_text().splitlines():
+                client, _, took, _, seconds, micros, *_ = map(int, line.split())
+                record = connections.setdefault(client, [])
+                record.append((seconds * 1_000_000 + micros - took, took))
+        return list(connections.values())

@@ -1,0 +1,49 @@
+"""What is sent and what a good answer is, byte by byte, on each protocol."""
+
+import json
+import struct
+import urllib.parse
+
+SERVICE = "/gitpod.v1.OrganizationService"
+SUMMARY = f"{SERVICE}/GetOrganizationInviteSummary"
+CREATE = f"{SERVICE}/CreateOrganizationInvite"
+
+GRPC = {"content-type": "application/grpc", "te": "trailers"}
+GRPC_WEB = {"content-type": "application/grpc-web+proto", "accept": "application/grpc-web+proto", "x-grpc-web": "1"}
+JSON = {"content-type": "application/json"}
+
+
+def text(number, value):
+    """A protobuf field of text, or of an embedded message's bytes."""
+    raw = value.encode() if isinstance(value, str) else value
+    assert len(raw) < 128, "one byte of length"
+    return bytes([number << 3 | 2, len(raw)]) + raw
+
+
+def frame(message):
+    """A message as gRPC sends it, not compressed."""
+    return struct.pack(">BI", 0, len(message)) + message
+
+
+def by_id(id):
+    """A request of either call: its one field is an id."""
+    return frame(text(1, id))
+
+
+def summary_size(name):
+    """Bytes of a good answer's DATA; a refusal has none."""
+    organization = "0" * 36
+    return len(frame(text(1, organization) + text(2, name) + b"\x18\x01"))
+
+
+CREATED_SIZE = len(frame(text(1, text(1, "0" * 36))))
+
+
+def json_by_id(id):
+    return json.dumps({"inviteId": id}).encode()
+
+
+def connect_get(id):
+    """The path of a Summary by Connect's GET."""
+    query = {"connect": "v1", "encoding": "json", "message": json.dumps({"inviteId": id}, separators=(",", ":"))}
+    return f"{SUMMARY}?{urllib.parse.urlencode(query)}"

@@ -1,0 +1,86 @@
+//! References: the least that a server can do for a call. tests/bench/run starts them
+//! beside Guestlist and divides its figures by theirs.
+//!
+//!     reference NAME --listen ADDRESS:PORT [--database URL]
+//!
+//! Prints one line of JSON with its address once it serves; ends on SIGTERM.
+
+mod echo;
+mod echo_get;
+mod postgres_sqlx;
+mod sqlite_sqlx;
+
+use std::error::Error;
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use proto::organization_service_server::{OrganizationService, OrganizationServiceServer};
+
+#[allow(missing_docs)]
+mod proto {
+    tonic::include_proto!("gitpod.v1");
+}
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["echo", "--listen", address] => grpc(address, echo::Echo).await,
+        ["echo-get", "--listen", address] => echo_get::serve(listen(address).await?).await,
+        ["sqlite-sqlx", "--listen", address, "--database", url] => {
+            grpc(address, sqlite_sqlx::Service::open(url).await?).await
+        }
+        ["postgres-sqlx", "--listen", address, "--database", url] => {
+            grpc(address, postgres_sqlx::Service::open(url).await?).await
+        }
+        _ => Err("usage: reference echo|echo-get|sqlite-sqlx|postgres-sqlx --listen ADDRESS:PORT [--database URL]".into()),
+    }
+}
+
+/// Serves one implementation by tonic's own server.
+async fn grpc(address: &str, service: impl OrganizationService) -> Outcome<()> {
+    let listener = listen(address).await?;
+    ready(&listener)?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .add_service(OrganizationServiceServer::new(service))
+        .serve_with_incoming_shutdown(incoming, told_to_end())
+        .await?;
+    Ok(())
+}
+
+async fn listen(address: &str) -> Outcome<TcpListener> {
+    Ok(TcpListener::bind(address).await?)
+}
+
+/// The line that the harness waits for.
+fn ready(listener: &TcpListener) -> Outcome<()> {
+    let line = serde_json::json!({ "address": listener.local_addr()?.to_string() });
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    Ok(())
+}
+
+async fn told_to_end() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut told) => {
+            told.recv().await;
+        }
+        Err(error) => eprintln!("reference: cannot wait for SIGTERM: {error}"),
+    }
+}
+
+/// Microseconds since the epoch, as every moment in the store.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,213 @@
+//! `CreateOrganizationInvite` as it is usually written: Guestlist's statements through sqlx
+//! on SQLite, a transaction a request, on the one connection that writes. It knows its
+//! caller, whose account the harness names, and seals nothing.
+
+use std::str::FromStr;
+
+use sha2::{Digest, Sha256};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Row, SqliteConnection};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::proto::organization_service_server::OrganizationService;
+use crate::{Outcome, now, proto};
+
+const LOCK_ORGANIZATION: &str = "SELECT id, name, invite_domains, tier, creator_id, created_at, \
+    updated_at, version, member_count, seat_limit FROM organizations WHERE id = ?";
+
+const MEMBER: &str = "SELECT id, organization_id, account_id, role, status, sort_name, joined_at, \
+    joined_by, invite_id, left_at, removed, left_version FROM members \
+    WHERE organization_id = ? AND account_id = ? AND status <> 'left'";
+
+const JOIN_LINK: &str = "SELECT id, organization_id, kind, role, token_hash, token_sealed, \
+    inviter_id, state, version, expires_at, max_uses, uses, created_at, ended_at, ended_by, \
+    end_reason, email, note, allowed_domains, sso, content_kind, content_id, content_level, \
+    member_id, delivery, delivery_error FROM invites \
+    WHERE organization_id = ? AND kind = 'join_link' AND state = 'live'";
+
+const END_LINK: &str = "UPDATE invites SET state = ?, ended_at = ?, ended_by = ?, end_reason = ? \
+    WHERE organization_id = ? AND id = ? AND state = 'live'";
+
+const ADVANCE: &str = "UPDATE organizations SET name = ?, invite_domains = ?, updated_at = ?, \
+    version = ?, member_count = ?, seat_limit = ?, tier = ? WHERE id = ?";
+
+const INSERT_INVITE: &str = "INSERT INTO invites (id, organization_id, kind, role, token_hash, \
+    token_sealed, inviter_id, state, version, expires_at, max_uses, uses, created_at, ended_at, \
+    ended_by, end_reason, email, note, allowed_domains, sso, content_kind, content_id, \
+    content_level, member_id, delivery, delivery_error) VALUES \
+    (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const INSERT_EVENT: &str = "INSERT INTO audit_events (id, at, action, actor_id, on_behalf_of_id, \
+    target_kind, target_id, organization_id, request_id, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// As long as a token that Guestlist has sealed.
+const SEALED: [u8; 53] = [7; 53];
+
+pub struct Service {
+    writer: SqlitePool,
+    caller: Uuid,
+}
+
+impl Service {
+    /// On a store that the harness has filled.
+    pub async fn open(url: &str) -> Outcome<Self> {
+        let options = SqliteConnectOptions::from_str(url)?
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        let caller = std::env::var("BENCH_ACCOUNT")?.parse()?;
+        Ok(Self { writer, caller })
+    }
+
+    async fn create(&self, organization: Uuid) -> Result<Option<Uuid>, sqlx::Error> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let token = rotate(&mut tx, organization, self.caller).await?;
+        if token.is_some() {
+            tx.commit().await?;
+        }
+        Ok(token)
+    }
+}
+
+#[tonic::async_trait]
+impl OrganizationService for Service {
+    async fn create_organization_invite(
+        &self,
+        request: Request<proto::CreateOrganizationInviteRequest>,
+    ) -> Result<Response<proto::CreateOrganizationInviteResponse>, Status> {
+        let organization = Uuid::parse_str(&request.into_inner().organization_id)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let token = self.create(organization).await;
+        let token = token
+            .map_err(|error| Status::internal(error.to_string()))?
+            .ok_or_else(|| Status::not_found("no such organization of the caller's"))?;
+        let invite = proto::OrganizationInvite { invite_id: token.to_string() };
+        Ok(Response::new(proto::CreateOrganizationInviteResponse { invite: Some(invite) }))
+    }
+}
+
+/// The statements of `src/operations/invites/create_organization_invite.rs`, in its order.
+async fn rotate(
+    tx: &mut SqliteConnection,
+    organization: Uuid,
+    caller: Uuid,
+) -> Result<Option<Uuid>, sqlx::Error> {
+    let Some(row) =
+        sqlx::query(LOCK_ORGANIZATION).bind(organization).fetch_optional(&mut *tx).await?
+    else {
+        return Ok(None);
+    };
+    let member =
+        sqlx::query(MEMBER).bind(organization).bind(caller).fetch_optional(&mut *tx).await?;
+    let Some(member) = member.filter(|member| member.get::<&str, _>("role") == "admin") else {
+        return Ok(None);
+    };
+    let member: Uuid = member.get("id");
+
+    let now = now();
+    let mut note = String::new();
+    let before = sqlx::query(JOIN_LINK).bind(organization).fetch_optional(&mut *tx).await?;
+    if let Some(before) = before {
+        let before: Uuid = before.get("id");
+        sqlx::query(END_LINK)
+            .bind("replaced")
+            .bind(now)
+            .bind(member)
+            .bind("REPLACED")
+            .bind(organization)
+            .bind(before)
+            .execute(&mut *tx)
+            .await?;
+        note = format!("replaces {before}");
+    }
+    let version = row.get::<i64, _>("version") + 1;
+    sqlx::query(ADVANCE)
+        .bind(row.get::<&str, _>("name"))
+        .bind(row.get::<&str, _>("invite_domains"))
+        .bind(row.get::<i64, _>("updated_at"))
+        .bind(version)
+        .bind(row.get::<i64, _>("member_count"))
+        .bind(row.get::<i64, _>("seat_limit"))
+        .bind(row.get::<&str, _>("tier"))
+        .bind(organization)
+        .execute(&mut *tx)
+        .await?;
+    let (invite, token) = (Uuid::now_v7(), Uuid::new_v4());
+    insert_invite(tx, invite, organization, member, token, version, now).await?;
+    insert_event(tx, invite, organization, caller, note, now).await?;
+    Ok(Some(token))
+}
+
+async fn insert_invite(
+    tx: &mut SqliteConnection,
+    id: Uuid,
+    organization: Uuid,
+    inviter: Uuid,
+    token: Uuid,
+    version: i64,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let (no_number, no_text, no_id) = (None::<i64>, None::<&str>, None::<Uuid>);
+    sqlx::query(INSERT_INVITE)
+        .bind(id)
+        .bind(organization)
+        .bind("join_link")
+        .bind("member")
+        .bind(Sha256::digest(token.as_bytes()).to_vec())
+        .bind(&SEALED[..])
+        .bind(inviter)
+        .bind("live")
+        .bind(version)
+        .bind(no_number)
+        .bind(no_number)
+        .bind(0_i64)
+        .bind(now)
+        .bind(no_number)
+        .bind(no_id)
+        .bind(no_text)
+        .bind(no_text)
+        .bind("")
+        .bind("")
+        .bind(false)
+        .bind(no_text)
+        .bind(no_text)
+        .bind(no_text)
+        .bind(no_id)
+        .bind(no_text)
+        .bind(no_text)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+async fn insert_event(
+    tx: &mut SqliteConnection,
+    invite: Uuid,
+    organization: Uuid,
+    caller: Uuid,
+    note: String,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(INSERT_EVENT)
+        .bind(Uuid::now_v7())
+        .bind(now)
+        .bind("invite.created")
+        .bind(caller)
+        .bind(None::<Uuid>)
+        .bind("invite")
+        .bind(invite.to_string())
+        .bind(organization)
+        .bind(Uuid::new_v4().to_string())
+        .bind(note)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
