@@ -3,6 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -11,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::OrError;
 use super::sqlite;
-use super::tx::Readers;
+use super::tx::{Readers, Watching};
 use super::write::Writer;
 use crate::config;
 use crate::error::{Error, Result};
@@ -69,9 +70,10 @@ impl Location {
 pub(super) async fn connect(
     location: &Location,
     settings: &config::Database,
+    watching: &Watching,
 ) -> Result<(Readers, Writer)> {
     match location {
-        Location::Sqlite(path) => connect_sqlite(path, settings).or_error(),
+        Location::Sqlite(path) => connect_sqlite(path, settings, watching).or_error(),
         Location::Postgres(url) => {
             let pool = Database::connect(postgres_options(url, settings)).await.or_error()?;
             Ok((Readers::Postgres(pool.clone()), Writer::Postgres(pool)))
@@ -83,12 +85,14 @@ pub(super) async fn connect(
 fn connect_sqlite(
     path: &Path,
     settings: &config::Database,
+    watching: &Watching,
 ) -> std::result::Result<(Readers, Writer), DbErr> {
     let busy_timeout = settings.acquire_timeout;
     // First: it makes of the file what readers find.
     let writer = sqlite::Connection::open(path, busy_timeout)?;
     let readers = sqlite::Readers::open(path, settings.max_connections, busy_timeout)?;
-    let writer = sqlite::Writer::start(writer).map_err(|error| DbErr::Custom(error.to_string()))?;
+    let writer = sqlite::Writer::start(writer, Arc::clone(&watching.commits))
+        .map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
 }
 

@@ -60,6 +60,8 @@ pub struct Preview {
     pub member_count: i64,
     /// Whose invitation it is, if it is an email invitation.
     pub email: Option<EmailAddress>,
+    /// When the invite stops working, if it is not used up or ended before.
+    pub expires_at: Option<Timestamp>,
 }
 
 #[derive(FromQueryResult)]
@@ -68,11 +70,11 @@ struct PreviewRow {
     name: String,
     member_count: i64,
     email: Option<String>,
+    expires_at: Option<i64>,
 }
 
-/// What the live invite with this token leads to: no more of it than that, for it is
-/// asked most of all.
-pub async fn preview(
+/// What the live invite with this token leads to.
+pub(super) async fn preview(
     db: &impl ConnectionTrait,
     hash: &SecretHash,
     now: Timestamp,
@@ -82,7 +84,7 @@ pub async fn preview(
     let found = TEXT.statement(db, key, || {
         invite::Entity::find()
             .select_only()
-            .column(invite::Column::Email)
+            .columns([invite::Column::Email, invite::Column::ExpiresAt])
             .columns([
                 organization::Column::Id,
                 organization::Column::Name,
@@ -98,6 +100,7 @@ pub async fn preview(
         name: stored("organizations.name", &row.name)?,
         member_count: row.member_count,
         email: row.email.map(|email| stored("invites.email", &email)).transpose()?,
+        expires_at: row.expires_at.map(Timestamp::from_micros),
     }))
 }
 

@@ -8,6 +8,7 @@ mod engine;
 mod entity;
 mod error;
 mod migrations;
+mod previews;
 mod query;
 pub mod sqlite;
 mod text;
@@ -38,8 +39,11 @@ pub use sea_orm::ConnectionTrait as Connection;
 pub use tx::{Db, StatementObserver, Tx};
 
 use crate::config;
+use crate::domain::{SecretHash, Timestamp};
 use crate::error::Result;
 use error::OrError;
+use invites::Preview;
+use previews::Previews;
 use tx::{Readers, Watching};
 use write::Writer;
 
@@ -52,6 +56,7 @@ pub struct Store {
 struct Shared {
     db: Db,
     writer: Writer,
+    previews: Previews,
     /// Held as long as the store is open, by servers on SQLite.
     _server_lock: Option<File>,
 }
@@ -93,11 +98,13 @@ impl Store {
                 server_lock = Some(engine::lock_file(path)?);
             }
         }
-        let (readers, writer) = engine::connect(location, settings).await?;
+        let watching = Watching { observer, ..Watching::default() };
+        let (readers, writer) = engine::connect(location, settings, &watching).await?;
         Ok(Self {
             shared: Arc::new(Shared {
-                db: Db { engine: readers, watching: Watching { observer, ..Watching::default() } },
+                db: Db { engine: readers, watching },
                 writer,
+                previews: Previews::default(),
                 _server_lock: server_lock,
             }),
         })
@@ -106,6 +113,14 @@ impl Store {
     /// What reads run on.
     pub fn read(&self) -> &Db {
         &self.shared.db
+    }
+
+    /// What the live invite with this token leads to; no more of it than that.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn preview(&self, hash: &SecretHash, now: Timestamp) -> Result<Option<Arc<Preview>>> {
+        self.shared.previews.find(self.read(), hash, now).await
     }
 
     /// Runs `change` in one transaction, the only way to write. It commits if

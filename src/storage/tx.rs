@@ -24,6 +24,8 @@ pub(super) struct Watching {
     pub(super) observer: Option<StatementObserver>,
     /// Another number whenever a key, or whose it is, may have changed.
     pub(super) keys_version: Arc<AtomicU64>,
+    /// How often SQLite's file may have changed by this process.
+    pub(super) commits: Arc<AtomicU64>,
 }
 
 /// Reads, each statement by itself.

@@ -45,7 +45,11 @@ impl Writer {
             .build();
         loop {
             let made = match self {
-                Writer::Postgres(pool) => on_postgres(pool, &*change, watching.clone()).await,
+                Writer::Postgres(pool) => {
+                    // Boxed, since all that a change does is in it: on SQLite that is
+                    // another thread's matter.
+                    Box::pin(on_postgres(pool, &*change, watching.clone())).await
+                }
                 Writer::Sqlite(writer) => writer.write(Arc::clone(&change), watching.clone()).await,
             };
             let error = match made {

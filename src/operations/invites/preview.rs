@@ -5,7 +5,7 @@ use crate::domain::{InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
 use crate::operations::budget::count_preview;
 use crate::operations::{Context, Visitor};
-use crate::storage::invites::{self, Preview};
+use crate::storage::invites::Preview;
 
 /// What an invite leads to, and nothing more.
 #[derive(Debug, Clone)]
@@ -26,11 +26,15 @@ pub async fn preview(cx: &Context, visitor: &Visitor, token: InviteToken) -> Res
     let now = cx.now();
     let call = visitor.call();
     let own = call.and_then(|call| call.caller.account.profile.verified_email());
-    let Preview { organization, name, member_count, .. } =
-        invites::preview(cx.store.read(), &token.hash(), now)
-            .await?
-            .filter(|it| cx.rules.public_preview || it.email.is_none() || it.email.as_ref() == own)
-            .filter(|it| call.is_none_or(|call| call.caller.reaches(it.organization)))
-            .ok_or_else(Error::not_found)?;
-    Ok(InviteSummary { organization, name, member_count })
+    let found = cx.store.preview(&token.hash(), now).await?;
+    let preview = found
+        .filter(|it| cx.rules.public_preview || it.email.is_none() || it.email.as_ref() == own)
+        .filter(|it| call.is_none_or(|call| call.caller.reaches(it.organization)))
+        .ok_or_else(Error::not_found)?;
+    let Preview { organization, name, member_count, .. } = &*preview;
+    Ok(InviteSummary {
+        organization: *organization,
+        name: name.clone(),
+        member_count: *member_count,
+    })
 }

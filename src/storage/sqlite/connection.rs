@@ -17,6 +17,9 @@ use super::values::{Columns, bind};
 /// Statements that stay prepared; the service has fewer.
 const PREPARED: usize = 256;
 
+/// As much of the file as SQLite maps at most.
+const MAPPED_BYTES: i64 = 0x7fff_0000;
+
 /// A connection to a SQLite file. What it is asked it does at once, on the thread
 /// that asks: statements that take long belong elsewhere.
 #[derive(Debug)]
@@ -133,6 +136,8 @@ fn opened(
     let connection = Rusqlite::open_with_flags(path, flags)?;
     connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Pages are looked at where the system has them, and not copied one by one.
+    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     // Or SQLite compiles a statement anew for every value of a bound LIMIT. A bound
     // value proves no partial index then: those have literals.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

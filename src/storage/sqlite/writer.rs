@@ -10,6 +10,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
@@ -38,15 +39,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which has the connection for itself.
+    /// Starts the thread, which has the connection for itself. It counts `commits`
+    /// before anybody is told of one.
     ///
     /// # Errors
     /// If there can be no thread.
-    pub fn start(connection: Connection) -> std::io::Result<Self> {
+    pub fn start(connection: Connection, commits: Arc<AtomicU64>) -> std::io::Result<Self> {
         let (changes, waiting) = mpsc::channel(MOST_WAITING);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write(&Arc::new(connection), waiting))?;
+            .spawn(move || write(&Arc::new(connection), waiting, &commits))?;
         Ok(Self { changes, thread: Mutex::new(Some(thread)) })
     }
 
@@ -186,6 +188,7 @@ where
 fn write(
     connection: &Arc<Connection>,
     mut waiting: mpsc::Receiver<Box<dyn Job>>,
+    commits: &AtomicU64,
 ) -> Outcome<(), DbErr> {
     let mut group = Vec::with_capacity(MOST_TOGETHER);
     loop {
@@ -196,7 +199,7 @@ fn write(
             group.push(next);
         }
         let at_the_end = group.is_empty() || group.iter().any(|job| job.is_end());
-        make(connection, &mut group);
+        make(connection, &mut group, commits);
         if at_the_end {
             return connection.close();
         }
@@ -204,17 +207,20 @@ fn write(
 }
 
 /// Makes a group of changes and answers them all.
-fn make(connection: &Arc<Connection>, group: &mut Vec<Box<dyn Job>>) {
+fn make(connection: &Arc<Connection>, group: &mut Vec<Box<dyn Job>>, commits: &AtomicU64) {
     group.retain(|job| !job.is_abandoned() && !job.is_end());
     if group.is_empty() {
         return;
     }
-    match transaction(connection, group) {
+    let made = transaction(connection, group);
+    // Also where it failed: it may not have failed altogether.
+    commits.fetch_add(1, Ordering::SeqCst);
+    match made {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
         // Which of them it was is not known: each for itself, then.
         Err(Unmade::Undone(_)) if group.len() > 1 => {
             for job in group.drain(..) {
-                make(connection, &mut vec![job]);
+                make(connection, &mut vec![job], commits);
             }
         }
         Err(unmade) => group.drain(..).for_each(|job| job.answer(Err(unmade.refused()))),

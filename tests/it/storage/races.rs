@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -35,6 +35,48 @@ on_both_engines! {
         assert_eq!(app.database.count("SELECT count(*) FROM invites WHERE state = 'replaced'").await, 256);
         let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.created'";
         assert_eq!(app.database.count(events).await, 257);
+    }
+
+    /// What is kept of a preview in memory is asked for all the while, and dies at once.
+    async fn p07_no_preview_of_a_link_is_answered_once_its_successor_was(app: TestApp) {
+        let org = app.organization().await;
+        let (admins, strangers) = {
+            let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
+            let strangers = at.pop().unwrap();
+            (at.pop().unwrap(), strangers)
+        };
+        let mut old = org.admin.invite(&org.id).await.unwrap();
+        for round in 0..60 {
+            let new = {
+                let rotated = AtomicBool::new(false);
+                let rotation = async {
+                    let new = admins[round % admins.len()].invite(&org.id).await.unwrap();
+                    rotated.store(true, Ordering::SeqCst);
+                    new
+                };
+                let previews = strangers.iter().map(async |stranger| {
+                    loop {
+                        let over = rotated.load(Ordering::SeqCst);
+                        let seen = stranger.preview(&old).await;
+                        assert!(!(over && seen.is_ok()), "round {round}");
+                        if over {
+                            return;
+                        }
+                    }
+                });
+                futures::join!(rotation, join_all(previews)).0
+            };
+            for stranger in &strangers {
+                assert_eq!(stranger.preview(&old).await.unwrap_err().code, Code::NotFound);
+                assert_eq!(stranger.preview(&new).await.unwrap().organization_member_count, 2);
+            }
+            old = new;
+        }
+        // Whatever else it shows is as of now, too.
+        org.stranger.join(&old).await.unwrap();
+        for stranger in &strangers {
+            assert_eq!(stranger.preview(&old).await.unwrap().organization_member_count, 3);
+        }
     }
 
     async fn p13_64_joins_of_one_account_at_once_make_one_member(app: TestApp) {
