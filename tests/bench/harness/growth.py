@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import os
+import shutil
 import urllib.request
 
 from harness import calls, fill, guestlist, wire
@@ -59,6 +60,8 @@ class Side:
         say(f"filling a store of {organizations:,} organizations on {engine}")
         self.shape = fill.Shape(organizations, EACH, EACH, crowd=organizations, joiners=32 * calls.WRITERS)
         self.store = guestlist.Store.filled(run, engine, self.shape, f"growth-{organizations}")
+        # It takes gigabytes, and goes with the row. What PostgreSQL holds goes with PostgreSQL.
+        run.stack.callback(shutil.rmtree, self.store.directory)
         self.server = self.store.serve(f"guestlist-{organizations}")
         self.headers = self.store.authorization()
         self.database = run.postgres if engine == "postgres" else None

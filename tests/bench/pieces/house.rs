@@ -54,7 +54,7 @@ pub struct House {
 }
 
 impl House {
-    /// Made as the service makes them.
+    /// On a new store, in a folder that goes with it.
     pub fn new() -> Self {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");

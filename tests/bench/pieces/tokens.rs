@@ -9,7 +9,7 @@ use guestlist::operations::cursor::PageOf;
 
 use crate::house::House;
 
-/// As long as what invites and members are listed by: an id, or with a name before it.
+/// An id: what a token is bound to, and the place in a list of invites.
 const PLACE: &str = "00000000-0000-7000-8000-000000000001";
 
 pub fn bench(criterion: &mut Criterion, house: &House) {
