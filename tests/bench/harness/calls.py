@@ -27,8 +27,26 @@ def summary_get(tokens, headers):
 
 def create(organizations, headers):
     """CreateOrganizationInvite over gRPC: 256 in flight, four in each organization."""
-    bodies = tuple(wire.by_id(organization) for organization in organizations[:WRITERS])
-    return Load(wire.CREATE, {**wire.GRPC, **headers}, bodies, clients=1, streams=4, answer=wire.CREATED_SIZE)
+    bodies = [wire.by_id(organization) for organization in organizations[:WRITERS]]
+    return side_by_side(wire.CREATE, bodies, headers, answer=wire.CREATED_SIZE)
+
+
+def side_by_side(path, bodies, headers, answer=None):
+    """A call over gRPC with 64 bodies: 256 in flight, four of each."""
+    return Load(path, {**wire.GRPC, **headers}, tuple(bodies), clients=1, streams=4, answer=answer)
+
+
+def again(path, body, headers):
+    """A call over gRPC with one body: 256 in flight on eight connections."""
+    return Load(path, {**wire.GRPC, **headers}, (body,))
+
+
+def join(invites, key):
+    """Joins with each of these invites (organization and token) by the account with this key, four in flight."""
+    paths = tuple(wire.join_path(organization, token) for organization, token in invites)
+    headers = {**wire.JSON, "authorization": f"Bearer {key}"}
+    return Load(headers=headers, bodies=(wire.NOTHING,), paths=paths, clients=1, streams=4,
+                answer=len(wire.NOTHING), route=wire.JOIN_ROUTE)
 
 
 def create_alone(organization, headers):

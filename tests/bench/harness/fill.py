@@ -2,7 +2,8 @@
 
 Every row is made of its number, so that a store of a shape is always the same, and the ids and
 tokens are known without reading it. The store has its schema and the caller's account already
-(`guestlist keys create`). Sealed tokens are random bytes: no measured call opens one of them.
+(`guestlist keys create`). Sealed tokens are random bytes: a call that opens one is measured where
+`CreateOrganizationInvite` has made another before.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ BATCH = 50_000
 
 COLUMNS = {
     "accounts": "id issuer subject kind email email_verified name picture login_provider login_provider_kind created_at updated_at",
+    "api_keys": "id secret_hash account_id created_at",
     "organizations": "id name invite_domains tier creator_id created_at updated_at version member_count seat_limit",
     "members": "id organization_id account_id role status sort_name joined_at joined_by invite_id left_at removed left_version",
     "invites": "id organization_id kind role token_hash token_sealed inviter_id state version expires_at max_uses uses "
@@ -37,7 +39,8 @@ class Shape:
     organizations: int = 10_000
     members_each: int = 1
     invites_each: int = 1
-    crowd: int = 0  # further members of the first organization
+    crowd: int = 0  # further members of the first organization, and as many further invites
+    joiners: int = 0  # people with a key who are members of nothing
 
     @property
     def members(self):
@@ -45,7 +48,7 @@ class Shape:
 
     @property
     def invites(self):
-        return self.organizations * self.invites_each
+        return self.organizations * self.invites_each + self.crowd
 
 
 # Ids and tokens, by number. All are UUIDs of version 7 or 4, whose place in the order of time is
@@ -78,6 +81,18 @@ def token(number):
     return uuid.UUID(bytes=hashlib.sha256(b"token %d" % number).digest()[:16], version=4)
 
 
+def joiner_id(number):
+    return identity(6, number)
+
+
+def joiner_secret(number):
+    return hashlib.sha256(b"joiner %d" % number).digest()
+
+
+def joiner_key(number):
+    return f"gl_{number:016x}_{joiner_secret(number).hex()}"
+
+
 def organization_name(number):
     return f"Organization {number:07}"
 
@@ -88,6 +103,7 @@ def organization_name(number):
 def rows(shape, caller):
     """Every table's name and rows, in an order that foreign keys allow."""
     yield "accounts", accounts(shape)
+    yield "api_keys", api_keys(shape)
     yield "organizations", organizations(shape, caller)
     yield "members", members(shape, caller)
     yield "invites", invites(shape)
@@ -102,10 +118,20 @@ def further_members(shape):
 
 
 def accounts(shape):
+    def row(id, number, word):
+        at, email = (EPOCH_MS + number) * 1000, f"{word}{number}@example.com"
+        return (id, "guestlist", email, "person", email, True, f"{word.title()} {number:08}", "", "api_key", "other",
+                at, at)
+
     for _, _, number in further_members(shape):
-        at = (EPOCH_MS + number) * 1000
-        yield (account_id(number), "guestlist", f"person{number}@example.com", "person", f"person{number}@example.com",
-               True, f"Person {number:08}", "", "api_key", "other", at, at)
+        yield row(account_id(number), number, "person")
+    for number in range(shape.joiners):
+        yield row(joiner_id(number), number, "joiner")
+
+
+def api_keys(shape):
+    for number in range(shape.joiners):
+        yield f"{number:016x}", hashlib.sha256(joiner_secret(number)).digest(), joiner_id(number), EPOCH_MS * 1000
 
 
 def organizations(shape, caller):
@@ -132,7 +158,8 @@ def invites(shape):
         yield invite(number, number, "join_link")
     kinds = itertools.cycle(["replaced", "named_link", "email"])
     for number in range(shape.organizations, shape.invites):
-        yield invite(number, number % shape.organizations, next(kinds))
+        in_crowd = number >= shape.organizations * shape.invites_each
+        yield invite(number, 0 if in_crowd else number % shape.organizations, next(kinds))
 
 
 def invite(number, organization, kind):
@@ -171,6 +198,9 @@ def fill_sqlite(path, shape, caller):
         for _, sql in indexes:
             database.execute(sql)
         database.execute("PRAGMA journal_mode = WAL")
+    # Or the system would write it to the disk while others are measured.
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def fill_postgres(url, shape, caller):

@@ -19,25 +19,22 @@ class Load:
 
     path: str = ""
     headers: dict = dataclasses.field(default_factory=dict)
-    bodies: tuple = ()  # of POST; none: GET
-    paths: tuple = ()  # instead of one path: each in turn, by GET
+    bodies: tuple = ()  # of POST, each by a process of its own; none: GET
+    paths: tuple = ()  # instead of one path: each in turn
     clients: int = 8  # of each process
     streams: int = 32  # at a time, of each client
     answer: int | None = None  # bytes of a good answer's body; None: as many as the first one has
     http1: bool = False
+    route: str = ""  # as the metrics call it, where that is not the path
 
     @property
     def name(self):
-        """The call, as gRPC writes it."""
-        return (self.paths[0] if self.paths else self.path).split("?")[0].lstrip("/")
+        """The call, as Guestlist's metrics name it."""
+        return self.route or (self.paths[0] if self.paths else self.path).split("?")[0].lstrip("/")
 
-    @property
-    def processes(self):
-        return max(1, len(self.bodies))
-
-    @property
-    def in_flight(self):
-        return self.processes * self.clients * self.streams
+    def by_process(self):
+        """What each process sends."""
+        return [dataclasses.replace(self, bodies=(body,)) for body in self.bodies] or [self]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +48,16 @@ class Shot:
     lasted: float  # seconds in which all of them were sending
 
 
-def shoot(address, load, calls):
-    """Makes at least this many calls; fails unless every one has a good answer."""
-    each = max(load.clients * load.streams, -(-calls // load.processes))
+def shoot(address, loads, calls):
+    """Makes at least this many calls, of each load as many and by its own process; fails unless
+    every one has a good answer."""
+    each = max(-(-calls // len(loads)), *(load.clients * load.streams for load in loads))
     with tempfile.TemporaryDirectory(prefix="guestlist-load-") as folder, contextlib.ExitStack() as running:
-        started = [start(running, folder, address, load, number, each) for number in range(load.processes)]
+        started = [start(running, folder, address, load, number, each) for number, load in enumerate(loads)]
         outputs = [process.communicate()[0] for process in started]
-        for process, output in zip(started, outputs):
+        for load, process, output in zip(loads, started, outputs):
             check(process, output, each, load.answer)
-        records = [read(f"{folder}/log{number}") for number in range(load.processes)]
+        records = [read(f"{folder}/log{number}") for number in range(len(loads))]
     return summed_up(records)
 
 
@@ -72,12 +70,12 @@ def start(running, folder, address, load, number, calls):
     if load.bodies:
         body = f"{folder}/body{number}"
         with open(body, "wb") as file:
-            file.write(load.bodies[number])
+            file.write(load.bodies[0])
         command.append(f"--data={body}")
     if load.paths:
-        with open(f"{folder}/paths", "w") as file:
+        with open(f"{folder}/paths{number}", "w") as file:
             file.writelines(f"http://{address}{path}\n" for path in load.paths)
-        command.append(f"--input-file={folder}/paths")
+        command.append(f"--input-file={folder}/paths{number}")
     else:
         command.append(f"http://{address}{load.path}")
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -109,7 +107,7 @@ def check(process, output, calls, answer):
 
 def answer_size(address, load):
     """Bytes of the answer to one call."""
-    one = dataclasses.replace(load, bodies=load.bodies[:1], paths=load.paths[:1], clients=1, streams=1)
+    one = dataclasses.replace(load, paths=load.paths[:1], clients=1, streams=1)
     with tempfile.TemporaryDirectory(prefix="guestlist-load-") as folder, contextlib.ExitStack() as running:
         process = start(running, folder, address, one, 0, 1)
         return check(process, process.communicate()[0], 1, None)

@@ -1,6 +1,7 @@
 """Rounds: everybody in turn, several times; the median counts."""
 
 import dataclasses
+import math
 import statistics
 import sys
 
@@ -20,18 +21,23 @@ class Candidate:
     count: object = None  # how many rows there are, one more after each call
     metrics: bool = False  # Guestlist, whose own metrics know how its calls have ended
     note: str = ""
+    most: float = math.inf  # calls in a round, where there are no more to make
+    loads: list = dataclasses.field(default_factory=list)  # of each process, once prepared
 
     def shoot(self, calls):
-        return load.shoot(self.server.address, self.load, calls)
+        return load.shoot(self.server.address, self.loads, calls)
 
     def prepare(self):
-        """Looks at one answer: all the others must be as long."""
-        size = load.answer_size(self.server.address, self.load)
-        if self.load.answer not in (None, size):
-            raise RuntimeError(f"{self.name}: an answer of {size} bytes, not {self.load.answer}")
+        """Looks at one answer of each process: all the others must be as long."""
+        self.loads = [self.prepared(one) for one in self.load.by_process()]
+
+    def prepared(self, one):
+        size = load.answer_size(self.server.address, one)
+        if one.answer not in (None, size):
+            raise RuntimeError(f"{self.name}: an answer of {size} bytes, not {one.answer}")
         if size == 0:
             raise RuntimeError(f"{self.name} refuses the call")
-        self.load = dataclasses.replace(self.load, answer=size)
+        return dataclasses.replace(one, answer=size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,17 +71,17 @@ def rounds(run, candidates):
 def warm_up(run, candidate):
     """Answers how many calls fill a round, after a round that does not count: some compile as they run."""
     calls = WARM_UP
-    while (shot := candidate.shoot(calls)).lasted < min(1.0, run.seconds / 2):
+    while (shot := candidate.shoot(calls)).lasted < min(1.0, run.seconds / 2) and calls < candidate.most:
         candidate.server.cut_log()
-        calls *= 4
-    shot = candidate.shoot(filling(run, shot))
+        calls = min(calls * 4, candidate.most)
+    shot = candidate.shoot(filling(run, candidate, shot))
     candidate.server.cut_log()
-    return filling(run, shot)
+    return filling(run, candidate, shot)
 
 
-def filling(run, shot):
+def filling(run, candidate, shot):
     beside = shot.calls - shot.rate * shot.lasted  # before all were sending, and after
-    return max(1, round(beside + shot.rate * run.seconds))
+    return max(1, min(candidate.most, round(beside + shot.rate * run.seconds)))
 
 
 def measured(candidate, calls):

@@ -7,6 +7,13 @@ import urllib.parse
 SERVICE = "/gitpod.v1.OrganizationService"
 SUMMARY = f"{SERVICE}/GetOrganizationInviteSummary"
 CREATE = f"{SERVICE}/CreateOrganizationInvite"
+GET = f"{SERVICE}/GetOrganizationInvite"
+LIST_MEMBERS = f"{SERVICE}/ListMembers"
+LIST_INVITES = "/guestlist.v1.InviteService/List"
+
+# Joining over REST, where all that differs is in the path.
+JOIN_ROUTE = "POST /v1/orgs/{organizationId}/invites/{inviteId}"
+NOTHING = b"{}"  # in JSON; h2load sends no POST without a body
 
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 GRPC_WEB = {"content-type": "application/grpc-web+proto", "accept": "application/grpc-web+proto", "x-grpc-web": "1"}
@@ -26,8 +33,23 @@ def frame(message):
 
 
 def by_id(id):
-    """A request of either call: its one field is an id."""
+    """A request of a call whose one field is an id."""
     return frame(text(1, id))
+
+
+PAGE = b"\x08\x32"  # the first one, of 50
+
+
+def invites_of(organization):
+    return frame(text(1, organization) + text(3, PAGE))
+
+
+def members_of(organization):
+    return frame(text(1, PAGE) + text(2, organization))
+
+
+def join_path(organization, token):
+    return f"/v1/orgs/{organization}/invites/{token}"
 
 
 def summary_size(name):

@@ -1,0 +1,141 @@
+//! The whole door in front of a store with two organizations in it, in this process and
+//! without a network. Nothing is logged.
+
+use std::sync::Arc;
+
+use guestlist::auth::Authenticator;
+use guestlist::clock::{Clock, SystemClock};
+use guestlist::config::{Config, Limits as LimitSettings};
+use guestlist::domain::{InviteToken, OrganizationId, RequestId};
+use guestlist::keyring::Keyring;
+use guestlist::limits::Limits;
+use guestlist::operations::invites::create_organization_invite;
+use guestlist::operations::keys::{CreateKey, Owner, create_key};
+use guestlist::operations::organizations::{CreateOrganization, create_organization};
+use guestlist::operations::{Call, Context, Rules};
+use guestlist::storage::{Location, Opener, Store};
+use guestlist::transport::layers::metrics::Metrics;
+use guestlist::transport::stack::{self, Parts, Stack};
+use guestlist::transport::system::MetricsAccess;
+use guestlist::transport::system::readiness::Readiness;
+use guestlist::transport::{rpc, vendor};
+use http::HeaderValue;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Counted, they would refuse a bench within a second.
+const NO_LIMITS: LimitSettings = LimitSettings {
+    invites_per_account: 0,
+    invites_per_organization: 0,
+    invites_per_address: 0,
+    previews_per_account: 0,
+    previews_per_network: 0,
+    joins_per_account: 0,
+    joins_per_network: 0,
+};
+
+/// The name of the organization that is read.
+pub const NAME: &str = "Crew";
+
+/// See the module.
+pub struct House {
+    pub stack: Stack,
+    pub context: Context,
+    /// Whoever asks: an admin of both organizations.
+    pub call: Call,
+    /// Their credential.
+    pub authorization: HeaderValue,
+    /// A live link to the organization that is only read.
+    pub token: InviteToken,
+    /// The organization whose link is replaced.
+    pub written: OrganizationId,
+    pub runtime: Runtime,
+    _folder: TempDir,
+}
+
+impl House {
+    /// On a new store, in a folder that goes with it.
+    pub fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
+        runtime.block_on(build())(runtime)
+    }
+}
+
+async fn build() -> impl FnOnce(Runtime) -> House {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config::reference();
+    let location = Location::Sqlite(folder.path().join("guestlist.db"));
+    let store = Store::open(&location, &config.database, Opener::Server, None).await;
+    let store = store.expect("the store opens");
+    store.migrate(async |_| Ok(())).await.expect("the schema is made");
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let authenticator = Authenticator::start(&[], store.clone(), Arc::clone(&clock)).await;
+    let authenticator = Arc::new(authenticator.expect("no keys to read"));
+    let context = Context {
+        store: store.clone(),
+        keyring: Arc::new(Keyring::generate().expect("a key")),
+        issuers: Arc::clone(authenticator.issuers()),
+        rules: Rules {
+            email_invitation_lifetime: config.invites.email_lifetime,
+            default_seat_limit: 0,
+            public_preview: false,
+        },
+        limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
+        clock,
+        mail_wakeup: Arc::default(),
+    };
+
+    let authorization = key(&context).await;
+    let request = RequestId("bench".into());
+    let caller = authenticator.authenticate(Some(&authorization), None, &request).await;
+    let caller = caller.expect("a good key").expect("a caller");
+    let call = Call { caller, request, network: None };
+    let read = organization(&context, &call, NAME).await;
+    let token = create_organization_invite(&context, &call, read).await.expect("a link");
+    let written = organization(&context, &call, "Ledger").await;
+
+    let stack = door(&context, authenticator, &config);
+    move |runtime| House {
+        stack,
+        context,
+        call,
+        authorization,
+        token,
+        written,
+        runtime,
+        _folder: folder,
+    }
+}
+
+async fn key(context: &Context) -> HeaderValue {
+    let email = "bench@example.com".parse().expect("an address");
+    let owner = Owner::Email { email, name: None };
+    let wanted = CreateKey { owner, organization: None, scope: None, expires_in: None };
+    let made = create_key(&context.store, wanted, context.clock.now()).await.expect("a key");
+    let value = format!("Bearer {}", made.expose().as_str());
+    value.parse().expect("ASCII")
+}
+
+async fn organization(context: &Context, call: &Call, name: &str) -> OrganizationId {
+    let name = name.parse().expect("a name");
+    let wanted = CreateOrganization { name, join: true, invite_own_domain: false };
+    create_organization(context, call, wanted).await.expect("an organization").organization.id
+}
+
+fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -> Stack {
+    let parts = Parts {
+        routes: rpc::routes(context, &config.http),
+        descriptors: rpc::DESCRIPTORS,
+        contracts: vendor::routes(context, &config.http),
+        authenticator,
+        anonymous_methods: &[],
+        metrics: Metrics::new(),
+        metrics_access: MetricsAccess::Nobody,
+        readiness: Readiness::new(),
+        http: &config.http,
+        cors: &config.cors,
+    };
+    stack::build(parts).expect("the settings are good")
+}
