@@ -22,7 +22,7 @@ pub struct Limits {
     pub joins_per_network: u32,
 }
 
-const MOST: u32 = 1_000_000;
+const MOST: u32 = 1_000_000_000;
 
 /// Refuses numbers that limit nothing.
 pub(super) fn check(limits: &Limits, problems: &mut Vec<String>) {

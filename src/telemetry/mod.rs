@@ -1,5 +1,6 @@
 //! The log: what is written to standard error, and how.
 
+mod json;
 mod lines;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -8,11 +9,13 @@ use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
+use json::JsonLine;
 use lines::Written;
 
 /// Libraries that at lower levels tell every frame, statement and header. They
@@ -49,7 +52,7 @@ pub fn init(settings: &config::Log) -> Result<Written> {
     let started = if is_text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
     } else {
-        registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init()
+        registry.with(layer.fmt_fields(JsonFields::new()).event_format(JsonLine)).try_init()
     };
     started.map_err(Error::internal)?;
 

@@ -15,7 +15,7 @@ pub fn visitor(extensions: &mut Extensions) -> Visitor {
     let Some(caller) = extensions.remove::<Arc<Caller>>() else {
         return Visitor::Unknown(network);
     };
-    let request = extensions.remove::<RequestId>().unwrap_or(RequestId::default());
+    let request = extensions.remove::<RequestId>().unwrap_or_default();
     Visitor::Known(Call { caller, request, network })
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use connectrpc::dispatcher::MethodDescriptor as Lookup;
 use connectrpc::router::MethodKind;
+use http::Uri;
+use http::uri::PathAndQuery;
 use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
 
 /// One method of a service.
 pub struct Method {
-    path: String,
+    path: PathAndQuery,
     kind: MethodKind,
     safe: bool,
     input: MessageDescriptor,
@@ -22,7 +24,8 @@ pub struct Method {
 /// The methods by path. Clones share.
 #[derive(Clone)]
 pub struct Methods {
-    by_path: Arc<HashMap<String, Arc<Method>>>,
+    /// By their names alone: without the slash before them.
+    by_name: Arc<HashMap<String, Arc<Method>>>,
     services: Arc<HashSet<String>>,
 }
 
@@ -34,19 +37,24 @@ impl Methods {
         for set in descriptor_sets {
             pool.decode_file_descriptor_set(*set)?;
         }
-        let by_path = pool
+        let by_name = pool
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
             .map(|method| Method::new(&method))
-            .map(|method| (method.path.clone(), Arc::new(method)))
+            .map(|method| (method.path()[1..].to_owned(), Arc::new(method)))
             .collect();
         let services = pool.services().map(|service| service.full_name().to_owned()).collect();
-        Ok(Self { by_path: Arc::new(by_path), services: Arc::new(services) })
+        Ok(Self { by_name: Arc::new(by_name), services: Arc::new(services) })
     }
 
     /// The method at `/package.Service/Method`.
     pub fn get(&self, path: &str) -> Option<&Arc<Method>> {
-        self.by_path.get(path)
+        self.named(path.strip_prefix('/')?)
+    }
+
+    /// The method `package.Service/Method`.
+    pub fn named(&self, name: &str) -> Option<&Arc<Method>> {
+        self.by_name.get(name)
     }
 
     /// Whether a path begins as those of a service here do.
@@ -61,7 +69,10 @@ impl Method {
         let proto = method.method_descriptor_proto();
         let level = proto.options.as_ref().map(|options| options.idempotency_level());
         Self {
-            path: format!("/{}/{}", method.parent_service().full_name(), method.name()),
+            // Names in descriptors have nothing that a path cannot.
+            path: format!("/{}/{}", method.parent_service().full_name(), method.name())
+                .try_into()
+                .unwrap_or(PathAndQuery::from_static("/")),
             kind: match (method.is_client_streaming(), method.is_server_streaming()) {
                 (false, false) => MethodKind::Unary,
                 (false, true) => MethodKind::ServerStreaming,
@@ -76,7 +87,12 @@ impl Method {
 
     /// `/package.Service/Method`: its path and its name in logs and metrics.
     pub fn path(&self) -> &str {
-        &self.path
+        self.path.path()
+    }
+
+    /// Where it is called.
+    pub(super) fn uri(&self) -> Uri {
+        self.path.clone().into()
     }
 
     /// Whether the proto says NO_SIDE_EFFECTS and so allows GET.
@@ -117,7 +133,7 @@ impl Method {
 
 impl fmt::Debug for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)
+        f.write_str(self.path())
     }
 }
 
@@ -131,9 +147,9 @@ mod tests {
         let methods =
             Methods::new(&[FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]).unwrap();
         let of_gitpod = methods
-            .by_path
+            .by_name
             .keys()
-            .filter(|path| path.starts_with("/gitpod.v1.OrganizationService/"));
+            .filter(|name| name.starts_with("gitpod.v1.OrganizationService/"));
         assert_eq!(of_gitpod.count(), 11);
         assert!(methods.get("/grpc.health.v1.Health/Watch").is_some());
         assert!(methods.get("/gitpod.v1.OrganizationService/Nothing").is_none());
@@ -143,7 +159,7 @@ mod tests {
     fn only_methods_without_side_effects_are_safe() {
         let methods = Methods::new(&[FILE_DESCRIPTOR_SET]).unwrap();
         let mut safe: Vec<&str> = methods
-            .by_path
+            .by_name
             .values()
             .filter(|method| method.is_safe())
             .filter_map(|method| method.path().strip_prefix("/gitpod.v1.OrganizationService/"))

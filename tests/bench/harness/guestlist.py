@@ -13,7 +13,7 @@ from harness.processes import Process
 
 # Everything is as by default but these numbers: a load generator is one account from one network,
 # and would reach them within a second. It is counted all the same, so this is the most they can be.
-MOST = "1000000"
+MOST = "1000000000"
 LIMITS = {
     f"GUESTLIST_LIMITS__{name}": MOST
     for name in ("INVITES_PER_ACCOUNT", "INVITES_PER_ORGANIZATION", "INVITES_PER_ADDRESS",

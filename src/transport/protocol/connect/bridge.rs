@@ -35,7 +35,7 @@ impl<S: Handler> Bridge<S> {
 
 impl<S: Handler> Dispatcher for Bridge<S> {
     fn lookup(&self, path: &str) -> Option<MethodDescriptor> {
-        self.methods.get(&format!("/{path}")).map(|method| method.lookup())
+        self.methods.named(path).map(|method| method.lookup())
     }
 
     fn call_unary(
@@ -45,7 +45,7 @@ impl<S: Handler> Dispatcher for Bridge<S> {
         request: Payload,
         format: CodecFormat,
     ) -> UnaryResult {
-        let method = self.methods.get(&format!("/{path}")).cloned();
+        let method = self.methods.named(path).cloned();
         let rpc = self.rpc.clone();
         Box::pin(async move {
             let Some(method) = method else {
@@ -131,7 +131,7 @@ fn tonic_request(
     let mut request = Request::new(Body::new(Full::new(frame::pack(0, message)?)));
     *request.method_mut() = HttpMethod::POST;
     *request.version_mut() = http::Version::HTTP_2;
-    *request.uri_mut() = method.path().parse().map_err(|_| Status::internal("internal error"))?;
+    *request.uri_mut() = method.uri();
     *request.headers_mut() = frame::request_headers(ctx.headers());
     *request.extensions_mut() = std::mem::take(ctx.extensions_mut());
     Ok(request)
