@@ -30,7 +30,8 @@ pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
     };
     if let Some(reason) = reason {
         // Past the harness, which shows no output of tests that pass.
-        writeln!(std::io::stderr(), "skipped: {name}, no small disk: {reason}").unwrap();
+        let mut told = std::io::stderr();
+        writeln!(told, "skipped: {name}, no small disk: {reason}").unwrap();
         return;
     }
     // Both end with this thread, should it not see their end.
