@@ -37,6 +37,11 @@ impl Issuers {
         self.by_name.values()
     }
 
+    /// The issuers that are the single sign-on of an organization.
+    pub fn sso_of(&self, organization: OrganizationId) -> impl Iterator<Item = &Issuer> {
+        self.iter().filter(move |one| self.is_sso_of(&one.issuer, organization))
+    }
+
     /// Whether an issuer is the single sign-on of an organization.
     pub fn is_sso_of(&self, issuer: &str, organization: OrganizationId) -> bool {
         match self.get(issuer).map(|issuer| &issuer.trust) {

@@ -156,7 +156,7 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
             "secret_key = 'a'\nsecret_key_file = 'b'\nmetrics_listen = '127.0.0.1:8080'\n\
              database_url = 'mysql:x'\n[http]\nmax_streams = 0\nhead_timeout = '0s'\n\
              max_header_bytes = 100\n[database]\nmax_connections = 0\nacquire_timeout = '2days'\n\
-             [log]\nfilter = 'a=b=c'\n[limits]\njoins_per_account = 1000001",
+             [log]\nfilter = 'a=b=c'\n[limits]\njoins_per_account = 1000000001",
         ),
         &[
             "secret_key_file",

@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::{advance, email_expiry, event, expire, found, may_grant, new_invite, tokens};
 use crate::auth::Issuers;
-use crate::config::Issuer;
 use crate::domain::{
     Action, Delivery, EmailAddress, Invite, InviteId, InviteKind, InviteToken, MemberId,
     OrganizationId, Permission, Role, Timestamp,
@@ -118,7 +117,7 @@ pub(super) async fn carry_out(
                 may_grant(&access, invitation.role)?;
             }
             let Access { mut organization, member } = access;
-            if input.sso && !issuers.iter().any(|i| issuers.is_sso_of(&i.issuer, organization.id)) {
+            if input.sso && issuers.sso_of(organization.id).next().is_none() {
                 let what = "no single sign-on is configured for this organization";
                 return Err(Error::invalid("sso", what));
             }
@@ -236,17 +235,11 @@ impl Inviting<'_> {
         Ok(parsed.into_iter().map(outcome).collect())
     }
 
-    /// The issuers that are single sign-on of this organization.
-    fn sso_issuers(&self) -> impl Iterator<Item = &Issuer> {
-        let organization = self.template.organization;
-        self.issuers.iter().filter(move |one| self.issuers.is_sso_of(&one.issuer, organization))
-    }
-
     /// Whether some single sign-on of the organization may vouch for the address;
     /// otherwise nobody could ever use the invitation.
     fn is_covered(&self, email: &EmailAddress) -> bool {
         let domain = email.domain();
-        self.sso_issuers().any(|issuer| {
+        self.issuers.sso_of(self.template.organization).any(|issuer| {
             domain.as_ref().is_some_and(|domain| issuer.verified_email_domains.include(domain))
         })
     }
@@ -255,7 +248,7 @@ impl Inviting<'_> {
     async fn tied_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
         let mut tied = HashSet::new();
         if self.template.sso && !addresses.is_empty() {
-            for issuer in self.sso_issuers() {
+            for issuer in self.issuers.sso_of(self.template.organization) {
                 let except = self.template.organization;
                 let theirs =
                     accounts::members_elsewhere(self.tx, &issuer.issuer, addresses, except).await?;

@@ -66,9 +66,11 @@ impl Wire {
 }
 
 /// The server puts the request's id on each of its answers; what fails without it
-/// has failed on the way.
+/// has failed on the way. So has what broke off behind the answer's head, of which the
+/// connection's error is the source.
 fn failed(status: Status) -> Said {
-    if !status.metadata().contains_key("x-request-id") {
+    let on_the_way = std::error::Error::source(&status).is_some();
+    if on_the_way || !status.metadata().contains_key("x-request-id") {
         return Said::Unknown(format!("{:?}: {}", status.code(), status.message()));
     }
     let failure = Failure::from(status);
