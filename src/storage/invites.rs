@@ -206,6 +206,39 @@ pub async fn join_link(
     one(db, found).await?.map(with_sealed_token).transpose()
 }
 
+#[derive(FromQueryResult)]
+struct JoinLinkRow {
+    id: Uuid,
+    expires_at: Option<i64>,
+    max_uses: Option<i64>,
+    uses: i64,
+}
+
+/// Of that link no more than its id, and whether it lets somebody in at `now`.
+pub async fn join_link_id(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Option<(InviteId, bool)>> {
+    use invite::Column;
+
+    static TEXT: Text = Text::new();
+    let organization = Uuid::from(organization);
+    let found = TEXT.statement(db, [organization.into()], || {
+        invite::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::ExpiresAt, Column::MaxUses, Column::Uses])
+            .filter(Column::OrganizationId.eq(organization))
+            .filter(Expr::cust(LIVE_JOIN_LINK))
+    });
+    let row = one::<JoinLinkRow>(db, found).await?;
+    Ok(row.map(|row| {
+        let lasts = row.expires_at.is_none_or(|end| now.as_micros() < end);
+        let has_uses = row.max_uses.is_none_or(|most| row.uses < most);
+        (row.id.into(), lasts && has_uses)
+    }))
+}
+
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
     static TEXT: Text = Text::new();

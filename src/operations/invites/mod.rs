@@ -70,14 +70,17 @@ async fn rotate_join_link(
 ) -> Result<InviteToken> {
     let Access { mut organization, member } = access;
     let mut note = String::new();
-    if let Some((before, _)) = invites::join_link(tx, organization.id).await? {
-        if before.is_live(now) {
+    match invites::join_link_id(tx, organization.id, now).await? {
+        Some((before, true)) => {
             let ending = Ending { at: now, by: Some(member.id), reason: EndReason::Replaced };
-            invites::end(tx, organization.id, before.id, &ending).await?;
-            note = format!("replaces {}", before.id);
-        } else {
+            invites::end(tx, organization.id, before, &ending).await?;
+            note = format!("replaces {before}");
+        }
+        Some((before, false)) => {
+            let (before, _) = found(tx, organization.id, before).await?;
             expire(tx, &before, now).await?;
         }
+        None => {}
     }
     advance(tx, &mut organization).await?;
 

@@ -17,6 +17,13 @@ use super::values::{Columns, bind};
 /// Statements that stay prepared; the service has fewer.
 const PREPARED: usize = 256;
 
+/// Memory for the pages of a transaction, in KiB.
+const WRITTEN_KIB: i64 = 32 * 1024;
+
+/// Pages that gather in the log before they go into the file (16 MiB): a page that
+/// changes often goes there once.
+const CHECKPOINT_PAGES: i64 = 4096;
+
 /// As much of the file as SQLite maps at most.
 const MAPPED_BYTES: i64 = 0x7fff_0000;
 
@@ -38,6 +45,9 @@ impl Connection {
         set("journal_mode", "WAL").map_err(failed)?;
         set("synchronous", "FULL").map_err(failed)?;
         set("foreign_keys", "ON").map_err(failed)?;
+        // A group of changes fits, and no page of it is written twice.
+        connection.pragma_update(None, "cache_size", -WRITTEN_KIB).map_err(failed)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         Ok(Self(Mutex::new(Some(connection))))
     }
 

@@ -18,7 +18,7 @@ def measure(run):
             Candidate(f"sqlx, {what}", servers[1], load, count=theirs.count),
         ])
 
-    busy = both("256 in flight", calls.create(organizations, headers))
+    busy = both("256 in flight", calls.create_in_eight(organizations, headers))
     alone = both("one in flight", calls.create_alone(organizations[-1], headers))
     return table([
         *compared(busy, lambda ours, theirs: at_least(ours.rate / theirs.rate, 8)),
