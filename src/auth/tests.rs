@@ -17,7 +17,7 @@ use crate::auth::jwk::library;
 use crate::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
 use crate::domain::LoginProviderKind;
 
-mod authenticate;
+pub(crate) mod authenticate;
 mod endpoint;
 mod jwks;
 mod jwt;

@@ -16,20 +16,19 @@ use crate::domain::{
 };
 use crate::error::{Kind, Result};
 use crate::storage::{Location, Opener, Store, accounts, api_keys};
-use crate::workers;
 
 /// A store on SQLite, two JWT issuers and one whose people a service resolves.
-struct World {
-    clock: OffsetClock,
-    store: Store,
-    authenticator: Authenticator,
+pub(crate) struct World {
+    pub(crate) clock: OffsetClock,
+    pub(crate) store: Store,
+    pub(crate) authenticator: Authenticator,
     first: SigningKey,
     second: SigningKey,
     _dir: tempfile::TempDir,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = OffsetClock::default();
         let location = Location::Sqlite(dir.path().join("guestlist.db"));
@@ -52,7 +51,7 @@ impl World {
         Self { clock, store, authenticator, first, second, _dir: dir }
     }
 
-    async fn authenticate(&self, authorization: &str) -> Result<Option<Arc<Caller>>> {
+    pub(crate) async fn authenticate(&self, authorization: &str) -> Result<Option<Arc<Caller>>> {
         self.act(authorization, None).await
     }
 
@@ -90,7 +89,7 @@ impl World {
     }
 
     /// A key of a local account, as `change` makes it.
-    async fn key(&self, change: impl Fn(&mut ApiKey)) -> ApiKeySecret {
+    pub(crate) async fn key(&self, change: impl Fn(&mut ApiKey)) -> ApiKeySecret {
         let secret = ApiKeySecret::generate().unwrap();
         let now = self.clock.now();
         let mut key = ApiKey {
@@ -117,22 +116,17 @@ impl World {
             .unwrap();
         secret
     }
-
-    async fn last_used(&self, key: &ApiKeySecret) -> Option<i64> {
-        let (key, _) = api_keys::find(self.store.read(), key.id()).await.unwrap().unwrap();
-        key.last_used_at.map(|at| at.as_micros())
-    }
-
-    async fn flush(&self) {
-        workers::key_usage::flush(&self.store, self.authenticator.key_usage()).await.unwrap();
-    }
 }
 
-async fn authenticator(issuers: &[Issuer], store: &Store, clock: &OffsetClock) -> Authenticator {
+pub(crate) async fn authenticator(
+    issuers: &[Issuer],
+    store: &Store,
+    clock: &OffsetClock,
+) -> Authenticator {
     Authenticator::start(issuers, store.clone(), Arc::new(clock.clone())).await.unwrap()
 }
 
-fn bearer(key: &ApiKeySecret) -> String {
+pub(crate) fn bearer(key: &ApiKeySecret) -> String {
     format!("Bearer {}", key.expose().as_str())
 }
 
@@ -224,45 +218,6 @@ async fn p22_a_key_ends_at_its_second() {
     assert!(world.authenticate(&bearer(&key)).await.is_ok());
     world.clock.advance(Duration::from_secs(100));
     assert_eq!(kind(world.authenticate(&bearer(&key)).await), Kind::Unauthenticated);
-}
-
-#[tokio::test]
-async fn the_last_use_of_a_key_is_written_once_a_minute() {
-    let world = World::new().await;
-    let key = world.key(|_| {}).await;
-    for _ in 0..10 {
-        world.authenticate(&bearer(&key)).await.unwrap();
-    }
-    assert_eq!(world.last_used(&key).await, None, "no request writes");
-    world.flush().await;
-    let first = world.last_used(&key).await.unwrap();
-
-    // Another replica, which has not read the key before it was written.
-    let mut world = world;
-    world.authenticator = authenticator(&[], &world.store, &world.clock).await;
-    world.clock.advance(Duration::from_secs(30));
-    world.authenticate(&bearer(&key)).await.unwrap();
-    assert!(world.authenticator.key_usage().take().is_empty());
-    world.clock.advance(Duration::from_secs(31));
-    world.authenticate(&bearer(&key)).await.unwrap();
-    world.flush().await;
-    assert!(world.last_used(&key).await.unwrap() > first);
-}
-
-#[tokio::test]
-async fn the_last_use_of_a_key_is_written_at_the_end() {
-    let world = World::new().await;
-    let key = world.key(|_| {}).await;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let usage = Arc::clone(world.authenticator.key_usage());
-    let worker = tokio::spawn(workers::key_usage::run(world.store.clone(), usage, async {
-        drop(stopped.await);
-    }));
-    tokio::task::yield_now().await;
-    world.authenticate(&bearer(&key)).await.unwrap();
-    stop.send(()).unwrap();
-    worker.await.unwrap();
-    assert!(world.last_used(&key).await.is_some());
 }
 
 #[tokio::test]
