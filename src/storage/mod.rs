@@ -198,7 +198,6 @@ impl Store {
                 PoolSize { open: pool.size(), idle }
             }
             Readers::Sqlite(readers) => readers.size(),
-            Readers::SqliteLong(readers) => readers.size(),
         }
     }
 
@@ -210,7 +209,6 @@ impl Store {
         match &self.shared.db.engine {
             Readers::Postgres(pool) => pool.clone().close().await.or_error()?,
             Readers::Sqlite(readers) => readers.close().or_error()?,
-            Readers::SqliteLong(readers) => readers.close().or_error()?,
         }
         match &self.shared.writer {
             // The same pool.

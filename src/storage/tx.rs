@@ -40,7 +40,6 @@ pub struct Db {
 pub(super) enum Readers {
     Postgres(DatabaseConnection),
     Sqlite(sqlite::Readers),
-    SqliteLong(sqlite::LongReaders),
 }
 
 /// One transaction of [`Store::write`](super::Store::write). It cannot outlive
@@ -61,7 +60,7 @@ impl Db {
     /// short ones from running.
     pub(super) fn long(&self) -> Self {
         let engine = match &self.engine {
-            Readers::Sqlite(readers) => Readers::SqliteLong(readers.long()),
+            Readers::Sqlite(readers) => Readers::Sqlite(readers.long()),
             other => other.clone(),
         };
         Self { engine, watching: self.watching.clone() }
@@ -132,5 +131,5 @@ macro_rules! delegate {
     };
 }
 
-delegate!(Db, Readers: Postgres, Sqlite, SqliteLong);
+delegate!(Db, Readers: Postgres, Sqlite);
 delegate!(Tx, Transaction: Postgres, Sqlite);

@@ -18,5 +18,5 @@ mod writer;
 
 pub use connection::Connection;
 pub(super) use migrator::database_connection;
-pub(super) use readers::{LongReaders, Readers};
+pub(super) use readers::Readers;
 pub(super) use writer::Writer;

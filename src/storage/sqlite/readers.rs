@@ -14,7 +14,12 @@ use crate::storage::PoolSize;
 /// Connections that read, each as of the last commit when its statement begins.
 /// Clones share them.
 #[derive(Clone)]
-pub struct Readers(Arc<Shared>);
+pub struct Readers {
+    shared: Arc<Shared>,
+    /// Whether statements may take long, and run on threads that are there to be
+    /// waited for.
+    are_long: bool,
+}
 
 struct Shared {
     connections: Box<[Connection]>,
@@ -32,19 +37,19 @@ impl Readers {
         let connections = (0..number)
             .map(|_| Connection::open_to_read(path, busy_timeout))
             .collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Shared { connections, next: AtomicUsize::new(0) })))
+        let shared = Arc::new(Shared { connections, next: AtomicUsize::new(0) });
+        Ok(Self { shared, are_long: false })
     }
 
-    /// The same for statements that may take long: they run on threads that are
-    /// there to be waited for.
-    pub fn long(&self) -> LongReaders {
-        LongReaders(self.clone())
+    /// The same for statements that may take long.
+    pub fn long(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), are_long: true }
     }
 
     /// How many there are.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let connections = &self.0.connections;
+        let connections = &self.shared.connections;
         let idle = connections.iter().filter(|connection| connection.is_idle()).count();
         PoolSize { open: count(connections.len()), idle: count(idle) }
     }
@@ -54,13 +59,23 @@ impl Readers {
     /// # Errors
     /// If one does not close in order.
     pub fn close(&self) -> Result<(), DbErr> {
-        self.0.connections.iter().try_for_each(Connection::close)
+        self.shared.connections.iter().try_for_each(Connection::close)
+    }
+
+    async fn query(&self, statement: Statement, most: usize) -> Result<Vec<QueryResult>, DbErr> {
+        if !self.are_long {
+            return self.any().query(&statement, most);
+        }
+        let readers = self.clone();
+        let query = move || readers.any().query(&statement, most);
+        let done = tokio::task::spawn_blocking(query).await;
+        done.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
     }
 
     /// One that nobody uses, or the next in turn.
     fn any(&self) -> &Connection {
-        let connections = &self.0.connections;
-        let first = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let connections = &self.shared.connections;
+        let first = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let in_turn = |i: usize| &connections[(first.wrapping_add(i)) % connections.len()];
         let idle = (0..connections.len()).map(in_turn).find(|connection| connection.is_idle());
         idle.unwrap_or_else(|| in_turn(0))
@@ -79,55 +94,6 @@ impl ConnectionTrait for Readers {
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         self.any().run(sql)
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        Ok(self.any().query(&statement, 1)?.pop())
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.any().query(&statement, usize::MAX)
-    }
-}
-
-/// [`Readers::long`]
-#[derive(Clone)]
-pub struct LongReaders(Readers);
-
-impl LongReaders {
-    /// [`Readers::size`]
-    pub fn size(&self) -> PoolSize {
-        self.0.size()
-    }
-
-    /// [`Readers::close`]
-    ///
-    /// # Errors
-    /// As there.
-    pub fn close(&self) -> Result<(), DbErr> {
-        self.0.close()
-    }
-
-    async fn query(&self, statement: Statement, most: usize) -> Result<Vec<QueryResult>, DbErr> {
-        let readers = self.0.clone();
-        let query = move || readers.any().query(&statement, most);
-        let done = tokio::task::spawn_blocking(query).await;
-        done.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for LongReaders {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Sqlite
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.0.execute_raw(statement).await
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.0.execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
