@@ -16,7 +16,7 @@ use super::query::insert_many;
 use super::text::{Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
-    Organization, OrganizationId, OrganizationName, SecretHash, Timestamp,
+    Organization, OrganizationId, OrganizationName, SecretHash, Timestamp, is_usable,
 };
 use crate::error::{Error, Result};
 
@@ -233,9 +233,8 @@ pub async fn join_link_id(
     });
     let row = one::<JoinLinkRow>(db, found).await?;
     Ok(row.map(|row| {
-        let lasts = row.expires_at.is_none_or(|end| now.as_micros() < end);
-        let has_uses = row.max_uses.is_none_or(|most| row.uses < most);
-        (row.id.into(), lasts && has_uses)
+        let expires_at = row.expires_at.map(Timestamp::from_micros);
+        (row.id.into(), is_usable(expires_at, row.max_uses, row.uses, now))
     }))
 }
 
