@@ -10,14 +10,14 @@ use sea_orm::ConnectionTrait;
 use crate::support::databases::pool;
 use crate::support::{Database, Engine};
 
-async fn store(database: &Database) -> Store {
+pub(super) async fn store(database: &Database) -> Store {
     let store =
         Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
     store.migrate(async |_| Ok(())).await.unwrap();
     store
 }
 
-async fn on_both(test: impl AsyncFn(Engine, &Store)) {
+pub(super) async fn on_both(test: impl AsyncFn(Engine, &Store)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Database::migrated(engine).await;
         let store = store(&database).await;

@@ -6,29 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use futures::poll;
 use guestlist::error::{Error, Kind, Result};
-use guestlist::storage::{Opener, Store, Tx, settings};
+use guestlist::storage::{Store, Tx, settings};
 use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
 
-use crate::support::databases::pool;
+use super::commit::{on_both, store};
 use crate::support::{Database, Engine};
-
-async fn opened(database: &Database) -> Store {
-    let (location, pool) = (database.location(), pool());
-    let store = Store::open(&location, &pool, Opener::CommandLine, None).await.unwrap();
-    store.migrate(async |_| Ok(())).await.unwrap();
-    store
-}
-
-async fn on_both(test: impl AsyncFn(Engine, &Store)) {
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        let database = Database::migrated(engine).await;
-        let store = opened(&database).await;
-        test(engine, &store).await;
-        store.close().await.unwrap();
-        database.remove().await;
-    }
-}
 
 /// What a change does after it has written its own row.
 #[derive(Clone, Copy, PartialEq)]
@@ -139,7 +122,7 @@ const ODD_ONE: usize = 10;
 /// Twenty changes at once, one of which does something to the whole transaction.
 async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<usize>>, usize) {
     let database = Database::migrated(Engine::Sqlite).await;
-    let store = opened(&database).await;
+    let store = store(&database).await;
     let runs = Arc::new(AtomicUsize::new(0));
     let changes = (0..TOGETHER).map(|number| {
         let (store, runs) = (store.clone(), Arc::clone(&runs));
@@ -198,7 +181,7 @@ async fn p38_who_ends_the_transaction_of_many_ends_only_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_nobody_waits_for_any_more_is_not_begun() {
     let database = Database::migrated(Engine::Sqlite).await;
-    let store = opened(&database).await;
+    let store = store(&database).await;
     let beside = database.connect().await;
     beside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     let change = |number: usize| {
