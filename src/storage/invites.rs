@@ -3,20 +3,20 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult,
-    JoinType, QueryFilter, QuerySelect, RelationTrait, Statement, Value,
+    QueryFilter, QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
 use super::Tx;
 use super::entity::invite::delivery_text;
 use super::entity::organization::join_domains;
-use super::entity::{invite, organization, stored};
+use super::entity::{invite, organization};
 use super::error::OrError;
 use super::query::insert_many;
 use super::text::{Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
-    Organization, OrganizationId, OrganizationName, SecretHash, Timestamp, is_usable,
+    Organization, OrganizationId, SecretHash, Timestamp, is_usable,
 };
 use crate::error::{Error, Result};
 
@@ -47,61 +47,6 @@ pub async fn find_by_token(
             .find_also_related(organization::Entity)
     });
     one_of_two(db, found).await?.map(with_organization).transpose()
-}
-
-/// What is told of a live invite to whoever holds its token.
-#[derive(Debug)]
-pub struct Preview {
-    /// Where it leads.
-    pub organization: OrganizationId,
-    /// That organization's name.
-    pub name: OrganizationName,
-    /// Its active and suspended members.
-    pub member_count: i64,
-    /// Whose invitation it is, if it is an email invitation.
-    pub email: Option<EmailAddress>,
-    /// When the invite stops working, if it is not used up or ended before.
-    pub expires_at: Option<Timestamp>,
-}
-
-#[derive(FromQueryResult)]
-struct PreviewRow {
-    id: Uuid,
-    name: String,
-    member_count: i64,
-    email: Option<String>,
-    expires_at: Option<i64>,
-}
-
-/// What the live invite with this token leads to.
-pub(super) async fn preview(
-    db: &impl ConnectionTrait,
-    hash: &SecretHash,
-    now: Timestamp,
-) -> Result<Option<Preview>> {
-    static TEXT: Text = Text::new();
-    let key = [hash.as_bytes().into(), now.as_micros().into()];
-    let found = TEXT.statement(db, key, || {
-        invite::Entity::find()
-            .select_only()
-            .columns([invite::Column::Email, invite::Column::ExpiresAt])
-            .columns([
-                organization::Column::Id,
-                organization::Column::Name,
-                organization::Column::MemberCount,
-            ])
-            .join(JoinType::InnerJoin, invite::Relation::Organization.def())
-            .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
-            .filter(usable(now))
-    });
-    let Some(row) = one::<PreviewRow>(db, found).await? else { return Ok(None) };
-    Ok(Some(Preview {
-        organization: row.id.into(),
-        name: stored("organizations.name", &row.name)?,
-        member_count: row.member_count,
-        email: row.email.map(|email| stored("invites.email", &email)).transpose()?,
-        expires_at: row.expires_at.map(Timestamp::from_micros),
-    }))
 }
 
 /// The invite with this id.
@@ -363,7 +308,7 @@ pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
 }
 
 /// What lets somebody in at `now`: as [`Invite::is_live`].
-fn usable(now: Timestamp) -> Condition {
+pub(super) fn usable(now: Timestamp) -> Condition {
     use invite::Column;
 
     let lasts = Condition::any()

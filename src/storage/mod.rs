@@ -8,7 +8,6 @@ mod engine;
 mod entity;
 mod error;
 mod migrations;
-mod previews;
 mod query;
 pub mod sqlite;
 mod text;
@@ -25,6 +24,7 @@ pub mod member_lists;
 pub mod members;
 pub mod organizations;
 pub mod outbox;
+pub mod previews;
 pub mod requests;
 pub mod settings;
 
@@ -42,8 +42,7 @@ use crate::config;
 use crate::domain::{SecretHash, Timestamp};
 use crate::error::Result;
 use error::OrError;
-use invites::Preview;
-use previews::Previews;
+use previews::{Preview, Previews};
 use tx::{Readers, Watching};
 use write::Writer;
 

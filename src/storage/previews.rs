@@ -10,10 +10,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
+    RelationTrait,
+};
+use uuid::Uuid;
 
-use super::invites::{self, Preview};
+use super::entity::{invite, organization, stored};
+use super::invites::usable;
+use super::text::{Text, one};
 use super::tx::{Db, Readers};
-use crate::domain::{SecretHash, Timestamp};
+use crate::domain::{EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp};
 use crate::error::Result;
 
 /// However quiet it is, no longer: somebody may have edited the file by hand.
@@ -42,7 +49,7 @@ impl Previews {
         now: Timestamp,
     ) -> Result<Option<Arc<Preview>>> {
         if matches!(db.engine, Readers::Postgres(_)) {
-            return Ok(invites::preview(db, hash, now).await?.map(Arc::new));
+            return Ok(read(db, hash, now).await?.map(Arc::new));
         }
         // Before the look: what is committed while it is read makes it old at once.
         let (commits, read_at) = (db.watching.commits.load(Ordering::SeqCst), Instant::now());
@@ -54,7 +61,7 @@ impl Previews {
             let lives = kept.preview.expires_at.is_none_or(|end| now < end);
             return Ok(lives.then_some(kept.preview));
         }
-        let Some(preview) = invites::preview(db, hash, now).await?.map(Arc::new) else {
+        let Some(preview) = read(db, hash, now).await?.map(Arc::new) else {
             return Ok(None);
         };
         let kept = Kept { preview: Arc::clone(&preview), commits, read_at };
@@ -67,4 +74,59 @@ impl Default for Previews {
     fn default() -> Self {
         Self(Cache::new(ROOM))
     }
+}
+
+/// What is told of a live invite to whoever holds its token.
+#[derive(Debug)]
+pub struct Preview {
+    /// Where it leads.
+    pub organization: OrganizationId,
+    /// That organization's name.
+    pub name: OrganizationName,
+    /// Its active and suspended members.
+    pub member_count: i64,
+    /// Whose invitation it is, if it is an email invitation.
+    pub email: Option<EmailAddress>,
+    /// When the invite stops working, if it is not used up or ended before.
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(FromQueryResult)]
+struct PreviewRow {
+    id: Uuid,
+    name: String,
+    member_count: i64,
+    email: Option<String>,
+    expires_at: Option<i64>,
+}
+
+/// Reads one.
+async fn read(
+    db: &impl ConnectionTrait,
+    hash: &SecretHash,
+    now: Timestamp,
+) -> Result<Option<Preview>> {
+    static TEXT: Text = Text::new();
+    let key = [hash.as_bytes().into(), now.as_micros().into()];
+    let found = TEXT.statement(db, key, || {
+        invite::Entity::find()
+            .select_only()
+            .columns([invite::Column::Email, invite::Column::ExpiresAt])
+            .columns([
+                organization::Column::Id,
+                organization::Column::Name,
+                organization::Column::MemberCount,
+            ])
+            .join(JoinType::InnerJoin, invite::Relation::Organization.def())
+            .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
+            .filter(usable(now))
+    });
+    let Some(row) = one::<PreviewRow>(db, found).await? else { return Ok(None) };
+    Ok(Some(Preview {
+        organization: row.id.into(),
+        name: stored("organizations.name", &row.name)?,
+        member_count: row.member_count,
+        email: row.email.map(|email| stored("invites.email", &email)).transpose()?,
+        expires_at: row.expires_at.map(Timestamp::from_micros),
+    }))
 }

@@ -5,7 +5,7 @@ use crate::domain::{InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
 use crate::operations::budget::count_preview;
 use crate::operations::{Context, Visitor};
-use crate::storage::invites::Preview;
+use crate::storage::previews::Preview;
 
 /// What an invite leads to, and nothing more.
 #[derive(Debug, Clone)]
