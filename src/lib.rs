@@ -14,7 +14,7 @@
 //! | [`mail`] | what mails say, and how they get away |
 //! | [`config`] | the settings; `default.toml` is their reference |
 //! | [`limits`] | how often something may be done, counted in this process |
-//! | [`keyring`], [`clock`], [`error`], [`proto`], [`telemetry`] | small things many rooms use |
+//! | [`keyring`], [`certificates`], [`clock`], [`error`], [`proto`], [`telemetry`] | small things many rooms use |
 //! | [`cli`] | the command line |
 //!
 //! One way down: transport → operations → auth → storage → domain. Nobody knows
@@ -24,6 +24,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

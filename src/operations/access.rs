@@ -1,6 +1,8 @@
 //! The way into an organization: no operation gets hold of one but through here,
 //! with the permission it needs.
 
+use futures_util::future::try_join;
+
 use crate::domain::{Caller, Member, MemberStatus, Organization, OrganizationId, Permission};
 use crate::error::{Error, Result, reason};
 use crate::storage::{Connection, Tx, members, organizations};
@@ -51,11 +53,12 @@ impl Access {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
         }
-        let organization =
-            organizations::lock(tx, organization).await?.ok_or_else(Error::not_found)?;
-        let member = members::current(tx, organization.id, caller.account.id)
-            .await?
-            .ok_or_else(Error::not_found)?;
+        // Asked together and done in this order: the membership is read under the lock.
+        let locked = organizations::lock(tx, organization);
+        let member = members::current(tx, organization, caller.account.id);
+        let (Some(organization), Some(member)) = try_join(locked, member).await? else {
+            return Err(Error::not_found());
+        };
         permit(&member, permission)?;
         Ok(Self { organization, member })
     }

@@ -4,16 +4,14 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr};
-use secrecy::{ExposeSecret, SecretString};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use secrecy::ExposeSecret;
 
 use super::error::OrError;
-use super::sqlite;
 use super::tx::{Readers, Watching};
 use super::write::Writer;
+use super::{postgres, sqlite};
 use crate::config;
 use crate::error::{Error, Result};
 
@@ -26,8 +24,8 @@ const MIGRATION_LOCK: i64 = 0x6775_6573_746c_6973;
 pub enum Location {
     /// A file in this process's hands.
     Sqlite(PathBuf),
-    /// A server's address, with its password.
-    Postgres(SecretString),
+    /// A server.
+    Postgres(postgres::Address),
 }
 
 impl Location {
@@ -52,15 +50,10 @@ impl Location {
             return Ok(Location::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            // Its own error, and those of what would read it later, quote the URL.
-            text.parse::<PgConnectOptions>().map_err(|_| {
-                Error::invalid(
-                    "database_url",
-                    "must be a URL such as postgres://USER:PASSWORD@HOST/DATABASE, with signs \
-                     that mean something in URLs written as % and two hexadecimal digits",
-                )
-            })?;
-            return Ok(Location::Postgres(url.clone()));
+            let address = postgres::Address::parse(text);
+            return address
+                .map(Location::Postgres)
+                .map_err(|what| Error::invalid("database_url", what));
         }
         Err(Error::invalid("database_url", "must start with sqlite: or postgres://"))
     }
@@ -74,9 +67,13 @@ pub(super) async fn connect(
 ) -> Result<(Readers, Writer)> {
     match location {
         Location::Sqlite(path) => connect_sqlite(path, settings, watching).or_error(),
-        Location::Postgres(url) => {
-            let pool = Database::connect(postgres_options(url, settings)).await.or_error()?;
-            Ok((Readers::Postgres(pool.clone()), Writer::Postgres(pool)))
+        Location::Postgres(address) => {
+            let (most, patience) = (settings.max_connections, settings.acquire_timeout);
+            let pool = postgres::Pool::new(address.clone(), most, patience).or_error()?;
+            let readers = postgres::Readers::new(pool.clone());
+            // Or a server that is away would be noticed by the first caller.
+            readers.execute_unprepared("SELECT 1").await.or_error()?;
+            Ok((Readers::Postgres(readers), Writer::Postgres(pool)))
         }
     }
 }
@@ -94,21 +91,6 @@ fn connect_sqlite(
     let writer = sqlite::Writer::start(writer, Arc::clone(&watching.commits))
         .map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
-}
-
-fn postgres_options(url: &SecretString, settings: &config::Database) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url.expose_secret());
-    options
-        .max_connections(settings.max_connections)
-        .set_application_name("guestlist")
-        .sqlx_logging(false)
-        .acquire_timeout(settings.acquire_timeout)
-        .connect_timeout(settings.acquire_timeout)
-        // Asking every connection whether it lives before every use would cost
-        // a round trip; one that has rested may have died.
-        .test_before_acquire(false)
-        .test_before_acquire_if_idle_for(Duration::from_secs(10));
-    options
 }
 
 /// Keeps other replicas from migrating at the same time, until the transaction

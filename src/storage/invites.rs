@@ -227,17 +227,32 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
     }
 }
 
-/// Ends one invite of an organization; answers whether it had not ended before.
+/// Ends one invite of an organization, if it has not ended.
 pub async fn end(
     tx: &Tx,
     organization: OrganizationId,
     id: InviteId,
     ending: &Ending,
+) -> Result<()> {
+    tx.execute_later(end_one(tx, organization, id, ending)).await
+}
+
+/// The same; answers whether it had not ended before.
+pub async fn end_live(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: InviteId,
+    ending: &Ending,
 ) -> Result<bool> {
+    let ended = tx.execute_raw(end_one(tx, organization, id, ending)).await.or_error()?;
+    Ok(ended.rows_affected() == 1)
+}
+
+fn end_one(tx: &Tx, organization: OrganizationId, id: InviteId, ending: &Ending) -> Statement {
     static TEXT: Text = Text::new();
     let id = Uuid::from(id);
     let only = Condition::all().add(invite::Column::Id.eq(id));
-    Ok(end_where(tx, &TEXT, organization, [id.into()], only, ending).await? == 1)
+    end_where(tx, &TEXT, organization, [id.into()], only, ending)
 }
 
 /// Ends every live invite that rests on a member's authority; answers how many.
@@ -250,18 +265,19 @@ pub async fn end_all_of(
     static TEXT: Text = Text::new();
     let inviter = Uuid::from(inviter);
     let theirs = Condition::all().add(invite::Column::InviterId.eq(inviter));
-    end_where(tx, &TEXT, organization, [inviter.into()], theirs, ending).await
+    let end = end_where(tx, &TEXT, organization, [inviter.into()], theirs, ending);
+    Ok(tx.execute_raw(end).await.or_error()?.rows_affected())
 }
 
 /// Ends those of an organization's live invites that `which` says, by `key`.
-async fn end_where(
+fn end_where(
     tx: &Tx,
     text: &Text,
     organization: OrganizationId,
     [key]: [Value; 1],
     which: Condition,
     ending: &Ending,
-) -> Result<u64> {
+) -> Statement {
     use invite::Column;
 
     let organization = Uuid::from(organization);
@@ -274,7 +290,6 @@ async fn end_where(
     text.update(tx, invite::Entity, set, [organization.into(), key], |rows| {
         rows.filter(Column::OrganizationId.eq(organization)).filter(which).filter(Expr::cust(LIVE))
     })
-    .await
 }
 
 /// Spends one use. State, expiry and uses are checked by this very statement, so
@@ -303,7 +318,8 @@ pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
     };
     let spent = Condition::all().add(Column::Id.eq(id)).add(Expr::cust("uses = max_uses"));
     let ending = Ending { at: now, by: None, reason };
-    end_where(tx, &SPENT, invite.organization, [id.into()], spent, &ending).await?;
+    tx.execute_later(end_where(tx, &SPENT, invite.organization, [id.into()], spent, &ending))
+        .await?;
     Ok(true)
 }
 

@@ -137,7 +137,8 @@ pub async fn has_active_admin(
 
 /// Makes a membership. `sort_name` is the account's name in lower case.
 pub async fn insert(tx: &Tx, new: &Member, sort_name: String) -> Result<()> {
-    member::Entity::insert(member::ActiveModel {
+    static TEXT: Text = Text::new();
+    let row = member::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
         account_id: Set(new.account.into()),
@@ -150,11 +151,8 @@ pub async fn insert(tx: &Tx, new: &Member, sort_name: String) -> Result<()> {
         left_at: Set(new.departure.map(|left| left.at.as_micros())),
         removed: Set(new.departure.is_some_and(|left| left.removed)),
         left_version: Set(new.departure.map(|left| left.version)),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    };
+    TEXT.insert(tx, row).await
 }
 
 /// Sets a member's role.

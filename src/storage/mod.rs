@@ -7,7 +7,9 @@
 mod engine;
 mod entity;
 mod error;
+mod failure;
 mod migrations;
+pub mod postgres;
 mod query;
 pub mod sqlite;
 mod text;
@@ -191,11 +193,7 @@ impl Store {
     /// Sizes of the pool that reads.
     pub fn pool_size(&self) -> PoolSize {
         match &self.shared.db.engine {
-            Readers::Postgres(pool) => {
-                let pool = pool.get_postgres_connection_pool();
-                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-                PoolSize { open: pool.size(), idle }
-            }
+            Readers::Postgres(readers) => readers.pool().size(),
             Readers::Sqlite(readers) => readers.size(),
         }
     }
@@ -206,7 +204,7 @@ impl Store {
     /// If a connection does not close in order.
     pub async fn close(&self) -> Result<()> {
         match &self.shared.db.engine {
-            Readers::Postgres(pool) => pool.clone().close().await.or_error()?,
+            Readers::Postgres(readers) => readers.pool().close().await.or_error()?,
             Readers::Sqlite(readers) => readers.close().or_error()?,
         }
         match &self.shared.writer {

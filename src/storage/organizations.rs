@@ -64,9 +64,9 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
         (Column::SeatLimit, changed.seat_limit.into()),
         (Column::Tier, changed.tier.as_str().into()),
     ];
-    TEXT.update(tx, organization::Entity, set, [id.into()], |rows| rows.filter(Column::Id.eq(id)))
-        .await?;
-    Ok(())
+    let update = TEXT
+        .update(tx, organization::Entity, set, [id.into()], |rows| rows.filter(Column::Id.eq(id)));
+    tx.execute_later(update).await
 }
 
 /// Deletes an organization; its members and invites go with it.

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use super::error::OrError;
+use super::tx::Tx;
 use crate::error::Result;
 
 /// The text of one place's statement for each engine, once it was built.
@@ -53,11 +54,11 @@ impl Text {
         Statement::from_sql_and_values(backend, sql, values)
     }
 
-    /// Inserts a row all of whose columns are set.
+    /// Inserts a row all of whose columns are set, by [`Tx::execute_later`].
     ///
     /// # Errors
     /// As the database has them.
-    pub(super) async fn insert<A>(&self, db: &impl ConnectionTrait, row: A) -> Result<()>
+    pub(super) async fn insert<A>(&self, tx: &Tx, row: A) -> Result<()>
     where
         A: ActiveModelTrait,
     {
@@ -67,35 +68,29 @@ impl Text {
                 ActiveValue::NotSet => None,
             })
             .collect();
-        let statement = self.statement(db, values, || Insert::one(row));
-        db.execute_raw(statement).await.or_error()?;
-        Ok(())
+        let statement = self.statement(tx, values, || Insert::one(row));
+        tx.execute_later(statement).await
     }
 
-    /// Sets columns of the rows that `only` leaves, whose values come last; answers
-    /// how many there were.
-    ///
-    /// # Errors
-    /// As the database has them.
-    pub(super) async fn update<E, const N: usize, const M: usize>(
+    /// What sets columns of the rows that `only` leaves, whose values come last.
+    pub(super) fn update<E, const N: usize, const M: usize>(
         &self,
-        db: &impl ConnectionTrait,
+        tx: &Tx,
         _: E,
         set: [(E::Column, Value); N],
         of: [Value; M],
         only: impl FnOnce(UpdateMany<E>) -> UpdateMany<E>,
-    ) -> Result<u64>
+    ) -> Statement
     where
         E: EntityTrait,
     {
         let values: Vec<Value> = set.iter().map(|(_, value)| value.clone()).chain(of).collect();
-        let statement = self.statement(db, values, || {
+        self.statement(tx, values, || {
             let rows = set.into_iter().fold(E::update_many(), |rows, (column, value)| {
                 rows.col_expr(column, Expr::value(value))
             });
             only(rows)
-        });
-        Ok(db.execute_raw(statement).await.or_error()?.rows_affected())
+        })
     }
 }
 

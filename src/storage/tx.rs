@@ -8,12 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, Statement,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::sqlite;
+use super::error::OrError;
+use super::{postgres, sqlite};
+use crate::error::Result;
 
 /// Sees every statement before it runs; for tests that judge statements.
 pub type StatementObserver = Arc<dyn Fn(&Statement) + Send + Sync>;
@@ -38,7 +37,7 @@ pub struct Db {
 /// What reads on each engine.
 #[derive(Clone)]
 pub(super) enum Readers {
-    Postgres(DatabaseConnection),
+    Postgres(postgres::Readers),
     Sqlite(sqlite::Readers),
 }
 
@@ -51,7 +50,7 @@ pub struct Tx {
 
 /// What writes on each engine.
 pub(super) enum Transaction {
-    Postgres(DatabaseTransaction),
+    Postgres(Arc<postgres::Transaction>),
     Sqlite(Arc<sqlite::Connection>),
 }
 
@@ -60,8 +59,8 @@ impl Db {
     /// short ones from running.
     pub(super) fn long(&self) -> Self {
         let engine = match &self.engine {
+            Readers::Postgres(readers) => Readers::Postgres(readers.long()),
             Readers::Sqlite(readers) => Readers::Sqlite(readers.long()),
-            other => other.clone(),
         };
         Self { engine, watching: self.watching.clone() }
     }
@@ -71,6 +70,21 @@ impl Tx {
     /// A transaction that has begun.
     pub(super) fn new(engine: Transaction, watching: Watching) -> Self {
         Self { engine, watching }
+    }
+
+    /// Runs a statement whose answer changes nothing but whether there is a commit.
+    /// PostgreSQL need not have answered it yet when this returns: if it refuses, so
+    /// does whatever comes after, the commit at last.
+    ///
+    /// # Errors
+    /// As the database has them.
+    pub(super) async fn execute_later(&self, statement: Statement) -> Result<()> {
+        self.observe(&statement);
+        match &self.engine {
+            Transaction::Postgres(inner) => inner.execute_later(statement).await,
+            Transaction::Sqlite(inner) => inner.execute_raw(statement).await.map(drop),
+        }
+        .or_error()
     }
 
     /// Says that this change takes something from a key.
@@ -90,14 +104,14 @@ macro_rules! delegate {
                 }
             }
 
-            async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+            async fn execute_raw(&self, statement: Statement) -> std::result::Result<ExecResult, DbErr> {
                 self.observe(&statement);
                 match &self.engine {
                     $($engine::$variant(inner) => inner.execute_raw(statement).await,)+
                 }
             }
 
-            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+            async fn execute_unprepared(&self, sql: &str) -> std::result::Result<ExecResult, DbErr> {
                 match &self.engine {
                     $($engine::$variant(inner) => inner.execute_unprepared(sql).await,)+
                 }
@@ -106,14 +120,14 @@ macro_rules! delegate {
             async fn query_one_raw(
                 &self,
                 statement: Statement,
-            ) -> Result<Option<QueryResult>, DbErr> {
+            ) -> std::result::Result<Option<QueryResult>, DbErr> {
                 self.observe(&statement);
                 match &self.engine {
                     $($engine::$variant(inner) => inner.query_one_raw(statement).await,)+
                 }
             }
 
-            async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+            async fn query_all_raw(&self, statement: Statement) -> std::result::Result<Vec<QueryResult>, DbErr> {
                 self.observe(&statement);
                 match &self.engine {
                     $($engine::$variant(inner) => inner.query_all_raw(statement).await,)+

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
+use sea_orm::DbErr;
 
 use super::error::{OrError, to_error, worth_another_try};
+use super::postgres::{self, Uncommitted};
 use super::sqlite;
 use super::tx::{Transaction, Tx, Watching};
 use crate::error::{Error, Kind, Result};
@@ -14,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 /// What makes changes on each engine.
 pub(super) enum Writer {
     /// A transaction each, on a connection of its own.
-    Postgres(DatabaseConnection),
+    Postgres(postgres::Pool),
     /// What comes together, together.
     Sqlite(sqlite::Writer),
 }
@@ -67,18 +68,18 @@ impl Writer {
 }
 
 async fn on_postgres<T>(
-    pool: &DatabaseConnection,
+    pool: &postgres::Pool,
     change: &impl AsyncFn(&Tx) -> Result<T>,
     watching: Watching,
 ) -> std::result::Result<T, Refused> {
-    let transaction = pool.begin().await.or_error().map_err(Refused::Change)?;
-    let tx = Tx::new(Transaction::Postgres(transaction), watching);
-    let outcome = change(&tx).await;
-    let Transaction::Postgres(transaction) = tx.engine else {
-        return Err(Refused::Change(Error::internal("a transaction has changed its engine")));
-    };
-    match outcome {
-        Ok(value) => transaction.commit().await.map(|()| value).map_err(Refused::Commit),
+    let transaction = postgres::Transaction::begin(pool).await.or_error();
+    let transaction = Arc::new(transaction.map_err(Refused::Change)?);
+    let tx = Tx::new(Transaction::Postgres(Arc::clone(&transaction)), watching);
+    match change(&tx).await {
+        Ok(value) => transaction.commit().await.map(|()| value).map_err(|error| match error {
+            Uncommitted::Statement(error) => Refused::Change(to_error(error)),
+            Uncommitted::Commit(error) => Refused::Commit(error),
+        }),
         Err(error) => {
             if let Err(error) = transaction.rollback().await {
                 // The connection rolls back by itself then; the log should know.

@@ -29,7 +29,7 @@ const QUIET: [&str; 13] = [
     "rustls",
     "sea_orm",
     "sea_orm_migration",
-    "sqlx",
+    "tokio_postgres",
     "tokio_util",
     "tonic",
     "tonic_web",
@@ -104,9 +104,9 @@ mod tests {
     #[test]
     fn libraries_stay_quiet_unless_named() {
         let quiet = filter("debug").unwrap().to_string();
-        assert!(quiet.contains("sqlx=warn") && quiet.contains("hyper=warn"), "{quiet}");
-        let named = filter("info,sqlx::query=debug,hyper=trace").unwrap().to_string();
-        assert!(!named.contains("sqlx=warn") && !named.contains("hyper=warn"), "{named}");
+        assert!(quiet.contains("tokio_postgres=warn") && quiet.contains("hyper=warn"), "{quiet}");
+        let named = filter("info,tokio_postgres::query=debug,hyper=trace").unwrap().to_string();
+        assert!(!named.contains("tokio_postgres=warn") && !named.contains("hyper=warn"), "{named}");
         assert!(named.contains("hyper_util=warn"), "{named}");
     }
 

@@ -39,7 +39,7 @@ pub(in crate::operations) async fn expire(
 ) -> Result<bool> {
     let at = invite.expires_at.unwrap_or(now);
     let ending = Ending { at, by: None, reason: EndReason::Expired };
-    let ended = invites::end(tx, invite.organization, invite.id, &ending).await?;
+    let ended = invites::end_live(tx, invite.organization, invite.id, &ending).await?;
     if ended {
         let actor = Actor::system("expiry");
         record(tx, Action::InviteExpired, invite, &actor, String::new(), now).await?;

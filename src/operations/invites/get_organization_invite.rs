@@ -33,13 +33,14 @@ pub async fn get_organization_invite(
         .write(async move |tx| {
             let access = Access::to_change(tx, &call.caller, organization, manage).await?;
             // Somebody else may have made one since.
-            match invites::join_link(tx, organization).await? {
-                Some((invite, sealed)) if invite.is_live(now) => unseal(&keyring, &invite, &sealed),
-                _ => {
-                    budget.spend_on_link()?;
-                    rotate_join_link(tx, &keyring, &call, access, now).await
+            let before = match invites::join_link(tx, organization).await? {
+                Some((invite, sealed)) if invite.is_live(now) => {
+                    return unseal(&keyring, &invite, &sealed);
                 }
-            }
+                found => found.map(|(invite, _)| (invite.id, false)),
+            };
+            budget.spend_on_link()?;
+            rotate_join_link(tx, &keyring, &call, access, before, now).await
         })
         .await
 }

@@ -59,18 +59,19 @@ use crate::storage::{Tx, invites, organizations};
 const EMAIL_LIFETIME: (Duration, Duration) =
     (Duration::from_secs(60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
 
-/// Makes a new join link in a locked organization. The one before ends first, so
-/// that at most one is live at any moment.
+/// Makes a new join link in a locked organization. The one `before`, and whether it
+/// still lets somebody in, ends first, so that at most one is live at any moment.
 async fn rotate_join_link(
     tx: &Tx,
     keyring: &Keyring,
     call: &Call,
     access: Access,
+    before: Option<(InviteId, bool)>,
     now: Timestamp,
 ) -> Result<InviteToken> {
     let Access { mut organization, member } = access;
     let mut note = String::new();
-    match invites::join_link_id(tx, organization.id, now).await? {
+    match before {
         Some((before, true)) => {
             let ending = Ending { at: now, by: Some(member.id), reason: EndReason::Replaced };
             invites::end(tx, organization.id, before, &ending).await?;

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join;
+
 use super::{Admission, admit};
 use crate::auth::Issuers;
 use crate::domain::{
@@ -54,10 +56,11 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
     let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
     cx.store
         .write(async move |tx| {
-            let organization =
-                organizations::lock(tx, organization).await?.ok_or_else(Error::not_found)?;
-            let account = call.caller.account.id;
-            let current = members::current(tx, organization.id, account).await?;
+            // Asked together and done in this order: the membership is read under the lock.
+            let locked = organizations::lock(tx, organization);
+            let current = members::current(tx, organization, call.caller.account.id);
+            let (locked, current) = try_join(locked, current).await?;
+            let organization = locked.ok_or_else(Error::not_found)?;
             let joining = Joining { tx, call: &call, issuers: &issuers, organization, now };
             match named {
                 Some((name, id)) => joining.with_invite(current, &name, id).await,
@@ -269,7 +272,6 @@ impl Joining<'_> {
             return expire(self.tx, &pending, self.now).await.map(drop);
         }
         let ending = Ending { at: self.now, by: None, reason: EndReason::AlreadyMember };
-        invites::end(self.tx, organization, pending.id, &ending).await?;
-        Ok(())
+        invites::end(self.tx, organization, pending.id, &ending).await
     }
 }

@@ -2,17 +2,17 @@
 //! never edited: add the next one.
 
 mod columns;
+mod connection;
 mod m0001_initial;
 mod m0002_invitations;
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::error::OrError;
-use super::sqlite;
-use super::tx::{Db, Readers, Transaction, Tx};
+use super::tx::{Db, Transaction, Tx};
 use crate::error::Result;
 
 struct Migrator;
@@ -26,27 +26,33 @@ impl MigratorTrait for Migrator {
 /// Brings the schema up to date, inside a transaction.
 pub(super) async fn up(tx: &Tx) -> Result<()> {
     match &tx.engine {
-        Transaction::Postgres(transaction) => Migrator::up(transaction, None).await,
-        Transaction::Sqlite(connection) => {
-            let connection =
-                sqlite::database_connection(Arc::clone(connection)).await.or_error()?;
-            Migrator::up(&connection, None).await
-        }
+        Transaction::Postgres(transaction) => through(transaction).await,
+        Transaction::Sqlite(connection) => through(connection).await,
     }
     .or_error()
 }
 
+async fn through<C>(transaction: &Arc<C>) -> std::result::Result<(), DbErr>
+where
+    C: ConnectionTrait + Send + Sync + 'static,
+{
+    let connection = connection::database_connection(Arc::clone(transaction)).await?;
+    Migrator::up(&connection, None).await
+}
+
 /// The names of the migrations that the schema lacks, oldest first.
 pub(super) async fn pending(db: &Db) -> Result<Vec<String>> {
-    if let Readers::Postgres(pool) = &db.engine {
-        let pending = Migrator::get_pending_migrations_read_only(pool).await.or_error()?;
-        return Ok(pending.iter().map(|migration| migration.name().to_owned()).collect());
-    }
-    // SeaORM asks sqlx what tables SQLite has.
-    let ask = |sql: &str| db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql));
-    let table = ask("SELECT name FROM sqlite_master WHERE name = 'seaql_migrations'");
+    // SeaORM asks sqlx what tables there are.
+    let backend = db.get_database_backend();
+    let ask = |sql: &str| db.query_all_raw(Statement::from_string(backend, sql));
+    let table = match backend {
+        DbBackend::Postgres => {
+            "SELECT 1 AS found WHERE to_regclass('seaql_migrations') IS NOT NULL"
+        }
+        _ => "SELECT name FROM sqlite_master WHERE name = 'seaql_migrations'",
+    };
     let mut applied = Vec::new();
-    if !table.await.or_error()?.is_empty() {
+    if !ask(table).await.or_error()?.is_empty() {
         for row in ask("SELECT version FROM seaql_migrations").await.or_error()? {
             applied.push(row.try_get::<String>("", "version").or_error()?);
         }

@@ -4,11 +4,11 @@
 
 use rustix::process::Signal;
 
-use super::cluster::{Cluster, kill};
 use super::disk::{Disk, with_small_disk};
 use super::killed::{process_of, until_it_is_back};
 use super::round::Moment;
 use super::{BACK, HANG, World};
+use crate::support::cluster::{Cluster, kill};
 use crate::support::{Database, Engine, Installation, Server, own, run_installed_on};
 
 /// How often the disk is full.

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use guestlist::storage::postgres::{self, Address};
 use rand::RngExt;
 use rustix::process::{Pid, Signal};
 
-use super::cluster::{Cluster, kill};
 use super::ledger::Said;
 use super::round::Moment;
 use super::{BACK, HANG, World, from_environment};
+use crate::support::cluster::{Cluster, kill};
 use crate::support::{Code, Database, Installation, Server, own, run_installed_on};
 
 /// After so many kills everything is compared.
@@ -94,7 +95,8 @@ fn moment(world: &mut World<'_>) -> Moment {
 
 pub async fn until_it_is_back(at: &Installation) {
     let since = Instant::now();
-    while sea_orm::Database::connect(&at.database.url).await.is_err() {
+    let address = Address::parse(&at.database.url).unwrap();
+    while postgres::Connection::open(&address, BACK).await.is_err() {
         assert!(since.elapsed() < Duration::from_secs(60), "the database does not come back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -20,7 +20,6 @@
 mod caller;
 mod calls;
 mod check;
-mod cluster;
 mod disk;
 mod full;
 mod killed;

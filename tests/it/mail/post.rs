@@ -204,7 +204,7 @@ impl Post {
         let (organization, id) = (invite.organization, invite.id);
         let ended = self
             .store
-            .write(async move |tx| invites::end(tx, organization, id, &ending).await)
+            .write(async move |tx| invites::end_live(tx, organization, id, &ending).await)
             .await
             .unwrap();
         assert!(ended);

@@ -3,7 +3,9 @@
 mod commit;
 mod explain;
 mod migrations;
+mod pipelined;
 mod races;
 mod rows;
 mod secrets;
+mod tls;
 mod together;

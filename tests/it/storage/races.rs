@@ -37,48 +37,6 @@ on_both_engines! {
         assert_eq!(app.database.count(events).await, 257);
     }
 
-    /// What is kept of a preview in memory is asked for all the while, and dies at once.
-    async fn p07_no_preview_of_a_link_is_answered_once_its_successor_was(app: TestApp) {
-        let org = app.organization().await;
-        let (admins, strangers) = {
-            let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
-            let strangers = at.pop().unwrap();
-            (at.pop().unwrap(), strangers)
-        };
-        let mut old = org.admin.invite(&org.id).await.unwrap();
-        for round in 0..60 {
-            let new = {
-                let rotated = AtomicBool::new(false);
-                let rotation = async {
-                    let new = admins[round % admins.len()].invite(&org.id).await.unwrap();
-                    rotated.store(true, Ordering::SeqCst);
-                    new
-                };
-                let previews = strangers.iter().map(async |stranger| {
-                    loop {
-                        let over = rotated.load(Ordering::SeqCst);
-                        let seen = stranger.preview(&old).await;
-                        assert!(!(over && seen.is_ok()), "round {round}");
-                        if over {
-                            return;
-                        }
-                    }
-                });
-                futures::join!(rotation, join_all(previews)).0
-            };
-            for stranger in &strangers {
-                assert_eq!(stranger.preview(&old).await.unwrap_err().code, Code::NotFound);
-                assert_eq!(stranger.preview(&new).await.unwrap().organization_member_count, 2);
-            }
-            old = new;
-        }
-        // Whatever else it shows is as of now, too.
-        org.stranger.join(&old).await.unwrap();
-        for stranger in &strangers {
-            assert_eq!(stranger.preview(&old).await.unwrap().organization_member_count, 3);
-        }
-    }
-
     async fn p13_64_joins_of_one_account_at_once_make_one_member(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
@@ -350,5 +308,73 @@ crate::on_both_engines! {
             };
             refused_after_a_second(revoked, ask).await;
         }
+    }
+}
+
+/// What is kept of a preview in memory is asked for all the while, and dies at once.
+async fn ask_for_previews_while_links_are_made(app: &TestApp) {
+    let org = app.organization().await;
+    let (admins, strangers) = {
+        let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
+        let strangers = at.pop().unwrap();
+        (at.pop().unwrap(), strangers)
+    };
+    let mut old = org.admin.invite(&org.id).await.unwrap();
+    for round in 0..60 {
+        let new = {
+            let rotated = AtomicBool::new(false);
+            let rotation = async {
+                let new = admins[round % admins.len()].invite(&org.id).await.unwrap();
+                rotated.store(true, Ordering::SeqCst);
+                new
+            };
+            let previews = strangers.iter().map(async |stranger| {
+                loop {
+                    let over = rotated.load(Ordering::SeqCst);
+                    let seen = stranger.preview(&old).await;
+                    assert!(!(over && seen.is_ok()), "round {round}");
+                    if over {
+                        return;
+                    }
+                }
+            });
+            futures::join!(rotation, join_all(previews)).0
+        };
+        for stranger in &strangers {
+            assert_eq!(stranger.preview(&old).await.unwrap_err().code, Code::NotFound);
+            assert_eq!(stranger.preview(&new).await.unwrap().organization_member_count, 2);
+        }
+        old = new;
+    }
+    // Whatever else it shows is as of now, too.
+    org.stranger.join(&old).await.unwrap();
+    for stranger in &strangers {
+        assert_eq!(stranger.preview(&old).await.unwrap().organization_member_count, 3);
+    }
+}
+
+mod p07_no_preview_of_a_link_is_answered_once_its_successor_was {
+    use super::ask_for_previews_while_links_are_made;
+    use crate::support::{Engine, Protocol, Settings, run_with};
+
+    /// As often as this asks, which is as often as the machine lets it.
+    const UNLIMITED: Settings = |config| {
+        config.limits.previews_per_account = 0;
+        config.limits.previews_per_network = 0;
+    };
+
+    #[test]
+    fn sqlite() {
+        run_with(UNLIMITED, Engine::Sqlite, Protocol::Grpc, ask_for_previews_while_links_are_made);
+    }
+
+    #[test]
+    fn postgres() {
+        run_with(
+            UNLIMITED,
+            Engine::Postgres,
+            Protocol::Grpc,
+            ask_for_previews_while_links_are_made,
+        );
     }
 }

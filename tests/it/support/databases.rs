@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guestlist::config;
+use guestlist::storage::postgres::{self, Address};
 use guestlist::storage::{Location, Opener, Store, sqlite};
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
-};
-use secrecy::SecretString;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tempfile::TempDir;
+
+/// How long a connection may take to come about.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The engines every promise about data is tested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl Database {
     pub fn location(&self) -> Location {
         match self.engine {
             Engine::Sqlite => Location::Sqlite(self.directory.path().join("guestlist.db")),
-            Engine::Postgres => Location::Postgres(SecretString::from(self.url.clone())),
+            Engine::Postgres => Location::Postgres(Address::parse(&self.url).unwrap()),
         }
     }
 
@@ -90,12 +91,10 @@ impl Database {
     pub async fn connect(&self) -> Beside {
         match self.location() {
             Location::Sqlite(path) => {
-                Beside::Sqlite(sqlite::Connection::open(&path, Duration::from_secs(10)).unwrap())
+                Beside::Sqlite(sqlite::Connection::open(&path, PATIENCE).unwrap())
             }
-            Location::Postgres(_) => {
-                let mut options = sea_orm::ConnectOptions::new(self.url.clone());
-                options.max_connections(1);
-                Beside::Postgres(sea_orm::Database::connect(options).await.unwrap())
+            Location::Postgres(address) => {
+                Beside::Postgres(postgres::Connection::open(&address, PATIENCE).await.unwrap())
             }
         }
     }
@@ -130,14 +129,15 @@ impl Database {
 
 /// A connection beside the server's own.
 pub enum Beside {
-    Postgres(DatabaseConnection),
+    Postgres(postgres::Connection),
     Sqlite(sqlite::Connection),
 }
 
 impl Beside {
     pub async fn close(self) -> Result<(), DbErr> {
         match self {
-            Beside::Postgres(connection) => connection.close().await,
+            // Drops it, and with it ends it.
+            Beside::Postgres(_) => Ok(()),
             Beside::Sqlite(connection) => connection.close(),
         }
     }
@@ -229,9 +229,9 @@ fn url_of(database: &str) -> String {
 }
 
 async fn administer(sql: &str) {
-    let connection = sea_orm::Database::connect(SERVER.url.clone()).await.unwrap();
+    let address = Address::parse(&SERVER.url).unwrap();
+    let connection = postgres::Connection::open(&address, PATIENCE).await.unwrap();
     connection.execute_unprepared(sql).await.unwrap();
-    connection.close().await.unwrap();
 }
 
 /// The migrated database that others are cloned from; made once a process.
@@ -254,7 +254,7 @@ async fn template() -> String {
 async fn make_template() -> String {
     let name = unique_name("template");
     administer(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-    let location = Location::Postgres(SecretString::from(url_of(&name)));
+    let location = Location::Postgres(Address::parse(&url_of(&name)).unwrap());
     let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
     store.migrate(async |_| Ok(())).await.unwrap();
     store.close().await.unwrap();

@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod client;
+pub mod cluster;
 pub mod databases;
 mod dump;
 mod people;

@@ -23,8 +23,8 @@ const MAIL_PASSWORD: &str = "s3cret-password-of-the-mail-server";
 
 /// Every library by name, which `telemetry` then no longer keeps down.
 const EVERYTHING: &str = "trace,connectrpc=trace,h2=trace,hyper=trace,hyper_util=trace,\
-    lettre=trace,reqwest=trace,rustls=trace,sea_orm=trace,sea_orm_migration=trace,sqlx=trace,\
-    tokio_util=trace,tonic=trace,tonic_web=trace,tower=trace";
+    lettre=trace,reqwest=trace,rustls=trace,sea_orm=trace,sea_orm_migration=trace,\
+    tokio_postgres=trace,tokio_util=trace,tonic=trace,tonic_web=trace,tower=trace";
 
 /// Runs the program, calls it in every way, and looks through all it wrote.
 async fn writes_no_secret(

@@ -1,5 +1,6 @@
 //! A PostgreSQL of the test's own, whose end is the test's to choose.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -22,12 +23,22 @@ impl Cluster {
     /// # Panics
     /// Without PostgreSQL's programs, as every test on PostgreSQL does.
     pub fn start(below: &Path) -> Self {
+        Self::start_with(below, &[])
+    }
+
+    /// One that speaks TLS with the files of a directory; see `tests/postgres`.
+    pub fn start_with_tls(files: &Path) -> Self {
+        Self::start_with(&std::env::temp_dir(), &["--tls".as_ref(), files.as_os_str()])
+    }
+
+    fn start_with(below: &Path, more: &[&OsStr]) -> Self {
         let directory = TempDir::new_in(below).unwrap();
         // PostgreSQL's files are another user's where root runs the tests.
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres");
         let mut script = Command::new(script)
             .args(["--durable", "--again"])
+            .args(more)
             .env("TMPDIR", directory.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

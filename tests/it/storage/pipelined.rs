@@ -1,0 +1,207 @@
+//! What holds on PostgreSQL although statements are sent before those ahead of them
+//! are answered.
+
+use std::time::{Duration, Instant};
+
+use futures::poll;
+use guestlist::domain::{Action, Actor, TargetKind, Timestamp};
+use guestlist::error::{Error, Kind, Result};
+use guestlist::storage::audit_events::{self, NewEvent};
+use guestlist::storage::{Opener, Store, Tx, settings};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+use super::commit::store;
+use crate::support::databases::pool;
+use crate::support::{Database, Engine};
+
+async fn on_postgres(test: impl AsyncFn(&Database, &Store)) {
+    let database = Database::migrated(Engine::Postgres).await;
+    let store = store(&database).await;
+    test(&database, &store).await;
+    store.close().await.unwrap();
+    database.remove().await;
+}
+
+async fn canary(store: &Store) -> Option<String> {
+    settings::get(store.read(), "canary").await.unwrap()
+}
+
+async fn run(tx: &Tx, sql: &str) -> Result<()> {
+    tx.execute_unprepared(sql).await.map(drop).map_err(Error::internal)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_change_that_overlooks_a_refusal_is_not_acknowledged() {
+    on_postgres(async |_, store| {
+        let answer: Result<()> = store
+            .write(async |tx| {
+                settings::set(tx, "canary", "written").await?;
+                // PostgreSQL has ended the transaction, and answers its COMMIT with
+                // ROLLBACK: which is no error.
+                run(tx, "SELECT 1 / 0").await.unwrap_err();
+                Ok(())
+            })
+            .await;
+        assert_eq!(answer.unwrap_err().kind, Kind::Internal);
+        assert_eq!(canary(store).await, None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
+    on_postgres(async |_, store| {
+        let answer: Result<()> = store
+            .write(async |tx| {
+                settings::set(tx, "canary", "written").await?;
+                let mut never = Box::pin(run(tx, "SELECT 1 / 0"));
+                assert!(poll!(&mut never).is_pending());
+                Ok(())
+            })
+            .await;
+        assert_eq!(answer.unwrap_err().kind, Kind::Internal);
+        assert_eq!(canary(store).await, None);
+    })
+    .await;
+}
+
+/// An event with a text that PostgreSQL takes in no column.
+async fn append_unwritable(tx: &Tx) -> Result<()> {
+    let event = NewEvent {
+        action: Action::InviteCreated,
+        target_kind: TargetKind::Invite,
+        target_id: "\0".into(),
+        organization: None,
+        actor: &Actor::system("test"),
+        note: String::new(),
+    };
+    audit_events::append(tx, event, Timestamp::from_micros(0)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_nothing() {
+    on_postgres(async |_, store| {
+        let answer: Result<()> = store
+            .write(async |tx| {
+                settings::set(tx, "canary", "written").await?;
+                append_unwritable(tx).await
+            })
+            .await;
+        // It is known that nothing happened: not what is told of a commit that was lost.
+        assert_eq!(answer.unwrap_err().kind, Kind::Internal);
+        assert_eq!(canary(store).await, None);
+        // With more behind it, the refusal itself is what is told.
+        let answer: Result<()> = store
+            .write(async |tx| {
+                append_unwritable(tx).await?;
+                settings::set(tx, "canary", "written").await
+            })
+            .await;
+        let error = format!("{:?}", answer.unwrap_err());
+        assert!(error.contains("22021"), "not that of a transaction that has failed: {error}");
+        assert_eq!(canary(store).await, None);
+        store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+        assert_eq!(canary(store).await.as_deref(), Some("next"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_are_done_in_the_order_in_which_they_are_asked_for() {
+    on_postgres(async |_, store| {
+        store
+            .write(async |tx| {
+                // Each needs what the one before has done, to be prepared even.
+                futures::future::try_join3(
+                    run(tx, "CREATE TEMPORARY TABLE line (place bigint) ON COMMIT DROP"),
+                    run(tx, "INSERT INTO line VALUES (1)"),
+                    run(tx, "SELECT 1 / place FROM line"),
+                )
+                .await
+                .map(drop)
+            })
+            .await
+            .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_was_given_up_while_it_waits_keeps_nobody_waiting() {
+    on_postgres(async |database, store| {
+        let blocker = database.connect().await;
+        blocker.execute_unprepared("BEGIN").await.unwrap();
+        blocker.execute_unprepared("LOCK TABLE settings").await.unwrap();
+        let waiting: Vec<_> = (0..pool().max_connections)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    store.write(async |tx| settings::set(tx, "canary", "given up").await).await
+                })
+            })
+            .collect();
+        let of_settings = "SELECT count(*) AS number FROM pg_locks \
+                           WHERE NOT granted AND relation = 'settings'::regclass";
+        let since = Instant::now();
+        while database.count(of_settings).await == 0 {
+            assert!(since.elapsed() < Duration::from_secs(30), "nothing waits");
+        }
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        blocker.execute_unprepared("COMMIT").await.unwrap();
+        store.write(async |tx| settings::set(tx, "other", "next").await).await.unwrap();
+        for given_up in waiting {
+            assert!(given_up.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(canary(store).await, None);
+    })
+    .await;
+}
+
+/// All its connections, however they are shared out, are replaced when PostgreSQL has
+/// ended them; nobody need ask twice once that is noticed.
+#[tokio::test(flavor = "multi_thread")]
+async fn p35_connections_that_have_ended_are_replaced() {
+    for max_connections in [1, 4, 9] {
+        let database = Database::migrated(Engine::Postgres).await;
+        let settings = guestlist::config::Database { max_connections, ..pool() };
+        let location = database.location();
+        let store = Store::open(&location, &settings, Opener::CommandLine, None).await.unwrap();
+        let beside = database.connect().await;
+        for round in 0..3 {
+            let all = (0..2 * max_connections).map(|_| async {
+                settings_of(&store).await.unwrap();
+                let set = async |tx: &Tx| settings::set(tx, "canary", "written").await;
+                store.write(set).await.unwrap();
+            });
+            futures::future::join_all(all).await;
+            assert!(store.pool_size().open <= max_connections, "in round {round}");
+            let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            beside.execute_unprepared(end).await.unwrap();
+            let since = Instant::now();
+            while settings_of(&store).await.is_err() {
+                assert!(since.elapsed() < Duration::from_secs(30), "it does not come back");
+            }
+        }
+        store.close().await.unwrap();
+        // And none is left behind.
+        let left = "SELECT count(*) AS number FROM pg_stat_activity \
+                    WHERE datname = current_database() AND application_name = 'guestlist' \
+                    AND pid <> pg_backend_pid()";
+        let left = Statement::from_string(DbBackend::Postgres, left);
+        let since = Instant::now();
+        loop {
+            let row = beside.query_one_raw(left.clone()).await.unwrap().unwrap();
+            if row.try_get::<i64>("", "number").unwrap() == 0 {
+                break;
+            }
+            assert!(since.elapsed() < Duration::from_secs(30), "a connection is left");
+        }
+        beside.close().await.unwrap();
+        database.remove().await;
+    }
+}
+
+async fn settings_of(store: &Store) -> Result<Option<String>> {
+    settings::get(store.read(), "canary").await
+}

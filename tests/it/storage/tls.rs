@@ -1,0 +1,91 @@
+//! TLS to PostgreSQL, by each `sslmode` of the database's URL.
+
+use std::time::Duration;
+
+use guestlist::storage::postgres::{Address, Connection};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tempfile::TempDir;
+
+use crate::support::certificates::Authority;
+use crate::support::cluster::Cluster;
+
+/// Whether a connection by this URL is encrypted, if it comes about.
+async fn encrypted(url: &str) -> Option<bool> {
+    let address = Address::parse(url).unwrap();
+    let connection = Connection::open(&address, Duration::from_secs(10)).await;
+    let connection = connection.inspect_err(|error| println!("{url}: {error}")).ok()?;
+    let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let asked = Statement::from_string(DbBackend::Postgres, asked);
+    let row = connection.query_one_raw(asked).await.unwrap().unwrap();
+    Some(row.try_get("", "ssl").unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_who_sslmode_says_it_must_be() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let files = TempDir::new().unwrap();
+    let path = |name: &str| files.path().join(name).display().to_string();
+    authority.certify().write(files.path());
+    std::fs::write(path("ca.crt"), authority.pem()).unwrap();
+    std::fs::write(path("stranger.crt"), stranger.pem()).unwrap();
+
+    let cluster = Cluster::start_with_tls(files.path());
+    let by_number = &cluster.url;
+    let by_name = &cluster.url.replace("127.0.0.1", "localhost");
+    let (ours, theirs) = (path("ca.crt"), path("stranger.crt"));
+    for (url, mode, authority, expected) in [
+        // As libpq: encrypted if possible, whoever it is.
+        (by_number, "", None, Some(true)),
+        (by_number, "disable", None, Some(false)),
+        (by_number, "prefer", None, Some(true)),
+        (by_number, "require", None, Some(true)),
+        // An authority that is named is asked.
+        (by_number, "require", Some(&ours), Some(true)),
+        (by_number, "require", Some(&theirs), None),
+        (by_number, "verify-ca", Some(&ours), Some(true)),
+        (by_number, "verify-ca", Some(&theirs), None),
+        // The system knows neither.
+        (by_number, "verify-ca", None, None),
+        (by_name, "verify-full", None, None),
+        // The certificate is for `localhost`.
+        (by_name, "verify-full", Some(&ours), Some(true)),
+        (by_name, "verify-full", Some(&theirs), None),
+        (by_number, "verify-full", Some(&ours), None),
+    ] {
+        let mode = if mode.is_empty() { String::new() } else { format!("sslmode={mode}") };
+        let authority = authority.map(|path| format!("&sslrootcert={path}")).unwrap_or_default();
+        let url = format!("{url}?{mode}{authority}");
+        assert_eq!(encrypted(&url).await, expected, "{url}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_its_own_is_shown_to_who_asks_for_it() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let (files, others) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    authority.certify().write(files.path());
+    std::fs::write(files.path().join("ca.crt"), authority.pem()).unwrap();
+    stranger.certify().write(others.path());
+
+    let cluster = Cluster::start_with_tls(files.path());
+    let postgres = Address::parse(&cluster.url).unwrap();
+    let postgres = Connection::open(&postgres, Duration::from_secs(10)).await.unwrap();
+    postgres.execute_unprepared("CREATE ROLE certified LOGIN").await.unwrap();
+    let certified = cluster.url.replace("postgres@", "certified@");
+    let with = |files: &TempDir| {
+        let directory = files.path().display();
+        format!("{certified}?sslcert={directory}/tls.crt&sslkey={directory}/tls.key")
+    };
+    assert_eq!(encrypted(&with(&files)).await, Some(true));
+    assert_eq!(encrypted(&with(&others)).await, None);
+    assert_eq!(encrypted(&certified).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_good_enough_only_where_it_may_be() {
+    let cluster = Cluster::start(&std::env::temp_dir());
+    let url = |mode: &str| format!("{}?sslmode={mode}", cluster.url);
+    assert_eq!(encrypted(&url("prefer")).await, Some(false));
+    assert_eq!(encrypted(&url("require")).await, None);
+    assert_eq!(encrypted(&url("verify-full")).await, None);
+}
