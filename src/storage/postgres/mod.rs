@@ -2,7 +2,7 @@
 //!
 //! Its connections are pipelined: a statement goes out without waiting for the
 //! answers to those before it. So short reads share a few connections, and a change
-//! sends what depends on nothing together (see [`Transaction`]). A driver that waits
+//! sends what depends on nothing together (see `transaction`). A driver that waits
 //! for each answer spends more on waiting than on everything else.
 
 mod address;
