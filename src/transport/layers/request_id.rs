@@ -21,7 +21,9 @@ pub struct RequestId;
 
 impl Middleware for RequestId {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        let (id, value) = given(request.headers()).unwrap_or_else(generate);
+        let (id, mut value) = given(request.headers()).unwrap_or_else(generate);
+        // As a rule no other answer has it: HTTP/2 is not to remember it (RFC 7541 §7.1.3).
+        value.set_sensitive(true);
         let id: Arc<str> = id.into();
         // At error level, so that no log filter takes the name off an error.
         let span = tracing::error_span!("request", id = %id);
