@@ -35,7 +35,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// A service that answers whatever comes off a connection.
+/// A service that answers whatever comes off a connection, and is ready at any time.
 pub trait Answer:
     Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
     + Clone

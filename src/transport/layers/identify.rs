@@ -7,12 +7,11 @@
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
-use super::{Handler, Middleware, Next};
 use crate::domain::RequestId;
 use crate::transport::protocol::methods::Methods;
 use crate::transport::protocol::{Call, Protocol, Route};
 use crate::transport::vendor::{Vendor, openapi};
-use crate::transport::{Request, Response, system};
+use crate::transport::{Request, system};
 
 /// What some SDKs keep in their base URL.
 const PREFIX: &str = "/api/";
@@ -20,7 +19,7 @@ const PREFIX: &str = "/api/";
 /// What a contract's paths may lack.
 const VERSION: &str = "/v1";
 
-/// Puts a [`Call`] into every request.
+/// See the module.
 pub struct Identify {
     methods: Methods,
 }
@@ -44,10 +43,9 @@ impl Identify {
             None => Route::Unknown,
         }
     }
-}
 
-impl Middleware for Identify {
-    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+    /// Puts its [`Call`] into a request.
+    pub fn mark(&self, request: &mut Request) {
         // What is a method's path as it stands needs no other.
         if self.methods.get(request.uri().path()).is_none() {
             if let Some(short) = without_prefix(request.uri()) {
@@ -70,7 +68,6 @@ impl Middleware for Identify {
         let id = request.extensions().get::<RequestId>().cloned();
         let id = id.unwrap_or(RequestId::default());
         request.extensions_mut().insert(Call { protocol, route, request: id });
-        next.run(request).await
     }
 }
 

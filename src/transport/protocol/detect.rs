@@ -61,7 +61,7 @@ impl<S: Handler> Detect<S> {
     }
 }
 
-impl<S: Handler> Service<Request> for Detect<S> {
+impl<S: Handler<Future = BoxFuture>> Service<Request> for Detect<S> {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture;
@@ -85,7 +85,7 @@ impl<S: Handler> Service<Request> for Detect<S> {
                 let answer = self.0.grpc_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
             }
-            Door::Grpc(_) => Box::pin(self.0.grpc.clone().oneshot(request)),
+            Door::Grpc(_) => self.0.grpc.clone().call(request),
             Door::GrpcWeb(CodecFormat::Json) => {
                 let answer = self.0.grpc_web_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value as Json;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Status};
+use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::config::Config;
