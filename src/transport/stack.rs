@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use tonic::body::Body;
-use tonic::service::Routes;
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder};
 
@@ -28,6 +27,7 @@ use super::layers::{BoxFuture, Handler, around};
 use super::protocol::detect::Detect;
 use super::protocol::methods::Methods;
 use super::protocol::{Call, Protocol, Route, cors};
+use super::services::Services;
 use super::system::readiness::Readiness;
 use super::system::{MetricsAccess, System, health, reflection};
 use super::vendor::door::Door;
@@ -55,7 +55,7 @@ const DETAIL_TYPES: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
 /// What the door is built of.
 pub struct Parts<'a, A> {
     /// The services; health and reflection are added here.
-    pub routes: Routes,
+    pub services: Services,
     /// Their encoded descriptor sets.
     pub descriptors: &'a [&'a [u8]],
     /// The routes of other products' contracts.
@@ -85,8 +85,8 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
     let health = health::server(parts.readiness.clone(), services(parts.descriptors)?);
     let told = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
-    let routes = parts.routes.add_service(bounded!(health, parts.http));
-    let routes = reflection::add(routes, &told, parts.http).map_err(Error::internal)?.prepare();
+    let services = parts.services.with(bounded!(health, parts.http));
+    let services = reflection::add(services, &told, parts.http).map_err(Error::internal)?;
 
     let authentication = around(Authentication::new(parts.authenticator, access));
 
@@ -99,7 +99,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         // Next to tonic, whose words it puts into ours.
         .layer(around(Refine))
         // As tonic reads a request, so that nothing is counted that it does not see.
-        .service(Single(routes));
+        .service(Single::new(services));
 
     // Other products' contracts need no translation.
     let contracts = ServiceBuilder::new()

@@ -223,7 +223,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
     readiness.store_answers(true);
     let stack = stack::build(Parts {
         descriptors: &[FILE_DESCRIPTOR_SET],
-        routes: rpc::routes(&context, &config.http),
+        services: rpc::services(&context, &config.http),
         contracts: vendor::routes(&context, &config.http),
         authenticator,
         anonymous_methods: rpc::PREVIEWS,

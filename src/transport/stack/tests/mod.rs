@@ -140,7 +140,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         .send_compressed(CompressionEncoding::Gzip);
     let (metrics, readiness) = (Metrics::new(), Readiness::new());
     let stack = build(Parts {
-        routes: Routes::new(service),
+        services: Services::default().with(service),
         descriptors: &[FILE_DESCRIPTOR_SET],
         contracts: contracts::routes(),
         authenticator: OneKey,
