@@ -4,9 +4,12 @@
 //! in the one form that the translators behind it know, since they compare them
 //! letter by letter.
 
+use std::sync::Arc;
+
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
+use super::observe::Observed;
 use crate::domain::RequestId;
 use crate::transport::protocol::methods::Methods;
 use crate::transport::protocol::{Call, Protocol, Route};
@@ -47,7 +50,8 @@ impl Identify {
     /// Puts its [`Call`] into a request.
     pub fn mark(&self, request: &mut Request) {
         // What is a method's path as it stands needs no other.
-        if self.methods.get(request.uri().path()).is_none() {
+        let method = self.methods.get(request.uri().path());
+        if method.is_none() {
             if let Some(short) = without_prefix(request.uri()) {
                 *request.uri_mut() = short;
             } else if let Some(whole) = with_version(request.uri()) {
@@ -56,7 +60,7 @@ impl Identify {
         }
         lower_case(request.headers_mut(), header::CONTENT_ENCODING);
         let path = request.uri().path();
-        let route = self.route(path);
+        let route = method.map_or_else(|| self.route(path), |method| Route::Rpc(method.clone()));
         let vendor = match route {
             Route::Rpc(_) => None,
             _ => Vendor::of(path),
@@ -67,7 +71,8 @@ impl Identify {
         };
         let id = request.extensions().get::<RequestId>().cloned();
         let id = id.unwrap_or(RequestId::default());
-        request.extensions_mut().insert(Call { protocol, route, request: id });
+        let call = Call { protocol, route, request: id, observed: Observed::default() };
+        request.extensions_mut().insert(Arc::new(call));
     }
 }
 

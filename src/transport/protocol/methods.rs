@@ -15,6 +15,7 @@ use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDe
 /// One method of a service.
 pub struct Method {
     path: PathAndQuery,
+    name: Arc<str>,
     kind: MethodKind,
     safe: bool,
     input: MessageDescriptor,
@@ -68,11 +69,11 @@ impl Method {
     fn new(method: &MethodDescriptor) -> Self {
         let proto = method.method_descriptor_proto();
         let level = proto.options.as_ref().map(|options| options.idempotency_level());
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         Self {
+            name: path.as_str().into(),
             // Names in descriptors have nothing that a path cannot.
-            path: format!("/{}/{}", method.parent_service().full_name(), method.name())
-                .try_into()
-                .unwrap_or(PathAndQuery::from_static("/")),
+            path: path.try_into().unwrap_or(PathAndQuery::from_static("/")),
             kind: match (method.is_client_streaming(), method.is_server_streaming()) {
                 (false, false) => MethodKind::Unary,
                 (false, true) => MethodKind::ServerStreaming,
@@ -85,9 +86,14 @@ impl Method {
         }
     }
 
-    /// `/package.Service/Method`: its path and its name in logs and metrics.
+    /// `/package.Service/Method`.
     pub fn path(&self) -> &str {
-        self.path.path()
+        &self.name
+    }
+
+    /// The same, as its name in logs and metrics.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Where it is called.
