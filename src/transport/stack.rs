@@ -120,7 +120,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .service(Split::new(
             |call| matches!(call.protocol, Protocol::Vendor(_)),
             contracts,
-            Detect::new(methods_behind, methods.clone(), parts.http.max_request_bytes),
+            Detect::new(methods_behind, parts.http.max_request_bytes),
         ));
 
     // Every request. Probes pass load and deadline by, and answer under any load.

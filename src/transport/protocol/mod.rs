@@ -28,6 +28,8 @@ use super::{Request, Response};
 use crate::domain::RequestId;
 use crate::error::Error;
 
+const NO_SUCH_METHOD: &str = "there is no such method";
+
 /// The protocol an answer has to be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
