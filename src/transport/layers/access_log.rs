@@ -29,7 +29,7 @@ pub fn write(done: &Done<'_>) {
                 account = account(done).map(tracing::field::display),
                 acting = acting(done).map(tracing::field::display),
                 key = key(done).map(KeyId::as_str),
-                peer = done.peer.map(tracing::field::display),
+                peer = done.peer.map(|peer| tracing::field::display(&peer.text)),
             )
         };
     }

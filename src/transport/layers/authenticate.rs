@@ -57,8 +57,13 @@ impl Access {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        let service = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
-        service.is_some_and(|service| self.public_services.contains(&service))
+        let Some(rest) = path.strip_prefix('/') else {
+            return false;
+        };
+        let is_of = |service: &&str| {
+            rest.strip_prefix(*service).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.public_services.iter().any(is_of)
     }
 
     fn is_anonymous(&self, path: &str) -> bool {

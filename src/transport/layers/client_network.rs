@@ -61,7 +61,7 @@ impl ClientNetwork {
     /// Puts its [`Network`] into a request whose peer is known.
     pub fn mark(&self, request: &mut Request) {
         if let Some(peer) = request.extensions().get::<Peer>() {
-            let client = self.client(peer.0.ip(), request.headers());
+            let client = self.client(peer.address.ip(), request.headers());
             request.extensions_mut().insert(Network::of(client));
         }
     }

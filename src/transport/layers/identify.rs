@@ -104,6 +104,10 @@ fn with_path(uri: &Uri, path_and_query: &str) -> Option<Uri> {
 fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
     use connectrpc::CodecFormat::{Json, Proto};
 
+    // What most clients send needs no second look.
+    if headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/grpc") {
+        return Protocol::Grpc(Proto);
+    }
     let Some(content_type) = essence(headers, header::CONTENT_TYPE) else {
         return plain(route);
     };

@@ -6,7 +6,6 @@
 //! side knows: the code in the trailers and (through `authenticate`) the caller.
 //! They meet in [`Observed`], which is part of the request's [`Call`].
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -63,7 +62,7 @@ pub struct Done<'a> {
     /// From the request's head to the end of the answer.
     pub duration: Duration,
     /// The other end of the connection.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<&'a Peer>,
 }
 
 /// The outer half.
@@ -94,7 +93,7 @@ struct Watch {
     started: Instant,
     call: Arc<Call>,
     method: Method,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     answer: Option<(StatusCode, Option<Code>)>,
 }
 
@@ -106,7 +105,7 @@ impl Watch {
             started: Instant::now(),
             call: Call::of(request),
             method: request.method().clone(),
-            peer: request.extensions().get::<Peer>().map(|peer| peer.0),
+            peer: request.extensions().get().cloned(),
             answer: None,
         }
     }
@@ -139,7 +138,7 @@ impl Drop for Watch {
             status: self.answer.map(|(status, _)| status),
             code: self.code(),
             duration: self.started.elapsed(),
-            peer: self.peer,
+            peer: self.peer.as_ref(),
         };
         self.metrics.finished(&done);
         access_log::write(&done);

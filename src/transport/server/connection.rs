@@ -157,7 +157,7 @@ impl<S: Answer> Connections<S> {
 
         let stream = TokioIo::new(Rewind::new(front, stream));
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(peer.clone());
             answer(self.service.clone(), self.stopped.clone(), request)
         });
         let ended = match version {
