@@ -71,3 +71,56 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 fn decoded(text: &str) -> Vec<u8> {
     percent_decode_str(&text.replace('+', " ")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::protocol::transcode::PACKERS;
+    use tonic::Code;
+
+    const LIMIT: usize = 64;
+
+    #[test]
+    fn the_message_is_what_the_query_says() {
+        let packed = URL_SAFE.encode(PACKERS.compress("gzip", b"{}").unwrap());
+        for (query, message) in [
+            ("encoding=json", &b""[..]),
+            ("connect=v1&encoding=json&message=%7B%7d&other=x", b"{}"),
+            ("encoding=json&message=a+b%2Bc%", b"a b+c%"),
+            ("encoding=json&message=%7B%7D&base64=0", b"{}"),
+            ("encoding=json&base64=1&message=_-8=", b"\xff\xef"),
+            ("encoding=json&base64=1&message=_-8", b"\xff\xef"),
+            ("encoding=json&base64=1&message=_-8%3D", b"\xff\xef"),
+            (&format!("encoding=json&base64=1&compression=gzip&message={packed}"), b"{}"),
+            ("encoding=json&compression=identity&message=x", b"x"),
+        ] {
+            let asked = read(query, LIMIT).unwrap();
+            assert_eq!((&asked.message[..], asked.codec), (message, Some(CodecFormat::Json)));
+        }
+        assert_eq!(read("encoding=xml", LIMIT).unwrap().codec, None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        let bomb = URL_SAFE.encode(PACKERS.compress("gzip", &[b' '; 1 << 16]).unwrap());
+        for (query, code) in [
+            ("", Code::InvalidArgument),
+            ("message=%7B%7D", Code::InvalidArgument),
+            ("connect=v2&encoding=json", Code::InvalidArgument),
+            ("encoding=json&base64=1&message=*", Code::InvalidArgument),
+            ("encoding=json&compression=gzip&message=x", Code::InvalidArgument),
+            ("encoding=json&compression=br&message=x", Code::Unimplemented),
+            (&format!("encoding=json&message={}", "x".repeat(65)), Code::ResourceExhausted),
+            (
+                &format!("encoding=json&base64=1&compression=gzip&message={bomb}"),
+                Code::ResourceExhausted,
+            ),
+        ] {
+            assert_eq!(
+                read(query, LIMIT).err().map(|refusal| refusal.code()),
+                Some(code),
+                "{query}"
+            );
+        }
+    }
+}
