@@ -198,7 +198,7 @@ impl App {
         let anonymous_methods: &'static [&'static str] =
             if config.public_preview { rpc::PREVIEWS } else { &[] };
         let door = stack::build(Parts {
-            routes: rpc::routes(context, &config.http),
+            services: rpc::services(context, &config.http),
             descriptors: rpc::DESCRIPTORS,
             contracts: vendor::routes(context, &config.http),
             authenticator,

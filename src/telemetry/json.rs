@@ -4,135 +4,199 @@
 //! Its own goes through a serializer for each field, which costs as much as all else
 //! that a short request does beside the store.
 
-use std::fmt::{self, Debug, Write as _};
+use std::cell::RefCell;
+use std::fmt::{self, Debug, Display, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// See the module. Fields of spans are to be formatted by `JsonFields`.
+/// Room for most lines.
+const LINE: usize = 512;
+
+/// See the module.
 pub struct JsonLine;
 
-impl<S, N> FormatEvent<S, N> for JsonLine
+/// The fields of a span, as they stand in its lines: each with a comma before it.
+pub struct JsonMembers;
+
+impl<S> FormatEvent<S, JsonMembers> for JsonLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, JsonMembers>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        writer.write_str("{\"timestamp\":\"")?;
-        SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", event.metadata().level())?;
+        // Put together here, since each word to the writer is a call by its table.
+        let mut line = String::with_capacity(LINE);
+        line.push_str("{\"timestamp\":\"");
+        push_time(&mut line)?;
+        line.push_str("\",\"level\":\"");
+        line.push_str(event.metadata().level().as_str());
+        line.push('"');
 
-        let mut fields = Fields { writer, result: Ok(()) };
+        let mut fields = Fields { line, result: Ok(()) };
         event.record(&mut fields);
-        let Fields { mut writer, result } = fields;
+        let Fields { mut line, result } = fields;
         result?;
 
-        writer.write_str(",\"target\":")?;
-        write_text(&mut writer, event.metadata().target())?;
+        line.push_str(",\"target\":");
+        push_text(&mut line, event.metadata().target());
         let parent = event.parent().and_then(|id| context.span(id));
         if let Some(span) = parent.or_else(|| context.lookup_current()) {
-            writer.write_str(",\"span\":{")?;
+            line.push_str(",\"span\":{");
             let extensions = span.extensions();
-            let formatted = extensions.get::<FormattedFields<N>>();
-            // An object, whose members go before the name.
-            let members = formatted.and_then(|f| f.fields.strip_prefix('{')?.strip_suffix('}'));
-            if let Some(members) = members.filter(|members| !members.is_empty()) {
-                write!(writer, "{members},")?;
+            let members = extensions.get::<FormattedFields<JsonMembers>>();
+            if let Some(members) = members.and_then(|members| members.fields.strip_prefix(',')) {
+                line.push_str(members);
+                line.push(',');
             }
-            writer.write_str("\"name\":")?;
-            write_text(&mut writer, span.name())?;
-            writer.write_char('}')?;
+            line.push_str("\"name\":");
+            push_text(&mut line, span.name());
+            line.push('}');
         }
-        writer.write_str("}\n")
+        line.push_str("}\n");
+        writer.write_str(&line)
     }
 }
 
-struct Fields<'a> {
-    writer: Writer<'a>,
+impl<'writer> FormatFields<'writer> for JsonMembers {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut members = Fields { line: String::new(), result: Ok(()) };
+        fields.record(&mut members);
+        members.result?;
+        writer.write_str(&members.line)
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
+struct Fields {
+    line: String,
     result: fmt::Result,
 }
 
-impl Fields<'_> {
-    fn write(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        if self.result.is_ok() {
-            // A name is a Rust name: nothing in it needs escaping.
-            let name = field.name();
-            let name = name.strip_prefix("r#").unwrap_or(name);
-            self.result =
-                write!(self.writer, ",\"{name}\":").and_then(|()| value(&mut self.writer));
-        }
+impl Fields {
+    fn push_name(&mut self, field: &Field) {
+        // A name is a Rust name: nothing in it needs escaping.
+        let name = field.name();
+        self.line.push_str(",\"");
+        self.line.push_str(name.strip_prefix("r#").unwrap_or(name));
+        self.line.push_str("\":");
+    }
+
+    /// A value that is the same in JSON.
+    fn push(&mut self, field: &Field, value: impl Display) {
+        self.push_name(field);
+        self.result = self.result.and(write!(self.line, "{value}"));
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.write(field, |writer| match value.is_finite() {
-            true => write!(writer, "{value}"),
-            false => writer.write_str("null"),
-        });
+        match value.is_finite() {
+            true => self.push(field, value),
+            false => self.push(field, "null"),
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.write(field, |writer| write!(writer, "{value}"));
+        self.push(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, |writer| write!(writer, "{value}"));
+        self.push(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.write(field, |writer| write!(writer, "{value}"));
+        self.push(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.write(field, |writer| write_text(writer, value));
+        self.push_name(field);
+        push_text(&mut self.line, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, |writer| {
-            writer.write_char('"')?;
-            write!(Escaping(writer), "{value:?}")?;
-            writer.write_char('"')
-        });
+        self.push_name(field);
+        self.line.push('"');
+        self.result = self.result.and(write!(Escaping(&mut self.line), "{value:?}"));
+        self.line.push('"');
     }
 }
 
-fn write_text(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    Escaping(writer).write_str(text)?;
-    writer.write_char('"')
+thread_local! {
+    /// The second of the thread's line before, in which most others fall too.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+}
+
+/// The time in UTC (RFC 3339), to the microsecond.
+fn push_time(line: &mut String) -> fmt::Result {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let second = i64::try_from(now.as_secs()).unwrap_or_default();
+    SECOND.with_borrow_mut(|(written, text)| {
+        if *written != second {
+            *written = second;
+            *text = prost_types::Timestamp { seconds: second, nanos: 0 }.to_string();
+        }
+        line.push_str(text.strip_suffix('Z').unwrap_or(text));
+    });
+    write!(line, ".{:06}Z", now.subsec_micros())
+}
+
+fn push_text(line: &mut String, text: &str) {
+    line.push('"');
+    push_escaped(line, text);
+    line.push('"');
 }
 
 /// The inside of a JSON string (RFC 8259 §7).
-struct Escaping<'a, 'b>(&'a mut Writer<'b>);
-
-impl fmt::Write for Escaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-        while let Some(at) = rest.bytes().position(special) {
-            self.0.write_str(&rest[..at])?;
-            match rest.as_bytes()[at] {
-                b'"' => self.0.write_str("\\\""),
-                b'\\' => self.0.write_str("\\\\"),
-                b'\n' => self.0.write_str("\\n"),
-                b'\r' => self.0.write_str("\\r"),
-                b'\t' => self.0.write_str("\\t"),
-                other => write!(self.0, "\\u{other:04x}"),
-            }?;
-            // What is special is one byte, so what follows is text again.
-            rest = &rest[at + 1..];
+fn push_escaped(line: &mut String, text: &str) {
+    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    // Nearly always there is nothing to escape. Not `any`, which looks at one byte at a
+    // time: without a way out the compiler looks at many.
+    if !text.bytes().fold(false, |found, byte| found | special(byte)) {
+        line.push_str(text);
+        return;
+    }
+    for char in text.chars() {
+        match char {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            '\0'..' ' => line.push_str(&format!("\\u{:04x}", u32::from(char))),
+            other => line.push(other),
         }
-        self.0.write_str(rest)
+    }
+}
+
+/// Escapes what is written to it.
+struct Escaping<'a>(&'a mut String);
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        push_escaped(self.0, text);
+        Ok(())
     }
 }
 
@@ -144,7 +208,6 @@ mod tests {
 
     use serde_json::{Value, json};
     use tracing_subscriber::fmt::MakeWriter;
-    use tracing_subscriber::fmt::format::JsonFields;
     use tracing_subscriber::layer::SubscriberExt;
 
     #[derive(Clone, Default)]
@@ -171,9 +234,9 @@ mod tests {
     /// What both formats make of the same events, without the time.
     fn ours_and_theirs(events: impl Fn()) -> [Vec<Value>; 2] {
         let (ours, theirs) = (Lines::default(), Lines::default());
-        let layer = || tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
-        let subscriber = tracing_subscriber::registry()
-            .with(layer().event_format(JsonLine).with_writer(ours.clone()));
+        let layer = tracing_subscriber::fmt::layer;
+        let json = layer().fmt_fields(JsonMembers).event_format(JsonLine);
+        let subscriber = tracing_subscriber::registry().with(json.with_writer(ours.clone()));
         tracing::subscriber::with_default(subscriber, &events);
         let json = layer().json().flatten_event(true).with_span_list(false);
         let subscriber = tracing_subscriber::registry().with(json.with_writer(theirs.clone()));
@@ -183,7 +246,11 @@ mod tests {
             let line = |line| {
                 let mut line: Value = serde_json::from_str(line).unwrap();
                 let at = line.as_object_mut().unwrap().remove("timestamp").unwrap();
-                assert!(at.as_str().unwrap().ends_with('Z'));
+                let at = at.as_str().unwrap();
+                assert!(
+                    at.len() == "2030-01-31T12:00:00.000000Z".len() && at.ends_with('Z'),
+                    "{at}"
+                );
                 line
             };
             text.lines().map(line).collect()
@@ -199,11 +266,14 @@ mod tests {
             tracing::error!(none = None::<&str>, some = Some("s"), r#type = "keyword");
             let span = tracing::error_span!("request", id = %odd);
             span.in_scope(|| tracing::info!("inside"));
+            let filled = tracing::error_span!("filled", n = 1, later = tracing::field::Empty);
+            filled.record("later", "said later");
+            filled.in_scope(|| tracing::info!("inside"));
             tracing::info!(parent: &span, "of it");
             tracing::error_span!("bare").in_scope(|| tracing::info!(parent: None, "outside"));
         });
         assert_eq!(ours, theirs);
-        assert_eq!(ours.len(), 6);
+        assert_eq!(ours.len(), 7);
         assert_eq!(ours[0]["message"], json!(ours[0]["odd"].as_str().map(|s| format!("said {s}"))));
     }
 }

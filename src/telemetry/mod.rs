@@ -9,13 +9,12 @@ use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
-use json::JsonLine;
+use json::{JsonLine, JsonMembers};
 use lines::Written;
 
 /// Libraries that at lower levels tell every frame, statement and header. They
@@ -52,7 +51,7 @@ pub fn init(settings: &config::Log) -> Result<Written> {
     let started = if is_text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
     } else {
-        registry.with(layer.fmt_fields(JsonFields::new()).event_format(JsonLine)).try_init()
+        registry.with(layer.fmt_fields(JsonMembers).event_format(JsonLine)).try_init()
     };
     started.map_err(Error::internal)?;
 

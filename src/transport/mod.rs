@@ -20,6 +20,7 @@ pub mod layers;
 pub mod protocol;
 pub mod rpc;
 pub mod server;
+pub mod services;
 pub mod stack;
 pub mod status;
 pub mod system;

@@ -32,10 +32,21 @@ use crate::config::Http;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
 /// The other end of a request's connection; in the extensions of every request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// The same as text, for the line that each of its requests has in the log.
+    pub text: Arc<str>,
+}
 
-/// A service that answers whatever comes off a connection.
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, text: address.to_string().into() }
+    }
+}
+
+/// A service that answers whatever comes off a connection, and is ready at any time.
 pub trait Answer:
     Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
     + Clone
@@ -152,7 +163,7 @@ impl<S: Answer> Door<S> {
         let connections = Arc::clone(&self.connections);
         self.tasks.spawn(async move {
             set_nodelay(&stream);
-            connections.run(stream, Peer(peer)).await;
+            connections.run(stream, peer.into()).await;
             drop(permit);
         });
     }

@@ -2,14 +2,14 @@
 //! place.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Body as HttpBody;
 use tonic::body::Body;
-use tonic::service::Routes;
-use tower::util::{BoxCloneSyncService, option_layer};
-use tower::{Service, ServiceBuilder, ServiceExt};
+use tower::util::option_layer;
+use tower::{Service, ServiceBuilder};
 
 use super::layers::authenticate::{Access, Authenticate, Authentication};
 use super::layers::client_network::ClientNetwork;
@@ -27,6 +27,7 @@ use super::layers::{BoxFuture, Handler, around};
 use super::protocol::detect::Detect;
 use super::protocol::methods::Methods;
 use super::protocol::{Call, Protocol, Route, cors};
+use super::services::Services;
 use super::system::readiness::Readiness;
 use super::system::{MetricsAccess, System, health, reflection};
 use super::vendor::door::Door;
@@ -54,7 +55,7 @@ const DETAIL_TYPES: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
 /// What the door is built of.
 pub struct Parts<'a, A> {
     /// The services; health and reflection are added here.
-    pub routes: Routes,
+    pub services: Services,
     /// Their encoded descriptor sets.
     pub descriptors: &'a [&'a [u8]],
     /// The routes of other products' contracts.
@@ -84,8 +85,8 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
     let health = health::server(parts.readiness.clone(), services(parts.descriptors)?);
     let told = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
-    let routes = parts.routes.add_service(bounded!(health, parts.http));
-    let routes = reflection::add(routes, &told, parts.http).map_err(Error::internal)?.prepare();
+    let services = parts.services.with(bounded!(health, parts.http));
+    let services = reflection::add(services, &told, parts.http).map_err(Error::internal)?;
 
     let authentication = around(Authentication::new(parts.authenticator, access));
 
@@ -98,7 +99,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         // Next to tonic, whose words it puts into ours.
         .layer(around(Refine))
         // As tonic reads a request, so that nothing is counted that it does not see.
-        .service(Single(routes));
+        .service(Single::new(services));
 
     // Other products' contracts need no translation.
     let contracts = ServiceBuilder::new()
@@ -116,21 +117,23 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(Load::new(parts.http.max_requests, access)))
         // Around the body's arrival too: slow senders have the same time.
         .layer(around(Deadline::new(parts.http.request_timeout)))
-        .service(Split {
-            by: |call| matches!(call.protocol, Protocol::Vendor(_)),
-            these: contracts,
-            others: Detect::new(methods_behind, methods.clone(), parts.http.max_request_bytes),
-        });
+        .service(Split::new(
+            |call| matches!(call.protocol, Protocol::Vendor(_)),
+            contracts,
+            Detect::new(methods_behind, parts.http.max_request_bytes),
+        ));
 
     // Every request. Probes pass load and deadline by, and answer under any load.
     let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access);
+    let identify = Arc::new(Identify::new(methods));
+    let client_network = Arc::new(ClientNetwork::new(parts.http.trusted_proxies.clone()));
     let all = ServiceBuilder::new()
         // Outermost: all that is said about a request names it.
         .layer(around(RequestId))
         // Before all that answers: an answer is written in the caller's protocol.
-        .layer(around(Identify::new(methods)))
+        .map_request(move |request| marked(request, |request| identify.mark(request)))
         // Before all that counts by network.
-        .layer(around(ClientNetwork::new(parts.http.trusted_proxies.clone())))
+        .map_request(move |request| marked(request, |request| client_network.mark(request)))
         // Outside of all that may refuse, so that every answer is counted.
         .layer(around(Observe::new(parts.metrics)))
         // Outside of refusals, so that a web page can read them; inside the log.
@@ -139,19 +142,21 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(around(CatchPanic))
         // Next to the doors: it sees the body as handlers leave it.
         .layer(around(Drain))
-        .service(Split {
-            by: |call| matches!(call.route, Route::System(_)),
-            these: system,
-            others: calls,
-        });
+        .service(Split::new(|call| matches!(call.route, Route::System(_)), system, calls));
 
-    Ok(Stack(BoxCloneSyncService::new(all)))
+    Ok(Stack::new(all))
 }
 
 /// Pages and probes for [`Parts::metrics_access`]'s own listener.
 pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
     let pages = System::new(readiness, metrics, MetricsAccess::Everybody);
-    Stack(BoxCloneSyncService::new(pages))
+    Stack::new(pages)
+}
+
+/// The request, with what `mark` writes down in it.
+fn marked(mut request: Request, mark: impl FnOnce(&mut Request)) -> Request {
+    mark(&mut request);
+    request
 }
 
 /// The names of the services in these descriptor sets.
@@ -163,15 +168,32 @@ fn services(descriptors: &[&[u8]]) -> Result<Vec<String>> {
     Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
 }
 
-/// Some requests to one side, all others to the other.
-#[derive(Clone)]
-struct Split<A, B> {
+/// Some requests to one side, all others to the other. Clones share.
+struct Split<A, B>(Arc<Sides<A, B>>);
+
+struct Sides<A, B> {
     by: fn(&Call) -> bool,
     these: A,
     others: B,
 }
 
-impl<A: Handler, B: Handler> Service<Request> for Split<A, B> {
+impl<A, B> Split<A, B> {
+    fn new(by: fn(&Call) -> bool, these: A, others: B) -> Self {
+        Self(Arc::new(Sides { by, these, others }))
+    }
+}
+
+impl<A, B> Clone for Split<A, B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A, B> Service<Request> for Split<A, B>
+where
+    A: Handler<Future = BoxFuture>,
+    B: Handler<Future = BoxFuture>,
+{
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture;
@@ -181,17 +203,24 @@ impl<A: Handler, B: Handler> Service<Request> for Split<A, B> {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture {
-        if (self.by)(&Call::of(&request)) {
-            Box::pin(self.these.clone().oneshot(request))
+        let sides = &self.0;
+        if (sides.by)(&Call::of(&request)) {
+            sides.these.clone().call(request)
         } else {
-            Box::pin(self.others.clone().oneshot(request))
+            sides.others.clone().call(request)
         }
     }
 }
 
 /// The whole door as one service. Cheap to clone; takes any body.
 #[derive(Clone)]
-pub struct Stack(BoxCloneSyncService<Request, Response, Infallible>);
+pub struct Stack(Arc<dyn Fn(Request) -> BoxFuture + Send + Sync>);
+
+impl Stack {
+    fn new(service: impl Handler<Future = BoxFuture>) -> Self {
+        Self(Arc::new(move |request| service.clone().call(request)))
+    }
+}
 
 impl<B> Service<http::Request<B>> for Stack
 where
@@ -207,7 +236,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> BoxFuture {
-        Box::pin(self.0.clone().oneshot(request.map(Body::new)))
+        (self.0)(request.map(Body::new))
     }
 }
 

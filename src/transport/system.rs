@@ -128,7 +128,7 @@ impl System {
             MetricsAccess::Everybody => true,
             MetricsAccess::Loopback => {
                 let peer = request.extensions().get::<Peer>();
-                peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+                peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
                     && !was_forwarded(request.headers())
             }
             MetricsAccess::Nobody => false,
@@ -182,11 +182,12 @@ fn allow(status: StatusCode) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     fn status(system: &System, peer: &str, path: &str, headers: &[&'static str]) -> u16 {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = path.parse().unwrap();
-        request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+        request.extensions_mut().insert(Peer::from(peer.parse::<SocketAddr>().unwrap()));
         for name in headers {
             request.headers_mut().insert(*name, HeaderValue::from_static("x"));
         }

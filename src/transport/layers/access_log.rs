@@ -11,7 +11,7 @@ use crate::transport::status::code_name;
 
 /// Writes the line of a request that has ended. Probes and pages are logged at
 /// debug level, so that a probe every second does not drown the rest.
-pub fn write(done: &Done) {
+pub fn write(done: &Done<'_>) {
     // One macro per level: tracing fixes an event's level where it stands.
     macro_rules! event {
         ($level:ident) => {
@@ -25,11 +25,11 @@ pub fn write(done: &Done) {
                 code = code_name(done.code),
                 status = done.status.map(|status| status.as_u16()),
                 duration_ms = done.duration.as_micros() as f64 / 1000.0,
-                request_id = done.request_id.as_ref().map(|id| &*id.0),
+                request_id = &*done.call.request.0,
                 account = account(done).map(tracing::field::display),
                 acting = acting(done).map(tracing::field::display),
                 key = key(done).map(KeyId::as_str),
-                peer = done.peer.map(tracing::field::display),
+                peer = done.peer.map(|peer| tracing::field::display(&peer.text)),
             )
         };
     }
@@ -39,16 +39,16 @@ pub fn write(done: &Done) {
     }
 }
 
-fn account(done: &Done) -> Option<AccountId> {
-    done.caller.as_ref().map(|caller| caller.account.id)
+fn account(done: &Done<'_>) -> Option<AccountId> {
+    done.call.observed.caller().map(|caller| caller.account.id)
 }
 
-fn acting(done: &Done) -> Option<AccountId> {
-    done.caller.as_ref()?.acting.as_ref().map(|service| service.id)
+fn acting(done: &Done<'_>) -> Option<AccountId> {
+    done.call.observed.caller()?.acting.as_ref().map(|service| service.id)
 }
 
-fn key(done: &Done) -> Option<&KeyId> {
-    match &done.caller.as_ref()?.credential {
+fn key<'a>(done: &Done<'a>) -> Option<&'a KeyId> {
+    match &done.call.observed.caller()?.credential {
         Credential::Key { id, .. } => Some(id),
         Credential::Jwt => None,
     }

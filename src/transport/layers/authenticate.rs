@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use super::observe::Observed;
 use super::{Handler, Middleware, Next};
 use crate::auth::{self, Authenticator};
 use crate::domain::{Caller, RequestId};
@@ -58,8 +57,13 @@ impl Access {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        let service = path.strip_prefix('/').and_then(|rest| rest.split('/').next());
-        service.is_some_and(|service| self.public_services.contains(&service))
+        let Some(rest) = path.strip_prefix('/') else {
+            return false;
+        };
+        let is_of = |service: &&str| {
+            rest.strip_prefix(*service).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.public_services.iter().any(is_of)
     }
 
     fn is_anonymous(&self, path: &str) -> bool {
@@ -83,13 +87,11 @@ impl<A: Authenticate> Authentication<A> {
         &self,
         path: &str,
         headers: &HeaderMap,
-        request: Option<&RequestId>,
+        request: &RequestId,
     ) -> Result<Option<Arc<Caller>>> {
-        let unnamed = RequestId::default();
-        let id = request.unwrap_or(&unnamed);
         let authorization = single(headers, &AUTHORIZATION)?;
         let on_behalf_of = single(headers, &ON_BEHALF_OF)?;
-        let caller = self.authenticator.authenticate(authorization, on_behalf_of, id).await?;
+        let caller = self.authenticator.authenticate(authorization, on_behalf_of, request).await?;
         if caller.is_none() && !self.access.is_anonymous(path) {
             return Err(Error::unauthenticated("a credential is needed: authorization: Bearer …"));
         }
@@ -103,16 +105,14 @@ impl<A: Authenticate> Middleware for Authentication<A> {
         if self.access.is_public(path) {
             return next.run(request).await;
         }
-        let id = request.extensions().get();
-        match self.caller(path, request.headers(), id).await {
+        let call = Call::of(&request);
+        match self.caller(path, request.headers(), &call.request).await {
             Ok(Some(caller)) => {
-                if let Some(observed) = request.extensions().get::<Arc<Observed>>() {
-                    observed.called_by(&caller);
-                }
+                call.observed.called_by(&caller);
                 request.extensions_mut().insert(caller);
             }
             Ok(None) => {}
-            Err(error) => return refuse(&Call::of(&request), error),
+            Err(error) => return refuse(&call, error),
         }
         next.run(request).await
     }

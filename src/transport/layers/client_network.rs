@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use http::HeaderMap;
 
-use super::{Handler, Middleware, Next, forwarded};
+use super::forwarded;
 use crate::domain::Network;
+use crate::transport::Request;
 use crate::transport::server::Peer;
-use crate::transport::{Request, Response};
 
-/// Puts a [`Network`] into every request whose peer is known.
+/// See the module.
 pub struct ClientNetwork {
     trusted: Vec<Network>,
 }
@@ -57,15 +57,13 @@ impl ClientNetwork {
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(address))
     }
-}
 
-impl Middleware for ClientNetwork {
-    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+    /// Puts its [`Network`] into a request whose peer is known.
+    pub fn mark(&self, request: &mut Request) {
         if let Some(peer) = request.extensions().get::<Peer>() {
-            let client = self.client(peer.0.ip(), request.headers());
+            let client = self.client(peer.address.ip(), request.headers());
             request.extensions_mut().insert(Network::of(client));
         }
-        next.run(request).await
     }
 }
 

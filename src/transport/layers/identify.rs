@@ -4,15 +4,17 @@
 //! in the one form that the translators behind it know, since they compare them
 //! letter by letter.
 
+use std::sync::Arc;
+
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
-use super::{Handler, Middleware, Next};
+use super::observe::Observed;
 use crate::domain::RequestId;
 use crate::transport::protocol::methods::Methods;
 use crate::transport::protocol::{Call, Protocol, Route};
 use crate::transport::vendor::{Vendor, openapi};
-use crate::transport::{Request, Response, system};
+use crate::transport::{Request, system};
 
 /// What some SDKs keep in their base URL.
 const PREFIX: &str = "/api/";
@@ -20,7 +22,7 @@ const PREFIX: &str = "/api/";
 /// What a contract's paths may lack.
 const VERSION: &str = "/v1";
 
-/// Puts a [`Call`] into every request.
+/// See the module.
 pub struct Identify {
     methods: Methods,
 }
@@ -44,12 +46,12 @@ impl Identify {
             None => Route::Unknown,
         }
     }
-}
 
-impl Middleware for Identify {
-    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+    /// Puts its [`Call`] into a request.
+    pub fn mark(&self, request: &mut Request) {
         // What is a method's path as it stands needs no other.
-        if self.methods.get(request.uri().path()).is_none() {
+        let method = self.methods.get(request.uri().path());
+        if method.is_none() {
             if let Some(short) = without_prefix(request.uri()) {
                 *request.uri_mut() = short;
             } else if let Some(whole) = with_version(request.uri()) {
@@ -58,7 +60,7 @@ impl Middleware for Identify {
         }
         lower_case(request.headers_mut(), header::CONTENT_ENCODING);
         let path = request.uri().path();
-        let route = self.route(path);
+        let route = method.map_or_else(|| self.route(path), |method| Route::Rpc(method.clone()));
         let vendor = match route {
             Route::Rpc(_) => None,
             _ => Vendor::of(path),
@@ -69,8 +71,8 @@ impl Middleware for Identify {
         };
         let id = request.extensions().get::<RequestId>().cloned();
         let id = id.unwrap_or(RequestId::default());
-        request.extensions_mut().insert(Call { protocol, route, request: id });
-        next.run(request).await
+        let call = Call { protocol, route, request: id, observed: Observed::default() };
+        request.extensions_mut().insert(Arc::new(call));
     }
 }
 
@@ -102,6 +104,10 @@ fn with_path(uri: &Uri, path_and_query: &str) -> Option<Uri> {
 fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
     use connectrpc::CodecFormat::{Json, Proto};
 
+    // What most clients send needs no second look.
+    if headers.get(header::CONTENT_TYPE).is_some_and(|value| value == "application/grpc") {
+        return Protocol::Grpc(Proto);
+    }
     let Some(content_type) = essence(headers, header::CONTENT_TYPE) else {
         return plain(route);
     };

@@ -24,14 +24,14 @@ const BUCKETS: [f64; 13] =
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
-    rpc: String,
+    rpc: Arc<str>,
     protocol: &'static str,
     code: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Took {
-    rpc: String,
+    rpc: Arc<str>,
     protocol: &'static str,
 }
 
@@ -91,12 +91,12 @@ impl Metrics {
         self.in_flight.inc();
     }
 
-    pub(super) fn finished(&self, done: &Done) {
+    pub(super) fn finished(&self, done: &Done<'_>) {
         self.in_flight.dec();
-        let rpc = done.call.route.name(&done.method);
+        let rpc = done.call.route.name(done.method);
         let protocol = done.call.protocol.name();
         self.durations
-            .get_or_create(&Took { rpc: rpc.clone(), protocol })
+            .get_or_create(&Took { rpc: Arc::clone(&rpc), protocol })
             .observe(done.duration.as_secs_f64());
         let code = code_name(done.code);
         self.requests.get_or_create(&Ended { rpc, protocol, code }).inc();

@@ -1,4 +1,5 @@
-//! The layers, each one async function around the rest of the way.
+//! The layers, each one async function around the rest of the way, or a plain one
+//! (`mark`) where it only writes down something about the request.
 //!
 //! Their order and its reasons stand in `stack.rs`.
 

@@ -4,9 +4,8 @@
 //! The outer half sees every request, however it ends, a client that goes away
 //! included. The inner half, behind the translation, sees what only the tonic
 //! side knows: the code in the trailers and (through `authenticate`) the caller.
-//! They meet in [`Observed`], which travels in the request's extensions.
+//! They meet in [`Observed`], which is part of the request's [`Call`].
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -21,7 +20,7 @@ use tonic::{Code, Status};
 use super::holding::holding;
 use super::metrics::Metrics;
 use super::{Handler, Middleware, Next, access_log};
-use crate::domain::{Caller, RequestId};
+use crate::domain::Caller;
 use crate::transport::protocol::Call;
 use crate::transport::server::Peer;
 use crate::transport::status::code_of_http;
@@ -40,29 +39,30 @@ impl Observed {
         self.caller.get_or_init(|| Arc::clone(caller));
     }
 
+    /// Who did.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.get().map(Arc::as_ref)
+    }
+
     fn ended_with(&self, code: Code) {
         self.code.get_or_init(|| code);
     }
 }
 
 /// All that is known of a request at its end.
-pub struct Done {
-    /// Protocol and route.
-    pub call: Call,
+pub struct Done<'a> {
+    /// Protocol, route, name and caller.
+    pub call: &'a Call,
     /// The HTTP method.
-    pub method: Method,
+    pub method: &'a Method,
     /// The HTTP status; none if there was no answer.
     pub status: Option<StatusCode>,
     /// How it ended.
     pub code: Code,
     /// From the request's head to the end of the answer.
     pub duration: Duration,
-    /// The request's name.
-    pub request_id: Option<RequestId>,
-    /// Who called, if that became known.
-    pub caller: Option<Arc<Caller>>,
     /// The other end of the connection.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<&'a Peer>,
 }
 
 /// The outer half.
@@ -78,11 +78,8 @@ impl Observe {
 }
 
 impl Middleware for Observe {
-    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        let observed = Arc::new(Observed::default());
-        let mut watch = Watch::start(Arc::clone(&self.metrics), Arc::clone(&observed), &request);
-        request.extensions_mut().insert(observed);
-
+    async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
+        let mut watch = Watch::start(Arc::clone(&self.metrics), &request);
         let response = next.run(request).await;
         watch.answer = Some((response.status(), response.extensions().get::<Code>().copied()));
         response.map(|body| holding(body, watch))
@@ -93,26 +90,22 @@ impl Middleware for Observe {
 /// client has gone.
 struct Watch {
     metrics: Arc<Metrics>,
-    observed: Arc<Observed>,
     started: Instant,
-    call: Call,
+    call: Arc<Call>,
     method: Method,
-    request_id: Option<RequestId>,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     answer: Option<(StatusCode, Option<Code>)>,
 }
 
 impl Watch {
-    fn start(metrics: Arc<Metrics>, observed: Arc<Observed>, request: &Request) -> Self {
+    fn start(metrics: Arc<Metrics>, request: &Request) -> Self {
         metrics.started();
         Self {
             metrics,
-            observed,
             started: Instant::now(),
             call: Call::of(request),
             method: request.method().clone(),
-            request_id: request.extensions().get::<RequestId>().cloned(),
-            peer: request.extensions().get::<Peer>().map(|peer| peer.0),
+            peer: request.extensions().get().cloned(),
             answer: None,
         }
     }
@@ -123,7 +116,7 @@ impl Watch {
         let Some((status, said)) = self.answer else {
             return Code::Cancelled;
         };
-        let inner = self.observed.code.get().copied();
+        let inner = self.call.observed.code.get().copied();
         let of_http = code_of_http(status);
         match (said, inner) {
             (Some(code), _) => code,
@@ -140,14 +133,12 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let done = Done {
-            call: self.call.clone(),
-            method: self.method.clone(),
+            call: &self.call,
+            method: &self.method,
             status: self.answer.map(|(status, _)| status),
             code: self.code(),
             duration: self.started.elapsed(),
-            request_id: self.request_id.take(),
-            caller: self.observed.caller.get().cloned(),
-            peer: self.peer,
+            peer: self.peer.as_ref(),
         };
         self.metrics.finished(&done);
         access_log::write(&done);
@@ -159,16 +150,13 @@ pub struct Record;
 
 impl Middleware for Record {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let observed = request.extensions().get::<Arc<Observed>>().cloned();
+        let call = Call::of(&request);
         let response = next.run(request).await;
-        let Some(observed) = observed else {
-            return response;
-        };
         if let Some(code) = code_in(response.headers()) {
-            observed.ended_with(code);
+            call.observed.ended_with(code);
             return response;
         }
-        response.map(|body| Body::new(Recorded { body, observed }))
+        response.map(|body| Body::new(Recorded { body, call }))
     }
 }
 
@@ -178,7 +166,7 @@ fn code_in(headers: &HeaderMap) -> Option<Code> {
 
 struct Recorded {
     body: Body,
-    observed: Arc<Observed>,
+    call: Arc<Call>,
 }
 
 impl HttpBody for Recorded {
@@ -193,7 +181,7 @@ impl HttpBody for Recorded {
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(code) = frame.trailers_ref().and_then(code_in)
         {
-            self.observed.ended_with(code);
+            self.call.observed.ended_with(code);
         }
         frame
     }

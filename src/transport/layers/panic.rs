@@ -2,8 +2,8 @@
 //! to the log through the panic hook (`telemetry`), never to the client.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
 
 use super::{Handler, Middleware, Next};
 use crate::error::{Error, Kind};
@@ -16,26 +16,11 @@ pub struct CatchPanic;
 impl Middleware for CatchPanic {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
         let call = Call::of(&request);
-        match CatchUnwind(Box::pin(next.run(request))).await {
-            Some(response) => response,
-            None => call.refuse(Error::new(Kind::Internal, "internal error")),
-        }
-    }
-}
-
-/// Resolves to `None` when the inner future panics.
-struct CatchUnwind<T>(Pin<Box<dyn Future<Output = T> + Send>>);
-
-impl<T> Future for CatchUnwind<T> {
-    type Output = Option<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         // The future is dropped right after a panic, so nothing sees what the
         // unwinding may have left half done.
-        let poll = AssertUnwindSafe(|| self.0.as_mut().poll(cx));
-        match std::panic::catch_unwind(poll) {
-            Ok(poll) => poll.map(Some),
-            Err(_) => Poll::Ready(None),
+        match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => call.refuse(Error::new(Kind::Internal, "internal error")),
         }
     }
 }

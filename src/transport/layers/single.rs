@@ -2,7 +2,9 @@
 //! first of several, calls none INTERNAL, and takes a stream that ends behind a
 //! message's prefix for one that has ended well.
 
+use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -11,27 +13,36 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use super::BoxFuture;
 use crate::error::Error;
-use crate::transport::Request;
 use crate::transport::protocol::frame::PREFIX_LEN;
 use crate::transport::protocol::method_of;
+use crate::transport::services::Services;
 use crate::transport::status::to_status;
+use crate::transport::{Request, Response};
 
 /// Counts messages in front of the methods. The body's type changes instead of
 /// being erased, so that counting costs no allocation.
 #[derive(Clone)]
-pub struct Single<S>(pub S);
+pub struct Single(Arc<Services>);
 
-impl<S: Service<http::Request<Counted>>> Service<Request> for Single<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
+impl Single {
+    /// In front of these.
+    pub fn new(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+}
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+impl Service<Request> for Single {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> S::Future {
+    fn call(&mut self, request: Request) -> BoxFuture {
         let takes_one = method_of(&request).is_some_and(|method| !method.takes_stream());
         self.0.call(request.map(|body| Counted { body, takes_one, state: State::Start }))
     }

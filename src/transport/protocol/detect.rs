@@ -12,13 +12,12 @@ use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service, ServiceExt};
 
 use super::connect::{Connect, error};
-use super::methods::{self as rpc, Methods};
+use super::methods as rpc;
 use super::transcode::Transcode;
-use super::{Call, Protocol, Route};
+use super::{Call, NO_SUCH_METHOD, Protocol, Route};
 use crate::transport::layers::{BoxFuture, Handler};
 use crate::transport::{Request, Response};
 
-const NO_SUCH_METHOD: &str = "there is no such method";
 const NOT_ALLOWED: &str = "this method cannot be called so; see the allow header";
 
 /// The translators in front of one tonic service. Clones share them: a call takes
@@ -49,19 +48,19 @@ enum Door {
 impl<S: Handler> Detect<S> {
     /// Puts every protocol in front of `rpc`. `max_request_bytes` bounds a
     /// Connect message, before and after decompression.
-    pub fn new(rpc: S, methods: Methods, max_request_bytes: usize) -> Self {
+    pub fn new(rpc: S, max_request_bytes: usize) -> Self {
         let json = Transcode::new(rpc.clone(), max_request_bytes);
         Self(Arc::new(Doors {
             grpc_web: GrpcWebLayer::new().layer(rpc.clone()),
             grpc_web_json: GrpcWebLayer::new().layer(json.clone()),
             grpc_json: json,
-            connect: Connect::new(rpc.clone(), methods, max_request_bytes),
+            connect: Connect::new(rpc.clone(), max_request_bytes),
             grpc: rpc,
         }))
     }
 }
 
-impl<S: Handler> Service<Request> for Detect<S> {
+impl<S: Handler<Future = BoxFuture>> Service<Request> for Detect<S> {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture;
@@ -85,13 +84,13 @@ impl<S: Handler> Service<Request> for Detect<S> {
                 let answer = self.0.grpc_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
             }
-            Door::Grpc(_) => Box::pin(self.0.grpc.clone().oneshot(request)),
+            Door::Grpc(_) => self.0.grpc.clone().call(request),
             Door::GrpcWeb(CodecFormat::Json) => {
                 let answer = self.0.grpc_web_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
             }
             Door::GrpcWeb(_) => Box::pin(self.0.grpc_web.clone().oneshot(request)),
-            Door::Connect => Box::pin(self.0.connect.clone().run(request)),
+            Door::Connect => self.0.connect.run(call, request),
         }
     }
 }

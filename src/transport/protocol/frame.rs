@@ -13,6 +13,9 @@ pub const PREFIX_LEN: usize = 5;
 /// The flag of a message that is packed as a header says.
 pub const COMPRESSED: u8 = 1;
 
+/// Headers that a request has for tonic beside the caller's own.
+const ADDED: usize = 3;
+
 /// Frames one message.
 pub fn pack(flag: u8, message: &[u8]) -> Result<Bytes, Status> {
     let len = u32::try_from(message.len())
@@ -60,7 +63,8 @@ pub fn unpack(mut framed: Bytes) -> Result<Bytes, Status> {
 /// The request's metadata for the tonic side, with what tonic wants added. Its
 /// deadline crosses as it is: it is gRPC's already.
 pub fn request_headers(given: &HeaderMap) -> HeaderMap {
-    let mut headers = metadata(given);
+    let mut headers = HeaderMap::with_capacity(given.len() + ADDED);
+    copy_metadata(given, &mut headers);
     if let Some(timeout) = given.get(deadline::GRPC) {
         headers.insert(deadline::GRPC, timeout.clone());
     }
@@ -82,17 +86,22 @@ pub fn trailers(status: &Status) -> HeaderMap {
 /// The headers that say something about the call rather than about one of the
 /// two messages that carry it.
 pub fn metadata(given: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::with_capacity(given.len());
+    // Answers have none as a rule, and then it costs nothing.
+    let mut kept = HeaderMap::new();
+    copy_metadata(given, &mut kept);
+    kept
+}
+
+fn copy_metadata(given: &HeaderMap, kept: &mut HeaderMap) {
     for (name, value) in given.iter().filter(|(name, _)| is_metadata(name)) {
         kept.append(name, value.clone());
     }
-    kept
 }
 
 /// Whether a header may cross.
 pub fn is_metadata(name: &HeaderName) -> bool {
     // Of one connection or one body, or a protocol's own: gRPC's would be taken
-    // for the bridge's, Connect's are spent.
+    // for the translation's, Connect's are spent.
     let own = ["grpc-", "connect-", "content-", "accept-", "access-control-", "proxy-"];
     let hop = [
         header::ACCEPT,

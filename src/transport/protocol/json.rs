@@ -6,7 +6,7 @@
 //! from a filter would widen what the filter lets through. No error repeats what
 //! was given, which may be a token.
 
-use std::collections::HashSet;
+use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
@@ -51,7 +51,7 @@ pub fn decode(
     };
 
     let mut violations = Vec::new();
-    let mut message = read(descriptor, fields, "", &mut violations);
+    let mut message = read(descriptor, fields, None, &mut violations);
     if !violations.is_empty() {
         return Err(Error::violations(violations));
     }
@@ -61,14 +61,33 @@ pub fn decode(
     Ok(message.encode_to_vec().into())
 }
 
+/// Where a value stands. Written out only where it is wrong.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    field: &'a FieldDescriptor,
+    index: Option<usize>,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}.")?;
+        }
+        f.write_str(self.field.name())?;
+        self.index.map_or(Ok(()), |index| write!(f, "[{index}]"))
+    }
+}
+
 fn read(
     descriptor: &MessageDescriptor,
     fields: Map<String, Json>,
-    prefix: &str,
+    parent: Option<&Place<'_>>,
     violations: &mut Vec<Violation>,
 ) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
-    let mut given = HashSet::new();
+    // As many at most as the message has fields.
+    let mut given = Vec::new();
     for (name, json) in fields {
         let field = descriptor
             .get_field_by_json_name(&name)
@@ -79,63 +98,60 @@ fn read(
         if json.is_null() && !takes_null(&field) {
             continue;
         }
-        let path = format!("{prefix}{}", field.name());
-        if !given.insert(field.number()) {
-            violations.push(wrong(&path, "is given twice, under both of its names"));
-        } else if has_other_of_oneof(&message, &field) {
-            violations.push(wrong(&path, "only one of its alternatives may be set"));
-        } else if let Some(value) = read_field(&field, json, &path, violations) {
+        let place = Place { parent, field: &field, index: None };
+        if given.contains(&field.number()) {
+            violations.push(wrong(place, "is given twice, under both of its names"));
+            continue;
+        }
+        given.push(field.number());
+        if has_other_of_oneof(&message, &field) {
+            violations.push(wrong(place, "only one of its alternatives may be set"));
+        } else if let Some(value) = read_field(place, json, violations) {
             message.set_field(&field, value);
         }
     }
     message
 }
 
-fn read_field(
-    field: &FieldDescriptor,
-    json: Json,
-    path: &str,
-    violations: &mut Vec<Violation>,
-) -> Option<Value> {
-    if !field.is_list() {
-        return read_value(field, json, path, violations);
+fn read_field(place: Place<'_>, json: Json, violations: &mut Vec<Violation>) -> Option<Value> {
+    if !place.field.is_list() {
+        return read_value(place, json, violations);
     }
     let Json::Array(elements) = json else {
-        violations.push(wrong(path, "must be an array"));
+        violations.push(wrong(place, "must be an array"));
         return None;
     };
     let mut values = Vec::with_capacity(elements.len());
     for (index, element) in elements.into_iter().enumerate() {
-        values.extend(read_value(field, element, &format!("{path}[{index}]"), violations));
+        let place = Place { index: Some(index), ..place };
+        values.extend(read_value(place, element, violations));
     }
     Some(Value::List(values))
 }
 
 /// One value of a field: of the list's elements, if it is a list.
-fn read_value(
-    field: &FieldDescriptor,
-    json: Json,
-    path: &str,
-    violations: &mut Vec<Violation>,
-) -> Option<Value> {
-    if let Kind::Message(descriptor) = field.kind()
-        && !field.is_map()
-        && !is_well_known(&descriptor)
-    {
-        let Json::Object(fields) = json else {
-            violations.push(wrong(path, "must be an object"));
-            return None;
-        };
-        let message = read(&descriptor, fields, &format!("{path}."), violations);
-        return Some(Value::Message(message));
-    }
+fn read_value(place: Place<'_>, json: Json, violations: &mut Vec<Violation>) -> Option<Value> {
+    let field = place.field;
+    let json = match (field.kind(), json) {
+        (Kind::Message(descriptor), json) if !field.is_map() && !is_well_known(&descriptor) => {
+            let Json::Object(fields) = json else {
+                violations.push(wrong(place, "must be an object"));
+                return None;
+            };
+            let message = read(&descriptor, fields, Some(&place), violations);
+            return Some(Value::Message(message));
+        }
+        // Most fields are strings, which need no reading.
+        (Kind::String, Json::String(text)) => return Some(Value::String(text)),
+        (_, json) => json,
+    };
 
     // The rest is read as a message that has this field alone.
     let json = if field.is_list() { Json::Array(vec![json]) } else { json };
     let alone = Json::Object(Map::from_iter([(field.json_name().to_owned(), json)]));
     let parent = field.parent_message().clone();
     let Ok(message) = DynamicMessage::deserialize_with_options(parent, alone, &READ) else {
-        violations.push(wrong(path, &expectation(field)));
+        violations.push(wrong(place, &expectation(field)));
         return None;
     };
     match message.get_field(field).into_owned() {
@@ -144,8 +160,8 @@ fn read_value(
     }
 }
 
-fn wrong(path: &str, description: &str) -> Violation {
-    Violation { field: path.to_owned(), description: description.to_owned() }
+fn wrong(place: Place<'_>, description: &str) -> Violation {
+    Violation { field: place.to_string(), description: description.to_owned() }
 }
 
 /// What would be right, for people.

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use connectrpc::dispatcher::MethodDescriptor as Lookup;
 use connectrpc::router::MethodKind;
 use http::Uri;
 use http::uri::PathAndQuery;
@@ -15,6 +14,7 @@ use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDe
 /// One method of a service.
 pub struct Method {
     path: PathAndQuery,
+    name: Arc<str>,
     kind: MethodKind,
     safe: bool,
     input: MessageDescriptor,
@@ -24,8 +24,7 @@ pub struct Method {
 /// The methods by path. Clones share.
 #[derive(Clone)]
 pub struct Methods {
-    /// By their names alone: without the slash before them.
-    by_name: Arc<HashMap<String, Arc<Method>>>,
+    by_path: Arc<HashMap<String, Arc<Method>>>,
     services: Arc<HashSet<String>>,
 }
 
@@ -37,24 +36,19 @@ impl Methods {
         for set in descriptor_sets {
             pool.decode_file_descriptor_set(*set)?;
         }
-        let by_name = pool
+        let by_path = pool
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
             .map(|method| Method::new(&method))
-            .map(|method| (method.path()[1..].to_owned(), Arc::new(method)))
+            .map(|method| (method.path().to_owned(), Arc::new(method)))
             .collect();
         let services = pool.services().map(|service| service.full_name().to_owned()).collect();
-        Ok(Self { by_name: Arc::new(by_name), services: Arc::new(services) })
+        Ok(Self { by_path: Arc::new(by_path), services: Arc::new(services) })
     }
 
     /// The method at `/package.Service/Method`.
     pub fn get(&self, path: &str) -> Option<&Arc<Method>> {
-        self.named(path.strip_prefix('/')?)
-    }
-
-    /// The method `package.Service/Method`.
-    pub fn named(&self, name: &str) -> Option<&Arc<Method>> {
-        self.by_name.get(name)
+        self.by_path.get(path)
     }
 
     /// Whether a path begins as those of a service here do.
@@ -68,11 +62,11 @@ impl Method {
     fn new(method: &MethodDescriptor) -> Self {
         let proto = method.method_descriptor_proto();
         let level = proto.options.as_ref().map(|options| options.idempotency_level());
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         Self {
+            name: path.as_str().into(),
             // Names in descriptors have nothing that a path cannot.
-            path: format!("/{}/{}", method.parent_service().full_name(), method.name())
-                .try_into()
-                .unwrap_or(PathAndQuery::from_static("/")),
+            path: path.try_into().unwrap_or(PathAndQuery::from_static("/")),
             kind: match (method.is_client_streaming(), method.is_server_streaming()) {
                 (false, false) => MethodKind::Unary,
                 (false, true) => MethodKind::ServerStreaming,
@@ -85,9 +79,14 @@ impl Method {
         }
     }
 
-    /// `/package.Service/Method`: its path and its name in logs and metrics.
+    /// `/package.Service/Method`.
     pub fn path(&self) -> &str {
-        self.path.path()
+        &self.name
+    }
+
+    /// The same, as its name in logs and metrics.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// Where it is called.
@@ -124,11 +123,6 @@ impl Method {
     pub fn output(&self) -> &MessageDescriptor {
         &self.output
     }
-
-    /// What Connect needs to know of it.
-    pub(super) fn lookup(&self) -> Lookup {
-        Lookup::from_kind(self.kind).with_idempotent(self.is_safe())
-    }
 }
 
 impl fmt::Debug for Method {
@@ -147,9 +141,9 @@ mod tests {
         let methods =
             Methods::new(&[FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]).unwrap();
         let of_gitpod = methods
-            .by_name
+            .by_path
             .keys()
-            .filter(|name| name.starts_with("gitpod.v1.OrganizationService/"));
+            .filter(|path| path.starts_with("/gitpod.v1.OrganizationService/"));
         assert_eq!(of_gitpod.count(), 11);
         assert!(methods.get("/grpc.health.v1.Health/Watch").is_some());
         assert!(methods.get("/gitpod.v1.OrganizationService/Nothing").is_none());
@@ -159,7 +153,7 @@ mod tests {
     fn only_methods_without_side_effects_are_safe() {
         let methods = Methods::new(&[FILE_DESCRIPTOR_SET]).unwrap();
         let mut safe: Vec<&str> = methods
-            .by_name
+            .by_path
             .values()
             .filter(|method| method.is_safe())
             .filter_map(|method| method.path().strip_prefix("/gitpod.v1.OrganizationService/"))

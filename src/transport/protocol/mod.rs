@@ -20,12 +20,15 @@ use http::{HeaderValue, header};
 use tonic::Status;
 
 use self::methods::Method;
+use super::layers::observe::Observed;
 use super::status::to_status;
 use super::vendor::openapi::Endpoint;
 use super::vendor::{Refusal, Vendor};
 use super::{Request, Response};
 use crate::domain::RequestId;
 use crate::error::Error;
+
+const NO_SUCH_METHOD: &str = "there is no such method";
 
 /// The protocol an answer has to be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +64,9 @@ pub enum Route {
     Unknown,
 }
 
-/// How a request came and what it asks for; in the extensions of every request.
-#[derive(Debug, Clone)]
+/// How a request came, what it asks for, and what is found out on the way; in the
+/// extensions of every request.
+#[derive(Debug)]
 pub struct Call {
     /// The protocol of the answer.
     pub protocol: Protocol,
@@ -70,6 +74,8 @@ pub struct Call {
     pub route: Route,
     /// The request's name, which some answers hold.
     pub request: RequestId,
+    /// For the access log and the metrics.
+    pub observed: Observed,
 }
 
 impl Protocol {
@@ -108,7 +114,7 @@ impl Protocol {
 
 /// The method that this request calls, if it calls one.
 pub fn method_of(request: &Request) -> Option<&Arc<Method>> {
-    match &request.extensions().get::<Call>()?.route {
+    match &request.extensions().get::<Arc<Call>>()?.route {
         Route::Rpc(method) => Some(method),
         _ => None,
     }
@@ -126,23 +132,25 @@ impl Route {
     }
 
     /// What metrics show: with the HTTP method where that tells calls apart.
-    pub fn name(&self, method: &http::Method) -> String {
+    pub fn name(&self, method: &http::Method) -> Arc<str> {
         match self {
-            Route::Vendor(endpoint) => endpoint.name(method),
-            route => route.template().to_owned(),
+            Route::Rpc(method) => method.name(),
+            Route::Vendor(endpoint) => endpoint.name(method).into(),
+            route => route.template().into(),
         }
     }
 }
 
 impl Call {
     /// The call that `identify` found in this request.
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &Request) -> Arc<Self> {
         let unknown = || Self {
             protocol: Protocol::Http,
             route: Route::Unknown,
             request: RequestId::default(),
+            observed: Observed::default(),
         };
-        request.extensions().get::<Self>().cloned().unwrap_or_else(unknown)
+        request.extensions().get().cloned().unwrap_or_else(|| Arc::new(unknown()))
     }
 
     /// Writes an error as a whole answer.

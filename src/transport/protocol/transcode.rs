@@ -28,7 +28,7 @@ pub const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 pub const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 /// The ways to pack that there are, the same as everywhere else.
-static PACKERS: LazyLock<CompressionRegistry> = LazyLock::new(CompressionRegistry::default);
+pub static PACKERS: LazyLock<CompressionRegistry> = LazyLock::new(CompressionRegistry::default);
 
 /// In front of a tonic service, for calls in JSON.
 #[derive(Clone)]
@@ -80,7 +80,8 @@ impl<S: Handler> Service<Request> for Transcode<S> {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+/// A header's value, if it is text.
+pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 

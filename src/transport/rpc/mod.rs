@@ -12,7 +12,6 @@ mod member_service;
 mod my_organization_service;
 mod organization_service;
 
-use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::config;
@@ -21,10 +20,11 @@ use crate::operations::{Call, Context, Visitor};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::gitpod::v1 as gitpod;
 use crate::proto::guestlist::v1 as guestlist;
+use crate::transport::services::Services;
 use crate::transport::status::to_status;
 use crate::transport::visitor;
 
-/// What [`routes`] serves, as encoded descriptor sets.
+/// What [`services`] serve, as encoded descriptor sets.
 pub const DESCRIPTORS: &[&[u8]] = &[FILE_DESCRIPTOR_SET];
 
 /// The previews of an invite, which a setting opens to callers without a credential.
@@ -34,7 +34,7 @@ pub const PREVIEWS: &[&str] = &[
 ];
 
 /// Every RPC of the service, over gRPC.
-pub fn routes(cx: &Context, http: &config::Http) -> Routes {
+pub fn services(cx: &Context, http: &config::Http) -> Services {
     use gitpod::organization_service_server::OrganizationServiceServer;
     use guestlist::account_service_server::AccountServiceServer;
     use guestlist::admin_service_server::AdminServiceServer;
@@ -52,14 +52,15 @@ pub fn routes(cx: &Context, http: &config::Http) -> Routes {
     let grants = grant_service::Service(cx.clone());
     let members = member_service::Service(cx.clone());
     let admin = admin_service::Service(cx.clone());
-    Routes::new(bounded!(OrganizationServiceServer::new(organizations), http))
-        .add_service(bounded!(MyOrganizationServer::new(mine), http))
-        .add_service(bounded!(AccountServiceServer::new(accounts), http))
-        .add_service(bounded!(AuditServiceServer::new(audit), http))
-        .add_service(bounded!(InviteServiceServer::new(invites), http))
-        .add_service(bounded!(GrantServiceServer::new(grants), http))
-        .add_service(bounded!(MemberServiceServer::new(members), http))
-        .add_service(bounded!(AdminServiceServer::new(admin), http))
+    Services::default()
+        .with(bounded!(OrganizationServiceServer::new(organizations), http))
+        .with(bounded!(MyOrganizationServer::new(mine), http))
+        .with(bounded!(AccountServiceServer::new(accounts), http))
+        .with(bounded!(AuditServiceServer::new(audit), http))
+        .with(bounded!(InviteServiceServer::new(invites), http))
+        .with(bounded!(GrantServiceServer::new(grants), http))
+        .with(bounded!(MemberServiceServer::new(members), http))
+        .with(bounded!(AdminServiceServer::new(admin), http))
 }
 
 /// Takes a request apart: who asks, and the message. For methods that a setting

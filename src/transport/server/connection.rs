@@ -15,7 +15,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tonic::body::Body;
-use tower::ServiceExt;
 
 use super::rewind::Rewind;
 use super::taking::{Streams, Taking, watched};
@@ -158,7 +157,7 @@ impl<S: Answer> Connections<S> {
 
         let stream = TokioIo::new(Rewind::new(front, stream));
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(peer.clone());
             answer(self.service.clone(), self.stopped.clone(), request)
         });
         let ended = match version {
@@ -180,21 +179,26 @@ impl<S: Answer> Connections<S> {
 }
 
 /// Answers a request, as far as the connection has a say in it.
-async fn answer<S: Answer>(
-    service: S,
+fn answer<S: Answer>(
+    mut service: S,
     stopped: watch::Receiver<bool>,
     request: Request<Incoming>,
-) -> Result<Response, Infallible> {
+) -> impl Future<Output = Result<Response, Infallible>> {
     let (version, is_head) = (request.version(), request.method() == Method::HEAD);
-    let mut response = service.oneshot(request).await?;
-    if version == HttpVersion::HTTP_2 {
-        return Ok(if is_head { without_body(response) } else { response.map(watched) });
+    // Called here and only awaited there, since hyper moves the future about: it should
+    // not have the request in it.
+    let answer = service.call(request);
+    async move {
+        let mut response = answer.await?;
+        if version == HttpVersion::HTTP_2 {
+            return Ok(if is_head { without_body(response) } else { response.map(watched) });
+        }
+        // Near the end, an answer is its connection's last.
+        if *stopped.borrow() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
-    // Near the end, an answer is its connection's last.
-    if *stopped.borrow() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
 }
 
 /// An answer to HEAD. Over HTTP/1 hyper itself leaves the body out; over HTTP/2 it

@@ -132,6 +132,8 @@ where
         let (handed, bound) = (Handed::default(), self.bound);
         tokio::spawn(async move {
             tokio::select! {
+                // Most are over at the first look, and the other need not be looked at.
+                biased;
                 _ = HANDED.scope(handed.clone(), stream) => {}
                 () = handed.too_long(bound) => {
                     tracing::debug!("an answer was not taken in time");

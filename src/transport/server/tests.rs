@@ -27,7 +27,7 @@ fn connect(service: impl Answer) -> (DuplexStream, JoinHandle<()>, watch::Sender
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (stop, stopped) = watch::channel(false);
     let connections = Connections::new(service, &settings(), None, stopped);
-    let peer = Peer(([127, 0, 0, 1], 1).into());
+    let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     let task = tokio::spawn(async move { connections.run(server, peer).await });
     (client, task, stop)
 }

@@ -1,12 +1,12 @@
 //! Reflection, v1 and v1alpha: grpcurl and its like find out what there is.
 
-use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
 use crate::config::Http;
+use crate::transport::services::Services;
 
 /// Adds both reflection services for everything in these encoded descriptor sets.
-pub fn add(routes: Routes, descriptor_sets: &[&[u8]], http: &Http) -> Result<Routes, Error> {
+pub fn add(services: Services, descriptor_sets: &[&[u8]], http: &Http) -> Result<Services, Error> {
     let builder = || {
         descriptor_sets
             .iter()
@@ -15,5 +15,5 @@ pub fn add(routes: Routes, descriptor_sets: &[&[u8]], http: &Http) -> Result<Rou
             })
     };
     let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
-    Ok(routes.add_service(bounded!(v1, http)).add_service(bounded!(v1alpha, http)))
+    Ok(services.with(bounded!(v1, http)).with(bounded!(v1alpha, http)))
 }

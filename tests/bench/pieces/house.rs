@@ -126,7 +126,7 @@ async fn organization(context: &Context, call: &Call, name: &str) -> Organizatio
 
 fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -> Stack {
     let parts = Parts {
-        routes: rpc::routes(context, &config.http),
+        services: rpc::services(context, &config.http),
         descriptors: rpc::DESCRIPTORS,
         contracts: vendor::routes(context, &config.http),
         authenticator,

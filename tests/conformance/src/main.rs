@@ -16,13 +16,13 @@ use guestlist::transport::layers::authenticate::Authenticate;
 use guestlist::transport::layers::metrics::Metrics;
 use guestlist::transport::server;
 use guestlist::transport::server::tls::{Pem, Tls};
+use guestlist::transport::services::Services;
 use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
 use http::HeaderValue;
 use prost::Message;
 use tokio::net::TcpListener;
-use tonic::service::Routes;
 
 use self::handlers::Service;
 use self::pb::conformance_service_server::ConformanceServiceServer;
@@ -88,7 +88,7 @@ fn stack(config: &Config) -> Fallible<Stack> {
         .accept_compressed(Gzip)
         .send_compressed(Gzip);
     Ok(stack::build(Parts {
-        routes: Routes::new(WithTrailers(service)),
+        services: Services::default().with(WithTrailers(service)),
         descriptors: &[DESCRIPTORS],
         contracts: axum::Router::new(),
         authenticator: Everybody,

@@ -23,9 +23,9 @@ impl<S: NamedService> NamedService for WithTrailers<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<Request<Body>> for WithTrailers<S>
+impl<S, B> Service<Request<B>> for WithTrailers<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -36,7 +36,7 @@ where
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let answer = self.0.call(request);
         Box::pin(async move {
             let mut response = answer.await?;

@@ -170,7 +170,9 @@ impl World {
     }
 
     fn answer(&self, mut request: http::Request<Bytes>) -> Answer {
-        request.extensions_mut().insert(Peer(([127, 0, 0, 1], 7).into()));
+        request
+            .extensions_mut()
+            .insert(Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 7))));
         // It goes on until its client goes.
         let endless = request.uri().path().ends_with("/Watch");
         let answer = async {
@@ -223,7 +225,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
     readiness.store_answers(true);
     let stack = stack::build(Parts {
         descriptors: &[FILE_DESCRIPTOR_SET],
-        routes: rpc::routes(&context, &config.http),
+        services: rpc::services(&context, &config.http),
         contracts: vendor::routes(&context, &config.http),
         authenticator,
         anonymous_methods: rpc::PREVIEWS,

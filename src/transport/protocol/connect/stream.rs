@@ -20,7 +20,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::ServiceExt;
 
-use super::error;
+use super::{VERSION, error};
 use crate::error::Error;
 use crate::transport::layers::Handler;
 use crate::transport::protocol::{Call, Protocol, frame, transcode};
@@ -30,16 +30,14 @@ use crate::transport::{Request, Response};
 const ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
 
-const VERSION: &str = "connect-protocol-version";
-
 /// The flag of the message that ends an answer.
 const END: u8 = 2;
 
 /// Answers a call of a streaming method by one of `rpc`.
 pub async fn run<S: Handler>(rpc: S, mut request: Request) -> Response {
     let call = Call::of(&request);
-    if request.headers().get(VERSION).is_some_and(|version| version != "1") {
-        return call.refuse(Error::invalid(VERSION, "must be 1"));
+    if request.headers().get(&VERSION).is_some_and(|version| version != "1") {
+        return call.refuse(Error::invalid(VERSION.as_str(), "must be 1"));
     }
     let mut headers = frame::request_headers(request.headers());
     rename(request.headers(), &ENCODING, &mut headers, transcode::ENCODING);

@@ -84,7 +84,7 @@ impl Server {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let (settings, tls) = (Config::reference().http, Some(self.tls.clone()));
         let connections = Connections::new(hello(), &settings, tls, self.stop.subscribe());
-        let peer = Peer(([127, 0, 0, 1], 1).into());
+        let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
         (client, tokio::spawn(async move { connections.run(server, peer).await }))
     }
 

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value as Json;
 use tonic::codec::CompressionEncoding;
 use tonic::{Code, Status};
+use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -139,7 +140,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         .send_compressed(CompressionEncoding::Gzip);
     let (metrics, readiness) = (Metrics::new(), Readiness::new());
     let stack = build(Parts {
-        routes: Routes::new(service),
+        services: Services::default().with(service),
         descriptors: &[FILE_DESCRIPTOR_SET],
         contracts: contracts::routes(),
         authenticator: OneKey,
