@@ -5,6 +5,7 @@ mod columns;
 mod connection;
 mod m0001_initial;
 mod m0002_invitations;
+mod m0003_fewer_pages;
 
 use std::sync::Arc;
 
@@ -19,7 +20,11 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_initial::Migration), Box::new(m0002_invitations::Migration)]
+        vec![
+            Box::new(m0001_initial::Migration),
+            Box::new(m0002_invitations::Migration),
+            Box::new(m0003_fewer_pages::Migration),
+        ]
     }
 }
 

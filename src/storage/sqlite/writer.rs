@@ -27,9 +27,9 @@ use crate::storage::write::Refused;
 
 type Outcome<T, E> = std::result::Result<T, E>;
 
-/// Changes in one transaction at the most: enough to share the wait for the disk, and so
-/// few that while one group is made, the one before is answered and the next one asked.
-const MOST_TOGETHER: usize = 64;
+/// Changes in one transaction at the most: what they all write is written once, and they
+/// wait for the disk together.
+const MOST_TOGETHER: usize = 256;
 /// Changes that may wait; more wait to be let in.
 const MOST_WAITING: usize = 1024;
 

@@ -73,10 +73,9 @@ CREATE TABLE invites (
 CREATE UNIQUE INDEX invites_token ON invites (token_hash);
 CREATE UNIQUE INDEX invites_one_join_link ON invites (organization_id) WHERE kind = 'join_link' AND state = 'live';
 CREATE INDEX invites_live_of_inviter ON invites (inviter_id) WHERE state = 'live';
-CREATE INDEX invites_of_organization ON invites (organization_id);
 CREATE UNIQUE INDEX invites_one_pending_email ON invites (organization_id, email) WHERE kind = 'email' AND state = 'live';
 CREATE INDEX invites_by_id ON invites (organization_id, id);
-CREATE INDEX invites_expiring ON invites (expires_at) WHERE state = 'live';
+CREATE INDEX invites_expiring ON invites (expires_at) WHERE state = 'live' AND expires_at IS NOT NULL;
 
 CREATE TABLE audit_events (
     id uuid NOT NULL PRIMARY KEY,

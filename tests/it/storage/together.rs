@@ -7,7 +7,7 @@ use futures::future::join_all;
 use futures::poll;
 use guestlist::error::{Error, Kind, Result};
 use guestlist::storage::{Store, Tx, settings};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 use tokio::task::JoinSet;
 
 use super::commit::{on_both, store};
@@ -204,4 +204,32 @@ async fn a_change_nobody_waits_for_any_more_is_not_begun() {
     }
     assert_eq!(all(&store).await, (0..ODD_ONE).collect::<Vec<_>>());
     store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_change_larger_than_what_is_kept_in_memory_is_undone_as_well() {
+    const ROWS: i64 = 1000; // two pages each
+    let database = Database::empty(Engine::Sqlite).await;
+    store(&database).await.close().await.unwrap(); // which makes the file
+    let connection = database.connect().await;
+    let run = async |sql: String| connection.execute_unprepared(&sql).await.unwrap();
+    let with = async |filling: &str| {
+        let sql =
+            format!("SELECT count(*) FROM t WHERE filling = hex(zeroblob(3500)) || '{filling}'");
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index::<i64>(0).unwrap()
+    };
+    run("CREATE TABLE t (filling TEXT NOT NULL)".to_owned()).await;
+    run(format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
+         INSERT INTO t SELECT hex(zeroblob(3500)) || 'before' FROM n"
+    ))
+    .await;
+    run("BEGIN IMMEDIATE; SAVEPOINT change".to_owned()).await;
+    run("UPDATE t SET filling = hex(zeroblob(3500)) || 'after'".to_owned()).await;
+    assert_eq!((with("before").await, with("after").await), (0, ROWS));
+    run("ROLLBACK TO change; RELEASE change; COMMIT".to_owned()).await;
+    assert_eq!((with("before").await, with("after").await), (ROWS, 0));
+    connection.close().await.unwrap();
 }
