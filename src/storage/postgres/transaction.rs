@@ -57,7 +57,14 @@ impl Transaction {
     pub async fn execute_later(&self, statement: Statement) -> Result<(), DbErr> {
         self.unwell.fetch_add(1, Ordering::Relaxed);
         let mut unread = self.unread.lock().await;
-        unread.push(self.on.connection()?.send(statement).await?);
+        match self.on.connection()?.send(statement).await {
+            Ok(answer) => unread.push(answer),
+            Err(error) => {
+                // What failed before it may be why.
+                read(mem::take(&mut *unread)).await?;
+                return Err(error);
+            }
+        }
         self.unwell.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
@@ -104,11 +111,12 @@ impl Transaction {
         let connection = self.on.connection()?;
         let (earlier, answer) = {
             let mut unread = self.unread.lock().await;
-            let answer = connection.send(statement).await?;
+            let answer = connection.send(statement).await;
             (mem::take(&mut *unread), answer)
         };
+        // First: what failed before it may be why it does.
         read(earlier).await?;
-        let answered = answer.await?;
+        let answered = answer?.await?;
         self.unwell.fetch_sub(1, Ordering::Relaxed);
         Ok(answered)
     }

@@ -90,15 +90,28 @@ async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_n
         // It is known that nothing happened: not what is told of a commit that was lost.
         assert_eq!(answer.unwrap_err().kind, Kind::Internal);
         assert_eq!(canary(store).await, None);
-        // With more behind it, the refusal itself is what is told.
-        let answer: Result<()> = store
-            .write(async |tx| {
-                append_unwritable(tx).await?;
-                settings::set(tx, "canary", "written").await
-            })
-            .await;
-        let error = format!("{:?}", answer.unwrap_err());
-        assert!(error.contains("22021"), "not that of a transaction that has failed: {error}");
+        // With more behind it, the refusal itself is what is told, not that of a
+        // transaction that has failed: whether what is behind it was ever prepared or not.
+        for behind in ["SELECT 1", "SELECT 1", "SELECT 2"] {
+            let answer: Result<()> = store
+                .write(async move |tx| {
+                    settings::set(tx, "canary", "written").await?;
+                    append_unwritable(tx).await?;
+                    run(tx, behind).await
+                })
+                .await;
+            let error = format!("{:?}", answer.unwrap_err());
+            assert!(error.contains("22021"), "{behind}: {error}");
+            let answer: Result<()> = store
+                .write(async move |tx| {
+                    append_unwritable(tx).await?;
+                    settings::set(tx, behind, "written").await?;
+                    append_unwritable(tx).await
+                })
+                .await;
+            let error = format!("{:?}", answer.unwrap_err());
+            assert!(error.contains("22021"), "{behind}: {error}");
+        }
         assert_eq!(canary(store).await, None);
         store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
         assert_eq!(canary(store).await.as_deref(), Some("next"));
