@@ -15,7 +15,7 @@ use sea_orm::{
 use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
 
 use super::address::Address;
-use super::errors::failed;
+use super::errors::{failed, not_connected};
 use super::values::{bound, read, types};
 use crate::storage::failure::unconnected;
 
@@ -55,8 +55,9 @@ impl Connection {
         held: impl Send + 'static,
     ) -> Result<Self, DbErr> {
         let connected = tokio::time::timeout(within, address.connect()).await;
-        let (client, ends) =
-            connected.map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?.map_err(failed)?;
+        let (client, ends) = connected
+            .map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?
+            .map_err(not_connected)?;
         tokio::spawn(async move {
             if let Err(error) = ends.await {
                 // Whoever waits for an answer has an error of its own.

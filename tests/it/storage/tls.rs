@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use guestlist::error::Kind;
 use guestlist::storage::postgres::{Address, Connection};
+use guestlist::storage::{Location, Opener, Store};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tempfile::TempDir;
 
 use crate::support::certificates::Authority;
 use crate::support::cluster::Cluster;
+use crate::support::databases::pool;
 
 /// Whether a connection by this URL is encrypted, if it comes about.
 async fn encrypted(url: &str) -> Option<bool> {
@@ -86,6 +89,11 @@ async fn a_server_without_tls_is_good_enough_only_where_it_may_be() {
     let cluster = Cluster::start(&std::env::temp_dir());
     let url = |mode: &str| format!("{}?sslmode={mode}", cluster.url);
     assert_eq!(encrypted(&url("prefer")).await, Some(false));
-    assert_eq!(encrypted(&url("require")).await, None);
-    assert_eq!(encrypted(&url("verify-full")).await, None);
+    for mode in ["require", "verify-full"] {
+        let location = Location::Postgres(Address::parse(&url(mode)).unwrap());
+        let refused = Store::open(&location, &pool(), Opener::CommandLine, None).await;
+        let refused = refused.err().expect(mode);
+        assert_eq!(refused.kind, Kind::Unavailable, "{mode}");
+        assert!(format!("{refused:?}").contains("does not support TLS"), "{refused:?}");
+    }
 }
