@@ -175,21 +175,12 @@ pub enum EndReason {
     Revoked,
 }
 
-/// Whether an invite that has not ended lets somebody in at `now`: not expired, uses
-/// left.
-pub fn is_usable(
-    expires_at: Option<Timestamp>,
-    max_uses: Option<i64>,
-    uses: i64,
-    now: Timestamp,
-) -> bool {
-    expires_at.is_none_or(|end| now < end) && max_uses.is_none_or(|most| uses < most)
-}
-
 impl Invite {
     /// Whether it lets somebody in at `now`: not ended, not expired, uses left.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        self.state == InviteState::Live && is_usable(self.expires_at, self.max_uses, self.uses, now)
+        self.state == InviteState::Live
+            && self.expires_at.is_none_or(|end| now < end)
+            && self.max_uses.is_none_or(|most| self.uses < most)
     }
 }
 

@@ -30,7 +30,7 @@ pub use ids::{
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
-    InviteState, InviteToken, is_usable,
+    InviteState, InviteToken,
 };
 pub use invite_links::InviteLinks;
 pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus};

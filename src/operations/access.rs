@@ -3,7 +3,9 @@
 
 use futures_util::future::try_join;
 
-use crate::domain::{Caller, Member, MemberStatus, Organization, OrganizationId, Permission};
+use crate::domain::{
+    Caller, InviteId, Member, MemberStatus, Organization, OrganizationId, Permission,
+};
 use crate::error::{Error, Result, reason};
 use crate::storage::{Connection, Tx, members, organizations};
 
@@ -50,17 +52,44 @@ impl Access {
         organization: OrganizationId,
         permission: Permission,
     ) -> Result<Self> {
+        let member = async {
+            let member = members::current(tx, organization, caller.account.id).await?;
+            Ok(member.map(|member| (member, ())))
+        };
+        let (access, ()) = Self::under_lock(tx, caller, organization, permission, member).await?;
+        Ok(access)
+    }
+
+    /// The same, with the id of the live join link, for whoever is to replace it.
+    ///
+    /// # Errors
+    /// As [`Access::to_read`].
+    pub async fn to_replace_join_link(
+        tx: &Tx,
+        caller: &Caller,
+        organization: OrganizationId,
+    ) -> Result<(Self, Option<InviteId>)> {
+        let member = members::current_with_join_link(tx, organization, caller.account.id);
+        Self::under_lock(tx, caller, organization, Permission::ManageInvites, member).await
+    }
+
+    async fn under_lock<T>(
+        tx: &Tx,
+        caller: &Caller,
+        organization: OrganizationId,
+        permission: Permission,
+        member: impl Future<Output = Result<Option<(Member, T)>>>,
+    ) -> Result<(Self, T)> {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
         }
         // Asked together and done in this order: the membership is read under the lock.
         let locked = organizations::lock(tx, organization);
-        let member = members::current(tx, organization, caller.account.id);
-        let (Some(organization), Some(member)) = try_join(locked, member).await? else {
+        let (Some(organization), Some((member, rest))) = try_join(locked, member).await? else {
             return Err(Error::not_found());
         };
         permit(&member, permission)?;
-        Ok(Self { organization, member })
+        Ok((Self { organization, member }, rest))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult,
-    QueryFilter, QuerySelect, Statement, Value,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
 use super::Tx;
-use super::entity::invite::delivery_text;
+use super::entity::invite::{LIVE_JOIN_LINK, delivery_text};
 use super::entity::organization::join_domains;
 use super::entity::{invite, organization};
 use super::error::OrError;
@@ -16,7 +16,7 @@ use super::query::insert_many;
 use super::text::{Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
-    Organization, OrganizationId, SecretHash, Timestamp, is_usable,
+    Organization, OrganizationId, SecretHash, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -29,9 +29,6 @@ pub struct StoredToken {
     pub sealed: Vec<u8>,
 }
 
-/// The live join link's predicate, as its index has it: a bound value would not
-/// find a partial index.
-const LIVE_JOIN_LINK: &str = "kind = 'join_link' AND state = 'live'";
 const LIVE: &str = "state = 'live'";
 const PENDING_EMAIL: &str = "kind = 'email' AND state = 'live'";
 
@@ -151,38 +148,6 @@ pub async fn join_link(
     one(db, found).await?.map(with_sealed_token).transpose()
 }
 
-#[derive(FromQueryResult)]
-struct JoinLinkRow {
-    id: Uuid,
-    expires_at: Option<i64>,
-    max_uses: Option<i64>,
-    uses: i64,
-}
-
-/// Of that link no more than its id, and whether it lets somebody in at `now`.
-pub async fn join_link_id(
-    db: &impl ConnectionTrait,
-    organization: OrganizationId,
-    now: Timestamp,
-) -> Result<Option<(InviteId, bool)>> {
-    use invite::Column;
-
-    static TEXT: Text = Text::new();
-    let organization = Uuid::from(organization);
-    let found = TEXT.statement(db, [organization.into()], || {
-        invite::Entity::find()
-            .select_only()
-            .columns([Column::Id, Column::ExpiresAt, Column::MaxUses, Column::Uses])
-            .filter(Column::OrganizationId.eq(organization))
-            .filter(Expr::cust(LIVE_JOIN_LINK))
-    });
-    let row = one::<JoinLinkRow>(db, found).await?;
-    Ok(row.map(|row| {
-        let expires_at = row.expires_at.map(Timestamp::from_micros);
-        (row.id.into(), is_usable(expires_at, row.max_uses, row.uses, now))
-    }))
-}
-
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
     static TEXT: Text = Text::new();
@@ -227,6 +192,17 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
     }
 }
 
+/// Ends the organization's join link that has not ended.
+pub async fn end_join_link(tx: &Tx, organization: OrganizationId, ending: &Ending) -> Result<()> {
+    static TEXT: Text = Text::new();
+    let organization = Uuid::from(organization);
+    let end = TEXT.update(tx, invite::Entity, ended(ending), [organization.into()], |rows| {
+        rows.filter(invite::Column::OrganizationId.eq(organization))
+            .filter(Expr::cust(LIVE_JOIN_LINK))
+    });
+    tx.write_later::<invite::Entity>(end).await
+}
+
 /// Ends one invite of an organization, if it has not ended.
 pub async fn end(
     tx: &Tx,
@@ -234,7 +210,7 @@ pub async fn end(
     id: InviteId,
     ending: &Ending,
 ) -> Result<()> {
-    tx.execute_later(end_one(tx, organization, id, ending)).await
+    tx.write_later::<invite::Entity>(end_one(tx, organization, id, ending)).await
 }
 
 /// The same; answers whether it had not ended before.
@@ -278,18 +254,24 @@ fn end_where(
     which: Condition,
     ending: &Ending,
 ) -> Statement {
+    let organization = Uuid::from(organization);
+    text.update(tx, invite::Entity, ended(ending), [organization.into(), key], |rows| {
+        rows.filter(invite::Column::OrganizationId.eq(organization))
+            .filter(which)
+            .filter(Expr::cust(LIVE))
+    })
+}
+
+/// What an end is written down as.
+fn ended(ending: &Ending) -> [(invite::Column, Value); 4] {
     use invite::Column;
 
-    let organization = Uuid::from(organization);
-    let set: [(Column, Value); 4] = [
+    [
         (Column::State, ending.reason.state().as_str().into()),
         (Column::EndedAt, ending.at.as_micros().into()),
         (Column::EndedBy, ending.by.map(Uuid::from).into()),
         (Column::EndReason, ending.reason.as_str().into()),
-    ];
-    text.update(tx, invite::Entity, set, [organization.into(), key], |rows| {
-        rows.filter(Column::OrganizationId.eq(organization)).filter(which).filter(Expr::cust(LIVE))
-    })
+    ]
 }
 
 /// Spends one use. State, expiry and uses are checked by this very statement, so
@@ -318,8 +300,15 @@ pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
     };
     let spent = Condition::all().add(Column::Id.eq(id)).add(Expr::cust("uses = max_uses"));
     let ending = Ending { at: now, by: None, reason };
-    tx.execute_later(end_where(tx, &SPENT, invite.organization, [id.into()], spent, &ending))
-        .await?;
+    tx.write_later::<invite::Entity>(end_where(
+        tx,
+        &SPENT,
+        invite.organization,
+        [id.into()],
+        spent,
+        &ending,
+    ))
+    .await?;
     Ok(true)
 }
 

@@ -4,18 +4,18 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder,
-    QuerySelect, RelationTrait, Value,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType,
+    QueryFilter, QueryOrder, QuerySelect, RelationTrait, Value,
 };
 use uuid::Uuid;
 
 use super::Tx;
-use super::entity::{account, member, organization, stored};
+use super::entity::{account, invite, member, organization, stored};
 use super::error::OrError;
 use super::query::unique;
 use super::text::{Text, one, one_of_two};
 use crate::domain::{
-    AccountId, Departure, EmailAddress, Member, MemberId, MemberProfile, MemberStatus,
+    AccountId, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile, MemberStatus,
     Organization, OrganizationId, Role, Timestamp,
 };
 use crate::error::{Error, Result};
@@ -62,6 +62,25 @@ pub async fn current_with_organization(
             .find_also_related(organization::Entity)
     });
     one_of_two(db, found).await?.map(with_organization).transpose()
+}
+
+/// The same, with the id of the organization's live join link.
+pub async fn current_with_join_link(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<(Member, Option<InviteId>)>> {
+    static TEXT: Text = Text::new();
+    let found = TEXT.statement(db, key_of_account(organization, account), || {
+        of_account(organization, account)
+            .filter(Expr::cust(CURRENT))
+            .join(JoinType::LeftJoin, member::Relation::JoinLink.def())
+            .column_as(invite::Column::Id, "join_link_id")
+    });
+    let Some(row) = db.query_one_raw(found).await.or_error()? else { return Ok(None) };
+    let link: Option<Uuid> = row.try_get("", "join_link_id").or_error()?;
+    let member = member::Model::from_query_result(&row, "").or_error()?;
+    Ok(Some((member.try_into()?, link.map(InviteId::from))))
 }
 
 pub(super) fn with_organization(

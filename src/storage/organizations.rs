@@ -66,7 +66,7 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
     ];
     let update = TEXT
         .update(tx, organization::Entity, set, [id.into()], |rows| rows.filter(Column::Id.eq(id)));
-    tx.execute_later(update).await
+    tx.write_later::<organization::Entity>(update).await
 }
 
 /// Deletes an organization; its members and invites go with it.

@@ -54,7 +54,7 @@ impl Text {
         Statement::from_sql_and_values(backend, sql, values)
     }
 
-    /// Inserts a row all of whose columns are set, by [`Tx::execute_later`].
+    /// Inserts a row all of whose columns are set, by [`Tx::write_later`].
     ///
     /// # Errors
     /// As the database has them.
@@ -69,7 +69,7 @@ impl Text {
             })
             .collect();
         let statement = self.statement(tx, values, || Insert::one(row));
-        tx.execute_later(statement).await
+        tx.write_later::<A::Entity>(statement).await
     }
 
     /// What sets columns of the rows that `only` leaves, whose values come last.

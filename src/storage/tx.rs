@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryResult, Statement};
 
 use super::error::OrError;
 use super::{postgres, sqlite};
@@ -72,19 +72,23 @@ impl Tx {
         Self { engine, watching }
     }
 
-    /// Runs a statement whose answer changes nothing but whether there is a commit.
-    /// PostgreSQL need not have answered it yet when this returns: if it refuses, so
-    /// does whatever comes after, the commit at last.
+    /// Writes rows of one table, by a statement that reads no other and whose answer
+    /// changes nothing but whether there is a commit. PostgreSQL need not have seen it
+    /// yet when this returns: if it refuses, so does whatever comes after, the commit
+    /// at last.
     ///
     /// # Errors
     /// As the database has them.
-    pub(super) async fn execute_later(&self, statement: Statement) -> Result<()> {
+    pub(super) async fn write_later<E: EntityTrait>(&self, statement: Statement) -> Result<()> {
         self.observe(&statement);
         match &self.engine {
-            Transaction::Postgres(inner) => inner.execute_later(statement).await,
-            Transaction::Sqlite(inner) => inner.execute_raw(statement).await.map(drop),
+            Transaction::Postgres(inner) => {
+                let table = E::default().table_name();
+                inner.write_later(postgres::Write { table, statement }).await;
+                Ok(())
+            }
+            Transaction::Sqlite(inner) => inner.execute_raw(statement).await.map(drop).or_error(),
         }
-        .or_error()
     }
 
     /// Says that this change takes something from a key.

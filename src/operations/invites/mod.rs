@@ -59,29 +59,22 @@ use crate::storage::{Tx, invites, organizations};
 const EMAIL_LIFETIME: (Duration, Duration) =
     (Duration::from_secs(60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
 
-/// Makes a new join link in a locked organization. The one `before`, and whether it
-/// still lets somebody in, ends first, so that at most one is live at any moment.
+/// Makes a new join link in a locked organization. The live one `before` ends first, so
+/// that at most one is live at any moment.
 async fn rotate_join_link(
     tx: &Tx,
     keyring: &Keyring,
     call: &Call,
     access: Access,
-    before: Option<(InviteId, bool)>,
+    before: Option<InviteId>,
     now: Timestamp,
 ) -> Result<InviteToken> {
     let Access { mut organization, member } = access;
     let mut note = String::new();
-    match before {
-        Some((before, true)) => {
-            let ending = Ending { at: now, by: Some(member.id), reason: EndReason::Replaced };
-            invites::end(tx, organization.id, before, &ending).await?;
-            note = format!("replaces {before}");
-        }
-        Some((before, false)) => {
-            let (before, _) = found(tx, organization.id, before).await?;
-            expire(tx, &before, now).await?;
-        }
-        None => {}
+    if let Some(before) = before {
+        let ending = Ending { at: now, by: Some(member.id), reason: EndReason::Replaced };
+        invites::end_join_link(tx, organization.id, &ending).await?;
+        note = format!("replaces {before}");
     }
     advance(tx, &mut organization).await?;
 

@@ -7,6 +7,10 @@ use super::stored;
 use crate::domain::{ContentGrant, Delivery, Ending, Invite, Timestamp};
 use crate::error::{Error, Result};
 
+/// The live join link's predicate, as its index has it: a bound value would not
+/// find a partial index.
+pub(in crate::storage) const LIVE_JOIN_LINK: &str = "kind = 'join_link' AND state = 'live'";
+
 /// A row of `invites`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "invites")]

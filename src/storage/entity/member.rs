@@ -27,7 +27,7 @@ pub struct Model {
     pub left_version: Option<i64>,
 }
 
-/// Followed to the account's profile and to the organization.
+/// Followed to the account's profile, to the organization and to its join link.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
     /// Whose membership it is.
@@ -44,6 +44,14 @@ pub enum Relation {
         to = "super::organization::Column::Id"
     )]
     Organization,
+    /// Its live join link; the predicate is the partial index's.
+    #[sea_orm(
+        belongs_to = "super::invite::Entity",
+        from = "Column::OrganizationId",
+        to = "super::invite::Column::OrganizationId",
+        on_condition = "Expr::cust(super::invite::LIVE_JOIN_LINK)"
+    )]
+    JoinLink,
 }
 
 impl Related<super::account::Entity> for Entity {

@@ -12,8 +12,10 @@ mod pool;
 mod tls;
 mod transaction;
 mod values;
+mod writes;
 
 pub use address::Address;
 pub use connection::Connection;
 pub(super) use pool::{Pool, Readers};
 pub(super) use transaction::{Transaction, Uncommitted};
+pub(super) use writes::Write;

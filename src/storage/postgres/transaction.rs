@@ -4,28 +4,39 @@
 //! done in that order. So BEGIN goes out with the first of them; reads that do not
 //! depend on each other go together when they are asked for together
 //! ([`try_join`](futures_util::future::try_join)), the lock before what it protects;
-//! and what is only written ([`Transaction::execute_later`]) goes out with what
-//! follows it, the COMMIT at last.
+//! and what is only written ([`Transaction::write_later`]) goes out with what
+//! follows it, the COMMIT at last, several [in one statement](super::writes). The
+//! connection is the next one's from then on: what that one sends is behind the COMMIT.
 
 use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::Mutex;
 
-use super::connection::{Answered, Coming};
+use super::connection::{Answered, Coming, Connection};
 use super::pool::{Exclusive, Pool};
+use super::writes::{Write, together};
 use crate::storage::failure::is_answer;
 
 /// A transaction. Dropped before its commit, it is rolled back.
 pub struct Transaction {
-    on: Exclusive,
-    /// Answers to statements that nobody waits for, oldest first. Whoever has it
-    /// locked sends the next statement.
-    unread: Mutex<Vec<Coming>>,
+    /// Whoever has it locked sends the next statement.
+    line: Mutex<Line>,
     /// Statements that have not gone well, or not yet.
     unwell: AtomicUsize,
+}
+
+/// What goes to PostgreSQL and comes from it, oldest first.
+struct Line {
+    /// None once the transaction's end was sent.
+    on: Option<Exclusive>,
+    /// Writes that are still to be sent.
+    later: Vec<Write>,
+    /// Answers that nobody waits for.
+    unread: Vec<Coming>,
 }
 
 /// Why there was no commit.
@@ -46,27 +57,14 @@ impl Transaction {
         let on = pool.exclusive().await?;
         on.set_busy(true);
         let begin = on.connection()?.send_command("BEGIN").await;
-        Ok(Self { on, unread: Mutex::new(vec![begin]), unwell: AtomicUsize::new(0) })
+        let line = Line { on: Some(on), later: Vec::new(), unread: vec![begin] };
+        Ok(Self { line: Mutex::new(line), unwell: AtomicUsize::new(0) })
     }
 
-    /// Sends a statement whose answer changes nothing but whether there is a commit:
-    /// if it fails, so does what comes after it.
-    ///
-    /// # Errors
-    /// If it cannot be sent.
-    pub async fn execute_later(&self, statement: Statement) -> Result<(), DbErr> {
-        self.unwell.fetch_add(1, Ordering::Relaxed);
-        let mut unread = self.unread.lock().await;
-        match self.on.connection()?.send(statement).await {
-            Ok(answer) => unread.push(answer),
-            Err(error) => {
-                // What failed before it may be why.
-                read(mem::take(&mut *unread)).await?;
-                return Err(error);
-            }
-        }
-        self.unwell.fetch_sub(1, Ordering::Relaxed);
-        Ok(())
+    /// Takes a write whose answer changes nothing but whether there is a commit: if it
+    /// fails, so does what comes after it.
+    pub async fn write_later(&self, write: Write) {
+        self.line.lock().await.later.push(write);
     }
 
     /// Commits. Nothing is to be acknowledged unless it answers `Ok`.
@@ -79,12 +77,16 @@ impl Transaction {
             let why = "a statement of this change failed, or was not waited for";
             return Err(Uncommitted::Statement(DbErr::Custom(why.into())));
         }
-        let mut unread = self.unread.lock().await;
-        let connection = self.on.connection().map_err(Uncommitted::Statement)?;
-        let commit = connection.send_command("COMMIT").await;
-        let earlier = read(mem::take(&mut *unread)).await;
+        let mut line = self.line.lock().await;
+        let sent = line.send_later().await;
+        let unread = mem::take(&mut line.unread);
+        if let Err(error) = sent {
+            // What failed before it may be why.
+            return Err(Uncommitted::Statement(read(unread).await.err().unwrap_or(error)));
+        }
+        let commit = line.end("COMMIT").await.map_err(Uncommitted::Statement)?;
+        let earlier = read(unread).await;
         let committed = commit.await;
-        self.on.set_busy(false);
         match earlier {
             // PostgreSQL's own word: what it was sent after that, it did not do.
             Err(error) if is_answer(&error) => Err(Uncommitted::Statement(error)),
@@ -98,27 +100,52 @@ impl Transaction {
     /// # Errors
     /// If the connection has gone, which does the same.
     pub async fn rollback(&self) -> Result<(), DbErr> {
-        let mut unread = self.unread.lock().await;
-        unread.clear();
-        self.on.connection()?.command("ROLLBACK").await?;
-        self.on.set_busy(false);
-        Ok(())
+        let mut line = self.line.lock().await;
+        line.unread.clear();
+        line.end("ROLLBACK").await?.await.map(drop)
     }
 
     /// Sends a statement in its turn, and waits for its answer.
     async fn run(&self, statement: Statement) -> Result<Answered, DbErr> {
         self.unwell.fetch_add(1, Ordering::Relaxed);
-        let connection = self.on.connection()?;
         let (earlier, answer) = {
-            let mut unread = self.unread.lock().await;
-            let answer = connection.send(statement).await;
-            (mem::take(&mut *unread), answer)
+            let mut line = self.line.lock().await;
+            let answer = match line.send_later().await {
+                Ok(()) => line.connection()?.send(statement).await,
+                Err(error) => Err(error),
+            };
+            (mem::take(&mut line.unread), answer)
         };
         // First: what failed before it may be why it does.
         read(earlier).await?;
         let answered = answer?.await?;
         self.unwell.fetch_sub(1, Ordering::Relaxed);
         Ok(answered)
+    }
+}
+
+impl Line {
+    fn connection(&self) -> Result<&Arc<Connection>, DbErr> {
+        let on = self.on.as_ref();
+        on.ok_or_else(|| DbErr::Custom("the transaction has ended".into()))?.connection()
+    }
+
+    /// Sends what is still to be sent.
+    async fn send_later(&mut self) -> Result<(), DbErr> {
+        for statement in together(mem::take(&mut self.later)) {
+            let answer = self.connection()?.send(statement).await?;
+            self.unread.push(answer);
+        }
+        Ok(())
+    }
+
+    /// Sends what ends the transaction, and lets the next one have the connection.
+    async fn end(&mut self, command: &'static str) -> Result<Coming, DbErr> {
+        let answer = self.connection()?.send_command(command).await;
+        if let Some(on) = self.on.take() {
+            on.set_busy(false);
+        }
+        Ok(answer)
     }
 }
 
