@@ -28,6 +28,24 @@ pub struct Member {
     pub departure: Option<Departure>,
 }
 
+/// What a membership allows: as much of it as decides what its member may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The membership's own id.
+    pub id: MemberId,
+    /// What the member may do.
+    pub role: Role,
+    /// Whether the member may act.
+    pub status: MemberStatus,
+}
+
+impl Member {
+    /// What it allows.
+    pub fn standing(&self) -> Standing {
+        Standing { id: self.id, role: self.role, status: self.status }
+    }
+}
+
 /// How a membership ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {

@@ -33,7 +33,7 @@ pub use invite::{
     InviteState, InviteToken,
 };
 pub use invite_links::InviteLinks;
-pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus};
+pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus, Standing};
 pub use network::Network;
 pub use organization::{Organization, OrganizationName, Tier};
 pub use page::PageSize;

@@ -4,7 +4,7 @@
 use futures_util::future::try_join;
 
 use crate::domain::{
-    Caller, InviteId, Member, MemberStatus, Organization, OrganizationId, Permission,
+    Caller, InviteId, MemberStatus, Organization, OrganizationId, Permission, Standing,
 };
 use crate::error::{Error, Result, reason};
 use crate::storage::{Connection, Tx, members, organizations};
@@ -15,7 +15,7 @@ pub struct Access {
     /// The organization.
     pub organization: Organization,
     /// The caller's own membership.
-    pub member: Member,
+    pub member: Standing,
 }
 
 impl Access {
@@ -37,7 +37,8 @@ impl Access {
             members::current_with_organization(db, organization, caller.account.id)
                 .await?
                 .ok_or_else(Error::not_found)?;
-        permit(&member, permission)?;
+        let member = member.standing();
+        permit(member, permission)?;
         Ok(Self { organization, member })
     }
 
@@ -53,7 +54,7 @@ impl Access {
         permission: Permission,
     ) -> Result<Self> {
         let member = async {
-            let member = members::current(tx, organization, caller.account.id).await?;
+            let member = members::standing(tx, organization, caller.account.id).await?;
             Ok(member.map(|member| (member, ())))
         };
         let (access, ()) = Self::under_lock(tx, caller, organization, permission, member).await?;
@@ -69,7 +70,7 @@ impl Access {
         caller: &Caller,
         organization: OrganizationId,
     ) -> Result<(Self, Option<InviteId>)> {
-        let member = members::current_with_join_link(tx, organization, caller.account.id);
+        let member = members::standing_and_join_link(tx, organization, caller.account.id);
         Self::under_lock(tx, caller, organization, Permission::ManageInvites, member).await
     }
 
@@ -78,7 +79,7 @@ impl Access {
         caller: &Caller,
         organization: OrganizationId,
         permission: Permission,
-        member: impl Future<Output = Result<Option<(Member, T)>>>,
+        member: impl Future<Output = Result<Option<(Standing, T)>>>,
     ) -> Result<(Self, T)> {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
@@ -88,12 +89,12 @@ impl Access {
         let (Some(organization), Some((member, rest))) = try_join(locked, member).await? else {
             return Err(Error::not_found());
         };
-        permit(&member, permission)?;
+        permit(member, permission)?;
         Ok((Self { organization, member }, rest))
     }
 }
 
-fn permit(member: &Member, permission: Permission) -> Result<()> {
+fn permit(member: Standing, permission: Permission) -> Result<()> {
     if member.status != MemberStatus::Active {
         return Err(suspended());
     }

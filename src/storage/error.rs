@@ -42,7 +42,7 @@ const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
-        "members.organization_id, members.account_id",
+        "members.account_id, members.organization_id",
         Constraint::AlreadyMember,
     ),
     (
@@ -165,7 +165,7 @@ mod tests {
     fn both_engines_names_of_a_constraint_mean_the_same() {
         for (sqlite, postgres, meaning) in [
             (
-                "UNIQUE constraint failed: members.organization_id, members.account_id",
+                "UNIQUE constraint failed: members.account_id, members.organization_id",
                 "members_one_per_account",
                 Constraint::AlreadyMember,
             ),

@@ -2,7 +2,7 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
     QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
@@ -30,6 +30,7 @@ pub struct StoredToken {
 }
 
 const LIVE: &str = "state = 'live'";
+const LIVE_BUT_JOIN_LINK: &str = "kind <> 'join_link' AND state = 'live'";
 const PENDING_EMAIL: &str = "kind = 'email' AND state = 'live'";
 
 /// The invite a token belongs to, in whatever state, and where it leads.
@@ -62,6 +63,21 @@ pub async fn find_with_token(
     id: InviteId,
 ) -> Result<Option<(Invite, Vec<u8>)>> {
     one(db, by_id(db, organization, id)).await?.map(with_sealed_token).transpose()
+}
+
+/// The same, and whether it is this hash's token that it has.
+pub async fn find_and_compare(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    id: InviteId,
+    hash: &SecretHash,
+) -> Result<Option<(Invite, bool)>> {
+    let found = one::<invite::Model>(db, by_id(db, organization, id)).await?;
+    let compared = found.map(|row| {
+        let is_its = row.token_hash == hash.as_bytes();
+        Ok((row.try_into()?, is_its))
+    });
+    compared.transpose()
 }
 
 fn by_id(db: &impl ConnectionTrait, organization: OrganizationId, id: InviteId) -> Statement {
@@ -227,7 +243,7 @@ pub async fn end_live(
 fn end_one(tx: &Tx, organization: OrganizationId, id: InviteId, ending: &Ending) -> Statement {
     static TEXT: Text = Text::new();
     let id = Uuid::from(id);
-    let only = Condition::all().add(invite::Column::Id.eq(id));
+    let only = invite::Column::Id.eq(id).and(Expr::cust(LIVE));
     end_where(tx, &TEXT, organization, [id.into()], only, ending)
 }
 
@@ -238,27 +254,30 @@ pub async fn end_all_of(
     inviter: MemberId,
     ending: &Ending,
 ) -> Result<u64> {
-    static TEXT: Text = Text::new();
+    static JOIN_LINK: Text = Text::new();
+    static OTHERS: Text = Text::new();
     let inviter = Uuid::from(inviter);
-    let theirs = Condition::all().add(invite::Column::InviterId.eq(inviter));
-    let end = end_where(tx, &TEXT, organization, [inviter.into()], theirs, ending);
-    Ok(tx.execute_raw(end).await.or_error()?.rows_affected())
+    let mut ended = 0;
+    for (text, which) in [(&JOIN_LINK, LIVE_JOIN_LINK), (&OTHERS, LIVE_BUT_JOIN_LINK)] {
+        let theirs = invite::Column::InviterId.eq(inviter).and(Expr::cust(which));
+        let end = end_where(tx, text, organization, [inviter.into()], theirs, ending);
+        ended += tx.execute_raw(end).await.or_error()?.rows_affected();
+    }
+    Ok(ended)
 }
 
-/// Ends those of an organization's live invites that `which` says, by `key`.
+/// Ends those of an organization's invites that `which` says, by `key`.
 fn end_where(
     tx: &Tx,
     text: &Text,
     organization: OrganizationId,
     [key]: [Value; 1],
-    which: Condition,
+    which: Expr,
     ending: &Ending,
 ) -> Statement {
     let organization = Uuid::from(organization);
     text.update(tx, invite::Entity, ended(ending), [organization.into(), key], |rows| {
-        rows.filter(invite::Column::OrganizationId.eq(organization))
-            .filter(which)
-            .filter(Expr::cust(LIVE))
+        rows.filter(invite::Column::OrganizationId.eq(organization)).filter(which)
     })
 }
 
@@ -298,17 +317,10 @@ pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
         InviteKind::Email => EndReason::Accepted,
         _ => EndReason::Exhausted,
     };
-    let spent = Condition::all().add(Column::Id.eq(id)).add(Expr::cust("uses = max_uses"));
+    let spent = Column::Id.eq(id).and(Expr::cust("uses = max_uses")).and(Expr::cust(LIVE));
     let ending = Ending { at: now, by: None, reason };
-    tx.write_later::<invite::Entity>(end_where(
-        tx,
-        &SPENT,
-        invite.organization,
-        [id.into()],
-        spent,
-        &ending,
-    ))
-    .await?;
+    let end = end_where(tx, &SPENT, invite.organization, [id.into()], spent, &ending);
+    tx.write_later::<invite::Entity>(end).await?;
     Ok(true)
 }
 

@@ -16,7 +16,7 @@ use super::query::unique;
 use super::text::{Text, one, one_of_two};
 use crate::domain::{
     AccountId, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile, MemberStatus,
-    Organization, OrganizationId, Role, Timestamp,
+    Organization, OrganizationId, Role, Standing, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -64,23 +64,71 @@ pub async fn current_with_organization(
     one_of_two(db, found).await?.map(with_organization).transpose()
 }
 
-/// The same, with the id of the organization's live join link.
-pub async fn current_with_join_link(
+#[derive(FromQueryResult)]
+struct StandingRow {
+    id: Uuid,
+    role: String,
+    status: String,
+}
+
+impl TryFrom<StandingRow> for Standing {
+    type Error = Error;
+
+    fn try_from(row: StandingRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id.into(),
+            role: stored("members.role", &row.role)?,
+            status: stored("members.status", &row.status)?,
+        })
+    }
+}
+
+fn standing_of(
+    organization: OrganizationId,
+    account: AccountId,
+) -> sea_orm::Select<member::Entity> {
+    use member::Column;
+
+    of_account(organization, account).filter(Expr::cust(CURRENT)).select_only().columns([
+        Column::Id,
+        Column::Role,
+        Column::Status,
+    ])
+}
+
+/// What such a membership allows.
+pub async fn standing(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
     account: AccountId,
-) -> Result<Option<(Member, Option<InviteId>)>> {
+) -> Result<Option<Standing>> {
+    static TEXT: Text = Text::new();
+    let key = key_of_account(organization, account);
+    let found = TEXT.statement(db, key, || standing_of(organization, account));
+    one::<StandingRow>(db, found).await?.map(Standing::try_from).transpose()
+}
+
+/// The same, with the id of the organization's live join link.
+pub async fn standing_and_join_link(
+    db: &impl ConnectionTrait,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Option<(Standing, Option<InviteId>)>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        #[sea_orm(nested)]
+        standing: StandingRow,
+        join_link_id: Option<Uuid>,
+    }
+
     static TEXT: Text = Text::new();
     let found = TEXT.statement(db, key_of_account(organization, account), || {
-        of_account(organization, account)
-            .filter(Expr::cust(CURRENT))
+        standing_of(organization, account)
             .join(JoinType::LeftJoin, member::Relation::JoinLink.def())
             .column_as(invite::Column::Id, "join_link_id")
     });
-    let Some(row) = db.query_one_raw(found).await.or_error()? else { return Ok(None) };
-    let link: Option<Uuid> = row.try_get("", "join_link_id").or_error()?;
-    let member = member::Model::from_query_result(&row, "").or_error()?;
-    Ok(Some((member.try_into()?, link.map(InviteId::from))))
+    let row = one::<Row>(db, found).await?;
+    row.map(|row| Ok((row.standing.try_into()?, row.join_link_id.map(InviteId::from)))).transpose()
 }
 
 pub(super) fn with_organization(

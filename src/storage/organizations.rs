@@ -69,6 +69,18 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
     tx.write_later::<organization::Entity>(update).await
 }
 
+/// Writes that a change was made in a locked organization, and nothing else of it.
+pub async fn set_version(tx: &Tx, changed: &Organization) -> Result<()> {
+    use organization::Column;
+
+    static TEXT: Text = Text::new();
+    let id = Uuid::from(changed.id);
+    let set = [(Column::Version, changed.version.into())];
+    let update = TEXT
+        .update(tx, organization::Entity, set, [id.into()], |rows| rows.filter(Column::Id.eq(id)));
+    tx.write_later::<organization::Entity>(update).await
+}
+
 /// Deletes an organization; its members and invites go with it.
 pub async fn delete(tx: &Tx, id: OrganizationId) -> Result<()> {
     organization::Entity::delete_by_id(Uuid::from(id)).exec(tx).await.or_error()?;

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::naming::{InviteName, find_named};
+use super::naming::{InviteName, find_again, find_named};
 use super::{advance, record};
 use crate::domain::{Action, EndReason, Ending, Invite, InviteKind};
 use crate::error::{Error, Result, reason};
@@ -44,7 +44,7 @@ pub async fn decline(cx: &Context, call: &Call, input: Decline) -> Result<()> {
             if once.before::<Uuid>(tx, now).await?.is_some() {
                 return Ok(());
             }
-            let (invite, _) = find_named(tx, &call, &name).await?;
+            let invite = find_again(tx, &call, &name, organization.id, id).await?;
             if !invite.is_live(now) {
                 return Err(Error::not_found());
             }

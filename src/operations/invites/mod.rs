@@ -32,7 +32,7 @@ pub use invite_by_email::{Invitation, InviteByEmail, Invited, Outcome, invite_by
 pub use invite_one::{InviteOne, invite_one};
 pub use list::{InviteList, ListInvites, list};
 pub use naming::InviteName;
-pub(in crate::operations) use naming::find_named;
+pub(in crate::operations) use naming::{find_again, find_named};
 pub use preview::{InviteSummary, preview};
 pub use resend::{Resend, resend};
 pub use revoke::{Revoke, Revoked, revoke};
@@ -120,7 +120,7 @@ fn new_invite(
 /// Counts a change of a locked organization.
 async fn advance(tx: &Tx, organization: &mut Organization) -> Result<()> {
     organization.version += 1;
-    organizations::update(tx, organization).await
+    organizations::set_version(tx, organization).await
 }
 
 /// Writes an invite's event.

@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 
-use crate::domain::{Invalid, Invite, InviteId, InviteToken, Organization};
+use crate::domain::{
+    Invalid, Invite, InviteId, InviteKind, InviteToken, Organization, OrganizationId,
+};
 use crate::error::{Error, Result};
 use crate::operations::Call;
-use crate::storage::{Connection, invites};
+use crate::storage::{Connection, Tx, invites};
 
 /// A text that is an invite's token or, for an email invitation, its id, where the
 /// caller's verified address is the authority.
@@ -26,9 +28,6 @@ impl FromStr for InviteName {
 }
 
 /// The invite with this name, in whatever state, and where it leads.
-///
-/// To be asked again under the organization's lock, for an invitation that was
-/// sent again meanwhile has another token.
 pub(in crate::operations) async fn find_named(
     db: &impl Connection,
     call: &Call,
@@ -37,10 +36,33 @@ pub(in crate::operations) async fn find_named(
     if let Some(found) = invites::find_by_token(db, &name.token.hash()).await? {
         return Ok(found);
     }
-    // An id is no secret: only whom the invitation is for learns that there is one.
-    let own = call.caller.account.profile.verified_email();
     invites::find_email_invitation(db, name.id)
         .await?
-        .filter(|(invite, _)| own.is_some() && invite.email.as_ref() == own)
+        .filter(|(invite, _)| is_for(call, invite))
         .ok_or_else(Error::not_found)
+}
+
+/// The invite that was found by this name, again under its organization's lock: an
+/// invitation that was sent again meanwhile has another token.
+pub(in crate::operations) async fn find_again(
+    tx: &Tx,
+    call: &Call,
+    name: &InviteName,
+    organization: OrganizationId,
+    id: InviteId,
+) -> Result<Invite> {
+    let (invite, by_token) = invites::find_and_compare(tx, organization, id, &name.token.hash())
+        .await?
+        .ok_or_else(Error::not_found)?;
+    let is_email = invite.kind == InviteKind::Email;
+    if by_token || (name.id == id && is_email && is_for(call, &invite)) {
+        return Ok(invite);
+    }
+    Err(Error::not_found())
+}
+
+/// An id is no secret: only whom the invitation is for learns that there is one.
+fn is_for(call: &Call, invite: &Invite) -> bool {
+    let own = call.caller.account.profile.verified_email();
+    own.is_some() && invite.email.as_ref() == own
 }

@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::budget::count_join;
-use crate::operations::invites::{InviteName, expire, find_named};
+use crate::operations::invites::{InviteName, expire, find_again, find_named};
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, invites, members, organizations};
@@ -93,7 +93,7 @@ impl Joining<'_> {
             return Ok(self.profile(member.clone()));
         }
         let (tx, now) = (self.tx, self.now);
-        let (invite, _) = find_named(tx, self.call, name).await?;
+        let invite = find_again(tx, self.call, name, self.organization.id, id).await?;
         if !invite.is_live(now) {
             return Err(Error::not_found());
         }

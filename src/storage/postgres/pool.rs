@@ -176,7 +176,8 @@ impl Lane {
     }
 }
 
-/// A connection that nobody else has.
+/// A connection that nobody else has, but for whoever still waits for the answer to a
+/// transaction's end.
 pub(super) struct Exclusive {
     /// None when it has been given back.
     object: Option<Object<Opener>>,

@@ -16,35 +16,19 @@ SELECT
 FROM "organizations" WHERE "organizations"."id" =
     (lpad(to_hex(:upper::bigint), 16, '0') || to_hex(:lower::bigint))::uuid FOR UPDATE
 \gset organization_
-SELECT
-    "members"."id", "members"."organization_id", "members"."account_id", "members"."role",
-    "members"."status", "members"."sort_name", "members"."joined_at", "members"."joined_by",
-    "members"."invite_id", "members"."left_at", "members"."removed", "members"."left_version"
-FROM "members" WHERE "members"."organization_id" = :organization_id
-    AND "members"."account_id" = :account AND ("members"."status" <> 'left')
-\gset member_
-SELECT
-    "invites"."id", "invites"."organization_id", "invites"."kind", "invites"."role",
-    "invites"."token_hash", "invites"."token_sealed", "invites"."inviter_id", "invites"."state",
-    "invites"."version", "invites"."expires_at", "invites"."max_uses", "invites"."uses",
-    "invites"."created_at", "invites"."ended_at", "invites"."ended_by", "invites"."end_reason",
-    "invites"."email", "invites"."note", "invites"."allowed_domains", "invites"."sso",
-    "invites"."content_kind", "invites"."content_id", "invites"."content_level",
-    "invites"."member_id", "invites"."delivery", "invites"."delivery_error"
-FROM "invites" WHERE "invites"."organization_id" = :organization_id
+SELECT "members"."id", "members"."role", "members"."status", "invites"."id" AS "join_link_id"
+FROM "members" LEFT JOIN "invites" ON "members"."organization_id" = "invites"."organization_id"
     AND (kind = 'join_link' AND state = 'live')
-\gset before_
-UPDATE "invites" SET "state" = 'replaced',
+WHERE "members"."organization_id" = :organization_id AND "members"."account_id" = :account
+    AND ("members"."status" <> 'left')
+\gset member_
+WITH w0 AS (UPDATE "invites" SET "state" = 'replaced',
     "ended_at" = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     "ended_by" = :member_id, "end_reason" = 'REPLACED'
-WHERE "invites"."organization_id" = :organization_id AND "invites"."id" = :before_id
-    AND (state = 'live');
-UPDATE "organizations" SET "name" = :organization_name,
-    "invite_domains" = :organization_invite_domains, "updated_at" = :organization_updated_at,
-    "version" = :organization_version::bigint + 1, "member_count" = :organization_member_count,
-    "seat_limit" = :organization_seat_limit, "tier" = :organization_tier
+WHERE "invites"."organization_id" = :organization_id AND (kind = 'join_link' AND state = 'live'))
+UPDATE "organizations" SET "version" = :organization_version::bigint + 1
 WHERE "organizations"."id" = :organization_id;
-INSERT INTO "invites" ("id", "organization_id", "kind", "role", "token_hash", "token_sealed",
+WITH w0 AS (INSERT INTO "invites" ("id", "organization_id", "kind", "role", "token_hash", "token_sealed",
     "inviter_id", "state", "version", "expires_at", "max_uses", "uses", "created_at", "ended_at",
     "ended_by", "end_reason", "email", "note", "allowed_domains", "sso", "content_kind",
     "content_id", "content_level", "member_id", "delivery", "delivery_error")
@@ -52,11 +36,11 @@ VALUES ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '
     :organization_id, 'join_link', 'member', sha256(uuid_send(gen_random_uuid())),
     decode(repeat('07', 53), 'hex'), :member_id, 'live', :organization_version::bigint + 1, NULL,
     NULL, 0, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, NULL, NULL, NULL, NULL, '',
-    '', false, NULL, NULL, NULL, NULL, NULL, NULL);
+    '', false, NULL, NULL, NULL, NULL, NULL, NULL))
 INSERT INTO "audit_events" ("id", "at", "action", "actor_id", "on_behalf_of_id", "target_kind",
     "target_id", "organization_id", "request_id", "note")
 VALUES ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'invite.created', :account, NULL,
     'invite', ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid)::text,
-    :organization_id, gen_random_uuid()::text, 'replaces ' || :before_id::text);
+    :organization_id, gen_random_uuid()::text, 'replaces ' || :member_join_link_id::text);
 COMMIT;

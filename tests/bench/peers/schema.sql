@@ -36,7 +36,7 @@ CREATE TABLE members (
     sort_name text NOT NULL,
     joined_at bigint NOT NULL
 );
-CREATE UNIQUE INDEX members_one_per_account ON members (organization_id, account_id) WHERE status <> 'left';
+CREATE UNIQUE INDEX members_one_per_account ON members (account_id, organization_id) WHERE status <> 'left';
 CREATE INDEX members_by_name ON members (organization_id, sort_name, id);
 CREATE INDEX members_by_date ON members (organization_id, joined_at, id);
 
@@ -72,7 +72,7 @@ CREATE TABLE invites (
 );
 CREATE UNIQUE INDEX invites_token ON invites (token_hash);
 CREATE UNIQUE INDEX invites_one_join_link ON invites (organization_id) WHERE kind = 'join_link' AND state = 'live';
-CREATE INDEX invites_live_of_inviter ON invites (inviter_id) WHERE state = 'live';
+CREATE INDEX invites_live_of_inviter ON invites (inviter_id) WHERE kind <> 'join_link' AND state = 'live';
 CREATE UNIQUE INDEX invites_one_pending_email ON invites (organization_id, email) WHERE kind = 'email' AND state = 'live';
 CREATE INDEX invites_by_id ON invites (organization_id, id);
 CREATE INDEX invites_expiring ON invites (expires_at) WHERE state = 'live' AND expires_at IS NOT NULL;

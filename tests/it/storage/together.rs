@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use futures::poll;
+use guestlist::domain::{AccountId, Organization, OrganizationId, Tier, Timestamp};
 use guestlist::error::{Error, Kind, Result};
-use guestlist::storage::{Store, Tx, settings};
+use guestlist::storage::{Store, Tx, organizations, settings};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::task::JoinSet;
 
@@ -23,12 +24,14 @@ enum Fate {
     Violates,
     /// Meets a constraint, and goes on as if it had not.
     Survives,
+    /// Ends with writes that nobody waits for, the last of which meets a constraint.
+    FailsLate,
 }
 
 impl Fate {
     fn of(number: usize) -> Self {
-        use Fate::{Panics, Refuses, Stays, Survives, Violates};
-        [Stays, Refuses, Stays, Violates, Stays, Panics, Stays, Survives, Stays, Refuses]
+        use Fate::{FailsLate, Panics, Refuses, Stays, Survives, Violates};
+        [Stays, Refuses, Stays, Violates, Stays, Panics, Stays, Survives, Stays, FailsLate]
             [number % 10]
     }
 }
@@ -53,6 +56,27 @@ async fn change(tx: &Tx, engine: Engine, number: usize) -> Result<usize> {
             }
             Ok(number)
         }
+        Fate::FailsLate => {
+            organizations::insert(tx, &with_members(0)).await?;
+            organizations::insert(tx, &with_members(-1)).await?;
+            Ok(number)
+        }
+    }
+}
+
+fn with_members(member_count: i64) -> Organization {
+    let now = Timestamp::from_micros(0);
+    Organization {
+        id: OrganizationId::generate(now),
+        name: "Acme".parse().unwrap(),
+        invite_domains: Vec::new(),
+        tier: Tier::Free,
+        creator: AccountId::generate(now),
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        member_count,
+        seat_limit: 0,
     }
 }
 
@@ -83,6 +107,9 @@ async fn p38_of_thousands_of_changes_at_once_each_fails_alone() {
                 }
                 (Fate::Violates, Ok(Err(error))) => {
                     assert_eq!((&*error.message, written), ("it is taken", None));
+                }
+                (Fate::FailsLate, Ok(Err(error))) => {
+                    assert_eq!((error.kind, written), (Kind::Internal, None));
                 }
                 (Fate::Panics, Err(true)) => assert_eq!(written, None),
                 (_, other) => panic!("change {number} was answered {other:?}"),

@@ -18,21 +18,16 @@ use crate::{Outcome, now, proto};
 const LOCK_ORGANIZATION: &str = "SELECT id, name, invite_domains, tier, creator_id, created_at, \
     updated_at, version, member_count, seat_limit FROM organizations WHERE id = ?";
 
-const MEMBER: &str = "SELECT id, organization_id, account_id, role, status, sort_name, joined_at, \
-    joined_by, invite_id, left_at, removed, left_version FROM members \
-    WHERE organization_id = ? AND account_id = ? AND status <> 'left'";
-
-const JOIN_LINK: &str = "SELECT id, organization_id, kind, role, token_hash, token_sealed, \
-    inviter_id, state, version, expires_at, max_uses, uses, created_at, ended_at, ended_by, \
-    end_reason, email, note, allowed_domains, sso, content_kind, content_id, content_level, \
-    member_id, delivery, delivery_error FROM invites \
-    WHERE organization_id = ? AND kind = 'join_link' AND state = 'live'";
+const MEMBER_AND_LINK: &str = "SELECT members.id, members.role, members.status, \
+    invites.id AS join_link_id FROM members LEFT JOIN invites \
+    ON members.organization_id = invites.organization_id \
+    AND (kind = 'join_link' AND state = 'live') \
+    WHERE members.organization_id = ? AND members.account_id = ? AND members.status <> 'left'";
 
 const END_LINK: &str = "UPDATE invites SET state = ?, ended_at = ?, ended_by = ?, end_reason = ? \
-    WHERE organization_id = ? AND id = ? AND state = 'live'";
+    WHERE organization_id = ? AND kind = 'join_link' AND state = 'live'";
 
-const ADVANCE: &str = "UPDATE organizations SET name = ?, invite_domains = ?, updated_at = ?, \
-    version = ?, member_count = ?, seat_limit = ?, tier = ? WHERE id = ?";
+const ADVANCE: &str = "UPDATE organizations SET version = ? WHERE id = ?";
 
 const INSERT_INVITE: &str = "INSERT INTO invites (id, organization_id, kind, role, token_hash, \
     token_sealed, inviter_id, state, version, expires_at, max_uses, uses, created_at, ended_at, \
@@ -105,41 +100,28 @@ async fn rotate(
     else {
         return Ok(None);
     };
-    let member =
-        sqlx::query(MEMBER).bind(organization).bind(caller).fetch_optional(&mut *tx).await?;
-    let Some(member) = member.filter(|member| member.get::<&str, _>("role") == "admin") else {
+    let found = sqlx::query(MEMBER_AND_LINK).bind(organization).bind(caller);
+    let found = found.fetch_optional(&mut *tx).await?;
+    let Some(found) = found.filter(|member| member.get::<&str, _>("role") == "admin") else {
         return Ok(None);
     };
-    let member: Uuid = member.get("id");
+    let member: Uuid = found.get("id");
 
     let now = now();
     let mut note = String::new();
-    let before = sqlx::query(JOIN_LINK).bind(organization).fetch_optional(&mut *tx).await?;
-    if let Some(before) = before {
-        let before: Uuid = before.get("id");
+    if let Some(before) = found.get::<Option<Uuid>, _>("join_link_id") {
         sqlx::query(END_LINK)
             .bind("replaced")
             .bind(now)
             .bind(member)
             .bind("REPLACED")
             .bind(organization)
-            .bind(before)
             .execute(&mut *tx)
             .await?;
         note = format!("replaces {before}");
     }
     let version = row.get::<i64, _>("version") + 1;
-    sqlx::query(ADVANCE)
-        .bind(row.get::<&str, _>("name"))
-        .bind(row.get::<&str, _>("invite_domains"))
-        .bind(row.get::<i64, _>("updated_at"))
-        .bind(version)
-        .bind(row.get::<i64, _>("member_count"))
-        .bind(row.get::<i64, _>("seat_limit"))
-        .bind(row.get::<&str, _>("tier"))
-        .bind(organization)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(ADVANCE).bind(version).bind(organization).execute(&mut *tx).await?;
     let (invite, token) = (Uuid::now_v7(), Uuid::new_v4());
     insert_invite(tx, invite, organization, member, token, version, now).await?;
     insert_event(tx, invite, organization, caller, note, now).await?;
