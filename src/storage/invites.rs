@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
-    QuerySelect, Statement, Value,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait,
+    QueryFilter, QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -208,14 +208,24 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
     }
 }
 
-/// Ends the organization's join link that has not ended.
-pub async fn end_join_link(tx: &Tx, organization: OrganizationId, ending: &Ending) -> Result<()> {
+/// Ends the organization's join link with this id, if it has not ended.
+pub async fn end_join_link(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: InviteId,
+    ending: &Ending,
+) -> Result<()> {
     static TEXT: Text = Text::new();
-    let organization = Uuid::from(organization);
-    let end = TEXT.update(tx, invite::Entity, ended(ending), [organization.into()], |rows| {
-        rows.filter(invite::Column::OrganizationId.eq(organization))
-            .filter(Expr::cust(LIVE_JOIN_LINK))
-    });
+    let id = Uuid::from(id);
+    // The same to say, but another index: SQLite has the pages of the join link's in
+    // hand, since it was found by it; PostgreSQL may take that of all the
+    // organization's invites instead, unless there is an id to go by.
+    let same = match tx.get_database_backend() {
+        DbBackend::Postgres => invite::Column::Id.eq(id),
+        _ => invite::Column::Id.ne(id).not(),
+    };
+    let link = same.and(Expr::cust(LIVE_JOIN_LINK));
+    let end = end_where(tx, &TEXT, organization, [id.into()], link, ending);
     tx.write_later::<invite::Entity>(end).await
 }
 
@@ -275,22 +285,18 @@ fn end_where(
     which: Expr,
     ending: &Ending,
 ) -> Statement {
-    let organization = Uuid::from(organization);
-    text.update(tx, invite::Entity, ended(ending), [organization.into(), key], |rows| {
-        rows.filter(invite::Column::OrganizationId.eq(organization)).filter(which)
-    })
-}
-
-/// What an end is written down as.
-fn ended(ending: &Ending) -> [(invite::Column, Value); 4] {
     use invite::Column;
 
-    [
+    let organization = Uuid::from(organization);
+    let set: [(Column, Value); 4] = [
         (Column::State, ending.reason.state().as_str().into()),
         (Column::EndedAt, ending.at.as_micros().into()),
         (Column::EndedBy, ending.by.map(Uuid::from).into()),
         (Column::EndReason, ending.reason.as_str().into()),
-    ]
+    ];
+    text.update(tx, invite::Entity, set, [organization.into(), key], |rows| {
+        rows.filter(Column::OrganizationId.eq(organization)).filter(which)
+    })
 }
 
 /// Spends one use. State, expiry and uses are checked by this very statement, so

@@ -73,7 +73,7 @@ async fn rotate_join_link(
     let mut note = String::new();
     if let Some(before) = before {
         let ending = Ending { at: now, by: Some(member.id), reason: EndReason::Replaced };
-        invites::end_join_link(tx, organization.id, &ending).await?;
+        invites::end_join_link(tx, organization.id, before, &ending).await?;
         note = format!("replaces {before}");
     }
     advance(tx, &mut organization).await?;

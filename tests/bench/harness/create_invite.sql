@@ -25,7 +25,8 @@ WHERE "members"."organization_id" = :organization_id AND "members"."account_id" 
 WITH w0 AS (UPDATE "invites" SET "state" = 'replaced',
     "ended_at" = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
     "ended_by" = :member_id, "end_reason" = 'REPLACED'
-WHERE "invites"."organization_id" = :organization_id AND (kind = 'join_link' AND state = 'live'))
+WHERE "invites"."organization_id" = :organization_id AND "invites"."id" = :member_join_link_id
+    AND (kind = 'join_link' AND state = 'live'))
 UPDATE "organizations" SET "version" = :organization_version::bigint + 1
 WHERE "organizations"."id" = :organization_id;
 WITH w0 AS (INSERT INTO "invites" ("id", "organization_id", "kind", "role", "token_hash", "token_sealed",
