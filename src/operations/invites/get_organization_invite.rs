@@ -31,14 +31,14 @@ pub async fn get_organization_invite(
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
-            let (access, before) =
-                Access::to_replace_join_link(tx, &call.caller, organization).await?;
+            let access = Access::to_change(tx, &call.caller, organization, manage).await?;
             // Somebody else may have made one since.
-            if let Some((invite, sealed)) = invites::join_link(tx, organization).await?
-                && invite.is_live(now)
-            {
-                return unseal(&keyring, &invite, &sealed);
-            }
+            let before = match invites::join_link(tx, organization).await? {
+                Some((invite, sealed)) if invite.is_live(now) => {
+                    return unseal(&keyring, &invite, &sealed);
+                }
+                found => found.map(|(invite, _)| invite.id),
+            };
             budget.spend_on_link()?;
             rotate_join_link(tx, &keyring, &call, access, before, now).await
         })
