@@ -24,8 +24,9 @@ const WRITTEN_KIB: i64 = 32 * 1024;
 /// changes often goes there once.
 const CHECKPOINT_PAGES: i64 = 4096;
 
-/// As much of the file as SQLite maps at most.
-const MAPPED_BYTES: i64 = 0x7fff_0000;
+/// As much of the file as is mapped at most (1 TiB); what SQLite was built for may be
+/// less (`.cargo/config.toml`).
+const MAPPED_BYTES: i64 = 1 << 40;
 
 /// A connection to a SQLite file. What it is asked it does at once, on the thread
 /// that asks: statements that take long belong elsewhere.
@@ -58,6 +59,19 @@ impl Connection {
     pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
+    }
+
+    /// Opens a file for reading many pages at a time: they are looked at where the system
+    /// has them. After every commit SQLite maps the file anew, which for a page or two
+    /// costs more than to copy them.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub(super) fn open_mapped(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
+        let connection = Self::open_to_read(path, busy_timeout)?;
+        let set = |mapped: &Rusqlite| mapped.pragma_update(None, "mmap_size", MAPPED_BYTES);
+        connection.lock().as_ref().map_or(Ok(()), set).map_err(failed)?;
+        Ok(connection)
     }
 
     /// Closes it, after what runs on it.
@@ -146,8 +160,6 @@ fn opened(
     let connection = Rusqlite::open_with_flags(path, flags)?;
     connection.busy_timeout(busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
-    // Pages are looked at where the system has them, and not copied one by one.
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     // Or SQLite compiles a statement anew for every value of a bound LIMIT. A bound
     // value proves no partial index then: those have literals.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

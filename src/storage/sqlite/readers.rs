@@ -15,7 +15,10 @@ use crate::storage::PoolSize;
 /// Clones share them.
 #[derive(Clone)]
 pub struct Readers {
-    shared: Arc<Shared>,
+    /// For what is found by a key.
+    quick: Arc<Shared>,
+    /// For what may take long.
+    long: Arc<Shared>,
     /// Whether statements may take long, and run on threads that are there to be
     /// waited for.
     are_long: bool,
@@ -26,32 +29,39 @@ struct Shared {
     next: AtomicUsize,
 }
 
+impl Shared {
+    fn open(
+        number: usize,
+        open: impl Fn() -> Result<Connection, DbErr>,
+    ) -> Result<Arc<Self>, DbErr> {
+        let connections = (0..number).map(|_| open()).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self { connections, next: AtomicUsize::new(0) }))
+    }
+}
+
 impl Readers {
-    /// Opens that many, and as many as there are threads to use them.
+    /// Opens that many of each kind, and as many as there are threads to use them.
     ///
     /// # Errors
     /// If the file cannot be opened.
     pub fn open(path: &Path, least: u32, busy_timeout: Duration) -> Result<Self, DbErr> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let number = threads.max(usize::try_from(least).unwrap_or(threads));
-        let connections = (0..number)
-            .map(|_| Connection::open_to_read(path, busy_timeout))
-            .collect::<Result<_, _>>()?;
-        let shared = Arc::new(Shared { connections, next: AtomicUsize::new(0) });
-        Ok(Self { shared, are_long: false })
+        let quick = Shared::open(number, || Connection::open_to_read(path, busy_timeout))?;
+        let long = Shared::open(number, || Connection::open_mapped(path, busy_timeout))?;
+        Ok(Self { quick, long, are_long: false })
     }
 
-    /// The same for statements that may take long.
+    /// Those for statements that may take long.
     pub fn long(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), are_long: true }
+        Self { are_long: true, ..self.clone() }
     }
 
     /// How many there are.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let connections = &self.shared.connections;
-        let idle = connections.iter().filter(|connection| connection.is_idle()).count();
-        PoolSize { open: count(connections.len()), idle: count(idle) }
+        let idle = self.all().filter(|connection| connection.is_idle()).count();
+        PoolSize { open: count(self.all().count()), idle: count(idle) }
     }
 
     /// Closes them all, each after what runs on it.
@@ -59,7 +69,11 @@ impl Readers {
     /// # Errors
     /// If one does not close in order.
     pub fn close(&self) -> Result<(), DbErr> {
-        self.shared.connections.iter().try_for_each(Connection::close)
+        self.all().try_for_each(Connection::close)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Connection> {
+        self.quick.connections.iter().chain(&self.long.connections)
     }
 
     async fn query(&self, statement: Statement, most: usize) -> Result<Vec<QueryResult>, DbErr> {
@@ -74,8 +88,11 @@ impl Readers {
 
     /// One that nobody uses, or the next in turn.
     fn any(&self) -> &Connection {
-        let connections = &self.shared.connections;
-        let first = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let Shared { connections, next } = match self.are_long {
+            true => &*self.long,
+            false => &*self.quick,
+        };
+        let first = next.fetch_add(1, Ordering::Relaxed);
         let in_turn = |i: usize| &connections[(first.wrapping_add(i)) % connections.len()];
         let idle = (0..connections.len()).map(in_turn).find(|connection| connection.is_idle());
         idle.unwrap_or_else(|| in_turn(0))
@@ -102,5 +119,28 @@ impl ConnectionTrait for Readers {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.query(statement, usize::MAX).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn long_statements_alone_see_the_file_mapped_however_large_it_grows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guestlist.db");
+        std::fs::File::create_new(&path).unwrap();
+        let writer = Connection::open(&path, Duration::ZERO).unwrap();
+        writer.run("CREATE TABLE one (id INTEGER)").unwrap();
+
+        let readers = Readers::open(&path, 1, Duration::ZERO).unwrap();
+        for (readers, mapped) in [(readers.clone(), 0_i64), (readers.long(), 1 << 40)] {
+            let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA mmap_size");
+            let row = readers.query_one_raw(asked).await.unwrap().unwrap();
+            assert_eq!(row.try_get::<i64>("", "mmap_size").unwrap(), mapped);
+        }
+        readers.close().unwrap();
+        writer.close().unwrap();
     }
 }
