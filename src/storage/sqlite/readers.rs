@@ -40,15 +40,17 @@ impl Shared {
 }
 
 impl Readers {
-    /// Opens that many of each kind, and as many as there are threads to use them.
+    /// Opens that many, and as many as there are threads to use them: half of them for
+    /// what may take long.
     ///
     /// # Errors
     /// If the file cannot be opened.
     pub fn open(path: &Path, least: u32, busy_timeout: Duration) -> Result<Self, DbErr> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let number = threads.max(usize::try_from(least).unwrap_or(threads));
-        let quick = Shared::open(number, || Connection::open_to_read(path, busy_timeout))?;
-        let long = Shared::open(number, || Connection::open_mapped(path, busy_timeout))?;
+        let number = threads.max(usize::try_from(least).unwrap_or(threads)).max(2);
+        let long = number / 2;
+        let quick = Shared::open(number - long, || Connection::open_to_read(path, busy_timeout))?;
+        let long = Shared::open(long, || Connection::open_mapped(path, busy_timeout))?;
         Ok(Self { quick, long, are_long: false })
     }
 
