@@ -54,7 +54,8 @@ impl Connection {
         within: Duration,
         held: impl Send + 'static,
     ) -> Result<Self, DbErr> {
-        let connected = tokio::time::timeout(within, address.connect()).await;
+        // Boxed: whoever may have to connect would carry all that TLS needs for it.
+        let connected = tokio::time::timeout(within, Box::pin(address.connect())).await;
         let (client, ends) = connected
             .map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?
             .map_err(not_connected)?;
