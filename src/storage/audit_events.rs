@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::entity::audit_event;
 use super::error::OrError;
 use super::query::insert_many;
-use super::text::Text;
+use super::text::InsertText;
 use super::{Db, Tx};
 use crate::domain::{
     AccountId, Action, Actor, AuditEvent, AuditEventId, OrganizationId, TargetKind, Timestamp,
@@ -49,7 +49,7 @@ pub struct EventFilter {
 
 /// Writes an event into the transaction of the change it tells of.
 pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> {
-    static TEXT: Text = Text::new();
+    static TEXT: InsertText = InsertText::new();
     TEXT.insert(tx, row(event, now)).await
 }
 

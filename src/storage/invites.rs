@@ -13,7 +13,7 @@ use super::entity::organization::join_domains;
 use super::entity::{invite, organization};
 use super::error::OrError;
 use super::query::insert_many;
-use super::text::{Text, one, one_of_two};
+use super::text::{InsertText, Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
     Organization, OrganizationId, SecretHash, Timestamp,
@@ -166,7 +166,7 @@ pub async fn join_link(
 
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
-    static TEXT: Text = Text::new();
+    static TEXT: InsertText = InsertText::new();
     TEXT.insert(tx, row(new, token)).await
 }
 

@@ -13,7 +13,7 @@ use super::Tx;
 use super::entity::{account, invite, member, organization, stored};
 use super::error::OrError;
 use super::query::unique;
-use super::text::{Text, one, one_of_two};
+use super::text::{InsertText, Text, one, one_of_two};
 use crate::domain::{
     AccountId, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile, MemberStatus,
     Organization, OrganizationId, Role, Standing, Timestamp,
@@ -204,7 +204,7 @@ pub async fn has_active_admin(
 
 /// Makes a membership. `sort_name` is the account's name in lower case.
 pub async fn insert(tx: &Tx, new: &Member, sort_name: String) -> Result<()> {
-    static TEXT: Text = Text::new();
+    static TEXT: InsertText = InsertText::new();
     let row = member::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Tx;
 use super::entity::organization::{self, join_domains};
 use super::error::OrError;
-use super::text::{Text, one};
+use super::text::{InsertText, Text, one};
 use crate::domain::{Organization, OrganizationId};
 use crate::error::Result;
 
@@ -33,7 +33,7 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
 
 /// Makes an organization.
 pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
-    static TEXT: Text = Text::new();
+    static TEXT: InsertText = InsertText::new();
     let row = organization::ActiveModel {
         id: Set(new.id.into()),
         name: Set(new.name.to_string()),

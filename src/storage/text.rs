@@ -4,7 +4,7 @@
 //! much as a fifth of it on PostgreSQL. What is asked most keeps its text; only the
 //! values are new each time.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -54,24 +54,6 @@ impl Text {
         Statement::from_sql_and_values(backend, sql, values)
     }
 
-    /// Inserts a row all of whose columns are set, by [`Tx::write_later`].
-    ///
-    /// # Errors
-    /// As the database has them.
-    pub(super) async fn insert<A>(&self, tx: &Tx, row: A) -> Result<()>
-    where
-        A: ActiveModelTrait,
-    {
-        let values: Vec<Value> = <A::Entity as EntityTrait>::Column::iter()
-            .filter_map(|column| match row.get(column) {
-                ActiveValue::Set(value) | ActiveValue::Unchanged(value) => Some(value),
-                ActiveValue::NotSet => None,
-            })
-            .collect();
-        let statement = self.statement(tx, values, || Insert::one(row));
-        tx.write_later::<A::Entity>(statement).await
-    }
-
     /// What sets columns of the rows that `only` leaves, whose values come last.
     pub(super) fn update<E, const N: usize, const M: usize>(
         &self,
@@ -92,6 +74,75 @@ impl Text {
             only(rows)
         })
     }
+}
+
+/// The texts of one place's inserts: a column that is to be NULL is left out, for it
+/// is NULL anyway, and each that is given has its price on the way to the row.
+pub(super) struct InsertText(RwLock<Vec<(u64, Arc<Text>)>>);
+
+impl InsertText {
+    /// None built yet.
+    pub(super) const fn new() -> Self {
+        Self(RwLock::new(Vec::new()))
+    }
+
+    /// Inserts a row all of whose columns are set, by [`Tx::write_later`].
+    ///
+    /// # Errors
+    /// As the database has them.
+    pub(super) async fn insert<A>(&self, tx: &Tx, mut row: A) -> Result<()>
+    where
+        A: ActiveModelTrait,
+    {
+        let mut given = 0;
+        let mut values = Vec::with_capacity(columns::<A>().count());
+        for (place, column) in columns::<A>() {
+            match row.get(column) {
+                ActiveValue::Set(value) if !is_null(&value) => {
+                    given |= 1 << place;
+                    values.push(value);
+                }
+                _ => {}
+            }
+        }
+        let statement = self.of(given).statement(tx, values, || {
+            for (_, column) in columns::<A>().filter(|(place, _)| given & (1 << place) == 0) {
+                row.not_set(column);
+            }
+            Insert::one(row)
+        });
+        tx.write_later::<A::Entity>(statement).await
+    }
+
+    /// The text that gives these columns.
+    fn of(&self, given: u64) -> Arc<Text> {
+        let find = |texts: &[(u64, Arc<Text>)]| {
+            let found = texts.iter().find(|(columns, _)| *columns == given);
+            found.map(|(_, text)| Arc::clone(text))
+        };
+        let known = find(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        known.unwrap_or_else(|| {
+            let mut texts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            find(&texts).unwrap_or_else(|| {
+                let text = Arc::new(Text::new());
+                texts.push((given, Arc::clone(&text)));
+                text
+            })
+        })
+    }
+}
+
+/// A row's columns, each with its place.
+fn columns<A: ActiveModelTrait>()
+-> impl Iterator<Item = (usize, <A::Entity as EntityTrait>::Column)> {
+    <A::Entity as EntityTrait>::Column::iter().enumerate()
+}
+
+/// Whether a column of one of our types is to be NULL.
+fn is_null(value: &Value) -> bool {
+    use Value::{BigInt, Bool, Bytes, String, Uuid};
+
+    matches!(value, Bool(None) | BigInt(None) | String(None) | Bytes(None) | Uuid(None))
 }
 
 /// The one row that a unique key selects.

@@ -7,7 +7,7 @@ use std::fmt;
 use sea_orm::{DbErr, ProxyRow, QueryResult, Statement, Value};
 use tokio_postgres::Row;
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use super::errors::failed;
 
@@ -67,11 +67,18 @@ impl ToSql for Bound<'_> {
         }
     }
 
-    fn accepts(of: &Type) -> bool {
-        [Type::BOOL, Type::INT8, Type::TEXT, Type::BYTEA, Type::UUID].contains(of)
+    /// What [`types`] makes of a value is what it is prepared as.
+    fn accepts(_: &Type) -> bool {
+        true
     }
 
-    to_sql_checked!();
+    fn to_sql_checked(
+        &self,
+        of: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        self.to_sql(of, out)
+    }
 }
 
 /// A row as SeaORM reads it.

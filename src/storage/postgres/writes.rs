@@ -4,7 +4,9 @@
 //! writes as one: `WITH a AS (UPDATE …), b AS (INSERT …) INSERT …` (data-modifying
 //! statements in WITH, chapter 7.8.4 of its manual). It says neither in which order it
 //! does them nor lets one see what another has written, and checks foreign keys after
-//! them all. So writes go together only where nobody could tell: each to another table.
+//! them all. So writes go together only where nobody could tell: each to another table,
+//! or a row's insert behind an update of its table, of which it reads how many rows it
+//! changed: it cannot be done before it then.
 
 use std::mem;
 use std::sync::LazyLock;
@@ -28,7 +30,13 @@ pub(super) fn together(writes: Vec<Write>) -> Vec<Statement> {
     let mut statements = Vec::new();
     let mut group: Vec<Write> = Vec::new();
     for write in writes {
-        if group.iter().any(|other| other.table == write.table) {
+        let mut of_its_table = group.iter().filter(|other| other.table == write.table);
+        let fits = match (of_its_table.next(), of_its_table.next()) {
+            (None, _) => true,
+            (Some(one), None) => is_update(one) && inserted_row(&write.statement.sql).is_some(),
+            _ => false,
+        };
+        if !fits {
             statements.extend(one(mem::take(&mut group)));
         }
         group.push(write);
@@ -54,15 +62,26 @@ fn one(mut writes: Vec<Write>) -> Option<Statement> {
         KNOWN.insert(key, sql.clone());
         sql
     });
-    let values = writes.into_iter().flat_map(|write| values(write.statement));
-    Some(Statement::from_sql_and_values(DbBackend::Postgres, sql, values.collect::<Vec<_>>()))
+    let mut all = Vec::with_capacity(64);
+    for write in writes {
+        all.extend(values(write.statement));
+    }
+    Some(Statement::from_sql_and_values(DbBackend::Postgres, sql, all))
 }
 
 fn text(writes: &[Write]) -> String {
     let mut sql = String::new();
     let mut before = 0;
-    for (place, Write { statement, .. }) in writes.iter().enumerate() {
-        let own = shifted(&statement.sql, before);
+    for (place, Write { table, statement }) in writes.iter().enumerate() {
+        let mut own = shifted(&statement.sql, before);
+        let first = writes.iter().position(|other| other.table == *table);
+        if let (Some(first), Some((into, row))) = (first, inserted_row(&own))
+            && first < place
+        {
+            own = format!("{into} SELECT {row} WHERE (SELECT count(*) FROM w{first}) >= 0");
+        } else if writes.iter().skip(place + 1).any(|other| other.table == *table) {
+            own += " RETURNING 1";
+        }
         sql += &match (place, writes.len() - place) {
             (_, 1) => format!(" {own}"),
             (0, _) => format!("WITH w0 AS ({own})"),
@@ -71,6 +90,17 @@ fn text(writes: &[Write]) -> String {
         before += statement.values.as_ref().map_or(0, |values| values.0.len());
     }
     sql
+}
+
+fn is_update(write: &Write) -> bool {
+    write.statement.sql.starts_with("UPDATE ")
+}
+
+/// Where an insert of one row puts it, and its values.
+fn inserted_row(sql: &str) -> Option<(&str, &str)> {
+    let (into, row) = sql.split_once(" VALUES (")?;
+    let row = row.strip_suffix(')').filter(|row| !row.contains(['(', ')']))?;
+    into.starts_with("INSERT ").then_some((into, row))
 }
 
 /// A statement's text with its placeholders counted on.
@@ -126,6 +156,21 @@ mod tests {
         ]);
         let texts: Vec<&str> = told.iter().map(|(sql, _)| sql.as_str()).collect();
         assert_eq!(texts, ["WITH w0 AS (first $1) second $2", "WITH w0 AS (third $1) fourth $2"]);
+    }
+
+    #[test]
+    fn a_row_is_inserted_behind_an_update_of_its_table() {
+        let told = texts(vec![
+            write("a", "UPDATE a SET x = $1 WHERE y = $2", &[1, 2]),
+            write("b", "INSERT INTO b (x) VALUES ($1)", &[3]),
+            write("a", "INSERT INTO a (x, y) VALUES ($1, $2)", &[4, 5]),
+            write("c", "INSERT INTO c (x) VALUES ($1)", &[6]),
+        ]);
+        let sql = "WITH w0 AS (UPDATE a SET x = $1 WHERE y = $2 RETURNING 1), \
+            w1 AS (INSERT INTO b (x) VALUES ($3)), \
+            w2 AS (INSERT INTO a (x, y) SELECT $4, $5 WHERE (SELECT count(*) FROM w0) >= 0) \
+            INSERT INTO c (x) VALUES ($6)";
+        assert_eq!(told, [(sql.into(), (1..=6_i64).map(Value::from).collect())]);
     }
 
     #[test]
