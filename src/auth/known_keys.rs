@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
-use crate::domain::{ApiKey, Caller, KeyId};
+use crate::domain::{ApiKey, ApiKeySecret, Caller, KeyId};
 
 /// How long a key is taken for what it was, so that a revocation is seen within a
 /// second on every replica.
@@ -38,6 +38,11 @@ impl KnownKeys {
     /// none since.
     pub fn get(&self, id: &KeyId, version: u64) -> Option<Known> {
         self.0.get(id).filter(|known| known.version == version && known.read_at.elapsed() < AGE)
+    }
+
+    /// Whether this is the secret of a key that was read at some time, however long ago.
+    pub fn have_seen(&self, shown: &ApiKeySecret) -> bool {
+        self.0.get(shown.id()).is_some_and(|known| shown.hash().matches(&known.key.hash))
     }
 
     /// Keeps what was read.

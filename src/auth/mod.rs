@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderValue;
+use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config;
@@ -39,6 +40,10 @@ pub use issuers::Issuers;
 /// The header by which an internal service says for whose account it acts.
 pub const ON_BEHALF_OF: &str = "guestlist-on-behalf-of";
 
+/// Keys at a time that the store is asked for and that nobody has shown to be theirs: a
+/// peer that makes keys up takes no more of the store's connections from callers.
+const MAX_LOOKUPS: usize = 2;
+
 /// Finds out who asks. There is one, and every door runs it.
 pub struct Authenticator {
     store: Store,
@@ -47,6 +52,7 @@ pub struct Authenticator {
     jwt: JwtVerifier,
     key_usage: Arc<KeyUsage>,
     known_keys: KnownKeys,
+    lookups: Semaphore,
 }
 
 /// Checks what the settings of issuers lead to: the files with public keys.
@@ -84,6 +90,7 @@ impl Authenticator {
             jwt,
             key_usage: Arc::default(),
             known_keys: KnownKeys::default(),
+            lookups: Semaphore::new(MAX_LOOKUPS),
         })
     }
 
@@ -136,7 +143,13 @@ impl Authenticator {
     async fn by_key(&self, shown: &ApiKeySecret, now: Timestamp) -> Result<Arc<Caller>> {
         let known = match self.known_keys.get(shown.id(), self.store.keys_version()) {
             Some(known) => Some(known),
-            None => self.read_key(shown.id()).await?,
+            // Who has shown this key's secret before does not wait for those who may have
+            // made theirs up.
+            None if self.known_keys.have_seen(shown) => self.read_key(shown.id()).await?,
+            None => {
+                let _turn = self.lookups.acquire().await.map_err(Error::internal)?;
+                self.read_key(shown.id()).await?
+            }
         };
         api_key::verify(shown, known.as_ref().map(|known| &*known.key), now)?;
         let Known { key, caller, .. } = known.ok_or_else(|| Error::internal("no key"))?;

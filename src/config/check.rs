@@ -32,6 +32,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             problems.push(format!("cors.allowed_origins: `{origin}` {problem}"));
         }
     }
+    for name in &config.cors.allowed_headers {
+        if let Err(problem) = header_name(name) {
+            problems.push(format!("cors.allowed_headers: `{name}` {problem}"));
+        }
+    }
     if let Err(problem) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
         problems.push(format!("log.filter: {problem}; write it like `info,guestlist=debug`"));
     }
@@ -87,8 +92,12 @@ fn http(http: &Http, problems: &mut Vec<String>) {
     let counts = [
         ("max_connections", http.max_connections, MOST_PARALLEL),
         ("max_requests", http.max_requests, MOST_PARALLEL),
+        ("max_streaming_requests", http.max_streaming_requests, MOST_PARALLEL),
+        ("max_anonymous_requests", http.max_anonymous_requests, MOST_PARALLEL),
+        ("max_anonymous_streaming_requests", http.max_anonymous_streaming_requests, MOST_PARALLEL),
         ("max_streams", streams, MOST_PARALLEL),
         ("max_request_bytes", http.max_request_bytes, MOST_MESSAGE_BYTES),
+        ("max_anonymous_request_bytes", http.max_anonymous_request_bytes, MOST_MESSAGE_BYTES),
         ("max_response_bytes", http.max_response_bytes, MOST_MESSAGE_BYTES),
     ];
     for (key, value, most) in counts {
@@ -135,5 +144,15 @@ fn exact_origin(origin: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("is not how browsers write it; they say {exact}"))
+    }
+}
+
+/// Whether this names one header. `*` is a name by its grammar, and means every header
+/// where it stands in a preflight's answer.
+fn header_name(name: &str) -> Result<(), &'static str> {
+    match http::HeaderName::try_from(name) {
+        Ok(_) if name.contains('*') => Err("would let every header through; name each"),
+        Ok(_) => Ok(()),
+        Err(_) => Err("is no name of a header; write it like x-tenant"),
     }
 }

@@ -37,14 +37,24 @@ pub struct Http {
     pub keep_alive_timeout: Duration,
     /// Connections at a time; more are refused at once.
     pub max_connections: usize,
-    /// Requests running at a time; more are refused with RESOURCE_EXHAUSTED.
+    /// Requests of callers with a valid credential running at a time; more are refused
+    /// with RESOURCE_EXHAUSTED.
     pub max_requests: usize,
+    /// The same for their calls of streaming methods.
+    pub max_streaming_requests: usize,
+    /// Requests without a valid credential running at a time, for each method that is
+    /// open to them; a quarter of it for each client network.
+    pub max_anonymous_requests: usize,
+    /// The same for each streaming method.
+    pub max_anonymous_streaming_requests: usize,
     /// Concurrent streams on one HTTP/2 connection.
     pub max_streams: u32,
     /// Bytes of a request's header list.
     pub max_header_bytes: u32,
     /// Bytes of a request message, after decompression.
     pub max_request_bytes: usize,
+    /// Bytes of a request message without a valid credential.
+    pub max_anonymous_request_bytes: usize,
     /// Bytes of a response message, before compression.
     pub max_response_bytes: usize,
     /// The proxies whose word about the client's address counts.
@@ -65,4 +75,6 @@ fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error
 pub struct Cors {
     /// Exact origins such as `https://app.example.com`. Empty: CORS is off.
     pub allowed_origins: Vec<String>,
+    /// Names of further request headers that pages may send.
+    pub allowed_headers: Vec<String>,
 }

@@ -11,12 +11,12 @@ use tonic::body::Body;
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder};
 
-use super::layers::authenticate::{Access, Authenticate, Authentication};
+use super::layers::admission::Admission;
+use super::layers::authenticate::{Access, Authenticate};
 use super::layers::client_network::ClientNetwork;
 use super::layers::deadline::Deadline;
 use super::layers::drain::Drain;
 use super::layers::identify::Identify;
-use super::layers::load::Load;
 use super::layers::metrics::Metrics;
 use super::layers::observe::{Observe, Record};
 use super::layers::panic::CatchPanic;
@@ -88,14 +88,10 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let services = parts.services.with(bounded!(health, parts.http));
     let services = reflection::add(services, &told, parts.http).map_err(Error::internal)?;
 
-    let authentication = around(Authentication::new(parts.authenticator, access));
-
     // Behind the translation every call is a tonic call.
     let methods_behind = ServiceBuilder::new()
         // First, so that it reads the code of whatever answers behind it.
         .layer(around(Record))
-        // Before a message is read: a stranger's costs nothing.
-        .layer(authentication.clone())
         // Next to tonic, whose words it puts into ours.
         .layer(around(Refine))
         // As tonic reads a request, so that nothing is counted that it does not see.
@@ -103,28 +99,26 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
 
     // Other products' contracts need no translation.
     let contracts = ServiceBuilder::new()
-        // First: what is none of a contract's is refused whoever asks. It writes the
-        // refusals of routes, too.
         .layer(around(Door))
-        // Before a body is read: a stranger's costs nothing.
-        .layer(authentication)
         .map_response(|response: axum::response::Response| response.map(Body::new))
         .service(parts.contracts);
 
     // The calls of methods, in whatever protocol.
     let calls = ServiceBuilder::new()
-        // Before anything is spent on the call.
-        .layer(around(Load::new(parts.http.max_requests, access)))
-        // Around the body's arrival too: slow senders have the same time.
+        // Around the look at the credential and the body's arrival: a store that hangs and
+        // slow senders have the same time.
         .layer(around(Deadline::new(parts.http.request_timeout)))
+        // Before the translation, which reads bodies: it decides from the head alone.
+        .layer(around(Admission::new(parts.authenticator, access, &methods, parts.http)))
         .service(Split::new(
             |call| matches!(call.protocol, Protocol::Vendor(_)),
             contracts,
             Detect::new(methods_behind, parts.http.max_request_bytes),
         ));
 
-    // Every request. Probes pass load and deadline by, and answer under any load.
-    let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access);
+    // Every request. Probes pass admission and deadline by, and answer under any load.
+    let proxies = &parts.http.trusted_proxies;
+    let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access, proxies);
     let identify = Arc::new(Identify::new(methods));
     let client_network = Arc::new(ClientNetwork::new(parts.http.trusted_proxies.clone()));
     let all = ServiceBuilder::new()
@@ -141,7 +135,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         // Around everything that runs code of ours or of handlers.
         .layer(around(CatchPanic))
         // Next to the doors: it sees the body as handlers leave it.
-        .layer(around(Drain))
+        .layer(around(Drain::new()))
         .service(Split::new(|call| matches!(call.route, Route::System(_)), system, calls));
 
     Ok(Stack::new(all))
@@ -149,7 +143,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
 
 /// Pages and probes for [`Parts::metrics_access`]'s own listener.
 pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
-    let pages = System::new(readiness, metrics, MetricsAccess::Everybody);
+    let pages = System::new(readiness, metrics, MetricsAccess::Everybody, &[]);
     Stack::new(pages)
 }
 
@@ -241,4 +235,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::transport) mod tests;

@@ -8,6 +8,7 @@ pub mod readiness;
 pub mod reflection;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use super::layers::metrics::Metrics;
 use super::server::Peer;
 use super::vendor::openapi;
 use super::{Request, Response};
+use crate::domain::Network;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPEN_METRICS: HeaderValue =
@@ -61,7 +63,7 @@ pub fn template(path: &str) -> Option<&'static str> {
 pub enum MetricsAccess {
     /// Whoever reaches the listener, which serves nothing else.
     Everybody,
-    /// This machine only, and nothing that a proxy passed on.
+    /// This machine only, and nothing that a proxy on it passed on.
     Loopback,
     /// Nobody: they have a listener of their own.
     Nobody,
@@ -73,12 +75,19 @@ pub struct System {
     readiness: Readiness,
     metrics: Metrics,
     access: MetricsAccess,
+    proxies: Arc<[Network]>,
 }
 
 impl System {
-    /// Serves `metrics` to whom `access` says.
-    pub fn new(readiness: Readiness, metrics: Metrics, access: MetricsAccess) -> Self {
-        Self { readiness, metrics, access }
+    /// Serves `metrics` to whom `access` says; `proxies` are trusted to tell of clients,
+    /// and so are never clients themselves.
+    pub fn new(
+        readiness: Readiness,
+        metrics: Metrics,
+        access: MetricsAccess,
+        proxies: &[Network],
+    ) -> Self {
+        Self { readiness, metrics, access, proxies: proxies.into() }
     }
 
     fn answer(&self, request: &Request) -> Response {
@@ -127,21 +136,58 @@ impl System {
         match self.access {
             MetricsAccess::Everybody => true,
             MetricsAccess::Loopback => {
-                let peer = request.extensions().get::<Peer>();
-                peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback())
-                    && !was_forwarded(request.headers())
+                let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
+                let is_near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+                let is_proxy =
+                    peer.is_some_and(|peer| self.proxies.iter().any(|proxy| proxy.contains(peer)));
+                is_near && !is_proxy && !was_forwarded(request.headers())
             }
             MetricsAccess::Nobody => false,
         }
     }
 }
 
-/// Whether a proxy passed this on: then the peer's address says nothing about who
-/// asks.
+/// Headers that proxies, load balancers and content delivery networks add to what they
+/// pass on.
+const FORWARDED: &[&str] = &[
+    "forwarded",
+    "via",
+    "cdn-loop",
+    "client-ip",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-request-start",
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+];
+
+/// How further ones begin.
+const FORWARDED_PREFIXES: &[&str] = &[
+    "x-forwarded",
+    "x-envoy-",
+    "x-appengine-",
+    "x-arr-",
+    "x-azure-",
+    "x-vercel-",
+    "cf-",
+    "cloudfront-",
+    "fastly-",
+    "fly-",
+];
+
+/// Whether a proxy passed this on: then the peer's address says nothing about the
+/// client.
 fn was_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded") || matches!(name, "forwarded" | "via" | "x-real-ip")
+    headers.keys().map(header::HeaderName::as_str).any(|name| {
+        FORWARDED.contains(&name)
+            || FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     })
 }
 
@@ -195,7 +241,7 @@ mod tests {
     }
 
     fn system(access: MetricsAccess) -> System {
-        System::new(Readiness::new(), Metrics::new(), access)
+        System::new(Readiness::new(), Metrics::new(), access, &[])
     }
 
     #[test]
@@ -203,14 +249,48 @@ mod tests {
         let near = system(MetricsAccess::Loopback);
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(status(&near, peer, "/metrics", &[]), 200, "{peer}");
-            for header in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"]
-            {
+            for header in [
+                "forwarded",
+                "x-forwarded-for",
+                "x-forwarded-proto",
+                "x-real-ip",
+                "via",
+                "cf-connecting-ip",
+                "true-client-ip",
+                "x-client-ip",
+                "x-original-forwarded-for",
+                "x-envoy-external-address",
+                "cdn-loop",
+            ] {
                 assert_eq!(status(&near, peer, "/metrics", &[header]), 404, "{header}");
             }
         }
         assert_eq!(status(&near, "10.0.0.1:1", "/metrics", &[]), 404);
         assert_eq!(status(&system(MetricsAccess::Nobody), "127.0.0.1:1", "/metrics", &[]), 404);
         assert_eq!(status(&system(MetricsAccess::Everybody), "10.0.0.1:1", "/metrics", &[]), 200);
+    }
+
+    #[test]
+    fn metrics_are_not_for_a_trusted_proxy_on_this_machine() {
+        let trusting = |proxies: &[&str]| {
+            let proxies: Vec<Network> = proxies.iter().map(|text| text.parse().unwrap()).collect();
+            System::new(Readiness::new(), Metrics::new(), MetricsAccess::Loopback, &proxies)
+        };
+        for (proxies, v4, v6) in [
+            (&["127.0.0.1"][..], 404, 200),
+            (&["127.0.0.0/8"], 404, 200),
+            (&["::1"], 200, 404),
+            (&["127.0.0.1", "::1"], 404, 404),
+            (&["10.0.0.0/8"], 200, 200),
+        ] {
+            let system = trusting(proxies);
+            for (peer, expected) in
+                [("127.0.0.1:1", v4), ("[::ffff:127.0.0.1]:1", v4), ("[::1]:1", v6)]
+            {
+                assert_eq!(status(&system, peer, "/metrics", &[]), expected, "{proxies:?} {peer}");
+                assert_eq!(status(&system, peer, "/healthz", &[]), 200);
+            }
+        }
     }
 
     #[test]

@@ -315,3 +315,25 @@ async fn an_issuer_that_is_not_configured_resolves_nobody() {
     }
     assert!(!accounts::any(world.store.read()).await.unwrap());
 }
+
+/// A peer that makes keys up waits for others that do; a caller whose key was seen does
+/// not, even when it has to be read again.
+#[tokio::test]
+async fn p41_who_was_seen_does_not_wait_for_keys_that_are_made_up() {
+    let world = World::new().await;
+    let bearer = |key: &ApiKeySecret| format!("Bearer {}", key.expose().as_str());
+    let (seen, unseen) = (world.key(|_| ()).await, world.key(|_| ()).await);
+    world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
+    // Making a key in this process lets all that is known be read again.
+    world.key(|_| ()).await;
+
+    let lookups = &world.authenticator.lookups;
+    let turns = u32::try_from(lookups.available_permits()).unwrap();
+    let made_up = lookups.acquire_many(turns).await.unwrap();
+    world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
+    let unseen = bearer(&unseen);
+    let mut waiting = std::pin::pin!(world.authenticate(&unseen));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    drop(made_up);
+    waiting.await.unwrap().expect("a caller");
+}

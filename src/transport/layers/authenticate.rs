@@ -1,18 +1,13 @@
-//! Finds out who calls, for every door alike: it stands right in front of the
-//! methods, for RPCs behind the translation.
+//! Finds out who calls, from a request's headers and the same for every protocol.
 
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
-use super::{Handler, Middleware, Next};
 use crate::auth::{self, Authenticator};
 use crate::domain::{Caller, RequestId};
 use crate::error::{Error, Result};
-use crate::transport::protocol::{Call, Protocol};
-use crate::transport::status::to_status;
-use crate::transport::{Request, Response};
 
 /// Names the account that a service acts for.
 pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static(auth::ON_BEHALF_OF);
@@ -71,7 +66,7 @@ impl Access {
     }
 }
 
-/// See the module. Puts the [`Caller`] into the request's extensions.
+/// See the module.
 pub struct Authentication<A> {
     authenticator: A,
     access: Access,
@@ -83,7 +78,17 @@ impl<A: Authenticate> Authentication<A> {
         Self { authenticator, access }
     }
 
-    async fn caller(
+    /// Whether the method at `path` never looks at credentials.
+    pub fn is_public(&self, path: &str) -> bool {
+        self.access.is_public(path)
+    }
+
+    /// Who calls the method at `path`; `None` where that may be anybody.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED without a credential that the method needs, or with one that is
+    /// not valid; what the authenticator answers otherwise.
+    pub async fn caller(
         &self,
         path: &str,
         headers: &HeaderMap,
@@ -96,33 +101,6 @@ impl<A: Authenticate> Authentication<A> {
             return Err(Error::unauthenticated("a credential is needed: authorization: Bearer …"));
         }
         Ok(caller)
-    }
-}
-
-impl<A: Authenticate> Middleware for Authentication<A> {
-    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        let path = request.uri().path();
-        if self.access.is_public(path) {
-            return next.run(request).await;
-        }
-        let call = Call::of(&request);
-        match self.caller(path, request.headers(), &call.request).await {
-            Ok(Some(caller)) => {
-                call.observed.called_by(&caller);
-                request.extensions_mut().insert(caller);
-            }
-            Ok(None) => {}
-            Err(error) => return refuse(&call, error),
-        }
-        next.run(request).await
-    }
-}
-
-/// Behind the translation all RPCs speak gRPC; the other contracts have none.
-fn refuse(call: &Call, error: Error) -> Response {
-    match call.protocol {
-        Protocol::Vendor(_) => call.refuse(error),
-        _ => to_status(error).into_http(),
     }
 }
 

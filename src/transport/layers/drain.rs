@@ -5,6 +5,7 @@
 //! meet that before it has read why.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use bytes::{Buf, Bytes};
 use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::shares::{Share, Shares};
 use super::{Handler, Middleware, Next};
+use crate::domain::Network;
+use crate::transport::protocol::Call;
 use crate::transport::{Request, Response};
 
 /// Bytes read on at most.
@@ -25,8 +29,29 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Time spent at most.
 const MAX_TIME: Duration = Duration::from_secs(2);
 
+/// Bodies read on at a time: so many of callers with a valid credential, as many of
+/// others, and of those a quarter for each client network. A body beyond that is dropped.
+const MAX_BODIES: usize = 256;
+
 /// See the module.
-pub struct Drain;
+pub struct Drain(Arc<Places>);
+
+struct Places {
+    callers: Arc<Semaphore>,
+    others: Shares,
+}
+
+impl Drain {
+    /// Reads none yet.
+    pub fn new() -> Self {
+        Self::with_places(MAX_BODIES)
+    }
+
+    fn with_places(max: usize) -> Self {
+        let callers = Arc::new(Semaphore::new(max));
+        Self(Arc::new(Places { callers, others: Shares::new(max) }))
+    }
+}
 
 impl Middleware for Drain {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
@@ -34,17 +59,68 @@ impl Middleware for Drain {
             return next.run(request).await;
         }
         let waits = answers_after(&request);
+        let reader = Reader {
+            places: Arc::clone(&self.0),
+            call: Call::of(&request),
+            network: request.extensions().get().copied(),
+        };
+        let reader = Arc::new(reader);
         let (left, mut rest) = oneshot::channel();
-        let request = request.map(|body| Body::new(Drained { body: Some(body), left: Some(left) }));
+        let left = Some((left, Arc::clone(&reader)));
+        let request = request.map(|body| Body::new(Drained { body: Some(body), left }));
         let response = next.run(request).await;
-        if let Ok(body) = rest.try_recv() {
+        if let Ok(body) = rest.try_recv()
+            && let Some(reading) = reader.read_on(body)
+        {
             if waits {
-                read_on(body).await;
+                reading.await;
             } else {
-                tokio::spawn(read_on(body));
+                tokio::spawn(reading);
             }
         }
         response
+    }
+}
+
+/// Reads on what is left of one request.
+struct Reader {
+    places: Arc<Places>,
+    call: Arc<Call>,
+    network: Option<Network>,
+}
+
+/// Held while a body is read on.
+struct Place {
+    _caller: Option<OwnedSemaphorePermit>,
+    _other: Option<Share>,
+}
+
+impl Reader {
+    /// Reads the body if there is a place for it. Its end, an error and the bounds all
+    /// end that; none of them matters to anybody.
+    fn read_on(&self, body: Body) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let place = self.place()?;
+        let mut body = Limited::new(body, MAX_BYTES);
+        Some(async move {
+            let read = async {
+                while let Some(Ok(frame)) = body.frame().await {
+                    if let Ok(mut data) = frame.into_data() {
+                        data.advance(data.remaining());
+                    }
+                }
+            };
+            tokio::time::timeout(MAX_TIME, read).await.unwrap_or_default();
+            drop(place);
+        })
+    }
+
+    fn place(&self) -> Option<Place> {
+        if self.call.observed.caller().is_some() {
+            let place = Arc::clone(&self.places.callers).try_acquire_owned().ok()?;
+            return Some(Place { _caller: Some(place), _other: None });
+        }
+        let place = self.places.others.take(self.network)?;
+        Some(Place { _caller: None, _other: Some(place) })
     }
 }
 
@@ -59,7 +135,7 @@ fn answers_after(request: &Request) -> bool {
 /// A body that hands over what is left of it when it is dropped early.
 struct Drained {
     body: Option<Body>,
-    left: Option<oneshot::Sender<Body>>,
+    left: Option<(oneshot::Sender<Body>, Arc<Reader>)>,
 }
 
 impl HttpBody for Drained {
@@ -92,29 +168,17 @@ impl HttpBody for Drained {
 impl Drop for Drained {
     fn drop(&mut self) {
         let body = self.body.take().filter(|body| !body.is_end_stream());
-        let (Some(body), Some(left)) = (body, self.left.take()) else {
+        let (Some(body), Some((left, reader))) = (body, self.left.take()) else {
             return;
         };
         // Dropped only after the answer's head went out: nobody waits any more.
         if let Err(body) = left.send(body)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Some(reading) = reader.read_on(body)
         {
-            runtime.spawn(read_on(body));
+            runtime.spawn(reading);
         }
     }
-}
-
-/// Its end, an error and the bounds all end it; none of them matters to anybody.
-async fn read_on(body: Body) {
-    let mut body = Limited::new(body, MAX_BYTES);
-    let read = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            if let Ok(mut data) = frame.into_data() {
-                data.advance(data.remaining());
-            }
-        }
-    };
-    tokio::time::timeout(MAX_TIME, read).await.unwrap_or_default();
 }
 
 #[cfg(test)]
@@ -122,7 +186,6 @@ mod tests {
     use super::*;
     use crate::transport::layers::around;
     use std::convert::Infallible;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tower::{Layer, ServiceExt, service_fn};
 
@@ -152,15 +215,7 @@ mod tests {
 
     /// How much had been read when the answer to an unread request came.
     async fn read_before_the_answer(version: Version, says_its_size: bool) -> usize {
-        let read = Arc::new(AtomicUsize::new(0));
-        let body = Chunks { read: Arc::clone(&read), says_its_size };
-        let mut request = Request::new(Body::new(body));
-        *request.version_mut() = version;
-        let refuse = service_fn(async |_: Request| Ok(Response::new(Body::empty())));
-        let answer: Result<_, Infallible> = around(Drain).layer(refuse).oneshot(request).await;
-        assert!(answer.is_ok());
-
-        let before = read.load(Ordering::SeqCst);
+        let (before, read) = read_with(MAX_BODIES, version, says_its_size).await;
         // In the end it is read in any case.
         while read.load(Ordering::SeqCst) < 11 {
             tokio::task::yield_now().await;
@@ -168,10 +223,36 @@ mod tests {
         before
     }
 
+    /// The same, and the count as it goes on, where so many may be read on at a time.
+    async fn read_with(
+        places: usize,
+        version: Version,
+        says_its_size: bool,
+    ) -> (usize, Arc<AtomicUsize>) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let body = Chunks { read: Arc::clone(&read), says_its_size };
+        let mut request = Request::new(Body::new(body));
+        *request.version_mut() = version;
+        let refuse = service_fn(async |_: Request| Ok(Response::new(Body::empty())));
+        let answer: Result<_, Infallible> =
+            around(Drain::with_places(places)).layer(refuse).oneshot(request).await;
+        assert!(answer.is_ok());
+
+        (read.load(Ordering::SeqCst), read)
+    }
+
     #[tokio::test]
     async fn a_refused_body_is_read_on() {
         assert_eq!(read_before_the_answer(Version::HTTP_2, true).await, 11);
         assert_eq!(read_before_the_answer(Version::HTTP_2, false).await, 0);
         assert_eq!(read_before_the_answer(Version::HTTP_11, true).await, 0);
+    }
+
+    #[tokio::test]
+    async fn p41_without_a_place_nobody_waits_for_a_body() {
+        for version in [Version::HTTP_2, Version::HTTP_11] {
+            let (before, read) = read_with(0, version, true).await;
+            assert_eq!((before, Arc::strong_count(&read)), (0, 1), "the body is dropped");
+        }
     }
 }

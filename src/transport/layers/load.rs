@@ -1,94 +1,89 @@
-//! A bound on requests running at a time. Over it the answer comes at once:
-//! RESOURCE_EXHAUSTED with the advice to come back.
+//! Bounds on requests running at a time. Over one the answer comes at once:
+//! RESOURCE_EXHAUSTED with a time to retry after.
 //!
-//! A request runs until its answer has been taken: what it holds, it holds so long.
-//! Methods that take callers without a credential have a bound of their own: who
-//! sends half a message to them, or never reads, must not hold up the others.
+//! The bound depends on who calls. Callers with a valid credential share two: one for
+//! calls, and one for calls of streaming methods, which may last for ever. A method
+//! that is open to callers without a credential has a small bound of its own for them,
+//! of which one client network gets a quarter at most. So neither a flood of one kind
+//! nor one network turns other callers away.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body::Body as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::authenticate::Access;
-use super::holding::holding;
-use super::{Handler, Middleware, Next};
+use super::shares::{Share, Shares};
+use crate::config::Http;
+use crate::domain::Network;
 use crate::error::{Error, Kind, reason};
-use crate::transport::protocol::Call;
-use crate::transport::{Request, Response};
+use crate::transport::protocol::methods::{Method, Methods};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct Load {
-    access: Access,
-    of_strangers: Arc<Semaphore>,
-    others: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    anonymous: HashMap<Arc<str>, Shares>,
+}
+
+/// The right of one request to run, until it is dropped.
+pub struct Permit {
+    _caller: Option<OwnedSemaphorePermit>,
+    _anonymous: Option<Share>,
 }
 
 impl Load {
-    /// Lets `max` requests run at a time, and as many of methods that `access` opens
-    /// to strangers.
-    pub fn new(max: usize, access: Access) -> Self {
-        let pool = || Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Self { access, of_strangers: pool(), others: pool() }
-    }
-}
-
-impl Middleware for Load {
-    async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let path = request.uri().path();
-        let pool = if self.access.is_open(path) { &self.of_strangers } else { &self.others };
-        let Ok(running) = Arc::clone(pool).try_acquire_owned() else {
-            let error = Error::new(Kind::ResourceExhausted, "the server is busy; try again later")
-                .with_reason(reason::OVERLOADED)
-                .with_retry_after(RETRY_AFTER);
-            return Call::of(&request).refuse(error);
-        };
-        let response = next.run(request).await;
-        if response.body().is_end_stream() {
-            return response;
-        }
-        response.map(|body| holding(body, running))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use bytes::Bytes;
-    use http::StatusCode;
-    use http_body_util::Full;
-    use tonic::body::Body;
-    use tower::{Layer, ServiceExt, service_fn};
-
-    use super::*;
-    use crate::transport::layers::around;
-
-    #[tokio::test]
-    async fn p37_a_request_runs_until_its_answer_is_taken_and_strangers_run_apart() {
-        let access = Access { public_services: &["a.Public"], anonymous_methods: &["/a.B/Open"] };
-        let answer = service_fn(async |_: Request| {
-            Ok::<_, Infallible>(Response::new(Body::new(Full::new(Bytes::from_static(b"x")))))
+    /// The bounds of these settings, with one for each of `methods` that `access`
+    /// opens to callers without a credential.
+    pub fn new(http: &Http, methods: &Methods, access: &Access) -> Self {
+        let bound = |max: usize| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
+        let anonymous = methods.iter().filter(|method| access.is_open(method.path()));
+        let anonymous = anonymous.map(|method| {
+            let max = if method.is_unary() {
+                http.max_anonymous_requests
+            } else {
+                http.max_anonymous_streaming_requests
+            };
+            (method.name(), Shares::new(max))
         });
-        let load = around(Load::new(1, access)).layer(answer);
-        let ask = async |path: &'static str| {
-            let mut request = Request::new(Body::empty());
-            *request.uri_mut() = http::Uri::from_static(path);
-            let Ok(answer) = load.clone().oneshot(request).await;
-            answer
-        };
-        let (own, open) = (ask("/a.B/C").await, ask("/a.Public/D").await);
-        assert_eq!((own.status(), open.status()), (StatusCode::OK, StatusCode::OK));
-        for path in ["/a.B/C", "/v1/orgs", "/a.Public/D", "/a.B/Open"] {
-            assert_eq!(ask(path).await.status(), StatusCode::TOO_MANY_REQUESTS, "{path}");
+        Self {
+            calls: bound(http.max_requests),
+            streams: bound(http.max_streaming_requests),
+            anonymous: anonymous.collect(),
         }
-        drop(own);
-        assert_eq!(ask("/a.B/C").await.status(), StatusCode::OK);
-        assert_eq!(ask("/a.B/Open").await.status(), StatusCode::TOO_MANY_REQUESTS);
-        drop(open);
-        assert_eq!(ask("/a.B/Open").await.status(), StatusCode::OK);
     }
+
+    /// Lets a request of a caller with a valid credential run.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if as many run as may.
+    pub fn caller(&self, method: Option<&Method>) -> Result<Permit, Error> {
+        let is_stream = method.is_some_and(|method| !method.is_unary());
+        let bound = if is_stream { &self.streams } else { &self.calls };
+        let permit = Arc::clone(bound).try_acquire_owned().map_err(|_| busy())?;
+        Ok(Permit { _caller: Some(permit), _anonymous: None })
+    }
+
+    /// Lets a request without a valid credential run.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if as many run as may, from this network or from all.
+    pub fn anonymous(
+        &self,
+        method: Option<&Method>,
+        network: Option<Network>,
+    ) -> Result<Permit, Error> {
+        let shares = method.and_then(|method| self.anonymous.get(method.path()));
+        let share = shares.and_then(|shares| shares.take(network)).ok_or_else(busy)?;
+        Ok(Permit { _caller: None, _anonymous: Some(share) })
+    }
+}
+
+fn busy() -> Error {
+    Error::new(Kind::ResourceExhausted, "the server is busy; try again later")
+        .with_reason(reason::OVERLOADED)
+        .with_retry_after(RETRY_AFTER)
 }

@@ -4,6 +4,7 @@
 //! Their order and its reasons stand in `stack.rs`.
 
 pub mod access_log;
+pub mod admission;
 pub mod authenticate;
 pub mod client_network;
 pub mod deadline;
@@ -17,6 +18,7 @@ pub mod observe;
 pub mod panic;
 pub mod refine;
 pub mod request_id;
+mod shares;
 pub mod single;
 
 use std::convert::Infallible;

@@ -14,9 +14,10 @@ use tonic::body::Body;
 use tower::Service;
 
 use super::BoxFuture;
+use super::refine::too_large;
 use crate::error::Error;
 use crate::transport::protocol::frame::PREFIX_LEN;
-use crate::transport::protocol::method_of;
+use crate::transport::protocol::{message_bound, method_of};
 use crate::transport::services::Services;
 use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
@@ -44,15 +45,19 @@ impl Service<Request> for Single {
 
     fn call(&mut self, request: Request) -> BoxFuture {
         let takes_one = method_of(&request).is_some_and(|method| !method.takes_stream());
-        self.0.call(request.map(|body| Counted { body, takes_one, state: State::Start }))
+        // tonic itself keeps the bound that all have.
+        let most = message_bound(&request, usize::MAX);
+        self.0.call(request.map(|body| Counted { body, takes_one, most, state: State::Start }))
     }
 }
 
 /// A body in gRPC's framing. Where one message is taken, any other number of them is
-/// UNIMPLEMENTED, as gRPC wants it; half a message is INVALID_ARGUMENT.
+/// UNIMPLEMENTED, as gRPC wants it; half a message is INVALID_ARGUMENT; one of more bytes
+/// than the request may send is RESOURCE_EXHAUSTED by its length alone.
 pub struct Counted {
     body: Body,
     takes_one: bool,
+    most: usize,
     state: State,
 }
 
@@ -69,8 +74,8 @@ enum State {
 }
 
 impl State {
-    /// Takes what comes next. Whether that is right.
-    fn take(&mut self, data: &[u8], takes_one: bool) -> bool {
+    /// Takes what comes next; what is wrong with it is the error.
+    fn take(&mut self, data: &[u8], takes_one: bool, most: usize) -> Result<(), Status> {
         let mut rest = data;
         while !rest.is_empty() {
             match self {
@@ -83,20 +88,24 @@ impl State {
                     if *seen == PREFIX_LEN {
                         let [_, length @ ..] = *prefix;
                         let length = u32::from_be_bytes(length);
-                        *self = State::Message(usize::try_from(length).unwrap_or(usize::MAX));
+                        let length = usize::try_from(length).unwrap_or(usize::MAX);
+                        if length > most {
+                            return Err(too_large());
+                        }
+                        *self = State::Message(length);
                     }
                 }
-                State::Message(0) if takes_one => return false,
+                State::Message(0) if takes_one => return Err(not_one()),
                 State::Message(0) => *self = State::Start,
                 State::Message(missing) => {
                     let taken = rest.len().min(*missing);
                     *missing -= taken;
                     rest.advance(taken);
                 }
-                State::Refused => return true,
+                State::Refused => return Ok(()),
             }
         }
-        true
+        Ok(())
     }
 }
 
@@ -109,11 +118,10 @@ impl HttpBody for Counted {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let takes_one = self.takes_one;
+        let (takes_one, most) = (self.takes_one, self.most);
         let refusal = match (&frame, &mut self.state) {
             (Some(Ok(frame)), state) => {
-                let is_right = frame.data_ref().is_none_or(|data| state.take(data, takes_one));
-                (!is_right).then(not_one)
+                frame.data_ref().and_then(|data| state.take(data, takes_one, most).err())
             }
             (None, State::Start) if takes_one => Some(not_one()),
             (None, State::Prefix(..) | State::Message(1..)) => Some(half()),
@@ -153,7 +161,7 @@ mod tests {
     use tonic::Code;
 
     /// What a body is refused with, however it is cut.
-    async fn refusal(body: &[u8], takes_one: bool) -> Option<Code> {
+    async fn refusal(body: &[u8], takes_one: bool, most: usize) -> Option<Code> {
         let mut refusals = Vec::new();
         for size in [1, 2, 3, 7, 100] {
             let chunks: Vec<_> = body.chunks(size).map(Bytes::copy_from_slice).collect();
@@ -161,7 +169,7 @@ mod tests {
                 chunks.into_iter().map(|chunk| Ok::<_, Status>(Frame::data(chunk))),
             );
             let body = Body::new(StreamBody::new(frames));
-            let counted = Counted { body, takes_one, state: State::Start };
+            let counted = Counted { body, takes_one, most, state: State::Start };
             refusals.push(counted.collect().await.err().map(|status| status.code()));
         }
         assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{body:?} {refusals:?}");
@@ -182,8 +190,20 @@ mod tests {
             (b"\0\0\0\0\x03ab", Some(Code::InvalidArgument), Some(Code::InvalidArgument)),
             (b"\0\xff\xff\xff\xffab", Some(Code::InvalidArgument), Some(Code::InvalidArgument)),
         ] {
-            assert_eq!(refusal(body, true).await, of_one, "{body:?}");
-            assert_eq!(refusal(body, false).await, of_many, "{body:?}");
+            assert_eq!(refusal(body, true, usize::MAX).await, of_one, "{body:?}");
+            assert_eq!(refusal(body, false, usize::MAX).await, of_many, "{body:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p41_a_message_over_its_bound_is_refused_by_its_length() {
+        for (body, code) in [
+            (&b"\0\0\0\0\x03abc"[..], None),
+            (b"\0\0\0\0\x04", Some(Code::ResourceExhausted)),
+            (b"\0\xff\xff\xff\xff", Some(Code::ResourceExhausted)),
+        ] {
+            assert_eq!(refusal(body, true, 3).await, code, "{body:?}");
+            assert_eq!(refusal(body, false, 3).await, code, "{body:?}");
         }
     }
 }

@@ -17,7 +17,8 @@ use crate::transport::layers::{authenticate, request_id};
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The layer for these settings; `None` when no page may call. An origin that is
-/// not exact (`*`, `null`, a path, a pattern) is refused.
+/// not exact (`*`, `null`, a path, a pattern) is refused, and so is what names no
+/// single header.
 pub fn layer(settings: &Cors) -> Result<Option<CorsLayer>> {
     let origins = settings
         .allowed_origins
@@ -28,12 +29,16 @@ pub fn layer(settings: &Cors) -> Result<Option<CorsLayer>> {
     if origins.is_empty() {
         return Ok(None);
     }
+    let mut headers = request_headers();
+    for (index, name) in settings.allowed_headers.iter().enumerate() {
+        headers.push(header(index, name)?);
+    }
     // Credentials travel in `authorization`, which a page sets itself: cookies,
     // and with them `allow-credentials`, have no part in this.
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers(request_headers())
+        .allow_headers(headers)
         .expose_headers(response_headers())
         .max_age(MAX_AGE);
     Ok(Some(layer))
@@ -60,6 +65,14 @@ fn origin(index: usize, text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).map_err(|_| wrong())
 }
 
+fn header(index: usize, name: &str) -> Result<HeaderName> {
+    let name = HeaderName::try_from(name).ok().filter(|name| !name.as_str().contains('*'));
+    name.ok_or_else(|| {
+        let field = format!("cors.allowed_headers[{index}]");
+        Error::invalid(field, "must be the name of one header, such as x-tenant")
+    })
+}
+
 fn request_headers() -> Vec<HeaderName> {
     let named = [
         "connect-protocol-version",
@@ -72,6 +85,10 @@ fn request_headers() -> Vec<HeaderName> {
         "x-grpc-web",
         "x-user-agent",
         "idempotency-key",
+        // What tracing in a browser adds to each call (W3C Trace Context, Baggage).
+        "traceparent",
+        "tracestate",
+        "baggage",
     ];
     let mut headers = vec![
         ACCEPT,
@@ -104,7 +121,8 @@ mod tests {
     use super::*;
 
     fn settings(origins: &[&str]) -> Cors {
-        Cors { allowed_origins: origins.iter().map(|&origin| origin.to_owned()).collect() }
+        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+        Cors { allowed_origins: owned(origins), allowed_headers: Vec::new() }
     }
 
     #[test]
@@ -134,6 +152,18 @@ mod tests {
             "https://a.b,https://c.d",
         ] {
             assert!(layer(&settings(&["https://good.example", bad])).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn p29_only_names_of_single_headers() {
+        let with = |name: &str| Cors {
+            allowed_headers: vec!["x-good".to_owned(), name.to_owned()],
+            ..settings(&["https://app.example.com"])
+        };
+        assert!(layer(&with("X-Tenant")).unwrap().is_some());
+        for bad in ["*", "x-*", "", "x tenant", "x-a,x-b", "x:y", "\u{e9}"] {
+            assert!(layer(&with(bad)).is_err(), "{bad:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Sends each call to its translator, and answers what is no call of a method.
+//! Sends each call to its translator, and refuses what is no call of a method.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ enum Door {
 }
 
 impl<S: Handler> Detect<S> {
-    /// Puts every protocol in front of `rpc`. `max_request_bytes` bounds a
-    /// Connect message, before and after decompression.
+    /// Puts every protocol in front of `rpc`, for calls that [`refuse`] does not answer.
+    /// `max_request_bytes` bounds a Connect message, before and after decompression.
     pub fn new(rpc: S, max_request_bytes: usize) -> Self {
         let json = Transcode::new(rpc.clone(), max_request_bytes);
         Self(Arc::new(Doors {
@@ -71,15 +71,7 @@ impl<S: Handler<Future = BoxFuture>> Service<Request> for Detect<S> {
 
     fn call(&mut self, request: Request) -> BoxFuture {
         let call = Call::of(&request);
-        let door = door(call.protocol);
-        let refusal = match door {
-            Door::Grpc(_) | Door::GrpcWeb(_) => refuse_grpc(&request, &call),
-            Door::Connect => refuse_connect(&request, &call),
-        };
-        if let Some(refusal) = refusal {
-            return Box::pin(async { Ok(refusal) });
-        }
-        match door {
+        match door(call.protocol) {
             Door::Grpc(CodecFormat::Json) => {
                 let answer = self.0.grpc_json.clone().oneshot(request);
                 Box::pin(async move { Ok(call.in_its_type(answer.await?)) })
@@ -102,6 +94,15 @@ fn door(protocol: Protocol) -> Door {
         Protocol::Connect | Protocol::ConnectStream(_) | Protocol::Vendor(_) | Protocol::Http => {
             Door::Connect
         }
+    }
+}
+
+/// The answer to a request whose head is no call of a method: it breaks its protocol's
+/// rules, or there is no such method. Nobody needs a credential to be told.
+pub fn refuse(request: &Request, call: &Call) -> Option<Response> {
+    match door(call.protocol) {
+        Door::Grpc(_) | Door::GrpcWeb(_) => refuse_grpc(request, call),
+        Door::Connect => refuse_connect(request, call),
     }
 }
 

@@ -51,6 +51,11 @@ impl Methods {
         self.by_path.get(path)
     }
 
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Method> {
+        self.by_path.values().map(Arc::as_ref)
+    }
+
     /// Whether a path begins as those of a service here do.
     pub fn has_service_of(&self, path: &str) -> bool {
         let service = path.strip_prefix('/').and_then(|rest| rest.split_once('/'));

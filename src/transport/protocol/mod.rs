@@ -112,6 +112,16 @@ impl Protocol {
     }
 }
 
+/// The most bytes of a message where that is less than for others; in the extensions of
+/// requests without a credential.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageBound(pub usize);
+
+/// The most bytes that a message of this request may have, where others may have `max`.
+pub fn message_bound(request: &Request, max: usize) -> usize {
+    request.extensions().get().map_or(max, |MessageBound(bound)| max.min(*bound))
+}
+
 /// The method that this request calls, if it calls one.
 pub fn method_of(request: &Request) -> Option<&Arc<Method>> {
     match &request.extensions().get::<Arc<Call>>()?.route {

@@ -16,7 +16,7 @@ use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
 use super::methods::Method;
-use super::{frame, json, method_of};
+use super::{frame, json, message_bound, method_of};
 use crate::transport::layers::refine::too_large;
 use crate::transport::layers::{BoxFuture, Handler};
 use crate::transport::status::to_status;
@@ -68,7 +68,8 @@ impl<S: Handler> Service<Request> for Transcode<S> {
         if unpacked.is_some() {
             headers.remove(ENCODING);
         }
-        let input = In { method: Arc::clone(&method), unpacked, limit: self.max_request_bytes };
+        let limit = message_bound(&request, self.max_request_bytes);
+        let input = In { method: Arc::clone(&method), unpacked, limit };
         let request = request.map(|body| Body::new(Transcoded::new(body, input)));
         Box::pin(async move {
             let mut response = rpc.oneshot(request).await?;

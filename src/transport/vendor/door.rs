@@ -1,7 +1,7 @@
 //! The way in to the contracts' routes.
 
 use http::{HeaderValue, Method, StatusCode, header};
-use tonic::{Code, Status};
+use tonic::Code;
 
 use super::openapi::Endpoint;
 use super::{Refusal, Vendor, empty};
@@ -9,30 +9,30 @@ use crate::transport::layers::{Handler, Middleware, Next};
 use crate::transport::protocol::{Call, Protocol, Route};
 use crate::transport::{Request, Response};
 
-/// Refuses paths and methods that no contract has, before anybody is asked who
-/// they are, and writes the refusals of those behind it.
+/// Writes the refusals of the routes behind it.
 pub struct Door;
 
 impl Middleware for Door {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
         let call = Call::of(&request);
-        let Protocol::Vendor(vendor) = call.protocol else {
-            return call.answer(Status::unimplemented("there is no such path"));
-        };
-        let Route::Vendor(endpoint) = call.route else {
-            let message = "there is no such path";
-            let refusal = Refusal::of_http(StatusCode::NOT_FOUND, Code::Unimplemented, message);
-            return vendor.refuse(&refusal, &call.request);
-        };
-        if !endpoint.takes(request.method()) {
-            return not_taken(vendor, endpoint, request.method(), &call);
-        }
         let mut response = next.run(request).await;
-        match response.extensions_mut().remove::<Refusal>() {
-            Some(refusal) => vendor.refuse(&refusal, &call.request),
-            None => response,
+        match (call.protocol, response.extensions_mut().remove::<Refusal>()) {
+            (Protocol::Vendor(vendor), Some(refusal)) => vendor.refuse(&refusal, &call.request),
+            _ => response,
         }
     }
+}
+
+/// The answer to a path or a method that the contract does not have. Nobody needs a
+/// credential to be told.
+pub fn refuse(vendor: Vendor, request: &Request, call: &Call) -> Option<Response> {
+    let Route::Vendor(endpoint) = call.route else {
+        let message = "there is no such path";
+        let refusal = Refusal::of_http(StatusCode::NOT_FOUND, Code::Unimplemented, message);
+        return Some(vendor.refuse(&refusal, &call.request));
+    };
+    let is_taken = endpoint.takes(request.method());
+    (!is_taken).then(|| not_taken(vendor, endpoint, request.method(), call))
 }
 
 fn not_taken(vendor: Vendor, endpoint: &Endpoint, method: &Method, call: &Call) -> Response {

@@ -11,7 +11,10 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use guestlist::config::Config;
-use guestlist::domain::{Caller, RequestId};
+use guestlist::domain::{
+    Account, AccountId, AccountKind, Caller, Credential, LoginProviderKind, Profile, RequestId,
+    Timestamp,
+};
 use guestlist::transport::layers::authenticate::Authenticate;
 use guestlist::transport::layers::metrics::Metrics;
 use guestlist::transport::server;
@@ -35,16 +38,6 @@ mod pb {
 }
 
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
-
-/// What strangers may call.
-const METHODS: &[&str] = &[
-    "/connectrpc.conformance.v1.ConformanceService/Unary",
-    "/connectrpc.conformance.v1.ConformanceService/IdempotentUnary",
-    "/connectrpc.conformance.v1.ConformanceService/Unimplemented",
-    "/connectrpc.conformance.v1.ConformanceService/ClientStream",
-    "/connectrpc.conformance.v1.ConformanceService/ServerStream",
-    "/connectrpc.conformance.v1.ConformanceService/BidiStream",
-];
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
 
@@ -91,8 +84,8 @@ fn stack(config: &Config) -> Fallible<Stack> {
         services: Services::default().with(WithTrailers(service)),
         descriptors: &[DESCRIPTORS],
         contracts: axum::Router::new(),
-        authenticator: Everybody,
-        anonymous_methods: METHODS,
+        authenticator: OneCaller(Arc::new(caller())),
+        anonymous_methods: &[],
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::Nobody,
         readiness: Readiness::new(),
@@ -101,18 +94,39 @@ fn stack(config: &Config) -> Fallible<Stack> {
     })?)
 }
 
-/// Lets everybody in: the suite has no credentials.
-struct Everybody;
+/// Takes every request for one caller's: the suite has no credentials, and sends more
+/// than those without one may.
+struct OneCaller(Arc<Caller>);
 
-impl Authenticate for Everybody {
+impl Authenticate for OneCaller {
     async fn authenticate(
         &self,
         _: Option<&HeaderValue>,
         _: Option<&HeaderValue>,
         _: &RequestId,
     ) -> guestlist::error::Result<Option<Arc<Caller>>> {
-        Ok(None)
+        Ok(Some(Arc::clone(&self.0)))
     }
+}
+
+fn caller() -> Caller {
+    let profile = Profile {
+        email: None,
+        email_verified: false,
+        name: String::new(),
+        picture: String::new(),
+        login_provider: String::new(),
+        login_provider_kind: LoginProviderKind::Other,
+    };
+    let account = Account {
+        id: AccountId::generate(Timestamp::from_micros(0)),
+        issuer: "conformance".to_owned(),
+        subject: "suite".to_owned(),
+        kind: AccountKind::Service,
+        profile,
+        created_at: Timestamp::from_micros(0),
+    };
+    Caller { account, acting: None, credential: Credential::Jwt }
 }
 
 /// Reads one message from standard input, behind its length.

@@ -1,4 +1,4 @@
-//! Hostile peers (P34, P37): a table of attacks over one harness, against the
+//! Hostile peers (P34, P37, P41): a table of attacks over one harness, against the
 //! program as a process.
 //!
 //! An attack is made of rounds, one after another: a round opens its connections,
@@ -13,6 +13,7 @@
 //! GUESTLIST_TEST_FIGURES=1 cargo test --release --test it hostile::figures -- --nocapture
 //! ```
 
+mod bodies;
 mod caller;
 mod files;
 mod floods;
@@ -117,8 +118,9 @@ attacks! {
     p37_partial_heads: silence::partial_head, "200 with half an HTTP/1 head" => "closed after `head_timeout`";
     p37_dripping_heads: silence::dripping_head, "100 that send a head byte by byte for ever" => "closed after `head_timeout`";
     p37_partial_header_blocks: silence::partial_block, "200 with half an HTTP/2 header block" => "closed when no ping is answered";
-    p37_unfinished_streams: streams::unfinished, "1,200 calls without an end by strangers, 100 by one with a key" => "refused over `max_requests`, the others at `request_timeout`";
-    p37_watchers: streams::watchers, "1,200 that watch health" => "refused over `max_requests`";
+    p37_unfinished_streams: streams::unfinished, "1,200 calls without an end by strangers, 100 by one with a key" => "refused over a quarter of `max_anonymous_requests`, the others at `request_timeout`";
+    p37_watchers: streams::watchers, "1,200 that watch health" => "refused over a quarter of `max_anonymous_streaming_requests`";
+    p41_bodies_of_strangers: bodies::unfinished, "1,000 strangers with all but the end of a body of 1 MiB" => "refused by the head; read on for 2 s at most";
     p37_too_many_streams: streams::too_many, "1,000 streams at once on one connection" => "refused over `max_streams`";
     p37_rapid_reset: streams::rapid_reset, "streams opened and reset at once" => "closed, over 20 resets before a look";
     p37_made_resets: streams::made_resets, "streams that make the server reset them" => "closed, over 256 resets";

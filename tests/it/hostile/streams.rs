@@ -15,8 +15,8 @@ const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
 /// Streams on one connection.
 const STREAMS: usize = 100;
 
-/// `http.max_requests`
-const MAX_REQUESTS: usize = 1024;
+/// The share of one network in `http.max_anonymous_streaming_requests`.
+const MAX_WATCHERS: usize = 512 / 4;
 
 /// An empty message.
 const EMPTY: [u8; 5] = [0; 5];
@@ -66,7 +66,7 @@ pub async fn watchers(target: Target) {
         assert!(!found.closed, "{found:?}");
     }));
     let enough = async {
-        while refused.load(Ordering::Relaxed) < 12 * STREAMS - MAX_REQUESTS {
+        while refused.load(Ordering::Relaxed) < 12 * STREAMS - MAX_WATCHERS {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -23,6 +23,7 @@ const ALLOWED_METHODS: [&str; 4] = ["delete", "get", "patch", "post"];
 
 fn two_pages(config: &mut Config) {
     config.cors.allowed_origins = vec![PAGE.to_owned(), LOCAL.to_owned()];
+    config.cors.allowed_headers = vec!["X-Tenant".to_owned()];
 }
 
 async fn with_two_pages(behaviour: impl AsyncFn(&TestApp)) {
@@ -131,7 +132,8 @@ async fn p29_preflights_allow_what_clients_send_and_no_more() {
     with_two_pages(async |app| {
         let sent = "authorization,content-type,content-encoding,accept,connect-protocol-version,\
                     connect-timeout-ms,grpc-timeout,grpc-encoding,grpc-accept-encoding,x-grpc-web,\
-                    x-user-agent,x-request-id,guestlist-on-behalf-of";
+                    x-user-agent,x-request-id,guestlist-on-behalf-of,traceparent,tracestate,baggage,\
+                    x-tenant";
         for door in Door::of(Form::Json) {
             let answer = preflight(door, PAGE, sent).once(app).await;
             assert_eq!(answer.status, 200);
@@ -204,6 +206,16 @@ fn p29_a_list_that_is_not_exact_is_no_setting() {
         let sources = Sources { environment: vec![variable], ..Sources::default() };
         let error = Config::load(sources).expect_err(bad);
         assert!(error.problems()[0].starts_with("cors.allowed_origins: "), "{error}");
+    }
+}
+
+#[test]
+fn p29_what_names_no_single_header_is_no_setting() {
+    for bad in ["*", "x-*", "x tenant"] {
+        let variable = ("GUESTLIST_CORS__ALLOWED_HEADERS".into(), format!("x-good,{bad}").into());
+        let sources = Sources { environment: vec![variable], ..Sources::default() };
+        let error = Config::load(sources).expect_err(bad);
+        assert!(error.problems()[0].starts_with("cors.allowed_headers: "), "{error}");
     }
 }
 

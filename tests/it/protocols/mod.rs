@@ -18,6 +18,7 @@ mod strangers;
 mod streams;
 mod system;
 mod talk;
+mod unfinished;
 pub mod wire;
 mod world;
 

@@ -64,6 +64,9 @@ pub async fn run<S: Handler>(rpc: S, mut request: Request) -> Response {
 pub fn refused(protocol: Protocol, trailers: &HeaderMap) -> Response {
     let mut response = Response::new(Body::new(http_body_util::Full::new(end(trailers))));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type(protocol));
+    if let Some(status) = Status::from_header_map(trailers) {
+        response.extensions_mut().insert(status.code());
+    }
     response
 }
 

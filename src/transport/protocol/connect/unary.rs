@@ -22,8 +22,6 @@ use crate::transport::protocol::{Call, NO_SUCH_METHOD, Route, frame, json};
 use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
 
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
 /// How tonic writes that a call went well.
 const OK: &str = "0";
 
@@ -41,14 +39,8 @@ pub async fn run<S: Handler>(rpc: S, call: Arc<Call>, request: Request, limit: u
     let Route::Rpc(method) = &call.route else {
         return call.answer(Status::unimplemented(NO_SUCH_METHOD));
     };
-    let is_get = request.method() == HttpMethod::GET;
     let answer = answer(rpc, method, request, limit).await;
-    let mut response = answer.unwrap_or_else(|status| call.answer(status));
-    if is_get {
-        // A cache would go on answering for an invite that has ended.
-        response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
-    }
-    response
+    answer.unwrap_or_else(|status| call.answer(status))
 }
 
 async fn answer<S: Handler>(

@@ -4,6 +4,7 @@ mod connect;
 mod contracts;
 mod door;
 mod grpc;
+mod unfinished;
 
 use std::sync::Arc;
 
@@ -80,8 +81,8 @@ impl AccountService for Fake {
     }
 }
 
-/// Takes `Bearer good`.
-struct OneKey;
+/// Takes `Bearer good`, and never answers to `Bearer hangs`.
+pub(in crate::transport) struct OneKey;
 
 impl Authenticate for OneKey {
     async fn authenticate(
@@ -93,6 +94,7 @@ impl Authenticate for OneKey {
         match authorization.map(http::HeaderValue::as_bytes) {
             None => Ok(None),
             Some(b"Bearer good") => Ok(Some(Arc::new(caller()))),
+            Some(b"Bearer hangs") => std::future::pending().await,
             Some(_) => Err(Error::unauthenticated("the credential is not valid")),
         }
     }
@@ -149,7 +151,10 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         metrics_access: MetricsAccess::Loopback,
         readiness: readiness.clone(),
         http,
-        cors: &Cors { allowed_origins: origins.iter().map(|&o| o.to_owned()).collect() },
+        cors: &Cors {
+            allowed_origins: origins.iter().map(|&o| o.to_owned()).collect(),
+            allowed_headers: vec!["X-Tenant".to_owned()],
+        },
     })
     .unwrap();
     Built { stack, metrics, readiness }

@@ -156,12 +156,29 @@ fn they_are_for_this_machine_and_not_through_a_proxy() {
             ("forwarded", "for=127.0.0.1"),
             ("via", "1.1 proxy"),
             ("x-real-ip", "127.0.0.1"),
+            ("cf-connecting-ip", "127.0.0.1"),
+            ("true-client-ip", "127.0.0.1"),
+            ("x-envoy-external-address", "127.0.0.1"),
         ] {
             let answer = get(app.addr(), "/metrics", &[(header, value)]).await;
             assert_eq!(answer.status, 404, "{header}");
             assert!(!answer.says("guestlist_"));
         }
     });
+}
+
+/// It need not add a header to be known as one.
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_not_for_a_trusted_proxy_on_this_machine() {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let answer = get(app.addr(), "/metrics", &[]).await;
+    assert_eq!(answer.status, 404);
+    assert!(!answer.says("guestlist_"));
+    assert_eq!(get(app.addr(), "/healthz", &[]).await.status, 200);
+    app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,184 @@
+//! Bodies that do not come to their end.
+
+use std::pin::Pin;
+
+use http_body::{Frame, SizeHint};
+
+use super::*;
+
+/// A body of a known length that never comes.
+struct Never(u64);
+
+impl HttpBody for Never {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const GRPC: (&str, &str) = ("content-type", "application/grpc");
+const WEB: (&str, &str) = ("content-type", "application/grpc-web+proto");
+
+/// A call over HTTP/2 whose body of so many bytes never comes.
+fn never(path: &str, headers: &[(&str, &str)], length: u64) -> http::Request<Never> {
+    let mut request = ask(Method::POST, path, headers, b"").map(|_| Never(length));
+    *request.version_mut() = Version::HTTP_2;
+    request
+}
+
+async fn answered(stack: &Stack, request: http::Request<Never>) -> Answer {
+    let response = stack.clone().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap();
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
+}
+
+/// Time stands still but for what waits: all that is awaited is the drain's two seconds.
+#[tokio::test(start_paused = true)]
+async fn p41_a_body_of_nobody_is_not_awaited_and_holds_no_place() {
+    let http = Http { max_requests: 1, ..bounds() };
+    let stack = build_with(&http, &[]).stack;
+    for (path, content_type, status) in [
+        (RESOLVE, JSON, 401),
+        (RESOLVE, ("content-type", "application/proto"), 401),
+        (RESOLVE, GRPC, 200),
+        (RESOLVE, ("content-type", "application/grpc+json"), 200),
+        (RESOLVE, WEB, 200),
+        (RESOLVE, ("content-type", "application/grpc-web-text"), 200),
+        ("/v1/orgs/x/invites", JSON, 401),
+        ("/v1/organizations/x", JSON, 401),
+    ] {
+        for authorization in ["-", "Bearer bad"] {
+            let method = if path == "/v1/organizations/x" { Method::GET } else { Method::POST };
+            let headers = [content_type, ("authorization", authorization)];
+            let mut request = never(path, &headers, 100);
+            *request.method_mut() = method;
+            let begun = tokio::time::Instant::now();
+            let call = tokio::spawn({
+                let stack = stack.clone();
+                async move { answered(&stack, request).await }
+            });
+            tokio::task::yield_now().await;
+            // A caller is served meanwhile.
+            let good = send(&stack, ask(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
+            assert_eq!(good.status, 200, "{path} {content_type:?}");
+            let answer = call.await.unwrap();
+            assert_eq!(answer.status, status, "{path} {content_type:?}");
+            assert!(begun.elapsed().as_secs() <= 2, "not the request's own time");
+            if status == 200 {
+                assert_eq!(answer.grpc_status().code(), Code::Unauthenticated);
+            }
+        }
+    }
+}
+
+/// Too large by its length alone, so that it is refused at once; the refusal goes out when
+/// the body has been read on, or has had its time.
+#[tokio::test(start_paused = true)]
+async fn p41_no_place_is_held_while_a_refused_body_is_read_on() {
+    let http = Http { max_requests: 1, ..bounds() };
+    let stack = build_with(&http, &[]).stack;
+    let calls = [
+        never(RESOLVE, &[JSON], 1 << 20),
+        never(RESOLVE, &[GRPC, ("grpc-encoding", "br")], 100),
+        never(RESOLVE, &[WEB, ("grpc-encoding", "br")], 100),
+    ];
+    for request in calls {
+        let call = tokio::spawn({
+            let stack = stack.clone();
+            async move { stack.oneshot(request).await.unwrap() }
+        });
+        tokio::task::yield_now().await;
+        assert!(!call.is_finished(), "it waits for the body");
+        let good = send(&stack, ask(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
+        assert_eq!(good.status, 200);
+        call.await.unwrap();
+    }
+}
+
+/// A store that hangs has the request's time, and no more.
+#[tokio::test(start_paused = true)]
+async fn the_deadline_covers_the_look_at_the_credential() {
+    for (content_type, status) in [(JSON, 504), (GRPC, 200)] {
+        let headers = [content_type, ("authorization", "Bearer hangs")];
+        let begun = tokio::time::Instant::now();
+        let mut request = ask(Method::POST, RESOLVE, &headers, b"");
+        *request.version_mut() = Version::HTTP_2;
+        let answer = send(&stack(), request).await;
+        assert_eq!((begun.elapsed().as_secs(), answer.status.as_u16()), (15, status));
+        if status == 200 {
+            assert_eq!(answer.grpc_status().code(), Code::DeadlineExceeded);
+        }
+    }
+    // What needs no credential does not wait for it.
+    let headers = [JSON, ("authorization", "Bearer hangs")];
+    let begun = tokio::time::Instant::now();
+    let answer = send(&stack(), ask(Method::POST, HEALTH, &headers, b"{}")).await;
+    assert_eq!((begun.elapsed().as_secs(), answer.status.as_u16()), (0, 200));
+}
+
+#[tokio::test]
+async fn p41_a_message_without_a_credential_is_small() {
+    let http = Http { max_request_bytes: 1024, max_anonymous_request_bytes: 16, ..bounds() };
+    let stack = build_with(&http, &[]).stack;
+    let body = json_of(64);
+    let framed = |message: &[u8]| {
+        let mut framed = BytesMut::new();
+        framed.put_u8(0);
+        framed.put_u32(u32::try_from(message.len()).unwrap());
+        framed.put_slice(message);
+        framed.freeze()
+    };
+    let health = tonic_health::pb::HealthCheckRequest { service: "x".repeat(64) };
+    let proto = prost::Message::encode_to_vec(&health);
+    for (path, content_type, body) in [
+        (HEALTH, "application/json", Bytes::from(body.clone())),
+        (HEALTH, "application/proto", Bytes::from(proto.clone())),
+        (HEALTH, "application/grpc", framed(&proto)),
+        (HEALTH, "application/grpc+json", framed(body.as_bytes())),
+        (HEALTH, "application/grpc-web", framed(&proto)),
+        (HEALTH, "application/grpc-web+json", framed(body.as_bytes())),
+        (WATCH, "application/connect+proto", framed(&proto)),
+        (WATCH, "application/connect+json", framed(body.as_bytes())),
+    ] {
+        let headers = [("content-type", content_type), ("authorization", "-")];
+        let mut request = ask(Method::POST, path, &headers, &body);
+        *request.version_mut() = Version::HTTP_2;
+        let answer = send(&stack, request).await;
+        let code = match content_type {
+            "application/json" | "application/proto" => answer.json()["code"].clone(),
+            _ if path == WATCH => {
+                let (_, end) = frames(answer.body).pop().unwrap();
+                serde_json::from_slice::<Json>(&end).unwrap()["error"]["code"].clone()
+            }
+            _ => match answer.grpc_status().code() {
+                Code::ResourceExhausted => "resource_exhausted".into(),
+                other => format!("{other:?}").into(),
+            },
+        };
+        assert_eq!(code, "resource_exhausted", "{content_type}");
+    }
+    // A caller's may be as large as ever.
+    let headers = [JSON];
+    let body = format!("{{\"subject\": \"{}\"}}", "x".repeat(64));
+    let answer = send(&stack, ask(Method::POST, RESOLVE, &headers, body.as_bytes())).await;
+    assert_eq!(answer.status, 200);
+}
+
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+
+/// A health check of a service with so long a name.
+fn json_of(length: usize) -> String {
+    format!("{{\"service\": \"{}\"}}", "x".repeat(length))
+}

@@ -1,0 +1,91 @@
+//! Peers without a credential whose bodies come, but for their ends.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+use super::Target;
+
+/// All bodies together, one a connection.
+const BODIES: usize = 1000;
+
+/// What a body says it has, and what comes of it.
+const LENGTH: usize = 1 << 20;
+static ALL_BUT_THE_END: [u8; LENGTH - 1] = [b' '; LENGTH - 1];
+
+/// The protocols: content type, path, and whether over HTTP/2.
+const WAYS: [(&str, &str, bool); 6] = [
+    ("application/json", "/guestlist.v1.AccountService/GetCaller", false),
+    ("application/json", "/guestlist.v1.AccountService/GetCaller", true),
+    ("application/grpc-web+proto", "/guestlist.v1.AccountService/GetCaller", false),
+    ("application/grpc", "/guestlist.v1.AccountService/GetCaller", true),
+    ("application/json", "/v1/orgs/x/invites", false),
+    ("application/json", "/v1/orgs/x/invites", true),
+];
+
+/// How long those that are refused hold on to their connections.
+const HELD: Duration = Duration::from_secs(1);
+
+pub async fn unfinished(target: Target) {
+    let (refused, mut so_far) = tokio::sync::watch::channel(0);
+    let peers = (0..BODIES).map(|n| {
+        let (target, refused) = (&target, &refused);
+        async move {
+            // A connection that was closed over its unread body may take the answer with it.
+            if let Some((status, grpc)) = refusal(target, WAYS[n % WAYS.len()]).await {
+                assert!(status == 401 || grpc.as_deref() == Some("16"), "{status} {grpc:?}");
+            }
+            refused.send_modify(|count| *count += 1);
+            // Nobody hangs up before all have been refused.
+            let mut all = refused.subscribe();
+            all.wait_for(|count| *count == BODIES).await.unwrap();
+            tokio::time::sleep(HELD).await;
+        }
+    });
+    let in_place = async {
+        so_far.wait_for(|count| *count > BODIES / 2).await.unwrap();
+        target.in_place();
+    };
+    futures::join!(join_all(peers), in_place);
+}
+
+/// The status of HTTP and of gRPC, if there was an answer; the connection stays until
+/// its client is dropped.
+async fn refusal(
+    target: &Target,
+    (content_type, path, is_http2): (&str, &str, bool),
+) -> Option<(u16, Option<String>)> {
+    let begin = Ok::<_, Infallible>(Frame::data(Bytes::from_static(&ALL_BUT_THE_END)));
+    let body = StreamBody::new(stream::iter([begin]).chain(stream::pending()));
+    let uri = if is_http2 { format!("http://x{path}") } else { path.to_owned() };
+    let request = http::Request::post(uri)
+        .header("host", "x")
+        .header("te", "trailers")
+        .header("content-type", content_type)
+        .header("content-length", LENGTH)
+        .body(body)
+        .unwrap();
+    let stream = TokioIo::new(TcpStream::connect(target.addr).await.ok()?);
+    let answer = if is_http2 {
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.ok()?;
+        tokio::spawn(connection);
+        sender.send_request(request).await.ok()?
+    } else {
+        let (mut sender, connection) = http1::handshake(stream).await.ok()?;
+        tokio::spawn(connection);
+        sender.send_request(request).await.ok()?
+    };
+    let (head, body) = answer.into_parts();
+    body.collect().await.ok()?;
+    let grpc = head.headers.get("grpc-status").map(|code| code.to_str().unwrap().to_owned());
+    Some((head.status.as_u16(), grpc))
+}

@@ -1,0 +1,346 @@
+//! P41: peers without a valid credential that open requests and do not finish them,
+//! and callers with a key meanwhile.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::channel::mpsc;
+use futures::future::join_all;
+use http::{Method, Request, StatusCode, Version};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tonic::Status;
+
+use super::ask::Ask;
+use super::door::{Door, Form};
+use super::wire::Answer;
+use super::{rpc, served};
+use crate::support::{Engine, Protocol, TestApp};
+
+/// Longer than anything takes that is not stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+const PREVIEW: &str = "/guestlist.v1.InviteService/Preview";
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+const WATCH: &str = "/grpc.health.v1.Health/Watch";
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const REFLECTION_ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
+
+type Words = StreamBody<mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>>;
+
+/// A connection on which requests are opened; their bodies never end.
+#[derive(Clone)]
+enum Opener {
+    Http1,
+    Http2(http2::SendRequest<Words>),
+}
+
+/// A request that was begun, as long as it is kept.
+struct Open {
+    _words: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
+    answer: tokio::task::JoinHandle<Answer>,
+}
+
+impl Opener {
+    async fn new(addr: SocketAddr, version: Version) -> Self {
+        if version != Version::HTTP_2 {
+            return Self::Http1;
+        }
+        let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        tokio::spawn(connection);
+        Self::Http2(sender)
+    }
+
+    /// Sends a head, and what `begin` is of a body.
+    async fn open(
+        &self,
+        addr: SocketAddr,
+        mut request: http::request::Builder,
+        path: &str,
+        begin: &Bytes,
+    ) -> Open {
+        let (words, body) = mpsc::unbounded();
+        if !begin.is_empty() {
+            words.unbounded_send(Ok(Frame::data(begin.clone()))).unwrap();
+        }
+        let body = StreamBody::new(body);
+        let answer = match self.clone() {
+            Self::Http1 => {
+                request = request.header("host", addr.to_string());
+                let request: Request<Words> = request.uri(path).body(body).unwrap();
+                let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
+                let (mut sender, connection) = http1::handshake(stream).await.unwrap();
+                tokio::spawn(connection);
+                tokio::spawn(
+                    async move { whole(sender.send_request(request).await.unwrap()).await },
+                )
+            }
+            Self::Http2(mut sender) => {
+                let uri = format!("http://{addr}{path}");
+                let request: Request<Words> = request.uri(uri).body(body).unwrap();
+                sender.ready().await.unwrap();
+                tokio::spawn(
+                    async move { whole(sender.send_request(request).await.unwrap()).await },
+                )
+            }
+        };
+        Open { _words: words, answer }
+    }
+}
+
+impl Open {
+    async fn answered(self) -> Answer {
+        tokio::time::timeout(STUCK, self.answer).await.expect("an answer in time").unwrap()
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answer.is_finished()
+    }
+}
+
+async fn whole(answer: http::Response<hyper::body::Incoming>) -> Answer {
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.expect("the answer is whole");
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
+}
+
+/// What is called, and how.
+#[derive(Clone)]
+struct Way {
+    version: Version,
+    content_type: &'static str,
+    path: String,
+    method: Method,
+}
+
+impl Way {
+    fn request(&self) -> http::request::Builder {
+        Request::builder()
+            .method(self.method.clone())
+            .header("content-type", self.content_type)
+            .header("te", "trailers")
+    }
+
+    /// A whole answer's status, over gRPC's family told in its headers.
+    fn is_unauthenticated(&self, answer: &Answer) -> bool {
+        match Status::from_header_map(&answer.headers) {
+            Some(status) => status.code() == tonic::Code::Unauthenticated,
+            None => answer.status == StatusCode::UNAUTHORIZED,
+        }
+    }
+}
+
+/// Every protocol over every version of HTTP, and both REST contracts.
+fn ways(organization: &str) -> Vec<Way> {
+    let rpcs = Door::ALL.into_iter().chain(Door::JSON_IN_FRAMES).map(|door| Way {
+        version: door.version,
+        content_type: door.content_type(),
+        path: rpc::GET.to_owned(),
+        method: Method::POST,
+    });
+    let mut all: Vec<Way> = rpcs.collect();
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let json = |method: Method, path: String| Way {
+            version,
+            content_type: "application/json",
+            path,
+            method,
+        };
+        all.push(json(Method::POST, format!("/v1/organizations/{organization}/invitations")));
+        all.push(json(Method::POST, format!("/v1/orgs/{organization}/invites")));
+        all.push(json(
+            Method::GET,
+            format!("{}?connect=v1&encoding=json&message=%7B%7D", rpc::GET),
+        ));
+    }
+    all
+}
+
+/// Calls of somebody with a key, one over each protocol; every one succeeds.
+async fn served_with_a_key(app: &TestApp, person: &crate::support::Person, organization: &str) {
+    for door in Door::ALL {
+        let by_id = json!({"organizationId": organization});
+        let answer = Ask::new(door, rpc::GET, &by_id).by(person).once(app).await;
+        door.read(rpc::GET, &answer).expect("callers with a key are served");
+    }
+    let door = Door { form: Form::Json, version: Version::HTTP_11 };
+    for path in [
+        format!("/v1/organizations/{organization}/invitations"),
+        format!("/v1/orgs/{organization}/invites"),
+    ] {
+        let answer = Ask::raw(door, &path, "").verb(Method::GET).by(person).once(app).await;
+        assert_eq!(answer.status, 200, "{path} {answer:?}");
+    }
+}
+
+/// And it is the refusal that a whole request gets.
+#[test]
+fn p41_without_a_valid_credential_the_refusal_comes_before_the_body() {
+    served(async |app| {
+        let org = app.organization().await;
+        let asked = ways(&org.id).into_iter().flat_map(|way| {
+            [None, Some("Bearer gl_x"), Some("Bearer x.y.z"), Some("Digest x")]
+                .map(|key| [true, false].map(|length_is_told| (way.clone(), key, length_is_told)))
+        });
+        let asked = asked.flatten().map(|(way, key, length_is_told)| async move {
+            let mut request = way.request();
+            if let Some(key) = key {
+                request = request.header("authorization", key);
+            }
+            if length_is_told {
+                request = request.header("content-length", "100");
+            }
+            let opener = Opener::new(app.addr(), way.version).await;
+            let open = opener.open(app.addr(), request, &way.path, &Bytes::new()).await;
+            let answer = open.answered().await;
+            assert!(way.is_unauthenticated(&answer), "{} {answer:?}", way.content_type);
+
+            let door = Door { form: Form::Json, version: way.version };
+            let mut ask = Ask::raw(door, &way.path, "").verb(way.method.clone());
+            ask = ask.with("content-type", way.content_type);
+            if let Some(key) = key {
+                ask = ask.with("authorization", key);
+            }
+            let of_a_whole = ask.once(app).await;
+            assert_eq!(plain(&answer), plain(&of_a_whole));
+        });
+        join_all(asked).await;
+    });
+}
+
+/// An answer without what differs from one request to the next, or with how much of it
+/// was sent.
+fn plain(answer: &Answer) -> (StatusCode, Vec<(String, Vec<u8>)>, Bytes) {
+    let own = ["date", "x-request-id", "connection", "content-length", "transfer-encoding"];
+    let headers = answer.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+    let mut headers: Vec<_> = headers
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned()))
+        .collect();
+    headers.sort_unstable();
+    // ClickHouse's bodies hold the request's id.
+    let is_json = answer.header("content-type") == Some("application/json");
+    let body = match is_json.then(|| answer.json()) {
+        Some(mut json) if json.get("requestId").is_some() => {
+            json["requestId"] = "".into();
+            json.to_string().into()
+        }
+        _ => answer.body.clone(),
+    };
+    (answer.status, headers, body)
+}
+
+/// `attacks/c24` in small: callers have 4 places, and 2,000 requests are open.
+#[tokio::test(flavor = "multi_thread")]
+async fn p41_2000_held_open_never_refuse_a_caller() {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
+        config.http.max_requests = 4;
+    })
+    .await;
+    let org = app.organization().await;
+    let ways: Vec<Way> =
+        ways(&org.id).into_iter().filter(|way| way.version == Version::HTTP_2).collect();
+    let connections = (0..20).map(|n| {
+        let (app, way) = (&app, &ways[n % ways.len()]);
+        async move {
+            let opener = Opener::new(app.addr(), Version::HTTP_2).await;
+            join_all((0..100).map(|_| async {
+                let request = way.request().header("content-length", "100");
+                let open = opener.open(app.addr(), request, &way.path, &Bytes::new()).await;
+                (way, open)
+            }))
+            .await
+        }
+    });
+    let open: Vec<_> = join_all(connections).await.into_iter().flatten().collect();
+    assert_eq!(open.len(), 2000);
+    for _ in 0..3 {
+        served_with_a_key(&app, &org.admin, &org.id).await;
+    }
+    for answer in join_all(open.into_iter().map(|(way, open)| async move {
+        let answer = open.answered().await;
+        (way.is_unauthenticated(&answer), answer)
+    }))
+    .await
+    {
+        assert!(answer.0, "{:?}", answer.1);
+    }
+    app.stop().await;
+}
+
+/// One message of `path`'s method, whole, over gRPC; answered or not.
+async fn begun(app: &TestApp, path: &str, message: &[u8], key: Option<&str>) -> Open {
+    let opener = Opener::new(app.addr(), Version::HTTP_2).await;
+    let way = Way {
+        version: Version::HTTP_2,
+        content_type: "application/grpc",
+        path: path.to_owned(),
+        method: Method::POST,
+    };
+    let mut request = way.request();
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    let begin = if message.is_empty() { Bytes::new() } else { Bytes::copy_from_slice(message) };
+    opener.open(app.addr(), request, path, &begin).await
+}
+
+/// Whether a call over gRPC is let in: it goes on, or ends otherwise than for want of
+/// room.
+async fn is_let_in(app: &TestApp, path: &str, key: Option<&str>) -> bool {
+    let mut connection = super::wire::Connection::open(app.addr(), Version::HTTP_2).await;
+    let door = Door { form: Form::Grpc, version: Version::HTTP_2 };
+    // Nothing that these methods take, so that even streams end at once.
+    let mut ask = Ask::raw(door, path, super::door::frame(0, b"\xff\xff"));
+    if let Some(key) = key {
+        ask = ask.with("authorization", &format!("Bearer {key}"));
+    }
+    let answer = ask.send(&mut connection).await;
+    let status = Status::from_header_map(&answer.headers);
+    let status = status.or_else(|| Status::from_header_map(&answer.trailers)).unwrap();
+    assert!(
+        matches!(status.code(), tonic::Code::InvalidArgument | tonic::Code::ResourceExhausted),
+        "{path} {status:?}"
+    );
+    status.code() != tonic::Code::ResourceExhausted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p41_a_flood_of_one_open_method_turns_away_no_caller_and_no_other_kind() {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
+        config.public_preview = true;
+        config.http.max_requests = 2;
+        config.http.max_streaming_requests = 2;
+        config.http.max_anonymous_requests = 8;
+        config.http.max_anonymous_streaming_requests = 8;
+    })
+    .await;
+    let org = app.organization().await;
+    let key = org.admin.key.clone().unwrap();
+    let kinds = [rpc::PREVIEW, PREVIEW, CHECK, WATCH, REFLECTION, REFLECTION_ALPHA];
+    for flooded in kinds {
+        // Unary ones are never finished, and streams are never ended.
+        let message: &[u8] = if flooded == WATCH { &[0; 5] } else { &[] };
+        let held = join_all((0..20).map(|_| begun(&app, flooded, message, None))).await;
+        // Over the share of this network they are answered.
+        while held.iter().filter(|open| open.is_answered()).count() < 18 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!is_let_in(&app, flooded, None).await, "{flooded}");
+        for other in kinds.into_iter().filter(|kind| *kind != flooded) {
+            assert!(is_let_in(&app, other, None).await, "{flooded} {other}");
+        }
+        for kind in kinds {
+            assert!(is_let_in(&app, kind, Some(&key)).await, "{flooded} {kind}");
+        }
+        served_with_a_key(&app, &org.admin, &org.id).await;
+    }
+    app.stop().await;
+}
