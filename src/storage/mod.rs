@@ -181,13 +181,17 @@ impl Store {
         migrations::pending(self.read()).await
     }
 
-    /// Whether the store answers.
+    /// Whether changes can be made now.
     ///
     /// # Errors
-    /// If it does not.
-    pub async fn ping(&self) -> Result<()> {
-        self.read().execute_unprepared("SELECT 1").await.or_error()?;
-        Ok(())
+    /// If they cannot.
+    pub async fn check_writable(&self) -> Result<()> {
+        match &self.shared.writer {
+            Writer::Postgres(pool) => pool.check_writable().await.or_error(),
+            Writer::Sqlite(_) => {
+                self.read().execute_unprepared("SELECT 1").await.map(drop).or_error()
+            }
+        }
     }
 
     /// Sizes of the pool that reads.

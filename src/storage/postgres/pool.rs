@@ -67,6 +67,14 @@ impl Pool {
         Ok(Exclusive { object: Some(object), is_busy: AtomicBool::new(false) })
     }
 
+    /// Whether a connection for changes can be had and leads to a server that takes them.
+    ///
+    /// # Errors
+    /// If not.
+    pub async fn check_writable(&self) -> Result<(), DbErr> {
+        self.exclusive().await?.connection()?.command("SELECT 1").await
+    }
+
     /// How many there are.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
