@@ -151,7 +151,7 @@ impl App {
 
         let (readiness, store) = (self.readiness.clone(), self.store.clone());
         self.workers.push(tokio::spawn(async move {
-            readiness.follow(|| async { store.ping().await.is_ok() }).await;
+            readiness.follow(|| async { store.check_writable().await.is_ok() }).await;
         }));
 
         let authenticator = Arc::clone(authenticator);

@@ -116,7 +116,21 @@ fn database(config: &Config, problems: &mut Vec<String>) {
     if !(1..=1000).contains(&config.database.max_connections) {
         problems.push("database.max_connections: must be between 1 and 1000".into());
     }
-    duration("database.acquire_timeout", config.database.acquire_timeout, problems);
+    let database = &config.database;
+    let durations = [
+        ("acquire_timeout", database.acquire_timeout),
+        ("lock_timeout", database.lock_timeout),
+        ("statement_timeout", database.statement_timeout),
+        ("idle_in_transaction_timeout", database.idle_in_transaction_timeout),
+    ];
+    for (key, value) in durations {
+        let key = format!("database.{key}");
+        duration(&key, value, problems);
+        // PostgreSQL counts milliseconds, and takes 0 for no bound.
+        if !value.is_zero() && value.as_millis() == 0 {
+            problems.push(format!("{key}: must be at least 1ms"));
+        }
+    }
 }
 
 pub(super) fn duration(key: &str, value: Duration, problems: &mut Vec<String>) {

@@ -68,11 +68,10 @@ pub(super) async fn connect(
     match location {
         Location::Sqlite(path) => connect_sqlite(path, settings, watching).or_error(),
         Location::Postgres(address) => {
-            let (most, patience) = (settings.max_connections, settings.acquire_timeout);
-            let pool = postgres::Pool::new(address.clone(), most, patience).or_error()?;
+            let pool = postgres::Pool::new(address.clone(), settings).or_error()?;
             let readers = postgres::Readers::new(pool.clone());
-            // Or a server that is away would be noticed by the first caller.
-            readers.execute_unprepared("SELECT 1").await.or_error()?;
+            // Or a server that is away or unfit would be noticed by the first caller.
+            pool.check_server().await.or_error()?;
             Ok((Readers::Postgres(readers), Writer::Postgres(pool)))
         }
     }
@@ -97,6 +96,10 @@ fn connect_sqlite(
 /// ends. SQLite's write lock does that by itself.
 pub(super) async fn lock_migrations(tx: &impl ConnectionTrait) -> Result<()> {
     if tx.get_database_backend() == DbBackend::Postgres {
+        // A migration may wait and work for longer than a change of a caller's.
+        for bound in ["lock_timeout", "statement_timeout"] {
+            tx.execute_unprepared(&format!("SET LOCAL {bound} = 0")).await.or_error()?;
+        }
         let sql = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
         tx.execute_unprepared(&sql).await.or_error()?;
     }

@@ -14,6 +14,16 @@ pub(super) enum Cause {
     Conflict,
     /// The connection is gone or none could be had.
     Away,
+    /// PostgreSQL has no connection left for this service.
+    Crowded,
+    /// Another transaction has held a lock for too long.
+    Locked,
+    /// A statement or a transaction took too long, or was cancelled.
+    TooLong,
+    /// A pooler in between keeps no prepared statements.
+    StatementLost,
+    /// The server does not let this service in, or not do its work; what is to be done.
+    Denied(&'static str),
     /// No room left on the disk.
     DiskFull,
     /// A constraint of ours refused the row.
@@ -69,6 +79,7 @@ pub(super) fn cause(error: &DbErr) -> Cause {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Cause::Away,
+        sqlx::Error::Configuration(_) => Cause::Denied("the store cannot be used as configured"),
         sqlx::Error::Database(e) => {
             database_cause(e.code().as_deref(), e.constraint(), e.message())
         }
@@ -82,11 +93,29 @@ fn database_cause(code: Option<&str>, constraint: Option<&str>, message: &str) -
     match code {
         "40001" | "40P01" => return Cause::Conflict,
         "53100" => return Cause::DiskFull,
+        "53300" => return Cause::Crowded,
+        "55P03" => return Cause::Locked,
+        // A statement's bound or a cancellation; a transaction's bound.
+        "57014" | "25P04" => return Cause::TooLong,
+        // This process was silent within a transaction; a server that takes no changes.
+        "25P03" | "25006" => return Cause::Away,
+        "26000" | "42P05" => return Cause::StatementLost,
+        "08P01" if message.contains("prepared statement") => return Cause::StatementLost,
+        "28000" | "28P01" => {
+            return Cause::Denied("PostgreSQL does not let the user of database_url in");
+        }
+        "3D000" => return Cause::Denied("the database that database_url names is not there"),
+        "42501" => {
+            return Cause::Denied(
+                "the database user lacks a right: make it the owner of the database, or GRANT \
+                 CREATE ON SCHEMA public to it",
+            );
+        }
         _ => {}
     }
-    // Class 08: connection; 57P0x: the server is going down or coming up; 53300:
-    // too many connections.
-    if code.len() == 5 && (code.starts_with("08") || code.starts_with("57P") || code == "53300") {
+    // Class 08: connection; 53: resources; 57P: the server is going down or coming up, or
+    // has ended an idle connection; 58: the system under it.
+    if code.len() == 5 && ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) {
         return Cause::Away;
     }
     if code.len() < 5 {
@@ -114,7 +143,17 @@ fn database_cause(code: Option<&str>, constraint: Option<&str>, message: &str) -
 pub(super) fn to_error(error: DbErr) -> Error {
     let answer = match cause(&error) {
         Cause::Conflict => Error::new(Kind::Unavailable, "too many changes at once, try again"),
-        Cause::Away => Error::new(Kind::Unavailable, "the store cannot be reached, try again"),
+        Cause::Away | Cause::Crowded => {
+            Error::new(Kind::Unavailable, "the store cannot be reached, try again")
+        }
+        Cause::Locked => {
+            Error::new(Kind::Unavailable, "another change has held this up for too long, try again")
+        }
+        Cause::TooLong => Error::new(Kind::Unavailable, "the store took too long, try again"),
+        Cause::StatementLost => {
+            Error::new(Kind::Unavailable, "the store is behind a pooler in transaction mode")
+        }
+        Cause::Denied(why) => Error::new(Kind::Unavailable, why),
         Cause::DiskFull => Error::new(Kind::ResourceExhausted, "the store's disk is full")
             .with_reason(reason::DISK_FULL),
         Cause::Constraint(Constraint::AlreadyMember) => {
@@ -153,8 +192,15 @@ pub(super) fn worth_another_try(error: &Error) -> bool {
         cause(error),
         Cause::Conflict
             | Cause::Away
+            | Cause::Crowded
             | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
     )
+}
+
+/// Whether PostgreSQL had no connection left: one of this process may become free.
+pub(super) fn is_crowded(error: &Error) -> bool {
+    let source = error.source.as_ref().and_then(|e| e.downcast_ref::<DbErr>());
+    source.is_some_and(|error| cause(error) == Cause::Crowded)
 }
 
 #[cfg(test)]
@@ -200,6 +246,17 @@ mod tests {
             ("40P01", Cause::Conflict),
             ("517", Cause::Conflict),
             ("08006", Cause::Away),
+            ("53300", Cause::Crowded),
+            ("53200", Cause::Away),
+            ("55P03", Cause::Locked),
+            ("57014", Cause::TooLong),
+            ("25P04", Cause::TooLong),
+            ("25P03", Cause::Away),
+            ("57P05", Cause::Away),
+            ("25006", Cause::Away),
+            ("26000", Cause::StatementLost),
+            ("42P05", Cause::StatementLost),
+            ("58030", Cause::Away),
             ("57P01", Cause::Away),
             ("778", Cause::Away),
             ("53100", Cause::DiskFull),

@@ -33,6 +33,7 @@ pub mod settings;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 
@@ -58,6 +59,8 @@ struct Shared {
     db: Db,
     writer: Writer,
     previews: Previews,
+    /// How long a change may wait for its turn.
+    patience: Duration,
     /// Held as long as the store is open, by servers on SQLite.
     _server_lock: Option<File>,
 }
@@ -106,6 +109,7 @@ impl Store {
                 db: Db { engine: readers, watching },
                 writer,
                 previews: Previews::default(),
+                patience: settings.acquire_timeout,
                 _server_lock: server_lock,
             }),
         })
@@ -141,7 +145,7 @@ impl Store {
     {
         let watching = &self.shared.db.watching;
         let before = self.keys_version();
-        let made = self.shared.writer.write(change, watching).await;
+        let made = self.shared.writer.write(change, watching, self.shared.patience).await;
         if self.keys_version() != before {
             // Once more, for whoever has read a key since, but before the commit.
             watching.keys_version.fetch_add(1, Ordering::SeqCst);
@@ -181,13 +185,17 @@ impl Store {
         migrations::pending(self.read()).await
     }
 
-    /// Whether the store answers.
+    /// Whether changes can be made now.
     ///
     /// # Errors
-    /// If it does not.
-    pub async fn ping(&self) -> Result<()> {
-        self.read().execute_unprepared("SELECT 1").await.or_error()?;
-        Ok(())
+    /// If they cannot.
+    pub async fn check_writable(&self) -> Result<()> {
+        match &self.shared.writer {
+            Writer::Postgres(pool) => pool.check_writable().await.or_error(),
+            Writer::Sqlite(_) => {
+                self.read().execute_unprepared("SELECT 1").await.map(drop).or_error()
+            }
+        }
     }
 
     /// Sizes of the pool that reads.

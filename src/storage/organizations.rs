@@ -26,6 +26,7 @@ pub async fn find(db: &impl ConnectionTrait, id: OrganizationId) -> Result<Optio
 pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
     static TEXT: Text = Text::new();
     let id = Uuid::from(id);
+    tx.will_lock(id).await;
     let locked =
         TEXT.statement(tx, [id.into()], || organization::Entity::find_by_id(id).lock_exclusive());
     one::<organization::Model>(tx, locked).await?.map(Organization::try_from).transpose()

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryResult, Statement};
 
+use uuid::Uuid;
+
 use super::error::OrError;
 use super::{postgres, sqlite};
 use crate::error::Result;
@@ -70,6 +72,13 @@ impl Tx {
     /// A transaction that has begun.
     pub(super) fn new(engine: Transaction, watching: Watching) -> Self {
         Self { engine, watching }
+    }
+
+    /// Says that the first statement of this change locks the organization with this id.
+    pub(super) async fn will_lock(&self, organization: Uuid) {
+        if let Transaction::Postgres(inner) = &self.engine {
+            inner.will_lock(organization).await;
+        }
     }
 
     /// Writes rows of one table, by a statement that reads no other and whose answer

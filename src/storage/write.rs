@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use sea_orm::DbErr;
+use tokio::time::Instant;
 
-use super::error::{OrError, to_error, worth_another_try};
+use super::error::{is_crowded, to_error, worth_another_try};
 use super::postgres::{self, Uncommitted};
 use super::sqlite;
 use super::tx::{Transaction, Tx, Watching};
 use crate::error::{Error, Kind, Result};
+
+/// Between two tries, at most.
+const MOST_PAUSE: Duration = Duration::from_millis(250);
 
 /// What makes changes on each engine.
 pub(super) enum Writer {
@@ -31,16 +35,23 @@ pub(super) enum Refused {
 }
 
 impl Writer {
-    /// Makes a change; see [`Store::write`](super::Store::write).
-    pub(super) async fn write<T, F>(&self, change: F, watching: &Watching) -> Result<T>
+    /// Makes a change; see [`Store::write`](super::Store::write). All tries together wait
+    /// for `patience` at most until one of them has begun.
+    pub(super) async fn write<T, F>(
+        &self,
+        change: F,
+        watching: &Watching,
+        patience: Duration,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
+        let until = Instant::now() + patience;
         let change = Arc::new(change);
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
-            .with_max_delay(Duration::from_millis(250))
+            .with_max_delay(MOST_PAUSE)
             .with_max_times(6)
             .with_jitter()
             .build();
@@ -49,9 +60,11 @@ impl Writer {
                 Writer::Postgres(pool) => {
                     // Boxed, since all that a change does is in it: on SQLite that is
                     // another thread's matter.
-                    Box::pin(on_postgres(pool, &*change, watching.clone())).await
+                    Box::pin(on_postgres(pool, &*change, watching.clone(), until)).await
                 }
-                Writer::Sqlite(writer) => writer.write(Arc::clone(&change), watching.clone()).await,
+                Writer::Sqlite(writer) => {
+                    writer.write(Arc::clone(&change), watching.clone(), until).await
+                }
             };
             let error = match made {
                 Ok(value) => return Ok(value),
@@ -59,8 +72,14 @@ impl Writer {
                 Err(Refused::Commit(error)) => return Err(unconfirmed(error)),
                 Err(Refused::Change(error)) => error,
             };
-            match pauses.next() {
-                Some(pause) if worth_another_try(&error) => tokio::time::sleep(pause).await,
+            let pause = match is_crowded(&error) {
+                true => Some(MOST_PAUSE),
+                false => pauses.next(),
+            };
+            match pause {
+                Some(pause) if worth_another_try(&error) && Instant::now() + pause < until => {
+                    tokio::time::sleep(pause).await;
+                }
                 _ => return Err(error),
             }
         }
@@ -71,9 +90,9 @@ async fn on_postgres<T>(
     pool: &postgres::Pool,
     change: &impl AsyncFn(&Tx) -> Result<T>,
     watching: Watching,
+    until: Instant,
 ) -> std::result::Result<T, Refused> {
-    let transaction = postgres::Transaction::begin(pool).await.or_error();
-    let transaction = Arc::new(transaction.map_err(Refused::Change)?);
+    let transaction = Arc::new(postgres::Transaction::of_change(pool, until));
     let tx = Tx::new(Transaction::Postgres(Arc::clone(&transaction)), watching);
     match change(&tx).await {
         Ok(value) => transaction.commit().await.map(|()| value).map_err(|error| match error {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
 
 use super::tls::{self, Tls};
 
@@ -76,6 +76,14 @@ impl Address {
                 let (client, connection) = self.config.connect(NoTls).await?;
                 Ok((client, Box::pin(connection)))
             }
+        }
+    }
+
+    /// Asks PostgreSQL to cancel what a connection does, and waits until it has done so.
+    pub(super) async fn cancel(&self, connection: &CancelToken) -> Result<(), Error> {
+        match &self.tls {
+            Some(tls) => connection.cancel_query(tls.clone()).await,
+            None => connection.cancel_query(NoTls).await,
         }
     }
 }

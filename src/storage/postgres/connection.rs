@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,21 +13,31 @@ use quick_cache::sync::Cache;
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement, sqlx,
 };
-use tokio_postgres::{Client, Row, SimpleQueryMessage, Statement as Prepared};
+use tokio::task::AbortHandle;
+use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, Statement as Prepared};
 
 use super::address::Address;
-use super::errors::{failed, not_connected};
+use super::errors::{Meaning, failed, meaning, not_connected};
 use super::values::{bound, read, types};
 use crate::storage::failure::unconnected;
 
-/// Statements that stay prepared; the service has fewer, but for those of lists of
-/// many lengths.
+/// Statements that stay prepared on a connection; the service has fewer.
 const PREPARED: usize = 256;
+
+/// How long a request to cancel a statement may take.
+const CANCEL_WITHIN: Duration = Duration::from_secs(1);
 
 /// A connection to PostgreSQL.
 pub struct Connection {
     client: Client,
     prepared: Cache<String, Prepared>,
+    address: Address,
+    /// Reads and writes the socket.
+    driver: AbortHandle,
+    /// Whether nobody else may use it, although it is open.
+    is_spent: AtomicBool,
+    /// Shared by the connections of a pool: whether prepared statements get lost.
+    loses_statements: Arc<AtomicBool>,
 }
 
 /// What a statement came to.
@@ -45,13 +56,15 @@ impl Connection {
     /// # Errors
     /// If PostgreSQL cannot be reached or lets nobody in.
     pub async fn open(address: &Address, within: Duration) -> Result<Self, DbErr> {
-        Self::open_holding(address, within, ()).await
+        Self::open_holding(address, within, Arc::default(), ()).await
     }
 
-    /// The same; `held` is dropped when it has ended.
+    /// The same; `held` is dropped when it has ended, and `loses_statements` is set
+    /// when PostgreSQL no longer knows what was prepared.
     pub(super) async fn open_holding(
         address: &Address,
         within: Duration,
+        loses_statements: Arc<AtomicBool>,
         held: impl Send + 'static,
     ) -> Result<Self, DbErr> {
         // Boxed: whoever may have to connect would carry all that TLS needs for it.
@@ -59,19 +72,80 @@ impl Connection {
         let (client, ends) = connected
             .map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?
             .map_err(not_connected)?;
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
+            // Dropped as well when the task is aborted.
+            let _held = held;
             if let Err(error) = ends.await {
                 // Whoever waits for an answer has an error of its own.
                 tracing::debug!(error = %failed(error), "a connection to PostgreSQL broke");
             }
-            drop(held);
         });
-        Ok(Self { client, prepared: Cache::new(PREPARED) })
+        Ok(Self {
+            client,
+            prepared: Cache::new(PREPARED),
+            address: address.clone(),
+            driver: driver.abort_handle(),
+            is_spent: AtomicBool::new(false),
+            loses_statements,
+        })
     }
 
-    /// Whether it has ended, by whomever.
+    /// Whether it has ended or must not be used again.
     pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client.is_closed() || self.is_spent.load(Ordering::Relaxed)
+    }
+
+    /// Cancels what PostgreSQL does for this connection now. When this returns,
+    /// PostgreSQL has delivered the request, and a statement sent later is safe from it.
+    pub(super) async fn cancel(&self) -> Result<(), DbErr> {
+        self.address.cancel(&self.client.cancel_token()).await.map_err(not_connected)
+    }
+
+    /// Ends the connection without waiting for any answer.
+    pub(super) fn cut(&self) {
+        self.is_spent.store(true, Ordering::Relaxed);
+        self.driver.abort();
+    }
+
+    /// Cancels what it does and ends it. PostgreSQL notices the end of a connection
+    /// only between statements.
+    pub(super) fn give_up(self: &Arc<Self>) {
+        if self.is_spent.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let connection = Arc::clone(self);
+        tokio::spawn(async move {
+            if tokio::time::timeout(CANCEL_WITHIN, connection.cancel()).await.is_err() {
+                tracing::debug!("PostgreSQL did not take the request to cancel a statement");
+            }
+            connection.cut();
+        });
+    }
+
+    /// Keeps others from a connection that leads to a wrong place.
+    pub(super) fn failed(&self, error: Error) -> DbErr {
+        match meaning(&error) {
+            Meaning::Statement => {}
+            Meaning::NotPrimary => self.is_spent.store(true, Ordering::Relaxed),
+            Meaning::StatementLost => {
+                self.is_spent.store(true, Ordering::Relaxed);
+                if !self.loses_statements.swap(true, Ordering::Relaxed) {
+                    tracing::error!("{}", super::errors::LOSES_STATEMENTS);
+                }
+            }
+        }
+        failed(error)
+    }
+
+    /// Prepares a statement and runs it later, after `between`: it fails where another
+    /// server process may have it then.
+    pub(super) async fn try_prepared(
+        &self,
+        between: impl Future<Output = Result<(), DbErr>>,
+    ) -> Result<(), DbErr> {
+        let prepared = self.client.prepare("SELECT 1").await.map_err(|e| self.failed(e))?;
+        between.await?;
+        self.client.query(&prepared, &[]).await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Runs a statement.
@@ -81,8 +155,8 @@ impl Connection {
     }
 
     /// Runs a statement of transactions' own, such as COMMIT.
-    pub(super) async fn command(&self, sql: &'static str) -> Result<(), DbErr> {
-        self.client.batch_execute(sql).await.map_err(failed)
+    pub(super) async fn command(&self, sql: &str) -> Result<(), DbErr> {
+        self.client.batch_execute(sql).await.map_err(|error| self.failed(error))
     }
 
     /// Sends a statement; its answer is waited for by whoever wants it.
@@ -93,10 +167,10 @@ impl Connection {
     }
 
     /// Sends a command in the same way.
-    pub(super) async fn send_command(self: &Arc<Self>, sql: &'static str) -> Coming {
+    pub(super) async fn send_command(self: &Arc<Self>, sql: Arc<str>) -> Coming {
         let connection = Arc::clone(self);
         sent(async move {
-            connection.client.batch_execute(sql).await.map_err(failed)?;
+            connection.command(&sql).await?;
             Ok(Answered { rows: Vec::new(), affected: 0 })
         })
         .await
@@ -107,12 +181,14 @@ impl Connection {
             return Ok(prepared);
         }
         let types = types(statement)?;
-        let prepared = self.client.prepare_typed(&statement.sql, &types).await.map_err(failed)?;
+        let prepared = self.client.prepare_typed(&statement.sql, &types).await;
+        let prepared = prepared.map_err(|error| self.failed(error))?;
         self.prepared.insert(statement.sql.clone(), prepared.clone());
         Ok(prepared)
     }
 
     async fn answer(&self, statement: &Statement, prepared: &Prepared) -> Result<Answered, DbErr> {
+        let failed = |error| self.failed(error);
         let rows = self.client.query_raw(prepared, bound(statement)).await.map_err(failed)?;
         let mut rows = pin!(rows);
         let mut answered = Answered { rows: Vec::new(), affected: 0 };
@@ -162,7 +238,7 @@ impl ConnectionTrait for Connection {
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let done = self.client.simple_query(sql).await.map_err(failed)?;
+        let done = self.client.simple_query(sql).await.map_err(|error| self.failed(error))?;
         let rows_affected = done.iter().rev().find_map(|message| match message {
             SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
             _ => None,

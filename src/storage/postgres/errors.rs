@@ -8,12 +8,51 @@ use tokio_postgres::Error;
 
 use crate::storage::failure::{self, Failure, unconnected};
 
+/// What the log says where prepared statements get lost.
+pub const LOSES_STATEMENTS: &str = "PostgreSQL no longer knows a statement that was prepared on the \
+     same connection: a pooler in transaction mode is in between. Use its session mode, or \
+     PgBouncer 1.21 or newer with max_prepared_statements; until then nothing is served";
+
+/// What an error says about its connection.
+pub enum Meaning {
+    /// Nothing.
+    Statement,
+    /// It leads to a server that takes no changes.
+    NotPrimary,
+    /// What was prepared on it is gone, or is another connection's.
+    StatementLost,
+}
+
+/// What an error says about its connection.
+pub fn meaning(error: &Error) -> Meaning {
+    let Some(said) = error.as_db_error() else { return Meaning::Statement };
+    match said.code().code() {
+        "25006" => Meaning::NotPrimary,
+        "26000" | "42P05" => Meaning::StatementLost,
+        // What PgBouncer says, newer ones too.
+        "08P01" if said.message().contains("prepared statement") => Meaning::StatementLost,
+        _ => Meaning::Statement,
+    }
+}
+
+/// What is answered once prepared statements are known to get lost.
+pub fn loses_statements() -> DbErr {
+    Failure { code: "26000".into(), message: LOSES_STATEMENTS.into(), constraint: None }.into()
+}
+
 /// A connection that could not be had.
 pub fn not_connected(error: Error) -> DbErr {
-    match error.as_db_error().is_some() || of_io(&error).is_some() {
-        true => failed(error),
-        // The two sides do not agree on how to speak.
-        false => unconnected(sqlx::Error::Tls(told(&error).into())),
+    if error.as_db_error().is_some() || of_io(&error).is_some() {
+        return failed(error);
+    }
+    let told = told(&error);
+    if told.contains("password missing") {
+        let why = "PostgreSQL asks for a password, and database_url has none";
+        return unconnected(sqlx::Error::Configuration(why.into()));
+    }
+    match told.contains("TLS") {
+        true => unconnected(sqlx::Error::Tls(told.into())),
+        false => unconnected(sqlx::Error::Configuration(told.into())),
     }
 }
 

@@ -9,13 +9,17 @@ mod address;
 mod connection;
 mod errors;
 mod pool;
+mod readers;
 mod tls;
 mod transaction;
+mod turns;
+mod unread;
 mod values;
 mod writes;
 
 pub use address::Address;
 pub use connection::Connection;
-pub(super) use pool::{Pool, Readers};
+pub(super) use pool::Pool;
+pub(super) use readers::Readers;
 pub(super) use transaction::{Transaction, Uncommitted};
 pub(super) use writes::Write;

@@ -4,74 +4,232 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, sqlx};
+use sea_orm::{DbBackend, DbErr, Statement, sqlx};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 use super::address::Address;
-use super::connection::{Answered, Connection};
+use super::connection::Connection;
+use super::errors::loses_statements;
+use super::transaction::Transaction;
+use super::turns::{Turn, Turns};
+use crate::config;
 use crate::storage::PoolSize;
 use crate::storage::error::{Cause, cause};
 use crate::storage::failure::unconnected;
 
-/// One in so many connections is shared by short reads; fewer have none that is.
-const SHARED: usize = 4;
+/// One in so many connections is shared by short reads, and one is for lists; fewer have
+/// none that is shared.
+const SHARE: usize = 4;
+
+/// One organization's changes have one in so many of the connections for changes.
+const ORGANIZATION_SHARE: usize = 2;
+
+/// How much longer than PostgreSQL's own bound an answer may take to arrive.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Connections to PostgreSQL. Clones share them.
 #[derive(Clone)]
 pub struct Pool(Arc<Connections>);
 
 struct Connections {
-    exclusive: managed::Pool<Opener>,
+    changes: managed::Pool<Opening>,
+    /// None where there are too few connections: lists have those of changes then.
+    lists: Option<managed::Pool<Opening>>,
     shared: Box<[Lane]>,
     next: AtomicUsize,
+    turns: Arc<Turns>,
+    opener: Arc<Opener>,
+    begin: [Arc<str>; 2],
     /// Ends when the last connection has.
     all_closed: Mutex<mpsc::Receiver<()>>,
 }
 
+/// What a connection is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Change,
+    List,
+}
+
 impl Pool {
-    /// Opens connections as they are needed, `most` of them; `patience` is how long
-    /// one waits to get one.
+    /// Opens connections as they are needed.
     ///
     /// # Errors
     /// None that is known; the pool's builder has one.
-    pub fn new(address: Address, most: u32, patience: Duration) -> Result<Self, DbErr> {
+    pub fn new(address: Address, settings: &config::Database) -> Result<Self, DbErr> {
         let (open, all_closed) = mpsc::channel(1);
-        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
-        let opener = Opener { address, patience, open: RwLock::new(Some(open)) };
-        let exclusive = managed::Pool::builder(opener)
-            .max_size(most - most / SHARED)
-            .runtime(deadpool::Runtime::Tokio1)
-            .wait_timeout(Some(patience))
-            .build()
-            .map_err(|error| DbErr::Custom(error.to_string()))?;
-        let shared = (0..most / SHARED).map(|_| Lane::default()).collect();
-        let all_closed = Mutex::new(all_closed);
-        Ok(Self(Arc::new(Connections { exclusive, shared, next: AtomicUsize::new(0), all_closed })))
+        let most = usize::try_from(settings.max_connections).unwrap_or(usize::MAX).max(1);
+        let opener = Arc::new(Opener {
+            address,
+            acquire_timeout: settings.acquire_timeout,
+            patience: settings.statement_timeout.saturating_add(GRACE),
+            loses_statements: Arc::default(),
+            open: RwLock::new(Some(open)),
+        });
+        let pool = |most| {
+            managed::Pool::builder(Opening(Arc::clone(&opener)))
+                .max_size(most)
+                .runtime(deadpool::Runtime::Tokio1)
+                .wait_timeout(Some(settings.acquire_timeout))
+                .build()
+                .map_err(|error| DbErr::Custom(error.to_string()))
+        };
+        let lists = if most < 2 { 0 } else { (most / SHARE).max(1) };
+        let changes = most - most / SHARE - lists;
+        Ok(Self(Arc::new(Connections {
+            changes: pool(changes)?,
+            lists: if lists == 0 { None } else { Some(pool(lists)?) },
+            shared: (0..most / SHARE).map(|_| Lane::default()).collect(),
+            next: AtomicUsize::new(0),
+            turns: Turns::new(changes.div_ceil(ORGANIZATION_SHARE)),
+            begin: [begin("BEGIN", settings), begin("BEGIN READ ONLY", settings)],
+            opener,
+            all_closed: Mutex::new(all_closed),
+        })))
     }
 
-    /// A connection for one alone.
+    /// How long an answer may take before the connection counts as dead.
+    pub(super) fn patience(&self) -> Duration {
+        self.0.opener.patience
+    }
+
+    /// What begins a transaction, with its bounds. They are set with each transaction
+    /// and for it alone: a pooler takes no startup parameters and may give the next
+    /// transaction another server process.
+    pub(super) fn begin(&self, purpose: Purpose) -> Arc<str> {
+        let [change, list] = &self.0.begin;
+        Arc::clone(match purpose {
+            Purpose::Change => change,
+            Purpose::List => list,
+        })
+    }
+
+    /// A connection for one alone, after a turn of the organization that it locks.
     ///
     /// # Errors
     /// If there is none in time.
-    pub(super) async fn exclusive(&self) -> Result<Exclusive, DbErr> {
-        let object = self.0.exclusive.get().await.map_err(|error| match error {
+    pub(super) async fn exclusive(
+        &self,
+        purpose: Purpose,
+        organization: Option<Uuid>,
+    ) -> Result<Exclusive, DbErr> {
+        let Connections { changes, lists, turns, opener, .. } = &*self.0;
+        opener.check()?;
+        let turn = match organization {
+            Some(organization) => Some(turns.take(organization).await),
+            None => None,
+        };
+        let pool = match (purpose, lists) {
+            (Purpose::List, Some(lists)) => lists,
+            _ => changes,
+        };
+        let object = pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => unconnected(sqlx::Error::PoolTimedOut),
             PoolError::Closed => unconnected(sqlx::Error::PoolClosed),
             other => DbErr::Custom(other.to_string()),
+        });
+        let object = object.inspect_err(|error| {
+            if purpose == Purpose::Change && cause(error) == Cause::Crowded {
+                self.make_room();
+            }
         })?;
-        Ok(Exclusive { object: Some(object), is_busy: AtomicBool::new(false) })
+        Ok(Exclusive { object: Some(object), busy: None, patience: opener.patience, _turn: turn })
+    }
+
+    /// Gives PostgreSQL's connection slots back for changes to have them.
+    fn make_room(&self) {
+        let Connections { changes, lists, shared, .. } = &*self.0;
+        if let Some(lists) = lists {
+            lists.retain(|_, _| false);
+        }
+        if changes.status().size == 0 {
+            shared.iter().for_each(Lane::close);
+        }
+    }
+
+    /// Whether changes can be made: a connection for them can be had, and leads to a
+    /// server that takes changes.
+    ///
+    /// # Errors
+    /// If they cannot.
+    pub async fn check_writable(&self) -> Result<(), DbErr> {
+        if self.0.opener.check().is_err() {
+            self.check_prepared_statements().await?;
+        }
+        let until = Instant::now() + self.0.opener.acquire_timeout;
+        let transaction = Transaction::of_change(self, until);
+        let asked = "SELECT current_setting('transaction_read_only') AS read_only";
+        let asked = Statement::from_string(DbBackend::Postgres, asked);
+        let answered = transaction.run(asked).await;
+        transaction.rollback().await?;
+        let row = answered?.one()?.ok_or_else(|| DbErr::RecordNotFound("a setting".into()))?;
+        match row.try_get::<String>("", "read_only")?.as_str() {
+            "off" => Ok(()),
+            _ => Err(DbErr::Custom("PostgreSQL takes no changes now".into())),
+        }
+    }
+
+    /// Whether the server can be worked with: its encoding, and what is in between.
+    ///
+    /// # Errors
+    /// If not, with the reason.
+    pub async fn check_server(&self) -> Result<(), DbErr> {
+        let refused = |why: String| unconnected(sqlx::Error::Configuration(why.into()));
+        // First: where slots are few, a change needs one more than anything else.
+        self.check_writable().await?;
+        let until = Instant::now() + self.0.opener.acquire_timeout;
+        let asked = "SELECT current_setting('server_encoding') AS encoding";
+        let asked = Statement::from_string(DbBackend::Postgres, asked);
+        let answered = Transaction::of_list(self, until).run_alone(asked).await?;
+        let row = answered.one()?.ok_or_else(|| DbErr::RecordNotFound("a setting".into()))?;
+        let encoding = row.try_get::<String>("", "encoding")?;
+        if encoding != "UTF8" {
+            let why = "the database's encoding must be UTF8 and is";
+            return Err(refused(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
+        }
+        self.check_prepared_statements().await
+    }
+
+    /// Finds out whether a pooler loses prepared statements: what one connection has
+    /// prepared is used while another one, in a transaction, has the server process that
+    /// did it.
+    async fn check_prepared_statements(&self) -> Result<(), DbErr> {
+        let opener = &self.0.opener;
+        opener.loses_statements.store(false, Ordering::Relaxed);
+        let probe = async {
+            let (one, other) = (opener.open().await?, opener.open().await?);
+            let busy = other.command("BEGIN");
+            let tried = one.try_prepared(async { busy.await }).await;
+            other.command("ROLLBACK").await?;
+            tried
+        };
+        match timeout(opener.acquire_timeout, probe).await {
+            Ok(Err(error)) if cause(&error) == Cause::StatementLost => Err(error),
+            // Slots for two more may be lacking, and a pooler may have one process only.
+            // The first failure tells then.
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "not known whether prepared statements last");
+                Ok(())
+            }
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
     }
 
     /// How many there are.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let exclusive = self.0.exclusive.status();
-        let shared: Vec<_> = self.0.shared.iter().filter_map(Lane::open).collect();
+        let Connections { changes, lists, shared, .. } = &*self.0;
+        let mut exclusive = changes.status();
+        if let Some(lists) = lists.as_ref().map(managed::Pool::status) {
+            exclusive.size += lists.size;
+            exclusive.available += lists.available;
+        }
+        let shared: Vec<_> = shared.iter().filter_map(Lane::open).collect();
         // One is here, one in its place.
         let idle = shared.iter().filter(|one| Arc::strong_count(one) == 2).count();
         PoolSize {
@@ -85,30 +243,64 @@ impl Pool {
     /// # Errors
     /// If one is in use for longer than one would have waited for it.
     pub async fn close(&self) -> Result<(), DbErr> {
-        let Connections { exclusive, shared, all_closed, .. } = &*self.0;
-        exclusive.manager().stop();
-        exclusive.close();
+        let Connections { changes, lists, shared, all_closed, opener, .. } = &*self.0;
+        opener.stop();
+        changes.close();
+        lists.iter().for_each(managed::Pool::close);
         shared.iter().for_each(Lane::close);
         let mut all_closed = all_closed.lock().await;
-        match timeout(exclusive.manager().patience, all_closed.recv()).await {
+        match timeout(opener.acquire_timeout, all_closed.recv()).await {
             Ok(_) => Ok(()),
             Err(_) => Err(unconnected(sqlx::Error::PoolTimedOut)),
         }
     }
 
-    /// A connection for short reads, in turn.
-    async fn shared(&self) -> Option<Result<Arc<Connection>, DbErr>> {
-        let lanes = &self.0.shared;
-        let turn = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let lane = lanes.get(turn.checked_rem(lanes.len())?)?;
-        Some(lane.connection(self.0.exclusive.manager()).await)
+    /// A connection for short reads, in turn. None where there is none.
+    pub(super) async fn shared(&self) -> Option<Result<Arc<Connection>, DbErr>> {
+        let Connections { shared, next, opener, .. } = &*self.0;
+        let turn = next.fetch_add(1, Ordering::Relaxed);
+        let lane = shared.get(turn.checked_rem(shared.len())?)?;
+        if let Err(error) = opener.check() {
+            return Some(Err(error));
+        }
+        match lane.connection(opener).await {
+            // Another one will do, or one of those for changes.
+            Err(error) if cause(&error) == Cause::Crowded => {
+                shared.iter().find_map(Lane::open).map(Ok)
+            }
+            connection => Some(connection),
+        }
     }
+
+    /// When a connection that is asked for now must be there.
+    pub(super) fn until(&self) -> Instant {
+        Instant::now() + self.0.opener.acquire_timeout
+    }
+}
+
+/// What begins a transaction and bounds it.
+fn begin(begin: &str, settings: &config::Database) -> Arc<str> {
+    let config::Database { lock_timeout, statement_timeout, idle_in_transaction_timeout, .. } =
+        settings;
+    let [lock, statement, idle] =
+        [lock_timeout, statement_timeout, idle_in_transaction_timeout].map(Duration::as_millis);
+    format!(
+        "{begin}; SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}; \
+         SET LOCAL idle_in_transaction_session_timeout = {idle}"
+    )
+    .into()
 }
 
 /// Opens connections.
 struct Opener {
     address: Address,
+    /// How long one may wait for a connection.
+    acquire_timeout: Duration,
+    /// How long one may wait for an answer.
     patience: Duration,
+    /// Whether a pooler is in between that keeps no prepared statements. Nothing is
+    /// asked then: a name may be that of another's statement.
+    loses_statements: Arc<AtomicBool>,
     /// Each of its connections holds one until that has ended. None when there are to
     /// be no more.
     open: RwLock<Option<mpsc::Sender<()>>>,
@@ -118,7 +310,17 @@ impl Opener {
     async fn open(&self) -> Result<Arc<Connection>, DbErr> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let held = open.ok_or_else(|| unconnected(sqlx::Error::PoolClosed))?;
-        Connection::open_holding(&self.address, self.patience, held).await.map(Arc::new)
+        let loses_statements = Arc::clone(&self.loses_statements);
+        let opened =
+            Connection::open_holding(&self.address, self.acquire_timeout, loses_statements, held);
+        opened.await.map(Arc::new)
+    }
+
+    fn check(&self) -> Result<(), DbErr> {
+        match self.loses_statements.load(Ordering::Relaxed) {
+            true => Err(loses_statements()),
+            false => Ok(()),
+        }
     }
 
     fn stop(&self) {
@@ -126,12 +328,15 @@ impl Opener {
     }
 }
 
-impl Manager for Opener {
+/// Opens the connections of a pool.
+struct Opening(Arc<Opener>);
+
+impl Manager for Opening {
     type Type = Arc<Connection>;
     type Error = DbErr;
 
     async fn create(&self) -> Result<Arc<Connection>, DbErr> {
-        self.open().await
+        self.0.open().await
     }
 
     async fn recycle(&self, one: &mut Arc<Connection>, _: &Metrics) -> RecycleResult<DbErr> {
@@ -161,7 +366,7 @@ impl Lane {
         if let Some(open) = self.open() {
             return Ok(open);
         }
-        let opening = timeout(opener.patience, self.opening.lock()).await;
+        let opening = timeout(opener.acquire_timeout, self.opening.lock()).await;
         let _opening = opening.map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?;
         if let Some(open) = self.open() {
             return Ok(open);
@@ -176,13 +381,16 @@ impl Lane {
     }
 }
 
-/// A connection that nobody else has, but for whoever still waits for the answer to a
-/// transaction's end.
+/// A connection that nobody else has, but for those that still wait for the answer to an
+/// earlier transaction's end.
 pub(super) struct Exclusive {
     /// None when it has been given back.
-    object: Option<Object<Opener>>,
-    /// Whether something is on it that must end before the next one has it.
-    is_busy: AtomicBool,
+    object: Option<Object<Opening>>,
+    /// Present while a transaction is on it that must end before the next one has it:
+    /// whether its BEGIN was answered.
+    busy: Option<Arc<AtomicBool>>,
+    patience: Duration,
+    _turn: Option<Turn>,
 }
 
 impl Exclusive {
@@ -191,108 +399,34 @@ impl Exclusive {
         self.object.as_deref().ok_or_else(|| unconnected(sqlx::Error::PoolClosed))
     }
 
-    /// Says whether something is on it from now on.
-    pub(super) fn set_busy(&self, is_busy: bool) {
-        self.is_busy.store(is_busy, Ordering::Relaxed);
+    /// Says whether a transaction is on it from now on.
+    pub(super) fn set_busy(&mut self, busy: Option<Arc<AtomicBool>>) {
+        self.busy = busy;
     }
 }
 
 impl Drop for Exclusive {
+    /// A transaction that was given up is cancelled and rolled back before anybody else
+    /// has the connection.
     fn drop(&mut self) {
-        let (Some(object), true) = (self.object.take(), *self.is_busy.get_mut()) else { return };
-        match Handle::try_current() {
-            // The next one is not to wait for what nobody wants any more.
-            Ok(runtime) => drop(runtime.spawn(async move {
-                if let Err(error) = object.command("ROLLBACK").await {
-                    tracing::debug!(%error, "rollback failed");
+        let (Some(object), Some(has_begun)) = (self.object.take(), self.busy.take()) else {
+            return;
+        };
+        let Ok(runtime) = Handle::try_current() else { return drop(Object::take(object)) };
+        let (turn, patience) = (self._turn.take(), self.patience);
+        runtime.spawn(async move {
+            let freed = timeout(patience, async {
+                // Before that, a cancellation would meet the transaction before it.
+                if has_begun.load(Ordering::Relaxed) {
+                    object.cancel().await?;
                 }
-            })),
-            Err(_) => drop(Object::take(object)),
-        }
-    }
-}
-
-/// Reads, each statement by itself. Clones share the connections.
-#[derive(Clone)]
-pub struct Readers {
-    pool: Pool,
-    /// Whether statements may take long, and must not keep others waiting.
-    are_long: bool,
-}
-
-impl Readers {
-    /// Reads on these connections.
-    pub fn new(pool: Pool) -> Self {
-        Self { pool, are_long: false }
-    }
-
-    /// The same for statements that may take long.
-    pub fn long(&self) -> Self {
-        Self { pool: self.pool.clone(), are_long: true }
-    }
-
-    /// The connections.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    async fn run(&self, statement: &Statement) -> Result<Answered, DbErr> {
-        match self.reader().await?.run(statement).await {
-            // Its connection has gone. There may be others, and to read twice changes
-            // nothing.
-            Err(error) if cause(&error) == Cause::Away => self.reader().await?.run(statement).await,
-            answered => answered,
-        }
-    }
-
-    async fn reader(&self) -> Result<Reader, DbErr> {
-        let shared = if self.are_long { None } else { self.pool.shared().await };
-        match shared {
-            Some(shared) => shared.map(Reader::Shared),
-            None => self.pool.exclusive().await.map(Reader::Exclusive),
-        }
-    }
-}
-
-/// A connection to read on.
-enum Reader {
-    Shared(Arc<Connection>),
-    Exclusive(Exclusive),
-}
-
-impl Reader {
-    async fn run(self, statement: &Statement) -> Result<Answered, DbErr> {
-        match self {
-            Self::Shared(connection) => connection.run(statement).await,
-            Self::Exclusive(exclusive) => {
-                exclusive.set_busy(true);
-                let answered = exclusive.connection()?.run(statement).await;
-                exclusive.set_busy(false);
-                answered
+                object.command("ROLLBACK").await
+            });
+            if !matches!(freed.await, Ok(Ok(()))) {
+                tracing::debug!("a transaction that was given up ends with its connection");
+                object.cut();
             }
-        }
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for Readers {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Postgres
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        Ok(self.run(&statement).await?.written())
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(&statement).await?.one()
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(&statement).await?.all()
+            drop((object, turn));
+        });
     }
 }

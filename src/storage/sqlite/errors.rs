@@ -22,3 +22,13 @@ pub fn failed(error: rusqlite::Error) -> DbErr {
 pub fn closed() -> DbErr {
     unconnected(sqlx::Error::PoolClosed)
 }
+
+/// Other changes have kept this one waiting for too long.
+pub fn busy() -> DbErr {
+    Failure {
+        code: rusqlite::ffi::SQLITE_BUSY.to_string(),
+        message: "the write lock was not free in time".to_owned(),
+        constraint: None,
+    }
+    .into()
+}

@@ -10,16 +10,17 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
 use sea_orm::DbErr;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 use super::connection::Connection;
-use super::errors::closed;
+use super::errors::{busy, closed};
 use crate::error::{Error, Result};
 use crate::storage::error::to_error;
 use crate::storage::tx::{Transaction, Tx, Watching};
@@ -54,21 +55,39 @@ impl Writer {
     }
 
     /// Makes a change in a transaction, which it may share with others. Whoever
-    /// goes away before it has begun has not asked.
+    /// goes away before it has begun has not asked. It must have begun by `until`.
     ///
     /// # Errors
     /// See [`Refused`].
-    pub async fn write<T, F>(&self, change: Arc<F>, watching: Watching) -> Outcome<T, Refused>
+    pub async fn write<T, F>(
+        &self,
+        change: Arc<F>,
+        watching: Watching,
+        until: Instant,
+    ) -> Outcome<T, Refused>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let job = Change { change, watching, span: Span::current(), outcome: None, answer };
-        if self.changes.send(Box::new(job)).await.is_err() {
-            return Err(Refused::Change(to_error(closed())));
+        let (answer, mut answered) = oneshot::channel();
+        let is_taken = Arc::new(AtomicBool::new(false));
+        let span = Span::current();
+        let taken = Arc::clone(&is_taken);
+        let job = Change { change, watching, span, is_taken: taken, outcome: None, answer };
+        match timeout_at(until, self.changes.send(Box::new(job))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(Refused::Change(to_error(closed()))),
+            Err(_) => return Err(Refused::Change(to_error(busy()))),
         }
-        match answered.await {
+        let answered = match timeout_at(until, &mut answered).await {
+            Ok(answered) => answered,
+            // Taken here, it never begins.
+            Err(_) if !is_taken.swap(true, Ordering::SeqCst) => {
+                return Err(Refused::Change(to_error(busy())));
+            }
+            Err(_) => answered.await,
+        };
+        match answered {
             Ok(Answer::Outcome(outcome)) => outcome,
             // Where it would be without a thread in between.
             Ok(Answer::Panic(panic)) => resume_unwind(panic),
@@ -132,6 +151,9 @@ struct Change<T, F> {
     change: Arc<F>,
     watching: Watching,
     span: Span,
+    /// Whether the change has begun, or the one who asked does not want it any more:
+    /// the first to set it decides.
+    is_taken: Arc<AtomicBool>,
     outcome: Option<std::thread::Result<Result<T>>>,
     answer: oneshot::Sender<Answer<T>>,
 }
@@ -152,6 +174,10 @@ where
     }
 
     fn run(&mut self, connection: &Arc<Connection>) -> bool {
+        if self.is_taken.swap(true, Ordering::SeqCst) && self.outcome.is_none() {
+            // Nobody waits for it.
+            return false;
+        }
         let tx = Tx::new(Transaction::Sqlite(Arc::clone(connection)), self.watching.clone());
         let change = &self.change;
         let once = || {

@@ -186,6 +186,9 @@ pub fn pool() -> config::Database {
     config::Database {
         max_connections: 8,
         acquire_timeout: Duration::from_secs(10),
+        lock_timeout: Duration::from_secs(3),
+        statement_timeout: Duration::from_secs(8),
+        idle_in_transaction_timeout: Duration::from_secs(3),
         migrate_on_start: true,
     }
 }
