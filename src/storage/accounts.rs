@@ -13,6 +13,7 @@ use super::Tx;
 use super::entity::{account, member, stored};
 use super::error::OrError;
 use super::query::unique;
+use super::text::{Text, one};
 use crate::domain::{
     Account, AccountId, EmailAddress, MemberStatus, OrganizationId, Profile, Timestamp,
 };
@@ -22,6 +23,17 @@ use crate::error::Result;
 pub async fn find(db: &impl ConnectionTrait, id: AccountId) -> Result<Option<Account>> {
     let row = unique(account::Entity::find_by_id(Uuid::from(id)), db).await?;
     row.map(Account::try_from).transpose()
+}
+
+/// The account with this id, its profile locked until the transaction ends: a change of
+/// the name waits, and then finds the memberships that this transaction makes. (SQLite
+/// has one writer anyway, and leaves the lock out.)
+pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
+    static TEXT: Text = Text::new();
+    let id = Uuid::from(id);
+    let locked =
+        TEXT.statement(tx, [id.into()], || account::Entity::find_by_id(id).lock_shared());
+    one::<account::Model>(tx, locked).await?.map(Account::try_from).transpose()
 }
 
 /// The account an issuer means by a subject: both together identify it.

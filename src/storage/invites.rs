@@ -257,21 +257,34 @@ fn end_one(tx: &Tx, organization: OrganizationId, id: InviteId, ending: &Ending)
     end_where(tx, &TEXT, organization, [id.into()], only, ending)
 }
 
-/// Ends every live invite that rests on a member's authority; answers how many.
+/// Ends every live invite of a locked organization that rests on a member's authority;
+/// returns which.
 pub async fn end_all_of(
     tx: &Tx,
     organization: OrganizationId,
     inviter: MemberId,
     ending: &Ending,
-) -> Result<u64> {
+) -> Result<Vec<InviteId>> {
     static JOIN_LINK: Text = Text::new();
     static OTHERS: Text = Text::new();
     let inviter = Uuid::from(inviter);
-    let mut ended = 0;
+    let mut ended = Vec::new();
     for (text, which) in [(&JOIN_LINK, LIVE_JOIN_LINK), (&OTHERS, LIVE_BUT_JOIN_LINK)] {
         let theirs = invite::Column::InviterId.eq(inviter).and(Expr::cust(which));
-        let end = end_where(tx, text, organization, [inviter.into()], theirs, ending);
-        ended += tx.execute_raw(end).await.or_error()?.rows_affected();
+        let ids: Vec<Uuid> = invite::Entity::find()
+            .select_only()
+            .column(invite::Column::Id)
+            .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(theirs.clone())
+            .into_tuple()
+            .all(tx)
+            .await
+            .or_error()?;
+        if !ids.is_empty() {
+            let end = end_where(tx, text, organization, [inviter.into()], theirs, ending);
+            tx.write_later::<invite::Entity>(end).await?;
+        }
+        ended.extend(ids.into_iter().map(InviteId::from));
     }
     Ok(ended)
 }

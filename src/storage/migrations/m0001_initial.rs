@@ -184,8 +184,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .unique()
             .and_where(Expr::cust("status <> 'left'"))
             .to_owned(),
-        index("members_departures", "members", ["organization_id", "account_id", "left_version"])
-            .and_where(Expr::cust("status = 'left'"))
+        index("members_removals", "members", ["account_id", "organization_id", "left_version"])
+            .and_where(Expr::cust("removed"))
             .to_owned(),
         index("members_by_name", "members", ["organization_id", "sort_name", "id"]),
         index("members_by_date", "members", ["organization_id", "joined_at", "id"]),
