@@ -79,7 +79,7 @@ pub async fn members_elsewhere(
 
 /// Makes an account.
 pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
-    let Account { id, issuer, subject, kind, profile, created_at } = new;
+    let Account { id, issuer, subject, kind, profile, created_at, updated_at } = new;
     account::Entity::insert(account::ActiveModel {
         id: Set((*id).into()),
         issuer: Set(issuer.clone()),
@@ -92,7 +92,7 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
         login_provider: Set(profile.login_provider.clone()),
         login_provider_kind: Set(profile.login_provider_kind.as_str().to_owned()),
         created_at: Set(created_at.as_micros()),
-        updated_at: Set(created_at.as_micros()),
+        updated_at: Set(updated_at.as_micros()),
     })
     .exec_without_returning(tx)
     .await

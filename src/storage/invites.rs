@@ -3,7 +3,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait,
-    QueryFilter, QuerySelect, Statement, Value,
+    QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -409,20 +409,33 @@ pub async fn set_delivery(tx: &Tx, id: InviteId, delivery: &Delivery) -> Result<
     Ok(())
 }
 
-/// The first of those live invites whose time has run out; at most `limit`.
+/// At most `limit` live invites whose time has run out, in the order of their expiry and
+/// id, beyond the one that `after` names: organization, id, expiry.
 pub async fn expired(
     db: &impl ConnectionTrait,
     now: Timestamp,
+    after: Option<(Timestamp, InviteId)>,
     limit: u64,
-) -> Result<Vec<(OrganizationId, InviteId)>> {
-    let rows = invite::Entity::find()
+) -> Result<Vec<(OrganizationId, InviteId, Timestamp)>> {
+    use invite::Column;
+
+    let mut select = invite::Entity::find()
+        .select_only()
+        .columns([Column::OrganizationId, Column::Id, Column::ExpiresAt])
         .filter(Expr::cust(LIVE))
-        .filter(invite::Column::ExpiresAt.lte(now.as_micros()))
-        .limit(limit)
-        .all(db)
-        .await
-        .or_error()?;
-    Ok(rows.iter().map(|row| (row.organization_id.into(), row.id.into())).collect())
+        .filter(Column::ExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::ExpiresAt)
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    if let Some((at, id)) = after {
+        let beyond = Condition::any()
+            .add(Column::ExpiresAt.gt(at.as_micros()))
+            .add(Column::Id.gt(Uuid::from(id)));
+        select = select.filter(Column::ExpiresAt.gte(at.as_micros())).filter(beyond);
+    }
+    let rows: Vec<(Uuid, Uuid, i64)> = select.into_tuple().all(db).await.or_error()?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|(of, id, at)| (of.into(), id.into(), Timestamp::from_micros(at))).collect())
 }
 
 fn delivery_error(delivery: Option<&Delivery>) -> Option<String> {

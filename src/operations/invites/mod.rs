@@ -22,7 +22,7 @@ mod update;
 pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
 pub use decline::{Decline, decline};
-pub use expiry::end_expired;
+pub use expiry::{Round, end_expired};
 pub(in crate::operations) use expiry::expire;
 pub use find_link::{find_link, grantable_roles, is_redundant};
 pub use get::get;

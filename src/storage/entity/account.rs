@@ -57,6 +57,7 @@ impl TryFrom<Model> for Account {
             kind: stored("accounts.kind", &row.kind)?,
             profile: row.profile()?,
             created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
             issuer: row.issuer,
             subject: row.subject,
         })

@@ -203,5 +203,9 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .to_owned(),
         index("invites_of_organization", "invites", ["organization_id"]),
         index("audit_events_of_organization", "audit_events", ["organization_id", "id"]),
+        // PostgreSQL reads NULLs of the index above in no order of ids.
+        index("audit_events_outside", "audit_events", ["id"])
+            .and_where(Expr::cust("organization_id IS NULL"))
+            .to_owned(),
     ]
 }

@@ -257,6 +257,7 @@ fn account(now: Timestamp) -> Account {
             login_provider_kind: LoginProviderKind::Other,
         },
         created_at: now,
+        updated_at: now,
     }
 }
 
