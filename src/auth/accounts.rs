@@ -158,7 +158,7 @@ async fn write(
             kind,
             profile: profile(None),
             created_at: now,
-            updated_at: now,
+            updated_at: None,
         };
         accounts::insert(tx, &account).await?;
         append(tx, now, by, Action::AccountCreated, account.id, String::new()).await?;
@@ -168,7 +168,7 @@ async fn write(
     let changed = differences(&account.profile, &profile);
     if !changed.is_empty() {
         accounts::update_profile(tx, account.id, &profile, now).await?;
-        (account.profile, account.updated_at) = (profile, now);
+        (account.profile, account.updated_at) = (profile, Some(now));
         append(tx, now, by, Action::AccountUpdated, account.id, changed.join(", ")).await?;
     }
     Ok((account, false))

@@ -151,7 +151,7 @@ mod tests {
                 kind: crate::domain::AccountKind::Person,
                 profile: Profile { email_verified: true, ..profile(&acme, &said(email, true)) },
                 created_at: crate::domain::Timestamp::from_micros(0),
-                updated_at: crate::domain::Timestamp::from_micros(0),
+                updated_at: None,
             };
             issuers.limit(&mut account);
             account.profile.email_verified

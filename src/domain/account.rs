@@ -24,8 +24,8 @@ pub struct Account {
     pub profile: Profile,
     /// When it was first seen.
     pub created_at: Timestamp,
-    /// When its profile last changed.
-    pub updated_at: Timestamp,
+    /// When its profile last changed, if it has since it was first seen.
+    pub updated_at: Option<Timestamp>,
 }
 
 /// What an issuer says about an account.
@@ -80,7 +80,7 @@ impl Account {
     /// Whether a change of nothing but the name, the picture or the sign-in's name is
     /// stored at `now`: the first one at once, then one a minute.
     pub fn may_change_appearance(&self, now: Timestamp) -> bool {
-        self.updated_at == self.created_at || self.updated_at.plus(PROFILE_PERIOD) <= now
+        self.updated_at.is_none_or(|at| at.plus(PROFILE_PERIOD) <= now)
     }
 }
 

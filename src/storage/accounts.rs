@@ -31,8 +31,7 @@ pub async fn find(db: &impl ConnectionTrait, id: AccountId) -> Result<Option<Acc
 pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     static TEXT: Text = Text::new();
     let id = Uuid::from(id);
-    let locked =
-        TEXT.statement(tx, [id.into()], || account::Entity::find_by_id(id).lock_shared());
+    let locked = TEXT.statement(tx, [id.into()], || account::Entity::find_by_id(id).lock_shared());
     one::<account::Model>(tx, locked).await?.map(Account::try_from).transpose()
 }
 
@@ -92,7 +91,7 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
         login_provider: Set(profile.login_provider.clone()),
         login_provider_kind: Set(profile.login_provider_kind.as_str().to_owned()),
         created_at: Set(created_at.as_micros()),
-        updated_at: Set(updated_at.as_micros()),
+        updated_at: Set(updated_at.map(Timestamp::as_micros)),
     })
     .exec_without_returning(tx)
     .await

@@ -2,7 +2,8 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -81,9 +82,8 @@ pub async fn revoke_bound_to(
 ) -> Result<Vec<KeyId>> {
     use api_key::Column;
 
-    let bound = Column::OrganizationId
-        .eq(Uuid::from(organization))
-        .and(Column::RevokedAt.is_null());
+    let bound =
+        Column::OrganizationId.eq(Uuid::from(organization)).and(Column::RevokedAt.is_null());
     let ids: Vec<String> = api_key::Entity::find()
         .select_only()
         .column(Column::Id)

@@ -89,10 +89,8 @@ pub async fn page(
         Some(organization) => Column::OrganizationId.eq(Uuid::from(organization)),
         None => Column::OrganizationId.is_null(),
     };
-    let mut select = audit_event::Entity::find()
-        .filter(within)
-        .order_by_desc(Column::Id)
-        .limit(limit);
+    let mut select =
+        audit_event::Entity::find().filter(within).order_by_desc(Column::Id).limit(limit);
     if let Some(before) = before {
         select = select.filter(Column::Id.lt(Uuid::from(before)));
     }

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait,
-    QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -409,15 +409,33 @@ pub async fn set_delivery(tx: &Tx, id: InviteId, delivery: &Delivery) -> Result<
     Ok(())
 }
 
+/// A live invite whose time has run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Its id.
+    pub id: InviteId,
+    /// When its time ran out.
+    pub expires_at: Timestamp,
+}
+
 /// At most `limit` live invites whose time has run out, in the order of their expiry and
-/// id, beyond the one that `after` names: organization, id, expiry.
+/// id, beyond `after`.
 pub async fn expired(
     db: &impl ConnectionTrait,
     now: Timestamp,
-    after: Option<(Timestamp, InviteId)>,
+    after: Option<Expired>,
     limit: u64,
-) -> Result<Vec<(OrganizationId, InviteId, Timestamp)>> {
+) -> Result<Vec<Expired>> {
     use invite::Column;
+
+    #[derive(FromQueryResult)]
+    struct Row {
+        organization_id: Uuid,
+        id: Uuid,
+        expires_at: i64,
+    }
 
     let mut select = invite::Entity::find()
         .select_only()
@@ -427,15 +445,19 @@ pub async fn expired(
         .order_by_asc(Column::ExpiresAt)
         .order_by_asc(Column::Id)
         .limit(limit);
-    if let Some((at, id)) = after {
+    if let Some(Expired { id, expires_at, .. }) = after {
         let beyond = Condition::any()
-            .add(Column::ExpiresAt.gt(at.as_micros()))
+            .add(Column::ExpiresAt.gt(expires_at.as_micros()))
             .add(Column::Id.gt(Uuid::from(id)));
-        select = select.filter(Column::ExpiresAt.gte(at.as_micros())).filter(beyond);
+        select = select.filter(Column::ExpiresAt.gte(expires_at.as_micros())).filter(beyond);
     }
-    let rows: Vec<(Uuid, Uuid, i64)> = select.into_tuple().all(db).await.or_error()?;
-    let rows = rows.into_iter();
-    Ok(rows.map(|(of, id, at)| (of.into(), id.into(), Timestamp::from_micros(at))).collect())
+    let rows = select.into_model::<Row>().all(db).await.or_error()?;
+    let expired = rows.into_iter().map(|row| Expired {
+        organization: row.organization_id.into(),
+        id: row.id.into(),
+        expires_at: Timestamp::from_micros(row.expires_at),
+    });
+    Ok(expired.collect())
 }
 
 fn delivery_error(delivery: Option<&Delivery>) -> Option<String> {

@@ -34,10 +34,10 @@ pub const CALLERS: [&str; 11] = [
     "admin",
 ];
 
-type Row = (&'static str, &'static str, [Code; CALLERS.len()]);
+pub type Row = (&'static str, &'static str, [Code; CALLERS.len()]);
 
 /// RPC · request, with `$…` for what differs · the answer to each caller.
-const ROWS: &[Row] = &[
+pub const ROWS: &[Row] = &[
     (
         "gitpod.v1.OrganizationService/CreateOrganization",
         r#"{"name": "Next"}"#,

@@ -7,7 +7,8 @@ use super::record;
 use crate::domain::{
     Action, Actor, EndReason, Ending, Invite, InviteId, OrganizationId, Timestamp,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::storage::invites::Expired;
 use crate::storage::{Store, Tx, invites, organizations};
 
 /// What one round over the expired invites came to.
@@ -15,13 +16,13 @@ use crate::storage::{Store, Tx, invites, organizations};
 pub struct Round {
     /// How many invites ended.
     pub ended: u64,
-    /// The invites that could not be ended, and why. One stands for all of its
-    /// organization: what stops one, such as a locked row, stops the others as well.
+    /// The invites that could not be ended, and why. If the store did not take a change
+    /// in time, such as for a locked row, one stands for all of its organization.
     pub failed: Vec<(InviteId, Error)>,
 }
 
 /// Ends every invite whose time has run out, reading at most `batch` at a time. One that
-/// cannot be ended holds up no other organization's.
+/// cannot be ended does not hold up the others.
 ///
 /// # Errors
 /// If the store cannot be read; what was ended until then stays ended.
@@ -34,18 +35,22 @@ pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<Ro
         if page.is_empty() {
             return Ok(round);
         }
-        for (organization, id, expires_at) in page {
-            last = Some((expires_at, id));
+        for expired in page {
+            last = Some(expired);
+            let Expired { organization, id, .. } = expired;
             if held_up.contains(&organization) {
                 continue;
             }
             match end_one(store, organization, id, now).await {
                 Ok(ended) => round.ended += u64::from(ended),
                 Err(error) => {
-                    held_up.insert(organization);
+                    let waited = error.kind == Kind::Unavailable;
                     round.failed.push((id, error));
-                    // The next read tells whether it is the whole store that fails.
-                    break;
+                    if waited {
+                        held_up.insert(organization);
+                        // The next read tells whether it is the whole store that fails.
+                        break;
+                    }
                 }
             }
         }

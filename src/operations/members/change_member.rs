@@ -1,8 +1,7 @@
 //! What every change of a member by an admin has in common.
 
 use crate::domain::{
-    Action, Member, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind,
-    Timestamp,
+    Action, Member, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::Call;
@@ -88,8 +87,7 @@ impl<'a> Changing<'a> {
     pub(super) async fn end_invites(&self) -> Result<String> {
         let (organization, by) = (self.access.organization.id, self.access.member.id);
         let actor = self.call.actor();
-        let ended =
-            end_all_of(self.tx, organization, self.member.id, by, &actor, self.now).await?;
+        let ended = end_all_of(self.tx, organization, self.member.id, by, &actor, self.now).await?;
         Ok(invites_ended(ended))
     }
 

@@ -52,7 +52,7 @@ fn accounts() -> TableCreateStatement {
             text("login_provider"),
             text("login_provider_kind"),
             integer("created_at"),
-            integer("updated_at"),
+            integer_or_null("updated_at"),
         ],
     )
 }

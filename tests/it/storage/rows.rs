@@ -38,7 +38,7 @@ fn account(full: bool) -> Account {
             },
         },
         created_at: at(1),
-        updated_at: at(2),
+        updated_at: full.then(|| at(2)),
     }
 }
 
