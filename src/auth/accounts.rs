@@ -17,13 +17,14 @@ pub struct Identity {
     pub issuer: String,
     /// For whom.
     pub subject: String,
-    /// The person's address.
+    /// The person's address. Without one the issuer says nothing about the address, and
+    /// the stored one stays as it is.
     pub email: Option<EmailAddress>,
-    /// Whether the issuer has verified it.
+    /// Whether the issuer has verified the address; counts only along with it.
     pub email_verified: bool,
-    /// Display name; may be empty.
+    /// Display name; empty says nothing about it.
     pub name: String,
-    /// Address of a picture; may be empty.
+    /// URL of a picture; empty says nothing about it.
     pub picture: String,
 }
 
@@ -38,7 +39,7 @@ enum By {
 
 /// Finds the account of a person or makes it, and brings its profile up to date,
 /// as a change of `actor`'s. Answers the account and whether it was made. Writes
-/// nothing when nothing changed.
+/// nothing when nothing changed, or when it is too soon for what changed.
 ///
 /// # Errors
 /// PERMISSION_DENIED if the issuer is not configured, which [`LOCAL_ISSUER`] never
@@ -82,7 +83,7 @@ pub async fn resolve_local(
     profile: &Profile,
 ) -> Result<Account> {
     let by = By::Actor(actor.clone());
-    Ok(write(tx, now, &by, (LOCAL_ISSUER, subject), kind, profile).await?.0)
+    Ok(write(tx, now, &by, (LOCAL_ISSUER, subject), kind, |_| profile.clone()).await?.0)
 }
 
 async fn resolve_by(
@@ -92,22 +93,52 @@ async fn resolve_by(
     by: By,
     identity: Identity,
 ) -> Result<(Account, bool)> {
+    let subject = identity.subject.clone();
     let issuer = issuers
         .get(&identity.issuer)
         .ok_or_else(|| Error::permission_denied("no issuer of this name is configured"))?;
-    let profile = issuers::profile(issuer, &identity);
-    let Identity { issuer, subject, .. } = identity;
+    let said = issuers::profile(issuer, &identity);
+    let profile = move |known: Option<&Account>| match known {
+        Some(account) => updated(account, &identity, &said, now),
+        None => said.clone(),
+    };
+    let (issuer, subject) = (issuer.issuer.clone(), subject);
     let known = accounts::find_by_subject(store.read(), &issuer, &subject).await?;
     match known {
-        Some(account) if account.profile == profile => Ok((account, false)),
+        Some(account) if account.profile == profile(Some(&account)) => Ok((account, false)),
         _ => {
             store
                 .write(async move |tx| {
-                    write(tx, now, &by, (&issuer, &subject), AccountKind::Person, &profile).await
+                    let kind = AccountKind::Person;
+                    write(tx, now, &by, (&issuer, &subject), kind, &profile).await
                 })
                 .await
         }
     }
+}
+
+/// The profile that a known account has once its issuer has said `said`. Address and
+/// verification are one pair and change at once, together with everything else that is
+/// said; anything else alone changes only as often as an account's appearance may. What
+/// the issuer says nothing about stays.
+fn updated(account: &Account, identity: &Identity, said: &Profile, now: Timestamp) -> Profile {
+    let mut profile = account.profile.clone();
+    if said.email.is_some() {
+        profile.email.clone_from(&said.email);
+        profile.email_verified = said.email_verified;
+    }
+    if profile == account.profile && !account.may_change_appearance(now) {
+        return profile;
+    }
+    if issuers::says_a_name(identity) || profile.name.is_empty() {
+        profile.name.clone_from(&said.name);
+    }
+    if !said.picture.is_empty() {
+        profile.picture.clone_from(&said.picture);
+    }
+    profile.login_provider.clone_from(&said.login_provider);
+    profile.login_provider_kind = said.login_provider_kind;
+    profile
 }
 
 /// Looks again, since the account may have been made meanwhile, and writes.
@@ -117,7 +148,7 @@ async fn write(
     by: &By,
     (issuer, subject): (&str, &str),
     kind: AccountKind,
-    profile: &Profile,
+    profile: impl Fn(Option<&Account>) -> Profile,
 ) -> Result<(Account, bool)> {
     let Some(mut account) = accounts::find_by_subject(tx, issuer, subject).await? else {
         let account = Account {
@@ -125,17 +156,19 @@ async fn write(
             issuer: issuer.to_owned(),
             subject: subject.to_owned(),
             kind,
-            profile: profile.clone(),
+            profile: profile(None),
             created_at: now,
+            updated_at: None,
         };
         accounts::insert(tx, &account).await?;
         append(tx, now, by, Action::AccountCreated, account.id, String::new()).await?;
         return Ok((account, true));
     };
-    let changed = differences(&account.profile, profile);
+    let profile = profile(Some(&account));
+    let changed = differences(&account.profile, &profile);
     if !changed.is_empty() {
-        account.profile = profile.clone();
-        accounts::update_profile(tx, account.id, profile, now).await?;
+        accounts::update_profile(tx, account.id, &profile, now).await?;
+        (account.profile, account.updated_at) = (profile, Some(now));
         append(tx, now, by, Action::AccountUpdated, account.id, changed.join(", ")).await?;
     }
     Ok((account, false))

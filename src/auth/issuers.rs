@@ -87,6 +87,11 @@ pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
     }
 }
 
+/// Whether an issuer says a name that can be shown.
+pub fn says_a_name(said: &Identity) -> bool {
+    !clean_name(&said.name).is_empty()
+}
+
 fn clean_name(name: &str) -> String {
     let printable: String = name.chars().filter(|c| !c.is_control()).collect();
     printable.trim().chars().take(MAX_NAME).collect()
@@ -146,6 +151,7 @@ mod tests {
                 kind: crate::domain::AccountKind::Person,
                 profile: Profile { email_verified: true, ..profile(&acme, &said(email, true)) },
                 created_at: crate::domain::Timestamp::from_micros(0),
+                updated_at: None,
             };
             issuers.limit(&mut account);
             account.profile.email_verified

@@ -1,6 +1,7 @@
 //! Who can authenticate.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::{AccountId, EmailAddress, Invalid, Timestamp};
 
@@ -23,9 +24,11 @@ pub struct Account {
     pub profile: Profile,
     /// When it was first seen.
     pub created_at: Timestamp,
+    /// When its profile last changed, if it has since it was first seen.
+    pub updated_at: Option<Timestamp>,
 }
 
-/// What an issuer says about an account; brought up to date at every sign-in.
+/// What an issuer says about an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// Its mail address, if it has one.
@@ -67,6 +70,18 @@ pub enum LoginProviderKind {
     Google,
     /// A link sent by mail.
     Magiclink,
+}
+
+/// How long a change of the name or the picture alone waits for the next one. Two tokens
+/// of one person that differ in these would otherwise write at every request.
+const PROFILE_PERIOD: Duration = Duration::from_secs(60);
+
+impl Account {
+    /// Whether a change of nothing but the name, the picture or the sign-in's name is
+    /// stored at `now`: the first one at once, then one a minute.
+    pub fn may_change_appearance(&self, now: Timestamp) -> bool {
+        self.updated_at.is_none_or(|at| at.plus(PROFILE_PERIOD) <= now)
+    }
 }
 
 impl Profile {

@@ -61,8 +61,16 @@ pub enum Action {
     InviteDeclined,
     /// Time ended invites.
     InviteExpired,
+    /// An invite ended along with something else; the note has the reason.
+    InviteEnded,
+    /// A mail server took an invitation's mail.
+    InviteMailed,
+    /// An invitation's mail was given up.
+    InviteMailFailed,
     /// A link granted a member access to content.
     GrantCreated,
+    /// A grant ended with its membership.
+    GrantEnded,
     /// A member was suspended.
     MemberSuspended,
     /// A suspended member was restored.
@@ -109,7 +117,11 @@ impl Action {
             Action::InviteResent => "invite.resent",
             Action::InviteDeclined => "invite.declined",
             Action::InviteExpired => "invite.expired",
+            Action::InviteEnded => "invite.ended",
+            Action::InviteMailed => "invite.mailed",
+            Action::InviteMailFailed => "invite.mail_failed",
             Action::GrantCreated => "grant.created",
+            Action::GrantEnded => "grant.ended",
             Action::MemberSuspended => "member.suspended",
             Action::MemberRestored => "member.restored",
             Action::KeyCreated => "key.created",

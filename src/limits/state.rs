@@ -58,14 +58,22 @@ impl StateStore for State {
     }
 }
 
-/// Forgets those that would have their whole number again first, so that who has
-/// come most often is remembered longest, however many others come.
+/// Forgets the half of the keys that would have their whole number again first, so that
+/// the keys counted most are remembered longest, however many others come. Of keys with
+/// the same moment it forgets no more than it takes to make a half.
 fn forget_half(keys: &mut HashMap<Key, Nanos>) {
     let mut moments: Vec<Nanos> = keys.values().copied().collect();
-    let middle = moments.len() / 2;
-    let (_, median, _) = moments.select_nth_unstable(middle);
+    let half = moments.len() / 2;
+    let (earlier, median, _) = moments.select_nth_unstable(half);
     let median = *median;
-    keys.retain(|_, at| *at > median);
+    let mut of_median = half - earlier.iter().filter(|at| **at < median).count();
+    keys.retain(|_, at| {
+        if *at == median && of_median > 0 {
+            of_median -= 1;
+            return false;
+        }
+        *at >= median
+    });
 }
 
 impl ShrinkableKeyedStateStore<Key> for State {
@@ -111,6 +119,45 @@ mod tests {
         assert!(state.len() <= MOST_KEYS);
         assert!(state.lock().contains_key(&key(0)));
         assert!(state.lock().contains_key(&key(3 * MOST_KEYS - 1)));
+    }
+
+    #[test]
+    fn exactly_half_is_forgotten_whatever_the_moments_are() {
+        // Moment of each key by its number, and which keys must stay.
+        type Moment = fn(usize) -> u64;
+        let cases: [(Moment, fn(usize) -> bool); 3] = [
+            (|_| 7, |_| false),
+            (|number| 1 + number as u64, |number| number >= MOST_KEYS / 2),
+            (|number| if number % 4 == 0 { 9 } else { 7 }, |number| number % 4 == 0),
+        ];
+        for (moment, must_stay) in cases {
+            let state = State::default();
+            for number in 0..MOST_KEYS {
+                set(&state, number, moment(number));
+            }
+            assert_eq!(state.len(), MOST_KEYS, "nothing is forgotten while there is room");
+            set(&state, 0, moment(0));
+            assert_eq!(state.len(), MOST_KEYS, "a known key takes no room");
+            set(&state, MOST_KEYS, 8);
+            assert_eq!(state.len(), MOST_KEYS / 2 + 1);
+            let keys = state.lock();
+            assert!(keys.contains_key(&key(MOST_KEYS)));
+            for number in (0..MOST_KEYS).filter(|number| must_stay(*number)) {
+                assert!(keys.contains_key(&key(number)), "{number}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_have_their_whole_number_again_are_forgotten_and_no_others() {
+        let state = State::default();
+        for (number, at) in [(1, 99), (2, 100), (3, 101)] {
+            set(&state, number, at);
+        }
+        state.retain_recent(Nanos::from(100));
+        let keys = state.lock();
+        let kept: Vec<bool> = (1..=3).map(|number| keys.contains_key(&key(number))).collect();
+        assert_eq!(kept, [false, false, true]);
     }
 
     #[test]

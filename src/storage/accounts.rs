@@ -13,6 +13,7 @@ use super::Tx;
 use super::entity::{account, member, stored};
 use super::error::OrError;
 use super::query::unique;
+use super::text::{Text, one};
 use crate::domain::{
     Account, AccountId, EmailAddress, MemberStatus, OrganizationId, Profile, Timestamp,
 };
@@ -22,6 +23,16 @@ use crate::error::Result;
 pub async fn find(db: &impl ConnectionTrait, id: AccountId) -> Result<Option<Account>> {
     let row = unique(account::Entity::find_by_id(Uuid::from(id)), db).await?;
     row.map(Account::try_from).transpose()
+}
+
+/// The account with this id, its profile locked until the transaction ends: a change of
+/// the name waits, and then finds the memberships that this transaction makes. (SQLite
+/// has one writer anyway, and leaves the lock out.)
+pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
+    static TEXT: Text = Text::new();
+    let id = Uuid::from(id);
+    let locked = TEXT.statement(tx, [id.into()], || account::Entity::find_by_id(id).lock_shared());
+    one::<account::Model>(tx, locked).await?.map(Account::try_from).transpose()
 }
 
 /// The account an issuer means by a subject: both together identify it.
@@ -67,7 +78,7 @@ pub async fn members_elsewhere(
 
 /// Makes an account.
 pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
-    let Account { id, issuer, subject, kind, profile, created_at } = new;
+    let Account { id, issuer, subject, kind, profile, created_at, updated_at } = new;
     account::Entity::insert(account::ActiveModel {
         id: Set((*id).into()),
         issuer: Set(issuer.clone()),
@@ -80,7 +91,7 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
         login_provider: Set(profile.login_provider.clone()),
         login_provider_kind: Set(profile.login_provider_kind.as_str().to_owned()),
         created_at: Set(created_at.as_micros()),
-        updated_at: Set(created_at.as_micros()),
+        updated_at: Set(updated_at.map(Timestamp::as_micros)),
     })
     .exec_without_returning(tx)
     .await

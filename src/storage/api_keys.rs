@@ -2,12 +2,13 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
 use super::Tx;
-use super::entity::{account, api_key};
+use super::entity::{account, api_key, stored};
 use super::error::OrError;
 use super::text::{Text, one_of_two};
 use crate::domain::{Account, ApiKey, KeyId, OrganizationId, Timestamp};
@@ -73,17 +74,34 @@ pub async fn revoke(tx: &Tx, id: &KeyId, now: Timestamp) -> Result<bool> {
     Ok(done.rows_affected == 1)
 }
 
-/// Revokes every key bound to an organization that is going away.
-pub async fn revoke_bound_to(tx: &Tx, organization: OrganizationId, now: Timestamp) -> Result<()> {
-    tx.changes_keys();
-    api_key::Entity::update_many()
-        .col_expr(api_key::Column::RevokedAt, Expr::value(now.as_micros()))
-        .filter(api_key::Column::OrganizationId.eq(Uuid::from(organization)))
-        .filter(api_key::Column::RevokedAt.is_null())
-        .exec(tx)
+/// Revokes every key bound to a locked organization that is going away; returns which.
+pub async fn revoke_bound_to(
+    tx: &Tx,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Vec<KeyId>> {
+    use api_key::Column;
+
+    let bound =
+        Column::OrganizationId.eq(Uuid::from(organization)).and(Column::RevokedAt.is_null());
+    let ids: Vec<String> = api_key::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(bound.clone())
+        .into_tuple()
+        .all(tx)
         .await
         .or_error()?;
-    Ok(())
+    if !ids.is_empty() {
+        tx.changes_keys();
+        api_key::Entity::update_many()
+            .col_expr(Column::RevokedAt, Expr::value(now.as_micros()))
+            .filter(bound)
+            .exec(tx)
+            .await
+            .or_error()?;
+    }
+    ids.iter().map(|id| stored("api_keys.id", id)).collect()
 }
 
 /// Remembers when a key was last used; never moves it back.

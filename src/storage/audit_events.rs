@@ -32,7 +32,7 @@ pub struct NewEvent<'a> {
     pub note: String,
 }
 
-/// Which events of an organization to list. Everything given must hold.
+/// Which events to list. Everything given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Any of these actions; none given means all.
@@ -74,20 +74,23 @@ fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
     }
 }
 
-/// At most `limit` events of an organization, newest first, older than `before`.
+/// At most `limit` events of an organization, or of those outside organizations, newest
+/// first, older than `before`.
 pub async fn page(
     db: &Db,
-    organization: OrganizationId,
+    organization: Option<OrganizationId>,
     filter: &EventFilter,
     before: Option<AuditEventId>,
     limit: u64,
 ) -> Result<Vec<AuditEvent>> {
     use audit_event::Column;
 
-    let mut select = audit_event::Entity::find()
-        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
-        .order_by_desc(Column::Id)
-        .limit(limit);
+    let within = match organization {
+        Some(organization) => Column::OrganizationId.eq(Uuid::from(organization)),
+        None => Column::OrganizationId.is_null(),
+    };
+    let mut select =
+        audit_event::Entity::find().filter(within).order_by_desc(Column::Id).limit(limit);
     if let Some(before) = before {
         select = select.filter(Column::Id.lt(Uuid::from(before)));
     }

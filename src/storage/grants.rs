@@ -45,14 +45,21 @@ pub async fn insert(tx: &Tx, organization: OrganizationId, new: &Grant) -> Resul
     Ok(())
 }
 
-/// Ends every grant of a member.
-pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<()> {
-    grant::Entity::delete_many()
-        .filter(grant::Column::MemberId.eq(Uuid::from(member)))
-        .exec(tx)
+/// Ends every grant of a member of a locked organization; returns which.
+pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<Vec<GrantId>> {
+    let theirs = grant::Column::MemberId.eq(Uuid::from(member));
+    let ids: Vec<Uuid> = grant::Entity::find()
+        .select_only()
+        .column(grant::Column::Id)
+        .filter(theirs.clone())
+        .into_tuple()
+        .all(tx)
         .await
         .or_error()?;
-    Ok(())
+    if !ids.is_empty() {
+        grant::Entity::delete_many().filter(theirs).exec(tx).await.or_error()?;
+    }
+    Ok(ids.into_iter().map(GrantId::from).collect())
 }
 
 /// At most `limit` grants of an organization, oldest first, newer than `after`.

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait,
-    QueryFilter, QuerySelect, Statement, Value,
+    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -257,21 +257,34 @@ fn end_one(tx: &Tx, organization: OrganizationId, id: InviteId, ending: &Ending)
     end_where(tx, &TEXT, organization, [id.into()], only, ending)
 }
 
-/// Ends every live invite that rests on a member's authority; answers how many.
+/// Ends every live invite of a locked organization that rests on a member's authority;
+/// returns which.
 pub async fn end_all_of(
     tx: &Tx,
     organization: OrganizationId,
     inviter: MemberId,
     ending: &Ending,
-) -> Result<u64> {
+) -> Result<Vec<InviteId>> {
     static JOIN_LINK: Text = Text::new();
     static OTHERS: Text = Text::new();
     let inviter = Uuid::from(inviter);
-    let mut ended = 0;
+    let mut ended = Vec::new();
     for (text, which) in [(&JOIN_LINK, LIVE_JOIN_LINK), (&OTHERS, LIVE_BUT_JOIN_LINK)] {
         let theirs = invite::Column::InviterId.eq(inviter).and(Expr::cust(which));
-        let end = end_where(tx, text, organization, [inviter.into()], theirs, ending);
-        ended += tx.execute_raw(end).await.or_error()?.rows_affected();
+        let ids: Vec<Uuid> = invite::Entity::find()
+            .select_only()
+            .column(invite::Column::Id)
+            .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(theirs.clone())
+            .into_tuple()
+            .all(tx)
+            .await
+            .or_error()?;
+        if !ids.is_empty() {
+            let end = end_where(tx, text, organization, [inviter.into()], theirs, ending);
+            tx.write_later::<invite::Entity>(end).await?;
+        }
+        ended.extend(ids.into_iter().map(InviteId::from));
     }
     Ok(ended)
 }
@@ -396,20 +409,55 @@ pub async fn set_delivery(tx: &Tx, id: InviteId, delivery: &Delivery) -> Result<
     Ok(())
 }
 
-/// The first of those live invites whose time has run out; at most `limit`.
+/// A live invite whose time has run out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired {
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Its id.
+    pub id: InviteId,
+    /// When its time ran out.
+    pub expires_at: Timestamp,
+}
+
+/// At most `limit` live invites whose time has run out, in the order of their expiry and
+/// id, beyond `after`.
 pub async fn expired(
     db: &impl ConnectionTrait,
     now: Timestamp,
+    after: Option<Expired>,
     limit: u64,
-) -> Result<Vec<(OrganizationId, InviteId)>> {
-    let rows = invite::Entity::find()
+) -> Result<Vec<Expired>> {
+    use invite::Column;
+
+    #[derive(FromQueryResult)]
+    struct Row {
+        organization_id: Uuid,
+        id: Uuid,
+        expires_at: i64,
+    }
+
+    let mut select = invite::Entity::find()
+        .select_only()
+        .columns([Column::OrganizationId, Column::Id, Column::ExpiresAt])
         .filter(Expr::cust(LIVE))
-        .filter(invite::Column::ExpiresAt.lte(now.as_micros()))
-        .limit(limit)
-        .all(db)
-        .await
-        .or_error()?;
-    Ok(rows.iter().map(|row| (row.organization_id.into(), row.id.into())).collect())
+        .filter(Column::ExpiresAt.lte(now.as_micros()))
+        .order_by_asc(Column::ExpiresAt)
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    if let Some(Expired { id, expires_at, .. }) = after {
+        let beyond = Condition::any()
+            .add(Column::ExpiresAt.gt(expires_at.as_micros()))
+            .add(Column::Id.gt(Uuid::from(id)));
+        select = select.filter(Column::ExpiresAt.gte(expires_at.as_micros())).filter(beyond);
+    }
+    let rows = select.into_model::<Row>().all(db).await.or_error()?;
+    let expired = rows.into_iter().map(|row| Expired {
+        organization: row.organization_id.into(),
+        id: row.id.into(),
+        expires_at: Timestamp::from_micros(row.expires_at),
+    });
+    Ok(expired.collect())
 }
 
 fn delivery_error(delivery: Option<&Delivery>) -> Option<String> {

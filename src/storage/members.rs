@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 
 /// The predicates of partial indexes, which only literals find.
 const CURRENT: &str = "\"members\".\"status\" <> 'left'";
-const DEPARTED: &str = "status = 'left'";
+const REMOVED: &str = "removed";
 const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
 
 fn of_account(organization: OrganizationId, account: AccountId) -> sea_orm::Select<member::Entity> {
@@ -167,14 +167,15 @@ pub async fn organization_of(
     Ok(row.map(|row| row.organization_id.into()))
 }
 
-/// The last departure of an account from an organization.
-pub async fn last_departure(
+/// The newest removal of an account from an organization by an admin, whatever
+/// memberships came after it.
+pub async fn last_removal(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<Departure>> {
     let row = of_account(organization, account)
-        .filter(Expr::cust(DEPARTED))
+        .filter(Expr::cust(REMOVED))
         .order_by_desc(member::Column::LeftVersion)
         .limit(1)
         .all(db)

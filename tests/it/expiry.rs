@@ -1,5 +1,6 @@
 //! What runs out: invitations at their time, requests a day after they were made.
 
+use std::collections::HashSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use guestlist::clock::Clock;
 use guestlist::config::Config;
 use guestlist::limits::Limits;
 use guestlist::operations::forget_requests;
+use guestlist::operations::invites::end_expired;
 use guestlist::workers::{expiry, pruning};
+use sea_orm::ConnectionTrait;
 
 use crate::on_both_engines;
-use crate::support::{Code, TestApp, gitpod, link_to, own};
+use crate::support::{Code, Engine, TestApp, gitpod, link_to, own};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const OFTEN: Duration = Duration::from_millis(5);
@@ -21,6 +24,20 @@ async fn until(app: &TestApp, sql: &str, expected: i64) {
     while app.database.count(sql).await != expected {
         tokio::time::sleep(OFTEN).await;
     }
+}
+
+/// Writes a role by hand that may be none.
+async fn set_role(app: &TestApp, invites: &HashSet<String>, role: &str) {
+    let connection = app.database.connect().await;
+    for id in invites {
+        let id = match app.database.engine {
+            Engine::Postgres => format!("'{id}'"),
+            Engine::Sqlite => format!("x'{}'", id.replace('-', "")),
+        };
+        let sql = format!("UPDATE invites SET role = '{role}' WHERE id = {id}");
+        assert_eq!(connection.execute_unprepared(&sql).await.unwrap().rows_affected(), 1);
+    }
+    connection.close().await.unwrap();
 }
 
 on_both_engines! {
@@ -60,7 +77,8 @@ on_both_engines! {
         assert_eq!(ended.state(), own::InviteState::Expired);
         assert_eq!((ended.end_reason.as_str(), ended.ended_by.as_str()), ("EXPIRED", ""));
         assert!(ended.end_time.is_some());
-        let event = org.admin.audit(&org.id).await.unwrap().remove(0);
+        let trail = org.admin.audit(&org.id).await.unwrap();
+        let event = trail.into_iter().find(|one| one.action == "invite.expired").unwrap();
         assert_eq!((event.action.as_str(), &event.target_id), ("invite.expired", &link.id));
         assert_eq!(event.actor_account_id, "", "nobody did it");
 
@@ -76,6 +94,51 @@ on_both_engines! {
         let ended = org.admin.look_at(&org.id, &mailed.id).await.unwrap();
         assert_eq!(ended.end_reason, "EXPIRED");
         assert_eq!(org.admin.look_at(&org.id, &lasting.id).await.unwrap().end_reason, "");
+    }
+
+    async fn a_row_that_cannot_be_ended_does_not_hold_up_the_others(app: TestApp) {
+        let org = app.organization().await;
+        app.clock.stop_at(app.clock.now());
+        let (other, _) = org.admin.found("Other").await;
+        let link = async |organization: &str, after: u64| {
+            let request = own::CreateLinkRequest {
+                grants: Some(own::create_link_request::Grants::Role("read".into())),
+                expire_time: app.in_the_future(Duration::from_secs(after)),
+                ..link_to(organization)
+            };
+            org.admin.create_link(request).await.unwrap().invite.unwrap().id
+        };
+        // The broken ones first, last and in between, among some that expire at once.
+        let mut broken = HashSet::new();
+        for (after, organization) in [(1, &org.id), (3, &other), (3, &org.id), (9, &other)] {
+            broken.insert(link(organization, after).await);
+            for after in [after, after, 5] {
+                link(organization, after).await;
+            }
+        }
+        set_role(app, &broken, "broken").await;
+        app.clock.advance(Duration::from_secs(9));
+        let live = "SELECT count(*) FROM invites WHERE state = 'live' AND expires_at IS NOT NULL";
+        assert_eq!(app.database.count(live).await, 16);
+        for batch in [3, 1, 100] {
+            let round = end_expired(app.store(), app.clock.now(), batch).await.unwrap();
+            let failed: HashSet<String> =
+                round.failed.iter().map(|(id, _)| id.to_string()).collect();
+            assert_eq!(failed, broken, "each of them by name, in each round");
+            assert_eq!(round.failed.len(), 4);
+            assert_eq!(round.ended, if batch == 3 { 12 } else { 0 });
+            assert_eq!(app.database.count(live).await, 4);
+        }
+        let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.expired'";
+        assert_eq!(app.database.count(events).await, 12);
+        // The worker comes back to them.
+        let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
+        let worker = tokio::spawn(expiry::run(OFTEN, app.store().clone(), clock, pending()));
+        set_role(app, &broken, "read").await;
+        until(app, live, 0).await;
+        worker.abort();
+        assert!(worker.await.unwrap_err().is_cancelled());
+        assert_eq!(app.database.count(events).await, 16);
     }
 
     async fn p11_an_invitation_works_until_its_very_microsecond(app: TestApp) {

@@ -15,6 +15,7 @@ mod expiry;
 mod fuzz;
 #[cfg(target_os = "linux")]
 mod hostile;
+mod joining;
 mod lifecycle;
 mod limits;
 mod mail;
@@ -23,4 +24,5 @@ mod readme;
 mod rpc;
 mod storage;
 mod tls;
+mod trail;
 mod vendor;

@@ -34,10 +34,10 @@ pub const CALLERS: [&str; 11] = [
     "admin",
 ];
 
-type Row = (&'static str, &'static str, [Code; CALLERS.len()]);
+pub type Row = (&'static str, &'static str, [Code; CALLERS.len()]);
 
 /// RPC · request, with `$…` for what differs · the answer to each caller.
-const ROWS: &[Row] = &[
+pub const ROWS: &[Row] = &[
     (
         "gitpod.v1.OrganizationService/CreateOrganization",
         r#"{"name": "Next"}"#,
@@ -185,6 +185,12 @@ const ROWS: &[Row] = &[
         r#"{"organizationId": "$organization"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
+    (
+        // The events outside organizations.
+        "guestlist.v1.AuditService/ListAuditEvents",
+        "{}",
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
+    ),
 ];
 
 /// Everybody, in the order of `CALLERS`.
@@ -313,5 +319,6 @@ fn p21_every_rpc_has_a_row() {
     let mut rows: Vec<String> = ROWS.iter().map(|(rpc, ..)| (*rpc).to_owned()).collect();
     rpcs.sort();
     rows.sort();
+    rows.dedup();
     assert_eq!(rpcs, rows);
 }

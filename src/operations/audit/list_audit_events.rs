@@ -13,8 +13,8 @@ use crate::storage::organizations;
 /// What to list.
 #[derive(Debug, Clone)]
 pub struct ListAuditEvents {
-    /// Of which organization.
-    pub organization: OrganizationId,
+    /// Of which organization; none for the events outside organizations.
+    pub organization: Option<OrganizationId>,
     /// Which events.
     pub filter: EventFilter,
     /// How many a page may hold.
@@ -33,7 +33,8 @@ pub struct AuditList {
 }
 
 /// Lists an organization's audit events: to its admins; once it is deleted, to
-/// keys of scope `operator`.
+/// keys of scope `operator`. Keys of that scope also list the events outside
+/// organizations.
 pub async fn list_audit_events(
     cx: &Context,
     call: &Call,
@@ -41,13 +42,24 @@ pub async fn list_audit_events(
 ) -> Result<AuditList> {
     let db = cx.store.read();
     let caller = &call.caller;
-    let read = Permission::ReadAudit;
-    if let Err(refusal) = Access::to_read(db, caller, input.organization, read).await {
-        let operator = caller.scope() == Some(KeyScope::Operator)
-            && caller.reaches(input.organization)
-            && organizations::find(db, input.organization).await?.is_none();
-        if !operator {
-            return Err(refusal);
+    let is_operator = caller.scope() == Some(KeyScope::Operator);
+    match input.organization {
+        Some(id) => {
+            if let Err(refusal) = Access::to_read(db, caller, id, Permission::ReadAudit).await {
+                let is_deleted = is_operator
+                    && caller.reaches(id)
+                    && organizations::find(db, id).await?.is_none();
+                if !is_deleted {
+                    return Err(refusal);
+                }
+            }
+        }
+        None if is_operator && caller.bound_to().is_none() => {}
+        None => {
+            return Err(Error::permission_denied(
+                "only a key of scope operator that is bound to no organization may list the \
+                 events outside organizations",
+            ));
         }
     }
 
@@ -62,7 +74,8 @@ pub async fn list_audit_events(
         input.size.get() + 1,
     )
     .await?;
-    if events.is_empty() && before.is_none() && input.filter == EventFilter::default() {
+    let is_unfiltered = before.is_none() && input.filter == EventFilter::default();
+    if input.organization.is_some() && events.is_empty() && is_unfiltered {
         // Every organization that ever was has at least the event of its making.
         return Err(Error::not_found());
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{advance, email_expiry, event, expire, found, may_grant, new_invite, tokens};
+use super::{email_expiry, event, expire, found, may_grant, new_invite, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
     Action, Delivery, EmailAddress, Invite, InviteId, InviteKind, InviteToken, MemberId,
@@ -18,7 +18,7 @@ use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
-use crate::storage::{Tx, accounts, audit_events, invites, members, outbox};
+use crate::storage::{Tx, accounts, audit_events, invites, members, organizations, outbox};
 
 /// Whom to invite.
 #[derive(Debug, Clone)]
@@ -121,7 +121,8 @@ pub(super) async fn carry_out(
                 let what = "no single sign-on is configured for this organization";
                 return Err(Error::invalid("sso", what));
             }
-            advance(tx, &mut organization).await?;
+            // Counted when there is an invitation to store, and only then.
+            organization.version += 1;
             let inviting = Inviting {
                 tx,
                 keyring: &keyring,
@@ -153,8 +154,11 @@ pub(super) async fn carry_out(
                 accept(outcome)?;
                 invited.push(Invited { email: email.clone(), outcome, invite, sso_failed });
             }
-            let new = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
-            inviting.insert(new, now).await?;
+            let new: Vec<_> = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
+            if !new.is_empty() {
+                organizations::set_version(tx, &organization).await?;
+                inviting.insert(new, now).await?;
+            }
             let references: Vec<Reference> = invited
                 .iter()
                 .map(|one| (one.outcome, one.invite.as_ref().map(|i| i.id.into()), one.sso_failed))

@@ -22,8 +22,8 @@ mod update;
 pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
 pub use decline::{Decline, decline};
-pub use expiry::end_expired;
 pub(in crate::operations) use expiry::expire;
+pub use expiry::{Round, end_expired};
 pub use find_link::{find_link, grantable_roles, is_redundant};
 pub use get::get;
 pub use get_organization_invite::get_organization_invite;
@@ -144,6 +144,43 @@ fn event<'a>(action: Action, invite: &Invite, actor: &'a Actor, note: String) ->
         actor,
         note,
     }
+}
+
+/// Ends a live invite of a locked organization along with something else, with its event.
+pub(in crate::operations) async fn end(
+    tx: &Tx,
+    invite: &Invite,
+    reason: EndReason,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    invites::end(tx, invite.organization, invite.id, &Ending { at: now, by: None, reason }).await?;
+    record(tx, Action::InviteEnded, invite, actor, reason.as_str().to_owned(), now).await
+}
+
+/// Ends every live invite that rests on a member's authority, by an act of the member
+/// `by`, each with its event; returns how many.
+pub(in crate::operations) async fn end_all_of(
+    tx: &Tx,
+    organization: OrganizationId,
+    inviter: MemberId,
+    by: MemberId,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<usize> {
+    let reason = EndReason::InviterGone;
+    let ending = Ending { at: now, by: Some(by), reason };
+    let ended = invites::end_all_of(tx, organization, inviter, &ending).await?;
+    let events = ended.iter().map(|id| NewEvent {
+        action: Action::InviteEnded,
+        target_kind: TargetKind::Invite,
+        target_id: id.to_string(),
+        organization: Some(organization),
+        actor,
+        note: reason.as_str().to_owned(),
+    });
+    audit_events::append_all(tx, events.collect(), now).await?;
+    Ok(ended.len())
 }
 
 /// The invite, with its sealed token.

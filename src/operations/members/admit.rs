@@ -11,7 +11,8 @@ use crate::storage::{Tx, members, organizations};
 /// Who comes in, and how.
 #[derive(Debug)]
 pub(in crate::operations) struct Admission<'a> {
-    /// Whose membership it becomes.
+    /// The account, as the transaction that admits it has locked it: the member's place
+    /// in lists follows its name.
     pub account: &'a Account,
     /// Its role.
     pub role: Role,

@@ -1,14 +1,14 @@
 //! What every change of a member by an admin has in common.
 
 use crate::domain::{
-    Action, EndReason, Ending, Member, MemberId, MemberStatus, OrganizationId, Permission, Role,
-    TargetKind, Timestamp,
+    Action, Member, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::Call;
 use crate::operations::access::Access;
+use crate::operations::invites::end_all_of;
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::{Tx, invites, members, organizations};
+use crate::storage::{Tx, members, organizations};
 
 /// A membership, and of which organization.
 #[derive(Debug, Clone, Copy)]
@@ -85,13 +85,9 @@ impl<'a> Changing<'a> {
 
     /// Ends the member's invites; answers the note of it.
     pub(super) async fn end_invites(&self) -> Result<String> {
-        let ending = Ending {
-            at: self.now,
-            by: Some(self.access.member.id),
-            reason: EndReason::InviterGone,
-        };
-        let organization = self.access.organization.id;
-        let ended = invites::end_all_of(self.tx, organization, self.member.id, &ending).await?;
+        let (organization, by) = (self.access.organization.id, self.access.member.id);
+        let actor = self.call.actor();
+        let ended = end_all_of(self.tx, organization, self.member.id, by, &actor, self.now).await?;
         Ok(invites_ended(ended))
     }
 
@@ -112,6 +108,6 @@ impl<'a> Changing<'a> {
 }
 
 /// The note of a change that took invites along.
-pub(super) fn invites_ended(ended: u64) -> String {
+pub(super) fn invites_ended(ended: usize) -> String {
     if ended == 0 { String::new() } else { format!("invites ended: {ended}") }
 }

@@ -7,21 +7,21 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
 use super::{Admission, admit};
 use crate::auth::Issuers;
 use crate::domain::{
-    Action, Departure, EndReason, Ending, Grant, GrantId, Invite, InviteId, JoinedBy, Member,
+    Account, Action, Departure, EndReason, Grant, GrantId, Invite, InviteId, JoinedBy, Member,
     MemberProfile, MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::budget::count_join;
-use crate::operations::invites::{InviteName, expire, find_again, find_named};
+use crate::operations::invites::{InviteName, end, expire, find_again, find_named};
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::{Tx, grants, invites, members, organizations};
+use crate::storage::{Tx, accounts, grants, invites, members, organizations};
 
 /// How to get in.
 #[derive(Debug, Clone, Copy)]
@@ -56,12 +56,18 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
     let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
     cx.store
         .write(async move |tx| {
-            // Asked together and done in this order: the membership is read under the lock.
+            let id = call.caller.account.id;
+            // The three statements are sent together and run in this order: account and
+            // membership are read under the organization's lock.
             let locked = organizations::lock(tx, organization);
-            let current = members::current(tx, organization, call.caller.account.id);
-            let (locked, current) = try_join(locked, current).await?;
+            let account = accounts::lock_profile(tx, id);
+            let current = members::current(tx, organization, id);
+            let (locked, account, current) = try_join3(locked, account, current).await?;
             let organization = locked.ok_or_else(Error::not_found)?;
-            let joining = Joining { tx, call: &call, issuers: &issuers, organization, now };
+            let mut account = account.ok_or_else(|| Error::internal("no account"))?;
+            issuers.limit(&mut account);
+            let joining =
+                Joining { tx, call: &call, issuers: &issuers, account, organization, now };
             match named {
                 Some((name, id)) => joining.with_invite(current, &name, id).await,
                 None => joining.by_id(current).await,
@@ -70,18 +76,20 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
         .await
 }
 
-/// Somebody at the door of a locked organization.
+/// A caller who joins a locked organization.
 struct Joining<'a> {
     tx: &'a Tx,
     call: &'a Call,
     issuers: &'a Issuers,
+    /// The caller's account as this transaction reads it.
+    account: Account,
     organization: Organization,
     now: Timestamp,
 }
 
 impl Joining<'_> {
     async fn with_invite(
-        mut self,
+        self,
         current: Option<Member>,
         name: &InviteName,
         id: InviteId,
@@ -107,19 +115,26 @@ impl Joining<'_> {
         }
         self.inviter_stands(&invite).await?;
         self.may_use(&invite)?;
+        self.join_with(&invite).await
+    }
+
+    /// Makes the caller a member by an invite whose rules hold.
+    async fn join_with(mut self, invite: &Invite) -> Result<MemberProfile> {
         self.require_seat()?;
-        self.consume(&invite).await?;
+        self.consume(invite).await?;
         let admission = Admission {
-            account: &self.call.caller.account,
+            account: &self.account,
             role: invite.role,
             by: JoinedBy::Invite,
             invite: Some(invite.id),
             reserved: invite.member,
             actor: &self.call.actor(),
         };
-        let joined = admit(tx, &mut self.organization, admission, now).await?;
-        self.record_grant(&joined.member, &invite).await?;
-        self.end_pending_invitation().await?;
+        let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
+        self.record_grant(&joined.member, invite).await?;
+        if let Some(pending) = self.pending_invitation().await? {
+            self.end_as_already_member(&pending).await?;
+        }
         Ok(joined)
     }
 
@@ -130,11 +145,10 @@ impl Joining<'_> {
                 _ => Err(suspended()),
             };
         }
-        let account = &self.call.caller.account;
         let has_admin = members::has_active_admin(self.tx, self.organization.id, None).await?;
-        let domain = account.profile.verified_email().and_then(|email| email.domain());
+        let domain = self.account.profile.verified_email().and_then(|email| email.domain());
         let invited = domain.is_some_and(|own| self.organization.invite_domains.contains(&own));
-        let (role, by) = if !has_admin && self.organization.creator == account.id {
+        let (role, by) = if !has_admin && self.organization.creator == self.account.id {
             (Role::Admin, JoinedBy::Creation)
         } else if has_admin && invited {
             (Role::Member, JoinedBy::Domain)
@@ -144,17 +158,27 @@ impl Joining<'_> {
         if self.removal().await?.is_some() {
             return Err(Error::not_found());
         }
+        let pending = self.pending_invitation().await?;
+        if let Some(invite) = &pending
+            && !role.may_grant(invite.role)
+            && self.inviter_stands(invite).await.is_ok()
+            && self.may_use(invite).is_ok()
+        {
+            return self.join_with(invite).await;
+        }
         self.require_seat()?;
-        let actor = self.call.actor();
+        let (account, actor) = (&self.account, self.call.actor());
         let admission =
             Admission { account, role, by, invite: None, reserved: None, actor: &actor };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
-        self.end_pending_invitation().await?;
+        if let Some(pending) = pending {
+            self.end_as_already_member(&pending).await?;
+        }
         Ok(joined)
     }
 
     fn profile(&self, member: Member) -> MemberProfile {
-        MemberProfile { member, profile: self.call.caller.account.profile.clone() }
+        MemberProfile { member, profile: self.account.profile.clone() }
     }
 
     /// A member stays what they are. Only a link to content that they have no
@@ -174,11 +198,9 @@ impl Joining<'_> {
         Ok(self.profile(member))
     }
 
-    /// The caller's last departure, if an admin removed them.
+    /// The newest removal of the caller by an admin, whatever came after it.
     async fn removal(&self) -> Result<Option<Departure>> {
-        let account = self.call.caller.account.id;
-        let last = members::last_departure(self.tx, self.organization.id, account).await?;
-        Ok(last.filter(|left| left.removed))
+        members::last_removal(self.tx, self.organization.id, self.account.id).await
     }
 
     /// Whatever ends an inviter's authority ends the invite as well; this holds
@@ -197,8 +219,7 @@ impl Joining<'_> {
     fn may_use(&self, invite: &Invite) -> Result<()> {
         let denied =
             |reason, message: &str| Err(Error::permission_denied(message).with_reason(reason));
-        let account = &self.call.caller.account;
-        let own = account.profile.verified_email();
+        let own = self.account.profile.verified_email();
         let needs_address = invite.email.is_some() || !invite.allowed_domains.is_empty();
         if needs_address && own.is_none() {
             return denied(reason::EMAIL_UNVERIFIED, "your account has no verified mail address");
@@ -213,7 +234,7 @@ impl Joining<'_> {
                 return denied(reason::DOMAIN_NOT_ALLOWED, what);
             }
         }
-        if invite.sso && !self.issuers.is_sso_of(&account.issuer, self.organization.id) {
+        if invite.sso && !self.issuers.is_sso_of(&self.account.issuer, self.organization.id) {
             let what = "this invitation needs the organization's single sign-on";
             return denied(reason::SSO_REQUIRED, what);
         }
@@ -252,26 +273,34 @@ impl Joining<'_> {
             organization: Some(self.organization.id),
             actor: &self.call.actor(),
             note: format!(
-                "{} in {} {} to member {}",
+                "{} in {} {} to member {}, by link {}",
                 content.level,
                 content.kind.as_str(),
                 content.id.as_str(),
-                member.id
+                member.id,
+                invite.id
             ),
         };
         audit_events::append(self.tx, event, self.now).await
     }
 
-    /// Nobody is invited who is there.
-    async fn end_pending_invitation(&self) -> Result<()> {
-        let Some(own) = self.call.caller.account.profile.verified_email() else { return Ok(()) };
-        let organization = self.organization.id;
-        let pending = invites::pending_of_address(self.tx, organization, own).await?;
-        let Some(pending) = pending else { return Ok(()) };
-        if !pending.is_live(self.now) {
-            return expire(self.tx, &pending, self.now).await.map(drop);
+    /// The live email invitation of the caller's verified address. One whose time has
+    /// run out ends here.
+    async fn pending_invitation(&self) -> Result<Option<Invite>> {
+        let Some(own) = self.account.profile.verified_email() else { return Ok(None) };
+        let pending = invites::pending_of_address(self.tx, self.organization.id, own).await?;
+        match pending {
+            Some(invite) if !invite.is_live(self.now) => {
+                expire(self.tx, &invite, self.now).await?;
+                Ok(None)
+            }
+            pending => Ok(pending),
         }
-        let ending = Ending { at: self.now, by: None, reason: EndReason::AlreadyMember };
-        invites::end(self.tx, organization, pending.id, &ending).await
+    }
+
+    /// A member has no pending invitation.
+    async fn end_as_already_member(&self, pending: &Invite) -> Result<()> {
+        let (reason, actor) = (EndReason::AlreadyMember, self.call.actor());
+        end(self.tx, pending, reason, &actor, self.now).await
     }
 }

@@ -2,13 +2,15 @@
 
 use super::change_member::invites_ended;
 use crate::domain::{
-    Action, Departure, EndReason, Ending, MemberId, MemberStatus, Permission, Role, TargetKind,
+    Action, Actor, Departure, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind,
+    Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
+use crate::operations::invites::end_all_of;
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::{grants, invites, members, organizations};
+use crate::storage::{Tx, grants, members, organizations};
 
 /// Ends a membership: the caller's own, or anybody's for an admin. The invites
 /// that rest on it end in the same transaction.
@@ -48,20 +50,40 @@ pub async fn leave_organization(cx: &Context, call: &Call, id: MemberId) -> Resu
             organization.version += 1;
             let departure = Departure { at: now, removed, version: organization.version };
             members::depart(tx, organization.id, member.id, departure).await?;
-            grants::delete_of_member(tx, member.id).await?;
-            let ending =
-                Ending { at: now, by: Some(access.member.id), reason: EndReason::InviterGone };
-            let ended = invites::end_all_of(tx, organization.id, member.id, &ending).await?;
+            let actor = call.actor();
+            end_grants(tx, organization.id, member.id, &actor, now).await?;
+            let by = access.member.id;
+            let ended = end_all_of(tx, organization.id, member.id, by, &actor, now).await?;
             organizations::update(tx, &organization).await?;
             let event = NewEvent {
                 action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
                 target_kind: TargetKind::Member,
                 target_id: member.id.to_string(),
                 organization: Some(organization.id),
-                actor: &call.actor(),
+                actor: &actor,
                 note: invites_ended(ended),
             };
             audit_events::append(tx, event, now).await
         })
         .await
+}
+
+/// Ends a member's grants, each with its event.
+async fn end_grants(
+    tx: &Tx,
+    organization: OrganizationId,
+    member: MemberId,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    let grants = grants::delete_of_member(tx, member).await?;
+    let events = grants.iter().map(|id| NewEvent {
+        action: Action::GrantEnded,
+        target_kind: TargetKind::Grant,
+        target_id: id.to_string(),
+        organization: Some(organization),
+        actor,
+        note: format!("of member {member}"),
+    });
+    audit_events::append_all(tx, events.collect(), now).await
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, reason};
 use crate::operations::members::{Admission, admit};
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::organizations;
+use crate::storage::{accounts, organizations};
 
 /// What to make.
 #[derive(Debug, Clone)]
@@ -74,8 +74,9 @@ pub async fn create_organization(
             };
             audit_events::append(tx, event, now).await?;
             let member = if input.join {
+                let account = accounts::lock_profile(tx, call.caller.account.id).await?;
                 let admission = Admission {
-                    account: &call.caller.account,
+                    account: &account.ok_or_else(|| Error::internal("no account"))?,
                     role: Role::Admin,
                     by: JoinedBy::Creation,
                     invite: None,

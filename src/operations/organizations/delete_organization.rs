@@ -16,14 +16,24 @@ pub async fn delete_organization(cx: &Context, call: &Call, id: OrganizationId) 
         .write(async move |tx| {
             let manage = Permission::ManageOrganization;
             let access = Access::to_change(tx, &call.caller, id, manage).await?;
-            api_keys::revoke_bound_to(tx, id, now).await?;
+            let actor = call.actor();
+            let keys = api_keys::revoke_bound_to(tx, id, now).await?;
+            let events = keys.iter().map(|key| NewEvent {
+                action: Action::KeyRevoked,
+                target_kind: TargetKind::Key,
+                target_id: key.to_string(),
+                organization: Some(id),
+                actor: &actor,
+                note: "its organization was deleted".to_owned(),
+            });
+            audit_events::append_all(tx, events.collect(), now).await?;
             organizations::delete(tx, id).await?;
             let event = NewEvent {
                 action: Action::OrganizationDeleted,
                 target_kind: TargetKind::Organization,
                 target_id: id.to_string(),
                 organization: Some(id),
-                actor: &call.actor(),
+                actor: &actor,
                 note: format!("{} members", access.organization.member_count),
             };
             audit_events::append(tx, event, now).await

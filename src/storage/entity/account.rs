@@ -22,7 +22,7 @@ pub struct Model {
     pub login_provider: String,
     pub login_provider_kind: String,
     pub created_at: i64,
-    pub updated_at: i64,
+    pub updated_at: Option<i64>,
 }
 
 /// None is followed from here.
@@ -57,6 +57,7 @@ impl TryFrom<Model> for Account {
             kind: stored("accounts.kind", &row.kind)?,
             profile: row.profile()?,
             created_at: Timestamp::from_micros(row.created_at),
+            updated_at: row.updated_at.map(Timestamp::from_micros),
             issuer: row.issuer,
             subject: row.subject,
         })

@@ -52,7 +52,7 @@ fn accounts() -> TableCreateStatement {
             text("login_provider"),
             text("login_provider_kind"),
             integer("created_at"),
-            integer("updated_at"),
+            integer_or_null("updated_at"),
         ],
     )
 }
@@ -184,8 +184,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .unique()
             .and_where(Expr::cust("status <> 'left'"))
             .to_owned(),
-        index("members_departures", "members", ["organization_id", "account_id", "left_version"])
-            .and_where(Expr::cust("status = 'left'"))
+        index("members_removals", "members", ["account_id", "organization_id", "left_version"])
+            .and_where(Expr::cust("removed"))
             .to_owned(),
         index("members_by_name", "members", ["organization_id", "sort_name", "id"]),
         index("members_by_date", "members", ["organization_id", "joined_at", "id"]),
@@ -203,5 +203,9 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .to_owned(),
         index("invites_of_organization", "invites", ["organization_id"]),
         index("audit_events_of_organization", "audit_events", ["organization_id", "id"]),
+        // PostgreSQL reads NULLs of the index above in no order of ids.
+        index("audit_events_outside", "audit_events", ["id"])
+            .and_where(Expr::cust("organization_id IS NULL"))
+            .to_owned(),
     ]
 }

@@ -17,7 +17,7 @@ impl MigrationTrait for Migration {
         manager.drop_index(dropped("invites", "invites_of_organization")).await?;
         // Most links never expire; those that do are all that is asked for.
         manager.drop_index(dropped("invites", "invites_expiring")).await?;
-        let expiring = index("invites_expiring", "invites", ["expires_at"])
+        let expiring = index("invites_expiring", "invites", ["expires_at", "id"])
             .and_where(Expr::cust("state = 'live' AND expires_at IS NOT NULL"))
             .to_owned();
         manager.create_index(expiring).await?;
@@ -35,13 +35,7 @@ impl MigrationTrait for Migration {
             .unique()
             .and_where(Expr::cust("status <> 'left'"))
             .to_owned();
-        manager.create_index(one).await?;
-        manager.drop_index(dropped("members", "members_departures")).await?;
-        let columns = ["account_id", "organization_id", "left_version"];
-        let departures = index("members_departures", "members", columns)
-            .and_where(Expr::cust("status = 'left'"))
-            .to_owned();
-        manager.create_index(departures).await
+        manager.create_index(one).await
     }
 }
 

@@ -3,10 +3,11 @@
 use uuid::Uuid;
 
 use super::{Courier, pauses};
-use crate::domain::{Delivery, Invite};
+use crate::domain::{Action, Actor, Delivery, Invite, TargetKind};
 use crate::error::{Error, Result};
 use crate::mail::{Invitation, Mail, Refusal};
 use crate::operations::invites::unseal;
+use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{accounts, invites, members, organizations, outbox};
 
 /// What is done with a claimed mail.
@@ -104,14 +105,25 @@ impl Courier {
         claimant: Uuid,
         delivery: Option<Delivery>,
     ) -> Result<()> {
-        let (id, invite) = (claimed.id, claimed.invite);
+        let (id, invite, organization) = (claimed.id, claimed.invite, claimed.organization);
+        let now = self.clock.now();
         self.store
             .write(async move |tx| {
                 let held = outbox::finish(tx, id, claimant).await?;
-                if let Some(delivery) = delivery.as_ref().filter(|_| held) {
-                    invites::set_delivery(tx, invite, delivery).await?;
-                }
-                Ok(())
+                let Some(delivery) = delivery.as_ref().filter(|_| held) else { return Ok(()) };
+                invites::set_delivery(tx, invite, delivery).await?;
+                let event = NewEvent {
+                    action: match delivery {
+                        Delivery::Failed(_) => Action::InviteMailFailed,
+                        _ => Action::InviteMailed,
+                    },
+                    target_kind: TargetKind::Invite,
+                    target_id: invite.to_string(),
+                    organization: Some(organization),
+                    actor: &Actor::system("mail"),
+                    note: String::new(),
+                };
+                audit_events::append(tx, event, now).await
             })
             .await
     }

@@ -295,5 +295,6 @@ fn account(shown: Shown) -> Account {
             login_provider_kind: LoginProviderKind::Other,
         },
         created_at: guestlist::domain::Timestamp::from_micros(0),
+        updated_at: None,
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use guestlist::clock::Clock;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
@@ -47,8 +48,8 @@ async fn a_token_makes_its_account_once_and_keeps_it_up_to_date() {
         let trail = trail(world, &first.id).await;
         let made = ("account.created".to_owned(), true, true, String::new());
         let updated = |note: &str| ("account.updated".to_owned(), true, true, note.to_owned());
-        // The last one: the first token, without the name, was shown again.
-        assert_eq!(trail, [made, updated("name"), updated("name")]);
+        // The first token, without the name, was shown again, and changed nothing.
+        assert_eq!(trail, [made, updated("name")]);
     })
     .await;
 }
@@ -133,6 +134,102 @@ async fn p31_whatever_is_wrong_with_a_token_the_answer_is_one() {
         assert_eq!(answers.len(), 1, "{answers:?}");
         let bearer = Person::new(world.app.client(), Some(good));
         assert!(bearer.get_caller(own::GetCallerRequest {}).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p28_tokens_of_one_person_that_take_turns_wipe_nothing_and_write_nothing() {
+    on_both_engines(async |world| {
+        world.app.clock.stop_at(world.app.clock.now());
+        let bare = world.bearer(ACME, &json!({ "sub": "zoe" }));
+        let claims = json!({
+            "sub": "zoe", "email": "zoe@acme.com", "email_verified": true, "name": "Zoe",
+            "picture": "https://pics.example/zoe",
+        });
+        let full = world.bearer(ACME, &claims);
+        let stored = account(&full).await;
+        let expected = ("zoe@acme.com", true, "Zoe", "https://pics.example/zoe");
+        let fields = |account: &own::Account| {
+            let own::Account { email, email_verified, name, picture, .. } = account.clone();
+            (email, email_verified, name, picture)
+        };
+        let (email, verified, name, picture) = expected;
+        let expected = (email.to_owned(), verified, name.to_owned(), picture.to_owned());
+        assert_eq!(fields(&stored), expected);
+        let empty = json!({
+            "sub": "zoe", "email": "", "email_verified": false, "name": "", "picture": null,
+        });
+        let unverified_alone = json!({ "sub": "zoe", "email_verified": false });
+        let nonsense =
+            json!({ "sub": "zoe", "email": 7, "name": ["x"], "picture": "javascript:x" });
+        for silent in [empty, unverified_alone, nonsense] {
+            let silent = world.bearer(ACME, &silent);
+            assert_eq!(fields(&account(&silent).await), expected);
+        }
+        for turn in 0..100 {
+            let who = if turn % 2 == 0 { &bare } else { &full };
+            assert_eq!(account(who).await, stored, "turn {turn}");
+        }
+        let made = ("account.created".to_owned(), true, true, String::new());
+        assert_eq!(trail(world, &stored.id).await, [made]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p28_address_and_verification_are_one_pair_that_changes_at_once() {
+    on_both_engines(async |world| {
+        world.app.clock.stop_at(world.app.clock.now());
+        let says = |claims: serde_json::Value| world.bearer(ACME, &claims);
+        let first = says(json!({ "sub": "zoe" }));
+        let id = account(&first).await.id;
+        let verified = json!({ "sub": "zoe", "email": "zoe@acme.com", "email_verified": true });
+        // Nothing had been known: the name comes with the address.
+        let now = account(&says(verified.clone())).await;
+        assert_eq!((now.email.as_str(), now.email_verified, now.name.as_str()), ("zoe@acme.com", true, "zoe"));
+        let alone = account(&says(json!({ "sub": "zoe", "email": "zoe@acme.com" }))).await;
+        assert_eq!((alone.email.as_str(), alone.email_verified), ("zoe@acme.com", false));
+        assert!(account(&says(verified)).await.email_verified);
+        let moved = json!({ "sub": "zoe", "email": "zoe@other.com", "email_verified": true, "name": "Zoe" });
+        let moved = account(&says(moved)).await;
+        assert_eq!((moved.email.as_str(), moved.email_verified), ("zoe@other.com", false));
+        assert_eq!(moved.name, "Zoe", "what comes with the pair comes at once");
+        let notes: Vec<String> = trail(world, &id).await.into_iter().map(|event| event.3).collect();
+        let expected = ["", "email, email_verified, name", "email_verified", "email_verified", "email, email_verified, name"];
+        assert_eq!(notes, expected);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p28_a_name_or_picture_alone_changes_once_a_minute() {
+    on_both_engines(async |world| {
+        world.app.clock.stop_at(world.app.clock.now());
+        let named = |name: &str, picture: &str| {
+            let picture = format!("https://pics.example/{picture}");
+            world.bearer(ACME, &json!({ "sub": "zoe", "name": name, "picture": picture }))
+        };
+        let (one, two, three) = (named("One", "1"), named("Two", "1"), named("Two", "3"));
+        let id = account(&one).await.id;
+        let name_of = async |person: &Person| account(person).await.name;
+        assert_eq!(name_of(&two).await, "Two", "the first change is stored at once");
+        let micro = std::time::Duration::from_micros(1);
+        for _ in 0..10 {
+            assert_eq!(name_of(&one).await, "Two");
+            assert_eq!(account(&three).await.picture, "https://pics.example/1");
+        }
+        world.app.clock.advance(std::time::Duration::from_secs(60) - micro);
+        assert_eq!(name_of(&one).await, "Two");
+        world.app.clock.advance(micro);
+        assert_eq!(name_of(&one).await, "One");
+        for _ in 0..10 {
+            assert_eq!(name_of(&two).await, "One");
+        }
+        world.app.clock.advance(std::time::Duration::from_secs(60));
+        assert_eq!(account(&three).await.picture, "https://pics.example/3");
+        let notes: Vec<String> = trail(world, &id).await.into_iter().map(|event| event.3).collect();
+        assert_eq!(notes, ["", "name", "name", "name, picture"]);
     })
     .await;
 }

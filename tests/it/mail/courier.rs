@@ -24,6 +24,7 @@ on_both_stores! {
         assert!(text.lines().any(|line| line == link), "{text}");
         assert!(text.contains("Ana invites you to join Acme as developer"), "{text}");
         assert_eq!(post.delivery(&invite).await, Delivery::Sent);
+        assert_eq!(post.events().await, [("invite.mailed".to_owned(), invite.id.to_string())]);
         assert_eq!(post.next_due().await, None, "nothing waits any more");
     }
 
@@ -56,6 +57,7 @@ on_both_stores! {
         }
         let reason = "given up after 3 tries; the last time, the server is away";
         assert_eq!(post.delivery(&invite).await, Delivery::Failed(reason.into()));
+        assert_eq!(post.events().await, [("invite.mail_failed".to_owned(), invite.id.to_string())]);
         assert_eq!(post.next_due().await, None);
         assert_eq!(courier.deliver_due().await.unwrap(), 0);
     }

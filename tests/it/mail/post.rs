@@ -119,6 +119,19 @@ impl Post {
         Self { database, store, clock, organization, inviter, keyring }
     }
 
+    /// Action and target of every event, oldest first.
+    pub async fn events(&self) -> Vec<(String, String)> {
+        let connection = self.database.connect().await;
+        let sql = "SELECT action, target_id FROM audit_events ORDER BY id";
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let rows = connection.query_all_raw(statement).await.unwrap();
+        let text = |row: &sea_orm::QueryResult, column| row.try_get("", column).unwrap();
+        let events = rows.iter().map(|row| (text(row, "action"), text(row, "target_id")));
+        let events = events.collect();
+        connection.close().await.unwrap();
+        events
+    }
+
     pub async fn close(self) {
         self.store.close().await.unwrap();
         self.database.remove().await;
@@ -257,6 +270,7 @@ fn account(now: Timestamp) -> Account {
             login_provider_kind: LoginProviderKind::Other,
         },
         created_at: now,
+        updated_at: None,
     }
 }
 

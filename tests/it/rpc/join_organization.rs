@@ -139,9 +139,11 @@ on_both_engines! {
         let after = org.admin.invite(&org.id).await.unwrap();
         let back = org.member.join(&after).await.unwrap();
         assert_ne!(back.user_id, org.member_id, "coming back is a new membership");
-        // Leaving by oneself is no removal.
+        // Leaving afterwards does not undo the removal: the later link still lets them in,
+        // the domain does not.
         org.member.end(&back.user_id).await.unwrap();
-        org.member.join_by_id(&org.id).await.unwrap();
+        assert_eq!(org.member.join_by_id(&org.id).await.unwrap_err().code, Code::NotFound);
+        org.member.join(&after).await.unwrap();
     }
 
     async fn p09_nothing_is_inherited_from_a_deleted_organization(app: TestApp) {

@@ -93,6 +93,51 @@ everywhere! {
         }
     }
 
+    async fn operators_list_what_happened_outside_organizations(app: TestApp) {
+        let org = app.organization().await;
+        let (operator, account) = (app.operator().await, org.stranger.account().await);
+        let request = |page_size, page_token| own::ListAuditEventsRequest {
+            page: Some(own::PageRequest { page_size, page_token }),
+            ..Default::default()
+        };
+        let all = operator.list_audit_events(request(100, String::new())).await.unwrap().events;
+        assert!(all.iter().all(|event| event.organization_id.is_empty()));
+        let about: Vec<&str> = all
+            .iter()
+            .filter(|event| event.target_id == account.to_string())
+            .map(|event| event.action.as_str())
+            .collect();
+        assert_eq!(about, ["account.created"]);
+        let keys = all.iter().filter(|event| event.action == "key.created").count();
+        assert_eq!(keys, 5, "the first key, three people's and the operator's");
+        let filter = own::AuditFilter { actions: vec!["account.created".into()], ..Default::default() };
+        let filtered = own::ListAuditEventsRequest { filter: Some(filter), ..request(100, String::new()) };
+        let filtered = operator.list_audit_events(filtered).await.unwrap().events;
+        assert_eq!(filtered.len(), 5);
+
+        let (mut paged, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let page = operator.list_audit_events(request(2, page_token)).await.unwrap();
+            paged.extend(page.events);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(paged, all);
+        // A filter that nothing passes is an empty page, not a NOT_FOUND.
+        let filter = own::AuditFilter { actions: vec!["no.such".into()], ..Default::default() };
+        let none = own::ListAuditEventsRequest { filter: Some(filter), ..Default::default() };
+        assert_eq!(operator.list_audit_events(none).await.unwrap().events, []);
+
+        let bound = Owner::Account(org.admin.account().await);
+        let bound = app.key(bound, Some(KeyScope::Operator), Some(org.domain_id())).await;
+        for other in [&org.admin, &org.stranger, &bound] {
+            let failure = other.list_audit_events(Default::default()).await.unwrap_err();
+            assert_eq!(failure.code, Code::PermissionDenied);
+        }
+    }
+
     async fn every_wrong_field_is_named(app: TestApp) {
         let ana = app.person("ana").await;
         let request = own::ListAuditEventsRequest {

@@ -114,7 +114,15 @@ async fn everything(app: &TestApp) {
     org.admin.delete(&org.id).await.unwrap();
     bound.audit(&org.id).await.unwrap_err();
     let operator = Owner::Account(org.admin.account().await);
-    app.key(operator, Some(KeyScope::Operator), None).await.audit(&org.id).await.unwrap();
+    let operator = app.key(operator, Some(KeyScope::Operator), None).await;
+    operator.audit(&org.id).await.unwrap();
+    let mut outside = own::ListAuditEventsRequest {
+        page: Some(own::PageRequest { page_size: 1, page_token: String::new() }),
+        ..Default::default()
+    };
+    let page_token = operator.list_audit_events(outside.clone()).await.unwrap().next_page_token;
+    outside.page = Some(own::PageRequest { page_size: 1, page_token });
+    operator.list_audit_events(outside).await.unwrap();
     list_keys(app.store()).await.unwrap();
 }
 
@@ -185,7 +193,14 @@ async fn invitations(app: &TestApp, org: &Organization) {
     let (organization_id, member_id) = who(&org.member_id);
     let restore = own::RestoreMemberRequest { organization_id, member_id };
     org.admin.restore_member(restore).await.unwrap();
-    end_expired(app.store(), app.clock.now(), 10).await.unwrap();
+    let request = own::CreateLinkRequest {
+        grants: Some(own::create_link_request::Grants::Role("read".into())),
+        expire_time: app.in_the_future(std::time::Duration::from_secs(1)),
+        ..link_to(&org.id)
+    };
+    org.admin.create_link(request).await.unwrap();
+    let expired = app.clock.now().plus(std::time::Duration::from_secs(2));
+    assert_eq!(end_expired(app.store(), expired, 10).await.unwrap().ended, 1);
     app.store()
         .write(async |tx| {
             let at = Timestamp::from_micros(0);

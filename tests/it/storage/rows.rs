@@ -38,6 +38,7 @@ fn account(full: bool) -> Account {
             },
         },
         created_at: at(1),
+        updated_at: full.then(|| at(2)),
     }
 }
 

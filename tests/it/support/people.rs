@@ -272,14 +272,17 @@ impl Person {
         Ok(self.revoke_invite(request).await?.invite.unwrap())
     }
 
-    /// An organization's audit trail, newest first.
+    /// An organization's audit trail, newest first, without what the mail worker writes
+    /// whenever it gets to it.
     pub async fn audit(&self, organization: &str) -> Result<Vec<own::AuditEvent>, Failure> {
         let request = own::ListAuditEventsRequest {
             organization_id: organization.to_owned(),
             page: Some(own::PageRequest { page_size: 100, page_token: String::new() }),
             ..Default::default()
         };
-        Ok(self.list_audit_events(request).await?.events)
+        let mut events = self.list_audit_events(request).await?.events;
+        events.retain(|event| !["invite.mailed", "invite.mail_failed"].contains(&&*event.action));
+        Ok(events)
     }
 }
 

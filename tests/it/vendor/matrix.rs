@@ -8,7 +8,7 @@ use crate::matrix::{CALLERS, callers};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp};
 
-type Row = (&'static str, &'static str, &'static str, [u16; CALLERS.len()]);
+pub type Row = (&'static str, &'static str, &'static str, [u16; CALLERS.len()]);
 
 const ANY: [u16; CALLERS.len()] = [401, 401, 401, 200, 200, 200, 200, 200, 200, 200, 200];
 const MEMBERS: [u16; CALLERS.len()] = [401, 401, 401, 404, 404, 404, 404, 403, 200, 200, 200];
@@ -22,7 +22,7 @@ const fn admins(status: u16) -> [u16; CALLERS.len()] {
 }
 
 /// Method · path, with `$…` for what differs · body · the answer to each caller.
-const ROWS: &[Row] = &[
+pub const ROWS: &[Row] = &[
     ("GET", "/v1/organizations", "", ANY),
     ("GET", "/v1/organizations/$organization", "", MEMBERS),
     ("GET", "/v1/organizations/$organization/roles", "", ADMINS),
@@ -52,7 +52,7 @@ const ROWS: &[Row] = &[
     ("DELETE", "/v1/orgs/$organization/link-invites/$token", "", admins(205)),
 ];
 
-async fn send(caller: &Person, method: &str, path: &str, body: &str) -> Answer {
+pub async fn send(caller: &Person, method: &str, path: &str, body: &str) -> Answer {
     let request = Rest::new(caller, method, path);
     match body {
         "" => request.send().await,

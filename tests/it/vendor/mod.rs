@@ -8,7 +8,7 @@ mod gitbook;
 mod gitbook_invites;
 mod gitbook_link_changes;
 mod gitbook_links;
-mod matrix;
+pub mod matrix;
 mod openapi;
 pub mod rest;
 mod secrecy;

@@ -8,8 +8,10 @@ use crate::proto::guestlist::v1 as pb;
 
 pub fn list_audit_events(message: pb::ListAuditEventsRequest) -> Result<ListAuditEvents> {
     let mut fields = Fields::default();
-    let organization: Option<OrganizationId> =
-        fields.parse("organization_id", &message.organization_id);
+    let organization: Option<OrganizationId> = match message.organization_id.as_str() {
+        "" => None,
+        text => fields.parse("organization_id", text),
+    };
     let page = fields.page(message.page);
     let from = message.filter.unwrap_or_default();
     if from.actions.len() > 25 {
@@ -31,7 +33,7 @@ pub fn list_audit_events(message: pb::ListAuditEventsRequest) -> Result<ListAudi
             start,
             end,
         };
-        Some(ListAuditEvents { organization: organization?, filter, size, token })
+        Some(ListAuditEvents { organization, filter, size, token })
     })
 }
 

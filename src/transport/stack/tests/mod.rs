@@ -116,6 +116,7 @@ fn caller() -> Caller {
         kind: AccountKind::Person,
         profile,
         created_at: Timestamp::from_micros(0),
+        updated_at: None,
     };
     Caller { account, acting: None, credential: Credential::Jwt }
 }

@@ -1,0 +1,133 @@
+//! P06: the statement that consumes an invite checks its state, its expiry and its uses
+//! by itself, whatever was read before.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use guestlist::clock::Clock;
+use guestlist::domain::{InviteId, Timestamp};
+use guestlist::storage::invites;
+use sea_orm::ConnectionTrait;
+
+use super::limited_link;
+use crate::on_both_engines;
+use crate::support::{Database, Engine, Protocol, TestApp, link_to, own};
+
+/// Runs the consuming statement with an invite that was read when it was live.
+async fn consume(app: &TestApp, invite: &guestlist::domain::Invite, now: Timestamp) -> bool {
+    let invite = invite.clone();
+    let change = async move |tx: &guestlist::storage::Tx| invites::consume(tx, &invite, now).await;
+    app.store().write(change).await.unwrap()
+}
+
+async fn uses(app: &TestApp, id: &str) -> (i64, String) {
+    let connection = app.database.connect().await;
+    let sql = format!("SELECT uses, state FROM invites WHERE id = {}", literal(app, id));
+    let statement = sea_orm::Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+    (row.try_get("", "uses").unwrap(), row.try_get("", "state").unwrap())
+}
+
+fn literal(app: &TestApp, id: &str) -> String {
+    match app.database.engine {
+        Engine::Postgres => format!("'{id}'"),
+        Engine::Sqlite => format!("x'{}'", id.replace('-', "")),
+    }
+}
+
+on_both_engines! {
+    async fn p06_an_invite_that_ended_after_it_was_read_is_not_consumed(app: TestApp) {
+        let org = app.organization().await;
+        app.clock.stop_at(app.clock.now());
+        let now = app.clock.now();
+        let expires = now.plus(Duration::from_secs(60));
+        let request = own::CreateLinkRequest {
+            grants: Some(own::create_link_request::Grants::Role("read".into())),
+            max_uses: 2,
+            expire_time: app.in_the_future(Duration::from_secs(60)),
+            ..link_to(&org.id)
+        };
+        // Each is everything but what the case takes from it, and stays so.
+        let ended = "state = 'revoked', ended_at = 1, end_reason = 'REVOKED'";
+        let cases = [
+            ("live", "uses = 0", now, true),
+            ("live", "uses = 1", now, true),
+            ("ended", ended, now, false),
+            ("used up", "uses = 2", now, false),
+            ("a microsecond before its expiry", "uses = 0", expires.minus(Duration::from_micros(1)), true),
+            ("at its expiry", "uses = 0", expires, false),
+            ("without an expiry", "expires_at = NULL", expires, true),
+            ("without a bound", "max_uses = NULL, uses = 9", now, true),
+            ("without a bound, ended", "max_uses = NULL, expires_at = NULL, state = 'expired', ended_at = 1", now, false),
+        ];
+        for (case, change, at, expected) in cases {
+            let link = org.admin.create_link(request.clone()).await.unwrap().invite.unwrap();
+            let id: InviteId = link.id.parse().unwrap();
+            let read = invites::find(app.store().read(), org.domain_id(), id);
+            let read = read.await.unwrap().unwrap();
+            assert!(read.is_live(now), "it was live when it was read");
+            let connection = app.database.connect().await;
+            let sql = format!("UPDATE invites SET {change} WHERE id = {}", literal(app, &link.id));
+            connection.execute_unprepared(&sql).await.unwrap();
+            connection.close().await.unwrap();
+            let before = uses(app, &link.id).await;
+            assert_eq!(consume(app, &read, at).await, expected, "{case}");
+            let after = uses(app, &link.id).await;
+            if expected {
+                assert_eq!(after.0, before.0 + 1, "{case}");
+                let is_last = change == "uses = 1";
+                assert_eq!(after.1, if is_last { "exhausted" } else { "live" }, "{case}");
+            } else {
+                assert_eq!(after, before, "{case}");
+            }
+        }
+        // Nor is one of another organization, whatever its id.
+        let link = limited_link(&org.admin, &org.id, 2).await;
+        let read = invites::find(app.store().read(), org.domain_id(), link.id.parse().unwrap());
+        let mut elsewhere = read.await.unwrap().unwrap();
+        elsewhere.organization = org.admin.found("Other").await.0.parse().unwrap();
+        assert!(!consume(app, &elsewhere, now).await);
+        assert_eq!(uses(app, &link.id).await, (0, "live".to_owned()));
+    }
+}
+
+async fn one_statement_checks_all(engine: Engine) {
+    let seen = Arc::new(Mutex::new(Vec::<String>::new()));
+    let record = Arc::clone(&seen);
+    let observer = Arc::new(move |statement: &sea_orm::Statement| {
+        record.lock().unwrap().push(statement.sql.clone());
+    });
+    let database = Database::migrated(engine).await;
+    let app = TestApp::on(database, Protocol::Grpc, |_| (), Some(observer)).await;
+    let org = app.organization().await;
+    let link = limited_link(&org.admin, &org.id, 1).await;
+    let mail = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+    let mail = mail.invite.unwrap();
+    for (name, person) in [(link.token, app.person("gus").await), (mail.id, org.stranger)] {
+        seen.lock().unwrap().clear();
+        person.join(&name).await.unwrap();
+        let statements = seen.lock().unwrap().clone();
+        let spends: Vec<&String> =
+            statements.iter().filter(|sql| sql.contains("uses + 1")).collect();
+        let [spend] = spends[..] else { panic!("{statements:#?}") };
+        assert!(spend.starts_with("UPDATE \"invites\""), "{spend}");
+        for check in ["state = 'live'", "\"expires_at\" >", "uses < max_uses"] {
+            assert!(spend.contains(check), "{spend}");
+        }
+    }
+    app.stop().await;
+}
+
+mod p06_one_statement_spends_a_use_and_checks_all {
+    use super::{Engine, one_statement_checks_all};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sqlite() {
+        one_statement_checks_all(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres() {
+        one_statement_checks_all(Engine::Postgres).await;
+    }
+}

@@ -1,0 +1,173 @@
+//! Joining by mail domain while an email invitation is pending for the same address.
+
+use std::time::Duration;
+
+use super::open_domain;
+use crate::support::{Code, Engine, Organization, TestApp, gitpod, own};
+use crate::{everywhere, on_both_engines};
+use sea_orm::ConnectionTrait;
+
+const ZOE: &str = "zoe@example.com";
+
+/// An organization that example.com may join, and what Zoe is invited as.
+async fn invited(app: &TestApp, role: &str) -> (Organization, own::Invite) {
+    let org = app.organization().await;
+    open_domain(&org.admin, &org.id).await;
+    let invited = org.admin.invite_address(&org.id, ZOE, role).await.unwrap();
+    (org, invited.invite.unwrap())
+}
+
+/// Zoe's role by its own name.
+async fn role_of_zoe(org: &Organization) -> String {
+    let mine = org.stranger.list_my_organizations(Default::default()).await.unwrap();
+    let here = mine.organizations.into_iter().find(|one| {
+        one.organization.as_ref().is_some_and(|organization| organization.id == org.id)
+    });
+    here.unwrap().role
+}
+
+/// Actions and notes about an invite, oldest first.
+async fn trail(org: &Organization, target: &str) -> Vec<(String, String)> {
+    let events = org.admin.audit(&org.id).await.unwrap();
+    let about = events.into_iter().rev().filter(|event| event.target_id == target);
+    about.map(|event| (event.action, event.note)).collect()
+}
+
+fn of(events: &[(&str, &str)]) -> Vec<(String, String)> {
+    events.iter().map(|(action, note)| ((*action).to_owned(), (*note).to_owned())).collect()
+}
+
+/// Zoe has joined by domain as an ordinary member, and the invitation has ended.
+async fn joins_as_member(org: &Organization, invite: &own::Invite) {
+    let member = org.stranger.join_by_id(&org.id).await.unwrap();
+    assert_ne!(member.user_id, invite.member_id);
+    assert_eq!(role_of_zoe(org).await, "member");
+    let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+    assert_eq!((ended.end_reason.as_str(), ended.uses), ("ALREADY_MEMBER", 0));
+    assert_eq!(ended.state(), own::InviteState::Revoked);
+    let last = trail(org, &invite.id).await.pop().unwrap();
+    assert_eq!(last, ("invite.ended".to_owned(), "ALREADY_MEMBER".to_owned()));
+}
+
+everywhere! {
+    async fn p17_a_domain_join_uses_a_pending_invitation_of_a_higher_role(app: TestApp) {
+        for role in ["admin", "create"] {
+            let (org, invite) = invited(app, role).await;
+            let member = org.stranger.join_by_id(&org.id).await.unwrap();
+            assert_eq!(member.user_id, invite.member_id, "the reserved id");
+            assert_eq!(role_of_zoe(&org).await, role);
+            let used = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            assert_eq!((used.end_reason.as_str(), used.uses), ("ACCEPTED", 1));
+            assert_eq!(used.state(), own::InviteState::Accepted);
+            let created = format!("by email, as {role}");
+            assert_eq!(trail(&org, &invite.id).await, of(&[("invite.created", &created)]));
+            let joined = trail(&org, &member.user_id).await;
+            let note = format!("as {role}, by invite {}", invite.id);
+            assert_eq!(joined, of(&[("member.joined", &note)]));
+            // The same again, by domain and by the invitation, is the same member.
+            let again = org.stranger.join_by_id(&org.id).await.unwrap();
+            assert_eq!(again.user_id, member.user_id);
+            assert_eq!(org.stranger.join(&invite.id).await.unwrap().user_id, member.user_id);
+        }
+    }
+
+    async fn p18_a_domain_join_ends_an_invitation_of_no_higher_role(app: TestApp) {
+        for role in ["member", "edit", "developer", "review", "guest"] {
+            let (org, invite) = invited(app, role).await;
+            joins_as_member(&org, &invite).await;
+            let failure = org.stranger.join(&invite.id).await.unwrap_err();
+            assert_eq!(failure.code, Code::NotFound);
+        }
+    }
+}
+
+/// Sets columns of one row by hand.
+async fn set(app: &TestApp, table: &str, id: &str, change: &str) {
+    let id = match app.database.engine {
+        Engine::Postgres => format!("'{id}'"),
+        Engine::Sqlite => format!("x'{}'", id.replace('-', "")),
+    };
+    let connection = app.database.connect().await;
+    let sql = format!("UPDATE {table} SET {change} WHERE id = {id}");
+    assert_eq!(connection.execute_unprepared(&sql).await.unwrap().rows_affected(), 1);
+    connection.close().await.unwrap();
+}
+
+on_both_engines! {
+    async fn p17_an_invitation_whose_inviter_may_not_grant_it_is_not_used(app: TestApp) {
+        for change in ["role = 'member'", "status = 'suspended'"] {
+            let org = app.organization().await;
+            open_domain(&org.admin, &org.id).await;
+            let admin = gitpod::OrganizationRole::Admin;
+            org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+            let invited = org.member.invite_address(&org.id, ZOE, "admin").await.unwrap();
+            set(app, "members", &org.member_id, change).await;
+            joins_as_member(&org, &invited.invite.unwrap()).await;
+        }
+        // Who may grant less than it grants may not grant it.
+        let (org, invite) = invited(app, "admin").await;
+        set(app, "invites", &invite.id, "role = 'admin'").await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        set(app, "members", &org.admin_id, "role = 'create'").await;
+        org.stranger.join_by_id(&org.id).await.unwrap();
+        assert_eq!(role_of_zoe(&org).await, "member");
+    }
+
+    async fn p11_an_invitation_whose_time_has_run_out_is_not_used(app: TestApp) {
+        let (org, invite) = invited(app, "admin").await;
+        app.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
+        let member = org.stranger.join_by_id(&org.id).await.unwrap();
+        assert_ne!(member.user_id, invite.member_id);
+        assert_eq!(role_of_zoe(&org).await, "member");
+        let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+        assert_eq!((ended.end_reason.as_str(), ended.uses), ("EXPIRED", 0));
+        let last = trail(&org, &invite.id).await.pop().unwrap();
+        assert_eq!(last.0, "invite.expired");
+    }
+
+    async fn p14_a_domain_join_without_a_seat_leaves_the_invitation(app: TestApp) {
+        let operator = app.operator().await;
+        let (org, invite) = invited(app, "admin").await;
+        let limit = |seat_limit| own::SetSeatLimitRequest {
+            organization_id: org.id.clone(),
+            seat_limit,
+        };
+        operator.set_seat_limit(limit(2)).await.unwrap();
+        let failure = org.stranger.join_by_id(&org.id).await.unwrap_err();
+        assert_eq!(failure.reason, "SEAT_LIMIT");
+        let kept = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+        assert_eq!((kept.state(), kept.uses), (own::InviteState::Live, 0));
+        operator.set_seat_limit(limit(3)).await.unwrap();
+        let member = org.stranger.join_by_id(&org.id).await.unwrap();
+        assert_eq!(member.user_id, invite.member_id);
+    }
+
+    async fn a_link_ends_a_pending_invitation_of_any_role_with_its_event(app: TestApp) {
+        for role in ["admin", "guest"] {
+            let (org, invite) = invited(app, role).await;
+            let token = org.admin.invite(&org.id).await.unwrap();
+            org.stranger.join(&token).await.unwrap();
+            assert_eq!(role_of_zoe(&org).await, "member");
+            let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            assert_eq!((ended.end_reason.as_str(), ended.uses), ("ALREADY_MEMBER", 0));
+            let last = trail(&org, &invite.id).await.pop().unwrap();
+            assert_eq!(last, ("invite.ended".to_owned(), "ALREADY_MEMBER".to_owned()));
+        }
+    }
+
+    async fn anothers_invitation_is_neither_used_nor_ended(app: TestApp) {
+        let (org, _) = invited(app, "guest").await;
+        let gus = org.admin.invite_address(&org.id, "gus@example.com", "admin").await.unwrap();
+        let gus = gus.invite.unwrap();
+        // One of another organization's for the same address stays as well.
+        let (other, _) = org.admin.found("Other").await;
+        let elsewhere = org.admin.invite_address(&other, ZOE, "admin").await.unwrap();
+        org.stranger.join_by_id(&org.id).await.unwrap();
+        assert_eq!(role_of_zoe(&org).await, "member");
+        let kept = org.admin.look_at(&org.id, &gus.id).await.unwrap();
+        assert_eq!(kept.state(), own::InviteState::Live);
+        let kept = org.admin.look_at(&other, &elsewhere.invite.unwrap().id).await.unwrap();
+        assert_eq!(kept.state(), own::InviteState::Live);
+    }
+}

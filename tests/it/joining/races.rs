@@ -1,0 +1,228 @@
+//! P16: a join against whatever ends the invite has one winner, and the rows say the
+//! same as the answers.
+
+use std::time::Duration;
+
+use guestlist::clock::Clock;
+use guestlist::operations::invites::end_expired;
+
+use crate::support::run_with;
+use crate::support::{Code, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const ROUNDS: usize = 12;
+
+fn unlimited(config: &mut guestlist::config::Config) {
+    config.limits.invites_per_account = 0;
+    config.limits.invites_per_organization = 0;
+    config.limits.invites_per_address = 0;
+    config.limits.joins_per_account = 0;
+    config.limits.joins_per_network = 0;
+}
+
+/// What ends the invite while somebody joins with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Revoke,
+    Decline,
+    Rotate,
+    /// The time runs out and the worker writes it down.
+    Worker,
+    /// The time runs out, and nobody has written it down yet.
+    Clock,
+    /// Another replica's worker comes along while this one's ends it.
+    TwoWorkers,
+}
+
+struct Race {
+    org: Organization,
+    admin: Person,
+    joiner: Person,
+    decliner: Person,
+}
+
+impl Race {
+    async fn end(&self, app: &TestApp, end: End, id: &str) -> Result<(), Code> {
+        let worker = async || {
+            let round = end_expired(app.store(), app.clock.now(), 10).await.unwrap();
+            assert!(round.failed.is_empty(), "{round:?}");
+        };
+        let org = self.org.id.as_str();
+        match end {
+            End::Revoke => self.admin.revoke(org, id).await.map(drop).map_err(|e| e.code),
+            End::Decline => {
+                let decline =
+                    own::DeclineRequest { invitation: id.to_owned(), request_id: String::new() };
+                self.decliner.decline_invite(decline).await.map(drop).map_err(|e| e.code)
+            }
+            End::Rotate => self.admin.invite(org).await.map(drop).map_err(|e| e.code),
+            End::Clock => {
+                app.clock.advance(Duration::from_micros(1));
+                Ok(())
+            }
+            End::Worker => {
+                app.clock.advance(Duration::from_micros(1));
+                worker().await;
+                Ok(())
+            }
+            End::TwoWorkers => {
+                app.clock.advance(Duration::from_micros(1));
+                futures::join!(worker(), worker());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The invite to race for, a microsecond before its time runs out if it has one.
+async fn make(app: &TestApp, org: &Organization, end: End, by_mail: bool) -> (String, String) {
+    let expires = matches!(end, End::Worker | End::Clock | End::TwoWorkers);
+    let expire_time = expires.then(|| app.in_the_future(2 * HOUR)).flatten();
+    let made = if by_mail {
+        let request = own::InviteByEmailRequest {
+            organization_id: org.id.clone(),
+            invitations: vec![own::EmailInvitation {
+                email: "zoe@example.com".into(),
+                role: "read".into(),
+            }],
+            expire_time,
+            ..Default::default()
+        };
+        let invited = org.admin.invite_by_email(request).await.unwrap().results.remove(0);
+        let id = invited.invite.unwrap().id;
+        (id.clone(), id)
+    } else if end == End::Rotate {
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let list = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
+        let newest = org.admin.list_invites(list).await.unwrap().invites.remove(0);
+        (newest.id, token)
+    } else {
+        let request = own::CreateLinkRequest {
+            grants: Some(own::create_link_request::Grants::Role("read".into())),
+            expire_time,
+            ..link_to(&org.id)
+        };
+        let link = org.admin.create_link(request).await.unwrap().invite.unwrap();
+        (link.id, link.token)
+    };
+    if expires {
+        app.clock.advance(2 * HOUR - Duration::from_micros(1));
+    }
+    made
+}
+
+async fn race(app: &TestApp) {
+    app.clock.stop_at(app.clock.now());
+    let org = app.organization().await;
+    let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
+    let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
+    let cases = [
+        (End::Revoke, true),
+        (End::Decline, true),
+        (End::Worker, true),
+        (End::TwoWorkers, true),
+        (End::Clock, true),
+        (End::Revoke, false),
+        (End::Rotate, false),
+        (End::Worker, false),
+        (End::Clock, false),
+    ];
+    let mut race = Race {
+        admin: org.admin.clone(),
+        joiner: org.stranger.clone(),
+        decliner: org.stranger.clone(),
+        org,
+    };
+    for (end, by_mail) in cases {
+        for round in 0..ROUNDS {
+            let what = format!("{end:?}, by mail: {by_mail}, round {round}");
+            race.admin = admins[(round + 1) % admins.len()].clone();
+            race.joiner = strangers[round % strangers.len()].clone();
+            race.decliner = strangers[(round + 1) % strangers.len()].clone();
+            let (id, name) = make(app, &race.org, end, by_mail).await;
+            let join = async {
+                // Every other round the join starts behind.
+                for _ in 0..(round % 3) * 4 {
+                    tokio::task::yield_now().await;
+                }
+                race.joiner.join(&name).await
+            };
+            let (joined, ended) = futures::join!(join, race.end(app, end, &id));
+            if let Err(failure) = &joined {
+                assert_eq!(failure.code, Code::NotFound, "{what}");
+            }
+            judge(app, &race, end, by_mail, (&id, &name), (&joined, ended), &what).await;
+            if let Ok(member) = joined {
+                race.org.stranger.end(&member.user_id).await.unwrap();
+            }
+        }
+    }
+}
+
+/// The rows agree with the answers.
+async fn judge(
+    app: &TestApp,
+    race: &Race,
+    end: End,
+    by_mail: bool,
+    (id, name): (&str, &str),
+    (joined, ended): (
+        &Result<gitpod::OrganizationMember, crate::support::Failure>,
+        Result<(), Code>,
+    ),
+    what: &str,
+) {
+    use own::InviteState as State;
+
+    let org = &race.org;
+    let row = org.admin.look_at(&org.id, id).await.unwrap();
+    assert_eq!(row.uses, i64::from(joined.is_ok()), "{what}");
+    let by_end = match end {
+        End::Revoke => State::Revoked,
+        End::Decline => State::Declined,
+        End::Rotate => State::Replaced,
+        End::Worker | End::Clock | End::TwoWorkers => State::Expired,
+    };
+    let expected = if by_mail && joined.is_ok() { State::Accepted } else { by_end };
+    assert_eq!(row.state(), expected, "{what}");
+    match end {
+        End::Decline => assert_eq!(ended.is_ok(), joined.is_err(), "{what}: {ended:?}"),
+        _ => assert_eq!(ended, Ok(()), "{what}"),
+    }
+    let events = org.admin.audit(&org.id).await.unwrap();
+    let of = |action: &str| {
+        let of = events.iter().filter(|event| event.target_id == id && event.action == action);
+        of.count()
+    };
+    let endings = of("invite.revoked") + of("invite.declined") + of("invite.expired");
+    let ended_here = match end {
+        End::Rotate | End::Clock => 0,
+        _ => usize::from(expected == by_end),
+    };
+    assert_eq!(endings, ended_here, "{what}");
+    let joins = events
+        .iter()
+        .filter(|event| event.action == "member.joined" && event.note.ends_with(&format!(" {id}")));
+    assert_eq!(joins.count(), usize::from(joined.is_ok()), "{what}");
+    // It lets in nobody else.
+    let late = app.person("gus").await.join(name).await.unwrap_err();
+    assert_eq!(late.code, Code::NotFound, "{what}");
+    if end == End::Clock {
+        let round = end_expired(app.store(), app.clock.now(), 10).await.unwrap();
+        assert_eq!(round.ended, u64::from(expected == State::Expired), "{what}");
+    }
+}
+
+mod p16_a_join_against_what_ends_the_invite_has_one_winner {
+    use super::{Engine, Protocol, race, run_with, unlimited};
+
+    #[test]
+    fn sqlite() {
+        run_with(unlimited, Engine::Sqlite, Protocol::Grpc, race);
+    }
+
+    #[test]
+    fn postgres() {
+        run_with(unlimited, Engine::Postgres, Protocol::Grpc, race);
+    }
+}

@@ -1,0 +1,195 @@
+//! P10: the newest removal by an admin counts, whatever came after it.
+
+use guestlist::clock::Clock;
+use guestlist::config::Config;
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::Owner;
+
+use super::{Door, open_domain};
+use crate::on_both_engines;
+use crate::support::{Code, Engine, Person, Protocol, TestApp, own, run_with};
+
+const ZOE: &str = "zoe@example.com";
+
+fn with_issuer(config: &mut Config) {
+    let issuers = r#"
+        [[issuers]]
+        kind = "service"
+        issuer = "intranet"
+        login_provider = "intranet"
+        verified_email_domains = ["example.com"]
+    "#;
+    let issuers: toml::Table = issuers.parse().unwrap();
+    config.issuers = issuers["issuers"].clone().try_into().unwrap();
+    config.limits.invites_per_account = 0;
+    config.limits.invites_per_address = 0;
+    config.limits.joins_per_account = 0;
+    config.limits.joins_per_network = 0;
+}
+
+/// Says what Zoe's address is; returns Zoe's account.
+async fn zoe_has(service: &Person, email: &str) -> String {
+    let request = own::ResolveAccountRequest {
+        issuer: "intranet".into(),
+        subject: "zoe".into(),
+        email: email.into(),
+        email_verified: true,
+        ..Default::default()
+    };
+    service.resolve_account(request).await.unwrap().account.unwrap().id
+}
+
+/// Lets Zoe in as a guest by a link made now; returns the membership.
+async fn readmit(admin: &Person, zoe: &Person, org: &str) -> String {
+    let link = admin.link(org, "guest").await.unwrap();
+    zoe.join(&link.token).await.unwrap().user_id
+}
+
+/// What happens between the removal and the try to come back.
+const AFTERWARDS: [&str; 5] = ["", "leave", "leave leave", "suspend restore leave", "remove leave"];
+
+async fn nobody_comes_back(app: &TestApp) {
+    // Neither the clock nor the ids made from it tell what came first.
+    app.clock.stop_at(app.clock.now());
+    let admin = app.person("ana").await;
+    let service = Owner::Service("portal".parse().unwrap());
+    let service = app.key(service, Some(KeyScope::Act), None).await;
+    let zoe = service.on_behalf_of(&zoe_has(&service, ZOE).await);
+    for afterwards in AFTERWARDS {
+        let (org, _) = admin.found("Acme").await;
+        open_domain(&admin, &org).await;
+
+        // An invitation to an address that is Zoe's again only after the removal: it is
+        // pending all the while.
+        zoe_has(&service, "other@example.com").await;
+        let member = readmit(&admin, &zoe, &org).await;
+        let mail = admin.invite_address(&org, ZOE, "admin").await.unwrap().invite.unwrap();
+        let token = app.mailed_token(&org, &mail.id).await;
+        let named = admin.link(&org, "admin").await.unwrap().token;
+        let join_link = admin.invite(&org).await.unwrap();
+
+        admin.end(&member).await.unwrap();
+        for step in afterwards.split_whitespace() {
+            let member = match step {
+                "restore" => continue,
+                _ => readmit(&admin, &zoe, &org).await,
+            };
+            let of = (org.clone(), member.clone());
+            match step {
+                "leave" => zoe.end(&member).await.unwrap(),
+                "remove" => admin.end(&member).await.unwrap(),
+                _ => {
+                    let (organization_id, member_id) = of.clone();
+                    let request = own::SuspendMemberRequest { organization_id, member_id };
+                    admin.suspend_member(request).await.unwrap();
+                    let (organization_id, member_id) = of;
+                    let request = own::RestoreMemberRequest { organization_id, member_id };
+                    admin.restore_member(request).await.unwrap();
+                    zoe.end(&member).await.unwrap();
+                }
+            }
+        }
+
+        zoe_has(&service, ZOE).await;
+        for door in Door::ALL {
+            let name = match door {
+                Door::JoinLink => &join_link,
+                Door::NamedLink | Door::Rest => &named,
+                Door::MailToken => &token,
+                Door::MailId => &mail.id,
+                Door::Domain => "",
+            };
+            let entered = door.enter(&zoe, &org, name).await;
+            assert_eq!(entered, Err(Code::NotFound), "{door:?} after `{afterwards}`");
+        }
+        let kept = admin.look_at(&org, &mail.id).await.unwrap();
+        assert_eq!((kept.uses, kept.state()), (0, own::InviteState::Live), "nothing is spent");
+
+        // Sent again, the very same invitation is newer than the removal.
+        let again = own::ResendRequest {
+            organization_id: org.clone(),
+            id: mail.id.clone(),
+            ..Default::default()
+        };
+        admin.resend_invite(again).await.unwrap();
+        let entered = Door::Domain.enter(&zoe, &org, "").await;
+        assert_eq!(entered, Err(Code::NotFound), "no domain join, whatever is pending");
+        assert_eq!(Door::MailId.enter(&zoe, &org, &mail.id).await, Ok(()));
+        assert_eq!(admin.look_at(&org, &mail.id).await.unwrap().uses, 1);
+    }
+}
+
+mod p10_who_was_removed_needs_an_invite_made_later_by_every_door {
+    use super::*;
+
+    #[test]
+    fn sqlite() {
+        run_with(with_issuer, Engine::Sqlite, Protocol::Grpc, nobody_comes_back);
+    }
+
+    #[test]
+    fn postgres() {
+        run_with(with_issuer, Engine::Postgres, Protocol::Grpc, nobody_comes_back);
+    }
+}
+
+on_both_engines! {
+    async fn p10_a_link_made_after_the_removal_opens_every_door(app: TestApp) {
+        app.clock.stop_at(app.clock.now());
+        for door in [Door::JoinLink, Door::NamedLink, Door::Rest, Door::MailToken, Door::MailId] {
+            let org = app.organization().await;
+            let member = readmit(&org.admin, &org.stranger, &org.id).await;
+            org.admin.end(&member).await.unwrap();
+            let name = match door {
+                Door::JoinLink => org.admin.invite(&org.id).await.unwrap(),
+                Door::NamedLink | Door::Rest => {
+                    org.admin.link(&org.id, "read").await.unwrap().token
+                }
+                _ => {
+                    let invited = org.admin.invite_address(&org.id, ZOE, "read").await.unwrap();
+                    let id = invited.invite.unwrap().id;
+                    match door {
+                        Door::MailToken => app.mailed_token(&org.id, &id).await,
+                        _ => id,
+                    }
+                }
+            };
+            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Ok(()), "{door:?}");
+        }
+    }
+
+    async fn p10_a_removed_creator_does_not_come_back_by_id(app: TestApp) {
+        let (ana, ben) = (app.person("ana").await, app.person("ben").await);
+        let (org, founder) = ana.found("Acme").await;
+        let link = ana.link(&org, "admin").await.unwrap();
+        let ben_id = ben.join(&link.token).await.unwrap().user_id;
+        ben.end(&founder).await.unwrap();
+        let back = ben.link(&org, "guest").await.unwrap();
+        let guest = ana.join(&back.token).await.unwrap().user_id;
+        ana.end(&guest).await.unwrap();
+        ben.end(&ben_id).await.unwrap();
+        // There is no admin now, and ana made the organization, but was removed from it.
+        assert_eq!(ana.join_by_id(&org).await.unwrap_err().code, Code::NotFound);
+    }
+
+    async fn p10_others_are_not_held_back_by_somebodys_removal(app: TestApp) {
+        let org = app.organization().await;
+        open_domain(&org.admin, &org.id).await;
+        let before = org.admin.link(&org.id, "read").await.unwrap();
+        // Removed elsewhere is not removed here.
+        let (other, _) = org.admin.found("Other").await;
+        let link = org.admin.link(&other, "read").await.unwrap();
+        let elsewhere = org.stranger.join(&link.token).await.unwrap().user_id;
+        org.admin.end(&elsewhere).await.unwrap();
+        org.admin.end(&org.member_id).await.unwrap();
+        org.stranger.join(&before.token).await.unwrap();
+        // Leaving is no removal, whatever invite or domain leads back.
+        let gus = app.person("gus").await;
+        for _ in 0..2 {
+            let member = gus.join_by_id(&org.id).await.unwrap().user_id;
+            gus.end(&member).await.unwrap();
+            let member = gus.join(&before.token).await.unwrap().user_id;
+            gus.end(&member).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! P12 and P14: neither a link's uses nor an organization's seats are oversold, by any
+//! door, from two replicas at once.
+
+use futures::future::join_all;
+
+use super::{Door, limited_link, open_domain};
+use crate::support::{Code, Engine, Organization, Person, Protocol, TestApp, own, run_with};
+
+/// As often as these ask.
+fn unlimited(config: &mut guestlist::config::Config) {
+    config.limits.invites_per_account = 0;
+    config.limits.invites_per_organization = 0;
+    config.limits.joins_per_account = 0;
+    config.limits.joins_per_network = 0;
+}
+
+/// Runs a behaviour on both engines, without limits.
+macro_rules! on_both_engines_unlimited {
+    ($($name:ident: $behaviour:ident;)+) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn sqlite() {
+                run_with(unlimited, Engine::Sqlite, Protocol::Grpc, $behaviour);
+            }
+
+            #[test]
+            fn postgres() {
+                run_with(unlimited, Engine::Postgres, Protocol::Grpc, $behaviour);
+            }
+        }
+    )+};
+}
+
+on_both_engines_unlimited! {
+    p12_a_link_lets_in_as_many_as_its_uses: limited_links_let_in_as_many_as_their_uses;
+    p14_no_door_oversells_the_seats: no_door_oversells_the_seats;
+    p14_all_doors_together_do_not_oversell_the_seats: all_doors_together;
+    p14_a_suspended_member_keeps_the_seat: restoring_takes_no_seat;
+}
+
+async fn people(app: &TestApp, number: usize) -> Vec<Vec<Person>> {
+    let mut people = Vec::new();
+    for i in 0..number {
+        people.push(app.person(&format!("p{i}")).await);
+    }
+    app.at_replicas(&people.iter().collect::<Vec<_>>()).await
+}
+
+async fn limited_links_let_in_as_many_as_their_uses(app: &TestApp) {
+    let people = people(app, 12).await;
+    for max_uses in [2, 3, 7] {
+        for round in 0..4 {
+            let org = app.organization().await;
+            let link = limited_link(&org.admin, &org.id, max_uses).await;
+            let joins = people.iter().enumerate().map(|(i, at)| {
+                let (door, at) =
+                    ([Door::NamedLink, Door::Rest][i % 2], &at[(i + round) % at.len()]);
+                door.enter(at, &org.id, &link.token)
+            });
+            let joined = join_all(joins).await;
+            let let_in = joined.iter().filter(|one| one.is_ok()).count();
+            assert_eq!(i64::try_from(let_in).unwrap(), max_uses, "{joined:?}");
+            assert!(joined.iter().all(|one| matches!(one, Ok(()) | Err(Code::NotFound))));
+            let spent = org.admin.look_at(&org.id, &link.id).await.unwrap();
+            assert_eq!((spent.uses, spent.state()), (max_uses, own::InviteState::Exhausted));
+            assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2 + let_in);
+        }
+    }
+    let counted = "SELECT CAST(sum(member_count) AS BIGINT) FROM organizations";
+    let members = "SELECT count(*) FROM members WHERE status <> 'left'";
+    assert_eq!(app.database.count(counted).await, app.database.count(members).await);
+}
+
+/// What each of these people opens the door with.
+async fn names(app: &TestApp, org: &Organization, door: Door, people: usize) -> Vec<String> {
+    match door {
+        Door::Domain => vec![String::new(); people],
+        Door::JoinLink => vec![org.admin.current_invite(&org.id).await.unwrap(); people],
+        Door::NamedLink | Door::Rest => {
+            vec![org.admin.link(&org.id, "read").await.unwrap().token; people]
+        }
+        Door::MailToken | Door::MailId => {
+            let mut names = Vec::new();
+            for i in 0..people {
+                let email = format!("p{i}@example.com");
+                let invited = org.admin.invite_address(&org.id, &email, "read").await.unwrap();
+                let id = invited.invite.unwrap().id;
+                names.push(match door {
+                    Door::MailToken => app.mailed_token(&org.id, &id).await,
+                    _ => id,
+                });
+            }
+            names
+        }
+    }
+}
+
+async fn limit_seats(operator: &Person, org: &Organization, seat_limit: i64) {
+    let request = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit };
+    operator.set_seat_limit(request).await.unwrap();
+}
+
+/// Three of these have joined, and nobody else: the answers, the rows and the uses say
+/// the same.
+async fn three_joined(org: &Organization, joined: &[Result<(), Code>], what: &str) {
+    let let_in = joined.iter().filter(|one| one.is_ok()).count();
+    assert_eq!(let_in, 3, "{what}: {joined:?}");
+    let refused = joined.iter().all(|one| matches!(one, Ok(()) | Err(Code::FailedPrecondition)));
+    assert!(refused, "{what}: {joined:?}");
+    assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 5, "{what}");
+    let list = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
+    let invites = org.admin.list_invites(list).await.unwrap().invites;
+    let spent: i64 = invites.iter().map(|invite| invite.uses).sum();
+    let joins = org.admin.audit(&org.id).await.unwrap();
+    let by_invite = joins
+        .iter()
+        .filter(|event| event.action == "member.joined" && event.note.contains("by invite"));
+    assert_eq!(usize::try_from(spent).unwrap(), by_invite.count(), "{what}");
+}
+
+async fn no_door_oversells_the_seats(app: &TestApp) {
+    let operator = app.operator().await;
+    let people = people(app, 8).await;
+    for door in Door::ALL {
+        let org = app.organization().await;
+        open_domain(&org.admin, &org.id).await;
+        let names = names(app, &org, door, people.len()).await;
+        limit_seats(&operator, &org, 5).await;
+        let joins = people.iter().zip(&names).enumerate().map(|(i, (at, name))| {
+            let at = &at[i % at.len()];
+            door.enter(at, &org.id, name)
+        });
+        three_joined(&org, &join_all(joins).await, &format!("{door:?}")).await;
+    }
+    let counted = "SELECT count(*) FROM organizations WHERE member_count <> 5";
+    assert_eq!(app.database.count(counted).await, 0);
+}
+
+async fn all_doors_together(app: &TestApp) {
+    let operator = app.operator().await;
+    let people = people(app, 12).await;
+    for round in 0..3 {
+        let org = app.organization().await;
+        open_domain(&org.admin, &org.id).await;
+        // All six doors side by side: each person's own.
+        let mut doors = Vec::new();
+        for door in Door::ALL.into_iter().filter(|door| *door != Door::MailToken) {
+            doors.push((door, names(app, &org, door, people.len()).await));
+        }
+        limit_seats(&operator, &org, 5).await;
+        let joins = people.iter().enumerate().map(|(i, at)| {
+            let (door, names) = &doors[(i + round) % doors.len()];
+            door.enter(&at[i % at.len()], &org.id, &names[i])
+        });
+        three_joined(&org, &join_all(joins).await, &format!("round {round}")).await;
+    }
+}
+
+async fn restoring_takes_no_seat(app: &TestApp) {
+    let operator = app.operator().await;
+    let people = people(app, 4).await;
+    let org = app.organization().await;
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    limit_seats(&operator, &org, 2).await;
+    let of = || (org.id.clone(), org.member_id.clone());
+    for _ in 0..4 {
+        let (organization_id, member_id) = of();
+        let suspend = own::SuspendMemberRequest { organization_id, member_id };
+        org.admin.suspend_member(suspend).await.unwrap();
+        let (organization_id, member_id) = of();
+        let restore = own::RestoreMemberRequest { organization_id, member_id };
+        let joins = people.iter().map(|at| at[0].join(&token));
+        let (joined, restored) = futures::join!(join_all(joins), org.admin.restore_member(restore));
+        restored.unwrap();
+        for join in joined {
+            assert_eq!(join.unwrap_err().reason, "SEAT_LIMIT");
+        }
+    }
+    assert_eq!(app.database.count("SELECT member_count FROM organizations").await, 2);
+}

@@ -1,0 +1,579 @@
+//! P33: no change without an audit event that names what has changed, no event without a
+//! change, and P28: what only reads changes nothing. Every RPC and every REST route is
+//! walked, and the command line and the workers beside them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use guestlist::clock::Clock;
+use guestlist::config::Config;
+use guestlist::domain::KeyScope;
+use guestlist::operations::forget_requests;
+use guestlist::operations::invites::end_expired;
+use guestlist::operations::keys::{CreateKey, Owner, create_key, revoke_key};
+use prost::Message;
+use prost_reflect::DynamicMessage;
+use prost_types::method_options::IdempotencyLevel;
+use sea_orm::{ConnectionTrait, Statement};
+use serde_json::Value;
+
+use crate::joining::{limited_link, open_domain};
+use crate::support::client::{DESCRIPTORS, method};
+use crate::support::{
+    Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with,
+};
+use crate::{matrix, vendor};
+
+/// Tables that hold no change of their own: mail that waits, answers for repeated
+/// requests, the secret key's fingerprint, the schema's version.
+const BOOKKEEPING: [&str; 4] = ["outbox", "requests", "settings", "seaql_migrations"];
+
+type Row = serde_json::Map<String, Value>;
+
+/// Every row of a store by table and id, and every event by id.
+#[derive(Default, PartialEq)]
+struct State {
+    rows: BTreeMap<(String, String), Row>,
+    events: BTreeMap<String, Event>,
+}
+
+#[derive(PartialEq)]
+struct Event {
+    action: String,
+    target: String,
+    note: String,
+    organization: String,
+}
+
+/// An id, whichever engine wrote it.
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace('-', "")
+}
+
+fn text(row: &Row, column: &str) -> String {
+    row.get(column).and_then(Value::as_str).map(plain).unwrap_or_default()
+}
+
+async fn tables(app: &TestApp, connection: &impl ConnectionTrait) -> Vec<String> {
+    let sql = match app.database.engine {
+        Engine::Postgres => "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'",
+        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+    };
+    let backend = connection.get_database_backend();
+    let rows = connection.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
+    let names = rows.iter().map(|row| row.try_get::<String>("", "name").unwrap());
+    // An index for searches is kept in tables of its own by SQLite.
+    names
+        .filter(|name| !BOOKKEEPING.contains(&name.as_str()))
+        .filter(|name| !["search", "fts", "sqlite_"].iter().any(|part| name.contains(part)))
+        .collect()
+}
+
+/// The rows of a table, without when a key was last used.
+async fn rows(app: &TestApp, connection: &impl ConnectionTrait, table: &str) -> Vec<Row> {
+    let backend = connection.get_database_backend();
+    let sql = match app.database.engine {
+        Engine::Postgres => format!("SELECT to_jsonb(t)::text AS row FROM {table} t"),
+        Engine::Sqlite => {
+            let columns = format!(
+                "SELECT group_concat('''' || name || ''', CASE typeof(\"' || name || '\") \
+                 WHEN ''blob'' THEN hex(\"' || name || '\") ELSE \"' || name || '\" END', ', ') \
+                 AS row FROM pragma_table_info('{table}')"
+            );
+            let columns = Statement::from_string(backend, columns);
+            let columns = connection.query_one_raw(columns).await.unwrap().unwrap();
+            let columns: String = columns.try_get("", "row").unwrap();
+            format!("SELECT json_object({columns}) AS row FROM {table}")
+        }
+    };
+    let found = connection.query_all_raw(Statement::from_string(backend, sql)).await.unwrap();
+    let parse = |row: &sea_orm::QueryResult| {
+        let row: String = row.try_get("", "row").unwrap();
+        let Value::Object(mut row) = serde_json::from_str(&row).unwrap() else { panic!("{row}") };
+        row.remove("last_used_at");
+        row
+    };
+    found.iter().map(parse).collect()
+}
+
+/// Everything, once no mail waits any more and no worker changes anything.
+async fn look(app: &TestApp) -> State {
+    let mut seen = glance(app).await;
+    loop {
+        while app.database.count("SELECT count(*) FROM outbox").await > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let now = glance(app).await;
+        if now == seen {
+            return now;
+        }
+        seen = now;
+    }
+}
+
+async fn glance(app: &TestApp) -> State {
+    let connection = app.database.connect().await;
+    let mut state = State::default();
+    for table in tables(app, &connection).await {
+        for row in rows(app, &connection, &table).await {
+            let id = text(&row, "id");
+            assert!(!id.is_empty(), "{table} has rows without an id");
+            if table == "audit_events" {
+                let event = Event {
+                    action: text(&row, "action"),
+                    target: text(&row, "target_id"),
+                    note: text(&row, "note"),
+                    organization: text(&row, "organization_id"),
+                };
+                state.events.insert(id, event);
+            } else {
+                state.rows.insert((table.clone(), id), row);
+            }
+        }
+    }
+    connection.close().await.unwrap();
+    state
+}
+
+/// What is wrong with a change, and the actions of its events.
+fn judge(before: &State, after: &State) -> (Vec<String>, Vec<String>) {
+    let mut wrong = Vec::new();
+    let events: Vec<&Event> = after
+        .events
+        .iter()
+        .filter(|(id, _)| !before.events.contains_key(*id))
+        .map(|(_, event)| event)
+        .collect();
+    if before.events.keys().any(|id| !after.events.contains_key(id)) {
+        wrong.push("an event is gone".to_owned());
+    }
+    let mut changed = BTreeSet::new();
+    for key in before.rows.keys().chain(after.rows.keys()) {
+        let (old, new) = (before.rows.get(key), after.rows.get(key));
+        if old == new || !changed.insert(key.1.clone()) {
+            continue;
+        }
+        let (table, id) = key;
+        let named = |event: &&Event| {
+            event.target == *id
+                || event.note.contains(id.as_str())
+                || (table == "organizations" && event.organization == *id)
+        };
+        if events.iter().any(named) || goes_along(table, old, new, &events) {
+            continue;
+        }
+        wrong.push(format!("{table} {id} changed without an event: {old:?} → {new:?}"));
+    }
+    for event in &events {
+        if !changed.contains(&event.target) {
+            wrong.push(format!("{} of {} tells of no change", event.action, event.target));
+        }
+    }
+    (wrong, events.iter().map(|event| event.action.clone()).collect())
+}
+
+/// Whether the event of something else says it all: an organization goes with its
+/// members and invites, and a member's place in lists follows the account's name.
+fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Event]) -> bool {
+    match (old, new) {
+        (Some(old), None) if ["members", "invites", "grants"].contains(&table) => {
+            let organization = text(old, "organization_id");
+            events
+                .iter()
+                .any(|event| event.action == "organization.deleted" && event.target == organization)
+        }
+        (Some(old), Some(new)) if table == "members" => {
+            let but_place = |row: &Row| {
+                let mut row = row.clone();
+                row.remove("sort_name");
+                row
+            };
+            let account = text(new, "account_id");
+            but_place(old) == but_place(new) && events.iter().any(|event| event.target == account)
+        }
+        _ => false,
+    }
+}
+
+/// The walk so far.
+struct Walk<'a> {
+    app: &'a TestApp,
+    wrong: Vec<String>,
+    /// What has changed something and has told of it.
+    walked: BTreeSet<String>,
+}
+
+impl Walk<'_> {
+    /// Makes a change (or tries to) and judges it; returns the actions of its events,
+    /// sorted.
+    async fn step(&mut self, name: &str, change: impl Future<Output = bool>) -> Vec<String> {
+        let before = look(self.app).await;
+        let done = change.await;
+        let after = look(self.app).await;
+        let (wrong, mut actions) = judge(&before, &after);
+        self.wrong.extend(wrong.into_iter().map(|what| format!("{name}: {what}")));
+        if !done && actions.iter().any(|action| action != "invite.expired") {
+            self.wrong.push(format!("{name}: refused, and {actions:?}"));
+        }
+        if done && !actions.is_empty() {
+            self.walked.insert(name.to_owned());
+        }
+        actions.sort();
+        actions
+    }
+
+    /// The same, with the actions that are expected.
+    async fn expect(&mut self, name: &str, expected: &[&str], change: impl Future<Output = bool>) {
+        let mut actions = self.step(name, change).await;
+        if !expected.contains(&"invite.expired") {
+            // The server's own worker comes along once a minute.
+            actions.retain(|action| action != "invite.expired");
+        }
+        if actions != expected {
+            self.wrong.push(format!("{name}: {actions:?} instead of {expected:?}"));
+        }
+    }
+}
+
+fn is_safe(path: &str) -> bool {
+    let proto = method(path).method_descriptor_proto().clone();
+    proto.options.is_some_and(|o| o.idempotency_level() == IdempotencyLevel::NoSideEffects)
+}
+
+async fn call(person: &Person, rpc: &str, request: &str) -> bool {
+    let path = format!("/{rpc}");
+    let mut json = serde_json::Deserializer::from_str(request);
+    let message = DynamicMessage::deserialize(method(&path).input(), &mut json).unwrap();
+    let headers = [("authorization", format!("Bearer {}", person.key.as_deref().unwrap()))];
+    person.client.unary(&path, &headers, message.encode_to_vec()).await.is_ok()
+}
+
+/// Each RPC and each route as the tables of who may what have them.
+async fn walk_the_tables(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let operator = app.operator().await;
+    for (rpc, request, codes) in matrix::ROWS {
+        let org = app.organization().await;
+        let link = org.admin.link(&org.id, "member").await.unwrap().id;
+        let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
+        let request = request
+            .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
+            .replace("$invite", &link)
+            .replace("$organization", &org.id)
+            .replace("$token", &org.admin.current_invite(&org.id).await.unwrap())
+            .replace("$member", &org.member_id)
+            .replace("$admin", &org.admin_id);
+        // The last column is the admin's; what is not for admins is for operators.
+        let is_admins = *codes.last().unwrap() != tonic::Code::PermissionDenied;
+        let who = match *rpc {
+            "gitpod.v1.OrganizationService/JoinOrganization" => &org.stranger,
+            _ if is_admins => &org.admin,
+            _ => &operator,
+        };
+        let actions = walk.step(rpc, call(who, rpc, &request)).await;
+        assert!(!is_safe(&format!("/{rpc}")) || actions.is_empty(), "{rpc}: {actions:?}");
+    }
+    for (method, path, body, _) in vendor::matrix::ROWS {
+        let org = app.organization().await;
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
+        let name = format!("{method} {path}");
+        let path = path
+            .replace("$organization", &org.id)
+            .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
+            .replace("$token", &link.token);
+        let who = if name.ends_with("/invites/$token") { &org.stranger } else { &org.admin };
+        let send =
+            async { vendor::matrix::send(who, method, &path, body).await.status.is_success() };
+        let actions = walk.step(&name, send).await;
+        assert!(*method != "GET" || actions.is_empty(), "{name}: {actions:?}");
+    }
+}
+
+/// An admin with invites of all kinds and a grant, beside the founder.
+async fn second_admin(app: &TestApp) -> Organization {
+    let org = app.organization().await;
+    let admin = gitpod::OrganizationRole::Admin;
+    org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+    org.member.invite(&org.id).await.unwrap();
+    org.member.link(&org.id, "read").await.unwrap();
+    org.member.invite_address(&org.id, "iva@example.org", "read").await.unwrap();
+    let link = content_link(&org.admin, &org.id).await;
+    org.member.join(&link).await.unwrap();
+    org
+}
+
+async fn content_link(admin: &Person, org: &str) -> String {
+    let content = Some(own::content_grant::Content::Space("s1".into()));
+    let grant = own::ContentGrant { content, level: "read".into() };
+    let request = own::CreateLinkRequest {
+        grants: Some(own::create_link_request::Grants::Grant(grant)),
+        ..link_to(org)
+    };
+    admin.create_link(request).await.unwrap().invite.unwrap().token
+}
+
+async fn walk_the_ends(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let three = ["invite.ended"; 3];
+    let with = |own: &'static [&'static str]| {
+        let mut all: Vec<&str> = own.iter().chain(&three).copied().collect();
+        all.sort_unstable();
+        all
+    };
+    const LEAVE: &str = "gitpod.v1.OrganizationService/LeaveOrganization";
+    let org = second_admin(app).await;
+    let expected = with(&["grant.ended", "member.removed"]);
+    walk.expect(LEAVE, &expected, async { org.admin.end(&org.member_id).await.is_ok() }).await;
+    let org = second_admin(app).await;
+    let expected = with(&["grant.ended", "member.left"]);
+    walk.expect(LEAVE, &expected, async { org.member.end(&org.member_id).await.is_ok() }).await;
+
+    let org = second_admin(app).await;
+    let demote = org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member);
+    let expected = with(&["member.role_changed"]);
+    walk.expect("SetRole", &expected, async { demote.await.is_ok() }).await;
+    let org = second_admin(app).await;
+    let demote = own::SetMemberRoleRequest {
+        organization_id: org.id.clone(),
+        member_id: org.member_id.clone(),
+        role: "edit".into(),
+    };
+    walk.expect("SetMemberRole", &expected, async {
+        org.admin.set_member_role(demote).await.is_ok()
+    })
+    .await;
+    let org = second_admin(app).await;
+    let suspend = own::SuspendMemberRequest {
+        organization_id: org.id.clone(),
+        member_id: org.member_id.clone(),
+    };
+    let expected = with(&["member.suspended"]);
+    const SUSPEND: &str = "guestlist.v1.MemberService/SuspendMember";
+    walk.expect(SUSPEND, &expected, async { org.admin.suspend_member(suspend).await.is_ok() })
+        .await;
+    let restore = own::RestoreMemberRequest {
+        organization_id: org.id.clone(),
+        member_id: org.member_id.clone(),
+    };
+    const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
+    walk.expect(RESTORE, &["member.restored"], async {
+        org.admin.restore_member(restore).await.is_ok()
+    })
+    .await;
+
+    let org = second_admin(app).await;
+    let account = Owner::Account(org.member.account().await);
+    for _ in 0..2 {
+        app.key(account.clone(), None, Some(org.domain_id())).await;
+    }
+    let gone = app.key(account.clone(), None, Some(org.domain_id())).await;
+    let gone = gone.get_caller(Default::default()).await.unwrap().key_id;
+    revoke_key(app.store(), gone.parse().unwrap(), app.clock.now()).await.unwrap();
+    let expected = ["key.revoked", "key.revoked", "organization.deleted"];
+    walk.expect("DeleteOrganization", &expected, async { org.admin.delete(&org.id).await.is_ok() })
+        .await;
+}
+
+async fn walk_the_doors(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let org = app.organization().await;
+    org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+    let link = limited_link(&org.admin, &org.id, 1).await.token;
+    let expected = ["invite.ended", "member.joined"];
+    walk.expect("link beside an invitation", &expected, async {
+        org.stranger.join(&link).await.is_ok()
+    })
+    .await;
+    walk.expect("the same again", &[], async { org.stranger.join(&link).await.is_ok() }).await;
+    let content = content_link(&org.admin, &org.id).await;
+    walk.expect("content for a member", &["grant.created"], async {
+        org.stranger.join(&content).await.is_ok()
+    })
+    .await;
+
+    for (role, expected) in
+        [("admin", &["member.joined"][..]), ("read", &["invite.ended", "member.joined"][..])]
+    {
+        let org = app.organization().await;
+        open_domain(&org.admin, &org.id).await;
+        org.admin.invite_address(&org.id, "zoe@example.com", role).await.unwrap();
+        let join = async { org.stranger.join_by_id(&org.id).await.is_ok() };
+        walk.expect("domain beside an invitation", expected, join).await;
+    }
+    let org = app.organization().await;
+    let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+    let invitation = invited.invite.unwrap().id;
+    let decline = own::DeclineRequest { invitation, request_id: "r".into() };
+    const DECLINE: &str = "guestlist.v1.InviteService/Decline";
+    for expected in [&["invite.declined"][..], &[]] {
+        let decline = org.stranger.decline_invite(decline.clone());
+        walk.expect(DECLINE, expected, async { decline.await.is_ok() }).await;
+    }
+
+    // Nobody to invite: nothing has happened.
+    let invite = |emails: &[&str]| own::InviteByEmailRequest {
+        organization_id: org.id.clone(),
+        invitations: emails
+            .iter()
+            .map(|email| own::EmailInvitation { email: (*email).into(), role: "read".into() })
+            .collect(),
+        ..Default::default()
+    };
+    org.admin.invite_by_email(invite(&["iva@example.org"])).await.unwrap();
+    let nobody = invite(&["iva@example.org", "ben@example.com", "nonsense"]);
+    walk.expect("nobody to invite", &[], async { org.admin.invite_by_email(nobody).await.is_ok() })
+        .await;
+    app.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
+    let expected = ["invite.created", "invite.expired", "invite.mailed"];
+    walk.expect("an invitation after one that expired", &expected, async {
+        org.admin.invite_by_email(invite(&["iva@example.org"])).await.is_ok()
+    })
+    .await;
+
+    // What is so already stays so.
+    let same = gitpod::UpdateOrganizationRequest {
+        organization_id: org.id.clone(),
+        name: Some("Acme".into()),
+        ..Default::default()
+    };
+    walk.expect("the same name", &[], async { org.admin.update_organization(same).await.is_ok() })
+        .await;
+    let same = org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member);
+    walk.expect("the same role", &[], async { same.await.is_ok() }).await;
+    let link = org.admin.link(&org.id, "read").await.unwrap().id;
+    let same = own::UpdateRequest {
+        organization_id: org.id.clone(),
+        id: link.clone(),
+        role: Some("read".into()),
+        ..Default::default()
+    };
+    walk.expect("the same terms", &[], async { org.admin.update_invite(same).await.is_ok() }).await;
+    for expected in [&["invite.revoked"][..], &[]] {
+        let revoke = async { org.admin.revoke(&org.id, &link).await.is_ok() };
+        walk.expect("revoked twice", expected, revoke).await;
+    }
+}
+
+async fn walk_the_rest(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let service = Owner::Service("portal".parse().unwrap());
+    let service = app.key(service, Some(KeyScope::Act), None).await;
+    let says = |name: &str| own::ResolveAccountRequest {
+        issuer: "intranet".into(),
+        subject: "7".into(),
+        email: "uma@example.com".into(),
+        email_verified: true,
+        name: name.into(),
+        ..Default::default()
+    };
+    const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
+    let cases = [("Uma", "account.created"), ("Uma B", "account.updated"), ("", ""), ("Uma C", "")];
+    for (name, expected) in cases {
+        let expected: Vec<&str> =
+            Some(expected).filter(|one| !one.is_empty()).into_iter().collect();
+        let resolve = service.resolve_account(says(name));
+        walk.expect(RESOLVE, &expected, async { resolve.await.is_ok() }).await;
+    }
+
+    let org = app.organization().await;
+    let key = |name: &str| CreateKey {
+        owner: Owner::Email {
+            email: "zoe@example.com".parse().unwrap(),
+            name: Some(name.to_owned()),
+        },
+        organization: None,
+        scope: None,
+        expires_in: None,
+    };
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    org.stranger.join(&token).await.unwrap();
+    let now = app.clock.now();
+    let made = create_key(app.store(), key("zoe"), now).await.unwrap();
+    let expected = ["account.updated", "key.created"];
+    walk.expect("keys create", &expected, async {
+        create_key(app.store(), key("Zoe B"), now).await.is_ok()
+    })
+    .await;
+    let id = made.id().clone();
+    walk.expect("keys revoke", &["key.revoked"], async {
+        revoke_key(app.store(), id.clone(), now).await.is_ok()
+    })
+    .await;
+    walk.expect("keys revoke again", &[], async { revoke_key(app.store(), id, now).await.is_ok() })
+        .await;
+
+    // What other steps left expires with it.
+    end_expired(app.store(), now, 10).await.unwrap();
+    for email in ["iva@example.org", "eve@example.org"] {
+        org.admin.invite_address(&org.id, email, "read").await.unwrap();
+    }
+    look(app).await;
+    app.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
+    let now = app.clock.now();
+    let step = walk.step("expiry", async { end_expired(app.store(), now, 10).await.is_ok() }).await;
+    assert!(step.len() >= 2 && step.iter().all(|action| action == "invite.expired"), "{step:?}");
+    walk.expect("pruning", &[], async { forget_requests(app.store(), now).await.is_ok() }).await;
+}
+
+async fn behaviour(app: &TestApp) {
+    let (wrong, _) = judge(&State::default(), &look(app).await);
+    let mut walk = Walk { app, wrong, walked: BTreeSet::new() };
+    walk_the_tables(&mut walk).await;
+    walk_the_ends(&mut walk).await;
+    walk_the_doors(&mut walk).await;
+    walk_the_rest(&mut walk).await;
+    assert!(walk.wrong.is_empty(), "{}", walk.wrong.join("\n"));
+
+    let rpcs = DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let rpcs = rpcs
+        .map(|method| format!("{}/{}", method.parent_service().full_name(), method.name()))
+        // It makes a link where there is none, and here there is one.
+        .filter(|rpc| !is_safe(&format!("/{rpc}")) && !READ_UNLESS_MISSING.contains(&rpc.as_str()));
+    let routes = vendor::matrix::ROWS
+        .iter()
+        .filter(|(method, ..)| *method != "GET")
+        .map(|(method, path, ..)| format!("{method} {path}"));
+    let missed: Vec<String> =
+        rpcs.chain(routes).filter(|name| !walk.walked.contains(name)).collect();
+    assert!(missed.is_empty(), "these have changed nothing: {missed:?}");
+}
+
+/// RPCs that only read here, and are not said to be without side effects.
+const READ_UNLESS_MISSING: [&str; 2] = [
+    "gitpod.v1.OrganizationService/GetOrganizationInvite",
+    "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
+];
+
+fn settings(config: &mut Config) {
+    let issuers = r#"
+        [[issuers]]
+        kind = "service"
+        issuer = "intranet"
+        login_provider = "intranet"
+        verified_email_domains = ["example.com"]
+    "#;
+    let issuers: toml::Table = issuers.parse().unwrap();
+    config.issuers = issuers["issuers"].clone().try_into().unwrap();
+    config.limits.invites_per_account = 0;
+    config.limits.invites_per_organization = 0;
+    config.limits.invites_per_address = 0;
+    config.limits.joins_per_account = 0;
+    config.limits.joins_per_network = 0;
+    config.limits.previews_per_account = 0;
+    config.limits.previews_per_network = 0;
+}
+
+mod p33_no_change_without_its_event_and_no_event_without_a_change {
+    use super::{Engine, Protocol, behaviour, run_with, settings};
+
+    #[test]
+    fn sqlite() {
+        run_with(settings, Engine::Sqlite, Protocol::Grpc, behaviour);
+    }
+
+    #[test]
+    fn postgres() {
+        run_with(settings, Engine::Postgres, Protocol::Grpc, behaviour);
+    }
+}
