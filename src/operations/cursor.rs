@@ -6,26 +6,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::encoding::Encoding;
 use crate::domain::{AccountId, PageSize};
 use crate::error::{Error, Result};
 use crate::keyring::{Keyring, Purpose};
 
 /// What a token belongs to: a list, whose it is, and what it shows.
 pub struct PageOf {
-    binding: Vec<u8>,
+    binding: Encoding,
     field: &'static str,
 }
 
 impl PageOf {
-    /// `list` names the RPC, `shown` is everything that decides which entries
+    /// `shown` names the list and encodes everything that decides which entries
     /// come in which order. `field` is the token's place in the request.
-    pub fn new(
-        list: &'static str,
-        caller: AccountId,
-        shown: &impl std::fmt::Debug,
-        field: &'static str,
-    ) -> Self {
-        Self { binding: format!("{list}\n{caller}\n{shown:?}").into_bytes(), field }
+    pub fn new(shown: Encoding, caller: AccountId, field: &'static str) -> Self {
+        Self { binding: shown.id(caller), field }
     }
 
     /// Cuts rows, of which one more than a page holds was asked for, to a page;
@@ -49,8 +45,9 @@ impl PageOf {
     /// The token for the page after `cursor`.
     fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
         let text = serde_json::to_vec(cursor).map_err(Error::internal)?;
-        let sealed =
-            keyring.seal(Purpose::PageToken, &self.binding, &text).map_err(Error::internal)?;
+        let sealed = keyring
+            .seal(Purpose::PageToken, self.binding.as_bytes(), &text)
+            .map_err(Error::internal)?;
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
@@ -69,8 +66,9 @@ impl PageOf {
             )
         };
         let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| foreign())?;
-        let text =
-            keyring.open(Purpose::PageToken, &self.binding, &sealed).map_err(|_| foreign())?;
+        let text = keyring
+            .open(Purpose::PageToken, self.binding.as_bytes(), &sealed)
+            .map_err(|_| foreign())?;
         serde_json::from_slice(&text).map(Some).map_err(|_| foreign())
     }
 }

@@ -1,7 +1,6 @@
 //! Requests that must not happen twice: within 24 hours the same id answers the
 //! same result. Kept are references, never tokens, in the change's transaction.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,6 +8,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::Call;
+use super::encoding::Encoding;
 use crate::domain::{OrganizationId, SecretHash, Timestamp};
 use crate::error::{Error, Result};
 use crate::storage::requests::{self, Remembered, RequestKey};
@@ -38,13 +38,13 @@ struct Named {
 }
 
 impl Once {
-    /// `body` is everything that was asked, but for the id.
+    /// `asked` adds everything that the request asks for, but for its id.
     pub fn new(
         call: &Call,
         organization: OrganizationId,
         operation: &'static str,
         token: Option<&RequestToken>,
-        body: &impl Debug,
+        asked: impl FnOnce(Encoding) -> Encoding,
     ) -> Self {
         Self(token.map(|token| Named {
             key: RequestKey {
@@ -53,7 +53,8 @@ impl Once {
                 operation,
                 id: token.id.clone(),
             },
-            body_hash: <[u8; 32]>::from(Sha256::digest(format!("{body:?}"))).into(),
+            body_hash:
+                <[u8; 32]>::from(Sha256::digest(asked(Encoding::new(operation)).as_bytes())).into(),
             field: token.field,
         }))
     }

@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod admin;
 pub mod audit;
 pub mod cursor;
+pub mod encoding;
 pub mod grants;
 pub mod invites;
 pub mod keys;

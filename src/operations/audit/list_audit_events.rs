@@ -6,6 +6,7 @@ use crate::domain::{AuditEvent, KeyScope, OrganizationId, PageSize, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
+use crate::operations::encoding::Encoding;
 use crate::operations::{Call, Context};
 use crate::storage::audit_events::{self, EventFilter};
 use crate::storage::organizations;
@@ -63,8 +64,7 @@ pub async fn list_audit_events(
         }
     }
 
-    let shown = (input.organization, &input.filter);
-    let page_of = PageOf::new("ListAuditEvents", caller.account.id, &shown, "page.page_token");
+    let page_of = PageOf::new(shown(&input), caller.account.id, "page.page_token");
     let before: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
     let mut events = audit_events::page(
         db,
@@ -82,4 +82,15 @@ pub async fn list_audit_events(
     let next_token =
         page_of.cut(&cx.keyring, &mut events, input.size, |last| Uuid::from(last.id))?;
     Ok(AuditList { events, next_token })
+}
+
+fn shown(input: &ListAuditEvents) -> Encoding {
+    let EventFilter { actions, account, target_id, start, end } = &input.filter;
+    Encoding::new("ListAuditEvents")
+        .id(input.organization)
+        .list(actions, |encoding, action| encoding.text(action))
+        .option(*account, Encoding::id)
+        .option(target_id.as_deref(), Encoding::text)
+        .option(*start, Encoding::time)
+        .option(*end, Encoding::time)
 }

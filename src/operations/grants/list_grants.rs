@@ -6,6 +6,7 @@ use crate::domain::{Grant, MemberId, OrganizationId, PageSize, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
+use crate::operations::encoding::Encoding;
 use crate::operations::{Call, Context};
 use crate::storage::grants;
 
@@ -44,12 +45,8 @@ pub async fn list_grants(cx: &Context, call: &Call, input: ListGrants) -> Result
     } else {
         return Err(Error::permission_denied("only an admin may list somebody else's grants"));
     };
-    let page_of = PageOf::new(
-        "ListGrants",
-        call.caller.account.id,
-        &(input.organization, member),
-        "page.page_token",
-    );
+    let shown = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
+    let page_of = PageOf::new(shown, call.caller.account.id, "page.page_token");
     let after: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
     let limit = input.size.get() + 1;
     let mut grants =

@@ -12,6 +12,7 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
+use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::invites;
@@ -48,9 +49,9 @@ pub enum LinkGrants {
 pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result<Shown> {
     let now = cx.now();
     let CreateLink { organization, request, .. } = &input;
-    let body =
-        (&input.grants, input.expires_at, input.max_uses, &input.allowed_domains, &input.note);
-    let once = Once::new(call, *organization, "CreateLink", request.as_ref(), &body);
+    let once = Once::new(call, *organization, "CreateLink", request.as_ref(), |encoding| {
+        asked(encoding, &input)
+    });
     let budget = Budget::of(cx, call, *organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
@@ -87,6 +88,20 @@ pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result
             Ok(Shown { invite, token: Some(token) })
         })
         .await
+}
+
+fn asked(encoding: Encoding, input: &CreateLink) -> Encoding {
+    let encoding = match &input.grants {
+        LinkGrants::Role(role) => encoding.flag(false).text(role.as_str()),
+        LinkGrants::Content(ContentGrant { kind, id, level }) => {
+            encoding.flag(true).text(kind.as_str()).text(id.as_str()).text(level.as_str())
+        }
+    };
+    encoding
+        .option(input.expires_at, Encoding::time)
+        .option(input.max_uses, Encoding::number)
+        .list(&input.allowed_domains, |encoding, domain| encoding.text(domain.as_str()))
+        .text(&input.note)
 }
 
 fn granted(grants: &LinkGrants) -> String {

@@ -35,7 +35,9 @@ pub async fn decline(cx: &Context, call: &Call, input: Decline) -> Result<()> {
         return Err(if invite.is_live(now) { not_theirs } else { Error::not_found() });
     }
 
-    let once = Once::new(call, organization.id, "Decline", request.as_ref(), &invite.id);
+    let once = Once::new(call, organization.id, "Decline", request.as_ref(), |encoding| {
+        encoding.id(invite.id)
+    });
     let (call, id) = (call.clone(), invite.id);
     cx.store
         .write(async move |tx| {

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
+use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::{Tx, accounts, audit_events, invites, members, organizations, outbox};
@@ -97,9 +98,10 @@ pub(super) async fn carry_out(
 ) -> Result<Vec<Invited>> {
     let now = cx.now();
     let lifetime = cx.rules.email_invitation_lifetime;
-    let body = (&input.invitations, input.expires_at, input.sso);
     let request = input.request.as_ref();
-    let once = Once::new(call, input.organization, "InviteByEmail", request, &body);
+    let once = Once::new(call, input.organization, "InviteByEmail", request, |encoding| {
+        asked(encoding, &input)
+    });
     let (keyring, issuers) = (Arc::clone(&cx.keyring), Arc::clone(&cx.issuers));
     let budget = Budget::of(cx, call, input.organization);
     let call = call.clone();
@@ -290,4 +292,13 @@ impl Inviting<'_> {
         });
         audit_events::append_all(self.tx, events.collect(), now).await
     }
+}
+
+fn asked(encoding: Encoding, input: &InviteByEmail) -> Encoding {
+    encoding
+        .list(&input.invitations, |encoding, invitation| {
+            encoding.text(&invitation.email).text(invitation.role.as_str())
+        })
+        .option(input.expires_at, Encoding::time)
+        .flag(input.sso)
 }

@@ -7,6 +7,7 @@ use crate::domain::{OrganizationId, PageSize, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
+use crate::operations::encoding::Encoding;
 use crate::operations::{Call, Context};
 use crate::storage::invite_lists;
 
@@ -48,8 +49,7 @@ pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<Invit
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
     Access::to_read(db, &call.caller, input.organization, manage).await?;
-    let shown = (input.organization, &input.filter, input.oldest_first, input.with_tokens);
-    let page_of = PageOf::new("List", call.caller.account.id, &shown, input.token_field);
+    let page_of = PageOf::new(shown(&input), call.caller.account.id, input.token_field);
     let place: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
     let after = place.map(Into::into);
     let order =
@@ -71,4 +71,21 @@ pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<Invit
     };
     let invites = rows.into_iter().map(show).collect::<Result<_>>()?;
     Ok(InviteList { invites, next_token, count })
+}
+
+fn shown(input: &ListInvites) -> Encoding {
+    let InviteFilter { kinds, states, role, inviter, email, start, end, without_content } =
+        &input.filter;
+    Encoding::new("List")
+        .id(input.organization)
+        .list(kinds, |encoding, kind| encoding.text(kind.as_str()))
+        .list(states, |encoding, state| encoding.text(state.as_str()))
+        .option(*role, |encoding, role| encoding.text(role.as_str()))
+        .option(*inviter, Encoding::id)
+        .option(email.as_deref(), Encoding::text)
+        .option(*start, Encoding::time)
+        .option(*end, Encoding::time)
+        .flag(*without_content)
+        .flag(input.oldest_first)
+        .flag(input.with_tokens)
 }

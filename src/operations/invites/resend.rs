@@ -12,6 +12,7 @@ use crate::domain::{
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
+use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::{invites, outbox};
@@ -34,8 +35,9 @@ pub struct Resend {
 /// Admins may.
 pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> {
     let now = cx.now();
-    let body = (input.id, input.expires_at);
-    let once = Once::new(call, input.organization, "Resend", input.request.as_ref(), &body);
+    let once = Once::new(call, input.organization, "Resend", input.request.as_ref(), |encoding| {
+        encoding.id(input.id).option(input.expires_at, Encoding::time)
+    });
     let budget = Budget::of(cx, call, input.organization);
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());

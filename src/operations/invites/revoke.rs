@@ -33,7 +33,9 @@ pub struct Revoked {
 /// Ends an invite; one that has ended stays as it is. Admins may.
 pub async fn revoke(cx: &Context, call: &Call, input: Revoke) -> Result<Revoked> {
     let now = cx.now();
-    let once = Once::new(call, input.organization, "Revoke", input.request.as_ref(), &input.id);
+    let once = Once::new(call, input.organization, "Revoke", input.request.as_ref(), |encoding| {
+        encoding.id(input.id)
+    });
     let call = call.clone();
     cx.store
         .write(async move |tx| {

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
+use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Once, RequestToken};
 use crate::operations::{Call, Context};
 use crate::storage::invites;
@@ -36,8 +37,13 @@ pub struct Update {
 /// role.
 pub async fn update(cx: &Context, call: &Call, input: Update) -> Result<Shown> {
     let now = cx.now();
-    let body = (input.id, input.role, input.expires_at, input.max_uses);
-    let once = Once::new(call, input.organization, "Update", input.request.as_ref(), &body);
+    let once = Once::new(call, input.organization, "Update", input.request.as_ref(), |encoding| {
+        encoding
+            .id(input.id)
+            .option(input.role, |encoding, role| encoding.text(role.as_str()))
+            .option(input.expires_at, |encoding, at| encoding.option(at, Encoding::time))
+            .option(input.max_uses, |encoding, most| encoding.option(most, Encoding::number))
+    });
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store

@@ -6,6 +6,7 @@ use crate::domain::{MemberProfile, OrganizationId, PageSize, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
+use crate::operations::encoding::Encoding;
 use crate::operations::{Call, Context};
 use crate::storage::Db;
 use crate::storage::member_lists::{self, MemberCursor, MemberFilter, MemberPage, MemberSort};
@@ -54,8 +55,7 @@ pub async fn list_members(cx: &Context, call: &Call, input: ListMembers) -> Resu
     let db = cx.store.read();
     let list = Permission::ListMembers;
     let access = Access::to_read(db, &call.caller, input.organization, list).await?;
-    let shown = (input.organization, &input.filter, input.sort);
-    let page_of = PageOf::new("ListMembers", call.caller.account.id, &shown, "pagination.token");
+    let page_of = PageOf::new(shown(&input), call.caller.account.id, "pagination.token");
     let place: Option<Place> = page_of.cursor(&cx.keyring, &input.token)?;
     let first_page = place.is_none();
 
@@ -116,4 +116,70 @@ async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
         return Ok(u64::try_from(access.organization.member_count).unwrap_or(0));
     }
     member_lists::count(db, access.organization.id, filter).await
+}
+
+fn shown(input: &ListMembers) -> Encoding {
+    let MemberFilter { search, statuses, admins, ids, email, login_provider } = &input.filter;
+    Encoding::new("ListMembers")
+        .id(input.organization)
+        .text(search)
+        .list(statuses, |encoding, status| encoding.text(status.as_str()))
+        .option(*admins, Encoding::flag)
+        .list(ids, |encoding, id| encoding.id(*id))
+        .option(email.as_deref(), Encoding::text)
+        .option(*login_provider, |encoding, kind| encoding.text(kind.as_str()))
+        .option(input.sort, |encoding, (sort, descending)| {
+            let by_date = match sort {
+                MemberSort::Name => false,
+                MemberSort::Joined => true,
+            };
+            encoding.flag(by_date).flag(descending)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{LoginProviderKind, MemberStatus};
+
+    #[test]
+    fn p47_what_page_tokens_are_bound_to_never_changes() {
+        let id = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
+        let input = |filter, sort| ListMembers {
+            organization: id.parse().unwrap(),
+            filter,
+            sort,
+            size: PageSize::of(1),
+            token: String::new(),
+            count: false,
+        };
+        let of = |input| hex::encode(shown(&input).as_bytes());
+        let begin = "01000000000000000b4c6973744d656d626572730197a2b45c6d7e8f9a0b1c2d3e4f5a6b";
+        assert_eq!(
+            of(input(MemberFilter::default(), None)),
+            format!("{begin}00000000000000000000000000000000000000000000000000000000")
+        );
+        let filter = MemberFilter {
+            search: "x".to_owned(),
+            statuses: vec![MemberStatus::Left],
+            admins: Some(true),
+            ids: vec![id.parse().unwrap()],
+            email: Some("y".to_owned()),
+            login_provider: Some(LoginProviderKind::Sso),
+        };
+        assert_eq!(
+            of(input(filter, Some((MemberSort::Joined, true)))),
+            [
+                begin,
+                "000000000000000178",
+                "000000000000000100000000000000046c656674",
+                "0101",
+                "00000000000000010197a2b45c6d7e8f9a0b1c2d3e4f5a6b",
+                "01000000000000000179",
+                "01000000000000000373736f",
+                "010101",
+            ]
+            .concat()
+        );
+    }
 }

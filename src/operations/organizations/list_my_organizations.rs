@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::domain::{Member, Organization, PageSize};
 use crate::error::Result;
 use crate::operations::cursor::PageOf;
+use crate::operations::encoding::Encoding;
 use crate::operations::{Call, Context};
 use crate::storage::member_lists::{self, MemberCursor};
 
@@ -28,7 +29,8 @@ pub async fn list_my_organizations(
 ) -> Result<MyOrganizations> {
     let caller = &call.caller;
     let bound = caller.bound_to();
-    let list = PageOf::new("ListMyOrganizations", caller.account.id, &bound, token_field);
+    let shown = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
+    let list = PageOf::new(shown, caller.account.id, token_field);
     let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
 
     let mut entries = member_lists::organizations_of(
