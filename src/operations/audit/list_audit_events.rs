@@ -87,7 +87,7 @@ pub async fn list_audit_events(
 fn shown(input: &ListAuditEvents) -> Encoding {
     let EventFilter { actions, account, target_id, start, end } = &input.filter;
     Encoding::new("ListAuditEvents")
-        .id(input.organization)
+        .option(input.organization, Encoding::id)
         .list(actions, |encoding, action| encoding.text(action))
         .option(*account, Encoding::id)
         .option(target_id.as_deref(), Encoding::text)
