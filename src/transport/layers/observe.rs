@@ -3,7 +3,7 @@
 //!
 //! The outer half sees every request, however it ends, a client that goes away
 //! included. The inner half, behind the translation, sees what only the tonic
-//! side knows: the code in the trailers and (through `authenticate`) the caller.
+//! side knows: the code in the trailers. `admission` notes the caller.
 //! They meet in [`Observed`], which is part of the request's [`Call`].
 
 use std::pin::Pin;

@@ -172,10 +172,7 @@ async fn served_with_a_key(app: &TestApp, person: &crate::support::Person, organ
         door.read(rpc::GET, &answer).expect("callers with a key are served");
     }
     let door = Door { form: Form::Json, version: Version::HTTP_11 };
-    for path in [
-        format!("/v1/organizations/{organization}/invitations"),
-        format!("/v1/orgs/{organization}/invites"),
-    ] {
+    for path in [format!("/v1/organizations/{organization}/invitations"), "/v1/orgs".to_owned()] {
         let answer = Ask::raw(door, &path, "").verb(Method::GET).by(person).once(app).await;
         assert_eq!(answer.status, 200, "{path} {answer:?}");
     }
@@ -305,10 +302,8 @@ async fn is_let_in(app: &TestApp, path: &str, key: Option<&str>) -> bool {
     let answer = ask.send(&mut connection).await;
     let status = Status::from_header_map(&answer.headers);
     let status = status.or_else(|| Status::from_header_map(&answer.trailers)).unwrap();
-    assert!(
-        matches!(status.code(), tonic::Code::InvalidArgument | tonic::Code::ResourceExhausted),
-        "{path} {status:?}"
-    );
+    let ends = [tonic::Code::Ok, tonic::Code::InvalidArgument, tonic::Code::ResourceExhausted];
+    assert!(ends.contains(&status.code()), "{path} {status:?}");
     status.code() != tonic::Code::ResourceExhausted
 }
 
