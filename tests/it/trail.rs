@@ -164,12 +164,47 @@ fn judge(before: &State, after: &State) -> (Vec<String>, Vec<String>) {
         }
         wrong.push(format!("{table} {id} changed without an event: {old:?} → {new:?}"));
     }
+    wrong.extend(miscounted(before, after, &events));
     for event in &events {
         if !changed.contains(&event.target) {
             wrong.push(format!("{} of {} tells of no change", event.action, event.target));
         }
     }
     (wrong, events.iter().map(|event| event.action.clone()).collect())
+}
+
+/// Organizations whose version has not gone up by one with a change of theirs, or whose
+/// members are not as many as they count.
+fn miscounted(before: &State, after: &State, events: &[&Event]) -> Vec<String> {
+    let number = |row: &Row, column: &str| row[column].as_i64().unwrap();
+    let mut wrong = Vec::new();
+    for ((table, id), new) in &after.rows {
+        if table != "organizations" {
+            continue;
+        }
+        let members = after.rows.iter().filter(|((table, _), row)| {
+            table == "members"
+                && text(row, "organization_id") == *id
+                && text(row, "status") != "left"
+        });
+        if number(new, "member_count") != i64::try_from(members.count()).unwrap() {
+            wrong.push(format!("{id} counts its members wrong"));
+        }
+        let Some(old) = before.rows.get(&(table.clone(), id.clone())) else { continue };
+        let counts = events.iter().any(|event| {
+            let beside = ["invite.expired", "invite.mailed", "invite.mail_failed"];
+            event.organization == *id
+                && ["organization.", "member.", "invite."]
+                    .iter()
+                    .any(|of| event.action.starts_with(of))
+                && !beside.contains(&event.action.as_str())
+        });
+        let (old, new) = (number(old, "version"), number(new, "version"));
+        if new != old + i64::from(counts) {
+            wrong.push(format!("{id} went from version {old} to {new}"));
+        }
+    }
+    wrong
 }
 
 /// Whether the event of something else says it all: an organization goes with its
