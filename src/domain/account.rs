@@ -148,3 +148,52 @@ impl FromStr for LoginProviderKind {
             .ok_or(Invalid("must be other, sso, github, google or magiclink"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn account(updated_at: Option<i64>) -> Account {
+        Account {
+            id: Uuid::from_u128(1).into(),
+            issuer: String::new(),
+            subject: String::new(),
+            kind: AccountKind::Person,
+            profile: Profile {
+                email: Some("ana@example.com".parse().unwrap()),
+                email_verified: true,
+                name: "Ana É".to_owned(),
+                picture: String::new(),
+                login_provider: String::new(),
+                login_provider_kind: LoginProviderKind::Other,
+            },
+            created_at: Timestamp::from_micros(0),
+            updated_at: updated_at.map(Timestamp::from_micros),
+        }
+    }
+
+    #[test]
+    fn an_appearance_changes_at_once_and_then_once_a_minute() {
+        const MINUTE: i64 = 60_000_000;
+        let may = |updated_at, now| {
+            account(updated_at).may_change_appearance(Timestamp::from_micros(now))
+        };
+        assert!(may(None, 0));
+        assert!(!may(Some(5), 5));
+        assert!(!may(Some(5), 4 + MINUTE));
+        assert!(may(Some(5), 5 + MINUTE));
+        assert!(!may(Some(5), 0), "another replica's clock may be ahead");
+    }
+
+    #[test]
+    fn p23_only_a_verified_address_counts() {
+        let mut profile = account(None).profile;
+        assert_eq!(profile.verified_email(), profile.email.as_ref());
+        profile.email_verified = false;
+        assert_eq!(profile.verified_email(), None);
+        profile.email_verified = true;
+        profile.email = None;
+        assert_eq!(profile.verified_email(), None);
+    }
+}

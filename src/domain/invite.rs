@@ -343,6 +343,96 @@ mod tests {
         }
     }
 
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn invite(expires_at: Option<i64>, max_uses: Option<i64>, uses: i64) -> Invite {
+        let id = Uuid::from_u128(1);
+        Invite {
+            id: id.into(),
+            organization: id.into(),
+            kind: InviteKind::NamedLink,
+            role: Role::Member,
+            content: None,
+            email: None,
+            allowed_domains: Vec::new(),
+            sso: false,
+            member: None,
+            note: String::new(),
+            inviter: id.into(),
+            state: InviteState::Live,
+            version: 1,
+            expires_at: expires_at.map(at),
+            max_uses,
+            uses,
+            created_at: at(0),
+            ending: None,
+            delivery: None,
+        }
+    }
+
+    #[test]
+    fn an_invite_is_live_until_it_ends_expires_or_is_used_up() {
+        for (expires_at, max_uses, uses, live) in [
+            (None, None, 9, true),
+            (Some(101), None, 0, true),
+            (Some(100), None, 0, false),
+            (Some(99), None, 0, false),
+            (None, Some(2), 1, true),
+            (None, Some(2), 2, false),
+            (Some(101), Some(2), 2, false),
+            (Some(100), Some(2), 1, false),
+        ] {
+            let invite = invite(expires_at, max_uses, uses);
+            assert_eq!(invite.is_live(at(100)), live, "{invite:?}");
+            for state in InviteState::ALL.iter().filter(|state| **state != InviteState::Live) {
+                assert!(!Invite { state: *state, ..invite.clone() }.is_live(at(100)));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_run_out_of_time_shows_as_expired_then() {
+        let expiring = invite(Some(100), None, 0);
+        assert_eq!(expiring.clone().as_of(at(99)), expiring);
+        let ending = Ending { at: at(100), by: None, reason: EndReason::Expired };
+        for now in [100, 101] {
+            let expired = expiring.clone().as_of(at(now));
+            assert_eq!((expired.state, expired.ending), (InviteState::Expired, Some(ending)));
+        }
+        let revoked = Invite { state: InviteState::Revoked, ..expiring };
+        assert_eq!(revoked.clone().as_of(at(101)), revoked, "it had ended before");
+        let lasting = invite(None, Some(1), 1);
+        assert_eq!(lasting.clone().as_of(at(101)), lasting);
+    }
+
+    #[test]
+    fn each_reason_leads_to_its_state() {
+        let states: Vec<&str> =
+            EndReason::ALL.iter().map(|reason| reason.state().as_str()).collect();
+        let expected = [
+            "replaced",
+            "revoked",
+            "expired",
+            "exhausted",
+            "accepted",
+            "revoked",
+            "declined",
+            "revoked",
+        ];
+        assert_eq!(states, expected);
+    }
+
+    #[test]
+    fn an_id_of_content_is_of_128_plain_characters_at_most() {
+        let is_one = |text: &str| text.parse::<ContentId>().is_ok();
+        assert!(is_one("a") && is_one("Z-9_") && is_one(&"a".repeat(128)));
+        for bad in ["", " ", "a b", "a.b", "ä", &"a".repeat(129)] {
+            assert!(!is_one(bad), "{bad:?}");
+        }
+    }
+
     #[test]
     fn p05_debug_shows_no_token() {
         let token = InviteToken::generate().unwrap();

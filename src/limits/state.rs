@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn exactly_half_is_forgotten_whatever_the_moments_are() {
         // Moment of each key by its number, and which keys must stay.
-        type Moment = fn(usize) -> u64;
-        let cases: [(Moment, fn(usize) -> bool); 3] = [
+        type Case = (fn(usize) -> u64, fn(usize) -> bool);
+        let cases: [Case; 3] = [
             (|_| 7, |_| false),
             (|number| 1 + number as u64, |number| number >= MOST_KEYS / 2),
             (|number| if number % 4 == 0 { 9 } else { 7 }, |number| number % 4 == 0),

@@ -64,7 +64,8 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
             let current = members::current(tx, organization, id);
             let (locked, account, current) = try_join3(locked, account, current).await?;
             let organization = locked.ok_or_else(Error::not_found)?;
-            let mut account = account.ok_or_else(|| Error::internal("no account"))?;
+            let mut account =
+                account.ok_or_else(|| Error::internal("the caller has no account in the store"))?;
             issuers.limit(&mut account);
             let joining =
                 Joining { tx, call: &call, issuers: &issuers, account, organization, now };

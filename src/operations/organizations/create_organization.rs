@@ -76,7 +76,8 @@ pub async fn create_organization(
             let member = if input.join {
                 let account = accounts::lock_profile(tx, call.caller.account.id).await?;
                 let admission = Admission {
-                    account: &account.ok_or_else(|| Error::internal("no account"))?,
+                    account: &account
+                        .ok_or_else(|| Error::internal("the caller has no account in the store"))?,
                     role: Role::Admin,
                     by: JoinedBy::Creation,
                     invite: None,

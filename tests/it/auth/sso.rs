@@ -5,7 +5,7 @@ use guestlist::domain::{Organization, Tier};
 use guestlist::storage::organizations;
 use serde_json::json;
 
-use super::{ACME, SSO_ORGANIZATION, World, on_both_engines};
+use super::{ACME, SSO_ORGANIZATION, World, on_both_engines, open_to_acme};
 use crate::support::{Code, Person, own};
 use crate::vendor::rest::give;
 
@@ -123,6 +123,39 @@ async fn gitbooks_contract_names_those_who_are_tied_elsewhere() {
         let body = json!({ "emails": ["w@acme.com"], "sso": true });
         let answer = give(&admin, "POST", &invites, &body).await.json(400);
         assert_eq!(answer["error"]["code"], 400);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p17_a_domain_join_uses_such_an_invitation_by_the_single_sign_on_alone() {
+    on_both_engines(async |world| {
+        let admin = organization(world).await;
+        open_to_acme(&admin, SSO_ORGANIZATION).await;
+        let invite = async |email: &str| {
+            let mut asked = request(&[email]);
+            asked.invitations[0].role = "create".into();
+            admin.invite_by_email(asked).await.unwrap().results.remove(0).invite.unwrap()
+        };
+        let role = async |who: &Person| {
+            let mine = who.list_my_organizations(Default::default()).await.unwrap();
+            mine.organizations[0].role.clone()
+        };
+        let invited = invite("yan@acme.com").await;
+        let by_key = world.app.person_with("yan@acme.com").await;
+        let member = by_key.join_by_id(SSO_ORGANIZATION).await.unwrap();
+        assert_ne!(member.user_id, invited.member_id);
+        assert_eq!(role(&by_key).await, "member");
+        let ended = admin.look_at(SSO_ORGANIZATION, &invited.id).await.unwrap();
+        assert_eq!((ended.end_reason.as_str(), ended.uses), ("ALREADY_MEMBER", 0));
+
+        let invited = invite("zoe@acme.com").await;
+        let by_sso = by_single_sign_on(world);
+        let member = by_sso.join_by_id(SSO_ORGANIZATION).await.unwrap();
+        assert_eq!(member.user_id, invited.member_id);
+        assert_eq!(role(&by_sso).await, "create");
+        let used = admin.look_at(SSO_ORGANIZATION, &invited.id).await.unwrap();
+        assert_eq!((used.end_reason.as_str(), used.uses), ("ACCEPTED", 1));
     })
     .await;
 }

@@ -8,6 +8,9 @@ use super::ledger::{Entry, Said};
 use super::model::Model;
 use super::rows::{Event, Rows};
 
+/// The request that the mail worker's events name.
+const MAIL_WORKER: &str = "mail";
+
 /// What is wrong, a line each.
 pub struct Findings(pub Vec<String>);
 
@@ -55,6 +58,7 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
             findings.add(format!("{what}: {entry:?}"));
         }
     }
+    mails(&mut findings, rows, &events.remove(MAIL_WORKER).unwrap_or_default());
     for event in events.values().flatten() {
         findings.add(format!("{} of {} stands alone", event.action, event.request));
     }
@@ -63,6 +67,25 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
     }
     compare(&mut findings, rows, &model);
     findings
+}
+
+/// What the mail worker has written: that a mail has gone or was given up, on the
+/// invitation and in the trail, or on neither.
+fn mails(findings: &mut Findings, rows: &Rows, events: &[&Event]) {
+    let outcome = |action: &str| match action {
+        "invite.mailed" => "sent",
+        "invite.mail_failed" => "failed",
+        _ => "nothing a mail comes to",
+    };
+    findings.differ(
+        "mails",
+        rows.invites
+            .iter()
+            .filter_map(|row| Some((row.id.to_string(), row.delivery.as_deref()?)))
+            .filter(|(_, delivery)| *delivery != "pending")
+            .collect(),
+        events.iter().map(|event| (event.target.clone(), outcome(&event.action))).collect(),
+    );
 }
 
 fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
