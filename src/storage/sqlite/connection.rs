@@ -59,6 +59,10 @@ impl Connection {
         connection.pragma_update(None, "cache_size", -WRITTEN_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(failed)?;
+        // Until something is read there is no log beside a new file.
+        connection
+            .query_row("SELECT count(*) FROM sqlite_master", (), |_| Ok(()))
+            .map_err(failed)?;
         Ok(Self(Mutex::new(Some(connection))))
     }
 
@@ -228,5 +232,34 @@ impl ConnectionTrait for Connection {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.query(&statement, usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_cut_after_a_peak() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guestlist.db");
+        std::fs::File::create_new(&path).unwrap();
+        let writer = Connection::open(&path, Duration::ZERO).unwrap();
+        let size = || std::fs::metadata(directory.path().join("guestlist.db-wal")).unwrap().len();
+        let most = u64::try_from(LOG_BYTES).unwrap();
+        writer.run("CREATE TABLE filler (bytes BLOB)").unwrap();
+
+        // While somebody reads, the log cannot begin anew.
+        let reader = Connection::open_to_read(&path, Duration::ZERO).unwrap();
+        reader.run("BEGIN; SELECT count(*) FROM filler").unwrap();
+        for _ in 0..8 {
+            writer.run("INSERT INTO filler VALUES (zeroblob(5000000))").unwrap();
+        }
+        assert!(size() > most, "there is a peak of {} bytes", size());
+        reader.run("COMMIT").unwrap();
+        for _ in 0..2 {
+            writer.run("INSERT INTO filler VALUES (x'00')").unwrap();
+        }
+        assert!(size() <= most, "{} bytes are left", size());
     }
 }
