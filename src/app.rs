@@ -151,7 +151,7 @@ impl App {
 
         let (readiness, store) = (self.readiness.clone(), self.store.clone());
         self.workers.push(tokio::spawn(async move {
-            readiness.follow(|| async { store.check_writable().await.is_ok() }).await;
+            readiness.follow(|| store.check_writable()).await;
         }));
 
         let authenticator = Arc::clone(authenticator);
@@ -173,12 +173,14 @@ impl App {
 
     /// Starts what ends and forgets what has had its time.
     fn tidy_up(&mut self, context: &Context) {
-        use workers::{expiry, pruning};
+        use workers::{expiry, pruning, removal};
 
         let Context { store, clock, limits, .. } = context;
         let (store, clock) = (|| store.clone(), || Arc::clone(clock));
         let expiry = expiry::run(expiry::PERIOD, store(), clock(), stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(expiry));
+        let removal = removal::run(removal::PERIOD, store(), stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(removal));
         let limits = Arc::clone(limits);
         let pruning =
             pruning::run(pruning::PERIOD, store(), clock(), limits, stopped(&self.stop_workers));

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-/// `[limits]`: how often invites are made, shown and used; 0 means any number.
+/// `[limits]`: how often invites are made, shown and used, and how many lists run at a
+/// time; 0 means any number.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
@@ -20,6 +21,8 @@ pub struct Limits {
     pub joins_per_account: u32,
     /// Joins and refusals of one network within a minute.
     pub joins_per_network: u32,
+    /// Lists and searches of one organization at a time.
+    pub lists_per_organization: u32,
 }
 
 const MOST: u32 = 1_000_000_000;
@@ -34,6 +37,7 @@ pub(super) fn check(limits: &Limits, problems: &mut Vec<String>) {
         ("previews_per_network", limits.previews_per_network),
         ("joins_per_account", limits.joins_per_account),
         ("joins_per_network", limits.joins_per_network),
+        ("lists_per_organization", limits.lists_per_organization),
     ];
     for (key, value) in numbers {
         if value > MOST {

@@ -4,6 +4,7 @@
 //! number says at once, and as many again spread over its period.
 
 mod counter;
+mod lists;
 mod state;
 
 use std::num::NonZeroU32;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use governor::Quota;
 
 use self::counter::{Counter, Refusal};
+use self::lists::Lists;
+pub use self::lists::Turn;
 use self::state::Key;
 use crate::clock::Clock;
 use crate::config;
@@ -29,6 +32,7 @@ pub struct Limits {
     previews_per_network: Counter,
     joins_per_account: Counter,
     joins_per_network: Counter,
+    lists_per_organization: Lists,
 }
 
 /// What one request counts for in one counter.
@@ -62,6 +66,7 @@ impl Limits {
             ),
             joins_per_account: by_minute(settings.joins_per_account, "joins from this account"),
             joins_per_network: by_minute(settings.joins_per_network, "joins from this network"),
+            lists_per_organization: Lists::new(settings.lists_per_organization),
         }
     }
 
@@ -104,6 +109,15 @@ impl Limits {
     /// RESOURCE_EXHAUSTED; nothing has been counted then.
     pub fn join(&self, account: AccountId, network: Option<Network>) -> Result<()> {
         once(&self.joins_per_account, Some(account), &self.joins_per_network, network)
+    }
+
+    /// Waits for a turn to list something of an organization, and holds it as long as
+    /// the answer is kept.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if too many wait, or none of them ends in time.
+    pub async fn list(&self, organization: OrganizationId) -> Result<Turn> {
+        self.lists_per_organization.turn(organization).await
     }
 
     /// Forgets whoever has their whole number again.

@@ -19,6 +19,7 @@ const NONE: config::Limits = config::Limits {
     previews_per_network: 0,
     joins_per_account: 0,
     joins_per_network: 0,
+    lists_per_organization: 0,
 };
 
 fn account(number: u128) -> AccountId {

@@ -65,6 +65,7 @@ pub async fn members_elsewhere(
         .select_only()
         .column(account::Column::Email)
         .join(JoinType::InnerJoin, member::Relation::Account.def())
+        .join(JoinType::InnerJoin, member::Relation::Organization.def())
         .filter(member::Column::OrganizationId.ne(Uuid::from(except)))
         .filter(member::Column::Status.ne(MemberStatus::Left.as_str()))
         .filter(account::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))

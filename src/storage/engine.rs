@@ -87,7 +87,8 @@ fn connect_sqlite(
     // First: it makes of the file what readers find.
     let writer = sqlite::Connection::open(path, busy_timeout)?;
     let readers = sqlite::Readers::open(path, settings.max_connections, busy_timeout)?;
-    let writer = sqlite::Writer::start(writer, Arc::clone(&watching.commits))
+    let place = sqlite::Place::of(path)?;
+    let writer = sqlite::Writer::start(writer, place, Arc::clone(&watching.commits))
         .map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
 }

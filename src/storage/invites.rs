@@ -3,7 +3,8 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait,
-    FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait, Statement,
+    Value,
 };
 use uuid::Uuid;
 
@@ -42,7 +43,8 @@ pub async fn find_by_token(
     let found = TEXT.statement(db, [hash.as_bytes().into()], || {
         invite::Entity::find()
             .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
-            .find_also_related(organization::Entity)
+            .join(JoinType::InnerJoin, invite::Relation::Organization.def())
+            .select_also(organization::Entity)
     });
     one_of_two(db, found).await?.map(with_organization).transpose()
 }
@@ -96,7 +98,8 @@ pub async fn find_email_invitation(
 ) -> Result<Option<(Invite, Organization)>> {
     let rows = invite::Entity::find_by_id(Uuid::from(id))
         .filter(invite::Column::Kind.eq(InviteKind::Email.as_str()))
-        .find_also_related(organization::Entity)
+        .join(JoinType::InnerJoin, invite::Relation::Organization.def())
+        .select_also(organization::Entity)
         .all(db)
         .await
         .or_error()?;
@@ -440,6 +443,8 @@ pub async fn expired(
     let mut select = invite::Entity::find()
         .select_only()
         .columns([Column::OrganizationId, Column::Id, Column::ExpiresAt])
+        // Those of a deleted organization are removed, not ended.
+        .join(JoinType::InnerJoin, invite::Relation::Organization.def())
         .filter(Expr::cust(LIVE))
         .filter(Column::ExpiresAt.lte(now.as_micros()))
         .order_by_asc(Column::ExpiresAt)

@@ -2,8 +2,8 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoSimpleExpr, Order, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, SelectTwo,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoSimpleExpr, JoinType, Order,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationTrait, SelectTwo,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -193,6 +193,11 @@ pub async fn organizations_of(
         let there = Expr::tuple([Expr::value(after.joined_at), Expr::value(after.id)]);
         select = select.filter(here.gt(there));
     }
-    let rows = select.find_also_related(organization::Entity).all(db).await.or_error()?;
+    let rows = select
+        .join(JoinType::InnerJoin, member::Relation::Organization.def())
+        .select_also(organization::Entity)
+        .all(db)
+        .await
+        .or_error()?;
     rows.into_iter().map(with_organization).collect()
 }

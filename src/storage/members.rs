@@ -59,7 +59,8 @@ pub async fn current_with_organization(
     let found = TEXT.statement(db, key_of_account(organization, account), || {
         of_account(organization, account)
             .filter(Expr::cust(CURRENT))
-            .find_also_related(organization::Entity)
+            .join(JoinType::InnerJoin, member::Relation::Organization.def())
+            .select_also(organization::Entity)
     });
     one_of_two(db, found).await?.map(with_organization).transpose()
 }

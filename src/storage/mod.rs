@@ -11,6 +11,7 @@ mod failure;
 mod migrations;
 pub mod postgres;
 mod query;
+mod room;
 pub mod sqlite;
 mod text;
 mod tx;
@@ -27,6 +28,7 @@ pub mod members;
 pub mod organizations;
 pub mod outbox;
 pub mod previews;
+pub mod removals;
 pub mod requests;
 pub mod settings;
 
@@ -146,6 +148,7 @@ impl Store {
         let watching = &self.shared.db.watching;
         let before = self.keys_version();
         let made = self.shared.writer.write(change, watching, self.shared.patience).await;
+        watching.room.saw(&made);
         if self.keys_version() != before {
             // Once more, for whoever has read a key since, but before the commit.
             watching.keys_version.fetch_add(1, Ordering::SeqCst);
@@ -190,11 +193,18 @@ impl Store {
     /// # Errors
     /// If they cannot.
     pub async fn check_writable(&self) -> Result<()> {
+        let room = &self.shared.db.watching.room;
+        if room.is_full() {
+            // Only a change that needs room shows that there is some.
+            let filler = "room ".repeat(2000);
+            self.write(async move |tx| settings::set(tx, settings::ROOM, &filler).await).await?;
+            room.has_room();
+        }
         match &self.shared.writer {
             Writer::Postgres(pool) => pool.check_writable().await.or_error(),
-            Writer::Sqlite(_) => {
-                self.read().execute_unprepared("SELECT 1").await.map(drop).or_error()
-            }
+            // Through the thread that writes, with a look at the files and SQLite's lock;
+            // nothing reaches the disk.
+            Writer::Sqlite(_) => self.write(async |_| Ok(())).await,
         }
     }
 

@@ -82,7 +82,8 @@ pub async fn set_version(tx: &Tx, changed: &Organization) -> Result<()> {
     tx.write_later::<organization::Entity>(update).await
 }
 
-/// Deletes an organization; its members and invites go with it.
+/// Takes an organization away. From then on nobody finds what is in it; see
+/// [`removals`](super::removals).
 pub async fn delete(tx: &Tx, id: OrganizationId) -> Result<()> {
     organization::Entity::delete_by_id(Uuid::from(id)).exec(tx).await.or_error()?;
     Ok(())

@@ -12,6 +12,9 @@ use crate::error::Result;
 /// The fingerprint of the key that seals tokens.
 pub const SECRET_KEY_FINGERPRINT: &str = "secret_key_fingerprint";
 
+/// Written to see whether the disk has room again after it was full; means nothing.
+pub const ROOM: &str = "room";
+
 /// What the store remembers under a name.
 pub async fn get(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>> {
     let row = unique(setting::Entity::find_by_id(name), db).await?;

@@ -13,6 +13,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryR
 use uuid::Uuid;
 
 use super::error::OrError;
+use super::room::Room;
 use super::{postgres, sqlite};
 use crate::error::Result;
 
@@ -27,6 +28,7 @@ pub(super) struct Watching {
     pub(super) keys_version: Arc<AtomicU64>,
     /// How often SQLite's file may have changed by this process.
     pub(super) commits: Arc<AtomicU64>,
+    pub(super) room: Arc<Room>,
 }
 
 /// Reads, each statement by itself.
@@ -122,6 +124,7 @@ macro_rules! delegate {
                 match &self.engine {
                     $($engine::$variant(inner) => inner.execute_raw(statement).await,)+
                 }
+                .inspect_err(|error| self.watching.room.met(error))
             }
 
             async fn execute_unprepared(&self, sql: &str) -> std::result::Result<ExecResult, DbErr> {
@@ -138,6 +141,7 @@ macro_rules! delegate {
                 match &self.engine {
                     $($engine::$variant(inner) => inner.query_one_raw(statement).await,)+
                 }
+                .inspect_err(|error| self.watching.room.met(error))
             }
 
             async fn query_all_raw(&self, statement: Statement) -> std::result::Result<Vec<QueryResult>, DbErr> {
@@ -145,6 +149,7 @@ macro_rules! delegate {
                 match &self.engine {
                     $($engine::$variant(inner) => inner.query_all_raw(statement).await,)+
                 }
+                .inspect_err(|error| self.watching.room.met(error))
             }
         }
 

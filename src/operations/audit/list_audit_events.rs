@@ -66,6 +66,7 @@ pub async fn list_audit_events(
 
     let page_of = PageOf::new(shown(&input), caller.account.id, "page.page_token");
     let before: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
+    let _turn = cx.limits.list(input.organization).await?;
     let mut events = audit_events::page(
         db,
         input.organization,

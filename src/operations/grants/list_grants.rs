@@ -48,6 +48,7 @@ pub async fn list_grants(cx: &Context, call: &Call, input: ListGrants) -> Result
     let shown = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
     let page_of = PageOf::new(shown, call.caller.account.id, "page.page_token");
     let after: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
+    let _turn = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
     let mut grants =
         grants::page(db, input.organization, member, after.map(Into::into), limit).await?;

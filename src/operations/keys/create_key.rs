@@ -77,8 +77,9 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
             if let Some(organization) = input.organization
                 && input.scope != Some(KeyScope::Act)
             {
-                let member = members::current(tx, organization, account.id).await?;
-                if member.is_none_or(|member| member.status != MemberStatus::Active) {
+                let found = members::current_with_organization(tx, organization, account.id);
+                let member = found.await?;
+                if member.is_none_or(|(member, _)| member.status != MemberStatus::Active) {
                     return Err(Error::new(
                         Kind::FailedPrecondition,
                         format!("the account is no active member of organization {organization}"),

@@ -58,6 +58,7 @@ pub async fn list_members(cx: &Context, call: &Call, input: ListMembers) -> Resu
     let page_of = PageOf::new(shown(&input), call.caller.account.id, "pagination.token");
     let place: Option<Place> = page_of.cursor(&cx.keyring, &input.token)?;
     let first_page = place.is_none();
+    let _turn = cx.limits.list(input.organization).await?;
 
     let mut found = Vec::new();
     if input.sort.is_none() && first_page {

@@ -7,7 +7,7 @@ mod list_my_organizations;
 mod update_organization;
 
 pub use create_organization::{CreateOrganization, Created, create_organization};
-pub use delete_organization::delete_organization;
+pub use delete_organization::{delete_organization, remove_deleted};
 pub use get_organization::get_organization;
 pub use list_my_organizations::{MyOrganizations, list_my_organizations};
 pub use update_organization::{UpdateOrganization, update_organization};

@@ -11,6 +11,7 @@ pub mod invite;
 pub mod member;
 pub mod organization;
 pub mod outbox;
+pub mod removal;
 pub mod request;
 pub mod setting;
 

@@ -55,7 +55,6 @@ fn grants() -> TableCreateStatement {
             integer("created_at"),
         ],
     )
-    .foreign_key(&mut references(("grants", "organization_id"), "organizations"))
     .foreign_key(&mut references(("grants", "member_id"), "members"))
     .to_owned()
 }
@@ -75,7 +74,6 @@ fn outbox() -> TableCreateStatement {
             integer("created_at"),
         ],
     )
-    .foreign_key(&mut references(("outbox", "organization_id"), "organizations"))
     .foreign_key(&mut references(("outbox", "invite_id"), "invites"))
     .to_owned()
 }

@@ -1,7 +1,8 @@
 //! One connection, on which statements run where they are asked for.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +24,14 @@ const WRITTEN_KIB: i64 = 32 * 1024;
 /// Pages that gather in the log before they go into the file (16 MiB): a page that
 /// changes often goes there once.
 const CHECKPOINT_PAGES: i64 = 4096;
+
+/// The size to which the log is cut when it begins anew: those pages. One large change,
+/// or a long read beside many small ones, makes it larger for a time.
+const LOG_BYTES: i64 = CHECKPOINT_PAGES * 4096;
+
+/// Steps of SQLite's virtual machine between two looks at whether a statement is still
+/// wanted: some tens of microseconds.
+const STEPS: i32 = 1000;
 
 /// As much of the file as is mapped at most (1 TiB); what SQLite was built for may be
 /// less (`.cargo/config.toml`).
@@ -49,6 +58,11 @@ impl Connection {
         // A group of changes fits, and no page of it is written twice.
         connection.pragma_update(None, "cache_size", -WRITTEN_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(failed)?;
+        // Until something is read there is no log beside a new file.
+        connection
+            .query_row("SELECT count(*) FROM sqlite_master", (), |_| Ok(()))
+            .map_err(failed)?;
         Ok(Self(Mutex::new(Some(connection))))
     }
 
@@ -131,18 +145,28 @@ impl Connection {
         most: usize,
     ) -> Result<Vec<QueryResult>, DbErr> {
         let lock = self.lock();
+        queried(lock.as_ref().ok_or_else(closed)?, statement, most)
+    }
+
+    /// The same, but the statement fails as interrupted soon after `unwanted` is set.
+    pub(super) fn query_unless(
+        &self,
+        unwanted: &Arc<AtomicBool>,
+        statement: &Statement,
+        most: usize,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let lock = self.lock();
         let connection = lock.as_ref().ok_or_else(closed)?;
-        let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
-        bind(&mut prepared, statement.values.as_ref())?;
-        let columns = Columns::of(&prepared);
-        let mut rows = prepared.raw_query();
-        let mut results = Vec::new();
-        while results.len() < most
-            && let Some(row) = rows.next().map_err(failed)?
-        {
-            results.push(columns.read(row)?);
-        }
-        Ok(results)
+        let looked_at = Arc::clone(unwanted);
+        let is_unwanted = move || looked_at.load(Ordering::Relaxed);
+        connection.progress_handler(STEPS, Some(is_unwanted)).map_err(failed)?;
+        queried(connection, statement, most)
+    }
+
+    /// Runs a test's code on the connection itself.
+    #[cfg(test)]
+    pub(super) fn with<T>(&self, run: impl FnOnce(&Rusqlite) -> T) -> T {
+        run(self.lock().as_ref().unwrap())
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Rusqlite>> {
@@ -150,6 +174,24 @@ impl Connection {
         // they are dropped.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn queried(
+    connection: &Rusqlite,
+    statement: &Statement,
+    most: usize,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
+    bind(&mut prepared, statement.values.as_ref())?;
+    let columns = Columns::of(&prepared);
+    let mut rows = prepared.raw_query();
+    let mut results = Vec::new();
+    while results.len() < most
+        && let Some(row) = rows.next().map_err(failed)?
+    {
+        results.push(columns.read(row)?);
+    }
+    Ok(results)
 }
 
 fn opened(
@@ -190,5 +232,34 @@ impl ConnectionTrait for Connection {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.query(&statement, usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_cut_after_a_peak() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guestlist.db");
+        std::fs::File::create_new(&path).unwrap();
+        let writer = Connection::open(&path, Duration::ZERO).unwrap();
+        let size = || std::fs::metadata(directory.path().join("guestlist.db-wal")).unwrap().len();
+        let most = u64::try_from(LOG_BYTES).unwrap();
+        writer.run("CREATE TABLE filler (bytes BLOB)").unwrap();
+
+        // While somebody reads, the log cannot begin anew.
+        let reader = Connection::open_to_read(&path, Duration::ZERO).unwrap();
+        reader.run("BEGIN; SELECT count(*) FROM filler").unwrap();
+        for _ in 0..8 {
+            writer.run("INSERT INTO filler VALUES (zeroblob(5000000))").unwrap();
+        }
+        assert!(size() > most, "there is a peak of {} bytes", size());
+        reader.run("COMMIT").unwrap();
+        for _ in 0..2 {
+            writer.run("INSERT INTO filler VALUES (x'00')").unwrap();
+        }
+        assert!(size() <= most, "{} bytes are left", size());
     }
 }

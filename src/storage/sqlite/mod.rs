@@ -9,10 +9,13 @@
 
 mod connection;
 mod errors;
+mod lists;
+mod place;
 mod readers;
 mod values;
 mod writer;
 
 pub use connection::Connection;
+pub(super) use place::Place;
 pub(super) use readers::Readers;
 pub(super) use writer::Writer;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::connection::Connection;
+use super::lists::Lists;
 use crate::storage::PoolSize;
 
 /// Connections that read, each as of the last commit when its statement begins.
@@ -18,7 +19,7 @@ pub struct Readers {
     /// For what is found by a key.
     quick: Arc<Shared>,
     /// For what may take long.
-    long: Arc<Shared>,
+    long: Arc<Lists>,
     /// Whether statements may take long, and run on threads that are there to be
     /// waited for.
     are_long: bool,
@@ -29,29 +30,21 @@ struct Shared {
     next: AtomicUsize,
 }
 
-impl Shared {
-    fn open(
-        number: usize,
-        open: impl Fn() -> Result<Connection, DbErr>,
-    ) -> Result<Arc<Self>, DbErr> {
-        let connections = (0..number).map(|_| open()).collect::<Result<_, _>>()?;
-        Ok(Arc::new(Self { connections, next: AtomicUsize::new(0) }))
-    }
-}
-
 impl Readers {
     /// Opens that many, and as many as there are threads to use them: half of them for
-    /// what may take long.
+    /// what may take long. `patience` is how long a statement waits for another process's
+    /// lock, and a long one for a connection.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn open(path: &Path, least: u32, busy_timeout: Duration) -> Result<Self, DbErr> {
+    pub fn open(path: &Path, least: u32, patience: Duration) -> Result<Self, DbErr> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let number = threads.max(usize::try_from(least).unwrap_or(threads)).max(2);
         let long = number / 2;
-        let quick = Shared::open(number - long, || Connection::open_to_read(path, busy_timeout))?;
-        let long = Shared::open(long, || Connection::open_mapped(path, busy_timeout))?;
-        Ok(Self { quick, long, are_long: false })
+        let quick = opened(number - long, || Connection::open_to_read(path, patience))?;
+        let quick = Arc::new(Shared { connections: quick, next: AtomicUsize::new(0) });
+        let long = opened(long, || Connection::open_mapped(path, patience))?;
+        Ok(Self { quick, long: Lists::new(long, patience), are_long: false })
     }
 
     /// Those for statements that may take long.
@@ -75,30 +68,31 @@ impl Readers {
     }
 
     fn all(&self) -> impl Iterator<Item = &Connection> {
-        self.quick.connections.iter().chain(&self.long.connections)
+        self.quick.connections.iter().chain(self.long.connections())
     }
 
     async fn query(&self, statement: Statement, most: usize) -> Result<Vec<QueryResult>, DbErr> {
-        if !self.are_long {
-            return self.any().query(&statement, most);
+        match self.are_long {
+            true => self.long.query(statement, most).await,
+            false => self.any().query(&statement, most),
         }
-        let readers = self.clone();
-        let query = move || readers.any().query(&statement, most);
-        let done = tokio::task::spawn_blocking(query).await;
-        done.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
     }
 
-    /// One that nobody uses, or the next in turn.
+    /// One for short statements that nobody uses, or the next in turn.
     fn any(&self) -> &Connection {
-        let Shared { connections, next } = match self.are_long {
-            true => &*self.long,
-            false => &*self.quick,
-        };
+        let Shared { connections, next } = &*self.quick;
         let first = next.fetch_add(1, Ordering::Relaxed);
         let in_turn = |i: usize| &connections[(first.wrapping_add(i)) % connections.len()];
         let idle = (0..connections.len()).map(in_turn).find(|connection| connection.is_idle());
         idle.unwrap_or_else(|| in_turn(0))
     }
+}
+
+fn opened(
+    number: usize,
+    open: impl Fn() -> Result<Connection, DbErr>,
+) -> Result<Box<[Connection]>, DbErr> {
+    (0..number).map(|_| open()).collect()
 }
 
 #[async_trait]

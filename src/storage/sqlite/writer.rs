@@ -14,15 +14,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
-use sea_orm::DbErr;
+use sea_orm::{DbErr, sqlx};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 use super::connection::Connection;
 use super::errors::{busy, closed};
+use super::place::Place;
 use crate::error::{Error, Result};
 use crate::storage::error::to_error;
+use crate::storage::failure::unconnected;
 use crate::storage::tx::{Transaction, Tx, Watching};
 use crate::storage::write::Refused;
 
@@ -46,11 +48,16 @@ impl Writer {
     ///
     /// # Errors
     /// If there can be no thread.
-    pub fn start(connection: Connection, commits: Arc<AtomicU64>) -> std::io::Result<Self> {
+    pub fn start(
+        connection: Connection,
+        place: Place,
+        commits: Arc<AtomicU64>,
+    ) -> std::io::Result<Self> {
         let (changes, waiting) = mpsc::channel(MOST_WAITING);
+        let on = On { connection: Arc::new(connection), place, commits };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write(&Arc::new(connection), waiting, &commits))?;
+            .spawn(move || write(&on, waiting))?;
         Ok(Self { changes, thread: Mutex::new(Some(thread)) })
     }
 
@@ -111,6 +118,13 @@ impl Writer {
             Err(error) => Err(DbErr::Custom(error.to_string())),
         }
     }
+}
+
+/// What the thread writes on.
+struct On {
+    connection: Arc<Connection>,
+    place: Place,
+    commits: Arc<AtomicU64>,
 }
 
 /// A change, without its types.
@@ -212,11 +226,7 @@ where
 }
 
 /// The thread: until it is told to end, or nobody can ask any more.
-fn write(
-    connection: &Arc<Connection>,
-    mut waiting: mpsc::Receiver<Box<dyn Job>>,
-    commits: &AtomicU64,
-) -> Outcome<(), DbErr> {
+fn write(on: &On, mut waiting: mpsc::Receiver<Box<dyn Job>>) -> Outcome<(), DbErr> {
     let mut group = Vec::with_capacity(MOST_TOGETHER);
     loop {
         group.extend(waiting.blocking_recv());
@@ -226,54 +236,57 @@ fn write(
             group.push(next);
         }
         let at_the_end = group.is_empty() || group.iter().any(|job| job.is_end());
-        make(connection, &mut group, commits);
+        make(on, &mut group);
         if at_the_end {
-            return connection.close();
+            return on.connection.close();
         }
     }
 }
 
 /// Makes a group of changes and answers them all.
-fn make(connection: &Arc<Connection>, group: &mut Vec<Box<dyn Job>>, commits: &AtomicU64) {
+fn make(on: &On, group: &mut Vec<Box<dyn Job>>) {
     group.retain(|job| !job.is_abandoned() && !job.is_end());
     if group.is_empty() {
         return;
     }
-    let made = transaction(connection, group);
+    let made = transaction(on, group);
     // Also where it failed: it may not have failed altogether.
-    commits.fetch_add(1, Ordering::SeqCst);
+    on.commits.fetch_add(1, Ordering::SeqCst);
     match made {
         Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
         // Which of them it was is not known: each for itself, then.
         Err(Unmade::Undone(_)) if group.len() > 1 => {
             for job in group.drain(..) {
-                make(connection, &mut vec![job], commits);
+                make(on, &mut vec![job]);
             }
         }
         Err(unmade) => group.drain(..).for_each(|job| job.answer(Err(unmade.refused()))),
     }
 }
 
-/// Why a group of changes was not made; none of it was.
+/// Why a group of changes was not made, or cannot be said to be.
 enum Unmade {
     /// There was no transaction for it.
     Begin(DbErr),
     /// It was undone, for the commit failed or one of them took all with it.
     Undone(DbErr),
+    /// It was committed, into files that are not where the next start looks for them.
+    Elsewhere(DbErr),
 }
 
 impl Unmade {
     fn refused(&self) -> Refused {
         match self {
             Unmade::Begin(error) => Refused::Change(to_error(error.clone())),
-            Unmade::Undone(error) => Refused::Commit(error.clone()),
+            Unmade::Undone(error) | Unmade::Elsewhere(error) => Refused::Commit(error.clone()),
         }
     }
 }
 
 /// One transaction around all of them.
-fn transaction(connection: &Arc<Connection>, group: &mut [Box<dyn Job>]) -> Outcome<(), Unmade> {
-    connection.command("BEGIN IMMEDIATE").map_err(Unmade::Begin)?;
+fn transaction(on: &On, group: &mut [Box<dyn Job>]) -> Outcome<(), Unmade> {
+    let connection = &on.connection;
+    on.place.check().and_then(|()| begin(connection)).map_err(Unmade::Begin)?;
     let made = match group {
         [alone] => by_itself(connection, alone.as_mut()),
         many => many.iter_mut().try_for_each(|job| beside_others(connection, job.as_mut())),
@@ -283,20 +296,34 @@ fn transaction(connection: &Arc<Connection>, group: &mut [Box<dyn Job>]) -> Outc
         if connection.is_autocommit()? { Ok(()) } else { connection.command("COMMIT") }
     });
     committed.map_err(|error| {
-        roll_back(connection);
+        if let Err(error) = roll_back(connection) {
+            // `begin` tries again, and makes no change before it succeeds.
+            tracing::error!(%error, "a transaction cannot be rolled back: no change is made until it is");
+        }
         Unmade::Undone(error)
-    })
+    })?;
+    on.place.check().map_err(Unmade::Elsewhere)
+}
+
+/// Begins a transaction, after whatever is left of the one before was taken back.
+fn begin(connection: &Connection) -> Outcome<(), DbErr> {
+    roll_back(connection).map_err(|error| {
+        tracing::error!(%error, "a transaction still cannot be rolled back: a change is refused");
+        unconnected(sqlx::Error::WorkerCrashed)
+    })?;
+    connection.command("BEGIN IMMEDIATE")
 }
 
 /// A change that has the transaction for itself.
 fn by_itself(connection: &Arc<Connection>, job: &mut dyn Job) -> Outcome<(), DbErr> {
     let stays = job.run(connection);
     if !stays {
-        roll_back(connection);
+        roll_back(connection)
     } else if connection.is_autocommit()? {
-        return Err(lost());
+        Err(lost())
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
 /// A change that has a savepoint for itself.
@@ -321,13 +348,13 @@ fn lost() -> DbErr {
     DbErr::Custom("SQLite has ended the transaction".to_owned())
 }
 
-fn roll_back(connection: &Connection) {
-    // SQLite may have done so by itself.
-    let rolled_back = connection.is_autocommit().and_then(|done| match done {
+/// Takes back what is open, if SQLite has not done so by itself.
+fn roll_back(connection: &Connection) -> Outcome<(), DbErr> {
+    match connection.is_autocommit()? {
         true => Ok(()),
         false => connection.command("ROLLBACK"),
-    });
-    if let Err(error) = rolled_back {
-        tracing::error!(%error, "a transaction cannot be rolled back");
     }
 }
+
+#[cfg(test)]
+mod tests;

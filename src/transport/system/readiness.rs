@@ -1,16 +1,22 @@
-//! Whether this process should be sent requests: the store answers and nobody
+//! Whether this process should be sent requests: the store takes changes and nobody
 //! has asked it to stop. `/readyz` and gRPC health read the same value.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
 
 /// Between two looks at the store.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A store that takes longer does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The log is told at most once in this time that the store is not ready.
+const QUIET: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
@@ -42,14 +48,25 @@ impl Readiness {
 
     /// Looks at the store every second, until draining. An answer may take a
     /// second. Nobody's request reaches the store through this.
-    pub async fn follow<F>(&self, store_answers: impl Fn() -> F)
+    pub async fn follow<F>(&self, check: impl Fn() -> F)
     where
-        F: Future<Output = bool>,
+        F: Future<Output = Result<()>>,
     {
         let mut changes = self.0.subscribe();
+        let mut told_at: Option<Instant> = None;
         while !self.0.borrow().draining {
-            let answer = tokio::time::timeout(PATIENCE, store_answers()).await;
-            self.store_answers(answer.unwrap_or(false));
+            let checked = tokio::time::timeout(PATIENCE, check()).await;
+            let checked = checked.unwrap_or_else(|_| Err(too_slow()));
+            self.store_answers(checked.is_ok());
+            if let Err(cause) = checked
+                && told_at.is_none_or(|told_at| told_at.elapsed() >= QUIET)
+            {
+                told_at = Some(Instant::now());
+                tracing::warn!(
+                    ?cause,
+                    "not ready: the store takes no changes; it is looked at every second"
+                );
+            }
             let drained = changes.wait_for(|state| state.draining);
             if let Ok(Ok(_)) = tokio::time::timeout(INTERVAL, drained).await {
                 return;
@@ -77,6 +94,10 @@ impl Readiness {
             *state != before
         });
     }
+}
+
+fn too_slow() -> Error {
+    Error::new(Kind::Unavailable, format!("the store did not answer within {PATIENCE:?}"))
 }
 
 impl Default for Readiness {
@@ -113,13 +134,17 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    fn answer(up: bool) -> Result<()> {
+        if up { Ok(()) } else { Err(too_slow()) }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_follows_the_store_until_draining() {
         let readiness = Readiness::new();
         let up = Arc::new(AtomicBool::new(true));
         let task = tokio::spawn({
             let (readiness, up) = (readiness.clone(), Arc::clone(&up));
-            async move { readiness.follow(|| async { up.load(Ordering::SeqCst) }).await }
+            async move { readiness.follow(|| async { answer(up.load(Ordering::SeqCst)) }).await }
         });
         let mut watch = readiness.watch();
         assert_eq!(watch.next().await, Some(false));

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Courier, pauses};
 use crate::domain::{Action, Actor, Delivery, Invite, TargetKind};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::mail::{Invitation, Mail, Refusal};
 use crate::operations::invites::unseal;
 use crate::storage::audit_events::{self, NewEvent};
@@ -72,8 +72,9 @@ impl Courier {
         if !outbox::is_held(db, claimed.id, claimant).await? {
             return Ok(Next::Drop(None));
         }
-        let organization = organizations::find(db, invite.organization).await?;
-        let organization = organization.ok_or_else(Error::not_found)?;
+        let Some(organization) = organizations::find(db, invite.organization).await? else {
+            return Ok(Next::Drop(None));
+        };
         let token = unseal(&self.keyring, &invite, &sealed)?;
         let invitation = Invitation {
             id: invite.id,

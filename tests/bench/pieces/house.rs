@@ -32,6 +32,7 @@ const NO_LIMITS: LimitSettings = LimitSettings {
     previews_per_network: 0,
     joins_per_account: 0,
     joins_per_network: 0,
+    lists_per_organization: 0,
 };
 
 /// The name of the organization that is read.

@@ -5,6 +5,7 @@ mod first_start;
 mod hostile;
 mod keys;
 mod load;
+mod moved;
 mod schema;
 mod stop;
 

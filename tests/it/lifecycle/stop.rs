@@ -80,8 +80,13 @@ on_both_engines! {
         until("all run", async || in_flight(&server).await == before + 8).await;
 
         server.signal("TERM");
-        assert_eq!(health().await, Some(ServingStatus::NotServing));
-        assert_eq!(health().await, None, "who watches does not hold up the end");
+        // It may have told before that the store takes no changes.
+        let mut told = Vec::new();
+        while let Some(status) = health().await {
+            told.push(status);
+        }
+        // Who watches does not hold up the end.
+        assert!(!told.is_empty() && told.iter().all(|status| *status == ServingStatus::NotServing));
         until("nobody new comes in", async || refuses_connections(&server).await).await;
         assert!(calls.try_join_next().is_none(), "they still run");
 

@@ -1,6 +1,7 @@
 //! How often invites may be made, shown and used.
 
 mod http;
+mod lists;
 
 use std::time::Duration;
 

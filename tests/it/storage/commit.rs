@@ -133,28 +133,53 @@ async fn p33_what_was_refused_left_nothing() {
     .await;
 }
 
+/// What lets a change meet a full disk, and what gives the disk room again.
+const FULL: [(Engine, &str, &str); 2] = [
+    // SQLite says "disk full" at a number of pages that can be set as well: no more than
+    // there are now.
+    (Engine::Sqlite, "PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"),
+    (
+        Engine::Postgres,
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
+         CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON settings \
+         FOR EACH ROW WHEN (length(NEW.value) > 1000) EXECUTE FUNCTION no_room()",
+        "DROP TRIGGER no_room ON settings",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_store_answers_resource_exhausted_and_goes_on_when_there_is_room() {
-    // SQLite says "disk full" at a number of pages that can be set as well.
-    let database = Database::migrated(Engine::Sqlite).await;
-    let store = store(&database).await;
-    let long = "x".repeat(1 << 20);
-    let full = store
-        .write(async move |tx| {
-            tx.execute_unprepared("PRAGMA max_page_count = 100").await.map_err(Error::internal)?;
-            settings::set(tx, "canary", &long).await
-        })
-        .await;
-    let error = full.unwrap_err();
-    assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, "DISK_FULL"), "{error:?}");
-    assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
-    let room = "PRAGMA max_page_count = 1000000";
-    store
-        .write(async move |tx| {
-            tx.execute_unprepared(room).await.map(|_| ()).map_err(Error::internal)
-        })
-        .await
-        .unwrap();
-    store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
-    store.close().await.unwrap();
+async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_there_is_room() {
+    for (engine, full, room) in FULL {
+        let database = Database::migrated(engine).await;
+        let store = store(&database).await;
+        let beside = database.connect().await;
+        let set = async |sql: &'static str| match engine {
+            // It holds for the connection that writes.
+            Engine::Sqlite => store
+                .write(async move |tx| {
+                    tx.execute_unprepared(sql).await.map(|_| ()).map_err(Error::internal)
+                })
+                .await
+                .unwrap(),
+            Engine::Postgres => drop(beside.execute_unprepared(sql).await.unwrap()),
+        };
+        set(full).await;
+        store.check_writable().await.unwrap();
+        let long = "x".repeat(1 << 20);
+        let refused = store.write(async move |tx| settings::set(tx, "canary", &long).await).await;
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, "DISK_FULL"), "{error:?}");
+        assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
+
+        let error = store.check_writable().await.unwrap_err();
+        assert_eq!(error.reason, "DISK_FULL", "{error:?}");
+        set(room).await;
+        store.check_writable().await.unwrap();
+        store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+        store.check_writable().await.unwrap();
+        beside.close().await.unwrap();
+        store.close().await.unwrap();
+        database.remove().await;
+    }
 }

@@ -8,6 +8,7 @@ use guestlist::clock::Clock;
 use guestlist::domain::{KeyScope, Timestamp};
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
+use guestlist::operations::organizations::remove_deleted;
 use guestlist::storage::{outbox, requests};
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -21,6 +22,8 @@ const WHOLE_TABLES: &[&str] = &[
     "FROM \"api_keys\" LEFT JOIN \"accounts\" ON \"api_keys\".\"account_id\" = \"accounts\".\"id\" ORDER BY",
     // Whether there is any account at all: one row.
     "FROM \"accounts\" LIMIT",
+    // Whether there is any deleted organization with rows: one row.
+    "FROM \"removals\" LIMIT",
 ];
 
 /// Everything the service can be asked, in every variant that makes a statement
@@ -124,6 +127,10 @@ async fn everything(app: &TestApp) {
     outside.page = Some(own::PageRequest { page_size: 1, page_token });
     operator.list_audit_events(outside).await.unwrap();
     list_keys(app.store()).await.unwrap();
+    let (large, _) = org.admin.found("Large").await;
+    app.database.crowd(&large, 600).await;
+    org.admin.delete(&large).await.unwrap();
+    while remove_deleted(app.store()).await.unwrap() {}
 }
 
 /// The same for every kind of invite.

@@ -5,6 +5,7 @@ mod explain;
 mod migrations;
 mod pipelined;
 mod races;
+mod removals;
 mod rows;
 mod secrets;
 mod tls;

@@ -3,6 +3,7 @@
 pub mod certificates;
 pub mod client;
 pub mod cluster;
+mod crowd;
 pub mod databases;
 mod dump;
 mod people;

@@ -1,0 +1,146 @@
+//! What cannot be taken back is never committed: SQLite is made to refuse it.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+use sea_orm::ConnectionTrait;
+use tempfile::TempDir;
+
+use super::*;
+use crate::error::Kind;
+use crate::storage::write::Refused;
+
+/// A store of one table, whose connection refuses what `faulty` says while it says so.
+struct Bench {
+    writer: Writer,
+    connection: Connection,
+    is_faulty: Arc<AtomicBool>,
+    directory: TempDir,
+}
+
+impl Bench {
+    fn new(faulty: fn(AuthAction<'_>) -> bool) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guestlist.db");
+        std::fs::File::create_new(&path).unwrap();
+        let connection = Connection::open(&path, Duration::from_secs(10)).unwrap();
+        connection.run("CREATE TABLE made (number INTEGER)").unwrap();
+        let is_faulty = Arc::new(AtomicBool::new(true));
+        let now = Arc::clone(&is_faulty);
+        let authorizer = move |asked: AuthContext<'_>| match now.load(Ordering::SeqCst)
+            && faulty(asked.action)
+        {
+            true => Authorization::Deny,
+            false => Authorization::Allow,
+        };
+        connection.with(|connection| connection.authorizer(Some(authorizer))).unwrap();
+        let place = Place::of(&path).unwrap();
+        let writer = Writer::start(connection, place, Arc::default()).unwrap();
+        let connection = Connection::open(&path, Duration::from_secs(10)).unwrap();
+        Self { writer, connection, is_faulty, directory }
+    }
+
+    /// Writes a number, and then answers or refuses.
+    async fn change(&self, number: i64, stays: bool) -> Outcome<i64, Refused> {
+        let change = async move |tx: &Tx| {
+            let sql = format!("INSERT INTO made VALUES ({number})");
+            tx.execute_unprepared(&sql).await.map_err(to_error)?;
+            if stays { Ok(number) } else { Err(Error::not_found()) }
+        };
+        let until = Instant::now() + Duration::from_secs(60);
+        self.writer.write(Arc::new(change), Watching::default(), until).await
+    }
+
+    /// Makes changes together: they come while somebody else has the lock. Of those with
+    /// a number of three the rule is that they refuse.
+    async fn together(&self) -> Vec<Outcome<i64, Refused>> {
+        self.connection.run("BEGIN IMMEDIATE").unwrap();
+        // One waits for the lock, and the others for it.
+        let mut changes: Vec<_> = (0..9).map(|i| Box::pin(self.change(i, i % 3 != 0))).collect();
+        for change in &mut changes {
+            assert!(futures_util::poll!(change).is_pending());
+        }
+        self.connection.run("COMMIT").unwrap();
+        join_all(changes).await
+    }
+
+    fn made(&self) -> Vec<i64> {
+        self.connection.with(|connection| {
+            let mut all = connection.prepare("SELECT number FROM made ORDER BY number").unwrap();
+            all.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        })
+    }
+}
+
+fn kind(answer: Outcome<i64, Refused>) -> Option<Kind> {
+    match answer {
+        Ok(_) => None,
+        Err(Refused::Change(error)) => Some(error.kind),
+        Err(Refused::Commit(_)) => Some(Kind::Unavailable),
+    }
+}
+
+fn is_rollback(asked: AuthAction<'_>) -> bool {
+    matches!(asked, AuthAction::Transaction { operation: TransactionOperation::Rollback })
+}
+
+fn is_rollback_to(asked: AuthAction<'_>) -> bool {
+    matches!(asked, AuthAction::Savepoint { operation: TransactionOperation::Rollback, .. })
+}
+
+#[tokio::test]
+async fn p38_a_lone_change_that_cannot_be_rolled_back_is_not_committed() {
+    let bench = Bench::new(is_rollback);
+    assert_eq!(kind(bench.change(1, false).await), Some(Kind::Unavailable));
+    assert_eq!(bench.made(), [0; 0]);
+    // Nor by the next one, which is refused for as long as that cannot be.
+    assert_eq!(kind(bench.change(2, true).await), Some(Kind::Unavailable));
+    assert_eq!(bench.made(), [0; 0]);
+
+    bench.is_faulty.store(false, Ordering::SeqCst);
+    assert_eq!(kind(bench.change(3, true).await), None);
+    assert_eq!(bench.made(), [3]);
+    bench.writer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn p38_a_change_that_cannot_be_rolled_back_beside_others_is_not_committed_with_them() {
+    let bench = Bench::new(is_rollback_to);
+    let answers: Vec<_> = bench.together().await.into_iter().map(kind).collect();
+    let expected = |i| if i % 3 == 0 { Some(Kind::NotFound) } else { None };
+    assert_eq!(answers, (0..9).map(expected).collect::<Vec<_>>());
+    assert_eq!(bench.made(), [1, 2, 4, 5, 7, 8], "each was made again alone");
+    bench.writer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn p38_a_group_that_cannot_be_rolled_back_at_all_is_refused_whole() {
+    let bench = Bench::new(|asked| is_rollback(asked) || is_rollback_to(asked));
+    let answers: Vec<_> = bench.together().await.into_iter().map(kind).collect();
+    // The first to come may have been alone, before the others.
+    assert!(answers.iter().all(|answer| *answer == Some(Kind::Unavailable)), "{answers:?}");
+    assert_eq!(bench.made(), [0; 0]);
+    bench.is_faulty.store(false, Ordering::SeqCst);
+    assert_eq!(kind(bench.change(9, true).await), None);
+    assert_eq!(bench.made(), [9]);
+    bench.writer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn p33_nothing_is_acknowledged_into_files_that_were_moved_away() {
+    let bench = Bench::new(|_| false);
+    assert_eq!(kind(bench.change(1, true).await), None);
+    let at = |name: &str| bench.directory.path().join(name);
+    for name in ["guestlist.db", "guestlist.db-wal"] {
+        std::fs::rename(at(name), at("elsewhere")).unwrap();
+        assert_eq!(kind(bench.change(2, true).await), Some(Kind::Unavailable), "{name} is gone");
+        std::fs::copy(at("elsewhere"), at(name)).unwrap();
+        assert_eq!(kind(bench.change(3, true).await), Some(Kind::Unavailable), "a copy of {name}");
+        std::fs::rename(at("elsewhere"), at(name)).unwrap();
+        assert_eq!(kind(bench.change(4, true).await), None, "{name} is back");
+    }
+    assert_eq!(bench.made(), [1, 4, 4]);
+    bench.writer.close().await.unwrap();
+}

@@ -1,0 +1,40 @@
+//! SQLite's files are moved away under the server: what would be written is lost to
+//! whoever looks for it, so nothing is acknowledged (P33), and nobody is sent here (P42).
+
+use crate::support::{Code, Engine, Installation, run_installed};
+
+use super::{create, get, until};
+
+#[test]
+fn p33_p42_a_file_that_was_moved_takes_no_changes() {
+    run_installed(Engine::Sqlite, moved);
+}
+
+async fn moved(at: &Installation) {
+    let server = at.serve();
+    let ana = server.person(&at.new_key("ana@acme.com"));
+    create(&ana, "Before").await.unwrap();
+    let is_ready = async |ready: bool| (get(&server, "/readyz").await.0 == 200) == ready;
+    until("it is ready", async || is_ready(true).await).await;
+
+    let file = at.directory().join("guestlist.db");
+    let away = at.directory().join("away.db");
+    std::fs::rename(&file, &away).unwrap();
+    let refused = create(&ana, "Lost").await.unwrap_err();
+    assert_eq!(refused.code, Code::Unavailable, "{refused:?}");
+    until("it is not ready", async || is_ready(false).await).await;
+    // Another file of that name is not the same one.
+    std::fs::copy(&away, &file).unwrap();
+    assert_eq!(create(&ana, "Lost").await.unwrap_err().code, Code::Unavailable);
+
+    std::fs::rename(&away, &file).unwrap();
+    until("it is ready again", async || is_ready(true).await).await;
+    create(&ana, "After").await.unwrap();
+    let ended = server.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let told = ended.err.lines().filter(|line| line.contains("not ready")).collect::<Vec<_>>();
+    assert_eq!(told.len(), 1, "once a minute: {}", ended.err);
+    assert!(told[0].contains("was moved, deleted or replaced"), "{told:?}");
+    assert!(told[0].contains("WARN"), "{told:?}");
+    assert_eq!(super::organizations(at).await, ["After", "Before"]);
+}
