@@ -5,3 +5,4 @@ pub mod expiry;
 pub mod key_usage;
 pub mod mail;
 pub mod pruning;
+pub mod public_keys;

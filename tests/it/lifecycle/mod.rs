@@ -6,6 +6,7 @@ mod hostile;
 mod keys;
 mod load;
 mod schema;
+mod secret_key;
 mod stop;
 
 use std::time::{Duration, Instant};
