@@ -112,7 +112,8 @@ fn plain(error: reqwest::Error) -> BoxError {
 /// Some endpoints compress whatever the request accepts.
 fn gunzip(compressed: &[u8]) -> Result<Vec<u8>, BoxError> {
     let mut text = Vec::new();
-    MultiGzDecoder::new(compressed).take(BOUND + 1).read_to_end(&mut text)?;
+    let read = MultiGzDecoder::new(compressed).take(BOUND + 1).read_to_end(&mut text);
+    read.map_err(|error| format!("the answer is not the gzip it says it is: {error}"))?;
     within_bound(text)
 }
 

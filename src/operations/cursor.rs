@@ -71,7 +71,7 @@ impl PageOf {
         let text = opened.map_err(|error| match error {
             KeyringError::UnknownKey(_) => {
                 // Clients can make up such a token, but only those that may see the list.
-                tracing::warn!(%error, "a page token cannot be read; the list begins anew");
+                tracing::warn!(%error, "a page token cannot be read; the call is refused");
                 let what =
                     "was made with a secret key that this server lacks; ask for the first page";
                 Error::invalid(self.field, what)

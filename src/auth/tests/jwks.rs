@@ -133,7 +133,8 @@ async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_gr
         clock.advance(retry_after.saturating_sub(Duration::from_micros(1)));
         assert_eq!(ask().await.unwrap_err().retry_after, Duration::from_secs(1), "rounded up");
         assert_eq!(endpoint.requests(), attempt + 1, "no sooner");
-        clock.advance(Duration::from_micros(1));
+        // The clock counts microseconds, the pause nanoseconds.
+        clock.advance(Duration::from_micros(2));
     }
     endpoint.answer(Answer::Body(key.jwks()));
     assert_eq!(ask().await, Ok(1));
