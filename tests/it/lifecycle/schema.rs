@@ -81,9 +81,10 @@ fn whatever_waits_for_anothers_migration_tells_who_has_the_lock() {
             [&["migrate"][..], &["keys", "create", "--email", "ana@acme.com"], &["serve"]]
         {
             let other = at.database.connect().await;
-            let lock =
-                "SELECT pg_advisory_lock(7454976304730630515), pg_backend_pid()::bigint AS pid";
-            let statement = Statement::from_string(other.get_database_backend(), lock);
+            let lock = "SELECT pg_advisory_lock(7454976304730630515)";
+            other.execute_unprepared(lock).await.unwrap();
+            let pid = "SELECT pg_backend_pid()::bigint AS pid";
+            let statement = Statement::from_string(other.get_database_backend(), pid);
             let row = other.query_one_raw(statement).await.unwrap().unwrap();
             let pid: i64 = row.try_get("", "pid").unwrap();
 
