@@ -78,6 +78,9 @@ impl App {
     ) -> Result<Self> {
         let location = Location::from_config(&config)?;
         let secret_key = secret_key::load(&config, &location)?;
+        if let Some((sealing, others)) = secret_key.keyring.ids().split_first() {
+            tracing::info!(%sealing, ?others, "secret keys: the first seals, all open");
+        }
         // What the settings can make fail comes before the first key, since its place
         // is told only once.
         let local_addr = address_of(&listener)?;
@@ -154,14 +157,9 @@ impl App {
             readiness.follow(|| store.check_writable()).await;
         }));
 
-        let authenticator = Arc::clone(authenticator);
-        let stop = stopped(&self.stop_workers);
-        self.workers.push(tokio::spawn(async move {
-            tokio::select! {
-                () = authenticator.warm_up() => {}
-                () = stop => {}
-            }
-        }));
+        let refresh =
+            workers::public_keys::run(Arc::clone(authenticator), stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(refresh));
     }
 
     /// Starts the delivery of mail.

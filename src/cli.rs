@@ -13,7 +13,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use crate::app;
 use crate::config::{Config, ConfigError, Sources};
 use crate::domain::{AccountId, EmailAddress, KeyId, KeyScope, OrganizationId};
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::operations::keys::ServiceName;
 
 /// Organizations, their members and the invites that bring people in: one
@@ -86,7 +86,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Makes a key and prints it, the only time it can be seen.
+    /// Makes a key and prints it, the only time it can be seen. Makes the store if
+    /// there is none; never migrates one.
     Create(CreateKey),
     /// Lists all keys, revoked and expired ones too, without their secrets.
     List,
@@ -120,7 +121,8 @@ struct CreateKey {
     /// people whom an internal service has signed in (with --service).
     #[arg(long, value_name = "operator|act")]
     scope: Option<KeyScope>,
-    /// How long the key works, such as 90d or 12h; for ever without.
+    /// How long the key works, such as 90d or 12h, at most to the end of the year
+    /// 9999; for ever without.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires: Option<std::time::Duration>,
 }
@@ -211,21 +213,8 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(what) | Failure::NotReady(what) => f.write_str(what),
             Failure::Aborted => f.write_str("ended at once, before all requests were finished"),
-            Failure::Failed(error) => {
-                f.write_str(&error.message)?;
-                // Here, who reads it runs the service: the causes are for them.
-                let mut said = error.message.clone();
-                let mut cause = std::error::Error::source(error);
-                while let Some(error) = cause {
-                    let text = error.to_string();
-                    if !said.contains(&text) {
-                        write!(f, ": {text}")?;
-                        said.push_str(&text);
-                    }
-                    cause = error.source();
-                }
-                Ok(())
-            }
+            // The reader runs the service, so the causes are for them.
+            Failure::Failed(error) => f.write_str(&chain(error)),
         }
     }
 }

@@ -46,6 +46,10 @@ struct Key {
     page_token: Aes256Gcm,
 }
 
+/// Names a secret key without giving it away: the first half of its fingerprint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretKeyId([u8; KEY_ID_LEN]);
+
 /// Why keys cannot be used, or something sealed cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyringError {
@@ -55,8 +59,8 @@ pub enum KeyringError {
     NotAKey(usize),
     /// The operating system gave no random bytes.
     NoRandomness(getrandom::Error),
-    /// It was sealed with a key that is not held.
-    UnknownKey,
+    /// It was sealed with this key, which is not held.
+    UnknownKey(SecretKeyId),
     /// It was not sealed with these keys for this purpose and associated data,
     /// or was changed since.
     NotAuthentic,
@@ -122,7 +126,7 @@ impl Keyring {
         Ok(Zeroizing::new(format!(
             "# Guestlist's secret key. Invites in the store cannot be shown again without it:\n\
              # keep it, keep it secret, and back it up apart from the store.\n\
-             # One key a line; the first seals, all open. To exchange it, put a new one on top.\n\
+             # One key a line; the first seals, all open. deploy/README.md says how to exchange it.\n\
              {}\n",
             secret.as_str()
         )))
@@ -132,6 +136,11 @@ impl Keyring {
     /// is the sealing key's.
     pub fn fingerprints(&self) -> Vec<String> {
         self.keys.iter().map(|key| hex::encode(key.fingerprint)).collect()
+    }
+
+    /// The ids of the keys; the first is the sealing key's.
+    pub fn ids(&self) -> Vec<SecretKeyId> {
+        self.keys.iter().map(|key| SecretKeyId(*key.id())).collect()
     }
 
     /// Seals `plaintext`; only the same purpose and `aad` (associated data, not
@@ -179,7 +188,11 @@ impl Keyring {
         if version != VERSION {
             return Err(KeyringError::NotAuthentic);
         }
-        let key = self.keys.iter().find(|key| key.id() == id).ok_or(KeyringError::UnknownKey)?;
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.id() == id)
+            .ok_or(KeyringError::UnknownKey(SecretKeyId(*id)))?;
         key.cipher(purpose)
             .decrypt(&Nonce::from(*nonce), Payload { msg: ciphertext, aad })
             .map(Zeroizing::new)
@@ -205,8 +218,8 @@ impl Key {
         }
     }
 
-    fn id(&self) -> &[u8] {
-        &self.fingerprint[..KEY_ID_LEN]
+    fn id(&self) -> &[u8; KEY_ID_LEN] {
+        self.fingerprint.first_chunk().expect("a fingerprint is longer than an id")
     }
 
     fn cipher(&self, purpose: Purpose) -> &Aes256Gcm {
@@ -242,6 +255,29 @@ impl fmt::Debug for Keyring {
     }
 }
 
+impl SecretKeyId {
+    /// The id of the key with this fingerprint, which is text of
+    /// [`Keyring::fingerprints`].
+    pub fn of_fingerprint(fingerprint: &str) -> Option<Self> {
+        let mut id = [0; KEY_ID_LEN];
+        let digits = fingerprint.get(..KEY_ID_LEN * 2)?;
+        hex::decode_to_slice(digits, &mut id).ok()?;
+        Some(Self(id))
+    }
+}
+
+impl fmt::Display for SecretKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for SecretKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKeyId({self})")
+    }
+}
+
 impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -256,9 +292,11 @@ impl fmt::Display for KeyringError {
             KeyringError::NoRandomness(_) => {
                 f.write_str("the operating system gave no random bytes")
             }
-            KeyringError::UnknownKey => {
-                f.write_str("sealed with a secret key that is not among those given")
-            }
+            KeyringError::UnknownKey(id) => write!(
+                f,
+                "sealed with the secret key {id}, which this server does not have: add that key \
+                 below the first one in secret_key_file (or after it in secret_key) and restart"
+            ),
             KeyringError::NotAuthentic => {
                 f.write_str("not sealed by this service for this use, or changed since")
             }

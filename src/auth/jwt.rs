@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jsonwebtoken::dangerous::insecure_decode_claims;
@@ -19,13 +20,14 @@ use serde_json::Value;
 use super::accounts::Identity;
 use super::issuers::Issuers;
 use super::jwk::library;
-use super::jwks::KeySet;
+use super::jwks::{KeySet, NeverRead};
+use super::jwks_source::BoxError;
 use super::jwt_header;
 use super::refusal::Refusal;
 use crate::clock::Clock;
 use crate::config::{Algorithm, JwksSource, Trust};
 use crate::domain::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result, chain};
 
 /// How far the clocks of issuer and service may be apart.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -39,7 +41,19 @@ pub struct JwtVerifier {
 struct JwtIssuer {
     audience: String,
     algorithms: Vec<Algorithm>,
+    email_verified_as_text: bool,
     keys: Arc<KeySet>,
+    /// Whether the log has been told that `email_verified` is a text.
+    told_of_text: AtomicBool,
+}
+
+/// Why a token was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It is not good.
+    Refused(Refusal),
+    /// Whether it is good is not known.
+    Unknown(NeverRead),
 }
 
 /// The claims of RFC 7519 §4.1 and OpenID Connect Core §5.1 that are looked at.
@@ -68,10 +82,13 @@ impl JwtVerifier {
     pub async fn start(issuers: &Issuers, clock: &Arc<dyn Clock>) -> Result<Self> {
         let mut by_name = HashMap::new();
         for issuer in issuers.iter() {
-            let Trust::Jwt { audience, algorithms, jwks, .. } = &issuer.trust else {
+            let Trust::Jwt { audience, algorithms, email_verified_as_text, jwks, .. } =
+                &issuer.trust
+            else {
                 continue;
             };
-            let wrong = |what: String, cause: Box<dyn std::error::Error + Send + Sync>| {
+            let wrong = |what: String, cause: BoxError| {
+                let cause = chain(&*cause);
                 Error::invalid("issuers", format!("issuer `{}`: {what}: {cause}", issuer.issuer))
             };
             let keys = KeySet::new(&issuer.issuer, jwks, Arc::clone(clock))
@@ -80,24 +97,31 @@ impl JwtVerifier {
                 let what = || format!("its public keys cannot be read from {}", path.display());
                 keys.read().await.map_err(|cause| wrong(what(), cause))?;
             }
-            let (audience, algorithms) = (audience.clone(), algorithms.clone());
-            by_name.insert(issuer.issuer.clone(), JwtIssuer { audience, algorithms, keys });
+            let issuer_of_tokens = JwtIssuer {
+                audience: audience.clone(),
+                algorithms: algorithms.clone(),
+                email_verified_as_text: *email_verified_as_text,
+                keys,
+                told_of_text: AtomicBool::new(false),
+            };
+            by_name.insert(issuer.issuer.clone(), issuer_of_tokens);
         }
         Ok(Self { issuers: by_name })
     }
 
-    /// Fetches the keys of every issuer, so that the first token need not wait.
-    pub async fn warm_up(&self) {
+    /// Begins to read the keys that were never read or have reached their age, so
+    /// that no token need wait. An issuer whose endpoint hangs holds up no other.
+    pub fn refresh_aged(&self) {
         for issuer in self.issuers.values() {
-            issuer.keys.refresh().await;
+            issuer.keys.refresh_aged();
         }
     }
 
     /// Who the bearer of a token is.
     ///
     /// # Errors
-    /// If the token is not to be taken.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, Refusal> {
+    /// If the token is not good, or cannot be checked for want of its issuer's keys.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, NotTaken> {
         let header = jwt_header::read(token)?;
         let unproven: Claims = insecure_decode_claims(token)
             .map_err(|_| Refusal("token claims are incomplete or of wrong types"))?;
@@ -114,13 +138,68 @@ impl JwtVerifier {
 
         let validation = validation(&unproven.iss, &issuer.audience, algorithm);
         let mut refusal = Refusal("no key of the issuer is known that could have signed the token");
-        for known in issuer.keys.find(header.kid.as_deref(), algorithm).await {
+        let found = issuer.keys.find(header.kid.as_deref(), algorithm).await;
+        for known in found.map_err(NotTaken::Unknown)? {
             match decode::<Claims>(token, &known.key, &validation) {
-                Ok(token) => return Ok(token.claims.into()),
+                Ok(token) => return Ok(issuer.identity(token.claims)),
                 Err(error) => refusal = why(error.kind()),
             }
         }
-        Err(refusal)
+        Err(refusal.into())
+    }
+}
+
+impl JwtIssuer {
+    fn identity(&self, claims: Claims) -> Identity {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Identity {
+            // An address that is none counts as missing.
+            email: claims.email.as_str().and_then(|email| email.parse().ok()),
+            email_verified: self.is_verified(&claims.email_verified, &claims.iss),
+            name: text(&claims.name),
+            picture: text(&claims.picture),
+            issuer: claims.iss,
+            subject: claims.sub,
+        }
+    }
+
+    /// Only the boolean of OpenID Connect, unless the settings say that this issuer
+    /// writes it as a text: others write "true" where nothing was verified.
+    fn is_verified(&self, claim: &Value, issuer: &str) -> bool {
+        let Some(text) = claim.as_str() else { return *claim == Value::Bool(true) };
+        let says_true = text.eq_ignore_ascii_case("true");
+        if self.email_verified_as_text {
+            return says_true;
+        }
+        if says_true && !self.told_of_text.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                issuer,
+                "the claim email_verified is the text \"true\", not a boolean: the addresses of \
+                 these tokens count as unverified; if the issuer does verify them, set \
+                 email_verified_as_text = true for it"
+            );
+        }
+        false
+    }
+}
+
+impl From<Refusal> for NotTaken {
+    fn from(refusal: Refusal) -> Self {
+        NotTaken::Refused(refusal)
+    }
+}
+
+impl From<NotTaken> for Error {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Refused(refusal) => refusal.into(),
+            NotTaken::Unknown(NeverRead { retry_after }) => Error::new(
+                Kind::Unavailable,
+                "the token cannot be checked, since its issuer's public keys could not be read yet; \
+                 try again",
+            )
+            .with_retry_after(retry_after),
+        }
     }
 }
 
@@ -165,22 +244,5 @@ impl Claims {
             return Err(Refusal("token subject is empty or too long"));
         }
         Ok(())
-    }
-}
-
-impl From<Claims> for Identity {
-    fn from(claims: Claims) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Self {
-            // An address that is none counts as missing.
-            email: claims.email.as_str().and_then(|email| email.parse().ok()),
-            // Only the boolean of OpenID Connect: not "true", which some issuers
-            // also write where nothing was verified.
-            email_verified: claims.email_verified == Value::Bool(true),
-            name: text(&claims.name),
-            picture: text(&claims.picture),
-            issuer: claims.iss,
-            subject: claims.sub,
-        }
     }
 }

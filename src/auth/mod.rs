@@ -72,7 +72,7 @@ enum Shown<'a> {
 
 impl Authenticator {
     /// Makes ready. Files with public keys are read; addresses are asked when the
-    /// first token comes, or by [`Authenticator::warm_up`].
+    /// first token comes, or by [`Authenticator::refresh_public_keys`].
     ///
     /// # Errors
     /// If a file with public keys cannot be used.
@@ -94,9 +94,11 @@ impl Authenticator {
         })
     }
 
-    /// Fetches the issuers' public keys, so that the first token need not wait.
-    pub async fn warm_up(&self) {
-        self.jwt.warm_up().await;
+    /// Begins to read the issuers' public keys that were never read or have reached
+    /// their age. Called every second, it has tokens find keys that are there and
+    /// fresh.
+    pub fn refresh_public_keys(&self) {
+        self.jwt.refresh_aged();
     }
 
     /// The configured issuers.
@@ -115,7 +117,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// UNAUTHENTICATED if the credential is not to be taken; PERMISSION_DENIED if
-    /// it may not act for that account; UNAVAILABLE if the store cannot be read.
+    /// it may not act for that account; UNAVAILABLE if the store cannot be read, or
+    /// no public keys of the token's issuer have been read yet.
     pub async fn authenticate(
         &self,
         authorization: Option<&HeaderValue>,

@@ -18,9 +18,11 @@ use crate::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
 use crate::domain::LoginProviderKind;
 
 pub(crate) mod authenticate;
+mod causes;
 mod endpoint;
 mod jwks;
 mod jwt;
+mod log;
 
 /// Finding primes takes a second, so all tests share one.
 static RSA: LazyLock<EncodingKey> = LazyLock::new(|| {
@@ -134,6 +136,7 @@ pub(crate) fn jwt_issuer(name: &str, algorithms: &[Algorithm], jwks: JwksSource)
         audience: "guestlist".to_owned(),
         algorithms: algorithms.to_vec(),
         jwks,
+        email_verified_as_text: false,
         sso_organizations: Vec::new(),
     };
     Issuer { trust, ..service_issuer(name, &["acme.com"]) }

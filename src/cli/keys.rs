@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::store::{must_be_current, must_exist, say, with_store};
+use super::store::{must_exist, say, with_store};
 use super::{CreateKey, Failure, ServiceName};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -17,13 +17,15 @@ pub(super) fn create(config: &Config, what: CreateKey) -> Result<(), Failure> {
         scope: what.scope,
         expires_in: expires_in(what.expires)?,
     };
-    let migrate = config.database.migrate_on_start;
+    let may_make = config.database.migrate_on_start;
     let key = with_store(config, async |store| {
-        // As a start of the server would, so that the first key can come first.
-        if migrate {
-            store.migrate(async |_| Ok(())).await?;
+        // A new store is made as a start of the server would, so that the first key can
+        // come first. One that is there is never migrated: a server of an older version
+        // may be using it.
+        if may_make {
+            store.make_schema().await?;
         }
-        must_be_current(store).await?;
+        store.require_current_schema().await?;
         keys::create_key(store, input, SystemClock.now()).await
     })?;
     say(&key.expose())
@@ -55,7 +57,7 @@ fn expires_in(expires: Option<Duration>) -> Result<Option<Duration>, Failure> {
 pub(super) fn list(config: &Config) -> Result<(), Failure> {
     must_exist(config)?;
     let keys = with_store(config, async |store| {
-        must_be_current(store).await?;
+        store.require_current_schema().await?;
         keys::list_keys(store).await
     })?;
     let now = SystemClock.now();
@@ -69,7 +71,7 @@ pub(super) fn revoke(config: &Config, id: KeyId) -> Result<(), Failure> {
     must_exist(config)?;
     let line = format!("revoked {id}");
     with_store(config, async |store| {
-        must_be_current(store).await?;
+        store.require_current_schema().await?;
         keys::revoke_key(store, id, SystemClock.now()).await
     })?;
     say(&line)
@@ -102,8 +104,10 @@ fn row(key: &ApiKey, account: &Account, now: Timestamp) -> [String; 7] {
     ]
 }
 
+/// A moment beyond the year 9999 is shown as the end of that year, which is as far as
+/// RFC 3339 goes.
 fn rfc3339(at: Timestamp) -> String {
-    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0);
+    let seconds = u64::try_from(at.shown().as_seconds()).unwrap_or(0);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
@@ -130,6 +134,15 @@ mod tests {
 
     #[test]
     fn moments_are_told_in_utc() {
-        assert_eq!(rfc3339(Timestamp::from_micros(0)), "1970-01-01T00:00:00Z");
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (Timestamp::LAST.as_micros(), "9999-12-31T23:59:59Z"),
+            (Timestamp::LAST.as_micros() + 1, "9999-12-31T23:59:59Z"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+            (-1, "1970-01-01T00:00:00Z"),
+            (i64::MIN, "1970-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(Timestamp::from_micros(micros)), text, "{micros}");
+        }
     }
 }

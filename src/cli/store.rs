@@ -3,20 +3,24 @@
 use std::io::Write;
 
 use super::Failure;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{Error, Kind, Result};
-use crate::storage::{Location, Opener, Store};
+use crate::storage::{Location, Opener, Schema, Store};
+use crate::telemetry;
 
 /// `guestlist migrate`
 pub(super) fn migrate(config: &Config) -> Result<(), Failure> {
-    let pending = with_store(config, async |store| {
-        let pending = store.pending_migrations().await?;
+    let before = with_store(config, async |store| {
+        let before = store.schema().await?;
         store.migrate(async |_| Ok(())).await?;
-        Ok(pending)
+        Ok(before)
     })?;
-    match pending.len() {
-        0 => say("the schema was up to date"),
-        n => say(&format!("the schema is up to date; {n} migrations were made")),
+    match before {
+        Schema::Current | Schema::Ahead(_) => say("the schema was up to date"),
+        Schema::Missing => say("the schema is up to date; it was made"),
+        Schema::Behind(names) => {
+            say(&format!("the schema is up to date; made: {}", names.join(", ")))
+        }
     }
 }
 
@@ -25,6 +29,10 @@ pub(super) fn with_store<T>(
     config: &Config,
     command: impl AsyncFnOnce(&Store) -> Result<T>,
 ) -> Result<T> {
+    // Warnings alone, such as that a migration waits for another; the answer is the
+    // command's own.
+    let log = config::Log { filter: "warn".to_owned(), ..config.log.clone() };
+    let _log = telemetry::init(&log)?;
     block_on(async {
         let location = Location::from_config(config)?;
         let store = Store::open(&location, &config.database, Opener::CommandLine, None).await?;
@@ -50,17 +58,6 @@ pub(super) fn must_exist(config: &Config) -> Result<()> {
         )),
         _ => Ok(()),
     }
-}
-
-/// Refuses a store whose schema is older than this program.
-pub(super) async fn must_be_current(store: &Store) -> Result<()> {
-    if store.pending_migrations().await?.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::FailedPrecondition,
-        "the store's schema is not up to date: run `guestlist migrate`",
-    ))
 }
 
 /// Runs a future to its end, on this thread.

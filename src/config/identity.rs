@@ -39,6 +39,8 @@ pub enum Trust {
         algorithms: Vec<Algorithm>,
         /// Where its public keys are.
         jwks: JwksSource,
+        /// Whether its tokens say `"email_verified": "true"` as a text.
+        email_verified_as_text: bool,
         /// Organizations whose single sign-on this issuer is.
         sso_organizations: Vec<OrganizationId>,
     },
@@ -164,6 +166,7 @@ struct Entry {
     #[serde(default)]
     login_provider_kind: LoginProviderKind,
     verified_email_domains: Option<Vec<String>>,
+    email_verified_as_text: Option<bool>,
     sso_organizations: Option<Vec<String>>,
 }
 
@@ -204,6 +207,7 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
             )?,
             algorithms: parse_algorithms(entry.algorithms)?,
             jwks: parse_jwks(entry.jwks_file, entry.jwks_url)?,
+            email_verified_as_text: entry.email_verified_as_text.unwrap_or(false),
             sso_organizations: parse_organizations(entry.sso_organizations)?,
         },
         Kind::Service => {
@@ -212,6 +216,7 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
                 ("algorithms", entry.algorithms.is_some()),
                 ("jwks_file", entry.jwks_file.is_some()),
                 ("jwks_url", entry.jwks_url.is_some()),
+                ("email_verified_as_text", entry.email_verified_as_text.is_some()),
                 ("sso_organizations", entry.sso_organizations.is_some()),
             ];
             if let Some((key, _)) = surplus.into_iter().find(|(_, given)| *given) {

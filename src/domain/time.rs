@@ -7,6 +7,20 @@ use std::time::Duration;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The beginning of the year 1: `google.protobuf.Timestamp` knows none before.
+    pub const FIRST: Self = Self(-62_135_596_800_000_000);
+
+    /// The end of the year 9999: neither `google.protobuf.Timestamp` nor RFC 3339 know
+    /// one after.
+    pub const LAST: Self = Self(253_402_300_799_999_999);
+
+    /// The nearest moment that can be shown: between [`Timestamp::FIRST`] and
+    /// [`Timestamp::LAST`].
+    #[must_use]
+    pub fn shown(self) -> Self {
+        self.clamp(Self::FIRST, Self::LAST)
+    }
+
     /// From microseconds since the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -40,5 +54,44 @@ impl Timestamp {
     pub fn minus(self, by: Duration) -> Self {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(micros))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_end_with_time_itself() {
+        let (end, start) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
+        assert_eq!(Timestamp(1).plus(Duration::from_micros(2)), Timestamp(3));
+        assert_eq!(Timestamp(3).minus(Duration::from_micros(2)), Timestamp(1));
+        assert_eq!(Timestamp(0).plus(Duration::MAX), end);
+        assert_eq!(end.plus(Duration::from_micros(1)), end);
+        assert_eq!(Timestamp(-1).minus(Duration::MAX), start);
+        assert_eq!(start.minus(Duration::from_micros(1)), start);
+    }
+
+    #[test]
+    fn what_is_shown_lies_in_the_years_1_to_9999() {
+        for (at, shown) in [
+            (i64::MIN, Timestamp::FIRST),
+            (Timestamp::FIRST.0 - 1, Timestamp::FIRST),
+            (Timestamp::FIRST.0, Timestamp::FIRST),
+            (7, Timestamp(7)),
+            (Timestamp::LAST.0, Timestamp::LAST),
+            (Timestamp::LAST.0 + 1, Timestamp::LAST),
+            (i64::MAX, Timestamp::LAST),
+        ] {
+            assert_eq!(Timestamp(at).shown(), shown, "{at}");
+        }
+        assert_eq!(Timestamp::FIRST.as_seconds(), -62_135_596_800);
+        assert_eq!(Timestamp::LAST.as_seconds(), 253_402_300_799);
+        assert_eq!(Timestamp::LAST.subsec_nanos(), 999_999_000);
+    }
+
+    #[test]
+    fn a_moment_before_the_epoch_has_its_nanoseconds_after_its_second() {
+        assert_eq!((Timestamp(-1).as_seconds(), Timestamp(-1).subsec_nanos()), (-1, 999_999_000));
     }
 }

@@ -76,8 +76,9 @@ fn a_new_first_key_seals_and_the_old_one_still_opens() {
     assert_eq!(both.open(Purpose::InviteToken, b"a", &before).unwrap().as_slice(), b"t");
     let after = both.seal(Purpose::InviteToken, b"a", b"t").unwrap();
     assert_eq!(new.open(Purpose::InviteToken, b"a", &after).unwrap().as_slice(), b"t");
-    assert_eq!(old.open(Purpose::InviteToken, b"a", &after), Err(KeyringError::UnknownKey));
-    assert_eq!(new.open(Purpose::InviteToken, b"a", &before), Err(KeyringError::UnknownKey));
+    let unknown = |ring: &Keyring| Err(KeyringError::UnknownKey(ring.ids()[0]));
+    assert_eq!(old.open(Purpose::InviteToken, b"a", &after), unknown(&new));
+    assert_eq!(new.open(Purpose::InviteToken, b"a", &before), unknown(&old));
 
     assert_eq!(both.fingerprints()[0], new.fingerprints()[0]);
     assert_eq!(both.fingerprints()[1], old.fingerprints()[0]);
@@ -145,4 +146,22 @@ fn p05_debug_shows_fingerprints_alone() {
     let shown = format!("{ring:?}");
     assert!(!shown.contains("abababab"), "{shown}");
     assert_eq!(shown, format!("Keyring({:?})", ring.fingerprints()));
+}
+
+#[test]
+fn p02_an_id_is_the_first_half_of_a_fingerprint_and_names_a_missing_key() {
+    let (old, new) =
+        (Keyring::from_texts([hex_key(1)]).unwrap(), Keyring::from_texts([hex_key(2)]).unwrap());
+    let (id, print) = (new.ids()[0], new.fingerprints().remove(0));
+    assert_eq!(id.to_string(), print[..16]);
+    assert_eq!(SecretKeyId::of_fingerprint(&print), Some(id));
+    for wrong in ["", &print[..15], "zz34567890123456", "é34567890123456"] {
+        assert_eq!(SecretKeyId::of_fingerprint(wrong), None, "{wrong}");
+    }
+    let sealed = new.seal(Purpose::PageToken, b"", b"page").unwrap();
+    let error = old.open(Purpose::PageToken, b"", &sealed).unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains(&id.to_string()) && !text.contains(&hex_key(2)[..8]), "{text}");
+    let both = Keyring::from_texts([hex_key(2), hex_key(1)]).unwrap();
+    assert_eq!(both.ids(), [new.ids(), old.ids()].concat());
 }

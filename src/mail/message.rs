@@ -70,5 +70,5 @@ pub(super) fn message(mail: &Mail, from: &Mailbox) -> Result<Message, Refusal> {
 }
 
 fn time(at: Timestamp) -> std::time::SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_seconds()).unwrap_or(0))
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(at.shown().as_seconds()).unwrap_or(0))
 }

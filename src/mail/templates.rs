@@ -180,9 +180,7 @@ fn one_line(text: &str, longest: usize) -> String {
 
 /// A moment to the minute, in a form that every language reads.
 fn minute(at: Timestamp) -> String {
-    /// The last one of the year 9999.
-    const LAST: u64 = 253_402_300_799;
-    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(LAST);
+    let seconds = u64::try_from(at.shown().as_seconds()).unwrap_or(0);
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
     let text = humantime::format_rfc3339_seconds(at).to_string();
     // 2026-11-30T09:16:00Z

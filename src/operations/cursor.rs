@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::encoding::Encoding;
 use crate::domain::{AccountId, PageSize};
 use crate::error::{Error, Result};
-use crate::keyring::{Keyring, Purpose};
+use crate::keyring::{Keyring, KeyringError, Purpose};
 
 /// What a token belongs to: a list, whose it is, and what it shows.
 pub struct PageOf {
@@ -54,7 +54,8 @@ impl PageOf {
     /// The place a request's token stands for; none for the first page.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if the token is broken or belongs to something else.
+    /// INVALID_ARGUMENT if the token is broken, belongs to something else, or was
+    /// sealed with a secret key that this server lacks.
     pub fn cursor<T: DeserializeOwned>(&self, keyring: &Keyring, token: &str) -> Result<Option<T>> {
         if token.is_empty() {
             return Ok(None);
@@ -66,9 +67,17 @@ impl PageOf {
             )
         };
         let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| foreign())?;
-        let text = keyring
-            .open(Purpose::PageToken, self.binding.as_bytes(), &sealed)
-            .map_err(|_| foreign())?;
+        let opened = keyring.open(Purpose::PageToken, self.binding.as_bytes(), &sealed);
+        let text = opened.map_err(|error| match error {
+            KeyringError::UnknownKey(_) => {
+                // Clients can make up such a token, but only those that may see the list.
+                tracing::warn!(%error, "a page token cannot be read; the call is refused");
+                let what =
+                    "was made with a secret key that this server lacks; ask for the first page";
+                Error::invalid(self.field, what)
+            }
+            _ => foreign(),
+        })?;
         serde_json::from_slice(&text).map(Some).map_err(|_| foreign())
     }
 }

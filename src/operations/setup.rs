@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::auth;
 use crate::domain::{AccountKind, Actor, EmailAddress, KeyScope, Timestamp};
 use crate::error::{Error, Kind, Result};
+use crate::keyring::SecretKeyId;
 use crate::operations::keys::{issue, local_profile};
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
 use crate::storage::{Store, Tx, accounts};
@@ -48,13 +49,7 @@ pub struct NewSecretKey {
 /// store's; if the key file cannot be written. Then nothing is changed.
 pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Option<PathBuf>> {
     if !setup.migrate {
-        let pending = store.pending_migrations().await?;
-        if !pending.is_empty() {
-            return Err(Error::new(
-                Kind::FailedPrecondition,
-                "the store's schema is not up to date: run `guestlist migrate`",
-            ));
-        }
+        store.require_current_schema().await?;
     }
     store
         .migrate(async move |tx| {
@@ -75,12 +70,9 @@ async fn check_secret_key(tx: &Tx, setup: &Setup) -> Result<()> {
     let sealing = fingerprints.first().ok_or_else(|| Error::internal("no secret key"))?;
     match settings::get(tx, SECRET_KEY_FINGERPRINT).await? {
         Some(known) if known == *sealing => Ok(()),
-        Some(known) if !fingerprints.contains(&known) => Err(Error::new(
-            Kind::FailedPrecondition,
-            "this is not the secret key that the store's tokens are sealed with: give the right one \
-             by --secret-key-file or GUESTLIST_SECRET_KEY; to exchange it, give the new key first and \
-             the old one after it",
-        )),
+        Some(known) if !fingerprints.contains(&known) => {
+            Err(lacks_secret_key(&known, fingerprints))
+        }
         _ => {
             if let Some(NewSecretKey { file, text }) = &setup.new_secret_key {
                 write_secret_file(file, text.trim_end()).map_err(|e| {
@@ -91,6 +83,21 @@ async fn check_secret_key(tx: &Tx, setup: &Setup) -> Result<()> {
             settings::set(tx, SECRET_KEY_FINGERPRINT, sealing).await
         }
     }
+}
+
+fn lacks_secret_key(known: &str, given: &[String]) -> Error {
+    let id = |fingerprint: &str| {
+        SecretKeyId::of_fingerprint(fingerprint).map_or_else(String::new, |id| id.to_string())
+    };
+    let given: Vec<_> = given.iter().map(|fingerprint| id(fingerprint)).collect();
+    let message = format!(
+        "the store's tokens are sealed with the secret key {}, which is not given (given: {}): give it \
+         by --secret-key-file or GUESTLIST_SECRET_KEY; to exchange it, first start every replica with \
+         the old key and then the new one, and only when all have both, with the new one first",
+        id(known),
+        given.join(", "),
+    );
+    Error::new(Kind::FailedPrecondition, message)
 }
 
 /// Makes the first account with a key of scope `operator`. The file is on the

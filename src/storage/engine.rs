@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::{ConnectionTrait, DbErr};
 use secrecy::ExposeSecret;
 
 use super::error::OrError;
@@ -14,10 +14,6 @@ use super::write::Writer;
 use super::{postgres, sqlite};
 use crate::config;
 use crate::error::{Error, Result};
-
-/// Any number, as long as every replica uses the same: the key of PostgreSQL's
-/// advisory lock around migrations.
-const MIGRATION_LOCK: i64 = 0x6775_6573_746c_6973;
 
 /// Where the store is.
 #[derive(Debug, Clone)]
@@ -91,20 +87,6 @@ fn connect_sqlite(
     let writer = sqlite::Writer::start(writer, place, Arc::clone(&watching.commits))
         .map_err(|error| DbErr::Custom(error.to_string()))?;
     Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
-}
-
-/// Keeps other replicas from migrating at the same time, until the transaction
-/// ends. SQLite's write lock does that by itself.
-pub(super) async fn lock_migrations(tx: &impl ConnectionTrait) -> Result<()> {
-    if tx.get_database_backend() == DbBackend::Postgres {
-        // A migration may wait and work for longer than a change of a caller's.
-        for bound in ["lock_timeout", "statement_timeout"] {
-            tx.execute_unprepared(&format!("SET LOCAL {bound} = 0")).await.or_error()?;
-        }
-        let sql = format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})");
-        tx.execute_unprepared(&sql).await.or_error()?;
-    }
-    Ok(())
 }
 
 /// Makes the file of a SQLite store and its directory for their owner's eyes

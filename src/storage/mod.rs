@@ -8,6 +8,7 @@ mod engine;
 mod entity;
 mod error;
 mod failure;
+mod migration_lock;
 mod migrations;
 pub mod postgres;
 mod query;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 
 pub use engine::Location;
+pub use migrations::Schema;
 pub use sea_orm::ConnectionTrait as Connection;
 pub use tx::{Db, StatementObserver, Tx};
 
@@ -166,26 +168,72 @@ impl Store {
     /// replica after another. Where nothing is pending, only `then` changes anything.
     ///
     /// # Errors
-    /// If a migration fails, with nothing changed; or what `then` answers.
+    /// If the schema is newer than this program or a migration fails, with nothing
+    /// changed; or what `then` answers.
     pub async fn migrate<T, F>(&self, then: F) -> Result<T>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
-        self.write(async move |tx| {
-            engine::lock_migrations(tx).await?;
+        self.write_alone(async move |tx| {
             migrations::up(tx).await?;
             then(tx).await
         })
         .await
     }
 
-    /// The names of migrations that the store still lacks.
+    /// Makes the schema of a store that has none yet. Any other schema stays as it
+    /// is: a server of another version may be using it.
+    ///
+    /// # Errors
+    /// If a migration fails, with nothing changed.
+    pub async fn make_schema(&self) -> Result<()> {
+        self.write_alone(async |tx| match migrations::schema(tx).await? {
+            Schema::Missing => migrations::up(tx).await,
+            Schema::Current | Schema::Behind(_) | Schema::Ahead(_) => Ok(()),
+        })
+        .await
+    }
+
+    /// As [`Store::write`], while no other replica migrates.
+    async fn write_alone<T, F>(&self, change: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
+    {
+        let change = Arc::new(change);
+        let mut wait = migration_lock::Wait::begin();
+        loop {
+            let change = Arc::clone(&change);
+            let made = self
+                .write(async move |tx| {
+                    if !migration_lock::try_lock(tx).await? {
+                        return Ok(None);
+                    }
+                    change(tx).await.map(Some)
+                })
+                .await?;
+            match made {
+                Some(made) => return Ok(made),
+                None => wait.pause(self.read()).await,
+            }
+        }
+    }
+
+    /// What schema the store has.
     ///
     /// # Errors
     /// If the store cannot be reached.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>> {
-        migrations::pending(self.read()).await
+    pub async fn schema(&self) -> Result<Schema> {
+        migrations::schema(self.read()).await
+    }
+
+    /// Refuses a store whose schema is not the one this program needs.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with what to do, or if the store cannot be reached.
+    pub async fn require_current_schema(&self) -> Result<()> {
+        self.schema().await?.require_current()
     }
 
     /// Whether changes can be made now.

@@ -5,4 +5,8 @@ pub mod expiry;
 pub mod key_usage;
 pub mod mail;
 pub mod pruning;
+<<<<<<< HEAD
 pub mod removal;
+=======
+pub mod public_keys;
+>>>>>>> operators

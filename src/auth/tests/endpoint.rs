@@ -1,13 +1,16 @@
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::config::JwksSource;
 
-/// A web server that answers everybody the same and counts them.
+/// A web server that answers all requests the same and counts them.
 pub(super) struct Endpoint {
     url: String,
     requests: Arc<AtomicUsize>,
@@ -17,8 +20,11 @@ pub(super) struct Endpoint {
 #[derive(Clone)]
 pub(super) enum Answer {
     Body(Vec<u8>),
+    /// A body with this `content-encoding`.
+    Encoded(&'static str, Vec<u8>),
     Redirect(String),
     Failure,
+    /// Nothing, until there is another answer.
     Silence,
 }
 
@@ -30,26 +36,9 @@ impl Endpoint {
         let (answer, current) = watch::channel(answer);
         let counter = Arc::clone(&requests);
         tokio::spawn(async move {
-            while let Ok((mut peer, _)) = listener.accept().await {
+            while let Ok((peer, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                let answer = current.borrow().clone();
-                tokio::spawn(async move {
-                    let mut head = [0; 2048];
-                    let _read = peer.read(&mut head).await;
-                    let (status, location, body) = match answer {
-                        Answer::Body(body) => ("200 OK", String::new(), body),
-                        Answer::Redirect(to) => {
-                            ("302 Found", format!("location: {to}\r\n"), vec![])
-                        }
-                        Answer::Failure => ("503 Away", String::new(), vec![]),
-                        Answer::Silence => return std::future::pending::<()>().await,
-                    };
-                    let head = format!(
-                        "HTTP/1.1 {status}\r\n{location}connection: close\r\ncontent-length: {}\r\n\r\n",
-                        body.len()
-                    );
-                    let _written = peer.write_all(&[head.into_bytes(), body].concat()).await;
-                });
+                tokio::spawn(serve(peer, current.clone()));
             }
         });
         Self { url, requests, answer }
@@ -70,4 +59,31 @@ impl Endpoint {
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
+}
+
+async fn serve(mut peer: TcpStream, mut current: watch::Receiver<Answer>) {
+    let mut head = [0; 2048];
+    let _read = peer.read(&mut head).await;
+    let answer = current.wait_for(|answer| !matches!(answer, Answer::Silence)).await;
+    let Ok(answer) = answer.map(|answer| answer.clone()) else { return };
+    let (status, header, body) = match answer {
+        Answer::Body(body) => ("200 OK", String::new(), body),
+        Answer::Encoded(encoding, body) => {
+            ("200 OK", format!("content-encoding: {encoding}\r\n"), body)
+        }
+        Answer::Redirect(to) => ("302 Found", format!("location: {to}\r\n"), vec![]),
+        Answer::Failure => ("503 Away", String::new(), vec![]),
+        Answer::Silence => unreachable!("it was waited for another"),
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{header}connection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
+    let _written = peer.write_all(&[head.into_bytes(), body].concat()).await;
+}
+
+pub(super) fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
 }

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::{Answer, Endpoint};
+use futures::FutureExt;
+
+use super::endpoint::{Answer, Endpoint, gzip};
+use super::log::Log;
 use super::{SigningKey, jwks};
-use crate::auth::jwks::KeySet;
-use crate::clock::OffsetClock;
+use crate::auth::jwks::{KeySet, NeverRead};
+use crate::clock::{Clock, OffsetClock};
 use crate::config::{Algorithm, JwksSource};
 
 const ED: Algorithm = Algorithm::EdDsa;
@@ -14,7 +17,14 @@ fn key_set(source: &JwksSource, clock: &OffsetClock) -> Arc<KeySet> {
 }
 
 async fn knows(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
-    !keys.find(Some(&key.id), ED).await.is_empty()
+    keys.find(Some(&key.id), ED).await.is_ok_and(|found| !found.is_empty())
+}
+
+/// Whether a key is found without waiting for anything.
+#[track_caller]
+fn knows_at_once(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
+    let found = keys.find(Some(&key.id), ED).now_or_never().expect("it waits for nothing");
+    !found.unwrap().is_empty()
 }
 
 #[tokio::test]
@@ -26,7 +36,7 @@ async fn p31_unknown_key_ids_cause_one_fetch_in_30_seconds_however_many_ask() {
 
     let ask = |id: String| {
         let keys = Arc::clone(&keys);
-        tokio::spawn(async move { keys.find(Some(&id), ED).await.len() })
+        tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
     };
     let asking: Vec<_> = (0..64).map(|i| ask(format!("unknown {i}"))).collect();
     let first = ask(known.id.clone());
@@ -61,64 +71,189 @@ async fn p31_known_keys_live_on_when_the_endpoint_is_down() {
         Answer::Redirect(elsewhere.url().to_owned()),
         Answer::Body(b"<html>maintenance</html>".to_vec()),
         Answer::Body(br#"{"keys":[]}"#.to_vec()),
-        Answer::Body(too_large),
+        Answer::Body(too_large.clone()),
+        Answer::Encoded("gzip", gzip(&too_large)),
+        Answer::Encoded("gzip", b"not compressed".to_vec()),
+        Answer::Encoded("br", stranger.jwks()),
     ] {
         endpoint.answer(answer);
         let before = endpoint.requests();
         clock.advance(Duration::from_secs(2 * 60 * 60));
-        assert!(knows(&keys, &known).await);
+        assert!(knows_at_once(&keys, &known));
         assert!(!knows(&keys, &stranger).await);
+        assert!(knows_at_once(&keys, &known));
         assert_eq!(endpoint.requests(), before + 1);
     }
     assert_eq!(elsewhere.requests(), 0, "redirects are not followed");
 }
 
 #[tokio::test]
-async fn p31_a_key_that_was_never_had_is_not_made_up_for() {
-    let key = SigningKey::ed25519();
-    let endpoint = Endpoint::start(Answer::Failure).await;
+async fn p42_a_hanging_endpoint_holds_up_no_known_key() {
+    let (known, new) = (SigningKey::ed25519(), SigningKey::ed25519());
+    let endpoint = Endpoint::start(Answer::Body(known.jwks())).await;
     let clock = OffsetClock::default();
     let keys = key_set(&endpoint.source(), &clock);
-    assert!(!knows(&keys, &key).await);
-    assert!(!knows(&keys, &key).await);
-    assert_eq!(endpoint.requests(), 1);
-    endpoint.answer(Answer::Body(key.jwks()));
-    clock.advance(Duration::from_secs(30));
-    assert!(knows(&keys, &key).await);
+    assert!(knows(&keys, &known).await);
+
+    endpoint.answer(Answer::Silence);
+    clock.advance(Duration::from_secs(24 * 60 * 60));
+    assert!(knows_at_once(&keys, &known));
+    // The attempt is under way: a key id that is not known waits for it, no other.
+    let waits = {
+        let (keys, id) = (Arc::clone(&keys), new.id.clone());
+        tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
+    };
+    while endpoint.requests() < 2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..10 {
+        clock.advance(Duration::from_secs(30));
+        assert!(knows_at_once(&keys, &known));
+    }
+    assert!(!waits.is_finished());
+
+    endpoint.answer(Answer::Body(jwks([&known, &new])));
+    assert_eq!(waits.await.unwrap(), 1);
+    assert!(knows_at_once(&keys, &known));
 }
 
 #[tokio::test]
-async fn a_key_that_the_issuer_withdrew_goes() {
+async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_growing_pauses() {
+    let key = SigningKey::ed25519();
+    let endpoint = Endpoint::start(Answer::Failure).await;
+    let clock = OffsetClock::default();
+    clock.stop_at(clock.now());
+    let keys = key_set(&endpoint.source(), &clock);
+    let ask = async || keys.find(Some(&key.id), ED).await.map(|found| found.len());
+    for (attempt, least) in [1, 2, 4, 8, 15, 15, 15].into_iter().enumerate() {
+        let least = Duration::from_secs(least);
+        let NeverRead { retry_after } = ask().await.unwrap_err();
+        assert_eq!(endpoint.requests(), attempt + 1);
+        assert!(retry_after >= least && retry_after <= 2 * least, "{retry_after:?}");
+        clock.advance(retry_after.saturating_sub(Duration::from_micros(1)));
+        assert_eq!(ask().await.unwrap_err().retry_after, Duration::from_secs(1), "rounded up");
+        assert_eq!(endpoint.requests(), attempt + 1, "no sooner");
+        // The clock counts microseconds, the pause nanoseconds.
+        clock.advance(Duration::from_micros(2));
+    }
+    endpoint.answer(Answer::Body(key.jwks()));
+    assert_eq!(ask().await, Ok(1));
+
+    // From then on the pace is that of an issuer with keys.
+    let (unknown, before) = (SigningKey::ed25519(), endpoint.requests());
+    for (seconds, requests) in [(0, 0), (29, 0), (1, 1), (29, 1), (1, 2)] {
+        clock.advance(Duration::from_secs(seconds));
+        assert!(!knows(&keys, &unknown).await);
+        assert_eq!(endpoint.requests(), before + requests);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_read_anew_beside_their_use_after_five_minutes() {
     let (old, new) = (SigningKey::ed25519(), SigningKey::ed25519());
     let endpoint = Endpoint::start(Answer::Body(old.jwks())).await;
     let clock = OffsetClock::default();
+    clock.stop_at(clock.now());
     let keys = key_set(&endpoint.source(), &clock);
     assert!(knows(&keys, &old).await);
     endpoint.answer(Answer::Body(new.jwks()));
-    clock.advance(Duration::from_secs(60 * 60));
-    assert!(!knows(&keys, &old).await, "after an hour the issuer is asked first");
+    clock.advance(Duration::from_secs(5 * 60 - 1));
+    keys.refresh_aged();
+    tokio::task::yield_now().await;
+    assert!(knows_at_once(&keys, &old));
+    assert_eq!(endpoint.requests(), 1);
+
+    clock.advance(Duration::from_secs(1));
+    keys.refresh_aged();
+    // Joins the attempt that is under way.
+    keys.refresh().await;
+    assert!(!knows(&keys, &old).await, "the issuer withdrew it");
+    assert!(knows_at_once(&keys, &new));
+    assert_eq!(endpoint.requests(), 2);
+}
+
+#[tokio::test]
+async fn keys_never_read_are_read_before_any_token_comes() {
+    let key = SigningKey::ed25519();
+    let endpoint = Endpoint::start(Answer::Body(key.jwks())).await;
+    let keys = key_set(&endpoint.source(), &OffsetClock::default());
+    keys.refresh_aged();
+    keys.refresh().await;
+    assert!(knows_at_once(&keys, &key));
+    assert_eq!(endpoint.requests(), 1);
 }
 
 #[tokio::test]
 async fn a_caller_who_gives_up_does_not_waste_the_attempt() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Silence).await;
+    let keys = key_set(&endpoint.source(), &OffsetClock::default());
+    {
+        let mut impatient = Box::pin(keys.find(Some(&key.id), ED));
+        while endpoint.requests() == 0 {
+            assert!(futures::poll!(&mut impatient).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+    // The attempt goes on, and others wait for it.
+    let patient = {
+        let (keys, id) = (Arc::clone(&keys), key.id.clone());
+        tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
+    };
+    tokio::task::yield_now().await;
+    endpoint.answer(Answer::Body(key.jwks()));
+    assert_eq!(patient.await.unwrap(), 1);
+    assert_eq!(endpoint.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_read() {
+    for encoding in ["gzip", "x-gzip", "GZIP"] {
+        let key = SigningKey::ed25519();
+        let endpoint = Endpoint::start(Answer::Encoded(encoding, gzip(&key.jwks()))).await;
+        let keys = key_set(&endpoint.source(), &OffsetClock::default());
+        assert!(knows(&keys, &key).await, "{encoding}");
+    }
+    let key = SigningKey::ed25519();
+    let endpoint = Endpoint::start(Answer::Encoded("identity", key.jwks())).await;
+    let keys = key_set(&endpoint.source(), &OffsetClock::default());
+    assert!(knows(&keys, &key).await);
+}
+
+#[tokio::test]
+async fn a_key_that_is_left_out_is_logged_when_that_changes() {
+    let key = SigningKey::ed25519();
+    let with = |left_out: &str, plus: serde_json::Value| {
+        let mut other =
+            serde_json::json!({ "kid": left_out, "kty": "RSA", "n": "AQAB", "e": "AQAB" });
+        other.as_object_mut().unwrap().extend(plus.as_object().unwrap().clone());
+        serde_json::json!({ "keys": [other, key.jwk()] }).to_string().into_bytes()
+    };
+    let nothing = serde_json::json!({});
+    let endpoint = Endpoint::start(Answer::Body(with("weak", nothing.clone()))).await;
     let clock = OffsetClock::default();
     let keys = key_set(&endpoint.source(), &clock);
-    let impatient = tokio::time::timeout(Duration::from_millis(50), keys.find(Some("x"), ED));
-    assert!(impatient.await.is_err());
-    assert_eq!(endpoint.requests(), 1);
-
-    // The attempt goes on and ends by its own bound; until then others wait for it.
-    let patient = {
-        let keys = Arc::clone(&keys);
-        tokio::spawn(async move { keys.find(Some("x"), ED).await.len() })
+    let log = Log::start();
+    let read_again = async || {
+        clock.advance(Duration::from_secs(30));
+        keys.refresh().await;
+        assert!(knows_at_once(&keys, &key));
+        log.lines()
     };
-    assert_eq!(patient.await.unwrap(), 0);
-    assert_eq!(endpoint.requests(), 1);
+    let lines = read_again().await;
+    assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
+    for word in ["left out", "weak", "issuer", "2048"] {
+        assert!(lines[0].contains(word), "{word}: {lines:?}");
+    }
+    assert!(read_again().await.is_empty(), "told once");
+    endpoint.answer(Answer::Body(with("other", serde_json::json!({ "use": "enc" }))));
+    let lines = read_again().await;
+    assert!(lines.len() == 1 && lines[0].contains("INFO"), "{lines:?}");
+    assert!(lines[0].contains("other") && lines[0].contains("not for signatures"), "{lines:?}");
     endpoint.answer(Answer::Body(key.jwks()));
-    clock.advance(Duration::from_secs(30));
-    assert!(knows(&keys, &key).await);
+    assert!(read_again().await.is_empty());
+    endpoint.answer(Answer::Body(with("weak", nothing)));
+    assert_eq!(read_again().await.len(), 1, "it is back");
 }
 
 #[tokio::test]
@@ -128,18 +263,26 @@ async fn a_file_is_read_again_after_ten_seconds() {
     let path = dir.path().join("jwks.json");
     std::fs::write(&path, old.jwks()).unwrap();
     let clock = OffsetClock::default();
+    clock.stop_at(clock.now());
     let keys = key_set(&JwksSource::File(path.clone()), &clock);
     keys.read().await.unwrap();
-    assert!(knows(&keys, &old).await);
+    assert!(knows_at_once(&keys, &old));
 
     std::fs::write(&path, new.jwks()).unwrap();
-    clock.advance(Duration::from_secs(10));
+    clock.advance(Duration::from_micros(9_999_999));
+    keys.refresh_aged();
+    tokio::task::yield_now().await;
+    assert!(knows_at_once(&keys, &old));
+    clock.advance(Duration::from_micros(1));
+    keys.refresh_aged();
+    keys.refresh().await;
     assert!(!knows(&keys, &old).await);
-    assert!(knows(&keys, &new).await);
+    assert!(knows_at_once(&keys, &new));
 
     std::fs::remove_file(&path).unwrap();
     clock.advance(Duration::from_secs(10));
-    assert!(knows(&keys, &new).await);
+    keys.refresh().await;
+    assert!(knows_at_once(&keys, &new));
 }
 
 #[tokio::test]
@@ -149,22 +292,15 @@ async fn without_a_key_id_there_must_be_no_choice() {
     let endpoint = Endpoint::start(Answer::Body(jwks([&one, &ec]))).await;
     let clock = OffsetClock::default();
     let keys = key_set(&endpoint.source(), &clock);
-    assert_eq!(keys.find(None, ED).await.len(), 1);
-    assert_eq!(keys.find(None, Algorithm::Es256).await.len(), 1);
-    assert_eq!(keys.find(None, Algorithm::Rs256).await.len(), 0);
+    let found = async |id: Option<&str>, algorithm| keys.find(id, algorithm).await.unwrap().len();
+    assert_eq!(found(None, ED).await, 1);
+    assert_eq!(found(None, Algorithm::Es256).await, 1);
+    assert_eq!(found(None, Algorithm::Rs256).await, 0);
 
     endpoint.answer(Answer::Body(jwks([&one, &two])));
     clock.advance(Duration::from_secs(60 * 60));
-    assert_eq!(keys.find(None, ED).await.len(), 0);
-    assert_eq!(keys.find(Some(&two.id), ED).await.len(), 1);
-}
-
-#[tokio::test]
-async fn an_https_endpoint_that_cannot_prove_itself_is_not_believed() {
-    let key = SigningKey::ed25519();
-    let plain = Endpoint::start(Answer::Body(key.jwks())).await;
-    let url = plain.url().replace("http://", "https://").parse().unwrap();
-    let keys = key_set(&JwksSource::Url(url), &OffsetClock::default());
-    assert!(!knows(&keys, &key).await);
-    assert_eq!(plain.requests(), 1, "it was asked, and did not speak TLS");
+    keys.refresh().await;
+    assert_eq!(found(None, ED).await, 0);
+    assert_eq!(found(Some(&two.id), ED).await, 1);
+    assert_eq!(found(Some(&two.id), Algorithm::Es256).await, 0);
 }

@@ -8,13 +8,15 @@ use jsonwebtoken::{EncodingKey, crypto};
 use serde_json::{Value, json};
 
 use super::endpoint::{Answer, Endpoint};
+use super::log::Log;
 use super::{SigningKey, jwt_issuer};
 use crate::auth::accounts::Identity;
 use crate::auth::issuers::Issuers;
-use crate::auth::jwt::JwtVerifier;
+use crate::auth::jwt::{JwtVerifier, NotTaken};
 use crate::auth::refusal::Refusal;
 use crate::clock::{Clock, OffsetClock};
-use crate::config::{Algorithm, JwksSource};
+use crate::config::{Algorithm, Issuer, JwksSource, Trust};
+use crate::error::{Error, Kind};
 
 const ISSUER: &str = "https://id.example";
 
@@ -28,10 +30,21 @@ struct World {
 
 impl World {
     async fn new(key: SigningKey, algorithms: &[Algorithm]) -> Self {
+        Self::changed(key, algorithms, |_| ()).await
+    }
+
+    /// The same with another configuration of the issuer.
+    async fn changed(
+        key: SigningKey,
+        algorithms: &[Algorithm],
+        change: impl FnOnce(&mut Issuer),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwks.json");
         std::fs::write(&path, key.jwks()).unwrap();
-        let issuers = Issuers::new(&[jwt_issuer(ISSUER, algorithms, JwksSource::File(path))]);
+        let mut issuer = jwt_issuer(ISSUER, algorithms, JwksSource::File(path));
+        change(&mut issuer);
+        let issuers = Issuers::new(&[issuer]);
         let clock = OffsetClock::default();
         let as_clock: Arc<dyn Clock> = Arc::new(clock.clone());
         let verifier = JwtVerifier::start(&issuers, &as_clock).await.unwrap();
@@ -63,11 +76,11 @@ impl World {
         claims
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, Refusal> {
+    async fn verify(&self, token: &str) -> Result<Identity, NotTaken> {
         self.verifier.verify(token, self.clock.now()).await
     }
 
-    async fn verify_claims(&self, claims: &Value) -> Result<Identity, Refusal> {
+    async fn verify_claims(&self, claims: &Value) -> Result<Identity, NotTaken> {
         self.verify(&self.key.token(claims)).await
     }
 }
@@ -215,7 +228,8 @@ async fn p31_a_token_ends_to_the_second_by_the_services_clock() {
     world.clock.advance(Duration::from_secs(300 + 55));
     assert!(world.verify(&token).await.is_ok());
     world.clock.advance(Duration::from_secs(5));
-    assert_eq!(world.verify(&token).await, Err(Refusal("token is expired")));
+    let expired = NotTaken::Refused(Refusal("token is expired"));
+    assert_eq!(world.verify(&token).await, Err(expired));
 }
 
 #[tokio::test]
@@ -292,6 +306,98 @@ async fn p23_only_the_boolean_true_says_that_an_address_is_verified() {
         let claims = world.claims_but("email", email.clone());
         assert_eq!(world.verify_claims(&claims).await.unwrap().email, None, "{email}");
     }
+}
+
+#[tokio::test]
+async fn p23_a_text_says_that_an_address_is_verified_where_the_settings_take_it() {
+    let world = World::changed(SigningKey::ed25519(), &[Algorithm::EdDsa], |issuer| {
+        let Trust::Jwt { email_verified_as_text, .. } = &mut issuer.trust else { panic!() };
+        *email_verified_as_text = true;
+    })
+    .await;
+    let log = Log::start();
+    let said = async |word: Value| {
+        let claims = world.claims_but("email_verified", word);
+        world.verify_claims(&claims).await.unwrap().email_verified
+    };
+    for word in [json!(true), json!("true"), json!("True")] {
+        assert!(said(word.clone()).await, "{word}");
+    }
+    for word in [json!(null), json!(false), json!("false"), json!("1"), json!(1), json!(["true"])] {
+        assert!(!said(word.clone()).await, "{word}");
+    }
+    assert!(log.lines().is_empty());
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_taken_is_logged_once_an_issuer() {
+    let world = World::ed25519().await;
+    let log = Log::start();
+    let say = async |word: Value| {
+        let claims = world.claims_but("email_verified", word);
+        assert!(!world.verify_claims(&claims).await.unwrap().email_verified);
+        log.lines()
+    };
+    for silent in [json!(false), json!("false"), json!(null), json!(1)] {
+        assert!(say(silent.clone()).await.is_empty(), "{silent}");
+    }
+    let lines = say(json!("true")).await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for words in ["WARN", ISSUER, "email_verified_as_text = true", "unverified"] {
+        assert!(lines[0].contains(words), "{words}: {lines:?}");
+    }
+    assert!(say(json!("true")).await.is_empty());
+}
+
+#[tokio::test]
+async fn p31_without_keys_a_token_is_neither_good_nor_bad() {
+    let key = SigningKey::ed25519();
+    let endpoint = Endpoint::start(Answer::Failure).await;
+    let clock = OffsetClock::default();
+    let as_clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    let issuer = jwt_issuer(ISSUER, &[Algorithm::EdDsa], endpoint.source());
+    let verifier = JwtVerifier::start(&Issuers::new(&[issuer]), &as_clock).await.unwrap();
+    let now = clock.now();
+    let exp = now.as_seconds() + 300;
+    let claims = json!({ "iss": ISSUER, "sub": "ana", "aud": "guestlist", "exp": exp });
+    let error: Error = verifier.verify(&key.token(&claims), now).await.unwrap_err().into();
+    assert_eq!(error.kind, Kind::Unavailable);
+    assert!(error.retry_after.is_some_and(|after| after >= Duration::from_secs(1)), "{error:?}");
+    // What is wrong without a look at the keys is wrong all the same.
+    for (member, value) in [("exp", json!(1)), ("iss", json!("https://other.example"))] {
+        let mut claims = claims.clone();
+        claims[member] = value;
+        let error: Error = verifier.verify(&key.token(&claims), now).await.unwrap_err().into();
+        assert_eq!(error.kind, Kind::Unauthenticated, "{member}");
+    }
+
+    endpoint.answer(Answer::Body(key.jwks()));
+    clock.advance(Duration::from_secs(2));
+    assert!(verifier.verify(&key.token(&claims), now).await.is_ok());
+    let error = verifier.verify(&SigningKey::ed25519().token(&claims), now).await.unwrap_err();
+    assert_eq!(Error::from(error).kind, Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn one_issuers_hanging_endpoint_holds_up_no_other() {
+    let (slow, quick) = (SigningKey::ed25519(), SigningKey::ed25519());
+    let hangs = Endpoint::start(Answer::Silence).await;
+    let answers = Endpoint::start(Answer::Body(quick.jwks())).await;
+    let issuers = [("slow", &hangs), ("quick", &answers)]
+        .map(|(name, endpoint)| jwt_issuer(name, &[Algorithm::EdDsa], endpoint.source()));
+    let clock: Arc<dyn Clock> = Arc::new(OffsetClock::default());
+    let verifier = JwtVerifier::start(&Issuers::new(&issuers), &clock).await.unwrap();
+    verifier.refresh_aged();
+    while hangs.requests() == 0 || answers.requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let now = clock.now();
+    let exp = now.as_seconds() + 300;
+    let claims = |iss: &str| json!({ "iss": iss, "sub": "a", "aud": "guestlist", "exp": exp });
+    assert!(verifier.verify(&quick.token(&claims("quick")), now).await.is_ok());
+    hangs.answer(Answer::Body(slow.jwks()));
+    assert!(verifier.verify(&slow.token(&claims("slow")), now).await.is_ok());
+    assert_eq!((hangs.requests(), answers.requests()), (1, 1), "read before a token came");
 }
 
 #[tokio::test]

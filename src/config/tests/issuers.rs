@@ -39,6 +39,21 @@ fn an_issuer_is_read_whole() {
 }
 
 #[test]
+fn a_text_for_email_verified_is_taken_only_where_it_is_set() {
+    for (plus, expected) in [
+        ("", false),
+        ("email_verified_as_text = false", false),
+        ("email_verified_as_text = true", true),
+    ] {
+        let config = with_file(&issuer(&[], plus)).unwrap();
+        let Trust::Jwt { email_verified_as_text, .. } = &config.issuers[0].trust else {
+            panic!("kind jwt by default")
+        };
+        assert_eq!(*email_verified_as_text, expected, "{plus}");
+    }
+}
+
+#[test]
 fn half_an_issuer_is_refused() {
     let cases: &[(&[&str], &str, &[&str])] = &[
         (&["issuer"], "", &["issuers[0]", "issuer"]),
@@ -72,6 +87,12 @@ fn half_an_issuer_is_refused() {
             &["sso_organizations"],
         ),
         (&[], "kind = 'saml'", &["kind", "service"]),
+        (&[], "email_verified_as_text = 'yes'", &["email_verified_as_text", "boolean"]),
+        (
+            &["audience", "algorithms", "jwks_url"],
+            "kind = 'service'\nemail_verified_as_text = true",
+            &["email_verified_as_text", "jwt"],
+        ),
     ];
     for (without, plus, words) in cases {
         refused(with_file(&issuer(without, plus)), words);

@@ -1,8 +1,8 @@
 //! Tokens between the store and whoever may see them.
 
 use crate::domain::{Invite, InviteToken, Timestamp};
-use crate::error::{Error, Result};
-use crate::keyring::{Keyring, Purpose};
+use crate::error::{Error, Kind, Result};
+use crate::keyring::{Keyring, KeyringError, Purpose};
 use crate::storage::invites::StoredToken;
 
 /// An invite as an admin sees it.
@@ -38,9 +38,20 @@ pub(super) fn seal(keyring: &Keyring, invite: &Invite, token: &InviteToken) -> R
 }
 
 /// The token again, for whoever may see it.
+///
+/// # Errors
+/// UNAVAILABLE if it was sealed with a secret key that this server lacks: while the
+/// key is being exchanged, other replicas have it. The cause names the key.
 pub fn unseal(keyring: &Keyring, invite: &Invite, sealed: &[u8]) -> Result<InviteToken> {
     let bytes = keyring
         .open(Purpose::InviteToken, invite.id.to_string().as_bytes(), sealed)
-        .map_err(Error::internal)?;
+        .map_err(|error| match error {
+            KeyringError::UnknownKey(_) => Error::new(
+                Kind::Unavailable,
+                "this server lacks the secret key of the invite's token; try again",
+            )
+            .with_source(error),
+            error => Error::internal(error),
+        })?;
     InviteToken::from_bytes(&bytes).map_err(Error::internal)
 }

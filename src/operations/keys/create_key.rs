@@ -65,10 +65,18 @@ impl FromStr for ServiceName {
 /// # Errors
 /// NOT_FOUND if the account is not there; FAILED_PRECONDITION if the key should
 /// be bound to an organization its account is no active member of;
-/// INVALID_ARGUMENT if scope `act` is asked for anybody but a service.
+/// INVALID_ARGUMENT if scope `act` is asked for anybody but a service, or the key
+/// would work beyond [`Timestamp::LAST`].
 pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Result<ApiKeySecret> {
     if input.scope == Some(KeyScope::Act) && !matches!(input.owner, Owner::Service(_)) {
         return Err(Error::invalid("scope", "act is for services: use --service --name NAME"));
+    }
+    let expires_at = input.expires_in.map(|after| now.plus(after));
+    if expires_at.is_some_and(|end| end > Timestamp::LAST) {
+        return Err(Error::invalid(
+            "expires",
+            "a key can work to the end of the year 9999 at most",
+        ));
     }
     store
         .write(async move |tx| {
@@ -86,7 +94,6 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
                     ));
                 }
             }
-            let expires_at = input.expires_in.map(|after| now.plus(after));
             let limits = (input.scope, input.organization, expires_at);
             issue(tx, &account, limits, &actor, now).await
         })

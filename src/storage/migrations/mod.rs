@@ -13,8 +13,46 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::error::OrError;
-use super::tx::{Db, Transaction, Tx};
-use crate::error::Result;
+use super::tx::{Transaction, Tx};
+use crate::error::{Error, Kind, Result};
+
+/// The store's schema beside the one this program needs. Migrations are named,
+/// oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schema {
+    /// There is none.
+    Missing,
+    /// It is the one.
+    Current,
+    /// These migrations are still to be made.
+    Behind(Vec<String>),
+    /// These migrations were made by a newer program.
+    Ahead(Vec<String>),
+}
+
+impl Schema {
+    /// Refuses any but the current one, in words for operators.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION with what to do.
+    pub(super) fn require_current(&self) -> Result<()> {
+        let message = match self {
+            Schema::Current => return Ok(()),
+            Schema::Missing => "the store has no schema yet: run `guestlist migrate`".to_owned(),
+            Schema::Behind(_) => {
+                "the store's schema is not up to date: run `guestlist migrate`, after every server \
+                 of an older version has been stopped or replaced"
+                    .to_owned()
+            }
+            Schema::Ahead(names) => format!(
+                "the store's schema is newer than this program, which does not know migration {}: \
+                 use the version whose `guestlist migrate` or `guestlist serve` made it",
+                names.join(", ")
+            ),
+        };
+        Err(Error::new(Kind::FailedPrecondition, message))
+    }
+}
 
 struct Migrator;
 
@@ -29,7 +67,15 @@ impl MigratorTrait for Migrator {
 }
 
 /// Brings the schema up to date, inside a transaction.
+///
+/// # Errors
+/// FAILED_PRECONDITION if it is newer than this program.
 pub(super) async fn up(tx: &Tx) -> Result<()> {
+    match schema(tx).await? {
+        Schema::Current => return Ok(()),
+        ahead @ Schema::Ahead(_) => return ahead.require_current(),
+        Schema::Missing | Schema::Behind(_) => {}
+    }
     match &tx.engine {
         Transaction::Postgres(transaction) => through(transaction).await,
         Transaction::Sqlite(connection) => through(connection).await,
@@ -45,23 +91,68 @@ where
     Migrator::up(&connection, None).await
 }
 
-/// The names of the migrations that the schema lacks, oldest first.
-pub(super) async fn pending(db: &Db) -> Result<Vec<String>> {
+/// What schema there is.
+pub(super) async fn schema(db: &impl ConnectionTrait) -> Result<Schema> {
     // SeaORM asks sqlx what tables there are.
     let backend = db.get_database_backend();
-    let ask = |sql: &str| db.query_all_raw(Statement::from_string(backend, sql));
+    let ask = async |sql: &str| db.query_all_raw(Statement::from_string(backend, sql)).await;
     let table = match backend {
         DbBackend::Postgres => {
             "SELECT 1 AS found WHERE to_regclass('seaql_migrations') IS NOT NULL"
         }
         _ => "SELECT name FROM sqlite_master WHERE name = 'seaql_migrations'",
     };
-    let mut applied = Vec::new();
+    let mut applied = Vec::<String>::new();
     if !ask(table).await.or_error()?.is_empty() {
-        for row in ask("SELECT version FROM seaql_migrations").await.or_error()? {
-            applied.push(row.try_get::<String>("", "version").or_error()?);
+        for row in ask("SELECT version FROM seaql_migrations ORDER BY version").await.or_error()? {
+            applied.push(row.try_get("", "version").or_error()?);
         }
     }
-    let all = Migrator::migrations().into_iter().map(|migration| migration.name().to_owned());
-    Ok(all.filter(|name| !applied.contains(name)).collect())
+    let known: Vec<_> =
+        Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    Ok(compare(&known, &applied))
+}
+
+fn compare(known: &[String], applied: &[String]) -> Schema {
+    let without = |all: &[String], others: &[String]| -> Vec<String> {
+        all.iter().filter(|name| !others.contains(name)).cloned().collect()
+    };
+    let (ahead, behind) = (without(applied, known), without(known, applied));
+    if applied.is_empty() {
+        Schema::Missing
+    } else if !ahead.is_empty() {
+        Schema::Ahead(ahead)
+    } else if !behind.is_empty() {
+        Schema::Behind(behind)
+    } else {
+        Schema::Current
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_told_by_the_migrations_that_made_it() {
+        let names =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let known = names(&["a", "b"]);
+        for (applied, expected, words) in [
+            (&[][..], Schema::Missing, "no schema"),
+            (&["a"], Schema::Behind(names(&["b"])), "not up to date"),
+            (&["a", "b", "c"], Schema::Ahead(names(&["c"])), "migration c"),
+            (&["b", "c"], Schema::Ahead(names(&["c"])), "newer"),
+        ] {
+            let schema = compare(&known, &names(applied));
+            assert_eq!(schema, expected, "{applied:?}");
+            let error = schema.require_current().unwrap_err();
+            assert_eq!(error.kind, Kind::FailedPrecondition);
+            assert!(error.message.contains(words), "{error}");
+            assert!(error.message.contains("`guestlist migrate`"), "{error}");
+        }
+        let schema = compare(&known, &known);
+        assert_eq!(schema, Schema::Current);
+        assert!(schema.require_current().is_ok());
+    }
 }

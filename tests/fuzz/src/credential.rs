@@ -233,6 +233,7 @@ fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
             audience: AUDIENCE.to_owned(),
             algorithms: vec![Algorithm::EdDsa],
             jwks: JwksSource::File(file),
+            email_verified_as_text: false,
             sso_organizations: Vec::new(),
         },
         login_provider: "example".to_owned(),

@@ -2,6 +2,7 @@
 //! keys that end. How a credential is taken apart is tested beside the code.
 
 mod acting;
+mod away;
 pub mod issuer;
 mod jwt;
 mod keys;

@@ -2,6 +2,8 @@ use std::time::Instant;
 
 use guestlist::domain::ApiKeySecret;
 
+use sea_orm::ConnectionTrait;
+
 use super::on_both_engines;
 use crate::support::{Code, Engine, Server, own, refused_after_a_second};
 
@@ -56,6 +58,26 @@ on_both_engines! {
         let unknown = at.run(&["keys", "revoke", "0123456789abcdef"]);
         assert_eq!(unknown.code, 1, "{}", unknown.err);
         assert!(at.run(&["keys", "list"]).out.contains("revoked"));
+    }
+
+    async fn they_end_within_the_years_that_can_be_shown(at: Installation) {
+        for far in ["9000y", "500000y"] {
+            let said = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", far]);
+            assert_eq!((said.code, said.out.as_str()), (1, ""), "{far}: {}", said.err);
+            assert!(said.err.contains("year 9999"), "{far}: {}", said.err);
+        }
+        let said = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", "7000y"]);
+        let key: ApiKeySecret = said.out.trim_end().parse().expect("the key alone");
+        let server = at.serve();
+        assert_eq!(code_of(&server, &key.expose()).await, Code::Ok);
+        // What older versions have stored is shown all the same.
+        let beside = at.database.connect().await;
+        let far = format!("UPDATE api_keys SET expires_at = {}", i64::MAX);
+        beside.execute_unprepared(&far).await.unwrap();
+        beside.close().await.unwrap();
+        let list = at.run(&["keys", "list"]);
+        assert_eq!(list.code, 0, "{}", list.err);
+        assert!(list.out.contains("9999-12-31T23:59:59Z"), "{}", list.out);
     }
 
     async fn their_last_use_is_written_when_the_server_ends(at: Installation) {

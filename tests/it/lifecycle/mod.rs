@@ -7,6 +7,7 @@ mod keys;
 mod load;
 mod moved;
 mod schema;
+mod secret_key;
 mod stop;
 
 use std::time::{Duration, Instant};

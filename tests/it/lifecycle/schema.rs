@@ -1,6 +1,11 @@
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use sea_orm::{ConnectionTrait, Statement};
+
 use super::on_both_engines;
-use crate::support::own;
 use crate::support::program::say;
+use crate::support::{Engine, Installation, own, run_installed};
 
 const BY_HAND: (&str, &str) = ("GUESTLIST_DATABASE__MIGRATE_ON_START", "false");
 
@@ -25,4 +30,93 @@ on_both_engines! {
         // Beside the server, too.
         assert_eq!(at.run(&["migrate"]).out, "the schema was up to date\n");
     }
+    async fn no_command_but_serve_and_migrate_changes_it(at: Installation) {
+        at.serve().stop();
+        // As a server of the version before has it.
+        let last = "SELECT max(version) FROM seaql_migrations";
+        change(at, &format!("DELETE FROM seaql_migrations WHERE version = ({last})")).await;
+        let made = at.database.count("SELECT count(*) FROM seaql_migrations").await;
+        for command in OTHER_COMMANDS {
+            let said = at.run(command);
+            assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}: {}", said.err);
+            assert!(said.err.contains("`guestlist migrate`"), "{command:?}: {}", said.err);
+        }
+        assert_eq!(at.database.count("SELECT count(*) FROM seaql_migrations").await, made);
+        assert_eq!(at.database.count("SELECT count(*) FROM api_keys").await, 1);
+    }
+
+    async fn a_newer_one_is_refused_by_every_command(at: Installation) {
+        at.serve().stop();
+        let row = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
+        change(at, row).await;
+        for command in OTHER_COMMANDS.into_iter().chain([&["serve"][..], &["migrate"]]) {
+            for settings in [&[][..], &[BY_HAND]] {
+                let said = say(at.command(command, settings));
+                assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}: {}", said.err);
+                for words in ["newer than this program", "m9999_later"] {
+                    assert!(said.err.contains(words), "{command:?}: {}", said.err);
+                }
+            }
+        }
+        assert_eq!(at.database.count("SELECT count(*) FROM api_keys").await, 1);
+    }
+}
+
+const OTHER_COMMANDS: [&[&str]; 3] = [
+    &["keys", "create", "--email", "ana@acme.com"],
+    &["keys", "list"],
+    &["keys", "revoke", "0123456789abcdef"],
+];
+
+async fn change(at: &Installation, sql: &str) {
+    let beside = at.database.connect().await;
+    assert_eq!(beside.execute_unprepared(sql).await.unwrap().rows_affected(), 1, "{sql}");
+    beside.close().await.unwrap();
+}
+
+#[test]
+fn whatever_waits_for_anothers_migration_tells_who_has_the_lock() {
+    run_installed(Engine::Postgres, async |at| {
+        for command in
+            [&["migrate"][..], &["keys", "create", "--email", "ana@acme.com"], &["serve"]]
+        {
+            let other = at.database.connect().await;
+            let lock = "SELECT pg_advisory_lock(7454976304730630515)";
+            other.execute_unprepared(lock).await.unwrap();
+            let pid = "SELECT pg_backend_pid()::bigint AS pid";
+            let statement = Statement::from_string(other.get_database_backend(), pid);
+            let row = other.query_one_raw(statement).await.unwrap().unwrap();
+            let pid: i64 = row.try_get("", "pid").unwrap();
+
+            let mut process = at.command(command, &[]);
+            let mut process =
+                process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+            for _ in 0..2 {
+                let line = log.by_ref().map(Result::unwrap).find(|line| line.contains("waiting"));
+                let line = line.expect("it tells again and again");
+                let holder = format!("pid {pid},");
+                for words in
+                    [holder.as_str(), "another replica's migration", "pg_terminate_backend"]
+                {
+                    assert!(line.contains(words), "{words}: {line}");
+                }
+            }
+            assert!(process.try_wait().unwrap().is_none(), "it waits");
+            other.close().await.unwrap();
+            // Read on, so that the pipe does not stop it.
+            let rest = std::thread::spawn(move || log.map(Result::unwrap).last());
+            let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
+            assert!(said.by_ref().map(Result::unwrap).any(|line| match command {
+                ["serve"] => line.starts_with("listening on"),
+                ["migrate"] => line.starts_with("the schema"),
+                _ => line.starts_with("gl_"),
+            }));
+            if command == ["serve"] {
+                process.kill().unwrap();
+            }
+            process.wait().unwrap();
+            rest.join().unwrap();
+        }
+    });
 }

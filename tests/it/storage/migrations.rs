@@ -7,7 +7,8 @@ use guestlist::app::App;
 use guestlist::clock::SystemClock;
 use guestlist::config::{Config, Sources};
 use guestlist::error::{Error, Kind};
-use guestlist::storage::{Opener, Store};
+use guestlist::keyring::Keyring;
+use guestlist::storage::{Opener, Schema, Store};
 use sea_orm::{ConnectionTrait, Statement};
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -49,12 +50,12 @@ async fn p36_eight_replicas_migrate_at_once_and_make_one_history() {
         let replicas = (0..8).map(|_| async {
             let store = Store::open(&location, &pool(), Opener::CommandLine, None).await?;
             store.migrate(async |_| Ok(())).await?;
-            let pending = store.pending_migrations().await?;
+            let schema = store.schema().await?;
             store.close().await?;
-            Ok::<_, Error>(pending)
+            Ok::<_, Error>(schema)
         });
-        for pending in join_all(replicas).await {
-            assert_eq!(pending.unwrap(), Vec::<String>::new());
+        for schema in join_all(replicas).await {
+            assert_eq!(schema.unwrap(), Schema::Current);
         }
         let history = count(&database, "seaql_migrations").await;
         assert_eq!(history, 3, "each migration once");
@@ -94,7 +95,11 @@ async fn p40_a_replica_with_the_wrong_secret_key_refuses_to_start() {
         for text in [&right, &wrong] {
             assert!(!format!("{error:?}").contains(text.as_str()), "P05: keys are in no error");
         }
-        // Exchanging it: the new one first, the old one behind.
+        let id = |key: &str| Keyring::from_texts([key]).unwrap().ids()[0].to_string();
+        for id in [id(&right), id(&wrong)] {
+            assert!(error.message.contains(&id), "{id}: {}", error.message);
+        }
+        // Exchanging it on one server: the new one first, the old one behind.
         let both = format!("{wrong},{right}");
         start(&database, &directory, &both).await.unwrap().stop().await.unwrap();
         start(&database, &directory, &wrong).await.unwrap().stop().await.unwrap();
@@ -164,7 +169,7 @@ async fn a_store_of_the_release_before_is_brought_up_to_date_with_what_is_in_it(
         connection.close().await.unwrap();
         let store =
             Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
-        assert_eq!(store.pending_migrations().await.unwrap(), ["m0003_fewer_pages"]);
+        assert_eq!(store.schema().await.unwrap(), Schema::Behind(vec!["m0003_fewer_pages".into()]));
         store.close().await.unwrap();
         let kept = (count(&database, "accounts").await, count(&database, "api_keys").await);
 

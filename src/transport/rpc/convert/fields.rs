@@ -50,8 +50,8 @@ impl Fields {
 
     /// Reads a moment.
     pub fn timestamp(&mut self, field: &str, at: prost_types::Timestamp) -> Option<Timestamp> {
-        // The years 0001 to 9999, as google.protobuf.Timestamp has it.
-        let seconds_ok = (-62_135_596_800..=253_402_300_799).contains(&at.seconds);
+        let seconds = Timestamp::FIRST.as_seconds()..=Timestamp::LAST.as_seconds();
+        let seconds_ok = seconds.contains(&at.seconds);
         if !seconds_ok || !(0..1_000_000_000).contains(&at.nanos) {
             self.wrong(field, "must be a moment between the years 1 and 9999");
             return None;

@@ -46,6 +46,7 @@ fn address_filter(text: &str) -> Option<String> {
 }
 
 fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
+    let at = at.shown();
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }
 

@@ -193,6 +193,7 @@ pub fn request_uuid(request: &RequestId) -> Uuid {
 }
 
 fn rfc3339(at: Timestamp) -> String {
+    let at = at.shown();
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }.to_string()
 }
 
@@ -224,6 +225,8 @@ mod tests {
     #[test]
     fn times_end_in_z() {
         assert_eq!(rfc3339(Timestamp::from_micros(0)), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(Timestamp::from_micros(i64::MAX)), "9999-12-31T23:59:59.999999Z");
+        assert_eq!(rfc3339(Timestamp::from_micros(i64::MIN)), "0001-01-01T00:00:00Z");
         let at = Timestamp::from_micros(1_800_000_000_123_456);
         assert_eq!(rfc3339(at), "2027-01-15T08:00:00.123456Z");
     }
