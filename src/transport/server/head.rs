@@ -3,7 +3,9 @@
 //!
 //! hyper has one bound for the silence between two requests and for a head's arrival,
 //! and answers a head that is too large without a word. It asks its timer for a sleep
-//! whenever it begins to wait for a head, which is where the bounds begin here.
+//! whenever it begins to wait for a head, which is where the bounds begin here. What
+//! came with the request before is in hyper's buffer by then and not seen here: such a
+//! part of a head counts as silence.
 
 use std::io;
 use std::pin::Pin;
