@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::auth::{self, Authenticator};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -22,6 +22,7 @@ use crate::operations::setup::{self, Setup};
 use crate::operations::{Context, Rules};
 use crate::storage::{Location, Opener, StatementObserver, Store};
 use crate::transport::layers::metrics::Metrics;
+use crate::transport::server::Counters;
 use crate::transport::server::tls::{Files, Reload, Tls};
 use crate::transport::stack::{self, Parts};
 use crate::transport::system::MetricsAccess;
@@ -51,6 +52,15 @@ pub struct App {
 /// What writing down and closing may take when draining took all of its time: the
 /// store may be away.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Connections at a time to the listener for metrics.
+const METRICS_CONNECTIONS: usize = 32;
+
+/// Connections of clients that there may be beside `http.max_connections`.
+pub fn connections_beside(config: &Config) -> u64 {
+    let metrics = config.metrics_listen.map_or(0, |_| METRICS_CONNECTIONS + server::PROBES);
+    (server::PROBES + metrics) as u64
+}
 
 impl App {
     /// Makes the store ready and serves on `listener`, until [`App::stop`].
@@ -88,7 +98,7 @@ impl App {
             Some(addr) => Some(listen(addr).await?),
             None => None,
         };
-        let (tls, reload) = load_tls(&config).await?.unzip();
+        let (tls, reload) = load_tls(&config, &clock).await?.unzip();
         let store = Store::open(&location, &config.database, Opener::Server, observer).await?;
         let authenticator =
             Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
@@ -214,17 +224,20 @@ impl App {
         })?;
 
         let http = config.http;
+        let counters = Counters::default();
+        counters.register(&metrics);
         if let Some(listener) = metrics_listener {
             self.metrics_addr = Some(address_of(&listener)?);
             let pages = stack::build_metrics_only(self.readiness.clone(), metrics);
-            let (http, stop) = (http.clone(), stopped(&self.stop_serving));
+            let (mut http, stop) = (http.clone(), stopped(&self.stop_serving));
+            http.lower_max_connections(http.max_connections.min(METRICS_CONNECTIONS));
             self.servers.push(tokio::spawn(async move {
-                server::serve(listener, pages, &http, None, stop).await;
+                server::serve(listener, pages, &http, None, Counters::default(), stop).await;
             }));
         }
         let stop = stopped(&self.stop_serving);
         self.servers.push(tokio::spawn(async move {
-            server::serve(listener, door, &http, tls, stop).await;
+            server::serve(listener, door, &http, tls, counters, stop).await;
         }));
         Ok(())
     }
@@ -296,7 +309,8 @@ impl App {
 pub async fn check(config: &Config) -> Result<()> {
     let location = Location::from_config(config)?;
     secret_key::load(config, &location)?;
-    load_tls(config).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    load_tls(config, &clock).await?;
     courier::check(config)?;
     auth::check(&config.issuers).await
 }
@@ -313,9 +327,10 @@ pub async fn listen(addr: SocketAddr) -> Result<TcpListener> {
 }
 
 /// What TLS is spoken with, if it is, and who follows its files.
-async fn load_tls(config: &Config) -> Result<Option<(Tls, Reload)>> {
+async fn load_tls(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<(Tls, Reload)>> {
+    let clock = Arc::clone(clock);
     match Files::new(&config.tls) {
-        Some(files) => files.load().await.map(Some),
+        Some(files) => files.load(Box::new(move || clock.now())).await.map(Some),
         None => Ok(None),
     }
 }

@@ -40,17 +40,17 @@ fn make_room(config: &mut Config) {
     // Without a number there is no limit.
     let Some(allowed) = (if raised.is_ok() { maximum } else { current }) else { return };
     let store = DESCRIPTORS_EACH.saturating_mul(config.database.max_connections.into());
-    let room = allowed.saturating_sub(DESCRIPTORS_BESIDE.saturating_add(store)).max(1);
-    let connections = &mut config.http.max_connections;
+    let beside = DESCRIPTORS_BESIDE + app::connections_beside(config);
+    let room = allowed.saturating_sub(beside.saturating_add(store)).max(1);
     if let Ok(room) = usize::try_from(room)
-        && room < *connections
+        && room < config.http.max_connections
     {
         tracing::warn!(
             descriptors = allowed,
             max_connections = room,
             "there are too few file descriptors for http.max_connections; fewer are let in"
         );
-        *connections = room;
+        config.http.lower_max_connections(room);
     }
 }
 

@@ -82,15 +82,21 @@ fn http(http: &Http, problems: &mut Vec<String>) {
         ("request_timeout", http.request_timeout),
         ("write_timeout", http.write_timeout),
         ("drain_timeout", http.drain_timeout),
+        ("http1_idle_timeout", http.http1_idle_timeout),
+        ("http2_idle_timeout", http.http2_idle_timeout),
         ("keep_alive_interval", http.keep_alive_interval),
         ("keep_alive_timeout", http.keep_alive_timeout),
     ];
     for (key, value) in durations {
         duration(&format!("http.{key}"), value, problems);
     }
+    if http.max_connection_age > LONGEST {
+        problems.push("http.max_connection_age: must be at most 1day; 0s for any age".into());
+    }
     let streams = usize::try_from(http.max_streams).unwrap_or(usize::MAX);
     let counts = [
         ("max_connections", http.max_connections, MOST_PARALLEL),
+        ("max_connections_per_network", http.connections_per_network(), MOST_PARALLEL),
         ("max_requests", http.max_requests, MOST_PARALLEL),
         ("max_streaming_requests", http.max_streaming_requests, MOST_PARALLEL),
         ("max_anonymous_requests", http.max_anonymous_requests, MOST_PARALLEL),

@@ -29,6 +29,15 @@ pub struct Http {
     /// How long requests that are running at shutdown may take to finish.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
+    /// How long an HTTP/1 connection may be idle between two requests.
+    #[serde(with = "humantime_serde")]
+    pub http1_idle_timeout: Duration,
+    /// How long an HTTP/2 connection may be without a request.
+    #[serde(with = "humantime_serde")]
+    pub http2_idle_timeout: Duration,
+    /// How old a connection may become; 0 for any age.
+    #[serde(with = "humantime_serde")]
+    pub max_connection_age: Duration,
     /// How long an HTTP/2 connection may be idle before it is pinged.
     #[serde(with = "humantime_serde")]
     pub keep_alive_interval: Duration,
@@ -37,6 +46,9 @@ pub struct Http {
     pub keep_alive_timeout: Duration,
     /// Connections at a time; more are refused at once.
     pub max_connections: usize,
+    /// Of those, the connections of one network: see [`Http::connections_per_network`].
+    #[serde(default, deserialize_with = "number")]
+    pub max_connections_per_network: Option<usize>,
     /// Requests of callers with a valid credential running at a time; more are refused
     /// with RESOURCE_EXHAUSTED.
     pub max_requests: usize,
@@ -60,6 +72,45 @@ pub struct Http {
     /// The proxies whose word about the client's address counts.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<Network>,
+}
+
+/// One in so many of all connections is what one network may have.
+const NETWORKS: usize = 4;
+
+impl Http {
+    /// Connections of one network at a time.
+    pub fn connections_per_network(&self) -> usize {
+        match self.max_connections_per_network {
+            None => (self.max_connections / NETWORKS).max(1),
+            Some(0) => self.max_connections,
+            Some(share) => share,
+        }
+    }
+
+    /// Lets fewer connections in, of which one network may have the same part as
+    /// before.
+    pub fn lower_max_connections(&mut self, to: usize) {
+        if let Some(share) = self.max_connections_per_network.as_mut().filter(|share| **share > 0) {
+            *share = (share.saturating_mul(to) / self.max_connections).max(1);
+        }
+        self.max_connections = to;
+    }
+}
+
+/// A number that has no default, which the environment gives as a text.
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "must be a whole number")]
+    enum Given {
+        Number(usize),
+        Text(String),
+    }
+    match Given::deserialize(from)? {
+        Given::Number(number) => Ok(Some(number)),
+        Given::Text(text) => {
+            text.parse().map(Some).map_err(|_| D::Error::custom("must be a whole number"))
+        }
+    }
 }
 
 fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {

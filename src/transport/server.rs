@@ -5,6 +5,11 @@
 //! descriptors run out.
 
 mod connection;
+mod counters;
+mod head;
+mod lifetime;
+mod places;
+mod refusal;
 mod rewind;
 mod taking;
 pub mod tls;
@@ -18,11 +23,14 @@ use std::time::Duration;
 use http::Request;
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
 
 use self::connection::Connections;
+pub use self::counters::Counters;
+pub use self::places::PROBES;
+use self::places::{Access, Admission};
 use self::tls::Tls;
 use super::Response;
 use crate::config::Http;
@@ -30,6 +38,10 @@ use crate::config::Http;
 /// The pause after an `accept` that failed for want of something, growing from
 /// the first to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// From its first byte to its end, a connection that is there for a probe alone.
+/// Probes wait a second for their answer, or a few.
+const PROBE_TIME: Duration = Duration::from_secs(3);
 
 /// The other end of a request's connection; in the extensions of every request.
 #[derive(Debug, Clone)]
@@ -73,14 +85,21 @@ pub async fn serve<S: Answer>(
     service: S,
     settings: &Http,
     tls: Option<Tls>,
+    counters: Counters,
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
     let mut door = Door {
-        connections: Arc::new(Connections::new(service, settings, tls, stopped)),
+        admission: Admission::new(settings, counters.clone()),
+        connections: Arc::new(Connections::new(
+            service,
+            settings.clone(),
+            tls,
+            stopped,
+            counters.clone(),
+        )),
         tasks: JoinSet::new(),
-        free: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
-        full: false,
+        counters,
     };
     tokio::select! {
         () = door.accept(&listener) => {}
@@ -101,10 +120,9 @@ pub async fn serve<S: Answer>(
 /// Lets connections in, as many as may be at a time.
 struct Door<S> {
     connections: Arc<Connections<S>>,
+    admission: Admission,
     tasks: JoinSet<()>,
-    free: Arc<Semaphore>,
-    /// Whether the last one was refused for want of room.
-    full: bool,
+    counters: Counters,
 }
 
 impl<S: Answer> Door<S> {
@@ -151,21 +169,40 @@ impl<S: Answer> Door<S> {
     }
 
     fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() else {
-            // Closing at once tells a client more than letting it wait would.
-            if !self.full {
-                tracing::warn!(connections = self.tasks.len(), "refusing connections");
-            }
-            self.full = true;
-            return;
-        };
-        self.full = false;
+        // Closing at once tells a client more than letting it wait would.
+        let Some((place, access)) = self.admission.admit(peer.ip()) else { return };
         let connections = Arc::clone(&self.connections);
+        let open = Open::new(&self.counters);
         self.tasks.spawn(async move {
+            // Given back in the end, and when the task is cut off.
+            let _held = (place, open);
             set_nodelay(&stream);
-            connections.run(stream, peer.into()).await;
-            drop(permit);
+            let run = connections.run(stream, peer.into(), access);
+            match access {
+                Access::Full => run.await,
+                Access::Probe => {
+                    if tokio::time::timeout(PROBE_TIME, Box::pin(run)).await.is_err() {
+                        tracing::debug!(%peer, "a connection for probes has had its time");
+                    }
+                }
+            }
         });
+    }
+}
+
+/// Counts a connection as long as it is open.
+struct Open(Counters);
+
+impl Open {
+    fn new(counters: &Counters) -> Self {
+        counters.opened();
+        Self(counters.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.closed();
     }
 }
 

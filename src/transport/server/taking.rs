@@ -17,6 +17,8 @@ use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 
+use super::lifetime::Requests;
+
 /// Bytes of an answer handed on at a time: what has to be taken within the bound.
 const PIECE: usize = 16 * 1024;
 
@@ -118,10 +120,12 @@ impl Handed {
 
 /// Runs each HTTP/2 stream, and ends those whose peer does not take what it asked
 /// for: dropped, hyper resets them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Streams {
     /// How long a piece of an answer may wait.
     pub bound: Duration,
+    /// Where those that run are counted.
+    pub requests: Requests,
 }
 
 impl<F> Executor<F> for Streams
@@ -129,8 +133,9 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let (handed, bound) = (Handed::default(), self.bound);
+        let (handed, bound, running) = (Handed::default(), self.bound, self.requests.begin());
         tokio::spawn(async move {
+            let _running = running;
             tokio::select! {
                 // Most are over at the first look, and the other need not be looked at.
                 biased;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Notify, oneshot};
@@ -24,11 +24,19 @@ fn hello() -> impl Answer {
 
 /// A connection without a network, so that its time can be moved.
 fn connect(service: impl Answer) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
+    connect_with(service, settings())
+}
+
+/// The same with other settings.
+fn connect_with(
+    service: impl Answer,
+    settings: Http,
+) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
     let (stop, stopped) = watch::channel(false);
-    let connections = Connections::new(service, &settings(), None, stopped);
+    let connections = Connections::new(service, settings, None, stopped, Counters::default());
     let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-    let task = tokio::spawn(async move { connections.run(server, peer).await });
+    let task = tokio::spawn(async move { connections.run(server, peer, Access::Full).await });
     (client, task, stop)
 }
 
@@ -58,7 +66,7 @@ async fn p37_silent_and_half_spoken_connections_end_in_time() {
         (head, b"GET / HT"),
         (head, b"GET / HTTP/1.1\r\nx: y\r\n"),
         // Idle after a request.
-        (head, GET),
+        (settings().http1_idle_timeout, GET),
         // A preface and then nothing: the ping stays unanswered.
         (Duration::from_secs(30), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ] {
@@ -90,11 +98,200 @@ async fn both_versions_are_told_apart_however_the_bytes_come() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused() {
+async fn a_head_that_is_too_large_is_refused_with_words() {
+    // The first of a connection, and another one.
+    for before in [&b""[..], GET] {
+        for size in [16 * 1024, 20 * 1024, 60 * 1024] {
+            let (mut client, task, _stop) = connect(hello());
+            client.write_all(before).await.unwrap();
+            while !before.is_empty() && !read_some(&mut client).await.ends_with("hello") {}
+            client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx: ").await.unwrap();
+            client.write_all(&vec![b'y'; size]).await.unwrap();
+            client.write_all(b"\r\n\r\n").await.unwrap();
+            client.shutdown().await.unwrap();
+            let answer = read_all(&mut client).await;
+            assert!(answer.starts_with("HTTP/1.1 431 Request Header Fields Too Large"), "{answer}");
+            assert!(answer.ends_with("larger than http.max_header_bytes\n"), "{answer}");
+            task.await.unwrap();
+        }
+    }
+    // What follows a head does not count for it.
     let (mut client, _task, _stop) = connect(hello());
-    client.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
-    client.write_all(&[b'y'; 20 * 1024]).await.unwrap();
-    assert!(read_all(&mut client).await.starts_with("HTTP/1.1 431"));
+    let head = b"PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 30000\r\n\r\n";
+    client.write_all(&[head, &[b'y'; 30000][..]].concat()).await.unwrap();
+    assert!(read_all(&mut client).await.ends_with("hello"));
+}
+
+async fn read_some(client: &mut DuplexStream) -> String {
+    let mut answer = Vec::new();
+    client.read_buf(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn over_http2_too_a_head_that_is_too_large_is_refused_with_words() {
+    let (client, _task, _stop) = connect(hello());
+    let (mut sender, _driver) = http2(client).await;
+    for (size, expected) in [(15_000, 200), (20_000, 431)] {
+        let request = Request::get("http://x/").header("x", "y".repeat(size));
+        let response = sender.send_request(request.body(Full::default()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), expected);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body.ends_with(b"http.max_header_bytes\n"), expected == 431);
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_one_host_is_refused() {
+    for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n"] {
+        let (mut client, task, _stop) = connect(hello());
+        client.write_all(head.as_bytes()).await.unwrap();
+        // And its connection ends: what follows may be part of it.
+        let answer = read_all(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        task.await.unwrap();
+    }
+}
+
+type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
+
+/// Somebody who speaks HTTP/2 and answers every ping.
+async fn http2(client: DuplexStream) -> (Sender, JoinHandle<hyper::Result<()>>) {
+    let io = hyper_util::rt::TokioIo::new(client);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+fn get() -> Request<Full<Bytes>> {
+    Request::get("http://x/").body(Full::default()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn p37_who_answers_pings_and_never_asks_is_ended() {
+    let idle = settings().http2_idle_timeout;
+    let (client, task, _stop) = connect(hello());
+    let begun = tokio::time::Instant::now();
+    let (sender, driver) = http2(client).await;
+    task.await.unwrap();
+    let took = begun.elapsed();
+    assert!(took >= idle && took < idle + Duration::from_secs(1), "{took:?}");
+    // In order: the client knows that it may ask elsewhere.
+    driver.await.unwrap().unwrap();
+    assert!(sender.is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p37_the_end_of_a_request_begins_the_idle_time() {
+    let Http { http2_idle_timeout: idle, .. } = settings();
+    let (service, entered, release) = held();
+    let (client, task, _stop) = connect(service);
+    let (mut sender, _driver) = http2(client).await;
+    let answer = tokio::spawn(sender.send_request(get()));
+    entered.notified().await;
+    // Longer than a connection may be idle.
+    tokio::time::sleep(idle + idle / 2).await;
+    release.notify_one();
+    assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    let ended = tokio::time::Instant::now();
+    task.await.unwrap();
+    let took = ended.elapsed();
+    assert!(
+        took >= idle - Duration::from_secs(1) && took < idle + Duration::from_secs(1),
+        "{took:?}"
+    );
+}
+
+/// Settings with which connections end at some age.
+fn aging() -> Http {
+    let max_connection_age = Duration::from_secs(600);
+    let http2_idle_timeout = 10 * max_connection_age;
+    Http { max_connection_age, http2_idle_timeout, ..settings() }
+}
+
+/// Whether this is the greatest age, a tenth more or less.
+fn is_about_the_age(age: Duration) -> bool {
+    let set = aging().max_connection_age;
+    age >= set - set / 10 && age < set + set / 10 + Duration::from_secs(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_ends_with_what_it_runs() {
+    let (service, entered, release) = held();
+    let (client, task, _stop) = connect_with(service, aging());
+    let begun = tokio::time::Instant::now();
+    let (mut sender, _driver) = http2(client).await;
+    let answer = tokio::spawn(sender.send_request(get()));
+    entered.notified().await;
+    // Past the age, whatever chance added: the request goes on.
+    let age = aging().max_connection_age;
+    tokio::time::sleep(age + age / 10 + Duration::from_secs(1)).await;
+    assert!(!task.is_finished());
+    release.notify_one();
+    assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+    // It was the last; without an age, the connection could be idle for longer.
+    task.await.unwrap();
+    assert!(begun.elapsed() < age + age / 10 + Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p37_half_a_head_after_an_answer_has_no_longer_than_the_first() {
+    let (mut client, task, _stop) = connect(hello());
+    client.write_all(GET).await.unwrap();
+    while !read_some(&mut client).await.ends_with("hello") {}
+    let begun = tokio::time::Instant::now();
+    client.write_all(b"GET / HT").await.unwrap();
+    task.await.unwrap();
+    let (took, head) = (begun.elapsed(), settings().head_timeout);
+    assert!(took >= head && took < head + Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_does_not_wait_for_streams_without_an_end() {
+    let (service, entered, _release) = held();
+    let (client, task, _stop) = connect_with(service, aging());
+    let begun = tokio::time::Instant::now();
+    let (mut sender, _driver) = http2(client).await;
+    let answer = tokio::spawn(sender.send_request(get()));
+    entered.notified().await;
+    task.await.unwrap();
+    assert!(answer.await.unwrap().is_err());
+    let age = begun.elapsed().checked_sub(aging().drain_timeout).unwrap();
+    assert!(is_about_the_age(age), "{age:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_http1_connection_ends_with_its_next_answer() {
+    let (mut client, task, _stop) = connect_with(hello(), aging());
+    let begun = tokio::time::Instant::now();
+    loop {
+        client.write_all(GET).await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("hello") {
+            answer += &read_some(&mut client).await;
+        }
+        if answer.contains("connection: close") {
+            break;
+        }
+        assert!(begun.elapsed() < 2 * aging().max_connection_age);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(is_about_the_age(begun.elapsed()), "{:?}", begun.elapsed());
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn http1_may_be_idle_for_its_own_time() {
+    // Between two requests it is longer than a head may take.
+    let (mut client, _task, _stop) = connect(hello());
+    let idle = settings().http1_idle_timeout - Duration::from_secs(1);
+    assert!(idle > settings().head_timeout);
+    for _ in 0..3 {
+        client.write_all(GET).await.unwrap();
+        while !read_some(&mut client).await.ends_with("hello") {}
+        tokio::time::sleep(idle).await;
+    }
 }
 
 struct Running {
@@ -108,7 +305,8 @@ async fn start(service: impl Answer, settings: Http) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(async move {
-        serve(listener, service, &settings, None, async { stopped.await.unwrap() }).await;
+        let stop = async { stopped.await.unwrap() };
+        serve(listener, service, &settings, None, Counters::default(), stop).await;
     });
     Running { address, stop, ended }
 }
@@ -189,7 +387,7 @@ async fn p34_who_is_connected_already_is_let_in() {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(GET).await.unwrap();
     // The end comes before the server has ever looked.
-    serve(listener, hello(), &settings(), None, async {}).await;
+    serve(listener, hello(), &settings(), None, Counters::default(), async {}).await;
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
@@ -266,7 +464,7 @@ impl Drop for NotifyOnDrop {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_are_refused_at_once() {
+async fn p37_connections_over_the_limit_are_for_probes() {
     let settings = Http { max_connections: 1, ..settings() };
     let running = start(hello(), settings).await;
     let mut first = TcpStream::connect(running.address).await.unwrap();
@@ -274,12 +472,44 @@ async fn connections_over_the_limit_are_refused_at_once() {
     let mut buffer = [0; 1024];
     assert!(first.read(&mut buffer).await.unwrap() > 0);
 
-    let mut second = TcpStream::connect(running.address).await.unwrap();
-    assert_eq!(second.read(&mut buffer).await.unwrap_or(0), 0);
+    for (path, status, text) in [("/", 503, "too many connections"), ("/healthz", 200, "hello")] {
+        let mut other = TcpStream::connect(running.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        other.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert!(answer.contains("connection: close") && answer.contains(text), "{answer}");
+    }
 
     // The first still has its connection, and its end makes room.
     first.write_all(GET).await.unwrap();
     assert!(first.read(&mut buffer).await.unwrap() > 0);
+    running.stop.send(()).unwrap();
+    running.ended.await.unwrap();
+}
+
+#[tokio::test]
+async fn p37_who_takes_the_places_of_probes_is_soon_gone() {
+    let settings = Http { max_connections: 1, ..settings() };
+    let running = start(hello(), settings).await;
+    let mut first = TcpStream::connect(running.address).await.unwrap();
+    first.write_all(GET).await.unwrap();
+    assert!(first.read(&mut [0; 1024]).await.unwrap() > 0);
+    // Ready for HTTP/2, which could stay long, and too many for one network.
+    let mut others = Vec::new();
+    for _ in 0..8 {
+        let mut other = TcpStream::connect(running.address).await.unwrap();
+        other.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.ok();
+        others.push(other);
+    }
+    for mut other in others {
+        // However it ends.
+        other.read_to_end(&mut Vec::new()).await.ok();
+    }
+    // The first is none of them.
+    first.write_all(GET).await.unwrap();
+    assert!(first.read(&mut [0; 1024]).await.unwrap() > 0);
     running.stop.send(()).unwrap();
     running.ended.await.unwrap();
 }

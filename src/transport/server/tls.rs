@@ -5,6 +5,7 @@
 //! certificates only open the door: who calls is told by credentials. There is no
 //! early data, which could be replayed.
 
+mod dates;
 mod files;
 
 use std::fmt;
@@ -23,7 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
-pub use files::{Files, Reload};
+use dates::Dates;
+pub use files::{Files, Now, Reload};
 
 /// HTTP/2 (RFC 9113 §3.2).
 pub const H2: &[u8] = b"h2";
@@ -124,6 +126,12 @@ async fn part_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
         // Whether it ends, breaks or goes on: it has been listened to.
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.unwrap_or_default();
     }
+}
+
+/// From when until when the certificate is valid, if it says so.
+fn dates(pem: &Pem) -> Option<Dates> {
+    let chain = certificates(Part::Certificate, &pem.certificate).ok()?;
+    Dates::of(chain.first()?)
 }
 
 fn server_config(pem: &Pem) -> Result<Arc<ServerConfig>, Unusable> {

@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -24,12 +24,8 @@ struct Follower {
 }
 
 impl Follower {
-    fn check_known(&self, service: &str) -> Result<(), Status> {
-        if service.is_empty() || self.services.iter().any(|known| known == service) {
-            Ok(())
-        } else {
-            Err(Status::not_found("there is no such service"))
-        }
+    fn knows(&self, service: &str) -> bool {
+        service.is_empty() || self.services.iter().any(|known| known == service)
     }
 }
 
@@ -39,8 +35,10 @@ impl Health for Follower {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        self.check_known(&request.get_ref().service)?;
-        Ok(Response::new(response(self.readiness.is_ready())))
+        if !self.knows(&request.get_ref().service) {
+            return Err(Status::not_found("there is no such service"));
+        }
+        Ok(Response::new(response(status(self.readiness.is_ready()))))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
@@ -49,17 +47,30 @@ impl Health for Follower {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        self.check_known(&request.get_ref().service)?;
-        let watch = self.readiness.watch();
+        let mut watch = self.readiness.watch();
+        if !self.knows(&request.get_ref().service) {
+            // No service is added later: its first status stays until the process ends.
+            let unknown = response(ServingStatus::ServiceUnknown);
+            let first = futures_util::stream::once(std::future::ready(Ok(unknown)));
+            let end = futures_util::stream::once(async move {
+                while watch.next().await.is_some() {}
+                None
+            });
+            let changes = first.chain(end.filter_map(std::future::ready));
+            return Ok(Response::new(Box::pin(changes)));
+        }
         let changes = futures_util::stream::unfold(watch, |mut watch| async {
             let ready = watch.next().await?;
-            Some((Ok(response(ready)), watch))
+            Some((Ok(response(status(ready))), watch))
         });
         Ok(Response::new(Box::pin(changes)))
     }
 }
 
-fn response(ready: bool) -> HealthCheckResponse {
-    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+fn status(ready: bool) -> ServingStatus {
+    if ready { ServingStatus::Serving } else { ServingStatus::NotServing }
+}
+
+fn response(status: ServingStatus) -> HealthCheckResponse {
     HealthCheckResponse { status: status.into() }
 }

@@ -58,7 +58,8 @@ async fn main() -> Fallible<()> {
         port: address.port().into(),
         pem_cert: creds.cert,
     })?;
-    server::serve(listener, stack, &config.http, tls, std::future::pending()).await;
+    let counters = server::Counters::default();
+    server::serve(listener, stack, &config.http, tls, counters, std::future::pending()).await;
     Ok(())
 }
 

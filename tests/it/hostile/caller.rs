@@ -72,15 +72,15 @@ impl Caller {
         Latencies(latencies)
     }
 
-    /// Whether somebody new is let in.
-    pub async fn is_let_in(&self) -> bool {
+    /// Whether somebody new is let in, and not for probes alone.
+    pub async fn is_served(&self) -> bool {
         let asked = async {
             let stream = TcpStream::connect(self.addr).await?;
             stream.set_nodelay(true)?;
             let io = TokioIo::new(stream);
             let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
             tokio::spawn(connection);
-            let request = http::Request::get("/healthz").header("host", "x");
+            let request = http::Request::get("/").header("host", "x");
             let answer = sender.send_request(request.body(Full::<Bytes>::default())?).await?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answer.status())
         };

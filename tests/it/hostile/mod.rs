@@ -15,6 +15,7 @@
 
 mod bodies;
 mod caller;
+mod crowds;
 mod files;
 mod floods;
 mod messages;

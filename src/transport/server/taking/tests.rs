@@ -48,11 +48,14 @@ async fn client() -> h2::client::SendRequest<Bytes> {
             let body = Body::new(Full::new(Bytes::from_static(&[7; 4 * PIECE])));
             Ok::<_, Infallible>(Response::new(watched(body)))
         });
-        hyper::server::conn::http2::Builder::new(Streams { bound: BOUND })
-            .timer(TokioTimer::new())
-            .max_send_buf_size(PIECE)
-            .serve_connection(TokioIo::new(server), answer)
-            .await
+        hyper::server::conn::http2::Builder::new(Streams {
+            bound: BOUND,
+            requests: Requests::none(),
+        })
+        .timer(TokioTimer::new())
+        .max_send_buf_size(PIECE)
+        .serve_connection(TokioIo::new(server), answer)
+        .await
     });
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(u32::try_from(PIECE).unwrap());

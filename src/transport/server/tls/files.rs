@@ -10,12 +10,17 @@ use tokio::io::AsyncReadExt;
 use tokio::time::MissedTickBehavior;
 use zeroize::Zeroizing;
 
-use super::{Part, Pem, Tls, Unusable, unusable};
+use super::dates::{Concern, Dates};
+use super::{Part, Pem, Tls, Unusable, dates, unusable};
 use crate::config;
+use crate::domain::Timestamp;
 use crate::error::{Error, Kind, Result};
 
 /// Most bytes of one file.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// What tells the time, for the dates of certificates.
+pub type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Where the three parts are.
 #[derive(Debug, Clone)]
@@ -36,16 +41,28 @@ impl Files {
         })
     }
 
-    /// Reads them and makes TLS of it, and somebody who looks whether they change.
+    /// Reads them and makes TLS of it, and somebody who looks whether they change. A
+    /// certificate that `now` is no time for is told.
     ///
     /// # Errors
     /// If one cannot be read or used, by its name.
-    pub async fn load(self) -> Result<(Tls, Reload)> {
+    pub async fn load(self, now: Now) -> Result<(Tls, Reload)> {
         let told = |problem| Error::new(Kind::FailedPrecondition, self.tell(&problem));
         let pem = self.read().await.map_err(told)?;
         let tls = Tls::new(&pem).map_err(told)?;
+        let dates = dates(&pem);
         let used = fingerprint(&Ok(pem));
-        Ok((tls.clone(), Reload { tls, files: self, used, refused: None }))
+        let mut reload = Reload {
+            tls: tls.clone(),
+            files: self,
+            used,
+            refused: None,
+            dates,
+            concern: None,
+            now,
+        };
+        reload.look_at_dates();
+        Ok((tls, reload))
     }
 
     async fn read(&self) -> Result<Pem, Unusable> {
@@ -103,6 +120,10 @@ pub struct Reload {
     used: Fingerprint,
     /// What cannot be used, and whether that has been told.
     pub(super) refused: Option<(Fingerprint, bool)>,
+    dates: Option<Dates>,
+    /// What has been told about the dates.
+    pub(super) concern: Option<Concern>,
+    now: Now,
 }
 
 impl Reload {
@@ -114,6 +135,7 @@ impl Reload {
             loop {
                 ticks.tick().await;
                 self.look().await;
+                self.look_at_dates();
             }
         };
         tokio::select! {
@@ -132,11 +154,20 @@ impl Reload {
             self.refused = None;
             return;
         }
-        let Err(problem) = read.and_then(|pem| self.tls.replace(&pem)) else {
-            tracing::info!("the TLS certificate was read again");
-            self.used = found;
-            self.refused = None;
-            return;
+        let replaced = read.and_then(|pem| {
+            self.tls.replace(&pem)?;
+            Ok(dates(&pem))
+        });
+        let problem = match replaced {
+            Ok(dates) => {
+                tracing::info!("the TLS certificate was read again");
+                self.used = found;
+                self.refused = None;
+                self.dates = dates;
+                self.concern = None;
+                return;
+            }
+            Err(problem) => problem,
         };
         match &mut self.refused {
             Some((seen, told)) if *seen == found => {
@@ -147,5 +178,17 @@ impl Reload {
             }
             _ => self.refused = Some((found, false)),
         }
+    }
+
+    /// Tells what is wrong with the certificate's dates, once.
+    pub(super) fn look_at_dates(&mut self) {
+        let Some(dates) = self.dates else { return };
+        let concern = dates.concern((self.now)());
+        if concern != self.concern
+            && let Some(concern) = concern
+        {
+            dates.tell(concern, &self.files.certificate);
+        }
+        self.concern = concern;
     }
 }

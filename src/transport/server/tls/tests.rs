@@ -17,13 +17,20 @@ use tonic::body::Body;
 use tower::service_fn;
 
 use super::super::connection::{Connections, LINGER};
-use super::super::{Answer, Peer};
+use super::super::places::Access;
+use super::super::{Answer, Counters, Peer};
+use super::dates::Concern;
 use super::*;
 use crate::config::{self, Config};
 use crate::transport::Response;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The time that the certificates of these tests are made for.
+fn now() -> Now {
+    Box::new(|| crate::clock::Clock::now(&crate::clock::SystemClock))
+}
 
 /// Somebody who makes certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -83,9 +90,10 @@ impl Server {
     fn dial(&self) -> (DuplexStream, JoinHandle<()>) {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let (settings, tls) = (Config::reference().http, Some(self.tls.clone()));
-        let connections = Connections::new(hello(), &settings, tls, self.stop.subscribe());
+        let counters = Counters::default();
+        let connections = Connections::new(hello(), settings, tls, self.stop.subscribe(), counters);
         let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-        (client, tokio::spawn(async move { connections.run(server, peer).await }))
+        (client, tokio::spawn(async move { connections.run(server, peer, Access::Full).await }))
     }
 
     async fn connect(&self, client: &TlsConnector) -> io::Result<TlsStream<DuplexStream>> {
@@ -304,7 +312,7 @@ async fn files_are_followed() {
     let settings = config::Tls { certificate_file, key_file, ..Config::reference().tls };
     let [first, second, third] = [Authority::new(), Authority::new(), Authority::new()];
     put(directory.path(), &first.pem());
-    let (tls, mut reload) = Files::new(&settings).unwrap().load().await.unwrap();
+    let (tls, mut reload) = Files::new(&settings).unwrap().load(now()).await.unwrap();
     let server = Server { tls, stop: watch::Sender::new(false) };
     let served_by = async |authority: &Authority| {
         server.connect(&authority.client(&[HTTP_1_1], None)).await.is_ok()
@@ -357,8 +365,59 @@ async fn a_file_that_cannot_be_read_is_named() {
     let settings = config::Tls { certificate_file, key_file, ..Config::reference().tls };
     put(directory.path(), &Authority::new().pem());
     std::fs::remove_file(directory.path().join("tls.key")).unwrap();
-    let refused = Files::new(&settings).unwrap().load().await.err().unwrap();
+    let refused = Files::new(&settings).unwrap().load(now()).await.err().unwrap();
     assert!(refused.message.starts_with("tls.key_file: "), "{refused}");
     assert!(refused.message.contains("tls.key cannot be read"), "{refused}");
     assert!(Files::new(&Config::reference().tls).is_none());
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_now_is_told() {
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| Some(directory.path().join(name));
+    let (certificate_file, key_file) = (path("tls.crt"), path("tls.key"));
+    let settings = config::Tls { certificate_file, key_file, ..Config::reference().tls };
+    // From 2030-01-01 for 90 days.
+    let begin = 1_893_456_000;
+    let days = |days: i64| begin + days * 24 * 60 * 60;
+    let short = || {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2030, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2030, 4, 1);
+        let certificate = params.self_signed(&key).unwrap().pem().into();
+        Pem { certificate, key: key.serialize_pem().into_bytes().into(), client_ca: None }
+    };
+    put(directory.path(), &short());
+    let clock = Arc::new(std::sync::atomic::AtomicI64::new(days(-1)));
+    let seconds = Arc::clone(&clock);
+    let now: Now = Box::new(move || {
+        let seconds = seconds.load(std::sync::atomic::Ordering::SeqCst);
+        crate::domain::Timestamp::from_micros(seconds * 1_000_000)
+    });
+    // At the start, and whenever something has changed.
+    let (_tls, mut reload) = Files::new(&settings).unwrap().load(now).await.unwrap();
+    assert_eq!(reload.concern, Some(Concern::Early));
+    for (day, concern) in [
+        (1, None),
+        (75, None),
+        (77, Some(Concern::Soon)),
+        (89, Some(Concern::Soon)),
+        (91, Some(Concern::Expired)),
+    ] {
+        clock.store(days(day), std::sync::atomic::Ordering::SeqCst);
+        reload.look_at_dates();
+        assert_eq!(reload.concern, concern, "on day {day}");
+    }
+    // Another one that has expired is told anew.
+    put(directory.path(), &short());
+    reload.look().await;
+    assert_eq!(reload.concern, None);
+    reload.look_at_dates();
+    assert_eq!(reload.concern, Some(Concern::Expired));
+    // A usual one is not.
+    put(directory.path(), &Authority::new().pem());
+    reload.look().await;
+    reload.look_at_dates();
+    assert_eq!(reload.concern, None);
 }

@@ -1,6 +1,7 @@
 //! gRPC health: for the whole server and for each service, as ready as the
 //! process is.
 
+use futures::FutureExt;
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -43,7 +44,11 @@ fn every_service_is_known() {
         }
         for unknown in ["gitpod.v1", "gitpod.v1.OrganizationService/", "x"] {
             assert_eq!(client.check(of(unknown)).await.unwrap_err().code(), Code::NotFound);
-            assert_eq!(client.watch(of(unknown)).await.unwrap_err().code(), Code::NotFound);
+            // Who watches is told and stays: a client that is refused would try again.
+            let mut changes = client.watch(of(unknown)).await.unwrap().into_inner();
+            let first = serving(changes.message().await.unwrap());
+            assert_eq!(first, Some(ServingStatus::ServiceUnknown), "{unknown}");
+            assert!(changes.message().now_or_never().is_none(), "{unknown}");
         }
     });
 }
@@ -93,12 +98,15 @@ async fn watching_ends_with_the_server() {
         assert_eq!(serving(first), Some(ServingStatus::Serving));
         watches.push(changes);
     }
+    let mut unknown = client(&app).await.watch(of("x")).await.unwrap().into_inner();
+    assert_eq!(serving(unknown.message().await.unwrap()), Some(ServingStatus::ServiceUnknown));
     let stopped = tokio::spawn(app.stop());
     for mut changes in watches {
         let last = changes.message().await.unwrap();
         assert_eq!(serving(last), Some(ServingStatus::NotServing));
         assert_eq!(serving(changes.message().await.unwrap()), None);
     }
+    assert_eq!(serving(unknown.message().await.unwrap()), None);
     stopped.await.unwrap();
 }
 
