@@ -7,9 +7,7 @@ use reqwest::Url;
 
 use super::accounts::Identity;
 use crate::config::{Issuer, Trust};
-use crate::domain::{
-    Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile, person_name,
-};
+use crate::domain::{Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile, person_name};
 
 /// Longest address of a picture, in bytes; what is longer is left out.
 const MAX_PICTURE: usize = 2048;

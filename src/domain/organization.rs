@@ -163,7 +163,8 @@ mod tests {
             assert!(format!("Ac{c}me").parse::<OrganizationName>().is_err(), "{c:?}");
         }
         assert!("\u{200d}\u{200d}\u{200d}".parse::<OrganizationName>().is_err(), "shows nothing");
-        for name in ["کتاب\u{200c}خانه", "👩\u{200d}🚀 Club", "\u{200f}אקמה ABC\u{200e}", "A B"] {
+        for name in ["کتاب\u{200c}خانه", "👩\u{200d}🚀 Club", "\u{200f}אקמה ABC\u{200e}", "A B"]
+        {
             assert_eq!(name.parse::<OrganizationName>().unwrap().as_str(), name);
         }
         let composed = "Cafe\u{301}".parse::<OrganizationName>().unwrap();

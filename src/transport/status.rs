@@ -100,10 +100,8 @@ pub fn to_status(error: Error) -> Status {
 
     let Error { kind, reason, violations, retry_after, .. } = error;
     let message = cut(error.message, MAX_MESSAGE_BYTES);
-    let mut violations: Vec<FieldViolation> = violations
-        .into_iter()
-        .map(|v| FieldViolation::new(v.field, v.description))
-        .collect();
+    let mut violations: Vec<FieldViolation> =
+        violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect();
     loop {
         let mut details = ErrorDetails::new();
         details.set_error_info(reason, DOMAIN, HashMap::new());

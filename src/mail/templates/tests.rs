@@ -161,7 +161,8 @@ fn a_message_has_the_headers_it_needs() {
     for header in [
         "From: Acme <invitations@acme.com>\r\n",
         "To: zoe@example.com\r\n",
-        "Subject: Ana invites you to Acme\r\n",
+        // The name in quotation marks, as RFC 2047 has them.
+        "Subject: Ana invites you to =?utf-8?b?4oCcQWNtZeKAnQ==?=\r\n",
         "Message-ID: <0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7@acme.com>\r\n",
         "Auto-Submitted: auto-generated\r\n",
         "Date: Fri, 06 Nov 2026 21:20:00 +0000\r\n",

@@ -2,8 +2,8 @@
 
 use super::refuse_public_domains;
 use crate::domain::{
-    Action, Caller, Creators, EmailDomain, JoinedBy, KeyScope, MemberProfile, Organization, OrganizationId, OrganizationName,
-    Role, TargetKind, Tier,
+    Action, Caller, Creators, EmailDomain, JoinedBy, KeyScope, MemberProfile, Organization,
+    OrganizationId, OrganizationName, Role, TargetKind, Tier,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::members::{Admission, admit};

@@ -65,8 +65,7 @@ impl Fields {
         if !self.count(field, texts, most) {
             return Vec::new();
         }
-        let parse =
-            |(i, text): (usize, &String)| self.parse(format_args!("{field}[{i}]"), text);
+        let parse = |(i, text): (usize, &String)| self.parse(format_args!("{field}[{i}]"), text);
         texts.iter().enumerate().filter_map(parse).collect()
     }
 

@@ -65,7 +65,7 @@ fn content(fields: &mut Fields, grant: pb::ContentGrant) -> Option<ContentGrant>
         }
         None => {
             fields.wrong("grant.content", "must be set: space or collection");
-            return None;
+            (ContentKind::Space, None)
         }
     };
     let level = fields.parse("grant.level", &grant.level);

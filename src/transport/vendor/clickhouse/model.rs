@@ -226,9 +226,8 @@ mod tests {
             assert_eq!(asked(&json).unwrap(), expected, "{json}");
         }
         let ids = |number: usize| serde_json::to_string(&vec![admin; number]).unwrap();
-        let of = |number| {
-            format!(r#"{{"email": "a@b.example", "assignedRoleIds": {}}}"#, ids(number))
-        };
+        let of =
+            |number| format!(r#"{{"email": "a@b.example", "assignedRoleIds": {}}}"#, ids(number));
         assert_eq!(asked(&of(MAX_ROLES)).unwrap(), Role::Admin);
         let many = asked(&of(MAX_ROLES + 1)).unwrap_err();
         assert_eq!(many.message, "assignedRoleIds: must have at most 25 entries");
