@@ -65,7 +65,8 @@ fn content(fields: &mut Fields, grant: pb::ContentGrant) -> Option<ContentGrant>
         }
         None => {
             fields.wrong("grant.content", "must be set: space or collection");
-            (ContentKind::Space, None)
+            let _: Option<Role> = fields.parse_optional("grant.level", &grant.level);
+            return None;
         }
     };
     let level = fields.parse("grant.level", &grant.level);

@@ -30,12 +30,15 @@ pub fn list_invites(message: pb::ListRequest) -> Result<ListInvites> {
 const MAX_ENTRIES: usize = 25;
 
 fn filter(fields: &mut Fields, from: pb::InviteFilter) -> InviteFilter {
+    let email = fields.address_filter("filter.email", &from.email);
+    let role = fields.parse_optional("filter.role", &from.role);
+    let inviter = fields.parse_optional("filter.inviter_id", &from.inviter_id);
     InviteFilter {
         kinds: kinds(fields, &from.kinds),
         states: states(fields, &from.states),
-        role: fields.parse_optional("filter.role", &from.role),
-        inviter: fields.parse_optional("filter.inviter_id", &from.inviter_id),
-        email: fields.address_filter("filter.email", &from.email),
+        role,
+        inviter,
+        email,
         start: from.start_time.and_then(|at| fields.timestamp("filter.start_time", at)),
         end: from.end_time.and_then(|at| fields.timestamp("filter.end_time", at)),
         without_content: false,
