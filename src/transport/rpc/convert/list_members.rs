@@ -32,6 +32,7 @@ const MAX_ENTRIES: usize = 25;
 
 fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
     fields.text("filter.search", &from.search, 256);
+    let email = fields.address_filter("filter.email", &from.email);
     // There are no groups here: checked as the contract has it, and no more.
     let _: Vec<MemberId> =
         fields.parse_all("filter.exclude_group_ids", &from.exclude_group_ids, MAX_ENTRIES);
@@ -40,7 +41,7 @@ fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
         statuses: statuses(fields, &from.statuses),
         admins: admins(fields, &from.roles),
         ids: fields.parse_all("filter.user_ids", &from.user_ids, MAX_ENTRIES),
-        email: fields.address_filter("filter.email", &from.email),
+        email,
         login_provider: login_provider(fields, from.login_provider),
     }
 }
