@@ -119,6 +119,7 @@ impl App {
                 email_invitation_lifetime: config.invites.email_lifetime,
                 default_seat_limit: i64::from(config.invites.default_seat_limit),
                 public_preview: config.public_preview,
+                creators: config.organizations.creators,
             },
             limits,
             mail_wakeup: Arc::default(),

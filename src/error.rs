@@ -4,8 +4,12 @@
 //! client sees of an error (its code, public message and details) is decided in
 //! one place, `transport/status.rs`; `source` is for the log and never leaves.
 
+mod violations;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use violations::{Violation, Violations};
 
 /// A shorthand used wherever an operation can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -71,15 +75,6 @@ pub mod reason {
     pub const DISK_FULL: &str = "DISK_FULL";
 }
 
-/// One wrong field of a request (`google.rpc.BadRequest.FieldViolation`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Path of the field as the `.proto` names it, such as `filter.user_ids[2]`.
-    pub field: String,
-    /// What is wrong with it and what would be right. Never repeats the value.
-    pub description: String,
-}
-
 /// What an operation answers when it does not succeed.
 pub struct Error {
     /// The kind, which decides the status code.
@@ -88,7 +83,8 @@ pub struct Error {
     pub reason: &'static str,
     /// For people; safe to show to the caller.
     pub message: String,
-    /// The wrong fields, for `Kind::InvalidArgument`.
+    /// The wrong fields, for `Kind::InvalidArgument`; the first of them, if they are
+    /// many: the message says how many there are besides.
     pub violations: Vec<Violation>,
     /// When trying again may help.
     pub retry_after: Option<Duration>,
@@ -145,18 +141,16 @@ impl Error {
     }
 
     /// One wrong field.
-    pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self::violations(vec![Violation { field: field.into(), description: description.into() }])
+    pub fn invalid(field: impl fmt::Display, description: impl Into<String>) -> Self {
+        let mut violations = Violations::default();
+        violations.add(field, description);
+        Self::violations(violations)
     }
 
     /// Several wrong fields.
-    pub fn violations(violations: Vec<Violation>) -> Self {
-        let message = violations
-            .iter()
-            .map(|v| format!("{}: {}", v.field, v.description))
-            .collect::<Vec<_>>()
-            .join("; ");
-        Self { violations, ..Self::new(Kind::InvalidArgument, message) }
+    pub fn violations(violations: Violations) -> Self {
+        let message = violations.message();
+        Self { violations: violations.into_kept(), ..Self::new(Kind::InvalidArgument, message) }
     }
 
     /// The present state forbids it; `reason` says which rule.

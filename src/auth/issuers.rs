@@ -7,10 +7,8 @@ use reqwest::Url;
 
 use super::accounts::Identity;
 use crate::config::{Issuer, Trust};
-use crate::domain::{Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile};
+use crate::domain::{Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile, person_name};
 
-/// Longest display name, in characters; what is longer is cut.
-const MAX_NAME: usize = 256;
 /// Longest address of a picture, in bytes; what is longer is left out.
 const MAX_PICTURE: usize = 2048;
 
@@ -73,7 +71,7 @@ pub fn may_vouch(issuer: &Issuer, email: &EmailAddress) -> bool {
 /// becomes the address's local part.
 pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
     let vouched = said.email.as_ref().is_some_and(|email| may_vouch(issuer, email));
-    let mut name = clean_name(&said.name);
+    let mut name = person_name(&said.name);
     if name.is_empty() {
         name = said.email.as_ref().map_or(String::new(), |email| email.local_part().to_owned());
     }
@@ -89,19 +87,15 @@ pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
 
 /// Whether an issuer says a name that can be shown.
 pub fn says_a_name(said: &Identity) -> bool {
-    !clean_name(&said.name).is_empty()
-}
-
-fn clean_name(name: &str) -> String {
-    let printable: String = name.chars().filter(|c| !c.is_control()).collect();
-    printable.trim().chars().take(MAX_NAME).collect()
+    !person_name(&said.name).is_empty()
 }
 
 /// Others' browsers will load it: nothing but a web address.
 fn clean_picture(picture: &str) -> &str {
     let is_web =
         |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-    if picture.len() <= MAX_PICTURE && is_web(picture) { picture } else { "" }
+    let is_plain = picture.len() <= MAX_PICTURE && !picture.chars().any(char::is_control);
+    if is_plain && is_web(picture) { picture } else { "" }
 }
 
 #[cfg(test)]
@@ -173,12 +167,14 @@ mod tests {
         };
         assert_eq!(shown(" Ana\u{0}\n B ", "https://x.example/a.png").0, "Ana B");
         assert_eq!(shown(" ", "").0, "ana");
-        assert_eq!(shown(&"é".repeat(300), "").0.chars().count(), MAX_NAME);
+        assert_eq!(shown(&"é".repeat(300), "").0.chars().count(), 256);
         assert_eq!(shown("", "https://x.example/a.png").1, "https://x.example/a.png");
         for bad in [
             "javascript:alert(1)",
             "data:text/html,x",
             "x",
+            "https://x.example/\0a.png",
+            "https://x.example/\na.png",
             &format!("https://x/{}", "a".repeat(2048)),
         ] {
             assert_eq!(shown("", bad).1, "", "{bad}");

@@ -10,6 +10,9 @@ use super::{Config, ConfigError, Http, limits, links, mail, tls};
 /// hyper takes no smaller buffer for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
 const MOST_MESSAGE_BYTES: usize = 1 << 30;
+/// The largest error, as Connect writes it: a status of 4 KiB with its details in base64
+/// and in JSON.
+const LEAST_RESPONSE_BYTES: usize = 16 * 1024;
 const MOST_PARALLEL: usize = 1_000_000;
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -104,12 +107,17 @@ fn http(http: &Http, problems: &mut Vec<String>) {
         ("max_streams", streams, MOST_PARALLEL),
         ("max_request_bytes", http.max_request_bytes, MOST_MESSAGE_BYTES),
         ("max_anonymous_request_bytes", http.max_anonymous_request_bytes, MOST_MESSAGE_BYTES),
-        ("max_response_bytes", http.max_response_bytes, MOST_MESSAGE_BYTES),
     ];
     for (key, value, most) in counts {
         if value == 0 || value > most {
             problems.push(format!("http.{key}: must be between 1 and {most}"));
         }
+    }
+    if !(LEAST_RESPONSE_BYTES..=MOST_MESSAGE_BYTES).contains(&http.max_response_bytes) {
+        problems.push(format!(
+            "http.max_response_bytes: must be between {LEAST_RESPONSE_BYTES} and \
+             {MOST_MESSAGE_BYTES}"
+        ));
     }
     if !(LEAST_HEADER_BYTES..=1 << 20).contains(&http.max_header_bytes) {
         problems.push(format!(

@@ -7,6 +7,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
+    /// Organizations of one account within an hour.
+    pub organizations_per_account: u32,
     /// Invites of one account within an hour.
     pub invites_per_account: u32,
     /// Invites to one organization within an hour.
@@ -30,6 +32,7 @@ const MOST: u32 = 1_000_000_000;
 /// Refuses numbers that limit nothing.
 pub(super) fn check(limits: &Limits, problems: &mut Vec<String>) {
     let numbers = [
+        ("organizations_per_account", limits.organizations_per_account),
         ("invites_per_account", limits.invites_per_account),
         ("invites_per_organization", limits.invites_per_organization),
         ("invites_per_address", limits.invites_per_address),

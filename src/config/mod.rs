@@ -14,6 +14,7 @@ mod limits;
 mod links;
 mod load;
 mod mail;
+mod organizations;
 pub mod reference;
 mod tls;
 
@@ -32,6 +33,7 @@ pub use limits::Limits;
 pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
+pub use organizations::Organizations;
 pub use tls::Tls;
 
 /// The reference of every setting, with its default.
@@ -67,6 +69,8 @@ pub struct Config {
     pub cors: Cors,
     /// `[database]`
     pub database: Database,
+    /// `[organizations]`
+    pub organizations: Organizations,
     /// `[invites]`
     pub invites: Invites,
     /// `[limits]`

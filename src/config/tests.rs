@@ -247,6 +247,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         ("tls.", "[tls]\nx = 1".to_owned()),
         ("cors.", "[cors]\nx = 1".to_owned()),
         ("database.", "[database]\nx = 1".to_owned()),
+        ("organizations.", "[organizations]\nx = 1".to_owned()),
         ("invites.", "[invites]\nx = 1".to_owned()),
         ("limits.", "[limits]\nx = 1".to_owned()),
         ("mail.", "[mail]\nx = 1".to_owned()),
@@ -259,9 +260,19 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         let (_, list) =
             error.split_once("expected one of").or(error.split_once("expected")).unwrap();
         for key in list.split('`').skip(1).step_by(2) {
-            let is_section =
-                ["http", "tls", "cors", "database", "invites", "limits", "mail", "log", "issuers"]
-                    .contains(&key);
+            let is_section = [
+                "http",
+                "tls",
+                "cors",
+                "database",
+                "organizations",
+                "invites",
+                "limits",
+                "mail",
+                "log",
+                "issuers",
+            ]
+            .contains(&key);
             let told = told.contains(&format!("{section}{key}"));
             assert!(told || (section.is_empty() && is_section), "{section}{key} is not told");
             known += usize::from(told);

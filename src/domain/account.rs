@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{AccountId, EmailAddress, Invalid, Timestamp};
+use super::{AccountId, EmailAddress, Invalid, Timestamp, fold};
 
 /// The issuer of accounts that an operator makes. No outside issuer may use it.
 pub const LOCAL_ISSUER: &str = "guestlist";
@@ -36,7 +36,7 @@ pub struct Profile {
     /// Whether the issuer vouches for the address *and* is configured to vouch
     /// for its domain.
     pub email_verified: bool,
-    /// Display name.
+    /// Display name, as [`super::person_name`] makes it.
     pub name: String,
     /// URL of a picture, or empty.
     pub picture: String,
@@ -90,9 +90,9 @@ impl Profile {
         self.email.as_ref().filter(|_| self.email_verified)
     }
 
-    /// The name members are ordered and searched by: without regard to case.
+    /// The name members are ordered and searched by.
     pub fn sort_name(&self) -> String {
-        self.name.to_lowercase()
+        fold(&self.name)
     }
 }
 

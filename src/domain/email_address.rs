@@ -64,8 +64,8 @@ impl FromStr for EmailAddress {
 }
 
 /// Zero-width and direction-changing characters: with them, two addresses that look
-/// alike would be different ones, and a name could show as another.
-pub fn is_invisible(c: char) -> bool {
+/// alike would be different ones. An address needs none, unlike a name.
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

@@ -42,6 +42,10 @@ impl FromStr for EmailDomain {
     /// inner hyphens, at least two of them, the last of letters alone; here an
     /// internationalised name is taken too, and a top-level A-label.
     fn from_str(text: &str) -> Result<Self, Invalid> {
+        // The bound comes first, so that nothing long is converted.
+        if text.len() > 4 * 253 {
+            return Err(WRONG);
+        }
         let ascii = idna::domain_to_ascii_strict(text).map_err(|_| WRONG)?;
         let label_ok = |label: &str| {
             (1..=63).contains(&label.len())

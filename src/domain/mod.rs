@@ -17,13 +17,14 @@ mod network;
 mod organization;
 mod page;
 mod role;
+mod text;
 mod time;
 
 pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
 pub use audit::{Action, AuditEvent, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
-pub use email_address::{EmailAddress, is_invisible};
+pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
 pub use ids::{
     AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
@@ -35,9 +36,10 @@ pub use invite::{
 pub use invite_links::InviteLinks;
 pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus, Standing};
 pub use network::Network;
-pub use organization::{Organization, OrganizationName, Tier};
+pub use organization::{Creators, Organization, OrganizationName, Tier};
 pub use page::PageSize;
 pub use role::{Permission, Role};
+pub use text::{fold, is_unfit_for_names, person_name};
 pub use time::Timestamp;
 
 /// Why a text is not a value of the type it was meant for. The text says what

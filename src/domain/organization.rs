@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use unicode_normalization::UnicodeNormalization;
+
+use super::text::{is_blank, is_unfit_for_names, is_zero_width};
 use super::{AccountId, EmailDomain, Invalid, OrganizationId, Timestamp};
 
 /// An organization as it stands.
@@ -31,9 +34,23 @@ pub struct Organization {
     pub seat_limit: i64,
 }
 
-/// An organization's name: 3 to 256 characters, none of them a control character.
+/// An organization's name: 3 to 256 characters in composed form (NFC), without control
+/// characters and those that make a name show as another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationName(String);
+
+/// Who may make organizations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Creators {
+    /// Every account.
+    Everyone,
+    /// Accounts with a verified mail address, and [`Creators::Operators`].
+    Verified,
+    /// Keys of scope `operator`, and services with a key of scope `act`, which decide
+    /// for whom of their people they make one.
+    Operators,
+}
 
 /// What an organization has subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +73,7 @@ impl Organization {
 }
 
 impl OrganizationName {
-    /// The name as given.
+    /// The name, composed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,16 +83,27 @@ impl FromStr for OrganizationName {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.chars().any(char::is_control) {
-            return Err(Invalid("must not contain control characters"));
+        const TOO_LONG: Invalid = Invalid("must have at most 256 characters");
+
+        // The bound comes first, so that nothing long is composed.
+        if text.len() > 4 * 4 * 256 {
+            return Err(TOO_LONG);
         }
-        if text.trim().chars().count() < 3 {
+        if text.chars().any(is_unfit_for_names) {
+            return Err(Invalid(
+                "must not contain control characters, line ends, or invisible characters that \
+                 change how a name shows, such as bidirectional overrides",
+            ));
+        }
+        let name: String = text.nfc().collect();
+        let shown = name.trim_matches(is_blank).chars().filter(|c| !is_zero_width(*c));
+        if shown.count() < 3 {
             return Err(Invalid("must have at least 3 characters"));
         }
-        if text.chars().count() > 256 {
-            return Err(Invalid("must have at most 256 characters"));
+        if name.chars().count() > 256 {
+            return Err(TOO_LONG);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(name))
     }
 }
 
@@ -124,5 +152,22 @@ mod tests {
         for name in ["", "ab", "   ", " a ", "a\nbc", "abc\0", too_long.as_str()] {
             assert!(name.parse::<OrganizationName>().is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn p48_names_that_show_as_others_are_refused_and_all_are_composed() {
+        for c in "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200b}\
+                  \u{2060}\u{feff}\u{ad}\u{2028}\u{2029}\0\u{7f}\u{85}"
+            .chars()
+        {
+            assert!(format!("Ac{c}me").parse::<OrganizationName>().is_err(), "{c:?}");
+        }
+        assert!("\u{200d}\u{200d}\u{200d}".parse::<OrganizationName>().is_err(), "shows nothing");
+        for name in ["کتاب\u{200c}خانه", "👩\u{200d}🚀 Club", "\u{200f}אקמה ABC\u{200e}", "A B"]
+        {
+            assert_eq!(name.parse::<OrganizationName>().unwrap().as_str(), name);
+        }
+        let composed = "Cafe\u{301}".parse::<OrganizationName>().unwrap();
+        assert_eq!(composed, "Café".parse().unwrap());
     }
 }

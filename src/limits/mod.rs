@@ -25,6 +25,7 @@ use crate::error::{Error, Kind, Result, reason};
 /// Every limit of the settings, and what has been counted.
 #[derive(Debug)]
 pub struct Limits {
+    organizations_per_account: Counter,
     invites_per_account: Counter,
     invites_per_organization: Counter,
     invites_per_address: Counter,
@@ -47,6 +48,10 @@ impl Limits {
         let hourly = |number, what| counter(number, Quota::per_hour, what);
         let by_minute = |number, what| counter(number, Quota::per_minute, what);
         Self {
+            organizations_per_account: hourly(
+                settings.organizations_per_account,
+                "organizations made by this account",
+            ),
             invites_per_account: hourly(settings.invites_per_account, "invites from this account"),
             invites_per_organization: hourly(
                 settings.invites_per_organization,
@@ -68,6 +73,14 @@ impl Limits {
             joins_per_network: by_minute(settings.joins_per_network, "joins from this network"),
             lists_per_organization: Lists::new(settings.lists_per_organization),
         }
+    }
+
+    /// Counts an organization that is about to be made.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED; nothing has been counted then.
+    pub fn organization(&self, account: AccountId) -> Result<()> {
+        count(&[(&self.organizations_per_account, Key::Account(account), NonZeroU32::MIN)])
     }
 
     /// Counts invites that are about to be made or sent again: `number` of them,
@@ -132,8 +145,9 @@ impl Limits {
         self.counters().into_iter().map(Counter::remembered).sum()
     }
 
-    fn counters(&self) -> [&Counter; 7] {
+    fn counters(&self) -> [&Counter; 8] {
         [
+            &self.organizations_per_account,
             &self.invites_per_account,
             &self.invites_per_organization,
             &self.invites_per_address,

@@ -12,6 +12,7 @@ fn limits(settings: config::Limits) -> (Limits, OffsetClock) {
 }
 
 const NONE: config::Limits = config::Limits {
+    organizations_per_account: 0,
     invites_per_account: 0,
     invites_per_organization: 0,
     invites_per_address: 0,
@@ -75,6 +76,30 @@ fn who_waits_as_told_is_let_through() {
     join().unwrap();
     wait(join());
     limits.join(account(2), None).unwrap();
+}
+
+#[test]
+fn organizations_are_counted_by_account() {
+    let (limits, clock) = limits(config::Limits { organizations_per_account: 2, ..NONE });
+    let found = |by: u128| limits.organization(account(by));
+    found(1).unwrap();
+    found(1).unwrap();
+    let told = wait(found(1));
+    found(2).unwrap();
+    clock.advance(told);
+    found(1).unwrap();
+    wait(found(1));
+}
+
+#[test]
+fn the_defaults_let_one_full_request_through_and_no_flood() {
+    let (limits, _) = limits(config::Config::reference().limits);
+    links(&limits, 1, 1, 1000).unwrap();
+    wait(links(&limits, 1, 1, 100));
+    // Another organization is no way around: 5,000 mails from one account take hours.
+    assert!(wait(links(&limits, 1, 2, 1000)) > HOUR / 2);
+    links(&limits, 2, 1, 1000).unwrap();
+    wait(links(&limits, 3, 1, 1000));
 }
 
 #[test]

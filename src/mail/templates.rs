@@ -6,7 +6,9 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
 use super::Mail;
 use crate::config;
-use crate::domain::{EmailAddress, InviteId, OrganizationName, Role, Timestamp, is_invisible};
+use crate::domain::{
+    EmailAddress, InviteId, OrganizationName, Role, Timestamp, is_unfit_for_names,
+};
 use crate::error::{Error, Kind, Result};
 
 /// The language that is built in.
@@ -90,8 +92,8 @@ impl Templates {
     /// If a template cannot be rendered.
     pub fn render(&self, invitation: &Invitation<'_>, now: Timestamp) -> Result<Mail> {
         let values = context! {
-            organization => one_line(invitation.organization.as_str(), LONGEST_NAME),
-            inviter => one_line(invitation.inviter, LONGEST_NAME),
+            organization => name(invitation.organization.as_str()),
+            inviter => name(invitation.inviter),
             role => invitation.role.as_str(),
             email => invitation.email.as_str(),
             link => invitation.link,
@@ -163,13 +165,45 @@ fn wrong(place: &str, error: &minijinja::Error) -> Error {
     Error::new(Kind::FailedPrecondition, format!("the mail template {place}{line}: {error}"))
 }
 
-/// A text that others chose, as one line of bounded length that shows all it holds:
-/// no line ends, nothing invisible, nothing that turns the direction around.
+/// A name that others chose, as mails show it: one line of bounded length, nothing in it
+/// that mail programs turn into a link, and no closing quotation mark, since templates
+/// put names between `“` and `”`.
+fn name(text: &str) -> String {
+    let plain = one_line(text, LONGEST_NAME).replace(['“', '”', '„', '‟'], "\"");
+    without_links(&plain)
+}
+
+/// Breaks whatever mail programs make links of (`https://…`, `www.…`, `acme.com`,
+/// `ana@acme.com`, `mailto:…`, `\\\\host`) with a space behind the mark that makes it one:
+/// `acme. com` is still readable. An invisible character instead would be dropped again
+/// where the address is opened (UTS #46).
+fn without_links(text: &str) -> String {
+    let mut broken = String::with_capacity(text.len() + 16);
+    let mut chars = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        broken.push(c);
+        let breaks = match c {
+            // With those that UTS #46 reads as full stops.
+            '.' | '。' | '．' | '｡' | '․' => !before.is_whitespace(),
+            ':' | '：' | '\\' => true,
+            _ => false,
+        };
+        if breaks && chars.peek().is_some_and(|next| *next != c && !next.is_whitespace()) {
+            broken.push(' ');
+        }
+        before = c;
+    }
+    broken
+}
+
+/// A text as one line of bounded length that shows all it holds: no line ends, nothing
+/// invisible, nothing that turns the direction around.
 fn one_line(text: &str, longest: usize) -> String {
     let spaced: String = text
         .chars()
-        .filter(|c| !is_invisible(*c))
         .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !is_unfit_for_names(*c))
         .collect();
     let line = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if line.chars().count() <= longest {

@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 
 use crate::auth::Issuers;
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, Network, RequestId, Timestamp};
+use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
@@ -63,6 +63,8 @@ pub struct Rules {
     /// Whether previews are open to callers without a credential, and those of
     /// email invitations to whoever holds the token.
     pub public_preview: bool,
+    /// Who may make organizations.
+    pub creators: Creators,
 }
 
 /// One authenticated request. Clones are cheap.

@@ -83,24 +83,77 @@ pub fn code_of_http(status: StatusCode) -> Code {
     }
 }
 
+/// Bytes that a status may have in the trailers: `grpc-message`, percent-encoded, and
+/// `grpc-status-details-bin`, in base64, together. Clients read 8 KiB of trailers by
+/// default and report more as RESOURCE_EXHAUSTED; proxies take less (nginx: 4 KiB).
+pub const MAX_STATUS_BYTES: usize = 4096;
+
+/// Bytes of `grpc-message`, percent-encoded. The details repeat the message.
+const MAX_MESSAGE_BYTES: usize = 1280;
+
 /// What the client sees of an error. The cause goes to the log here.
+///
+/// The status keeps [`MAX_STATUS_BYTES`]: the message is cut, and violations are left
+/// out from the last on.
 pub fn to_status(error: Error) -> Status {
     log(&error);
 
-    let mut details = ErrorDetails::new();
-    details.set_error_info(error.reason, DOMAIN, HashMap::new());
-    if !error.violations.is_empty() {
-        let violations: Vec<FieldViolation> = error
-            .violations
-            .into_iter()
-            .map(|v| FieldViolation::new(v.field, v.description))
-            .collect();
-        details.set_bad_request(violations);
+    let Error { kind, reason, violations, retry_after, .. } = error;
+    let message = cut(error.message, MAX_MESSAGE_BYTES);
+    let mut violations: Vec<FieldViolation> =
+        violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect();
+    loop {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason, DOMAIN, HashMap::new());
+        if !violations.is_empty() {
+            details.set_bad_request(violations.clone());
+        }
+        if let Some(after) = retry_after {
+            details.set_retry_info(Some(after));
+        }
+        let status = Status::with_error_details(code(kind), message.as_str(), details);
+        if wire_bytes(&status) <= MAX_STATUS_BYTES || violations.pop().is_none() {
+            return status;
+        }
     }
-    if let Some(after) = error.retry_after {
-        details.set_retry_info(Some(after));
+}
+
+/// A status of others' making that keeps [`MAX_STATUS_BYTES`]; none where it does
+/// already. tonic quotes headers in its messages.
+pub fn shortened(status: &Status) -> Option<Status> {
+    (wire_bytes(status) > MAX_STATUS_BYTES)
+        .then(|| Status::new(status.code(), cut(status.message().to_owned(), MAX_MESSAGE_BYTES)))
+}
+
+/// The length of a status in the trailers, or a little more.
+fn wire_bytes(status: &Status) -> usize {
+    let message: usize = status.message().chars().map(encoded_bytes).sum();
+    message + base64::encoded_len(status.details().len(), false).unwrap_or(usize::MAX)
+}
+
+/// The length of a character in `grpc-message`. gRPC encodes fewer than are counted so.
+fn encoded_bytes(c: char) -> usize {
+    let plain = c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | ':' | ';' | '-' | '_');
+    if plain { 1 } else { 3 * c.len_utf8() }
+}
+
+/// Cuts a text to `most` bytes as they are encoded, at the border of a character.
+fn cut(mut text: String, most: usize) -> String {
+    const ELLIPSIS: char = '…';
+
+    // Most texts are short enough however they are encoded.
+    if text.len() * 3 <= most || text.chars().map(encoded_bytes).sum::<usize>() <= most {
+        return text;
     }
-    Status::with_error_details(code(error.kind), error.message, details)
+    let mut left = most - encoded_bytes(ELLIPSIS);
+    let end = text.char_indices().find(|(_, c)| {
+        let fits = encoded_bytes(*c) <= left;
+        left = left.saturating_sub(encoded_bytes(*c));
+        !fits
+    });
+    text.truncate(end.map_or(text.len(), |(at, _)| at));
+    text.push(ELLIPSIS);
+    text
 }
 
 impl From<Error> for Status {
@@ -120,8 +173,12 @@ fn log(error: &Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::Violations;
 
     const KINDS: [Kind; 10] = [
         Kind::InvalidArgument,
@@ -161,6 +218,73 @@ mod tests {
         assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_ARGUMENT", DOMAIN));
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "filter.user_ids[2]");
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));
+    }
+
+    /// What a status takes in the trailers, by tonic's own encoding.
+    fn in_trailers(status: &Status) -> usize {
+        let trailers = crate::transport::protocol::frame::trailers(status);
+        let length = |name: &str| trailers.get(name).map_or(0, |value| value.len());
+        length("grpc-message") + length("grpc-status-details-bin")
+    }
+
+    fn violations() -> impl Strategy<Value = Violations> {
+        let one = (".{0,200}", "[a-z \"%é🦀]{0,300}");
+        proptest::collection::vec(one, 0..40).prop_map(|all| {
+            let mut violations = Violations::default();
+            all.into_iter().for_each(|(field, description)| violations.add(field, description));
+            violations
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn p43_a_status_keeps_4_kib(
+            message in ".{0,3000}",
+            violations in violations(),
+            wait in proptest::option::of(0u64..1 << 40),
+        ) {
+            let kept = violations.clone().into_kept();
+            for mut error in [Error::violations(violations), Error::new(Kind::NotFound, message)] {
+                error.retry_after = wait.map(Duration::from_millis);
+                let status = to_status(error);
+                prop_assert!(in_trailers(&status) <= MAX_STATUS_BYTES);
+                prop_assert!(wire_bytes(&status) <= MAX_STATUS_BYTES);
+                // Details are whole, and violations are left out from the end.
+                let details = status.get_error_details();
+                prop_assert_eq!(&details.error_info().unwrap().domain, DOMAIN);
+                prop_assert_eq!(details.retry_info().is_some(), wait.is_some());
+                let told = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+                for (told, kept) in told.iter().zip(&kept) {
+                    prop_assert_eq!(&told.field, &kept.field);
+                }
+            }
+        }
+
+        #[test]
+        fn p43_a_status_of_others_is_cut_at_a_character(message in ".{0,9000}") {
+            let status = Status::unimplemented(message.as_str());
+            match shortened(&status) {
+                None => prop_assert!(in_trailers(&status) <= MAX_STATUS_BYTES),
+                Some(short) => {
+                    prop_assert!(in_trailers(&short) <= MAX_STATUS_BYTES);
+                    prop_assert_eq!(short.code(), Code::Unimplemented);
+                    let told = short.message().strip_suffix('…').unwrap();
+                    prop_assert!(message.starts_with(told) && told.len() > 100);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn p43_what_is_short_is_told_whole() {
+        let mut violations = Violations::default();
+        for i in 0..16 {
+            violations.add(format_args!("filter.states[{i}]"), "must be a state that is defined");
+        }
+        let status = to_status(Error::violations(violations));
+        let details = status.get_error_details();
+        assert_eq!(details.bad_request().unwrap().field_violations.len(), 16);
+        assert!(shortened(&status).is_none());
     }
 
     #[test]

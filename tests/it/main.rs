@@ -3,6 +3,7 @@
 //! `support/` has the harness: databases, people, and a client for each protocol
 //! behind one trait. A test that names a property (`p07_…`) keeps it.
 
+mod bounds;
 mod layers;
 mod matrix;
 mod support;

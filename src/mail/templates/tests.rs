@@ -45,7 +45,7 @@ fn headers(message: &str) -> Vec<&str> {
 #[test]
 fn a_mail_says_who_invites_where_as_what_and_until_when() {
     let mail = render(&load(|_| ()).unwrap(), "Acme", "Ana");
-    assert_eq!(mail.subject, "Ana invites you to Acme");
+    assert_eq!(mail.subject, "Ana invites you to “Acme”");
     assert_eq!(mail.id, "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7");
     let told = ["Ana", "Acme", "as member", "zoe@example.com", "until 2026-11-18 11:06 UTC"];
     for word in told {
@@ -57,7 +57,7 @@ fn a_mail_says_who_invites_where_as_what_and_until_when() {
     assert_eq!(mail.html.matches(&format!("href=\"{link}\"")).count(), 2, "{}", mail.html);
 
     let mail = render(&load(|_| ()).unwrap(), "Acme", "");
-    assert_eq!(mail.subject, "You are invited to Acme");
+    assert_eq!(mail.subject, "You are invited to “Acme”");
 }
 
 #[test]
@@ -71,10 +71,66 @@ fn names_are_escaped_in_html_and_harmless_in_text() {
 
     let inviter = "Ana\r\n\r\nYour account is closed:\nhttps://evil.example\u{202e}\u{200b}";
     let mail = render(&load(|_| ()).unwrap(), "Acme", inviter);
-    let line = "Ana Your account is closed: https://evil.example invites you to join Acme";
+    let line = "Ana Your account is closed: https: //evil. example invites you to join “Acme” as";
     assert!(mail.text.contains(line), "no line of its own: {}", mail.text);
     let mail = render(&load(|_| ()).unwrap(), &"x".repeat(256), &"y".repeat(300));
     assert!(mail.subject.chars().count() <= 220, "{}", mail.subject);
+}
+
+/// What mail programs turn into links: an address with a scheme, labels with a dot
+/// between them (mail addresses, too), a share of a network.
+fn linked(text: &str) -> Vec<&str> {
+    let is_linked = |word: &str| {
+        let inner = word.trim_matches(|c: char| !c.is_alphanumeric());
+        word.contains("://")
+            || word.starts_with("\\\\") && word.len() > 2
+            || inner.contains(['.', '。', '．', '｡', '․', ':'])
+    };
+    text.split_whitespace().filter(|word| is_linked(word)).collect()
+}
+
+#[test]
+fn no_name_becomes_a_link() {
+    let templates = load(|_| ()).unwrap();
+    let plain = render(&templates, "Acme", "Ana");
+    for (given, shown) in [
+        ("Pay at https://evil.example/x?y=1 now", "Pay at https: //evil. example/x?y=1 now"),
+        ("www.evil.example", "www. evil. example"),
+        ("EVIL.COM", "EVIL. COM"),
+        ("evil.co.uk/win", "evil. co. uk/win"),
+        ("http://192.0.2.1:80", "http: //192. 0. 2. 1: 80"),
+        ("ftp://x.y", "ftp: //x. y"),
+        ("//evil.example", "//evil. example"),
+        ("bücher.example", "bücher. example"),
+        ("例。测试 x．y z｡w", "例。 测试 x． y z｡ w"),
+        ("evil\u{200d}.\u{200d}com", "evil\u{200d}. \u{200d}com"),
+        ("evil.\u{200b}com", "evil. com"),
+        ("me@evil.example", "me@evil. example"),
+        ("mailto:me@evil", "mailto: me@evil"),
+        ("\\\\evil\\share", "\\\\ evil\\ share"),
+        ("Acme” – open https://evil.example “", "Acme\" – open https: //evil. example \""),
+        // What is no address stays as it is.
+        ("Acme Inc. & Co. KG", "Acme Inc. & Co. KG"),
+        ("Wait... what", "Wait... what"),
+        ("Team: Blue", "Team: Blue"),
+        ("کتاب\u{200c}خانه", "کتاب\u{200c}خانه"),
+    ] {
+        let mail = if given.contains('\u{200b}') {
+            render(&templates, "Acme", given)
+        } else {
+            render(&templates, given, given)
+        };
+        let quoted = format!("join “{shown}” as");
+        assert!(mail.text.contains(&quoted) || given.contains('\u{200b}'), "{}", mail.text);
+        assert!(mail.text.contains(&format!("{shown} invites you")), "{}", mail.text);
+        let linked_before = linked(&plain.text).len() + linked(&plain.subject).len();
+        let now = [linked(&mail.text), linked(&mail.subject)].concat();
+        assert_eq!(now.len(), linked_before, "{now:?}");
+        assert_eq!(mail.html.matches("href=").count(), 2, "{}", mail.html);
+        // The same in HTML, whose text mail programs look through as well.
+        let text = mail.html.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
+        assert!(text.contains(&format!("<strong>{shown}</strong> invites you")), "{text}");
+    }
 }
 
 #[test]
@@ -105,7 +161,8 @@ fn a_message_has_the_headers_it_needs() {
     for header in [
         "From: Acme <invitations@acme.com>\r\n",
         "To: zoe@example.com\r\n",
-        "Subject: Ana invites you to Acme\r\n",
+        // The name in quotation marks, as RFC 2047 has them.
+        "Subject: Ana invites you to =?utf-8?b?4oCcQWNtZeKAnQ==?=\r\n",
         "Message-ID: <0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7@acme.com>\r\n",
         "Auto-Submitted: auto-generated\r\n",
         "Date: Fri, 06 Nov 2026 21:20:00 +0000\r\n",
@@ -143,7 +200,7 @@ fn a_deployment_brings_its_own_language() {
     std::fs::remove_file(dir.path().join("en").join(HTML)).unwrap();
     let english = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
     let mail = render(&english.unwrap(), "Acme", "Ana");
-    assert!(mail.text.starts_with("own") && mail.html.contains("<strong>Acme"), "{mail:?}");
+    assert!(mail.text.starts_with("own") && mail.html.contains("<strong>“Acme”"), "{mail:?}");
 }
 
 #[track_caller]

@@ -7,7 +7,7 @@ use crate::auth;
 use crate::domain::{
     Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, Invalid,
     KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId, Profile, TargetKind,
-    Timestamp,
+    Timestamp, person_name,
 };
 use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
@@ -151,8 +151,8 @@ async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<
         Owner::Email { email, name } => {
             let subject = email.to_string();
             let known = accounts::find_by_subject(tx, LOCAL_ISSUER, &subject).await?;
-            let name = name
-                .clone()
+            let given = name.as_deref().map(person_name).filter(|name| !name.is_empty());
+            let name = given
                 .or(known.map(|account| account.profile.name))
                 .unwrap_or_else(|| email.local_part().to_owned());
             (subject, AccountKind::Person, local_profile(Some(email.clone()), name))

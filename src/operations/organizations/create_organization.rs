@@ -2,8 +2,8 @@
 
 use super::refuse_public_domains;
 use crate::domain::{
-    Action, EmailDomain, JoinedBy, MemberProfile, Organization, OrganizationId, OrganizationName,
-    Role, TargetKind, Tier,
+    Action, Caller, Creators, EmailDomain, JoinedBy, KeyScope, MemberProfile, Organization,
+    OrganizationId, OrganizationName, Role, TargetKind, Tier,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::members::{Admission, admit};
@@ -31,8 +31,8 @@ pub struct Created {
     pub member: Option<MemberProfile>,
 }
 
-/// Makes an organization. Any account may, except with a key that is bound to
-/// one organization.
+/// Makes an organization. Those may whom the setting `organizations.creators` names,
+/// except with a key that is bound to one organization.
 pub async fn create_organization(
     cx: &Context,
     call: &Call,
@@ -43,8 +43,10 @@ pub async fn create_organization(
             "this key is bound to one organization and cannot make another",
         ));
     }
+    may_create(cx.rules.creators, &call.caller)?;
     let invite_domains = if input.invite_own_domain { vec![own_domain(call)?] } else { Vec::new() };
     refuse_public_domains(&invite_domains)?;
+    cx.limits.organization(call.caller.account.id)?;
 
     let now = cx.now();
     let new = Organization {
@@ -91,6 +93,23 @@ pub async fn create_organization(
             Ok(Created { organization, member })
         })
         .await
+}
+
+fn may_create(creators: Creators, caller: &Caller) -> Result<()> {
+    let is_operator = matches!(caller.scope(), Some(KeyScope::Operator | KeyScope::Act));
+    match creators {
+        Creators::Everyone => Ok(()),
+        _ if is_operator => Ok(()),
+        Creators::Verified if caller.account.profile.verified_email().is_some() => Ok(()),
+        Creators::Verified => {
+            let what = "only accounts with a verified address may make organizations here";
+            Err(Error::permission_denied(what).with_reason(reason::EMAIL_UNVERIFIED))
+        }
+        Creators::Operators => {
+            let what = "only the operators of this server may make organizations";
+            Err(Error::permission_denied(what))
+        }
+    }
 }
 
 fn own_domain(call: &Call) -> Result<EmailDomain> {

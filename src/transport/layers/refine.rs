@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use super::{Handler, Middleware, Next, deadline};
 use crate::error::Error;
 use crate::transport::protocol::{frame, method_of};
-use crate::transport::status::to_status;
+use crate::transport::status::{shortened, to_status};
 use crate::transport::{Request, Response};
 
 /// See the module.
@@ -79,7 +79,7 @@ fn refined(status: &Status) -> Option<Status> {
             invalid("cannot be decompressed as grpc-encoding says")
         }
         Code::Internal if starts("tonic-web:") => invalid("is not base64 or breaks off"),
-        _ => None,
+        _ => shortened(status),
     }
 }
 

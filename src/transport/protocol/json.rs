@@ -17,10 +17,15 @@ use prost_reflect::{
 use serde_json::{Map, Value as Json};
 
 use super::paging::Paging;
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Result, Violations};
 
 const WRITE: SerializeOptions = SerializeOptions::new().skip_default_fields(false);
 const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
+
+/// Entries of a list: the most that the `.proto` files allow for any list of a request,
+/// which a test compares. Longer lists are not read, since each entry costs more than
+/// its bytes; the smaller bounds of other lists are checked behind, for all protocols.
+pub const MAX_ENTRIES: usize = 1000;
 
 /// An encoded message as JSON.
 pub fn encode(descriptor: &MessageDescriptor, message: &[u8]) -> Result<Bytes> {
@@ -50,7 +55,7 @@ pub fn decode(
         return Err(Error::invalid("body", "must be a JSON object"));
     };
 
-    let mut violations = Vec::new();
+    let mut violations = Violations::default();
     let mut message = read(descriptor, fields, None, &mut violations);
     if !violations.is_empty() {
         return Err(Error::violations(violations));
@@ -83,7 +88,7 @@ fn read(
     descriptor: &MessageDescriptor,
     fields: Map<String, Json>,
     parent: Option<&Place<'_>>,
-    violations: &mut Vec<Violation>,
+    violations: &mut Violations,
 ) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
     // As many at most as the message has fields.
@@ -100,12 +105,12 @@ fn read(
         }
         let place = Place { parent, field: &field, index: None };
         if given.contains(&field.number()) {
-            violations.push(wrong(place, "is given twice, under both of its names"));
+            violations.add(place, "is given twice, under both of its names");
             continue;
         }
         given.push(field.number());
         if has_other_of_oneof(&message, &field) {
-            violations.push(wrong(place, "only one of its alternatives may be set"));
+            violations.add(place, "only one of its alternatives may be set");
         } else if let Some(value) = read_field(place, json, violations) {
             message.set_field(&field, value);
         }
@@ -113,14 +118,18 @@ fn read(
     message
 }
 
-fn read_field(place: Place<'_>, json: Json, violations: &mut Vec<Violation>) -> Option<Value> {
+fn read_field(place: Place<'_>, json: Json, violations: &mut Violations) -> Option<Value> {
     if !place.field.is_list() {
         return read_value(place, json, violations);
     }
     let Json::Array(elements) = json else {
-        violations.push(wrong(place, "must be an array"));
+        violations.add(place, "must be an array");
         return None;
     };
+    if elements.len() > MAX_ENTRIES {
+        violations.add(place, "must have at most 1000 entries");
+        return None;
+    }
     let mut values = Vec::with_capacity(elements.len());
     for (index, element) in elements.into_iter().enumerate() {
         let place = Place { index: Some(index), ..place };
@@ -130,12 +139,12 @@ fn read_field(place: Place<'_>, json: Json, violations: &mut Vec<Violation>) -> 
 }
 
 /// One value of a field: of the list's elements, if it is a list.
-fn read_value(place: Place<'_>, json: Json, violations: &mut Vec<Violation>) -> Option<Value> {
+fn read_value(place: Place<'_>, json: Json, violations: &mut Violations) -> Option<Value> {
     let field = place.field;
     let json = match (field.kind(), json) {
         (Kind::Message(descriptor), json) if !field.is_map() && !is_well_known(&descriptor) => {
             let Json::Object(fields) = json else {
-                violations.push(wrong(place, "must be an object"));
+                violations.add(place, "must be an object");
                 return None;
             };
             let message = read(&descriptor, fields, Some(&place), violations);
@@ -151,17 +160,13 @@ fn read_value(place: Place<'_>, json: Json, violations: &mut Vec<Violation>) -> 
     let alone = Json::Object(Map::from_iter([(field.json_name().to_owned(), json)]));
     let parent = field.parent_message().clone();
     let Ok(message) = DynamicMessage::deserialize_with_options(parent, alone, &READ) else {
-        violations.push(wrong(place, &expectation(field)));
+        violations.add(place, expectation(field));
         return None;
     };
     match message.get_field(field).into_owned() {
         Value::List(values) => values.into_iter().next(),
         value => Some(value),
     }
-}
-
-fn wrong(place: Place<'_>, description: &str) -> Violation {
-    Violation { field: place.to_string(), description: description.to_owned() }
 }
 
 /// What would be right, for people.

@@ -20,6 +20,8 @@ pub struct Shared {
     pub cx: Context,
     /// The bound of a body.
     pub max_request_bytes: usize,
+    /// The bound of an answer.
+    pub max_response_bytes: usize,
 }
 
 /// A request with its caller. All that is wrong with it is told by [`Error`]s.
@@ -28,6 +30,8 @@ pub struct Asked {
     pub cx: Context,
     /// Who asks.
     pub call: Call,
+    /// The bound of the answer.
+    pub max_response_bytes: usize,
     parts: Parts,
     segments: RawPathParams,
     body: Body,
@@ -49,6 +53,7 @@ impl FromRequest<Shared> for Asked {
         Ok(Self {
             cx: shared.cx.clone(),
             call,
+            max_response_bytes: shared.max_response_bytes,
             parts,
             segments,
             body,

@@ -10,6 +10,7 @@ mod asked;
 mod body;
 mod clickhouse;
 pub mod door;
+mod gathered;
 mod gitbook;
 pub mod openapi;
 mod refusal;
@@ -97,7 +98,11 @@ type Answered = Result<Response, Refusal>;
 
 /// Every route of every contract.
 pub fn routes(cx: &Context, http: &Http) -> Router {
-    let shared = Shared { cx: cx.clone(), max_request_bytes: http.max_request_bytes };
+    let shared = Shared {
+        cx: cx.clone(),
+        max_request_bytes: http.max_request_bytes,
+        max_response_bytes: http.max_response_bytes,
+    };
     openapi::described().split_for_parts().0.with_state(shared)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use guestlist::auth::Authenticator;
 use guestlist::clock::{Clock, SystemClock};
 use guestlist::config::{Config, Limits as LimitSettings};
-use guestlist::domain::{InviteToken, OrganizationId, RequestId};
+use guestlist::domain::{Creators, InviteToken, OrganizationId, RequestId};
 use guestlist::keyring::Keyring;
 use guestlist::limits::Limits;
 use guestlist::operations::invites::create_organization_invite;
@@ -25,6 +25,7 @@ use tokio::runtime::Runtime;
 
 /// Counted, they would refuse a bench within a second.
 const NO_LIMITS: LimitSettings = LimitSettings {
+    organizations_per_account: 0,
     invites_per_account: 0,
     invites_per_organization: 0,
     invites_per_address: 0,
@@ -81,6 +82,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
         rules: Rules {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
+            creators: Creators::Everyone,
             public_preview: false,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use guestlist::auth::Authenticator;
 use guestlist::clock::Clock;
-use guestlist::domain::KeyScope;
+use guestlist::domain::{Creators, KeyScope};
 use guestlist::limits::Limits;
 use guestlist::operations::keys::{CreateKey, Owner};
 use guestlist::operations::{Context, Rules};
@@ -195,6 +195,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
     // Counted, they would make an answer depend on the inputs before.
     let limits = &mut config.limits;
     for limit in [
+        &mut limits.organizations_per_account,
         &mut limits.invites_per_account,
         &mut limits.invites_per_organization,
         &mut limits.invites_per_address,
@@ -215,6 +216,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         rules: Rules {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
+            creators: Creators::Everyone,
             public_preview: true,
         },
         limits: Arc::new(Limits::new(&config.limits, &clock)),

@@ -22,7 +22,7 @@ on_both_stores! {
         assert_eq!(to, "zoe@example.com");
         let link = format!("https://invites.example.com/invite#{}", token.expose());
         assert!(text.lines().any(|line| line == link), "{text}");
-        assert!(text.contains("Ana invites you to join Acme as developer"), "{text}");
+        assert!(text.contains("Ana invites you to join “Acme” as developer"), "{text}");
         assert_eq!(post.delivery(&invite).await, Delivery::Sent);
         assert_eq!(post.events().await, [("invite.mailed".to_owned(), invite.id.to_string())]);
         assert_eq!(post.next_due().await, None, "nothing waits any more");

@@ -1,5 +1,9 @@
+use guestlist::config::Config;
+use guestlist::domain::{Creators, KeyScope};
+use guestlist::operations::keys::Owner;
+
 use crate::everywhere;
-use crate::support::{Code, TestApp, gitpod};
+use crate::support::{Code, Engine, Person, Protocol, Settings, TestApp, gitpod, run_with};
 
 fn request(name: &str) -> gitpod::CreateOrganizationRequest {
     gitpod::CreateOrganizationRequest { name: name.to_owned(), ..Default::default() }
@@ -54,6 +58,26 @@ everywhere! {
         assert_eq!(mine.organizations, []);
     }
 
+    async fn p48_names_are_composed_and_mislead_nobody(app: TestApp) {
+        let ana = app.person("ana").await;
+        let made = ana.create_organization(request("Cafe\u{301} 👩\u{200d}🚀")).await.unwrap();
+        assert_eq!(made.organization.unwrap().name, "Café 👩\u{200d}🚀");
+        let (id, _) = ana.found("Acme").await;
+        for c in ['\0', '\u{202e}', '\u{2066}', '\u{200b}', '\u{2060}', '\u{feff}', '\u{2028}'] {
+            let name = format!("Ac{c}me");
+            let failure = ana.create_organization(request(&name)).await.unwrap_err();
+            assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["name".into()]));
+            let renamed = gitpod::UpdateOrganizationRequest {
+                organization_id: id.clone(),
+                name: Some(name),
+                ..Default::default()
+            };
+            let failure = ana.update_organization(renamed).await.unwrap_err();
+            assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["name".into()]));
+        }
+        assert_eq!(ana.get(&id).await.unwrap().name, "Acme");
+    }
+
     async fn the_own_domain_is_invited_only_if_it_is_verified_and_not_public(app: TestApp) {
         let with_domain = |name| gitpod::CreateOrganizationRequest {
             invite_accounts_with_matching_domain: true,
@@ -71,4 +95,100 @@ everywhere! {
         let mine = gil.list_my_organizations(Default::default()).await.unwrap();
         assert_eq!(mine.organizations, []);
     }
+}
+
+/// Every protocol on both engines, under other settings.
+fn everywhere_with(settings: Settings, behaviour: impl AsyncFn(&TestApp)) {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        for protocol in Protocol::ALL {
+            run_with(settings, engine, protocol, &behaviour);
+        }
+    }
+}
+
+fn with_intranet(config: &mut Config) {
+    let issuer = r#"
+        kind = "service"
+        issuer = "intranet"
+        login_provider = "intranet"
+        verified_email_domains = ["example.com"]
+    "#;
+    config.issuers = vec![toml::from_str(issuer).unwrap()];
+}
+
+/// A service, and two people it acts for: the first without a verified address.
+async fn service_and_people(app: &TestApp) -> (Person, [Person; 2]) {
+    let service =
+        app.key(Owner::Service("portal".parse().unwrap()), Some(KeyScope::Act), None).await;
+    let mut people = Vec::new();
+    for email in ["zoe@elsewhere.example", "ana@example.com"] {
+        let request = crate::support::own::ResolveAccountRequest {
+            issuer: "intranet".into(),
+            subject: email.into(),
+            email: email.into(),
+            email_verified: true,
+            ..Default::default()
+        };
+        let account = service.resolve_account(request).await.unwrap().account.unwrap();
+        people.push(Person { on_behalf_of: Some(account.id), ..service.clone() });
+    }
+    (service, people.try_into().ok().unwrap())
+}
+
+async fn code(person: &Person) -> Code {
+    let made = person.create_organization(request("Acme")).await;
+    made.map_or_else(|failure| failure.code, |_| Code::Ok)
+}
+
+#[test]
+fn operators_alone_make_organizations_where_a_setting_says_so() {
+    let settings = |config: &mut Config| {
+        config.organizations.creators = Creators::Operators;
+        with_intranet(config);
+    };
+    everywhere_with(settings, async |app| {
+        let ana = app.person("ana").await;
+        assert_eq!(code(&ana).await, Code::PermissionDenied);
+        assert_eq!(code(&app.nobody()).await, Code::Unauthenticated);
+        let plain = app.key(Owner::Service("plain".parse().unwrap()), None, None).await;
+        assert_eq!(code(&plain).await, Code::PermissionDenied);
+        let mine = ana.list_my_organizations(Default::default()).await.unwrap();
+        assert_eq!(mine.organizations, []);
+
+        assert_eq!(code(&app.operator().await).await, Code::Ok);
+        let (service, [zoe, ana]) = service_and_people(app).await;
+        for trusted in [service, zoe, ana] {
+            assert_eq!(code(&trusted).await, Code::Ok);
+        }
+    });
+}
+
+#[test]
+fn verified_accounts_make_organizations_where_a_setting_says_so() {
+    let settings = |config: &mut Config| config.organizations.creators = Creators::Verified;
+    everywhere_with(settings, async |app| {
+        assert_eq!(code(&app.person("ana").await).await, Code::Ok);
+        let plain = app.key(Owner::Service("plain".parse().unwrap()), None, None).await;
+        let failure = plain.create_organization(request("Acme")).await.unwrap_err();
+        assert_eq!(failure.code, Code::PermissionDenied);
+        assert_eq!(failure.reason, "EMAIL_UNVERIFIED");
+        let operator = Owner::Service("ops".parse().unwrap());
+        let operator = app.key(operator, Some(KeyScope::Operator), None).await;
+        assert_eq!(code(&operator).await, Code::Ok);
+    });
+}
+
+#[test]
+fn an_account_makes_as_many_organizations_as_the_limit_says() {
+    let settings = |config: &mut Config| config.limits.organizations_per_account = 2;
+    everywhere_with(settings, async |app| {
+        let ana = app.person("ana").await;
+        assert_eq!((code(&ana).await, code(&ana).await), (Code::Ok, Code::Ok));
+        let failure = ana.create_organization(request("Acme")).await.unwrap_err();
+        assert_eq!(failure.code, Code::ResourceExhausted);
+        assert_eq!(failure.reason, "RATE_LIMITED");
+        assert_eq!(code(&app.person("ben").await).await, Code::Ok);
+        app.clock.advance(failure.retry_after.expect("waiting helps"));
+        assert_eq!(code(&ana).await, Code::Ok);
+    });
 }

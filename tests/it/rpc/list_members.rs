@@ -52,6 +52,32 @@ async fn five(app: &TestApp) -> Organization {
 }
 
 everywhere! {
+    async fn p48_a_name_is_found_however_it_is_composed_or_written(app: TestApp) {
+        let org = app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        for (i, name) in ["Jose\u{301} ΟΔΟΣΑ", "Ze\u{202e}\u{200b}\u{feff}d"].into_iter().enumerate() {
+            let email = format!("p{i}@example.org").parse().unwrap();
+            let owner = guestlist::operations::keys::Owner::Email { email, name: Some(name.into()) };
+            app.key(owner, None, None).await.join(&token).await.unwrap();
+        }
+        for (search, found) in [
+            ("josé", "José ΟΔΟΣΑ"),
+            ("JOSE\u{301}", "José ΟΔΟΣΑ"),
+            ("jos\u{e9} οδος", "José ΟΔΟΣΑ"),
+            ("ΟΔΟΣ", "José ΟΔΟΣΑ"),
+            ("zed", "Zed"),
+        ] {
+            let filter = Filter { search: search.to_owned(), ..Default::default() };
+            let seen = names(&org.admin, filtered(&org.id, filter)).await;
+            assert_eq!(seen, [found], "{search}");
+        }
+        for search in ["jose", "josee\u{301}", "ze\u{202e}"] {
+            let filter = Filter { search: search.to_owned(), ..Default::default() };
+            let seen = names(&org.admin, filtered(&org.id, filter)).await;
+            assert!(seen.is_empty(), "{search}: {seen:?}");
+        }
+    }
+
     async fn the_caller_comes_first_and_then_the_names(app: TestApp) {
         let org = five(app).await;
         for size in [1, 2, 3, 5, 100] {

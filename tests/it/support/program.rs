@@ -63,6 +63,12 @@ impl Installation {
             ("GUESTLIST_LISTEN", "127.0.0.1:0".to_owned()),
             ("GUESTLIST_DATA_DIR", database.directory.path().display().to_string()),
             ("GUESTLIST_DATABASE_URL", database.url.clone()),
+            // Tests make more at once than people do.
+            ("GUESTLIST_LIMITS__ORGANIZATIONS_PER_ACCOUNT", "0".to_owned()),
+            ("GUESTLIST_LIMITS__INVITES_PER_ACCOUNT", "0".to_owned()),
+            ("GUESTLIST_LIMITS__INVITES_PER_ORGANIZATION", "0".to_owned()),
+            ("GUESTLIST_LIMITS__INVITES_PER_ADDRESS", "0".to_owned()),
+            ("GUESTLIST_LIMITS__JOINS_PER_ACCOUNT", "0".to_owned()),
         ];
         if database.engine == Engine::Postgres {
             let key = hex::encode(rand::random::<[u8; 32]>());

@@ -1,5 +1,6 @@
 //! Other products' REST contracts, as their clients see them.
 
+mod bounds;
 mod clickhouse;
 mod clickhouse_requests;
 mod clickhouse_roles;

@@ -120,6 +120,23 @@ fn an_unknown_enum_name_is_refused_rather_than_dropped() {
 }
 
 #[test]
+fn p43_a_list_of_wrong_names_costs_no_violation_each() {
+    let wrong = |number: usize| {
+        let names = vec!["s3cret"; number];
+        let request = json!({"organizationId": ORGANIZATION, "filter": {"statuses": names}});
+        read_json("gitpod.v1.ListMembersRequest", &request).unwrap_err()
+    };
+    let error = wrong(MAX_ENTRIES);
+    assert_eq!(error.violations.len(), 16);
+    assert!(error.message.starts_with("filter.statuses[0]: "), "{}", error.message);
+    let told = error.message.matches("filter.statuses[").count();
+    assert!(error.message.ends_with(&format!("; and {} more", MAX_ENTRIES - told)));
+    // A longer list is not read.
+    let error = wrong(MAX_ENTRIES + 1);
+    assert_eq!(error.message, "filter.statuses: must have at most 1000 entries");
+}
+
+#[test]
 fn one_alternative_of_a_oneof() {
     let request = json!({"organizationId": ORGANIZATION, "inviteId": ORGANIZATION});
     let error = read_json("gitpod.v1.JoinOrganizationRequest", &request).unwrap_err();

@@ -1,7 +1,7 @@
 //! Messages about accounts.
 
 use super::Fields;
-use crate::domain::{Account, Caller, Credential, EmailAddress};
+use crate::domain::{Account, Caller, Credential};
 use crate::error::Result;
 use crate::operations::accounts::Identity;
 use crate::proto::guestlist::v1 as pb;
@@ -11,24 +11,20 @@ pub fn resolve_account(message: pb::ResolveAccountRequest) -> Result<Identity> {
     if message.issuer.is_empty() {
         fields.wrong("issuer", "must be set");
     }
-    fields.at_most("issuer", &message.issuer, 512);
+    fields.text("issuer", &message.issuer, 512);
     if message.subject.is_empty() {
         fields.wrong("subject", "must be set");
     }
-    fields.at_most("subject", &message.subject, 255);
-    fields.at_most("name", &message.name, 256);
-    for (field, text) in [("subject", &message.subject), ("name", &message.name)] {
-        if text.chars().any(char::is_control) {
-            fields.wrong(field, "must not contain control characters");
-        }
+    fields.text("subject", &message.subject, 255);
+    if message.subject.chars().any(char::is_control) {
+        fields.wrong("subject", "must not contain control characters");
     }
-    let email: Option<EmailAddress> = match message.email.as_str() {
-        "" => None,
-        text => fields.parse("email", text),
-    };
+    fields.text("name", &message.name, 256);
+    let email = fields.parse_optional("email", &message.email);
+    fields.text("picture", &message.picture, 2048);
     let web = ["https://", "http://"].iter().any(|scheme| message.picture.starts_with(scheme));
-    if !message.picture.is_empty() && (!web || message.picture.len() > 2048) {
-        fields.wrong("picture", "must be an http or https URL of at most 2048 characters");
+    if !message.picture.is_empty() && !web {
+        fields.wrong("picture", "must be an http or https URL");
     }
     fields.finish(|| {
         Some(Identity {

@@ -14,14 +14,13 @@ pub fn list_audit_events(message: pb::ListAuditEventsRequest) -> Result<ListAudi
     };
     let page = fields.page(message.page);
     let from = message.filter.unwrap_or_default();
-    if from.actions.len() > 25 {
-        fields.wrong("filter.actions", "must have at most 25 entries");
+    if fields.count("filter.actions", &from.actions, 25) {
+        for (i, action) in from.actions.iter().enumerate() {
+            fields.text(format_args!("filter.actions[{i}]"), action, 64);
+        }
     }
-    let account = match from.account_id.as_str() {
-        "" => None,
-        text => fields.parse("filter.account_id", text),
-    };
-    fields.at_most("filter.target_id", &from.target_id, 64);
+    let account = fields.parse_optional("filter.account_id", &from.account_id);
+    fields.text("filter.target_id", &from.target_id, 64);
     let start = from.start_time.and_then(|at| fields.timestamp("filter.start_time", at));
     let end = from.end_time.and_then(|at| fields.timestamp("filter.end_time", at));
     fields.finish(|| {

@@ -37,7 +37,7 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     if allowed_domains.iter().collect::<HashSet<_>>().len() < allowed_domains.len() {
         fields.wrong("allowed_domains", "must not name a domain twice");
     }
-    fields.at_most("note", &message.note, 256);
+    fields.text("note", &message.note, 256);
     if message.note.chars().any(char::is_control) {
         fields.wrong("note", "must not contain control characters");
     }
@@ -65,6 +65,7 @@ fn content(fields: &mut Fields, grant: pb::ContentGrant) -> Option<ContentGrant>
         }
         None => {
             fields.wrong("grant.content", "must be set: space or collection");
+            let _: Option<Role> = fields.parse_optional("grant.level", &grant.level);
             return None;
         }
     };
@@ -85,9 +86,10 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
     };
     let mut invitations = Vec::with_capacity(count.min(MOST_INVITATIONS));
     for (i, one) in message.invitations.into_iter().take(MOST_INVITATIONS).enumerate() {
+        fields.text(format_args!("invitations[{i}].email"), &one.email, 320);
         let role = match one.role.as_str() {
             "" => default,
-            role => fields.parse(&format!("invitations[{i}].role"), role),
+            role => fields.parse(format_args!("invitations[{i}].role"), role),
         };
         if let Some(role) = role {
             invitations.push(Invitation { email: one.email, role });
@@ -117,7 +119,7 @@ pub fn max_uses(fields: &mut Fields, uses: i64) -> Option<i64> {
 /// Empty means none.
 pub fn request_id(fields: &mut Fields, id: String) -> Option<RequestToken> {
     const FIELD: &str = "request_id";
-    fields.at_most(FIELD, &id, 128);
+    fields.text(FIELD, &id, 128);
     (!id.is_empty()).then_some(RequestToken { id, field: FIELD })
 }
 

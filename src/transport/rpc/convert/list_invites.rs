@@ -1,6 +1,6 @@
 //! The messages of `InviteService/List`.
 
-use super::{Fields, address_filter};
+use super::Fields;
 use crate::domain::{InviteKind, InviteState};
 use crate::error::Result;
 use crate::operations::invites::{InviteFilter, InviteList, ListInvites};
@@ -26,22 +26,19 @@ pub fn list_invites(message: pb::ListRequest) -> Result<ListInvites> {
     })
 }
 
+/// Entries of each list of a filter.
+const MAX_ENTRIES: usize = 25;
+
 fn filter(fields: &mut Fields, from: pb::InviteFilter) -> InviteFilter {
-    fields.at_most("filter.email", &from.email, 320);
-    let role = match from.role.as_str() {
-        "" => None,
-        role => fields.parse("filter.role", role),
-    };
-    let inviter = match from.inviter_id.as_str() {
-        "" => None,
-        id => fields.parse("filter.inviter_id", id),
-    };
+    let email = fields.address_filter("filter.email", &from.email);
+    let role = fields.parse_optional("filter.role", &from.role);
+    let inviter = fields.parse_optional("filter.inviter_id", &from.inviter_id);
     InviteFilter {
         kinds: kinds(fields, &from.kinds),
         states: states(fields, &from.states),
         role,
         inviter,
-        email: address_filter(&from.email),
+        email,
         start: from.start_time.and_then(|at| fields.timestamp("filter.start_time", at)),
         end: from.end_time.and_then(|at| fields.timestamp("filter.end_time", at)),
         without_content: false,
@@ -49,45 +46,31 @@ fn filter(fields: &mut Fields, from: pb::InviteFilter) -> InviteFilter {
 }
 
 fn kinds(fields: &mut Fields, numbers: &[i32]) -> Vec<InviteKind> {
-    let mut kinds = Vec::new();
-    for (i, number) in numbers.iter().enumerate() {
-        let kind = match pb::InviteKind::try_from(*number) {
-            Ok(pb::InviteKind::JoinLink) => InviteKind::JoinLink,
-            Ok(pb::InviteKind::NamedLink) => InviteKind::NamedLink,
-            Ok(pb::InviteKind::Email) => InviteKind::Email,
-            _ => {
-                fields.wrong(format!("filter.kinds[{i}]"), "must be a kind that is defined");
-                continue;
-            }
-        };
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    kinds
+    const EXPECTED: &str = "must be a kind that is defined";
+    fields.enums("filter.kinds", numbers, MAX_ENTRIES, EXPECTED, |number| {
+        Some(match pb::InviteKind::try_from(number).ok()? {
+            pb::InviteKind::JoinLink => InviteKind::JoinLink,
+            pb::InviteKind::NamedLink => InviteKind::NamedLink,
+            pb::InviteKind::Email => InviteKind::Email,
+            pb::InviteKind::Unspecified => return None,
+        })
+    })
 }
 
 fn states(fields: &mut Fields, numbers: &[i32]) -> Vec<InviteState> {
-    let mut states = Vec::new();
-    for (i, number) in numbers.iter().enumerate() {
-        let state = match pb::InviteState::try_from(*number) {
-            Ok(pb::InviteState::Live) => InviteState::Live,
-            Ok(pb::InviteState::Accepted) => InviteState::Accepted,
-            Ok(pb::InviteState::Exhausted) => InviteState::Exhausted,
-            Ok(pb::InviteState::Expired) => InviteState::Expired,
-            Ok(pb::InviteState::Revoked) => InviteState::Revoked,
-            Ok(pb::InviteState::Replaced) => InviteState::Replaced,
-            Ok(pb::InviteState::Declined) => InviteState::Declined,
-            _ => {
-                fields.wrong(format!("filter.states[{i}]"), "must be a state that is defined");
-                continue;
-            }
-        };
-        if !states.contains(&state) {
-            states.push(state);
-        }
-    }
-    states
+    const EXPECTED: &str = "must be a state that is defined";
+    fields.enums("filter.states", numbers, MAX_ENTRIES, EXPECTED, |number| {
+        Some(match pb::InviteState::try_from(number).ok()? {
+            pb::InviteState::Live => InviteState::Live,
+            pb::InviteState::Accepted => InviteState::Accepted,
+            pb::InviteState::Exhausted => InviteState::Exhausted,
+            pb::InviteState::Expired => InviteState::Expired,
+            pb::InviteState::Revoked => InviteState::Revoked,
+            pb::InviteState::Replaced => InviteState::Replaced,
+            pb::InviteState::Declined => InviteState::Declined,
+            pb::InviteState::Unspecified => return None,
+        })
+    })
 }
 
 impl From<InviteList> for pb::ListResponse {

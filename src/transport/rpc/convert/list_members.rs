@@ -1,7 +1,7 @@
 //! The messages of `ListMembers`.
 
-use super::{Fields, address_filter};
-use crate::domain::{LoginProviderKind, MemberId, MemberStatus, PageSize};
+use super::{Fields, MAX_TOKEN};
+use crate::domain::{LoginProviderKind, MemberId, MemberStatus, PageSize, fold};
 use crate::error::Result;
 use crate::operations::members::{ListMembers, MemberFilter, MemberList, MemberSort};
 use crate::proto::gitpod::v1 as pb;
@@ -11,6 +11,7 @@ pub fn list_members(message: pb::ListMembersRequest) -> Result<ListMembers> {
     let mut fields = Fields::default();
     let organization = fields.parse("organization_id", &message.organization_id);
     let pagination = message.pagination.unwrap_or_default();
+    fields.text("pagination.token", &pagination.token, MAX_TOKEN);
     let size = fields.keep("pagination.page_size", PageSize::from_request(pagination.page_size));
     let filter = filter(&mut fields, message.filter.unwrap_or_default());
     let sort = sort(&mut fields, message.sort.unwrap_or_default());
@@ -26,53 +27,51 @@ pub fn list_members(message: pb::ListMembersRequest) -> Result<ListMembers> {
     })
 }
 
+/// Entries of each list of a filter.
+const MAX_ENTRIES: usize = 25;
+
 fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
-    // `search` and `email` are compared normalised, as what they are compared to.
-    fields.at_most("filter.search", &from.search, 256);
-    fields.at_most("filter.email", &from.email, 320);
+    fields.text("filter.search", &from.search, 256);
+    let email = fields.address_filter("filter.email", &from.email);
     // There are no groups here: checked as the contract has it, and no more.
     let _: Vec<MemberId> =
-        fields.parse_all("filter.exclude_group_ids", &from.exclude_group_ids, 25);
+        fields.parse_all("filter.exclude_group_ids", &from.exclude_group_ids, MAX_ENTRIES);
     MemberFilter {
-        search: from.search.to_lowercase(),
+        search: fold(&from.search),
         statuses: statuses(fields, &from.statuses),
         admins: admins(fields, &from.roles),
-        ids: fields.parse_all("filter.user_ids", &from.user_ids, 25),
-        email: address_filter(&from.email),
+        ids: fields.parse_all("filter.user_ids", &from.user_ids, MAX_ENTRIES),
+        email,
         login_provider: login_provider(fields, from.login_provider),
     }
 }
 
 fn statuses(fields: &mut Fields, numbers: &[i32]) -> Vec<MemberStatus> {
-    let mut statuses = Vec::new();
-    for (i, number) in numbers.iter().enumerate() {
-        let status = match pb::UserStatus::try_from(*number) {
-            Ok(pb::UserStatus::Active) => MemberStatus::Active,
-            Ok(pb::UserStatus::Suspended) => MemberStatus::Suspended,
-            Ok(pb::UserStatus::Left) => MemberStatus::Left,
-            _ => {
-                fields.wrong(format!("filter.statuses[{i}]"), "must be active, suspended or left");
-                continue;
-            }
-        };
-        if !statuses.contains(&status) {
-            statuses.push(status);
-        }
-    }
-    statuses
+    const EXPECTED: &str = "must be active, suspended or left";
+    fields.enums("filter.statuses", numbers, MAX_ENTRIES, EXPECTED, |number| {
+        Some(match pb::UserStatus::try_from(number).ok()? {
+            pb::UserStatus::Active => MemberStatus::Active,
+            pb::UserStatus::Suspended => MemberStatus::Suspended,
+            pb::UserStatus::Left => MemberStatus::Left,
+            pb::UserStatus::Unspecified => return None,
+        })
+    })
 }
 
 /// Both roles together let everybody through.
 fn admins(fields: &mut Fields, numbers: &[i32]) -> Option<bool> {
-    let (mut admins, mut others) = (false, false);
-    for (i, number) in numbers.iter().enumerate() {
-        match pb::OrganizationRole::try_from(*number) {
-            Ok(pb::OrganizationRole::Admin) => admins = true,
-            Ok(pb::OrganizationRole::Member) => others = true,
-            _ => fields.wrong(format!("filter.roles[{i}]"), "must be admin or member"),
-        }
+    const EXPECTED: &str = "must be admin or member";
+    let admins = fields.enums("filter.roles", numbers, MAX_ENTRIES, EXPECTED, |number| {
+        Some(match pb::OrganizationRole::try_from(number).ok()? {
+            pb::OrganizationRole::Admin => true,
+            pb::OrganizationRole::Member => false,
+            pb::OrganizationRole::Unspecified => return None,
+        })
+    });
+    match admins[..] {
+        [admins] => Some(admins),
+        _ => None,
     }
-    (admins != others).then_some(admins)
 }
 
 fn login_provider(fields: &mut Fields, number: i32) -> Option<LoginProviderKind> {

@@ -25,10 +25,7 @@ pub fn set_member_role(message: &pb::SetMemberRoleRequest) -> Result<(MemberOf, 
 pub fn list_grants(message: pb::ListGrantsRequest) -> Result<ListGrants> {
     let mut fields = Fields::default();
     let organization = fields.parse("organization_id", &message.organization_id);
-    let member = match message.member_id.as_str() {
-        "" => None,
-        text => fields.parse("member_id", text),
-    };
+    let member = fields.parse_optional("member_id", &message.member_id);
     let page = fields.page(message.page);
     fields.finish(|| {
         let (size, token) = page?;

@@ -25,9 +25,9 @@ pub use organization::{
     update_organization,
 };
 
-use fields::Fields;
+use fields::{Fields, MAX_TOKEN};
 
-use crate::domain::{EmailAddress, Invalid, PageSize, Timestamp};
+use crate::domain::{PageSize, Timestamp};
 use crate::error::Result;
 use crate::proto::guestlist::v1::PageRequest;
 
@@ -36,13 +36,6 @@ pub fn page(page: Option<PageRequest>) -> Result<(PageSize, String)> {
     let mut fields = Fields::default();
     let page = fields.page(page);
     fields.finish(|| page)
-}
-
-/// An address to look for, normalised; what is no address is nobody's.
-fn address_filter(text: &str) -> Option<String> {
-    let normalised: Result<EmailAddress, Invalid> = text.parse();
-    (!text.is_empty())
-        .then(|| normalised.map_or_else(|_| text.to_owned(), |email| email.to_string()))
 }
 
 fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {

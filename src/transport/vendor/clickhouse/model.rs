@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// Ours, for names that this contract wants as UUIDs.
 pub const NAMESPACE: Uuid = uuid!("6a3f0c57-5b0e-4d0b-9a55-0f5a0d7c3f1e");
 
+/// Ids of roles in one request.
+const MAX_ROLES: usize = 25;
+
 /// An answer with a result.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +113,7 @@ pub struct NewInvitation {
     /// With which role; a developer if neither this nor a role's id is given.
     role: Option<Role>,
     /// With which roles, by id. The highest of all that are given counts.
+    #[schema(max_items = 25)]
     assigned_role_ids: Option<Vec<String>>,
 }
 
@@ -144,6 +148,10 @@ impl NewInvitation {
     pub fn role(&self) -> Result<Role> {
         let wrong = |wrong: Invalid| Error::invalid("email", wrong.0);
         self.email.parse::<EmailAddress>().map_err(wrong)?;
+        if self.assigned_role_ids.as_ref().is_some_and(|ids| ids.len() > MAX_ROLES) {
+            let what = format!("must have at most {MAX_ROLES} entries");
+            return Err(Error::invalid("assignedRoleIds", what));
+        }
         let mut roles: Vec<Role> = self.role.into_iter().collect();
         for (i, text) in self.assigned_role_ids.iter().flatten().enumerate() {
             let id = Uuid::try_parse(text).ok();
@@ -218,6 +226,12 @@ mod tests {
             let json = format!(r#"{{"email": "a@b.example"{more}}}"#);
             assert_eq!(asked(&json).unwrap(), expected, "{json}");
         }
+        let ids = |number: usize| serde_json::to_string(&vec![admin; number]).unwrap();
+        let of =
+            |number| format!(r#"{{"email": "a@b.example", "assignedRoleIds": {}}}"#, ids(number));
+        assert_eq!(asked(&of(MAX_ROLES)).unwrap(), Role::Admin);
+        let many = asked(&of(MAX_ROLES + 1)).unwrap_err();
+        assert_eq!(many.message, "assignedRoleIds: must have at most 25 entries");
         let unknown = asked(r#"{"email": "a@b.example", "assignedRoleIds": ["s3cret"]}"#);
         assert_eq!(unknown.unwrap_err().message, "assignedRoleIds[0]: must be the id of a role");
     }

@@ -14,6 +14,7 @@ use crate::operations::invites::{
 };
 use crate::operations::{Call, Context, organizations};
 use crate::transport::vendor::asked::{Asked, Shared};
+use crate::transport::vendor::gathered::Gathered;
 use crate::transport::vendor::{Answered, json};
 
 const ORGANIZATION: &str = "organizationId";
@@ -35,7 +36,8 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(get_invitation, delete_invitation))
 }
 
-/// Lists the organizations of the caller.
+/// Lists the organizations of the caller. A list that is larger than the server answers
+/// is refused with 400.
 #[utoipa::path(
     get,
     path = "/v1/organizations",
@@ -47,15 +49,18 @@ pub fn routes() -> OpenApiRouter<Shared> {
     ),
 )]
 async fn list_organizations(asked: Asked) -> Answered {
-    let mut listed = Vec::new();
+    let instead = "guestlist.v1.OrganizationService/ListMyOrganizations has pages";
+    let mut listed = Gathered::new(asked.max_response_bytes, instead);
     let mut token = String::new();
     loop {
         let page =
             organizations::list_my_organizations(&asked.cx, &asked.call, PAGE, &token, "page");
         let page = page.await?;
-        listed.extend(page.entries.into_iter().map(|(_, organization)| organization.into()));
+        for (_, organization) in page.entries {
+            listed.add(Organization::from(organization))?;
+        }
         if page.next_token.is_empty() {
-            return ok(&Answer::<Vec<Organization>>::new(&asked.call.request, listed));
+            return ok(&Answer::new(&asked.call.request, listed.into_entries()));
         }
         token = page.next_token;
     }
@@ -93,7 +98,8 @@ async fn list_roles(asked: Asked) -> Answered {
     ok(&Answer::<Vec<ListedRole>>::new(&asked.call.request, listed))
 }
 
-/// Lists the pending email invitations, oldest first. Admins may.
+/// Lists the pending email invitations, oldest first. Admins may. A list that is larger
+/// than the server answers is refused with 400.
 #[utoipa::path(
     get,
     path = "/v1/organizations/{organizationId}/invitations",
@@ -117,14 +123,15 @@ async fn list_invitations(asked: Asked) -> Answered {
         token_field: "page",
         count: false,
     };
-    let mut listed = Vec::new();
+    let instead = "guestlist.v1.InviteService/List has pages";
+    let mut listed = Gathered::new(asked.max_response_bytes, instead);
     loop {
         let page = invites::list(&asked.cx, &asked.call, input.clone()).await?;
         for shown in page.invites {
-            listed.push(Invitation::try_from(shown.invite)?);
+            listed.add(Invitation::try_from(shown.invite)?)?;
         }
         if page.next_token.is_empty() {
-            return ok(&Answer::new(&asked.call.request, listed));
+            return ok(&Answer::new(&asked.call.request, listed.into_entries()));
         }
         input.token = page.next_token;
     }

@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::roles::{MemberRole, meant_role};
 use crate::domain::{ContentGrant, ContentId, ContentKind, EmailAddress, Invalid, Role};
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Result, Violations};
 use crate::operations::invites::{Invitation, LinkGrants};
 
 /// How many addresses one request may have.
@@ -101,7 +101,7 @@ impl NewInvitations {
             return Err(Error::invalid("emails", what));
         }
         let default = self.role.map_or(DEFAULT_ROLE, meant_role);
-        let mut wrong = Vec::new();
+        let mut wrong = Violations::default();
         let mut invitations = Vec::with_capacity(self.emails.len());
         for (i, invitee) in self.emails.into_iter().enumerate() {
             let (field, email, role) = match invitee {
@@ -111,7 +111,7 @@ impl NewInvitations {
                 }
             };
             if let Err(Invalid(why)) = email.parse::<EmailAddress>() {
-                wrong.push(Violation { field, description: why.to_owned() });
+                wrong.add(field, why);
             }
             invitations.push(Invitation { email, role });
         }

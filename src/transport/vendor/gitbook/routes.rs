@@ -18,10 +18,14 @@ use crate::operations::members::{self, JoinBy};
 use crate::operations::organizations;
 use crate::operations::{Call, Context, accounts};
 use crate::transport::vendor::asked::{Asked, Shared};
+use crate::transport::vendor::gathered::Gathered;
 use crate::transport::vendor::{Answered, empty, json};
 
 const ORGANIZATION: &str = "organizationId";
 const INVITE: &str = "inviteId";
+
+/// What to do where a page is too large.
+const FEWER: &str = "ask for fewer entries with `limit`";
 
 /// Every route.
 pub fn routes() -> OpenApiRouter<Shared> {
@@ -64,8 +68,11 @@ async fn list_organizations(asked: Asked) -> Answered {
     let (size, page) = (PageSize::of(paging.limit()?), &paging.page);
     let listed =
         organizations::list_my_organizations(&asked.cx, &asked.call, size, page, "page").await?;
-    let items = listed.entries.into_iter().map(|(_, organization)| organization.into()).collect();
-    let list = List::<OrganizationShown>::new(items, listed.next_token, None);
+    let mut items = Gathered::new(asked.max_response_bytes, FEWER);
+    for (_, organization) in listed.entries {
+        items.add(OrganizationShown::from(organization))?;
+    }
+    let list = List::new(items.into_entries(), listed.next_token, None);
     Ok(json(StatusCode::OK, &list))
 }
 
@@ -156,12 +163,13 @@ async fn list_links(asked: Asked) -> Answered {
         count: true,
     };
     let listed = invites::list(&asked.cx, &asked.call, input).await?;
-    let mut items = Vec::with_capacity(listed.invites.len());
+    let mut items = Gathered::new(asked.max_response_bytes, FEWER);
     for shown in listed.invites {
         // Whoever lists links is an admin, who has every role there is.
-        items.push(OrganizationLink::new(shown, true)?);
+        items.add(OrganizationLink::new(shown, true)?)?;
     }
-    Ok(json(StatusCode::OK, &List::new(items, listed.next_token, listed.count)))
+    let list = List::new(items.into_entries(), listed.next_token, listed.count);
+    Ok(json(StatusCode::OK, &list))
 }
 
 /// Makes a link: to a place in the organization, a space or a collection. Admins

@@ -1,0 +1,105 @@
+//! Texts that people choose: what they may hold, and how they are compared.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Characters of a person's name.
+const MAX_NAME: usize = 256;
+
+/// Whether a character has no place in a name: control characters and line ends, and
+/// those that make a name show as another one without being seen.
+///
+/// The latter are the bidirectional embeddings, overrides and isolates (UAX #9), which
+/// reach beyond the name into the text around it, and invisible characters that join or
+/// part nothing. Two joiners stay (U+200C and U+200D), which Persian, Indic scripts and
+/// emoji are written with, and so do the marks U+200E, U+200F and U+061C, which names in
+/// two directions need: their effect ends at the next letter, and UTS #55 allows them.
+pub fn is_unfit_for_names(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}' | '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
+/// Whether a character that may stand in a name has no width.
+pub fn is_zero_width(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200c}'..='\u{200f}')
+}
+
+/// Whether a character shows nothing.
+pub fn is_blank(c: char) -> bool {
+    c.is_whitespace() || is_zero_width(c)
+}
+
+/// A person's name fit to be stored and shown: without what [`is_unfit_for_names`],
+/// composed (NFC), trimmed and cut to 256 characters. Empty, if nothing of it shows.
+pub fn person_name(text: &str) -> String {
+    // Bounded before it is composed: NFC makes three characters of one at the most, and
+    // one of three.
+    let fit = text.chars().filter(|c| !is_unfit_for_names(*c)).take(4 * MAX_NAME);
+    let name: String = fit.nfc().collect();
+    if name.chars().all(is_blank) {
+        return String::new();
+    }
+    let cut: String = name.trim().chars().take(MAX_NAME).collect();
+    cut.trim_end().to_owned()
+}
+
+/// A text as it is compared in searches and ordered by: composed (NFC), in lower case.
+/// Both engines compare what this makes, so that both find the same.
+pub fn fold(text: &str) -> String {
+    // A sigma is written otherwise at the end of a word, where a search may end but not
+    // the name. Lower-casing can leave the composed form (`İ`).
+    text.nfc().collect::<String>().to_lowercase().replace('ς', "σ").nfc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn p48_a_name_is_compared_without_case_and_composition() {
+        for (one, other) in [
+            ("José", "jose\u{301}"),
+            ("Ἀθήνα", "ἀθήνα"),
+            ("ΟΔΟΣ", "οδος"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("각", "\u{1100}\u{1161}\u{11a8}"),
+            ("STRAẞE", "straße"),
+            ("Å", "\u{212b}"),
+        ] {
+            assert_eq!(fold(one), fold(other), "{one} {other}");
+        }
+        assert!(fold("ΟΔΟΣΑ").contains(&fold("ΟΔΟΣ")), "a sigma within a word");
+        assert_ne!(fold("jose"), fold("josé"));
+    }
+
+    #[test]
+    fn p48_what_misleads_is_stripped_from_peoples_names_and_joiners_stay() {
+        for (given, kept) in [
+            ("Ana\u{202e}gpj\u{202c}", "Anagpj"),
+            ("\u{2066}Ana\u{2069}\u{200b} B\u{feff}\u{2060}", "Ana B"),
+            ("A\0n\na\u{2028}", "Ana"),
+            ("jose\u{301}", "jos\u{e9}"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("👩\u{200d}🚀", "👩\u{200d}🚀"),
+            ("\u{200f}אנה\u{200f}", "\u{200f}אנה\u{200f}"),
+            (" \u{200d}\u{200c}\u{200e} ", ""),
+        ] {
+            assert_eq!(person_name(given), kept, "{given:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn p48_a_stored_name_stays_as_it_is(text in "(.|\u{202e}|\u{301}|\u{1d160}|\\PC){0,400}") {
+            let name = person_name(&text);
+            prop_assert!(name.chars().count() <= MAX_NAME);
+            prop_assert!(!name.chars().any(is_unfit_for_names));
+            prop_assert_eq!(person_name(&name), name.clone());
+            prop_assert_eq!(fold(&fold(&name)), fold(&name));
+        }
+    }
+}
