@@ -38,8 +38,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
-
 pub use engine::Location;
 pub use migrations::Schema;
 pub use sea_orm::ConnectionTrait as Connection;
