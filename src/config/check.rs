@@ -64,7 +64,7 @@ fn top_level(config: &Config, problems: &mut Vec<String>) {
     }
     if let Some(url) = &config.database_url {
         let known = ["sqlite:", "postgres:", "postgresql:"];
-        if !known.iter().any(|scheme| url.expose_secret().starts_with(scheme)) {
+        if !known.iter().any(|scheme| url.expose_secret().trim().starts_with(scheme)) {
             problems.push(
                 "database_url: must begin with sqlite: or postgres:, \
                  as in sqlite:/var/lib/guestlist/guestlist.db"

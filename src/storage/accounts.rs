@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Tx;
 use super::entity::{account, member, stored};
 use super::error::OrError;
-use super::query::unique;
+use super::query::{is_one_of, unique};
 use super::text::{Text, one};
 use crate::domain::{
     Account, AccountId, EmailAddress, MemberStatus, OrganizationId, Profile, Timestamp,
@@ -68,7 +68,7 @@ pub async fn members_elsewhere(
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
         .filter(member::Column::OrganizationId.ne(Uuid::from(except)))
         .filter(member::Column::Status.ne(MemberStatus::Left.as_str()))
-        .filter(account::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))
+        .filter(is_one_of(account::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(account::Column::Issuer.eq(issuer))
         .into_tuple()
         .all(db)

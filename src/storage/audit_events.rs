@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::entity::audit_event;
 use super::error::OrError;
-use super::query::insert_many;
+use super::query::{insert_many, is_one_of};
 use super::text::InsertText;
 use super::{Db, Tx};
 use crate::domain::{
@@ -95,7 +95,8 @@ pub async fn page(
         select = select.filter(Column::Id.lt(Uuid::from(before)));
     }
     if !filter.actions.is_empty() {
-        select = select.filter(Column::Action.is_in(&filter.actions));
+        select =
+            select.filter(is_one_of(Column::Action, filter.actions.iter().map(String::as_str)));
     }
     if let Some(account) = filter.account.map(Uuid::from) {
         select = select.filter(

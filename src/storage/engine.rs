@@ -34,16 +34,10 @@ impl Location {
         let Some(url) = &config.database_url else {
             return Ok(Location::Sqlite(config.data_dir.join("guestlist.db")));
         };
-        let text = url.expose_secret();
+        // A secret made with `echo` ends in a new line, which is no part of a file's name.
+        let text = url.expose_secret().trim();
         if let Some(path) = text.strip_prefix("sqlite:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
-                return Err(Error::invalid(
-                    "database_url",
-                    "must name a file, such as sqlite:/var/lib/guestlist/guestlist.db",
-                ));
-            }
-            return Ok(Location::Sqlite(PathBuf::from(path)));
+            return sqlite_file(path).map_err(|why| Error::invalid("database_url", why));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             let address = postgres::Address::parse(text);
@@ -53,6 +47,27 @@ impl Location {
         }
         Err(Error::invalid("database_url", "must start with sqlite: or postgres://"))
     }
+}
+
+/// The file that a URL names, which is everything after `sqlite:` and no URI.
+fn sqlite_file(path: &str) -> std::result::Result<Location, &'static str> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.starts_with(":memory:") {
+        return Err("must name a file, such as sqlite:/var/lib/guestlist/guestlist.db");
+    }
+    if path.starts_with("file:") {
+        return Err("must name the file without file:, such as sqlite:/var/lib/guestlist.db");
+    }
+    if path.starts_with('~') {
+        return Err("must name the file without ~, which only shells know");
+    }
+    if path.contains('?') {
+        return Err("must name a file without parameters: none, such as mode, is looked at");
+    }
+    if path.chars().any(char::is_control) {
+        return Err("must not have control characters in the file's name");
+    }
+    Ok(Location::Sqlite(PathBuf::from(path)))
 }
 
 /// Opens the store's connections: what reads, and what writes.
@@ -130,4 +145,28 @@ pub(super) fn lock_file(path: &Path) -> Result<File> {
         ))
     })?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_plainly_or_not_at_all() {
+        for good in ["/var/lib/g.db", "///var/lib/g.db"] {
+            let Ok(Location::Sqlite(path)) = sqlite_file(good) else { panic!("{good}") };
+            assert_eq!(path, Path::new("/var/lib/g.db"));
+        }
+        for (wrong, why) in [
+            ("", "must name a file"),
+            (":memory:", "must name a file"),
+            ("file:/g.db", "file:"),
+            ("~/g.db", "~"),
+            ("/g.db?mode=ro", "parameters"),
+            ("/g\n.db", "control"),
+        ] {
+            let error = sqlite_file(wrong).expect_err(wrong);
+            assert!(error.contains(why), "{wrong}: {error}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::entity::invite::{LIVE_JOIN_LINK, delivery_text};
 use super::entity::organization::join_domains;
 use super::entity::{invite, organization};
 use super::error::OrError;
-use super::query::insert_many;
+use super::query::{insert_many, is_one_of};
 use super::text::{InsertText, Text, one, one_of_two};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
@@ -131,7 +131,7 @@ pub async fn pending_of_addresses(
 ) -> Result<Vec<Invite>> {
     let rows = invite::Entity::find()
         .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
-        .filter(invite::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))
+        .filter(is_one_of(invite::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(Expr::cust(PENDING_EMAIL))
         .all(db)
         .await

@@ -12,7 +12,7 @@ use super::Db;
 use super::entity::{account, member, organization};
 use super::error::OrError;
 use super::members::{with_organization, with_profile};
-use super::query::contains_pattern;
+use super::query::{contains_pattern, is_one_of};
 use crate::domain::{
     AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus, Organization,
     OrganizationId,
@@ -93,7 +93,7 @@ impl MemberFilter {
             all = all.add(if admins { Column::Role.eq("admin") } else { Column::Role.ne("admin") });
         }
         if !self.ids.is_empty() {
-            all = all.add(Column::Id.is_in(self.ids.iter().copied().map(Uuid::from)));
+            all = all.add(is_one_of(Column::Id, self.ids.iter().copied().map(Uuid::from)));
         }
         if !self.search.is_empty() {
             let like = || LikeExpr::new(contains_pattern(&self.search)).escape('\\');

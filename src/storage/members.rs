@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Tx;
 use super::entity::{account, invite, member, organization, stored};
 use super::error::OrError;
-use super::query::unique;
+use super::query::{is_one_of, unique};
 use super::text::{InsertText, Text, one, one_of_two};
 use crate::domain::{
     AccountId, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile, MemberStatus,
@@ -273,7 +273,7 @@ pub async fn addresses_among(
         .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(Expr::cust(CURRENT))
-        .filter(account::Column::Email.is_in(addresses.iter().map(|address| address.as_str())))
+        .filter(is_one_of(account::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(account::Column::EmailVerified.eq(true))
         .into_tuple()
         .all(db)

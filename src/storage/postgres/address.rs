@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::config::Host;
+#[cfg(test)]
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
 
 use super::tls::{self, Tls};
@@ -40,23 +42,37 @@ impl Address {
     /// What is wrong with it, without repeating any of it.
     pub fn parse(url: &str) -> Result<Self, String> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        // What is behind a `?` in a password is no parameter, and must not be named.
+        place.parse::<Config>().map_err(|_| not_a_url())?;
         let mut asked = tls::Asked::default();
-        let mut rest = Vec::new();
+        let (mut name_of_application, mut fallback) = (None, "guestlist".to_owned());
+        let mut rest = vec![
+            format!("tcp_user_timeout={}", SILENCE.as_millis()),
+            format!("keepalives_idle={}", SILENCE.as_secs()),
+            format!("keepalives_interval={}", SILENCE.as_secs() / 2),
+            "keepalives_retries=2".to_owned(),
+            // This service writes: a standby is of no use to it.
+            "target_session_attrs=read-write".to_owned(),
+        ];
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_decode_str(value).decode_utf8().map_err(|_| not_a_url())?;
-            if !asked.take(name, &value)? {
-                rest.push(pair);
+            if asked.take(name, &value)? {
+                continue;
+            }
+            match parameter(name, &value)? {
+                Parameter::Known => rest.push(pair.to_owned()),
+                Parameter::As(name) => {
+                    rest.push(pair.replacen(pair.split('=').next().unwrap_or_default(), name, 1));
+                }
+                Parameter::ApplicationName => name_of_application = Some(value.into_owned()),
+                Parameter::Fallback => fallback = value.into_owned(),
+                Parameter::Ignored => {}
             }
         }
         let mut config: Config =
             format!("{place}?{}", rest.join("&")).parse().map_err(|_| not_a_url())?;
-        config
-            .application_name("guestlist")
-            .tcp_user_timeout(SILENCE)
-            .keepalives_idle(SILENCE)
-            .keepalives_interval(SILENCE / 2)
-            .keepalives_retries(2);
+        config.application_name(name_of_application.unwrap_or(fallback));
         if config.get_hosts().is_empty() {
             return Err("must name a host".into());
         }
@@ -85,6 +101,64 @@ impl Address {
             Some(tls) => connection.cancel_query(tls.clone()).await,
             None => connection.cancel_query(NoTls).await,
         }
+    }
+}
+
+/// What becomes of a parameter.
+enum Parameter {
+    /// The driver takes it as it is.
+    Known,
+    /// The driver has another name for it.
+    As(&'static str),
+    ApplicationName,
+    /// The application's name where none is given.
+    Fallback,
+    /// It changes nothing here.
+    Ignored,
+}
+
+fn parameter(name: &str, value: &str) -> Result<Parameter, String> {
+    const KNOWN: [&str; 16] = [
+        "user",
+        "password",
+        "dbname",
+        "host",
+        "hostaddr",
+        "port",
+        "options",
+        "connect_timeout",
+        "tcp_user_timeout",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_retries",
+        "channel_binding",
+        "load_balance_hosts",
+        "sslnegotiation",
+    ];
+    // What a value may be where this service needs it so.
+    let only = |values: &[&str], becomes| match values.contains(&value) {
+        true => Ok(becomes),
+        false => Err(format!("must have {name}={} or leave it out", values[0])),
+    };
+    match name {
+        _ if KNOWN.contains(&name) => Ok(Parameter::Known),
+        "keepalives_count" => Ok(Parameter::As("keepalives_retries")),
+        "application_name" => Ok(Parameter::ApplicationName),
+        "fallback_application_name" => Ok(Parameter::Fallback),
+        "target_session_attrs" => only(&["read-write", "primary"], Parameter::Ignored),
+        "client_encoding" => only(&["UTF8", "utf8", "UTF-8", "utf-8", "auto"], Parameter::Ignored),
+        "gssencmode" => only(&["disable", "prefer"], Parameter::Ignored),
+        "sslcompression" => only(&["0"], Parameter::Ignored),
+        "sslsni" => only(&["1"], Parameter::Ignored),
+        "passfile" | "service" | "servicefile" => {
+            Err(format!("must not have {name}: neither .pgpass nor service files are read"))
+        }
+        // A name is no secret, unless it is a part of something else.
+        _ if name.len() <= 40 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') => {
+            Err(format!("must not have the parameter {name}, which is not known"))
+        }
+        _ => Err("must not have a parameter that is not known".to_owned()),
     }
 }
 
@@ -120,6 +194,41 @@ mod tests {
         assert!(tls("postgres://db/guests?sslmode=verify-full"));
         assert!(!tls("postgres://db/guests?sslmode=disable"));
         assert!(!tls("postgres:///guests?host=/run/postgresql&sslmode=require"));
+    }
+
+    #[test]
+    fn parameters_are_taken_ignored_or_named() {
+        let name = |query: &str| {
+            let address = Address::parse(&format!("postgres://db/guests?{query}")).unwrap();
+            address.config.get_application_name().map(str::to_owned)
+        };
+        assert_eq!(name(""), Some("guestlist".into()));
+        assert_eq!(name("application_name=invites"), Some("invites".into()));
+        assert_eq!(name("fallback_application_name=x"), Some("x".into()));
+        assert_eq!(
+            name("fallback_application_name=x&application_name=invites"),
+            Some("invites".into())
+        );
+        let address = Address::parse("postgres://db/g?keepalives_idle=30&keepalives_count=7");
+        let address = address.unwrap();
+        assert_eq!(address.config.get_keepalives_idle(), Duration::from_secs(30));
+        assert_eq!(address.config.get_keepalives_retries(), Some(7));
+        assert_eq!(address.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        for harmless in [
+            "client_encoding=utf8",
+            "gssencmode=disable",
+            "connect_timeout=3",
+            "target_session_attrs=read-write",
+        ] {
+            assert_eq!(name(harmless), Some("guestlist".into()));
+        }
+        for wrong in ["pgbouncer=true", "passfile=/x", "client_encoding=latin1", "schema=x"] {
+            let error = Address::parse(&format!("postgres://db/guests?{wrong}")).unwrap_err();
+            assert!(error.contains(wrong.split('=').next().unwrap()), "{error}");
+        }
+        // The end of a password.
+        let error = Address::parse("postgres://me:1?secret@db/guests").unwrap_err();
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]
