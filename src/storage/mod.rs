@@ -37,8 +37,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
-
 pub use engine::Location;
 pub use sea_orm::ConnectionTrait as Connection;
 pub use tx::{Db, StatementObserver, Tx};
