@@ -10,6 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::domain::OrganizationId;
 use crate::error::{Error, Kind, Result, reason};
 
+/// An organization, or what is outside all of them.
+type Place = Option<OrganizationId>;
+
 /// Lists that may wait for each one that runs.
 const WAITING_FOR_EACH: usize = 16;
 
@@ -24,7 +27,7 @@ pub(super) struct Lists {
     /// None lets any number run.
     most: Option<NonZeroUsize>,
     /// Only those of which a list runs or waits.
-    organizations: Arc<Mutex<HashMap<OrganizationId, Turns>>>,
+    organizations: Arc<Mutex<HashMap<Place, Turns>>>,
 }
 
 #[derive(Debug)]
@@ -47,17 +50,17 @@ impl Lists {
     }
 
     /// Waits for a turn.
-    pub(super) async fn turn(&self, organization: OrganizationId) -> Result<Turn> {
+    pub(super) async fn turn(&self, place: Place) -> Result<Turn> {
         let Some(most) = self.most.map(NonZeroUsize::get) else { return Ok(Turn { _held: None }) };
-        let (asked, free) = self.ask(organization, most).ok_or_else(too_many)?;
+        let (asked, free) = self.ask(place, most).ok_or_else(too_many)?;
         let permit = tokio::time::timeout(PATIENCE, free.acquire_owned()).await;
         let permit = permit.map_err(|_| too_many())?.map_err(Error::internal)?;
         Ok(Turn { _held: Some((permit, asked)) })
     }
 
-    fn ask(&self, organization: OrganizationId, most: usize) -> Option<(Asked, Arc<Semaphore>)> {
+    fn ask(&self, place: Place, most: usize) -> Option<(Asked, Arc<Semaphore>)> {
         let mut organizations = locked(&self.organizations);
-        let turns = organizations.entry(organization).or_insert_with(|| Turns {
+        let turns = organizations.entry(place).or_insert_with(|| Turns {
             asked: 0,
             free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
         });
@@ -66,24 +69,24 @@ impl Lists {
         }
         turns.asked += 1;
         let free = Arc::clone(&turns.free);
-        Some((Asked { organization, of: Arc::clone(&self.organizations) }, free))
+        Some((Asked { place, of: Arc::clone(&self.organizations) }, free))
     }
 }
 
 /// Counts as one that runs or waits until it is dropped.
 #[derive(Debug)]
 struct Asked {
-    organization: OrganizationId,
-    of: Arc<Mutex<HashMap<OrganizationId, Turns>>>,
+    place: Place,
+    of: Arc<Mutex<HashMap<Place, Turns>>>,
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
         let mut organizations = locked(&self.of);
-        if let Some(turns) = organizations.get_mut(&self.organization) {
+        if let Some(turns) = organizations.get_mut(&self.place) {
             turns.asked -= 1;
             if turns.asked == 0 {
-                organizations.remove(&self.organization);
+                organizations.remove(&self.place);
             }
         }
     }
@@ -109,8 +112,8 @@ mod tests {
     use futures_util::future::join_all;
     use futures_util::poll;
 
-    fn organization() -> OrganizationId {
-        OrganizationId::generate(Timestamp::from_micros(0))
+    fn organization() -> Place {
+        Some(OrganizationId::generate(Timestamp::from_micros(0)))
     }
 
     #[tokio::test(start_paused = true)]

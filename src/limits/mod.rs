@@ -124,13 +124,13 @@ impl Limits {
         once(&self.joins_per_account, Some(account), &self.joins_per_network, network)
     }
 
-    /// Waits for a turn to list something of an organization, and holds it as long as
-    /// the answer is kept.
+    /// Waits for a turn to list something of an organization, or of what is outside all
+    /// of them, and holds it as long as the answer is kept.
     ///
     /// # Errors
     /// RESOURCE_EXHAUSTED if too many wait, or none of them ends in time.
-    pub async fn list(&self, organization: OrganizationId) -> Result<Turn> {
-        self.lists_per_organization.turn(organization).await
+    pub async fn list(&self, organization: impl Into<Option<OrganizationId>>) -> Result<Turn> {
+        self.lists_per_organization.turn(organization.into()).await
     }
 
     /// Forgets whoever has their whole number again.
