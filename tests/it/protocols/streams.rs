@@ -117,8 +117,10 @@ fn a_conversation_ends_when_its_caller_has_finished() {
 fn a_stream_that_does_not_begin_says_why() {
     served(async |app| {
         for tongue in Tongue::ALL {
+            // A service that nobody knows is none of them.
             let mut unknown = watch(app, tongue, &[], "no.Such").await;
-            assert_eq!(failed(unknown.hear().await), Code::NotFound, "{tongue:?}");
+            let told = Heard::Message(json!({"status": "SERVICE_UNKNOWN"}));
+            assert_eq!(unknown.hear().await, told, "{tongue:?}");
 
             let open = async |begin: &[serde_json::Value]| {
                 failed(Talk::open(app, tongue, WATCH, &[], begin, true).await.hear().await)
