@@ -2,6 +2,7 @@
 
 mod commit;
 mod explain;
+mod held_up;
 mod migrations;
 mod pipelined;
 mod races;
