@@ -204,7 +204,7 @@ impl Pool {
         let probe = async {
             let (one, other) = (opener.open().await?, opener.open().await?);
             let busy = other.command("BEGIN");
-            let tried = one.try_prepared(async { busy.await }).await;
+            let tried = one.try_prepared(busy).await;
             other.command("ROLLBACK").await?;
             tried
         };

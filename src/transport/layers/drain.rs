@@ -41,6 +41,12 @@ struct Places {
     others: Shares,
 }
 
+impl Default for Drain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drain {
     /// Reads none yet.
     pub fn new() -> Self {

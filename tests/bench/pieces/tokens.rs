@@ -6,6 +6,7 @@ use criterion::Criterion;
 use guestlist::domain::PageSize;
 use guestlist::keyring::Purpose;
 use guestlist::operations::cursor::PageOf;
+use guestlist::operations::encoding::Encoding;
 
 use crate::house::House;
 
@@ -26,7 +27,10 @@ pub fn bench(criterion: &mut Criterion, house: &House) {
     group.finish();
 
     let caller = house.call.caller.account.id;
-    let list = || PageOf::new("List", caller, &black_box(house.written), "page.page_token");
+    let list = || {
+        let shown = Encoding::new("List").id(black_box(house.written));
+        PageOf::new(shown, caller, "page.page_token")
+    };
     let make = || {
         let mut rows = vec![PLACE; 2];
         list().cut(keyring, &mut rows, PageSize::of(1), |row| *row).expect("it can be sealed")

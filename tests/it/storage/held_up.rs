@@ -264,9 +264,8 @@ async fn dribble(listener: TcpListener, server: String) {
         tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
         tokio::spawn(async move {
             let mut piece = [0; 5];
-            while let Ok(1..) = from_server.read(&mut piece[..1]).await {
-                let more = from_server.read(&mut piece[1..]).await.unwrap_or(0);
-                if to_client.write_all(&piece[..1 + more]).await.is_err() {
+            while let Ok(number @ 1..) = from_server.read(&mut piece).await {
+                if to_client.write_all(&piece[..number]).await.is_err() {
                     return;
                 }
                 // The other side reads this piece before the next one.
