@@ -5,5 +5,5 @@ pub mod expiry;
 pub mod key_usage;
 pub mod mail;
 pub mod pruning;
-pub mod removal;
 pub mod public_keys;
+pub mod removal;
