@@ -95,7 +95,7 @@ impl Address {
         }
     }
 
-    /// Asks PostgreSQL to cancel what a connection does, and waits until it has done so.
+    /// Asks PostgreSQL to cancel what a connection does. It may do so later.
     pub(super) async fn cancel(&self, connection: &CancelToken) -> Result<(), Error> {
         match &self.tls {
             Some(tls) => connection.cancel_query(tls.clone()).await,

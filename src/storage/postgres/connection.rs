@@ -95,31 +95,31 @@ impl Connection {
         self.client.is_closed() || self.is_spent.load(Ordering::Relaxed)
     }
 
-    /// Cancels what PostgreSQL does for this connection now. When this returns,
-    /// PostgreSQL has delivered the request, and a statement sent later is safe from it.
-    pub(super) async fn cancel(&self) -> Result<(), DbErr> {
-        self.address.cancel(&self.client.cancel_token()).await.map_err(not_connected)
-    }
-
     /// Ends the connection without waiting for any answer.
     pub(super) fn cut(&self) {
         self.is_spent.store(true, Ordering::Relaxed);
         self.driver.abort();
     }
 
-    /// Cancels what it does and ends it. PostgreSQL notices the end of a connection
-    /// only between statements.
-    pub(super) fn give_up(self: &Arc<Self>) {
-        if self.is_spent.swap(true, Ordering::Relaxed) {
-            return;
+    /// Cancels what it does and ends it: PostgreSQL notices the end of a connection only
+    /// between statements. Nobody uses it afterwards, since the cancellation may arrive
+    /// late and would meet another statement.
+    pub(super) async fn cancel(&self) {
+        self.is_spent.store(true, Ordering::Relaxed);
+        let token = self.client.cancel_token();
+        let cancelled = tokio::time::timeout(CANCEL_WITHIN, self.address.cancel(&token)).await;
+        if !matches!(cancelled, Ok(Ok(()))) {
+            tracing::debug!("PostgreSQL did not take the request to cancel a statement");
         }
-        let connection = Arc::clone(self);
-        tokio::spawn(async move {
-            if tokio::time::timeout(CANCEL_WITHIN, connection.cancel()).await.is_err() {
-                tracing::debug!("PostgreSQL did not take the request to cancel a statement");
-            }
-            connection.cut();
-        });
+        self.cut();
+    }
+
+    /// The same, without waiting for it.
+    pub(super) fn give_up(self: &Arc<Self>) {
+        if !self.is_spent.swap(true, Ordering::Relaxed) {
+            let connection = Arc::clone(self);
+            tokio::spawn(async move { connection.cancel().await });
+        }
     }
 
     /// Keeps others from a connection that leads to a wrong place.

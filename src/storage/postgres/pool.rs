@@ -138,7 +138,8 @@ impl Pool {
                 self.make_room();
             }
         })?;
-        Ok(Exclusive { object: Some(object), busy: None, patience: opener.patience, _turn: turn })
+        let patience = opener.patience;
+        Ok(Exclusive { object: Some(object), busy: None, is_running: false, patience, turn })
     }
 
     /// Gives PostgreSQL's connection slots back for changes to have them.
@@ -389,8 +390,10 @@ pub(super) struct Exclusive {
     /// Present while a transaction is on it that must end before the next one has it:
     /// whether its BEGIN was answered.
     busy: Option<Arc<AtomicBool>>,
+    /// Whether statements of that transaction are unanswered.
+    is_running: bool,
     patience: Duration,
-    _turn: Option<Turn>,
+    turn: Option<Turn>,
 }
 
 impl Exclusive {
@@ -403,26 +406,27 @@ impl Exclusive {
     pub(super) fn set_busy(&mut self, busy: Option<Arc<AtomicBool>>) {
         self.busy = busy;
     }
+
+    /// Says that the transaction is given up, maybe with statements unanswered.
+    pub(super) fn give_up(&mut self, is_running: bool) {
+        self.is_running = is_running;
+    }
 }
 
 impl Drop for Exclusive {
-    /// A transaction that was given up is cancelled and rolled back before anybody else
-    /// has the connection.
+    /// A transaction that was given up is taken back before anybody else has the
+    /// connection. What it runs is cancelled, and the connection ends with it.
     fn drop(&mut self) {
         let (Some(object), Some(has_begun)) = (self.object.take(), self.busy.take()) else {
             return;
         };
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(object)) };
-        let (turn, patience) = (self._turn.take(), self.patience);
+        let (turn, patience, is_running) = (self.turn.take(), self.patience, self.is_running);
         runtime.spawn(async move {
-            let freed = timeout(patience, async {
-                // Before that, a cancellation would meet the transaction before it.
-                if has_begun.load(Ordering::Relaxed) {
-                    object.cancel().await?;
-                }
-                object.command("ROLLBACK").await
-            });
-            if !matches!(freed.await, Ok(Ok(()))) {
+            // Before its BEGIN is answered, what runs is of the transaction before it.
+            if is_running && has_begun.load(Ordering::Relaxed) {
+                object.cancel().await;
+            } else if !matches!(timeout(patience, object.command("ROLLBACK")).await, Ok(Ok(()))) {
                 tracing::debug!("a transaction that was given up ends with its connection");
                 object.cut();
             }

@@ -259,6 +259,15 @@ impl Transaction {
     }
 }
 
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let line = self.line.get_mut();
+        if let Place::On(on) = &mut line.place {
+            on.give_up(*self.unwell.get_mut() != 0 || !line.unread.is_empty());
+        }
+    }
+}
+
 impl Line {
     fn connection(&self) -> Result<&Arc<Connection>, DbErr> {
         match &self.place {

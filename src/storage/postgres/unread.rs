@@ -23,6 +23,10 @@ impl Unread {
         self.coming.push_back(answer);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.coming.is_empty()
+    }
+
     /// Reads them all; the first failure is the answer.
     pub(super) async fn read(mut self) -> Result<(), DbErr> {
         poll_fn(|cx| self.poll(cx)).await;

@@ -181,11 +181,11 @@ impl ConnectionTrait for Beside {
     }
 }
 
-/// Few connections each, since many tests run side by side.
+/// Few connections each and much patience, since many tests run side by side.
 pub fn pool() -> config::Database {
     config::Database {
         max_connections: 8,
-        acquire_timeout: Duration::from_secs(10),
+        acquire_timeout: Duration::from_secs(60),
         lock_timeout: Duration::from_secs(3),
         statement_timeout: Duration::from_secs(8),
         idle_in_transaction_timeout: Duration::from_secs(3),
