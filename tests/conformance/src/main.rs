@@ -126,6 +126,7 @@ fn caller() -> Caller {
         kind: AccountKind::Service,
         profile,
         created_at: Timestamp::from_micros(0),
+        updated_at: None,
     };
     Caller { account, acting: None, credential: Credential::Jwt }
 }
