@@ -47,8 +47,8 @@ pub enum Creators {
     Everyone,
     /// Accounts with a verified mail address, and [`Creators::Operators`].
     Verified,
-    /// Keys of scope `operator`, and services with a key of scope `act`, which decide
-    /// for whom of their people they make one.
+    /// Keys of scope `operator`, and services with a key of scope `act`, for themselves
+    /// and on behalf of their people.
     Operators,
 }
 

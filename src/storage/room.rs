@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::error::{Cause, cause};
 use crate::error::{Error, reason};
 
-/// The log is told of a full disk at most once in this time.
+/// The shortest time between two warnings about a full disk.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Tells the log that the disk is full, and that it is not any more.

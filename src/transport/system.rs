@@ -79,8 +79,8 @@ pub struct System {
 }
 
 impl System {
-    /// Serves `metrics` to whom `access` says; `proxies` are trusted to tell of clients,
-    /// and so are never clients themselves.
+    /// Serves `metrics` to the peers that `access` allows; `proxies` are trusted to name
+    /// their clients, and so are never clients themselves.
     pub fn new(
         readiness: Readiness,
         metrics: Metrics,

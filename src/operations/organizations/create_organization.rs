@@ -31,8 +31,8 @@ pub struct Created {
     pub member: Option<MemberProfile>,
 }
 
-/// Makes an organization. Those may whom the setting `organizations.creators` names,
-/// except with a key that is bound to one organization.
+/// Makes an organization. The setting `organizations.creators` decides which callers
+/// may; a key that is bound to one organization never may.
 pub async fn create_organization(
     cx: &Context,
     call: &Call,

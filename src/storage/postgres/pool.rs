@@ -153,8 +153,8 @@ impl Pool {
         }
     }
 
-    /// Whether changes can be made: a connection for them can be had, and leads to a
-    /// server that takes changes.
+    /// Whether changes can be made: a connection for changes is available, and leads
+    /// to a server that accepts them.
     ///
     /// # Errors
     /// If they cannot.

@@ -89,7 +89,7 @@ impl Drop for Lent {
     }
 }
 
-/// Held by whoever waits for a statement; dropped, the statement is not wanted any more.
+/// The caller of a statement holds this; dropping it interrupts the statement.
 struct Wanted(Arc<AtomicBool>);
 
 impl Drop for Wanted {

@@ -185,7 +185,7 @@ impl<S: Answer> Connections<S> {
         let stop = async {
             tokio::select! {
                 () = lingered(self.stopped.clone()) => Ending::Stop,
-                // Who asks before that is told that the answer is the last.
+                // A request that arrives before that gets `connection: close` with its answer.
                 () = lifetime::reached(end.map(|end| end + grace)) => Ending::Age,
             }
         };

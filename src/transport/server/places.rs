@@ -71,8 +71,8 @@ impl Admission {
         }
     }
 
-    /// Writes the first refusal and then the sum of each minute into the log: whoever
-    /// connects decides how many there are.
+    /// Writes the first refusal and then the sum of each minute into the log, since
+    /// peers decide how many refusals there are.
     fn tell(&mut self, refusal: Refusal, address: IpAddr) {
         self.refused_since_told += 1;
         let now = Instant::now();

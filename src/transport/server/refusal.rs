@@ -25,8 +25,8 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check"
 /// What HTTP/2 counts for a field beside its name and its value (RFC 9113 §6.5.2).
 const FIELD_BYTES: usize = 32;
 
-/// Bytes that are still read of a peer that is told why its connection ends, and how
-/// long.
+/// Bytes still read from a peer after the answer that ends its connection, and the
+/// time spent on it.
 const MAX_LAST_BYTES: u64 = 1 << 20;
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 

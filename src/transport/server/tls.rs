@@ -128,7 +128,7 @@ async fn part_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     }
 }
 
-/// From when until when the certificate is valid, if it says so.
+/// The validity period of the certificate, if it can be read.
 fn dates(pem: &Pem) -> Option<Dates> {
     let chain = certificates(Part::Certificate, &pem.certificate).ok()?;
     Dates::of(chain.first()?)

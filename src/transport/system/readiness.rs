@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A store that takes longer does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The log is told at most once in this time that the store is not ready.
+/// The shortest time between two warnings that the store is not ready.
 const QUIET: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::*;
 use crate::error::Kind;
 use crate::storage::write::Refused;
 
-/// A store of one table, whose connection refuses what `faulty` says while it says so.
+/// A store of one table, whose connection refuses the statements that `faulty` names.
 struct Bench {
     writer: Writer,
     connection: Connection,

@@ -26,7 +26,7 @@ fn network(number: u8) -> Network {
     Network::of([192, 0, 2, number].into())
 }
 
-/// What is asked of the door, and by whom.
+/// A request and its caller.
 #[derive(Clone, Copy)]
 struct Asked {
     path: &'static str,

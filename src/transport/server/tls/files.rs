@@ -41,8 +41,8 @@ impl Files {
         })
     }
 
-    /// Reads them and makes TLS of it, and somebody who looks whether they change. A
-    /// certificate that `now` is no time for is told.
+    /// Reads the files; returns what TLS is served with, and the task that follows their
+    /// changes. Logs a certificate that is not valid at `now`.
     ///
     /// # Errors
     /// If one cannot be read or used, by its name.

@@ -409,7 +409,7 @@ async fn a_certificate_that_is_not_valid_now_is_told() {
         reload.look_at_dates();
         assert_eq!(reload.concern, concern, "on day {day}");
     }
-    // Another one that has expired is told anew.
+    // Another certificate that has expired is logged anew.
     put(directory.path(), &short());
     reload.look().await;
     assert_eq!(reload.concern, None);
