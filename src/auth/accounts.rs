@@ -93,16 +93,15 @@ async fn resolve_by(
     by: By,
     identity: Identity,
 ) -> Result<(Account, bool)> {
-    let subject = identity.subject.clone();
     let issuer = issuers
         .get(&identity.issuer)
         .ok_or_else(|| Error::permission_denied("no issuer of this name is configured"))?;
     let said = issuers::profile(issuer, &identity);
+    let (issuer, subject) = (identity.issuer.clone(), identity.subject.clone());
     let profile = move |known: Option<&Account>| match known {
         Some(account) => updated(account, &identity, &said, now),
         None => said.clone(),
     };
-    let (issuer, subject) = (issuer.issuer.clone(), subject);
     let known = accounts::find_by_subject(store.read(), &issuer, &subject).await?;
     match known {
         Some(account) if account.profile == profile(Some(&account)) => Ok((account, false)),

@@ -185,22 +185,25 @@ impl<T> OrError<T> for std::result::Result<T, DbErr> {
 /// Whether running the transaction again from its beginning may succeed. Asked
 /// only for failures before its commit was sent.
 pub(super) fn worth_another_try(error: &Error) -> bool {
-    let Some(error) = error.source.as_ref().and_then(|e| e.downcast_ref::<DbErr>()) else {
-        return false;
-    };
     matches!(
-        cause(error),
-        Cause::Conflict
-            | Cause::Away
-            | Cause::Crowded
-            | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+        cause_of(error),
+        Some(
+            Cause::Conflict
+                | Cause::Away
+                | Cause::Crowded
+                | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+        )
     )
 }
 
 /// Whether PostgreSQL had no connection left: one of this process may become free.
 pub(super) fn is_crowded(error: &Error) -> bool {
-    let source = error.source.as_ref().and_then(|e| e.downcast_ref::<DbErr>());
-    source.is_some_and(|error| cause(error) == Cause::Crowded)
+    cause_of(error) == Some(Cause::Crowded)
+}
+
+/// What went wrong in the database, if an error rests on that.
+fn cause_of(error: &Error) -> Option<Cause> {
+    error.source.as_ref()?.downcast_ref::<DbErr>().map(cause)
 }
 
 #[cfg(test)]

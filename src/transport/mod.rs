@@ -21,6 +21,7 @@ pub mod protocol;
 pub mod rpc;
 pub mod server;
 pub mod services;
+mod shares;
 pub mod stack;
 pub mod status;
 pub mod system;

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::joining::{limited_link, open_domain};
 use crate::support::client::{DESCRIPTORS, method};
 use crate::support::{
-    Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with,
+    Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with, trust_intranet,
 };
 use crate::{matrix, vendor};
 
@@ -620,15 +620,7 @@ async fn rest(app: &TestApp) {
 }
 
 fn settings(config: &mut Config) {
-    let issuers = r#"
-        [[issuers]]
-        kind = "service"
-        issuer = "intranet"
-        login_provider = "intranet"
-        verified_email_domains = ["example.com"]
-    "#;
-    let issuers: toml::Table = issuers.parse().unwrap();
-    config.issuers = issuers["issuers"].clone().try_into().unwrap();
+    trust_intranet(config);
     config.limits.invites_per_account = 0;
     config.limits.invites_per_organization = 0;
     config.limits.invites_per_address = 0;

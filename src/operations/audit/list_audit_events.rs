@@ -66,11 +66,7 @@ pub async fn list_audit_events(
 
     let page_of = PageOf::new(shown(&input), caller.account.id, "page.page_token");
     let before: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
-    let _turn = match input.organization {
-        Some(id) => Some(cx.limits.list(id).await?),
-        // Operators are few, and these events belong to no organization.
-        None => None,
-    };
+    let _turn = cx.limits.list(input.organization).await?;
     let mut events = audit_events::page(
         db,
         input.organization,

@@ -13,11 +13,11 @@ use bytes::{Buf, Bytes};
 use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::shares::{Share, Shares};
+use super::load::{Anonymous, Callers, Permit};
 use super::{Handler, Middleware, Next};
 use crate::domain::Network;
 use crate::transport::protocol::Call;
@@ -37,8 +37,8 @@ const MAX_BODIES: usize = 256;
 pub struct Drain(Arc<Places>);
 
 struct Places {
-    callers: Arc<Semaphore>,
-    others: Shares,
+    callers: Callers,
+    others: Anonymous,
 }
 
 impl Default for Drain {
@@ -54,8 +54,7 @@ impl Drain {
     }
 
     fn with_places(max: usize) -> Self {
-        let callers = Arc::new(Semaphore::new(max));
-        Self(Arc::new(Places { callers, others: Shares::new(max) }))
+        Self(Arc::new(Places { callers: Callers::new(max), others: Anonymous::new(max) }))
     }
 }
 
@@ -95,12 +94,6 @@ struct Reader {
     network: Option<Network>,
 }
 
-/// Held while a body is read on.
-struct Place {
-    _caller: Option<OwnedSemaphorePermit>,
-    _other: Option<Share>,
-}
-
 impl Reader {
     /// Reads the body if there is a place for it. Its end, an error and the bounds all
     /// end that; none of them matters to anybody.
@@ -120,13 +113,11 @@ impl Reader {
         })
     }
 
-    fn place(&self) -> Option<Place> {
-        if self.call.observed.caller().is_some() {
-            let place = Arc::clone(&self.places.callers).try_acquire_owned().ok()?;
-            return Some(Place { _caller: Some(place), _other: None });
+    fn place(&self) -> Option<Permit> {
+        match self.call.observed.caller() {
+            Some(_) => self.places.callers.take(),
+            None => self.places.others.take(self.network),
         }
-        let place = self.places.others.take(self.network)?;
-        Some(Place { _caller: None, _other: Some(place) })
     }
 }
 

@@ -14,32 +14,67 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::authenticate::Access;
-use super::shares::{Share, Shares};
 use crate::config::Http;
 use crate::domain::Network;
 use crate::error::{Error, Kind, reason};
 use crate::transport::protocol::methods::{Method, Methods};
+use crate::transport::shares::{Share, Shares};
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// See the module.
-pub struct Load {
-    calls: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
-    anonymous: HashMap<Arc<str>, Shares>,
+/// The part of a bound that one client network may have: one in so many.
+const NETWORKS: usize = 4;
+
+/// A bound on what is done at a time for callers without a valid credential. Requests
+/// whose network is not known count as one network.
+pub struct Anonymous(Shares<Option<Network>>);
+
+impl Anonymous {
+    /// At most `total`, a quarter of it for one network.
+    pub fn new(total: usize) -> Self {
+        Self(Shares::new(total, total.div_ceil(NETWORKS)))
+    }
+
+    /// A place for a request from `network`, if one is free for it.
+    pub fn take(&self, network: Option<Network>) -> Option<Permit> {
+        let share = self.0.take(Some(network)).ok()?;
+        Some(Permit { _caller: None, _anonymous: Some(share) })
+    }
 }
 
-/// The right of one request to run, until it is dropped.
+/// A bound on what is done at a time for callers with a valid credential.
+pub struct Callers(Arc<Semaphore>);
+
+impl Callers {
+    /// At most `total`.
+    pub fn new(total: usize) -> Self {
+        Self(Arc::new(Semaphore::new(total.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// A place, if one is free.
+    pub fn take(&self) -> Option<Permit> {
+        let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
+        Some(Permit { _caller: Some(permit), _anonymous: None })
+    }
+}
+
+/// A place within a bound, until it is dropped.
 pub struct Permit {
     _caller: Option<OwnedSemaphorePermit>,
-    _anonymous: Option<Share>,
+    _anonymous: Option<Share<Option<Network>>>,
+}
+
+/// See the module.
+pub struct Load {
+    calls: Callers,
+    streams: Callers,
+    anonymous: HashMap<Arc<str>, Anonymous>,
 }
 
 impl Load {
     /// The bounds of these settings, with one for each of `methods` that `access`
     /// opens to callers without a credential.
     pub fn new(http: &Http, methods: &Methods, access: &Access) -> Self {
-        let bound = |max: usize| Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
         let anonymous = methods.iter().filter(|method| access.is_open(method.path()));
         let anonymous = anonymous.map(|method| {
             let max = if method.is_unary() {
@@ -47,11 +82,11 @@ impl Load {
             } else {
                 http.max_anonymous_streaming_requests
             };
-            (method.name(), Shares::new(max))
+            (method.name(), Anonymous::new(max))
         });
         Self {
-            calls: bound(http.max_requests),
-            streams: bound(http.max_streaming_requests),
+            calls: Callers::new(http.max_requests),
+            streams: Callers::new(http.max_streaming_requests),
             anonymous: anonymous.collect(),
         }
     }
@@ -63,8 +98,7 @@ impl Load {
     pub fn caller(&self, method: Option<&Method>) -> Result<Permit, Error> {
         let is_stream = method.is_some_and(|method| !method.is_unary());
         let bound = if is_stream { &self.streams } else { &self.calls };
-        let permit = Arc::clone(bound).try_acquire_owned().map_err(|_| busy())?;
-        Ok(Permit { _caller: Some(permit), _anonymous: None })
+        bound.take().ok_or_else(busy)
     }
 
     /// Lets a request without a valid credential run.
@@ -76,9 +110,8 @@ impl Load {
         method: Option<&Method>,
         network: Option<Network>,
     ) -> Result<Permit, Error> {
-        let shares = method.and_then(|method| self.anonymous.get(method.path()));
-        let share = shares.and_then(|shares| shares.take(network)).ok_or_else(busy)?;
-        Ok(Permit { _caller: None, _anonymous: Some(share) })
+        let bound = method.and_then(|method| self.anonymous.get(method.path()));
+        bound.and_then(|bound| bound.take(network)).ok_or_else(busy)
     }
 }
 
@@ -86,4 +119,24 @@ fn busy() -> Error {
     Error::new(Kind::ResourceExhausted, "the server is busy; try again later")
         .with_reason(reason::OVERLOADED)
         .with_retry_after(RETRY_AFTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p41_one_network_gets_a_quarter_and_all_get_the_total() {
+        let bound = Anonymous::new(8);
+        let network = |number: u8| Some(Network::of([192, 0, 2, number].into()));
+        let mut held = Vec::new();
+        for from in [None, network(1), network(2), network(3)] {
+            held.extend([from; 2].map(|from| bound.take(from).expect("a place")));
+            assert!(bound.take(from).is_none(), "{from:?}");
+        }
+        assert!(bound.take(network(9)).is_none());
+        held.remove(0);
+        assert!(bound.take(network(1)).is_none(), "its share is taken");
+        assert!(bound.take(network(9)).is_some());
+    }
 }

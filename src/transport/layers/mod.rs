@@ -18,7 +18,6 @@ pub mod observe;
 pub mod panic;
 pub mod refine;
 pub mod request_id;
-mod shares;
 pub mod single;
 
 use std::convert::Infallible;

@@ -7,20 +7,12 @@ use guestlist::operations::keys::Owner;
 
 use super::{Door, open_domain};
 use crate::on_both_engines;
-use crate::support::{Code, Engine, Person, Protocol, TestApp, own, run_with};
+use crate::support::{Code, Engine, Person, Protocol, TestApp, own, run_with, trust_intranet};
 
 const ZOE: &str = "zoe@example.com";
 
 fn with_issuer(config: &mut Config) {
-    let issuers = r#"
-        [[issuers]]
-        kind = "service"
-        issuer = "intranet"
-        login_provider = "intranet"
-        verified_email_domains = ["example.com"]
-    "#;
-    let issuers: toml::Table = issuers.parse().unwrap();
-    config.issuers = issuers["issuers"].clone().try_into().unwrap();
+    trust_intranet(config);
     config.limits.invites_per_account = 0;
     config.limits.invites_per_address = 0;
     config.limits.joins_per_account = 0;

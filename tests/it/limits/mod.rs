@@ -10,7 +10,9 @@ use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 use prost::Message;
 
-use crate::support::{Code, Engine, Failure, Person, Protocol, TestApp, link_to, own, run_with};
+use crate::support::{
+    Code, Engine, Failure, Person, Protocol, TestApp, link_to, own, run_with, trust_intranet,
+};
 
 /// Runs a behaviour under these settings on both engines, over gRPC and Connect.
 macro_rules! limited {
@@ -61,13 +63,7 @@ fn behind_a_proxy(config: &mut Config) {
 }
 
 fn with_a_service(config: &mut Config) {
-    let issuer = r#"
-        kind = "service"
-        issuer = "intranet"
-        login_provider = "intranet"
-        verified_email_domains = ["example.com"]
-    "#;
-    config.issuers = vec![toml::from_str(issuer).unwrap()];
+    trust_intranet(config);
     config.limits.joins_per_account = 3;
     config.limits.joins_per_network = 1;
 }

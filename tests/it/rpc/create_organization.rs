@@ -3,7 +3,9 @@ use guestlist::domain::{Creators, KeyScope};
 use guestlist::operations::keys::Owner;
 
 use crate::everywhere;
-use crate::support::{Code, Engine, Person, Protocol, Settings, TestApp, gitpod, run_with};
+use crate::support::{
+    Code, Engine, Person, Protocol, Settings, TestApp, gitpod, run_with, trust_intranet,
+};
 
 fn request(name: &str) -> gitpod::CreateOrganizationRequest {
     gitpod::CreateOrganizationRequest { name: name.to_owned(), ..Default::default() }
@@ -106,16 +108,6 @@ fn everywhere_with(settings: Settings, behaviour: impl AsyncFn(&TestApp)) {
     }
 }
 
-fn with_intranet(config: &mut Config) {
-    let issuer = r#"
-        kind = "service"
-        issuer = "intranet"
-        login_provider = "intranet"
-        verified_email_domains = ["example.com"]
-    "#;
-    config.issuers = vec![toml::from_str(issuer).unwrap()];
-}
-
 /// A service, and two people it acts for: the first without a verified address.
 async fn service_and_people(app: &TestApp) -> (Person, [Person; 2]) {
     let service =
@@ -144,7 +136,7 @@ async fn code(person: &Person) -> Code {
 fn operators_alone_make_organizations_where_a_setting_says_so() {
     let settings = |config: &mut Config| {
         config.organizations.creators = Creators::Operators;
-        with_intranet(config);
+        trust_intranet(config);
     };
     everywhere_with(settings, async |app| {
         let ana = app.person("ana").await;

@@ -1,22 +1,9 @@
-use guestlist::config::Config;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
-use crate::support::{Code, Engine, Person, Protocol, TestApp, own};
+use crate::support::{Code, Engine, Person, Protocol, TestApp, own, trust_intranet};
 
 const ISSUER: &str = "intranet";
-
-fn with_issuer(config: &mut Config) {
-    let issuers = r#"
-        [[issuers]]
-        kind = "service"
-        issuer = "intranet"
-        login_provider = "intranet"
-        verified_email_domains = ["example.com"]
-    "#;
-    let issuers: toml::Table = issuers.parse().unwrap();
-    config.issuers = issuers["issuers"].clone().try_into().unwrap();
-}
 
 fn person(subject: &str, email: &str) -> own::ResolveAccountRequest {
     own::ResolveAccountRequest {
@@ -38,7 +25,7 @@ async fn service(app: &TestApp) -> Person {
 async fn everywhere(behaviour: impl AsyncFn(&TestApp)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         for protocol in Protocol::ALL {
-            let app = TestApp::configured(engine, protocol, with_issuer).await;
+            let app = TestApp::configured(engine, protocol, trust_intranet).await;
             behaviour(&app).await;
             app.stop().await;
         }

@@ -16,7 +16,7 @@ pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to, refused_after_a_second};
 pub use program::{Installation, Server};
 pub use run::{run, run_installed, run_installed_on, run_with};
-pub use server::{Settings, TestApp};
+pub use server::{Settings, TestApp, trust_intranet};
 
 pub use guestlist::proto::gitpod::v1 as gitpod;
 pub use guestlist::proto::guestlist::v1 as own;

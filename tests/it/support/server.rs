@@ -133,6 +133,18 @@ impl TestApp {
     }
 }
 
+/// The settings of an issuer of kind `service`, `intranet`, which vouches for the addresses
+/// of `example.com`.
+pub fn trust_intranet(config: &mut Config) {
+    let issuer = r#"
+        kind = "service"
+        issuer = "intranet"
+        login_provider = "intranet"
+        verified_email_domains = ["example.com"]
+    "#;
+    config.issuers = vec![toml::from_str(issuer).unwrap()];
+}
+
 fn config(database: &Database, secret_key: &SecretString, settings: Settings) -> Config {
     let mut config = Config::load(Sources::default()).unwrap();
     config.listen = ([127, 0, 0, 1], 0).into();

@@ -8,10 +8,8 @@ use crate::proto::guestlist::v1 as pb;
 
 pub fn list_audit_events(message: pb::ListAuditEventsRequest) -> Result<ListAuditEvents> {
     let mut fields = Fields::default();
-    let organization: Option<OrganizationId> = match message.organization_id.as_str() {
-        "" => None,
-        text => fields.parse("organization_id", text),
-    };
+    let organization: Option<OrganizationId> =
+        fields.parse_optional("organization_id", &message.organization_id);
     let page = fields.page(message.page);
     let from = message.filter.unwrap_or_default();
     if fields.count("filter.actions", &from.actions, 25) {
