@@ -50,12 +50,20 @@ async fn p38_a_change_that_overlooks_a_refusal_is_not_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
-    on_postgres(async |_, store| {
+    on_postgres(async |database, store| {
+        let lock = database.connect().await;
+        lock.execute_unprepared("SELECT pg_advisory_lock(1)").await.unwrap();
         let answer: Result<()> = store
             .write(async |tx| {
                 settings::set(tx, "canary", "written").await?;
-                let mut never = Box::pin(run(tx, "SELECT 1 / 0"));
-                assert!(poll!(&mut never).is_pending());
+                // Fails once it has the lock, so not before it is dropped.
+                let mut fails = Box::pin(run(
+                    tx,
+                    "DO $$ BEGIN PERFORM pg_advisory_xact_lock(1); RAISE EXCEPTION 'no'; END $$",
+                ));
+                assert!(poll!(&mut fails).is_pending());
+                drop(fails);
+                lock.execute_unprepared("SELECT pg_advisory_unlock(1)").await.unwrap();
                 Ok(())
             })
             .await;
