@@ -54,7 +54,7 @@ async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
         let lock = database.connect().await;
         lock.execute_unprepared("SELECT pg_advisory_lock(1)").await.unwrap();
         let answer: Result<()> = store
-            .write(async |tx| {
+            .write(async move |tx| {
                 settings::set(tx, "canary", "written").await?;
                 // Fails once it has the lock, so not before it is dropped.
                 let mut fails = Box::pin(run(
