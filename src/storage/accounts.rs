@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, QueryFilter,
     QuerySelect, RelationTrait,
 };
 use uuid::Uuid;
@@ -100,8 +100,7 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
     Ok(())
 }
 
-/// Brings an account's profile up to date, and with it the name its memberships
-/// are ordered by.
+/// Updates an account's profile, and the name and address in its memberships.
 pub async fn update_profile(
     tx: &Tx,
     id: AccountId,
@@ -111,7 +110,7 @@ pub async fn update_profile(
     tx.changes_keys();
     let email = profile.email.as_ref().map(ToString::to_string);
     account::Entity::update_many()
-        .col_expr(account::Column::Email, Expr::value(email))
+        .col_expr(account::Column::Email, Expr::value(email.clone()))
         .col_expr(account::Column::EmailVerified, Expr::value(profile.email_verified))
         .col_expr(account::Column::Name, Expr::value(profile.name.clone()))
         .col_expr(account::Column::Picture, Expr::value(profile.picture.clone()))
@@ -125,10 +124,18 @@ pub async fn update_profile(
         .exec(tx)
         .await
         .or_error()?;
+    let sort_name = profile.sort_name();
+    let other_email = match &email {
+        Some(email) => Condition::any()
+            .add(member::Column::Email.ne(email))
+            .add(member::Column::Email.is_null()),
+        None => Condition::all().add(member::Column::Email.is_not_null()),
+    };
     member::Entity::update_many()
-        .col_expr(member::Column::SortName, Expr::value(profile.sort_name()))
+        .col_expr(member::Column::SortName, Expr::value(sort_name.clone()))
+        .col_expr(member::Column::Email, Expr::value(email.clone()))
         .filter(member::Column::AccountId.eq(Uuid::from(id)))
-        .filter(member::Column::SortName.ne(profile.sort_name()))
+        .filter(Condition::any().add(member::Column::SortName.ne(sort_name)).add(other_email))
         .exec(tx)
         .await
         .or_error()?;

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoSimpleExpr, JoinType, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationTrait, SelectTwo,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -79,6 +79,11 @@ impl MemberFilter {
         *self == MemberFilter::default()
     }
 
+    /// Whether the condition has columns of `accounts`.
+    fn reads_accounts(&self) -> bool {
+        self.email.is_some() || self.login_provider.is_some()
+    }
+
     fn condition(&self) -> Condition {
         use member::Column;
 
@@ -100,7 +105,7 @@ impl MemberFilter {
             all = all.add(
                 Condition::any()
                     .add(Column::SortName.into_simple_expr().like(like()))
-                    .add(account::Column::Email.into_simple_expr().like(like())),
+                    .add(Column::Email.into_simple_expr().like(like())),
             );
         }
         if let Some(email) = &self.email {
@@ -111,16 +116,6 @@ impl MemberFilter {
         }
         all
     }
-}
-
-fn filtered(
-    organization: OrganizationId,
-    filter: &MemberFilter,
-) -> SelectTwo<member::Entity, account::Entity> {
-    member::Entity::find()
-        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
-        .find_also_related(account::Entity)
-        .filter(filter.condition())
 }
 
 /// Members with their profiles, and each one's place in the order of names.
@@ -134,7 +129,10 @@ pub async fn page(
         MemberSort::Joined => member::Column::JoinedAt,
     };
     let order = if page.descending { Order::Desc } else { Order::Asc };
-    let mut select = filtered(organization, page.filter)
+    let mut select = member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .find_also_related(account::Entity)
+        .filter(page.filter.condition())
         .order_by(column, order.clone())
         .order_by(member::Column::Id, order)
         .limit(page.limit);
@@ -165,7 +163,15 @@ pub async fn page(
 
 /// How many members a filter lets through.
 pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter) -> Result<u64> {
-    filtered(organization, filter).count(&db.long()).await.or_error()
+    let mut select = member::Entity::find()
+        .select_only()
+        .column(member::Column::Id)
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(filter.condition());
+    if filter.reads_accounts() {
+        select = select.join(JoinType::InnerJoin, member::Relation::Account.def());
+    }
+    select.count(&db.long()).await.or_error()
 }
 
 /// The organizations an account is an active member of, oldest membership first.

@@ -16,7 +16,7 @@ use super::query::{is_one_of, unique};
 use super::text::{InsertText, Text, one, one_of_two};
 use crate::domain::{
     AccountId, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile, MemberStatus,
-    Organization, OrganizationId, Role, Standing, Timestamp,
+    Organization, OrganizationId, Profile, Role, Standing, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -204,8 +204,8 @@ pub async fn has_active_admin(
     Ok(!select.all(db).await.or_error()?.is_empty())
 }
 
-/// Makes a membership. `sort_name` is the account's name in lower case.
-pub async fn insert(tx: &Tx, new: &Member, sort_name: String) -> Result<()> {
+/// Creates a membership of the account with this profile.
+pub async fn insert(tx: &Tx, new: &Member, profile: &Profile) -> Result<()> {
     static TEXT: InsertText = InsertText::new();
     let row = member::ActiveModel {
         id: Set(new.id.into()),
@@ -213,7 +213,8 @@ pub async fn insert(tx: &Tx, new: &Member, sort_name: String) -> Result<()> {
         account_id: Set(new.account.into()),
         role: Set(new.role.as_str().to_owned()),
         status: Set(new.status.as_str().to_owned()),
-        sort_name: Set(sort_name),
+        sort_name: Set(profile.sort_name()),
+        email: Set(profile.email.as_ref().map(ToString::to_string)),
         joined_at: Set(new.joined_at.as_micros()),
         joined_by: Set(new.joined_by.as_str().to_owned()),
         invite_id: Set(new.invite.map(Into::into)),

@@ -208,7 +208,7 @@ fn miscounted(before: &State, after: &State, events: &[&Event]) -> Vec<String> {
 }
 
 /// Whether the event of something else says it all: an organization goes with its
-/// members and invites, and a member's place in lists follows the account's name.
+/// members and invites, and a member's row repeats the account's name and address.
 fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Event]) -> bool {
     match (old, new) {
         (Some(old), None) if ["members", "invites", "grants"].contains(&table) => {
@@ -221,6 +221,7 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
             let but_place = |row: &Row| {
                 let mut row = row.clone();
                 row.remove("sort_name");
+                row.remove("email");
                 row
             };
             let account = text(new, "account_id");

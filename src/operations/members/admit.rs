@@ -45,7 +45,7 @@ pub(in crate::operations) async fn admit(
         invite,
         departure: None,
     };
-    members::insert(tx, &member, account.profile.sort_name()).await?;
+    members::insert(tx, &member, &account.profile).await?;
     organization.member_count += 1;
     organization.version += 1;
     organizations::update(tx, organization).await?;

@@ -19,6 +19,8 @@ pub struct Model {
     /// The account's name in lower case, so that pages in the order of names
     /// come from one index.
     pub sort_name: String,
+    /// The account's address, so that a search by name or address reads one index.
+    pub email: Option<String>,
     pub joined_at: i64,
     pub joined_by: String,
     pub invite_id: Option<Uuid>,

@@ -1,7 +1,8 @@
-//! Accounts, keys, organizations, members, join links, audit.
+//! The initial schema.
 //!
-//! Constraints carry the rules that must hold whatever the code does: one live
-//! join link an organization, one membership an account, no use beyond the last.
+//! Its constraints enforce the rules that must hold whatever the code does: an
+//! organization has one live join link, an account has one membership in it, and an
+//! invite has no more uses than its limit.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -22,6 +23,9 @@ impl MigrationTrait for Migration {
             api_keys(),
             members(postgres),
             invites(),
+            grants(),
+            outbox(),
+            requests(),
             audit_events(),
             removals(),
         ] {
@@ -115,6 +119,7 @@ fn members(postgres: bool) -> TableCreateStatement {
             text("role"),
             text("status"),
             sort_name,
+            text_or_null("email"),
             integer("joined_at"),
             text("joined_by"),
             uuid_or_null("invite_id"),
@@ -149,10 +154,81 @@ fn invites() -> TableCreateStatement {
             integer_or_null("ended_at"),
             uuid_or_null("ended_by"),
             text_or_null("end_reason"),
+            text_or_null("email"),
+            text("note"),
+            text("allowed_domains"),
+            boolean("sso"),
+            text_or_null("content_kind"),
+            text_or_null("content_id"),
+            text_or_null("content_level"),
+            uuid_or_null("member_id"),
+            text_or_null("delivery"),
+            text_or_null("delivery_error"),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
     .check(("invites_ended", Expr::cust("(state = 'live') = (ended_at IS NULL)")))
+    .to_owned()
+}
+
+fn grants() -> TableCreateStatement {
+    table(
+        "grants",
+        [
+            id(),
+            uuid("organization_id"),
+            uuid("member_id"),
+            text("content_kind"),
+            text("content_id"),
+            text("content_level"),
+            uuid("invite_id"),
+            integer("created_at"),
+        ],
+    )
+    .foreign_key(&mut references(("grants", "member_id"), "members"))
+    .to_owned()
+}
+
+/// Mail that waits to be sent, by reference: a rendered mail holds a live token and is
+/// never stored.
+fn outbox() -> TableCreateStatement {
+    table(
+        "outbox",
+        [
+            id(),
+            uuid("organization_id"),
+            uuid("invite_id"),
+            integer("attempts"),
+            integer("next_attempt_at"),
+            uuid_or_null("claimed_by"),
+            integer("created_at"),
+        ],
+    )
+    .foreign_key(&mut references(("outbox", "invite_id"), "invites"))
+    .to_owned()
+}
+
+/// The outcome of a request, by reference, for a caller that sends it again.
+fn requests() -> TableCreateStatement {
+    table(
+        "requests",
+        [
+            uuid("account_id"),
+            uuid("organization_id"),
+            text("operation"),
+            text("request_id"),
+            bytes("body_hash"),
+            text("outcome"),
+            integer("created_at"),
+        ],
+    )
+    .primary_key(
+        Index::create()
+            .col(name("account_id"))
+            .col(name("organization_id"))
+            .col(name("operation"))
+            .col(name("request_id")),
+    )
     .to_owned()
 }
 
@@ -174,8 +250,8 @@ fn audit_events() -> TableCreateStatement {
     )
 }
 
-/// Deleted organizations of which there still are rows. They go in parts, so nothing
-/// leads by foreign key from an organization's rows to its own.
+/// Deleted organizations that still have rows. The rows are deleted in parts, so no row
+/// has a foreign key to its organization.
 fn removals() -> TableCreateStatement {
     table("removals", [uuid("organization_id").primary_key().to_owned()])
 }
@@ -183,32 +259,63 @@ fn removals() -> TableCreateStatement {
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
+        index("accounts_email", "accounts", ["email"]),
         index("api_keys_account", "api_keys", ["account_id"]),
         index("api_keys_organization", "api_keys", ["organization_id"]),
-        index("members_one_per_account", "members", ["organization_id", "account_id"])
+        // The account first: most accounts that join are new, so their entries share a
+        // page whatever the organization.
+        index("members_one_per_account", "members", ["account_id", "organization_id"])
             .unique()
             .and_where(Expr::cust("status <> 'left'"))
             .to_owned(),
         index("members_removals", "members", ["account_id", "organization_id", "left_version"])
             .and_where(Expr::cust("removed"))
             .to_owned(),
-        index("members_by_name", "members", ["organization_id", "sort_name", "id"]),
+        // Status and address are for searches, which read this index alone.
+        index(
+            "members_by_name",
+            "members",
+            ["organization_id", "sort_name", "id", "status", "email"],
+        ),
         index("members_by_date", "members", ["organization_id", "joined_at", "id"]),
         index("members_admins", "members", ["organization_id"])
             .and_where(Expr::cust("role = 'admin' AND status = 'active'"))
             .to_owned(),
         index("members_of_account", "members", ["account_id", "joined_at", "id"]),
         index("invites_token", "invites", ["token_hash"]).unique().to_owned(),
+        index("invites_by_id", "invites", ["organization_id", "id"]),
         index("invites_one_join_link", "invites", ["organization_id"])
             .unique()
             .and_where(Expr::cust("kind = 'join_link' AND state = 'live'"))
             .to_owned(),
-        index("invites_live_of_inviter", "invites", ["inviter_id"])
-            .and_where(Expr::cust("state = 'live'"))
+        index("invites_one_pending_email", "invites", ["organization_id", "email"])
+            .unique()
+            .and_where(Expr::cust("kind = 'email' AND state = 'live'"))
             .to_owned(),
-        index("invites_of_organization", "invites", ["organization_id"]),
+        // Without join links: an organization has one, which is found without its
+        // inviter and is replaced most often.
+        index("invites_live_of_inviter", "invites", ["inviter_id"])
+            .and_where(Expr::cust("kind <> 'join_link' AND state = 'live'"))
+            .to_owned(),
+        // Most links never expire.
+        index("invites_expiring", "invites", ["expires_at", "id"])
+            .and_where(Expr::cust("state = 'live' AND expires_at IS NOT NULL"))
+            .to_owned(),
+        index(
+            "grants_one_of_each",
+            "grants",
+            ["member_id", "content_kind", "content_id", "content_level"],
+        )
+        .unique()
+        .to_owned(),
+        index("grants_of_organization", "grants", ["organization_id", "id"]),
+        index("outbox_due", "outbox", ["next_attempt_at"]),
+        index("outbox_of_invite", "outbox", ["invite_id"]),
+        index("outbox_of_organization", "outbox", ["organization_id"]),
+        index("requests_by_time", "requests", ["created_at"]),
         index("audit_events_of_organization", "audit_events", ["organization_id", "id"]),
-        // PostgreSQL reads NULLs of the index above in no order of ids.
+        // PostgreSQL cannot read the rows without an organization in order of id from the
+        // index above.
         index("audit_events_outside", "audit_events", ["id"])
             .and_where(Expr::cust("organization_id IS NULL"))
             .to_owned(),

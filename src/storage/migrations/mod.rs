@@ -1,11 +1,9 @@
-//! The schema's history, oldest first. A migration that has been released is
-//! never edited: add the next one.
+//! The schema's migrations, oldest first. A migration is never edited once it is
+//! released: add the next one.
 
 mod columns;
 mod connection;
 mod m0001_initial;
-mod m0002_invitations;
-mod m0003_fewer_pages;
 
 use std::sync::Arc;
 
@@ -58,11 +56,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(m0001_initial::Migration),
-            Box::new(m0002_invitations::Migration),
-            Box::new(m0003_fewer_pages::Migration),
-        ]
+        vec![Box::new(m0001_initial::Migration)]
     }
 }
 

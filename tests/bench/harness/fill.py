@@ -24,7 +24,7 @@ COLUMNS = {
     "accounts": "id issuer subject kind email email_verified name picture login_provider login_provider_kind created_at updated_at",
     "api_keys": "id secret_hash account_id created_at",
     "organizations": "id name invite_domains tier creator_id created_at updated_at version member_count seat_limit",
-    "members": "id organization_id account_id role status sort_name joined_at joined_by invite_id left_at removed left_version",
+    "members": "id organization_id account_id role status sort_name email joined_at joined_by invite_id left_at removed left_version",
     "invites": "id organization_id kind role token_hash token_sealed inviter_id state version expires_at max_uses uses "
                "created_at ended_at ended_by end_reason email note allowed_domains sso content_kind content_id "
                "content_level member_id delivery delivery_error",
@@ -142,14 +142,15 @@ def organizations(shape, caller):
 
 
 def members(shape, caller):
-    def row(number, organization, account, role, name):
-        return (member_id(number), organization_id(organization), account, role, "active", name,
+    def row(number, organization, account, role, name, email):
+        return (member_id(number), organization_id(organization), account, role, "active", name, email,
                 (EPOCH_MS + number) * 1000, "creation" if role == "admin" else "invite", None, None, False, None)
 
     for number in range(shape.organizations):
-        yield row(number, number, caller, "admin", "bench")
+        yield row(number, number, caller, "admin", "bench", "bench@example.com")
     for number, organization, account in further_members(shape):
-        yield row(number, organization, account_id(account), "member", f"person {account:08}")
+        yield row(number, organization, account_id(account), "member", f"person {account:08}",
+                  f"person{account}@example.com")
 
 
 def invites(shape):

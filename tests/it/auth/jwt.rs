@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
 use super::{ACME, OTHER, World, account, on_both_engines, open_to_acme};
-use crate::support::{Code, Person, own};
+use crate::support::{Code, Person, gitpod, own};
 
 /// Action, actor, request and note of what happened to an account, oldest first.
 async fn trail(world: &World, target: &str) -> Vec<(String, bool, bool, String)> {
@@ -198,6 +198,43 @@ async fn p28_address_and_verification_are_one_pair_that_changes_at_once() {
         let notes: Vec<String> = trail(world, &id).await.into_iter().map(|event| event.3).collect();
         let expected = ["", "email, email_verified, name", "email_verified", "email_verified", "email, email_verified, name"];
         assert_eq!(notes, expected);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p48_a_search_finds_a_member_by_the_newest_name_and_address() {
+    on_both_engines(async |world| {
+        world.app.clock.stop_at(world.app.clock.now());
+        let org = world.app.organization().await;
+        let token = org.admin.invite(&org.id).await.unwrap();
+        let bare = world.bearer(ACME, &json!({ "sub": "zoe" }));
+        bare.join(&token).await.unwrap();
+        let found = async |search: &str| {
+            let search = search.to_owned();
+            let filter = gitpod::list_members_request::Filter { search, ..Default::default() };
+            let request = gitpod::ListMembersRequest {
+                organization_id: org.id.clone(),
+                filter: Some(filter),
+                count: Some(gitpod::CountRequest { include: true }),
+                ..Default::default()
+            };
+            let page = org.admin.list_members(request).await.unwrap();
+            let count = page.count.unwrap().value;
+            assert_eq!(count as usize, page.members.len());
+            count == 1
+        };
+        assert!(!found("zoe").await, "the subject is not searched");
+        let mut before: Option<&str> = None;
+        for address in ["zoe@acme.com", "z@other.example"] {
+            let claims = json!({ "sub": "zoe", "email": address, "name": "Zara" });
+            account(&world.bearer(ACME, &claims)).await;
+            assert!(found(&address[1..]).await, "{address}");
+            assert!(found("zara").await);
+            if let Some(before) = before.replace(address) {
+                assert!(!found(before).await, "{before}");
+            }
+        }
     })
     .await;
 }

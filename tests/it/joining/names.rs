@@ -1,5 +1,5 @@
-//! A member's place in lists follows the name that is stored, not the one that the
-//! caller had when the request began.
+//! The name and address in a member's row are those that are stored in the account, not
+//! those that the caller had when the request began.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,9 +10,10 @@ use sea_orm::ConnectionTrait;
 use crate::on_both_engines;
 use crate::support::{Database, Engine, Protocol, TestApp};
 
-/// Members whose place is not that of their account's name.
+/// Members whose name or address differs from their account's.
 const MISPLACED: &str = "SELECT count(*) FROM members JOIN accounts \
-     ON accounts.id = members.account_id WHERE members.sort_name <> lower(accounts.name)";
+     ON accounts.id = members.account_id WHERE members.sort_name <> lower(accounts.name) \
+     OR coalesce(members.email, '') <> coalesce(accounts.email, '')";
 
 /// Renames Zoe after the request is authenticated and before its change begins.
 async fn renamed_in_between(engine: Engine) {

@@ -30,21 +30,6 @@ on_both_engines! {
         // Beside the server, too.
         assert_eq!(at.run(&["migrate"]).out, "the schema was up to date\n");
     }
-    async fn no_command_but_serve_and_migrate_changes_it(at: Installation) {
-        at.serve().stop();
-        // As a server of the version before has it.
-        let last = "SELECT max(version) FROM seaql_migrations";
-        change(at, &format!("DELETE FROM seaql_migrations WHERE version = ({last})")).await;
-        let made = at.database.count("SELECT count(*) FROM seaql_migrations").await;
-        for command in OTHER_COMMANDS {
-            let said = at.run(command);
-            assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}: {}", said.err);
-            assert!(said.err.contains("`guestlist migrate`"), "{command:?}: {}", said.err);
-        }
-        assert_eq!(at.database.count("SELECT count(*) FROM seaql_migrations").await, made);
-        assert_eq!(at.database.count("SELECT count(*) FROM api_keys").await, 1);
-    }
-
     async fn a_newer_one_is_refused_by_every_command(at: Installation) {
         at.serve().stop();
         let row = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";

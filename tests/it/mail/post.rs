@@ -111,7 +111,7 @@ impl Post {
             .write(async move |tx| {
                 accounts::insert(tx, &a).await?;
                 organizations::insert(tx, &o).await?;
-                members::insert(tx, &m, "ana".into()).await
+                members::insert(tx, &m, &a.profile).await
             })
             .await
             .unwrap();

@@ -126,7 +126,7 @@ async fn round_trip(store: &Store, full: bool) {
         .write(async move |tx| {
             accounts::insert(tx, &a).await?;
             organizations::insert(tx, &o).await?;
-            members::insert(tx, &m, "ana".into()).await?;
+            members::insert(tx, &m, &a.profile).await?;
             let stored = invites::StoredToken { hash: token.hash(), sealed: s.clone() };
             invites::insert(tx, &i, stored).await?;
             api_keys::insert(tx, &k).await

@@ -38,8 +38,8 @@ impl Database {
             ),
             format!(
                 "INSERT INTO members (id, organization_id, account_id, role, status, sort_name, \
-                 joined_at, joined_by, removed) SELECT {id}, {organization}, id, 'member', \
-                 'active', lower(name), 1, 'invite', {no} FROM accounts WHERE issuer = 'crowd'"
+                 email, joined_at, joined_by, removed) SELECT {id}, {organization}, id, 'member', \
+                 'active', lower(name), email, 1, 'invite', {no} FROM accounts WHERE issuer = 'crowd'"
             ),
             format!(
                 "INSERT INTO grants (id, organization_id, member_id, content_kind, content_id, \
@@ -48,9 +48,10 @@ impl Database {
             ),
             format!(
                 "INSERT INTO invites (id, organization_id, kind, role, token_hash, token_sealed, \
-                 inviter_id, state, version, expires_at, uses, created_at, email) SELECT {id}, \
-                 {organization}, 'email', 'member', {bytes}, {bytes}, {id}, 'live', 1, 2, 0, 1, \
-                 'pending' || i || '@example.com' FROM {from}"
+                 inviter_id, state, version, expires_at, uses, created_at, email, note, \
+                 allowed_domains, sso) SELECT {id}, {organization}, 'email', 'member', {bytes}, \
+                 {bytes}, {id}, 'live', 1, 2, 0, 1, 'pending' || i || '@example.com', '', '', {no} \
+                 FROM {from}"
             ),
             format!(
                 "INSERT INTO outbox (id, organization_id, invite_id, attempts, next_attempt_at, \
