@@ -27,7 +27,7 @@ use crate::transport::server::tls::{Files, Reload, Tls};
 use crate::transport::stack::{self, Parts};
 use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
-use crate::transport::{rpc, server, vendor};
+use crate::transport::{rest, rpc, server};
 use crate::workers;
 use crate::workers::mail::Courier;
 
@@ -211,7 +211,7 @@ impl App {
         let door = stack::build(Parts {
             services: rpc::services(context, &config.http),
             descriptors: rpc::DESCRIPTORS,
-            contracts: vendor::routes(context, &config.http),
+            contracts: rest::routes(context, &config.http),
             authenticator,
             anonymous_methods,
             metrics: metrics.clone(),

@@ -20,7 +20,6 @@
 //! One way down: transport → operations → auth → storage → domain. Nobody knows
 //! transport but the composition root, and the domain knows nobody. A test reads
 //! the sources and keeps it so (`tests/it/layers.rs`).
-#![warn(missing_docs)]
 
 pub mod app;
 pub mod auth;

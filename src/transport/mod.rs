@@ -1,7 +1,7 @@
 //! The door: from a connection to one tonic call, whatever protocol it speaks.
 //!
 //! `server` accepts, `stack` lists the layers in order, `protocol` translates,
-//! `vendor` serves other products' REST contracts, `status` says what a client
+//! `rest` serves other products' REST contracts, `status` says what a client
 //! sees of an error, `visitor` who asks, `system` is what operators and probes ask
 //! for. Nothing here knows a rule of the domain.
 
@@ -18,6 +18,7 @@ macro_rules! bounded {
 
 pub mod layers;
 pub mod protocol;
+pub mod rest;
 pub mod rpc;
 pub mod server;
 pub mod services;
@@ -25,7 +26,6 @@ mod shares;
 pub mod stack;
 pub mod status;
 pub mod system;
-pub mod vendor;
 pub mod visitor;
 
 /// A request inside the door; the body's concrete type is erased on the way in.

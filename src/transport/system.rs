@@ -20,8 +20,8 @@ use tower::Service;
 use self::readiness::Readiness;
 use super::layers::BoxFuture;
 use super::layers::metrics::Metrics;
+use super::rest::openapi;
 use super::server::Peer;
-use super::vendor::openapi;
 use super::{Request, Response};
 use crate::domain::Network;
 

@@ -19,7 +19,7 @@ use crate::domain::{Caller, Network};
 use crate::error::Error;
 use crate::transport::protocol::methods::Methods;
 use crate::transport::protocol::{Call, MessageBound, Protocol, detect, method_of};
-use crate::transport::vendor::door;
+use crate::transport::rest::door;
 use crate::transport::{Request, Response};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

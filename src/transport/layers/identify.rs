@@ -13,7 +13,7 @@ use super::observe::Observed;
 use crate::domain::RequestId;
 use crate::transport::protocol::methods::Methods;
 use crate::transport::protocol::{Call, Protocol, Route};
-use crate::transport::vendor::{Vendor, openapi};
+use crate::transport::rest::{Vendor, openapi};
 use crate::transport::{Request, system};
 
 /// What some SDKs keep in their base URL.

@@ -21,9 +21,9 @@ use tonic::Status;
 
 use self::methods::Method;
 use super::layers::observe::Observed;
+use super::rest::openapi::Endpoint;
+use super::rest::{Refusal, Vendor};
 use super::status::to_status;
-use super::vendor::openapi::Endpoint;
-use super::vendor::{Refusal, Vendor};
 use super::{Request, Response};
 use crate::domain::RequestId;
 use crate::error::Error;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::transport::vendor::{Refusal, openapi};
+use crate::transport::rest::{Refusal, openapi};
 
 /// What a refusal's body is.
 #[derive(Debug, Serialize, ToSchema)]

@@ -17,9 +17,9 @@ use crate::operations::invites::{
 use crate::operations::members::{self, JoinBy};
 use crate::operations::organizations;
 use crate::operations::{Call, Context, accounts};
-use crate::transport::vendor::asked::{Asked, Shared};
-use crate::transport::vendor::gathered::Gathered;
-use crate::transport::vendor::{Answered, empty, json};
+use crate::transport::rest::asked::{Asked, Shared};
+use crate::transport::rest::gathered::Gathered;
+use crate::transport::rest::{Answered, empty, json};
 
 const ORGANIZATION: &str = "organizationId";
 const INVITE: &str = "inviteId";

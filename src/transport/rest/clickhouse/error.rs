@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::model::request_uuid;
 use crate::domain::RequestId;
-use crate::transport::vendor::{Refusal, openapi};
+use crate::transport::rest::{Refusal, openapi};
 
 /// What a refusal's body is.
 #[derive(Debug, Serialize, ToSchema)]

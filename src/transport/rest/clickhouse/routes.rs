@@ -13,9 +13,9 @@ use crate::operations::invites::{
     self, InviteFilter, InviteOne, ListInvites, RequestToken, Revoke,
 };
 use crate::operations::{Call, Context, organizations};
-use crate::transport::vendor::asked::{Asked, Shared};
-use crate::transport::vendor::gathered::Gathered;
-use crate::transport::vendor::{Answered, json};
+use crate::transport::rest::asked::{Asked, Shared};
+use crate::transport::rest::gathered::Gathered;
+use crate::transport::rest::{Answered, json};
 
 const ORGANIZATION: &str = "organizationId";
 const INVITATION: &str = "invitationId";
