@@ -29,7 +29,7 @@ use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
 use crate::transport::{rest, rpc, server};
 use crate::workers;
-use crate::workers::mail::Courier;
+use crate::workers::mail::MailWorker;
 
 /// The file in the data directory that the first key is written to.
 pub const FIRST_KEY_FILE: &str = "admin.key";
@@ -174,7 +174,7 @@ impl App {
     }
 
     /// Starts the delivery of mail.
-    fn deliver(&mut self, courier: Courier, context: &Context) {
+    fn deliver(&mut self, courier: MailWorker, context: &Context) {
         let wakeup = Arc::clone(&context.mail_wakeup);
         let run = workers::mail::run(Arc::new(courier), wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));

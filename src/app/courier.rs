@@ -7,14 +7,18 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{self, Templates};
 use crate::operations::Context;
-use crate::workers::mail::{Bounds, Courier};
+use crate::workers::mail::{Bounds, MailWorker};
 
 /// What delivers the mail of a server at `local_addr`.
-pub(super) fn new(config: &Config, local_addr: SocketAddr, context: &Context) -> Result<Courier> {
+pub(super) fn new(
+    config: &Config,
+    local_addr: SocketAddr,
+    context: &Context,
+) -> Result<MailWorker> {
     let links = config
         .invite_links(local_addr)
         .map_err(|e| Error::new(Kind::FailedPrecondition, format!("invite_link_template: {e}")))?;
-    Ok(Courier {
+    Ok(MailWorker {
         store: context.store.clone(),
         clock: Arc::clone(&context.clock),
         keyring: Arc::clone(&context.keyring),

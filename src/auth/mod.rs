@@ -65,7 +65,7 @@ pub async fn check(issuers: &[config::Issuer]) -> Result<()> {
 }
 
 /// A credential as it was shown.
-enum Shown<'a> {
+enum Presented<'a> {
     Key(ApiKeySecret),
     Token(&'a str),
 }
@@ -133,9 +133,9 @@ impl Authenticator {
         };
         let now = self.clock.now();
         let mut caller = match parse(authorization)? {
-            Shown::Key(key) => self.by_key(&key, now).await?,
+            Presented::Key(key) => self.by_key(&key, now).await?,
             // Boxed, like what follows: the most common way should not carry their room.
-            Shown::Token(token) => Box::pin(self.by_token(token, now, request)).await?,
+            Presented::Token(token) => Box::pin(self.by_token(token, now, request)).await?,
         };
         if let Some(header) = on_behalf_of {
             caller = Box::pin(self.act_for(&caller, header)).await?;
@@ -223,13 +223,13 @@ impl Authenticator {
 }
 
 /// Reads `Authorization` (RFC 9110 §11.6.2); the scheme's case does not count.
-fn parse(header: &HeaderValue) -> Result<Shown<'_>, Refusal> {
+fn parse(header: &HeaderValue) -> Result<Presented<'_>, Refusal> {
     let text = header.to_str().map_err(|_| Refusal("authorization is not visible ASCII"))?;
     let (scheme, rest) =
         text.trim().split_once(' ').ok_or(Refusal("authorization has no scheme or no value"))?;
     let rest = rest.trim_start();
     if scheme.eq_ignore_ascii_case("basic") {
-        return api_key::parse_basic(rest).map(Shown::Key);
+        return api_key::parse_basic(rest).map(Presented::Key);
     }
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal("authorization is neither Bearer nor Basic"));
@@ -237,10 +237,10 @@ fn parse(header: &HeaderValue) -> Result<Shown<'_>, Refusal> {
     if rest.starts_with("gl_") {
         return rest
             .parse()
-            .map(Shown::Key)
+            .map(Presented::Key)
             .map_err(|_| Refusal("Bearer credential is not an API key"));
     }
-    Ok(Shown::Token(rest))
+    Ok(Presented::Token(rest))
 }
 
 #[cfg(test)]

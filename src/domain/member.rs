@@ -30,7 +30,7 @@ pub struct Member {
 
 /// What a membership allows: as much of it as decides what its member may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct Authority {
     /// The membership's own id.
     pub id: MemberId,
     /// What the member may do.
@@ -41,8 +41,8 @@ pub struct Standing {
 
 impl Member {
     /// What it allows.
-    pub fn standing(&self) -> Standing {
-        Standing { id: self.id, role: self.role, status: self.status }
+    pub fn authority(&self) -> Authority {
+        Authority { id: self.id, role: self.role, status: self.status }
     }
 }
 

@@ -34,7 +34,7 @@ pub use invite::{
     InviteState, InviteToken,
 };
 pub use invite_links::InviteLinks;
-pub use member::{Departure, JoinedBy, Member, MemberProfile, MemberStatus, Standing};
+pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
 pub use page::PageSize;

@@ -4,7 +4,7 @@
 use futures_util::future::try_join;
 
 use crate::domain::{
-    Caller, InviteId, MemberStatus, Organization, OrganizationId, Permission, Standing,
+    Authority, Caller, InviteId, MemberStatus, Organization, OrganizationId, Permission,
 };
 use crate::error::{Error, Result, reason};
 use crate::storage::{Connection, Tx, members, organizations};
@@ -15,7 +15,7 @@ pub struct Access {
     /// The organization.
     pub organization: Organization,
     /// The caller's own membership.
-    pub member: Standing,
+    pub member: Authority,
 }
 
 impl Access {
@@ -37,7 +37,7 @@ impl Access {
             members::current_with_organization(db, organization, caller.account.id)
                 .await?
                 .ok_or_else(Error::not_found)?;
-        let member = member.standing();
+        let member = member.authority();
         permit(member, permission)?;
         Ok(Self { organization, member })
     }
@@ -54,7 +54,7 @@ impl Access {
         permission: Permission,
     ) -> Result<Self> {
         let member = async {
-            let member = members::standing(tx, organization, caller.account.id).await?;
+            let member = members::authority(tx, organization, caller.account.id).await?;
             Ok(member.map(|member| (member, ())))
         };
         let (access, ()) = Self::under_lock(tx, caller, organization, permission, member).await?;
@@ -70,7 +70,7 @@ impl Access {
         caller: &Caller,
         organization: OrganizationId,
     ) -> Result<(Self, Option<InviteId>)> {
-        let member = members::standing_and_join_link(tx, organization, caller.account.id);
+        let member = members::authority_and_join_link(tx, organization, caller.account.id);
         Self::under_lock(tx, caller, organization, Permission::ManageInvites, member).await
     }
 
@@ -79,7 +79,7 @@ impl Access {
         caller: &Caller,
         organization: OrganizationId,
         permission: Permission,
-        member: impl Future<Output = Result<Option<(Standing, T)>>>,
+        member: impl Future<Output = Result<Option<(Authority, T)>>>,
     ) -> Result<(Self, T)> {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
@@ -94,7 +94,7 @@ impl Access {
     }
 }
 
-fn permit(member: Standing, permission: Permission) -> Result<()> {
+fn permit(member: Authority, permission: Permission) -> Result<()> {
     if member.status != MemberStatus::Active {
         return Err(suspended());
     }

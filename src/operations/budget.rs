@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Call, Context, Visitor};
+use super::{Context, MaybeCaller, RequestContext};
 use crate::domain::{AccountId, EmailAddress, Network, OrganizationId};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -18,7 +18,7 @@ pub struct Budget {
 
 impl Budget {
     /// The caller's, in this organization. Nothing is counted yet.
-    pub fn of(cx: &Context, call: &Call, organization: OrganizationId) -> Self {
+    pub fn of(cx: &Context, call: &RequestContext, organization: OrganizationId) -> Self {
         let account = call.caller.account.id;
         Self {
             limits: Arc::clone(&cx.limits),
@@ -54,20 +54,22 @@ impl Budget {
 }
 
 /// Counts a look at an invite.
-pub fn count_preview(cx: &Context, visitor: &Visitor) -> Result<()> {
-    match visitor {
-        Visitor::Known(call) => cx.limits.preview(Some(call.caller.account.id), network_of(call)),
-        Visitor::Unknown(network) => cx.limits.preview(None, *network),
+pub fn count_preview(cx: &Context, caller: &MaybeCaller) -> Result<()> {
+    match caller {
+        MaybeCaller::Authenticated(call) => {
+            cx.limits.preview(Some(call.caller.account.id), network_of(call))
+        }
+        MaybeCaller::Anonymous(network) => cx.limits.preview(None, *network),
     }
 }
 
 /// Counts a try to join or to decline.
-pub fn count_join(cx: &Context, call: &Call) -> Result<()> {
+pub fn count_join(cx: &Context, call: &RequestContext) -> Result<()> {
     cx.limits.join(call.caller.account.id, network_of(call))
 }
 
 /// The network that stands for the person: not that of a service, which is the
 /// same for all its people.
-fn network_of(call: &Call) -> Option<Network> {
+fn network_of(call: &RequestContext) -> Option<Network> {
     if call.caller.acting.is_some() { None } else { call.network }
 }

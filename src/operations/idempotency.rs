@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::Call;
+use super::RequestContext;
 use super::encoding::Encoding;
 use crate::domain::{OrganizationId, SecretHash, Timestamp};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub struct RequestToken {
 
 /// A request that is carried out once. Without an id it is one of its own.
 #[derive(Debug)]
-pub struct Once(Option<Named>);
+pub struct Idempotency(Option<Named>);
 
 #[derive(Debug)]
 struct Named {
@@ -37,10 +37,10 @@ struct Named {
     field: &'static str,
 }
 
-impl Once {
+impl Idempotency {
     /// `asked` adds everything that the request asks for, but for its id.
     pub fn new(
-        call: &Call,
+        call: &RequestContext,
         organization: OrganizationId,
         operation: &'static str,
         token: Option<&RequestToken>,
@@ -64,7 +64,7 @@ impl Once {
     ///
     /// # Errors
     /// INVALID_ARGUMENT if the id stands for another request.
-    pub async fn before<T: DeserializeOwned>(&self, tx: &Tx, now: Timestamp) -> Result<Option<T>> {
+    pub async fn lookup<T: DeserializeOwned>(&self, tx: &Tx, now: Timestamp) -> Result<Option<T>> {
         let Some(named) = &self.0 else { return Ok(None) };
         let Some(before) = requests::find(tx, &named.key).await? else { return Ok(None) };
         if before.at.plus(REMEMBERED_FOR) <= now {
@@ -78,7 +78,7 @@ impl Once {
     }
 
     /// Remembers what it came to.
-    pub async fn remember(&self, tx: &Tx, outcome: &impl Serialize, now: Timestamp) -> Result<()> {
+    pub async fn store(&self, tx: &Tx, outcome: &impl Serialize, now: Timestamp) -> Result<()> {
         let Some(named) = &self.0 else { return Ok(()) };
         let outcome = serde_json::to_string(outcome).map_err(Error::internal)?;
         let what = Remembered { body_hash: named.body_hash, outcome, at: now };

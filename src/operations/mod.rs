@@ -67,9 +67,9 @@ pub struct Rules {
     pub creators: Creators,
 }
 
-/// One authenticated request. Clones are cheap.
+/// An authenticated request: who sends it, its id and its network. Clones are cheap.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct RequestContext {
     /// Who asks.
     pub caller: Arc<Caller>,
     /// The request's name in the audit trail.
@@ -78,13 +78,13 @@ pub struct Call {
     pub network: Option<Network>,
 }
 
-/// Who asks where a setting lets requests through without a credential.
+/// The caller of a method that a setting opens to requests without a credential.
 #[derive(Debug, Clone)]
-pub enum Visitor {
-    /// Somebody with a credential.
-    Known(Call),
-    /// Somebody without, and where they come from.
-    Unknown(Option<Network>),
+pub enum MaybeCaller {
+    /// The request has a valid credential.
+    Authenticated(RequestContext),
+    /// The request has no credential; its network, if known.
+    Anonymous(Option<Network>),
 }
 
 impl Context {
@@ -94,19 +94,19 @@ impl Context {
     }
 }
 
-impl Call {
+impl RequestContext {
     /// Whom this request's changes are ascribed to.
     fn actor(&self) -> Actor {
         self.caller.actor(&self.request)
     }
 }
 
-impl Visitor {
-    /// The request, if it had a credential.
-    pub fn call(&self) -> Option<&Call> {
+impl MaybeCaller {
+    /// The request's context, if it has a credential.
+    pub fn authenticated(&self) -> Option<&RequestContext> {
         match self {
-            Visitor::Known(call) => Some(call),
-            Visitor::Unknown(_) => None,
+            MaybeCaller::Authenticated(call) => Some(call),
+            MaybeCaller::Anonymous(_) => None,
         }
     }
 }

@@ -15,8 +15,8 @@ use super::error::OrError;
 use super::query::{is_one_of, unique};
 use super::text::{InsertText, Text, one, one_of_two};
 use crate::domain::{
-    AccountId, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile, MemberStatus,
-    Organization, OrganizationId, Profile, Role, Standing, Timestamp,
+    AccountId, Authority, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile,
+    MemberStatus, Organization, OrganizationId, Profile, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 
@@ -66,16 +66,16 @@ pub async fn current_with_organization(
 }
 
 #[derive(FromQueryResult)]
-struct StandingRow {
+struct AuthorityRow {
     id: Uuid,
     role: String,
     status: String,
 }
 
-impl TryFrom<StandingRow> for Standing {
+impl TryFrom<AuthorityRow> for Authority {
     type Error = Error;
 
-    fn try_from(row: StandingRow) -> Result<Self> {
+    fn try_from(row: AuthorityRow) -> Result<Self> {
         Ok(Self {
             id: row.id.into(),
             role: stored("members.role", &row.role)?,
@@ -84,7 +84,7 @@ impl TryFrom<StandingRow> for Standing {
     }
 }
 
-fn standing_of(
+fn authority_of(
     organization: OrganizationId,
     account: AccountId,
 ) -> sea_orm::Select<member::Entity> {
@@ -98,38 +98,38 @@ fn standing_of(
 }
 
 /// What such a membership allows.
-pub async fn standing(
+pub async fn authority(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
     account: AccountId,
-) -> Result<Option<Standing>> {
+) -> Result<Option<Authority>> {
     static TEXT: Text = Text::new();
     let key = key_of_account(organization, account);
-    let found = TEXT.statement(db, key, || standing_of(organization, account));
-    one::<StandingRow>(db, found).await?.map(Standing::try_from).transpose()
+    let found = TEXT.statement(db, key, || authority_of(organization, account));
+    one::<AuthorityRow>(db, found).await?.map(Authority::try_from).transpose()
 }
 
 /// The same, with the id of the organization's live join link.
-pub async fn standing_and_join_link(
+pub async fn authority_and_join_link(
     db: &impl ConnectionTrait,
     organization: OrganizationId,
     account: AccountId,
-) -> Result<Option<(Standing, Option<InviteId>)>> {
+) -> Result<Option<(Authority, Option<InviteId>)>> {
     #[derive(FromQueryResult)]
     struct Row {
         #[sea_orm(nested)]
-        standing: StandingRow,
+        authority: AuthorityRow,
         join_link_id: Option<Uuid>,
     }
 
     static TEXT: Text = Text::new();
     let found = TEXT.statement(db, key_of_account(organization, account), || {
-        standing_of(organization, account)
+        authority_of(organization, account)
             .join(JoinType::LeftJoin, member::Relation::JoinLink.def())
             .column_as(invite::Column::Id, "join_link_id")
     });
     let row = one::<Row>(db, found).await?;
-    row.map(|row| Ok((row.standing.try_into()?, row.join_link_id.map(InviteId::from)))).transpose()
+    row.map(|row| Ok((row.authority.try_into()?, row.join_link_id.map(InviteId::from)))).transpose()
 }
 
 pub(super) fn with_organization(

@@ -2,7 +2,7 @@
 //!
 //! `server` accepts, `stack` lists the layers in order, `protocol` translates,
 //! `rest` serves other products' REST contracts, `status` says what a client
-//! sees of an error, `visitor` who asks, `system` is what operators and probes ask
+//! sees of an error, `maybe_caller` who asks, `system` is what operators and probes ask
 //! for. Nothing here knows a rule of the domain.
 
 /// Sets a generated server's message limits and compression.
@@ -17,6 +17,7 @@ macro_rules! bounded {
 }
 
 pub mod layers;
+pub mod maybe_caller;
 pub mod protocol;
 pub mod rest;
 pub mod rpc;
@@ -26,7 +27,6 @@ mod shares;
 pub mod stack;
 pub mod status;
 pub mod system;
-pub mod visitor;
 
 /// A request inside the door; the body's concrete type is erased on the way in.
 pub type Request = http::Request<tonic::body::Body>;

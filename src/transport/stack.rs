@@ -26,7 +26,7 @@ use super::layers::single::Single;
 use super::layers::{BoxFuture, Handler, around};
 use super::protocol::detect::Detect;
 use super::protocol::methods::Methods;
-use super::protocol::{Call, Protocol, Route, cors};
+use super::protocol::{CallInfo, Protocol, Route, cors};
 use super::rest::door::Door;
 use super::services::Services;
 use super::system::readiness::Readiness;
@@ -166,13 +166,13 @@ fn services(descriptors: &[&[u8]]) -> Result<Vec<String>> {
 struct Split<A, B>(Arc<Sides<A, B>>);
 
 struct Sides<A, B> {
-    by: fn(&Call) -> bool,
+    by: fn(&CallInfo) -> bool,
     these: A,
     others: B,
 }
 
 impl<A, B> Split<A, B> {
-    fn new(by: fn(&Call) -> bool, these: A, others: B) -> Self {
+    fn new(by: fn(&CallInfo) -> bool, these: A, others: B) -> Self {
         Self(Arc::new(Sides { by, these, others }))
     }
 }
@@ -198,7 +198,7 @@ where
 
     fn call(&mut self, request: Request) -> BoxFuture {
         let sides = &self.0;
-        if (sides.by)(&Call::of(&request)) {
+        if (sides.by)(&CallInfo::of(&request)) {
             sides.these.clone().call(request)
         } else {
             sides.others.clone().call(request)

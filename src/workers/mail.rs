@@ -44,7 +44,7 @@ pub struct Bounds {
 }
 
 /// Delivers mail; one of any number on the same outbox.
-pub struct Courier {
+pub struct MailWorker {
     /// Where the outbox is.
     pub store: Store,
     /// What decides about due times and expiry.
@@ -62,7 +62,7 @@ pub struct Courier {
 }
 
 /// Delivers until `stop` is done. `wakeup` says that there is something new.
-pub async fn run(courier: Arc<Courier>, wakeup: Arc<Notify>, stop: impl Future<Output = ()>) {
+pub async fn run(courier: Arc<MailWorker>, wakeup: Arc<Notify>, stop: impl Future<Output = ()>) {
     let mut on_their_way = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -97,7 +97,7 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-impl Courier {
+impl MailWorker {
     /// Delivers everything that is due; answers how many mails that were.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! `guestlist.v1.AccountService/GetCaller`
 
 use crate::domain::Caller;
-use crate::operations::Call;
+use crate::operations::RequestContext;
 
 /// Says who asks, and by which credential. Any account may.
-pub fn get_caller(call: &Call) -> &Caller {
+pub fn get_caller(call: &RequestContext) -> &Caller {
     &call.caller
 }

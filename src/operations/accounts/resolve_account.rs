@@ -3,7 +3,7 @@
 use crate::auth::{self, Identity};
 use crate::domain::{Account, KeyScope};
 use crate::error::{Error, Result};
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Finds or makes the account of a person whom an internal service has
 /// authenticated, and brings its profile up to date; answers it, and whether it
@@ -11,7 +11,7 @@ use crate::operations::{Call, Context};
 /// for configured issuers.
 pub async fn resolve_account(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     identity: Identity,
 ) -> Result<(Account, bool)> {
     let caller = &call.caller;

@@ -8,7 +8,7 @@ pub use set_tier::set_tier;
 
 use crate::domain::{Action, KeyScope, Organization, OrganizationId, TargetKind};
 use crate::error::{Error, Result};
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::organizations;
 
@@ -16,7 +16,7 @@ use crate::storage::organizations;
 /// may. `change` answers what it did, or nothing if nothing was to do.
 async fn change_organization(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     id: OrganizationId,
     change: impl Fn(&mut Organization) -> Option<String> + Send + Sync + 'static,
 ) -> Result<()> {

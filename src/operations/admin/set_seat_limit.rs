@@ -3,13 +3,13 @@
 use super::change_organization;
 use crate::domain::OrganizationId;
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Sets how many active and suspended members an organization may have; 0 means
 /// any number. Whoever is there stays.
 pub async fn set_seat_limit(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     id: OrganizationId,
     seats: i64,
 ) -> Result<()> {

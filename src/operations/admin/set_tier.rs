@@ -3,10 +3,15 @@
 use super::change_organization;
 use crate::domain::{OrganizationId, Tier};
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Sets what an organization has subscribed to.
-pub async fn set_tier(cx: &Context, call: &Call, id: OrganizationId, tier: Tier) -> Result<()> {
+pub async fn set_tier(
+    cx: &Context,
+    call: &RequestContext,
+    id: OrganizationId,
+    tier: Tier,
+) -> Result<()> {
     change_organization(cx, call, id, move |organization| {
         let before = std::mem::replace(&mut organization.tier, tier);
         (before != tier).then(|| format!("tier: {} → {}", before.as_str(), tier.as_str()))

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
 use crate::operations::encoding::Encoding;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, EventFilter};
 use crate::storage::organizations;
 
@@ -38,7 +38,7 @@ pub struct AuditList {
 /// organizations.
 pub async fn list_audit_events(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     input: ListAuditEvents,
 ) -> Result<AuditList> {
     let db = cx.store.read();

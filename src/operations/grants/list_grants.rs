@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
 use crate::operations::encoding::Encoding;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::grants;
 
 /// What to list.
@@ -33,7 +33,11 @@ pub struct GrantList {
 }
 
 /// Lists grants: admins all, a member their own.
-pub async fn list_grants(cx: &Context, call: &Call, input: ListGrants) -> Result<GrantList> {
+pub async fn list_grants(
+    cx: &Context,
+    call: &RequestContext,
+    input: ListGrants,
+) -> Result<GrantList> {
     let db = cx.store.read();
     let view = Permission::ViewOrganization;
     let access = Access::to_read(db, &call.caller, input.organization, view).await?;

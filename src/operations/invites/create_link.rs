@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Shown, advance, found, link_expiry, may_grant, new_invite, record, tokens};
+use super::{InviteWithToken, advance, found, link_expiry, may_grant, new_invite, record, tokens};
 use crate::domain::{
     Action, ContentGrant, EmailDomain, InviteKind, InviteToken, OrganizationId, Permission, Role,
     Timestamp,
@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
-use crate::operations::idempotency::{Once, RequestToken};
-use crate::operations::{Call, Context};
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
 /// What link to make.
@@ -46,21 +46,26 @@ pub enum LinkGrants {
 }
 
 /// Makes a named link. Admins may; nobody grants above their own role.
-pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result<Shown> {
+pub async fn create_link(
+    cx: &Context,
+    call: &RequestContext,
+    input: CreateLink,
+) -> Result<InviteWithToken> {
     let now = cx.now();
     let CreateLink { organization, request, .. } = &input;
-    let once = Once::new(call, *organization, "CreateLink", request.as_ref(), |encoding| {
-        asked(encoding, &input)
-    });
+    let idempotency =
+        Idempotency::new(call, *organization, "CreateLink", request.as_ref(), |encoding| {
+            asked(encoding, &input)
+        });
     let budget = Budget::of(cx, call, *organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
             let manage = Permission::ManageInvites;
             let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            if let Some(id) = once.before::<Uuid>(tx, now).await? {
+            if let Some(id) = idempotency.lookup::<Uuid>(tx, now).await? {
                 let row = found(tx, input.organization, id.into()).await?;
-                return Shown::with_token(&keyring, row, now);
+                return InviteWithToken::with_token(&keyring, row, now);
             }
             if let Some(expires_at) = input.expires_at {
                 link_expiry(expires_at, now)?;
@@ -84,8 +89,8 @@ pub async fn create_link(cx: &Context, call: &Call, input: CreateLink) -> Result
             invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
             let note = format!("link, {}", granted(&input.grants));
             record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
-            once.remember(tx, &Uuid::from(invite.id), now).await?;
-            Ok(Shown { invite, token: Some(token) })
+            idempotency.store(tx, &Uuid::from(invite.id), now).await?;
+            Ok(InviteWithToken { invite, token: Some(token) })
         })
         .await
 }

@@ -7,12 +7,12 @@ use crate::domain::{InviteToken, OrganizationId};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Makes a new join link; the one before stops working at once. Admins may.
 pub async fn create_organization_invite(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     organization: OrganizationId,
 ) -> Result<InviteToken> {
     let now = cx.now();

@@ -7,8 +7,8 @@ use super::{advance, record};
 use crate::domain::{Action, EndReason, Ending, Invite, InviteKind};
 use crate::error::{Error, Result, reason};
 use crate::operations::budget::count_join;
-use crate::operations::idempotency::{Once, RequestToken};
-use crate::operations::{Call, Context};
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::{Context, RequestContext};
 use crate::storage::{invites, organizations};
 
 /// Which invitation to decline.
@@ -23,7 +23,7 @@ pub struct Decline {
 /// Ends an email invitation by the wish of whom it is for: the caller's verified
 /// address must be the invitation's. Who holds the token of a live one is told
 /// why it is not theirs; otherwise nobody is told anything.
-pub async fn decline(cx: &Context, call: &Call, input: Decline) -> Result<()> {
+pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Result<()> {
     count_join(cx, call)?;
     let now = cx.now();
     let Decline { name, request } = input;
@@ -35,15 +35,16 @@ pub async fn decline(cx: &Context, call: &Call, input: Decline) -> Result<()> {
         return Err(if invite.is_live(now) { not_theirs } else { Error::not_found() });
     }
 
-    let once = Once::new(call, organization.id, "Decline", request.as_ref(), |encoding| {
-        encoding.id(invite.id)
-    });
+    let idempotency =
+        Idempotency::new(call, organization.id, "Decline", request.as_ref(), |encoding| {
+            encoding.id(invite.id)
+        });
     let (call, id) = (call.clone(), invite.id);
     cx.store
         .write(async move |tx| {
             let mut organization =
                 organizations::lock(tx, organization.id).await?.ok_or_else(Error::not_found)?;
-            if once.before::<Uuid>(tx, now).await?.is_some() {
+            if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                 return Ok(());
             }
             let invite = find_again(tx, &call, &name, organization.id, id).await?;
@@ -54,12 +55,12 @@ pub async fn decline(cx: &Context, call: &Call, input: Decline) -> Result<()> {
             invites::end(tx, organization.id, id, &ending).await?;
             advance(tx, &mut organization).await?;
             record(tx, Action::InviteDeclined, &invite, &call.actor(), String::new(), now).await?;
-            once.remember(tx, &Uuid::from(id), now).await
+            idempotency.store(tx, &Uuid::from(id), now).await
         })
         .await
 }
 
-fn is_theirs(call: &Call, invite: &Invite) -> Result<()> {
+fn is_theirs(call: &RequestContext, invite: &Invite) -> Result<()> {
     let denied = |reason, message: &str| Err(Error::permission_denied(message).with_reason(reason));
     match call.caller.account.profile.verified_email() {
         None => denied(reason::EMAIL_UNVERIFIED, "your account has no verified mail address"),

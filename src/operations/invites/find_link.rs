@@ -1,20 +1,20 @@
 //! Named links for contracts that know a link by nothing but its token.
 
-use super::Shown;
+use super::InviteWithToken;
 use crate::domain::{Invite, InviteKind, InviteToken, OrganizationId, Permission, Role};
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::{grants, invites};
 
 /// The live named link of an organization that a text is the token of, if there
 /// is one. Admins may.
 pub async fn find_link(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     organization: OrganizationId,
     token: &str,
-) -> Result<Option<Shown>> {
+) -> Result<Option<InviteWithToken>> {
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
     Access::to_read(db, &call.caller, organization, manage).await?;
@@ -24,11 +24,11 @@ pub async fn find_link(
         .map(|(invite, _)| invite)
         .filter(|invite| invite.organization == organization)
         .filter(|invite| invite.kind == InviteKind::NamedLink && invite.is_live(cx.now()));
-    Ok(found.map(|invite| Shown { invite, token: Some(token) }))
+    Ok(found.map(|invite| InviteWithToken { invite, token: Some(token) }))
 }
 
 /// Whether the caller, a member, has already what a link gives.
-pub async fn is_redundant(cx: &Context, call: &Call, link: &Invite) -> Result<bool> {
+pub async fn is_redundant(cx: &Context, call: &RequestContext, link: &Invite) -> Result<bool> {
     let db = cx.store.read();
     let view = Permission::ViewOrganization;
     let access = Access::to_read(db, &call.caller, link.organization, view).await?;
@@ -41,7 +41,7 @@ pub async fn is_redundant(cx: &Context, call: &Call, link: &Invite) -> Result<bo
 /// The roles that the caller's invites may carry. Admins have such.
 pub async fn grantable_roles(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     organization: OrganizationId,
 ) -> Result<Vec<Role>> {
     let manage = Permission::ManageInvites;

@@ -1,22 +1,22 @@
 //! `guestlist.v1.InviteService/Get`
 
-use super::Shown;
+use super::InviteWithToken;
 use crate::domain::{InviteId, OrganizationId, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
 /// Reads an invite, with its token while it is live. Admins may.
 pub async fn get(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     organization: OrganizationId,
     id: InviteId,
-) -> Result<Shown> {
+) -> Result<InviteWithToken> {
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
     Access::to_read(db, &call.caller, organization, manage).await?;
     let row = invites::find_with_token(db, organization, id).await?.ok_or_else(Error::not_found)?;
-    Shown::with_token(&cx.keyring, row, cx.now())
+    InviteWithToken::with_token(&cx.keyring, row, cx.now())
 }

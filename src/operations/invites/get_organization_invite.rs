@@ -8,13 +8,13 @@ use crate::domain::{InviteToken, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
 /// Answers the live join link, and makes one if there is none. Admins may.
 pub async fn get_organization_invite(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     organization: OrganizationId,
 ) -> Result<InviteToken> {
     let now = cx.now();

@@ -17,8 +17,8 @@ use crate::keyring::Keyring;
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
-use crate::operations::idempotency::{Once, RequestToken};
-use crate::operations::{Call, Context};
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::{Context, RequestContext};
 use crate::storage::{Tx, accounts, audit_events, invites, members, organizations, outbox};
 
 /// Whom to invite.
@@ -82,7 +82,7 @@ type Reference = (Outcome, Option<Uuid>, bool);
 /// Invites each address by itself. Admins may; nobody grants above their own role.
 pub async fn invite_by_email(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     input: InviteByEmail,
 ) -> Result<Vec<Invited>> {
     carry_out(cx, call, input, |_| Ok(())).await
@@ -92,16 +92,17 @@ pub async fn invite_by_email(
 /// undone.
 pub(super) async fn carry_out(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     input: InviteByEmail,
     accept: fn(Outcome) -> Result<()>,
 ) -> Result<Vec<Invited>> {
     let now = cx.now();
     let lifetime = cx.rules.email_invitation_lifetime;
     let request = input.request.as_ref();
-    let once = Once::new(call, input.organization, "InviteByEmail", request, |encoding| {
-        asked(encoding, &input)
-    });
+    let idempotency =
+        Idempotency::new(call, input.organization, "InviteByEmail", request, |encoding| {
+            asked(encoding, &input)
+        });
     let (keyring, issuers) = (Arc::clone(&cx.keyring), Arc::clone(&cx.issuers));
     let budget = Budget::of(cx, call, input.organization);
     let call = call.clone();
@@ -110,7 +111,7 @@ pub(super) async fn carry_out(
         .write(async move |tx| {
             let manage = Permission::ManageInvites;
             let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            if let Some(before) = once.before::<Vec<Reference>>(tx, now).await? {
+            if let Some(before) = idempotency.lookup::<Vec<Reference>>(tx, now).await? {
                 before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
                 return again(tx, &input, before).await;
             }
@@ -165,7 +166,7 @@ pub(super) async fn carry_out(
                 .iter()
                 .map(|one| (one.outcome, one.invite.as_ref().map(|i| i.id.into()), one.sso_failed))
                 .collect();
-            once.remember(tx, &references, now).await?;
+            idempotency.store(tx, &references, now).await?;
             Ok(invited)
         })
         .await?;
@@ -186,13 +187,12 @@ async fn again(tx: &Tx, input: &InviteByEmail, before: Vec<Reference>) -> Result
     Ok(invited)
 }
 
-/// A request in progress. Whatever it asks of the store, it asks for all addresses at
-/// once.
+/// A request in progress. Each query of the store is made once for all addresses.
 struct Inviting<'a> {
     tx: &'a Tx,
     keyring: &'a Keyring,
     issuers: &'a Issuers,
-    call: &'a Call,
+    call: &'a RequestContext,
     has_seat: bool,
     /// What all invitations have in common.
     template: Invite,

@@ -4,7 +4,7 @@ use super::invite_by_email::{Invitation, InviteByEmail, Outcome, carry_out};
 use crate::domain::{Invite, OrganizationId};
 use crate::error::{Error, Kind, Result, reason};
 use crate::operations::idempotency::RequestToken;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Whom to invite.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct InviteOne {
 
 /// Invites one address. Why it cannot be invited is an error here: then nothing
 /// has happened, and nothing is remembered of the request. Admins may.
-pub async fn invite_one(cx: &Context, call: &Call, input: InviteOne) -> Result<Invite> {
+pub async fn invite_one(cx: &Context, call: &RequestContext, input: InviteOne) -> Result<Invite> {
     let InviteOne { organization, invitation, request } = input;
     let invitations = vec![invitation];
     let input = InviteByEmail { organization, invitations, expires_at: None, sso: false, request };

@@ -2,13 +2,13 @@
 
 use uuid::Uuid;
 
-use super::{InviteFilter, Order, Shown};
+use super::{InviteFilter, InviteWithToken, Order};
 use crate::domain::{OrganizationId, PageSize, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
 use crate::operations::encoding::Encoding;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::invite_lists;
 
 /// What to list.
@@ -36,7 +36,7 @@ pub struct ListInvites {
 #[derive(Debug, Clone)]
 pub struct InviteList {
     /// The invites.
-    pub invites: Vec<Shown>,
+    pub invites: Vec<InviteWithToken>,
     /// Empty on the last page.
     pub next_token: String,
     /// How many the filter lets through, if that was asked for.
@@ -44,7 +44,7 @@ pub struct InviteList {
 }
 
 /// Lists invites of all kinds, ended ones too. Admins may.
-pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<InviteList> {
+pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Result<InviteList> {
     let now = cx.now();
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
@@ -67,8 +67,8 @@ pub async fn list(cx: &Context, call: &Call, input: ListInvites) -> Result<Invit
         None
     };
     let show = |row| match input.with_tokens {
-        true => Shown::with_token(&cx.keyring, row, now),
-        false => Ok(Shown { invite: row.0.as_of(now), token: None }),
+        true => InviteWithToken::with_token(&cx.keyring, row, now),
+        false => Ok(InviteWithToken { invite: row.0.as_of(now), token: None }),
     };
     let invites = rows.into_iter().map(show).collect::<Result<_>>()?;
     Ok(InviteList { invites, next_token, count })

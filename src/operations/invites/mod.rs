@@ -36,7 +36,7 @@ pub(in crate::operations) use naming::{find_again, find_named};
 pub use preview::{InviteSummary, preview};
 pub use resend::{Resend, resend};
 pub use revoke::{Revoke, Revoked, revoke};
-pub use tokens::{Shown, unseal};
+pub use tokens::{InviteWithToken, unseal};
 pub use update::{Update, update};
 
 pub use crate::operations::idempotency::RequestToken;
@@ -50,7 +50,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result, reason};
 use crate::keyring::Keyring;
-use crate::operations::Call;
+use crate::operations::RequestContext;
 use crate::operations::access::Access;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, invites, organizations};
@@ -64,7 +64,7 @@ const EMAIL_LIFETIME: (Duration, Duration) =
 async fn rotate_join_link(
     tx: &Tx,
     keyring: &Keyring,
-    call: &Call,
+    call: &RequestContext,
     access: Access,
     before: Option<InviteId>,
     now: Timestamp,

@@ -6,7 +6,7 @@ use crate::domain::{
     Invalid, Invite, InviteId, InviteKind, InviteToken, Organization, OrganizationId,
 };
 use crate::error::{Error, Result};
-use crate::operations::Call;
+use crate::operations::RequestContext;
 use crate::storage::{Connection, Tx, invites};
 
 /// A text that is an invite's token or, for an email invitation, its id, where the
@@ -30,7 +30,7 @@ impl FromStr for InviteName {
 /// The invite with this name, in whatever state, and where it leads.
 pub(in crate::operations) async fn find_named(
     db: &impl Connection,
-    call: &Call,
+    call: &RequestContext,
     name: &InviteName,
 ) -> Result<(Invite, Organization)> {
     if let Some(found) = invites::find_by_token(db, &name.token.hash()).await? {
@@ -46,7 +46,7 @@ pub(in crate::operations) async fn find_named(
 /// invitation that was sent again meanwhile has another token.
 pub(in crate::operations) async fn find_again(
     tx: &Tx,
-    call: &Call,
+    call: &RequestContext,
     name: &InviteName,
     organization: OrganizationId,
     id: InviteId,
@@ -62,7 +62,7 @@ pub(in crate::operations) async fn find_again(
 }
 
 /// An id is no secret: only whom the invitation is for learns that there is one.
-fn is_for(call: &Call, invite: &Invite) -> bool {
+fn is_for(call: &RequestContext, invite: &Invite) -> bool {
     let own = call.caller.account.profile.verified_email();
     own.is_some() && invite.email.as_ref() == own
 }

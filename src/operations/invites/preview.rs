@@ -4,7 +4,7 @@
 use crate::domain::{InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
 use crate::operations::budget::count_preview;
-use crate::operations::{Context, Visitor};
+use crate::operations::{Context, MaybeCaller};
 use crate::storage::previews::Preview;
 
 /// What an invite leads to, and nothing more.
@@ -21,10 +21,14 @@ pub struct InviteSummary {
 /// Shows whoever holds a live token what it leads to. An email invitation shows
 /// itself to its own verified address, and to others where a setting opens
 /// previews.
-pub async fn preview(cx: &Context, visitor: &Visitor, token: InviteToken) -> Result<InviteSummary> {
-    count_preview(cx, visitor)?;
+pub async fn preview(
+    cx: &Context,
+    caller: &MaybeCaller,
+    token: InviteToken,
+) -> Result<InviteSummary> {
+    count_preview(cx, caller)?;
     let now = cx.now();
-    let call = visitor.call();
+    let call = caller.authenticated();
     let own = call.and_then(|call| call.caller.account.profile.verified_email());
     let found = cx.store.preview(&token.hash(), now).await?;
     let preview = found

@@ -13,8 +13,8 @@ use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
-use crate::operations::idempotency::{Once, RequestToken};
-use crate::operations::{Call, Context};
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::{Context, RequestContext};
 use crate::storage::{invites, outbox};
 
 /// Which invitation to send again.
@@ -33,11 +33,12 @@ pub struct Resend {
 /// Sends an email invitation again, with a new token; the one before is dead.
 /// Whoever resends becomes the inviter, so nobody resends above their own role.
 /// Admins may.
-pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> {
+pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Result<Invite> {
     let now = cx.now();
-    let once = Once::new(call, input.organization, "Resend", input.request.as_ref(), |encoding| {
-        encoding.id(input.id).option(input.expires_at, Encoding::time)
-    });
+    let idempotency =
+        Idempotency::new(call, input.organization, "Resend", input.request.as_ref(), |encoding| {
+            encoding.id(input.id).option(input.expires_at, Encoding::time)
+        });
     let budget = Budget::of(cx, call, input.organization);
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
@@ -48,7 +49,7 @@ pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> 
             let mut access =
                 Access::to_change(tx, &call.caller, input.organization, manage).await?;
             let (mut invite, _) = found(tx, input.organization, input.id).await?;
-            if once.before::<Uuid>(tx, now).await?.is_some() {
+            if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                 return Ok(invite);
             }
             let expires_at = email_expiry(input.expires_at, lifetime, now)?;
@@ -72,7 +73,7 @@ pub async fn resend(cx: &Context, call: &Call, input: Resend) -> Result<Invite> 
             invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
             outbox::enqueue(tx, invite.organization, invite.id, now).await?;
             record(tx, Action::InviteResent, &invite, &call.actor(), String::new(), now).await?;
-            once.remember(tx, &Uuid::from(invite.id), now).await?;
+            idempotency.store(tx, &Uuid::from(invite.id), now).await?;
             Ok(invite)
         })
         .await?;

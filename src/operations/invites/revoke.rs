@@ -6,8 +6,8 @@ use super::{advance, found, record};
 use crate::domain::{Action, EndReason, Ending, Invite, InviteId, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::idempotency::{Once, RequestToken};
-use crate::operations::{Call, Context};
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
 /// Which invite to take back.
@@ -31,11 +31,12 @@ pub struct Revoked {
 }
 
 /// Ends an invite; one that has ended stays as it is. Admins may.
-pub async fn revoke(cx: &Context, call: &Call, input: Revoke) -> Result<Revoked> {
+pub async fn revoke(cx: &Context, call: &RequestContext, input: Revoke) -> Result<Revoked> {
     let now = cx.now();
-    let once = Once::new(call, input.organization, "Revoke", input.request.as_ref(), |encoding| {
-        encoding.id(input.id)
-    });
+    let idempotency =
+        Idempotency::new(call, input.organization, "Revoke", input.request.as_ref(), |encoding| {
+            encoding.id(input.id)
+        });
     let call = call.clone();
     cx.store
         .write(async move |tx| {
@@ -43,7 +44,7 @@ pub async fn revoke(cx: &Context, call: &Call, input: Revoke) -> Result<Revoked>
             let mut access =
                 Access::to_change(tx, &call.caller, input.organization, manage).await?;
             let (invite, _) = found(tx, input.organization, input.id).await?;
-            let again = once.before::<Uuid>(tx, now).await?.is_some();
+            let again = idempotency.lookup::<Uuid>(tx, now).await?.is_some();
             if again || !invite.is_live(now) {
                 return Ok(Revoked { invite, was_live: again });
             }
@@ -51,7 +52,7 @@ pub async fn revoke(cx: &Context, call: &Call, input: Revoke) -> Result<Revoked>
             invites::end(tx, input.organization, input.id, &ending).await?;
             advance(tx, &mut access.organization).await?;
             record(tx, Action::InviteRevoked, &invite, &call.actor(), String::new(), now).await?;
-            once.remember(tx, &Uuid::from(invite.id), now).await?;
+            idempotency.store(tx, &Uuid::from(invite.id), now).await?;
             let (invite, _) = found(tx, input.organization, input.id).await?;
             Ok(Revoked { invite, was_live: true })
         })

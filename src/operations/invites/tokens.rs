@@ -7,14 +7,14 @@ use crate::storage::invites::StoredToken;
 
 /// An invite as an admin sees it.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct InviteWithToken {
     /// The invite.
     pub invite: Invite,
     /// Its token, while it is live and where it may be shown.
     pub token: Option<InviteToken>,
 }
 
-impl Shown {
+impl InviteWithToken {
     /// With its token, if it is live. An email invitation's token goes to its
     /// address and to nobody else.
     pub(super) fn with_token(

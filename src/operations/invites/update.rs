@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Shown, advance, email_expiry, found, has_ended, link_expiry, may_grant, record};
+use super::{
+    InviteWithToken, advance, email_expiry, found, has_ended, link_expiry, may_grant, record,
+};
 use crate::domain::{
     Action, EndReason, Ending, Invite, InviteId, InviteKind, OrganizationId, Permission, Role,
     Timestamp,
@@ -12,8 +14,8 @@ use crate::domain::{
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::encoding::Encoding;
-use crate::operations::idempotency::{Once, RequestToken};
-use crate::operations::{Call, Context};
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
 /// What to change; what is absent stays.
@@ -35,15 +37,16 @@ pub struct Update {
 
 /// Changes the terms of a live invite. Admins may; nobody grants above their own
 /// role.
-pub async fn update(cx: &Context, call: &Call, input: Update) -> Result<Shown> {
+pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Result<InviteWithToken> {
     let now = cx.now();
-    let once = Once::new(call, input.organization, "Update", input.request.as_ref(), |encoding| {
-        encoding
-            .id(input.id)
-            .option(input.role, |encoding, role| encoding.text(role.as_str()))
-            .option(input.expires_at, |encoding, at| encoding.option(at, Encoding::time))
-            .option(input.max_uses, |encoding, most| encoding.option(most, Encoding::number))
-    });
+    let idempotency =
+        Idempotency::new(call, input.organization, "Update", input.request.as_ref(), |encoding| {
+            encoding
+                .id(input.id)
+                .option(input.role, |encoding, role| encoding.text(role.as_str()))
+                .option(input.expires_at, |encoding, at| encoding.option(at, Encoding::time))
+                .option(input.max_uses, |encoding, most| encoding.option(most, Encoding::number))
+        });
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
@@ -52,8 +55,8 @@ pub async fn update(cx: &Context, call: &Call, input: Update) -> Result<Shown> {
             let mut access =
                 Access::to_change(tx, &call.caller, input.organization, manage).await?;
             let row = found(tx, input.organization, input.id).await?;
-            if once.before::<Uuid>(tx, now).await?.is_some() {
-                return Shown::with_token(&keyring, row, now);
+            if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
+                return InviteWithToken::with_token(&keyring, row, now);
             }
             let (before, sealed) = row;
             if before.kind == InviteKind::JoinLink {
@@ -90,8 +93,8 @@ pub async fn update(cx: &Context, call: &Call, input: Update) -> Result<Shown> {
                 record(tx, Action::InviteUpdated, &after, &call.actor(), note, now).await?;
                 after = found(tx, input.organization, input.id).await?.0;
             }
-            once.remember(tx, &Uuid::from(after.id), now).await?;
-            Shown::with_token(&keyring, (after, sealed), now)
+            idempotency.store(tx, &Uuid::from(after.id), now).await?;
+            InviteWithToken::with_token(&keyring, (after, sealed), now)
         })
         .await
 }

@@ -4,7 +4,7 @@ use crate::domain::{
     Action, Member, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
-use crate::operations::Call;
+use crate::operations::RequestContext;
 use crate::operations::access::Access;
 use crate::operations::invites::end_all_of;
 use crate::storage::audit_events::{self, NewEvent};
@@ -22,7 +22,7 @@ pub struct MemberOf {
 /// A member of a locked organization whom an admin is about to change.
 pub(super) struct Changing<'a> {
     tx: &'a Tx,
-    call: &'a Call,
+    call: &'a RequestContext,
     /// The admin's place.
     pub(super) access: Access,
     /// The member, who has not left.
@@ -34,7 +34,7 @@ impl<'a> Changing<'a> {
     /// Lets an admin change a member.
     pub(super) async fn begin(
         tx: &'a Tx,
-        call: &'a Call,
+        call: &'a RequestContext,
         who: MemberOf,
         now: Timestamp,
     ) -> Result<Self> {

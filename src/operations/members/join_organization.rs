@@ -19,7 +19,7 @@ use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::budget::count_join;
 use crate::operations::invites::{InviteName, end, expire, find_again, find_named};
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, accounts, grants, invites, members, organizations};
 
@@ -35,7 +35,11 @@ pub enum JoinBy {
 }
 
 /// Makes the caller a member, or answers the membership there is.
-pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<MemberProfile> {
+pub async fn join_organization(
+    cx: &Context,
+    call: &RequestContext,
+    by: JoinBy,
+) -> Result<MemberProfile> {
     count_join(cx, call)?;
     let now = cx.now();
     // Looked up without a lock, for the organization to lock; everything is read
@@ -80,7 +84,7 @@ pub async fn join_organization(cx: &Context, call: &Call, by: JoinBy) -> Result<
 /// A caller who joins a locked organization.
 struct Joining<'a> {
     tx: &'a Tx,
-    call: &'a Call,
+    call: &'a RequestContext,
     issuers: &'a Issuers,
     /// The caller's account as this transaction reads it.
     account: Account,

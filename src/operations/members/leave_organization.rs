@@ -8,13 +8,13 @@ use crate::domain::{
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
 use crate::operations::invites::end_all_of;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, members, organizations};
 
 /// Ends a membership: the caller's own, or anybody's for an admin. The invites
 /// that rest on it end in the same transaction.
-pub async fn leave_organization(cx: &Context, call: &Call, id: MemberId) -> Result<()> {
+pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberId) -> Result<()> {
     let now = cx.now();
     let organization =
         members::organization_of(cx.store.read(), id).await?.ok_or_else(Error::not_found)?;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::cursor::PageOf;
 use crate::operations::encoding::Encoding;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::Db;
 use crate::storage::member_lists::{self, MemberCursor, MemberFilter, MemberPage, MemberSort};
 
@@ -51,7 +51,11 @@ struct Place {
 }
 
 /// Lists members. Every active member but a guest may.
-pub async fn list_members(cx: &Context, call: &Call, input: ListMembers) -> Result<MemberList> {
+pub async fn list_members(
+    cx: &Context,
+    call: &RequestContext,
+    input: ListMembers,
+) -> Result<MemberList> {
     let db = cx.store.read();
     let list = Permission::ListMembers;
     let access = Access::to_read(db, &call.caller, input.organization, list).await?;

@@ -3,11 +3,11 @@
 use super::change_member::{Changing, MemberOf};
 use crate::domain::{Action, MemberStatus};
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::members;
 
 /// Gives a suspended member their rights back; not their invites. Admins may.
-pub async fn restore_member(cx: &Context, call: &Call, who: MemberOf) -> Result<()> {
+pub async fn restore_member(cx: &Context, call: &RequestContext, who: MemberOf) -> Result<()> {
     let now = cx.now();
     let call = call.clone();
     cx.store

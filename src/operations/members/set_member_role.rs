@@ -3,11 +3,16 @@
 use super::change_member::{Changing, MemberOf};
 use crate::domain::Role;
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Sets a member's role to any there is. Admins may. The invites of a member who
 /// may not manage them any more end in the same transaction.
-pub async fn set_member_role(cx: &Context, call: &Call, who: MemberOf, role: Role) -> Result<()> {
+pub async fn set_member_role(
+    cx: &Context,
+    call: &RequestContext,
+    who: MemberOf,
+    role: Role,
+) -> Result<()> {
     let now = cx.now();
     let call = call.clone();
     cx.store

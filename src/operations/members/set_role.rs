@@ -3,7 +3,7 @@
 use super::change_member::{Changing, MemberOf};
 use crate::domain::Role;
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// A role as `gitpod.v1` tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl From<ContractRole> for Role {
 
 /// Sets a member's role, unless it shows as that role already. Admins may. A
 /// demoted admin's invites end in the same transaction.
-pub async fn set_role(cx: &Context, call: &Call, input: SetRole) -> Result<()> {
+pub async fn set_role(cx: &Context, call: &RequestContext, input: SetRole) -> Result<()> {
     let now = cx.now();
     let call = call.clone();
     cx.store

@@ -3,12 +3,12 @@
 use super::change_member::{Changing, MemberOf};
 use crate::domain::{Action, MemberStatus};
 use crate::error::Result;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::members;
 
 /// Takes a member's rights and leaves their seat; their invites end in the same
 /// transaction, for good. Admins may.
-pub async fn suspend_member(cx: &Context, call: &Call, who: MemberOf) -> Result<()> {
+pub async fn suspend_member(cx: &Context, call: &RequestContext, who: MemberOf) -> Result<()> {
     let now = cx.now();
     let call = call.clone();
     cx.store

@@ -7,7 +7,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::members::{Admission, admit};
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{accounts, organizations};
 
@@ -35,7 +35,7 @@ pub struct Created {
 /// may; a key that is bound to one organization never may.
 pub async fn create_organization(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     input: CreateOrganization,
 ) -> Result<Created> {
     if call.caller.bound_to().is_some() {
@@ -112,7 +112,7 @@ fn may_create(creators: Creators, caller: &Caller) -> Result<()> {
     }
 }
 
-fn own_domain(call: &Call) -> Result<EmailDomain> {
+fn own_domain(call: &RequestContext) -> Result<EmailDomain> {
     call.caller.account.profile.verified_email().and_then(|email| email.domain()).ok_or_else(|| {
         Error::permission_denied("your account has no verified address at a mail domain")
             .with_reason(reason::EMAIL_UNVERIFIED)

@@ -3,7 +3,7 @@
 use crate::domain::{Action, OrganizationId, Permission, TargetKind};
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, api_keys, organizations, removals};
 
@@ -15,7 +15,11 @@ const ROWS_TOGETHER: u64 = 500;
 ///
 /// Nobody finds anything of it from the commit on; of a large one, rows are left that
 /// [`remove_deleted`] removes.
-pub async fn delete_organization(cx: &Context, call: &Call, id: OrganizationId) -> Result<()> {
+pub async fn delete_organization(
+    cx: &Context,
+    call: &RequestContext,
+    id: OrganizationId,
+) -> Result<()> {
     let now = cx.now();
     let call = call.clone();
     cx.store

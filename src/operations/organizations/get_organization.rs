@@ -3,12 +3,12 @@
 use crate::domain::{Organization, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 
 /// Reads an organization. Its members may.
 pub async fn get_organization(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     id: OrganizationId,
 ) -> Result<Organization> {
     let view = Permission::ViewOrganization;

@@ -6,7 +6,7 @@ use crate::domain::{Member, Organization, PageSize};
 use crate::error::Result;
 use crate::operations::cursor::PageOf;
 use crate::operations::encoding::Encoding;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::member_lists::{self, MemberCursor};
 
 /// One page.
@@ -22,7 +22,7 @@ pub struct MyOrganizations {
 /// organization lists that one. `token` stood in `token_field`, for errors.
 pub async fn list_my_organizations(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     size: PageSize,
     token: &str,
     token_field: &'static str,

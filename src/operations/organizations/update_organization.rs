@@ -6,7 +6,7 @@ use crate::domain::{
 };
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::{Call, Context};
+use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::organizations;
 
@@ -24,7 +24,7 @@ pub struct UpdateOrganization {
 /// Changes an organization's name and invite domains. Admins may.
 pub async fn update_organization(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     input: UpdateOrganization,
 ) -> Result<Organization> {
     let now = cx.now();

@@ -18,7 +18,7 @@ use crate::config::Http;
 use crate::domain::{Caller, Network};
 use crate::error::Error;
 use crate::transport::protocol::methods::Methods;
-use crate::transport::protocol::{Call, MessageBound, Protocol, detect, method_of};
+use crate::transport::protocol::{CallInfo, MessageBound, Protocol, detect, method_of};
 use crate::transport::rest::door;
 use crate::transport::{Request, Response};
 
@@ -42,7 +42,7 @@ impl<A: Authenticate> Admission<A> {
         }
     }
 
-    async fn admit(&self, call: &Call, request: &mut Request) -> Result<Permit, Error> {
+    async fn admit(&self, call: &CallInfo, request: &mut Request) -> Result<Permit, Error> {
         if self.authentication.is_public(request.uri().path()) {
             return self.admit_to_public(call, request).await;
         }
@@ -56,7 +56,11 @@ impl<A: Authenticate> Admission<A> {
     /// Methods of public services answer without a look at credentials, so that they
     /// answer while the store does not. Only where the bound of callers without a
     /// credential has no place left, a valid credential lets its caller in.
-    async fn admit_to_public(&self, call: &Call, request: &mut Request) -> Result<Permit, Error> {
+    async fn admit_to_public(
+        &self,
+        call: &CallInfo,
+        request: &mut Request,
+    ) -> Result<Permit, Error> {
         let busy = match self.admit_anonymous(request) {
             Ok(permit) => return Ok(permit),
             Err(busy) => busy,
@@ -71,7 +75,7 @@ impl<A: Authenticate> Admission<A> {
 
     fn admit_caller(
         &self,
-        call: &Call,
+        call: &CallInfo,
         request: &mut Request,
         caller: Arc<Caller>,
     ) -> Result<Permit, Error> {
@@ -90,7 +94,7 @@ impl<A: Authenticate> Admission<A> {
 
 impl<A: Authenticate> Middleware for Admission<A> {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        let call = Call::of(&request);
+        let call = CallInfo::of(&request);
         let refusal = match call.protocol {
             Protocol::Vendor(vendor) => door::refuse(vendor, &request, &call),
             _ => detect::refuse(&request, &call),

@@ -17,7 +17,7 @@ use tonic::body::Body;
 
 use super::{Handler, Middleware, Next};
 use crate::error::{Error, Result};
-use crate::transport::protocol::{Call, Protocol, frame, method_of};
+use crate::transport::protocol::{CallInfo, Protocol, frame, method_of};
 use crate::transport::{Request, Response};
 
 /// gRPC's header.
@@ -43,7 +43,7 @@ impl Deadline {
 
 impl Middleware for Deadline {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
-        let call = Call::of(&request);
+        let call = CallInfo::of(&request);
         let asked = match asked(call.protocol, request.headers()) {
             Ok(asked) => asked,
             Err(error) => return call.refuse(error),

@@ -20,7 +20,7 @@ use tonic::body::Body;
 use super::load::{Anonymous, Callers, Permit};
 use super::{Handler, Middleware, Next};
 use crate::domain::Network;
-use crate::transport::protocol::Call;
+use crate::transport::protocol::CallInfo;
 use crate::transport::{Request, Response};
 
 /// Bytes read on at most.
@@ -66,7 +66,7 @@ impl Middleware for Drain {
         let waits = answers_after(&request);
         let reader = Reader {
             places: Arc::clone(&self.0),
-            call: Call::of(&request),
+            call: CallInfo::of(&request),
             network: request.extensions().get().copied(),
         };
         let reader = Arc::new(reader);
@@ -90,7 +90,7 @@ impl Middleware for Drain {
 /// Reads on what is left of one request.
 struct Reader {
     places: Arc<Places>,
-    call: Arc<Call>,
+    call: Arc<CallInfo>,
     network: Option<Network>,
 }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 use super::observe::Observed;
 use crate::domain::RequestId;
 use crate::transport::protocol::methods::Methods;
-use crate::transport::protocol::{Call, Protocol, Route};
+use crate::transport::protocol::{CallInfo, Protocol, Route};
 use crate::transport::rest::{Vendor, openapi};
 use crate::transport::{Request, system};
 
@@ -47,7 +47,7 @@ impl Identify {
         }
     }
 
-    /// Puts its [`Call`] into a request.
+    /// Puts its [`CallInfo`] into a request.
     pub fn mark(&self, request: &mut Request) {
         // What is a method's path as it stands needs no other.
         let method = self.methods.get(request.uri().path());
@@ -71,7 +71,7 @@ impl Identify {
         };
         let id = request.extensions().get::<RequestId>().cloned();
         let id = id.unwrap_or(RequestId::default());
-        let call = Call { protocol, route, request: id, observed: Observed::default() };
+        let call = CallInfo { protocol, route, request: id, observed: Observed::default() };
         request.extensions_mut().insert(Arc::new(call));
     }
 }

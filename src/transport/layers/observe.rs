@@ -4,7 +4,7 @@
 //! The outer half sees every request, however it ends, a client that goes away
 //! included. The inner half, behind the translation, sees what only the tonic
 //! side knows: the code in the trailers. `admission` notes the caller.
-//! They meet in [`Observed`], which is part of the request's [`Call`].
+//! They meet in [`Observed`], which is part of the request's [`CallInfo`].
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +21,7 @@ use super::holding::holding;
 use super::metrics::Metrics;
 use super::{Handler, Middleware, Next, access_log};
 use crate::domain::Caller;
-use crate::transport::protocol::Call;
+use crate::transport::protocol::CallInfo;
 use crate::transport::server::Peer;
 use crate::transport::status::code_of_http;
 use crate::transport::{Request, Response};
@@ -52,7 +52,7 @@ impl Observed {
 /// All that is known of a request at its end.
 pub struct Done<'a> {
     /// Protocol, route, name and caller.
-    pub call: &'a Call,
+    pub call: &'a CallInfo,
     /// The HTTP method.
     pub method: &'a Method,
     /// The HTTP status; none if there was no answer.
@@ -91,7 +91,7 @@ impl Middleware for Observe {
 struct Watch {
     metrics: Arc<Metrics>,
     started: Instant,
-    call: Arc<Call>,
+    call: Arc<CallInfo>,
     method: Method,
     peer: Option<Peer>,
     answer: Option<(StatusCode, Option<Code>)>,
@@ -103,7 +103,7 @@ impl Watch {
         Self {
             metrics,
             started: Instant::now(),
-            call: Call::of(request),
+            call: CallInfo::of(request),
             method: request.method().clone(),
             peer: request.extensions().get().cloned(),
             answer: None,
@@ -150,7 +150,7 @@ pub struct Record;
 
 impl Middleware for Record {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let call = Call::of(&request);
+        let call = CallInfo::of(&request);
         let response = next.run(request).await;
         if let Some(code) = code_in(response.headers()) {
             call.observed.ended_with(code);
@@ -166,7 +166,7 @@ fn code_in(headers: &HeaderMap) -> Option<Code> {
 
 struct Recorded {
     body: Body,
-    call: Arc<Call>,
+    call: Arc<CallInfo>,
 }
 
 impl HttpBody for Recorded {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 
 use super::{Handler, Middleware, Next};
 use crate::error::{Error, Kind};
-use crate::transport::protocol::Call;
+use crate::transport::protocol::CallInfo;
 use crate::transport::{Request, Response};
 
 /// See the module.
@@ -15,7 +15,7 @@ pub struct CatchPanic;
 
 impl Middleware for CatchPanic {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let call = Call::of(&request);
+        let call = CallInfo::of(&request);
         // The future is dropped right after a panic, so nothing sees what the
         // unwinding may have left half done.
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {

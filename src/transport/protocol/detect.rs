@@ -14,7 +14,7 @@ use tower::{Layer, Service, ServiceExt};
 use super::connect::{Connect, error};
 use super::methods as rpc;
 use super::transcode::Transcode;
-use super::{Call, NO_SUCH_METHOD, Protocol, Route};
+use super::{CallInfo, NO_SUCH_METHOD, Protocol, Route};
 use crate::transport::layers::{BoxFuture, Handler};
 use crate::transport::{Request, Response};
 
@@ -70,7 +70,7 @@ impl<S: Handler<Future = BoxFuture>> Service<Request> for Detect<S> {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture {
-        let call = Call::of(&request);
+        let call = CallInfo::of(&request);
         match door(call.protocol) {
             Door::Grpc(CodecFormat::Json) => {
                 let answer = self.0.grpc_json.clone().oneshot(request);
@@ -99,7 +99,7 @@ fn door(protocol: Protocol) -> Door {
 
 /// The answer to a request whose head is no call of a method: it breaks its protocol's
 /// rules, or there is no such method. Nobody needs a credential to be told.
-pub fn refuse(request: &Request, call: &Call) -> Option<Response> {
+pub fn refuse(request: &Request, call: &CallInfo) -> Option<Response> {
     match door(call.protocol) {
         Door::Grpc(_) | Door::GrpcWeb(_) => refuse_grpc(request, call),
         Door::Connect => refuse_connect(request, call),
@@ -107,7 +107,7 @@ pub fn refuse(request: &Request, call: &Call) -> Option<Response> {
 }
 
 /// What breaks gRPC's rules: POST, HTTP/2 unless it is gRPC-Web, protobuf.
-fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
+fn refuse_grpc(request: &Request, call: &CallInfo) -> Option<Response> {
     let is_web = !matches!(call.protocol, Protocol::Grpc(_));
     if !is_web && request.version() < Version::HTTP_2 {
         let message = "gRPC needs HTTP/2; over HTTP/1.1 use gRPC-Web or Connect";
@@ -131,7 +131,7 @@ fn refuse_grpc(request: &Request, call: &Call) -> Option<Response> {
 
 /// What breaks Connect's rules: POST with a message, or GET where that changes
 /// nothing. A plain OPTIONS is answered here too.
-fn refuse_connect(request: &Request, call: &Call) -> Option<Response> {
+fn refuse_connect(request: &Request, call: &CallInfo) -> Option<Response> {
     let method = match &call.route {
         Route::Rpc(method) => method,
         Route::UnknownMethod => {

@@ -1,7 +1,7 @@
 //! What kinds of call there are, and how each is refused in its own words.
 //!
 //! `identify` (a layer) finds out once; everything behind it answers through
-//! [`Call::refuse`], so that a refusal looks like every other answer of that
+//! [`CallInfo::refuse`], so that a refusal looks like every other answer of that
 //! protocol.
 
 pub mod connect;
@@ -67,7 +67,7 @@ pub enum Route {
 /// How a request came, what it asks for, and what is found out on the way; in the
 /// extensions of every request.
 #[derive(Debug)]
-pub struct Call {
+pub struct CallInfo {
     /// The protocol of the answer.
     pub protocol: Protocol,
     /// What is asked for.
@@ -124,7 +124,7 @@ pub fn message_bound(request: &Request, max: usize) -> usize {
 
 /// The method that this request calls, if it calls one.
 pub fn method_of(request: &Request) -> Option<&Arc<Method>> {
-    match &request.extensions().get::<Arc<Call>>()?.route {
+    match &request.extensions().get::<Arc<CallInfo>>()?.route {
         Route::Rpc(method) => Some(method),
         _ => None,
     }
@@ -151,7 +151,7 @@ impl Route {
     }
 }
 
-impl Call {
+impl CallInfo {
     /// The call that `identify` found in this request.
     pub fn of(request: &Request) -> Arc<Self> {
         let unknown = || Self {

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use super::{Refusal, body};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::operations::{Call, Context};
-use crate::transport::visitor;
+use crate::operations::{Context, RequestContext};
+use crate::transport::maybe_caller;
 
 /// What every handler works with.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub struct Asked {
     /// What operations work with.
     pub cx: Context,
     /// Who asks.
-    pub call: Call,
+    pub call: RequestContext,
     /// The bound of the answer.
     pub max_response_bytes: usize,
     parts: Parts,
@@ -49,7 +49,7 @@ impl FromRequest<Shared> for Asked {
         let segments = RawPathParams::from_request_parts(&mut parts, shared)
             .await
             .map_err(|_| Error::invalid("path", "must be UTF-8 once its % codes are read"))?;
-        let call = visitor::authenticated(&mut parts.extensions)?;
+        let call = maybe_caller::authenticated(&mut parts.extensions)?;
         Ok(Self {
             cx: shared.cx.clone(),
             call,

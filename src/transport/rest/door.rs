@@ -6,7 +6,7 @@ use tonic::Code;
 use super::openapi::Endpoint;
 use super::{Refusal, Vendor, empty};
 use crate::transport::layers::{Handler, Middleware, Next};
-use crate::transport::protocol::{Call, Protocol, Route};
+use crate::transport::protocol::{CallInfo, Protocol, Route};
 use crate::transport::{Request, Response};
 
 /// Writes the refusals of the routes behind it.
@@ -14,7 +14,7 @@ pub struct Door;
 
 impl Middleware for Door {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let call = Call::of(&request);
+        let call = CallInfo::of(&request);
         let mut response = next.run(request).await;
         match (call.protocol, response.extensions_mut().remove::<Refusal>()) {
             (Protocol::Vendor(vendor), Some(refusal)) => vendor.refuse(&refusal, &call.request),
@@ -25,7 +25,7 @@ impl Middleware for Door {
 
 /// The answer to a path or a method that the contract does not have. Nobody needs a
 /// credential to be told.
-pub fn refuse(vendor: Vendor, request: &Request, call: &Call) -> Option<Response> {
+pub fn refuse(vendor: Vendor, request: &Request, call: &CallInfo) -> Option<Response> {
     let Route::Vendor(endpoint) = call.route else {
         let message = "there is no such path";
         let refusal = Refusal::of_http(StatusCode::NOT_FOUND, Code::Unimplemented, message);
@@ -35,7 +35,7 @@ pub fn refuse(vendor: Vendor, request: &Request, call: &Call) -> Option<Response
     (!is_taken).then(|| not_taken(vendor, endpoint, request.method(), call))
 }
 
-fn not_taken(vendor: Vendor, endpoint: &Endpoint, method: &Method, call: &Call) -> Response {
+fn not_taken(vendor: Vendor, endpoint: &Endpoint, method: &Method, call: &CallInfo) -> Response {
     let mut response = if *method == Method::OPTIONS {
         empty(StatusCode::NO_CONTENT)
     } else {

@@ -102,9 +102,9 @@ impl InviteService for Service {
 
     async fn preview(&self, request: Request<pb::PreviewRequest>) -> Answer<pb::PreviewResponse> {
         answer(async {
-            let (visitor, message) = open(request);
+            let (caller, message) = open(request);
             let token = convert::preview_token(&message.token)?;
-            Ok(invites::preview(&self.0, &visitor, token).await?.into())
+            Ok(invites::preview(&self.0, &caller, token).await?.into())
         })
         .await
     }

@@ -16,13 +16,13 @@ use tonic::{Request, Response, Status};
 
 use crate::config;
 use crate::error::Result;
-use crate::operations::{Call, Context, Visitor};
+use crate::operations::{Context, MaybeCaller, RequestContext};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::gitpod::v1 as gitpod;
 use crate::proto::guestlist::v1 as guestlist;
+use crate::transport::maybe_caller;
 use crate::transport::services::Services;
 use crate::transport::status::to_status;
-use crate::transport::visitor;
 
 /// What [`services`] serve, as encoded descriptor sets.
 pub const DESCRIPTORS: &[&[u8]] = &[FILE_DESCRIPTOR_SET];
@@ -65,15 +65,15 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
 
 /// Takes a request apart: who asks, and the message. For methods that a setting
 /// opens to callers without a credential.
-fn open<T>(request: Request<T>) -> (Visitor, T) {
+fn open<T>(request: Request<T>) -> (MaybeCaller, T) {
     let (_, mut extensions, message) = request.into_parts();
-    (visitor::visitor(&mut extensions), message)
+    (maybe_caller::maybe_caller(&mut extensions), message)
 }
 
 /// The same where a caller is needed.
-fn authenticated<T>(request: Request<T>) -> Result<(Call, T)> {
+fn authenticated<T>(request: Request<T>) -> Result<(RequestContext, T)> {
     let (_, mut extensions, message) = request.into_parts();
-    Ok((visitor::authenticated(&mut extensions)?, message))
+    Ok((maybe_caller::authenticated(&mut extensions)?, message))
 }
 
 /// Writes an operation's answer.

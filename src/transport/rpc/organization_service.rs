@@ -131,9 +131,9 @@ impl OrganizationService for Service {
         request: Request<pb::GetOrganizationInviteSummaryRequest>,
     ) -> Answer<pb::GetOrganizationInviteSummaryResponse> {
         answer(async {
-            let (visitor, message) = open(request);
+            let (caller, message) = open(request);
             let token = convert::invite_token(&message.invite_id)?;
-            let summary = invites::get_organization_invite_summary(&self.0, &visitor, token);
+            let summary = invites::get_organization_invite_summary(&self.0, &caller, token);
             Ok(summary.await?.into())
         })
         .await

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Courier, pauses};
+use super::{MailWorker, pauses};
 use crate::domain::{Action, Actor, Delivery, Invite, TargetKind};
 use crate::error::Result;
 use crate::mail::{Invitation, Mail, Refusal};
@@ -18,7 +18,7 @@ enum Next {
     Drop(Option<String>),
 }
 
-impl Courier {
+impl MailWorker {
     /// Delivers one mail, or decides what becomes of it. What the store does not
     /// take down is done again when the claim has run out.
     pub(super) async fn deliver(&self, mail: outbox::Claimed, claimant: Uuid) {

@@ -12,13 +12,13 @@ use guestlist::limits::Limits;
 use guestlist::operations::invites::create_organization_invite;
 use guestlist::operations::keys::{CreateKey, Owner, create_key};
 use guestlist::operations::organizations::{CreateOrganization, create_organization};
-use guestlist::operations::{Call, Context, Rules};
+use guestlist::operations::{Context, RequestContext, Rules};
 use guestlist::storage::{Location, Opener, Store};
 use guestlist::transport::layers::metrics::Metrics;
 use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
-use guestlist::transport::{rpc, vendor};
+use guestlist::transport::{rest, rpc};
 use http::HeaderValue;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -44,7 +44,7 @@ pub struct House {
     pub stack: Stack,
     pub context: Context,
     /// Whoever asks: an admin of both organizations.
-    pub call: Call,
+    pub call: RequestContext,
     /// Their credential.
     pub authorization: HeaderValue,
     /// A live link to the organization that is only read.
@@ -94,7 +94,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
     let request = RequestId("bench".into());
     let caller = authenticator.authenticate(Some(&authorization), None, &request).await;
     let caller = caller.expect("a good key").expect("a caller");
-    let call = Call { caller, request, network: None };
+    let call = RequestContext { caller, request, network: None };
     let read = organization(&context, &call, NAME).await;
     let token = create_organization_invite(&context, &call, read).await.expect("a link");
     let written = organization(&context, &call, "Ledger").await;
@@ -121,7 +121,7 @@ async fn key(context: &Context) -> HeaderValue {
     value.parse().expect("ASCII")
 }
 
-async fn organization(context: &Context, call: &Call, name: &str) -> OrganizationId {
+async fn organization(context: &Context, call: &RequestContext, name: &str) -> OrganizationId {
     let name = name.parse().expect("a name");
     let wanted = CreateOrganization { name, join: true, invite_own_domain: false };
     create_organization(context, call, wanted).await.expect("an organization").organization.id
@@ -131,7 +131,7 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
     let parts = Parts {
         services: rpc::services(context, &config.http),
         descriptors: rpc::DESCRIPTORS,
-        contracts: vendor::routes(context, &config.http),
+        contracts: rest::routes(context, &config.http),
         authenticator,
         anonymous_methods: &[],
         metrics: Metrics::new(),

@@ -114,8 +114,8 @@ fn headers(gate: &Gate, data: &[u8]) {
             match (&caller.acting, on_behalf_of) {
                 (None, None) => assert_eq!(caller.account.id, account),
                 (Some(acting), Some(_)) => {
-                    assert_eq!((shown, acting.id), (Shown::Service, account));
-                    assert_eq!(caller.account.id, self::account(Shown::Token).id);
+                    assert_eq!((shown, acting.id), (InviteWithToken::Service, account));
+                    assert_eq!(caller.account.id, self::account(InviteWithToken::Token).id);
                     let said = second.expect("it is there");
                     let named = caller.account.id.to_string();
                     assert!(said.eq_ignore_ascii_case(named.as_bytes()), "{said:?}");
@@ -141,7 +141,7 @@ fn refused(gate: &Gate, error: &Error) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum InviteWithToken {
     Key,
     Service,
     Token,
@@ -149,14 +149,14 @@ enum Shown {
 
 /// Which credential a header holds, read otherwise than the service does: a scheme
 /// in any case, blanks, and then exactly one of these texts.
-fn shown(gate: &Gate, header: &[u8]) -> Option<Shown> {
+fn shown(gate: &Gate, header: &[u8]) -> Option<InviteWithToken> {
     let blank = [' ', '\t'];
     let text = std::str::from_utf8(header).ok()?.trim_matches(blank);
     let (scheme, rest) = text.split_once(' ')?;
     let rest = rest.trim_start_matches(blank);
-    let keys = [(KEY, Shown::Key), (SERVICE_KEY, Shown::Service)];
+    let keys = [(KEY, InviteWithToken::Key), (SERVICE_KEY, InviteWithToken::Service)];
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" if rest == gate.token => Some(Shown::Token),
+        "bearer" if rest == gate.token => Some(InviteWithToken::Token),
         "bearer" => keys.into_iter().find(|(key, _)| is_key(rest, key)).map(|(_, shown)| shown),
         "basic" => {
             let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
@@ -247,14 +247,15 @@ fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
 async fn populate(disk: &Disk) {
     let now = disk.clock.now();
     let made = disk.store.write(async move |tx| {
-        for shown in [Shown::Key, Shown::Service, Shown::Token] {
+        for shown in [InviteWithToken::Key, InviteWithToken::Service, InviteWithToken::Token] {
             let mut account = account(shown);
             account.created_at = now;
             accounts::insert(tx, &account).await?;
         }
-        for (text, shown, scope) in
-            [(KEY, Shown::Key, None), (SERVICE_KEY, Shown::Service, Some(KeyScope::Act))]
-        {
+        for (text, shown, scope) in [
+            (KEY, InviteWithToken::Key, None),
+            (SERVICE_KEY, InviteWithToken::Service, Some(KeyScope::Act)),
+        ] {
             let secret: ApiKeySecret = text.parse().expect("a key");
             let key = ApiKey {
                 id: secret.id().clone(),
@@ -275,11 +276,11 @@ async fn populate(disk: &Disk) {
 }
 
 /// Whose a credential is.
-fn account(shown: Shown) -> Account {
+fn account(shown: InviteWithToken) -> Account {
     let (id, issuer, subject, kind) = match shown {
-        Shown::Key => (1, LOCAL_ISSUER, "keyholder", AccountKind::Person),
-        Shown::Service => (2, LOCAL_ISSUER, "service", AccountKind::Service),
-        Shown::Token => (3, ISSUER, SUBJECT, AccountKind::Person),
+        InviteWithToken::Key => (1, LOCAL_ISSUER, "keyholder", AccountKind::Person),
+        InviteWithToken::Service => (2, LOCAL_ISSUER, "service", AccountKind::Service),
+        InviteWithToken::Token => (3, ISSUER, SUBJECT, AccountKind::Person),
     };
     let id: AccountId = format!("00000000-0000-7000-8000-{id:012}").parse().expect("a UUID");
     Account {

@@ -17,7 +17,7 @@ use guestlist::transport::server::Peer;
 use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
-use guestlist::transport::{rpc, vendor};
+use guestlist::transport::{rest, rpc};
 use http::{HeaderValue, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
     let stack = stack::build(Parts {
         descriptors: &[FILE_DESCRIPTOR_SET],
         services: rpc::services(&context, &config.http),
-        contracts: vendor::routes(&context, &config.http),
+        contracts: rest::routes(&context, &config.http),
         authenticator,
         anonymous_methods: rpc::PREVIEWS,
         metrics: Metrics::new(),

@@ -18,7 +18,7 @@ use guestlist::storage::invites::StoredToken;
 use guestlist::storage::{
     Location, Opener, Store, accounts, invites, members, organizations, outbox,
 };
-use guestlist::workers::mail::{Bounds, Courier};
+use guestlist::workers::mail::{Bounds, MailWorker};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::sync::Notify;
 
@@ -143,10 +143,10 @@ impl Post {
     }
 
     /// One that delivers over `mailer`, as each replica has it.
-    pub fn courier(&self, mailer: Arc<dyn Mailer>) -> Arc<Courier> {
+    pub fn courier(&self, mailer: Arc<dyn Mailer>) -> Arc<MailWorker> {
         let mut config = Config::reference();
         config.public_url = Some("https://invites.example.com".into());
-        Arc::new(Courier {
+        Arc::new(MailWorker {
             store: self.store.clone(),
             clock: Arc::new(self.clock.clone()),
             keyring: Arc::clone(&self.keyring),

@@ -17,7 +17,7 @@ use connectrpc::CodecFormat;
 use http::HeaderName;
 
 use super::transcode::Transcode;
-use super::{Call, Protocol, message_bound};
+use super::{CallInfo, Protocol, message_bound};
 use crate::transport::Request;
 use crate::transport::layers::{BoxFuture, Handler, deadline};
 
@@ -38,7 +38,7 @@ impl<S: Handler> Connect<S> {
     }
 
     /// Answers one call of a method.
-    pub fn run(&self, call: Arc<Call>, mut request: Request) -> BoxFuture {
+    pub fn run(&self, call: Arc<CallInfo>, mut request: Request) -> BoxFuture {
         deadline::connect_as_grpc(request.headers_mut());
         let limit = message_bound(&request, self.max_request_bytes);
         let rpc = self.rpc.clone();

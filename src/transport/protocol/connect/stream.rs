@@ -23,7 +23,7 @@ use tower::ServiceExt;
 use super::{VERSION, error};
 use crate::error::Error;
 use crate::transport::layers::Handler;
-use crate::transport::protocol::{Call, Protocol, frame, transcode};
+use crate::transport::protocol::{CallInfo, Protocol, frame, transcode};
 use crate::transport::{Request, Response};
 
 /// Connect's names for gRPC's headers about packing.
@@ -35,7 +35,7 @@ const END: u8 = 2;
 
 /// Answers a call of a streaming method by one of `rpc`.
 pub async fn run<S: Handler>(rpc: S, mut request: Request) -> Response {
-    let call = Call::of(&request);
+    let call = CallInfo::of(&request);
     if request.headers().get(&VERSION).is_some_and(|version| version != "1") {
         return call.refuse(Error::invalid(VERSION.as_str(), "must be 1"));
     }

@@ -18,7 +18,7 @@ use crate::transport::layers::refine::too_large;
 use crate::transport::protocol::methods::Method;
 use crate::transport::protocol::paging::Paging;
 use crate::transport::protocol::transcode::{PACKERS, text};
-use crate::transport::protocol::{Call, NO_SUCH_METHOD, Route, frame, json};
+use crate::transport::protocol::{CallInfo, NO_SUCH_METHOD, Route, frame, json};
 use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
 
@@ -35,7 +35,12 @@ pub struct Asked {
 
 /// Answers a call of a unary method by one of `rpc`. A message has at most `limit`
 /// bytes, packed and not.
-pub async fn run<S: Handler>(rpc: S, call: Arc<Call>, request: Request, limit: usize) -> Response {
+pub async fn run<S: Handler>(
+    rpc: S,
+    call: Arc<CallInfo>,
+    request: Request,
+    limit: usize,
+) -> Response {
     let Route::Rpc(method) = &call.route else {
         return call.answer(Status::unimplemented(NO_SUCH_METHOD));
     };

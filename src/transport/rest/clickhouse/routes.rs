@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::operations::invites::{
     self, InviteFilter, InviteOne, ListInvites, RequestToken, Revoke,
 };
-use crate::operations::{Call, Context, organizations};
+use crate::operations::{Context, RequestContext, organizations};
 use crate::transport::rest::asked::{Asked, Shared};
 use crate::transport::rest::gathered::Gathered;
 use crate::transport::rest::{Answered, json};
@@ -222,7 +222,7 @@ async fn delete_invitation(asked: Asked) -> Answered {
 /// The email invitation with this id; the other kinds of invite are none here.
 async fn find(
     cx: &Context,
-    call: &Call,
+    call: &RequestContext,
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<Invite> {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::roles::{MemberRole, shown_role};
 use crate::domain::{ContentKind, Invite, InviteToken};
 use crate::error::{Error, Result};
-use crate::operations::invites::Shown;
+use crate::operations::invites::InviteWithToken;
 
 /// What kind of thing an object is.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -113,7 +113,7 @@ impl OrganizationLink {
     ///
     /// # Errors
     /// If its token is not to be had.
-    pub fn new(shown: Shown, redundant: bool) -> Result<Self> {
+    pub fn new(shown: InviteWithToken, redundant: bool) -> Result<Self> {
         let id = token(shown.token)?;
         let role = shown_role(shown.invite.role);
         Ok(Self { object: InviteObject::Invite, id, redundant, role })
@@ -125,7 +125,7 @@ impl Link {
     ///
     /// # Errors
     /// If its token is not to be had.
-    pub fn new(shown: Shown, redundant: bool) -> Result<Self> {
+    pub fn new(shown: InviteWithToken, redundant: bool) -> Result<Self> {
         let Invite { content: Some(content), .. } = shown.invite else {
             return OrganizationLink::new(shown, redundant).map(Link::Organization);
         };

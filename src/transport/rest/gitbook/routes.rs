@@ -12,11 +12,11 @@ use super::roles::{meant_role, shown_role};
 use crate::domain::{InviteKind, InviteState, OrganizationId, PageSize};
 use crate::error::{Error, Result};
 use crate::operations::invites::{
-    self, CreateLink, InviteByEmail, InviteFilter, ListInvites, Revoke, Shown, Update,
+    self, CreateLink, InviteByEmail, InviteFilter, InviteWithToken, ListInvites, Revoke, Update,
 };
 use crate::operations::members::{self, JoinBy};
 use crate::operations::organizations;
-use crate::operations::{Call, Context, accounts};
+use crate::operations::{Context, RequestContext, accounts};
 use crate::transport::rest::asked::{Asked, Shared};
 use crate::transport::rest::gathered::Gathered;
 use crate::transport::rest::{Answered, empty, json};
@@ -285,7 +285,12 @@ async fn delete_link(asked: Asked) -> Answered {
     Ok(empty(if revoked.was_live { StatusCode::RESET_CONTENT } else { StatusCode::NO_CONTENT }))
 }
 
-async fn answer(cx: &Context, call: &Call, status: StatusCode, shown: Shown) -> Answered {
+async fn answer(
+    cx: &Context,
+    call: &RequestContext,
+    status: StatusCode,
+    shown: InviteWithToken,
+) -> Answered {
     let redundant = invites::is_redundant(cx, call, &shown.invite).await?;
     Ok(json(status, &Link::new(shown, redundant)?))
 }

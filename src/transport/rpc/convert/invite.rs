@@ -8,7 +8,8 @@ use crate::domain::{
 };
 use crate::error::Result;
 use crate::operations::invites::{
-    CreateLink, Invitation, InviteByEmail, Invited, LinkGrants, Outcome, RequestToken, Shown,
+    CreateLink, Invitation, InviteByEmail, InviteWithToken, Invited, LinkGrants, Outcome,
+    RequestToken,
 };
 use crate::proto::guestlist::v1 as pb;
 
@@ -197,8 +198,8 @@ impl From<Invite> for pb::Invite {
     }
 }
 
-impl From<Shown> for pb::Invite {
-    fn from(shown: Shown) -> Self {
+impl From<InviteWithToken> for pb::Invite {
+    fn from(shown: InviteWithToken) -> Self {
         let token = shown.token.map(|token| token.expose()).unwrap_or_default();
         Self { token, ..shown.invite.into() }
     }
@@ -206,15 +207,15 @@ impl From<Shown> for pb::Invite {
 
 impl From<Invited> for pb::EmailInvitationResult {
     fn from(one: Invited) -> Self {
-        use pb::EmailInvitationOutcome as Shown;
+        use pb::EmailInvitationOutcome as InviteWithToken;
 
         let outcome = match one.outcome {
-            Outcome::Invited => Shown::Invited,
-            Outcome::AlreadyMember => Shown::AlreadyMember,
-            Outcome::AlreadyInvited => Shown::AlreadyInvited,
-            Outcome::InvalidAddress => Shown::InvalidAddress,
-            Outcome::DomainNotAllowed => Shown::DomainNotAllowed,
-            Outcome::SeatLimit => Shown::SeatLimit,
+            Outcome::Invited => InviteWithToken::Invited,
+            Outcome::AlreadyMember => InviteWithToken::AlreadyMember,
+            Outcome::AlreadyInvited => InviteWithToken::AlreadyInvited,
+            Outcome::InvalidAddress => InviteWithToken::InvalidAddress,
+            Outcome::DomainNotAllowed => InviteWithToken::DomainNotAllowed,
+            Outcome::SeatLimit => InviteWithToken::SeatLimit,
         };
         Self { email: one.email, outcome: outcome.into(), invite: one.invite.map(Into::into) }
     }

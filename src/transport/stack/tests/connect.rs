@@ -122,7 +122,7 @@ async fn bad_input_is_told_in_connects_words() {
 async fn an_unknown_path_is_told_without_repeating_it() {
     for (path, status) in [
         ("/v1/secret-token", 404),
-        ("/no.such.Service/Call", 404),
+        ("/no.such.Service/CallInfo", 404),
         ("/guestlist.v1.AccountService", 404),
         ("/a/b/c", 404),
         ("/favicon.ico", 404),

@@ -6,26 +6,26 @@ use http::Extensions;
 
 use crate::domain::{Caller, Network, RequestId};
 use crate::error::{Error, Result};
-use crate::operations::{Call, Visitor};
+use crate::operations::{MaybeCaller, RequestContext};
 
 /// Who asks. The caller is missing only where a setting lets requests through
 /// without a credential.
-pub fn visitor(extensions: &mut Extensions) -> Visitor {
+pub fn maybe_caller(extensions: &mut Extensions) -> MaybeCaller {
     let network = extensions.get::<Network>().copied();
     let Some(caller) = extensions.remove::<Arc<Caller>>() else {
-        return Visitor::Unknown(network);
+        return MaybeCaller::Anonymous(network);
     };
     let request = extensions.remove::<RequestId>().unwrap_or_default();
-    Visitor::Known(Call { caller, request, network })
+    MaybeCaller::Authenticated(RequestContext { caller, request, network })
 }
 
 /// The same where a caller is needed.
 ///
 /// # Errors
 /// UNAUTHENTICATED without one.
-pub fn authenticated(extensions: &mut Extensions) -> Result<Call> {
-    match visitor(extensions) {
-        Visitor::Known(call) => Ok(call),
-        Visitor::Unknown(_) => Err(Error::unauthenticated("a credential is needed")),
+pub fn authenticated(extensions: &mut Extensions) -> Result<RequestContext> {
+    match maybe_caller(extensions) {
+        MaybeCaller::Authenticated(call) => Ok(call),
+        MaybeCaller::Anonymous(_) => Err(Error::unauthenticated("a credential is needed")),
     }
 }
