@@ -2,49 +2,41 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::{account, api_key, stored};
-use super::error::OrError;
-use super::text::{Text, one_of_two};
+use super::sql::{Named, query};
+use super::statement::{self, Connection, Row, Tx, all, first, update};
 use crate::domain::{Account, ApiKey, KeyId, OrganizationId, Timestamp};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-type Row = (api_key::Model, Option<account::Model>);
-
-fn key_with_account((key, account): Row) -> Result<(ApiKey, Account)> {
-    let account = account.ok_or_else(|| Error::internal("a key without its account"))?;
-    Ok((key.try_into()?, account.try_into()?))
+fn key_with_account(mut row: Row) -> Result<(ApiKey, Account)> {
+    let key = row.model::<api_key::Entity>()?;
+    Ok((key.try_into()?, row.model::<account::Entity>()?.try_into()?))
 }
 
-/// The key with this id, and whose it is.
-pub async fn find(db: &impl ConnectionTrait, id: &KeyId) -> Result<Option<(ApiKey, Account)>> {
-    static TEXT: Text = Text::new();
-    let found = TEXT.statement(db, [id.as_str().into()], || {
-        api_key::Entity::find_by_id(id.as_str()).find_also_related(account::Entity)
-    });
-    one_of_two(db, found).await?.map(key_with_account).transpose()
+/// The key with this id, with its account.
+pub async fn find(db: &impl Connection, id: &KeyId) -> Result<Option<(ApiKey, Account)>> {
+    static FIND: Named =
+        Named::new(|| query(api_key::Entity::find_by_id("").find_also_related(account::Entity)));
+    first(db, FIND.with(db, [id.as_str().into()])).await?.map(key_with_account).transpose()
 }
 
-/// Every key, oldest first, revoked and expired ones too.
-pub async fn list(db: &impl ConnectionTrait) -> Result<Vec<(ApiKey, Account)>> {
-    let rows = api_key::Entity::find()
+/// All keys, also revoked and expired ones, oldest first.
+pub async fn list(db: &impl Connection) -> Result<Vec<(ApiKey, Account)>> {
+    let keys = api_key::Entity::find()
         .find_also_related(account::Entity)
         .order_by_asc(api_key::Column::CreatedAt)
-        .order_by_asc(api_key::Column::Id)
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().map(key_with_account).collect()
+        .order_by_asc(api_key::Column::Id);
+    all(db, &keys).await?.into_iter().map(key_with_account).collect()
 }
 
 /// Stores a new key.
 pub async fn insert(tx: &Tx, key: &ApiKey) -> Result<()> {
-    api_key::Entity::insert(api_key::ActiveModel {
+    let row = api_key::ActiveModel {
         id: Set(key.id.to_string()),
         secret_hash: Set(key.hash.as_bytes().to_vec()),
         account_id: Set(key.account.into()),
@@ -54,27 +46,21 @@ pub async fn insert(tx: &Tx, key: &ApiKey) -> Result<()> {
         expires_at: Set(key.expires_at.map(Timestamp::as_micros)),
         revoked_at: Set(key.revoked_at.map(Timestamp::as_micros)),
         last_used_at: Set(key.last_used_at.map(Timestamp::as_micros)),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    };
+    statement::insert(tx, row).await
 }
 
-/// Revokes a key; answers whether it was there and not revoked before.
+/// Revokes a key; returns whether it exists and was not revoked before.
 pub async fn revoke(tx: &Tx, id: &KeyId, now: Timestamp) -> Result<bool> {
-    tx.changes_keys();
-    let done = api_key::Entity::update_many()
+    let revoked = api_key::Entity::update_many()
         .col_expr(api_key::Column::RevokedAt, Expr::value(now.as_micros()))
         .filter(api_key::Column::Id.eq(id.as_str()))
-        .filter(api_key::Column::RevokedAt.is_null())
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(done.rows_affected == 1)
+        .filter(api_key::Column::RevokedAt.is_null());
+    Ok(update(tx, revoked).await? == 1)
 }
 
-/// Revokes every key bound to a locked organization that is going away; returns which.
+/// Revokes all keys bound to a locked organization that is being deleted; returns their
+/// ids.
 pub async fn revoke_bound_to(
     tx: &Tx,
     organization: OrganizationId,
@@ -84,38 +70,29 @@ pub async fn revoke_bound_to(
 
     let bound =
         Column::OrganizationId.eq(Uuid::from(organization)).and(Column::RevokedAt.is_null());
-    let ids: Vec<String> = api_key::Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(bound.clone())
-        .into_tuple()
-        .all(tx)
-        .await
-        .or_error()?;
-    if !ids.is_empty() {
-        tx.changes_keys();
-        api_key::Entity::update_many()
-            .col_expr(Column::RevokedAt, Expr::value(now.as_micros()))
-            .filter(bound)
-            .exec(tx)
-            .await
-            .or_error()?;
+    let select = api_key::Entity::find().select_only().column(Column::Id).filter(bound.clone());
+    let mut ids = Vec::new();
+    for mut row in all(tx, &select).await? {
+        ids.push(stored("api_keys.id", &row.value::<String>()?)?);
     }
-    ids.iter().map(|id| stored("api_keys.id", id)).collect()
+    if !ids.is_empty() {
+        let revoked = api_key::Entity::update_many()
+            .col_expr(Column::RevokedAt, Expr::value(now.as_micros()))
+            .filter(bound);
+        update(tx, revoked).await?;
+    }
+    Ok(ids)
 }
 
-/// Remembers when a key was last used; never moves it back.
+/// Stores when a key was last used, unless a later use is stored.
 pub async fn record_use(tx: &Tx, id: &KeyId, at: Timestamp) -> Result<()> {
-    api_key::Entity::update_many()
+    let used = api_key::Entity::update_many()
         .col_expr(api_key::Column::LastUsedAt, Expr::value(at.as_micros()))
         .filter(api_key::Column::Id.eq(id.as_str()))
         .filter(
             Condition::any()
                 .add(api_key::Column::LastUsedAt.is_null())
                 .add(api_key::Column::LastUsedAt.lt(at.as_micros())),
-        )
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        );
+    update(tx, used).await.map(drop)
 }

@@ -6,54 +6,48 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::entity::audit_event;
-use super::error::OrError;
-use super::query::{insert_many, is_one_of};
-use super::text::InsertText;
-use super::{Db, Tx};
+use super::sql::is_one_of;
+use super::statement::{Db, Tx, insert, insert_many, models};
 use crate::domain::{
     AccountId, Action, Actor, AuditEvent, AuditEventId, OrganizationId, TargetKind, Timestamp,
 };
 use crate::error::Result;
 
-/// What to write into the trail.
+/// An event to append to the audit trail.
 #[derive(Debug)]
 pub struct NewEvent<'a> {
-    /// What happened.
     pub action: Action,
-    /// To what kind of thing.
     pub target_kind: TargetKind,
-    /// Its id; never a token or a secret.
+    /// The id of the target; never a token or a secret.
     pub target_id: String,
-    /// Where; none outside organizations.
+    /// None for events outside of organizations.
     pub organization: Option<OrganizationId>,
-    /// Who did it.
     pub actor: &'a Actor,
-    /// What changed, in a few words.
+    /// The changed fields or other details, in a few words.
     pub note: String,
 }
 
-/// Which events to list. Everything given must hold.
+/// Which events to list: those that match all given fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Any of these actions; none given means all.
+    /// One of these actions; empty means all.
     pub actions: Vec<String>,
-    /// Done by this account, or for it.
+    /// The account acted, or another account acted for it.
     pub account: Option<AccountId>,
-    /// Done to this.
+    /// The id of the target.
     pub target_id: Option<String>,
-    /// No earlier than this.
+    /// At this moment or later.
     pub start: Option<Timestamp>,
-    /// Earlier than this.
+    /// Before this moment.
     pub end: Option<Timestamp>,
 }
 
-/// Writes an event into the transaction of the change it tells of.
+/// Appends an event in the transaction of its change.
 pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> {
-    static TEXT: InsertText = InsertText::new();
-    TEXT.insert(tx, row(event, now)).await
+    insert(tx, row(event, now)).await
 }
 
-/// The same of many changes in one transaction.
+/// Appends the events of many changes in one transaction.
 pub async fn append_all(tx: &Tx, events: Vec<NewEvent<'_>>, now: Timestamp) -> Result<()> {
     let rows = events.into_iter().map(|event| row(event, now));
     insert_many(tx, rows.collect()).await
@@ -74,8 +68,8 @@ fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
     }
 }
 
-/// At most `limit` events of an organization, or of those outside organizations, newest
-/// first, older than `before`.
+/// At most `limit` events of an organization, or those outside of organizations, older than
+/// `before`, newest first.
 pub async fn page(
     db: &Db,
     organization: Option<OrganizationId>,
@@ -112,6 +106,6 @@ pub async fn page(
     if let Some(end) = filter.end {
         select = select.filter(Column::At.lt(end.as_micros()));
     }
-    let rows = select.all(&db.long()).await.or_error()?;
+    let rows = models(&db.for_lists(), select).await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }

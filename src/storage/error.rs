@@ -1,11 +1,21 @@
-//! Database errors as errors of ours, and which of them are worth another try.
+//! The error of the store, for both engines.
 //!
-//! The constraints' names are told apart in one table, for both engines: SQLite
-//! names the columns of a unique index, PostgreSQL the index.
+//! One table maps constraints: SQLite names the columns of a unique index, PostgreSQL
+//! names the index.
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use std::fmt;
 
-use crate::error::{Error, Kind, Result, reason};
+use crate::error::{Error, Kind, reason};
+
+/// A statement or a transaction that failed.
+#[derive(Debug, Clone)]
+pub struct StoreError {
+    pub(super) cause: Cause,
+    /// The database's own code, if the database reported the error: SQLite's extended
+    /// result code, or PostgreSQL's SQLSTATE. Such a statement has changed nothing.
+    pub(super) code: Option<String>,
+    message: String,
+}
 
 /// What a database error is, as far as it changes what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,32 +74,71 @@ const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ("invites_uses", "invites_uses", Constraint::NoUseLeft),
 ];
 
-/// Looks at what went wrong.
-pub(super) fn cause(error: &DbErr) -> Cause {
-    let runtime = match error {
-        DbErr::ConnectionAcquire(_) => return Cause::Away,
-        DbErr::Conn(RuntimeErr::SqlxError(e))
-        | DbErr::Exec(RuntimeErr::SqlxError(e))
-        | DbErr::Query(RuntimeErr::SqlxError(e)) => e.as_ref(),
-        _ => return Cause::Fault,
-    };
-    match runtime {
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => Cause::Away,
-        sqlx::Error::Configuration(_) => Cause::Denied("the store cannot be used as configured"),
-        sqlx::Error::Database(e) => {
-            database_cause(e.code().as_deref(), e.constraint(), e.message())
+impl StoreError {
+    pub(super) fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, code: None, message: message.into() }
+    }
+
+    /// A fault of ours.
+    pub(super) fn fault(message: impl Into<String>) -> Self {
+        Self::new(Cause::Fault, message)
+    }
+
+    /// The database cannot be reached, or no connection is free.
+    pub(super) fn away(message: impl Into<String>) -> Self {
+        Self::new(Cause::Away, message)
+    }
+
+    /// No connection became free in time, or the database did not answer in time.
+    pub(super) fn timed_out() -> Self {
+        Self::away("timed out waiting for the database")
+    }
+
+    /// The store is closed.
+    pub(super) fn closed() -> Self {
+        Self::away("the store is closed")
+    }
+
+    /// An error that the database reported. `constraint` is the constraint's name, if the
+    /// database gives it.
+    pub(super) fn reported(
+        code: impl Into<String>,
+        constraint: Option<&str>,
+        message: impl Into<String>,
+    ) -> Self {
+        let (code, message) = (code.into(), message.into());
+        let cause = database_cause(&code, constraint, &message);
+        Self { cause, code: Some(code), message }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) => write!(f, "(code: {code}) {}", self.message),
+            None => f.write_str(&self.message),
         }
-        _ => Cause::Fault,
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl Cause {
+    /// Whether the change may succeed when it runs again from its beginning. Only for
+    /// failures before its commit was sent.
+    pub(super) fn is_worth_a_retry(self) -> bool {
+        matches!(
+            self,
+            Cause::Conflict
+                | Cause::Away
+                | Cause::Crowded
+                | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+        )
     }
 }
 
 /// PostgreSQL gives five-character SQLSTATEs, SQLite extended result codes.
-fn database_cause(code: Option<&str>, constraint: Option<&str>, message: &str) -> Cause {
-    let code = code.unwrap_or_default();
+fn database_cause(code: &str, constraint: Option<&str>, message: &str) -> Cause {
     match code {
         "40001" | "40P01" => return Cause::Conflict,
         "53100" => return Cause::DiskFull,
@@ -139,71 +188,40 @@ fn database_cause(code: Option<&str>, constraint: Option<&str>, message: &str) -
         .map_or(Cause::Fault, |(_, _, meaning)| Cause::Constraint(meaning))
 }
 
-/// The error a caller gets.
-pub(super) fn to_error(error: DbErr) -> Error {
-    let answer = match cause(&error) {
-        Cause::Conflict => Error::new(Kind::Unavailable, "too many changes at once, try again"),
-        Cause::Away | Cause::Crowded => {
-            Error::new(Kind::Unavailable, "the store cannot be reached, try again")
-        }
-        Cause::Locked => {
-            Error::new(Kind::Unavailable, "another change has held this up for too long, try again")
-        }
-        Cause::TooLong => Error::new(Kind::Unavailable, "the store took too long, try again"),
-        Cause::StatementLost => {
-            Error::new(Kind::Unavailable, "the store is behind a pooler in transaction mode")
-        }
-        Cause::Denied(why) => Error::new(Kind::Unavailable, why),
-        Cause::DiskFull => Error::new(Kind::ResourceExhausted, "the store's disk is full")
-            .with_reason(reason::DISK_FULL),
-        Cause::Constraint(Constraint::AlreadyMember) => {
-            Error::new(Kind::AlreadyExists, "already a member").with_reason(reason::ALREADY_MEMBER)
-        }
-        Cause::Constraint(Constraint::AlreadyInvited) => {
-            Error::new(Kind::AlreadyExists, "already invited").with_reason(reason::ALREADY_INVITED)
-        }
-        Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
-        Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
-            Error::new(Kind::Unavailable, "changed by somebody else just now, try again")
-        }
-        Cause::Fault => return Error::internal(error),
-    };
-    answer.with_source(error)
-}
-
-/// Turns a database's answer into one of ours.
-pub(super) trait OrError<T> {
-    fn or_error(self) -> Result<T>;
-}
-
-impl<T> OrError<T> for std::result::Result<T, DbErr> {
-    fn or_error(self) -> Result<T> {
-        self.map_err(to_error)
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let answer = match error.cause {
+            Cause::Conflict => Error::new(Kind::Unavailable, "too many changes at once, try again"),
+            Cause::Away | Cause::Crowded => {
+                Error::new(Kind::Unavailable, "the store cannot be reached, try again")
+            }
+            Cause::Locked => Error::new(
+                Kind::Unavailable,
+                "another change has held this up for too long, try again",
+            ),
+            Cause::TooLong => Error::new(Kind::Unavailable, "the store took too long, try again"),
+            Cause::StatementLost => {
+                Error::new(Kind::Unavailable, "the store is behind a pooler in transaction mode")
+            }
+            Cause::Denied(why) => Error::new(Kind::Unavailable, why),
+            Cause::DiskFull => Error::new(Kind::ResourceExhausted, "the store's disk is full")
+                .with_reason(reason::DISK_FULL),
+            Cause::Constraint(Constraint::AlreadyMember) => {
+                Error::new(Kind::AlreadyExists, "already a member")
+                    .with_reason(reason::ALREADY_MEMBER)
+            }
+            Cause::Constraint(Constraint::AlreadyInvited) => {
+                Error::new(Kind::AlreadyExists, "already invited")
+                    .with_reason(reason::ALREADY_INVITED)
+            }
+            Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
+            Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
+                Error::new(Kind::Unavailable, "changed by somebody else just now, try again")
+            }
+            Cause::Fault => return Error::internal(error),
+        };
+        answer.with_source(error)
     }
-}
-
-/// Whether running the transaction again from its beginning may succeed. Asked
-/// only for failures before its commit was sent.
-pub(super) fn worth_another_try(error: &Error) -> bool {
-    matches!(
-        cause_of(error),
-        Some(
-            Cause::Conflict
-                | Cause::Away
-                | Cause::Crowded
-                | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
-        )
-    )
-}
-
-/// Whether PostgreSQL had no connection left: one of this process may become free.
-pub(super) fn is_crowded(error: &Error) -> bool {
-    cause_of(error) == Some(Cause::Crowded)
-}
-
-/// What went wrong in the database, if an error rests on that.
-fn cause_of(error: &Error) -> Option<Cause> {
-    error.source.as_ref()?.downcast_ref::<DbErr>().map(cause)
 }
 
 #[cfg(test)]
@@ -236,9 +254,9 @@ mod tests {
             ("CHECK constraint failed: invites_uses", "invites_uses", Constraint::NoUseLeft),
         ] {
             let expected = Cause::Constraint(meaning);
-            assert_eq!(database_cause(Some("2067"), None, sqlite), expected, "{sqlite}");
+            assert_eq!(database_cause("2067", None, sqlite), expected, "{sqlite}");
             let message = "duplicate key value violates unique constraint";
-            assert_eq!(database_cause(Some("23505"), Some(postgres), message), expected);
+            assert_eq!(database_cause("23505", Some(postgres), message), expected);
         }
     }
 
@@ -267,7 +285,7 @@ mod tests {
             ("42P01", Cause::Fault),
             ("1", Cause::Fault),
         ] {
-            assert_eq!(database_cause(Some(code), None, ""), expected, "{code}");
+            assert_eq!(database_cause(code, None, ""), expected, "{code}");
         }
     }
 }

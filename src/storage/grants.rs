@@ -1,21 +1,16 @@
 //! Queries on `grants`.
 
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entity::grant;
-use super::error::OrError;
-use super::query::unique;
-use super::{Db, Tx};
+use super::statement::{self, Connection, Db, Tx, all, delete, models};
 use crate::domain::{ContentGrant, Grant, GrantId, MemberId, OrganizationId};
 use crate::error::Result;
 
-/// Whether a member has this very grant.
+/// Whether a member has exactly this grant.
 pub async fn exists(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     member: MemberId,
     content: &ContentGrant,
 ) -> Result<bool> {
@@ -24,12 +19,12 @@ pub async fn exists(
         .filter(grant::Column::ContentKind.eq(content.kind.as_str()))
         .filter(grant::Column::ContentId.eq(content.id.as_str()))
         .filter(grant::Column::ContentLevel.eq(content.level.as_str()));
-    Ok(unique(select, db).await?.is_some())
+    Ok(!models(db, select).await?.is_empty())
 }
 
-/// Records a grant.
+/// Inserts a grant.
 pub async fn insert(tx: &Tx, organization: OrganizationId, new: &Grant) -> Result<()> {
-    grant::Entity::insert(grant::ActiveModel {
+    let row = grant::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(organization.into()),
         member_id: Set(new.member.into()),
@@ -38,28 +33,23 @@ pub async fn insert(tx: &Tx, organization: OrganizationId, new: &Grant) -> Resul
         content_level: Set(new.content.level.as_str().to_owned()),
         invite_id: Set(new.invite.into()),
         created_at: Set(new.created_at.as_micros()),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    };
+    statement::insert(tx, row).await
 }
 
-/// Ends every grant of a member of a locked organization; returns which.
+/// Deletes all grants of a member of a locked organization; returns their ids.
 pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<Vec<GrantId>> {
     let theirs = grant::Column::MemberId.eq(Uuid::from(member));
-    let ids: Vec<Uuid> = grant::Entity::find()
-        .select_only()
-        .column(grant::Column::Id)
-        .filter(theirs.clone())
-        .into_tuple()
-        .all(tx)
-        .await
-        .or_error()?;
-    if !ids.is_empty() {
-        grant::Entity::delete_many().filter(theirs).exec(tx).await.or_error()?;
+    let select =
+        grant::Entity::find().select_only().column(grant::Column::Id).filter(theirs.clone());
+    let mut ids = Vec::new();
+    for mut row in all(tx, &select).await? {
+        ids.push(GrantId::from(row.value::<Uuid>()?));
     }
-    Ok(ids.into_iter().map(GrantId::from).collect())
+    if !ids.is_empty() {
+        delete(tx, grant::Entity::delete_many().filter(theirs)).await?;
+    }
+    Ok(ids)
 }
 
 /// At most `limit` grants of an organization, oldest first, newer than `after`.
@@ -80,6 +70,6 @@ pub async fn page(
     if let Some(after) = after {
         select = select.filter(grant::Column::Id.gt(Uuid::from(after)));
     }
-    let rows = select.all(&db.long()).await.or_error()?;
+    let rows = models(&db.for_lists(), select).await?;
     rows.into_iter().map(Grant::try_from).collect()
 }

@@ -1,49 +1,42 @@
 //! Lists over `invites`, newest first, one page at a time.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
-};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
-use super::Db;
 use super::entity::invite;
-use super::error::OrError;
 use super::invites::with_sealed_token;
+use super::statement::{self, Db, models};
 use crate::domain::{
     Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId, Role, Timestamp,
 };
 use crate::error::Result;
 
-/// Which invites to list. Everything given must hold.
+/// Which invites to list: those that match all given fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InviteFilter {
-    /// Any of these; none given means all.
+    /// One of these kinds; empty means all.
     pub kinds: Vec<InviteKind>,
-    /// Any of these; none given means all. What has run out of time is expired,
-    /// whether anybody has noticed or not.
+    /// One of these states; empty means all. A live invite whose time has passed counts as
+    /// expired.
     pub states: Vec<InviteState>,
-    /// This role.
     pub role: Option<Role>,
-    /// Made by this member.
+    /// Created by this member.
     pub inviter: Option<MemberId>,
-    /// For this address, normalised.
+    /// The normalised address of an email invitation.
     pub email: Option<String>,
-    /// Made no earlier than this.
+    /// Created at this moment or later.
     pub start: Option<Timestamp>,
-    /// Made earlier than this.
+    /// Created before this moment.
     pub end: Option<Timestamp>,
-    /// Links to a place in the organization alone, none to content.
+    /// Only invites without a content grant.
     pub without_content: bool,
 }
 
-/// In which order, and after which place.
+/// The order of a list, and the invite that it continues after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Newest first, older than this one.
     NewestFirst(Option<InviteId>),
-    /// Oldest first, newer than this one.
     OldestFirst(Option<InviteId>),
 }
 
@@ -126,16 +119,16 @@ pub async fn page(
         }
         _ => {}
     }
-    let rows = select.all(&db.long()).await.or_error()?;
+    let rows = models(&db.for_lists(), select).await?;
     rows.into_iter().map(with_sealed_token).collect()
 }
 
-/// How many invites a filter lets through.
+/// The number of invites that match a filter.
 pub async fn count(
     db: &Db,
     organization: OrganizationId,
     filter: &InviteFilter,
     now: Timestamp,
 ) -> Result<u64> {
-    filter.select(organization, now).count(&db.long()).await.or_error()
+    statement::count(&db.for_lists(), filter.select(organization, now)).await
 }

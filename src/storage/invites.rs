@@ -2,31 +2,30 @@
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait,
-    FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, RelationTrait, Statement,
-    Value,
+    ActiveValue::Set, ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, JoinType,
+    QueryFilter, QueryOrder, QuerySelect, RelationTrait, UpdateMany, Value,
 };
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::invite::{LIVE_JOIN_LINK, delivery_text};
 use super::entity::organization::join_domains;
 use super::entity::{invite, organization};
-use super::error::OrError;
-use super::query::{insert_many, is_one_of};
-use super::text::{InsertText, Text, one, one_of_two};
+use super::sql::{Named, is_one_of, query, set};
+use super::statement::{
+    self, Connection, Row, Statement, Tx, all, first, insert_many, models, update,
+};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
     Organization, OrganizationId, SecretHash, Timestamp,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// An invite's token as the store keeps it.
+/// An invite's token as it is stored.
 #[derive(Debug)]
 pub struct StoredToken {
-    /// What it is looked up by.
+    /// The hash that finds the invite.
     pub hash: SecretHash,
-    /// What it is shown again from.
+    /// The encrypted token, for showing it again.
     pub sealed: Vec<u8>,
 }
 
@@ -34,109 +33,107 @@ const LIVE: &str = "state = 'live'";
 const LIVE_BUT_JOIN_LINK: &str = "kind <> 'join_link' AND state = 'live'";
 const PENDING_EMAIL: &str = "kind = 'email' AND state = 'live'";
 
-/// The invite a token belongs to, in whatever state, and where it leads.
+/// The invite of a token, in any state, with its organization.
 pub async fn find_by_token(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     hash: &SecretHash,
 ) -> Result<Option<(Invite, Organization)>> {
-    static TEXT: Text = Text::new();
-    let found = TEXT.statement(db, [hash.as_bytes().into()], || {
-        invite::Entity::find()
-            .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
+    static FIND: Named = Named::new(|| {
+        let select = invite::Entity::find()
+            .filter(invite::Column::TokenHash.eq(&[][..]))
             .join(JoinType::InnerJoin, invite::Relation::Organization.def())
-            .select_also(organization::Entity)
+            .select_also(organization::Entity);
+        query(select)
     });
-    one_of_two(db, found).await?.map(with_organization).transpose()
+    first(db, FIND.with(db, [hash.as_bytes().into()])).await?.map(with_organization).transpose()
 }
 
 /// The invite with this id.
 pub async fn find(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<Option<Invite>> {
-    one::<invite::Model>(db, by_id(db, organization, id)).await?.map(Invite::try_from).transpose()
+    let row = first(db, by_id(db, organization, id)).await?;
+    row.map(|mut row| row.model::<invite::Entity>()?.try_into()).transpose()
 }
 
-/// The same, with its sealed token.
+/// The same with its sealed token.
 pub async fn find_with_token(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<Option<(Invite, Vec<u8>)>> {
-    one(db, by_id(db, organization, id)).await?.map(with_sealed_token).transpose()
+    let row = first(db, by_id(db, organization, id)).await?;
+    row.map(|mut row| with_sealed_token(row.model::<invite::Entity>()?)).transpose()
 }
 
-/// The same, and whether it is this hash's token that it has.
+/// The same, and whether its token has this hash.
 pub async fn find_and_compare(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     id: InviteId,
     hash: &SecretHash,
 ) -> Result<Option<(Invite, bool)>> {
-    let found = one::<invite::Model>(db, by_id(db, organization, id)).await?;
-    let compared = found.map(|row| {
+    let found = first(db, by_id(db, organization, id)).await?;
+    let compared = found.map(|mut row| {
+        let row = row.model::<invite::Entity>()?;
         let is_its = row.token_hash == hash.as_bytes();
         Ok((row.try_into()?, is_its))
     });
     compared.transpose()
 }
 
-fn by_id(db: &impl ConnectionTrait, organization: OrganizationId, id: InviteId) -> Statement {
-    static TEXT: Text = Text::new();
-    let (id, organization) = (Uuid::from(id), Uuid::from(organization));
-    TEXT.statement(db, [id.into(), organization.into()], || {
-        invite::Entity::find_by_id(id).filter(invite::Column::OrganizationId.eq(organization))
-    })
+fn by_id(db: &impl Connection, organization: OrganizationId, id: InviteId) -> Statement {
+    static FIND: Named = Named::new(|| {
+        let its = invite::Column::OrganizationId.eq(Uuid::nil());
+        query(invite::Entity::find_by_id(Uuid::nil()).filter(its))
+    });
+    FIND.with(db, [Uuid::from(id).into(), Uuid::from(organization).into()])
 }
 
-/// The email invitation with this id, in whatever organization: the one way in by
-/// the id of a row, since the verified address is the authority there.
+/// The email invitation with this id, in any organization. The only query by an invite's id
+/// alone: here the caller's verified address is the authority.
 pub async fn find_email_invitation(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     id: InviteId,
 ) -> Result<Option<(Invite, Organization)>> {
-    let rows = invite::Entity::find_by_id(Uuid::from(id))
+    let select = invite::Entity::find_by_id(Uuid::from(id))
         .filter(invite::Column::Kind.eq(InviteKind::Email.as_str()))
         .join(JoinType::InnerJoin, invite::Relation::Organization.def())
-        .select_also(organization::Entity)
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().next().map(with_organization).transpose()
+        .select_also(organization::Entity);
+    all(db, &select).await?.into_iter().next().map(with_organization).transpose()
 }
 
-/// The pending email invitation of an address, expired or not.
+/// The pending email invitation of an address, also an expired one.
 pub async fn pending_of_address(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     email: &EmailAddress,
 ) -> Result<Option<Invite>> {
-    static TEXT: Text = Text::new();
-    let organization = Uuid::from(organization);
-    let found = TEXT.statement(db, [organization.into(), email.as_str().into()], || {
-        invite::Entity::find()
-            .filter(invite::Column::OrganizationId.eq(organization))
-            .filter(invite::Column::Email.eq(email.as_str()))
-            .filter(Expr::cust(PENDING_EMAIL))
+    static FIND: Named = Named::new(|| {
+        let select = invite::Entity::find()
+            .filter(invite::Column::OrganizationId.eq(Uuid::nil()))
+            .filter(invite::Column::Email.eq(""))
+            .filter(Expr::cust(PENDING_EMAIL));
+        query(select)
     });
-    one::<invite::Model>(db, found).await?.map(Invite::try_from).transpose()
+    let values = [Uuid::from(organization).into(), email.as_str().into()];
+    let row = first(db, FIND.with(db, values)).await?;
+    row.map(|mut row| row.model::<invite::Entity>()?.try_into()).transpose()
 }
 
-/// Those of many addresses.
+/// The same of many addresses.
 pub async fn pending_of_addresses(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     addresses: &[&EmailAddress],
 ) -> Result<Vec<Invite>> {
-    let rows = invite::Entity::find()
+    let select = invite::Entity::find()
         .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(is_one_of(invite::Column::Email, addresses.iter().map(|address| address.as_str())))
-        .filter(Expr::cust(PENDING_EMAIL))
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().map(Invite::try_from).collect()
+        .filter(Expr::cust(PENDING_EMAIL));
+    models(db, select).await?.into_iter().map(Invite::try_from).collect()
 }
 
 pub(super) fn with_sealed_token(mut row: invite::Model) -> Result<(Invite, Vec<u8>)> {
@@ -144,33 +141,29 @@ pub(super) fn with_sealed_token(mut row: invite::Model) -> Result<(Invite, Vec<u
     Ok((row.try_into()?, sealed))
 }
 
-fn with_organization(
-    (invite, organization): (invite::Model, Option<organization::Model>),
-) -> Result<(Invite, Organization)> {
-    let organization =
-        organization.ok_or_else(|| Error::internal("an invite without its organization"))?;
-    Ok((invite.try_into()?, organization.try_into()?))
+fn with_organization(mut row: Row) -> Result<(Invite, Organization)> {
+    let invite = row.model::<invite::Entity>()?;
+    Ok((invite.try_into()?, row.model::<organization::Entity>()?.try_into()?))
 }
 
 /// The organization's join link that has not ended, with its sealed token.
 pub async fn join_link(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
 ) -> Result<Option<(Invite, Vec<u8>)>> {
-    static TEXT: Text = Text::new();
-    let organization = Uuid::from(organization);
-    let found = TEXT.statement(db, [organization.into()], || {
-        invite::Entity::find()
-            .filter(invite::Column::OrganizationId.eq(organization))
-            .filter(Expr::cust(LIVE_JOIN_LINK))
+    static FIND: Named = Named::new(|| {
+        let select = invite::Entity::find()
+            .filter(invite::Column::OrganizationId.eq(Uuid::nil()))
+            .filter(Expr::cust(LIVE_JOIN_LINK));
+        query(select)
     });
-    one(db, found).await?.map(with_sealed_token).transpose()
+    let row = first(db, FIND.with(db, [Uuid::from(organization).into()])).await?;
+    row.map(|mut row| with_sealed_token(row.model::<invite::Entity>()?)).transpose()
 }
 
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
-    static TEXT: InsertText = InsertText::new();
-    TEXT.insert(tx, row(new, token)).await
+    statement::insert(tx, row(new, token)).await
 }
 
 /// Stores many new invites.
@@ -218,135 +211,145 @@ pub async fn end_join_link(
     id: InviteId,
     ending: &Ending,
 ) -> Result<()> {
-    static TEXT: Text = Text::new();
-    let id = Uuid::from(id);
-    // The same to say, but another index: SQLite has the pages of the join link's in
-    // hand, since it was found by it; PostgreSQL may take that of all the
-    // organization's invites instead, unless there is an id to go by.
-    let same = match tx.get_database_backend() {
-        DbBackend::Postgres => invite::Column::Id.eq(id),
-        _ => invite::Column::Id.ne(id).not(),
+    // Both have the same meaning, but use another index. SQLite has the pages of the join
+    // link's index in memory, since it was found by it. PostgreSQL may use the index of all
+    // invites of the organization unless the condition has an id.
+    static ON_SQLITE: Named = Named::new(|| {
+        let not_other = invite::Column::Id.ne(Uuid::nil()).not();
+        query(end_where(not_other.and(Expr::cust(LIVE_JOIN_LINK))))
+    });
+    static ON_POSTGRES: Named = Named::new(|| {
+        let same = invite::Column::Id.eq(Uuid::nil());
+        query(end_where(same.and(Expr::cust(LIVE_JOIN_LINK))))
+    });
+    let end = match tx.backend() {
+        DbBackend::Postgres => &ON_POSTGRES,
+        _ => &ON_SQLITE,
     };
-    let link = same.and(Expr::cust(LIVE_JOIN_LINK));
-    let end = end_where(tx, &TEXT, organization, [id.into()], link, ending);
-    tx.write_later::<invite::Entity>(end).await
+    let end = end.changing::<invite::Entity, _>(tx, end_values(organization, id.into(), ending));
+    Ok(tx.queue(end).await?)
 }
 
-/// Ends one invite of an organization, if it has not ended.
+/// Ends an invite of an organization, if it has not ended.
 pub async fn end(
     tx: &Tx,
     organization: OrganizationId,
     id: InviteId,
     ending: &Ending,
 ) -> Result<()> {
-    tx.write_later::<invite::Entity>(end_one(tx, organization, id, ending)).await
+    Ok(tx.queue(end_one(tx, organization, id, ending)).await?)
 }
 
-/// The same; answers whether it had not ended before.
+/// The same; returns whether it had not ended before.
 pub async fn end_live(
     tx: &Tx,
     organization: OrganizationId,
     id: InviteId,
     ending: &Ending,
 ) -> Result<bool> {
-    let ended = tx.execute_raw(end_one(tx, organization, id, ending)).await.or_error()?;
-    Ok(ended.rows_affected() == 1)
+    Ok(tx.run(end_one(tx, organization, id, ending)).await?.affected == 1)
 }
 
 fn end_one(tx: &Tx, organization: OrganizationId, id: InviteId, ending: &Ending) -> Statement {
-    static TEXT: Text = Text::new();
-    let id = Uuid::from(id);
-    let only = invite::Column::Id.eq(id).and(Expr::cust(LIVE));
-    end_where(tx, &TEXT, organization, [id.into()], only, ending)
+    static END: Named =
+        Named::new(|| query(end_where(invite::Column::Id.eq(Uuid::nil()).and(Expr::cust(LIVE)))));
+    END.changing::<invite::Entity, _>(tx, end_values(organization, id.into(), ending))
 }
 
-/// Ends every live invite of a locked organization that rests on a member's authority;
-/// returns which.
+/// Ends all live invites of a locked organization that rest on a member's authority;
+/// returns their ids.
 pub async fn end_all_of(
     tx: &Tx,
     organization: OrganizationId,
     inviter: MemberId,
     ending: &Ending,
 ) -> Result<Vec<InviteId>> {
-    static JOIN_LINK: Text = Text::new();
-    static OTHERS: Text = Text::new();
+    fn of_inviter(inviter: Uuid, which: &'static str) -> Expr {
+        invite::Column::InviterId.eq(inviter).and(Expr::cust(which))
+    }
+
+    static END_JOIN_LINK: Named =
+        Named::new(|| query(end_where(of_inviter(Uuid::nil(), LIVE_JOIN_LINK))));
+    static END_OTHERS: Named =
+        Named::new(|| query(end_where(of_inviter(Uuid::nil(), LIVE_BUT_JOIN_LINK))));
     let inviter = Uuid::from(inviter);
     let mut ended = Vec::new();
-    for (text, which) in [(&JOIN_LINK, LIVE_JOIN_LINK), (&OTHERS, LIVE_BUT_JOIN_LINK)] {
-        let theirs = invite::Column::InviterId.eq(inviter).and(Expr::cust(which));
-        let ids: Vec<Uuid> = invite::Entity::find()
+    for (end, which) in [(&END_JOIN_LINK, LIVE_JOIN_LINK), (&END_OTHERS, LIVE_BUT_JOIN_LINK)] {
+        let select = invite::Entity::find()
             .select_only()
             .column(invite::Column::Id)
             .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
-            .filter(theirs.clone())
-            .into_tuple()
-            .all(tx)
-            .await
-            .or_error()?;
-        if !ids.is_empty() {
-            let end = end_where(tx, text, organization, [inviter.into()], theirs, ending);
-            tx.write_later::<invite::Entity>(end).await?;
+            .filter(of_inviter(inviter, which));
+        let rows = all(tx, &select).await?;
+        if !rows.is_empty() {
+            let values = end_values(organization, inviter, ending);
+            tx.queue(end.changing::<invite::Entity, _>(tx, values)).await?;
         }
-        ended.extend(ids.into_iter().map(InviteId::from));
+        for mut row in rows {
+            ended.push(InviteId::from(row.value::<Uuid>()?));
+        }
     }
     Ok(ended)
 }
 
-/// Ends those of an organization's invites that `which` says, by `key`.
-fn end_where(
-    tx: &Tx,
-    text: &Text,
-    organization: OrganizationId,
-    [key]: [Value; 1],
-    which: Expr,
-    ending: &Ending,
-) -> Statement {
+/// Ends the invites of an organization that match a condition with one value.
+fn end_where(which: Expr) -> UpdateMany<invite::Entity> {
     use invite::Column;
 
-    let organization = Uuid::from(organization);
-    let set: [(Column, Value); 4] = [
-        (Column::State, ending.reason.state().as_str().into()),
-        (Column::EndedAt, ending.at.as_micros().into()),
-        (Column::EndedBy, ending.by.map(Uuid::from).into()),
-        (Column::EndReason, ending.reason.as_str().into()),
+    let columns = [
+        (Column::State, "".into()),
+        (Column::EndedAt, 0_i64.into()),
+        (Column::EndedBy, Uuid::nil().into()),
+        (Column::EndReason, "".into()),
     ];
-    text.update(tx, invite::Entity, set, [organization.into(), key], |rows| {
-        rows.filter(Column::OrganizationId.eq(organization)).filter(which)
-    })
+    set(invite::Entity, columns).filter(Column::OrganizationId.eq(Uuid::nil())).filter(which)
 }
 
-/// Spends one use. State, expiry and uses are checked by this very statement, so
-/// that nothing can come between; answers whether there was one to spend. The
-/// last use ends the invite.
+/// The values of [`end_where`]; `key` is the value of its condition.
+fn end_values(organization: OrganizationId, key: Uuid, ending: &Ending) -> [Value; 6] {
+    [
+        ending.reason.state().as_str().into(),
+        ending.at.as_micros().into(),
+        ending.by.map(Uuid::from).into(),
+        ending.reason.as_str().into(),
+        Uuid::from(organization).into(),
+        key.into(),
+    ]
+}
+
+/// Uses an invite once; returns false if it is not live. The statement itself checks state,
+/// expiry and uses, so that no other change comes in between. The last use ends the
+/// invite.
 pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
     use invite::Column;
 
-    static TEXT: Text = Text::new();
-    static SPENT: Text = Text::new();
-    let (id, organization) = (Uuid::from(invite.id), Uuid::from(invite.organization));
-    let key = [id.into(), organization.into(), now.as_micros().into()];
-    let one_more = TEXT.statement(tx, key, || {
-        invite::Entity::update_many()
+    static USE: Named = Named::new(|| {
+        let use_once = invite::Entity::update_many()
             .col_expr(Column::Uses, Expr::cust("uses + 1"))
-            .filter(Column::Id.eq(id))
-            .filter(Column::OrganizationId.eq(organization))
-            .filter(usable(now))
+            .filter(Column::Id.eq(Uuid::nil()))
+            .filter(Column::OrganizationId.eq(Uuid::nil()))
+            .filter(usable(Timestamp::from_micros(0)));
+        query(use_once)
     });
-    if tx.execute_raw(one_more).await.or_error()?.rows_affected() != 1 {
+    static END_IF_USED_UP: Named = Named::new(|| {
+        let used_up = Column::Id.eq(Uuid::nil()).and(Expr::cust("uses = max_uses"));
+        query(end_where(used_up.and(Expr::cust(LIVE))))
+    });
+    let (id, organization) = (Uuid::from(invite.id), Uuid::from(invite.organization));
+    let values = [id.into(), organization.into(), now.as_micros().into()];
+    if tx.run(USE.changing::<invite::Entity, _>(tx, values)).await?.affected != 1 {
         return Ok(false);
     }
     let reason = match invite.kind {
         InviteKind::Email => EndReason::Accepted,
         _ => EndReason::Exhausted,
     };
-    let spent = Column::Id.eq(id).and(Expr::cust("uses = max_uses")).and(Expr::cust(LIVE));
-    let ending = Ending { at: now, by: None, reason };
-    let end = end_where(tx, &SPENT, invite.organization, [id.into()], spent, &ending);
-    tx.write_later::<invite::Entity>(end).await?;
+    let values = end_values(invite.organization, id, &Ending { at: now, by: None, reason });
+    tx.queue(END_IF_USED_UP.changing::<invite::Entity, _>(tx, values)).await?;
     Ok(true)
 }
 
-/// What lets somebody in at `now`: as [`Invite::is_live`].
+/// The condition of an invite that can be used at `now`: the same as [`Invite::is_live`].
 pub(super) fn usable(now: Timestamp) -> Condition {
     use invite::Column;
 
@@ -359,30 +362,27 @@ pub(super) fn usable(now: Timestamp) -> Condition {
         .add(Expr::cust("(max_uses IS NULL OR uses < max_uses)"))
 }
 
-/// What `Update` can change.
+/// Updates the fields that `InviteService/Update` can change.
 pub async fn update_terms(tx: &Tx, changed: &Invite) -> Result<()> {
     use invite::Column;
 
     let level = changed.content.as_ref().map(|content| content.level.as_str());
-    invite::Entity::update_many()
+    let updated = invite::Entity::update_many()
         .col_expr(Column::Role, Expr::value(changed.role.as_str()))
         .col_expr(Column::ContentLevel, Expr::value(level))
         .col_expr(Column::ExpiresAt, Expr::value(changed.expires_at.map(Timestamp::as_micros)))
         .col_expr(Column::MaxUses, Expr::value(changed.max_uses))
         .filter(Column::Id.eq(Uuid::from(changed.id)))
-        .filter(Column::OrganizationId.eq(Uuid::from(changed.organization)))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        .filter(Column::OrganizationId.eq(Uuid::from(changed.organization)));
+    update(tx, updated).await.map(drop)
 }
 
-/// Gives an email invitation a new token, time, inviter and place in the order of
-/// changes; its mail waits again.
+/// Updates an email invitation that is sent again: token, expiry, inviter and version. Its
+/// mail is pending again.
 pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> {
     use invite::Column;
 
-    invite::Entity::update_many()
+    let updated = invite::Entity::update_many()
         .col_expr(Column::TokenHash, Expr::value(token.hash.as_bytes().to_vec()))
         .col_expr(Column::TokenSealed, Expr::value(token.sealed))
         .col_expr(Column::InviterId, Expr::value(Uuid::from(renewed.inviter)))
@@ -391,59 +391,43 @@ pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> 
         .col_expr(Column::Delivery, Expr::value(delivery_text(&Delivery::Pending)))
         .col_expr(Column::DeliveryError, Expr::value(None::<String>))
         .filter(Column::Id.eq(Uuid::from(renewed.id)))
-        .filter(Column::OrganizationId.eq(Uuid::from(renewed.organization)))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        .filter(Column::OrganizationId.eq(Uuid::from(renewed.organization)));
+    update(tx, updated).await.map(drop)
 }
 
-/// Writes down what became of an invitation's mail.
+/// Stores the delivery state of an invitation's mail.
 pub async fn set_delivery(tx: &Tx, id: InviteId, delivery: &Delivery) -> Result<()> {
     use invite::Column;
 
-    invite::Entity::update_many()
+    let updated = invite::Entity::update_many()
         .col_expr(Column::Delivery, Expr::value(delivery_text(delivery)))
         .col_expr(Column::DeliveryError, Expr::value(delivery_error(Some(delivery))))
-        .filter(Column::Id.eq(Uuid::from(id)))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        .filter(Column::Id.eq(Uuid::from(id)));
+    update(tx, updated).await.map(drop)
 }
 
-/// A live invite whose time has run out.
+/// A live invite whose expiry has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired {
-    /// Its organization.
     pub organization: OrganizationId,
-    /// Its id.
     pub id: InviteId,
-    /// When its time ran out.
     pub expires_at: Timestamp,
 }
 
-/// At most `limit` live invites whose time has run out, in the order of their expiry and
-/// id, beyond `after`.
+/// At most `limit` live invites whose expiry has passed, in the order of expiry and id,
+/// after `after`.
 pub async fn expired(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     now: Timestamp,
     after: Option<Expired>,
     limit: u64,
 ) -> Result<Vec<Expired>> {
     use invite::Column;
 
-    #[derive(FromQueryResult)]
-    struct Row {
-        organization_id: Uuid,
-        id: Uuid,
-        expires_at: i64,
-    }
-
     let mut select = invite::Entity::find()
         .select_only()
         .columns([Column::OrganizationId, Column::Id, Column::ExpiresAt])
-        // Those of a deleted organization are removed, not ended.
+        // Invites of a deleted organization are deleted, not ended.
         .join(JoinType::InnerJoin, invite::Relation::Organization.def())
         .filter(Expr::cust(LIVE))
         .filter(Column::ExpiresAt.lte(now.as_micros()))
@@ -456,13 +440,15 @@ pub async fn expired(
             .add(Column::Id.gt(Uuid::from(id)));
         select = select.filter(Column::ExpiresAt.gte(expires_at.as_micros())).filter(beyond);
     }
-    let rows = select.into_model::<Row>().all(db).await.or_error()?;
-    let expired = rows.into_iter().map(|row| Expired {
-        organization: row.organization_id.into(),
-        id: row.id.into(),
-        expires_at: Timestamp::from_micros(row.expires_at),
+    let rows = all(db, &select).await?.into_iter();
+    let expired = rows.map(|mut row| {
+        Ok(Expired {
+            organization: row.value::<Uuid>()?.into(),
+            id: row.value::<Uuid>()?.into(),
+            expires_at: Timestamp::from_micros(row.value()?),
+        })
     });
-    Ok(expired.collect())
+    expired.collect()
 }
 
 fn delivery_error(delivery: Option<&Delivery>) -> Option<String> {

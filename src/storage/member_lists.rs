@@ -2,79 +2,71 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoSimpleExpr, JoinType, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationTrait,
+    ColumnTrait, Condition, EntityTrait, IntoSimpleExpr, JoinType, Order, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Db;
 use super::entity::{account, member, organization};
-use super::error::OrError;
 use super::members::{with_organization, with_profile};
-use super::query::{contains_pattern, is_one_of};
+use super::sql::{contains_pattern, is_one_of};
+use super::statement::{self, Connection, Db, all};
 use crate::domain::{
     AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus, Organization,
     OrganizationId,
 };
 use crate::error::Result;
 
-/// Which members to list. Everything given must hold.
+/// Which members to list: those that match all given fields.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MemberFilter {
-    /// Part of the name or the address; in lower case.
+    /// A part of the name or the address, in lower case.
     pub search: String,
-    /// Any of these; none given means active and suspended.
+    /// One of these; empty means active and suspended.
     pub statuses: Vec<MemberStatus>,
-    /// Admins alone, or everybody but admins.
+    /// True: only admins. False: all but admins.
     pub admins: Option<bool>,
-    /// Any of these; none given means any.
+    /// One of these; empty means all.
     pub ids: Vec<MemberId>,
-    /// This address, normalised.
+    /// The normalised address.
     pub email: Option<String>,
-    /// This kind of sign-in.
     pub login_provider: Option<LoginProviderKind>,
 }
 
-/// What to order by; the id settles ties.
+/// The order of members; members with equal values are in order of their id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberSort {
-    /// By name, without regard to case.
+    /// By name in lower case.
     Name,
-    /// By the date of joining.
     Joined,
 }
 
-/// The place of the last entry of a page in its order.
+/// The position of a member in either order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberCursor {
-    /// Its name in lower case, in the order of names.
+    /// The name in lower case.
     pub name: String,
-    /// When it joined, in microseconds, in the order of dates.
+    /// When the membership began, in microseconds.
     pub joined_at: i64,
-    /// Its id.
     pub id: Uuid,
 }
 
 /// One page of a list of members.
 #[derive(Debug, Clone)]
 pub struct MemberPage<'a> {
-    /// Which members.
     pub filter: &'a MemberFilter,
-    /// Left out, since it stands elsewhere.
+    /// Excluded: the operation puts this member elsewhere.
     pub except: Option<MemberId>,
-    /// In which order.
     pub sort: MemberSort,
-    /// Backwards.
     pub descending: bool,
-    /// After which place.
+    /// The page begins after this position.
     pub after: Option<&'a MemberCursor>,
-    /// How many at most.
     pub limit: u64,
 }
 
 impl MemberFilter {
-    /// Whether it lets every member through that has not left.
+    /// Whether all members match that have not left.
     pub fn is_default(&self) -> bool {
         *self == MemberFilter::default()
     }
@@ -118,7 +110,7 @@ impl MemberFilter {
     }
 }
 
-/// Members with their profiles, and each one's place in the order of names.
+/// Members with their profiles and positions.
 pub async fn page(
     db: &Db,
     organization: OrganizationId,
@@ -148,20 +140,21 @@ pub async fn page(
         let there = Expr::tuple([place, Expr::value(after.id)]);
         select = select.filter(if page.descending { here.lt(there) } else { here.gt(there) });
     }
-    let rows = select.all(&db.long()).await.or_error()?;
+    let rows = all(&db.for_lists(), &select).await?;
     rows.into_iter()
-        .map(|row| {
+        .map(|mut row| {
+            let member = row.model::<member::Entity>()?;
             let cursor = MemberCursor {
-                name: row.0.sort_name.clone(),
-                joined_at: row.0.joined_at,
-                id: row.0.id,
+                name: member.sort_name.clone(),
+                joined_at: member.joined_at,
+                id: member.id,
             };
-            Ok((with_profile(row)?, cursor))
+            Ok((with_profile(member, row)?, cursor))
         })
         .collect()
 }
 
-/// How many members a filter lets through.
+/// The number of members that match a filter.
 pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter) -> Result<u64> {
     let mut select = member::Entity::find()
         .select_only()
@@ -171,12 +164,12 @@ pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter)
     if filter.reads_accounts() {
         select = select.join(JoinType::InnerJoin, member::Relation::Account.def());
     }
-    select.count(&db.long()).await.or_error()
+    statement::count(&db.for_lists(), select).await
 }
 
-/// The organizations an account is an active member of, oldest membership first.
+/// The organizations of which an account is an active member, oldest membership first.
 pub async fn organizations_of(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     account: AccountId,
     only: Option<OrganizationId>,
     after: Option<&MemberCursor>,
@@ -199,11 +192,8 @@ pub async fn organizations_of(
         let there = Expr::tuple([Expr::value(after.joined_at), Expr::value(after.id)]);
         select = select.filter(here.gt(there));
     }
-    let rows = select
+    let select = select
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
-        .select_also(organization::Entity)
-        .all(db)
-        .await
-        .or_error()?;
-    rows.into_iter().map(with_organization).collect()
+        .select_also(organization::Entity);
+    all(db, &select).await?.into_iter().map(with_organization).collect()
 }

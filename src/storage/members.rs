@@ -4,193 +4,162 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType,
-    QueryFilter, QueryOrder, QuerySelect, RelationTrait, Value,
+    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait, Select, Value,
 };
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::{account, invite, member, organization, stored};
-use super::error::OrError;
-use super::query::{is_one_of, unique};
-use super::text::{InsertText, Text, one, one_of_two};
+use super::sql::{Named, is_one_of, query};
+use super::statement::{self, Connection, Row, Tx, all, first, models, update};
 use crate::domain::{
     AccountId, Authority, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile,
     MemberStatus, Organization, OrganizationId, Profile, Role, Timestamp,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// The predicates of partial indexes, which only literals find.
+/// The predicates of partial indexes. They are literals: a bound value does not use the
+/// index.
 const CURRENT: &str = "\"members\".\"status\" <> 'left'";
 const REMOVED: &str = "removed";
 const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
 
-fn of_account(organization: OrganizationId, account: AccountId) -> sea_orm::Select<member::Entity> {
+fn of_account(organization: OrganizationId, account: AccountId) -> Select<member::Entity> {
     member::Entity::find()
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(member::Column::AccountId.eq(Uuid::from(account)))
 }
 
-/// What selects them.
+fn current_of_account() -> Select<member::Entity> {
+    of_account(Uuid::nil().into(), Uuid::nil().into()).filter(Expr::cust(CURRENT))
+}
+
+/// The values of [`current_of_account`].
 fn key_of_account(organization: OrganizationId, account: AccountId) -> [Value; 2] {
     [Uuid::from(organization).into(), Uuid::from(account).into()]
 }
 
-/// An account's membership that has not ended.
+/// An account's current membership: active or suspended.
 pub async fn current(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<Member>> {
-    static TEXT: Text = Text::new();
-    let found = TEXT.statement(db, key_of_account(organization, account), || {
-        of_account(organization, account).filter(Expr::cust(CURRENT))
-    });
-    one::<member::Model>(db, found).await?.map(Member::try_from).transpose()
+    static FIND: Named = Named::new(|| query(current_of_account()));
+    let row = first(db, FIND.with(db, key_of_account(organization, account))).await?;
+    row.map(|mut row| row.model::<member::Entity>()?.try_into()).transpose()
 }
 
-/// The same, with the organization, in one statement.
+/// The same with the organization, in one statement.
 pub async fn current_with_organization(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<(Member, Organization)>> {
-    static TEXT: Text = Text::new();
-    let found = TEXT.statement(db, key_of_account(organization, account), || {
-        of_account(organization, account)
-            .filter(Expr::cust(CURRENT))
+    static FIND: Named = Named::new(|| {
+        let select = current_of_account()
             .join(JoinType::InnerJoin, member::Relation::Organization.def())
-            .select_also(organization::Entity)
+            .select_also(organization::Entity);
+        query(select)
     });
-    one_of_two(db, found).await?.map(with_organization).transpose()
+    let row = first(db, FIND.with(db, key_of_account(organization, account))).await?;
+    row.map(with_organization).transpose()
 }
 
-#[derive(FromQueryResult)]
-struct AuthorityRow {
-    id: Uuid,
-    role: String,
-    status: String,
-}
-
-impl TryFrom<AuthorityRow> for Authority {
-    type Error = Error;
-
-    fn try_from(row: AuthorityRow) -> Result<Self> {
-        Ok(Self {
-            id: row.id.into(),
-            role: stored("members.role", &row.role)?,
-            status: stored("members.status", &row.status)?,
-        })
-    }
-}
-
-fn authority_of(
-    organization: OrganizationId,
-    account: AccountId,
-) -> sea_orm::Select<member::Entity> {
+fn select_authority() -> Select<member::Entity> {
     use member::Column;
 
-    of_account(organization, account).filter(Expr::cust(CURRENT)).select_only().columns([
-        Column::Id,
-        Column::Role,
-        Column::Status,
-    ])
+    current_of_account().select_only().columns([Column::Id, Column::Role, Column::Status])
 }
 
-/// What such a membership allows.
+fn read_authority(row: &mut Row) -> Result<Authority> {
+    Ok(Authority {
+        id: row.value::<Uuid>()?.into(),
+        role: stored("members.role", &row.value::<String>()?)?,
+        status: stored("members.status", &row.value::<String>()?)?,
+    })
+}
+
+/// What an account's current membership allows.
 pub async fn authority(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<Authority>> {
-    static TEXT: Text = Text::new();
-    let key = key_of_account(organization, account);
-    let found = TEXT.statement(db, key, || authority_of(organization, account));
-    one::<AuthorityRow>(db, found).await?.map(Authority::try_from).transpose()
+    static FIND: Named = Named::new(|| query(select_authority()));
+    let row = first(db, FIND.with(db, key_of_account(organization, account))).await?;
+    row.map(|mut row| read_authority(&mut row)).transpose()
 }
 
-/// The same, with the id of the organization's live join link.
+/// The same with the id of the organization's live join link.
 pub async fn authority_and_join_link(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<(Authority, Option<InviteId>)>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        #[sea_orm(nested)]
-        authority: AuthorityRow,
-        join_link_id: Option<Uuid>,
-    }
-
-    static TEXT: Text = Text::new();
-    let found = TEXT.statement(db, key_of_account(organization, account), || {
-        authority_of(organization, account)
+    static FIND: Named = Named::new(|| {
+        let select = select_authority()
             .join(JoinType::LeftJoin, member::Relation::JoinLink.def())
-            .column_as(invite::Column::Id, "join_link_id")
+            .column_as(invite::Column::Id, "join_link_id");
+        query(select)
     });
-    let row = one::<Row>(db, found).await?;
-    row.map(|row| Ok((row.authority.try_into()?, row.join_link_id.map(InviteId::from)))).transpose()
+    let row = first(db, FIND.with(db, key_of_account(organization, account))).await?;
+    let both = row.map(|mut row| {
+        let authority = read_authority(&mut row)?;
+        Ok((authority, row.value::<Option<Uuid>>()?.map(InviteId::from)))
+    });
+    both.transpose()
 }
 
-pub(super) fn with_organization(
-    (member, organization): (member::Model, Option<organization::Model>),
-) -> Result<(Member, Organization)> {
-    let organization =
-        organization.ok_or_else(|| Error::internal("a member without its organization"))?;
-    Ok((member.try_into()?, organization.try_into()?))
+/// Reads a member and the organization behind it in a row.
+pub(super) fn with_organization(mut row: Row) -> Result<(Member, Organization)> {
+    let member = row.model::<member::Entity>()?;
+    Ok((member.try_into()?, row.model::<organization::Entity>()?.try_into()?))
 }
 
-pub(super) fn with_profile(
-    (member, account): (member::Model, Option<account::Model>),
-) -> Result<MemberProfile> {
-    let account = account.ok_or_else(|| Error::internal("a member without its account"))?;
-    Ok(MemberProfile { profile: account.profile()?, member: member.try_into()? })
+/// Reads the account behind a member in a row.
+pub(super) fn with_profile(member: member::Model, mut row: Row) -> Result<MemberProfile> {
+    let profile = row.model::<account::Entity>()?.profile()?;
+    Ok(MemberProfile { profile, member: member.try_into()? })
 }
 
-/// The membership with this id in an organization, ended or not.
+/// The membership with this id in an organization, also an ended one.
 pub async fn find(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     id: MemberId,
 ) -> Result<Option<Member>> {
     let select = member::Entity::find_by_id(Uuid::from(id))
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)));
-    unique(select, db).await?.map(Member::try_from).transpose()
+    models(db, select).await?.into_iter().next().map(Member::try_from).transpose()
 }
 
-/// The organization a membership belongs to; the one look-up that starts from a
-/// member's id alone, since `LeaveOrganization` names nothing else.
-pub async fn organization_of(
-    db: &impl ConnectionTrait,
-    id: MemberId,
-) -> Result<Option<OrganizationId>> {
-    let row = unique(member::Entity::find_by_id(Uuid::from(id)), db).await?;
-    Ok(row.map(|row| row.organization_id.into()))
+/// The organization of a membership. The only query by a member's id alone, for
+/// `LeaveOrganization`, whose request has nothing else.
+pub async fn organization_of(db: &impl Connection, id: MemberId) -> Result<Option<OrganizationId>> {
+    let rows = models(db, member::Entity::find_by_id(Uuid::from(id))).await?;
+    Ok(rows.first().map(|row| row.organization_id.into()))
 }
 
-/// The newest removal of an account from an organization by an admin, whatever
-/// memberships came after it.
+/// The newest removal of an account from an organization by an admin, even if later
+/// memberships exist.
 pub async fn last_removal(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<Departure>> {
-    let row = of_account(organization, account)
+    let newest = of_account(organization, account)
         .filter(Expr::cust(REMOVED))
         .order_by_desc(member::Column::LeftVersion)
-        .limit(1)
-        .all(db)
-        .await
-        .or_error()?
-        .into_iter()
-        .next();
+        .limit(1);
+    let row = models(db, newest).await?.into_iter().next();
     let member = row.map(Member::try_from).transpose()?;
     Ok(member.and_then(|member| member.departure))
 }
 
 /// Whether the organization has an active admin other than `except`.
 pub async fn has_active_admin(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     except: Option<MemberId>,
 ) -> Result<bool> {
@@ -201,12 +170,11 @@ pub async fn has_active_admin(
     if let Some(except) = except {
         select = select.filter(member::Column::Id.ne(Uuid::from(except)));
     }
-    Ok(!select.all(db).await.or_error()?.is_empty())
+    Ok(!models(db, select).await?.is_empty())
 }
 
 /// Creates a membership of the account with this profile.
 pub async fn insert(tx: &Tx, new: &Member, profile: &Profile) -> Result<()> {
-    static TEXT: InsertText = InsertText::new();
     let row = member::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
@@ -222,7 +190,7 @@ pub async fn insert(tx: &Tx, new: &Member, profile: &Profile) -> Result<()> {
         removed: Set(new.departure.is_some_and(|left| left.removed)),
         left_version: Set(new.departure.map(|left| left.version)),
     };
-    TEXT.insert(tx, row).await
+    statement::insert(tx, row).await
 }
 
 /// Sets a member's role.
@@ -252,38 +220,32 @@ async fn set(
     column: member::Column,
     value: &str,
 ) -> Result<()> {
-    member::Entity::update_many()
+    let updated = member::Entity::update_many()
         .col_expr(column, Expr::value(value))
         .filter(member::Column::Id.eq(Uuid::from(id)))
-        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)));
+    update(tx, updated).await.map(drop)
 }
 
-/// Which of these addresses are verified ones of members that have not left.
+/// Those of these addresses that are verified addresses of current members.
 pub async fn addresses_among(
-    db: &impl ConnectionTrait,
+    db: &impl Connection,
     organization: OrganizationId,
     addresses: &[&EmailAddress],
 ) -> Result<HashSet<EmailAddress>> {
-    let rows: Vec<String> = member::Entity::find()
+    let select = member::Entity::find()
         .select_only()
         .column(account::Column::Email)
         .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(Expr::cust(CURRENT))
         .filter(is_one_of(account::Column::Email, addresses.iter().map(|address| address.as_str())))
-        .filter(account::Column::EmailVerified.eq(true))
-        .into_tuple()
-        .all(db)
-        .await
-        .or_error()?;
-    rows.iter().map(|email| stored("accounts.email", email)).collect()
+        .filter(account::Column::EmailVerified.eq(true));
+    let emails = all(db, &select).await?.into_iter();
+    emails.map(|mut row| stored("accounts.email", &row.value::<String>()?)).collect()
 }
 
-/// Ends a membership; the row stays.
+/// Ends a membership. Its row stays.
 pub async fn depart(
     tx: &Tx,
     organization: OrganizationId,
@@ -292,15 +254,12 @@ pub async fn depart(
 ) -> Result<()> {
     use member::Column;
 
-    member::Entity::update_many()
+    let departed = member::Entity::update_many()
         .col_expr(Column::Status, Expr::value(MemberStatus::Left.as_str()))
         .col_expr(Column::LeftAt, Expr::value(Timestamp::as_micros(departure.at)))
         .col_expr(Column::Removed, Expr::value(departure.removed))
         .col_expr(Column::LeftVersion, Expr::value(departure.version))
         .filter(Column::Id.eq(Uuid::from(id)))
-        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        .filter(Column::OrganizationId.eq(Uuid::from(organization)));
+    update(tx, departed).await.map(drop)
 }

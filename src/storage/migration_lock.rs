@@ -1,44 +1,43 @@
-//! The lock that lets one replica migrate at a time, and what a start says while it
-//! waits for it.
+//! The lock that lets one replica migrate at a time, and the log of a start that waits for
+//! it.
 //!
-//! It is tried for again and again, in a transaction each: the database then never
-//! holds a statement or a transaction that waits, which its own time limits or a
-//! pooler in between would end.
+//! A start tries to take it again and again, each time in a transaction of its own: no
+//! statement or transaction waits in the database, where its time limits or a pooler
+//! would end it.
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::DbBackend;
 use tokio::time::Instant;
 
-use super::error::OrError;
-use super::tx::{Db, Tx};
+use super::error::StoreError;
+use super::statement::{Connection, Db, Statement, Tx, first};
 use crate::error::{Result, chain};
 
-/// Any number, as long as every replica uses the same.
+/// An arbitrary number, the same in every replica.
 const LOCK: i64 = 0x6775_6573_746c_6973;
 
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The time between two attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// When a wait is first told of; each time after is twice as long, up to a bound.
+/// The time until a wait is first logged; it doubles each time, up to the longest.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
-const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+const MAX_REPORT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Takes the lock until the transaction ends, if it is free. On SQLite the write
-/// lock of the transaction does the same.
+/// Takes the lock until the transaction ends; returns false if it is not free. On SQLite
+/// the write lock of the transaction does the same.
 pub(super) async fn try_lock(tx: &Tx) -> Result<bool> {
-    if tx.get_database_backend() != DbBackend::Postgres {
+    if tx.backend() != DbBackend::Postgres {
         return Ok(true);
     }
     let sql = format!("SELECT pg_try_advisory_xact_lock({LOCK}) AS taken");
-    let row = tx.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
-    let row = row.or_error()?;
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("pg_try_advisory_xact_lock".to_owned()));
-    let is_taken = row.and_then(|row| row.try_get("", "taken")).or_error()?;
+    let row = first(tx, Statement::new(sql, Vec::new())).await?;
+    let mut row = row.ok_or_else(|| StoreError::fault("pg_try_advisory_xact_lock has no row"))?;
+    let is_taken = row.value()?;
     if is_taken {
-        // A migration may wait and work for longer than a change of a caller's.
-        for bound in ["lock_timeout", "statement_timeout"] {
-            tx.execute_unprepared(&format!("SET LOCAL {bound} = 0")).await.or_error()?;
+        // A migration may wait and work for longer than the change of a request.
+        for limit in ["lock_timeout", "statement_timeout"] {
+            tx.run(Statement::new(format!("SET LOCAL {limit} = 0"), Vec::new())).await?;
         }
     }
     Ok(is_taken)
@@ -55,18 +54,21 @@ impl Wait {
         Self { since: Instant::now(), next_report: FIRST_REPORT }
     }
 
-    /// Waits before the next try, and tells the log when it is time.
+    /// Waits before the next attempt, and logs a long wait.
     pub(super) async fn pause(&mut self, db: &Db) {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
         let waited = self.since.elapsed();
         if waited < self.next_report {
             return;
         }
-        self.next_report = waited + waited.min(LONGEST_SILENCE);
+        self.next_report = waited + waited.min(MAX_REPORT_INTERVAL);
         let holder = match holder(db).await {
             Ok(holder) => holder,
             Err(error) => {
-                tracing::debug!(cause = chain(&error), "the holder of a lock is not known");
+                tracing::debug!(
+                    cause = chain(&error),
+                    "the holder of the migration lock cannot be found out"
+                );
                 None
             }
         };
@@ -79,9 +81,9 @@ impl Wait {
     }
 }
 
-/// The session that has the lock, as far as the database shows it to this user.
-async fn holder(db: &Db) -> std::result::Result<Option<String>, DbErr> {
-    // The lock's number is shown in two halves.
+/// The session that holds the lock, if the database shows it to this user.
+async fn holder(db: &Db) -> Result<Option<String>> {
+    // The view shows the number of the lock in two halves.
     let (high, low) = (LOCK >> 32, LOCK & 0xffff_ffff);
     let sql = format!(
         "SELECT concat('pid ', a.pid, ', application ', a.application_name, ', user ', a.usename, \
@@ -90,6 +92,6 @@ async fn holder(db: &Db) -> std::result::Result<Option<String>, DbErr> {
          WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {high} AND l.objid = {low} \
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     );
-    let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    row.map(|row| row.try_get("", "holder")).transpose()
+    let row = first(db, Statement::new(sql, Vec::new())).await?;
+    Ok(row.map(|mut row| row.value()).transpose()?)
 }

@@ -1,21 +1,19 @@
-//! The store, and the only home of SeaORM.
+//! The store: organizations, members, invites and all else, on SQLite or PostgreSQL.
 //!
-//! Query functions (one file a table) are the only place with SQL. They take
-//! `&impl ConnectionTrait` to read and a [`Tx`] to write, and the organization
-//! first wherever there is one, so that none can forget it.
+//! Only this module uses SeaORM. Only the query functions (one file a table) have SQL. They
+//! take `&impl Connection` to read and a [`Tx`] to write, and the organization first, so
+//! that no query of an organization's rows can leave it out.
 
-mod engine;
+mod disk_space;
 mod entity;
 mod error;
-mod failure;
+mod location;
 mod migration_lock;
 mod migrations;
 pub mod postgres;
-mod query;
-mod room;
+mod sql;
 pub mod sqlite;
-mod text;
-mod tx;
+mod statement;
 mod write;
 
 pub mod accounts;
@@ -38,17 +36,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub use engine::Location;
+pub use error::StoreError;
+pub use location::Location;
 pub use migrations::Schema;
-pub use sea_orm::ConnectionTrait as Connection;
-pub use tx::{Db, StatementObserver, Tx};
+pub use statement::{Connection, Db, Row, Statement, StatementObserver, StatementResult, Tx};
 
 use crate::config;
 use crate::domain::{SecretHash, Timestamp};
 use crate::error::Result;
-use error::OrError;
 use previews::{Preview, Previews};
-use tx::{Readers, Watching};
+use statement::{Readers, StoreState};
 use write::Writer;
 
 /// The store. Clones share its connections.
@@ -61,36 +58,35 @@ struct Shared {
     db: Db,
     writer: Writer,
     previews: Previews,
-    /// How long a change may wait for its turn.
+    /// How long a change may wait until it begins.
     patience: Duration,
-    /// Held as long as the store is open, by servers on SQLite.
+    /// Held while the store is open, by servers on SQLite.
     _server_lock: Option<File>,
 }
 
-/// How many connections a pool has, for the metrics.
+/// The number of connections, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSize {
-    /// Open.
     pub open: u32,
-    /// Of those, waiting for work.
+    /// Open connections that run no statement.
     pub idle: u32,
 }
 
-/// Whether the store is opened by the server or by the command line beside it.
+/// The kind of process that opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opener {
-    /// One server at a time on a SQLite file.
+    /// A server; a SQLite file can have one at a time.
     Server,
-    /// Any number.
+    /// A command; any number may run beside a server.
     CommandLine,
 }
 
 impl Store {
-    /// Opens the store; with SQLite, its directory and file are made if needed.
-    /// Touches no schema: see [`Store::migrate`].
+    /// Opens the store. On SQLite, this creates its directory and file if they are missing. It
+    /// does not change the schema: see [`Store::migrate`].
     ///
     /// # Errors
-    /// If it cannot be reached, or another server has the SQLite file.
+    /// If it cannot be reached, or another server has the SQLite file open.
     pub async fn open(
         location: &Location,
         settings: &config::Database,
@@ -99,16 +95,16 @@ impl Store {
     ) -> Result<Self> {
         let mut server_lock = None;
         if let Location::Sqlite(path) = location {
-            engine::make_file(path)?;
+            location::make_file(path)?;
             if opener == Opener::Server {
-                server_lock = Some(engine::lock_file(path)?);
+                server_lock = Some(location::lock_file(path)?);
             }
         }
-        let watching = Watching { observer, ..Watching::default() };
-        let (readers, writer) = engine::connect(location, settings, &watching).await?;
+        let state = Arc::new(StoreState { observer, ..StoreState::default() });
+        let (readers, writer) = location::connect(location, settings, &state).await?;
         Ok(Self {
             shared: Arc::new(Shared {
-                db: Db { engine: readers, watching },
+                db: Db { engine: readers, state },
                 writer,
                 previews: Previews::default(),
                 patience: settings.acquire_timeout,
@@ -117,12 +113,12 @@ impl Store {
         })
     }
 
-    /// What reads run on.
+    /// Runs reads.
     pub fn read(&self) -> &Db {
         &self.shared.db
     }
 
-    /// What the live invite with this token leads to; no more of it than that.
+    /// The preview of the live invite with this token.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -130,44 +126,43 @@ impl Store {
         self.shared.previews.find(self.read(), hash, now).await
     }
 
-    /// Runs `change` in one transaction, the only way to write. It commits if
-    /// `change` answers `Ok`, and nothing is acknowledged before the commit was.
+    /// Runs `change` in a transaction; the only way to write. It commits if `change` returns
+    /// `Ok`, and returns after the commit.
     ///
-    /// `change` runs again, from its beginning, when the transaction met another
-    /// one or lost its connection before the commit was sent: it must have no
-    /// effect but through its [`Tx`], and wait for nothing else.
+    /// `change` runs again from its beginning if the transaction conflicts with another one
+    /// or loses its connection before the commit is sent. It must have no effect except
+    /// through its [`Tx`], and must not wait for anything else.
     ///
     /// # Errors
-    /// What `change` answers; UNAVAILABLE when the store cannot be reached or
-    /// the answer to the commit was lost; RESOURCE_EXHAUSTED with a full disk.
+    /// The error of `change`; UNAVAILABLE if the store cannot be reached or the result of the
+    /// commit is lost; RESOURCE_EXHAUSTED if the disk is full.
     pub async fn write<T, F>(&self, change: F) -> Result<T>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
-        let watching = &self.shared.db.watching;
+        let state = &self.shared.db.state;
         let before = self.keys_version();
-        let made = self.shared.writer.write(change, watching, self.shared.patience).await;
-        watching.room.saw(&made);
+        let result = self.shared.writer.write(change, state, self.shared.patience).await;
+        state.disk_space.changed(&result);
         if self.keys_version() != before {
-            // Once more, for whoever has read a key since, but before the commit.
-            watching.keys_version.fetch_add(1, Ordering::SeqCst);
+            // Once more: a reader may have read a key since then, but before the commit.
+            state.keys_version.fetch_add(1, Ordering::SeqCst);
         }
-        made
+        result
     }
 
-    /// Another number whenever this process has changed a key: what was read of keys
-    /// before is not to be relied on.
+    /// A number that changes when this process changes a key or an account: cached rows of
+    /// these tables are outdated then.
     pub fn keys_version(&self) -> u64 {
-        self.shared.db.watching.keys_version.load(Ordering::SeqCst)
+        self.shared.db.state.keys_version.load(Ordering::SeqCst)
     }
 
-    /// Brings the schema up to date and runs `then` in the same transaction, one
-    /// replica after another. Where nothing is pending, only `then` changes anything.
+    /// Runs pending migrations and then `then` in one transaction, one replica after another.
     ///
     /// # Errors
-    /// If the schema is newer than this program or a migration fails, with nothing
-    /// changed; or what `then` answers.
+    /// If the schema is newer than this program or a migration fails, with nothing changed;
+    /// or the error of `then`.
     pub async fn migrate<T, F>(&self, then: F) -> Result<T>
     where
         T: Send + 'static,
@@ -180,8 +175,8 @@ impl Store {
         .await
     }
 
-    /// Makes the schema of a store that has none yet. Any other schema stays as it
-    /// is: a server of another version may be using it.
+    /// Creates the schema of a store that has none. Any other schema stays as it is: a server
+    /// of another version may use it.
     ///
     /// # Errors
     /// If a migration fails, with nothing changed.
@@ -218,7 +213,7 @@ impl Store {
         }
     }
 
-    /// What schema the store has.
+    /// The schema of the store.
     ///
     /// # Errors
     /// If the store cannot be reached.
@@ -226,7 +221,7 @@ impl Store {
         migrations::schema(self.read()).await
     }
 
-    /// Refuses a store whose schema is not the one this program needs.
+    /// Checks that the store has the schema that this program needs.
     ///
     /// # Errors
     /// FAILED_PRECONDITION with what to do, or if the store cannot be reached.
@@ -234,27 +229,29 @@ impl Store {
         self.schema().await?.require_current()
     }
 
-    /// Whether changes can be made now.
+    /// Checks that changes are possible now.
     ///
     /// # Errors
-    /// If they cannot.
+    /// If not.
     pub async fn check_writable(&self) -> Result<()> {
-        let room = &self.shared.db.watching.room;
-        if room.is_full() {
-            // Only a change that needs room shows that there is some.
-            let filler = "room ".repeat(2000);
-            self.write(async move |tx| settings::set(tx, settings::ROOM, &filler).await).await?;
-            room.has_room();
+        let disk_space = &self.shared.db.state.disk_space;
+        if disk_space.is_full() {
+            // Only a change that needs disk space shows that there is some.
+            let filler = "filler ".repeat(1500);
+            let write =
+                async move |tx: &Tx| settings::set(tx, settings::DISK_SPACE_TEST, &filler).await;
+            self.write(write).await?;
+            disk_space.has_space();
         }
         match &self.shared.writer {
-            Writer::Postgres(pool) => pool.check_writable().await.or_error(),
-            // Through the thread that writes, with a look at the files and SQLite's lock;
-            // nothing reaches the disk.
+            Writer::Postgres(pool) => Ok(pool.check_writable().await?),
+            // This checks the thread that writes, the files and SQLite's lock; it writes
+            // nothing to the disk.
             Writer::Sqlite(_) => self.write(async |_| Ok(())).await,
         }
     }
 
-    /// Sizes of the pool that reads.
+    /// The size of the pool for reads.
     pub fn pool_size(&self) -> PoolSize {
         match &self.shared.db.engine {
             Readers::Postgres(readers) => readers.pool().size(),
@@ -262,19 +259,19 @@ impl Store {
         }
     }
 
-    /// Closes every connection, after what runs has finished.
+    /// Closes all connections after their running statements.
     ///
     /// # Errors
-    /// If a connection does not close in order.
+    /// If a connection cannot be closed.
     pub async fn close(&self) -> Result<()> {
         match &self.shared.db.engine {
-            Readers::Postgres(readers) => readers.pool().close().await.or_error()?,
-            Readers::Sqlite(readers) => readers.close().or_error()?,
+            Readers::Postgres(readers) => readers.pool().close().await?,
+            Readers::Sqlite(readers) => readers.close()?,
         }
         match &self.shared.writer {
             // The same pool.
             Writer::Postgres(_) => Ok(()),
-            Writer::Sqlite(writer) => writer.close().await.or_error(),
+            Writer::Sqlite(writer) => Ok(writer.close().await?),
         }
     }
 }

@@ -1,40 +1,35 @@
 //! Queries on `organizations`.
 
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Value,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::organization::{self, join_domains};
-use super::error::OrError;
-use super::text::{InsertText, Text, one};
+use super::sql::{Named, query, set};
+use super::statement::{self, Connection, Tx, first};
 use crate::domain::{Organization, OrganizationId};
 use crate::error::Result;
 
 /// The organization with this id.
-pub async fn find(db: &impl ConnectionTrait, id: OrganizationId) -> Result<Option<Organization>> {
-    static TEXT: Text = Text::new();
-    let id = Uuid::from(id);
-    let found = TEXT.statement(db, [id.into()], || organization::Entity::find_by_id(id));
-    one::<organization::Model>(db, found).await?.map(Organization::try_from).transpose()
+pub async fn find(db: &impl Connection, id: OrganizationId) -> Result<Option<Organization>> {
+    static FIND: Named = Named::new(|| query(organization::Entity::find_by_id(Uuid::nil())));
+    let row = first(db, FIND.with(db, [Uuid::from(id).into()])).await?;
+    row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }
 
-/// The organization with this id, its row locked until the transaction ends: the
-/// first thing a change inside an organization does, so that changes follow one
-/// another. (SQLite has one writer anyway, and leaves the lock out.)
+/// The organization with this id, its row locked until the transaction ends. A change of an
+/// organization locks it first, so that its changes run one after another. (SQLite has one
+/// writer, and ignores the lock.)
 pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
-    static TEXT: Text = Text::new();
+    static LOCK: Named =
+        Named::new(|| query(organization::Entity::find_by_id(Uuid::nil()).lock_exclusive()));
     let id = Uuid::from(id);
     tx.will_lock(id).await;
-    let locked =
-        TEXT.statement(tx, [id.into()], || organization::Entity::find_by_id(id).lock_exclusive());
-    one::<organization::Model>(tx, locked).await?.map(Organization::try_from).transpose()
+    let row = first(tx, LOCK.with(tx, [id.into()])).await?;
+    row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }
 
-/// Makes an organization.
+/// Inserts an organization.
 pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
-    static TEXT: InsertText = InsertText::new();
     let row = organization::ActiveModel {
         id: Set(new.id.into()),
         name: Set(new.name.to_string()),
@@ -47,44 +42,53 @@ pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
         member_count: Set(new.member_count),
         seat_limit: Set(new.seat_limit),
     };
-    TEXT.insert(tx, row).await
+    statement::insert(tx, row).await
 }
 
-/// Writes what a change made of a locked organization: name, domains, counters.
+/// Updates a locked organization: name, domains, counters, limits.
 pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
     use organization::Column;
 
-    static TEXT: Text = Text::new();
-    let id = Uuid::from(changed.id);
-    let set: [(Column, Value); 7] = [
-        (Column::Name, changed.name.as_str().into()),
-        (Column::InviteDomains, join_domains(&changed.invite_domains).into()),
-        (Column::UpdatedAt, changed.updated_at.as_micros().into()),
-        (Column::Version, changed.version.into()),
-        (Column::MemberCount, changed.member_count.into()),
-        (Column::SeatLimit, changed.seat_limit.into()),
-        (Column::Tier, changed.tier.as_str().into()),
+    static UPDATE: Named = Named::new(|| {
+        let columns = [
+            (Column::Name, "".into()),
+            (Column::InviteDomains, "".into()),
+            (Column::UpdatedAt, 0_i64.into()),
+            (Column::Version, 0_i64.into()),
+            (Column::MemberCount, 0_i64.into()),
+            (Column::SeatLimit, 0_i64.into()),
+            (Column::Tier, "".into()),
+        ];
+        query(set(organization::Entity, columns).filter(Column::Id.eq(Uuid::nil())))
+    });
+    let values = [
+        changed.name.as_str().into(),
+        join_domains(&changed.invite_domains).into(),
+        changed.updated_at.as_micros().into(),
+        changed.version.into(),
+        changed.member_count.into(),
+        changed.seat_limit.into(),
+        changed.tier.as_str().into(),
+        Uuid::from(changed.id).into(),
     ];
-    let update = TEXT
-        .update(tx, organization::Entity, set, [id.into()], |rows| rows.filter(Column::Id.eq(id)));
-    tx.write_later::<organization::Entity>(update).await
+    Ok(tx.queue(UPDATE.changing::<organization::Entity, _>(tx, values)).await?)
 }
 
-/// Writes that a change was made in a locked organization, and nothing else of it.
+/// Updates the version of a locked organization alone.
 pub async fn set_version(tx: &Tx, changed: &Organization) -> Result<()> {
     use organization::Column;
 
-    static TEXT: Text = Text::new();
-    let id = Uuid::from(changed.id);
-    let set = [(Column::Version, changed.version.into())];
-    let update = TEXT
-        .update(tx, organization::Entity, set, [id.into()], |rows| rows.filter(Column::Id.eq(id)));
-    tx.write_later::<organization::Entity>(update).await
+    static UPDATE: Named = Named::new(|| {
+        let columns = [(Column::Version, 0_i64.into())];
+        query(set(organization::Entity, columns).filter(Column::Id.eq(Uuid::nil())))
+    });
+    let values = [changed.version.into(), Uuid::from(changed.id).into()];
+    Ok(tx.queue(UPDATE.changing::<organization::Entity, _>(tx, values)).await?)
 }
 
-/// Takes an organization away. From then on nobody finds what is in it; see
+/// Deletes an organization. Its other rows are no longer found; see
 /// [`removals`](super::removals).
 pub async fn delete(tx: &Tx, id: OrganizationId) -> Result<()> {
-    organization::Entity::delete_by_id(Uuid::from(id)).exec(tx).await.or_error()?;
-    Ok(())
+    let its = organization::Column::Id.eq(Uuid::from(id));
+    statement::delete(tx, organization::Entity::delete_many().filter(its)).await.map(drop)
 }

@@ -1,51 +1,38 @@
-//! Queries on `outbox`: mail that waits to be sent. A row is a reference to an
-//! invitation; whoever sends it renders it then.
+//! Queries on `outbox`: mails that wait to be sent. A row refers to an invitation; the mail
+//! is rendered when it is sent.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::outbox;
-use super::error::OrError;
-use super::query::insert_many;
-use super::query::unique;
+use super::statement::{Connection, Tx, delete, insert_many, models, update};
 use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
 use crate::error::Result;
 
-/// A mail that somebody has claimed and sends now.
+/// A mail that a worker has claimed and sends now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
-    /// Its id.
     pub id: OutboxId,
-    /// To which organization the invitation is.
     pub organization: OrganizationId,
-    /// The invitation.
     pub invite: InviteId,
-    /// How often it has been tried before.
+    /// The number of earlier attempts.
     pub attempts: i64,
 }
 
-/// Lets an invitation's mail wait to be sent. One that waits already is the older
-/// one, and goes.
+/// Enqueues an invitation's mail, in place of an older one of the same invitation.
 pub async fn enqueue(
     tx: &Tx,
     organization: OrganizationId,
     invite: InviteId,
     now: Timestamp,
 ) -> Result<()> {
-    outbox::Entity::delete_many()
-        .filter(outbox::Column::InviteId.eq(Uuid::from(invite)))
-        .exec(tx)
-        .await
-        .or_error()?;
+    let older = outbox::Column::InviteId.eq(Uuid::from(invite));
+    delete(tx, outbox::Entity::delete_many().filter(older)).await?;
     enqueue_new(tx, organization, vec![invite], now).await
 }
 
-/// The same for invitations that were just made.
+/// Enqueues the mails of new invitations.
 pub async fn enqueue_new(
     tx: &Tx,
     organization: OrganizationId,
@@ -64,8 +51,8 @@ pub async fn enqueue_new(
     insert_many(tx, rows.collect()).await
 }
 
-/// Claims at most `limit` mails that are due, for `claimant`, until `lease_ends`;
-/// then they are due again, whatever has become of the claimant.
+/// Claims at most `limit` mails that are due, for `claimant`. At `lease_ends` they are due
+/// again, even if the claimant has ended.
 pub async fn claim(
     tx: &Tx,
     claimant: Uuid,
@@ -76,22 +63,17 @@ pub async fn claim(
     let due = outbox::Entity::find()
         .filter(outbox::Column::NextAttemptAt.lte(now.as_micros()))
         .order_by_asc(outbox::Column::NextAttemptAt)
-        .limit(limit)
-        .all(tx)
-        .await
-        .or_error()?;
+        .limit(limit);
+    let due = models(tx, due).await?;
     let mut claimed = Vec::with_capacity(due.len());
     for row in due {
-        // Whoever moves the time on first has it; another replica finds it moved.
-        let done = outbox::Entity::update_many()
+        // The first replica that changes the time has the mail; another one finds it changed.
+        let claim = outbox::Entity::update_many()
             .col_expr(outbox::Column::ClaimedBy, Expr::value(claimant))
             .col_expr(outbox::Column::NextAttemptAt, Expr::value(lease_ends.as_micros()))
             .filter(outbox::Column::Id.eq(row.id))
-            .filter(outbox::Column::NextAttemptAt.eq(row.next_attempt_at))
-            .exec(tx)
-            .await
-            .or_error()?;
-        if done.rows_affected == 1 {
+            .filter(outbox::Column::NextAttemptAt.eq(row.next_attempt_at));
+        if update(tx, claim).await? == 1 {
             claimed.push(Claimed {
                 id: row.id.into(),
                 organization: row.organization_id.into(),
@@ -103,48 +85,40 @@ pub async fn claim(
     Ok(claimed)
 }
 
-/// Whether `claimant` still holds a mail: not sent again, not claimed by another.
-pub async fn is_held(db: &impl ConnectionTrait, id: OutboxId, claimant: Uuid) -> Result<bool> {
+/// Whether `claimant` still holds a mail: it is neither enqueued again nor claimed by
+/// another worker.
+pub async fn is_held(db: &impl Connection, id: OutboxId, claimant: Uuid) -> Result<bool> {
     let select =
         outbox::Entity::find_by_id(Uuid::from(id)).filter(outbox::Column::ClaimedBy.eq(claimant));
-    Ok(unique(select, db).await?.is_some())
+    Ok(!models(db, select).await?.is_empty())
 }
 
-/// Lets a claimed mail wait until it is tried again.
+/// Schedules the next attempt of a claimed mail.
 pub async fn postpone(tx: &Tx, id: OutboxId, claimant: Uuid, until: Timestamp) -> Result<()> {
-    outbox::Entity::update_many()
+    let postponed = outbox::Entity::update_many()
         .col_expr(outbox::Column::Attempts, Expr::cust("attempts + 1"))
         .col_expr(outbox::Column::NextAttemptAt, Expr::value(until.as_micros()))
         .col_expr(outbox::Column::ClaimedBy, Expr::value(None::<Uuid>))
         .filter(outbox::Column::Id.eq(Uuid::from(id)))
-        .filter(outbox::Column::ClaimedBy.eq(claimant))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(())
+        .filter(outbox::Column::ClaimedBy.eq(claimant));
+    update(tx, postponed).await.map(drop)
 }
 
-/// Takes a claimed mail out: sent, given up, or not wanted any more. Answers
-/// whether it was still the claimant's.
+/// Deletes a claimed mail that is sent, given up or no longer needed; returns whether the
+/// claimant still held it.
 pub async fn finish(tx: &Tx, id: OutboxId, claimant: Uuid) -> Result<bool> {
-    let done = outbox::Entity::delete_many()
+    let finished = outbox::Entity::delete_many()
         .filter(outbox::Column::Id.eq(Uuid::from(id)))
-        .filter(outbox::Column::ClaimedBy.eq(claimant))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(done.rows_affected == 1)
+        .filter(outbox::Column::ClaimedBy.eq(claimant));
+    Ok(delete(tx, finished).await? == 1)
 }
 
 /// Whether any mail is due.
-pub async fn is_any_due(db: &impl ConnectionTrait, now: Timestamp) -> Result<bool> {
+pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     let due = outbox::Entity::find()
         .filter(outbox::Column::NextAttemptAt.lte(now.as_micros()))
-        // Said so that the index is read from its beginning.
+        // With this order the index is read from its beginning.
         .order_by_asc(outbox::Column::NextAttemptAt)
-        .limit(1)
-        .all(db)
-        .await
-        .or_error()?;
-    Ok(!due.is_empty())
+        .limit(1);
+    Ok(!models(db, due).await?.is_empty())
 }

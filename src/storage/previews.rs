@@ -1,47 +1,44 @@
-//! Previews as they were read, where nobody else writes: they are asked most of all.
+//! A cache of previews, which are the most frequent requests, on SQLite.
 //!
-//! On SQLite every change of an invite or an organization is made by this process: a
-//! lock keeps a second server off the file, and the command line beside it changes keys
-//! and accounts alone. So what was read holds until this process commits something,
-//! exactly so long. On PostgreSQL there may be replicas: nothing is kept.
+//! On SQLite this process makes all changes of invites and organizations: a lock keeps a
+//! second server off the file, and the command line beside it changes only keys and
+//! accounts. So a preview is valid until this process commits a change. On PostgreSQL
+//! other replicas may change it at any time, so nothing is cached.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QuerySelect,
-    RelationTrait,
-};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait};
 use uuid::Uuid;
 
 use super::entity::{invite, organization, stored};
 use super::invites::usable;
-use super::text::{Text, one};
-use super::tx::{Db, Readers};
+use super::sql::{Named, query};
+use super::statement::{Connection, Db, Readers, first};
 use crate::domain::{EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp};
 use crate::error::Result;
 
-/// However quiet it is, no longer: somebody may have edited the file by hand.
-const AGE: Duration = Duration::from_secs(1);
+/// The longest time that a preview is kept, in case an operator edits the file by hand.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Previews at most; about 300 bytes each.
-const ROOM: usize = 20_000;
+/// The most previews that are kept; one takes about 300 bytes.
+const CAPACITY: usize = 20_000;
 
-/// See the module.
+/// Previews by the hash of the token.
 pub(super) struct Previews(Cache<Box<[u8]>, Kept>);
 
 #[derive(Clone)]
 struct Kept {
     preview: Arc<Preview>,
-    /// How many commits there were when reading began.
+    /// The number of commits when the read began.
     commits: u64,
     read_at: Instant,
 }
 
 impl Previews {
-    /// What the live invite with this token leads to.
+    /// The preview of the live invite with this token.
     pub(super) async fn find(
         &self,
         db: &Db,
@@ -51,13 +48,13 @@ impl Previews {
         if matches!(db.engine, Readers::Postgres(_)) {
             return Ok(read(db, hash, now).await?.map(Arc::new));
         }
-        // Before the look: what is committed while it is read makes it old at once.
-        let (commits, read_at) = (db.watching.commits.load(Ordering::SeqCst), Instant::now());
+        // Before the read, so that a commit during the read makes the preview outdated.
+        let (commits, read_at) = (db.state.commits.load(Ordering::SeqCst), Instant::now());
         let kept = self.0.get(hash.as_bytes()).filter(|kept| {
-            kept.commits == commits && read_at.saturating_duration_since(kept.read_at) < AGE
+            kept.commits == commits && read_at.saturating_duration_since(kept.read_at) < MAX_AGE
         });
         if let Some(kept) = kept {
-            // Time passes without a commit.
+            // An invite expires without a commit.
             let lives = kept.preview.expires_at.is_none_or(|end| now < end);
             return Ok(lives.then_some(kept.preview));
         }
@@ -72,44 +69,26 @@ impl Previews {
 
 impl Default for Previews {
     fn default() -> Self {
-        Self(Cache::new(ROOM))
+        Self(Cache::new(CAPACITY))
     }
 }
 
-/// What is told of a live invite to whoever holds its token.
+/// What a live invite shows to a holder of its token.
 #[derive(Debug)]
 pub struct Preview {
-    /// Where it leads.
     pub organization: OrganizationId,
-    /// That organization's name.
     pub name: OrganizationName,
-    /// Its active and suspended members.
+    /// The number of active and suspended members.
     pub member_count: i64,
-    /// Whose invitation it is, if it is an email invitation.
+    /// The address of an email invitation.
     pub email: Option<EmailAddress>,
-    /// When the invite stops working, if it is not used up or ended before.
+    /// When the invite expires, unless it ends before.
     pub expires_at: Option<Timestamp>,
 }
 
-#[derive(FromQueryResult)]
-struct PreviewRow {
-    id: Uuid,
-    name: String,
-    member_count: i64,
-    email: Option<String>,
-    expires_at: Option<i64>,
-}
-
-/// Reads one.
-async fn read(
-    db: &impl ConnectionTrait,
-    hash: &SecretHash,
-    now: Timestamp,
-) -> Result<Option<Preview>> {
-    static TEXT: Text = Text::new();
-    let key = [hash.as_bytes().into(), now.as_micros().into()];
-    let found = TEXT.statement(db, key, || {
-        invite::Entity::find()
+async fn read(db: &impl Connection, hash: &SecretHash, now: Timestamp) -> Result<Option<Preview>> {
+    static FIND: Named = Named::new(|| {
+        let select = invite::Entity::find()
             .select_only()
             .columns([invite::Column::Email, invite::Column::ExpiresAt])
             .columns([
@@ -118,15 +97,19 @@ async fn read(
                 organization::Column::MemberCount,
             ])
             .join(JoinType::InnerJoin, invite::Relation::Organization.def())
-            .filter(invite::Column::TokenHash.eq(hash.as_bytes()))
-            .filter(usable(now))
+            .filter(invite::Column::TokenHash.eq(&[][..]))
+            .filter(usable(Timestamp::from_micros(0)));
+        query(select)
     });
-    let Some(row) = one::<PreviewRow>(db, found).await? else { return Ok(None) };
+    let found = FIND.with(db, [hash.as_bytes().into(), now.as_micros().into()]);
+    let Some(mut row) = first(db, found).await? else { return Ok(None) };
+    let email: Option<String> = row.value()?;
+    let expires_at: Option<i64> = row.value()?;
     Ok(Some(Preview {
-        organization: row.id.into(),
-        name: stored("organizations.name", &row.name)?,
-        member_count: row.member_count,
-        email: row.email.map(|email| stored("invites.email", &email)).transpose()?,
-        expires_at: row.expires_at.map(Timestamp::from_micros),
+        organization: row.value::<Uuid>()?.into(),
+        name: stored("organizations.name", &row.value::<String>()?)?,
+        member_count: row.value()?,
+        email: email.map(|email| stored("invites.email", &email)).transpose()?,
+        expires_at: expires_at.map(Timestamp::from_micros),
     }))
 }

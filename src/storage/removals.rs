@@ -1,10 +1,10 @@
-//! What is left of deleted organizations, and its removal in parts.
+//! Deletes the rows of deleted organizations in parts.
 //!
-//! An organization is deleted with its own row: whatever reads an organization's rows
-//! joins that row or has locked it, so nothing else of it is found any more. Its other
-//! rows may be very many, and to delete them at once would keep every other change
-//! waiting. They go in parts, each in a transaction of its own. No foreign key leads from
-//! them to the organization for this reason.
+//! An organization is deleted with its own row: every query of an organization's rows
+//! joins that row or has locked it, so its other rows are no longer found. These may be
+//! very many, and to delete them at once would delay all other changes. They are deleted
+//! in parts, each in a transaction of its own. For this reason they have no foreign key
+//! to the organization.
 
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{
@@ -12,42 +12,36 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::{grant, invite, member, outbox, removal};
-use super::error::OrError;
+use super::statement::{self, Tx, models};
 use crate::domain::OrganizationId;
 use crate::error::Result;
 
-/// Remembers that there are rows of a deleted organization.
+/// Records that a deleted organization still has rows.
 pub async fn insert(tx: &Tx, organization: OrganizationId) -> Result<()> {
     let row = removal::ActiveModel { organization_id: Set(organization.into()) };
-    removal::Entity::insert(row).exec_without_returning(tx).await.or_error()?;
-    Ok(())
+    statement::insert(tx, row).await
 }
 
-/// A deleted organization of which there are rows, if there is one at which nobody else
-/// is.
+/// A deleted organization that still has rows and that no other replica works on.
 pub async fn next(tx: &Tx) -> Result<Option<OrganizationId>> {
-    let rows = removal::Entity::find()
+    let one = removal::Entity::find()
         .limit(1)
-        // SQLite has one writer anyway, and leaves the lock out.
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(tx)
-        .await
-        .or_error()?;
-    Ok(rows.first().map(|row| row.organization_id.into()))
+        // SQLite has one writer, and ignores the lock.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    Ok(models(tx, one).await?.first().map(|row| row.organization_id.into()))
 }
 
-/// Forgets that there are any.
+/// Records that a deleted organization has no more rows.
 pub async fn delete(tx: &Tx, organization: OrganizationId) -> Result<()> {
-    removal::Entity::delete_by_id(Uuid::from(organization)).exec(tx).await.or_error()?;
-    Ok(())
+    let its = removal::Column::OrganizationId.eq(Uuid::from(organization));
+    statement::delete(tx, removal::Entity::delete_many().filter(its)).await.map(drop)
 }
 
-/// Removes at most `most` rows of a deleted organization; answers whether those were all.
+/// Deletes at most `most` rows of a deleted organization; returns whether none is left.
 pub async fn remove_rows(tx: &Tx, organization: OrganizationId, most: u64) -> Result<bool> {
     let of = Uuid::from(organization).into();
-    // What refers to other rows goes before those, so that none takes more along.
+    // Rows that refer to others first, so that no foreign key deletes further rows.
     let mut left = most;
     let (id, organization) = (grant::Column::Id, grant::Column::OrganizationId);
     left -= remove(tx, grant::Entity, (id, organization), &of, left).await?;
@@ -72,6 +66,5 @@ async fn remove<E: EntityTrait>(
     }
     let some = E::find().select_only().column(id).filter(organization.eq(of.clone())).limit(most);
     let some = id.in_subquery(some.into_query());
-    let removed = E::delete_many().filter(some).exec(tx).await.or_error()?;
-    Ok(removed.rows_affected.min(most))
+    Ok(statement::delete(tx, E::delete_many().filter(some)).await?.min(most))
 }

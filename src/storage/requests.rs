@@ -1,58 +1,52 @@
 //! Queries on `requests`.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::Tx;
 use super::entity::request;
-use super::error::OrError;
-use super::query::unique;
+use super::statement::{Tx, delete, insert, models};
 use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 
-/// What names a request: whose, where, what, and the caller's word for it.
+/// The key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
-    /// Whose.
     pub account: AccountId,
-    /// Where.
     pub organization: OrganizationId,
-    /// What was to be done.
     pub operation: &'static str,
-    /// The caller's word for it.
+    /// The id that the caller gave the request.
     pub id: String,
 }
 
 /// A request that was carried out.
 #[derive(Debug)]
 pub struct Remembered {
-    /// What was asked.
+    /// The hash of what it asks for.
     pub body_hash: SecretHash,
-    /// What it came to, by reference.
+    /// The outcome: ids, never tokens.
     pub outcome: String,
-    /// When.
     pub at: Timestamp,
 }
 
-/// The request of this name, if there was one.
+/// The request with this key.
 pub async fn find(tx: &Tx, key: &RequestKey) -> Result<Option<Remembered>> {
-    let row = unique(request::Entity::find_by_id(id(key)), tx).await?;
-    row.map(|row| {
+    let rows = models(tx, request::Entity::find().filter(is(key))).await?;
+    let found = rows.into_iter().next().map(|row| {
         Ok(Remembered {
             body_hash: SecretHash::from_bytes(&row.body_hash)
                 .map_err(crate::error::Error::internal)?,
             outcome: row.outcome,
             at: Timestamp::from_micros(row.created_at),
         })
-    })
-    .transpose()
+    });
+    found.transpose()
 }
 
-/// Remembers a request in the transaction that carries it out; an older one of
-/// the same name is forgotten.
+/// Stores a request in the transaction that carries it out, in place of an older one with
+/// the same key.
 pub async fn remember(tx: &Tx, key: &RequestKey, what: &Remembered) -> Result<()> {
-    request::Entity::delete_by_id(id(key)).exec(tx).await.or_error()?;
-    request::Entity::insert(request::ActiveModel {
+    delete(tx, request::Entity::delete_many().filter(is(key))).await?;
+    let row = request::ActiveModel {
         account_id: Set(key.account.into()),
         organization_id: Set(key.organization.into()),
         operation: Set(key.operation.to_owned()),
@@ -60,23 +54,22 @@ pub async fn remember(tx: &Tx, key: &RequestKey, what: &Remembered) -> Result<()
         body_hash: Set(what.body_hash.as_bytes().to_vec()),
         outcome: Set(what.outcome.clone()),
         created_at: Set(what.at.as_micros()),
-    })
-    .exec_without_returning(tx)
-    .await
-    .or_error()?;
-    Ok(())
+    };
+    insert(tx, row).await
 }
 
-/// Forgets what is older than `before`.
+/// Deletes the requests that are older than `before`; returns how many.
 pub async fn prune(tx: &Tx, before: Timestamp) -> Result<u64> {
-    let done = request::Entity::delete_many()
-        .filter(request::Column::CreatedAt.lt(before.as_micros()))
-        .exec(tx)
-        .await
-        .or_error()?;
-    Ok(done.rows_affected)
+    let old = request::Column::CreatedAt.lt(before.as_micros());
+    delete(tx, request::Entity::delete_many().filter(old)).await
 }
 
-fn id(key: &RequestKey) -> (Uuid, Uuid, String, String) {
-    (key.account.into(), key.organization.into(), key.operation.to_owned(), key.id.clone())
+fn is(key: &RequestKey) -> Condition {
+    use request::Column;
+
+    Condition::all()
+        .add(Column::AccountId.eq(Uuid::from(key.account)))
+        .add(Column::OrganizationId.eq(Uuid::from(key.organization)))
+        .add(Column::Operation.eq(key.operation))
+        .add(Column::RequestId.eq(&key.id))
 }

@@ -1,46 +1,50 @@
-//! Transactions, from their beginning to the word that they are made.
+//! Runs changes in transactions, again where that may help.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use sea_orm::DbErr;
 use tokio::time::Instant;
 
-use super::error::{is_crowded, to_error, worth_another_try};
-use super::postgres::{self, Uncommitted};
-use super::sqlite;
-use super::tx::{Transaction, Tx, Watching};
+use super::error::{Cause, StoreError};
+use super::statement::{StoreState, Transaction, Tx};
+use super::{postgres, sqlite};
 use crate::error::{Error, Kind, Result};
 
-/// Between two tries, at most.
-const MOST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// What makes changes on each engine.
+/// What runs changes on each engine.
 pub(super) enum Writer {
-    /// A transaction each, on a connection of its own.
+    /// Each change in a transaction of its own, on a connection of its own.
     Postgres(postgres::Pool),
-    /// What comes together, together.
+    /// Changes that arrive together in one transaction.
     Sqlite(sqlite::Writer),
 }
 
-/// Why a change was not made.
+/// Why a change was not acknowledged.
 #[derive(Debug)]
-pub(super) enum Refused {
-    /// It failed by itself, or there was no transaction for it: nothing was
-    /// changed.
-    Change(Error),
-    /// The commit failed.
-    Commit(DbErr),
+pub(super) enum WriteError {
+    /// Nothing was changed. The cause is present if a statement failed.
+    NotDone(Error, Option<Cause>),
+    /// The commit failed: the change may have been made.
+    Unknown(StoreError),
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        let cause = error.cause;
+        WriteError::NotDone(error.into(), Some(cause))
+    }
 }
 
 impl Writer {
-    /// Makes a change; see [`Store::write`](super::Store::write). All tries together wait
-    /// for `patience` at most until one of them has begun.
+    /// Runs a change; see [`Store::write`](super::Store::write). An attempt begins within
+    /// `patience` or not at all.
     pub(super) async fn write<T, F>(
         &self,
         change: F,
-        watching: &Watching,
+        state: &Arc<StoreState>,
         patience: Duration,
     ) -> Result<T>
     where
@@ -51,35 +55,35 @@ impl Writer {
         let change = Arc::new(change);
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
-            .with_max_delay(MOST_PAUSE)
+            .with_max_delay(MAX_PAUSE)
             .with_max_times(6)
             .with_jitter()
             .build();
         loop {
-            let made = match self {
+            let result = match self {
                 Writer::Postgres(pool) => {
-                    // Boxed, since all that a change does is in it: on SQLite that is
-                    // another thread's matter.
-                    Box::pin(on_postgres(pool, &*change, watching.clone(), until)).await
+                    // Boxed: the future holds the whole change. On SQLite another thread
+                    // does.
+                    Box::pin(on_postgres(pool, &*change, Arc::clone(state), until)).await
                 }
                 Writer::Sqlite(writer) => {
-                    writer.write(Arc::clone(&change), watching.clone(), until).await
+                    writer.write(Arc::clone(&change), Arc::clone(state), until).await
                 }
             };
-            let error = match made {
+            let (error, cause) = match result {
                 Ok(value) => return Ok(value),
-                // Never tried again: whether it happened is not known.
-                Err(Refused::Commit(error)) => return Err(unconfirmed(error)),
-                Err(Refused::Change(error)) => error,
+                // No retry: the change may have been made.
+                Err(WriteError::Unknown(error)) => return Err(unconfirmed(error)),
+                Err(WriteError::NotDone(error, cause)) => (error, cause),
             };
-            let pause = match is_crowded(&error) {
-                true => Some(MOST_PAUSE),
-                false => pauses.next(),
+            let pause = match cause {
+                // A connection of this process may become free at any time.
+                Some(Cause::Crowded) => Some(MAX_PAUSE),
+                Some(cause) if cause.is_worth_a_retry() => pauses.next(),
+                _ => None,
             };
             match pause {
-                Some(pause) if worth_another_try(&error) && Instant::now() + pause < until => {
-                    tokio::time::sleep(pause).await;
-                }
+                Some(pause) if Instant::now() + pause < until => tokio::time::sleep(pause).await,
                 _ => return Err(error),
             }
         }
@@ -89,28 +93,24 @@ impl Writer {
 async fn on_postgres<T>(
     pool: &postgres::Pool,
     change: &impl AsyncFn(&Tx) -> Result<T>,
-    watching: Watching,
+    state: Arc<StoreState>,
     until: Instant,
-) -> std::result::Result<T, Refused> {
+) -> Result<T, WriteError> {
     let transaction = Arc::new(postgres::Transaction::of_change(pool, until));
-    let tx = Tx::new(Transaction::Postgres(Arc::clone(&transaction)), watching);
+    let tx = Tx::new(Transaction::Postgres(Arc::clone(&transaction)), state);
     match change(&tx).await {
-        Ok(value) => transaction.commit().await.map(|()| value).map_err(|error| match error {
-            Uncommitted::Statement(error) => Refused::Change(to_error(error)),
-            Uncommitted::Commit(error) => Refused::Commit(error),
-        }),
+        Ok(value) => transaction.commit().await.map(|()| value),
         Err(error) => {
             if let Err(error) = transaction.rollback().await {
-                // The connection rolls back by itself then; the log should know.
-                tracing::debug!(%error, "rollback failed");
+                tracing::debug!(%error, "a rollback failed: the end of its connection does the same");
             }
-            Err(Refused::Change(error))
+            Err(WriteError::NotDone(error, tx.cause()))
         }
     }
 }
 
-fn unconfirmed(error: DbErr) -> Error {
-    let error = to_error(error);
+fn unconfirmed(error: StoreError) -> Error {
+    let error = Error::from(error);
     match error.kind {
         Kind::ResourceExhausted => error,
         _ => Error { kind: Kind::Unavailable, ..error }

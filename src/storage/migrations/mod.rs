@@ -5,13 +5,10 @@ mod columns;
 mod connection;
 mod m0001_initial;
 
-use std::sync::Arc;
-
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::DbBackend;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-use super::error::OrError;
-use super::tx::{Transaction, Tx};
+use super::statement::{Connection, Statement, Tx, first};
 use crate::error::{Error, Kind, Result};
 
 /// The store's schema beside the one this program needs. Migrations are named,
@@ -70,36 +67,25 @@ pub(super) async fn up(tx: &Tx) -> Result<()> {
         ahead @ Schema::Ahead(_) => return ahead.require_current(),
         Schema::Missing | Schema::Behind(_) => {}
     }
-    match &tx.engine {
-        Transaction::Postgres(transaction) => through(transaction).await,
-        Transaction::Sqlite(connection) => through(connection).await,
-    }
-    .or_error()
+    let connection = connection::database_connection(tx.backend(), tx.engine.clone()).await;
+    let made = match connection {
+        Ok(connection) => Migrator::up(&connection, None).await,
+        Err(error) => Err(error),
+    };
+    made.map_err(Error::internal)
 }
 
-async fn through<C>(transaction: &Arc<C>) -> std::result::Result<(), DbErr>
-where
-    C: ConnectionTrait + Send + Sync + 'static,
-{
-    let connection = connection::database_connection(Arc::clone(transaction)).await?;
-    Migrator::up(&connection, None).await
-}
-
-/// What schema there is.
-pub(super) async fn schema(db: &impl ConnectionTrait) -> Result<Schema> {
-    // SeaORM asks sqlx what tables there are.
-    let backend = db.get_database_backend();
-    let ask = async |sql: &str| db.query_all_raw(Statement::from_string(backend, sql)).await;
-    let table = match backend {
-        DbBackend::Postgres => {
-            "SELECT 1 AS found WHERE to_regclass('seaql_migrations') IS NOT NULL"
-        }
-        _ => "SELECT name FROM sqlite_master WHERE name = 'seaql_migrations'",
+/// The schema of the store.
+pub(super) async fn schema(db: &impl Connection) -> Result<Schema> {
+    let table = match db.backend() {
+        DbBackend::Postgres => "SELECT 1 WHERE to_regclass('seaql_migrations') IS NOT NULL",
+        _ => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
     };
     let mut applied = Vec::<String>::new();
-    if !ask(table).await.or_error()?.is_empty() {
-        for row in ask("SELECT version FROM seaql_migrations ORDER BY version").await.or_error()? {
-            applied.push(row.try_get("", "version").or_error()?);
+    if first(db, Statement::new(table, Vec::new())).await?.is_some() {
+        let versions = "SELECT version FROM seaql_migrations ORDER BY version";
+        for mut row in db.run(Statement::new(versions, Vec::new())).await?.rows {
+            applied.push(row.value()?);
         }
     }
     let known: Vec<_> =

@@ -1,5 +1,6 @@
-//! One connection, which takes statements before it has answered those before.
+//! One connection, which accepts statements before the results of earlier ones.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -7,82 +8,74 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use quick_cache::sync::Cache;
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement, sqlx,
-};
+use sea_orm::Value;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, Statement as Prepared};
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, ToSql, Type};
+use tokio_postgres::{Client, Error, Statement as Prepared};
 
 use super::address::Address;
-use super::errors::{Meaning, failed, meaning, not_connected};
-use super::values::{bound, read, types};
-use crate::storage::failure::unconnected;
+use super::errors::{LOSES_STATEMENTS, READ_ONLY, failed, not_connected};
+use crate::storage::error::{Cause, StoreError};
+use crate::storage::statement::{Row, Statement, StatementResult};
 
-/// Statements that stay prepared on a connection; the service has fewer.
-const PREPARED: usize = 256;
+/// The most statements that stay prepared on a connection; the service has fewer.
+const MAX_PREPARED: usize = 256;
 
-/// How long a request to cancel a statement may take.
-const CANCEL_WITHIN: Duration = Duration::from_secs(1);
+/// The longest time that a request to cancel a statement may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection to PostgreSQL.
 pub struct Connection {
     client: Client,
     prepared: Cache<String, Prepared>,
     address: Address,
-    /// Reads and writes the socket.
+    /// The task that reads and writes the socket.
     driver: AbortHandle,
-    /// Whether nobody else may use it, although it is open.
+    /// Whether it must not be used again, although it is open.
     is_spent: AtomicBool,
-    /// Shared by the connections of a pool: whether prepared statements get lost.
+    /// Whether prepared statements get lost; shared by the connections of a pool.
     loses_statements: Arc<AtomicBool>,
 }
 
-/// What a statement came to.
-pub(super) struct Answered {
-    rows: Vec<Row>,
-    /// How many it wrote.
-    affected: u64,
-}
-
-/// An answer on its way.
-pub(super) type Coming = Pin<Box<dyn Future<Output = Result<Answered, DbErr>> + Send>>;
+/// The result of a statement that was sent.
+pub(super) type PendingResult =
+    Pin<Box<dyn Future<Output = Result<StatementResult, StoreError>> + Send>>;
 
 impl Connection {
-    /// Connects, within that time.
+    /// Connects within a time limit.
     ///
     /// # Errors
-    /// If PostgreSQL cannot be reached or lets nobody in.
-    pub async fn open(address: &Address, within: Duration) -> Result<Self, DbErr> {
+    /// If PostgreSQL cannot be reached or rejects the user.
+    pub async fn open(address: &Address, within: Duration) -> Result<Self, StoreError> {
         Self::open_holding(address, within, Arc::default(), ()).await
     }
 
-    /// The same; `held` is dropped when it has ended, and `loses_statements` is set
-    /// when PostgreSQL no longer knows what was prepared.
+    /// The same. `held` is dropped when the connection has ended; `loses_statements` is set
+    /// when PostgreSQL no longer knows a statement that was prepared.
     pub(super) async fn open_holding(
         address: &Address,
         within: Duration,
         loses_statements: Arc<AtomicBool>,
         held: impl Send + 'static,
-    ) -> Result<Self, DbErr> {
-        // Boxed: whoever may have to connect would carry all that TLS needs for it.
+    ) -> Result<Self, StoreError> {
+        // Boxed: the future holds the state of a TLS handshake.
         let connected = tokio::time::timeout(within, Box::pin(address.connect())).await;
-        let (client, ends) = connected
-            .map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?
-            .map_err(not_connected)?;
+        let (client, ends) =
+            connected.map_err(|_| StoreError::timed_out())?.map_err(not_connected)?;
         let driver = tokio::spawn(async move {
             // Dropped as well when the task is aborted.
             let _held = held;
             if let Err(error) = ends.await {
-                // Whoever waits for an answer has an error of its own.
+                // Each pending statement reports an error of its own.
                 tracing::debug!(error = %failed(error), "a connection to PostgreSQL broke");
             }
         });
         Ok(Self {
             client,
-            prepared: Cache::new(PREPARED),
+            prepared: Cache::new(MAX_PREPARED),
             address: address.clone(),
             driver: driver.abort_handle(),
             is_spent: AtomicBool::new(false),
@@ -101,15 +94,15 @@ impl Connection {
         self.driver.abort();
     }
 
-    /// Cancels what it does and ends it: PostgreSQL notices the end of a connection only
-    /// between statements. Nobody uses it afterwards, since the cancellation may arrive
-    /// late and would meet another statement.
+    /// Cancels the running statement and ends the connection: PostgreSQL notices the end of
+    /// a connection only between statements. The connection is not used again, since a
+    /// late cancellation would end another statement.
     pub(super) async fn cancel(&self) {
         self.is_spent.store(true, Ordering::Relaxed);
         let token = self.client.cancel_token();
-        let cancelled = tokio::time::timeout(CANCEL_WITHIN, self.address.cancel(&token)).await;
+        let cancelled = tokio::time::timeout(CANCEL_TIMEOUT, self.address.cancel(&token)).await;
         if !matches!(cancelled, Ok(Ok(()))) {
-            tracing::debug!("PostgreSQL did not take the request to cancel a statement");
+            tracing::debug!("a request to cancel a statement failed: its connection is closed");
         }
         self.cut();
     }
@@ -122,136 +115,173 @@ impl Connection {
         }
     }
 
-    /// Keeps others from a connection that leads to a wrong place.
-    pub(super) fn failed(&self, error: Error) -> DbErr {
-        match meaning(&error) {
-            Meaning::Statement => {}
-            Meaning::NotPrimary => self.is_spent.store(true, Ordering::Relaxed),
-            Meaning::StatementLost => {
-                self.is_spent.store(true, Ordering::Relaxed);
-                if !self.loses_statements.swap(true, Ordering::Relaxed) {
-                    tracing::error!("{}", super::errors::LOSES_STATEMENTS);
-                }
+    /// Ends the use of a connection whose error says that it is of no use.
+    pub(super) fn failed(&self, error: Error) -> StoreError {
+        let error = failed(error);
+        if error.cause == Cause::StatementLost {
+            self.is_spent.store(true, Ordering::Relaxed);
+            if !self.loses_statements.swap(true, Ordering::Relaxed) {
+                tracing::error!("{LOSES_STATEMENTS}");
             }
+        } else if error.code.as_deref() == Some(READ_ONLY) {
+            self.is_spent.store(true, Ordering::Relaxed);
         }
-        failed(error)
+        error
     }
 
-    /// Prepares a statement and runs it later, after `between`: it fails where another
-    /// server process may have it then.
+    /// Prepares a statement and runs it after `between`. It fails if a pooler has given the
+    /// connection another server process in between.
     pub(super) async fn try_prepared(
         &self,
-        between: impl Future<Output = Result<(), DbErr>>,
-    ) -> Result<(), DbErr> {
+        between: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
         let prepared = self.client.prepare("SELECT 1").await.map_err(|e| self.failed(e))?;
         between.await?;
         self.client.query(&prepared, &[]).await.map(drop).map_err(|e| self.failed(e))
     }
 
     /// Runs a statement.
-    pub(super) async fn run(&self, statement: &Statement) -> Result<Answered, DbErr> {
+    pub async fn run(&self, statement: &Statement) -> Result<StatementResult, StoreError> {
         let prepared = self.prepare(statement).await?;
-        self.answer(statement, &prepared).await
+        self.query(statement, &prepared).await
     }
 
-    /// Runs a statement of transactions' own, such as COMMIT.
-    pub(super) async fn command(&self, sql: &str) -> Result<(), DbErr> {
+    /// Runs a statement without values, such as COMMIT.
+    pub(super) async fn command(&self, sql: &str) -> Result<(), StoreError> {
         self.client.batch_execute(sql).await.map_err(|error| self.failed(error))
     }
 
-    /// Sends a statement; its answer is waited for by whoever wants it.
-    pub(super) async fn send(self: &Arc<Self>, statement: Statement) -> Result<Coming, DbErr> {
+    /// Sends a statement. Its result comes with the returned future.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        statement: Statement,
+    ) -> Result<PendingResult, StoreError> {
         let prepared = self.prepare(&statement).await?;
         let connection = Arc::clone(self);
-        Ok(sent(async move { connection.answer(&statement, &prepared).await }).await)
+        Ok(sent(async move { connection.query(&statement, &prepared).await }).await)
     }
 
-    /// Sends a command in the same way.
-    pub(super) async fn send_command(self: &Arc<Self>, sql: Arc<str>) -> Coming {
+    /// Sends a statement without values in the same way.
+    pub(super) async fn send_command(self: &Arc<Self>, sql: Arc<str>) -> PendingResult {
         let connection = Arc::clone(self);
         sent(async move {
             connection.command(&sql).await?;
-            Ok(Answered { rows: Vec::new(), affected: 0 })
+            Ok(StatementResult::default())
         })
         .await
     }
 
-    async fn prepare(&self, statement: &Statement) -> Result<Prepared, DbErr> {
-        if let Some(prepared) = self.prepared.get(statement.sql.as_str()) {
+    /// The names of a query's columns.
+    pub(super) async fn columns(&self, sql: String) -> Result<Vec<String>, StoreError> {
+        let prepared = self.prepare(&Statement::new(sql, Vec::new())).await?;
+        Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
+    }
+
+    async fn prepare(&self, statement: &Statement) -> Result<Prepared, StoreError> {
+        if let Some(prepared) = self.prepared.get(statement.sql.as_ref()) {
             return Ok(prepared);
         }
-        let types = types(statement)?;
+        let types: Vec<Type> = statement.values.iter().map(type_of).collect::<Result<_, _>>()?;
         let prepared = self.client.prepare_typed(&statement.sql, &types).await;
         let prepared = prepared.map_err(|error| self.failed(error))?;
-        self.prepared.insert(statement.sql.clone(), prepared.clone());
+        self.prepared.insert(statement.sql.clone().into_owned(), prepared.clone());
         Ok(prepared)
     }
 
-    async fn answer(&self, statement: &Statement, prepared: &Prepared) -> Result<Answered, DbErr> {
+    async fn query(
+        &self,
+        statement: &Statement,
+        prepared: &Prepared,
+    ) -> Result<StatementResult, StoreError> {
         let failed = |error| self.failed(error);
-        let rows = self.client.query_raw(prepared, bound(statement)).await.map_err(failed)?;
+        let values = statement.values.iter().map(Bound);
+        let rows = self.client.query_raw(prepared, values).await.map_err(failed)?;
         let mut rows = pin!(rows);
-        let mut answered = Answered { rows: Vec::new(), affected: 0 };
+        let mut result = StatementResult::default();
         while let Some(row) = rows.try_next().await.map_err(failed)? {
-            answered.rows.push(row);
+            result.rows.push(read(&row)?);
         }
-        answered.affected = rows.rows_affected().unwrap_or_default();
-        Ok(answered)
+        result.affected = rows.rows_affected().unwrap_or_default();
+        Ok(result)
     }
 }
 
-impl Answered {
-    /// How many rows were written.
-    pub(super) fn written(&self) -> ExecResult {
-        ProxyExecResult { last_insert_id: 0, rows_affected: self.affected }.into()
-    }
+/// A value of SeaORM's as a parameter of PostgreSQL's.
+struct Bound<'a>(&'a Value);
 
-    /// The first row.
-    pub(super) fn one(&self) -> Result<Option<QueryResult>, DbErr> {
-        self.rows.first().map(read).transpose()
-    }
-
-    /// All rows.
-    pub(super) fn all(&self) -> Result<Vec<QueryResult>, DbErr> {
-        self.rows.iter().map(read).collect()
+/// Hides the value, which may be a secret.
+impl fmt::Debug for Bound<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("_")
     }
 }
 
-/// A statement goes out when its answer is first asked for: asks once.
-async fn sent(answer: impl Future<Output = Result<Answered, DbErr>> + Send + 'static) -> Coming {
-    let mut answer: Coming = Box::pin(answer);
+impl ToSql for Bound<'_> {
+    fn to_sql(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, BoxedError> {
+        match self.0 {
+            Value::Bool(value) => value.to_sql(of, out),
+            Value::Int(value) => value.map(i64::from).to_sql(of, out),
+            Value::BigInt(value) => value.to_sql(of, out),
+            Value::BigUnsigned(value) => value.map(i64::try_from).transpose()?.to_sql(of, out),
+            Value::String(value) => value.as_deref().to_sql(of, out),
+            Value::Bytes(value) => value.as_deref().to_sql(of, out),
+            Value::Uuid(value) => value.to_sql(of, out),
+            _ => Err(UNKNOWN_TYPE.into()),
+        }
+    }
+
+    /// A statement is prepared with the types of its values, by [`type_of`].
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn to_sql_checked(&self, of: &Type, out: &mut BytesMut) -> Result<IsNull, BoxedError> {
+        self.to_sql(of, out)
+    }
+}
+
+type BoxedError = Box<dyn std::error::Error + Sync + Send>;
+
+const UNKNOWN_TYPE: &str = "a bound value has a type that no column has";
+
+/// The type of a value, so that PostgreSQL need not infer it.
+fn type_of(value: &Value) -> Result<Type, StoreError> {
+    Ok(match value {
+        Value::Bool(_) => Type::BOOL,
+        Value::Int(_) | Value::BigInt(_) | Value::BigUnsigned(_) => Type::INT8,
+        Value::String(_) => Type::TEXT,
+        Value::Bytes(_) => Type::BYTEA,
+        Value::Uuid(_) => Type::UUID,
+        _ => return Err(StoreError::fault(UNKNOWN_TYPE)),
+    })
+}
+
+fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
+    let values = row.columns().iter().enumerate().map(|(i, column)| {
+        let value = match *column.type_() {
+            Type::BOOL => row.try_get::<_, Option<bool>>(i).map(Value::from),
+            Type::INT8 => row.try_get::<_, Option<i64>>(i).map(Value::from),
+            Type::INT4 => row.try_get::<_, Option<i32>>(i).map(Value::from),
+            Type::TEXT | Type::VARCHAR | Type::NAME => {
+                row.try_get::<_, Option<String>>(i).map(Value::from)
+            }
+            Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(i).map(Value::from),
+            Type::UUID => row.try_get::<_, Option<uuid::Uuid>>(i).map(Value::from),
+            ref of => return Err(StoreError::fault(format!("a column is of the type {of}"))),
+        };
+        value.map_err(failed)
+    });
+    Ok(Row::new(values.collect::<Result<_, _>>()?))
+}
+
+/// Polls a statement once, which sends it.
+async fn sent(
+    result: impl Future<Output = Result<StatementResult, StoreError>> + Send + 'static,
+) -> PendingResult {
+    let mut answer: PendingResult = Box::pin(result);
     let first = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
     match first {
         Poll::Ready(answered) => Box::pin(std::future::ready(answered)),
         Poll::Pending => answer,
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for Connection {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Postgres
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        Ok(self.run(&statement).await?.written())
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let done = self.client.simple_query(sql).await.map_err(|error| self.failed(error))?;
-        let rows_affected = done.iter().rev().find_map(|message| match message {
-            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
-            _ => None,
-        });
-        let rows_affected = rows_affected.unwrap_or_default();
-        Ok(ProxyExecResult { last_insert_id: 0, rows_affected }.into())
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(&statement).await?.one()
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(&statement).await?.all()
     }
 }

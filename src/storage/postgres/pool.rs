@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError, RecycleResult};
-use sea_orm::{DbBackend, DbErr, Statement, sqlx};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
@@ -13,13 +12,13 @@ use uuid::Uuid;
 
 use super::address::Address;
 use super::connection::Connection;
-use super::errors::loses_statements;
+use super::errors::{loses_statements, unusable};
 use super::transaction::Transaction;
 use super::turns::{Turn, Turns};
 use crate::config;
 use crate::storage::PoolSize;
-use crate::storage::error::{Cause, cause};
-use crate::storage::failure::unconnected;
+use crate::storage::error::{Cause, StoreError};
+use crate::storage::statement::{Statement, StatementResult};
 
 /// One in so many connections is shared by short reads, and one is for lists; fewer have
 /// none that is shared.
@@ -60,7 +59,7 @@ impl Pool {
     ///
     /// # Errors
     /// None that is known; the pool's builder has one.
-    pub fn new(address: Address, settings: &config::Database) -> Result<Self, DbErr> {
+    pub fn new(address: Address, settings: &config::Database) -> Result<Self, StoreError> {
         let (open, all_closed) = mpsc::channel(1);
         let most = usize::try_from(settings.max_connections).unwrap_or(usize::MAX).max(1);
         let opener = Arc::new(Opener {
@@ -76,7 +75,7 @@ impl Pool {
                 .runtime(deadpool::Runtime::Tokio1)
                 .wait_timeout(Some(settings.acquire_timeout))
                 .build()
-                .map_err(|error| DbErr::Custom(error.to_string()))
+                .map_err(|error| StoreError::fault(error.to_string()))
         };
         let lists = if most < 2 { 0 } else { (most / SHARE).max(1) };
         let changes = most - most / SHARE - lists;
@@ -116,7 +115,7 @@ impl Pool {
         &self,
         purpose: Purpose,
         organization: Option<Uuid>,
-    ) -> Result<Exclusive, DbErr> {
+    ) -> Result<Exclusive, StoreError> {
         let Connections { changes, lists, turns, opener, .. } = &*self.0;
         opener.check()?;
         let turn = match organization {
@@ -129,12 +128,12 @@ impl Pool {
         };
         let object = pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
-            PoolError::Timeout(_) => unconnected(sqlx::Error::PoolTimedOut),
-            PoolError::Closed => unconnected(sqlx::Error::PoolClosed),
-            other => DbErr::Custom(other.to_string()),
+            PoolError::Timeout(_) => StoreError::timed_out(),
+            PoolError::Closed => StoreError::closed(),
+            other => StoreError::fault(other.to_string()),
         });
         let object = object.inspect_err(|error| {
-            if purpose == Purpose::Change && cause(error) == Cause::Crowded {
+            if purpose == Purpose::Change && error.cause == Cause::Crowded {
                 self.make_room();
             }
         })?;
@@ -158,20 +157,18 @@ impl Pool {
     ///
     /// # Errors
     /// If they cannot.
-    pub async fn check_writable(&self) -> Result<(), DbErr> {
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
         if self.0.opener.check().is_err() {
             self.check_prepared_statements().await?;
         }
         let until = Instant::now() + self.0.opener.acquire_timeout;
         let transaction = Transaction::of_change(self, until);
         let asked = "SELECT current_setting('transaction_read_only') AS read_only";
-        let asked = Statement::from_string(DbBackend::Postgres, asked);
-        let answered = transaction.run(asked).await;
+        let result = transaction.run(Statement::new(asked, Vec::new())).await;
         transaction.rollback().await?;
-        let row = answered?.one()?.ok_or_else(|| DbErr::RecordNotFound("a setting".into()))?;
-        match row.try_get::<String>("", "read_only")?.as_str() {
+        match setting(result?)?.as_str() {
             "off" => Ok(()),
-            _ => Err(DbErr::Custom("PostgreSQL takes no changes now".into())),
+            _ => Err(StoreError::away("PostgreSQL accepts no changes now")),
         }
     }
 
@@ -179,19 +176,16 @@ impl Pool {
     ///
     /// # Errors
     /// If not, with the reason.
-    pub async fn check_server(&self) -> Result<(), DbErr> {
-        let refused = |why: String| unconnected(sqlx::Error::Configuration(why.into()));
+    pub async fn check_server(&self) -> Result<(), StoreError> {
         // First: where slots are few, a change needs one more than anything else.
         self.check_writable().await?;
         let until = Instant::now() + self.0.opener.acquire_timeout;
         let asked = "SELECT current_setting('server_encoding') AS encoding";
-        let asked = Statement::from_string(DbBackend::Postgres, asked);
-        let answered = Transaction::of_list(self, until).run_alone(asked).await?;
-        let row = answered.one()?.ok_or_else(|| DbErr::RecordNotFound("a setting".into()))?;
-        let encoding = row.try_get::<String>("", "encoding")?;
+        let asked = Statement::new(asked, Vec::new());
+        let encoding = setting(Transaction::of_list(self, until).run_alone(asked).await?)?;
         if encoding != "UTF8" {
             let why = "the database's encoding must be UTF8 and is";
-            return Err(refused(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
+            return Err(unusable(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
         }
         self.check_prepared_statements().await
     }
@@ -199,7 +193,7 @@ impl Pool {
     /// Finds out whether a pooler loses prepared statements: what one connection has
     /// prepared is used while another one, in a transaction, has the server process that
     /// did it.
-    async fn check_prepared_statements(&self) -> Result<(), DbErr> {
+    async fn check_prepared_statements(&self) -> Result<(), StoreError> {
         let opener = &self.0.opener;
         opener.loses_statements.store(false, Ordering::Relaxed);
         let probe = async {
@@ -210,7 +204,7 @@ impl Pool {
             tried
         };
         match timeout(opener.acquire_timeout, probe).await {
-            Ok(Err(error)) if cause(&error) == Cause::StatementLost => Err(error),
+            Ok(Err(error)) if error.cause == Cause::StatementLost => Err(error),
             // Slots for two more may be lacking, and a pooler may have one process only.
             // The first failure tells then.
             Ok(Err(error)) => {
@@ -243,7 +237,7 @@ impl Pool {
     ///
     /// # Errors
     /// If one is in use for longer than one would have waited for it.
-    pub async fn close(&self) -> Result<(), DbErr> {
+    pub async fn close(&self) -> Result<(), StoreError> {
         let Connections { changes, lists, shared, all_closed, opener, .. } = &*self.0;
         opener.stop();
         changes.close();
@@ -252,12 +246,12 @@ impl Pool {
         let mut all_closed = all_closed.lock().await;
         match timeout(opener.acquire_timeout, all_closed.recv()).await {
             Ok(_) => Ok(()),
-            Err(_) => Err(unconnected(sqlx::Error::PoolTimedOut)),
+            Err(_) => Err(StoreError::timed_out()),
         }
     }
 
     /// A connection for short reads, in turn. None where there is none.
-    pub(super) async fn shared(&self) -> Option<Result<Arc<Connection>, DbErr>> {
+    pub(super) async fn shared(&self) -> Option<Result<Arc<Connection>, StoreError>> {
         let Connections { shared, next, opener, .. } = &*self.0;
         let turn = next.fetch_add(1, Ordering::Relaxed);
         let lane = shared.get(turn.checked_rem(shared.len())?)?;
@@ -266,7 +260,7 @@ impl Pool {
         }
         match lane.connection(opener).await {
             // Another one will do, or one of those for changes.
-            Err(error) if cause(&error) == Cause::Crowded => {
+            Err(error) if error.cause == Cause::Crowded => {
                 shared.iter().find_map(Lane::open).map(Ok)
             }
             connection => Some(connection),
@@ -277,6 +271,12 @@ impl Pool {
     pub(super) fn until(&self) -> Instant {
         Instant::now() + self.0.opener.acquire_timeout
     }
+}
+
+/// The value of a setting that was asked for.
+fn setting(mut result: StatementResult) -> Result<String, StoreError> {
+    let row = result.rows.first_mut().ok_or_else(|| StoreError::fault("a setting has no row"))?;
+    row.value()
 }
 
 /// What begins a transaction and bounds it.
@@ -308,16 +308,16 @@ struct Opener {
 }
 
 impl Opener {
-    async fn open(&self) -> Result<Arc<Connection>, DbErr> {
+    async fn open(&self) -> Result<Arc<Connection>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let held = open.ok_or_else(|| unconnected(sqlx::Error::PoolClosed))?;
+        let held = open.ok_or_else(|| StoreError::closed())?;
         let loses_statements = Arc::clone(&self.loses_statements);
         let opened =
             Connection::open_holding(&self.address, self.acquire_timeout, loses_statements, held);
         opened.await.map(Arc::new)
     }
 
-    fn check(&self) -> Result<(), DbErr> {
+    fn check(&self) -> Result<(), StoreError> {
         match self.loses_statements.load(Ordering::Relaxed) {
             true => Err(loses_statements()),
             false => Ok(()),
@@ -334,13 +334,13 @@ struct Opening(Arc<Opener>);
 
 impl Manager for Opening {
     type Type = Arc<Connection>;
-    type Error = DbErr;
+    type Error = StoreError;
 
-    async fn create(&self) -> Result<Arc<Connection>, DbErr> {
+    async fn create(&self) -> Result<Arc<Connection>, StoreError> {
         self.0.open().await
     }
 
-    async fn recycle(&self, one: &mut Arc<Connection>, _: &Metrics) -> RecycleResult<DbErr> {
+    async fn recycle(&self, one: &mut Arc<Connection>, _: &Metrics) -> RecycleResult<StoreError> {
         // Its end is noticed by itself, without asking PostgreSQL.
         match one.is_closed() {
             true => Err(RecycleError::message("it has ended")),
@@ -363,12 +363,12 @@ impl Lane {
         current.as_ref().filter(|connection| !connection.is_closed()).cloned()
     }
 
-    async fn connection(&self, opener: &Opener) -> Result<Arc<Connection>, DbErr> {
+    async fn connection(&self, opener: &Opener) -> Result<Arc<Connection>, StoreError> {
         if let Some(open) = self.open() {
             return Ok(open);
         }
         let opening = timeout(opener.acquire_timeout, self.opening.lock()).await;
-        let _opening = opening.map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?;
+        let _opening = opening.map_err(|_| StoreError::timed_out())?;
         if let Some(open) = self.open() {
             return Ok(open);
         }
@@ -398,8 +398,8 @@ pub(super) struct Exclusive {
 
 impl Exclusive {
     /// The connection.
-    pub(super) fn connection(&self) -> Result<&Arc<Connection>, DbErr> {
-        self.object.as_deref().ok_or_else(|| unconnected(sqlx::Error::PoolClosed))
+    pub(super) fn connection(&self) -> Result<&Arc<Connection>, StoreError> {
+        self.object.as_deref().ok_or_else(|| StoreError::closed())
     }
 
     /// Says whether a transaction is on it from now on.

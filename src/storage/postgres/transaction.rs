@@ -1,13 +1,13 @@
-//! One transaction, which waits as little as it can.
+//! One transaction, whose statements do not wait for the results of earlier ones.
 //!
-//! Its statements reach PostgreSQL in the order in which they are asked for, and are
-//! done in that order. So BEGIN goes out with the first of them, with bounds on how long
-//! PostgreSQL may wait or work for this transaction; reads that do not
-//! depend on each other go together when they are asked for together
-//! ([`try_join`](futures_util::future::try_join)), the lock before what it protects;
-//! and what is only written ([`Transaction::write_later`]) goes out with what
-//! follows it, the COMMIT at last, several [in one statement](super::writes). The
-//! connection is the next one's from then on: what that one sends is behind the COMMIT.
+//! PostgreSQL gets the statements in the order in which they are asked for, and runs them
+//! in that order. BEGIN goes out with the first of them, with limits on how long
+//! PostgreSQL may wait or work for this transaction. Reads that do not depend on each
+//! other go out together if they are polled together
+//! ([`try_join`](futures_util::future::try_join)), the lock before the rows that it
+//! protects. The results of queued writes ([`Transaction::queue`]) are read with the result
+//! of the statement behind them, COMMIT at the latest. Once COMMIT is sent, the next
+//! transaction may use the connection: its statements are behind the COMMIT.
 
 use std::mem;
 use std::sync::Arc;
@@ -15,82 +15,70 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, sqlx};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::connection::{Answered, Coming, Connection};
+use super::connection::{Connection, PendingResult};
 use super::pool::{Exclusive, Pool, Purpose};
 use super::unread::Unread;
-use super::writes::{Write, together};
-use crate::storage::failure::{is_answer, unconnected};
+use crate::storage::error::StoreError;
+use crate::storage::statement::{Statement, StatementResult};
+use crate::storage::write::WriteError;
 
-/// A transaction. Dropped before its commit, it is cancelled and rolled back.
+/// A transaction. If it is dropped before its commit, its running statement is cancelled
+/// and it is rolled back.
 pub struct Transaction {
-    /// Whoever has it locked sends the next statement.
-    line: Mutex<Line>,
-    /// Statements that have not gone well, or not yet.
-    unwell: AtomicUsize,
-    /// Whether PostgreSQL has answered BEGIN, and so all that others sent before it.
+    /// Locked while a statement is sent.
+    pipeline: Mutex<Pipeline>,
+    /// The number of statements that failed or have no result yet, without queued ones.
+    unfinished: AtomicUsize,
+    /// Whether PostgreSQL has answered BEGIN, and so all statements of earlier
+    /// transactions.
     has_begun: Arc<AtomicBool>,
     /// When a connection and its answer to BEGIN must be there.
     until: Instant,
-    /// How long any later answer may take; PostgreSQL ends a statement before that.
+    /// The longest wait for a later result; PostgreSQL ends a statement before that.
     patience: Duration,
     /// The connection, once there is one.
     connection: OnceLock<Arc<Connection>>,
 }
 
-/// What goes to PostgreSQL and comes from it, oldest first.
-struct Line {
-    place: Place,
-    /// Writes that are still to be sent.
-    later: Vec<Write>,
-    /// Answers that nobody waits for.
+struct Pipeline {
+    stage: Stage,
+    /// Results of BEGIN and of queued writes.
     unread: Unread,
 }
 
-/// Where a transaction is.
-enum Place {
-    /// Nothing was sent: it has no connection yet.
-    Nowhere {
+enum Stage {
+    /// Nothing is sent: there is no connection yet.
+    New {
         pool: Pool,
         purpose: Purpose,
         organization: Option<Uuid>,
     },
-    On(Exclusive),
-    /// Its end was sent.
+    Begun(Exclusive),
+    /// COMMIT or ROLLBACK is sent.
     Ended,
 }
 
-/// Why there was no commit.
-#[derive(Debug)]
-pub(in crate::storage) enum Uncommitted {
-    /// A statement before it failed: nothing was changed.
-    Statement(DbErr),
-    /// It failed, or its answer was lost.
-    Commit(DbErr),
-}
-
 impl Transaction {
-    /// A transaction of a change, which begins with its first statement: with a
-    /// connection that must be there by `until`.
+    /// A transaction of a change. Its first statement begins it, on a connection that must
+    /// be there by `until`.
     pub fn of_change(pool: &Pool, until: Instant) -> Self {
         Self::new(pool, Purpose::Change, until)
     }
 
-    /// One that reads.
+    /// A transaction that only reads.
     pub(super) fn of_list(pool: &Pool, until: Instant) -> Self {
         Self::new(pool, Purpose::List, until)
     }
 
     fn new(pool: &Pool, purpose: Purpose, until: Instant) -> Self {
-        let place = Place::Nowhere { pool: pool.clone(), purpose, organization: None };
+        let stage = Stage::New { pool: pool.clone(), purpose, organization: None };
         Self {
-            line: Mutex::new(Line { place, later: Vec::new(), unread: Unread::default() }),
-            unwell: AtomicUsize::new(0),
+            pipeline: Mutex::new(Pipeline { stage, unread: Unread::default() }),
+            unfinished: AtomicUsize::new(0),
             has_begun: Arc::default(),
             until,
             patience: pool.patience(),
@@ -98,110 +86,120 @@ impl Transaction {
         }
     }
 
-    /// Says which organization's lock the first statement takes: the transaction waits
-    /// for its turn among that organization's before it takes a connection.
+    /// Says which organization's lock the first statement takes. The transaction then
+    /// waits for its turn among that organization's before it takes a connection.
     pub async fn will_lock(&self, id: Uuid) {
-        if let Place::Nowhere { organization, .. } = &mut self.line.lock().await.place {
+        if let Stage::New { organization, .. } = &mut self.pipeline.lock().await.stage {
             *organization = Some(id);
         }
     }
 
-    /// Takes a write whose answer changes nothing but whether there is a commit: if it
-    /// fails, so does what comes after it.
-    pub async fn write_later(&self, write: Write) {
-        self.line.lock().await.later.push(write);
-    }
-
-    /// Commits. Nothing is to be acknowledged unless it answers `Ok`.
+    /// Sends a write whose result is not needed as long as it succeeds.
     ///
     /// # Errors
-    /// See [`Uncommitted`].
-    pub async fn commit(&self) -> Result<(), Uncommitted> {
-        if self.unwell.load(Ordering::Relaxed) != 0 {
-            // PostgreSQL would answer a COMMIT with a ROLLBACK, and no error.
-            let why = "a statement of this change failed, or was not waited for";
-            return Err(Uncommitted::Statement(DbErr::Custom(why.into())));
-        }
-        let mut line = self.line.lock().await;
-        if line.later.is_empty() && matches!(line.place, Place::Nowhere { .. }) {
-            return Ok(());
-        }
-        let sent = timeout_at(self.bound(), self.send_later(&mut line)).await;
-        let sent = sent.unwrap_or_else(|_| Err(self.give_up()));
-        let unread = mem::take(&mut line.unread);
-        if let Err(error) = sent {
-            // What failed before it may be why.
-            let earlier = self.in_time(unread.read()).await;
-            return Err(Uncommitted::Statement(earlier.err().unwrap_or(error)));
-        }
-        let commit = line.end("COMMIT").await.map_err(Uncommitted::Statement)?;
-        let bound = self.bound();
-        let answers = async { (unread.read().await, commit.await) };
-        let Ok((earlier, committed)) = timeout_at(bound, answers).await else {
-            // Not cancelled: the commit may have been made and be on its way to a standby.
-            self.connection.get().inspect(|connection| connection.cut());
-            return Err(Uncommitted::Commit(too_late()));
-        };
-        match earlier {
-            // PostgreSQL's own word: what it was sent after that, it did not do.
-            Err(error) if is_answer(&error) => Err(Uncommitted::Statement(error)),
-            Err(error) => Err(Uncommitted::Commit(error)),
-            Ok(()) => committed.map(drop).map_err(Uncommitted::Commit),
-        }
-    }
-
-    /// Takes everything back.
-    ///
-    /// # Errors
-    /// If the connection has gone, which does the same.
-    pub async fn rollback(&self) -> Result<(), DbErr> {
-        let mut line = self.line.lock().await;
-        line.unread = Unread::default();
-        line.later.clear();
-        if matches!(line.place, Place::Nowhere { .. }) {
-            line.place = Place::Ended;
-            return Ok(());
-        }
-        let answer = line.end("ROLLBACK").await?;
-        drop(line);
-        self.in_time(answer).await.map(drop)
-    }
-
-    /// Runs a statement that is all of the transaction.
-    pub(super) async fn run_alone(self, statement: Statement) -> Result<Answered, DbErr> {
-        let answered = self.run(statement).await;
-        // Its answer tells nothing: there is nothing to take back.
-        match self.line.lock().await.end("ROLLBACK").await {
-            Ok(answer) => drop(answer),
-            Err(error) => tracing::debug!(%error, "a connection ended with its statement"),
-        }
-        answered
-    }
-
-    /// Sends a statement in its turn, and waits for its answer.
-    pub(super) async fn run(&self, statement: Statement) -> Result<Answered, DbErr> {
-        self.unwell.fetch_add(1, Ordering::Relaxed);
+    /// If it cannot be sent. If it fails later, so do the statements behind it.
+    pub async fn queue(&self, statement: Statement) -> Result<(), StoreError> {
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
         let sending = async {
-            let (earlier, answer) = {
-                let mut line = self.line.lock().await;
-                let answer = match self.send_later(&mut line).await {
-                    Ok(()) => self.send(&mut line, statement).await,
-                    Err(error) => Err(error),
-                };
-                (mem::take(&mut line.unread), answer)
-            };
-            // First: what failed before it may be why it does.
-            earlier.read().await?;
-            answer
+            let mut pipeline = self.pipeline.lock().await;
+            let result = self.send(&mut pipeline, statement).await?;
+            pipeline.unread.push(result);
+            Ok(())
         };
         let sent = timeout_at(self.bound(), sending).await;
-        let answer = sent.unwrap_or_else(|_| Err(self.give_up()))?;
-        let answered = self.in_time(answer).await?;
-        self.unwell.fetch_sub(1, Ordering::Relaxed);
-        Ok(answered)
+        sent.unwrap_or_else(|_| Err(self.give_up()))?;
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// When what is sent now must have been answered.
+    /// Commits. A change is acknowledged only if this returns `Ok`.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn commit(&self) -> Result<(), WriteError> {
+        if self.unfinished.load(Ordering::Relaxed) != 0 {
+            // PostgreSQL would answer COMMIT with ROLLBACK, which is no error.
+            let why = "a statement of this change failed, or was not waited for";
+            return Err(StoreError::fault(why).into());
+        }
+        let mut pipeline = self.pipeline.lock().await;
+        if matches!(pipeline.stage, Stage::New { .. }) {
+            return Ok(());
+        }
+        let unread = mem::take(&mut pipeline.unread);
+        let commit = pipeline.end("COMMIT").await?;
+        let results = async { (unread.read().await, commit.await) };
+        let Ok((earlier, committed)) = timeout_at(self.bound(), results).await else {
+            // Not cancelled: the commit may be on its way to a standby.
+            self.connection.get().inspect(|connection| connection.cut());
+            return Err(WriteError::Unknown(StoreError::timed_out()));
+        };
+        match earlier {
+            // PostgreSQL reports it, so it has run no statement behind it.
+            Err(error) if error.code.is_some() => Err(error.into()),
+            Err(error) => Err(WriteError::Unknown(error)),
+            Ok(()) => committed.map(drop).map_err(WriteError::Unknown),
+        }
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    /// If the connection has ended, which does the same.
+    pub async fn rollback(&self) -> Result<(), StoreError> {
+        let mut pipeline = self.pipeline.lock().await;
+        pipeline.unread = Unread::default();
+        if matches!(pipeline.stage, Stage::New { .. }) {
+            pipeline.stage = Stage::Ended;
+            return Ok(());
+        }
+        let result = pipeline.end("ROLLBACK").await?;
+        drop(pipeline);
+        self.in_time(result).await.map(drop)
+    }
+
+    /// Runs the only statement of the transaction.
+    pub(super) async fn run_alone(
+        self,
+        statement: Statement,
+    ) -> Result<StatementResult, StoreError> {
+        let result = self.run(statement).await;
+        // Its result is not needed: there is nothing to roll back.
+        match self.pipeline.lock().await.end("ROLLBACK").await {
+            Ok(rolled_back) => drop(rolled_back),
+            Err(error) => tracing::debug!(%error, "a connection ended with its statement"),
+        }
+        result
+    }
+
+    /// Sends a statement in its turn, and waits for its result.
+    pub async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let sending = async {
+            let (earlier, result) = {
+                let mut pipeline = self.pipeline.lock().await;
+                let result = self.send(&mut pipeline, statement).await;
+                (mem::take(&mut pipeline.unread), result)
+            };
+            // First: an earlier failure may be the reason for this one.
+            earlier.read().await?;
+            result
+        };
+        let sent = timeout_at(self.bound(), sending).await;
+        let result = sent.unwrap_or_else(|_| Err(self.give_up()))?;
+        let result = self.in_time(result).await?;
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+        Ok(result)
+    }
+
+    /// The names of a query's columns.
+    pub async fn columns(&self, sql: String) -> Result<Vec<String>, StoreError> {
+        let mut pipeline = self.pipeline.lock().await;
+        let connection = self.connection(&mut pipeline).await?;
+        pipeline.unread.beside(connection.columns(sql)).await
+    }
+
+    /// When the result of a statement that is sent now must be there.
     fn bound(&self) -> Instant {
         match self.has_begun.load(Ordering::Relaxed) {
             true => Instant::now() + self.patience,
@@ -209,106 +207,77 @@ impl Transaction {
         }
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        timeout(self.patience, answer).await.unwrap_or_else(|_| Err(self.give_up()))
+    async fn in_time<T>(
+        &self,
+        result: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        timeout(self.patience, result).await.unwrap_or_else(|_| Err(self.give_up()))
     }
 
-    /// Ends the connection, whose server has been silent for too long.
-    fn give_up(&self) -> DbErr {
+    /// Ends the connection: its server has not answered in time.
+    fn give_up(&self) -> StoreError {
         self.connection.get().inspect(|connection| match self.has_begun.load(Ordering::Relaxed) {
             true => connection.give_up(),
-            // What runs on it may still be of the one before.
+            // The running statement may be of the transaction before.
             false => connection.cut(),
         });
-        too_late()
+        StoreError::timed_out()
     }
 
-    /// Sends a statement. Answers to earlier ones are read meanwhile: unread, they keep
-    /// the answer to the preparation of this one from coming through.
-    async fn send(&self, line: &mut Line, statement: Statement) -> Result<Coming, DbErr> {
-        let connection = self.connection(line).await?;
-        line.unread.beside(connection.send(statement)).await
+    /// Sends a statement. Earlier results are read meanwhile: unread, they hold back the
+    /// result of this statement's preparation.
+    async fn send(
+        &self,
+        pipeline: &mut Pipeline,
+        statement: Statement,
+    ) -> Result<PendingResult, StoreError> {
+        let connection = self.connection(pipeline).await?;
+        pipeline.unread.beside(connection.send(statement)).await
     }
 
-    /// Sends what is still to be sent.
-    async fn send_later(&self, line: &mut Line) -> Result<(), DbErr> {
-        for statement in together(mem::take(&mut line.later)) {
-            let answer = self.send(line, statement).await?;
-            line.unread.push(answer);
-        }
-        Ok(())
-    }
-
-    /// The connection; at first it is taken, and the transaction begins.
-    async fn connection(&self, line: &mut Line) -> Result<Arc<Connection>, DbErr> {
-        if let Place::Nowhere { pool, purpose, organization } = &line.place {
-            let mut on = pool.exclusive(*purpose, *organization).await?;
-            on.set_busy(Some(Arc::clone(&self.has_begun)));
-            let connection = Arc::clone(on.connection()?);
+    /// The connection. The first call takes one and begins the transaction.
+    async fn connection(&self, pipeline: &mut Pipeline) -> Result<Arc<Connection>, StoreError> {
+        if let Stage::New { pool, purpose, organization } = &pipeline.stage {
+            let mut exclusive = pool.exclusive(*purpose, *organization).await?;
+            exclusive.set_busy(Some(Arc::clone(&self.has_begun)));
+            let connection = Arc::clone(exclusive.connection()?);
             let begin = connection.send_command(pool.begin(*purpose)).await;
             let has_begun = Arc::clone(&self.has_begun);
-            line.place = Place::On(on);
-            line.unread.push(Box::pin(async move {
-                let answered = begin.await?;
+            pipeline.stage = Stage::Begun(exclusive);
+            pipeline.unread.push(Box::pin(async move {
+                let result = begin.await?;
                 has_begun.store(true, Ordering::Relaxed);
-                Ok(answered)
+                Ok(result)
             }));
             self.connection.get_or_init(|| connection);
         }
-        line.connection().cloned()
+        pipeline.connection().cloned()
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        let line = self.line.get_mut();
-        if let Place::On(on) = &mut line.place {
-            on.give_up(*self.unwell.get_mut() != 0 || !line.unread.is_empty());
+        let pipeline = self.pipeline.get_mut();
+        if let Stage::Begun(exclusive) = &mut pipeline.stage {
+            exclusive.give_up(*self.unfinished.get_mut() != 0 || !pipeline.unread.is_empty());
         }
     }
 }
 
-impl Line {
-    fn connection(&self) -> Result<&Arc<Connection>, DbErr> {
-        match &self.place {
-            Place::On(on) => on.connection(),
-            _ => Err(DbErr::Custom("the transaction has ended".into())),
+impl Pipeline {
+    fn connection(&self) -> Result<&Arc<Connection>, StoreError> {
+        match &self.stage {
+            Stage::Begun(exclusive) => exclusive.connection(),
+            _ => Err(StoreError::fault("the transaction has ended")),
         }
     }
 
-    /// Sends what ends the transaction, and lets the next one have the connection.
-    async fn end(&mut self, command: &str) -> Result<Coming, DbErr> {
-        let answer = self.connection()?.send_command(command.into()).await;
-        if let Place::On(mut on) = mem::replace(&mut self.place, Place::Ended) {
-            on.set_busy(None);
+    /// Sends the end of the transaction, and gives the connection to the next one.
+    async fn end(&mut self, command: &str) -> Result<PendingResult, StoreError> {
+        let result = self.connection()?.send_command(command.into()).await;
+        if let Stage::Begun(mut exclusive) = mem::replace(&mut self.stage, Stage::Ended) {
+            exclusive.set_busy(None);
         }
-        Ok(answer)
-    }
-}
-
-fn too_late() -> DbErr {
-    unconnected(sqlx::Error::PoolTimedOut)
-}
-
-#[async_trait]
-impl ConnectionTrait for Transaction {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Postgres
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        Ok(self.run(statement).await?.written())
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.run(statement).await?.one()
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.run(statement).await?.all()
+        Ok(result)
     }
 }

@@ -1,44 +1,43 @@
-//! Answers of which nothing is wanted but that they are good.
+//! Results that only have to be successes.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use sea_orm::DbErr;
+use super::connection::PendingResult;
+use crate::storage::error::StoreError;
 
-use super::connection::Coming;
-
-/// Answers to come, oldest first. The connection hands on an answer only after those
-/// before it were taken, so one that nobody reads holds up those behind it.
+/// Pending results, oldest first. A connection delivers a result only after those before
+/// it are read, so an unread one holds back those behind it.
 #[derive(Default)]
 pub(super) struct Unread {
-    coming: VecDeque<Coming>,
+    pending: VecDeque<PendingResult>,
     /// The first failure among those read.
-    failed: Option<DbErr>,
+    failed: Option<StoreError>,
 }
 
 impl Unread {
-    pub(super) fn push(&mut self, answer: Coming) {
-        self.coming.push_back(answer);
+    pub(super) fn push(&mut self, result: PendingResult) {
+        self.pending.push_back(result);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.coming.is_empty()
+        self.pending.is_empty()
     }
 
-    /// Reads them all; the first failure is the answer.
-    pub(super) async fn read(mut self) -> Result<(), DbErr> {
+    /// Reads them all; returns the first failure.
+    pub(super) async fn read(mut self) -> Result<(), StoreError> {
         poll_fn(|cx| self.poll(cx)).await;
         self.failed.map_or(Ok(()), Err)
     }
 
-    /// Reads them while something else is waited for.
+    /// Reads them while `work` runs.
     pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|cx| {
             let done = work.as_mut().poll(cx);
-            // Whether any is left is of no matter: it stays here.
+            // Results that are left stay here.
             let _ = self.poll(cx);
             done
         })
@@ -46,10 +45,10 @@ impl Unread {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(first) = self.coming.front_mut() {
-            let answered = ready!(first.as_mut().poll(cx));
-            self.coming.pop_front();
-            if let Err(error) = answered {
+        while let Some(first) = self.pending.front_mut() {
+            let result = ready!(first.as_mut().poll(cx));
+            self.pending.pop_front();
+            if let Err(error) = result {
                 self.failed.get_or_insert(error);
             }
         }

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection as Rusqlite, OpenFlags};
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
-};
+use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
+use rusqlite::{Column, Connection as Rusqlite, OpenFlags};
+use sea_orm::Value;
 
-use super::errors::{closed, failed};
-use super::values::{Columns, bind};
+use crate::storage::error::StoreError;
+use crate::storage::statement::{Row, Statement, StatementResult};
 
 /// Statements that stay prepared; the service has fewer.
 const PREPARED: usize = 256;
@@ -48,7 +46,7 @@ impl Connection {
     ///
     /// # Errors
     /// If it cannot be opened or is no SQLite file.
-    pub fn open(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
+    pub fn open(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = opened(path, flags, busy_timeout).map_err(failed)?;
         let set = |name, value: &str| connection.pragma_update(None, name, value);
@@ -70,7 +68,7 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
+    pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
     }
@@ -81,7 +79,7 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub(super) fn open_mapped(path: &Path, busy_timeout: Duration) -> Result<Self, DbErr> {
+    pub(super) fn open_mapped(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let connection = Self::open_to_read(path, busy_timeout)?;
         let set = |mapped: &Rusqlite| mapped.pragma_update(None, "mmap_size", MAPPED_BYTES);
         connection.lock().as_ref().map_or(Ok(()), set).map_err(failed)?;
@@ -92,7 +90,7 @@ impl Connection {
     ///
     /// # Errors
     /// If SQLite cannot end it in order.
-    pub fn close(&self) -> Result<(), DbErr> {
+    pub fn close(&self) -> Result<(), StoreError> {
         match self.lock().take() {
             Some(connection) => connection.close().map_err(|(_, error)| failed(error)),
             None => Ok(()),
@@ -105,62 +103,49 @@ impl Connection {
     }
 
     /// Whether no transaction is open on it.
-    pub(super) fn is_autocommit(&self) -> Result<bool, DbErr> {
-        self.lock().as_ref().map(Rusqlite::is_autocommit).ok_or_else(closed)
+    pub(super) fn is_autocommit(&self) -> Result<bool, StoreError> {
+        self.lock().as_ref().map(Rusqlite::is_autocommit).ok_or_else(StoreError::closed)
     }
 
-    /// Runs a statement of transactions' own, such as COMMIT.
-    pub(super) fn command(&self, sql: &'static str) -> Result<(), DbErr> {
+    /// Runs a statement without values, such as COMMIT.
+    pub(super) fn command(&self, sql: &'static str) -> Result<(), StoreError> {
         let lock = self.lock();
-        let connection = lock.as_ref().ok_or_else(closed)?;
-        connection
-            .prepare_cached(sql)
-            .and_then(|mut command| command.raw_execute())
-            .map_err(failed)?;
-        Ok(())
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let mut command = connection.prepare_cached(sql).map_err(failed)?;
+        command.raw_execute().map(drop).map_err(failed)
     }
 
-    /// Runs statements without values.
-    pub(super) fn run(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        let lock = self.lock();
-        let connection = lock.as_ref().ok_or_else(closed)?;
-        connection.execute_batch(sql).map_err(failed)?;
-        Ok(changed(connection.changes()))
+    /// Runs a statement.
+    pub fn run(&self, statement: &Statement) -> Result<StatementResult, StoreError> {
+        run(self.lock().as_ref().ok_or_else(StoreError::closed)?, statement)
     }
 
-    /// Runs a statement that answers no rows.
-    pub(super) fn execute(&self, statement: &Statement) -> Result<ExecResult, DbErr> {
-        let lock = self.lock();
-        let connection = lock.as_ref().ok_or_else(closed)?;
-        let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
-        bind(&mut prepared, statement.values.as_ref())?;
-        let rows = prepared.raw_execute().map_err(failed)?;
-        Ok(changed(rows as u64))
-    }
-
-    /// Runs a statement for at most `most` of its rows.
-    pub(super) fn query(
+    /// The same, but the statement fails as interrupted soon after `cancelled` is set.
+    pub(super) fn run_unless(
         &self,
+        cancelled: &Arc<AtomicBool>,
         statement: &Statement,
-        most: usize,
-    ) -> Result<Vec<QueryResult>, DbErr> {
+    ) -> Result<StatementResult, StoreError> {
         let lock = self.lock();
-        queried(lock.as_ref().ok_or_else(closed)?, statement, most)
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let cancelled = Arc::clone(cancelled);
+        let is_cancelled = move || cancelled.load(Ordering::Relaxed);
+        connection.progress_handler(STEPS, Some(is_cancelled)).map_err(failed)?;
+        run(connection, statement)
     }
 
-    /// The same, but the statement fails as interrupted soon after `unwanted` is set.
-    pub(super) fn query_unless(
-        &self,
-        unwanted: &Arc<AtomicBool>,
-        statement: &Statement,
-        most: usize,
-    ) -> Result<Vec<QueryResult>, DbErr> {
+    /// The names of a query's columns.
+    pub(in crate::storage) fn columns(&self, sql: &str) -> Result<Vec<String>, StoreError> {
         let lock = self.lock();
-        let connection = lock.as_ref().ok_or_else(closed)?;
-        let looked_at = Arc::clone(unwanted);
-        let is_unwanted = move || looked_at.load(Ordering::Relaxed);
-        connection.progress_handler(STEPS, Some(is_unwanted)).map_err(failed)?;
-        queried(connection, statement, most)
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let prepared = connection.prepare_cached(sql).map_err(failed)?;
+        Ok(prepared.column_names().into_iter().map(str::to_owned).collect())
+    }
+
+    /// Runs the statements of a test.
+    #[cfg(test)]
+    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.with(|connection| connection.execute_batch(sql)).map_err(failed)
     }
 
     /// Runs a test's code on the connection itself.
@@ -176,22 +161,100 @@ impl Connection {
     }
 }
 
-fn queried(
-    connection: &Rusqlite,
-    statement: &Statement,
-    most: usize,
-) -> Result<Vec<QueryResult>, DbErr> {
+fn run(connection: &Rusqlite, statement: &Statement) -> Result<StatementResult, StoreError> {
     let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
-    bind(&mut prepared, statement.values.as_ref())?;
-    let columns = Columns::of(&prepared);
-    let mut rows = prepared.raw_query();
-    let mut results = Vec::new();
-    while results.len() < most
-        && let Some(row) = rows.next().map_err(failed)?
-    {
-        results.push(columns.read(row)?);
+    for (i, value) in statement.values.iter().enumerate() {
+        prepared.raw_bind_parameter(i + 1, bound(value)?).map_err(failed)?;
     }
-    Ok(results)
+    if prepared.column_count() == 0 {
+        let affected = prepared.raw_execute().map_err(failed)?;
+        return Ok(StatementResult { rows: Vec::new(), affected: affected as u64 });
+    }
+    let types: Vec<Type> = prepared.columns().iter().map(Type::of).collect();
+    let mut found = prepared.raw_query();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        let values =
+            types.iter().enumerate().map(|(i, of)| of.read(row.get_ref(i).map_err(failed)?));
+        rows.push(Row::new(values.collect::<Result<_, _>>()?));
+    }
+    Ok(StatementResult { rows, affected: 0 })
+}
+
+fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {
+    let integer =
+        |value: Option<i64>| ToSqlOutput::Owned(value.map_or(Owned::Null, Owned::Integer));
+    let bytes = |bytes| ToSqlOutput::Borrowed(ValueRef::Blob(bytes));
+    let null = ToSqlOutput::Borrowed(ValueRef::Null);
+    Ok(match value {
+        Value::Bool(value) => integer(value.map(i64::from)),
+        Value::Int(value) => integer(value.map(i64::from)),
+        Value::BigInt(value) => integer(*value),
+        Value::BigUnsigned(value) => {
+            let value = value.map(i64::try_from).transpose();
+            integer(value.map_err(|_| StoreError::fault("a number beyond 64 bits with a sign"))?)
+        }
+        Value::String(value) => value.as_ref().map_or(null, |text| text.as_str().into()),
+        Value::Bytes(value) => value.as_deref().map_or(null, bytes),
+        Value::Uuid(value) => value.as_ref().map_or(null, |uuid| bytes(uuid.as_bytes())),
+        _ => return Err(StoreError::fault("a bound value has a type that no column has")),
+    })
+}
+
+/// The declared type of a column, which SQLite's values do not tell.
+#[derive(Clone, Copy)]
+enum Type {
+    Bool,
+    Uuid,
+    Text,
+    Bytes,
+    /// Integers, and expressions of any type.
+    Other,
+}
+
+impl Type {
+    fn of(column: &Column<'_>) -> Self {
+        match column.decl_type() {
+            Some("boolean") => Type::Bool,
+            Some("uuid_text") => Type::Uuid,
+            Some("text") => Type::Text,
+            Some("blob") => Type::Bytes,
+            _ => Type::Other,
+        }
+    }
+
+    fn read(self, value: ValueRef<'_>) -> Result<Value, StoreError> {
+        let wrong = || StoreError::fault("a stored value is not of its column's type");
+        Ok(match (self, value) {
+            (Type::Bool, ValueRef::Null) => Value::Bool(None),
+            (Type::Uuid, ValueRef::Null) => Value::Uuid(None),
+            (Type::Text, ValueRef::Null) => Value::String(None),
+            (Type::Bytes, ValueRef::Null) => Value::Bytes(None),
+            (Type::Other, ValueRef::Null) => Value::BigInt(None),
+            (Type::Bool, ValueRef::Integer(value)) => (value != 0).into(),
+            (Type::Uuid, ValueRef::Blob(bytes)) => {
+                uuid::Uuid::from_slice(bytes).map_err(|_| wrong())?.into()
+            }
+            (Type::Text | Type::Other, ValueRef::Text(text)) => {
+                std::str::from_utf8(text).map_err(|_| wrong())?.into()
+            }
+            (Type::Bytes | Type::Other, ValueRef::Blob(bytes)) => bytes.to_vec().into(),
+            (Type::Other, ValueRef::Integer(value)) => value.into(),
+            (Type::Other, ValueRef::Real(value)) => value.into(),
+            _ => return Err(wrong()),
+        })
+    }
+}
+
+fn failed(error: rusqlite::Error) -> StoreError {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, message) => {
+            // The message names the constraint.
+            let message = message.unwrap_or_else(|| failure.to_string());
+            StoreError::reported(failure.extended_code.to_string(), None, message)
+        }
+        other => StoreError::fault(other.to_string()),
+    }
 }
 
 fn opened(
@@ -208,33 +271,6 @@ fn opened(
     Ok(connection)
 }
 
-fn changed(rows_affected: u64) -> ExecResult {
-    ProxyExecResult { last_insert_id: 0, rows_affected }.into()
-}
-
-#[async_trait]
-impl ConnectionTrait for Connection {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Sqlite
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.execute(&statement)
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.run(sql)
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        Ok(self.query(&statement, 1)?.pop())
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.query(&statement, usize::MAX)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,18 +283,18 @@ mod tests {
         let writer = Connection::open(&path, Duration::ZERO).unwrap();
         let size = || std::fs::metadata(directory.path().join("guestlist.db-wal")).unwrap().len();
         let most = u64::try_from(LOG_BYTES).unwrap();
-        writer.run("CREATE TABLE filler (bytes BLOB)").unwrap();
+        writer.batch("CREATE TABLE filler (bytes BLOB)").unwrap();
 
         // While somebody reads, the log cannot begin anew.
         let reader = Connection::open_to_read(&path, Duration::ZERO).unwrap();
-        reader.run("BEGIN; SELECT count(*) FROM filler").unwrap();
+        reader.batch("BEGIN; SELECT count(*) FROM filler").unwrap();
         for _ in 0..8 {
-            writer.run("INSERT INTO filler VALUES (zeroblob(5000000))").unwrap();
+            writer.batch("INSERT INTO filler VALUES (zeroblob(5000000))").unwrap();
         }
         assert!(size() > most, "there is a peak of {} bytes", size());
-        reader.run("COMMIT").unwrap();
+        reader.batch("COMMIT").unwrap();
         for _ in 0..2 {
-            writer.run("INSERT INTO filler VALUES (x'00')").unwrap();
+            writer.batch("INSERT INTO filler VALUES (x'00')").unwrap();
         }
         assert!(size() <= most, "{} bytes are left", size());
     }

@@ -4,30 +4,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sea_orm::{DbErr, QueryResult, Statement, sqlx};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::Connection;
-use super::errors::closed;
-use crate::storage::failure::unconnected;
+use crate::storage::error::StoreError;
+use crate::storage::statement::{Statement, StatementResult};
 
-/// Connections of which each runs one statement at a time, on a thread that is there to
-/// be waited for. Statements wait for one in the order in which they came. A statement
-/// whose caller has gone is interrupted.
+/// Connections that run one statement each at a time, on a blocking thread. Statements
+/// get one in the order in which they ask. A statement is interrupted when its caller
+/// drops the future.
 pub(super) struct Lists {
     connections: Box<[Connection]>,
-    /// The places of those that nobody uses: as many as `free` has permits.
+    /// The indexes of the idle connections; `free` has as many permits.
     idle: Mutex<Vec<usize>>,
     free: Arc<Semaphore>,
     patience: Duration,
 }
 
 impl Lists {
-    /// Lends these connections, for which a statement waits no longer than `patience`.
-    pub(super) fn new(connections: Box<[Connection]>, patience: Duration) -> Arc<Self> {
+    /// A statement waits for one of these connections for at most `patience`.
+    pub(super) fn new(connections: Vec<Connection>, patience: Duration) -> Arc<Self> {
         let idle = Mutex::new((0..connections.len()).collect());
         let free = Arc::new(Semaphore::new(connections.len()));
-        Arc::new(Self { connections, idle, free, patience })
+        Arc::new(Self { connections: connections.into(), idle, free, patience })
     }
 
     /// All of them.
@@ -35,30 +34,29 @@ impl Lists {
         self.connections.iter()
     }
 
-    /// Runs a statement for at most `most` of its rows.
-    pub(super) async fn query(
+    /// Runs a statement.
+    pub(super) async fn run(
         self: &Arc<Self>,
         statement: Statement,
-        most: usize,
-    ) -> Result<Vec<QueryResult>, DbErr> {
+    ) -> Result<StatementResult, StoreError> {
         let lent = self.lend().await?;
-        let wanted = Wanted(Arc::new(AtomicBool::new(false)));
-        let unwanted = Arc::clone(&wanted.0);
+        let guard = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+        let cancelled = Arc::clone(&guard.0);
         let run = move || {
-            let rows = lent.connection()?.query_unless(&unwanted, &statement, most);
-            if unwanted.load(Ordering::Relaxed) {
-                tracing::debug!("a list that nobody waits for was interrupted");
+            let result = lent.connection()?.run_unless(&cancelled, &statement);
+            if cancelled.load(Ordering::Relaxed) {
+                tracing::debug!("a list was interrupted: its caller has gone");
             }
-            rows
+            result
         };
         let done = tokio::task::spawn_blocking(run).await;
-        done.unwrap_or_else(|error| Err(DbErr::Custom(error.to_string())))
+        done.unwrap_or_else(|error| Err(StoreError::fault(error.to_string())))
     }
 
-    async fn lend(self: &Arc<Self>) -> Result<Lent, DbErr> {
+    async fn lend(self: &Arc<Self>) -> Result<Lent, StoreError> {
         let permit = tokio::time::timeout(self.patience, Arc::clone(&self.free).acquire_owned());
-        let permit = permit.await.map_err(|_| unconnected(sqlx::Error::PoolTimedOut))?;
-        let permit = permit.map_err(|_| closed())?;
+        let permit = permit.await.map_err(|_| StoreError::timed_out())?;
+        let permit = permit.map_err(|_| StoreError::closed())?;
         let place = self.places().pop();
         Ok(Lent { of: Arc::clone(self), place, _permit: permit })
     }
@@ -68,18 +66,18 @@ impl Lists {
     }
 }
 
-/// A connection that is given back when this is dropped.
+/// A connection, returned when this is dropped.
 struct Lent {
     of: Arc<Lists>,
     place: Option<usize>,
-    /// Dropped last: the place is back before the next one looks for it.
+    /// Dropped last: the index is back before another statement gets the permit.
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lent {
-    fn connection(&self) -> Result<&Connection, DbErr> {
+    fn connection(&self) -> Result<&Connection, StoreError> {
         let connection = self.place.and_then(|place| self.of.connections.get(place));
-        connection.ok_or_else(closed)
+        connection.ok_or_else(StoreError::closed)
     }
 }
 
@@ -89,10 +87,10 @@ impl Drop for Lent {
     }
 }
 
-/// The caller of a statement holds this; dropping it interrupts the statement.
-struct Wanted(Arc<AtomicBool>);
+/// Interrupts a statement when it is dropped, with the future of its caller.
+struct CancelOnDrop(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -104,7 +102,6 @@ mod tests {
     use std::pin::pin;
 
     use futures_util::poll;
-    use sea_orm::DbBackend;
 
     /// No statement takes longer unless it hangs.
     const HANG: Duration = Duration::from_secs(60);
@@ -113,8 +110,8 @@ mod tests {
     const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                            SELECT count(*) AS found FROM n";
 
-    fn statement(sql: &str) -> Statement {
-        Statement::from_string(DbBackend::Sqlite, sql)
+    fn statement(sql: &'static str) -> Statement {
+        Statement::new(sql, Vec::new())
     }
 
     fn lists(number: usize) -> (Arc<Lists>, tempfile::TempDir) {
@@ -127,7 +124,7 @@ mod tests {
 
     /// Asks, and goes away when the statement has begun to run or to wait.
     async fn abandon(lists: &Arc<Lists>) {
-        let mut asked = pin!(lists.query(statement(ENDLESS), 1));
+        let mut asked = pin!(lists.run(statement(ENDLESS)));
         assert!(poll!(asked.as_mut()).is_pending());
         while lists.free.available_permits() > 0 {
             tokio::task::yield_now().await;
@@ -141,9 +138,9 @@ mod tests {
             // Two at a time, so that no connection is free but for the interruption.
             tokio::join!(abandon(&lists), abandon(&lists));
         }
-        let answered = lists.query(statement("SELECT 7 AS found"), 1);
-        let rows = tokio::time::timeout(HANG, answered).await.expect("it is not held up").unwrap();
-        assert_eq!(rows[0].try_get::<i64>("", "found").unwrap(), 7);
+        let answered = lists.run(statement("SELECT 7 AS found"));
+        let mut found = tokio::time::timeout(HANG, answered).await.expect("no delay").unwrap();
+        assert_eq!(found.rows[0].value::<i64>().unwrap(), 7);
         // All of them are given back.
         let all = lists.free.acquire_many(2);
         drop(tokio::time::timeout(HANG, all).await.expect("they are back").unwrap());
@@ -154,7 +151,7 @@ mod tests {
     async fn p42_to_wait_for_a_connection_has_an_end() {
         let (lists, _directory) = lists(1);
         let _lent = lists.lend().await.unwrap();
-        let error = lists.query(statement("SELECT 7 AS found"), 1).await.unwrap_err();
+        let error = lists.run(statement("SELECT 7 AS found")).await.unwrap_err();
         assert!(error.to_string().contains("timed out"), "{error}");
     }
 }

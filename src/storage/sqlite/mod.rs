@@ -1,21 +1,16 @@
-//! SQLite inside the process: SeaORM's statements over rusqlite.
+//! SQLite inside the process, by rusqlite.
 //!
-//! sqlx hands every statement of SQLite to a thread, which costs several times
-//! what the statement does. Here a reader runs where it is asked, and one thread
-//! writes whatever has come together as one group.
-//!
-//! The row and result types of SeaORM's feature `proxy` are how values get into it,
-//! here and in [`postgres`](super::postgres).
+//! sqlx passes each statement of SQLite to a thread, which costs several times as much as
+//! the statement. Here a statement that reads runs on the caller's thread, and one thread
+//! writes all changes that have arrived as one group.
 
 mod connection;
-mod errors;
+mod files;
 mod lists;
-mod place;
 mod readers;
-mod values;
 mod writer;
 
 pub use connection::Connection;
-pub(super) use place::Place;
+pub(super) use files::Files;
 pub(super) use readers::Readers;
 pub(super) use writer::Writer;

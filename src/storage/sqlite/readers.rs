@@ -5,51 +5,52 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
-
 use super::connection::Connection;
 use super::lists::Lists;
 use crate::storage::PoolSize;
+use crate::storage::error::StoreError;
+use crate::storage::statement::{Statement, StatementResult};
 
 /// Connections that read, each as of the last commit when its statement begins.
 /// Clones share them.
 #[derive(Clone)]
 pub struct Readers {
-    /// For what is found by a key.
-    quick: Arc<Shared>,
-    /// For what may take long.
-    long: Arc<Lists>,
-    /// Whether statements may take long, and run on threads that are there to be
-    /// waited for.
-    are_long: bool,
-}
-
-struct Shared {
-    connections: Box<[Connection]>,
-    next: AtomicUsize,
+    /// For statements by a key, which run on the caller's thread.
+    short: Arc<[Connection]>,
+    next_short: Arc<AtomicUsize>,
+    /// For statements that may take long, which run on blocking threads.
+    lists: Arc<Lists>,
+    are_for_lists: bool,
 }
 
 impl Readers {
-    /// Opens that many, and as many as there are threads to use them: half of them for
-    /// what may take long. `patience` is how long a statement waits for another process's
-    /// lock, and a long one for a connection.
+    /// Opens at least `least` connections and as many as there are processors, half of
+    /// them for lists. `patience` is how long a statement waits for another process's
+    /// lock, and the statement of a list for a connection.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn open(path: &Path, least: u32, patience: Duration) -> Result<Self, DbErr> {
+    pub fn open(path: &Path, least: u32, patience: Duration) -> Result<Self, StoreError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let number = threads.max(usize::try_from(least).unwrap_or(threads)).max(2);
-        let long = number / 2;
-        let quick = opened(number - long, || Connection::open_to_read(path, patience))?;
-        let quick = Arc::new(Shared { connections: quick, next: AtomicUsize::new(0) });
-        let long = opened(long, || Connection::open_mapped(path, patience))?;
-        Ok(Self { quick, long: Lists::new(long, patience), are_long: false })
+        let lists = number / 2;
+        let short: Vec<_> = (0..number - lists)
+            .map(|_| Connection::open_to_read(path, patience))
+            .collect::<Result<_, _>>()?;
+        let lists: Vec<_> = (0..lists)
+            .map(|_| Connection::open_mapped(path, patience))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            short: short.into(),
+            next_short: Arc::default(),
+            lists: Lists::new(lists, patience),
+            are_for_lists: false,
+        })
     }
 
-    /// Those for statements that may take long.
-    pub fn long(&self) -> Self {
-        Self { are_long: true, ..self.clone() }
+    /// The same connections, for statements that may take long.
+    pub fn for_lists(&self) -> Self {
+        Self { are_for_lists: true, ..self.clone() }
     }
 
     /// How many there are.
@@ -63,58 +64,31 @@ impl Readers {
     ///
     /// # Errors
     /// If one does not close in order.
-    pub fn close(&self) -> Result<(), DbErr> {
+    pub fn close(&self) -> Result<(), StoreError> {
         self.all().try_for_each(Connection::close)
     }
 
     fn all(&self) -> impl Iterator<Item = &Connection> {
-        self.quick.connections.iter().chain(self.long.connections())
+        self.short.iter().chain(self.lists.connections())
     }
 
-    async fn query(&self, statement: Statement, most: usize) -> Result<Vec<QueryResult>, DbErr> {
-        match self.are_long {
-            true => self.long.query(statement, most).await,
-            false => self.any().query(&statement, most),
+    /// Runs a statement that reads.
+    pub(in crate::storage) async fn run(
+        &self,
+        statement: Statement,
+    ) -> Result<StatementResult, StoreError> {
+        match self.are_for_lists {
+            true => self.lists.run(statement).await,
+            false => self.any().run(&statement),
         }
     }
 
-    /// One for short statements that nobody uses, or the next in turn.
+    /// An idle connection for short statements, or else the next in turn.
     fn any(&self) -> &Connection {
-        let Shared { connections, next } = &*self.quick;
-        let first = next.fetch_add(1, Ordering::Relaxed);
-        let in_turn = |i: usize| &connections[(first.wrapping_add(i)) % connections.len()];
-        let idle = (0..connections.len()).map(in_turn).find(|connection| connection.is_idle());
+        let first = self.next_short.fetch_add(1, Ordering::Relaxed);
+        let in_turn = |i: usize| &self.short[first.wrapping_add(i) % self.short.len()];
+        let idle = (0..self.short.len()).map(in_turn).find(|connection| connection.is_idle());
         idle.unwrap_or_else(|| in_turn(0))
-    }
-}
-
-fn opened(
-    number: usize,
-    open: impl Fn() -> Result<Connection, DbErr>,
-) -> Result<Box<[Connection]>, DbErr> {
-    (0..number).map(|_| open()).collect()
-}
-
-#[async_trait]
-impl ConnectionTrait for Readers {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Sqlite
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.any().execute(&statement)
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.any().run(sql)
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        Ok(self.query(statement, 1).await?.pop())
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.query(statement, usize::MAX).await
     }
 }
 
@@ -128,13 +102,13 @@ mod tests {
         let path = directory.path().join("guestlist.db");
         std::fs::File::create_new(&path).unwrap();
         let writer = Connection::open(&path, Duration::ZERO).unwrap();
-        writer.run("CREATE TABLE one (id INTEGER)").unwrap();
+        writer.batch("CREATE TABLE one (id INTEGER)").unwrap();
 
         let readers = Readers::open(&path, 1, Duration::ZERO).unwrap();
-        for (readers, mapped) in [(readers.clone(), 0_i64), (readers.long(), 1 << 40)] {
-            let asked = Statement::from_string(DbBackend::Sqlite, "PRAGMA mmap_size");
-            let row = readers.query_one_raw(asked).await.unwrap().unwrap();
-            assert_eq!(row.try_get::<i64>("", "mmap_size").unwrap(), mapped);
+        for (readers, mapped) in [(readers.clone(), 0_i64), (readers.for_lists(), 1 << 40)] {
+            let asked = Statement::new("PRAGMA mmap_size", Vec::new());
+            let row = &mut readers.run(asked).await.unwrap().rows[0];
+            assert_eq!(row.value::<i64>().unwrap(), mapped);
         }
         readers.close().unwrap();
         writer.close().unwrap();

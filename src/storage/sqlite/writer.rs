@@ -1,181 +1,150 @@
-//! The thread that writes.
+//! The thread that runs changes.
 //!
-//! Whatever changes have come together while it was busy it makes in one
-//! transaction, a savepoint each, and acknowledges them after the one COMMIT: the
-//! wait for the disk is shared. A lone change waits for nobody. A change that
-//! fails is undone by itself; one that takes the whole transaction with it is
-//! found out, and each of the others is made again alone.
+//! It runs all changes that have arrived in one transaction, each in a savepoint, and
+//! acknowledges them after the one COMMIT, so that they wait for the disk together. A
+//! change that arrives alone does not wait for others. A change that fails is undone
+//! alone. If a change ends the whole transaction, each change of the group runs again in
+//! a transaction of its own.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 
-use sea_orm::{DbErr, sqlx};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
 use super::connection::Connection;
-use super::errors::{busy, closed};
-use super::place::Place;
+use super::files::Files;
 use crate::error::{Error, Result};
-use crate::storage::error::to_error;
-use crate::storage::failure::unconnected;
-use crate::storage::tx::{Transaction, Tx, Watching};
-use crate::storage::write::Refused;
+use crate::storage::error::{Cause, StoreError};
+use crate::storage::statement::{StoreState, Transaction, Tx};
+use crate::storage::write::WriteError;
 
-type Outcome<T, E> = std::result::Result<T, E>;
+/// The most changes in one transaction.
+const MAX_GROUP: usize = 256;
+/// The most changes that wait for the thread; further ones wait for a place among them.
+const MAX_WAITING: usize = 1024;
 
-/// Changes in one transaction at the most: what they all write is written once, and they
-/// wait for the disk together.
-const MOST_TOGETHER: usize = 256;
-/// Changes that may wait; more wait to be let in.
-const MOST_WAITING: usize = 1024;
-
-/// The way to the thread that writes.
+/// Sends changes to the thread.
 pub struct Writer {
-    changes: mpsc::Sender<Box<dyn Job>>,
-    thread: Mutex<Option<JoinHandle<Outcome<(), DbErr>>>>,
+    /// None ends the thread.
+    changes: mpsc::Sender<Option<Box<dyn Job>>>,
+    thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
 }
 
 impl Writer {
-    /// Starts the thread, which has the connection for itself. It counts `commits`
-    /// before anybody is told of one.
+    /// Starts the thread, which is the only user of the connection. It raises the number
+    /// of commits in `state` before it acknowledges a change.
     ///
     /// # Errors
-    /// If there can be no thread.
+    /// If the system cannot start a thread.
     pub fn start(
         connection: Connection,
-        place: Place,
-        commits: Arc<AtomicU64>,
+        files: Files,
+        state: Arc<StoreState>,
     ) -> std::io::Result<Self> {
-        let (changes, waiting) = mpsc::channel(MOST_WAITING);
-        let on = On { connection: Arc::new(connection), place, commits };
+        let (changes, waiting) = mpsc::channel(MAX_WAITING);
+        let writer = GroupWriter { connection: Arc::new(connection), files, state };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write(&on, waiting))?;
+            .spawn(move || writer.run(waiting))?;
         Ok(Self { changes, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Makes a change in a transaction, which it may share with others. Whoever
-    /// goes away before it has begun has not asked. It must have begun by `until`.
+    /// Runs a change in a transaction, which it may share with others. It begins by
+    /// `until` or not at all. If the caller drops the future before the change begins,
+    /// the change is skipped.
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`WriteError`].
     pub async fn write<T, F>(
         &self,
         change: Arc<F>,
-        watching: Watching,
+        state: Arc<StoreState>,
         until: Instant,
-    ) -> Outcome<T, Refused>
+    ) -> Result<T, WriteError>
     where
         T: Send + 'static,
         F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
     {
         let (answer, mut answered) = oneshot::channel();
         let is_taken = Arc::new(AtomicBool::new(false));
-        let span = Span::current();
-        let taken = Arc::clone(&is_taken);
-        let job = Change { change, watching, span, is_taken: taken, outcome: None, answer };
-        match timeout_at(until, self.changes.send(Box::new(job))).await {
+        let job = Change {
+            change,
+            state,
+            span: Span::current(),
+            is_taken: Arc::clone(&is_taken),
+            result: None,
+            cause: None,
+            answer,
+        };
+        match timeout_at(until, self.changes.send(Some(Box::new(job)))).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return Err(Refused::Change(to_error(closed()))),
-            Err(_) => return Err(Refused::Change(to_error(busy()))),
+            Ok(Err(_)) => return Err(StoreError::closed().into()),
+            Err(_) => return Err(busy().into()),
         }
         let answered = match timeout_at(until, &mut answered).await {
             Ok(answered) => answered,
             // Taken here, it never begins.
-            Err(_) if !is_taken.swap(true, Ordering::SeqCst) => {
-                return Err(Refused::Change(to_error(busy())));
-            }
+            Err(_) if !is_taken.swap(true, Ordering::SeqCst) => return Err(busy().into()),
             Err(_) => answered.await,
         };
         match answered {
-            Ok(Answer::Outcome(outcome)) => outcome,
-            // Where it would be without a thread in between.
-            Ok(Answer::Panic(panic)) => resume_unwind(panic),
-            Err(_) => Err(Refused::Change(to_error(closed()))),
+            Ok(Ok(result)) => result,
+            // As if the change ran on the caller's thread.
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(StoreError::closed().into()),
         }
     }
 
-    /// Ends the thread after what waits, and closes its connection.
+    /// Ends the thread after the changes that wait, and closes its connection.
     ///
     /// # Errors
-    /// If that does not close in order.
-    pub async fn close(&self) -> Outcome<(), DbErr> {
+    /// If SQLite reports one on closing, or the thread has panicked.
+    pub async fn close(&self) -> Result<(), StoreError> {
         let Some(thread) = self.thread.lock().await.take() else { return Ok(()) };
-        if self.changes.send(Box::new(End)).await.is_err() {
-            tracing::debug!("the thread that writes has ended before");
+        if self.changes.send(None).await.is_err() {
+            tracing::debug!("the thread that writes has ended before the store closes");
         }
         let ended = tokio::task::spawn_blocking(move || thread.join()).await;
         match ended {
             Ok(Ok(closed)) => closed,
-            Ok(Err(_)) => Err(DbErr::Custom("the thread that writes has panicked".to_owned())),
-            Err(error) => Err(DbErr::Custom(error.to_string())),
+            Ok(Err(_)) => Err(StoreError::fault("the thread that writes has panicked")),
+            Err(error) => Err(StoreError::fault(error.to_string())),
         }
     }
 }
 
-/// What the thread writes on.
-struct On {
-    connection: Arc<Connection>,
-    place: Place,
-    commits: Arc<AtomicU64>,
+fn busy() -> StoreError {
+    StoreError::new(Cause::Conflict, "the write lock was not free in time")
 }
 
 /// A change, without its types.
 trait Job: Send {
-    /// Whether whoever asked has gone.
-    fn is_abandoned(&self) -> bool {
-        false
-    }
+    /// Whether the caller has gone.
+    fn is_abandoned(&self) -> bool;
 
-    /// Whether it asks for the end of the thread.
-    fn is_end(&self) -> bool {
-        false
-    }
-
-    /// Makes the change; answers whether it shall stay.
+    /// Runs the change; returns whether its writes are to be kept.
     fn run(&mut self, connection: &Arc<Connection>) -> bool;
 
-    /// Tells whoever asked what came of it.
-    fn answer(self: Box<Self>, committed: Outcome<(), Refused>);
-}
-
-/// Asks for the end.
-struct End;
-
-impl Job for End {
-    fn is_end(&self) -> bool {
-        true
-    }
-
-    fn run(&mut self, _: &Arc<Connection>) -> bool {
-        true
-    }
-
-    fn answer(self: Box<Self>, _: Outcome<(), Refused>) {}
+    /// Sends the result to the caller.
+    fn answer(self: Box<Self>, committed: Result<(), WriteError>);
 }
 
 struct Change<T, F> {
     change: Arc<F>,
-    watching: Watching,
+    state: Arc<StoreState>,
     span: Span,
-    /// Whether the change has begun, or the one who asked does not want it any more:
-    /// the first to set it decides.
+    /// Set when the change begins or when its caller stops waiting, whichever is first.
     is_taken: Arc<AtomicBool>,
-    outcome: Option<std::thread::Result<Result<T>>>,
-    answer: oneshot::Sender<Answer<T>>,
-}
-
-/// What came of a change.
-enum Answer<T> {
-    Outcome(Outcome<T, Refused>),
-    Panic(Box<dyn Any + Send>),
+    /// Of the last run: its result or its panic.
+    result: Option<std::thread::Result<Result<T>>>,
+    cause: Option<Cause>,
+    answer: oneshot::Sender<std::thread::Result<Result<T, WriteError>>>,
 }
 
 impl<T, F> Job for Change<T, F>
@@ -188,168 +157,189 @@ where
     }
 
     fn run(&mut self, connection: &Arc<Connection>) -> bool {
-        if self.is_taken.swap(true, Ordering::SeqCst) && self.outcome.is_none() {
-            // Nobody waits for it.
+        if self.is_taken.swap(true, Ordering::SeqCst) && self.result.is_none() {
             return false;
         }
-        let tx = Tx::new(Transaction::Sqlite(Arc::clone(connection)), self.watching.clone());
+        let transaction = Transaction::Sqlite(Arc::clone(connection));
+        let tx = Tx::new(transaction, Arc::clone(&self.state));
         let change = &self.change;
-        let once = || {
-            // What a change waits for is done when it is asked for: it is ready at
-            // the first look, or waits for something that no transaction should.
+        let run = || {
+            // Statements run when they are polled, so the future is ready at the first
+            // poll, unless the change waits for something that no transaction should.
             let mut change = pin!(change(&tx));
             match change.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(outcome) => outcome,
+                Poll::Ready(result) => result,
                 Poll::Pending => Err(Error::internal(
                     "a change waited for something else than its own transaction",
                 )),
             }
         };
-        let outcome = self.span.in_scope(|| catch_unwind(AssertUnwindSafe(once)));
-        let stays = matches!(outcome, Ok(Ok(_)));
-        self.outcome = Some(outcome);
-        stays
+        let result = self.span.in_scope(|| catch_unwind(AssertUnwindSafe(run)));
+        let is_kept = matches!(result, Ok(Ok(_)));
+        self.result = Some(result);
+        self.cause = tx.cause();
+        is_kept
     }
 
-    fn answer(self: Box<Self>, committed: Outcome<(), Refused>) {
-        let answer = match (committed, self.outcome) {
-            (_, Some(Err(panic))) => Answer::Panic(panic),
-            (Ok(()), Some(Ok(outcome))) => Answer::Outcome(outcome.map_err(Refused::Change)),
-            (Err(refused), _) => Answer::Outcome(Err(refused)),
-            // Nobody waits for one that was not looked at.
+    fn answer(self: Box<Self>, committed: Result<(), WriteError>) {
+        let cause = self.cause;
+        let answer = match (committed, self.result) {
+            (_, Some(Err(panic))) => Err(panic),
+            (Ok(()), Some(Ok(result))) => {
+                Ok(result.map_err(|error| WriteError::NotDone(error, cause)))
+            }
+            (Err(error), _) => Ok(Err(error)),
+            // It did not run: its caller has gone.
             (Ok(()), None) => return,
         };
         if self.answer.send(answer).is_err() {
-            tracing::debug!("nobody waits for a change any more");
+            tracing::debug!("the caller of a change has gone");
         }
     }
 }
 
-/// The thread: until it is told to end, or nobody can ask any more.
-fn write(on: &On, mut waiting: mpsc::Receiver<Box<dyn Job>>) -> Outcome<(), DbErr> {
-    let mut group = Vec::with_capacity(MOST_TOGETHER);
-    loop {
-        group.extend(waiting.blocking_recv());
-        while group.len() < MOST_TOGETHER
-            && let Ok(next) = waiting.try_recv()
-        {
-            group.push(next);
-        }
-        let at_the_end = group.is_empty() || group.iter().any(|job| job.is_end());
-        make(on, &mut group);
-        if at_the_end {
-            return on.connection.close();
-        }
-    }
+/// What the thread works with.
+struct GroupWriter {
+    connection: Arc<Connection>,
+    files: Files,
+    state: Arc<StoreState>,
 }
 
-/// Makes a group of changes and answers them all.
-fn make(on: &On, group: &mut Vec<Box<dyn Job>>) {
-    group.retain(|job| !job.is_abandoned() && !job.is_end());
-    if group.is_empty() {
-        return;
-    }
-    let made = transaction(on, group);
-    // Also where it failed: it may not have failed altogether.
-    on.commits.fetch_add(1, Ordering::SeqCst);
-    match made {
-        Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
-        // Which of them it was is not known: each for itself, then.
-        Err(Unmade::Undone(_)) if group.len() > 1 => {
-            for job in group.drain(..) {
-                make(on, &mut vec![job]);
+/// Why a group was not committed, or is not known to be.
+enum GroupError {
+    /// Its transaction did not begin.
+    NotBegun(StoreError),
+    /// All its changes are undone: each may run again.
+    Undone(StoreError),
+    /// It was committed into files that the next start does not open.
+    Moved(StoreError),
+}
+
+impl GroupError {
+    /// The error of each of its changes.
+    fn of_change(&self) -> WriteError {
+        match self {
+            GroupError::NotBegun(error) => error.clone().into(),
+            GroupError::Undone(error) | GroupError::Moved(error) => {
+                WriteError::Unknown(error.clone())
             }
         }
-        Err(unmade) => group.drain(..).for_each(|job| job.answer(Err(unmade.refused()))),
     }
 }
 
-/// Why a group of changes was not made, or cannot be said to be.
-enum Unmade {
-    /// There was no transaction for it.
-    Begin(DbErr),
-    /// It was undone, for the commit failed or one of them took all with it.
-    Undone(DbErr),
-    /// It was committed, into files that are not where the next start looks for them.
-    Elsewhere(DbErr),
-}
-
-impl Unmade {
-    fn refused(&self) -> Refused {
-        match self {
-            Unmade::Begin(error) => Refused::Change(to_error(error.clone())),
-            Unmade::Undone(error) | Unmade::Elsewhere(error) => Refused::Commit(error.clone()),
+impl GroupWriter {
+    /// Runs changes until it receives the end or there are no more senders.
+    fn run(&self, mut waiting: mpsc::Receiver<Option<Box<dyn Job>>>) -> Result<(), StoreError> {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        loop {
+            let mut next = waiting.blocking_recv().flatten();
+            let mut has_ended = next.is_none();
+            while let Some(job) = next.take() {
+                group.push(job);
+                if group.len() == MAX_GROUP {
+                    break;
+                }
+                match waiting.try_recv() {
+                    Ok(Some(job)) => next = Some(job),
+                    Ok(None) => has_ended = true,
+                    Err(_) => {}
+                }
+            }
+            self.write(&mut group);
+            if has_ended {
+                return self.connection.close();
+            }
         }
+    }
+
+    /// Runs a group of changes and answers them all.
+    fn write(&self, group: &mut Vec<Box<dyn Job>>) {
+        group.retain(|job| !job.is_abandoned());
+        if group.is_empty() {
+            return;
+        }
+        let written = self.transaction(group);
+        // After a failure as well: the commit may have been made.
+        self.state.commits.fetch_add(1, Ordering::SeqCst);
+        match written {
+            Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
+            // The change that failed is not known.
+            Err(GroupError::Undone(_)) if group.len() > 1 => {
+                for job in group.drain(..) {
+                    self.write(&mut vec![job]);
+                }
+            }
+            Err(error) => group.drain(..).for_each(|job| job.answer(Err(error.of_change()))),
+        }
+    }
+
+    /// Runs them in one transaction.
+    fn transaction(&self, group: &mut [Box<dyn Job>]) -> Result<(), GroupError> {
+        let connection = &self.connection;
+        self.files.check().and_then(|()| begin(connection)).map_err(GroupError::NotBegun)?;
+        let run = match group {
+            [alone] => run_alone(connection, alone.as_mut()),
+            many => many.iter_mut().try_for_each(|job| run_in_savepoint(connection, job.as_mut())),
+        };
+        let committed = run.and_then(|()| {
+            // A change that failed alone has left no transaction.
+            if connection.is_autocommit()? { Ok(()) } else { connection.command("COMMIT") }
+        });
+        if let Err(error) = committed {
+            if let Err(error) = roll_back(connection) {
+                tracing::error!(%error, "a rollback failed: changes are rejected until it succeeds");
+            }
+            return Err(GroupError::Undone(error));
+        }
+        self.files.check().map_err(GroupError::Moved)
     }
 }
 
-/// One transaction around all of them.
-fn transaction(on: &On, group: &mut [Box<dyn Job>]) -> Outcome<(), Unmade> {
-    let connection = &on.connection;
-    on.place.check().and_then(|()| begin(connection)).map_err(Unmade::Begin)?;
-    let made = match group {
-        [alone] => by_itself(connection, alone.as_mut()),
-        many => many.iter_mut().try_for_each(|job| beside_others(connection, job.as_mut())),
-    };
-    let committed = made.and_then(|()| {
-        // Nothing is left where a lone change has failed.
-        if connection.is_autocommit()? { Ok(()) } else { connection.command("COMMIT") }
-    });
-    committed.map_err(|error| {
-        if let Err(error) = roll_back(connection) {
-            // `begin` tries again, and makes no change before it succeeds.
-            tracing::error!(%error, "a transaction cannot be rolled back: no change is made until it is");
-        }
-        Unmade::Undone(error)
-    })?;
-    on.place.check().map_err(Unmade::Elsewhere)
-}
-
-/// Begins a transaction, after whatever is left of the one before was taken back.
-fn begin(connection: &Connection) -> Outcome<(), DbErr> {
+/// Begins a transaction, after a rollback of the one before if that has failed.
+fn begin(connection: &Connection) -> Result<(), StoreError> {
     roll_back(connection).map_err(|error| {
-        tracing::error!(%error, "a transaction still cannot be rolled back: a change is refused");
-        unconnected(sqlx::Error::WorkerCrashed)
+        tracing::error!(%error, "a rollback fails again: a change is rejected");
+        StoreError::away("a transaction before this one cannot be rolled back")
     })?;
     connection.command("BEGIN IMMEDIATE")
 }
 
-/// A change that has the transaction for itself.
-fn by_itself(connection: &Arc<Connection>, job: &mut dyn Job) -> Outcome<(), DbErr> {
-    let stays = job.run(connection);
-    if !stays {
+/// Runs a change that has the transaction for itself.
+fn run_alone(connection: &Arc<Connection>, job: &mut dyn Job) -> Result<(), StoreError> {
+    let is_kept = job.run(connection);
+    if !is_kept {
         roll_back(connection)
     } else if connection.is_autocommit()? {
-        Err(lost())
+        Err(transaction_ended())
     } else {
         Ok(())
     }
 }
 
-/// A change that has a savepoint for itself.
-fn beside_others(connection: &Arc<Connection>, job: &mut dyn Job) -> Outcome<(), DbErr> {
-    // Looked at last: waiting for the lock may have taken long.
+/// Runs a change in a savepoint.
+fn run_in_savepoint(connection: &Arc<Connection>, job: &mut dyn Job) -> Result<(), StoreError> {
+    // Checked again: the wait for the lock may have been long.
     if job.is_abandoned() {
         return Ok(());
     }
     connection.command("SAVEPOINT change")?;
-    let stays = job.run(connection);
-    // What is wrong with one may end all: a full disk, for one.
+    let is_kept = job.run(connection);
+    // Some failures, such as a full disk, end the transaction.
     if connection.is_autocommit()? {
-        return Err(lost());
+        return Err(transaction_ended());
     }
-    if !stays {
+    if !is_kept {
         connection.command("ROLLBACK TO change")?;
     }
     connection.command("RELEASE change")
 }
 
-fn lost() -> DbErr {
-    DbErr::Custom("SQLite has ended the transaction".to_owned())
+fn transaction_ended() -> StoreError {
+    StoreError::fault("SQLite has ended the transaction")
 }
 
-/// Takes back what is open, if SQLite has not done so by itself.
-fn roll_back(connection: &Connection) -> Outcome<(), DbErr> {
+/// Rolls back the open transaction, if there is one.
+fn roll_back(connection: &Connection) -> Result<(), StoreError> {
     match connection.is_autocommit()? {
         true => Ok(()),
         false => connection.command("ROLLBACK"),

@@ -8,8 +8,7 @@ use guestlist::domain::{ApiKeySecret, Timestamp};
 use guestlist::keyring::Keyring;
 use guestlist::operations::keys::{CreateKey, create_key};
 use guestlist::operations::setup::{Setup, prepare};
-use guestlist::storage::{Location, Opener, Store, sqlite};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use guestlist::storage::{Location, Opener, Row, Statement, Store, sqlite};
 use tempfile::TempDir;
 
 /// See the module.
@@ -65,8 +64,7 @@ impl Disk {
         self.run(&format!("VACUUM INTO '{}'", copy.display())).await;
         self.run(&format!("ATTACH '{}' AS kept; PRAGMA foreign_keys = OFF", copy.display())).await;
         let names = "SELECT name FROM kept.sqlite_schema WHERE type = 'table'";
-        let rows = self.beside.query_all_raw(statement(names)).await.expect("the tables");
-        let tables = rows.iter().map(|row| row.try_get::<String>("", "name").expect("a name"));
+        let tables = self.values(names).into_iter().map(|name| name.unwrap::<String>());
         let each = |table: String| {
             format!(
                 "DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM kept.{table};"
@@ -78,8 +76,7 @@ impl Disk {
 
     /// A number that is another one whenever somebody else has committed.
     pub async fn version(&self) -> i64 {
-        let row = self.beside.query_one_raw(statement("PRAGMA data_version")).await;
-        row.expect("a row").expect("a row").try_get("", "data_version").expect("a number")
+        self.values("PRAGMA data_version").remove(0).unwrap()
     }
 
     /// Makes the store as it was.
@@ -88,10 +85,15 @@ impl Disk {
     }
 
     async fn run(&self, sql: &str) {
-        self.beside.execute_unprepared(sql).await.expect("SQL of ours");
+        for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
+            let statement = Statement::new(statement.to_owned(), Vec::new());
+            self.beside.run(&statement).expect("SQL of ours");
+        }
     }
-}
 
-fn statement(sql: &str) -> Statement {
-    Statement::from_string(DbBackend::Sqlite, sql)
+    /// The values of a query of one column.
+    fn values(&self, sql: &'static str) -> Vec<sea_orm::Value> {
+        let result = self.beside.run(&Statement::new(sql, Vec::new())).expect("SQL of ours");
+        result.rows.into_iter().flat_map(Row::into_values).collect()
+    }
 }

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use uuid::Uuid;
 
-use crate::support::databases::Beside;
+use crate::support::beside::Beside;
 use crate::support::{Database, Engine};
 
 pub struct Event {

@@ -94,8 +94,8 @@ on_both_engines! {
 async fn one_statement_checks_all(engine: Engine) {
     let seen = Arc::new(Mutex::new(Vec::<String>::new()));
     let record = Arc::clone(&seen);
-    let observer = Arc::new(move |statement: &sea_orm::Statement| {
-        record.lock().unwrap().push(statement.sql.clone());
+    let observer = Arc::new(move |statement: &guestlist::storage::Statement| {
+        record.lock().unwrap().push(statement.sql.to_string());
     });
     let database = Database::migrated(engine).await;
     let app = TestApp::on(database, Protocol::Grpc, |_| (), Some(observer)).await;

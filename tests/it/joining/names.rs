@@ -20,7 +20,7 @@ async fn renamed_in_between(engine: Engine) {
     let armed = Arc::new(AtomicBool::new(false));
     let rename: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>> = Arc::default();
     let (trigger, action) = (Arc::clone(&armed), Arc::clone(&rename));
-    let observer = Arc::new(move |statement: &sea_orm::Statement| {
+    let observer = Arc::new(move |statement: &guestlist::storage::Statement| {
         // How the invite is looked up, without a lock.
         let looks_up = statement.sql.contains("token_hash\" =");
         if looks_up && trigger.swap(false, Ordering::SeqCst) {

@@ -8,7 +8,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::load::{Load, channel};
 use super::{create, get, in_flight, on_both_engines, organizations, refuses_connections, until};
-use crate::support::databases::Beside;
+use crate::support::beside::Beside;
 use crate::support::{Engine, Installation, Protocol};
 
 /// A connection beside the server's that keeps every change waiting, until it is

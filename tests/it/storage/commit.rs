@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use guestlist::error::{Error, Kind};
-use guestlist::storage::{Opener, Store, settings};
+use guestlist::storage::{Connection, Opener, Statement, Store, settings};
 use sea_orm::ConnectionTrait;
 
 use crate::support::databases::pool;
@@ -61,7 +61,9 @@ async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
                 counted.fetch_add(1, Ordering::SeqCst);
                 settings::set(tx, "canary", "written").await?;
                 for statement in statements {
-                    tx.execute_unprepared(statement).await.map_err(Error::internal)?;
+                    tx.run(Statement::new(*statement, Vec::new()))
+                        .await
+                        .map_err(Error::internal)?;
                 }
                 Ok("acknowledged")
             })
@@ -158,7 +160,7 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
             // It holds for the connection that writes.
             Engine::Sqlite => store
                 .write(async move |tx| {
-                    tx.execute_unprepared(sql).await.map(|_| ()).map_err(Error::internal)
+                    tx.run(Statement::new(sql, Vec::new())).await.map(drop).map_err(Error::internal)
                 })
                 .await
                 .unwrap(),

@@ -10,7 +10,8 @@ use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
 use guestlist::operations::organizations::remove_deleted;
 use guestlist::storage::{outbox, requests};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::sea_query::Values;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::support::{Database, Engine, Organization, Protocol, TestApp, gitpod, link_to, own};
 
@@ -248,8 +249,15 @@ async fn plan(app: &TestApp, statement: &Statement) -> Vec<String> {
 async fn judge(engine: Engine) {
     let seen = Seen::default();
     let record = Arc::clone(&seen);
-    let observer = Arc::new(move |statement: &Statement| {
-        record.lock().unwrap().insert(statement.sql.clone(), statement.clone());
+    let backend = match engine {
+        Engine::Sqlite => DbBackend::Sqlite,
+        Engine::Postgres => DbBackend::Postgres,
+    };
+    let observer = Arc::new(move |statement: &guestlist::storage::Statement| {
+        let sql = statement.sql.to_string();
+        let values = Some(Values(statement.values.clone()));
+        let statement = Statement { sql: sql.clone(), values, db_backend: backend };
+        record.lock().unwrap().insert(sql, statement);
     });
     let database = Database::migrated(engine).await;
     let app = TestApp::on(database, Protocol::Grpc, |_| (), Some(observer)).await;

@@ -8,7 +8,7 @@ use guestlist::config;
 use guestlist::domain::OrganizationId;
 use guestlist::error::{Kind, Result};
 use guestlist::storage::member_lists::{self, MemberFilter};
-use guestlist::storage::{Opener, Store, Tx, settings};
+use guestlist::storage::{Connection, Opener, Statement, Store, Tx, settings};
 use rustix::process::{Pid, Signal};
 use sea_orm::ConnectionTrait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,7 +65,7 @@ async fn p42_changes_that_were_given_up_leave_their_connections_while_the_lock_i
         .map(|_| {
             let store = store.clone();
             let change = async |tx: &Tx| {
-                let locked = tx.execute_unprepared("LOCK TABLE outbox").await;
+                let locked = tx.run(Statement::new("LOCK TABLE outbox", Vec::new())).await;
                 locked.map(drop).map_err(guestlist::error::Error::internal)
             };
             tokio::spawn(async move { store.write(change).await })

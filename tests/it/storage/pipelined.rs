@@ -7,7 +7,7 @@ use futures::poll;
 use guestlist::domain::{Action, Actor, TargetKind, Timestamp};
 use guestlist::error::{Error, Kind, Result};
 use guestlist::storage::audit_events::{self, NewEvent};
-use guestlist::storage::{Opener, Store, Tx, settings};
+use guestlist::storage::{Connection, Opener, Store, Tx, settings};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::commit::store;
@@ -27,7 +27,8 @@ async fn canary(store: &Store) -> Option<String> {
 }
 
 async fn run(tx: &Tx, sql: &str) -> Result<()> {
-    tx.execute_unprepared(sql).await.map(drop).map_err(Error::internal)
+    let statement = guestlist::storage::Statement::new(sql.to_owned(), Vec::new());
+    tx.run(statement).await.map(drop).map_err(Error::internal)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use guestlist::error::Kind;
 use guestlist::storage::postgres::{Address, Connection};
-use guestlist::storage::{Location, Opener, Store};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use guestlist::storage::{Location, Opener, Statement, Store};
 use tempfile::TempDir;
 
 use crate::support::certificates::Authority;
@@ -18,9 +17,9 @@ async fn encrypted(url: &str) -> Option<bool> {
     let connection = Connection::open(&address, Duration::from_secs(10)).await;
     let connection = connection.inspect_err(|error| println!("{url}: {error}")).ok()?;
     let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    let asked = Statement::from_string(DbBackend::Postgres, asked);
-    let row = connection.query_one_raw(asked).await.unwrap().unwrap();
-    Some(row.try_get("", "ssl").unwrap())
+    let result = connection.run(&Statement::new(asked, Vec::new())).await.unwrap();
+    let mut values = result.rows.into_iter().next().unwrap().into_values();
+    Some(values.next() == Some(true.into()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +72,7 @@ async fn a_certificate_of_its_own_is_shown_to_who_asks_for_it() {
     let cluster = Cluster::start_with_tls(files.path());
     let postgres = Address::parse(&cluster.url).unwrap();
     let postgres = Connection::open(&postgres, Duration::from_secs(10)).await.unwrap();
-    postgres.execute_unprepared("CREATE ROLE certified LOGIN").await.unwrap();
+    postgres.run(&Statement::new("CREATE ROLE certified LOGIN", Vec::new())).await.unwrap();
     let certified = cluster.url.replace("postgres@", "certified@");
     let with = |files: &TempDir| {
         let directory = files.path().display();

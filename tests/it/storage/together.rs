@@ -7,8 +7,8 @@ use futures::future::join_all;
 use futures::poll;
 use guestlist::domain::{AccountId, Organization, OrganizationId, Tier, Timestamp};
 use guestlist::error::{Error, Kind, Result};
-use guestlist::storage::{Store, Tx, organizations, settings};
-use sea_orm::{ConnectionTrait, Statement};
+use guestlist::storage::{Connection, Statement, Store, Tx, organizations, settings};
+use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
 
 use super::commit::{on_both, store};
@@ -45,14 +45,14 @@ async fn change(tx: &Tx, engine: Engine, number: usize) -> Result<usize> {
         Fate::Refuses => Err(Error::not_found()),
         Fate::Panics => panic!("on purpose"),
         Fate::Violates => tx
-            .execute_unprepared(TWICE)
+            .run(Statement::new(TWICE, Vec::new()))
             .await
             .map(|_| number)
             .map_err(|error| Error::internal(error).with_message("it is taken")),
         Fate::Survives => {
             // PostgreSQL's transactions do not go on after an error.
             if engine == Engine::Sqlite {
-                tx.execute_unprepared(TWICE).await.expect_err("it is taken");
+                tx.run(Statement::new(TWICE, Vec::new())).await.expect_err("it is taken");
             }
             Ok(number)
         }
@@ -159,7 +159,7 @@ async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<us
                 if number == ODD_ONE {
                     runs.fetch_add(1, Ordering::SeqCst);
                     for sql in odd {
-                        tx.execute_unprepared(sql).await.map_err(Error::internal)?;
+                        tx.run(Statement::new(*sql, Vec::new())).await.map_err(Error::internal)?;
                     }
                 }
                 Ok(number)
@@ -243,7 +243,7 @@ async fn p38_a_change_larger_than_what_is_kept_in_memory_is_undone_as_well() {
     let with = async |filling: &str| {
         let sql =
             format!("SELECT count(*) FROM t WHERE filling = hex(zeroblob(3500)) || '{filling}'");
-        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let statement = sea_orm::Statement::from_string(connection.get_database_backend(), sql);
         let row = connection.query_one_raw(statement).await.unwrap().unwrap();
         row.try_get_by_index::<i64>(0).unwrap()
     };

@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use guestlist::config;
-use guestlist::storage::postgres::{self, Address};
-use guestlist::storage::{Location, Opener, Store, sqlite};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use guestlist::storage::postgres::Address;
+use guestlist::storage::{Location, Opener, Store};
+use sea_orm::{ConnectionTrait, Statement};
 use tempfile::TempDir;
 
-/// How long a connection may take to come about.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::beside::Beside;
 
 /// The engines every promise about data is tested on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,12 +88,8 @@ impl Database {
     /// it stays set.
     pub async fn connect(&self) -> Beside {
         match self.location() {
-            Location::Sqlite(path) => {
-                Beside::Sqlite(sqlite::Connection::open(&path, PATIENCE).unwrap())
-            }
-            Location::Postgres(address) => {
-                Beside::Postgres(postgres::Connection::open(&address, PATIENCE).await.unwrap())
-            }
+            Location::Sqlite(path) => Beside::on_file(&path),
+            Location::Postgres(_) => Beside::on_server(&self.url).await,
         }
     }
 
@@ -123,60 +117,6 @@ impl Database {
     pub async fn remove(self) {
         if let Some(name) = self.name {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
-        }
-    }
-}
-
-/// A connection beside the server's own.
-pub enum Beside {
-    Postgres(postgres::Connection),
-    Sqlite(sqlite::Connection),
-}
-
-impl Beside {
-    pub async fn close(self) -> Result<(), DbErr> {
-        match self {
-            // Drops it, and with it ends it.
-            Beside::Postgres(_) => Ok(()),
-            Beside::Sqlite(connection) => connection.close(),
-        }
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for Beside {
-    fn get_database_backend(&self) -> DbBackend {
-        match self {
-            Beside::Postgres(_) => DbBackend::Postgres,
-            Beside::Sqlite(_) => DbBackend::Sqlite,
-        }
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match self {
-            Beside::Postgres(connection) => connection.execute_raw(statement).await,
-            Beside::Sqlite(connection) => connection.execute_raw(statement).await,
-        }
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match self {
-            Beside::Postgres(connection) => connection.execute_unprepared(sql).await,
-            Beside::Sqlite(connection) => connection.execute_unprepared(sql).await,
-        }
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match self {
-            Beside::Postgres(connection) => connection.query_one_raw(statement).await,
-            Beside::Sqlite(connection) => connection.query_one_raw(statement).await,
-        }
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self {
-            Beside::Postgres(connection) => connection.query_all_raw(statement).await,
-            Beside::Sqlite(connection) => connection.query_all_raw(statement).await,
         }
     }
 }
@@ -232,8 +172,7 @@ fn url_of(database: &str) -> String {
 }
 
 async fn administer(sql: &str) {
-    let address = Address::parse(&SERVER.url).unwrap();
-    let connection = postgres::Connection::open(&address, PATIENCE).await.unwrap();
+    let connection = Beside::on_server(&SERVER.url).await;
     connection.execute_unprepared(sql).await.unwrap();
 }
 

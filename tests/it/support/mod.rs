@@ -1,5 +1,6 @@
 //! The harness.
 
+pub mod beside;
 pub mod certificates;
 pub mod client;
 pub mod cluster;

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
-use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
 use super::*;
 use crate::error::Kind;
-use crate::storage::write::Refused;
+use crate::storage::statement::Statement;
 
 /// A store of one table, whose connection refuses the statements that `faulty` names.
 struct Bench {
@@ -26,7 +25,7 @@ impl Bench {
         let path = directory.path().join("guestlist.db");
         std::fs::File::create_new(&path).unwrap();
         let connection = Connection::open(&path, Duration::from_secs(10)).unwrap();
-        connection.run("CREATE TABLE made (number INTEGER)").unwrap();
+        connection.batch("CREATE TABLE made (number INTEGER)").unwrap();
         let is_faulty = Arc::new(AtomicBool::new(true));
         let now = Arc::clone(&is_faulty);
         let authorizer = move |asked: AuthContext<'_>| match now.load(Ordering::SeqCst)
@@ -36,33 +35,33 @@ impl Bench {
             false => Authorization::Allow,
         };
         connection.with(|connection| connection.authorizer(Some(authorizer))).unwrap();
-        let place = Place::of(&path).unwrap();
-        let writer = Writer::start(connection, place, Arc::default()).unwrap();
+        let files = Files::of(&path).unwrap();
+        let writer = Writer::start(connection, files, Arc::default()).unwrap();
         let connection = Connection::open(&path, Duration::from_secs(10)).unwrap();
         Self { writer, connection, is_faulty, directory }
     }
 
     /// Writes a number, and then answers or refuses.
-    async fn change(&self, number: i64, stays: bool) -> Outcome<i64, Refused> {
+    async fn change(&self, number: i64, stays: bool) -> Result<i64, WriteError> {
         let change = async move |tx: &Tx| {
             let sql = format!("INSERT INTO made VALUES ({number})");
-            tx.execute_unprepared(&sql).await.map_err(to_error)?;
+            crate::storage::Connection::run(tx, Statement::new(sql, Vec::new())).await?;
             if stays { Ok(number) } else { Err(Error::not_found()) }
         };
         let until = Instant::now() + Duration::from_secs(60);
-        self.writer.write(Arc::new(change), Watching::default(), until).await
+        self.writer.write(Arc::new(change), Arc::default(), until).await
     }
 
     /// Makes changes together: they come while somebody else has the lock. Of those with
     /// a number of three the rule is that they refuse.
-    async fn together(&self) -> Vec<Outcome<i64, Refused>> {
-        self.connection.run("BEGIN IMMEDIATE").unwrap();
+    async fn together(&self) -> Vec<Result<i64, WriteError>> {
+        self.connection.batch("BEGIN IMMEDIATE").unwrap();
         // One waits for the lock, and the others for it.
         let mut changes: Vec<_> = (0..9).map(|i| Box::pin(self.change(i, i % 3 != 0))).collect();
         for change in &mut changes {
             assert!(futures_util::poll!(change).is_pending());
         }
-        self.connection.run("COMMIT").unwrap();
+        self.connection.batch("COMMIT").unwrap();
         join_all(changes).await
     }
 
@@ -74,11 +73,11 @@ impl Bench {
     }
 }
 
-fn kind(answer: Outcome<i64, Refused>) -> Option<Kind> {
+fn kind(answer: Result<i64, WriteError>) -> Option<Kind> {
     match answer {
         Ok(_) => None,
-        Err(Refused::Change(error)) => Some(error.kind),
-        Err(Refused::Commit(_)) => Some(Kind::Unavailable),
+        Err(WriteError::NotDone(error, _)) => Some(error.kind),
+        Err(WriteError::Unknown(_)) => Some(Kind::Unavailable),
     }
 }
 

@@ -1,15 +1,14 @@
-//! All that SQLite and PostgreSQL disagree on.
+//! Where the store is, and how it is opened there.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sea_orm::DbErr;
 use secrecy::ExposeSecret;
 
-use super::error::OrError;
-use super::tx::{Readers, Watching};
+use super::error::StoreError;
+use super::statement::{Readers, StoreState};
 use super::write::Writer;
 use super::{postgres, sqlite};
 use crate::config;
@@ -18,9 +17,9 @@ use crate::error::{Error, Result};
 /// Where the store is.
 #[derive(Debug, Clone)]
 pub enum Location {
-    /// A file in this process's hands.
+    /// The database file.
     Sqlite(PathBuf),
-    /// A server.
+    /// A database on a server.
     Postgres(postgres::Address),
 }
 
@@ -34,7 +33,7 @@ impl Location {
         let Some(url) = &config.database_url else {
             return Ok(Location::Sqlite(config.data_dir.join("guestlist.db")));
         };
-        // A secret made with `echo` ends in a new line, which is no part of a file's name.
+        // A secret file written with `echo` ends in a new line.
         let text = url.expose_secret().trim();
         if let Some(path) = text.strip_prefix("sqlite:") {
             return sqlite_file(path).map_err(|why| Error::invalid("database_url", why));
@@ -49,7 +48,7 @@ impl Location {
     }
 }
 
-/// The file that a URL names, which is everything after `sqlite:` and no URI.
+/// The file of a URL: the text after `sqlite:`, which is no URI.
 fn sqlite_file(path: &str) -> std::result::Result<Location, &'static str> {
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() || path.starts_with(":memory:") {
@@ -70,43 +69,42 @@ fn sqlite_file(path: &str) -> std::result::Result<Location, &'static str> {
     Ok(Location::Sqlite(PathBuf::from(path)))
 }
 
-/// Opens the store's connections: what reads, and what writes.
+/// Opens the connections for reads and for writes.
 pub(super) async fn connect(
     location: &Location,
     settings: &config::Database,
-    watching: &Watching,
+    state: &Arc<StoreState>,
 ) -> Result<(Readers, Writer)> {
     match location {
-        Location::Sqlite(path) => connect_sqlite(path, settings, watching).or_error(),
+        Location::Sqlite(path) => Ok(connect_sqlite(path, settings, state)?),
         Location::Postgres(address) => {
-            let pool = postgres::Pool::new(address.clone(), settings).or_error()?;
+            let pool = postgres::Pool::new(address.clone(), settings)?;
             let readers = postgres::Readers::new(pool.clone());
-            // Or a server that is away or unfit would be noticed by the first caller.
-            pool.check_server().await.or_error()?;
+            // So that a start fails, not the first request, if the server cannot be used.
+            pool.check_server().await?;
             Ok((Readers::Postgres(readers), Writer::Postgres(pool)))
         }
     }
 }
 
-/// One writer, since SQLite has one; many readers, which never wait for it (WAL).
+/// One writer, since SQLite has one, and many readers, which never wait for it (WAL mode).
 fn connect_sqlite(
     path: &Path,
     settings: &config::Database,
-    watching: &Watching,
-) -> std::result::Result<(Readers, Writer), DbErr> {
+    state: &Arc<StoreState>,
+) -> std::result::Result<(Readers, Writer), StoreError> {
     let busy_timeout = settings.acquire_timeout;
-    // First: it makes of the file what readers find.
+    // First: it initializes the file.
     let writer = sqlite::Connection::open(path, busy_timeout)?;
     let readers = sqlite::Readers::open(path, settings.max_connections, busy_timeout)?;
-    let place = sqlite::Place::of(path)?;
-    let writer = sqlite::Writer::start(writer, place, Arc::clone(&watching.commits))
-        .map_err(|error| DbErr::Custom(error.to_string()))?;
+    let files = sqlite::Files::of(path)?;
+    let writer = sqlite::Writer::start(writer, files, Arc::clone(state))
+        .map_err(|error| StoreError::fault(error.to_string()))?;
     Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
 }
 
-/// Makes the file of a SQLite store and its directory for their owner's eyes
-/// alone, where they are not there yet; the files SQLite makes beside it have the
-/// same permissions.
+/// Creates the file of a SQLite store and its directory if they are missing, readable by
+/// their owner alone. SQLite creates further files with the same permissions.
 ///
 /// # Errors
 /// If they cannot be made.
@@ -129,11 +127,11 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-/// Keeps a second *server* off a SQLite file, which has one process's caches and
-/// workers over it. The command line does not take it.
+/// Locks a SQLite file against a second server: the caches and workers of one process rely
+/// on being the only ones. Commands do not take the lock.
 ///
 /// # Errors
-/// If another server has the file.
+/// If another server has the lock.
 pub(super) fn lock_file(path: &Path) -> Result<File> {
     let lock = path.with_extension("lock");
     let file = open_private(&lock)

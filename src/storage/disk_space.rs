@@ -1,36 +1,33 @@
-//! Whether the store's disk has room, as far as changes have shown.
+//! Whether the store's disk is full, as statements and changes show it.
 
 use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sea_orm::DbErr;
-
-// tokio's, which tests can pause.
+// This clock can be paused in tests.
 use tokio::time::Instant;
 
-use super::error::{Cause, cause};
+use super::error::{Cause, StoreError};
 use crate::error::{Error, reason};
 
 /// The shortest time between two warnings about a full disk.
-const QUIET: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Tells the log that the disk is full, and that it is not any more.
+/// Logs that the disk is full, and later that it is no longer full.
 #[derive(Debug, Default)]
-pub(super) struct Room(Mutex<State>);
+pub(super) struct DiskSpace(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     is_full: bool,
-    /// When the log was last told that it is.
-    told_at: Option<Instant>,
-    /// Whether the log still has to be told that it is not.
-    owes_end: bool,
+    warned_at: Option<Instant>,
+    /// Whether a warning was logged whose end is not logged yet.
+    warns: bool,
 }
 
-impl Room {
-    /// Looks at the outcome of a change.
-    pub(super) fn saw<T>(&self, outcome: &Result<T, Error>) {
+impl DiskSpace {
+    /// Looks at the result of a change.
+    pub(super) fn changed<T>(&self, outcome: &Result<T, Error>) {
         if let Err(error) = outcome
             && error.reason == reason::DISK_FULL
         {
@@ -38,36 +35,36 @@ impl Room {
         }
     }
 
-    /// Looks at what a statement met: a read may need room as well, to sort.
-    pub(super) fn met(&self, error: &DbErr) {
-        if cause(error) == Cause::DiskFull {
+    /// Looks at the error of a statement. A read may need disk space too, to sort.
+    pub(super) fn failed(&self, error: &StoreError) {
+        if error.cause == Cause::DiskFull {
             self.is_full_because(error);
         }
     }
 
-    /// Whether a change was refused for want of room, and none was made on purpose since.
+    /// Whether a change failed for a full disk, and no test write has succeeded since.
     pub(super) fn is_full(&self) -> bool {
         self.state().is_full
     }
 
-    /// Notes that there is room: more than a small change needs was written.
-    pub(super) fn has_room(&self) {
+    /// Notes that a test write of more than a small change needs has succeeded.
+    pub(super) fn has_space(&self) {
         let mut state = self.state();
         state.is_full = false;
-        if std::mem::take(&mut state.owes_end) {
-            tracing::info!("the store's disk has room again: changes are made");
+        if std::mem::take(&mut state.warns) {
+            tracing::info!("the store's disk has space again: changes are accepted");
         }
     }
 
     fn is_full_because(&self, error: &dyn Debug) {
         let mut state = self.state();
         state.is_full = true;
-        if state.told_at.is_none_or(|told_at| told_at.elapsed() >= QUIET) {
-            state.told_at = Some(Instant::now());
-            state.owes_end = true;
+        if state.warned_at.is_none_or(|warned_at| warned_at.elapsed() >= WARNING_INTERVAL) {
+            state.warned_at = Some(Instant::now());
+            state.warns = true;
             tracing::warn!(
                 cause = ?error,
-                "the store's disk is full: changes are refused until there is room; \
+                "the store's disk is full: changes are rejected until it has space; \
                  free some, or make the disk larger"
             );
         }
@@ -115,36 +112,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_log_is_told_of_a_full_disk_once_a_minute_and_of_its_end_once() {
+    async fn a_full_disk_is_logged_once_a_minute_and_its_end_once() {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).without_time();
         let _told = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
 
-        let room = Room::default();
+        let disk = DiskSpace::default();
         let full = || -> Result<(), Error> {
             Err(Error::new(Kind::ResourceExhausted, "full").with_reason(reason::DISK_FULL))
         };
-        room.saw(&Ok(()));
-        room.saw::<()>(&Err(Error::not_found()));
-        assert!(!room.is_full());
+        disk.changed(&Ok(()));
+        disk.changed::<()>(&Err(Error::not_found()));
+        assert!(!disk.is_full());
         for _ in 0..100 {
-            room.saw(&full());
+            disk.changed(&full());
         }
-        assert!(room.is_full());
+        assert!(disk.is_full());
         assert_eq!(log.lines(), ["WARN"]);
-        room.saw(&Ok(()));
-        assert!(room.is_full(), "what writes nothing needs no room");
+        disk.changed(&Ok(()));
+        assert!(disk.is_full(), "a change that writes nothing needs no space");
 
-        tokio::time::advance(QUIET).await;
-        room.saw(&full());
+        tokio::time::advance(WARNING_INTERVAL).await;
+        disk.changed(&full());
         assert_eq!(log.lines(), ["WARN"], "it lasts");
-        room.has_room();
-        room.has_room();
-        assert!(!room.is_full());
+        disk.has_space();
+        disk.has_space();
+        assert!(!disk.is_full());
         assert_eq!(log.lines(), ["INFO"]);
         // Full and not in turns: no line for each.
-        room.saw(&full());
-        room.has_room();
+        disk.changed(&full());
+        disk.has_space();
         assert_eq!(log.lines(), [""; 0]);
     }
 }

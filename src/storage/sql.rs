@@ -1,0 +1,131 @@
+//! The SQL of statements: built once where only values differ, and kept to few lengths.
+//!
+//! SeaORM's query builder writes the SQL. To build it costs more than to run a statement
+//! by a key on SQLite, and a fifth of that on PostgreSQL.
+
+use std::sync::OnceLock;
+
+use sea_orm::sea_query::{Expr, SubQueryStatement};
+use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, QueryTrait, UpdateMany, Value};
+
+use super::statement::{Connection, Statement, Tx};
+
+/// A statement whose SQL never changes. The values in its builder mark the places and
+/// types of the values that each use gives.
+pub(super) struct Named {
+    build: fn() -> SubQueryStatement,
+    sqlite: OnceLock<String>,
+    postgres: OnceLock<String>,
+}
+
+impl Named {
+    /// The statement that `build` builds.
+    pub(super) const fn new(build: fn() -> SubQueryStatement) -> Self {
+        Self { build, sqlite: OnceLock::new(), postgres: OnceLock::new() }
+    }
+
+    /// The statement with these values, which are in the order of the SQL.
+    pub(super) fn with<const N: usize>(
+        &'static self,
+        db: &impl Connection,
+        values: [Value; N],
+    ) -> Statement {
+        let backend = db.backend();
+        let sql = match backend {
+            DbBackend::Postgres => &self.postgres,
+            _ => &self.sqlite,
+        };
+        let sql = sql.get_or_init(|| {
+            let built = self.built(backend);
+            let kinds = |values: &[Value]| -> Vec<_> {
+                values.iter().map(std::mem::discriminant).collect()
+            };
+            assert_eq!(kinds(&built.values), kinds(&values), "values of {}", built.sql);
+            built.sql.into_owned()
+        });
+        Statement::new(sql.as_str(), values.into())
+    }
+
+    /// The same for a statement that updates or deletes rows of an entity's table.
+    pub(super) fn changing<E: EntityName + Default, const N: usize>(
+        &'static self,
+        tx: &Tx,
+        values: [Value; N],
+    ) -> Statement {
+        self.with(tx, values).changing::<E>()
+    }
+
+    fn built(&self, backend: DbBackend) -> Statement {
+        match (self.build)() {
+            SubQueryStatement::SelectStatement(select) => Statement::built(&select, backend),
+            SubQueryStatement::InsertStatement(insert) => Statement::built(&insert, backend),
+            SubQueryStatement::UpdateStatement(update) => Statement::built(&update, backend),
+            SubQueryStatement::DeleteStatement(delete) => Statement::built(&delete, backend),
+            SubQueryStatement::WithStatement(with) => Statement::built(&with, backend),
+        }
+    }
+}
+
+/// The query inside a builder of SeaORM's, for [`Named::new`].
+pub(super) fn query<Q>(builder: Q) -> SubQueryStatement
+where
+    Q: QueryTrait,
+    Q::QueryStatement: Into<SubQueryStatement>,
+{
+    builder.into_query().into()
+}
+
+/// An update that sets columns, without a condition yet.
+pub(super) fn set<E: EntityTrait, const N: usize>(
+    _: E,
+    columns: [(E::Column, Value); N],
+) -> UpdateMany<E> {
+    columns.into_iter().fold(E::update_many(), |update, (column, value)| {
+        update.col_expr(column, Expr::value(value))
+    })
+}
+
+/// The numbers of rows or values that statements are made for, largest first. Each number
+/// is a statement of its own, which PostgreSQL keeps on each connection, so there are few.
+/// Both engines take as many values (SQLite: 32,766).
+pub(super) const SIZES: [usize; 4] = [500, 64, 8, 1];
+
+/// Whether a column has one of these values. The condition has one of few lengths: the
+/// last value is repeated.
+pub(super) fn is_one_of<C, V>(column: C, values: impl IntoIterator<Item = V>) -> Expr
+where
+    C: ColumnTrait,
+    V: Into<Value>,
+{
+    column.is_in(padded(values.into_iter().map(Into::into).collect()))
+}
+
+fn padded(mut values: Vec<Value>) -> Vec<Value> {
+    let size = SIZES.into_iter().rev().find(|size| *size >= values.len());
+    if let (Some(size), Some(last)) = (size, values.last().cloned()) {
+        values.resize(size, last);
+    }
+    values
+}
+
+/// The LIKE pattern that finds `part` anywhere, with `\` as the escape character.
+pub(super) fn contains_pattern(part: &str) -> String {
+    let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p42_conditions_have_few_lengths_and_keep_their_values() {
+        for (number, expected) in [(0, 0), (1, 1), (2, 8), (8, 8), (9, 64), (65, 500), (501, 501)] {
+            let values: Vec<Value> = (0..number).map(Value::from).collect();
+            let padded = padded(values.clone());
+            assert_eq!(padded.len(), expected, "{number}");
+            assert!(padded.iter().all(|value| values.contains(value)));
+            assert!(values.iter().all(|value| padded.contains(value)));
+        }
+    }
+}
