@@ -17,47 +17,47 @@ pub struct StoreError {
     message: String,
 }
 
-/// What a database error is, as far as it changes what happens next.
+/// The causes of errors that lead to different reactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Two transactions got in each other's way; again, from the beginning.
+    /// Two transactions conflict; a retry may succeed.
     Conflict,
-    /// The connection is gone or none could be had.
+    /// The connection has ended, or none could be opened.
     Away,
-    /// PostgreSQL has no connection left for this service.
+    /// PostgreSQL has no free connection slot.
     Crowded,
-    /// Another transaction has held a lock for too long.
+    /// Another transaction holds a lock for too long.
     Locked,
     /// A statement or a transaction took too long, or was cancelled.
     TooLong,
-    /// A pooler in between keeps no prepared statements.
+    /// A pooler in between loses prepared statements.
     StatementLost,
-    /// The server does not let this service in, or not do its work; what is to be done.
+    /// The server rejects the user or the settings; the reason or remedy.
     Denied(&'static str),
-    /// No room left on the disk.
+    /// The disk is full.
     DiskFull,
-    /// A constraint of ours refused the row.
+    /// A row violates a constraint.
     Constraint(Constraint),
     /// Anything else: a fault of ours.
     Fault,
 }
 
-/// The constraints whose refusal means something to a caller.
+/// The constraints whose violation has a meaning for callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Constraint {
-    /// Issuer and subject are taken: somebody else made the account just now.
+    /// The account of this issuer and subject exists.
     AccountExists,
-    /// The account has a membership that has not ended.
+    /// The account has a current membership.
     AlreadyMember,
-    /// There is a live join link.
+    /// The organization has a live join link.
     JoinLinkExists,
     /// The address has a pending invitation.
     AlreadyInvited,
-    /// No use is left.
+    /// The invite is used up.
     NoUseLeft,
 }
 
-/// Index or check in PostgreSQL · what SQLite says · meaning.
+/// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
 const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
@@ -216,7 +216,7 @@ impl From<StoreError> for Error {
             }
             Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
             Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
-                Error::new(Kind::Unavailable, "changed by somebody else just now, try again")
+                Error::new(Kind::Unavailable, "changed by another request at the same time, try again")
             }
             Cause::Fault => return Error::internal(error),
         };

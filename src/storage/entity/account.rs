@@ -25,7 +25,6 @@ pub struct Model {
     pub updated_at: Option<i64>,
 }
 
-/// None is followed from here.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -22,10 +22,8 @@ pub struct Model {
     pub last_used_at: Option<i64>,
 }
 
-/// Followed for lists of keys with their accounts.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
-    /// Whose key it is.
     #[sea_orm(
         belongs_to = "super::account::Entity",
         from = "Column::AccountId",

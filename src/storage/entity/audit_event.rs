@@ -1,5 +1,5 @@
-//! Table `audit_events`. Refers to nothing by foreign key: the trail outlives
-//! what it is about.
+//! Table `audit_events`. It has no foreign keys: events stay after their targets are
+//! deleted.
 
 use sea_orm::entity::prelude::*;
 
@@ -22,7 +22,6 @@ pub struct Model {
     pub note: String,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

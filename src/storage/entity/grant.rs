@@ -21,7 +21,6 @@ pub struct Model {
     pub created_at: i64,
 }
 
-/// None is followed from here.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

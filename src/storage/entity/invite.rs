@@ -7,8 +7,8 @@ use super::stored;
 use crate::domain::{ContentGrant, Delivery, Ending, Invite, Timestamp};
 use crate::error::{Error, Result};
 
-/// The live join link's predicate, as its index has it: a bound value would not
-/// find a partial index.
+/// The predicate of the live join link's index. It is a literal: a bound value does not use
+/// a partial index.
 pub(in crate::storage) const LIVE_JOIN_LINK: &str = "kind = 'join_link' AND state = 'live'";
 
 /// A row of `invites`.
@@ -45,10 +45,8 @@ pub struct Model {
     pub delivery_error: Option<String>,
 }
 
-/// Followed from a token to its organization.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
-    /// Where it leads.
     #[sea_orm(
         belongs_to = "super::organization::Entity",
         from = "Column::OrganizationId",
@@ -97,7 +95,7 @@ fn content(row: &Model) -> Result<Option<ContentGrant>> {
     content_grant(&row.content_kind, &row.content_id, &row.content_level)
 }
 
-/// Content that three columns name, in whichever table.
+/// The content grant in three columns of a table.
 pub(in crate::storage) fn content_grant(
     kind: &Option<String>,
     id: &Option<String>,

@@ -16,8 +16,7 @@ pub struct Model {
     pub account_id: Uuid,
     pub role: String,
     pub status: String,
-    /// The account's name in lower case, so that pages in the order of names
-    /// come from one index.
+    /// The account's name in lower case, so that an index has the order of names.
     pub sort_name: String,
     /// The account's address, so that a search by name or address reads one index.
     pub email: Option<String>,
@@ -29,24 +28,21 @@ pub struct Model {
     pub left_version: Option<i64>,
 }
 
-/// Followed to the account's profile, to the organization and to its join link.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
-    /// Whose membership it is.
     #[sea_orm(
         belongs_to = "super::account::Entity",
         from = "Column::AccountId",
         to = "super::account::Column::Id"
     )]
     Account,
-    /// Of which organization.
     #[sea_orm(
         belongs_to = "super::organization::Entity",
         from = "Column::OrganizationId",
         to = "super::organization::Column::Id"
     )]
     Organization,
-    /// Its live join link; the predicate is the partial index's.
+    /// The organization's live join link.
     #[sea_orm(
         belongs_to = "super::invite::Entity",
         from = "Column::OrganizationId",

@@ -1,7 +1,7 @@
-//! The tables as SeaORM entities, and their rows as values of the domain.
+//! The tables as SeaORM entities, and the conversion of their rows to domain values.
 //!
-//! Columns are `i64` (moments as microseconds since the epoch), `String`, `bool`,
-//! `Uuid` and bytes, and nothing else, so that both engines agree on them.
+//! Columns have only the types `i64` (times in microseconds since the Unix epoch), `String`,
+//! `bool`, `Uuid` and bytes, which both engines have.
 
 pub mod account;
 pub mod api_key;
@@ -19,8 +19,8 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Reads a text column into its type. What a row holds was checked when it was
-/// written, so anything else is a fault of ours (or somebody's editing).
+/// Parses the value of a text column. Values are checked before they are stored, so an
+/// error is a fault of ours, or the row was edited by hand.
 pub(super) fn stored<T>(column: &str, text: &str) -> Result<T>
 where
     T: FromStr,

@@ -24,7 +24,6 @@ pub struct Model {
     pub seat_limit: i64,
 }
 
-/// None is followed from here.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
@@ -36,7 +35,7 @@ pub(in crate::storage) fn join_domains(domains: &[EmailDomain]) -> String {
     texts.join(" ")
 }
 
-/// The domains of such a column.
+/// The domains in such a column.
 pub(in crate::storage) fn split_domains(column: &str, text: &str) -> Result<Vec<EmailDomain>> {
     text.split_whitespace().map(|domain| stored(column, domain)).collect()
 }

@@ -1,4 +1,4 @@
-//! Table `outbox`: mail that waits, by reference.
+//! Table `outbox`: mails that wait to be sent.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,14 +11,13 @@ pub struct Model {
     pub organization_id: Uuid,
     pub invite_id: Uuid,
     pub attempts: i64,
-    /// When it is due; while it is claimed, when the claim runs out.
+    /// When it is due; while it is claimed, when the claim ends.
     pub next_attempt_at: i64,
-    /// Who sends it just now.
+    /// The worker that sends it now.
     pub claimed_by: Option<Uuid>,
     pub created_at: i64,
 }
 
-/// None is followed from here.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-/// A row of `removals`: a deleted organization of which there still are rows.
+/// A row of `removals`: a deleted organization that still has rows.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "removals")]
 pub struct Model {
@@ -10,7 +10,6 @@ pub struct Model {
     pub organization_id: Uuid,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! Table `requests`: what requests came to, for whoever sends one again.
+//! Table `requests`: the outcomes of requests, for callers that send them again.
 
 use sea_orm::entity::prelude::*;
 
@@ -19,7 +19,6 @@ pub struct Model {
     pub created_at: i64,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! Table `settings`: what the store remembers about itself.
+//! Table `settings`: named values about the store itself.
 
 use sea_orm::entity::prelude::*;
 
@@ -11,7 +11,6 @@ pub struct Model {
     pub value: String,
 }
 
-/// None.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! Where PostgreSQL is, from its URL.
+//! The address of a PostgreSQL database, from its URL.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,52 +12,51 @@ use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
 
 use super::tls::{self, Tls};
 
-/// How long the other side may be silent about what was sent to it, or about
-/// whether it is there.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The longest time without an acknowledgement from the server's TCP.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where PostgreSQL is, and how one gets in.
+/// The address of a database, with user, password and TLS settings.
 #[derive(Clone)]
 pub struct Address {
     config: Arc<Config>,
     tls: Option<Tls>,
 }
 
-/// Shows nothing: a password is in it.
+/// Hides the content, which has a password.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Address")
     }
 }
 
-/// What ends together with a connection's [`Client`].
-pub(super) type Ends = futures_util::future::BoxFuture<'static, Result<(), Error>>;
+/// Drives the socket of a connection; ends when its [`Client`] is dropped.
+pub(super) type Driver = futures_util::future::BoxFuture<'static, Result<(), Error>>;
 
 impl Address {
-    /// Reads a URL as libpq has them
+    /// Reads a URL of libpq's form
     /// (<https://www.postgresql.org/docs/current/libpq-connect.html>), with
     /// `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
     ///
     /// # Errors
-    /// What is wrong with it, without repeating any of it.
+    /// What is wrong, without any part of the URL, which has a password.
     pub fn parse(url: &str) -> Result<Self, String> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
-        // What is behind a `?` in a password is no parameter, and must not be named.
+        // After a `?` inside a password there are no parameters; an error must not quote them.
         place.parse::<Config>().map_err(|_| not_a_url())?;
-        let mut asked = tls::Asked::default();
+        let mut params = tls::TlsParams::default();
         let (mut name_of_application, mut fallback) = (None, "guestlist".to_owned());
         let mut rest = vec![
-            format!("tcp_user_timeout={}", SILENCE.as_millis()),
-            format!("keepalives_idle={}", SILENCE.as_secs()),
-            format!("keepalives_interval={}", SILENCE.as_secs() / 2),
+            format!("tcp_user_timeout={}", TCP_TIMEOUT.as_millis()),
+            format!("keepalives_idle={}", TCP_TIMEOUT.as_secs()),
+            format!("keepalives_interval={}", TCP_TIMEOUT.as_secs() / 2),
             "keepalives_retries=2".to_owned(),
-            // This service writes: a standby is of no use to it.
+            // A standby accepts no writes.
             "target_session_attrs=read-write".to_owned(),
         ];
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_decode_str(value).decode_utf8().map_err(|_| not_a_url())?;
-            if asked.take(name, &value)? {
+            if params.read(name, &value)? {
                 continue;
             }
             match parameter(name, &value)? {
@@ -76,13 +75,13 @@ impl Address {
         if config.get_hosts().is_empty() {
             return Err("must name a host".into());
         }
-        // What is on this machine is reached without.
+        // A unix socket does not leave this machine.
         let local = config.get_hosts().iter().any(|host| matches!(host, Host::Unix(_)));
-        let tls = if local { None } else { asked.tls(&mut config)? };
+        let tls = if local { None } else { params.tls(&mut config)? };
         Ok(Self { config: Arc::new(config), tls })
     }
 
-    pub(super) async fn connect(&self) -> Result<(Client, Ends), Error> {
+    pub(super) async fn connect(&self) -> Result<(Client, Driver), Error> {
         match &self.tls {
             Some(tls) => {
                 let (client, connection) = self.config.connect(tls.clone()).await?;
@@ -95,7 +94,7 @@ impl Address {
         }
     }
 
-    /// Asks PostgreSQL to cancel what a connection does. It may do so later.
+    /// Asks PostgreSQL to cancel the running statement of a connection, which it may do later.
     pub(super) async fn cancel(&self, connection: &CancelToken) -> Result<(), Error> {
         match &self.tls {
             Some(tls) => connection.cancel_query(tls.clone()).await,
@@ -104,16 +103,16 @@ impl Address {
     }
 }
 
-/// What becomes of a parameter.
+/// How a parameter of the URL is handled.
 enum Parameter {
-    /// The driver takes it as it is.
+    /// The driver knows it.
     Known,
     /// The driver has another name for it.
     As(&'static str),
     ApplicationName,
-    /// The application's name where none is given.
+    /// The application's name if `application_name` is not given.
     Fallback,
-    /// It changes nothing here.
+    /// It has no effect.
     Ignored,
 }
 
@@ -136,7 +135,7 @@ fn parameter(name: &str, value: &str) -> Result<Parameter, String> {
         "load_balance_hosts",
         "sslnegotiation",
     ];
-    // What a value may be where this service needs it so.
+    // Parameters that may only have the value that this service uses.
     let only = |values: &[&str], becomes| match values.contains(&value) {
         true => Ok(becomes),
         false => Err(format!("must have {name}={} or leave it out", values[0])),
@@ -154,7 +153,7 @@ fn parameter(name: &str, value: &str) -> Result<Parameter, String> {
         "passfile" | "service" | "servicefile" => {
             Err(format!("must not have {name}: neither .pgpass nor service files are read"))
         }
-        // A name is no secret, unless it is a part of something else.
+        // A short plain name is quoted; anything else may be a part of a password.
         _ if name.len() <= 40 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') => {
             Err(format!("must not have the parameter {name}, which is not known"))
         }
@@ -163,8 +162,8 @@ fn parameter(name: &str, value: &str) -> Result<Parameter, String> {
 }
 
 fn not_a_url() -> String {
-    "must be a URL such as postgres://USER:PASSWORD@HOST/DATABASE, with signs that mean something \
-     in URLs written as % and two hexadecimal digits"
+    "must be a URL such as postgres://USER:PASSWORD@HOST/DATABASE, with reserved characters \
+     written as % and two hexadecimal digits"
         .into()
 }
 

@@ -1,4 +1,4 @@
-//! The connections: some for one user at a time, some that short reads share.
+//! The connections: exclusive ones for transactions, and shared ones for short reads.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,14 +20,14 @@ use crate::storage::PoolSize;
 use crate::storage::error::{Cause, StoreError};
 use crate::storage::statement::{Statement, StatementResult};
 
-/// One in so many connections is shared by short reads, and one is for lists; fewer have
-/// none that is shared.
+/// One in so many connections is shared by short reads, and one in so many is for lists. A
+/// pool with fewer connections has no shared ones.
 const SHARE: usize = 4;
 
-/// One organization's changes have one in so many of the connections for changes.
+/// One organization's changes use at most one in so many of the connections for changes.
 const ORGANIZATION_SHARE: usize = 2;
 
-/// How much longer than PostgreSQL's own bound an answer may take to arrive.
+/// How much longer than PostgreSQL's own time limit a result may take to arrive.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Connections to PostgreSQL. Clones share them.
@@ -35,19 +35,19 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct Pool(Arc<Connections>);
 
 struct Connections {
-    changes: managed::Pool<Opening>,
-    /// None where there are too few connections: lists have those of changes then.
-    lists: Option<managed::Pool<Opening>>,
-    shared: Box<[Lane]>,
-    next: AtomicUsize,
+    changes: managed::Pool<PoolManager>,
+    /// None with too few connections: lists then use those for changes.
+    lists: Option<managed::Pool<PoolManager>>,
+    shared: Box<[SharedSlot]>,
+    next_shared: AtomicUsize,
     turns: Arc<Turns>,
-    opener: Arc<Opener>,
+    connector: Arc<Connector>,
     begin: [Arc<str>; 2],
-    /// Ends when the last connection has.
+    /// Ends when the last connection has ended.
     all_closed: Mutex<mpsc::Receiver<()>>,
 }
 
-/// What a connection is taken for.
+/// What a connection is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Change,
@@ -62,7 +62,7 @@ impl Pool {
     pub fn new(address: Address, settings: &config::Database) -> Result<Self, StoreError> {
         let (open, all_closed) = mpsc::channel(1);
         let most = usize::try_from(settings.max_connections).unwrap_or(usize::MAX).max(1);
-        let opener = Arc::new(Opener {
+        let connector = Arc::new(Connector {
             address,
             acquire_timeout: settings.acquire_timeout,
             patience: settings.statement_timeout.saturating_add(GRACE),
@@ -70,7 +70,7 @@ impl Pool {
             open: RwLock::new(Some(open)),
         });
         let pool = |most| {
-            managed::Pool::builder(Opening(Arc::clone(&opener)))
+            managed::Pool::builder(PoolManager(Arc::clone(&connector)))
                 .max_size(most)
                 .runtime(deadpool::Runtime::Tokio1)
                 .wait_timeout(Some(settings.acquire_timeout))
@@ -82,23 +82,23 @@ impl Pool {
         Ok(Self(Arc::new(Connections {
             changes: pool(changes)?,
             lists: if lists == 0 { None } else { Some(pool(lists)?) },
-            shared: (0..most / SHARE).map(|_| Lane::default()).collect(),
-            next: AtomicUsize::new(0),
+            shared: (0..most / SHARE).map(|_| SharedSlot::default()).collect(),
+            next_shared: AtomicUsize::new(0),
             turns: Turns::new(changes.div_ceil(ORGANIZATION_SHARE)),
             begin: [begin("BEGIN", settings), begin("BEGIN READ ONLY", settings)],
-            opener,
+            connector,
             all_closed: Mutex::new(all_closed),
         })))
     }
 
-    /// How long an answer may take before the connection counts as dead.
+    /// The longest wait for a result; after it the connection counts as dead.
     pub(super) fn patience(&self) -> Duration {
-        self.0.opener.patience
+        self.0.connector.patience
     }
 
-    /// What begins a transaction, with its bounds. They are set with each transaction
-    /// and for it alone: a pooler takes no startup parameters and may give the next
-    /// transaction another server process.
+    /// The statements that begin a transaction and set its time limits. They are set in each
+    /// transaction: a pooler rejects startup parameters and may give the next transaction
+    /// another server process.
     pub(super) fn begin(&self, purpose: Purpose) -> Arc<str> {
         let [change, list] = &self.0.begin;
         Arc::clone(match purpose {
@@ -107,17 +107,17 @@ impl Pool {
         })
     }
 
-    /// A connection for one alone, after a turn of the organization that it locks.
+    /// A connection for one transaction, after a turn of the organization that it locks.
     ///
     /// # Errors
-    /// If there is none in time.
+    /// If none is free in time.
     pub(super) async fn exclusive(
         &self,
         purpose: Purpose,
         organization: Option<Uuid>,
     ) -> Result<Exclusive, StoreError> {
-        let Connections { changes, lists, turns, opener, .. } = &*self.0;
-        opener.check()?;
+        let Connections { changes, lists, turns, connector, .. } = &*self.0;
+        connector.check()?;
         let turn = match organization {
             Some(organization) => Some(turns.take(organization).await),
             None => None,
@@ -134,34 +134,33 @@ impl Pool {
         });
         let object = object.inspect_err(|error| {
             if purpose == Purpose::Change && error.cause == Cause::Crowded {
-                self.make_room();
+                self.free_slots();
             }
         })?;
-        let patience = opener.patience;
+        let patience = connector.patience;
         Ok(Exclusive { object: Some(object), busy: None, is_running: false, patience, turn })
     }
 
-    /// Gives PostgreSQL's connection slots back for changes to have them.
-    fn make_room(&self) {
+    /// Closes idle connections for reads, so that changes can open theirs.
+    fn free_slots(&self) {
         let Connections { changes, lists, shared, .. } = &*self.0;
         if let Some(lists) = lists {
             lists.retain(|_, _| false);
         }
         if changes.status().size == 0 {
-            shared.iter().for_each(Lane::close);
+            shared.iter().for_each(SharedSlot::close);
         }
     }
 
-    /// Whether changes can be made: a connection for changes is available, and leads
-    /// to a server that accepts them.
+    /// Checks that a connection for changes is available and that its server accepts changes.
     ///
     /// # Errors
-    /// If they cannot.
+    /// If not.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
-        if self.0.opener.check().is_err() {
+        if self.0.connector.check().is_err() {
             self.check_prepared_statements().await?;
         }
-        let until = Instant::now() + self.0.opener.acquire_timeout;
+        let until = Instant::now() + self.0.connector.acquire_timeout;
         let transaction = Transaction::of_change(self, until);
         let asked = "SELECT current_setting('transaction_read_only') AS read_only";
         let result = transaction.run(Statement::new(asked, Vec::new())).await;
@@ -172,14 +171,14 @@ impl Pool {
         }
     }
 
-    /// Whether the server can be worked with: its encoding, and what is in between.
+    /// Checks that the server can be used: its encoding, and a pooler in between.
     ///
     /// # Errors
     /// If not, with the reason.
     pub async fn check_server(&self) -> Result<(), StoreError> {
-        // First: where slots are few, a change needs one more than anything else.
+        // First: if PostgreSQL has few free slots, a change needs one most.
         self.check_writable().await?;
-        let until = Instant::now() + self.0.opener.acquire_timeout;
+        let until = Instant::now() + self.0.connector.acquire_timeout;
         let asked = "SELECT current_setting('server_encoding') AS encoding";
         let asked = Statement::new(asked, Vec::new());
         let encoding = setting(Transaction::of_list(self, until).run_alone(asked).await?)?;
@@ -190,32 +189,31 @@ impl Pool {
         self.check_prepared_statements().await
     }
 
-    /// Finds out whether a pooler loses prepared statements: what one connection has
-    /// prepared is used while another one, in a transaction, has the server process that
-    /// did it.
+    /// Finds out whether a pooler loses prepared statements: one connection prepares a
+    /// statement and runs it while another one holds its server process in a transaction.
     async fn check_prepared_statements(&self) -> Result<(), StoreError> {
-        let opener = &self.0.opener;
-        opener.loses_statements.store(false, Ordering::Relaxed);
+        let connector = &self.0.opener;
+        connector.loses_statements.store(false, Ordering::Relaxed);
         let probe = async {
-            let (one, other) = (opener.open().await?, opener.open().await?);
+            let (one, other) = (connector.open().await?, connector.open().await?);
             let busy = other.command("BEGIN");
             let tried = one.try_prepared(busy).await;
             other.command("ROLLBACK").await?;
             tried
         };
-        match timeout(opener.acquire_timeout, probe).await {
+        match timeout(connector.acquire_timeout, probe).await {
             Ok(Err(error)) if error.cause == Cause::StatementLost => Err(error),
-            // Slots for two more may be lacking, and a pooler may have one process only.
-            // The first failure tells then.
+            // PostgreSQL may have no slots for two more, or the pooler one process only. The
+            // first request that fails shows it then.
             Ok(Err(error)) => {
-                tracing::debug!(%error, "not known whether prepared statements last");
+                tracing::debug!(%error, "it is not known whether a pooler loses prepared statements: the first lost one is reported");
                 Ok(())
             }
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
 
-    /// How many there are.
+    /// The number of connections.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let Connections { changes, lists, shared, .. } = &*self.0;
@@ -224,8 +222,8 @@ impl Pool {
             exclusive.size += lists.size;
             exclusive.available += lists.available;
         }
-        let shared: Vec<_> = shared.iter().filter_map(Lane::open).collect();
-        // One is here, one in its place.
+        let shared: Vec<_> = shared.iter().filter_map(SharedSlot::open).collect();
+        // One reference is here and one in its slot.
         let idle = shared.iter().filter(|one| Arc::strong_count(one) == 2).count();
         PoolSize {
             open: count(exclusive.size + shared.len()),
@@ -233,43 +231,43 @@ impl Pool {
         }
     }
 
-    /// Closes them all, each after what runs on it.
+    /// Closes all connections, each after its running statement.
     ///
     /// # Errors
-    /// If one is in use for longer than one would have waited for it.
+    /// If one is in use for longer than `acquire_timeout`.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let Connections { changes, lists, shared, all_closed, opener, .. } = &*self.0;
-        opener.stop();
+        let Connections { changes, lists, shared, all_closed, connector, .. } = &*self.0;
+        connector.stop();
         changes.close();
         lists.iter().for_each(managed::Pool::close);
-        shared.iter().for_each(Lane::close);
+        shared.iter().for_each(SharedSlot::close);
         let mut all_closed = all_closed.lock().await;
-        match timeout(opener.acquire_timeout, all_closed.recv()).await {
+        match timeout(connector.acquire_timeout, all_closed.recv()).await {
             Ok(_) => Ok(()),
             Err(_) => Err(StoreError::timed_out()),
         }
     }
 
-    /// A connection for short reads, in turn. None where there is none.
+    /// The next connection for short reads. None if the pool has none of these.
     pub(super) async fn shared(&self) -> Option<Result<Arc<Connection>, StoreError>> {
-        let Connections { shared, next, opener, .. } = &*self.0;
-        let turn = next.fetch_add(1, Ordering::Relaxed);
-        let lane = shared.get(turn.checked_rem(shared.len())?)?;
-        if let Err(error) = opener.check() {
+        let Connections { shared, next_shared, connector, .. } = &*self.0;
+        let turn = next_shared.fetch_add(1, Ordering::Relaxed);
+        let slot = shared.get(turn.checked_rem(shared.len())?)?;
+        if let Err(error) = connector.check() {
             return Some(Err(error));
         }
-        match lane.connection(opener).await {
-            // Another one will do, or one of those for changes.
+        match slot.connection(connector).await {
+            // Another shared connection, or one for changes, is good enough.
             Err(error) if error.cause == Cause::Crowded => {
-                shared.iter().find_map(Lane::open).map(Ok)
+                shared.iter().find_map(SharedSlot::open).map(Ok)
             }
             connection => Some(connection),
         }
     }
 
-    /// When a connection that is asked for now must be there.
+    /// The latest time for a connection that is requested now.
     pub(super) fn until(&self) -> Instant {
-        Instant::now() + self.0.opener.acquire_timeout
+        Instant::now() + self.0.connector.acquire_timeout
     }
 }
 
@@ -279,7 +277,7 @@ fn setting(mut result: StatementResult) -> Result<String, StoreError> {
     row.value()
 }
 
-/// What begins a transaction and bounds it.
+/// The statements that begin a transaction and set its time limits.
 fn begin(begin: &str, settings: &config::Database) -> Arc<str> {
     let config::Database { lock_timeout, statement_timeout, idle_in_transaction_timeout, .. } =
         settings;
@@ -293,21 +291,20 @@ fn begin(begin: &str, settings: &config::Database) -> Arc<str> {
 }
 
 /// Opens connections.
-struct Opener {
+struct Connector {
     address: Address,
-    /// How long one may wait for a connection.
+    /// The longest wait for a connection.
     acquire_timeout: Duration,
-    /// How long one may wait for an answer.
+    /// The longest wait for a result.
     patience: Duration,
-    /// Whether a pooler is in between that keeps no prepared statements. Nothing is
-    /// asked then: a name may be that of another's statement.
+    /// Whether a pooler in between loses prepared statements. No statement runs then: its
+    /// name may be that of another client's statement.
     loses_statements: Arc<AtomicBool>,
-    /// Each of its connections holds one until that has ended. None when there are to
-    /// be no more.
+    /// Each connection holds a clone until it has ended. None after the pool is closed.
     open: RwLock<Option<mpsc::Sender<()>>>,
 }
 
-impl Opener {
+impl Connector {
     async fn open(&self) -> Result<Arc<Connection>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let held = open.ok_or_else(|| StoreError::closed())?;
@@ -329,10 +326,10 @@ impl Opener {
     }
 }
 
-/// Opens the connections of a pool.
-struct Opening(Arc<Opener>);
+/// Opens and checks the connections of a pool.
+struct PoolManager(Arc<Connector>);
 
-impl Manager for Opening {
+impl Manager for PoolManager {
     type Type = Arc<Connection>;
     type Error = StoreError;
 
@@ -341,7 +338,7 @@ impl Manager for Opening {
     }
 
     async fn recycle(&self, one: &mut Arc<Connection>, _: &Metrics) -> RecycleResult<StoreError> {
-        // Its end is noticed by itself, without asking PostgreSQL.
+        // The connection notices its end without a query.
         match one.is_closed() {
             true => Err(RecycleError::message("it has ended")),
             false => Ok(()),
@@ -349,30 +346,29 @@ impl Manager for Opening {
     }
 }
 
-/// The place of a connection that is shared, opened when it is first needed and when
-/// the one before has ended.
+/// A shared connection, opened at its first use and again after it has ended.
 #[derive(Default)]
-struct Lane {
+struct SharedSlot {
     current: RwLock<Option<Arc<Connection>>>,
     opening: Mutex<()>,
 }
 
-impl Lane {
+impl SharedSlot {
     fn open(&self) -> Option<Arc<Connection>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|connection| !connection.is_closed()).cloned()
     }
 
-    async fn connection(&self, opener: &Opener) -> Result<Arc<Connection>, StoreError> {
+    async fn connection(&self, opener: &Connector) -> Result<Arc<Connection>, StoreError> {
         if let Some(open) = self.open() {
             return Ok(open);
         }
-        let opening = timeout(opener.acquire_timeout, self.opening.lock()).await;
+        let opening = timeout(connector.acquire_timeout, self.opening.lock()).await;
         let _opening = opening.map_err(|_| StoreError::timed_out())?;
         if let Some(open) = self.open() {
             return Ok(open);
         }
-        let new = opener.open().await?;
+        let new = connector.open().await?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&new));
         Ok(new)
     }
@@ -382,15 +378,15 @@ impl Lane {
     }
 }
 
-/// A connection that nobody else has, but for those that still wait for the answer to an
-/// earlier transaction's end.
+/// A connection for one transaction. Earlier transactions may still wait for the result of
+/// their COMMIT or ROLLBACK on it.
 pub(super) struct Exclusive {
-    /// None when it has been given back.
-    object: Option<Object<Opening>>,
-    /// Present while a transaction is on it that must end before the next one has it:
-    /// whether its BEGIN was answered.
+    /// None after it is returned to the pool.
+    object: Option<Object<PoolManager>>,
+    /// Present while a transaction must end before the next one may use the connection;
+    /// true once its BEGIN is answered.
     busy: Option<Arc<AtomicBool>>,
-    /// Whether statements of that transaction are unanswered.
+    /// Whether statements of that transaction have no result yet.
     is_running: bool,
     patience: Duration,
     turn: Option<Turn>,
@@ -402,20 +398,20 @@ impl Exclusive {
         self.object.as_deref().ok_or_else(|| StoreError::closed())
     }
 
-    /// Says whether a transaction is on it from now on.
+    /// Sets whether a transaction runs on it from now on.
     pub(super) fn set_busy(&mut self, busy: Option<Arc<AtomicBool>>) {
         self.busy = busy;
     }
 
-    /// Says that the transaction is given up, maybe with statements unanswered.
+    /// Marks the transaction as dropped; `is_running` if statements have no result yet.
     pub(super) fn give_up(&mut self, is_running: bool) {
         self.is_running = is_running;
     }
 }
 
 impl Drop for Exclusive {
-    /// A transaction that was given up is taken back before anybody else has the
-    /// connection. What it runs is cancelled, and the connection ends with it.
+    /// Rolls back a transaction that was dropped, before another one uses the connection. If
+    /// a statement runs, it is cancelled, which ends the connection.
     fn drop(&mut self) {
         let (Some(object), Some(has_begun)) = (self.object.take(), self.busy.take()) else {
             return;
@@ -423,11 +419,11 @@ impl Drop for Exclusive {
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(object)) };
         let (turn, patience, is_running) = (self.turn.take(), self.patience, self.is_running);
         runtime.spawn(async move {
-            // Before its BEGIN is answered, what runs is of the transaction before it.
+            // Until its BEGIN is answered, the running statement is of the transaction before.
             if is_running && has_begun.load(Ordering::Relaxed) {
                 object.cancel().await;
             } else if !matches!(timeout(patience, object.command("ROLLBACK")).await, Ok(Ok(()))) {
-                tracing::debug!("a transaction that was given up ends with its connection");
+                tracing::debug!("a rollback failed: the connection is closed, which rolls back");
                 object.cut();
             }
             drop((object, turn));

@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, as far as its URL asks for it.
+//! TLS to PostgreSQL, by the parameters of its URL.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,36 +17,36 @@ use tokio_postgres::config::SslMode;
 
 use crate::certificates::AnyCertificate;
 
-/// What makes TLS connections.
+/// Opens TLS connections.
 pub(super) type Tls = tokio_postgres_rustls_improved::MakeRustlsConnect;
 
-/// What a URL says of TLS.
+/// The TLS parameters of a URL.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(super) struct TlsParams {
     mode: Mode,
     authorities: Option<PathBuf>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
 }
 
-/// `sslmode`, as libpq has it.
+/// `sslmode`, with the meaning of libpq.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Disable,
-    /// If the server can; whoever it is.
+    /// TLS if the server supports it; its certificate is not checked.
     #[default]
     Prefer,
-    /// Whoever the server is, unless `sslrootcert` says.
+    /// TLS; the certificate is checked only if `sslrootcert` is given.
     Require,
-    /// A known authority vouches for the server's certificate.
+    /// A trusted authority has signed the server's certificate.
     VerifyCa,
-    /// And it is for the host's name.
+    /// The same, and the certificate is for the host's name.
     VerifyFull,
 }
 
-impl Asked {
-    /// Takes a parameter of the URL, if it is about TLS.
-    pub(super) fn take(&mut self, name: &str, value: &str) -> Result<bool, String> {
+impl TlsParams {
+    /// Reads a parameter of the URL; returns false if it is not about TLS.
+    pub(super) fn read(&mut self, name: &str, value: &str) -> Result<bool, String> {
         match name {
             "sslmode" => self.mode = Mode::parse(value)?,
             "sslrootcert" => self.authorities = Some(value.into()),
@@ -57,7 +57,7 @@ impl Asked {
         Ok(true)
     }
 
-    /// What makes the connections, if there is to be TLS.
+    /// The connector, unless TLS is disabled.
     pub(super) fn tls(self, config: &mut Config) -> Result<Option<Tls>, String> {
         config.ssl_mode(match self.mode {
             Mode::Disable => return Ok(None),
@@ -141,7 +141,7 @@ fn unread(what: &str, path: &Path, error: impl std::fmt::Display) -> String {
     format!("{what}: {}: {error}", path.display())
 }
 
-/// Leaves out the name alone.
+/// Checks everything but the host's name.
 #[derive(Debug)]
 struct AnyName(Arc<dyn ServerCertVerifier>);
 

@@ -1,7 +1,7 @@
-//! How many connections may wait for one organization's lock.
+//! Limits the connections that wait for the lock of one organization.
 //!
-//! A row lock lets one change in at a time. Those behind it wait here, without a
-//! connection, so that others have connections for their changes.
+//! The row lock of an organization runs its changes one after another. Further changes wait
+//! here, without a connection, so that other organizations have connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// The turns of all organizations that have a change under way.
+/// The turns of all organizations with running changes.
 pub(super) struct Turns {
-    /// Of one organization, at a time.
-    most: usize,
+    /// The most turns of one organization at a time.
+    max: usize,
     of: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
 }
 
-/// A turn, until it is dropped.
+/// A turn, which ends when it is dropped.
 pub(super) struct Turn {
     organization: Uuid,
     turns: Arc<Turns>,
@@ -25,9 +25,9 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// At most that many for each organization.
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, of: Mutex::default() })
+    /// At most `max` turns of each organization at a time.
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, of: Mutex::default() })
     }
 
     /// Waits for a turn of an organization.
@@ -35,14 +35,14 @@ impl Turns {
         let of_organization = {
             let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(
-                of.entry(organization).or_insert_with(|| Arc::new(Semaphore::new(self.most))),
+                of.entry(organization).or_insert_with(|| Arc::new(Semaphore::new(self.max))),
             )
         };
-        // Made before the wait: it tidies up even if the wait is given up.
+        // Created before the wait: its drop cleans up if the caller stops waiting.
         let mut turn =
             Turn { organization, turns: Arc::clone(self), of_organization, permit: None };
         let waited = Arc::clone(&turn.of_organization).acquire_owned().await;
-        // Never closed, so there is always one.
+        // The semaphore is never closed, so this is always a permit.
         turn.permit = waited.ok();
         turn
     }
@@ -52,7 +52,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut of = self.turns.of.lock().unwrap_or_else(PoisonError::into_inner);
-        // One is here, one in the map: nobody else waits or has a turn.
+        // One reference is here and one in the map: no other change waits or has a turn.
         if Arc::strong_count(&self.of_organization) == 2 {
             of.remove(&self.organization);
         }

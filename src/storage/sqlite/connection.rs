@@ -1,4 +1,4 @@
-//! One connection, on which statements run where they are asked for.
+//! One connection. Statements run on the caller's thread.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,39 +13,39 @@ use sea_orm::Value;
 use crate::storage::error::StoreError;
 use crate::storage::statement::{Row, Statement, StatementResult};
 
-/// Statements that stay prepared; the service has fewer.
-const PREPARED: usize = 256;
+/// The most statements that stay prepared; the service has fewer.
+const MAX_PREPARED: usize = 256;
 
-/// Memory for the pages of a transaction, in KiB.
-const WRITTEN_KIB: i64 = 32 * 1024;
+/// The page cache of the connection that writes, in KiB.
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
-/// Pages that gather in the log before they go into the file (16 MiB): a page that
-/// changes often goes there once.
+/// The pages in the log (16 MiB) at which SQLite writes them into the file: a page that
+/// changes often is written there once.
 const CHECKPOINT_PAGES: i64 = 4096;
 
-/// The size to which the log is cut when it begins anew: those pages. One large change,
-/// or a long read beside many small ones, makes it larger for a time.
-const LOG_BYTES: i64 = CHECKPOINT_PAGES * 4096;
+/// The size to which SQLite truncates the log when it starts again: those pages. One large
+/// change, or a long read beside many small changes, makes it larger for a time.
+const MAX_LOG_BYTES: i64 = CHECKPOINT_PAGES * 4096;
 
-/// Steps of SQLite's virtual machine between two looks at whether a statement is still
-/// wanted: some tens of microseconds.
-const STEPS: i32 = 1000;
+/// Instructions of SQLite's virtual machine between two checks of whether a statement is
+/// cancelled: some tens of microseconds.
+const CANCEL_CHECK_STEPS: i32 = 1000;
 
-/// As much of the file as is mapped at most (1 TiB); what SQLite was built for may be
-/// less (`.cargo/config.toml`).
-const MAPPED_BYTES: i64 = 1 << 40;
+/// The most bytes of the file that are mapped into memory (1 TiB); the limit that SQLite is
+/// compiled with may be lower (`.cargo/config.toml`).
+const MAX_MAPPED_BYTES: i64 = 1 << 40;
 
-/// A connection to a SQLite file. What it is asked it does at once, on the thread
-/// that asks: statements that take long belong elsewhere.
+/// A connection to a SQLite file. It blocks the caller's thread: statements that take long
+/// run in [`Lists`](super::lists::Lists).
 #[derive(Debug)]
 pub struct Connection(Mutex<Option<Rusqlite>>);
 
 impl Connection {
-    /// Opens a file for reading and writing. `busy_timeout` is how long it waits
-    /// for another process's lock.
+    /// Opens a file for reading and writing. `busy_timeout` is the longest wait for another
+    /// process's lock.
     ///
     /// # Errors
-    /// If it cannot be opened or is no SQLite file.
+    /// If it cannot be opened or is not a SQLite file.
     pub fn open(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = opened(path, flags, busy_timeout).map_err(failed)?;
@@ -53,18 +53,18 @@ impl Connection {
         set("journal_mode", "WAL").map_err(failed)?;
         set("synchronous", "FULL").map_err(failed)?;
         set("foreign_keys", "ON").map_err(failed)?;
-        // A group of changes fits, and no page of it is written twice.
-        connection.pragma_update(None, "cache_size", -WRITTEN_KIB).map_err(failed)?;
+        // A group of changes fits into it, so that each page is written once.
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
-        connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(failed)?;
-        // Until something is read there is no log beside a new file.
+        connection.pragma_update(None, "journal_size_limit", MAX_LOG_BYTES).map_err(failed)?;
+        // SQLite creates the log of a new file at the first read.
         connection
             .query_row("SELECT count(*) FROM sqlite_master", (), |_| Ok(()))
             .map_err(failed)?;
         Ok(Self(Mutex::new(Some(connection))))
     }
 
-    /// Opens a file for reading alone.
+    /// Opens a file for reading only.
     ///
     /// # Errors
     /// As [`Connection::open`].
@@ -73,23 +73,23 @@ impl Connection {
         Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
     }
 
-    /// Opens a file for reading many pages at a time: they are looked at where the system
-    /// has them. After every commit SQLite maps the file anew, which for a page or two
-    /// costs more than to copy them.
+    /// Opens a file for reading many pages at a time, mapped into memory: pages are not
+    /// copied. SQLite maps the file again after every commit, which costs more than to copy a
+    /// page or two.
     ///
     /// # Errors
     /// As [`Connection::open`].
     pub(super) fn open_mapped(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
         let connection = Self::open_to_read(path, busy_timeout)?;
-        let set = |mapped: &Rusqlite| mapped.pragma_update(None, "mmap_size", MAPPED_BYTES);
+        let set = |mapped: &Rusqlite| mapped.pragma_update(None, "mmap_size", MAX_MAPPED_BYTES);
         connection.lock().as_ref().map_or(Ok(()), set).map_err(failed)?;
         Ok(connection)
     }
 
-    /// Closes it, after what runs on it.
+    /// Closes it after its running statement.
     ///
     /// # Errors
-    /// If SQLite cannot end it in order.
+    /// If SQLite reports one.
     pub fn close(&self) -> Result<(), StoreError> {
         match self.lock().take() {
             Some(connection) => connection.close().map_err(|(_, error)| failed(error)),
@@ -97,7 +97,7 @@ impl Connection {
         }
     }
 
-    /// Whether nobody uses it now.
+    /// Whether no statement runs on it now.
     pub(super) fn is_idle(&self) -> bool {
         self.0.try_lock().is_ok()
     }
@@ -130,7 +130,7 @@ impl Connection {
         let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
         let cancelled = Arc::clone(cancelled);
         let is_cancelled = move || cancelled.load(Ordering::Relaxed);
-        connection.progress_handler(STEPS, Some(is_cancelled)).map_err(failed)?;
+        connection.progress_handler(CANCEL_CHECK_STEPS, Some(is_cancelled)).map_err(failed)?;
         run(connection, statement)
     }
 
@@ -155,8 +155,7 @@ impl Connection {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Rusqlite>> {
-        // A panic in between leaves nothing halfway: statements are reset when
-        // they are dropped.
+        // A panic leaves a usable connection: statements are reset when they are dropped.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -264,9 +263,9 @@ fn opened(
 ) -> Result<Rusqlite, rusqlite::Error> {
     let connection = Rusqlite::open_with_flags(path, flags)?;
     connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(PREPARED);
-    // Or SQLite compiles a statement anew for every value of a bound LIMIT. A bound
-    // value proves no partial index then: those have literals.
+    connection.set_prepared_statement_cache_capacity(MAX_PREPARED);
+    // Without this, SQLite compiles a statement again for each value of a bound LIMIT. With
+    // it, a bound value does not use a partial index: their predicates are literals.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
@@ -282,10 +281,10 @@ mod tests {
         std::fs::File::create_new(&path).unwrap();
         let writer = Connection::open(&path, Duration::ZERO).unwrap();
         let size = || std::fs::metadata(directory.path().join("guestlist.db-wal")).unwrap().len();
-        let most = u64::try_from(LOG_BYTES).unwrap();
+        let most = u64::try_from(MAX_LOG_BYTES).unwrap();
         writer.batch("CREATE TABLE filler (bytes BLOB)").unwrap();
 
-        // While somebody reads, the log cannot begin anew.
+        // While a read runs, the log cannot start again.
         let reader = Connection::open_to_read(&path, Duration::ZERO).unwrap();
         reader.batch("BEGIN; SELECT count(*) FROM filler").unwrap();
         for _ in 0..8 {

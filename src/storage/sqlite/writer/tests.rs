@@ -52,7 +52,7 @@ impl Bench {
         self.writer.write(Arc::new(change), Arc::default(), until).await
     }
 
-    /// Makes changes together: they come while somebody else has the lock. Of those with
+    /// Makes changes together: they arrive while another connection has the lock. Those with
     /// a number of three the rule is that they refuse.
     async fn together(&self) -> Vec<Result<i64, WriteError>> {
         self.connection.batch("BEGIN IMMEDIATE").unwrap();
