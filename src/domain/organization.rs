@@ -155,6 +155,14 @@ mod tests {
     }
 
     #[test]
+    fn names_of_tiers_come_back() {
+        for tier in Tier::ALL {
+            assert_eq!(tier.as_str().parse(), Ok(tier));
+        }
+        assert!("".parse::<Tier>().is_err());
+    }
+
+    #[test]
     fn p48_a_name_is_as_long_as_its_composed_form() {
         // Three letters of three bytes each become one.
         let composed = |number: usize| "\u{1100}\u{1161}\u{11a8}".repeat(number);
