@@ -67,7 +67,7 @@ impl Metrics {
             );
             registry.register(
                 "build",
-                "What is running",
+                "The running version",
                 Info::new([("version", env!("CARGO_PKG_VERSION"))]),
             );
         });

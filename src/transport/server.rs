@@ -65,7 +65,7 @@ pub async fn serve<S: HttpService>(
         () = shutdown => {}
     }
     acceptor.close(listener);
-    // `send` fails if every connection has ended already.
+    // Not `send`, which fails without receivers: every connection may have ended already.
     stop.send_replace(true);
 
     let mut tasks = acceptor.tasks;
@@ -106,7 +106,10 @@ impl<S: HttpService> Acceptor<S> {
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "accepting a connection failed; trying again after a pause");
+                    tracing::warn!(
+                        %error,
+                        "accepting a connection failed; trying again after a pause"
+                    );
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
@@ -126,7 +129,10 @@ impl<S: HttpService> Acceptor<S> {
             Ok(())
         });
         if let Err(error) = waiting {
-            tracing::warn!(%error, "accepting the last connections failed; those in the queue are lost");
+            tracing::warn!(
+                %error,
+                "accepting the last connections failed; those in the queue are lost"
+            );
         }
     }
 
@@ -144,7 +150,10 @@ impl<S: HttpService> Acceptor<S> {
                 Access::Full => run.await,
                 Access::Probe => {
                     if tokio::time::timeout(PROBE_TIMEOUT, Box::pin(run)).await.is_err() {
-                        tracing::debug!(%peer, "the time-out of a connection for probes has passed; closing it");
+                        tracing::debug!(
+                            %peer,
+                            "the time-out of a connection for probes has passed; closing it"
+                        );
                     }
                 }
             }

@@ -64,7 +64,7 @@ pub fn code_name(code: Code) -> &'static str {
     ErrorCode::from_grpc_code(code as u32).map_or("ok", |code| code.as_str())
 }
 
-/// The code for an HTTP status, where nothing else tells the code.
+/// The code for an HTTP status, for responses without a code of their own.
 pub fn code_of_http(status: StatusCode) -> Code {
     match status.as_u16() {
         200..=399 => Code::Ok,
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn http_statuses_map_back_to_codes() {
         for kind in KINDS {
-            // 400 and 404 stand for several codes.
+            // 400 and 404 belong to several codes.
             if !matches!(kind, Kind::FailedPrecondition | Kind::NotFound) {
                 assert_eq!(code_of_http(find(kind).http), code(kind), "{kind:?}");
             }

@@ -115,14 +115,20 @@ impl System {
             METRICS => match self.metrics.encode() {
                 Ok(metrics) => response_with(StatusCode::OK, OPEN_METRICS, metrics.into()),
                 Err(error) => {
-                    tracing::error!(%error, "encoding the metrics failed; the client gets status 500");
+                    tracing::error!(
+                        %error,
+                        "encoding the metrics failed; the client gets status 500"
+                    );
                     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
                 }
             },
             OPENAPI => match openapi::document() {
                 Ok(document) => response_with(StatusCode::OK, JSON, document),
                 Err(error) => {
-                    tracing::error!(%error, "serializing the OpenAPI document failed; the client gets status 500");
+                    tracing::error!(
+                        %error,
+                        "serializing the OpenAPI document failed; the client gets status 500"
+                    );
                     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
                 }
             },

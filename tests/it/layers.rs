@@ -11,8 +11,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::support::client::DESCRIPTORS;
 
+/// Parts in order, each with the parts before it that it may use.
+type Table = &'static [(&'static str, &'static [&'static str])];
+
 /// Every room and the rooms it may know; the one way down.
-const ROOMS: &[(&str, &[&str])] = &[
+const ROOMS: Table = &[
     ("proto", &[]),
     ("domain", &[]),
     ("error", &[]),
@@ -69,7 +72,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// The parts of `transport` and the parts that each may use.
-const TRANSPORT: &[(&str, &[&str])] = &[
+const TRANSPORT: Table = &[
     // Data and tools that know no protocol.
     ("body", &[]),
     ("endpoint", &[]),
@@ -123,7 +126,7 @@ const TRANSPORT: &[(&str, &[&str])] = &[
 ];
 
 /// The floors inside of rooms.
-const INSIDE: &[(&str, &[(&str, &[&str])])] = &[("transport", TRANSPORT)];
+const INSIDE: &[(&str, Table)] = &[("transport", TRANSPORT)];
 
 /// Crates that one room alone may know.
 const AT_HOME: &[(&str, &str)] = &[

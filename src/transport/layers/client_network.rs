@@ -97,7 +97,7 @@ mod tests {
     fn the_last_untrusted_address_is_the_client() {
         let xff = |value| behind_proxy(&[("x-forwarded-for", value)]);
         assert_eq!(xff("192.0.2.1"), "192.0.2.1");
-        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "what the client said itself");
+        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "the first is the claim of the client");
         assert_eq!(xff("6.6.6.6, 192.0.2.1, 10.0.0.7"), "192.0.2.1", "two proxies");
         assert_eq!(xff("2001:db8::1,fd00::2"), "2001:db8::1");
         assert_eq!(xff("10.0.0.8, 10.0.0.7"), "10.0.0.8", "a client beside the proxies");

@@ -3,7 +3,7 @@
 //!
 //! tonic's code is OUT_OF_RANGE for a message that is too large and INTERNAL for one that does not
 //! decode. Here the first is RESOURCE_EXHAUSTED and the second INVALID_ARGUMENT: INTERNAL means a
-//! fault of the server. Our own errors have details, which tells them apart; they stay.
+//! fault of the server. Our own errors have details and stay unchanged.
 
 use http_body_util::BodyExt;
 use tonic::body::Body;

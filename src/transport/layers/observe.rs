@@ -76,7 +76,7 @@ impl RequestGuard {
         let of_http = code_of_http(status);
         match (refused, self.call.outcome.code()) {
             (Some(code), _) => code,
-            // The call succeeded, and the translation of its response may have failed.
+            // The call succeeded, but the translation of its response may have failed.
             (None, Some(Code::Ok)) => of_http,
             (None, Some(code)) => code,
             // The client went away before the trailers of a gRPC response.

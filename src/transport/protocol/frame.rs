@@ -13,7 +13,7 @@ pub const PREFIX_LEN: usize = 5;
 /// The flag of a compressed message; a header names the encoding.
 pub const COMPRESSED: u8 = 1;
 
-/// Headers that [`request_headers`] adds at most.
+/// The maximum number of headers that [`request_headers`] adds.
 const ADDED: usize = 3;
 
 /// Frames one message.

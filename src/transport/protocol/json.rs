@@ -21,8 +21,8 @@ use crate::error::{Error, Result, Violations};
 const WRITE: SerializeOptions = SerializeOptions::new().skip_default_fields(false);
 const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
 
-/// Entries of a list at most. This is the largest bound of any list in the `.proto` files; a test
-/// compares them. Longer lists are rejected unread, since an entry costs more memory than its
+/// The maximum entries of a list. This is the largest bound of any list in the `.proto` files; a
+/// test compares them. Longer lists are rejected unread, since an entry costs more memory than its
 /// bytes. Smaller bounds of other lists are checked later, for all protocols.
 pub const MAX_ENTRIES: usize = 1000;
 

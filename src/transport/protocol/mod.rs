@@ -1,4 +1,4 @@
-//! The translators: gRPC-Web, Connect and JSON in front of tonic, which speaks gRPC.
+//! The translators from gRPC-Web, Connect and JSON to gRPC, which tonic serves.
 
 mod connect;
 mod frame;

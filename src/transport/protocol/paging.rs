@@ -1,5 +1,5 @@
-//! Paging by query parameters: the JSON SDKs send the `token` and `pageSize` of the next page in the
-//! query of a POST, with the body of the first page.
+//! Paging by query parameters: the JSON SDKs send the `token` and `pageSize` of the next page in
+//! the query of a POST, with the body of the first page.
 
 use percent_encoding::percent_decode_str;
 use prost_reflect::{DynamicMessage, Kind, ReflectMessage, Value};

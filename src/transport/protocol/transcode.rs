@@ -124,7 +124,7 @@ impl Convert for ToProtobuf {
 fn not_decompressed(code: ErrorCode) -> Status {
     match code {
         ErrorCode::ResourceExhausted => message_too_large(),
-        // tonic's own words: `map_tonic_status` maps them to INVALID_ARGUMENT.
+        // The message of tonic, which `map_tonic_status` maps to INVALID_ARGUMENT.
         _ => Status::internal("Error decompressing"),
     }
 }

@@ -74,7 +74,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// What serde expected, taken from its message, which also repeats the input.
+/// The expected value, cut out of serde's message, which also repeats the input.
 fn expectation(message: &str) -> String {
     let end = message.rfind(" at line ").unwrap_or(message.len());
     let message = &message[..end];

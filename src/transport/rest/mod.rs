@@ -69,7 +69,10 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let body = match serde_json::to_vec(value) {
         Ok(body) => body,
         Err(error) => {
-            tracing::error!(%error, "a REST response cannot be serialized; the client gets status 500");
+            tracing::error!(
+                %error,
+                "serializing a REST response failed; the client gets status 500"
+            );
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         }
     };

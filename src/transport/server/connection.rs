@@ -106,11 +106,11 @@ impl<S: HttpService> Connections<S> {
         let Some(tls) = &self.tls else {
             return self.serve(stream, None, peer, access).await;
         };
-        let handshake_timeout = self.settings.handshake_timeout;
+        // Boxed: the future is large, and unused for most of the connection's life.
+        let accept = Box::pin(tls.accept(stream));
         let handshake = tokio::select! {
             () = grace_passed(self.stopped.clone()) => return,
-            // Boxed: the future is large, and unused for most of the connection's life.
-            result = tokio::time::timeout(handshake_timeout, Box::pin(tls.accept(stream))) => result,
+            result = tokio::time::timeout(self.settings.handshake_timeout, accept) => result,
         };
         match handshake {
             Ok(Ok(stream)) => {

@@ -411,12 +411,12 @@ async fn p34_shutdown_ends_within_its_bound() {
     running.stop.send(()).unwrap();
     running.ended.await.unwrap();
     let mut answer = Vec::new();
-    // Cut off: an end or a reset, and no answer.
+    // The server closes or resets the connection without a response.
     client.read_to_end(&mut answer).await.ok();
     assert!(answer.is_empty());
 }
 
-/// One request over HTTP/2 on a connection of its own.
+/// One request over HTTP/2 on a new connection.
 async fn over_http2(address: SocketAddr) -> JoinHandle<hyper::Result<Response>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
@@ -488,7 +488,7 @@ async fn p37_connections_over_the_limit_are_for_probes() {
         assert!(answer.contains("connection: close") && answer.contains(text), "{answer}");
     }
 
-    // The first still has its connection, and its end makes room.
+    // The first connection is still open; its end releases a permit.
     first.write_all(GET).await.unwrap();
     assert!(first.read(&mut buffer).await.unwrap() > 0);
     running.stop.send(()).unwrap();

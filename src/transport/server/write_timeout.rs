@@ -140,7 +140,7 @@ where
                 biased;
                 _ = PENDING.scope(pending.clone(), stream) => {}
                 () = pending.timed_out(timeout) => {
-                    tracing::debug!("the client did not read a response in time; resetting its stream");
+                    tracing::debug!("a client did not read its response in time; resetting the stream");
                 }
             }
         });

@@ -16,8 +16,8 @@ const STYLE: &str = "/invite.css";
 
 pub(super) const PATHS: [&str; 3] = [PAGE, SCRIPT, STYLE];
 
-/// Nothing inline, nothing from other origins, not in a frame. The icon is a data URL, which saves a
-/// request.
+/// Nothing inline, nothing from other origins, not in a frame. The icon is a data URL, which saves
+/// a request.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'";

@@ -95,7 +95,7 @@ impl Readiness {
 }
 
 fn too_slow() -> Error {
-    Error::new(Kind::Unavailable, format!("the store did not answer within {CHECK_TIMEOUT:?}"))
+    Error::new(Kind::Unavailable, format!("the database did not answer within {CHECK_TIMEOUT:?}"))
 }
 
 impl Default for Readiness {
@@ -111,8 +111,8 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// The current value first, then each new one. Shutdown ends the stream, so that watchers do not
-    /// delay it.
+    /// The current value first, then each new one. Shutdown ends the stream, so that watchers do
+    /// not delay it.
     pub async fn next(&mut self) -> Option<bool> {
         let last = self.last;
         if last.is_some_and(|last| last.draining) {

@@ -34,7 +34,7 @@ pub fn graph<'a>(sources: impl Iterator<Item = (&'a Modules, &'a TokenStream)>) 
     let mut files = Files::new();
     for (modules, tokens) in sources.filter(|(modules, _)| !modules.iter().any(|m| m == "tests")) {
         let mut file = File::default();
-        read(tokens.clone(), modules, 0, &mut file);
+        read(tokens.clone(), 0, &mut file);
         files.insert(modules.clone(), file);
     }
     let mut graph = Graph::new();
@@ -139,7 +139,7 @@ fn defining_file(path: &[String], files: &Files, depth: usize) -> Modules {
 }
 
 /// Collects what the tokens of a file mention and define. `depth` counts the inline modules around.
-fn read(tokens: TokenStream, here: &Modules, depth: usize, file: &mut File) {
+fn read(tokens: TokenStream, depth: usize, file: &mut File) {
     const ITEMS: [&str; 9] =
         ["struct", "enum", "union", "trait", "fn", "type", "const", "static", "macro_rules"];
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
@@ -161,7 +161,7 @@ fn read(tokens: TokenStream, here: &Modules, depth: usize, file: &mut File) {
             }
             TokenTree::Ident(word) if word == "mod" => {
                 if let Some(TokenTree::Group(body)) = tokens.get(i + 2) {
-                    read(body.stream(), here, depth + 1, file);
+                    read(body.stream(), depth + 1, file);
                     i += 2;
                 }
             }
@@ -180,7 +180,7 @@ fn read(tokens: TokenStream, here: &Modules, depth: usize, file: &mut File) {
                     continue;
                 }
             }
-            TokenTree::Group(group) => read(group.stream(), here, depth, file),
+            TokenTree::Group(group) => read(group.stream(), depth, file),
             _ => {}
         }
         i += 1;

@@ -77,7 +77,10 @@ async fn list_organizations(request: RestRequest) -> RestResult {
     operation_id = "clickhouse_get_organization",
     tag = "clickhouse",
     params(("organizationId" = String, Path, format = "uuid")),
-    responses((status = 200, description = "Found.", body = Envelope<Organization>), ErrorResponses),
+    responses(
+        (status = 200, description = "Found.", body = Envelope<Organization>),
+        ErrorResponses,
+    ),
 )]
 async fn get_organization(request: RestRequest) -> RestResult {
     let id = request.id(ORGANIZATION)?;
@@ -92,7 +95,10 @@ async fn get_organization(request: RestRequest) -> RestResult {
     operation_id = "clickhouse_list_roles",
     tag = "clickhouse",
     params(("organizationId" = String, Path, format = "uuid")),
-    responses((status = 200, description = "The list.", body = Envelope<Vec<ListedRole>>), ErrorResponses),
+    responses(
+        (status = 200, description = "The list.", body = Envelope<Vec<ListedRole>>),
+        ErrorResponses,
+    ),
 )]
 async fn list_roles(request: RestRequest) -> RestResult {
     let id = request.id(ORGANIZATION)?;
@@ -102,15 +108,18 @@ async fn list_roles(request: RestRequest) -> RestResult {
     ok(&Envelope::<Vec<ListedRole>>::new(&request.call.request, listed))
 }
 
-/// Lists the pending email invitations, oldest first. Requires the admin role. A list that is larger
-/// than the maximum response is rejected with status 400.
+/// Lists the pending email invitations, oldest first. Requires the admin role. A list that is
+/// larger than the maximum response is rejected with status 400.
 #[utoipa::path(
     get,
     path = "/v1/organizations/{organizationId}/invitations",
     operation_id = "clickhouse_list_invitations",
     tag = "clickhouse",
     params(("organizationId" = String, Path, format = "uuid")),
-    responses((status = 200, description = "The list.", body = Envelope<Vec<Invitation>>), ErrorResponses),
+    responses(
+        (status = 200, description = "The list.", body = Envelope<Vec<Invitation>>),
+        ErrorResponses,
+    ),
 )]
 async fn list_invitations(request: RestRequest) -> RestResult {
     let mut input = ListInvites {
@@ -151,7 +160,7 @@ async fn list_invitations(request: RestRequest) -> RestResult {
         ("organizationId" = String, Path, format = "uuid"),
         (
             "idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255,
-            description = "A key of the client's choice: within 24 hours a request with the same key has no further effect.",
+            description = "The key of the request: a repeat within 24 hours has no further effect.",
         ),
     ),
     request_body = NewInvitation,
@@ -204,10 +213,13 @@ async fn get_invitation(request: RestRequest) -> RestResult {
         ("invitationId" = String, Path, format = "uuid"),
         (
             "idempotency-key" = Option<String>, Header, min_length = 1, max_length = 255,
-            description = "A key of the client's choice: within 24 hours a request with the same key has no further effect.",
+            description = "The key of the request: a repeat within 24 hours has no further effect.",
         ),
     ),
-    responses((status = 200, description = "The invitation is revoked.", body = Done), ErrorResponses),
+    responses(
+        (status = 200, description = "The invitation is revoked.", body = Done),
+        ErrorResponses,
+    ),
 )]
 async fn delete_invitation(request: RestRequest) -> RestResult {
     let (organization, id) = (request.id(ORGANIZATION)?, request.id(INVITATION)?);

@@ -61,7 +61,10 @@ async fn get_user(request: RestRequest) -> RestResult {
         ("page" = Option<String>, Query, description = "`next.page` of the page before."),
         ("limit" = Option<u16>, Query, maximum = 1000, description = "0 means 100."),
     ),
-    responses((status = 200, description = "A page.", body = List<OrganizationShown>), ErrorResponses),
+    responses(
+        (status = 200, description = "A page.", body = List<OrganizationShown>),
+        ErrorResponses,
+    ),
 )]
 async fn list_organizations(request: RestRequest) -> RestResult {
     let paging: Paging = request.query()?;
@@ -101,7 +104,10 @@ async fn get_organization(request: RestRequest) -> RestResult {
     tag = "gitbook",
     params(("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$")),
     request_body = NewInvitations,
-    responses((status = 200, description = "The people invited.", body = Invited), ErrorResponsesWithBody),
+    responses(
+        (status = 200, description = "The people invited.", body = Invited),
+        ErrorResponsesWithBody,
+    ),
 )]
 async fn invite(mut request: RestRequest) -> RestResult {
     let organization = organization(&request)?;
@@ -133,7 +139,8 @@ async fn join(request: RestRequest) -> RestResult {
     Ok(json(StatusCode::OK, &Done {}))
 }
 
-/// Lists the live links that grant a role in the organization, oldest first. Requires the admin role.
+/// Lists the live links that grant a role in the organization, oldest first. Requires the admin
+/// role.
 #[utoipa::path(
     get,
     path = "/v1/orgs/{organizationId}/link-invites",
@@ -144,7 +151,10 @@ async fn join(request: RestRequest) -> RestResult {
         ("page" = Option<String>, Query, description = "`next.page` of the page before."),
         ("limit" = Option<u16>, Query, maximum = 1000, description = "0 means 100."),
     ),
-    responses((status = 200, description = "A page.", body = List<OrganizationLink>), ErrorResponses),
+    responses(
+        (status = 200, description = "A page.", body = List<OrganizationLink>),
+        ErrorResponses,
+    ),
 )]
 async fn list_links(request: RestRequest) -> RestResult {
     let paging: Paging = request.query()?;

@@ -44,8 +44,8 @@ impl Fields {
         if text.is_empty() { None } else { self.parse(field, text) }
     }
 
-    /// Whether a list has at most `max` entries. A longer one is a violation, and its entries are not
-    /// checked.
+    /// Whether a list has at most `max` entries. A longer one is a violation, and its entries are
+    /// not checked.
     pub fn count<T>(&mut self, field: impl Display, entries: &[T], max: usize) -> bool {
         let fits = entries.len() <= max;
         if !fits {
@@ -68,8 +68,8 @@ impl Fields {
         texts.iter().enumerate().filter_map(parse).collect()
     }
 
-    /// Converts a list of enum numbers without duplicates. `read` returns `None` for numbers that are
-    /// not allowed; `expected` is the error text for those.
+    /// Converts a list of enum numbers without duplicates. `read` returns `None` for numbers that
+    /// are not allowed; `expected` is the error text for those.
     pub fn enums<T: PartialEq>(
         &mut self,
         field: &str,

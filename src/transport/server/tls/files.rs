@@ -1,5 +1,5 @@
-//! Reads certificate, key and authorities from files, and reads them again when they change, so that
-//! a renewal needs no restart.
+//! Reads certificate, key and authorities from files, and reads them again when they change, so
+//! that a renewal needs no restart.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -269,7 +269,7 @@ async fn a_new_certificate_is_used_for_new_connections() {
     server.connect(&client).await.unwrap_err();
     let mut new = server.connect(&after.client(&[HTTP_1_1], None)).await.unwrap();
     assert!(over_http1(&mut new).await);
-    assert!(over_http1(&mut old).await, "it lives on");
+    assert!(over_http1(&mut old).await, "the connection stays open");
 }
 
 #[test]
