@@ -1,4 +1,4 @@
-//! Where the secret keys come from.
+//! Loads the secret keys.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,21 @@ use crate::keyring::Keyring;
 use crate::operations::setup::NewSecretKey;
 use crate::storage::Location;
 
-/// The file beside a SQLite store.
+/// The file in the directory of a SQLite store.
 const FILE: &str = "secret.key";
 
-/// The keys, and the file to write if they have just been made.
 pub struct SecretKey {
-    /// The keys.
     pub keyring: Keyring,
-    /// New keys become the store's only if it has none yet.
+    /// A key that was just generated; `setup::prepare` writes it to its file, unless the
+    /// store already has another key.
     pub to_write: Option<NewSecretKey>,
 }
 
-/// Reads the keys from the settings, from their file, or, beside a SQLite store,
-/// from the file that its first start made.
+/// Reads the keys from the settings, from the configured file or, for a SQLite store, from
+/// the file in its directory, which the first start creates.
 ///
 /// # Errors
-/// If there are none and none may be made, or they are no keys.
+/// If there is no key and none may be generated, or a key is malformed.
 pub fn load(config: &Config, location: &Location) -> Result<SecretKey> {
     let given = |keyring| SecretKey { keyring, to_write: None };
     if let Some(texts) = &config.secret_key {

@@ -184,7 +184,7 @@ async fn append(
     let actor = match by {
         By::Actor(actor) => actor.clone(),
         By::Itself(request) => {
-            Actor { account: Some(account), on_behalf_of: None, request: request.clone() }
+            Actor { account: Some(account), on_behalf_of: None, request_id: request.clone() }
         }
     };
     let event = NewEvent {

@@ -40,7 +40,7 @@ fn make_room(config: &mut Config) {
     // Without a number there is no limit.
     let Some(allowed) = (if raised.is_ok() { maximum } else { current }) else { return };
     let store = DESCRIPTORS_EACH.saturating_mul(config.database.max_connections.into());
-    let beside = DESCRIPTORS_BESIDE + app::connections_beside(config);
+    let beside = DESCRIPTORS_BESIDE + app::connections_beyond_limit(config);
     let room = allowed.saturating_sub(beside.saturating_add(store)).max(1);
     if let Ok(room) = usize::try_from(room)
         && room < config.http.max_connections

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::operations::forget_requests;
+use crate::operations::delete_old_results;
 use crate::storage::Store;
 
 /// How often to look.
@@ -28,7 +28,7 @@ pub async fn run(
 
 async fn prune(store: Store, now: Timestamp, limits: Arc<Limits>) -> Result<()> {
     limits.forget_the_rested();
-    let forgotten = forget_requests(&store, now).await?;
+    let forgotten = delete_old_results(&store, now).await?;
     if forgotten > 0 {
         tracing::debug!(forgotten, "old requests");
     }

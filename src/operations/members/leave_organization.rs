@@ -12,8 +12,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, members, organizations};
 
-/// Ends a membership: the caller's own, or anybody's for an admin. The invites
-/// that rest on it end in the same transaction.
+/// Ends a membership: the caller's own or, if the caller is an admin, any. The member's
+/// invites and grants end in the same transaction.
 pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberId) -> Result<()> {
     let now = cx.now();
     let organization =
@@ -68,7 +68,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
         .await
 }
 
-/// Ends a member's grants, each with its event.
+/// Deletes a member's grants, with one audit event for each.
 async fn end_grants(
     tx: &Tx,
     organization: OrganizationId,

@@ -11,27 +11,24 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{accounts, organizations};
 
-/// What to make.
 #[derive(Debug, Clone)]
 pub struct CreateOrganization {
-    /// Its name.
     pub name: OrganizationName,
-    /// Make the caller its first admin in the same step.
+    /// The caller becomes the first admin in the same transaction.
     pub join: bool,
-    /// Let the caller's verified mail domain join by organization id.
+    /// Accounts with a verified address in the caller's mail domain may join by
+    /// organization id.
     pub invite_own_domain: bool,
 }
 
-/// What was made.
 #[derive(Debug, Clone)]
 pub struct Created {
-    /// The organization.
     pub organization: Organization,
-    /// The caller's membership, if they joined.
+    /// The caller's membership, if `join` was set.
     pub member: Option<MemberProfile>,
 }
 
-/// Makes an organization. The setting `organizations.creators` decides which callers
+/// Creates an organization. The setting `organizations.creators` decides which callers
 /// may; a key that is bound to one organization never may.
 pub async fn create_organization(
     cx: &Context,

@@ -4,22 +4,22 @@ use uuid::Uuid;
 
 use crate::domain::{Member, Organization, PageSize};
 use crate::error::Result;
-use crate::operations::cursor::PageOf;
+use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
 use crate::storage::member_lists::{self, MemberCursor};
 
-/// One page.
 #[derive(Debug, Clone)]
 pub struct MyOrganizations {
-    /// The caller's memberships and what they are of, oldest first.
+    /// The caller's memberships with their organizations, oldest first.
     pub entries: Vec<(Member, Organization)>,
     /// Empty on the last page.
     pub next_token: String,
 }
 
-/// Lists the organizations the caller is an active member of; a key bound to one
-/// organization lists that one. `token` stood in `token_field`, for errors.
+/// Lists the organizations of which the caller is an active member; for a key that is bound
+/// to one organization, only that one. `token_field` is the request's field with `token`,
+/// for errors.
 pub async fn list_my_organizations(
     cx: &Context,
     call: &RequestContext,
@@ -30,7 +30,7 @@ pub async fn list_my_organizations(
     let caller = &call.caller;
     let bound = caller.bound_to();
     let shown = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
-    let list = PageOf::new(shown, caller.account.id, token_field);
+    let list = Pagination::new(shown, caller.account.id, token_field);
     let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
 
     let mut entries = member_lists::organizations_of(

@@ -10,14 +10,12 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::organizations;
 
-/// What to change; what is absent stays.
+/// A field that is `None` is not changed.
 #[derive(Debug, Clone)]
 pub struct UpdateOrganization {
-    /// Which organization.
     pub id: OrganizationId,
-    /// Its new name.
     pub name: Option<OrganizationName>,
-    /// Its new invite domains, all of them.
+    /// Replaces the complete list.
     pub invite_domains: Option<Vec<EmailDomain>>,
 }
 

@@ -60,7 +60,7 @@ async fn list_organizations(asked: Asked) -> Answered {
             listed.add(Organization::from(organization))?;
         }
         if page.next_token.is_empty() {
-            return ok(&Answer::new(&asked.call.request, listed.into_entries()));
+            return ok(&Answer::new(&asked.call.request_id, listed.into_entries()));
         }
         token = page.next_token;
     }
@@ -78,7 +78,7 @@ async fn list_organizations(asked: Asked) -> Answered {
 async fn get_organization(asked: Asked) -> Answered {
     let id = asked.id(ORGANIZATION)?;
     let found = organizations::get_organization(&asked.cx, &asked.call, id).await?;
-    ok(&Answer::new(&asked.call.request, Organization::from(found)))
+    ok(&Answer::new(&asked.call.request_id, Organization::from(found)))
 }
 
 /// Lists the roles that an invitation can carry. Admins may.
@@ -95,7 +95,7 @@ async fn list_roles(asked: Asked) -> Answered {
     let grantable = invites::grantable_roles(&asked.cx, &asked.call, id).await?;
     let is_grantable = |role: &Role| grantable.contains(&domain::Role::from(*role));
     let listed = Role::ALL.into_iter().filter(is_grantable).map(Role::listed).collect();
-    ok(&Answer::<Vec<ListedRole>>::new(&asked.call.request, listed))
+    ok(&Answer::<Vec<ListedRole>>::new(&asked.call.request_id, listed))
 }
 
 /// Lists the pending email invitations, oldest first. Admins may. A list that is larger
@@ -131,7 +131,7 @@ async fn list_invitations(asked: Asked) -> Answered {
             listed.add(Invitation::try_from(shown.invite)?)?;
         }
         if page.next_token.is_empty() {
-            return ok(&Answer::new(&asked.call.request, listed.into_entries()));
+            return ok(&Answer::new(&asked.call.request_id, listed.into_entries()));
         }
         input.token = page.next_token;
     }
@@ -165,7 +165,7 @@ async fn create_invitation(mut asked: Asked) -> Answered {
     let invitation = invites::Invitation { email: new.email, role };
     let input = InviteOne { organization, invitation, request };
     let invite = invites::invite_one(&asked.cx, &asked.call, input).await?;
-    ok(&InvitationAnswer::new(&asked.call.request, invite.try_into()?))
+    ok(&InvitationAnswer::new(&asked.call.request_id, invite.try_into()?))
 }
 
 /// Reads a pending email invitation. Admins may.
@@ -186,7 +186,7 @@ async fn get_invitation(asked: Asked) -> Answered {
     if invite.state != InviteState::Live {
         return Err(Error::not_found().into());
     }
-    ok(&InvitationAnswer::new(&asked.call.request, invite.try_into()?))
+    ok(&InvitationAnswer::new(&asked.call.request_id, invite.try_into()?))
 }
 
 /// Takes a pending email invitation back. Admins may.
@@ -216,7 +216,7 @@ async fn delete_invitation(asked: Asked) -> Answered {
     if !revoked.was_live {
         return Err(Error::not_found().into());
     }
-    ok(&Done::new(&asked.call.request))
+    ok(&Done::new(&asked.call.request_id))
 }
 
 /// The email invitation with this id; the other kinds of invite are none here.

@@ -1,0 +1,28 @@
+/// Gives enums without fields one text for each variant: `ALL`, `as_str` and `FromStr`,
+/// from one list. `$error` is the text of [`Invalid`](crate::domain::Invalid) for any
+/// other input. The list must name every variant: `as_str` does not compile otherwise.
+macro_rules! text_enum {
+    ($($type:ident, $error:literal: $($variant:ident = $text:literal),+;)+) => {$(
+        impl $type {
+            pub const ALL: [$type; [$($text),+].len()] = [$($type::$variant),+];
+
+            /// The text in the store, in Guestlist's own API and in settings.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $($type::$variant => $text,)+
+                }
+            }
+        }
+
+        impl ::std::str::FromStr for $type {
+            type Err = $crate::domain::Invalid;
+
+            fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
+                let found = Self::ALL.into_iter().find(|value| value.as_str() == text);
+                found.ok_or($crate::domain::Invalid($error))
+            }
+        }
+    )+};
+}
+
+pub(crate) use text_enum;
