@@ -14,7 +14,7 @@ use rsa::rand_core::OsRng;
 use serde_json::{Value, json};
 
 use crate::auth::jwk::library;
-use crate::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
+use crate::config::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains};
 use crate::domain::LoginProviderKind;
 
 pub(crate) mod authenticate;
@@ -109,12 +109,12 @@ pub(crate) fn jwks<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Vec<u8
     json!({ "keys": keys }).to_string().into_bytes()
 }
 
-fn vouched(domains: &[&str]) -> VouchedDomains {
+fn vouched(domains: &[&str]) -> VerifiableDomains {
     match domains {
-        ["*"] => VouchedDomains::All,
+        ["*"] => VerifiableDomains::All,
         _ => {
             let domains: BTreeSet<_> = domains.iter().map(|text| text.parse().unwrap()).collect();
-            VouchedDomains::These(domains)
+            VerifiableDomains::These(domains)
         }
     }
 }

@@ -294,6 +294,6 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
 fn the_table_of_settings_has_a_row_for_each() {
     let table = reference::markdown_table();
     assert!(table.contains("| `http.request_timeout` | `\"15s\"` | The longest"), "{table}");
-    assert!(table.contains("| `database_url` |  | Where the data is"), "{table}");
+    assert!(table.contains("| `database_url` |  | The database:"), "{table}");
     assert_eq!(table.lines().count(), reference::settings().len() + 2);
 }

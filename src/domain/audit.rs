@@ -80,7 +80,7 @@ pub enum TargetKind {
 }
 
 text_enum! {
-    Action, "must be the name of an action":
+    Action:
         AccountCreated = "account.created",
         AccountUpdated = "account.updated",
         OrganizationCreated = "organization.created",
@@ -105,7 +105,7 @@ text_enum! {
         MemberRestored = "member.restored",
         KeyCreated = "key.created",
         KeyRevoked = "key.revoked";
-    TargetKind, "must be the name of a target's kind":
+    TargetKind:
         Account = "account", Organization = "organization", Member = "member",
         Invite = "invite", Key = "key", Grant = "grant";
 }

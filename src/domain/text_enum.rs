@@ -1,12 +1,13 @@
-/// Gives enums without fields one text for each variant: `ALL`, `as_str` and `FromStr`,
-/// from one list. `$error` is the text of [`Invalid`](crate::domain::Invalid) for any
-/// other input. The list must name every variant: `as_str` does not compile otherwise.
+/// Implements `ALL` and `as_str` for enums without fields, from a list with one text for each
+/// variant. With an error text it also implements `FromStr`, which returns
+/// [`Invalid`](crate::domain::Invalid) with that text for any other input. The list must
+/// name every variant: `as_str` does not compile otherwise.
 macro_rules! text_enum {
-    ($($type:ident, $error:literal: $($variant:ident = $text:literal),+;)+) => {$(
+    ($($type:ident $(, $error:literal)?: $($variant:ident = $text:literal),+;)+) => {$(
         impl $type {
             pub const ALL: [$type; [$($text),+].len()] = [$($type::$variant),+];
 
-            /// The text in the store, in Guestlist's own API and in settings.
+            /// The text of the variant, the same in the store, in settings and in APIs.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $($type::$variant => $text,)+
@@ -14,14 +15,14 @@ macro_rules! text_enum {
             }
         }
 
-        impl ::std::str::FromStr for $type {
+        $(impl ::std::str::FromStr for $type {
             type Err = $crate::domain::Invalid;
 
             fn from_str(text: &str) -> ::std::result::Result<Self, Self::Err> {
                 let found = Self::ALL.into_iter().find(|value| value.as_str() == text);
                 found.ok_or($crate::domain::Invalid($error))
             }
-        }
+        })?
     )+};
 }
 

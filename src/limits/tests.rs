@@ -52,18 +52,18 @@ fn wait(result: Result<()>) -> Duration {
 }
 
 #[test]
-fn nothing_is_limited_by_0() {
+fn a_limit_of_0_limits_nothing() {
     let (limits, _) = limits(NONE);
     for _ in 0..10 {
         links(&limits, 1, 1, 1_000_000).unwrap();
         limits.preview(Some(account(1)), network("192.0.2.1")).unwrap();
         limits.join(account(1), network("192.0.2.1")).unwrap();
     }
-    assert_eq!(limits.remembered(), 0);
+    assert_eq!(limits.tracked_keys(), 0);
 }
 
 #[test]
-fn who_waits_as_told_is_let_through() {
+fn a_retry_after_the_given_wait_succeeds() {
     let (limits, clock) = limits(config::Limits { joins_per_account: 2, ..NONE });
     let join = || limits.join(account(1), None);
     join().unwrap();
@@ -115,7 +115,7 @@ fn the_whole_number_may_come_at_once_and_no_more_ever() {
 }
 
 #[test]
-fn a_refusal_counts_nowhere() {
+fn a_rejected_request_is_not_counted() {
     let settings = config::Limits {
         invites_per_account: 10,
         invites_per_organization: 4,
@@ -139,7 +139,7 @@ fn a_refusal_counts_nowhere() {
 }
 
 #[test]
-fn the_longest_wait_is_told() {
+fn the_error_gives_the_longest_wait() {
     let settings = config::Limits { invites_per_account: 2, invites_per_organization: 1, ..NONE };
     let (limits, clock) = limits(settings);
     links(&limits, 1, 1, 1).unwrap();
@@ -151,7 +151,7 @@ fn the_longest_wait_is_told() {
 }
 
 #[test]
-fn strangers_are_counted_by_network_alone() {
+fn anonymous_previews_are_counted_by_network_only() {
     let settings = config::Limits { previews_per_account: 1, previews_per_network: 2, ..NONE };
     let (limits, _) = limits(settings);
     limits.preview(None, network("2001:db8::1")).unwrap();
@@ -165,16 +165,16 @@ fn strangers_are_counted_by_network_alone() {
 }
 
 #[test]
-fn who_has_rested_is_forgotten() {
+fn replenished_keys_are_pruned() {
     let settings = config::Limits { joins_per_account: 2, joins_per_network: 2, ..NONE };
     let (limits, clock) = limits(settings);
     for number in 0..100 {
         limits.join(account(number), None).unwrap();
     }
-    limits.forget_the_rested();
-    assert_eq!(limits.remembered(), 100);
+    limits.prune_replenished();
+    assert_eq!(limits.tracked_keys(), 100);
     clock.advance(HOUR);
     limits.join(account(1), network("192.0.2.1")).unwrap();
-    limits.forget_the_rested();
-    assert_eq!(limits.remembered(), 2);
+    limits.prune_replenished();
+    assert_eq!(limits.tracked_keys(), 2);
 }

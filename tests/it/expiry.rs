@@ -206,7 +206,7 @@ on_both_engines! {
         let worker = pruning::run(OFTEN, app.store().clone(), clock, limits.clone(), pending());
         let worker = tokio::spawn(worker);
         until(app, "SELECT count(*) FROM requests", 0).await;
-        assert_eq!(limits.remembered(), 0);
+        assert_eq!(limits.tracked_keys(), 0);
         worker.abort();
         assert!(worker.await.unwrap_err().is_cancelled());
         let anew = org.admin.create_link(link).await.unwrap().invite.unwrap();

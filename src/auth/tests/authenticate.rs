@@ -58,13 +58,13 @@ impl World {
     async fn act(
         &self,
         authorization: &str,
-        for_whom: Option<&str>,
+        on_behalf_of: Option<&str>,
     ) -> Result<Option<Arc<Caller>>> {
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
         let authorization = value(authorization);
-        let for_whom = for_whom.map(value);
+        let on_behalf_of = on_behalf_of.map(value);
         let request = RequestId("request-1".into());
-        self.authenticator.authenticate(Some(&authorization), for_whom.as_ref(), &request).await
+        self.authenticator.authenticate(Some(&authorization), on_behalf_of.as_ref(), &request).await
     }
 
     fn token(&self, issuer: &str, key: &SigningKey, more: &serde_json::Value) -> String {
@@ -327,7 +327,7 @@ async fn p41_who_was_seen_does_not_wait_for_keys_that_are_made_up() {
     // Making a key in this process lets all that is known be read again.
     world.key(|_| ()).await;
 
-    let lookups = &world.authenticator.lookups;
+    let lookups = &world.authenticator.unverified_lookups;
     let turns = u32::try_from(lookups.available_permits()).unwrap();
     let made_up = lookups.acquire_many(turns).await.unwrap();
     world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");

@@ -90,7 +90,7 @@ async fn an_endpoint_that_does_not_speak_tls() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_silent() {
-    says(&logged_of(Answer::Silence).await, "no whole answer came within 5s");
+    says(&logged_of(Answer::Silence).await, "no complete response within 5s");
 }
 
 #[tokio::test]
@@ -129,6 +129,6 @@ async fn keys_that_stay_in_use_are_told_of() {
     keys.refresh().await;
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    says(&lines[0], "known before stay in use");
+    says(&lines[0], "the cached keys stay in use");
     says(&lines[0], "503");
 }

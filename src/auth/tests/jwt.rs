@@ -12,8 +12,8 @@ use super::log::Log;
 use super::{SigningKey, jwt_issuer};
 use crate::auth::accounts::Identity;
 use crate::auth::issuers::Issuers;
-use crate::auth::jwt::{JwtVerifier, NotTaken};
-use crate::auth::refusal::Refusal;
+use crate::auth::jwt::{JwtVerifier, TokenError};
+use crate::auth::rejection::AuthRejection;
 use crate::clock::{Clock, OffsetClock};
 use crate::config::{Algorithm, Issuer, JwksSource, Trust};
 use crate::error::{Error, Kind};
@@ -76,11 +76,11 @@ impl World {
         claims
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, NotTaken> {
+    async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         self.verifier.verify(token, self.clock.now()).await
     }
 
-    async fn verify_claims(&self, claims: &Value) -> Result<Identity, NotTaken> {
+    async fn verify_claims(&self, claims: &Value) -> Result<Identity, TokenError> {
         self.verify(&self.key.token(claims)).await
     }
 }
@@ -228,7 +228,7 @@ async fn p31_a_token_ends_to_the_second_by_the_services_clock() {
     world.clock.advance(Duration::from_secs(300 + 55));
     assert!(world.verify(&token).await.is_ok());
     world.clock.advance(Duration::from_secs(5));
-    let expired = NotTaken::Refused(Refusal("token is expired"));
+    let expired = TokenError::Rejected(AuthRejection("token is expired"));
     assert_eq!(world.verify(&token).await, Err(expired));
 }
 
@@ -387,7 +387,7 @@ async fn one_issuers_hanging_endpoint_holds_up_no_other() {
         .map(|(name, endpoint)| jwt_issuer(name, &[Algorithm::EdDsa], endpoint.source()));
     let clock: Arc<dyn Clock> = Arc::new(OffsetClock::default());
     let verifier = JwtVerifier::start(&Issuers::new(&issuers), &clock).await.unwrap();
-    verifier.refresh_aged();
+    verifier.refresh_stale();
     while hangs.requests() == 0 || answers.requests() == 0 {
         tokio::task::yield_now().await;
     }

@@ -61,7 +61,7 @@ pub async fn list_audit_events(
 
     let pagination = Pagination::new(shown(&input), caller.account.id, "page.page_token");
     let before: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
-    let _turn = cx.limits.list(input.organization).await?;
+    let _permit = cx.limits.list(input.organization).await?;
     let mut events = audit_events::page(
         db,
         input.organization,

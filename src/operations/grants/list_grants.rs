@@ -48,7 +48,7 @@ pub async fn list_grants(
     let shown = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
     let pagination = Pagination::new(shown, call.caller.account.id, "page.page_token");
     let after: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
-    let _turn = cx.limits.list(input.organization).await?;
+    let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
     let mut grants =
         grants::page(db, input.organization, member, after.map(Into::into), limit).await?;

@@ -50,7 +50,7 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
     let order =
         if input.oldest_first { Order::OldestFirst(after) } else { Order::NewestFirst(after) };
 
-    let _turn = cx.limits.list(input.organization).await?;
+    let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
     let filter = &input.filter;
     let mut rows = invite_lists::page(db, input.organization, filter, order, limit, now).await?;

@@ -55,7 +55,7 @@ pub async fn list_members(
     let pagination = Pagination::new(shown(&input), call.caller.account.id, "pagination.token");
     let place: Option<Place> = pagination.cursor(&cx.keyring, &input.token)?;
     let first_page = place.is_none();
-    let _turn = cx.limits.list(input.organization).await?;
+    let _permit = cx.limits.list(input.organization).await?;
 
     let mut found = Vec::new();
     if input.sort.is_none() && first_page {

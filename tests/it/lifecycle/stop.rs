@@ -130,7 +130,7 @@ on_both_engines! {
         server.signal("TERM");
         let ended = server.ended();
         assert_eq!(ended.code, Some(1));
-        assert!(ended.err.contains("ended at once"), "{}", ended.err);
+        assert!(ended.err.contains("ended immediately"), "{}", ended.err);
         assert!(call.await.unwrap().is_err());
         held.close().await.unwrap();
     }
