@@ -89,7 +89,7 @@ impl App {
         let location = Location::from_config(&config)?;
         let secret_key = secret_key::load(&config, &location)?;
         if let Some((sealing, others)) = secret_key.keyring.ids().split_first() {
-            tracing::info!(%sealing, ?others, "secret keys: the first seals, all open");
+            tracing::info!(%sealing, ?others, "loaded the secret keys: the first one encrypts, all decrypt");
         }
         // Everything that can fail because of the settings runs before `setup::prepare`,
         // which creates the first key: its file is logged only once, by the start that

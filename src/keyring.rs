@@ -123,7 +123,7 @@ impl Keyring {
         Ok(Zeroizing::new(format!(
             "# Guestlist's secret key. Without it the tokens of invites in the store cannot be read:\n\
              # do not lose it, keep it secret, and back it up separately from the store.\n\
-             # One key per line; the first seals, all open. Rotation: see deploy/README.md.\n\
+             # One key per line; the first encrypts, all decrypt. Rotation: see deploy/README.md.\n\
              {}\n",
             secret.as_str()
         )))
@@ -278,25 +278,25 @@ impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyringError::Empty => {
-                f.write_str("there is no secret key; make one with `openssl rand -hex 32`")
+                f.write_str("there is no secret key; create one with `openssl rand -hex 32`")
             }
             KeyringError::NotAKey(nth) => write!(
                 f,
                 "secret key {nth} is not 32 bytes in hexadecimal or base64; \
-                 make one with `openssl rand -hex 32`"
+                 create one with `openssl rand -hex 32`"
             ),
             KeyringError::NoRandomness(_) => {
-                f.write_str("the operating system gave no random bytes")
+                f.write_str("the operating system's random generator failed")
             }
             KeyringError::UnknownKey(id) => write!(
                 f,
-                "sealed with the secret key {id}, which this server does not have: add that key \
-                 below the first one in secret_key_file (or after it in secret_key) and restart"
+                "encrypted with the secret key {id}, which this server lacks: add that key below \
+                 the first one in secret_key_file (or after it in secret_key) and restart"
             ),
             KeyringError::NotAuthentic => {
-                f.write_str("not sealed by this service for this use, or changed since")
+                f.write_str("not encrypted by this service for this purpose, or modified")
             }
-            KeyringError::TooLong => f.write_str("too long to be sealed"),
+            KeyringError::TooLong => f.write_str("too long to be encrypted"),
         }
     }
 }

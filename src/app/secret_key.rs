@@ -40,8 +40,8 @@ pub fn load(config: &Config, location: &Location) -> Result<SecretKey> {
     let Location::Sqlite(store) = location else {
         return Err(Error::new(
             Kind::FailedPrecondition,
-            "with PostgreSQL a secret key must be given, the same to every replica: --secret-key-file \
-             or GUESTLIST_SECRET_KEY (32 bytes in hexadecimal, such as `openssl rand -hex 32` prints)",
+            "PostgreSQL requires a secret key, the same on every replica: set --secret-key-file or \
+             GUESTLIST_SECRET_KEY (32 bytes in hexadecimal, for example from `openssl rand -hex 32`)",
         ));
     };
     let file: PathBuf = store.with_file_name(FILE);
@@ -65,5 +65,5 @@ fn parse(file: &Path, text: &str) -> Result<Keyring> {
 }
 
 fn unusable(what: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::new(Kind::FailedPrecondition, format!("no secret key from {what}: {why}"))
+    Error::new(Kind::FailedPrecondition, format!("cannot use the secret key from {what}: {why}"))
 }

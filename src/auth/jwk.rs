@@ -120,7 +120,8 @@ impl PublicKey {
         }
         let mut algorithms = supported.to_vec();
         if let Some(only) = jwk.common.key_algorithm {
-            algorithms.retain(|algorithm| KeyAlgorithm::from(library(*algorithm)) == only);
+            algorithms
+                .retain(|algorithm| KeyAlgorithm::from(library_algorithm(*algorithm)) == only);
         }
         if algorithms.is_empty() {
             return Err(SkipReason::OtherUse);
@@ -164,7 +165,7 @@ fn is_well_formed(key: &DecodingKey, algorithm: Algorithm) -> bool {
     };
     // Verifying an empty signature returns false, not an error, if the key itself is valid,
     // for example if its point is on the curve.
-    has_right_length && crypto::verify("", b"", key, library(algorithm)).is_ok()
+    has_right_length && crypto::verify("", b"", key, library_algorithm(algorithm)).is_ok()
 }
 
 /// The length of a big-endian number in bits, without leading zeros.
@@ -177,7 +178,7 @@ fn bits(number: &[u8]) -> usize {
 
 /// The library's value for an algorithm. Our type has no symmetric algorithms, so they
 /// cannot be configured for an issuer.
-pub fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+pub fn library_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     match algorithm {
         Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
         Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
@@ -234,7 +235,8 @@ mod tests {
         for key in SigningKey::one_of_each() {
             let public = parse_set(&key.jwks()).unwrap().keys.remove(0);
             let verifies = |algorithm, message: &[u8], signature: &str| {
-                crypto::verify(signature, message, &public.key, library(algorithm)).unwrap_or(false)
+                crypto::verify(signature, message, &public.key, library_algorithm(algorithm))
+                    .unwrap_or(false)
             };
             for algorithm in Algorithm::ALL {
                 assert_eq!(public.suits(algorithm), key.algorithms().contains(&algorithm));

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::accounts::Identity;
 use super::issuers::Issuers;
-use super::jwk::library;
+use super::jwk::library_algorithm;
 use super::jwks::{KeySet, NeverRead};
 use super::jwks_source::BoxError;
 use super::jwt_header;
@@ -127,17 +127,17 @@ impl JwtVerifier {
         let issuer = self
             .issuers
             .get(&unproven.iss)
-            .ok_or(AuthRejection("token is of an issuer that is not configured"))?;
-        let pinned = issuer.algorithms.iter().find(|pinned| library(**pinned) == header.alg);
+            .ok_or(AuthRejection("token issuer is not configured"))?;
+        let pinned =
+            issuer.algorithms.iter().find(|pinned| library_algorithm(**pinned) == header.alg);
         let algorithm =
-            *pinned.ok_or(AuthRejection("token algorithm is not one its issuer is pinned to"))?;
+            *pinned.ok_or(AuthRejection("token algorithm is not configured for its issuer"))?;
         // Checked before the signature, so that an expired token causes no refresh of the
         // issuer's keys. The claims are not secret, so this reveals nothing.
         unproven.check(now)?;
 
         let validation = validation(&unproven.iss, &issuer.audience, algorithm);
-        let mut rejection =
-            AuthRejection("no key of the issuer is known that could have signed the token");
+        let mut rejection = AuthRejection("no public key of the issuer matches the token");
         let found = issuer.keys.find(header.kid.as_deref(), algorithm).await;
         for known in found.map_err(TokenError::NoKeys)? {
             match decode::<Claims>(token, &known.key, &validation) {
@@ -195,8 +195,8 @@ impl From<TokenError> for Error {
             TokenError::Rejected(rejection) => rejection.into(),
             TokenError::NoKeys(NeverRead { retry_after }) => Error::new(
                 Kind::Unavailable,
-                "the token cannot be checked, since its issuer's public keys could not be read yet; \
-                 try again",
+                "the token cannot be verified, since its issuer's public keys could not be read \
+                 yet; try again later",
             )
             .with_retry_after(retry_after),
         }
@@ -205,7 +205,7 @@ impl From<TokenError> for Error {
 
 /// The checks of the library in addition to the signature.
 fn validation(issuer: &str, audience: &str, algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(library(algorithm));
+    let mut validation = Validation::new(library_algorithm(algorithm));
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);

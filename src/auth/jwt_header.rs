@@ -24,10 +24,10 @@ pub fn read(token: &str) -> Result<Header, AuthRejection> {
         .map_err(|_| AuthRejection("neither an API key nor a token of a supported algorithm"))?;
     let named = members(token).ok_or(AuthRejection("token header is not the JSON of RFC 7515"))?;
     if KEY_MEMBERS.iter().any(|name| named.contains_key(*name)) {
-        return Err(AuthRejection("token brings its own key"));
+        return Err(AuthRejection("token header contains a key or the URL of one"));
     }
     if UNSUPPORTED_MEMBERS.iter().any(|name| named.contains_key(*name)) {
-        return Err(AuthRejection("token asks for what is not supported"));
+        return Err(AuthRejection("token header requires an unsupported feature"));
     }
     if header.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
         return Err(AuthRejection("token key id is too long"));
@@ -37,7 +37,7 @@ pub fn read(token: &str) -> Result<Header, AuthRejection> {
     let typ = header.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
     match typ.strip_prefix("application/").unwrap_or(&typ) {
         "jwt" | "at+jwt" => Ok(header),
-        _ => Err(AuthRejection("token is of another type")),
+        _ => Err(AuthRejection("token has an unsupported type")),
     }
 }
 

@@ -39,7 +39,7 @@ fn addresses(texts: &[&str]) -> std::vec::IntoIter<EmailAddress> {
     texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into_iter()
 }
 
-/// Invites made by link, without addresses.
+/// Counts links, which have no addresses.
 fn links(limits: &Limits, by: u128, to: u128, number: usize) -> Result<()> {
     limits.invites(account(by), organization(to), number, std::iter::empty())
 }
@@ -96,7 +96,7 @@ fn the_defaults_let_one_full_request_through_and_no_flood() {
     let (limits, _) = limits(config::Config::reference().limits);
     links(&limits, 1, 1, 1000).unwrap();
     wait(links(&limits, 1, 1, 100));
-    // Another organization is no way around: 5,000 mails from one account take hours.
+    // The limit of the account also applies in another organization: 5,000 mails take hours.
     assert!(wait(links(&limits, 1, 2, 1000)) > HOUR / 2);
     links(&limits, 2, 1, 1000).unwrap();
     wait(links(&limits, 3, 1, 1000));
@@ -128,8 +128,8 @@ fn a_rejected_request_is_not_counted() {
     };
     invite(1, &["a@example.com"]).unwrap();
     for _ in 0..20 {
-        // The last address is refused: neither the others nor the account and the
-        // organization have been counted.
+        // The last address is over its limit, so nothing is counted for the other addresses,
+        // the account and the organization.
         wait(invite(1, &["b@example.com", "c@example.com", "a@example.com"]));
     }
     invite(1, &["b@example.com", "c@example.com", "d@example.com"]).unwrap();

@@ -18,10 +18,10 @@ pub struct Pagination {
 }
 
 impl Pagination {
-    /// `shown` encodes the list's name, filter and order. `field` is the request's field
+    /// `list` encodes the list's name, filter and order. `field` is the request's field
     /// with the page token, for errors.
-    pub fn new(shown: Encoding, caller: AccountId, field: &'static str) -> Self {
-        Self { binding: shown.id(caller), field }
+    pub fn new(list: Encoding, caller: AccountId, field: &'static str) -> Self {
+        Self { binding: list.id(caller), field }
     }
 
     /// Truncates `rows` to `size`. The caller has requested `size + 1` rows: the additional

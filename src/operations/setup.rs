@@ -89,9 +89,9 @@ fn lacks_secret_key(known: &str, given: &[String]) -> Error {
     };
     let given: Vec<_> = given.iter().map(|fingerprint| id(fingerprint)).collect();
     let message = format!(
-        "the store's tokens are sealed with the secret key {}, which is not given (given: {}): give it \
-         by --secret-key-file or GUESTLIST_SECRET_KEY; to exchange it, first start every replica with \
-         the old key and then the new one, and only when all have both, with the new one first",
+        "the store's tokens are encrypted with the secret key {}, which is missing (configured: {}): \
+         set it by --secret-key-file or GUESTLIST_SECRET_KEY; to rotate the key, first start every \
+         replica with the old key followed by the new one, and only after that with the new one first",
         id(known),
         given.join(", "),
     );

@@ -9,7 +9,7 @@ use super::periodic::run_periodically;
 use crate::clock::Clock;
 use crate::domain::{InviteId, Timestamp};
 use crate::error::Result;
-use crate::operations::invites::{Round, end_expired};
+use crate::operations::invites::{ExpiryRun, end_expired};
 use crate::storage::Store;
 
 pub const PERIOD: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ pub async fn run(
 }
 
 async fn end_all(store: Store, now: Timestamp, failing: Arc<Failing>) -> Result<()> {
-    let Round { ended, failed } = end_expired(&store, now, BATCH_SIZE).await?;
+    let ExpiryRun { ended, failed } = end_expired(&store, now, BATCH_SIZE).await?;
     if ended > 0 {
         tracing::debug!(ended, "ended expired invites");
     }

@@ -1,4 +1,4 @@
-//! What the log says when an issuer's public keys cannot be read.
+//! The log messages about public keys that cannot be read.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::auth::jwks::KeySet;
 use crate::clock::OffsetClock;
 use crate::config::JwksSource;
 
-/// Stands in every address, which the log must not repeat.
+/// A part of every URL; the log must not contain it.
 const SECRET: &str = "canary";
 
-/// The one line that is logged for one attempt to read the keys.
+/// The single line that one failed refresh logs.
 async fn logged(source: JwksSource) -> String {
     let log = Log::start();
     let keys = KeySet::new("issuer", &source, Arc::new(OffsetClock::default())).unwrap();
@@ -36,7 +36,7 @@ fn url(text: &str) -> JwksSource {
     JwksSource::Url(format!("{text}?{SECRET}={SECRET}").parse().unwrap())
 }
 
-/// The line for an endpoint with this answer.
+/// The line for an endpoint with this response.
 async fn logged_of(answer: Answer) -> String {
     logged(url(Endpoint::start(answer).await.url())).await
 }

@@ -20,7 +20,7 @@ async fn knows(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
     keys.find(Some(&key.id), ED).await.is_ok_and(|found| !found.is_empty())
 }
 
-/// Whether a key is found without waiting for anything.
+/// Whether a key is found without waiting.
 #[track_caller]
 fn knows_at_once(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
     let found = keys.find(Some(&key.id), ED).now_or_never().expect("it waits for nothing");
@@ -98,7 +98,7 @@ async fn p42_a_hanging_endpoint_holds_up_no_known_key() {
     endpoint.answer(Answer::Silence);
     clock.advance(Duration::from_secs(24 * 60 * 60));
     assert!(knows_at_once(&keys, &known));
-    // The attempt is under way: a key id that is not known waits for it, no other.
+    // While a refresh is running, only a request with an unknown key id waits for it.
     let waits = {
         let (keys, id) = (Arc::clone(&keys), new.id.clone());
         tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
@@ -139,7 +139,7 @@ async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_gr
     endpoint.answer(Answer::Body(key.jwks()));
     assert_eq!(ask().await, Ok(1));
 
-    // From then on the policy is that of an issuer with keys.
+    // After the first success, the normal policy applies.
     let (unknown, before) = (SigningKey::ed25519(), endpoint.requests());
     for (seconds, requests) in [(0, 0), (29, 0), (1, 1), (29, 1), (1, 2)] {
         clock.advance(Duration::from_secs(seconds));
@@ -165,7 +165,7 @@ async fn keys_are_read_anew_beside_their_use_after_five_minutes() {
 
     clock.advance(Duration::from_secs(1));
     keys.refresh_stale();
-    // Joins the attempt that is under way.
+    // Waits for the running refresh.
     keys.refresh().await;
     assert!(!knows(&keys, &old).await, "the issuer withdrew it");
     assert!(knows_at_once(&keys, &new));
@@ -195,7 +195,7 @@ async fn a_caller_who_gives_up_does_not_waste_the_attempt() {
             tokio::task::yield_now().await;
         }
     }
-    // The attempt goes on, and others wait for it.
+    // The refresh continues, and other requests wait for it.
     let patient = {
         let (keys, id) = (Arc::clone(&keys), key.id.clone());
         tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })

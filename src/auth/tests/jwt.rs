@@ -20,7 +20,7 @@ use crate::error::{Error, Kind};
 
 const ISSUER: &str = "https://id.example";
 
-/// One issuer, its key and the service that trusts it.
+/// One issuer with its key, and a verifier that is configured for it.
 struct World {
     key: SigningKey,
     clock: OffsetClock,
@@ -33,7 +33,7 @@ impl World {
         Self::changed(key, algorithms, |_| ()).await
     }
 
-    /// The same with another configuration of the issuer.
+    /// As `new`, with other settings of the issuer.
     async fn changed(
         key: SigningKey,
         algorithms: &[Algorithm],
@@ -66,7 +66,7 @@ impl World {
         })
     }
 
-    /// The claims with one member set, or taken away by `null`.
+    /// The claims with one member set, or removed by `null`.
     fn claims_but(&self, member: &str, value: Value) -> Value {
         let mut claims = self.claims();
         match value {
@@ -160,7 +160,7 @@ async fn p31_the_public_key_is_no_hmac_secret() {
 async fn p31_algorithms_are_pinned_and_their_case_counts() {
     let world = World::new(SigningKey::rsa(), &[Algorithm::Ps256]).await;
     let header = |alg: &str| json!({ "alg": alg, "kid": world.key.id });
-    // Signed with RS256: right, but not what the issuer is pinned to, whatever is said.
+    // A valid RS256 signature, but the algorithm is not configured for the issuer.
     for alg in ["RS256", "rs256", "PS256", "ps256", "Ps256"] {
         let token = world.key.token_with(&header(alg), &world.claims());
         assert!(world.verify(&token).await.is_err(), "{alg}");
@@ -250,7 +250,7 @@ async fn p31_a_key_or_address_in_the_header_is_refused_and_nobody_is_asked() {
             assert!(world.verify(&token).await.is_err(), "{member}");
         }
     }
-    // Nor where the claims lead to.
+    // The claims cause no refresh either.
     let claims = world.claims_but("iss", json!(endpoint.url()));
     assert!(evil.algorithms().len() == 1 && world.verify(&evil.token(&claims)).await.is_err());
     assert_eq!(endpoint.requests(), 0);
@@ -363,7 +363,7 @@ async fn p31_without_keys_a_token_is_neither_good_nor_bad() {
     let error: Error = verifier.verify(&key.token(&claims), now).await.unwrap_err().into();
     assert_eq!(error.kind, Kind::Unavailable);
     assert!(error.retry_after.is_some_and(|after| after >= Duration::from_secs(1)), "{error:?}");
-    // What is wrong without a look at the keys is wrong all the same.
+    // Tokens that can be rejected without keys are rejected.
     for (member, value) in [("exp", json!(1)), ("iss", json!("https://other.example"))] {
         let mut claims = claims.clone();
         claims[member] = value;

@@ -1,8 +1,8 @@
 use super::super::*;
 use super::{refused, with_env, with_file};
 
-/// A whole issuer of kind jwt but for the lines that contain one of `without`,
-/// and with the lines `plus`.
+/// A complete issuer of kind `jwt`, without the lines that contain one of `without`, and with the
+/// lines `plus`.
 pub(super) fn issuer(without: &[&str], plus: &str) -> String {
     let lines = [
         r#"issuer = "https://id.example""#,

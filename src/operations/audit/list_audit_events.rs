@@ -59,7 +59,7 @@ pub async fn list_audit_events(
         }
     }
 
-    let pagination = Pagination::new(shown(&input), caller.account.id, "page.page_token");
+    let pagination = Pagination::new(encode_list(&input), caller.account.id, "page.page_token");
     let before: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
     let _permit = cx.limits.list(input.organization).await?;
     let mut events = audit_events::page(
@@ -80,7 +80,7 @@ pub async fn list_audit_events(
     Ok(AuditList { events, next_token })
 }
 
-fn shown(input: &ListAuditEvents) -> Encoding {
+fn encode_list(input: &ListAuditEvents) -> Encoding {
     let EventFilter { actions, account, target_id, start, end } = &input.filter;
     Encoding::new("ListAuditEvents")
         .option(input.organization, Encoding::id)

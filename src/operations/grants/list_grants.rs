@@ -43,10 +43,10 @@ pub async fn list_grants(
     } else if input.member.is_none_or(|member| member == own) {
         Some(own)
     } else {
-        return Err(Error::permission_denied("only an admin may list somebody else's grants"));
+        return Err(Error::permission_denied("only an admin may list another member's grants"));
     };
-    let shown = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
-    let pagination = Pagination::new(shown, call.caller.account.id, "page.page_token");
+    let list = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
+    let pagination = Pagination::new(list, call.caller.account.id, "page.page_token");
     let after: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
     let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;

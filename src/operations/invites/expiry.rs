@@ -13,7 +13,7 @@ use crate::storage::{Store, Tx, invites, organizations};
 
 /// The result of [`end_expired`].
 #[derive(Debug, Default)]
-pub struct Round {
+pub struct ExpiryRun {
     pub ended: u64,
     /// The invites that could not be ended, with the errors. After a timeout, for example
     /// for a locked row, the organization's other invites are skipped and not listed here.
@@ -25,8 +25,8 @@ pub struct Round {
 ///
 /// # Errors
 /// If the store cannot be read; invites that have been ended until then stay ended.
-pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<Round> {
-    let mut round = Round::default();
+pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<ExpiryRun> {
+    let mut round = ExpiryRun::default();
     let mut held_up = HashSet::new();
     let mut last = None;
     loop {

@@ -77,12 +77,12 @@ pub async fn invite_by_email(
     call: &RequestContext,
     input: InviteByEmail,
 ) -> Result<Vec<Invited>> {
-    carry_out(cx, call, input, |_| Ok(())).await
+    execute(cx, call, input, |_| Ok(())).await
 }
 
 /// As [`invite_by_email`], but if `accept` rejects an outcome, the transaction is rolled
 /// back and the error returned.
-pub(super) async fn carry_out(
+pub(super) async fn execute(
     cx: &Context,
     call: &RequestContext,
     input: InviteByEmail,
@@ -135,13 +135,13 @@ pub(super) async fn carry_out(
             let addresses = batch.addresses(&input.invitations, now).await?;
             let invitable: Vec<_> = addresses.iter().flatten().collect();
             budget.spend_on_mail(invitable.iter().copied())?;
-            let tied_elsewhere = batch.tied_elsewhere(&invitable).await?;
+            let sso_elsewhere = batch.sso_elsewhere(&invitable).await?;
             let mut invited = Vec::with_capacity(input.invitations.len());
             for (Invitation { email, role }, address) in input.invitations.iter().zip(addresses) {
                 let (outcome, invite, sso_failed) = match address {
                     Err(outcome) => (outcome, None, false),
                     Ok(address) => {
-                        let sso_failed = tied_elsewhere.contains(&address);
+                        let sso_failed = sso_elsewhere.contains(&address);
                         let invite = batch.invite(address, *role, sso_failed, now);
                         (Outcome::Invited, Some(invite), sso_failed)
                     }
@@ -247,7 +247,7 @@ impl Batch<'_> {
     }
 
     /// The addresses whose account uses the single sign-on in another organization.
-    async fn tied_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
+    async fn sso_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
         let mut tied = HashSet::new();
         if self.template.sso && !addresses.is_empty() {
             for issuer in self.issuers.sso_of(self.template.organization) {

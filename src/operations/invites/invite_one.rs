@@ -1,6 +1,6 @@
 //! One email invitation, for contracts that invite one address per request.
 
-use super::invite_by_email::{Invitation, InviteByEmail, Outcome, carry_out};
+use super::invite_by_email::{Invitation, InviteByEmail, Outcome, execute};
 use crate::domain::{Invite, OrganizationId};
 use crate::error::{Error, Kind, Result, reason};
 use crate::operations::idempotency::RequestToken;
@@ -19,7 +19,7 @@ pub async fn invite_one(cx: &Context, call: &RequestContext, input: InviteOne) -
     let InviteOne { organization, invitation, request } = input;
     let invitations = vec![invitation];
     let input = InviteByEmail { organization, invitations, expires_at: None, sso: false, request };
-    let invited = carry_out(cx, call, input, Outcome::into_result).await?;
+    let invited = execute(cx, call, input, Outcome::into_result).await?;
     let one = invited.into_iter().next();
     one.and_then(|one| one.invite)
         .ok_or_else(|| Error::internal("an address is invited without an invitation"))

@@ -44,7 +44,8 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
     Access::to_read(db, &call.caller, input.organization, manage).await?;
-    let pagination = Pagination::new(shown(&input), call.caller.account.id, input.token_field);
+    let pagination =
+        Pagination::new(encode_list(&input), call.caller.account.id, input.token_field);
     let place: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
     let after = place.map(Into::into);
     let order =
@@ -69,7 +70,7 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
     Ok(InviteList { invites, next_token, count })
 }
 
-fn shown(input: &ListInvites) -> Encoding {
+fn encode_list(input: &ListInvites) -> Encoding {
     let InviteFilter { kinds, states, role, inviter, email, start, end, without_content } =
         &input.filter;
     Encoding::new("List")

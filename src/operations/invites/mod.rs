@@ -23,7 +23,7 @@ pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
 pub use decline::{Decline, decline};
 pub(in crate::operations) use expiry::expire;
-pub use expiry::{Round, end_expired};
+pub use expiry::{ExpiryRun, end_expired};
 pub use find_link::{find_link, grantable_roles, is_redundant};
 pub use get::get;
 pub use get_organization_invite::get_organization_invite;
@@ -193,7 +193,7 @@ async fn load(tx: &Tx, organization: OrganizationId, id: InviteId) -> Result<(In
 
 /// The error for a change of an ended invite.
 fn invite_ended() -> Error {
-    Error::precondition(reason::INVITE_ENDED, "the invite has ended; make a new one")
+    Error::precondition(reason::INVITE_ENDED, "the invite has ended; create a new one")
 }
 
 /// # Errors
@@ -202,7 +202,7 @@ fn check_grantable(access: &Access, granted: Role) -> Result<()> {
     if access.member.role.may_grant(granted) {
         return Ok(());
     }
-    Err(Error::permission_denied("nobody grants above their own role"))
+    Err(Error::permission_denied("you cannot grant a role above your own"))
 }
 
 /// The expiry of an email invitation: the requested one, or `lifetime` from now.

@@ -56,7 +56,7 @@ impl<'a> MemberChange<'a> {
         {
             return Err(Error::precondition(
                 reason::LAST_ADMIN,
-                "an organization keeps at least one admin: make somebody else an admin first",
+                "an organization needs at least one admin: make another member an admin first",
             ));
         }
         Ok(())
@@ -65,7 +65,7 @@ impl<'a> MemberChange<'a> {
     /// Sets the role. If the new role may not manage invites, the member's invites end.
     pub(super) async fn set_role(self, role: Role) -> Result<()> {
         if !self.access.member.role.may_grant(role) {
-            return Err(Error::permission_denied("nobody grants above their own role"));
+            return Err(Error::permission_denied("you cannot grant a role above your own"));
         }
         if role != Role::Admin {
             self.require_another_admin().await?;

@@ -31,7 +31,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
             let removed = member.id != access.member.id;
             if removed && !access.member.role.allows(Permission::ManageMembers) {
                 return Err(Error::permission_denied(
-                    "only an admin may end somebody else's membership",
+                    "only an admin may end another member's membership",
                 ));
             }
             let is_active_admin =
@@ -42,7 +42,8 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
             {
                 return Err(Error::precondition(
                     reason::LAST_ADMIN,
-                    "the last admin cannot leave while others remain: make somebody else an admin first",
+                    "the last admin cannot leave while there are other members: make another member \
+                     an admin first",
                 ));
             }
 

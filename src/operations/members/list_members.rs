@@ -39,7 +39,7 @@ pub struct MemberList {
 /// The start of a page. Without `after` the page starts after the caller's own entry, which
 /// comes first in the default order.
 #[derive(Debug, Serialize, Deserialize)]
-struct Place {
+struct Position {
     after: Option<MemberCursor>,
 }
 
@@ -52,9 +52,10 @@ pub async fn list_members(
     let db = cx.store.read();
     let list = Permission::ListMembers;
     let access = Access::to_read(db, &call.caller, input.organization, list).await?;
-    let pagination = Pagination::new(shown(&input), call.caller.account.id, "pagination.token");
-    let place: Option<Place> = pagination.cursor(&cx.keyring, &input.token)?;
-    let first_page = place.is_none();
+    let pagination =
+        Pagination::new(encode_list(&input), call.caller.account.id, "pagination.token");
+    let position: Option<Position> = pagination.cursor(&cx.keyring, &input.token)?;
+    let first_page = position.is_none();
     let _permit = cx.limits.list(input.organization).await?;
 
     let mut found = Vec::new();
@@ -68,14 +69,14 @@ pub async fn list_members(
         except: input.sort.is_none().then_some(access.member.id),
         sort,
         descending,
-        after: place.as_ref().and_then(|place| place.after.as_ref()),
+        after: position.as_ref().and_then(|position| position.after.as_ref()),
         limit: input.size.get() + 1,
     };
     let others = member_lists::page(db, input.organization, page).await?;
     found.extend(others.into_iter().map(|(member, cursor)| (member, Some(cursor))));
 
     let next_token = pagination
-        .cut(&cx.keyring, &mut found, input.size, |(_, after)| Place { after: after.clone() })?;
+        .cut(&cx.keyring, &mut found, input.size, |(_, after)| Position { after: after.clone() })?;
     let count = if input.count && first_page {
         Some(count(db, &access, &input.filter).await?)
     } else {
@@ -116,7 +117,7 @@ async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
     member_lists::count(db, access.organization.id, filter).await
 }
 
-fn shown(input: &ListMembers) -> Encoding {
+fn encode_list(input: &ListMembers) -> Encoding {
     let MemberFilter { search, statuses, admins, ids, email, login_provider } = &input.filter;
     Encoding::new("ListMembers")
         .id(input.organization)
@@ -151,7 +152,7 @@ mod tests {
             token: String::new(),
             count: false,
         };
-        let of = |input| hex::encode(shown(&input).as_bytes());
+        let of = |input| hex::encode(encode_list(&input).as_bytes());
         let begin = "01000000000000000b4c6973744d656d626572730197a2b45c6d7e8f9a0b1c2d3e4f5a6b";
         assert_eq!(
             of(input(MemberFilter::default(), None)),

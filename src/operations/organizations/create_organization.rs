@@ -1,6 +1,6 @@
 //! `CreateOrganization`
 
-use super::refuse_public_domains;
+use super::reject_public_domains;
 use crate::domain::{
     Action, Caller, Creators, EmailDomain, JoinedBy, KeyScope, MemberProfile, Organization,
     OrganizationId, OrganizationName, Role, TargetKind, Tier,
@@ -37,12 +37,12 @@ pub async fn create_organization(
 ) -> Result<Created> {
     if call.caller.bound_to().is_some() {
         return Err(Error::permission_denied(
-            "this key is bound to one organization and cannot make another",
+            "this key is bound to one organization and cannot create another one",
         ));
     }
     may_create(cx.rules.creators, &call.caller)?;
     let invite_domains = if input.invite_own_domain { vec![own_domain(call)?] } else { Vec::new() };
-    refuse_public_domains(&invite_domains)?;
+    reject_public_domains(&invite_domains)?;
     cx.limits.organization(call.caller.account.id)?;
 
     let now = cx.now();
@@ -99,11 +99,12 @@ fn may_create(creators: Creators, caller: &Caller) -> Result<()> {
         _ if is_operator => Ok(()),
         Creators::Verified if caller.account.profile.verified_email().is_some() => Ok(()),
         Creators::Verified => {
-            let what = "only accounts with a verified address may make organizations here";
+            let what =
+                "only accounts with a verified address may create organizations on this server";
             Err(Error::permission_denied(what).with_reason(reason::EMAIL_UNVERIFIED))
         }
         Creators::Operators => {
-            let what = "only the operators of this server may make organizations";
+            let what = "only the operators of this server may create organizations";
             Err(Error::permission_denied(what))
         }
     }

@@ -29,9 +29,9 @@ pub async fn list_my_organizations(
 ) -> Result<MyOrganizations> {
     let caller = &call.caller;
     let bound = caller.bound_to();
-    let shown = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
-    let list = Pagination::new(shown, caller.account.id, token_field);
-    let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
+    let list_key = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
+    let pagination = Pagination::new(list_key, caller.account.id, token_field);
+    let after: Option<MemberCursor> = pagination.cursor(&cx.keyring, token)?;
 
     let mut entries = member_lists::organizations_of(
         cx.store.read(),
@@ -41,10 +41,11 @@ pub async fn list_my_organizations(
         size.get() + 1,
     )
     .await?;
-    let next_token = list.cut(&cx.keyring, &mut entries, size, |(member, _)| MemberCursor {
-        name: String::new(),
-        joined_at: member.joined_at.as_micros(),
-        id: Uuid::from(member.id),
-    })?;
+    let next_token =
+        pagination.cut(&cx.keyring, &mut entries, size, |(member, _)| MemberCursor {
+            name: String::new(),
+            joined_at: member.joined_at.as_micros(),
+            id: Uuid::from(member.id),
+        })?;
     Ok(MyOrganizations { entries, next_token })
 }

@@ -1,6 +1,6 @@
 //! `UpdateOrganization`
 
-use super::refuse_public_domains;
+use super::reject_public_domains;
 use crate::domain::{
     Action, EmailDomain, Organization, OrganizationId, OrganizationName, Permission, TargetKind,
 };
@@ -31,7 +31,7 @@ pub async fn update_organization(
         .write(async move |tx| {
             let manage = Permission::ManageOrganization;
             let access = Access::to_change(tx, &call.caller, input.id, manage).await?;
-            refuse_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
+            reject_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
 
             let before = access.organization;
             let mut after = before.clone();
