@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::operations::setup::{self, Setup};
 use crate::operations::{Context, Rules};
 use crate::storage::{Location, Opener, StatementObserver, Store};
-use crate::transport::layers::metrics::Metrics;
+use crate::transport::metrics::Metrics;
 use crate::transport::server::Counters;
 use crate::transport::server::tls::{Files, Reload, Tls};
 use crate::transport::stack::{self, Parts};
@@ -58,8 +58,9 @@ const METRICS_CONNECTIONS: usize = 32;
 
 /// Connections of clients that there may be beside `http.max_connections`.
 pub fn connections_beside(config: &Config) -> u64 {
-    let metrics = config.metrics_listen.map_or(0, |_| METRICS_CONNECTIONS + server::PROBES);
-    (server::PROBES + metrics) as u64
+    let metrics =
+        config.metrics_listen.map_or(0, |_| METRICS_CONNECTIONS + server::MAX_PROBE_CONNECTIONS);
+    (server::MAX_PROBE_CONNECTIONS + metrics) as u64
 }
 
 impl App {
@@ -142,7 +143,7 @@ impl App {
             drain_timeout: config.http.drain_timeout,
         };
         // It has just been set up.
-        app.readiness.store_answers(true);
+        app.readiness.set_store(true);
         // The last that can fail: what runs has to be stopped.
         let listeners = (listener, tls, metrics_listener);
         app.serve(config, listeners, &context, Arc::clone(&authenticator))?;
@@ -216,7 +217,7 @@ impl App {
             anonymous_methods,
             metrics: metrics.clone(),
             metrics_access: match config.metrics_listen {
-                Some(_) => MetricsAccess::Nobody,
+                Some(_) => MetricsAccess::NoOne,
                 None => MetricsAccess::Loopback,
             },
             readiness: self.readiness.clone(),

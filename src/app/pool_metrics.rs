@@ -5,7 +5,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::storage::Store;
-use crate::transport::layers::metrics::Metrics;
+use crate::transport::metrics::Metrics;
 
 /// Adds the pool's gauges.
 pub fn register(metrics: &Metrics, store: Store) {

@@ -1,32 +1,14 @@
 //! From who somebody is to the account kept for them.
 
+use super::identity::Identity;
 use super::issuers::{self, Issuers};
 use crate::domain::{
-    Account, AccountId, AccountKind, Action, Actor, EmailAddress, LOCAL_ISSUER, Profile, RequestId,
-    TargetKind, Timestamp,
+    Account, AccountId, AccountKind, Action, Actor, LOCAL_ISSUER, Profile, RequestId, TargetKind,
+    Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, Tx, accounts};
-
-/// Somebody as an issuer tells of them, before it is known how far its word
-/// counts. Issuer and subject together, and nothing else, say who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Who vouches.
-    pub issuer: String,
-    /// For whom.
-    pub subject: String,
-    /// The person's address. Without one the issuer says nothing about the address, and
-    /// the stored one stays as it is.
-    pub email: Option<EmailAddress>,
-    /// Whether the issuer has verified the address; counts only along with it.
-    pub email_verified: bool,
-    /// Display name; empty says nothing about it.
-    pub name: String,
-    /// URL of a picture; empty says nothing about it.
-    pub picture: String,
-}
 
 /// To whom a new or changed account is ascribed.
 #[derive(Debug, Clone)]

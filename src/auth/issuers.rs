@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use reqwest::Url;
 
-use super::accounts::Identity;
+use super::identity::Identity;
 use crate::config::{Issuer, Trust};
 use crate::domain::{Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile, person_name};
 

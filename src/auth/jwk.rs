@@ -293,7 +293,10 @@ mod tests {
         for_encryption["kid"] = "k".repeat(MAX_KEY_ID + 1).into();
         let set = serde_json::json!({ "keys": [
             "x", { "kty": "AKP", "kid": "pq", "alg": "ML-DSA-44", "pub": "AA" },
-            { "kty": "oct", "k": "AA" }, { "kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB" },
+            { "kty": "oct", "k": "AA" },
+            { "kty": "EC", "kid": "large", "crv": "P-521", "x": "A".repeat(88), "y": "A".repeat(88) },
+            { "kty": "OKP", "kid": "long", "crv": "Ed448", "x": "A".repeat(76) },
+            { "kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB" },
             key.jwk(), for_encryption,
         ]});
         let set = parse_set(set.to_string().as_bytes()).unwrap();
@@ -305,6 +308,8 @@ mod tests {
                 left_out(None, Unusable::NotUnderstood),
                 left_out(Some("pq"), Unusable::NotUnderstood),
                 left_out(None, Unusable::NotUnderstood),
+                left_out(Some("large"), Unusable::NotUnderstood),
+                left_out(Some("long"), Unusable::NotUnderstood),
                 left_out(Some("weak"), Unusable::Unsound),
                 left_out(Some(&"k".repeat(MAX_KEY_ID)), Unusable::OtherUse),
             ]

@@ -17,7 +17,7 @@ use jsonwebtoken::{Validation, decode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::accounts::Identity;
+use super::identity::Identity;
 use super::issuers::Issuers;
 use super::jwk::library;
 use super::jwks::{KeySet, NeverRead};

@@ -70,6 +70,8 @@ mod tests {
         ] {
             assert_eq!(read(&token(header)).unwrap().alg, Algorithm::RS256);
         }
+        let longest = format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "a".repeat(MAX_KEY_ID));
+        assert!(read(&token(&longest)).is_ok());
     }
 
     #[test]

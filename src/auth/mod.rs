@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_key;
+mod identity;
 mod issuers;
 mod jwk;
 mod jwks;
@@ -34,7 +35,8 @@ use key_usage::KeyUsage;
 use known_keys::{Known, KnownKeys};
 use refusal::Refusal;
 
-pub use accounts::{Identity, resolve, resolve_local};
+pub use accounts::{resolve, resolve_local};
+pub use identity::Identity;
 pub use issuers::Issuers;
 
 /// The header by which an internal service says for whose account it acts.

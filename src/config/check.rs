@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
+use super::problems::{MAX_DURATION, Problems};
 use super::{Config, ConfigError, Http, limits, links, mail, tls};
 
 /// hyper takes no smaller buffer for the head of an HTTP/1 request.
@@ -14,70 +15,68 @@ const MOST_MESSAGE_BYTES: usize = 1 << 30;
 /// and in JSON.
 const LEAST_RESPONSE_BYTES: usize = 16 * 1024;
 const MOST_PARALLEL: usize = 1_000_000;
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Says everything that is wrong, at once.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     top_level(config, &mut problems);
     http(&config.http, &mut problems);
     tls::check(&config.tls, &mut problems);
     database(config, &mut problems);
     let hour = Duration::from_secs(60 * 60);
     if !(hour..=hour * 24 * 30).contains(&config.invites.email_lifetime) {
-        problems.push("invites.email_lifetime: must be between 1h and 30days".into());
+        problems.add("invites.email_lifetime: must be between 1h and 30days");
     }
     limits::check(&config.limits, &mut problems);
     links::check(config, &mut problems);
     mail::check(config, &mut problems);
     for origin in &config.cors.allowed_origins {
         if let Err(problem) = exact_origin(origin) {
-            problems.push(format!("cors.allowed_origins: `{origin}` {problem}"));
+            problems.add(format!("cors.allowed_origins: `{origin}` {problem}"));
         }
     }
     for name in &config.cors.allowed_headers {
         if let Err(problem) = header_name(name) {
-            problems.push(format!("cors.allowed_headers: `{name}` {problem}"));
+            problems.add(format!("cors.allowed_headers: `{name}` {problem}"));
         }
     }
     if let Err(problem) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
-        problems.push(format!("log.filter: {problem}; write it like `info,guestlist=debug`"));
+        problems.add(format!("log.filter: {problem}; write it like `info,guestlist=debug`"));
     }
     let mut names = HashSet::new();
     for issuer in &config.issuers {
         if !names.insert(&issuer.issuer) {
-            problems.push(format!(
+            problems.add(format!(
                 "issuers: `{}` is there twice; keep one of the two blocks",
                 issuer.issuer
             ));
         }
     }
-    ConfigError::check(problems)
+    problems.into_result()
 }
 
-fn top_level(config: &Config, problems: &mut Vec<String>) {
+fn top_level(config: &Config, problems: &mut Problems) {
     if config.secret_key.is_some() && config.secret_key_file.is_some() {
-        problems.push("secret_key, secret_key_file: give one of them, not both".into());
+        problems.add("secret_key, secret_key_file: give one of them, not both");
     }
     if config.data_dir.as_os_str().is_empty() {
-        problems.push("data_dir: must name a directory".into());
+        problems.add("data_dir: must name a directory");
     }
     if let Some(url) = &config.database_url {
         let known = ["sqlite:", "postgres:", "postgresql:"];
         if !known.iter().any(|scheme| url.expose_secret().trim().starts_with(scheme)) {
-            problems.push(
+            problems.add(
                 "database_url: must begin with sqlite: or postgres:, \
-                 as in sqlite:/var/lib/guestlist/guestlist.db"
-                    .into(),
+                 as in sqlite:/var/lib/guestlist/guestlist.db",
             );
         }
     }
     if config.metrics_listen == Some(config.listen) && config.listen.port() != 0 {
-        problems.push("metrics_listen: must not be the address of `listen`".into());
+        problems.add("metrics_listen: must not be the address of `listen`");
     }
 }
 
-fn http(http: &Http, problems: &mut Vec<String>) {
+fn http(http: &Http, problems: &mut Problems) {
     let durations = [
         ("handshake_timeout", http.handshake_timeout),
         ("first_byte_timeout", http.first_byte_timeout),
@@ -91,10 +90,10 @@ fn http(http: &Http, problems: &mut Vec<String>) {
         ("keep_alive_timeout", http.keep_alive_timeout),
     ];
     for (key, value) in durations {
-        duration(&format!("http.{key}"), value, problems);
+        problems.check_duration(&format!("http.{key}"), value);
     }
-    if http.max_connection_age > LONGEST {
-        problems.push("http.max_connection_age: must be at most 1day; 0s for any age".into());
+    if http.max_connection_age > MAX_DURATION {
+        problems.add("http.max_connection_age: must be at most 1day; 0s for any age");
     }
     let streams = usize::try_from(http.max_streams).unwrap_or(usize::MAX);
     let counts = [
@@ -110,25 +109,25 @@ fn http(http: &Http, problems: &mut Vec<String>) {
     ];
     for (key, value, most) in counts {
         if value == 0 || value > most {
-            problems.push(format!("http.{key}: must be between 1 and {most}"));
+            problems.add(format!("http.{key}: must be between 1 and {most}"));
         }
     }
     if !(LEAST_RESPONSE_BYTES..=MOST_MESSAGE_BYTES).contains(&http.max_response_bytes) {
-        problems.push(format!(
+        problems.add(format!(
             "http.max_response_bytes: must be between {LEAST_RESPONSE_BYTES} and \
              {MOST_MESSAGE_BYTES}"
         ));
     }
     if !(LEAST_HEADER_BYTES..=1 << 20).contains(&http.max_header_bytes) {
-        problems.push(format!(
+        problems.add(format!(
             "http.max_header_bytes: must be between {LEAST_HEADER_BYTES} and 1048576"
         ));
     }
 }
 
-fn database(config: &Config, problems: &mut Vec<String>) {
+fn database(config: &Config, problems: &mut Problems) {
     if !(1..=1000).contains(&config.database.max_connections) {
-        problems.push("database.max_connections: must be between 1 and 1000".into());
+        problems.add("database.max_connections: must be between 1 and 1000");
     }
     let database = &config.database;
     let durations = [
@@ -139,17 +138,11 @@ fn database(config: &Config, problems: &mut Vec<String>) {
     ];
     for (key, value) in durations {
         let key = format!("database.{key}");
-        duration(&key, value, problems);
+        problems.check_duration(&key, value);
         // PostgreSQL counts milliseconds, and takes 0 for no bound.
         if !value.is_zero() && value.as_millis() == 0 {
-            problems.push(format!("{key}: must be at least 1ms"));
+            problems.add(format!("{key}: must be at least 1ms"));
         }
-    }
-}
-
-pub(super) fn duration(key: &str, value: Duration, problems: &mut Vec<String>) {
-    if value.is_zero() || value > LONGEST {
-        problems.push(format!("{key}: must be more than nothing and at most 1day"));
     }
 }
 

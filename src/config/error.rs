@@ -13,13 +13,12 @@ impl ConfigError {
         &self.0
     }
 
-    pub(super) fn one(problem: impl Into<String>) -> Self {
-        Self(vec![problem.into()])
+    pub(super) fn new(problems: Vec<String>) -> Self {
+        Self(problems)
     }
 
-    /// `Err` if there is any problem.
-    pub(super) fn check(problems: Vec<String>) -> Result<(), Self> {
-        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    pub(super) fn one(problem: impl Into<String>) -> Self {
+        Self(vec![problem.into()])
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::problems::Problems;
+
 /// `[limits]`: how often invites are made, shown and used, and how many lists run at a
 /// time; 0 means any number.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -30,7 +32,7 @@ pub struct Limits {
 const MOST: u32 = 1_000_000_000;
 
 /// Refuses numbers that limit nothing.
-pub(super) fn check(limits: &Limits, problems: &mut Vec<String>) {
+pub(super) fn check(limits: &Limits, problems: &mut Problems) {
     let numbers = [
         ("organizations_per_account", limits.organizations_per_account),
         ("invites_per_account", limits.invites_per_account),
@@ -44,7 +46,7 @@ pub(super) fn check(limits: &Limits, problems: &mut Vec<String>) {
     ];
     for (key, value) in numbers {
         if value > MOST {
-            problems.push(format!("limits.{key}: must be at most {MOST}; 0 means any number"));
+            problems.add(format!("limits.{key}: must be at most {MOST}; 0 means any number"));
         }
     }
 }

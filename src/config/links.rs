@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::Url;
 
 use super::Config;
+use super::problems::Problems;
 use crate::domain::{Invalid, InviteLinks};
 
 const PUBLIC_URL: &str = "{public_url}";
@@ -38,27 +39,26 @@ pub fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// What a single setting's type cannot say.
-pub(super) fn check(config: &Config, problems: &mut Vec<String>) {
+pub(super) fn check(config: &Config, problems: &mut Problems) {
     let template = &config.invite_link_template;
     match &config.public_url {
         Some(url) => {
             if let Err(problem) = web_address(url, &["?", "#"]) {
-                problems.push(format!(
+                problems.add(format!(
                     "public_url: {problem}; write it like https://invites.example.com"
                 ));
             }
         }
-        None if config.mail.host.is_some() && template.contains(PUBLIC_URL) => problems.push(
+        None if config.mail.host.is_some() && template.contains(PUBLIC_URL) => problems.add(
             "public_url: is missing; the links in mails lead there, as in \
-             https://invites.example.com"
-                .into(),
+             https://invites.example.com",
         ),
         None => {}
     }
     let filled = template.replace(PUBLIC_URL, "https://public.example");
     let checked = InviteLinks::new(&filled).map_err(|invalid| invalid.0.to_owned());
     if let Err(problem) = checked.and_then(|_| web_address(&filled, &[])) {
-        problems.push(format!("invite_link_template: {problem}"));
+        problems.add(format!("invite_link_template: {problem}"));
     }
 }
 

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::Config;
-use super::check::duration;
+use super::problems::Problems;
 use crate::domain::EmailAddress;
 
 /// `[mail]`: how invitations reach people. Without a host they are written to
@@ -122,46 +122,42 @@ impl TryFrom<String> for Sender {
 }
 
 /// What a single setting's type cannot say.
-pub(super) fn check(config: &Config, problems: &mut Vec<String>) {
+pub(super) fn check(config: &Config, problems: &mut Problems) {
     let mail = &config.mail;
     if mail.host.as_ref().is_some_and(|host| host.is_empty() || host.contains([':', '/', ' '])) {
-        problems.push(
-            "mail.host: must be a name or an IPv4 address; the port has a setting of its own"
-                .into(),
-        );
+        problems
+            .add("mail.host: must be a name or an IPv4 address; the port has a setting of its own");
     }
     if mail.username.is_some() != mail.password.is_some() {
-        problems.push("mail.username, mail.password: give both, or neither".into());
+        problems.add("mail.username, mail.password: give both, or neither");
     }
     match &mail.host {
-        Some(_) if mail.from.is_none() => problems.push(
+        Some(_) if mail.from.is_none() => problems.add(
             "mail.from: is missing; with mail.host, say who the mail is from, such as \
-             Acme <invitations@acme.com>"
-                .into(),
+             Acme <invitations@acme.com>",
         ),
         Some(host) if mail.password.is_some() && mail.security == Security::None => {
             if !is_this_machine(host) {
-                problems.push(
+                problems.add(
                     "mail.security: with \"none\" the password would be sent for everybody to \
-                     read; use \"starttls\" or \"tls\""
-                        .into(),
+                     read; use \"starttls\" or \"tls\"",
                 );
             }
         }
         Some(_) => {}
         None => {
             if mail.port != 0 || mail.username.is_some() {
-                problems.push("mail.host: is missing; mail.port and the like need it".into());
+                problems.add("mail.host: is missing; mail.port and the like need it");
             }
         }
     }
-    duration("mail.timeout", mail.timeout, problems);
-    duration("mail.retry_after", mail.retry_after, problems);
+    problems.check_duration("mail.timeout", mail.timeout);
+    problems.check_duration("mail.retry_after", mail.retry_after);
     if !(1..=1000).contains(&mail.max_attempts) {
-        problems.push("mail.max_attempts: must be between 1 and 1000".into());
+        problems.add("mail.max_attempts: must be between 1 and 1000");
     }
     if !(1..=100).contains(&mail.max_connections) {
-        problems.push("mail.max_connections: must be between 1 and 100".into());
+        problems.add("mail.max_connections: must be between 1 and 100");
     }
 }
 

@@ -15,6 +15,7 @@ mod links;
 mod load;
 mod mail;
 mod organizations;
+mod problems;
 pub mod reference;
 mod tls;
 

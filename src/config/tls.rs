@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::check::duration;
+use super::problems::Problems;
 
 /// `[tls]`: with a certificate and its key, the service speaks TLS.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,16 +35,15 @@ impl Tls {
 }
 
 /// What a single setting's type cannot say.
-pub(super) fn check(tls: &Tls, problems: &mut Vec<String>) {
+pub(super) fn check(tls: &Tls, problems: &mut Problems) {
     if tls.certificate_file.is_some() != tls.key_file.is_some() {
-        problems.push("tls.certificate_file, tls.key_file: give both, or neither".into());
+        problems.add("tls.certificate_file, tls.key_file: give both, or neither");
     }
     if tls.client_ca_file.is_some() && tls.certificate_and_key().is_none() {
-        problems.push(
+        problems.add(
             "tls.client_ca_file: needs tls.certificate_file and tls.key_file; without TLS nobody \
-             is asked for a certificate"
-                .into(),
+             is asked for a certificate",
         );
     }
-    duration("tls.reload_interval", tls.reload_interval, problems);
+    problems.check_duration("tls.reload_interval", tls.reload_interval);
 }

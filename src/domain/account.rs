@@ -187,6 +187,17 @@ mod tests {
     }
 
     #[test]
+    fn names_come_back() {
+        for kind in [AccountKind::Person, AccountKind::Service] {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        for kind in LoginProviderKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(kind));
+        }
+        assert!("".parse::<AccountKind>().is_err() && "".parse::<LoginProviderKind>().is_err());
+    }
+
+    #[test]
     fn p23_only_a_verified_address_counts() {
         let mut profile = account(None).profile;
         assert_eq!(profile.verified_email(), profile.email.as_ref());

@@ -206,6 +206,14 @@ mod tests {
     }
 
     #[test]
+    fn names_of_scopes_come_back() {
+        for scope in [KeyScope::Operator, KeyScope::Act] {
+            assert_eq!(scope.as_str().parse(), Ok(scope));
+        }
+        assert!("".parse::<KeyScope>().is_err());
+    }
+
+    #[test]
     fn p05_debug_shows_the_id_alone() {
         let key = ApiKeySecret::generate().unwrap();
         assert_eq!(format!("{key:?}"), format!("ApiKeySecret({})", key.id()));

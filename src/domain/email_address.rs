@@ -118,6 +118,17 @@ mod tests {
         assert!(long.parse::<EmailAddress>().is_err());
     }
 
+    #[test]
+    fn p24_an_address_is_as_long_as_its_normal_form() {
+        // Each of these letters has four bytes and becomes one of one.
+        let wide = |local: usize| {
+            let label = "𝐚".repeat(63);
+            format!("{}@{label}.{label}.{label}.{}", "𝐚".repeat(local), "𝐚".repeat(61))
+        };
+        assert_eq!(normal(&wide(64)).len(), 64 + "@".len() + 253);
+        assert_eq!(wide(65).parse::<EmailAddress>(), Err(WRONG));
+    }
+
     proptest! {
         #[test]
         fn normalising_twice_changes_nothing(text in "\\PC{0,12}@\\PC{1,8}\\.[a-z]{2,4}") {

@@ -93,6 +93,8 @@ mod tests {
     fn p24_internationalised_names_become_a_labels() {
         let domain: EmailDomain = "BÜCHER.example".parse().unwrap();
         assert_eq!(domain.as_str(), "xn--bcher-kva.example");
+        let domain: EmailDomain = "пример.рф".parse().unwrap();
+        assert_eq!(domain.as_str(), "xn--e1afmkfd.xn--p1ai");
     }
 
     #[test]
@@ -120,6 +122,18 @@ mod tests {
         ] {
             assert!(text.parse::<EmailDomain>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn p24_a_domain_is_as_long_as_its_a_labels() {
+        // Each of these letters has four bytes and becomes one of one.
+        let wide = |top: usize| {
+            let label = "𝐚".repeat(63);
+            format!("{label}.{label}.{label}.{}", "𝐚".repeat(top))
+        };
+        let longest: EmailDomain = wide(61).parse().unwrap();
+        assert_eq!(longest.as_str().len(), 253);
+        assert_eq!(wide(62).parse::<EmailDomain>(), Err(WRONG));
     }
 
     #[test]

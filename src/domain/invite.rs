@@ -408,6 +408,23 @@ mod tests {
     }
 
     #[test]
+    fn names_come_back() {
+        for kind in InviteKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        for state in InviteState::ALL {
+            assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+        for reason in EndReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(*reason));
+        }
+        for kind in ContentKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+        }
+        assert!("".parse::<InviteState>().is_err());
+    }
+
+    #[test]
     fn each_reason_leads_to_its_state() {
         let states: Vec<&str> =
             EndReason::ALL.iter().map(|reason| reason.state().as_str()).collect();

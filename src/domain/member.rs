@@ -135,3 +135,19 @@ impl JoinedBy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back() {
+        for status in MemberStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        for by in [JoinedBy::Creation, JoinedBy::Invite, JoinedBy::Domain] {
+            assert_eq!(by.as_str().parse(), Ok(by));
+        }
+        assert!("".parse::<MemberStatus>().is_err() && "".parse::<JoinedBy>().is_err());
+    }
+}

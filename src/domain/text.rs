@@ -92,6 +92,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn p48_a_name_is_cut_when_it_is_composed() {
+        // Three letters become one.
+        let name = person_name(&"\u{1100}\u{1161}\u{11a8}".repeat(MAX_NAME + 1));
+        assert_eq!(name, "각".repeat(MAX_NAME));
+    }
+
     proptest! {
         #[test]
         fn p48_a_stored_name_stays_as_it_is(text in "(.|\u{202e}|\u{301}|\u{1d160}|\\PC){0,400}") {

@@ -216,7 +216,10 @@ impl From<StoreError> for Error {
             }
             Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
             Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
-                Error::new(Kind::Unavailable, "changed by another request at the same time, try again")
+                Error::new(
+                    Kind::Unavailable,
+                    "changed by another request at the same time, try again",
+                )
             }
             Cause::Fault => return Error::internal(error),
         };

@@ -12,8 +12,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 use sea_orm::sea_query::{Expr, SelectStatement, ValueType};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, DbBackend, DbErr, DeleteMany, EntityName, EntityTrait, Insert,
-    Iterable, QueryTrait, Select, StatementBuilder, TryIntoModel, UpdateMany, Value,
+    ActiveModelTrait, ActiveValue, DbBackend, DeleteMany, EntityName, EntityTrait, IdenStatic,
+    Insert, Iterable, QueryTrait, Select, StatementBuilder, TryIntoModel, UpdateMany, Value,
 };
 use uuid::Uuid;
 
@@ -252,18 +252,17 @@ impl Row {
     {
         let mut model = <E::ActiveModel as ActiveModelTrait>::default();
         for column in E::Column::iter() {
-            model.try_set(column, self.next()?).map_err(unreadable)?;
+            let value = self.next()?;
+            model.try_set(column, value).map_err(|error| {
+                StoreError::fault(format!("column {}: {error}", column.as_str()))
+            })?;
         }
-        model.try_into_model().map_err(unreadable)
+        model.try_into_model().map_err(|error| StoreError::fault(error.to_string()))
     }
 
     fn next(&mut self) -> Result<Value, StoreError> {
         self.0.next().ok_or_else(|| StoreError::fault("a row has too few columns"))
     }
-}
-
-fn unreadable(error: DbErr) -> StoreError {
-    StoreError::fault(error.to_string())
 }
 
 /// Runs a query for its rows.

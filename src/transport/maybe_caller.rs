@@ -1,4 +1,4 @@
-//! Who asks, as the layers have written it down: for every door alike.
+//! The caller of a request, as the middleware has stored it: the same for RPC and REST.
 
 use std::sync::Arc;
 
@@ -8,8 +8,7 @@ use crate::domain::{Caller, Network, RequestId};
 use crate::error::{Error, Result};
 use crate::operations::{MaybeCaller, RequestContext};
 
-/// Who asks. The caller is missing only where a setting lets requests through
-/// without a credential.
+/// The caller. It is anonymous only where a setting allows calls without a credential.
 pub fn maybe_caller(extensions: &mut Extensions) -> MaybeCaller {
     let network = extensions.get::<Network>().copied();
     let Some(caller) = extensions.remove::<Arc<Caller>>() else {
@@ -19,10 +18,10 @@ pub fn maybe_caller(extensions: &mut Extensions) -> MaybeCaller {
     MaybeCaller::Authenticated(RequestContext { caller, request, network })
 }
 
-/// The same where a caller is needed.
+/// The authenticated caller.
 ///
 /// # Errors
-/// UNAUTHENTICATED without one.
+/// UNAUTHENTICATED if there is none.
 pub fn authenticated(extensions: &mut Extensions) -> Result<RequestContext> {
     match maybe_caller(extensions) {
         MaybeCaller::Authenticated(call) => Ok(call),

@@ -1,9 +1,10 @@
-//! The door: from a connection to one tonic call, whatever protocol it speaks.
+//! Transport: from a TCP connection to one tonic call, in any protocol.
 //!
-//! `server` accepts, `stack` lists the layers in order, `protocol` translates,
-//! `rest` serves other products' REST contracts, `status` says what a client
-//! sees of an error, `maybe_caller` who asks, `system` is what operators and probes ask
-//! for. Nothing here knows a rule of the domain.
+//! `server` accepts connections and `stack` lists the middleware in order. `identify` finds out
+//! what a request is and writes that down as data (`call`). `protocol` translates gRPC-Web,
+//! Connect and JSON to gRPC, `rest` serves other products' REST contracts, and `refuse` writes an
+//! error in the caller's protocol. `rpc` holds the tonic services, `status` maps errors to
+//! statuses, and `system` serves probes, metrics and pages. No rule of the domain is here.
 
 /// Sets a generated server's message limits and compression.
 macro_rules! bounded {
@@ -16,20 +17,29 @@ macro_rules! bounded {
     };
 }
 
+mod body;
+pub mod call;
+mod endpoint;
+mod fair_semaphore;
+mod identify;
 pub mod layers;
-pub mod maybe_caller;
+mod maybe_caller;
+mod methods;
+pub mod metrics;
+mod middleware;
+pub mod peer;
 pub mod protocol;
+mod refuse;
 pub mod rest;
 pub mod rpc;
 pub mod server;
 pub mod services;
-mod shares;
 pub mod stack;
-pub mod status;
+mod status;
 pub mod system;
 
-/// A request inside the door; the body's concrete type is erased on the way in.
+/// A request inside the stack; the body's concrete type is erased.
 pub type Request = http::Request<tonic::body::Body>;
 
-/// An answer inside the door.
+/// A response inside the stack.
 pub type Response = http::Response<tonic::body::Body>;

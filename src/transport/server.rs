@@ -1,86 +1,45 @@
-//! The accept loop: what a peer may cost, and how it ends.
+//! The accept loop, with limits on the cost of a peer, and graceful shutdown.
 //!
-//! Ours rather than tonic's, which leaves silent connections open, limits no
-//! streams, does not end under one uncooperative client and spins when file
-//! descriptors run out.
+//! tonic's own server is not used: it keeps silent connections open, does not limit streams, does
+//! not shut down while one client does not cooperate, and spins when file descriptors run out.
 
 mod connection;
+mod connection_limit;
 mod counters;
 mod head;
 mod lifetime;
-mod places;
-mod refusal;
+mod reject;
 mod rewind;
-mod taking;
 pub mod tls;
+mod write_timeout;
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tower::Service;
 
-use self::connection::Connections;
+use self::connection::{Connections, HttpService};
+pub use self::connection_limit::MAX_PROBE_CONNECTIONS;
+use self::connection_limit::{Access, ConnectionLimit};
 pub use self::counters::Counters;
-pub use self::places::PROBES;
-use self::places::{Access, Admission};
 use self::tls::Tls;
-use super::Response;
 use crate::config::Http;
 
-/// The pause after an `accept` that failed for want of something, growing from
-/// the first to the second.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// The pause after an `accept` that failed for lack of a resource. It doubles up to the maximum.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// From its first byte to its end, a connection that is there for a probe alone.
-/// Probes wait a second for their answer, or a few.
-const PROBE_TIME: Duration = Duration::from_secs(3);
+/// The lifetime of a connection for probes. A probe waits a few seconds for its response at most.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The other end of a request's connection; in the extensions of every request.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-    /// The same as text, for the line that each of its requests has in the log.
-    pub text: Arc<str>,
-}
-
-impl From<SocketAddr> for Peer {
-    fn from(address: SocketAddr) -> Self {
-        Self { address, text: address.to_string().into() }
-    }
-}
-
-/// A service that answers whatever comes off a connection, and is ready at any time.
-pub trait Answer:
-    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
-    + Clone
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<S> Answer for S where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
-}
-
-/// Serves `service` on `listener`, over TLS if there is `tls`, until `shutdown`
-/// resolves; then takes nothing new, lets what runs finish within `settings.drain_timeout`, and cuts off the
-/// rest. Returns when every connection has ended.
-pub async fn serve<S: Answer>(
+/// Serves `service` on `listener`, over TLS if `tls` is given, until `shutdown` resolves. Then it
+/// accepts no more requests, lets running ones finish within `settings.drain_timeout`, and cuts off
+/// the rest. Returns when every connection has ended.
+pub async fn serve<S: HttpService>(
     listener: TcpListener,
     service: S,
     settings: &Http,
@@ -89,8 +48,8 @@ pub async fn serve<S: Answer>(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
-    let mut door = Door {
-        admission: Admission::new(settings, counters.clone()),
+    let mut acceptor = Acceptor {
+        limit: ConnectionLimit::new(settings, counters.clone()),
         connections: Arc::new(Connections::new(
             service,
             settings.clone(),
@@ -102,33 +61,36 @@ pub async fn serve<S: Answer>(
         counters,
     };
     tokio::select! {
-        () = door.accept(&listener) => {}
+        () = acceptor.accept(&listener) => {}
         () = shutdown => {}
     }
-    door.close(listener);
-    // Without receivers there is no connection left to tell.
+    acceptor.close(listener);
+    // Not `send`, which fails without receivers: every connection may have ended already.
     stop.send_replace(true);
 
-    let mut tasks = door.tasks;
+    let mut tasks = acceptor.tasks;
     let drained = async { while tasks.join_next().await.map(report).is_some() {} };
     if tokio::time::timeout(settings.drain_timeout, drained).await.is_err() {
-        tracing::warn!(connections = tasks.len(), "cut off after the drain timeout");
+        tracing::warn!(
+            connections = tasks.len(),
+            "the drain timeout has passed: closing connections with running requests"
+        );
         tasks.shutdown().await;
     }
 }
 
-/// Lets connections in, as many as may be at a time.
-struct Door<S> {
+/// Accepts connections up to the limit.
+struct Acceptor<S> {
     connections: Arc<Connections<S>>,
-    admission: Admission,
+    limit: ConnectionLimit,
     tasks: JoinSet<()>,
     counters: Counters,
 }
 
-impl<S: Answer> Door<S> {
-    /// Accepts for ever.
+impl<S: HttpService> Acceptor<S> {
+    /// Accepts connections for ever.
     async fn accept(&mut self, listener: &TcpListener) {
-        let mut pause = PAUSE.0;
+        let mut pause = MIN_PAUSE;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -139,50 +101,59 @@ impl<S: Answer> Door<S> {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    pause = PAUSE.0;
-                    self.let_in(stream, peer);
+                    pause = MIN_PAUSE;
+                    self.spawn(stream, peer);
                 }
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections");
+                    tracing::warn!(
+                        %error,
+                        "accepting a connection failed; trying again after a pause"
+                    );
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE.1);
+                    pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
         }
     }
 
-    /// Lets in those whom the kernel has already connected, who may have sent a
-    /// request; the next one is refused.
+    /// Accepts the connections in the kernel's queue, which may already have sent a request; the
+    /// kernel refuses later ones.
     fn close(&mut self, listener: TcpListener) {
         let waiting = listener.into_std().and_then(|listener| {
-            // Asked until there is nobody left, since it does not block.
+            // The listener does not block: `accept` fails once the queue is empty.
             while let Ok((stream, peer)) = listener.accept() {
                 stream.set_nonblocking(true)?;
-                self.let_in(TcpStream::from_std(stream)?, peer);
+                self.spawn(TcpStream::from_std(stream)?, peer);
             }
             Ok(())
         });
         if let Err(error) = waiting {
-            tracing::warn!(%error, "connections are lost at the end");
+            tracing::warn!(
+                %error,
+                "accepting the last connections failed; those in the queue are lost"
+            );
         }
     }
 
-    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
-        // Closing at once tells a client more than letting it wait would.
-        let Some((place, access)) = self.admission.admit(peer.ip()) else { return };
+    fn spawn(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // A closed connection is a clearer signal to the client than a silent one.
+        let Some((permit, access)) = self.limit.admit(peer.ip()) else { return };
         let connections = Arc::clone(&self.connections);
-        let open = Open::new(&self.counters);
+        let open = OpenGuard::new(&self.counters);
         self.tasks.spawn(async move {
-            // Given back in the end, and when the task is cut off.
-            let _held = (place, open);
+            // Released when the connection ends or the task is aborted.
+            let _held = (permit, open);
             set_nodelay(&stream);
             let run = connections.run(stream, peer.into(), access);
             match access {
                 Access::Full => run.await,
                 Access::Probe => {
-                    if tokio::time::timeout(PROBE_TIME, Box::pin(run)).await.is_err() {
-                        tracing::debug!(%peer, "a connection for probes has had its time");
+                    if tokio::time::timeout(PROBE_TIMEOUT, Box::pin(run)).await.is_err() {
+                        tracing::debug!(
+                            %peer,
+                            "the time-out of a connection for probes has passed; closing it"
+                        );
                     }
                 }
             }
@@ -190,32 +161,32 @@ impl<S: Answer> Door<S> {
     }
 }
 
-/// Counts a connection as long as it is open.
-struct Open(Counters);
+/// Counts a connection while it is open.
+struct OpenGuard(Counters);
 
-impl Open {
+impl OpenGuard {
     fn new(counters: &Counters) -> Self {
         counters.opened();
         Self(counters.clone())
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenGuard {
     fn drop(&mut self) {
         self.0.closed();
     }
 }
 
-/// Without it small answers wait for the peer's delayed acknowledgement.
+/// Without TCP_NODELAY small responses wait for the delayed acknowledgement of the peer.
 fn set_nodelay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
-        // The peer has gone already; reading will tell.
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        // The peer is gone; reading fails next.
+        tracing::debug!(%error, "setting TCP_NODELAY failed");
     }
 }
 
-/// Errors that say something about the connection, not about the listener.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether an error of `accept` concerns one connection and not the listener.
+fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -225,10 +196,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A panic ends its connection and nothing else; the panic hook has its text.
+/// A panic ends its connection only; the panic hook logs its text.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
-        tracing::error!("a connection ended in a panic");
+        tracing::error!("the task of a connection panicked; the connection is closed");
     }
 }
 

@@ -1,7 +1,9 @@
 //! The tonic services by name.
 //!
-//! Not tonic's `Routes`: it looks for them with a router of patterns, whose parameters
-//! and boxes cost a call as much as its handler.
+//! tonic's `Routes` is not used: its router matches patterns, and its parameters and boxes cost as
+//! much as the handler of a call.
+
+mod message_count;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,18 +12,18 @@ use tonic::Status;
 use tonic::server::NamedService;
 use tower::Service;
 
-use super::Response;
-use super::layers::BoxFuture;
-use super::layers::single::Counted;
+use self::message_count::{Counted, MessageCount};
+use super::call::{max_message_bytes, method_of};
+use super::middleware::BoxFuture;
+use super::{Request, Response};
 
-/// See the module.
 #[derive(Default)]
-pub struct Services(HashMap<&'static str, Answer>);
+pub struct Services(HashMap<&'static str, Handle>);
 
-type Answer = Box<dyn Fn(http::Request<Counted>) -> BoxFuture + Send + Sync>;
+type Handle = Box<dyn Fn(http::Request<Counted>) -> BoxFuture + Send + Sync>;
 
 impl Services {
-    /// One more.
+    /// Adds a service.
     #[must_use]
     pub fn with<S>(mut self, service: S) -> Self
     where
@@ -36,21 +38,23 @@ impl Services {
             + Sync
             + 'static,
     {
-        // tonic's are ready at any time.
+        // tonic's services are ready at any time.
         self.0.insert(S::NAME, Box::new(move |request| service.clone().call(request)));
         self
     }
 
-    /// Answers a call of a method of one of them.
-    pub fn call(&self, request: http::Request<Counted>) -> BoxFuture {
+    /// Calls the method that the path names.
+    pub fn call(&self, request: Request) -> BoxFuture {
         let path = request.uri().path().strip_prefix('/');
         let name = path.and_then(|path| path.split_once('/')).map(|(name, _)| name);
-        match name.and_then(|name| self.0.get(name)) {
-            Some(service) => service(request),
-            None => {
-                let refusal = Status::unimplemented("there is no such service").into_http();
-                Box::pin(async { Ok(refusal) })
-            }
-        }
+        let Some(service) = name.and_then(|name| self.0.get(name)) else {
+            let response = Status::unimplemented("there is no such service").into_http();
+            return Box::pin(async { Ok(response) });
+        };
+        let takes_one = method_of(&request).is_some_and(|method| !method.is_client_streaming());
+        // tonic itself keeps the usual bound.
+        let max_bytes = max_message_bytes(&request, usize::MAX);
+        let count = MessageCount::new(takes_one, max_bytes);
+        service(request.map(|body| Counted::new(body, count)))
     }
 }

@@ -1,5 +1,4 @@
-//! The way of a request, as one ordered list of layers with the reason for each
-//! place.
+//! The middleware in order, with the reason for each position.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,25 +8,25 @@ use bytes::Bytes;
 use http_body::Body as HttpBody;
 use tonic::body::Body;
 use tower::util::option_layer;
-use tower::{Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder, service_fn};
 
+use super::call::{CallInfo, Protocol, Route};
+use super::identify::Identify;
 use super::layers::admission::Admission;
 use super::layers::authenticate::{Access, Authenticate};
 use super::layers::client_network::ClientNetwork;
+use super::layers::cors;
 use super::layers::deadline::Deadline;
-use super::layers::drain::Drain;
-use super::layers::identify::Identify;
-use super::layers::metrics::Metrics;
-use super::layers::observe::{Observe, Record};
+use super::layers::drain_request_body::DrainRequestBody;
+use super::layers::map_tonic_status::MapTonicStatus;
+use super::layers::observe::{Observe, RecordStatus};
 use super::layers::panic::CatchPanic;
-use super::layers::refine::Refine;
 use super::layers::request_id::RequestId;
-use super::layers::single::Single;
-use super::layers::{BoxFuture, Handler, around};
-use super::protocol::detect::Detect;
-use super::protocol::methods::Methods;
-use super::protocol::{CallInfo, Protocol, Route, cors};
-use super::rest::door::Door;
+use super::methods::Methods;
+use super::metrics::Metrics;
+use super::middleware::{BoxFuture, Handler, around};
+use super::protocol::router::ProtocolRouter;
+use super::rest::route_guard::RouteGuard;
 use super::services::Services;
 use super::system::readiness::Readiness;
 use super::system::{MetricsAccess, System, health, reflection};
@@ -35,48 +34,46 @@ use super::{Request, Response};
 use crate::config::{Cors, Http};
 use crate::error::{Error, Result};
 
-/// Services that answer without looking at credentials.
+/// Services that need no credential.
 const PUBLIC_SERVICES: &[&str] = &[
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
 ];
 
-/// The standard services, which are served beside all others.
+/// The descriptors of the standard services.
 const STANDARD: &[&[u8]] = &[
     tonic_health::pb::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
     tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
 ];
 
-/// What reflection tells beside that: the types that errors carry.
+/// The types of error details; reflection serves them too.
 const DETAIL_TYPES: &[u8] = tonic_types::pb::FILE_DESCRIPTOR_SET;
 
-/// What the door is built of.
+/// The parts of a stack.
 pub struct Parts<'a, A> {
-    /// The services; health and reflection are added here.
+    /// Without health and reflection, which `build` adds.
     pub services: Services,
-    /// Their encoded descriptor sets.
+    /// The encoded descriptor sets of the services.
     pub descriptors: &'a [&'a [u8]],
-    /// The routes of other products' contracts.
+    /// The routes of the REST contracts.
     pub contracts: axum::Router,
-    /// Who checks credentials.
     pub authenticator: A,
     /// Methods open to callers without a credential, as `/package.Service/Method`.
     pub anonymous_methods: &'static [&'static str],
-    /// Where to count.
     pub metrics: Metrics,
-    /// Who may read the counters here.
+    /// The peers that may read the metrics here.
     pub metrics_access: MetricsAccess,
-    /// What probes are told.
     pub readiness: Readiness,
-    /// The bounds.
     pub http: &'a Http,
-    /// Which web pages may call.
     pub cors: &'a Cors,
 }
 
-/// Puts the door together. Fails on a wrong CORS origin.
+/// Builds the stack.
+///
+/// # Errors
+/// If a CORS setting is not valid.
 pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let descriptors = [parts.descriptors, STANDARD].concat();
     let methods = Methods::new(&descriptors).map_err(Error::internal)?;
@@ -84,70 +81,71 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let access =
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
     let health = health::server(parts.readiness.clone(), services(parts.descriptors)?);
-    let told = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
+    let reflected = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
     let services = parts.services.with(bounded!(health, parts.http));
-    let services = reflection::add(services, &told, parts.http).map_err(Error::internal)?;
+    let services = reflection::add(services, &reflected, parts.http).map_err(Error::internal)?;
 
-    // Behind the translation every call is a tonic call.
-    let methods_behind = ServiceBuilder::new()
-        // First, so that it reads the code of whatever answers behind it.
-        .layer(around(Record))
-        // Next to tonic, whose words it puts into ours.
-        .layer(around(Refine))
-        // As tonic reads a request, so that nothing is counted that it does not see.
-        .service(Single::new(services));
+    // Behind the translation: every call is gRPC.
+    let services = Arc::new(services);
+    let rpc = ServiceBuilder::new()
+        // Outermost: reads the final code of the call.
+        .layer(around(RecordStatus))
+        // Innermost: maps tonic's own status codes to ours.
+        .layer(around(MapTonicStatus))
+        .service(service_fn(move |request| services.call(request)));
 
-    // Other products' contracts need no translation.
+    // The REST contracts, which need no translation.
     let contracts = ServiceBuilder::new()
-        .layer(around(Door))
+        .layer(around(RouteGuard))
         .map_response(|response: axum::response::Response| response.map(Body::new))
         .service(parts.contracts);
 
-    // The calls of methods, in whatever protocol.
+    // The calls of methods, in any protocol.
     let calls = ServiceBuilder::new()
-        // Around the look at the credential and the body's arrival: a store that hangs and
-        // slow senders have the same time.
+        // Outside of admission and of reading the body, so that the deadline covers a database
+        // that hangs and a client that sends slowly.
         .layer(around(Deadline::new(parts.http.request_timeout)))
-        // Before the translation, which reads bodies: it decides from the head alone.
+        // Before the translation, which reads bodies: admission reads the head only.
         .layer(around(Admission::new(parts.authenticator, access, &methods, parts.http)))
         .service(Split::new(
-            |call| matches!(call.protocol, Protocol::Vendor(_)),
+            |call| matches!(call.protocol, Protocol::Rest(_)),
             contracts,
-            Detect::new(methods_behind, parts.http.max_request_bytes),
+            ProtocolRouter::new(rpc, parts.http.max_request_bytes),
         ));
 
-    // Every request. Probes pass admission and deadline by, and answer under any load.
+    // Every request. Probes skip admission and deadline, so that they work under any load.
     let proxies = &parts.http.trusted_proxies;
     let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access, proxies);
     let identify = Arc::new(Identify::new(methods));
     let client_network = Arc::new(ClientNetwork::new(parts.http.trusted_proxies.clone()));
     let all = ServiceBuilder::new()
-        // Outermost: all that is said about a request names it.
+        // Outermost: every log line of a request has its id.
         .layer(around(RequestId))
-        // Before all that answers: an answer is written in the caller's protocol.
+        // Before any middleware that responds: a response is in the protocol of the client.
         .map_request(move |request| marked(request, |request| identify.mark(request)))
-        // Before all that counts by network.
+        // Before any middleware with limits for each network.
         .map_request(move |request| marked(request, |request| client_network.mark(request)))
-        // Outside of all that may refuse, so that every answer is counted.
+        // Outside of any middleware that rejects, so that every response is counted.
         .layer(around(Observe::new(parts.metrics)))
-        // Outside of refusals, so that a web page can read them; inside the log.
+        // Outside of any middleware that rejects, so that web pages can read errors. Inside of
+        // `Observe`, so that preflights are counted.
         .layer(option_layer(cors))
-        // Around everything that runs code of ours or of handlers.
+        // Outside of any middleware and handler that may panic.
         .layer(around(CatchPanic))
-        // Next to the doors: it sees the body as handlers leave it.
-        .layer(around(Drain::new()))
+        // Next to the handlers: it sees how much of the body they have read.
+        .layer(around(DrainRequestBody::new()))
         .service(Split::new(|call| matches!(call.route, Route::System(_)), system, calls));
 
     Ok(Stack::new(all))
 }
 
-/// Pages and probes for [`Parts::metrics_access`]'s own listener.
+/// The stack of a listener that serves metrics and probes only.
 pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
-    let pages = System::new(readiness, metrics, MetricsAccess::Everybody, &[]);
+    let pages = System::new(readiness, metrics, MetricsAccess::Anyone, &[]);
     Stack::new(pages)
 }
 
-/// The request, with what `mark` writes down in it.
+/// The request after `mark`, as `map_request` takes it.
 fn marked(mut request: Request, mark: impl FnOnce(&mut Request)) -> Request {
     mark(&mut request);
     request
@@ -162,18 +160,18 @@ fn services(descriptors: &[&[u8]]) -> Result<Vec<String>> {
     Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
 }
 
-/// Some requests to one side, all others to the other. Clones share.
+/// Sends a request to one of two services. Clones share them.
 struct Split<A, B>(Arc<Sides<A, B>>);
 
 struct Sides<A, B> {
-    by: fn(&CallInfo) -> bool,
-    these: A,
-    others: B,
+    takes_first: fn(&CallInfo) -> bool,
+    first: A,
+    second: B,
 }
 
 impl<A, B> Split<A, B> {
-    fn new(by: fn(&CallInfo) -> bool, these: A, others: B) -> Self {
-        Self(Arc::new(Sides { by, these, others }))
+    fn new(takes_first: fn(&CallInfo) -> bool, first: A, second: B) -> Self {
+        Self(Arc::new(Sides { takes_first, first, second }))
     }
 }
 
@@ -198,15 +196,15 @@ where
 
     fn call(&mut self, request: Request) -> BoxFuture {
         let sides = &self.0;
-        if (sides.by)(&CallInfo::of(&request)) {
-            sides.these.clone().call(request)
+        if (sides.takes_first)(&CallInfo::of(&request)) {
+            sides.first.clone().call(request)
         } else {
-            sides.others.clone().call(request)
+            sides.second.clone().call(request)
         }
     }
 }
 
-/// The whole door as one service. Cheap to clone; takes any body.
+/// All middleware and handlers as one service. Cheap to clone; accepts any body type.
 #[derive(Clone)]
 pub struct Stack(Arc<dyn Fn(Request) -> BoxFuture + Send + Sync>);
 

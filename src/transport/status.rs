@@ -1,7 +1,7 @@
-//! THE table: error kind ↔ gRPC code ↔ HTTP status, and what a client may see.
+//! The table of error kinds, gRPC codes and HTTP statuses, and the status that a client sees.
 //!
-//! Connect names its codes as gRPC does. Details travel as `google.rpc`
-//! messages. The cause of an error is logged here, once, and goes no further.
+//! Connect has the same codes as gRPC. Details are `google.rpc` messages. The cause of an error is
+//! logged here, once, and is never part of a response.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,6 @@ use crate::error::{Error, Kind};
 /// `google.rpc.ErrorInfo.domain` of every error of ours.
 pub const DOMAIN: &str = "guestlist";
 
-/// One line of the table.
 struct Row {
     kind: Kind,
     code: Code,
@@ -43,22 +42,16 @@ fn find(kind: Kind) -> &'static Row {
     find_by(|row| row.kind == kind)
 }
 
-fn find_by(is_it: impl Fn(&Row) -> bool) -> &'static Row {
+fn find_by(matches: impl Fn(&Row) -> bool) -> &'static Row {
     // The last row is INTERNAL; a test keeps the table complete.
-    TABLE.iter().find(|row| is_it(row)).unwrap_or(&TABLE[TABLE.len() - 1])
+    TABLE.iter().find(|row| matches(row)).unwrap_or(&TABLE[TABLE.len() - 1])
 }
 
-/// The gRPC code of a kind.
 pub fn code(kind: Kind) -> Code {
     find(kind).code
 }
 
-/// The HTTP status of a kind, for answers that are not gRPC.
-pub fn http_status(kind: Kind) -> StatusCode {
-    find(kind).http
-}
-
-/// The HTTP status of a code, where a status is all that is left of an error.
+/// The HTTP status of a code.
 pub fn http_status_of(code: Code) -> StatusCode {
     match code {
         Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
@@ -71,7 +64,7 @@ pub fn code_name(code: Code) -> &'static str {
     ErrorCode::from_grpc_code(code as u32).map_or("ok", |code| code.as_str())
 }
 
-/// The code that an HTTP status stands for where no better one is known.
+/// The code for an HTTP status, for responses without a code of their own.
 pub fn code_of_http(status: StatusCode) -> Code {
     match status.as_u16() {
         200..=399 => Code::Ok,
@@ -83,18 +76,18 @@ pub fn code_of_http(status: StatusCode) -> Code {
     }
 }
 
-/// Bytes that a status may have in the trailers: `grpc-message`, percent-encoded, and
+/// The maximum bytes of a status in the trailers: `grpc-message`, percent-encoded, and
 /// `grpc-status-details-bin`, in base64, together. Clients read 8 KiB of trailers by
 /// default and report more as RESOURCE_EXHAUSTED; proxies take less (nginx: 4 KiB).
 pub const MAX_STATUS_BYTES: usize = 4096;
 
-/// Bytes of `grpc-message`, percent-encoded. The details repeat the message.
+/// The maximum bytes of `grpc-message`, percent-encoded. The details repeat the message.
 const MAX_MESSAGE_BYTES: usize = 1280;
 
-/// What the client sees of an error. The cause goes to the log here.
+/// The status that the client sees of an error. Logs the cause.
 ///
-/// The status keeps [`MAX_STATUS_BYTES`]: the message is cut, and violations are left
-/// out from the last on.
+/// A status larger than [`MAX_STATUS_BYTES`] is shortened: the message is cut, and the last
+/// violations are left out.
 pub fn to_status(error: Error) -> Status {
     log(&error);
 
@@ -118,34 +111,34 @@ pub fn to_status(error: Error) -> Status {
     }
 }
 
-/// A status of others' making that keeps [`MAX_STATUS_BYTES`]; none where it does
-/// already. tonic quotes headers in its messages.
+/// The shortened form of a status that is larger than [`MAX_STATUS_BYTES`]. tonic quotes headers
+/// in its messages.
 pub fn shortened(status: &Status) -> Option<Status> {
     (wire_bytes(status) > MAX_STATUS_BYTES)
         .then(|| Status::new(status.code(), cut(status.message().to_owned(), MAX_MESSAGE_BYTES)))
 }
 
-/// The length of a status in the trailers, or a little more.
+/// The length of a status in the trailers, rounded up.
 fn wire_bytes(status: &Status) -> usize {
     let message: usize = status.message().chars().map(encoded_bytes).sum();
     message + base64::encoded_len(status.details().len(), false).unwrap_or(usize::MAX)
 }
 
-/// The length of a character in `grpc-message`. gRPC encodes fewer than are counted so.
+/// The length of a character in `grpc-message`. gRPC encodes fewer characters than this counts.
 fn encoded_bytes(c: char) -> usize {
     let plain = c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | ':' | ';' | '-' | '_');
     if plain { 1 } else { 3 * c.len_utf8() }
 }
 
-/// Cuts a text to `most` bytes as they are encoded, at the border of a character.
-fn cut(mut text: String, most: usize) -> String {
+/// Cuts a text to `max_bytes` of its encoded form, between two characters.
+fn cut(mut text: String, max_bytes: usize) -> String {
     const ELLIPSIS: char = '…';
 
-    // Most texts are short enough however they are encoded.
-    if text.len() * 3 <= most || text.chars().map(encoded_bytes).sum::<usize>() <= most {
+    // The fast path: most texts are short enough in any encoding.
+    if text.len() * 3 <= max_bytes || text.chars().map(encoded_bytes).sum::<usize>() <= max_bytes {
         return text;
     }
-    let mut left = most - encoded_bytes(ELLIPSIS);
+    let mut left = max_bytes - encoded_bytes(ELLIPSIS);
     let end = text.char_indices().find(|(_, c)| {
         let fits = encoded_bytes(*c) <= left;
         left = left.saturating_sub(encoded_bytes(*c));
@@ -154,6 +147,12 @@ fn cut(mut text: String, most: usize) -> String {
     text.truncate(end.map_or(text.len(), |(at, _)| at));
     text.push(ELLIPSIS);
     text
+}
+
+/// A message beyond the limit, in any protocol. Without details, like every error that comes from
+/// a protocol rather than from an operation.
+pub fn message_too_large() -> Status {
+    Status::resource_exhausted("the message is larger than the server takes")
 }
 
 impl From<Error> for Status {
@@ -166,7 +165,7 @@ fn log(error: &Error) {
     match error.kind {
         Kind::Internal => tracing::error!(cause = ?error, "request failed"),
         Kind::Unavailable => tracing::warn!(cause = ?error, "request failed"),
-        _ if error.source.is_some() => tracing::debug!(cause = ?error, "request refused"),
+        _ if error.source.is_some() => tracing::debug!(cause = ?error, "request rejected"),
         _ => {}
     }
 }
@@ -194,18 +193,18 @@ mod tests {
     ];
 
     #[test]
-    fn every_kind_has_exactly_one_row_and_connects_http_status() {
+    fn every_kind_has_one_row_with_the_http_status_of_connect() {
         for kind in KINDS {
             assert_eq!(TABLE.iter().filter(|row| row.kind == kind).count(), 1);
             let connect = ErrorCode::from_grpc_code(code(kind) as u32).unwrap();
-            assert_eq!(connect.http_status(), http_status(kind), "{kind:?}");
+            assert_eq!(connect.http_status(), find(kind).http, "{kind:?}");
             assert_eq!(connect.as_str().to_uppercase(), kind.name());
-            assert_eq!(http_status_of(code(kind)), http_status(kind), "{kind:?}");
+            assert_eq!(http_status_of(code(kind)), find(kind).http, "{kind:?}");
         }
     }
 
     #[test]
-    fn details_travel_and_the_cause_does_not() {
+    fn a_status_has_the_details_and_not_the_cause() {
         let error = Error::invalid("filter.user_ids[2]", "must be a UUID")
             .with_retry_after(Duration::from_secs(2))
             .with_source("secret cause");
@@ -220,9 +219,9 @@ mod tests {
         assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(2)));
     }
 
-    /// What a status takes in the trailers, by tonic's own encoding.
+    /// The bytes of a status in the trailers, by tonic's own encoding.
     fn in_trailers(status: &Status) -> usize {
-        let trailers = crate::transport::protocol::frame::trailers(status);
+        let trailers = crate::transport::protocol::trailers(status);
         let length = |name: &str| trailers.get(name).map_or(0, |value| value.len());
         length("grpc-message") + length("grpc-status-details-bin")
     }
@@ -238,7 +237,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p43_a_status_keeps_4_kib(
+        fn p43_a_status_has_at_most_4_kib(
             message in ".{0,3000}",
             violations in violations(),
             wait in proptest::option::of(0u64..1 << 40),
@@ -249,7 +248,7 @@ mod tests {
                 let status = to_status(error);
                 prop_assert!(in_trailers(&status) <= MAX_STATUS_BYTES);
                 prop_assert!(wire_bytes(&status) <= MAX_STATUS_BYTES);
-                // Details are whole, and violations are left out from the end.
+                // Details are complete; only the last violations may be missing.
                 let details = status.get_error_details();
                 prop_assert_eq!(&details.error_info().unwrap().domain, DOMAIN);
                 prop_assert_eq!(details.retry_info().is_some(), wait.is_some());
@@ -261,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn p43_a_status_of_others_is_cut_at_a_character(message in ".{0,9000}") {
+        fn p43_a_status_of_tonic_is_cut_between_characters(message in ".{0,9000}") {
             let status = Status::unimplemented(message.as_str());
             match shortened(&status) {
                 None => prop_assert!(in_trailers(&status) <= MAX_STATUS_BYTES),
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn p43_what_is_short_is_told_whole() {
+    fn p43_a_short_status_is_not_cut() {
         let mut violations = Violations::default();
         for i in 0..16 {
             violations.add(format_args!("filter.states[{i}]"), "must be a state that is defined");
@@ -288,11 +287,11 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_read_back_from_http() {
+    fn http_statuses_map_back_to_codes() {
         for kind in KINDS {
-            // 400 and 404 stand for several codes.
+            // 400 and 404 belong to several codes.
             if !matches!(kind, Kind::FailedPrecondition | Kind::NotFound) {
-                assert_eq!(code_of_http(http_status(kind)), code(kind), "{kind:?}");
+                assert_eq!(code_of_http(find(kind).http), code(kind), "{kind:?}");
             }
         }
         assert_eq!(code_of_http(StatusCode::NO_CONTENT), Code::Ok);

@@ -1,6 +1,5 @@
-//! What operators, probes and tools ask for: pages, readiness, metrics, the
-//! description of the REST contracts, gRPC health and reflection. None of it
-//! changes anything or needs a credential.
+//! Pages and services for operators, probes and tools: readiness, metrics, the OpenAPI document,
+//! gRPC health and reflection. None of them changes anything or needs a credential.
 
 pub mod health;
 mod invite_page;
@@ -18,10 +17,10 @@ use tonic::body::Body;
 use tower::Service;
 
 use self::readiness::Readiness;
-use super::layers::BoxFuture;
-use super::layers::metrics::Metrics;
+use super::metrics::Metrics;
+use super::middleware::BoxFuture;
+use super::peer::Peer;
 use super::rest::openapi;
-use super::server::Peer;
 use super::{Request, Response};
 use crate::domain::Network;
 
@@ -39,37 +38,37 @@ const OPENAPI: &str = "/openapi.json";
 
 /// The page at `/`.
 const WELCOME: &str = "\
-Guestlist: organizations, their members and the invites that bring people in.
+Guestlist manages organizations, their members and their invites.
 
-This address speaks gRPC, gRPC-Web and Connect (JSON or protobuf), for example
-POST /gitpod.v1.OrganizationService/CreateOrganization. Reflection is on:
-grpcurl lists and describes everything there is. REST by two other products'
-contracts is under /v1/organizations and /v1/orgs.
+This address serves gRPC, gRPC-Web and Connect (JSON or protobuf), for example
+POST /gitpod.v1.OrganizationService/CreateOrganization. gRPC reflection is on:
+grpcurl lists and describes all services. The REST APIs of two other products
+are under /v1/organizations and /v1/orgs.
 
-/openapi.json  describes those
-/invite        where a link in a mail leads
-/healthz       the process lives
-/readyz        it takes requests
+/openapi.json  describes the REST APIs
+/invite        opens an invite link
+/healthz       200 while the process runs
+/readyz        200 while the process accepts requests
 ";
 
-/// The template of the page at `path`, if there is one.
+/// The template of the page at `path`.
 pub fn template(path: &str) -> Option<&'static str> {
     let pages = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
     pages.into_iter().chain(invite_page::PATHS).find(|page| *page == path)
 }
 
-/// Who may read `/metrics`.
+/// The peers that may read `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsAccess {
-    /// Whoever reaches the listener, which serves nothing else.
-    Everybody,
-    /// This machine only, and nothing that a proxy on it passed on.
+    /// Every peer: the listener serves nothing else.
+    Anyone,
+    /// This machine only, and not through a proxy on it.
     Loopback,
-    /// Nobody: they have a listener of their own.
-    Nobody,
+    /// No peer: metrics have a listener of their own.
+    NoOne,
 }
 
-/// The pages.
+/// Serves the pages.
 #[derive(Clone)]
 pub struct System {
     readiness: Readiness,
@@ -79,8 +78,8 @@ pub struct System {
 }
 
 impl System {
-    /// Serves `metrics` to the peers that `access` allows; `proxies` are trusted to name
-    /// their clients, and so are never clients themselves.
+    /// Serves `metrics` to the peers that `access` allows. A peer in `proxies` never counts as this
+    /// machine, since it forwards requests of others.
     pub fn new(
         readiness: Readiness,
         metrics: Metrics,
@@ -90,18 +89,18 @@ impl System {
         Self { readiness, metrics, access, proxies: proxies.into() }
     }
 
-    fn answer(&self, request: &Request) -> Response {
+    fn respond(&self, request: &Request) -> Response {
         let Some(page) = template(request.uri().path()) else {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
-        // The listener for metrics has no calls that the page could make.
-        let is_for_people = invite_page::PATHS.contains(&page);
-        let hidden = is_for_people && self.access == MetricsAccess::Everybody;
+        // The listener for metrics does not serve the calls that the invite page makes.
+        let is_invite_page = invite_page::PATHS.contains(&page);
+        let hidden = is_invite_page && self.access == MetricsAccess::Anyone;
         if hidden || page == METRICS && !self.may_read_metrics(request) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         match *request.method() {
-            // hyper leaves the body of an answer to HEAD out itself.
+            // The server leaves out the body of a response to HEAD.
             Method::GET | Method::HEAD => self.page(page),
             Method::OPTIONS => allow(StatusCode::NO_CONTENT),
             _ => allow(StatusCode::METHOD_NOT_ALLOWED),
@@ -114,41 +113,46 @@ impl System {
             READYZ if self.readiness.is_ready() => text(StatusCode::OK, "ready\n"),
             READYZ => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             METRICS => match self.metrics.encode() {
-                Ok(metrics) => whole(StatusCode::OK, OPEN_METRICS, metrics.into()),
+                Ok(metrics) => response_with(StatusCode::OK, OPEN_METRICS, metrics.into()),
                 Err(error) => {
-                    tracing::error!(%error, "metrics cannot be written");
+                    tracing::error!(
+                        %error,
+                        "encoding the metrics failed; the client gets status 500"
+                    );
                     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
                 }
             },
             OPENAPI => match openapi::document() {
-                Ok(document) => whole(StatusCode::OK, JSON, document),
+                Ok(document) => response_with(StatusCode::OK, JSON, document),
                 Err(error) => {
-                    tracing::error!(%error, "the OpenAPI document cannot be written");
+                    tracing::error!(
+                        %error,
+                        "serializing the OpenAPI document failed; the client gets status 500"
+                    );
                     text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
                 }
             },
             ROOT => text(StatusCode::OK, WELCOME),
-            page => invite_page::answer(page),
+            page => invite_page::respond(page),
         }
     }
 
     fn may_read_metrics(&self, request: &Request) -> bool {
         match self.access {
-            MetricsAccess::Everybody => true,
+            MetricsAccess::Anyone => true,
             MetricsAccess::Loopback => {
                 let peer = request.extensions().get::<Peer>().map(|peer| peer.address.ip());
-                let is_near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+                let is_local = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
                 let is_proxy =
                     peer.is_some_and(|peer| self.proxies.iter().any(|proxy| proxy.contains(peer)));
-                is_near && !is_proxy && !was_forwarded(request.headers())
+                is_local && !is_proxy && !was_forwarded(request.headers())
             }
-            MetricsAccess::Nobody => false,
+            MetricsAccess::NoOne => false,
         }
     }
 }
 
-/// Headers that proxies, load balancers and content delivery networks add to what they
-/// pass on.
+/// Headers that proxies, load balancers and content delivery networks add.
 const FORWARDED: &[&str] = &[
     "forwarded",
     "via",
@@ -168,7 +172,7 @@ const FORWARDED: &[&str] = &[
     "x-cloud-trace-context",
 ];
 
-/// How further ones begin.
+/// Prefixes of further such headers.
 const FORWARDED_PREFIXES: &[&str] = &[
     "x-forwarded",
     "x-envoy-",
@@ -182,8 +186,7 @@ const FORWARDED_PREFIXES: &[&str] = &[
     "fly-",
 ];
 
-/// Whether a proxy passed this on: then the peer's address says nothing about the
-/// client.
+/// Whether a proxy has forwarded the request: then the address of the peer is not the client's.
 fn was_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().map(header::HeaderName::as_str).any(|name| {
         FORWARDED.contains(&name)
@@ -201,16 +204,16 @@ impl Service<Request> for System {
     }
 
     fn call(&mut self, request: Request) -> BoxFuture {
-        let answer = self.answer(&request);
-        Box::pin(async move { Ok(answer) })
+        let response = self.respond(&request);
+        Box::pin(async move { Ok(response) })
     }
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response {
-    whole(status, TEXT, Bytes::from_static(text.as_bytes()))
+    response_with(status, TEXT, Bytes::from_static(text.as_bytes()))
 }
 
-fn whole(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+fn response_with(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
     let mut response = Response::new(Body::new(Full::new(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -237,7 +240,7 @@ mod tests {
         for name in headers {
             request.headers_mut().insert(*name, HeaderValue::from_static("x"));
         }
-        system.answer(&request).status().as_u16()
+        system.respond(&request).status().as_u16()
     }
 
     fn system(access: MetricsAccess) -> System {
@@ -246,9 +249,9 @@ mod tests {
 
     #[test]
     fn metrics_are_for_this_machine_and_not_through_a_proxy() {
-        let near = system(MetricsAccess::Loopback);
+        let local = system(MetricsAccess::Loopback);
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert_eq!(status(&near, peer, "/metrics", &[]), 200, "{peer}");
+            assert_eq!(status(&local, peer, "/metrics", &[]), 200, "{peer}");
             for header in [
                 "forwarded",
                 "x-forwarded-for",
@@ -262,12 +265,12 @@ mod tests {
                 "x-envoy-external-address",
                 "cdn-loop",
             ] {
-                assert_eq!(status(&near, peer, "/metrics", &[header]), 404, "{header}");
+                assert_eq!(status(&local, peer, "/metrics", &[header]), 404, "{header}");
             }
         }
-        assert_eq!(status(&near, "10.0.0.1:1", "/metrics", &[]), 404);
-        assert_eq!(status(&system(MetricsAccess::Nobody), "127.0.0.1:1", "/metrics", &[]), 404);
-        assert_eq!(status(&system(MetricsAccess::Everybody), "10.0.0.1:1", "/metrics", &[]), 200);
+        assert_eq!(status(&local, "10.0.0.1:1", "/metrics", &[]), 404);
+        assert_eq!(status(&system(MetricsAccess::NoOne), "127.0.0.1:1", "/metrics", &[]), 404);
+        assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", "/metrics", &[]), 200);
     }
 
     #[test]
@@ -294,20 +297,20 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_beside_the_calls_it_makes() {
+    fn the_invite_page_is_where_its_calls_are_served() {
         for path in ["/invite", "/invite.js", "/invite.css"] {
-            assert_eq!(status(&system(MetricsAccess::Nobody), "10.0.0.1:1", path, &[]), 200);
-            assert_eq!(status(&system(MetricsAccess::Everybody), "10.0.0.1:1", path, &[]), 404);
+            assert_eq!(status(&system(MetricsAccess::NoOne), "10.0.0.1:1", path, &[]), 200);
+            assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
         }
     }
 
     #[test]
-    fn readiness_shows() {
-        let system = system(MetricsAccess::Nobody);
+    fn readyz_follows_readiness() {
+        let system = system(MetricsAccess::NoOne);
         let peer = "10.0.0.1:1";
         assert_eq!(status(&system, peer, "/healthz", &[]), 200);
         assert_eq!(status(&system, peer, "/readyz", &[]), 503);
-        system.readiness.store_answers(true);
+        system.readiness.set_store(true);
         assert_eq!(status(&system, peer, "/readyz", &[]), 200);
         system.readiness.drain();
         assert_eq!(status(&system, peer, "/readyz", &[]), 503);

@@ -1,4 +1,7 @@
-//! Keeps the house: which room may know which, read from the sources.
+//! Keeps the architecture: which part may use which, and no two files use each other. Read from the
+//! tokens of the sources.
+
+mod rings;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,8 +11,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::support::client::DESCRIPTORS;
 
+/// Parts in order, each with the parts before it that it may use.
+type Table = &'static [(&'static str, &'static [&'static str])];
+
 /// Every room and the rooms it may know; the one way down.
-const ROOMS: &[(&str, &[&str])] = &[
+const ROOMS: Table = &[
     ("proto", &[]),
     ("domain", &[]),
     ("error", &[]),
@@ -64,6 +70,63 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// The parts of `transport` and the parts that each may use.
+const TRANSPORT: Table = &[
+    // Data and tools that know no protocol.
+    ("body", &[]),
+    ("endpoint", &[]),
+    ("fair_semaphore", &[]),
+    ("maybe_caller", &[]),
+    ("methods", &[]),
+    ("middleware", &[]),
+    ("peer", &[]),
+    ("status", &[]),
+    ("call", &["endpoint", "methods"]),
+    ("metrics", &["status"]),
+    // The accept loop takes any service: it does not know the stack.
+    ("server", &["body", "fair_semaphore", "metrics", "peer"]),
+    ("protocol", &["body", "call", "methods", "middleware", "status"]),
+    ("rest", &["call", "endpoint", "maybe_caller", "middleware", "status"]),
+    ("services", &["body", "call", "middleware", "protocol", "status"]),
+    ("rpc", &["maybe_caller", "services", "status"]),
+    ("system", &["metrics", "middleware", "peer", "rest", "services"]),
+    ("identify", &["call", "endpoint", "methods", "rest", "system"]),
+    ("refuse", &["call", "protocol", "rest", "status"]),
+    (
+        "layers",
+        &[
+            "body",
+            "call",
+            "fair_semaphore",
+            "methods",
+            "metrics",
+            "middleware",
+            "peer",
+            "protocol",
+            "refuse",
+            "status",
+        ],
+    ),
+    (
+        "stack",
+        &[
+            "call",
+            "identify",
+            "layers",
+            "methods",
+            "metrics",
+            "middleware",
+            "protocol",
+            "rest",
+            "services",
+            "system",
+        ],
+    ),
+];
+
+/// The floors inside of rooms.
+const INSIDE: &[(&str, Table)] = &[("transport", TRANSPORT)];
 
 /// Crates that one room alone may know.
 const AT_HOME: &[(&str, &str)] = &[
@@ -250,13 +313,92 @@ fn every_room_knows_only_the_rooms_below_it() {
 }
 
 #[test]
-fn the_table_has_no_way_back_up() {
-    for (i, (room, below)) in ROOMS.iter().enumerate() {
-        for other in *below {
-            let at = ROOMS.iter().position(|(name, _)| name == other);
-            assert!(at.is_some_and(|at| at < i), "{room} knows {other}, which is not below it");
+fn the_tables_have_no_way_back_up() {
+    for table in INSIDE.iter().map(|(_, table)| *table).chain([ROOMS]) {
+        for (i, (room, below)) in table.iter().enumerate() {
+            for other in *below {
+                let at = table.iter().position(|(name, _)| name == other);
+                assert!(at.is_some_and(|at| at < i), "{room} knows {other}, which is not below it");
+            }
         }
     }
+}
+
+#[test]
+fn the_parts_of_a_room_know_only_the_parts_below_them() {
+    let graph = graph();
+    for (room, table) in INSIDE {
+        let part = |file: &rings::Modules| match file.as_slice() {
+            [first, part, ..] if first == room => Some(part.clone()),
+            _ => None,
+        };
+        for (file, edges) in &graph {
+            let Some(here) = part(file) else { continue };
+            let Some((_, below)) = table.iter().find(|(name, _)| *name == here) else {
+                panic!("{room}/{here} has no place in the table");
+            };
+            for (there, names) in edges.iter().filter_map(|(to, names)| Some((part(to)?, names))) {
+                assert!(
+                    there == here || below.contains(&there.as_str()),
+                    "{}: {here} must not use {there}: {names:?}",
+                    file.join("/"),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_files_use_each_other() {
+    let graph = graph();
+    let mut found = String::new();
+    for ring in rings::rings(&graph) {
+        found += "\nring:\n";
+        for file in &ring {
+            for (there, names) in graph[file].iter().filter(|(there, _)| ring.contains(there)) {
+                found += &format!("  {} -> {}: {names:?}\n", file.join("/"), there.join("/"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "files that use each other, directly or through others:{found}");
+}
+
+fn graph() -> rings::Graph {
+    let sources = all_sources();
+    // The command line is a crate of its own.
+    let library = sources.iter().filter(|source| !source.path.ends_with("main.rs"));
+    rings::graph(library.map(|source| (&source.modules, &source.tokens)))
+}
+
+#[test]
+fn rings_are_found_through_imports_paths_and_reexports() {
+    let files = [
+        ("", "mod a; mod b; mod c; mod d;"),
+        ("a", "mod inner; pub use inner::Thing; use crate::{b::B, d};"),
+        ("a/inner", "use super::Other; pub struct Thing; fn f() { d::unrelated(); }"),
+        ("b", "pub struct B; fn f(x: &super::c::C) -> usize { 1 }"),
+        // `self` is the file `a` and closes the ring; `Thing` is defined in `a/inner`, which has no way on.
+        (
+            "c",
+            "use super::a::{self, Thing}; pub struct C; #[cfg(test)] mod tests { use crate::b; }",
+        ),
+        ("d", "mod e; use self::e::E; pub struct D; impl D { fn f() { e::g(); } }"),
+        ("d/e", "pub struct E; fn g(_: super::D, _: super::super::f::F) {}"),
+        ("f", "pub struct F; macro_rules! m { () => { crate::d::e::g() } }"),
+    ];
+    let sources: Vec<(rings::Modules, TokenStream)> = files
+        .iter()
+        .map(|(path, code)| {
+            let modules = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned);
+            (modules.collect(), code.parse().unwrap())
+        })
+        .collect();
+    let graph = rings::graph(sources.iter().map(|(modules, tokens)| (modules, tokens)));
+    let found: Vec<Vec<String>> = rings::rings(&graph)
+        .iter()
+        .map(|ring| ring.iter().map(|modules| modules.join("/")).collect())
+        .collect();
+    assert_eq!(found, [vec!["a", "b", "c"], vec!["d/e", "f"]]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::support::client::{DESCRIPTORS, method};
 use crate::support::{
     Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with, trust_intranet,
 };
-use crate::{matrix, vendor};
+use crate::{matrix, rest};
 
 /// Tables that hold no change of their own: mail that waits, answers for repeated
 /// requests, the secret key's fingerprint, the schema's version.
@@ -314,7 +314,7 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
 /// The same of each route.
 async fn walk_the_routes(walk: &mut Walk<'_>) {
     let app = walk.app;
-    for (method, path, body, _) in vendor::matrix::ROWS {
+    for (method, path, body, _) in rest::matrix::ROWS {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
@@ -324,8 +324,7 @@ async fn walk_the_routes(walk: &mut Walk<'_>) {
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$token", &link.token);
         let who = if name.ends_with("/invites/$token") { &org.stranger } else { &org.admin };
-        let send =
-            async { vendor::matrix::send(who, method, &path, body).await.status.is_success() };
+        let send = async { rest::matrix::send(who, method, &path, body).await.status.is_success() };
         let actions = walk.step(&name, send).await;
         assert!(*method != "GET" || actions.is_empty(), "{name}: {actions:?}");
     }
@@ -598,7 +597,7 @@ async fn rpcs(app: &TestApp) {
 async fn routes(app: &TestApp) {
     let mut walk = begin(app).await;
     walk_the_routes(&mut walk).await;
-    let routes = vendor::matrix::ROWS.iter().filter(|(method, ..)| *method != "GET");
+    let routes = rest::matrix::ROWS.iter().filter(|(method, ..)| *method != "GET");
     walk.finish(routes.map(|(method, path, ..)| format!("{method} {path}")));
 }
 

@@ -168,7 +168,7 @@ async fn a_key_is_taken_as_bearer_and_as_basic_in_any_case_of_the_scheme() {
 }
 
 #[tokio::test]
-async fn every_credential_that_is_not_taken_gets_the_same_answer() {
+async fn every_credential_that_is_not_taken_gets_the_same_answer_and_the_log_its_own_reason() {
     let world = World::new().await;
     let now = world.clock.now();
     let good = world.key(|_| {}).await;
@@ -178,28 +178,34 @@ async fn every_credential_that_is_not_taken_gets_the_same_answer() {
     let wrong_secret = format!("gl_{}_{}", good.id(), &other.expose()[20..]);
     let forged = other_token(&world);
     let late = world.token("first", &world.first, &json!({ "exp": 1 }));
+    let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+    let no_value = "authorization has no scheme or no value";
+    let no_token = "neither an API key nor a token of a supported algorithm";
     let refused = [
-        "Bearer".to_owned(),
-        "Bearer ".to_owned(),
-        "Bearer x".to_owned(),
-        "Basic x".to_owned(),
-        "Digest x".to_owned(),
-        "gl_x".to_owned(),
-        String::new(),
-        good.expose().to_string(),
-        format!("Bearer {wrong_secret}"),
-        bearer(&other),
-        bearer(&revoked),
-        bearer(&expired),
-        forged,
-        late,
+        ("Bearer".to_owned(), no_value),
+        ("Bearer ".to_owned(), no_value),
+        (String::new(), no_value),
+        ("gl_x".to_owned(), no_value),
+        (good.expose().to_string(), no_value),
+        ("Bearer x".to_owned(), no_token),
+        ("Bearer gl_x".to_owned(), "Bearer credential is not an API key"),
+        ("Basic x".to_owned(), "Basic credential is not an API key"),
+        (basic("ana:password"), "Basic credential is not an API key"),
+        ("Digest x".to_owned(), "authorization is neither Bearer nor Basic"),
+        (format!("Bearer {wrong_secret}"), "API key has the wrong secret"),
+        (bearer(&other), "API key is not known"),
+        (bearer(&revoked), "API key is revoked"),
+        (bearer(&expired), "API key is expired"),
+        (forged, "no key of the issuer is known that could have signed the token"),
+        (late, "token is expired"),
     ];
     let mut messages = std::collections::HashSet::new();
-    for shown in refused {
+    for (shown, why) in refused {
         let error = world.authenticate(&shown).await.unwrap_err();
         assert_eq!(error.kind, Kind::Unauthenticated, "{shown}");
-        assert!(error.source.is_some(), "the log learns why");
         assert!(!format!("{error:?}").contains(&other.expose()[20..]), "{error:?}");
+        let told = error.source.expect("the log learns why").to_string();
+        assert_eq!(told, why, "{shown}");
         messages.insert((error.message, error.reason));
     }
     assert_eq!(messages.len(), 1);

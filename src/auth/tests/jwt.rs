@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::endpoint::{Answer, Endpoint};
 use super::log::Log;
 use super::{SigningKey, jwt_issuer};
-use crate::auth::accounts::Identity;
+use crate::auth::Identity;
 use crate::auth::issuers::Issuers;
 use crate::auth::jwt::{JwtVerifier, NotTaken};
 use crate::auth::refusal::Refusal;

@@ -192,7 +192,7 @@ impl Pool {
     /// Finds out whether a pooler loses prepared statements: one connection prepares a
     /// statement and runs it while another one holds its server process in a transaction.
     async fn check_prepared_statements(&self) -> Result<(), StoreError> {
-        let connector = &self.0.opener;
+        let connector = &self.0.connector;
         connector.loses_statements.store(false, Ordering::Relaxed);
         let probe = async {
             let (one, other) = (connector.open().await?, connector.open().await?);
@@ -359,7 +359,7 @@ impl SharedSlot {
         current.as_ref().filter(|connection| !connection.is_closed()).cloned()
     }
 
-    async fn connection(&self, opener: &Connector) -> Result<Arc<Connection>, StoreError> {
+    async fn connection(&self, connector: &Connector) -> Result<Arc<Connection>, StoreError> {
         if let Some(open) = self.open() {
             return Ok(open);
         }

@@ -34,9 +34,7 @@ impl Turns {
     pub(super) async fn take(self: &Arc<Self>, organization: Uuid) -> Turn {
         let of_organization = {
             let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(
-                of.entry(organization).or_insert_with(|| Arc::new(Semaphore::new(self.max))),
-            )
+            Arc::clone(of.entry(organization).or_insert_with(|| Arc::new(Semaphore::new(self.max))))
         };
         // Created before the wait: its drop cleans up if the caller stops waiting.
         let mut turn =

@@ -216,8 +216,9 @@ impl Type {
         match column.decl_type() {
             Some("boolean") => Type::Bool,
             Some("uuid_text") => Type::Uuid,
-            Some("text") => Type::Text,
-            Some("blob") => Type::Bytes,
+            // SQLite writes its own types in upper case, however they were declared.
+            Some("TEXT") => Type::Text,
+            Some("BLOB") => Type::Bytes,
             _ => Type::Other,
         }
     }

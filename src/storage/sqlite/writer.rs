@@ -306,6 +306,10 @@ fn begin(connection: &Connection) -> Result<(), StoreError> {
 
 /// Runs a change that has the transaction for itself.
 fn run_alone(connection: &Arc<Connection>, job: &mut dyn Job) -> Result<(), StoreError> {
+    // Checked again: the wait for the lock may have been long.
+    if job.is_abandoned() {
+        return roll_back(connection);
+    }
     let is_kept = job.run(connection);
     if !is_kept {
         roll_back(connection)

@@ -1,54 +1,69 @@
-//! One structured event a request, target `access`.
+//! One log event for each request, with target `access`.
 //!
-//! It holds the route's template, never a path or query: tokens stand in those.
+//! It has the template of the route and never the path or the query, which may contain tokens.
 
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tonic::Code;
 use tracing::{debug, info};
 
-use super::observe::Done;
 use crate::domain::{AccountId, Credential, KeyId};
-use crate::transport::protocol::Route;
+use crate::transport::call::{CallInfo, Route};
+use crate::transport::peer::Peer;
 use crate::transport::status::code_name;
 
-/// Writes the line of a request that has ended. Probes and pages are logged at
-/// debug level, so that a probe every second does not drown the rest.
-pub fn write(done: &Done<'_>) {
-    // One macro per level: tracing fixes an event's level where it stands.
+/// A request at its end.
+pub struct FinishedRequest<'a> {
+    pub call: &'a CallInfo,
+    pub method: &'a Method,
+    /// `None` if the client went away before the response.
+    pub status: Option<StatusCode>,
+    pub code: Code,
+    /// From the head of the request to the end of the response.
+    pub duration: Duration,
+    pub peer: Option<&'a Peer>,
+}
+
+/// Logs a request. Probes and pages are logged at debug level, since probes come every second.
+pub fn write(finished: &FinishedRequest<'_>) {
+    // A macro, since tracing fixes the level of an event at its call site.
     macro_rules! event {
         ($level:ident) => {
             $level!(
                 target: "access",
-                // It names the request itself.
+                // The event has the request id itself, so it needs no span.
                 parent: None,
-                method = %done.method,
-                route = done.call.route.template(),
-                protocol = done.call.protocol.name(),
-                code = code_name(done.code),
-                status = done.status.map(|status| status.as_u16()),
-                duration_ms = done.duration.as_micros() as f64 / 1000.0,
-                request_id = &*done.call.request.0,
-                account = account(done).map(tracing::field::display),
-                acting = acting(done).map(tracing::field::display),
-                key = key(done).map(KeyId::as_str),
-                peer = done.peer.map(|peer| tracing::field::display(&peer.text)),
+                method = %finished.method,
+                route = finished.call.route.template(),
+                protocol = finished.call.protocol.name(),
+                code = code_name(finished.code),
+                status = finished.status.map(|status| status.as_u16()),
+                duration_ms = finished.duration.as_micros() as f64 / 1000.0,
+                request_id = &*finished.call.request.0,
+                account = account(finished).map(tracing::field::display),
+                acting = acting(finished).map(tracing::field::display),
+                key = key(finished).map(KeyId::as_str),
+                peer = finished.peer.map(|peer| tracing::field::display(&peer.text)),
             )
         };
     }
-    match done.call.route {
+    match finished.call.route {
         Route::System(_) => event!(debug),
-        Route::Rpc(_) | Route::Vendor(_) | Route::UnknownMethod | Route::Unknown => event!(info),
+        Route::Rpc(_) | Route::Rest(_) | Route::UnknownMethod | Route::Unknown => event!(info),
     }
 }
 
-fn account(done: &Done<'_>) -> Option<AccountId> {
-    done.call.observed.caller().map(|caller| caller.account.id)
+fn account(finished: &FinishedRequest<'_>) -> Option<AccountId> {
+    finished.call.outcome.caller().map(|caller| caller.account.id)
 }
 
-fn acting(done: &Done<'_>) -> Option<AccountId> {
-    done.call.observed.caller()?.acting.as_ref().map(|service| service.id)
+fn acting(finished: &FinishedRequest<'_>) -> Option<AccountId> {
+    finished.call.outcome.caller()?.acting.as_ref().map(|service| service.id)
 }
 
-fn key<'a>(done: &Done<'a>) -> Option<&'a KeyId> {
-    match &done.call.observed.caller()?.credential {
+fn key<'a>(finished: &FinishedRequest<'a>) -> Option<&'a KeyId> {
+    match &finished.call.outcome.caller()?.credential {
         Credential::Key { id, .. } => Some(id),
         Credential::Jwt => None,
     }

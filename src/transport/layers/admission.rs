@@ -1,8 +1,8 @@
-//! Decides from a request's head alone whether it runs: what the head shows to be
-//! wrong is refused, then a credential is asked for, then a place within the bounds.
+//! Decides by the head of a request whether it runs: the head must be valid, then the credential,
+//! then a concurrency limit must have a free permit.
 //!
-//! Nothing of a body is read before, in any protocol, and no place is held: a peer
-//! without a valid credential costs its head and the answer.
+//! Until then nothing of the body is read, in any protocol, and no permit is held: an
+//! unauthenticated peer costs its head and the response.
 
 use std::sync::Arc;
 
@@ -11,34 +11,32 @@ use http_body::Body as _;
 use tonic::{Code, Status};
 
 use super::authenticate::{Access, Authenticate, Authentication};
-use super::holding::holding;
-use super::load::{Load, Permit};
-use super::{Handler, Middleware, Next};
+use super::concurrency_limit::{ConcurrencyLimit, Permit};
 use crate::config::Http;
 use crate::domain::{Caller, Network};
 use crate::error::Error;
-use crate::transport::protocol::methods::Methods;
-use crate::transport::protocol::{CallInfo, MessageBound, Protocol, detect, method_of};
-use crate::transport::rest::door;
+use crate::transport::body::holding;
+use crate::transport::call::{CallInfo, MaxMessageBytes, Protocol, method_of};
+use crate::transport::methods::Methods;
+use crate::transport::middleware::{Handler, Middleware, Next};
+use crate::transport::refuse::{refuse, refuse_head};
 use crate::transport::{Request, Response};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// See the module. Puts the [`Caller`] into the request's extensions.
+/// Inserts the [`Caller`] into the extensions of the request.
 pub struct Admission<A> {
     authentication: Authentication<A>,
-    load: Load,
-    anonymous_message: MessageBound,
+    limit: ConcurrencyLimit,
+    max_anonymous_message: MaxMessageBytes,
 }
 
 impl<A: Authenticate> Admission<A> {
-    /// Asks `authenticator` for callers wherever `access` does not say otherwise, and
-    /// keeps the bounds of `http`.
     pub fn new(authenticator: A, access: Access, methods: &Methods, http: &Http) -> Self {
         Self {
-            load: Load::new(http, methods, &access),
+            limit: ConcurrencyLimit::new(http, methods, &access),
             authentication: Authentication::new(authenticator, access),
-            anonymous_message: MessageBound(http.max_anonymous_request_bytes),
+            max_anonymous_message: MaxMessageBytes(http.max_anonymous_request_bytes),
         }
     }
 
@@ -53,9 +51,9 @@ impl<A: Authenticate> Admission<A> {
         }
     }
 
-    /// Methods of public services answer without a look at credentials, so that they
-    /// answer while the store does not. Only where the bound of callers without a
-    /// credential has no place left, a valid credential lets its caller in.
+    /// Public services ignore credentials, so that they work while the database does not. Only when
+    /// the limit for callers without a credential is reached, a valid credential gets a permit of
+    /// the authenticated callers.
     async fn admit_to_public(
         &self,
         call: &CallInfo,
@@ -68,7 +66,7 @@ impl<A: Authenticate> Admission<A> {
         let path = request.uri().path();
         match self.authentication.caller(path, request.headers(), &call.request).await {
             Ok(Some(caller)) => self.admit_caller(call, request, caller),
-            // A broken credential is as good as none here.
+            // An invalid credential counts as none here.
             Ok(None) | Err(_) => Err(busy),
         }
     }
@@ -79,15 +77,16 @@ impl<A: Authenticate> Admission<A> {
         request: &mut Request,
         caller: Arc<Caller>,
     ) -> Result<Permit, Error> {
-        call.observed.called_by(&caller);
+        call.outcome.set_caller(&caller);
         request.extensions_mut().insert(caller);
-        self.load.caller(method_of(request).map(Arc::as_ref))
+        self.limit.acquire_for_caller(method_of(request).map(Arc::as_ref))
     }
 
     fn admit_anonymous(&self, request: &mut Request) -> Result<Permit, Error> {
         let network = request.extensions().get::<Network>().copied();
-        let permit = self.load.anonymous(method_of(request).map(Arc::as_ref), network)?;
-        request.extensions_mut().insert(self.anonymous_message);
+        let method = method_of(request).map(Arc::as_ref);
+        let permit = self.limit.acquire_for_anonymous(method, network)?;
+        request.extensions_mut().insert(self.max_anonymous_message);
         Ok(permit)
     }
 }
@@ -95,33 +94,29 @@ impl<A: Authenticate> Admission<A> {
 impl<A: Authenticate> Middleware for Admission<A> {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
         let call = CallInfo::of(&request);
-        let refusal = match call.protocol {
-            Protocol::Vendor(vendor) => door::refuse(vendor, &request, &call),
-            _ => detect::refuse(&request, &call),
-        };
-        if let Some(refusal) = refusal {
-            return refusal;
+        if let Some(response) = refuse_head(&request, &call) {
+            return response;
         }
         let is_get = call.protocol == Protocol::Connect && request.method() == Method::GET;
         let mut response = match self.admit(&call, &mut request).await {
-            Ok(permit) => held(next.run(request).await, permit),
-            Err(error) => call.refuse(error),
+            Ok(permit) => hold_permit(next.run(request).await, permit),
+            Err(error) => refuse(&call, error),
         };
         if is_get {
-            // A cache would go on answering for an invite that has ended.
+            // A cache would keep returning an invite that has ended.
             response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
         }
         response
     }
 }
 
-/// A request runs until its answer has been taken: its memory is held so long. A
-/// refusal is small, and holds nothing while the rest of a body is read on.
-fn held(response: Response, permit: Permit) -> Response {
-    let refused = !response.status().is_success()
+/// Holds the permit until the client has taken the response, since the response occupies memory
+/// until then. An error is small and holds no permit while the rest of the request is drained.
+fn hold_permit(response: Response, permit: Permit) -> Response {
+    let is_error = !response.status().is_success()
         || response.headers().contains_key(Status::GRPC_STATUS)
         || response.extensions().get::<Code>().is_some_and(|code| *code != Code::Ok);
-    if refused || response.body().is_end_stream() {
+    if is_error || response.body().is_end_stream() {
         return response;
     }
     response.map(|body| holding(body, permit))

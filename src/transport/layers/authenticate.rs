@@ -1,4 +1,4 @@
-//! Finds out who calls, from a request's headers and the same for every protocol.
+//! Authenticates a request by its headers, in the same way for every protocol.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::auth::{self, Authenticator};
 use crate::domain::{Caller, RequestId};
 use crate::error::{Error, Result};
 
-/// Names the account that a service acts for.
+/// The header with the account that a service acts for.
 pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static(auth::ON_BEHALF_OF);
 
 /// Checks credentials.
 pub trait Authenticate: Send + Sync + 'static {
-    /// Who shows these headers; `None` when there is no credential. `request` is
-    /// what an account's making or change is ascribed to.
+    /// The caller with these headers; `None` without a credential. If the call creates or changes
+    /// the account of the caller, the audit trail names `request` as the reason.
     fn authenticate(
         &self,
         authorization: Option<&HeaderValue>,
@@ -35,18 +35,18 @@ impl Authenticate for Arc<Authenticator> {
     }
 }
 
-/// What the methods ask of their callers, by path.
+/// The methods that callers without a credential may use, by path.
 #[derive(Debug, Clone, Copy)]
 pub struct Access {
-    /// Services whose methods never look at credentials.
+    /// Services whose methods need no credential and normally ignore one.
     pub public_services: &'static [&'static str],
-    /// Methods that callers without a credential may use too; a broken credential
-    /// is refused there as well.
+    /// Methods that callers may use without a credential; an invalid credential is rejected here
+    /// too.
     pub anonymous_methods: &'static [&'static str],
 }
 
 impl Access {
-    /// Whether strangers may call the method at `path`.
+    /// Whether the method at `path` needs no credential.
     pub fn is_open(&self, path: &str) -> bool {
         self.is_public(path) || self.is_anonymous(path)
     }
@@ -66,28 +66,25 @@ impl Access {
     }
 }
 
-/// See the module.
 pub struct Authentication<A> {
     authenticator: A,
     access: Access,
 }
 
 impl<A: Authenticate> Authentication<A> {
-    /// Asks `authenticator` wherever `access` does not say otherwise.
     pub fn new(authenticator: A, access: Access) -> Self {
         Self { authenticator, access }
     }
 
-    /// Whether the method at `path` never looks at credentials.
     pub fn is_public(&self, path: &str) -> bool {
         self.access.is_public(path)
     }
 
-    /// Who calls the method at `path`; `None` where that may be anybody.
+    /// The caller of the method at `path`; `None` without a credential where the method needs none.
     ///
     /// # Errors
-    /// UNAUTHENTICATED without a credential that the method needs, or with one that is
-    /// not valid; what the authenticator answers otherwise.
+    /// UNAUTHENTICATED if a required credential is missing or if the credential is invalid; other
+    /// errors of the authenticator.
     pub async fn caller(
         &self,
         path: &str,
@@ -104,7 +101,7 @@ impl<A: Authenticate> Authentication<A> {
     }
 }
 
-/// The header's one value. Two would let two readers see two callers.
+/// The single value of a header. With two values, two readers could see two callers.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -118,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn access_is_by_whole_names() {
+    fn names_of_services_and_methods_match_completely() {
         let access = Access { public_services: &["a.Public"], anonymous_methods: &["/a.B/C"] };
         assert!(access.is_public("/a.Public/Any"));
         for other in ["/a.PublicToo/Any", "/a.B/a.Public", "a.Public/Any", "/"] {
@@ -131,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_stands_once() {
+    fn a_repeated_header_is_rejected() {
         let mut headers = HeaderMap::new();
         assert_eq!(single(&headers, &AUTHORIZATION).unwrap(), None);
         headers.append(AUTHORIZATION, HeaderValue::from_static("a"));

@@ -1,5 +1,4 @@
-//! Finds out where a request comes from: the peer's network, or the one that a
-//! trusted proxy tells of.
+//! Finds the network of the client: that of the peer, or the one that a trusted proxy reports.
 
 use std::net::IpAddr;
 
@@ -8,40 +7,39 @@ use http::HeaderMap;
 use super::forwarded;
 use crate::domain::Network;
 use crate::transport::Request;
-use crate::transport::server::Peer;
+use crate::transport::peer::Peer;
 
-/// See the module.
 pub struct ClientNetwork {
     trusted: Vec<Network>,
 }
 
 impl ClientNetwork {
-    /// Believes the proxies in `trusted`, and nobody else.
+    /// Trusts the reports of these proxies only.
     pub fn new(trusted: Vec<Network>) -> Self {
         Self { trusted }
     }
 
-    /// The nearest address on the way that is no trusted proxy's.
+    /// The address nearest to the server that is not a trusted proxy.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trusts(peer) {
             return peer;
         }
-        let told = [forwarded::x_forwarded_for(headers), forwarded::forwarded(headers)];
-        let mut clients = told
+        let reported = [forwarded::x_forwarded_for(headers), forwarded::forwarded(headers)];
+        let mut clients = reported
             .into_iter()
             .filter(|hops| !hops.is_empty())
             .map(|hops| self.nearest_untrusted(peer, &hops));
         match (clients.next(), clients.next()) {
             (Some(client), None) => client,
             (Some(one), Some(other)) if one == other => one,
-            // A proxy keeps one of the headers and hands the other on as it came
-            // from the client: where they differ neither is believed.
+            // A proxy maintains one of the headers and passes the other on as the client sent it.
+            // If they differ, neither is trusted.
             _ => peer,
         }
     }
 
-    /// Each proxy adds whom it was called by at the end, so the way is walked from
-    /// there, as far as it is told by somebody trusted.
+    /// Each proxy appends the address of its own peer, so the search begins at the end and goes on
+    /// while the reporting hop is trusted.
     fn nearest_untrusted(&self, peer: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
         let mut nearest = peer;
         for hop in hops.iter().rev() {
@@ -58,7 +56,7 @@ impl ClientNetwork {
         self.trusted.iter().any(|network| network.contains(address))
     }
 
-    /// Puts its [`Network`] into a request whose peer is known.
+    /// Inserts the [`Network`] of the client into the extensions of a request with a known peer.
     pub fn mark(&self, request: &mut Request) {
         if let Some(peer) = request.extensions().get::<Peer>() {
             let client = self.client(peer.address.ip(), request.headers());
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_who_is_not_trusted() {
+    fn reports_of_untrusted_peers_are_ignored() {
         let lies = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")];
         assert_eq!(client(&[], "203.0.113.9", &lies), "203.0.113.9");
         assert_eq!(client(&["10.0.0.0/8"], "203.0.113.9", &lies), "203.0.113.9");
@@ -96,10 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_untrusted_address_counts() {
+    fn the_last_untrusted_address_is_the_client() {
         let xff = |value| behind_proxy(&[("x-forwarded-for", value)]);
         assert_eq!(xff("192.0.2.1"), "192.0.2.1");
-        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "what the client said itself");
+        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "the first is the claim of the client");
         assert_eq!(xff("6.6.6.6, 192.0.2.1, 10.0.0.7"), "192.0.2.1", "two proxies");
         assert_eq!(xff("2001:db8::1,fd00::2"), "2001:db8::1");
         assert_eq!(xff("10.0.0.8, 10.0.0.7"), "10.0.0.8", "a client beside the proxies");
@@ -109,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_ends_where_it_cannot_be_read() {
+    fn the_search_ends_at_a_malformed_hop() {
         let xff = |value| behind_proxy(&[("x-forwarded-for", value)]);
         assert_eq!(xff("192.0.2.1, unknown"), PROXY);
         assert_eq!(xff("192.0.2.1, "), PROXY);
@@ -119,17 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_inside_of_ipv6_is_the_same_proxy() {
-        let told = [("x-forwarded-for", "::ffff:192.0.2.1")];
-        assert_eq!(client(&["10.0.0.0/8"], "::ffff:10.0.0.1", &told), "192.0.2.1");
+    fn an_ipv4_mapped_address_is_the_same_proxy() {
+        let reported = [("x-forwarded-for", "::ffff:192.0.2.1")];
+        assert_eq!(client(&["10.0.0.0/8"], "::ffff:10.0.0.1", &reported), "192.0.2.1");
     }
 
     #[test]
-    fn two_headers_that_differ_are_both_not_believed() {
-        let told =
+    fn two_different_headers_are_both_ignored() {
+        let reported =
             |forwarded| behind_proxy(&[("x-forwarded-for", "192.0.2.1"), ("forwarded", forwarded)]);
-        assert_eq!(told("for=192.0.2.1;proto=https"), "192.0.2.1");
-        assert_eq!(told("for=6.6.6.6"), PROXY);
-        assert_eq!(told("proto=https"), PROXY);
+        assert_eq!(reported("for=192.0.2.1;proto=https"), "192.0.2.1");
+        assert_eq!(reported("for=6.6.6.6"), PROXY);
+        assert_eq!(reported("proto=https"), PROXY);
     }
 }

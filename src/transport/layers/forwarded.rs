@@ -1,5 +1,4 @@
-//! The ways that proxies tell of, nearest hop last; `None` for a hop that is not
-//! told as an address.
+//! The addresses that proxies report, the nearest hop last; `None` for a hop without an address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -7,12 +6,12 @@ use http::{HeaderMap, HeaderName, header};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The way in `X-Forwarded-For`.
+/// The hops in `X-Forwarded-For`.
 pub fn x_forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     hops(headers, &X_FORWARDED_FOR, |line| line.split(',').map(address).collect())
 }
 
-/// The way in `Forwarded` (RFC 7239).
+/// The hops in `Forwarded` (RFC 7239).
 pub fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     hops(headers, &header::FORWARDED, |line| {
         split_unquoted(line, ',').into_iter().map(|hop| address(parameter_for(hop)?)).collect()
@@ -28,7 +27,7 @@ fn hops(
     lines.flat_map(|line| line.to_str().map_or_else(|_| vec![None], &of_line)).collect()
 }
 
-/// The parameter `for` of one hop.
+/// The `for` parameter of one hop.
 fn parameter_for(hop: &str) -> Option<&str> {
     split_unquoted(hop, ';').into_iter().find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -38,7 +37,7 @@ fn parameter_for(hop: &str) -> Option<&str> {
     })
 }
 
-/// The parts between separators that do not stand in quotes.
+/// Splits at separators outside of quotes.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let is_separator = |c: char| {
@@ -56,7 +55,7 @@ fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     text.split(is_separator).collect()
 }
 
-/// An address, with or without a port.
+/// An address with or without a port.
 fn address(node: &str) -> Option<IpAddr> {
     let node = node.trim();
     let bracketed = || node.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
@@ -71,7 +70,7 @@ fn address(node: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn told(name: &'static str, lines: &[&str]) -> Vec<Option<String>> {
+    fn hops_in(name: &'static str, lines: &[&str]) -> Vec<Option<String>> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(name, line.parse().unwrap());
@@ -89,15 +88,15 @@ mod tests {
 
     #[test]
     fn x_forwarded_for_is_a_list_of_addresses() {
-        let one = told("x-forwarded-for", &["192.0.2.1:4711 , [2001:db8::1]:80,2001:db8::2"]);
+        let one = hops_in("x-forwarded-for", &["192.0.2.1:4711 , [2001:db8::1]:80,2001:db8::2"]);
         assert_eq!(one, addresses(&["192.0.2.1", "2001:db8::1", "2001:db8::2"]));
-        let lines = told("x-forwarded-for", &["192.0.2.1", "192.0.2.2"]);
+        let lines = hops_in("x-forwarded-for", &["192.0.2.1", "192.0.2.2"]);
         assert_eq!(lines, addresses(&["192.0.2.1", "192.0.2.2"]));
-        assert_eq!(told("x-forwarded-for", &["192.0.2.1,,x"])[1..], [None, None]);
+        assert_eq!(hops_in("x-forwarded-for", &["192.0.2.1,,x"])[1..], [None, None]);
     }
 
     #[test]
-    fn forwarded_is_read_as_its_rfc_writes_it() {
+    fn forwarded_parses_as_in_rfc_7239() {
         let examples = [
             ("for=192.0.2.60;proto=http;by=203.0.113.43", "192.0.2.60"),
             ("For=\"[2001:db8:cafe::17]:4711\"", "2001:db8:cafe::17"),
@@ -106,12 +105,12 @@ mod tests {
             ("host=\"a\\\",for=6.6.6.6\";for=192.0.2.43", "192.0.2.43"),
         ];
         for (line, address) in examples {
-            assert_eq!(told("forwarded", &[line]), addresses(&[address]), "{line}");
+            assert_eq!(hops_in("forwarded", &[line]), addresses(&[address]), "{line}");
         }
-        let two = told("forwarded", &["for=192.0.2.43, for=\"[2001:db8:cafe::17]\""]);
+        let two = hops_in("forwarded", &["for=192.0.2.43, for=\"[2001:db8:cafe::17]\""]);
         assert_eq!(two, addresses(&["192.0.2.43", "2001:db8:cafe::17"]));
         for hidden in ["for=unknown", "for=_gazonk", "for=\"_SEVKISEK\"", "by=192.0.2.1", ""] {
-            assert_eq!(told("forwarded", &[hidden]), [None], "{hidden}");
+            assert_eq!(hops_in("forwarded", &[hidden]), [None], "{hidden}");
         }
     }
 }

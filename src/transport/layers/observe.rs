@@ -1,77 +1,34 @@
-//! Follows each request to the end of its answer, for the access log and the
-//! metrics.
+//! Follows each request to the end of its response, for the access log and the metrics.
 //!
-//! The outer half sees every request, however it ends, a client that goes away
-//! included. The inner half, behind the translation, sees what only the tonic
-//! side knows: the code in the trailers. `admission` notes the caller.
-//! They meet in [`Observed`], which is part of the request's [`CallInfo`].
+//! [`Observe`] is outside and sees every request however it ends, also when the client goes away.
+//! [`RecordStatus`] is behind the translation and sees the gRPC code in the trailers. They share
+//! the request's [`CallOutcome`](crate::transport::call::CallOutcome).
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as HttpBody;
+use tonic::Code;
 use tonic::body::Body;
-use tonic::{Code, Status};
 
-use super::holding::holding;
-use super::metrics::Metrics;
-use super::{Handler, Middleware, Next, access_log};
-use crate::domain::Caller;
-use crate::transport::protocol::CallInfo;
-use crate::transport::server::Peer;
+use super::access_log::{self, FinishedRequest};
+use crate::transport::body::{Adapt, PollFrame, adapted, holding};
+use crate::transport::call::CallInfo;
+use crate::transport::metrics::Metrics;
+use crate::transport::middleware::{Handler, Middleware, Next};
+use crate::transport::peer::Peer;
 use crate::transport::status::code_of_http;
 use crate::transport::{Request, Response};
 
-/// What is found out on the way.
-#[derive(Debug, Default)]
-pub struct Observed {
-    code: OnceLock<Code>,
-    caller: OnceLock<Arc<Caller>>,
-}
-
-impl Observed {
-    /// Notes who called; the first note stands.
-    pub fn called_by(&self, caller: &Arc<Caller>) {
-        self.caller.get_or_init(|| Arc::clone(caller));
-    }
-
-    /// Who did.
-    pub fn caller(&self) -> Option<&Caller> {
-        self.caller.get().map(Arc::as_ref)
-    }
-
-    fn ended_with(&self, code: Code) {
-        self.code.get_or_init(|| code);
-    }
-}
-
-/// All that is known of a request at its end.
-pub struct Done<'a> {
-    /// Protocol, route, name and caller.
-    pub call: &'a CallInfo,
-    /// The HTTP method.
-    pub method: &'a Method,
-    /// The HTTP status; none if there was no answer.
-    pub status: Option<StatusCode>,
-    /// How it ended.
-    pub code: Code,
-    /// From the request's head to the end of the answer.
-    pub duration: Duration,
-    /// The other end of the connection.
-    pub peer: Option<&'a Peer>,
-}
-
-/// The outer half.
+/// Counts and logs every request at its end.
 pub struct Observe {
     metrics: Arc<Metrics>,
 }
 
 impl Observe {
-    /// Counts into `metrics`.
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics: Arc::new(metrics) }
     }
@@ -79,26 +36,26 @@ impl Observe {
 
 impl Middleware for Observe {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let mut watch = Watch::start(Arc::clone(&self.metrics), &request);
+        let mut guard = RequestGuard::new(Arc::clone(&self.metrics), &request);
         let response = next.run(request).await;
-        watch.answer = Some((response.status(), response.extensions().get::<Code>().copied()));
-        response.map(|body| holding(body, watch))
+        guard.response = Some((response.status(), response.extensions().get::<Code>().copied()));
+        response.map(|body| holding(body, guard))
     }
 }
 
-/// Reports when it is dropped: with the answer's last byte, or as soon as the
-/// client has gone.
-struct Watch {
+/// Reports the request when it is dropped: with the last byte of the response, or as soon as the
+/// client is gone.
+struct RequestGuard {
     metrics: Arc<Metrics>,
     started: Instant,
     call: Arc<CallInfo>,
     method: Method,
     peer: Option<Peer>,
-    answer: Option<(StatusCode, Option<Code>)>,
+    response: Option<(StatusCode, Option<Code>)>,
 }
 
-impl Watch {
-    fn start(metrics: Arc<Metrics>, request: &Request) -> Self {
+impl RequestGuard {
+    fn new(metrics: Arc<Metrics>, request: &Request) -> Self {
         metrics.started();
         Self {
             metrics,
@@ -106,57 +63,57 @@ impl Watch {
             call: CallInfo::of(request),
             method: request.method().clone(),
             peer: request.extensions().get().cloned(),
-            answer: None,
+            response: None,
         }
     }
 
-    /// The best that is known: what a layer said in its refusal, what the tonic
-    /// side said, and HTTP's word where neither did.
+    /// The code of an error that `refuse` has written, else the code of tonic's response, else the
+    /// code for the HTTP status.
     fn code(&self) -> Code {
-        let Some((status, said)) = self.answer else {
+        let Some((status, refused)) = self.response else {
             return Code::Cancelled;
         };
-        let inner = self.call.observed.code.get().copied();
         let of_http = code_of_http(status);
-        match (said, inner) {
+        match (refused, self.call.outcome.code()) {
             (Some(code), _) => code,
-            // The translation of a good answer failed.
+            // The call succeeded, but the translation of its response may have failed.
             (None, Some(Code::Ok)) => of_http,
             (None, Some(code)) => code,
-            // An answer of gRPC's that was dropped before its trailers.
+            // The client went away before the trailers of a gRPC response.
             (None, None) if self.call.protocol.is_grpc() && of_http == Code::Ok => Code::Cancelled,
             (None, None) => of_http,
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        let done = Done {
+        let (code, duration) = (self.code(), self.started.elapsed());
+        let route = self.call.route.name(&self.method);
+        self.metrics.finished(route, self.call.protocol.name(), code, duration);
+        access_log::write(&FinishedRequest {
             call: &self.call,
             method: &self.method,
-            status: self.answer.map(|(status, _)| status),
-            code: self.code(),
-            duration: self.started.elapsed(),
+            status: self.response.map(|(status, _)| status),
+            code,
+            duration,
             peer: self.peer.as_ref(),
-        };
-        self.metrics.finished(&done);
-        access_log::write(&done);
+        });
     }
 }
 
-/// The inner half: reads the code out of a tonic answer.
-pub struct Record;
+/// Records the code of tonic's response.
+pub struct RecordStatus;
 
-impl Middleware for Record {
+impl Middleware for RecordStatus {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
         let call = CallInfo::of(&request);
         let response = next.run(request).await;
         if let Some(code) = code_in(response.headers()) {
-            call.observed.ended_with(code);
+            call.outcome.set_code(code);
             return response;
         }
-        response.map(|body| Body::new(Recorded { body, call }))
+        response.map(|body| adapted(body, RecordTrailers(call)))
     }
 }
 
@@ -164,33 +121,17 @@ fn code_in(headers: &HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
 }
 
-struct Recorded {
-    body: Body,
-    call: Arc<CallInfo>,
-}
+/// A body adapter that records the code in the trailers.
+struct RecordTrailers(Arc<CallInfo>);
 
-impl HttpBody for Recorded {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
+impl Adapt for RecordTrailers {
+    fn poll_frame(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PollFrame {
+        let frame = Pin::new(body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(code) = frame.trailers_ref().and_then(code_in)
         {
-            self.call.observed.ended_with(code);
+            self.0.outcome.set_code(code);
         }
         frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -1,19 +1,19 @@
-//! Messages in gRPC's framing, which is Connect's too, and the headers that may
-//! cross from one protocol to the other.
+//! gRPC's message framing, which Connect's streams share, and the headers that cross from one
+//! protocol to the other.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tonic::Status;
 
-use crate::transport::layers::deadline;
+use super::timeout;
 
-/// Bytes before a message: a flag and its length.
+/// Bytes in front of a message: a flag and the length.
 pub const PREFIX_LEN: usize = 5;
 
-/// The flag of a message that is packed as a header says.
+/// The flag of a compressed message; a header names the encoding.
 pub const COMPRESSED: u8 = 1;
 
-/// Headers that a request has for tonic beside the caller's own.
+/// The maximum number of headers that [`request_headers`] adds.
 const ADDED: usize = 3;
 
 /// Frames one message.
@@ -27,27 +27,54 @@ pub fn pack(flag: u8, message: &[u8]) -> Result<Bytes, Status> {
     Ok(framed.freeze())
 }
 
-/// The length that the message at the front of `buffer` says it has, if its prefix
-/// is there.
-pub fn length(buffer: &[u8]) -> Option<usize> {
-    let (prefix, _) = buffer.split_first_chunk::<PREFIX_LEN>()?;
-    let [_, length @ ..] = *prefix;
-    Some(usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX))
+/// Reads gRPC's framing as its bytes arrive. It buffers only the prefix of a message.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    prefix: [u8; PREFIX_LEN],
+    /// Bytes of the prefix that have arrived.
+    seen: usize,
+    /// Bytes of the message that have not arrived.
+    missing: usize,
 }
 
-/// Takes the first message out of `buffer`, with its flag, if it is there whole.
-pub fn next(buffer: &mut BytesMut) -> Option<(u8, Bytes)> {
-    let whole = length(buffer)?.checked_add(PREFIX_LEN)?;
-    if buffer.len() < whole {
-        return None;
+/// What a [`FrameReader`] finds in its input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A message begins.
+    Prefix { flag: u8, length: usize },
+    /// Bytes of the message.
+    Data(&'a [u8]),
+}
+
+impl FrameReader {
+    /// Takes the next piece from the front of `input`; `None` once it is used up.
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Option<Piece<'a>> {
+        if self.missing > 0 && !input.is_empty() {
+            let (data, rest) = input.split_at(input.len().min(self.missing));
+            self.missing -= data.len();
+            *input = rest;
+            return Some(Piece::Data(data));
+        }
+        let (part, rest) = input.split_at(input.len().min(PREFIX_LEN - self.seen));
+        self.prefix[self.seen..self.seen + part.len()].copy_from_slice(part);
+        self.seen += part.len();
+        *input = rest;
+        if self.seen < PREFIX_LEN {
+            return None;
+        }
+        let [flag, length @ ..] = self.prefix;
+        self.seen = 0;
+        self.missing = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        Some(Piece::Prefix { flag, length: self.missing })
     }
-    let mut message = buffer.split_to(whole).freeze();
-    let flag = message.get_u8();
-    message.advance(PREFIX_LEN - 1);
-    Some((flag, message))
+
+    /// Whether the last message is complete and no other one has begun.
+    pub fn is_between_messages(&self) -> bool {
+        self.seen == 0 && self.missing == 0
+    }
 }
 
-/// Takes the one uncompressed message out of its frame.
+/// The message of a body that consists of one uncompressed message.
 pub fn unpack(mut framed: Bytes) -> Result<Bytes, Status> {
     let malformed = || Status::internal("internal error");
     if framed.len() < PREFIX_LEN || framed.get_u8() != 0 {
@@ -60,13 +87,13 @@ pub fn unpack(mut framed: Bytes) -> Result<Bytes, Status> {
     Ok(framed)
 }
 
-/// The request's metadata for the tonic side, with what tonic wants added. Its
-/// deadline crosses as it is: it is gRPC's already.
+/// The headers of a request to tonic: the metadata, gRPC's time-out, and the headers that tonic
+/// requires.
 pub fn request_headers(given: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(given.len() + ADDED);
     copy_metadata(given, &mut headers);
-    if let Some(timeout) = given.get(deadline::GRPC) {
-        headers.insert(deadline::GRPC, timeout.clone());
+    if let Some(timeout) = given.get(timeout::GRPC) {
+        headers.insert(timeout::GRPC, timeout.clone());
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -76,17 +103,18 @@ pub fn request_headers(given: &HeaderMap) -> HeaderMap {
 /// A status as the trailers that end a body.
 pub fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    // It fails on a message that no header can hold, and then has written the code.
+    // This fails on a message that no header can hold; the code is written by then.
     if status.add_header(&mut trailers).is_err() {
-        tracing::warn!("a status had to be told without its message");
+        tracing::warn!(
+            "the message of a status does not fit into a header; the client gets the code alone"
+        );
     }
     trailers
 }
 
-/// The headers that say something about the call rather than about one of the
-/// two messages that carry it.
+/// The headers that belong to the call and not to one connection or body.
 pub fn metadata(given: &HeaderMap) -> HeaderMap {
-    // Answers have none as a rule, and then it costs nothing.
+    // Most responses have none; an empty map does not allocate.
     let mut kept = HeaderMap::new();
     copy_metadata(given, &mut kept);
     kept
@@ -98,10 +126,10 @@ fn copy_metadata(given: &HeaderMap, kept: &mut HeaderMap) {
     }
 }
 
-/// Whether a header may cross.
+/// Whether a header belongs to the call.
 pub fn is_metadata(name: &HeaderName) -> bool {
-    // Of one connection or one body, or a protocol's own: gRPC's would be taken
-    // for the translation's, Connect's are spent.
+    // Headers of a connection, of a body, or of a protocol. The translator sets gRPC's itself,
+    // and Connect's have been read.
     let own = ["grpc-", "connect-", "content-", "accept-", "access-control-", "proxy-"];
     let hop = [
         header::ACCEPT,
@@ -125,12 +153,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_survives_its_frame() {
+    fn a_packed_message_unpacks() {
         for message in [&b""[..], b"x", &[7; 300]] {
             assert_eq!(unpack(pack(0, message).unwrap()).unwrap(), message);
         }
         for bad in [&b""[..], b"\0\0\0\0", b"\x01\0\0\0\0", b"\0\0\0\0\x02x", b"\0\0\0\0\0x"] {
             assert!(unpack(Bytes::copy_from_slice(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_reader_finds_the_same_messages_however_they_are_cut() {
+        let bytes = b"\0\0\0\0\x03abc\x01\0\0\0\0\0\0\0\0\x02de";
+        for size in 1..=bytes.len() {
+            let (mut reader, mut messages) = (FrameReader::default(), Vec::new());
+            for mut chunk in bytes.chunks(size) {
+                while let Some(piece) = reader.next(&mut chunk) {
+                    match piece {
+                        Piece::Prefix { flag, .. } => messages.push((flag, Vec::new())),
+                        Piece::Data(data) => messages.last_mut().unwrap().1.extend(data),
+                    }
+                }
+            }
+            assert!(reader.is_between_messages());
+            assert_eq!(messages, [(0, b"abc".to_vec()), (1, vec![]), (0, b"de".to_vec())]);
         }
     }
 

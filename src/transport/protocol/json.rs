@@ -1,10 +1,9 @@
-//! Messages as JSON, by reflection: the canonical protobuf mapping, with zero
-//! values printed and unknown fields ignored.
+//! Converts messages between protobuf and JSON by reflection: the canonical mapping, with default
+//! values written and unknown fields ignored.
 //!
-//! Reading goes field by field, so that an error can name the field, and so that
-//! an unknown enum name is an error although an unknown field is not: dropping it
-//! from a filter would widen what the filter lets through. No error repeats what
-//! was given, which may be a token.
+//! Messages are read field by field, so that an error can name the field. An unknown enum name is
+//! an error although an unknown field is not: to ignore a name in a filter would make the filter
+//! match more. No error repeats the input, which may be a token.
 
 use std::fmt;
 
@@ -22,12 +21,12 @@ use crate::error::{Error, Result, Violations};
 const WRITE: SerializeOptions = SerializeOptions::new().skip_default_fields(false);
 const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
 
-/// Entries of a list: the most that the `.proto` files allow for any list of a request,
-/// which a test compares. Longer lists are not read, since each entry costs more than
-/// its bytes; the smaller bounds of other lists are checked behind, for all protocols.
+/// The maximum entries of a list. This is the largest bound of any list in the `.proto` files; a
+/// test compares them. Longer lists are rejected unread, since an entry costs more memory than its
+/// bytes. Smaller bounds of other lists are checked later, for all protocols.
 pub const MAX_ENTRIES: usize = 1000;
 
-/// An encoded message as JSON.
+/// Converts an encoded message to JSON.
 pub fn encode(descriptor: &MessageDescriptor, message: &[u8]) -> Result<Bytes> {
     let message = DynamicMessage::decode(descriptor.clone(), message).map_err(Error::internal)?;
     let mut json = Vec::with_capacity(256);
@@ -37,8 +36,10 @@ pub fn encode(descriptor: &MessageDescriptor, message: &[u8]) -> Result<Bytes> {
     Ok(json.into())
 }
 
-/// JSON as an encoded message, with the query's paging laid over it.
-/// INVALID_ARGUMENT names every field that is wrong.
+/// Converts JSON to an encoded message, in which `paging` replaces the page of the body.
+///
+/// # Errors
+/// INVALID_ARGUMENT with every field that is wrong.
 pub fn decode(
     descriptor: &MessageDescriptor,
     json: &[u8],
@@ -66,7 +67,7 @@ pub fn decode(
     Ok(message.encode_to_vec().into())
 }
 
-/// Where a value stands. Written out only where it is wrong.
+/// The path of a value in its message. It is formatted only for an error.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     parent: Option<&'a Place<'a>>,
@@ -91,7 +92,7 @@ fn read(
     violations: &mut Violations,
 ) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
-    // As many at most as the message has fields.
+    // At most as many as the message has fields, so a Vec is fast enough.
     let mut given = Vec::new();
     for (name, json) in fields {
         let field = descriptor
@@ -138,7 +139,7 @@ fn read_field(place: Place<'_>, json: Json, violations: &mut Violations) -> Opti
     Some(Value::List(values))
 }
 
-/// One value of a field: of the list's elements, if it is a list.
+/// Reads one value of a field, or one element of a repeated field.
 fn read_value(place: Place<'_>, json: Json, violations: &mut Violations) -> Option<Value> {
     let field = place.field;
     let json = match (field.kind(), json) {
@@ -150,12 +151,12 @@ fn read_value(place: Place<'_>, json: Json, violations: &mut Violations) -> Opti
             let message = read(&descriptor, fields, Some(&place), violations);
             return Some(Value::Message(message));
         }
-        // Most fields are strings, which need no reading.
+        // The fast path: most fields are strings.
         (Kind::String, Json::String(text)) => return Some(Value::String(text)),
         (_, json) => json,
     };
 
-    // The rest is read as a message that has this field alone.
+    // prost-reflect reads whole messages only: a message with this field alone.
     let json = if field.is_list() { Json::Array(vec![json]) } else { json };
     let alone = Json::Object(Map::from_iter([(field.json_name().to_owned(), json)]));
     let parent = field.parent_message().clone();
@@ -169,7 +170,7 @@ fn read_value(place: Place<'_>, json: Json, violations: &mut Violations) -> Opti
     }
 }
 
-/// What would be right, for people.
+/// The expected value, for people.
 fn expectation(field: &FieldDescriptor) -> String {
     match field.kind() {
         _ if field.is_map() => "must be an object with keys and values of its types".to_owned(),
@@ -192,7 +193,7 @@ fn expectation(field: &FieldDescriptor) -> String {
     }
 }
 
-/// `null` means unset, but for the types in which it is a value.
+/// Whether `null` is a value of the field's type; otherwise it means unset.
 fn takes_null(field: &FieldDescriptor) -> bool {
     match field.kind() {
         Kind::Message(kind) => kind.full_name() == "google.protobuf.Value",

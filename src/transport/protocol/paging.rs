@@ -1,15 +1,15 @@
-//! Paging as the JSON SDKs do it: they put `token` and `pageSize` of the next
-//! page into the query of a POST and leave its body as it was.
+//! Paging by query parameters: the JSON SDKs send the `token` and `pageSize` of the next page in
+//! the query of a POST, with the body of the first page.
 
 use percent_encoding::percent_decode_str;
 use prost_reflect::{DynamicMessage, Kind, ReflectMessage, Value};
 
 use crate::error::{Error, Result};
 
-/// The message type that takes part.
+/// The type of the field that the parameters replace.
 const PAGINATION: &str = "gitpod.v1.PaginationRequest";
 
-/// What the query says about the page.
+/// The page that the query asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Paging {
     token: Option<String>,
@@ -17,8 +17,10 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Reads a query; `None` when it says nothing about a page. A page size that
-    /// is no number is INVALID_ARGUMENT.
+    /// Reads a query; `None` if it has no parameter of a page.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if the page size is not a number.
     pub fn from_query(query: Option<&str>) -> Result<Option<Self>> {
         let mut paging = Self::default();
         for pair in query.unwrap_or_default().split('&') {
@@ -37,7 +39,7 @@ impl Paging {
         Ok((paging != Self::default()).then_some(paging))
     }
 
-    /// Lays the query's values over the body's, if this message has pages.
+    /// Replaces the page of a message, if its type has one.
     pub fn apply(&self, message: &mut DynamicMessage) {
         let Some(field) = message.descriptor().get_field_by_name("pagination") else {
             return;
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_is_read() {
+    fn a_query_parses() {
         let read = |query| Paging::from_query(query).unwrap();
         assert_eq!(read(None), None);
         assert_eq!(read(Some("")), None);
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_without_pages_stay_as_they_are() {
+    fn a_message_without_a_page_stays_unchanged() {
         let mut request = message("gitpod.v1.GetOrganizationRequest");
         Paging { token: Some("t".to_owned()), page_size: Some(1) }.apply(&mut request);
         assert_eq!(request.fields().count(), 0);

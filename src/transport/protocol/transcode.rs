@@ -1,36 +1,35 @@
-//! Messages in JSON over gRPC's framing, for gRPC, gRPC-Web and Connect's streams:
-//! behind it they are protobuf. One message at a time, as they come.
+//! Converts JSON messages in gRPC's framing to protobuf and back, one at a time as they arrive:
+//! for gRPC, gRPC-Web and Connect's streams.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use connectrpc::ErrorCode;
 use connectrpc::compression::CompressionRegistry;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use http_body::{Body as HttpBody, Frame};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Service, ServiceExt};
 
-use super::methods::Method;
-use super::{frame, json, message_bound, method_of};
-use crate::transport::layers::refine::too_large;
-use crate::transport::layers::{BoxFuture, Handler};
-use crate::transport::status::to_status;
+use super::{FrameReader, Piece, frame, json};
+use crate::transport::body::{Adapt, PollFrame, adapted};
+use crate::transport::call::{max_message_bytes, method_of};
+use crate::transport::methods::Method;
+use crate::transport::middleware::{BoxFuture, Handler};
+use crate::transport::status::{message_too_large, to_status};
 use crate::transport::{Request, Response};
 
-/// How a body's messages are packed.
 pub const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-/// How those of the answer may be.
 pub const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
-/// The ways to pack that there are, the same as everywhere else.
-pub static PACKERS: LazyLock<CompressionRegistry> = LazyLock::new(CompressionRegistry::default);
+/// The encodings of compressed messages, for all protocols.
+pub static COMPRESSION: LazyLock<CompressionRegistry> = LazyLock::new(CompressionRegistry::default);
 
-/// In front of a tonic service, for calls in JSON.
+/// A tonic service for calls in JSON.
 #[derive(Clone)]
 pub struct Transcode<S> {
     rpc: S,
@@ -38,7 +37,7 @@ pub struct Transcode<S> {
 }
 
 impl<S> Transcode<S> {
-    /// `max_request_bytes` bounds a message, packed and not.
+    /// `max_request_bytes` bounds a message, before and after decompression.
     pub fn new(rpc: S, max_request_bytes: usize) -> Self {
         Self { rpc, max_request_bytes }
     }
@@ -58,149 +57,170 @@ impl<S: Handler> Service<Request> for Transcode<S> {
         let Some(method) = method_of(&request).cloned() else {
             return Box::pin(rpc.oneshot(request));
         };
-        // The answer is packed here, and so not behind.
+        // Compression happens here: tonic sees and sends uncompressed messages.
         let headers = request.headers_mut();
-        let asked = text(headers, &ENCODING).map(str::to_owned);
+        let encoding = text(headers, &ENCODING).map(str::to_owned);
         let accepted = headers.remove(ACCEPT_ENCODING);
         let accepted = accepted.as_ref().and_then(|value| value.to_str().ok());
-        let packed = PACKERS.negotiate_encoding(accepted, asked.as_deref());
-        let unpacked = asked.filter(|encoding| PACKERS.supports(encoding));
-        if unpacked.is_some() {
+        let negotiated = COMPRESSION.negotiate_encoding(accepted, encoding.as_deref());
+        let encoding = encoding.filter(|encoding| COMPRESSION.supports(encoding));
+        if encoding.is_some() {
             headers.remove(ENCODING);
         }
-        let limit = message_bound(&request, self.max_request_bytes);
-        let input = In { method: Arc::clone(&method), unpacked, limit };
-        let request = request.map(|body| Body::new(Transcoded::new(body, input)));
+        let max_bytes = max_message_bytes(&request, self.max_request_bytes);
+        let to_protobuf = ToProtobuf { method: Arc::clone(&method), encoding, max_bytes };
+        let request = request.map(|body| converted(body, to_protobuf));
         Box::pin(async move {
             let mut response = rpc.oneshot(request).await?;
-            if let Some(packed) = packed {
-                response.headers_mut().insert(ENCODING, HeaderValue::from_static(packed));
+            if let Some(encoding) = negotiated {
+                response.headers_mut().insert(ENCODING, HeaderValue::from_static(encoding));
             }
-            Ok(response.map(|body| Body::new(Transcoded::new(body, Out { method, packed }))))
+            let to_json = ToJson { method, encoding: negotiated };
+            Ok(response.map(|body| converted(body, to_json)))
         })
     }
 }
 
-/// A header's value, if it is text.
+/// The value of a header, if it is text.
 pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What becomes of each message.
-trait Convert: Unpin {
-    /// The most bytes that one may have.
-    fn limit(&self) -> usize;
-    /// One message, framed again.
+/// Converts single messages.
+trait Convert: Send + Unpin + 'static {
+    /// The maximum size of a message in bytes.
+    fn max_bytes(&self) -> usize;
+    /// The converted message in its frame.
     fn convert(&self, flag: u8, message: Bytes) -> Result<Bytes, Status>;
 }
 
-/// JSON, as it came, to protobuf.
-struct In {
+/// Converts JSON to protobuf.
+struct ToProtobuf {
     method: Arc<Method>,
-    unpacked: Option<String>,
-    limit: usize,
+    /// The encoding of compressed messages.
+    encoding: Option<String>,
+    max_bytes: usize,
 }
 
-impl Convert for In {
-    fn limit(&self) -> usize {
-        self.limit
+impl Convert for ToProtobuf {
+    fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     fn convert(&self, flag: u8, message: Bytes) -> Result<Bytes, Status> {
-        let message = match (flag, &self.unpacked) {
+        let message = match (flag, &self.encoding) {
             (0, _) => message,
             (frame::COMPRESSED, Some(encoding)) => {
-                let unpacked = PACKERS.decompress_with_limit(encoding, message, self.limit);
-                unpacked.map_err(|error| not_unpacked(error.code))?
+                let message = COMPRESSION.decompress_with_limit(encoding, message, self.max_bytes);
+                message.map_err(|error| not_decompressed(error.code))?
             }
-            // For tonic to refuse.
+            // tonic rejects it.
             _ => return frame::pack(flag, &message),
         };
         frame::pack(0, &json::decode(self.method.input(), &message, None).map_err(to_status)?)
     }
 }
 
-fn not_unpacked(code: ErrorCode) -> Status {
+fn not_decompressed(code: ErrorCode) -> Status {
     match code {
-        ErrorCode::ResourceExhausted => too_large(),
+        ErrorCode::ResourceExhausted => message_too_large(),
+        // The message of tonic, which `map_tonic_status` maps to INVALID_ARGUMENT.
         _ => Status::internal("Error decompressing"),
     }
 }
 
-/// Protobuf to JSON, packed as was agreed.
-struct Out {
+/// Converts protobuf to JSON.
+struct ToJson {
     method: Arc<Method>,
-    packed: Option<&'static str>,
+    /// The encoding to compress with.
+    encoding: Option<&'static str>,
 }
 
-impl Convert for Out {
-    fn limit(&self) -> usize {
+impl Convert for ToJson {
+    fn max_bytes(&self) -> usize {
         usize::MAX
     }
 
     fn convert(&self, _: u8, message: Bytes) -> Result<Bytes, Status> {
         let json = json::encode(self.method.output(), &message).map_err(to_status)?;
-        let Some(encoding) = self.packed else {
+        let Some(encoding) = self.encoding else {
             return frame::pack(0, &json);
         };
-        let packed = PACKERS.compress(encoding, &json);
-        let packed = packed.map_err(|_| Status::internal("internal error"))?;
-        frame::pack(frame::COMPRESSED, &packed)
+        let compressed = COMPRESSION.compress(encoding, &json);
+        let compressed = compressed.map_err(|_| Status::internal("internal error"))?;
+        frame::pack(frame::COMPRESSED, &compressed)
     }
 }
 
-/// A body whose messages are converted.
-struct Transcoded<C> {
-    body: Body,
-    buffer: BytesMut,
+/// A body adapter that converts each message.
+struct Converter<C> {
     convert: C,
+    reader: FrameReader,
+    /// Bytes that have arrived and are not read yet.
+    input: Bytes,
+    flag: u8,
+    message: BytesMut,
 }
 
-impl<C: Convert> Transcoded<C> {
-    fn new(body: Body, convert: C) -> Self {
-        Self { body, buffer: BytesMut::new(), convert }
-    }
+fn converted(body: Body, convert: impl Convert) -> Body {
+    let reader = FrameReader::default();
+    let (input, message) = (Bytes::new(), BytesMut::new());
+    adapted(body, Converter { convert, reader, input, flag: 0, message })
+}
 
-    /// The next message that has come whole, converted.
+impl<C: Convert> Converter<C> {
+    /// The next message that has arrived completely, converted.
     fn next(&mut self) -> Result<Option<Bytes>, Status> {
-        if frame::length(&self.buffer).is_some_and(|length| length > self.convert.limit()) {
-            return Err(too_large());
+        let mut input = &self.input[..];
+        let mut complete = false;
+        while !complete && let Some(piece) = self.reader.next(&mut input) {
+            match piece {
+                Piece::Prefix { length, .. } if length > self.convert.max_bytes() => {
+                    return Err(message_too_large());
+                }
+                Piece::Prefix { flag, .. } => self.flag = flag,
+                Piece::Data(data) => self.message.extend_from_slice(data),
+            }
+            complete = self.reader.is_between_messages();
         }
-        let whole = frame::next(&mut self.buffer);
-        whole.map(|(flag, message)| self.convert.convert(flag, message)).transpose()
+        let used = self.input.len() - input.len();
+        self.input.advance(used);
+        if !complete {
+            return Ok(None);
+        }
+        self.convert.convert(self.flag, self.message.split().freeze()).map(Some)
     }
 }
 
-impl<C: Convert> HttpBody for Transcoded<C> {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+impl<C: Convert> Adapt for Converter<C> {
+    fn poll_frame(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PollFrame {
         loop {
             if let Some(message) = self.next().transpose() {
                 return Poll::Ready(Some(message.map(Frame::data)));
             }
-            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                // Half a message is for tonic to refuse.
-                None if !self.buffer.is_empty() => {
-                    let rest = self.buffer.split().freeze();
-                    return Poll::Ready(Some(Ok(Frame::data(rest))));
+                // The body breaks off inside a message. Part of a prefix shows that to the reader
+                // behind, which rejects it.
+                None if !self.reader.is_between_messages() => {
+                    self.reader = FrameReader::default();
+                    return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0])))));
                 }
                 end => return Poll::Ready(end),
             };
             match frame.into_data() {
-                Ok(data) => self.buffer.extend_from_slice(&data),
+                Ok(data) => self.input = data,
                 Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
             }
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        // An answer of trailers only stays one.
-        self.buffer.is_empty() && self.body.is_end_stream()
+    fn is_end_stream(&self, body: &Body) -> bool {
+        // A response of trailers only stays one.
+        self.input.is_empty() && self.reader.is_between_messages() && body.is_end_stream()
+    }
+
+    fn size_hint(&self, _: &Body) -> SizeHint {
+        SizeHint::default()
     }
 }

@@ -1,5 +1,4 @@
-//! Reads a request's JSON. What is wrong with it is told by place, and what was
-//! given is never repeated: a body may hold a token.
+//! Reads a JSON body. Errors name the place and never repeat the input, which may contain a token.
 
 use http::{HeaderMap, StatusCode, header};
 use http_body::Body as _;
@@ -7,7 +6,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tonic::Code;
 
-use super::Refusal;
+use super::RestError;
 use crate::error::Error;
 
 /// Reads a body of at most `max` bytes as JSON.
@@ -15,7 +14,7 @@ pub async fn read<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: axum::body::Body,
     max: usize,
-) -> Result<T, Refusal> {
+) -> Result<T, RestError> {
     require_json(headers)?;
     if body.size_hint().lower() > max as u64 {
         return Err(too_large());
@@ -27,12 +26,13 @@ pub async fn read<T: DeserializeOwned>(
             return Err(Error::invalid("body", "breaks off").with_source(error).into());
         }
     };
-    parse(&bytes).map_err(Refusal::from)
+    parse(&bytes).map_err(RestError::from)
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let unsupported =
-        |message| Err(Refusal::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unknown, message));
+fn require_json(headers: &HeaderMap) -> Result<(), RestError> {
+    let unsupported = |message| {
+        Err(RestError::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::Unknown, message))
+    };
     let essence = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -49,9 +49,9 @@ fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn too_large() -> Refusal {
+fn too_large() -> RestError {
     let message = "the body is larger than the server takes";
-    Refusal::of_http(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message)
+    RestError::of_http(StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted, message)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
@@ -59,13 +59,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let (line, column) = (error.line(), error.column());
         Error::invalid("body", format!("is not JSON, at line {line}, column {column}"))
     })?;
-    // A list would be read as the values of the fields in their order.
+    // serde reads an array as the values of the fields in order.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(Error::invalid("body", "must be an object"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        // The names in it are those of our own fields: in others nothing is wrong.
+        // The path contains names of known fields only: unknown fields are ignored.
         let place = match error.path().to_string() {
             path if path == "." => "body".to_owned(),
             path => path,
@@ -74,15 +74,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// What serde would have taken, out of the message in which it repeats what it
-/// got.
+/// The expected value, cut out of serde's message, which also repeats the input.
 fn expectation(message: &str) -> String {
     let end = message.rfind(" at line ").unwrap_or(message.len());
     let message = &message[..end];
     if let Some(begin) = message.rfind(", expected ") {
         return format!("must be {}", &message[begin + ", expected ".len()..]);
     }
-    // The names here are those of our own fields.
+    // These contain the name of a known field only.
     for fixed in ["missing field ", "duplicate field "] {
         if message.starts_with(fixed) {
             return message.to_owned();
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_not_repeated() {
+    fn errors_name_the_place_and_do_not_repeat_the_input() {
         for (json, message) in [
             ("", "body: is not JSON, at line 1, column 0"),
             ("{", "body: is not JSON, at line 1, column 1"),

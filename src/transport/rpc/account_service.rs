@@ -2,12 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert};
+use super::{authenticated, convert, respond};
 use crate::operations::{Context, accounts};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::account_service_server::AccountService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -16,7 +15,7 @@ impl AccountService for Service {
         &self,
         request: Request<pb::GetCallerRequest>,
     ) -> Result<Response<pb::GetCallerResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, _) = authenticated(request)?;
             Ok(accounts::get_caller(&call).into())
         })
@@ -27,7 +26,7 @@ impl AccountService for Service {
         &self,
         request: Request<pb::ResolveAccountRequest>,
     ) -> Result<Response<pb::ResolveAccountResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::resolve_account(message)?;
             let (account, created) = accounts::resolve_account(&self.0, &call, input).await?;

@@ -2,12 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert};
+use super::{authenticated, convert, respond};
 use crate::operations::{Context, admin};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::admin_service_server::AdminService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -16,7 +15,7 @@ impl AdminService for Service {
         &self,
         request: Request<pb::SetSeatLimitRequest>,
     ) -> Result<Response<pb::SetSeatLimitResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let (id, seats) = convert::set_seat_limit(&message)?;
             admin::set_seat_limit(&self.0, &call, id, seats).await?;
@@ -29,7 +28,7 @@ impl AdminService for Service {
         &self,
         request: Request<pb::SetTierRequest>,
     ) -> Result<Response<pb::SetTierResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let (id, tier) = convert::set_tier(&message)?;
             admin::set_tier(&self.0, &call, id, tier).await?;

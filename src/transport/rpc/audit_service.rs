@@ -2,12 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert};
+use super::{authenticated, convert, respond};
 use crate::operations::{Context, audit};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::audit_service_server::AuditService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -16,7 +15,7 @@ impl AuditService for Service {
         &self,
         request: Request<pb::ListAuditEventsRequest>,
     ) -> Result<Response<pb::ListAuditEventsResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::list_audit_events(message)?;
             Ok(audit::list_audit_events(&self.0, &call, input).await?.into())

@@ -2,12 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert};
+use super::{authenticated, convert, respond};
 use crate::operations::{Context, grants};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::grant_service_server::GrantService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -16,7 +15,7 @@ impl GrantService for Service {
         &self,
         request: Request<pb::ListGrantsRequest>,
     ) -> Result<Response<pb::ListGrantsResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::list_grants(message)?;
             Ok(grants::list_grants(&self.0, &call, input).await?.into())

@@ -2,23 +2,22 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert, open};
+use super::{authenticated, convert, open, respond};
 use crate::operations::{Context, invites};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::invite_service_server::InviteService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
-type Answer<T> = Result<Response<T>, Status>;
+type RpcResult<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl InviteService for Service {
     async fn create_link(
         &self,
         request: Request<pb::CreateLinkRequest>,
-    ) -> Answer<pb::CreateLinkResponse> {
-        answer(async {
+    ) -> RpcResult<pb::CreateLinkResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::create_link(message)?;
             let shown = invites::create_link(&self.0, &call, input).await?;
@@ -30,8 +29,8 @@ impl InviteService for Service {
     async fn invite_by_email(
         &self,
         request: Request<pb::InviteByEmailRequest>,
-    ) -> Answer<pb::InviteByEmailResponse> {
-        answer(async {
+    ) -> RpcResult<pb::InviteByEmailResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::invite_by_email(message)?;
             let results = invites::invite_by_email(&self.0, &call, input).await?;
@@ -41,8 +40,8 @@ impl InviteService for Service {
         .await
     }
 
-    async fn get(&self, request: Request<pb::GetRequest>) -> Answer<pb::GetResponse> {
-        answer(async {
+    async fn get(&self, request: Request<pb::GetRequest>) -> RpcResult<pb::GetResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let (organization, id) = convert::invite_of(&message.organization_id, &message.id)?;
             let shown = invites::get(&self.0, &call, organization, id).await?;
@@ -51,8 +50,8 @@ impl InviteService for Service {
         .await
     }
 
-    async fn list(&self, request: Request<pb::ListRequest>) -> Answer<pb::ListResponse> {
-        answer(async {
+    async fn list(&self, request: Request<pb::ListRequest>) -> RpcResult<pb::ListResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::list_invites(message)?;
             Ok(invites::list(&self.0, &call, input).await?.into())
@@ -60,8 +59,8 @@ impl InviteService for Service {
         .await
     }
 
-    async fn update(&self, request: Request<pb::UpdateRequest>) -> Answer<pb::UpdateResponse> {
-        answer(async {
+    async fn update(&self, request: Request<pb::UpdateRequest>) -> RpcResult<pb::UpdateResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::update(message)?;
             let shown = invites::update(&self.0, &call, input).await?;
@@ -70,8 +69,8 @@ impl InviteService for Service {
         .await
     }
 
-    async fn revoke(&self, request: Request<pb::RevokeRequest>) -> Answer<pb::RevokeResponse> {
-        answer(async {
+    async fn revoke(&self, request: Request<pb::RevokeRequest>) -> RpcResult<pb::RevokeResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::revoke(message)?;
             let revoked = invites::revoke(&self.0, &call, input).await?;
@@ -80,8 +79,8 @@ impl InviteService for Service {
         .await
     }
 
-    async fn resend(&self, request: Request<pb::ResendRequest>) -> Answer<pb::ResendResponse> {
-        answer(async {
+    async fn resend(&self, request: Request<pb::ResendRequest>) -> RpcResult<pb::ResendResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::resend(message)?;
             let invite = invites::resend(&self.0, &call, input).await?;
@@ -90,8 +89,11 @@ impl InviteService for Service {
         .await
     }
 
-    async fn decline(&self, request: Request<pb::DeclineRequest>) -> Answer<pb::DeclineResponse> {
-        answer(async {
+    async fn decline(
+        &self,
+        request: Request<pb::DeclineRequest>,
+    ) -> RpcResult<pb::DeclineResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::decline(message)?;
             invites::decline(&self.0, &call, input).await?;
@@ -100,8 +102,11 @@ impl InviteService for Service {
         .await
     }
 
-    async fn preview(&self, request: Request<pb::PreviewRequest>) -> Answer<pb::PreviewResponse> {
-        answer(async {
+    async fn preview(
+        &self,
+        request: Request<pb::PreviewRequest>,
+    ) -> RpcResult<pb::PreviewResponse> {
+        respond(async {
             let (caller, message) = open(request);
             let token = convert::preview_token(&message.token)?;
             Ok(invites::preview(&self.0, &caller, token).await?.into())

@@ -2,26 +2,25 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert};
+use super::{authenticated, convert, respond};
 use crate::operations::{Context, members};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::member_service_server::MemberService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
-type Answer<T> = Result<Response<T>, Status>;
+type RpcResult<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl MemberService for Service {
     async fn set_member_role(
         &self,
         request: Request<pb::SetMemberRoleRequest>,
-    ) -> Answer<pb::SetMemberRoleResponse> {
-        answer(async {
+    ) -> RpcResult<pb::SetMemberRoleResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
-            let (who, role) = convert::set_member_role(&message)?;
-            members::set_member_role(&self.0, &call, who, role).await?;
+            let (member, role) = convert::set_member_role(&message)?;
+            members::set_member_role(&self.0, &call, member, role).await?;
             Ok(pb::SetMemberRoleResponse {})
         })
         .await
@@ -30,11 +29,11 @@ impl MemberService for Service {
     async fn suspend_member(
         &self,
         request: Request<pb::SuspendMemberRequest>,
-    ) -> Answer<pb::SuspendMemberResponse> {
-        answer(async {
+    ) -> RpcResult<pb::SuspendMemberResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
-            let who = convert::member_of(&message.organization_id, &message.member_id)?;
-            members::suspend_member(&self.0, &call, who).await?;
+            let member = convert::member_of(&message.organization_id, &message.member_id)?;
+            members::suspend_member(&self.0, &call, member).await?;
             Ok(pb::SuspendMemberResponse {})
         })
         .await
@@ -43,11 +42,11 @@ impl MemberService for Service {
     async fn restore_member(
         &self,
         request: Request<pb::RestoreMemberRequest>,
-    ) -> Answer<pb::RestoreMemberResponse> {
-        answer(async {
+    ) -> RpcResult<pb::RestoreMemberResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
-            let who = convert::member_of(&message.organization_id, &message.member_id)?;
-            members::restore_member(&self.0, &call, who).await?;
+            let member = convert::member_of(&message.organization_id, &message.member_id)?;
+            members::restore_member(&self.0, &call, member).await?;
             Ok(pb::RestoreMemberResponse {})
         })
         .await

@@ -1,6 +1,5 @@
-//! The RPC services: one thin method an RPC, which reads the message, calls the
-//! operation and writes the answer. Everything shared by all of them (who asks,
-//! limits, deadlines, logs) has happened before, in `layers/`.
+//! The RPC services: one short method for each RPC, which reads the message, calls the operation
+//! and writes the response. Authentication, limits, deadlines and logs are in `layers/`.
 
 mod account_service;
 mod admin_service;
@@ -24,16 +23,16 @@ use crate::transport::maybe_caller;
 use crate::transport::services::Services;
 use crate::transport::status::to_status;
 
-/// What [`services`] serve, as encoded descriptor sets.
+/// The encoded descriptor sets of [`services`].
 pub const DESCRIPTORS: &[&[u8]] = &[FILE_DESCRIPTOR_SET];
 
-/// The previews of an invite, which a setting opens to callers without a credential.
+/// The methods that preview an invite. A setting opens them to callers without a credential.
 pub const PREVIEWS: &[&str] = &[
     "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     "/guestlist.v1.InviteService/Preview",
 ];
 
-/// Every RPC of the service, over gRPC.
+/// Every service of ours, over gRPC.
 pub fn services(cx: &Context, http: &config::Http) -> Services {
     use gitpod::organization_service_server::OrganizationServiceServer;
     use guestlist::account_service_server::AccountServiceServer;
@@ -63,21 +62,20 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(AdminServiceServer::new(admin), http))
 }
 
-/// Takes a request apart: who asks, and the message. For methods that a setting
-/// opens to callers without a credential.
+/// The caller and the message of a request, for methods that need no credential.
 fn open<T>(request: Request<T>) -> (MaybeCaller, T) {
     let (_, mut extensions, message) = request.into_parts();
     (maybe_caller::maybe_caller(&mut extensions), message)
 }
 
-/// The same where a caller is needed.
+/// The authenticated caller and the message of a request.
 fn authenticated<T>(request: Request<T>) -> Result<(RequestContext, T)> {
     let (_, mut extensions, message) = request.into_parts();
     Ok((maybe_caller::authenticated(&mut extensions)?, message))
 }
 
-/// Writes an operation's answer.
-async fn answer<T>(
+/// The response of an operation.
+async fn respond<T>(
     operation: impl Future<Output = Result<T>> + Send,
 ) -> std::result::Result<Response<T>, Status> {
     operation.await.map(Response::new).map_err(to_status)

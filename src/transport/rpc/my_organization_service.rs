@@ -2,12 +2,11 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert};
+use super::{authenticated, convert, respond};
 use crate::operations::{Context, organizations};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::organization_service_server::OrganizationService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
 #[tonic::async_trait]
@@ -16,7 +15,7 @@ impl OrganizationService for Service {
         &self,
         request: Request<pb::ListMyOrganizationsRequest>,
     ) -> Result<Response<pb::ListMyOrganizationsResponse>, Status> {
-        answer(async {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let (size, token) = convert::page(message.page)?;
             let field = "page.page_token";

@@ -2,23 +2,22 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{answer, authenticated, convert, open};
+use super::{authenticated, convert, open, respond};
 use crate::operations::{Context, invites, members, organizations};
 use crate::proto::gitpod::v1 as pb;
 use crate::proto::gitpod::v1::organization_service_server::OrganizationService;
 
-/// The service over its operations.
 pub struct Service(pub Context);
 
-type Answer<T> = Result<Response<T>, Status>;
+type RpcResult<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl OrganizationService for Service {
     async fn create_organization(
         &self,
         request: Request<pb::CreateOrganizationRequest>,
-    ) -> Answer<pb::CreateOrganizationResponse> {
-        answer(async {
+    ) -> RpcResult<pb::CreateOrganizationResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::create_organization(message)?;
             Ok(organizations::create_organization(&self.0, &call, input).await?.into())
@@ -29,8 +28,8 @@ impl OrganizationService for Service {
     async fn join_organization(
         &self,
         request: Request<pb::JoinOrganizationRequest>,
-    ) -> Answer<pb::JoinOrganizationResponse> {
-        answer(async {
+    ) -> RpcResult<pb::JoinOrganizationResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let by = convert::join_organization(message)?;
             let member = members::join_organization(&self.0, &call, by).await?;
@@ -42,8 +41,8 @@ impl OrganizationService for Service {
     async fn get_organization(
         &self,
         request: Request<pb::GetOrganizationRequest>,
-    ) -> Answer<pb::GetOrganizationResponse> {
-        answer(async {
+    ) -> RpcResult<pb::GetOrganizationResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let id = convert::organization_id(&message.organization_id)?;
             let organization = organizations::get_organization(&self.0, &call, id).await?;
@@ -55,8 +54,8 @@ impl OrganizationService for Service {
     async fn update_organization(
         &self,
         request: Request<pb::UpdateOrganizationRequest>,
-    ) -> Answer<pb::UpdateOrganizationResponse> {
-        answer(async {
+    ) -> RpcResult<pb::UpdateOrganizationResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::update_organization(message)?;
             let organization = organizations::update_organization(&self.0, &call, input).await?;
@@ -68,8 +67,8 @@ impl OrganizationService for Service {
     async fn delete_organization(
         &self,
         request: Request<pb::DeleteOrganizationRequest>,
-    ) -> Answer<pb::DeleteOrganizationResponse> {
-        answer(async {
+    ) -> RpcResult<pb::DeleteOrganizationResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let id = convert::organization_id(&message.organization_id)?;
             organizations::delete_organization(&self.0, &call, id).await?;
@@ -81,8 +80,8 @@ impl OrganizationService for Service {
     async fn list_members(
         &self,
         request: Request<pb::ListMembersRequest>,
-    ) -> Answer<pb::ListMembersResponse> {
-        answer(async {
+    ) -> RpcResult<pb::ListMembersResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::list_members(message)?;
             Ok(members::list_members(&self.0, &call, input).await?.into())
@@ -90,8 +89,11 @@ impl OrganizationService for Service {
         .await
     }
 
-    async fn set_role(&self, request: Request<pb::SetRoleRequest>) -> Answer<pb::SetRoleResponse> {
-        answer(async {
+    async fn set_role(
+        &self,
+        request: Request<pb::SetRoleRequest>,
+    ) -> RpcResult<pb::SetRoleResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let input = convert::set_role(&message)?;
             members::set_role(&self.0, &call, input).await?;
@@ -103,8 +105,8 @@ impl OrganizationService for Service {
     async fn create_organization_invite(
         &self,
         request: Request<pb::CreateOrganizationInviteRequest>,
-    ) -> Answer<pb::CreateOrganizationInviteResponse> {
-        answer(async {
+    ) -> RpcResult<pb::CreateOrganizationInviteResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let id = convert::organization_id(&message.organization_id)?;
             let token = invites::create_organization_invite(&self.0, &call, id).await?;
@@ -116,8 +118,8 @@ impl OrganizationService for Service {
     async fn get_organization_invite(
         &self,
         request: Request<pb::GetOrganizationInviteRequest>,
-    ) -> Answer<pb::GetOrganizationInviteResponse> {
-        answer(async {
+    ) -> RpcResult<pb::GetOrganizationInviteResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let id = convert::organization_id(&message.organization_id)?;
             let token = invites::get_organization_invite(&self.0, &call, id).await?;
@@ -129,8 +131,8 @@ impl OrganizationService for Service {
     async fn get_organization_invite_summary(
         &self,
         request: Request<pb::GetOrganizationInviteSummaryRequest>,
-    ) -> Answer<pb::GetOrganizationInviteSummaryResponse> {
-        answer(async {
+    ) -> RpcResult<pb::GetOrganizationInviteSummaryResponse> {
+        respond(async {
             let (caller, message) = open(request);
             let token = convert::invite_token(&message.invite_id)?;
             let summary = invites::get_organization_invite_summary(&self.0, &caller, token);
@@ -142,8 +144,8 @@ impl OrganizationService for Service {
     async fn leave_organization(
         &self,
         request: Request<pb::LeaveOrganizationRequest>,
-    ) -> Answer<pb::LeaveOrganizationResponse> {
-        answer(async {
+    ) -> RpcResult<pb::LeaveOrganizationResponse> {
+        respond(async {
             let (call, message) = authenticated(request)?;
             let id = convert::member_id(&message.user_id)?;
             members::leave_organization(&self.0, &call, id).await?;

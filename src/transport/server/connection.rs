@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its end.
+//! Serves one connection from its first byte to its end.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,40 +16,61 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::body::Body;
+use tower::Service;
 
+use super::connection_limit::Access;
 use super::counters::{Counters, Ending};
 use super::head::{self, Head, HeadReader};
-use super::lifetime::{self, Requests};
-use super::places::Access;
-use super::refusal::{self, Refused};
+use super::lifetime::{self, ActiveRequests};
+use super::reject::{self, Rejection};
 use super::rewind::Rewind;
-use super::taking::{Streams, Taking, watched};
 use super::tls::{self, Tls};
-use super::{Answer, Peer};
+use super::write_timeout::{StreamExecutor, WriteTimeout, with_delivery_timeout};
 use crate::config::Http;
 use crate::transport::Response;
+use crate::transport::peer::Peer;
 
-/// How every HTTP/2 connection begins.
+/// The first bytes of every HTTP/2 connection.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a peer may send of a body before somebody reads it: on one HTTP/2 stream, and
-/// on all of a connection together. A message of 1 MiB takes eight round trips.
-const STREAM_WINDOW: u32 = 128 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// HTTP/2's flow control windows: the bytes of bodies that a peer may send before a handler reads
+/// them, on one stream and on all streams of a connection. A message of 1 MiB takes eight round
+/// trips.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// What HTTP/2 keeps of an answer before its peer's window opens, in bytes.
-const MAX_SEND_BUFFER: usize = 64 * 1024;
+/// The bytes of a response that HTTP/2 buffers until the peer's window opens.
+const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Streams that a peer resets before they are looked at, and those it makes us reset,
-/// before its connection is closed (CVE-2023-44487, CVE-2025-8671).
+/// A connection is closed after this many streams that the peer resets before they are accepted,
+/// and after this many that it makes the server reset (CVE-2023-44487, CVE-2025-8671).
 const MAX_RESETS_BY_PEER: usize = 20;
 const MAX_RESETS_BY_US: usize = 256;
 
-/// How long a connection may still begin a request after the end was asked for.
-/// One may be on its way: HTTP/1 has no word to say "no more" before it comes.
-pub const LINGER: Duration = Duration::from_millis(500);
+/// After shutdown begins, a connection may begin a request for this time, since one may be on its
+/// way: HTTP/1 cannot announce that no more are accepted.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// What every connection is served with.
+/// An HTTP service that never fails and is ready at any time.
+pub trait HttpService:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Serves connections; they share these.
 pub struct Connections<S> {
     service: S,
     settings: Http,
@@ -64,8 +85,8 @@ enum Version {
     Http2,
 }
 
-impl<S: Answer> Connections<S> {
-    /// `stopped` turns true when the server is to end.
+impl<S: HttpService> Connections<S> {
+    /// `stopped` becomes true when shutdown begins.
     pub fn new(
         service: S,
         settings: Http,
@@ -81,17 +102,17 @@ impl<S: Answer> Connections<S> {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let stream = Taking::new(stream, self.settings.write_timeout);
+        let stream = WriteTimeout::new(stream, self.settings.write_timeout);
         let Some(tls) = &self.tls else {
             return self.serve(stream, None, peer, access).await;
         };
-        let handshake_timeout = self.settings.handshake_timeout;
-        let shaken = tokio::select! {
-            () = lingered(self.stopped.clone()) => return,
-            // Boxed: large, and gone before most of a connection's life.
-            shaken = tokio::time::timeout(handshake_timeout, Box::pin(tls.accept(stream))) => shaken,
+        // Boxed: the future is large, and unused for most of the connection's life.
+        let accept = Box::pin(tls.accept(stream));
+        let handshake = tokio::select! {
+            () = grace_passed(self.stopped.clone()) => return,
+            result = tokio::time::timeout(self.settings.handshake_timeout, accept) => result,
         };
-        match shaken {
+        match handshake {
             Ok(Ok(stream)) => {
                 let version = match stream.get_ref().1.alpn_protocol() {
                     Some(tls::H2) => Version::Http2,
@@ -99,31 +120,39 @@ impl<S: Answer> Connections<S> {
                 };
                 Box::pin(self.serve(stream, Some(version), peer, access)).await;
             }
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the TLS handshake failed; closing the connection")
+            }
+            Err(_) => tracing::debug!("the TLS handshake took too long; closing the connection"),
         }
     }
 
-    /// Serves HTTP in the version that was agreed on; without one, the first bytes
-    /// tell.
-    async fn serve<IO>(&self, mut stream: IO, agreed: Option<Version>, peer: Peer, access: Access)
-    where
+    /// Serves HTTP in the version that ALPN has negotiated, else in that of the first bytes.
+    async fn serve<IO>(
+        &self,
+        mut stream: IO,
+        negotiated: Option<Version>,
+        peer: Peer,
+        access: Access,
+    ) where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let first_byte_timeout = self.settings.first_byte_timeout;
-        let begun = tokio::select! {
-            () = lingered(self.stopped.clone()) => return,
-            begun = tokio::time::timeout(first_byte_timeout, begin(&mut stream)) => begun,
+        let first_bytes = tokio::select! {
+            () = grace_passed(self.stopped.clone()) => return,
+            result = tokio::time::timeout(first_byte_timeout, read_version(&mut stream)) => result,
         };
-        let (version, front) = match begun {
-            // Bytes of another version than the agreed one are refused by its parser.
-            Ok(Ok((told, front))) => (agreed.unwrap_or(told), front),
+        let (version, front) = match first_bytes {
+            // The parser of the negotiated version rejects bytes of the other one.
+            Ok(Ok((read, front))) => (negotiated.unwrap_or(read), front),
             Ok(Err(error)) => {
-                tracing::debug!(%error, "a connection ended before its first request");
+                tracing::debug!(%error, "reading the first request failed; closing the connection");
                 return;
             }
             Err(_) => {
-                tracing::debug!("a connection was silent for too long");
+                tracing::debug!(
+                    "the client sent nothing within the time-out; closing the connection"
+                );
                 return;
             }
         };
@@ -134,7 +163,7 @@ impl<S: Answer> Connections<S> {
             Version::Http2 => self.serve_http2(stream, peer, access).await,
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection broke");
+            tracing::debug!(%error, "the connection failed; closing it");
         }
     }
 
@@ -152,9 +181,9 @@ impl<S: Answer> Connections<S> {
         let mut builder = http1::Builder::new();
         builder
             .timer(head.clone())
-            // How long, `head` decides.
+            // `head` decides how long the timer runs.
             .header_read_timeout(bounds.idle)
-            // One more than `head` hands on, which refuses with words.
+            // One byte more than `head` passes on, so that `head` rejects it with a response.
             .max_buf_size(bytes + 1)
             .keep_alive(access == Access::Full);
         let end = lifetime::end(self.settings.max_connection_age);
@@ -164,19 +193,19 @@ impl<S: Answer> Connections<S> {
         let service = service_fn(|mut request: Request<Incoming>| {
             head.complete();
             request.extensions_mut().insert(peer.clone());
-            // Near the end, an answer is its connection's last.
+            // After shutdown begins or at the maximum age, a response is the connection's last.
             let stopped = self.stopped.clone();
-            let refused = refusal::of(&request, access, bytes);
+            let rejection = reject::check(&request, access, bytes);
             let is_last = move || {
-                refused.is_some()
+                rejection.is_some()
                     || *stopped.borrow()
                     || end.is_some_and(|end| Instant::now() >= end)
             };
-            let answer = self.answer(request, refused, &peer);
+            let response = self.respond(request, rejection, &peer);
             async move {
-                let mut response = answer.await?;
+                let mut response = response.await?;
                 if is_last() {
-                    response.headers_mut().insert(header::CONNECTION, refusal::CLOSE);
+                    response.headers_mut().insert(header::CONNECTION, reject::CLOSE);
                 }
                 Ok::<_, Infallible>(response)
             }
@@ -184,18 +213,18 @@ impl<S: Answer> Connections<S> {
         let connection = builder.serve_connection(&mut stream, service);
         let stop = async {
             tokio::select! {
-                () = lingered(self.stopped.clone()) => Ending::Stop,
-                // A request that arrives before that gets `connection: close` with its answer.
+                () = grace_passed(self.stopped.clone()) => Ending::Stop,
+                // A request that arrives earlier gets `connection: close` in its response.
                 () = lifetime::reached(end.map(|end| end + grace)) => Ending::Age,
             }
         };
         let ended = self.drive(connection, stop, http1::Connection::graceful_shutdown).await;
         let Err(error) = ended else { return Ok(()) };
         if head.is_too_large() {
-            refusal::tell(&peer, refusal::HEAD_TOO_LARGE);
-            refusal::send_last(stream.inner_mut(), refusal::HEAD_TOO_LARGE).await;
+            reject::log(&peer, reject::HEAD_TOO_LARGE);
+            reject::send_last(stream.inner_mut(), reject::HEAD_TOO_LARGE).await;
         } else if error.is_parse_too_large() {
-            refusal::tell(&peer, refusal::TOO_MANY_HEADERS);
+            reject::log(&peer, reject::TOO_MANY_HEADERS);
         } else if error.is_timeout() && head.is_awaited() {
             self.counters.ended(Ending::Idle);
             return Ok(());
@@ -208,32 +237,37 @@ impl<S: Answer> Connections<S> {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let settings = &self.settings;
-        let requests = Requests::none();
-        let streams = Streams { bound: settings.write_timeout, requests: requests.clone() };
-        let mut builder = http2::Builder::new(streams);
+        let requests = ActiveRequests::new();
+        let executor =
+            StreamExecutor { timeout: settings.write_timeout, requests: requests.clone() };
+        let mut builder = http2::Builder::new(executor);
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(settings.max_streams)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_send_buf_size(MAX_SEND_BUFFER)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(MAX_SEND_BUFFER_BYTES)
             .max_pending_accept_reset_streams(MAX_RESETS_BY_PEER)
             .max_local_error_reset_streams(MAX_RESETS_BY_US)
-            // Lists up to this size come here, to be refused with words.
+            // Larger than the limit, so that `reject` can send a response.
             .max_header_list_size(settings.max_header_bytes.saturating_mul(2))
-            // Ends silent peers and those that stop inside a header block, where
-            // a ping cannot be answered.
+            // Closes silent peers, and peers that stop inside a header block, where they cannot
+            // answer a ping.
             .keep_alive_interval(settings.keep_alive_interval)
             .keep_alive_timeout(settings.keep_alive_timeout);
 
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             let is_head = request.method() == Method::HEAD;
-            let refused = refusal::of(&request, access, max_head_bytes(settings));
-            let answer = self.answer(request, refused, &peer);
+            let rejection = reject::check(&request, access, max_head_bytes(settings));
+            let response = self.respond(request, rejection, &peer);
             async move {
-                let response = answer.await?;
-                let response = if is_head { without_body(response) } else { response.map(watched) };
+                let response = response.await?;
+                let response = if is_head {
+                    without_body(response)
+                } else {
+                    response.map(with_delivery_timeout)
+                };
                 Ok::<_, Infallible>(response)
             }
         });
@@ -248,32 +282,31 @@ impl<S: Answer> Connections<S> {
         self.drive(connection, stop, http2::Connection::graceful_shutdown).await
     }
 
-    /// The answer to a request, which is the service's unless it is refused.
-    fn answer(
+    /// The response of the service, or that of a rejection.
+    fn respond(
         &self,
         request: Request<Incoming>,
-        refused: Option<Refused>,
+        rejection: Option<Rejection>,
         peer: &Peer,
     ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<S> {
-        // Called here and only awaited there, since hyper moves the future about: it
-        // should not have the request in it.
-        let answer = match refused {
+        // Called here and not in the future, so that the future, which hyper moves, does not
+        // contain the request.
+        let response = match rejection {
             None => Ok(self.service.clone().call(request)),
-            Some(refused) => {
-                refusal::tell(peer, refused);
-                Err(refused.response())
+            Some(rejection) => {
+                reject::log(peer, rejection);
+                Err(rejection.response())
             }
         };
         async move {
-            match answer {
-                Ok(answer) => answer.await,
-                Err(refused) => Ok(refused),
+            match response {
+                Ok(response) => response.await,
+                Err(rejected) => Ok(rejected),
             }
         }
     }
 
-    /// Drives a connection; when it is to end, it finishes what runs and takes no
-    /// more.
+    /// Drives a connection. After `stop` it accepts no more requests and finishes running ones.
     async fn drive<C>(
         &self,
         connection: C,
@@ -290,25 +323,28 @@ impl<S: Answer> Connections<S> {
         };
         graceful_shutdown(connection.as_mut());
         if ending == Ending::Stop {
-            // The server bounds all that runs at its end.
+            // `serve` bounds the time of shutdown.
             return connection.await;
         }
         self.counters.ended(ending);
         let grace = self.settings.drain_timeout;
         tokio::time::timeout(grace, connection).await.unwrap_or_else(|_| {
-            tracing::debug!(?ending, "a connection was cut off with requests running");
+            tracing::debug!(
+                ?ending,
+                "the drain timeout has passed: closing a connection with running requests"
+            );
             Ok(())
         })
     }
 }
 
-/// The greatest size of a request's head.
+/// The maximum size of a request's head.
 fn max_head_bytes(settings: &Http) -> usize {
     usize::try_from(settings.max_header_bytes).unwrap_or(usize::MAX)
 }
 
-/// An answer to HEAD. Over HTTP/1 hyper itself leaves the body out; over HTTP/2 it
-/// would send it, which breaks the stream.
+/// The response to HEAD over HTTP/2, where hyper would send the body and break the stream. Over
+/// HTTP/1 hyper leaves the body out itself.
 fn without_body(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     if let Some(length) = body.size_hint().exact() {
@@ -317,10 +353,9 @@ fn without_body(response: Response) -> Response {
     Response::from_parts(head, Body::empty())
 }
 
-/// Reads as far as it takes to tell HTTP/2 from HTTP/1. An explicit read rather
-/// than a peek: a peer that stops inside the preface neither spins nor stays
-/// beyond the caller's bound.
-async fn begin(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, Bytes)> {
+/// Reads until HTTP/2 and HTTP/1 can be told apart. A read and not a peek: with a peer that stops
+/// inside the preface, a peek would return at once again and again.
+async fn read_version(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, Bytes)> {
     let mut front = BytesMut::with_capacity(PREFACE.len());
     while front.len() < PREFACE.len() {
         // The capacity is the preface's length: nothing beyond it is read.
@@ -336,14 +371,14 @@ async fn begin(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, By
     Ok((Version::Http2, front.freeze()))
 }
 
-/// Resolves when the end is asked for.
+/// Resolves when shutdown begins.
 async fn stopped(mut stopped: watch::Receiver<bool>) {
-    // An error means that the server itself has gone.
+    // An error means that the server is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Resolves when no request can be on its way any more.
-async fn lingered(receiver: watch::Receiver<bool>) {
+/// Resolves when shutdown has begun and its grace for requests on their way has passed.
+async fn grace_passed(receiver: watch::Receiver<bool>) {
     stopped(receiver).await;
-    tokio::time::sleep(LINGER).await;
+    tokio::time::sleep(SHUTDOWN_GRACE).await;
 }

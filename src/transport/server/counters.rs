@@ -1,39 +1,37 @@
-//! Counters of connections, for `/metrics`.
+//! Connection metrics.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::transport::layers::metrics::Metrics;
+use crate::transport::metrics::Metrics;
 
-/// Why a connection is not let in, except for probes.
+/// The limit that a connection exceeds. It is closed or serves probes only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// There are as many as there may be.
-    All,
-    /// Its network has as many as one may have.
+pub enum ExceededLimit {
+    Total,
     Network,
 }
 
-impl Refusal {
-    /// The setting that says how many.
+impl ExceededLimit {
+    /// The setting with the limit.
     pub fn setting(self) -> &'static str {
         match self {
-            Self::All => "http.max_connections",
+            Self::Total => "http.max_connections",
             Self::Network => "http.max_connections_per_network",
         }
     }
 }
 
-/// Why the server ends a connection that goes on well.
+/// Why the server closes a working connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The process stops.
+    /// Shutdown.
     Stop,
-    /// There was no request for a time.
+    /// No request within the idle time-out.
     Idle,
-    /// It is as old as a connection may become.
+    /// The maximum age.
     Age,
 }
 
@@ -42,7 +40,7 @@ struct Reason {
     reason: &'static str,
 }
 
-/// The counters of one listener. Clones share.
+/// The counters of one listener. Clones share them.
 #[derive(Clone, Default)]
 pub struct Counters {
     open: Gauge,
@@ -51,7 +49,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Adds them to those of the process.
     pub fn register(&self, metrics: &Metrics) {
         metrics.register(|registry| {
             registry.register("connections_open", "Connections that are open", self.open.clone());
@@ -76,10 +73,10 @@ impl Counters {
         self.open.dec();
     }
 
-    pub(super) fn refused(&self, refusal: Refusal) {
-        let reason = match refusal {
-            Refusal::All => "max_connections",
-            Refusal::Network => "max_connections_per_network",
+    pub(super) fn limited(&self, limit: ExceededLimit) {
+        let reason = match limit {
+            ExceededLimit::Total => "max_connections",
+            ExceededLimit::Network => "max_connections_per_network",
         };
         self.refused.get_or_create(&Reason { reason }).inc();
     }

@@ -1,11 +1,10 @@
-//! The head of a request over HTTP/1: how long it may be waited for, how long it may
-//! take to arrive, and how large it may be.
+//! Limits for the head of an HTTP/1 request: the idle time before it, the time of its arrival, and
+//! its size.
 //!
-//! hyper has one bound for the silence between two requests and for a head's arrival,
-//! and answers a head that is too large without a word. It asks its timer for a sleep
-//! whenever it begins to wait for a head, which is where the bounds begin here. What
-//! came with the request before is in hyper's buffer by then and not seen here: such a
-//! part of a head counts as silence.
+//! hyper has one time-out for both times, and sends no text with the status for a head that is too
+//! large. It asks its timer for a sleep whenever it begins to wait for a head: there the limits
+//! here begin. Bytes of a head that arrived with the request before are in hyper's buffer and
+//! unknown here: until more arrive, the connection counts as idle.
 
 use std::io;
 use std::pin::Pin;
@@ -18,18 +17,18 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// What a head may cost.
+/// The limits of a head.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// The silence before it.
+    /// The time before its first byte.
     pub idle: Duration,
-    /// From its first byte to its last.
+    /// The time from its first byte to its last.
     pub arrival: Duration,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: usize,
 }
 
-/// The head that a connection waits for. Clones share it.
+/// The head that a connection waits for. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Head(Arc<Shared>);
 
@@ -41,40 +40,38 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Nothing of it is there. `since` moves while the answer before it is taken.
+    /// No byte has arrived. `since` advances while the client takes the response before.
     Awaited { since: Instant },
-    /// Some of it is there.
+    /// Some bytes have arrived.
     Arriving { since: Instant, bytes: usize },
-    /// It is there whole, and its request is answered.
+    /// The head is complete, and its request runs.
     Complete,
-    /// It has no end within its bound.
+    /// The head does not end within its size limit.
     TooLarge,
 }
 
 impl Head {
-    /// The first of a connection.
     pub fn new(bounds: Bounds) -> Self {
         let state = Mutex::new(State::Awaited { since: Instant::now() });
         Self(Arc::new(Shared { bounds, state }))
     }
 
-    /// Says that the request has come to be answered.
+    /// Notes that the head is complete.
     pub fn complete(&self) {
         *self.state() = State::Complete;
     }
 
-    /// Whether it is larger than it may be.
     pub fn is_too_large(&self) -> bool {
         matches!(*self.state(), State::TooLarge)
     }
 
-    /// Whether nothing of it has come.
+    /// Whether no byte has arrived.
     pub fn is_awaited(&self) -> bool {
         matches!(*self.state(), State::Awaited { .. })
     }
 
-    /// How many bytes may still come of it. `None`: what comes is no head.
-    fn missing(&self) -> Option<usize> {
+    /// The bytes that the head may still have; `None` while no head is expected.
+    fn remaining(&self) -> Option<usize> {
         match *self.state() {
             State::Awaited { .. } => Some(self.0.bounds.bytes),
             State::Arriving { bytes, .. } => Some(self.0.bounds.bytes - bytes),
@@ -94,15 +91,15 @@ impl Head {
         };
     }
 
-    /// Notes that some of the answer before it was taken.
+    /// Notes that the client has taken a part of the response before.
     fn wrote(&self) {
         if let State::Awaited { since } = &mut *self.state() {
             *since = Instant::now();
         }
     }
 
-    /// Until when it is waited for.
-    fn due(&self) -> Option<Instant> {
+    /// The time at which the connection is closed.
+    fn deadline(&self) -> Option<Instant> {
         match *self.state() {
             State::Awaited { since } => Some(since + self.0.bounds.idle),
             State::Arriving { since, .. } => Some(since + self.0.bounds.arrival),
@@ -120,12 +117,12 @@ impl Timer for Head {
         self.sleep_until(self.now() + duration)
     }
 
-    /// The deadline is hyper's, from whose moment on this head is waited for.
+    /// hyper begins to wait for a head. Its own deadline is ignored.
     fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn Sleep>> {
         let now = Instant::now();
         *self.state() = State::Awaited { since: now };
         let sleep = tokio::time::sleep_until(now + self.0.bounds.idle);
-        Box::pin(Patience { head: self.clone(), sleep })
+        Box::pin(HeadTimeout { head: self.clone(), sleep })
     }
 
     fn now(&self) -> std::time::Instant {
@@ -134,43 +131,42 @@ impl Timer for Head {
 }
 
 pin_project! {
-    /// Resolves when the head has had its time.
-    struct Patience {
+    /// Resolves at the deadline of the head.
+    struct HeadTimeout {
         head: Head,
         #[pin]
         sleep: tokio::time::Sleep,
     }
 }
 
-impl Sleep for Patience {}
+impl Sleep for HeadTimeout {}
 
-impl Future for Patience {
+impl Future for HeadTimeout {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         loop {
-            let Some(due) = this.head.due() else { return Poll::Pending };
-            if this.sleep.deadline() != due {
-                this.sleep.as_mut().reset(due);
+            let Some(deadline) = this.head.deadline() else { return Poll::Pending };
+            if this.sleep.deadline() != deadline {
+                this.sleep.as_mut().reset(deadline);
             }
             ready!(this.sleep.as_mut().poll(cx));
-            // It may have moved while this slept.
-            if this.head.due().is_none_or(|due| due <= Instant::now()) {
+            // The deadline may have moved meanwhile.
+            if this.head.deadline().is_none_or(|deadline| deadline <= Instant::now()) {
                 return Poll::Ready(());
             }
         }
     }
 }
 
-/// A stream of which no more is read for a head than its bound.
+/// A stream that reads no more of a head than its size limit.
 pub struct HeadReader<IO> {
     stream: IO,
     head: Head,
 }
 
 impl<IO> HeadReader<IO> {
-    /// Reads for `head`.
     pub fn new(stream: IO, head: Head) -> Self {
         Self { stream, head }
     }
@@ -190,15 +186,15 @@ impl<IO: AsyncRead + Unpin> AsyncRead for HeadReader<IO> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let Some(missing) = this.head.missing() else {
+        let Some(remaining) = this.head.remaining() else {
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         };
-        if missing == 0 {
+        if remaining == 0 {
             *this.head.state() = State::TooLarge;
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         let before = buffer.filled().len();
-        let mut limited = (&mut this.stream).take(missing as u64);
+        let mut limited = (&mut this.stream).take(remaining as u64);
         ready!(Pin::new(&mut limited).poll_read(cx, buffer))?;
         this.head.arrived(buffer.filled().len() - before);
         Poll::Ready(Ok(()))

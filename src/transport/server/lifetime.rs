@@ -1,4 +1,4 @@
-//! How long a connection may live: without a request, and at all.
+//! The idle time-out and the maximum age of connections.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use tokio::time::Instant;
 
 use super::counters::Ending;
 
-/// One in so many of a greatest age is left to chance, more or less: connections that
-/// began together, as after a restart, do not end together.
-const JITTER: u32 = 10;
+/// The maximum age varies at random by one in this many, up or down, so that connections that began
+/// together, as after a restart, do not end together.
+const JITTER_DIVISOR: u32 = 10;
 
-/// When a connection that begins now is to end. `None`: never.
+/// The end of a connection that begins now; `None` without a maximum age.
 pub fn end(max_age: Duration) -> Option<Instant> {
     if max_age.is_zero() {
         return None;
     }
-    let spread = max_age / JITTER;
-    let chance = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
-    Some(Instant::now() + max_age - spread + (2 * spread).mul_f64(chance))
+    let spread = max_age / JITTER_DIVISOR;
+    let random = RandomState::new().hash_one(()) as f64 / u64::MAX as f64;
+    Some(Instant::now() + max_age - spread + (2 * spread).mul_f64(random))
 }
 
 /// Resolves at `end`, if there is one.
@@ -30,41 +30,40 @@ pub async fn reached(end: Option<Instant>) {
     }
 }
 
-/// The requests that an HTTP/2 connection is answering. Clones share.
+/// The running requests of an HTTP/2 connection. Clones share the count.
 #[derive(Debug, Clone)]
-pub struct Requests(Arc<Mutex<State>>);
+pub struct ActiveRequests(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     running: usize,
-    /// When the last one ended, or the connection began.
-    since: Instant,
+    /// The end of the last request, or the beginning of the connection.
+    idle_since: Instant,
 }
 
-impl Requests {
-    /// None, from now on.
-    pub fn none() -> Self {
-        Self(Arc::new(Mutex::new(State { running: 0, since: Instant::now() })))
+impl ActiveRequests {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(State { running: 0, idle_since: Instant::now() })))
     }
 
-    /// One more, until what this returns is dropped.
-    pub fn begin(&self) -> Running {
+    /// Counts a request until the guard is dropped.
+    pub fn begin(&self) -> ActiveRequest {
         self.state().running += 1;
-        Running(self.clone())
+        ActiveRequest(self.clone())
     }
 
-    /// Resolves when there has been none for as long as `idle`, or at `end`.
+    /// Resolves after `idle` without a request, or at `end`.
     pub async fn ending(&self, idle: Duration, end: Option<Instant>) -> Ending {
         loop {
             let now = Instant::now();
             if end.is_some_and(|end| now >= end) {
                 return Ending::Age;
             }
-            let since = {
+            let idle_since = {
                 let state = self.state();
-                if state.running == 0 { state.since } else { now }
+                if state.running == 0 { state.idle_since } else { now }
             };
-            let idle_end = since + idle;
+            let idle_end = idle_since + idle;
             if now >= idle_end {
                 return Ending::Idle;
             }
@@ -77,14 +76,14 @@ impl Requests {
     }
 }
 
-/// A request that has not ended.
+/// A running request.
 #[derive(Debug)]
-pub struct Running(Requests);
+pub struct ActiveRequest(ActiveRequests);
 
-impl Drop for Running {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.running -= 1;
-        state.since = Instant::now();
+        state.idle_since = Instant::now();
     }
 }

@@ -1,4 +1,4 @@
-//! A stream with some bytes put back in front.
+//! A stream with bytes put back in front of it.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +14,6 @@ pub struct Rewind<IO> {
 }
 
 impl<IO> Rewind<IO> {
-    /// Puts `front` in front of what `stream` has still to give.
     pub fn new(front: Bytes, stream: IO) -> Self {
         Self { front, stream }
     }

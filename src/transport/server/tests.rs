@@ -1,7 +1,12 @@
 use super::*;
 use crate::config::Config;
+use crate::transport::Response;
+use crate::transport::peer::Peer;
 use bytes::Bytes;
+use http::Request;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{Notify, oneshot};
@@ -15,21 +20,21 @@ fn settings() -> Http {
     Config::reference().http
 }
 
-fn hello() -> impl Answer {
+fn hello() -> impl HttpService {
     service_fn(async |request: Request<Incoming>| {
         assert!(request.extensions().get::<Peer>().is_some());
         Ok(Response::new(Body::new(Full::new(Bytes::from_static(b"hello")))))
     })
 }
 
-/// A connection without a network, so that its time can be moved.
-fn connect(service: impl Answer) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
+/// A connection in memory, so that tokio's clock can be paused.
+fn connect(service: impl HttpService) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
     connect_with(service, settings())
 }
 
-/// The same with other settings.
+/// The same with the given settings.
 fn connect_with(
-    service: impl Answer,
+    service: impl HttpService,
     settings: Http,
 ) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
     let (client, server) = tokio::io::duplex(64 * 1024);
@@ -46,8 +51,8 @@ async fn read_all(client: &mut DuplexStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Sends `bytes`, stays silent, and says after how long the server gave up.
-async fn patience_with(bytes: &[u8]) -> Duration {
+/// Sends `bytes` and then nothing; returns the time until the server closes the connection.
+async fn time_to_close_after(bytes: &[u8]) -> Duration {
     let (mut client, task, _stop) = connect(hello());
     let begun = tokio::time::Instant::now();
     client.write_all(bytes).await.unwrap();
@@ -56,7 +61,7 @@ async fn patience_with(bytes: &[u8]) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_silent_and_half_spoken_connections_end_in_time() {
+async fn p37_silent_connections_and_half_requests_time_out() {
     let first_byte = settings().first_byte_timeout;
     let head = settings().head_timeout;
     for (begun, bytes) in [
@@ -67,17 +72,17 @@ async fn p37_silent_and_half_spoken_connections_end_in_time() {
         (head, b"GET / HTTP/1.1\r\nx: y\r\n"),
         // Idle after a request.
         (settings().http1_idle_timeout, GET),
-        // A preface and then nothing: the ping stays unanswered.
+        // A preface and then nothing: the client does not answer the ping.
         (Duration::from_secs(30), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
     ] {
-        let took = patience_with(bytes).await;
+        let took = time_to_close_after(bytes).await;
         let slack = Duration::from_secs(1);
         assert!(took >= begun && took < begun + slack, "{took:?} for {bytes:?}");
     }
 }
 
 #[tokio::test]
-async fn both_versions_are_told_apart_however_the_bytes_come() {
+async fn both_http_versions_are_detected_however_the_bytes_are_cut() {
     let (mut client, _task, _stop) = connect(hello());
     for byte in b"PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" {
         client.write_all(&[*byte]).await.unwrap();
@@ -98,8 +103,8 @@ async fn both_versions_are_told_apart_however_the_bytes_come() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_too_large_is_refused_with_words() {
-    // The first of a connection, and another one.
+async fn a_head_that_is_too_large_gets_a_response() {
+    // The first head of a connection, and a later one.
     for before in [&b""[..], GET] {
         for size in [16 * 1024, 20 * 1024, 60 * 1024] {
             let (mut client, task, _stop) = connect(hello());
@@ -115,7 +120,7 @@ async fn a_head_that_is_too_large_is_refused_with_words() {
             task.await.unwrap();
         }
     }
-    // What follows a head does not count for it.
+    // The body does not count.
     let (mut client, _task, _stop) = connect(hello());
     let head = b"PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 30000\r\n\r\n";
     client.write_all(&[head, &[b'y'; 30000][..]].concat()).await.unwrap();
@@ -129,7 +134,7 @@ async fn read_some(client: &mut DuplexStream) -> String {
 }
 
 #[tokio::test]
-async fn over_http2_too_a_head_that_is_too_large_is_refused_with_words() {
+async fn over_http2_a_head_that_is_too_large_gets_a_response() {
     let (client, _task, _stop) = connect(hello());
     let (mut sender, _driver) = http2(client).await;
     for (size, expected) in [(15_000, 200), (20_000, 431)] {
@@ -142,11 +147,11 @@ async fn over_http2_too_a_head_that_is_too_large_is_refused_with_words() {
 }
 
 #[tokio::test]
-async fn a_request_without_one_host_is_refused() {
+async fn a_request_without_exactly_one_host_is_rejected() {
     for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n"] {
         let (mut client, task, _stop) = connect(hello());
         client.write_all(head.as_bytes()).await.unwrap();
-        // And its connection ends: what follows may be part of it.
+        // And the connection is closed: the next bytes may be part of the request.
         let answer = read_all(&mut client).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
@@ -156,7 +161,7 @@ async fn a_request_without_one_host_is_refused() {
 
 type Sender = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
 
-/// Somebody who speaks HTTP/2 and answers every ping.
+/// An HTTP/2 client, which answers every ping.
 async fn http2(client: DuplexStream) -> (Sender, JoinHandle<hyper::Result<()>>) {
     let io = hyper_util::rt::TokioIo::new(client);
     let executor = hyper_util::rt::TokioExecutor::new();
@@ -169,7 +174,7 @@ fn get() -> Request<Full<Bytes>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_who_answers_pings_and_never_asks_is_ended() {
+async fn p37_a_client_that_answers_pings_and_sends_no_request_is_closed() {
     let idle = settings().http2_idle_timeout;
     let (client, task, _stop) = connect(hello());
     let begun = tokio::time::Instant::now();
@@ -177,20 +182,20 @@ async fn p37_who_answers_pings_and_never_asks_is_ended() {
     task.await.unwrap();
     let took = begun.elapsed();
     assert!(took >= idle && took < idle + Duration::from_secs(1), "{took:?}");
-    // In order: the client knows that it may ask elsewhere.
+    // By GOAWAY: the client knows that it may retry on another connection.
     driver.await.unwrap().unwrap();
     assert!(sender.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_the_end_of_a_request_begins_the_idle_time() {
+async fn p37_the_idle_time_begins_at_the_end_of_a_request() {
     let Http { http2_idle_timeout: idle, .. } = settings();
     let (service, entered, release) = held();
     let (client, task, _stop) = connect(service);
     let (mut sender, _driver) = http2(client).await;
     let answer = tokio::spawn(sender.send_request(get()));
     entered.notified().await;
-    // Longer than a connection may be idle.
+    // Longer than the idle time-out.
     tokio::time::sleep(idle + idle / 2).await;
     release.notify_one();
     assert_eq!(answer.await.unwrap().unwrap().status(), 200);
@@ -203,41 +208,41 @@ async fn p37_the_end_of_a_request_begins_the_idle_time() {
     );
 }
 
-/// Settings with which connections end at some age.
+/// Settings with a maximum age of connections.
 fn aging() -> Http {
-    // What chance adds is less than what runs may still take.
+    // The jitter is less than the drain time-out.
     let max_connection_age = Duration::from_secs(60);
     let http2_idle_timeout = 10 * max_connection_age;
     Http { max_connection_age, http2_idle_timeout, ..settings() }
 }
 
-/// Whether this is the greatest age, a tenth more or less.
+/// Whether this is the maximum age, a tenth more or less.
 fn is_about_the_age(age: Duration) -> bool {
     let set = aging().max_connection_age;
     age >= set - set / 10 && age < set + set / 10 + Duration::from_secs(1)
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_connection_ends_with_what_it_runs() {
+async fn an_old_connection_ends_after_its_running_request() {
     let (service, entered, release) = held();
     let (client, task, _stop) = connect_with(service, aging());
     let begun = tokio::time::Instant::now();
     let (mut sender, _driver) = http2(client).await;
     let answer = tokio::spawn(sender.send_request(get()));
     entered.notified().await;
-    // Past the age, whatever chance added: the request goes on.
+    // Beyond the age and its jitter the request goes on.
     let age = aging().max_connection_age;
     tokio::time::sleep(age + age / 10 + Duration::from_secs(1)).await;
     assert!(!task.is_finished());
     release.notify_one();
     assert_eq!(answer.await.unwrap().unwrap().status(), 200);
-    // It was the last; without an age, the connection could be idle for longer.
+    // It was the last request; without a maximum age the connection would stay open, idle.
     task.await.unwrap();
     assert!(begun.elapsed() < age + age / 10 + Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_half_a_head_after_an_answer_has_no_longer_than_the_first() {
+async fn p37_half_a_head_after_a_response_times_out_like_the_first() {
     let (mut client, task, _stop) = connect(hello());
     client.write_all(GET).await.unwrap();
     while !read_some(&mut client).await.ends_with("hello") {}
@@ -249,7 +254,7 @@ async fn p37_half_a_head_after_an_answer_has_no_longer_than_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_connection_does_not_wait_for_streams_without_an_end() {
+async fn an_old_connection_does_not_wait_for_endless_streams() {
     let (service, entered, _release) = held();
     let (client, task, _stop) = connect_with(service, aging());
     let begun = tokio::time::Instant::now();
@@ -263,7 +268,7 @@ async fn an_old_connection_does_not_wait_for_streams_without_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_old_http1_connection_ends_with_its_next_answer() {
+async fn an_old_http1_connection_ends_with_its_next_response() {
     let (mut client, task, _stop) = connect_with(hello(), aging());
     let begun = tokio::time::Instant::now();
     loop {
@@ -283,8 +288,8 @@ async fn an_old_http1_connection_ends_with_its_next_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http1_may_be_idle_for_its_own_time() {
-    // Between two requests it is longer than a head may take.
+async fn http1_has_its_own_idle_timeout() {
+    // It is longer than the time-out of a head.
     let (mut client, _task, _stop) = connect(hello());
     let idle = settings().http1_idle_timeout - Duration::from_secs(1);
     assert!(idle > settings().head_timeout);
@@ -301,7 +306,7 @@ struct Running {
     ended: JoinHandle<()>,
 }
 
-async fn start(service: impl Answer, settings: Http) -> Running {
+async fn start(service: impl HttpService, settings: Http) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -312,8 +317,8 @@ async fn start(service: impl Answer, settings: Http) -> Running {
     Running { address, stop, ended }
 }
 
-/// A service that says when it was entered and answers when it is let go.
-fn held() -> (impl Answer, Arc<Notify>, Arc<Notify>) {
+/// A service that signals each call and responds when it is released.
+fn held() -> (impl HttpService, Arc<Notify>, Arc<Notify>) {
     let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (in_service, go) = (Arc::clone(&entered), Arc::clone(&release));
     let service = service_fn(move |_: Request<Incoming>| {
@@ -328,7 +333,7 @@ fn held() -> (impl Answer, Arc<Notify>, Arc<Notify>) {
 }
 
 #[tokio::test]
-async fn p34_shutdown_lets_what_runs_finish() {
+async fn p34_shutdown_lets_running_requests_finish() {
     let (service, entered, release) = held();
     let running = start(service, settings()).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
@@ -337,7 +342,7 @@ async fn p34_shutdown_lets_what_runs_finish() {
     entered.notified().await;
 
     running.stop.send(()).unwrap();
-    // The idle one is closed soon, the other only after its answer.
+    // The idle connection is closed soon, the other one after its response.
     assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
     release.notify_one();
     let mut answer = String::new();
@@ -348,8 +353,8 @@ async fn p34_shutdown_lets_what_runs_finish() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p34_a_request_that_is_on_its_way_is_answered() {
-    // On a connection without a request, in the middle of one, and after one.
+async fn p34_a_request_on_its_way_is_served() {
+    // On a connection before its first request, in the middle of one, and after one.
     for (before, after) in [(&b""[..], GET), GET.split_at(8), (GET, GET)] {
         let (mut client, task, stop) = connect(hello());
         client.write_all(before).await.unwrap();
@@ -360,7 +365,7 @@ async fn p34_a_request_that_is_on_its_way_is_answered() {
             }
         }
         stop.send_replace(true);
-        tokio::time::sleep(connection::LINGER / 2).await;
+        tokio::time::sleep(connection::SHUTDOWN_GRACE / 2).await;
         client.write_all(after).await.unwrap();
         let answer = read_all(&mut client).await;
         assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
@@ -369,25 +374,25 @@ async fn p34_a_request_that_is_on_its_way_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p34_who_sends_no_request_is_not_waited_for() {
+async fn p34_shutdown_does_not_wait_for_a_silent_client() {
     for before in [&b""[..], GET] {
         let (mut client, task, stop) = connect(hello());
         client.write_all(before).await.unwrap();
-        // A turn for the connection to answer.
+        // The connection runs once.
         tokio::time::sleep(Duration::from_millis(1)).await;
         stop.send_replace(true);
         let begun = tokio::time::Instant::now();
         task.await.unwrap();
-        assert!(begun.elapsed() < 2 * connection::LINGER);
+        assert!(begun.elapsed() < 2 * connection::SHUTDOWN_GRACE);
     }
 }
 
 #[tokio::test]
-async fn p34_who_is_connected_already_is_let_in() {
+async fn p34_a_connection_in_the_queue_is_accepted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(GET).await.unwrap();
-    // The end comes before the server has ever looked.
+    // Shutdown begins before the server has accepted anything.
     serve(listener, hello(), &settings(), None, Counters::default(), async {}).await;
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
@@ -406,12 +411,12 @@ async fn p34_shutdown_ends_within_its_bound() {
     running.stop.send(()).unwrap();
     running.ended.await.unwrap();
     let mut answer = Vec::new();
-    // Cut off: an end or a reset, and no answer.
+    // The server closes or resets the connection without a response.
     client.read_to_end(&mut answer).await.ok();
     assert!(answer.is_empty());
 }
 
-/// One request over HTTP/2 on a connection of its own.
+/// One request over HTTP/2 on a new connection.
 async fn over_http2(address: SocketAddr) -> JoinHandle<hyper::Result<Response>> {
     let stream = TcpStream::connect(address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
@@ -483,7 +488,7 @@ async fn p37_connections_over_the_limit_are_for_probes() {
         assert!(answer.contains("connection: close") && answer.contains(text), "{answer}");
     }
 
-    // The first still has its connection, and its end makes room.
+    // The first connection is still open; its end releases a permit.
     first.write_all(GET).await.unwrap();
     assert!(first.read(&mut buffer).await.unwrap() > 0);
     running.stop.send(()).unwrap();

@@ -1,12 +1,10 @@
-//! TLS at the door: what it is spoken with, and how that is exchanged while
-//! connections go on.
+//! TLS: the certificate and its replacement while connections are open.
 //!
-//! HTTP/2 or HTTP/1.1 is the client's choice by ALPN (RFC 7301). Client
-//! certificates only open the door: who calls is told by credentials. There is no
-//! early data, which could be replayed.
+//! The client chooses HTTP/2 or HTTP/1.1 by ALPN (RFC 7301). A client certificate admits a
+//! connection only: credentials identify the caller. Early data is off, since it can be replayed.
 
-mod dates;
 mod files;
+mod validity;
 
 use std::fmt;
 use std::io;
@@ -24,33 +22,32 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use zeroize::Zeroizing;
 
-use dates::Dates;
 pub use files::{Files, Now, Reload};
+use validity::Validity;
 
-/// HTTP/2 (RFC 9113 §3.2).
+/// The ALPN name of HTTP/2 (RFC 9113 §3.2).
 pub const H2: &[u8] = b"h2";
-/// HTTP/1.1.
 pub const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// Bytes read of a peer whose handshake has failed.
+/// After a failed handshake, up to this many bytes are read from the peer.
 const MAX_LAST_BYTES: u64 = 64 * 1024;
 
-/// What TLS is spoken with. Clones share it: see [`Tls::replace`].
+/// The TLS configuration. Clones share it: see [`Tls::replace`].
 #[derive(Clone)]
 pub struct Tls(Arc<watch::Sender<Arc<ServerConfig>>>);
 
-/// A certificate and what belongs to it, each a text in PEM.
+/// A certificate, its key and the client authorities, each in PEM.
 pub struct Pem {
-    /// The server's certificate, and those that lead to its authority.
+    /// The server's certificate and its intermediate certificates.
     pub certificate: Vec<u8>,
-    /// Its private key, PKCS #8, PKCS #1 or SEC 1.
+    /// The private key in PKCS #8, PKCS #1 or SEC 1.
     pub key: Zeroizing<Vec<u8>>,
-    /// The authorities of client certificates. With them, who has none is turned
-    /// away.
+    /// The authorities of client certificates. If given, a client without a certificate is
+    /// rejected.
     pub client_ca: Option<Vec<u8>>,
 }
 
-/// One of the three parts of [`Pem`].
+/// A part of [`Pem`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// [`Pem::certificate`]
@@ -61,16 +58,15 @@ pub enum Part {
     ClientCa,
 }
 
-/// Why TLS cannot be spoken. Holds nothing of the key.
+/// A PEM file that cannot be used. Contains nothing of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unusable {
-    /// What is to blame.
+pub struct PemError {
     pub part: Part,
-    /// Such as "holds no certificate".
+    /// Follows the name of the part: "holds no certificate".
     pub why: String,
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for PemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = match self.part {
             Part::Certificate => "the certificate",
@@ -81,28 +77,26 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for PemError {}
 
 impl Tls {
-    /// Speaks TLS with this.
-    ///
     /// # Errors
-    /// If a part is no PEM of its kind, or they do not belong together.
-    pub fn new(pem: &Pem) -> Result<Self, Unusable> {
+    /// If a part is not PEM of its kind, or if certificate and key do not belong together.
+    pub fn new(pem: &Pem) -> Result<Self, PemError> {
         Ok(Self(Arc::new(watch::Sender::new(server_config(pem)?))))
     }
 
-    /// Speaks it with this from the next connection on; those that are open, and
-    /// those in the middle of their handshake, go on with what they began with.
+    /// Replaces the certificate for new connections. Open connections and running handshakes keep
+    /// the old one.
     ///
     /// # Errors
-    /// As [`Tls::new`]; nothing changes then.
-    pub fn replace(&self, pem: &Pem) -> Result<(), Unusable> {
+    /// As [`Tls::new`]; then the old one stays.
+    pub fn replace(&self, pem: &Pem) -> Result<(), PemError> {
         self.0.send_replace(server_config(pem)?);
         Ok(())
     }
 
-    /// The server's part of the handshake. The caller bounds its time.
+    /// Runs the server's side of the handshake. The caller sets the time-out.
     pub(super) async fn accept<IO>(&self, stream: IO) -> io::Result<TlsStream<IO>>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
@@ -111,31 +105,31 @@ impl Tls {
         match TlsAcceptor::from(config).accept(stream).into_fallible().await {
             Ok(stream) => Ok(stream),
             Err((error, mut stream)) => {
-                part_with(&mut stream).await;
+                close_after_alert(&mut stream).await;
                 Err(error)
             }
         }
     }
 }
 
-/// Ends a connection whose handshake failed so that the peer can read the alert:
-/// closed with something left to read it would be reset, and the alert be lost.
-async fn part_with(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+/// Closes a connection after a failed handshake so that the peer can read the alert: closing with
+/// unread bytes would reset the connection, and the alert would be lost.
+async fn close_after_alert(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     if stream.shutdown().await.is_ok() {
         let mut rest = stream.take(MAX_LAST_BYTES);
-        // Whether it ends, breaks or goes on: it has been listened to.
+        // The result does not matter: the connection is closed next.
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.unwrap_or_default();
     }
 }
 
-/// The validity period of the certificate, if it can be read.
-fn dates(pem: &Pem) -> Option<Dates> {
+/// The validity period of the certificate, if it parses.
+fn validity(pem: &Pem) -> Option<Validity> {
     let chain = certificates(Part::Certificate, &pem.certificate).ok()?;
-    Dates::of(chain.first()?)
+    Validity::of(chain.first()?)
 }
 
-fn server_config(pem: &Pem) -> Result<Arc<ServerConfig>, Unusable> {
-    // Named here: the process-wide choice belongs to nobody in particular.
+fn server_config(pem: &Pem) -> Result<Arc<ServerConfig>, PemError> {
+    // Explicit, since the process-wide default may be set elsewhere.
     let provider = Arc::new(ring::default_provider());
     let certified = certified_key(pem, &provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -156,16 +150,16 @@ fn server_config(pem: &Pem) -> Result<Arc<ServerConfig>, Unusable> {
     Ok(Arc::new(config))
 }
 
-fn certified_key(pem: &Pem, provider: &CryptoProvider) -> Result<CertifiedKey, Unusable> {
+fn certified_key(pem: &Pem, provider: &CryptoProvider) -> Result<CertifiedKey, PemError> {
     let chain = certificates(Part::Certificate, &pem.certificate)?;
-    // What a parser says about a key may quote it.
+    // The errors of the parser may quote the key.
     let no_key =
         || unusable(Part::Key, "holds no private key that can be used; encrypted ones cannot");
     let key = PrivateKeyDer::from_pem_slice(&pem.key).map_err(|_| no_key())?;
     let key = provider.key_provider.load_private_key(key).map_err(|_| no_key())?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        // `Unknown`: a kind of key that cannot tell its public half.
+        // `Unknown`: the kind of key does not reveal its public half.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(unusable(Part::Key, "does not belong to the certificate"))
@@ -174,7 +168,7 @@ fn certified_key(pem: &Pem, provider: &CryptoProvider) -> Result<CertifiedKey, U
     }
 }
 
-fn roots(authorities: &[u8]) -> Result<RootCertStore, Unusable> {
+fn roots(authorities: &[u8]) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(Part::ClientCa, authorities)? {
         roots
@@ -184,10 +178,10 @@ fn roots(authorities: &[u8]) -> Result<RootCertStore, Unusable> {
     Ok(roots)
 }
 
-fn certificates(part: Part, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+fn certificates(part: Part, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        // The parser's own words may quote what a mistaken file holds.
+        // The errors of the parser may quote the file.
         .map_err(|_| unusable(part, "is not PEM"))?;
     if found.is_empty() {
         return Err(unusable(part, "holds no certificate in PEM"));
@@ -195,8 +189,8 @@ fn certificates(part: Part, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     Ok(found)
 }
 
-fn unusable(part: Part, why: impl Into<String>) -> Unusable {
-    Unusable { part, why: why.into() }
+fn unusable(part: Part, why: impl Into<String>) -> PemError {
+    PemError { part, why: why.into() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `grpc.health.v1.Health`, for the server as a whole and for each service. All
-//! of them are as ready as the process is.
+//! `grpc.health.v1.Health`, for the server and for each service. All have the status of the
+//! process.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::readiness::Readiness;
 
-/// The health service, which follows `readiness`. `services` are the names it
-/// knows beside the empty one.
+/// The health service. `services` are the known names besides the empty one, which means the
+/// server.
 pub fn server(readiness: Readiness, services: Vec<String>) -> HealthServer<impl Health> {
     HealthServer::new(Follower { readiness, services: services.into() })
 }
@@ -49,7 +49,7 @@ impl Health for Follower {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let mut watch = self.readiness.watch();
         if !self.knows(&request.get_ref().service) {
-            // No service is added later: its first status stays until the process ends.
+            // No service is added later, so the status stays until the process ends.
             let unknown = response(ServingStatus::ServiceUnknown);
             let first = futures_util::stream::once(std::future::ready(Ok(unknown)));
             let end = futures_util::stream::once(async move {

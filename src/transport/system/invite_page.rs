@@ -1,24 +1,23 @@
-//! The page that a link in a mail opens, for deployments without one of their own.
+//! The page that an invite link opens, for deployments without a page of their own.
 //!
-//! It is static: the token stands in the fragment of its address, which no browser
-//! sends, and goes from the page's script into the body of a call. So it reaches no
-//! log and no `Referer`, and loading the page spends nothing.
+//! The page is static. The token is in the fragment of the URL, which browsers do not send; the
+//! script of the page sends it in the body of a call. So the token is in no log and in no
+//! `Referer`, and loading the page does not use the invite.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::whole;
+use super::response_with;
 use crate::transport::Response;
 
 const PAGE: &str = "/invite";
 const SCRIPT: &str = "/invite.js";
 const STYLE: &str = "/invite.css";
 
-/// Its paths.
 pub(super) const PATHS: [&str; 3] = [PAGE, SCRIPT, STYLE];
 
-/// Nothing inline, nothing from elsewhere, in nobody's frame; the data address is
-/// the icon, which spares a request.
+/// Nothing inline, nothing from other origins, not in a frame. The icon is a data URL, which saves
+/// a request.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'";
@@ -33,15 +32,16 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// One of the page's files, as an answer that nobody keeps.
-pub(super) fn answer(path: &str) -> Response {
+/// A file of the page; no cache may store it.
+pub(super) fn respond(path: &str) -> Response {
     let (content_type, text) = match path {
         SCRIPT => ("text/javascript; charset=utf-8", include_str!("invite_page/invite.js")),
         STYLE => ("text/css; charset=utf-8", include_str!("invite_page/invite.css")),
         _ => ("text/html; charset=utf-8", include_str!("invite_page/invite.html")),
     };
     let content_type = HeaderValue::from_static(content_type);
-    let mut response = whole(StatusCode::OK, content_type, Bytes::from_static(text.as_bytes()));
+    let mut response =
+        response_with(StatusCode::OK, content_type, Bytes::from_static(text.as_bytes()));
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_nothing_inline_and_names_its_own_files() {
+    fn the_page_has_nothing_inline_and_loads_its_own_files() {
         let page = include_str!("invite_page/invite.html");
         for word in ["<style", " style=", " onclick", " onsubmit", " onload", "javascript:"] {
             assert!(!page.contains(word), "{word}");
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn every_file_has_the_strict_headers() {
         for path in PATHS {
-            let response = answer(path);
+            let response = respond(path);
             for (name, value) in HEADERS {
                 assert_eq!(response.headers()[&name], value, "{path}");
             }

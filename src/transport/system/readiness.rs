@@ -1,5 +1,5 @@
-//! Whether this process should be sent requests: the store takes changes and nobody
-//! has asked it to stop. `/readyz` and gRPC health read the same value.
+//! Readiness: the database accepts changes and shutdown has not begun. `/readyz` and gRPC health
+//! read the same value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Kind, Result};
 
-/// Between two looks at the store.
+/// The time between two checks of the database.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A store that takes longer does not answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A check that takes longer fails.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The shortest time between two warnings that the store is not ready.
-const QUIET: Duration = Duration::from_secs(60);
+/// The minimum time between two warnings.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
@@ -24,47 +24,46 @@ struct State {
     draining: bool,
 }
 
-/// A handle on the readiness of this process. Clones share it.
+/// The readiness of this process. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<watch::Sender<State>>);
 
 impl Readiness {
-    /// Not ready, until [`Readiness::store_answers`] is said once.
+    /// Not ready until the first successful check.
     pub fn new() -> Self {
         let (state, _) = watch::channel(State { store: false, draining: false });
         Self(Arc::new(state))
     }
 
-    /// Whether to send requests here.
     pub fn is_ready(&self) -> bool {
         let state = *self.0.borrow();
         state.store && !state.draining
     }
 
-    /// From now on not ready: the process is about to stop.
+    /// Not ready from now on: shutdown begins.
     pub fn drain(&self) {
         self.set(|state| state.draining = true);
     }
 
-    /// Looks at the store every second, until draining. An answer may take a
-    /// second. Nobody's request reaches the store through this.
+    /// Checks the database every second until shutdown. Probes read the result: they never cause a
+    /// query.
     pub async fn follow<F>(&self, check: impl Fn() -> F)
     where
         F: Future<Output = Result<()>>,
     {
         let mut changes = self.0.subscribe();
-        let mut told_at: Option<Instant> = None;
+        let mut warned_at: Option<Instant> = None;
         while !self.0.borrow().draining {
-            let checked = tokio::time::timeout(PATIENCE, check()).await;
+            let checked = tokio::time::timeout(CHECK_TIMEOUT, check()).await;
             let checked = checked.unwrap_or_else(|_| Err(too_slow()));
-            self.store_answers(checked.is_ok());
+            self.set_store(checked.is_ok());
             if let Err(cause) = checked
-                && told_at.is_none_or(|told_at| told_at.elapsed() >= QUIET)
+                && warned_at.is_none_or(|warned_at| warned_at.elapsed() >= WARNING_INTERVAL)
             {
-                told_at = Some(Instant::now());
+                warned_at = Some(Instant::now());
                 tracing::warn!(
                     ?cause,
-                    "not ready: the store takes no changes; it is looked at every second"
+                    "not ready: the database accepts no changes; checking again every second"
                 );
             }
             let drained = changes.wait_for(|state| state.draining);
@@ -74,17 +73,16 @@ impl Readiness {
         }
     }
 
-    /// Notes whether the store answers.
-    pub fn store_answers(&self, answers: bool) {
-        if self.0.borrow().store != answers {
-            tracing::info!(answers, "the store's state changed");
+    /// Sets whether the database accepts changes.
+    pub fn set_store(&self, available: bool) {
+        if self.0.borrow().store != available {
+            tracing::info!(available, "the availability of the database has changed");
         }
-        self.set(|state| state.store = answers);
+        self.set(|state| state.store = available);
     }
 
-    /// Tells of every change.
     pub(super) fn watch(&self) -> Watch {
-        Watch { changes: self.0.subscribe(), told: None }
+        Watch { changes: self.0.subscribe(), last: None }
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
@@ -97,7 +95,7 @@ impl Readiness {
 }
 
 fn too_slow() -> Error {
-    Error::new(Kind::Unavailable, format!("the store did not answer within {PATIENCE:?}"))
+    Error::new(Kind::Unavailable, format!("the database did not answer within {CHECK_TIMEOUT:?}"))
 }
 
 impl Default for Readiness {
@@ -106,25 +104,25 @@ impl Default for Readiness {
     }
 }
 
-/// The readiness as a series of values.
+/// The readiness as a stream of values.
 pub(super) struct Watch {
     changes: watch::Receiver<State>,
-    told: Option<State>,
+    last: Option<State>,
 }
 
 impl Watch {
-    /// The present value at first, then each other one. Draining ends the series,
-    /// so that whoever watches does not hold up the end of the process.
+    /// The current value first, then each new one. Shutdown ends the stream, so that watchers do
+    /// not delay it.
     pub async fn next(&mut self) -> Option<bool> {
-        let told = self.told;
-        if told.is_some_and(|told| told.draining) {
+        let last = self.last;
+        if last.is_some_and(|last| last.draining) {
             return None;
         }
         let ready = |state: &State| state.store && !state.draining;
-        let is_news =
-            |state: &State| told.is_none_or(|told| ready(&told) != ready(state) || state.draining);
-        let state = *self.changes.wait_for(is_news).await.ok()?;
-        self.told = Some(state);
+        let is_new =
+            |state: &State| last.is_none_or(|last| ready(&last) != ready(state) || state.draining);
+        let state = *self.changes.wait_for(is_new).await.ok()?;
+        self.last = Some(state);
         Some(ready(&state))
     }
 }
@@ -134,17 +132,17 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    fn answer(up: bool) -> Result<()> {
+    fn check(up: bool) -> Result<()> {
         if up { Ok(()) } else { Err(too_slow()) }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_follows_the_store_until_draining() {
+    async fn readiness_follows_the_database_until_shutdown() {
         let readiness = Readiness::new();
         let up = Arc::new(AtomicBool::new(true));
         let task = tokio::spawn({
             let (readiness, up) = (readiness.clone(), Arc::clone(&up));
-            async move { readiness.follow(|| async { answer(up.load(Ordering::SeqCst)) }).await }
+            async move { readiness.follow(|| async { check(up.load(Ordering::SeqCst)) }).await }
         });
         let mut watch = readiness.watch();
         assert_eq!(watch.next().await, Some(false));
@@ -161,9 +159,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_hangs_does_not_answer() {
+    async fn a_check_that_hangs_fails() {
         let readiness = Readiness::new();
-        readiness.store_answers(true);
+        readiness.set_store(true);
         let task = tokio::spawn({
             let readiness = readiness.clone();
             async move { readiness.follow(std::future::pending).await }

@@ -1,11 +1,11 @@
-//! Reflection, v1 and v1alpha: grpcurl and its like find out what there is.
+//! gRPC reflection, v1 and v1alpha, for tools such as grpcurl.
 
 use tonic_reflection::server::{Builder, Error};
 
 use crate::config::Http;
 use crate::transport::services::Services;
 
-/// Adds both reflection services for everything in these encoded descriptor sets.
+/// Adds both reflection services for the encoded descriptor sets.
 pub fn add(services: Services, descriptor_sets: &[&[u8]], http: &Http) -> Result<Services, Error> {
     let builder = || {
         descriptor_sets

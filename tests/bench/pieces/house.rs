@@ -14,7 +14,7 @@ use guestlist::operations::keys::{CreateKey, Owner, create_key};
 use guestlist::operations::organizations::{CreateOrganization, create_organization};
 use guestlist::operations::{Context, RequestContext, Rules};
 use guestlist::storage::{Location, Opener, Store};
-use guestlist::transport::layers::metrics::Metrics;
+use guestlist::transport::metrics::Metrics;
 use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
@@ -135,7 +135,7 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         authenticator,
         anonymous_methods: &[],
         metrics: Metrics::new(),
-        metrics_access: MetricsAccess::Nobody,
+        metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
         http: &config.http,
         cors: &config.cors,

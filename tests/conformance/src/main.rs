@@ -16,7 +16,7 @@ use guestlist::domain::{
     Timestamp,
 };
 use guestlist::transport::layers::authenticate::Authenticate;
-use guestlist::transport::layers::metrics::Metrics;
+use guestlist::transport::metrics::Metrics;
 use guestlist::transport::server;
 use guestlist::transport::server::tls::{Pem, Tls};
 use guestlist::transport::services::Services;
@@ -88,7 +88,7 @@ fn stack(config: &Config) -> Fallible<Stack> {
         authenticator: OneCaller(Arc::new(caller())),
         anonymous_methods: &[],
         metrics: Metrics::new(),
-        metrics_access: MetricsAccess::Nobody,
+        metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
         http: &config.http,
         cors: &config.cors,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use connectrpc::CodecFormat;
 use guestlist::error::Kind;
-use guestlist::transport::layers::deadline::asked;
-use guestlist::transport::protocol::Protocol;
+use guestlist::transport::call::Protocol;
+use guestlist::transport::protocol::timeout::requested;
 use http::{HeaderMap, HeaderValue};
 
 /// The bytes as the value of `grpc-timeout` and of `connect-timeout-ms`.
@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
         (Protocol::Connect, "connect-timeout-ms", connect(data)),
         (Protocol::ConnectStream(CodecFormat::Proto), "connect-timeout-ms", connect(data)),
     ] {
-        match (asked(protocol, &headers), expected) {
+        match (requested(protocol, &headers), expected) {
             (Ok(Some(read)), Some(expected)) => assert_eq!(read, expected, "{protocol:?}"),
             (Err(error), None) => {
                 assert_eq!(error.kind, Kind::InvalidArgument);
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
             (read, expected) => panic!("{protocol:?}: {read:?} instead of {expected:?}"),
         }
     }
-    assert!(matches!(asked(Protocol::Http, &headers), Ok(None)));
+    assert!(matches!(requested(Protocol::Http, &headers), Ok(None)));
 }
 
 /// `TimeoutValue TimeoutUnit`: at most 8 digits, and one of `H M S m u n`.

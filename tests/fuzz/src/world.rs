@@ -12,8 +12,8 @@ use guestlist::limits::Limits;
 use guestlist::operations::keys::{CreateKey, Owner};
 use guestlist::operations::{Context, Rules};
 use guestlist::proto::FILE_DESCRIPTOR_SET;
-use guestlist::transport::layers::metrics::Metrics;
-use guestlist::transport::server::Peer;
+use guestlist::transport::metrics::Metrics;
+use guestlist::transport::peer::Peer;
 use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
@@ -224,7 +224,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         mail_wakeup: Arc::default(),
     };
     let readiness = Readiness::new();
-    readiness.store_answers(true);
+    readiness.set_store(true);
     let stack = stack::build(Parts {
         descriptors: &[FILE_DESCRIPTOR_SET],
         services: rpc::services(&context, &config.http),

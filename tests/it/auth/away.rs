@@ -11,9 +11,9 @@ use guestlist::config::Config;
 use serde_json::json;
 
 use super::{ACME, SigningKey};
+use crate::rest::client::Rest;
 use crate::support::client::Client;
 use crate::support::{Code, Database, Engine, Person, Protocol, TestApp, own};
-use crate::vendor::rest::Rest;
 
 /// Publishes an issuer's keys once it is up; until then it answers 500.
 struct Publisher {

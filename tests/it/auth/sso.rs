@@ -6,8 +6,8 @@ use guestlist::storage::organizations;
 use serde_json::json;
 
 use super::{ACME, SSO_ORGANIZATION, World, on_both_engines, open_to_acme};
+use crate::rest::client::give;
 use crate::support::{Code, Person, own};
-use crate::vendor::rest::give;
 
 use own::EmailInvitationOutcome as Outcome;
 

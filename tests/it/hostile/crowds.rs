@@ -138,7 +138,7 @@ fn two_networks(wire: Wire) {
         }
         assert_eq!(place.page("/healthz").await.unwrap(), 200);
         let log = server.logged();
-        assert_eq!(log.matches("refusing connections").count(), 1, "once for all: {log}");
+        assert_eq!(log.matches("too many open connections").count(), 1, "once for all: {log}");
         assert!(log.contains("http.max_connections_per_network"), "{log}");
         drop(held);
         super::end(server, "two networks").await;

@@ -50,7 +50,7 @@ pub async fn attacked(at: &Installation, calls: usize) -> Figures {
         // Not all have been looked at yet.
     }
     let with = caller.calls_over_kept(calls).await;
-    assert!(server.logged().contains("refusing connections"), "somebody is not let in");
+    assert!(server.logged().contains("too many open connections"), "somebody is not let in");
     // What is worked in a second in which nobody asks for anything is for nothing.
     let idle = Work::of(server.pid());
     tokio::time::sleep(Duration::from_secs(1)).await;

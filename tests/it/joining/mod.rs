@@ -8,8 +8,8 @@ mod races;
 mod removal;
 mod seats;
 
+use crate::rest::client::Rest;
 use crate::support::{Code, Failure, Person, gitpod, link_to, own};
-use crate::vendor::rest::Rest;
 
 /// A way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use guestlist::keyring::Keyring;
 
 use super::on_both_engines;
+use crate::rest::client::Rest;
 use crate::support::client::Client;
 use crate::support::program::say;
 use crate::support::{Code, Engine, Person, Protocol, Server, own, run_installed};
-use crate::vendor::rest::Rest;
 
 const SETTING: &str = "GUESTLIST_SECRET_KEY";
 

@@ -80,7 +80,7 @@ on_both_engines! {
         until("all run", async || in_flight(&server).await == before + 8).await;
 
         server.signal("TERM");
-        // It may have told before that the store takes no changes.
+        // A warning that the database accepts no changes may come before.
         let mut told = Vec::new();
         while let Some(status) = health().await {
             told.push(status);

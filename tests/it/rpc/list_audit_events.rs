@@ -1,8 +1,9 @@
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
-use crate::everywhere;
+use super::suspend_member::suspend;
 use crate::support::{Code, TestApp, gitpod, own};
+use crate::{everywhere, on_both_engines};
 
 everywhere! {
     async fn p33_every_change_has_its_event_and_nothing_else_has(app: TestApp) {
@@ -153,5 +154,50 @@ everywhere! {
         assert_eq!(failure.code, Code::InvalidArgument);
         let expected = ["organization_id", "page.page_size", "filter.actions", "filter.account_id"];
         assert_eq!(failure.fields, expected);
+    }
+}
+
+on_both_engines! {
+    async fn a_note_tells_how_many_invites_ended_along_if_any_did(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        let member = gitpod::OrganizationRole::Member;
+        let token = org.admin.current_invite(&org.id).await.unwrap();
+        for (links, noted) in [(0, ""), (2, "invites ended: 2")] {
+            let mut ben = org.member_id.clone();
+            let invites = async |ben: &str| {
+                org.admin.grant(&org.id, ben, admin).await.unwrap();
+                for _ in 0..links {
+                    org.member.link(&org.id, "read").await.unwrap();
+                }
+            };
+            let newest = async |action: &str| {
+                let newest = org.admin.audit(&org.id).await.unwrap().remove(0);
+                assert_eq!(newest.action, action);
+                newest.note
+            };
+            if org.member.get(&org.id).await.is_err() {
+                ben = org.member.join(&token).await.unwrap().user_id;
+            }
+
+            invites(&ben).await;
+            org.admin.grant(&org.id, &ben, member).await.unwrap();
+            let parts = ["role: admin → member", noted];
+            let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+            assert_eq!(newest("member.role_changed").await, parts.join("; "));
+
+            invites(&ben).await;
+            org.admin.suspend_member(suspend(&org.id, &ben)).await.unwrap();
+            assert_eq!(newest("member.suspended").await, noted);
+            let restore = own::RestoreMemberRequest {
+                organization_id: org.id.clone(),
+                member_id: ben.clone(),
+            };
+            org.admin.restore_member(restore).await.unwrap();
+
+            invites(&ben).await;
+            org.member.end(&ben).await.unwrap();
+            assert_eq!(newest("member.left").await, noted);
+        }
     }
 }

@@ -52,8 +52,11 @@ on_both_engines! {
         let mail = admin.invite_address(&org.id, "new@example.org", "read").await.unwrap();
         let mail = mail.invite.unwrap();
         org.stranger.join(&link.token).await.unwrap();
+        app.person("gus").await.join(&link.token).await.unwrap();
         for (changed, field) in [
             (own::UpdateRequest { max_uses: Some(-1), ..request(&org.id, &link.id) }, "max_uses"),
+            // Fewer than are spent.
+            (own::UpdateRequest { max_uses: Some(1), ..request(&org.id, &link.id) }, "max_uses"),
             (own::UpdateRequest { role: Some("x".into()), ..request(&org.id, &link.id) }, "role"),
             (own::UpdateRequest { max_uses: Some(2), ..request(&org.id, &mail.id) }, "max_uses"),
             (own::UpdateRequest { never_expires: true, ..request(&org.id, &mail.id) }, "never_expires"),
@@ -69,7 +72,7 @@ on_both_engines! {
             assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec![field.to_owned()]));
         }
         // As many uses as are spent: it ends.
-        let spent = own::UpdateRequest { max_uses: Some(1), ..request(&org.id, &link.id) };
+        let spent = own::UpdateRequest { max_uses: Some(2), ..request(&org.id, &link.id) };
         let ended = admin.update_invite(spent).await.unwrap().invite.unwrap();
         assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Exhausted, "EXHAUSTED"));
         let late = own::UpdateRequest { max_uses: Some(9), ..request(&org.id, &link.id) };

@@ -52,8 +52,8 @@ impl Bench {
         self.writer.write(Arc::new(change), Arc::default(), until).await
     }
 
-    /// Makes changes together: they arrive while another connection has the lock. Those with
-    /// a number of three the rule is that they refuse.
+    /// Runs nine changes that arrive while another connection has the lock. Each third one
+    /// fails.
     async fn together(&self) -> Vec<Result<i64, WriteError>> {
         self.connection.batch("BEGIN IMMEDIATE").unwrap();
         // One waits for the lock, and the others for it.
@@ -124,6 +124,25 @@ async fn p38_a_group_that_cannot_be_rolled_back_at_all_is_refused_whole() {
     bench.is_faulty.store(false, Ordering::SeqCst);
     assert_eq!(kind(bench.change(9, true).await), None);
     assert_eq!(bench.made(), [9]);
+    bench.writer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_is_skipped_if_its_caller_goes_while_it_waits_for_the_lock() {
+    let bench = Bench::new(|_| false);
+    for number in 0..20 {
+        bench.connection.batch("BEGIN IMMEDIATE").unwrap();
+        let mut change = Box::pin(bench.change(number, true));
+        assert!(futures_util::poll!(&mut change).is_pending());
+        // The thread has received it, and waits for the lock.
+        while bench.writer.changes.capacity() < MAX_WAITING {
+            tokio::task::yield_now().await;
+        }
+        drop(change);
+        bench.connection.batch("COMMIT").unwrap();
+    }
+    assert_eq!(kind(bench.change(20, true).await), None);
+    assert_eq!(bench.made(), [20]);
     bench.writer.close().await.unwrap();
 }
 

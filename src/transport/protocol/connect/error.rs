@@ -1,4 +1,4 @@
-//! A gRPC status as a Connect error, and what HTTP wants to see beside it.
+//! A gRPC status as a Connect error, with the HTTP headers that belong to it.
 
 use std::sync::LazyLock;
 
@@ -13,21 +13,20 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic_types::StatusExt;
 
-use super::stream;
 use crate::transport::Response;
-use crate::transport::protocol::{Protocol, frame};
+use crate::transport::protocol::frame;
 
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// The types of error details, to print them readably beside their bytes.
+/// The types of error details, to print them as JSON beside their bytes.
 static DETAIL_TYPES: LazyLock<Option<DescriptorPool>> =
     LazyLock::new(|| DescriptorPool::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).ok());
 
-/// The same error in Connect: code, message, details, retry advice, metadata.
+/// The Connect error with the code, message, details, retry delay and metadata of a status.
 pub fn from_status(status: &Status) -> ConnectError {
     let code = ErrorCode::from_grpc_code(status.code() as u32).unwrap_or(ErrorCode::Unknown);
     let mut error = ConnectError::new(code, status.message());
-    // Details we cannot read are left out; code and message still stand.
+    // Details that do not decode are left out; code and message stay.
     if let Ok(packed) = tonic_types::pb::Status::decode(status.details()) {
         error.details = packed.details.iter().map(detail).collect();
     }
@@ -45,7 +44,7 @@ pub fn from_status(status: &Status) -> ConnectError {
     error.with_headers(headers)
 }
 
-/// Connect's detail: the bytes, and the same as JSON for whoever reads along.
+/// Connect's form of a detail: its bytes, and the same as JSON for people.
 fn detail(any: &prost_types::Any) -> ErrorDetail {
     let name = any.type_url.rsplit('/').next().unwrap_or_default();
     let debug = DETAIL_TYPES
@@ -60,24 +59,19 @@ fn detail(any: &prost_types::Any) -> ErrorDetail {
     }
 }
 
-/// A status as a whole answer: HTTP status and JSON, or an end of stream where
-/// the call is a Connect stream.
-pub fn answer(protocol: Protocol, status: &Status) -> Response {
-    match protocol {
-        Protocol::ConnectStream(_) => stream::refused(protocol, &frame::trailers(status)),
-        _ => render(from_status(status)),
-    }
+/// A status as a unary response: HTTP status and JSON.
+pub fn response(status: &Status) -> Response {
+    render(from_status(status))
 }
 
-/// An error of HTTP itself, in Connect's shape.
-pub fn http(status: StatusCode, code: ErrorCode, message: &str) -> Response {
+/// An HTTP error in Connect's JSON.
+pub fn http_response(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     let error = ConnectError::new(code, message).with_http_status(status);
     render(error)
 }
 
-/// The same as plain text, for callers whose protocol is not known or does not read
-/// Connect's errors.
-pub fn plain(status: StatusCode, message: &'static str) -> Response {
+/// An HTTP error as plain text, for clients that do not read Connect's errors.
+pub fn plain_response(status: StatusCode, message: &'static str) -> Response {
     let mut response = Response::new(Body::new(Full::from(message)));
     *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -86,14 +80,14 @@ pub fn plain(status: StatusCode, message: &'static str) -> Response {
 }
 
 fn render(error: ConnectError) -> Response {
-    finish(error.into_http_response(&HeaderMap::new()))
+    with_http_headers(error.into_http_response(&HeaderMap::new()))
 }
 
-/// Says what HTTP clients look for: how to authenticate, and that no retry mends
-/// a conflict or a missing method (SDKs retry both unless told).
-pub fn finish(response: http::Response<ConnectRpcBody>) -> Response {
+/// Adds the headers that HTTP clients look for: how to authenticate, and that a retry does not
+/// help after a conflict or for a missing method (SDKs retry both by default).
+fn with_http_headers(response: http::Response<ConnectRpcBody>) -> Response {
     let mut response = response.map(|body| match body {
-        // Of known length, which the enum around it does not tell.
+        // Unwrapped, since the enum hides the length of the body.
         ConnectRpcBody::Full(body) => Body::new(body),
         body => Body::new(body),
     });
@@ -126,10 +120,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn details_and_advice_are_told() {
+    async fn a_response_has_details_and_retry_after() {
         let error = Error::new(Kind::ResourceExhausted, "busy")
             .with_retry_after(Duration::from_millis(1500));
-        let response = answer(Protocol::Connect, &to_status(error));
+        let response = response(&to_status(error));
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
@@ -146,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn only_what_no_retry_mends_says_so() {
+    fn only_permanent_errors_forbid_a_retry() {
         let retry = |kind| {
-            let response = answer(Protocol::Connect, &to_status(Error::new(kind, "x")));
+            let response = response(&to_status(Error::new(kind, "x")));
             response.headers().get(SHOULD_RETRY).cloned()
         };
         assert_eq!(retry(Kind::AlreadyExists), Some(HeaderValue::from_static("false")));

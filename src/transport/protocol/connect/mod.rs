@@ -1,14 +1,11 @@
-//! Connect: each call becomes one tonic call. The `connectrpc` crate has the errors,
-//! codecs and packing. Its service is not used: there a stream's trailers are fixed
-//! before its first message, and its way around ours is as long as ours.
-//!
-//! Nothing here knows what an organization is; methods and messages come from
-//! the descriptors.
+//! Connect: each call becomes one tonic call. Errors, codecs and compression come from the
+//! `connectrpc` crate. Its service is not used: it fixes the trailers of a stream before the first
+//! message, and adapting it to tonic takes as much code as this.
 
 pub mod error;
-
+mod message;
 mod query;
-mod stream;
+pub mod stream;
 mod unary;
 
 use std::sync::Arc;
@@ -16,14 +13,15 @@ use std::sync::Arc;
 use connectrpc::CodecFormat;
 use http::HeaderName;
 
+use super::timeout;
 use super::transcode::Transcode;
-use super::{CallInfo, Protocol, message_bound};
 use crate::transport::Request;
-use crate::transport::layers::{BoxFuture, Handler, deadline};
+use crate::transport::call::{CallInfo, Protocol, max_message_bytes};
+use crate::transport::middleware::{BoxFuture, Handler};
 
 const VERSION: HeaderName = HeaderName::from_static("connect-protocol-version");
 
-/// Connect in front of a tonic service.
+/// Translates Connect's calls for a tonic service.
 pub struct Connect<S> {
     rpc: S,
     json: Transcode<S>,
@@ -31,16 +29,14 @@ pub struct Connect<S> {
 }
 
 impl<S: Handler> Connect<S> {
-    /// See the module. `max_request_bytes` bounds a message on the wire and after
-    /// decompression.
+    /// `max_request_bytes` bounds a message, before and after decompression.
     pub fn new(rpc: S, max_request_bytes: usize) -> Self {
         Self { json: Transcode::new(rpc.clone(), max_request_bytes), rpc, max_request_bytes }
     }
 
-    /// Answers one call of a method.
     pub fn run(&self, call: Arc<CallInfo>, mut request: Request) -> BoxFuture {
-        deadline::connect_as_grpc(request.headers_mut());
-        let limit = message_bound(&request, self.max_request_bytes);
+        timeout::connect_as_grpc(request.headers_mut());
+        let max_bytes = max_message_bytes(&request, self.max_request_bytes);
         let rpc = self.rpc.clone();
         match call.protocol {
             Protocol::ConnectStream(CodecFormat::Json) => {
@@ -50,7 +46,7 @@ impl<S: Handler> Connect<S> {
             Protocol::ConnectStream(_) => {
                 Box::pin(async move { Ok(stream::run(rpc, request).await) })
             }
-            _ => Box::pin(async move { Ok(unary::run(rpc, call, request, limit).await) }),
+            _ => Box::pin(async move { Ok(unary::run(rpc, call, request, max_bytes).await) }),
         }
     }
 }

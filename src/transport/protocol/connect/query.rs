@@ -1,4 +1,4 @@
-//! The message of a GET, which stands in its query.
+//! The message of a GET, which is in its query.
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -7,11 +7,11 @@ use connectrpc::CodecFormat;
 use percent_encoding::percent_decode_str;
 use tonic::Status;
 
-use super::unary::{Asked, unpacked};
+use super::message::{UnaryMessage, decompress};
 use crate::error::Error;
 use crate::transport::status::to_status;
 
-/// What Connect has in a query.
+/// The query parameters of Connect.
 #[derive(Default)]
 struct Query<'a> {
     message: Option<&'a str>,
@@ -22,7 +22,7 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// What is none of Connect's is left alone.
+    /// Ignores other parameters.
     fn read(query: &'a str) -> Self {
         let mut read = Self::default();
         for pair in query.split('&') {
@@ -40,8 +40,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Reads a query; of at most `limit` bytes is the message.
-pub fn read(query: &str, limit: usize) -> Result<Asked, Status> {
+/// Reads the message of a query; it has at most `max_bytes`.
+pub fn read(query: &str, max_bytes: usize) -> Result<UnaryMessage, Status> {
     let query = Query::read(query);
     let invalid = |field: &str, what: &str| to_status(Error::invalid(field, what));
     let encoding = query.encoding.ok_or_else(|| invalid("encoding", "must be json or proto"))?;
@@ -54,15 +54,15 @@ pub fn read(query: &str, limit: usize) -> Result<Asked, Status> {
             let message = if query.base64 { from_base64(text) } else { Some(decoded(text)) };
             let message =
                 message.ok_or_else(|| invalid("message", "must be base64 as URLs have it"))?;
-            unpacked(query.compression, message.into(), limit, || {
+            decompress(query.compression, message.into(), max_bytes, || {
                 invalid("message", "cannot be decompressed as compression says")
             })?
         }
     };
-    Ok(Asked { message, codec: CodecFormat::from_codec(encoding) })
+    Ok(UnaryMessage { message, codec: CodecFormat::from_codec(encoding) })
 }
 
-/// Padded or not.
+/// Accepts base64 with and without padding.
 fn from_base64(text: &str) -> Option<Vec<u8>> {
     let decoded = if text.contains('%') { decoded(text) } else { text.into() };
     URL_SAFE_NO_PAD.decode(&decoded).or_else(|_| URL_SAFE.decode(&decoded)).ok()
@@ -75,14 +75,14 @@ fn decoded(text: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::protocol::transcode::PACKERS;
+    use crate::transport::protocol::transcode::COMPRESSION;
     use tonic::Code;
 
-    const LIMIT: usize = 64;
+    const MAX_BYTES: usize = 64;
 
     #[test]
-    fn the_message_is_what_the_query_says() {
-        let packed = URL_SAFE.encode(PACKERS.compress("gzip", b"{}").unwrap());
+    fn a_query_contains_a_message() {
+        let packed = URL_SAFE.encode(COMPRESSION.compress("gzip", b"{}").unwrap());
         for (query, message) in [
             ("encoding=json", &b""[..]),
             ("connect=v1&encoding=json&message=%7B%7d&other=x", b"{}"),
@@ -94,15 +94,15 @@ mod tests {
             (&format!("encoding=json&base64=1&compression=gzip&message={packed}"), b"{}"),
             ("encoding=json&compression=identity&message=x", b"x"),
         ] {
-            let asked = read(query, LIMIT).unwrap();
-            assert_eq!((&asked.message[..], asked.codec), (message, Some(CodecFormat::Json)));
+            let read = read(query, MAX_BYTES).unwrap();
+            assert_eq!((&read.message[..], read.codec), (message, Some(CodecFormat::Json)));
         }
-        assert_eq!(read("encoding=xml", LIMIT).unwrap().codec, None);
+        assert_eq!(read("encoding=xml", MAX_BYTES).unwrap().codec, None);
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
-        let bomb = URL_SAFE.encode(PACKERS.compress("gzip", &[b' '; 1 << 16]).unwrap());
+    fn a_malformed_query_is_rejected() {
+        let bomb = URL_SAFE.encode(COMPRESSION.compress("gzip", &[b' '; 1 << 16]).unwrap());
         for (query, code) in [
             ("", Code::InvalidArgument),
             ("message=%7B%7D", Code::InvalidArgument),
@@ -117,7 +117,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                read(query, LIMIT).err().map(|refusal| refusal.code()),
+                read(query, MAX_BYTES).err().map(|status| status.code()),
                 Some(code),
                 "{query}"
             );

@@ -1,11 +1,9 @@
-//! Connect's streams: gRPC's, but for the names of some headers and the end, which
-//! is a last message instead of trailers. So messages pass through as they are,
-//! both ways at the same time.
+//! Connect's streams. They differ from gRPC's in the names of some headers and in the end: a last
+//! message instead of trailers. So messages pass unchanged, in both directions at once.
 //!
-//! They do not go through `connectrpc` 0.9: its answers' trailers are fixed before
-//! the first message, and a service's are known after the last. (JSON over gRPC does
-//! not either, since there it splits a refusal's details from its headers:
-//! anthropics/connect-rust#286.)
+//! `connectrpc` 0.9 does not serve them: it fixes the trailers of a response before the first
+//! message, and a service knows them after the last one. It does not serve JSON over gRPC either:
+//! it separates the details of an error from its headers (anthropics/connect-rust#286).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -14,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use connectrpc::ConnectError;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use http_body::{Body as HttpBody, Frame};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -22,22 +20,26 @@ use tower::ServiceExt;
 
 use super::{VERSION, error};
 use crate::error::Error;
-use crate::transport::layers::Handler;
-use crate::transport::protocol::{CallInfo, Protocol, frame, transcode};
+use crate::transport::body::{Adapt, PollFrame, adapted};
+use crate::transport::call::{CallInfo, Protocol};
+use crate::transport::middleware::Handler;
+use crate::transport::protocol::{frame, transcode};
+use crate::transport::status::to_status;
 use crate::transport::{Request, Response};
 
-/// Connect's names for gRPC's headers about packing.
+/// Connect's names for `grpc-encoding` and `grpc-accept-encoding`.
 const ENCODING: HeaderName = HeaderName::from_static("connect-content-encoding");
 const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("connect-accept-encoding");
 
-/// The flag of the message that ends an answer.
-const END: u8 = 2;
+/// The flag of the last message of a response.
+const END_FLAG: u8 = 2;
 
-/// Answers a call of a streaming method by one of `rpc`.
+/// Serves a call of a streaming method with `rpc`.
 pub async fn run<S: Handler>(rpc: S, mut request: Request) -> Response {
     let call = CallInfo::of(&request);
     if request.headers().get(&VERSION).is_some_and(|version| version != "1") {
-        return call.refuse(Error::invalid(VERSION.as_str(), "must be 1"));
+        let status = to_status(Error::invalid(VERSION.as_str(), "must be 1"));
+        return end_response(call.protocol, &frame::trailers(&status));
     }
     let mut headers = frame::request_headers(request.headers());
     rename(request.headers(), &ENCODING, &mut headers, transcode::ENCODING);
@@ -50,19 +52,19 @@ pub async fn run<S: Handler>(rpc: S, mut request: Request) -> Response {
         Err(never) => match never {},
     };
     if response.headers().contains_key(Status::GRPC_STATUS) {
-        return refused(call.protocol, response.headers());
+        return end_response(call.protocol, response.headers());
     }
     let (mut head, body) = response.into_parts();
     let mut headers = frame::metadata(&head.headers);
     rename(&head.headers, &transcode::ENCODING, &mut headers, ENCODING);
     headers.insert(header::CONTENT_TYPE, content_type(call.protocol));
     head.headers = headers;
-    Response::from_parts(head, Body::new(Ending { body: Some(body) }))
+    Response::from_parts(head, adapted(body, EndStream { ended: false }))
 }
 
-/// A whole answer without a message. `trailers` are gRPC's.
-pub fn refused(protocol: Protocol, trailers: &HeaderMap) -> Response {
-    let mut response = Response::new(Body::new(http_body_util::Full::new(end(trailers))));
+/// A response that consists of the last message alone, with gRPC's `trailers`.
+pub fn end_response(protocol: Protocol, trailers: &HeaderMap) -> Response {
+    let mut response = Response::new(Body::new(http_body_util::Full::new(end_message(trailers))));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type(protocol));
     if let Some(status) = Status::from_header_map(trailers) {
         response.extensions_mut().insert(status.code());
@@ -80,23 +82,17 @@ fn rename(from: &HeaderMap, name: &HeaderName, to: &mut HeaderMap, other: Header
     }
 }
 
-/// A body of gRPC's that ends as Connect's do.
-struct Ending {
-    body: Option<Body>,
+/// A body adapter that ends a gRPC body with Connect's last message.
+struct EndStream {
+    ended: bool,
 }
 
-impl HttpBody for Ending {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(body) = &mut self.body else {
+impl Adapt for EndStream {
+    fn poll_frame(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PollFrame {
+        if self.ended {
             return Poll::Ready(None);
-        };
-        let trailers = match ready!(Pin::new(body).poll_frame(cx)) {
+        }
+        let trailers = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
             Some(Ok(frame)) => match frame.into_trailers() {
                 Ok(trailers) => trailers,
                 Err(data) => return Poll::Ready(Some(Ok(data))),
@@ -104,38 +100,43 @@ impl HttpBody for Ending {
             Some(Err(status)) => frame::trailers(&status),
             None => HeaderMap::new(),
         };
-        self.body = None;
-        Poll::Ready(Some(Ok(Frame::data(end(&trailers)))))
+        *body = Body::empty();
+        self.ended = true;
+        Poll::Ready(Some(Ok(Frame::data(end_message(&trailers)))))
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_none()
+    fn is_end_stream(&self, _: &Body) -> bool {
+        self.ended
+    }
+
+    fn size_hint(&self, _: &Body) -> SizeHint {
+        SizeHint::default()
     }
 }
 
-/// What the last message says.
+/// The JSON of the last message.
 #[derive(Serialize)]
-struct End {
+struct EndJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ConnectError>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, Vec<String>>,
 }
 
-/// gRPC's trailers as a last message. Without a status among them, the answer broke
+/// The last message for gRPC's trailers. Trailers without a status mean that the response broke
 /// off.
-fn end(trailers: &HeaderMap) -> Bytes {
+fn end_message(trailers: &HeaderMap) -> Bytes {
     let status = Status::from_header_map(trailers);
     let status = status.unwrap_or_else(|| Status::internal("internal error"));
     let error = (status.code() != Code::Ok).then(|| error::from_status(&status));
     let mut metadata: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in trailers.iter().filter(|(name, _)| frame::is_metadata(name)) {
-        // A value that is no text has no place in JSON.
+        // JSON cannot hold a value that is not text.
         if let Ok(value) = value.to_str() {
             metadata.entry(name.to_string()).or_default().push(value.to_owned());
         }
     }
-    let json = serde_json::to_vec(&End { error, metadata }).unwrap_or_default();
-    // As large as a list of headers may be, and so far from what has no room.
-    frame::pack(END, &json).unwrap_or_default()
+    let json = serde_json::to_vec(&EndJson { error, metadata }).unwrap_or_default();
+    // Packing fails above 4 GiB; headers are far smaller.
+    frame::pack(END_FLAG, &json).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Connect's unary calls: the message is the whole body, or stands in the query.
+//! Connect's unary calls: the message is the whole body, or is in the query.
 
 use std::sync::Arc;
 
@@ -11,91 +11,84 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::message::{UnaryMessage, decompress};
 use super::{VERSION, error, query};
 use crate::error::Error;
-use crate::transport::layers::Handler;
-use crate::transport::layers::refine::too_large;
-use crate::transport::protocol::methods::Method;
+use crate::transport::call::{CallInfo, Route};
+use crate::transport::methods::Method;
+use crate::transport::middleware::Handler;
 use crate::transport::protocol::paging::Paging;
-use crate::transport::protocol::transcode::{PACKERS, text};
-use crate::transport::protocol::{CallInfo, NO_SUCH_METHOD, Route, frame, json};
-use crate::transport::status::to_status;
+use crate::transport::protocol::transcode::{COMPRESSION, text};
+use crate::transport::protocol::{NO_SUCH_METHOD, frame, json, refuse};
+use crate::transport::status::{message_too_large, to_status};
 use crate::transport::{Request, Response};
 
-/// How tonic writes that a call went well.
+/// The value of `grpc-status` for success.
 const OK: &str = "0";
 
-/// What is asked of a method.
-pub struct Asked {
-    /// The message, unpacked.
-    pub message: Bytes,
-    /// Of this codec; none that we have.
-    pub codec: Option<CodecFormat>,
-}
-
-/// Answers a call of a unary method by one of `rpc`. A message has at most `limit`
-/// bytes, packed and not.
+/// Serves a call of a unary method with `rpc`. A message has at most `max_bytes`, before and after
+/// decompression.
 pub async fn run<S: Handler>(
     rpc: S,
     call: Arc<CallInfo>,
     request: Request,
-    limit: usize,
+    max_bytes: usize,
 ) -> Response {
     let Route::Rpc(method) = &call.route else {
-        return call.answer(Status::unimplemented(NO_SUCH_METHOD));
+        return refuse::with_status(call.protocol, &Status::unimplemented(NO_SUCH_METHOD));
     };
-    let answer = answer(rpc, method, request, limit).await;
-    answer.unwrap_or_else(|status| call.answer(status))
+    let response = serve(rpc, method, request, max_bytes).await;
+    response.unwrap_or_else(|status| refuse::with_status(call.protocol, &status))
 }
 
-async fn answer<S: Handler>(
+async fn serve<S: Handler>(
     mut rpc: S,
     method: &Method,
     request: Request,
-    limit: usize,
+    max_bytes: usize,
 ) -> Result<Response, Status> {
-    // By its length alone: what is promised need not come.
-    if request.body().size_hint().lower() > limit as u64 {
-        return Err(too_large());
+    // By the announced length, before the body arrives.
+    if request.body().size_hint().lower() > max_bytes as u64 {
+        return Err(message_too_large());
     }
     let paging = paging(&request).map_err(to_status)?;
     let (head, body) = request.into_parts();
-    let body = whole(body, limit).await?;
-    let asked = match head.method {
-        HttpMethod::GET => query::read(head.uri.query().unwrap_or_default(), limit)?,
-        _ => from_body(&head.headers, body, limit)?,
+    let body = read_body(body, max_bytes).await?;
+    let unary = match head.method {
+        HttpMethod::GET => query::read(head.uri.query().unwrap_or_default(), max_bytes)?,
+        _ => from_body(&head.headers, body, max_bytes)?,
     };
-    let Some(codec) = asked.codec else {
+    let Some(codec) = unary.codec else {
         let message = "encoding: must be json or proto";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        return Ok(error::http(status, ErrorCode::Unknown, message));
+        return Ok(error::http_response(status, ErrorCode::Unknown, message));
     };
-    let packed = PACKERS.negotiate_encoding(
+    let encoding = COMPRESSION.negotiate_encoding(
         text(&head.headers, &header::ACCEPT_ENCODING),
         text(&head.headers, &header::CONTENT_ENCODING),
     );
     let message = match codec {
         CodecFormat::Json => {
-            json::decode(method.input(), &asked.message, paging.as_ref()).map_err(to_status)?
+            json::decode(method.input(), &unary.message, paging.as_ref()).map_err(to_status)?
         }
-        _ => asked.message,
+        _ => unary.message,
     };
 
-    // A statement of its own: a future that has the request in it is large.
-    let answer = rpc.call(tonic_request(head, method, &message)?);
-    let response = match answer.await {
+    // A statement of its own: otherwise this future would keep the request.
+    let response = rpc.call(tonic_request(head, method, &message)?);
+    let response = match response.await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    let (message, headers, trailers) = read(response).await?;
+    let (message, headers, trailers) = read_response(response).await?;
     let message = match codec {
         CodecFormat::Json => json::encode(method.output(), &message).map_err(to_status)?,
         _ => message,
     };
-    Ok(whole_answer(codec, packed, message, headers, &trailers))
+    Ok(write_response(codec, encoding, message, headers, &trailers))
 }
 
-/// What the JSON SDKs have in the query of a POST.
+/// The page that the JSON SDKs send in the query of a POST.
 fn paging(request: &Request) -> crate::error::Result<Option<Paging>> {
     match is_json(request.headers()) && request.method() == HttpMethod::POST {
         true => Paging::from_query(request.uri().query()),
@@ -107,46 +100,28 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|t| t == "application/json")
 }
 
-/// The body, which a GET may have too, though nobody looks at it.
-async fn whole(body: Body, limit: usize) -> Result<Bytes, Status> {
+/// The body. A GET may have one too; it is read and ignored.
+async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Status> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    match Limited::new(body, limit).collect().await {
+    match Limited::new(body, max_bytes).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => Err(message_too_large()),
         Err(_) => Err(to_status(Error::invalid("body", "ends before its message does"))),
     }
 }
 
-fn from_body(headers: &HeaderMap, body: Bytes, limit: usize) -> Result<Asked, Status> {
+fn from_body(headers: &HeaderMap, body: Bytes, max_bytes: usize) -> Result<UnaryMessage, Status> {
     let invalid = |field: &str, what: &str| to_status(Error::invalid(field, what));
     if text(headers, &VERSION).is_some_and(|version| version != "1") {
         return Err(invalid(VERSION.as_str(), "must be 1"));
     }
-    let message = unpacked(text(headers, &header::CONTENT_ENCODING), body, limit, || {
+    let message = decompress(text(headers, &header::CONTENT_ENCODING), body, max_bytes, || {
         invalid("body", "cannot be decompressed as content-encoding says")
     })?;
     let codec = if is_json(headers) { CodecFormat::Json } else { CodecFormat::Proto };
-    Ok(Asked { message, codec: Some(codec) })
-}
-
-/// A message as it was before it was packed. `broken` is what to say of one that was
-/// packed otherwise.
-pub fn unpacked(
-    encoding: Option<&str>,
-    message: Bytes,
-    limit: usize,
-    broken: impl FnOnce() -> Status,
-) -> Result<Bytes, Status> {
-    let unpacked = PACKERS.decompress_with_limit(encoding.unwrap_or("identity"), message, limit);
-    unpacked.map_err(|error| match error.code {
-        ErrorCode::ResourceExhausted => too_large(),
-        ErrorCode::Unimplemented => {
-            Status::unimplemented("a message may be compressed with gzip, or not at all")
-        }
-        _ => broken(),
-    })
+    Ok(UnaryMessage { message, codec: Some(codec) })
 }
 
 fn tonic_request(mut head: Parts, method: &Method, message: &[u8]) -> Result<Request, Status> {
@@ -157,11 +132,11 @@ fn tonic_request(mut head: Parts, method: &Method, message: &[u8]) -> Result<Req
     Ok(Request::from_parts(head, Body::new(Full::new(frame::pack(0, message)?))))
 }
 
-/// Reads a unary answer: message, header metadata, trailer metadata.
-async fn read(response: Response) -> Result<(Bytes, HeaderMap, HeaderMap), Status> {
+/// Reads a unary response of tonic's: message, header metadata, trailer metadata.
+async fn read_response(response: Response) -> Result<(Bytes, HeaderMap, HeaderMap), Status> {
     let (head, body) = response.into_parts();
     if let Some(status) = Status::from_header_map(&head.headers) {
-        // Trailers only. An OK without a message cannot be told in Connect.
+        // Trailers only. Connect cannot express an OK without a message.
         return Err(not_ok(status));
     }
     let collected = body.collect().await?;
@@ -183,33 +158,33 @@ fn not_ok(status: Status) -> Status {
     }
 }
 
-/// A good answer, packed as was agreed if that is worth it.
-fn whole_answer(
+/// A successful response, compressed with `encoding` if it is large enough.
+fn write_response(
     codec: CodecFormat,
-    packed: Option<&'static str>,
+    encoding: Option<&'static str>,
     message: Bytes,
     metadata: HeaderMap,
     trailers: &HeaderMap,
 ) -> Response {
     let mut headers = HeaderMap::with_capacity(4 + metadata.len() + trailers.len());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(codec.content_type()));
-    let packed = packed.filter(|_| CompressionPolicy::default().should_compress(message.len()));
-    let smaller =
-        packed.and_then(|encoding| Some((encoding, PACKERS.compress(encoding, &message).ok()?)));
-    let message = match smaller {
-        Some((encoding, smaller)) => {
+    let encoding = encoding.filter(|_| CompressionPolicy::default().should_compress(message.len()));
+    let compressed = encoding
+        .and_then(|encoding| Some((encoding, COMPRESSION.compress(encoding, &message).ok()?)));
+    let message = match compressed {
+        Some((encoding, compressed)) => {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
-            smaller
+            compressed
         }
         None => message,
     };
     headers.insert(
         header::ACCEPT_ENCODING,
-        HeaderValue::from_static(PACKERS.accept_encoding_header()),
+        HeaderValue::from_static(COMPRESSION.accept_encoding_header()),
     );
     headers.extend(metadata);
     for (name, value) in trailers {
-        // Too long for a name, if at all.
+        // This fails only if the name becomes too long.
         if let Ok(name) = HeaderName::try_from(format!("trailer-{name}")) {
             headers.append(name, value.clone());
         }

@@ -23,7 +23,7 @@ fn write_json(message: &DynamicMessage) -> Json {
 }
 
 #[test]
-fn zero_values_are_printed_and_numbers_are_numbers() {
+fn default_values_are_written_and_numbers_are_numbers() {
     let summary = DynamicMessage::new(descriptor("gitpod.v1.GetOrganizationInviteSummaryResponse"));
     assert_eq!(
         write_json(&summary),
@@ -34,7 +34,7 @@ fn zero_values_are_printed_and_numbers_are_numbers() {
 }
 
 #[test]
-fn times_end_in_z_and_enums_are_names() {
+fn times_are_in_utc_and_enums_are_names() {
     let organization = read_json(
         "gitpod.v1.Organization",
         &json!({"id": "x", "createdAt": "2030-01-31T12:00:00.5+01:00", "tier": 1}),
@@ -43,12 +43,12 @@ fn times_end_in_z_and_enums_are_names() {
     let written = write_json(&organization);
     assert_eq!(written["createdAt"], "2030-01-31T11:00:00.500Z");
     assert_eq!(written["tier"], "ORGANIZATION_TIER_FREE");
-    // Without a value there is no field: messages have presence.
+    // A message field without a value is left out.
     assert!(written.get("updatedAt").is_none());
 }
 
 #[test]
-fn both_spellings_and_unknown_fields_are_taken() {
+fn both_names_of_a_field_and_unknown_fields_are_accepted() {
     for name in ["organizationId", "organization_id"] {
         let request = read_json(
             "gitpod.v1.GetOrganizationRequest",
@@ -61,7 +61,7 @@ fn both_spellings_and_unknown_fields_are_taken() {
 }
 
 #[test]
-fn nested_and_repeated_fields_are_read() {
+fn nested_and_repeated_fields_parse() {
     let request = read_json(
         "gitpod.v1.ListMembersRequest",
         &json!({
@@ -82,7 +82,7 @@ fn nested_and_repeated_fields_are_read() {
 }
 
 #[test]
-fn every_wrong_field_is_named_and_no_value_is_repeated() {
+fn an_error_names_every_wrong_field_and_repeats_no_value() {
     let error = read_json(
         "gitpod.v1.ListMembersRequest",
         &json!({
@@ -113,14 +113,14 @@ fn every_wrong_field_is_named_and_no_value_is_repeated() {
 }
 
 #[test]
-fn an_unknown_enum_name_is_refused_rather_than_dropped() {
+fn an_unknown_enum_name_is_an_error() {
     let request = json!({"organizationId": ORGANIZATION, "role": "ORGANIZATION_ROLE_KING"});
     let error = read_json("gitpod.v1.SetRoleRequest", &request).unwrap_err();
     assert_eq!(error.violations[0].field, "role");
 }
 
 #[test]
-fn p43_a_list_of_wrong_names_costs_no_violation_each() {
+fn p43_a_list_of_wrong_names_has_a_bounded_error() {
     let wrong = |number: usize| {
         let names = vec!["s3cret"; number];
         let request = json!({"organizationId": ORGANIZATION, "filter": {"statuses": names}});
@@ -131,7 +131,7 @@ fn p43_a_list_of_wrong_names_costs_no_violation_each() {
     assert!(error.message.starts_with("filter.statuses[0]: "), "{}", error.message);
     let told = error.message.matches("filter.statuses[").count();
     assert!(error.message.ends_with(&format!("; and {} more", MAX_ENTRIES - told)));
-    // A longer list is not read.
+    // A longer list is rejected unread.
     let error = wrong(MAX_ENTRIES + 1);
     assert_eq!(error.message, "filter.statuses: must have at most 1000 entries");
 }
@@ -146,7 +146,7 @@ fn one_alternative_of_a_oneof() {
 }
 
 #[test]
-fn what_is_no_json_object_is_told_by_its_place() {
+fn the_error_for_malformed_json_names_the_place() {
     let descriptor = descriptor("gitpod.v1.GetOrganizationRequest");
     for (body, expected) in [
         (&b""[..], "empty"),

@@ -1,4 +1,4 @@
-//! Refusals in ClickHouse's shape.
+//! Errors in ClickHouse's JSON.
 
 use std::collections::BTreeMap;
 
@@ -10,47 +10,48 @@ use uuid::Uuid;
 
 use super::model::request_uuid;
 use crate::domain::RequestId;
-use crate::transport::rest::{Refusal, openapi};
+use crate::transport::rest::RestError;
+use crate::transport::rest::error_responses::error_responses;
 
-/// What a refusal's body is.
+/// The body of an error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::Error)]
 pub struct Body {
     /// The HTTP status.
     status: u16,
-    /// Names the request.
+    /// The id of the request.
     #[schema(value_type = String, format = "uuid")]
     request_id: Uuid,
-    /// The status' name; where more may be told, a colon and what it is.
+    /// The name of the status, a colon and the message; for 404 only the name.
     error: String,
 }
 
-/// Writes a refusal.
-pub fn body(refusal: &Refusal, request: &RequestId) -> Body {
-    let name = refusal.http.canonical_reason().unwrap_or("Error").to_uppercase().replace(' ', "_");
-    let error = match refusal.http {
+/// Writes a error.
+pub fn body(error: &RestError, request: &RequestId) -> Body {
+    let name = error.http.canonical_reason().unwrap_or("Error").to_uppercase().replace(' ', "_");
+    let text = match error.http {
         StatusCode::NOT_FOUND => name,
-        _ => format!("{name}: {}", refusal.message),
+        _ => format!("{name}: {}", error.message),
     };
-    Body { status: refusal.http.as_u16(), request_id: request_uuid(request), error }
+    Body { status: error.http.as_u16(), request_id: request_uuid(request), error: text }
 }
 
-/// The refusals of a call without a body.
-pub struct Refused;
+/// The error responses of an operation without a request body.
+pub struct ErrorResponses;
 
-/// The refusals of a call with a body.
-pub struct RefusedBody;
+/// The error responses of an operation with a request body.
+pub struct ErrorResponsesWithBody;
 
-impl IntoResponses for Refused {
+impl IntoResponses for ErrorResponses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals::<Body>(false)
+        error_responses::<Body>(false)
     }
 }
 
-impl IntoResponses for RefusedBody {
+impl IntoResponses for ErrorResponsesWithBody {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals::<Body>(true)
+        error_responses::<Body>(true)
     }
 }
 
@@ -60,7 +61,7 @@ mod tests {
     use crate::error::{Error, Kind};
 
     #[test]
-    fn a_refusal_is_named_as_its_status() {
+    fn an_error_begins_with_the_name_of_its_status() {
         let request = RequestId("mine".into());
         for (error, status, text) in [
             (Error::not_found(), 404, "NOT_FOUND"),

@@ -1,54 +1,51 @@
-//! The shapes of ClickHouse's contract.
+//! The JSON of ClickHouse's contract.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
+use super::NAMESPACE;
 use super::roles::{AssignedRole, Role};
 use crate::domain::{self, EmailAddress, Invalid, Invite, RequestId, Timestamp};
 use crate::error::{Error, Result};
 
-/// Ours, for names that this contract wants as UUIDs.
-pub const NAMESPACE: Uuid = uuid!("6a3f0c57-5b0e-4d0b-9a55-0f5a0d7c3f1e");
-
-/// Ids of roles in one request.
+/// The maximum number of role ids in a request.
 const MAX_ROLES: usize = 25;
 
-/// An answer with a result.
+/// A response with a result.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::Answer)]
-pub struct Answer<T: ToSchema> {
+pub struct Envelope<T: ToSchema> {
     /// The HTTP status.
     status: u16,
-    /// Names the request.
+    /// The id of the request.
     #[schema(value_type = String, format = "uuid")]
     request_id: Uuid,
-    /// What was asked for.
     result: T,
 }
 
-/// An answer that says that it is done.
+/// A response without a result.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::Done)]
 pub struct Done {
     /// The HTTP status.
     status: u16,
-    /// Names the request.
+    /// The id of the request.
     #[schema(value_type = String, format = "uuid")]
     request_id: Uuid,
 }
 
-/// An answer with one invitation. Its clients read `result`, its documentation has
-/// the fields beside it: they stand in both places.
+/// A response with one invitation. The contract's clients read `result`, and its documentation has
+/// the fields beside it, so they are in both places.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::InvitationAnswer)]
-pub struct InvitationAnswer {
+pub struct InvitationEnvelope {
     /// The HTTP status.
     status: u16,
-    /// Names the request.
+    /// The id of the request.
     #[schema(value_type = String, format = "uuid")]
     request_id: Uuid,
     /// The invitation.
@@ -64,28 +61,26 @@ pub struct InvitationAnswer {
     expires_at: String,
 }
 
-/// An invitation by mail.
+/// An email invitation.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::Invitation)]
 pub struct Invitation {
-    /// Manages it; the invited person may join with it too.
+    /// Manages the invitation; the invited person can also join with it.
     #[schema(value_type = String, format = "uuid")]
     id: Uuid,
-    /// Whom it is for.
+    /// The address of the invited person.
     #[schema(format = "email")]
     email: String,
-    /// What it makes of them.
+    /// The role that it grants.
     role: Role,
-    /// The same as a list.
+    /// The role as a list.
     assigned_roles: Vec<AssignedRole>,
-    /// When it was made.
     #[schema(format = "date-time")]
     created_at: String,
-    /// When it stops working.
     #[schema(format = "date-time")]
     expires_at: String,
-    /// The same by its other name.
+    /// The same as `expiresAt`.
     #[schema(format = "date-time")]
     expire_at: String,
 }
@@ -102,37 +97,33 @@ pub struct Organization {
     created_at: String,
 }
 
-/// Whom to invite.
+/// The person to invite.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::NewInvitation)]
 pub struct NewInvitation {
-    /// The person's address.
     #[schema(format = "email")]
     pub email: String,
-    /// With which role; a developer if neither this nor a role's id is given.
+    /// The role to grant; developer if neither this nor a role id is given.
     role: Option<Role>,
-    /// With which roles, by id. The highest of all that are given counts.
+    /// The ids of roles to grant. The highest of all given roles counts.
     #[schema(max_items = 25)]
     assigned_role_ids: Option<Vec<String>>,
 }
 
-impl<T: ToSchema> Answer<T> {
-    /// The answer to a request.
+impl<T: ToSchema> Envelope<T> {
     pub fn new(request: &RequestId, result: T) -> Self {
         Self { status: 200, request_id: request_uuid(request), result }
     }
 }
 
 impl Done {
-    /// The answer to a request.
     pub fn new(request: &RequestId) -> Self {
         Self { status: 200, request_id: request_uuid(request) }
     }
 }
 
-impl InvitationAnswer {
-    /// The answer to a request.
+impl InvitationEnvelope {
     pub fn new(request: &RequestId, result: Invitation) -> Self {
         let Invitation { id, email, role, created_at, expires_at, .. } = result.clone();
         let request_id = request_uuid(request);
@@ -141,10 +132,10 @@ impl InvitationAnswer {
 }
 
 impl NewInvitation {
-    /// The role it asks for, once all of it is found right.
+    /// The role to grant.
     ///
     /// # Errors
-    /// If the address is none, or no role has an id that is given.
+    /// INVALID_ARGUMENT if the address is invalid or a role id is unknown.
     pub fn role(&self) -> Result<Role> {
         let wrong = |wrong: Invalid| Error::invalid("email", wrong.0);
         self.email.parse::<EmailAddress>().map_err(wrong)?;
@@ -167,7 +158,8 @@ impl NewInvitation {
 impl TryFrom<Invite> for Invitation {
     type Error = Error;
 
-    /// Only email invitations are invitations here; they have an address and an end.
+    /// # Errors
+    /// NOT_FOUND if the invite is not an email invitation, which has an address and an expiry.
     fn try_from(invite: Invite) -> Result<Self> {
         let (Some(email), Some(end)) = (invite.email, invite.expires_at) else {
             return Err(Error::not_found());
@@ -195,7 +187,7 @@ impl From<domain::Organization> for Organization {
     }
 }
 
-/// The request's name as the UUID this contract wants: itself, or one made of it.
+/// The request id as the UUID that this contract requires: itself, or one derived from it.
 pub fn request_uuid(request: &RequestId) -> Uuid {
     Uuid::try_parse(&request.0).unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, request.0.as_bytes()))
 }
@@ -237,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn times_end_in_z() {
+    fn times_are_in_utc() {
         assert_eq!(rfc3339(Timestamp::from_micros(0)), "1970-01-01T00:00:00Z");
         assert_eq!(rfc3339(Timestamp::from_micros(i64::MAX)), "9999-12-31T23:59:59.999999Z");
         assert_eq!(rfc3339(Timestamp::from_micros(i64::MIN)), "0001-01-01T00:00:00Z");
@@ -246,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_named_by_a_uuid() {
+    fn a_request_id_becomes_a_uuid() {
         let id = Uuid::now_v7();
         assert_eq!(request_uuid(&RequestId(id.to_string().into())), id);
         let named = request_uuid(&RequestId("mine".into()));

@@ -1,10 +1,10 @@
-//! The roles of ClickHouse's contract, and their ids.
+//! The roles of ClickHouse's contract and their ids.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::model::NAMESPACE;
+use super::NAMESPACE;
 use crate::domain;
 
 /// The two roles this contract knows.
@@ -18,16 +18,16 @@ pub enum Role {
     Admin,
 }
 
-/// Who made a role.
+/// The origin of a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = clickhouse::RoleType)]
 pub enum RoleType {
-    /// It is there from the start.
+    /// Predefined.
     System,
 }
 
-/// A role that an invitation carries.
+/// A role that an invitation grants.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = clickhouse::AssignedRole)]
@@ -50,7 +50,6 @@ pub struct ListedRole {
 }
 
 impl Role {
-    /// Both of them.
     pub const ALL: [Role; 2] = [Role::Admin, Role::Developer];
 
     const fn name(self) -> &'static str {
@@ -60,17 +59,17 @@ impl Role {
         }
     }
 
-    /// What this contract knows it by: always the same, made of its name.
+    /// The id of the role, derived from its name, so that it never changes.
     pub fn id(self) -> Uuid {
         Uuid::new_v5(&NAMESPACE, self.name().as_bytes())
     }
 
-    /// As an invitation has it.
+    /// The role as part of an invitation.
     pub fn assigned(self) -> AssignedRole {
         AssignedRole { role_id: self.id(), role_name: self, role_type: RoleType::System }
     }
 
-    /// As an entry of the list of roles.
+    /// The role as an entry of the list of roles.
     pub fn listed(self) -> ListedRole {
         ListedRole { id: self.id(), name: self, kind: RoleType::System }
     }
@@ -101,7 +100,7 @@ mod tests {
     #[test]
     fn role_ids_stay_the_same() {
         assert_eq!(Role::Admin.id().get_version_num(), 5);
-        // Clients keep them: a change of these is a change of the contract.
+        // Clients store these ids: changing them would break the contract.
         let ids = Role::ALL.map(|role| role.id().to_string());
         assert_eq!(
             ids,
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_both_ways() {
+    fn roles_convert_both_ways() {
         for role in domain::Role::ALL {
             let expected = if role == domain::Role::Admin { Role::Admin } else { Role::Developer };
             assert_eq!(Role::from(role), expected);

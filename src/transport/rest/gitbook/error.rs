@@ -1,4 +1,4 @@
-//! Refusals in GitBook's shape.
+//! Errors in GitBook's JSON.
 
 use std::collections::BTreeMap;
 
@@ -6,45 +6,44 @@ use serde::Serialize;
 use utoipa::openapi::{RefOr, Response};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::transport::rest::{Refusal, openapi};
+use crate::transport::rest::RestError;
+use crate::transport::rest::error_responses::error_responses;
 
-/// What a refusal's body is.
+/// The body of an error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::Error)]
 pub struct Body {
     #[schema(inline)]
-    error: What,
+    error: Detail,
 }
 
-/// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::ErrorDetail)]
-pub struct What {
+pub struct Detail {
     /// The HTTP status.
     code: u16,
-    /// For people.
     message: String,
 }
 
-/// Writes a refusal.
-pub fn body(refusal: &Refusal) -> Body {
-    Body { error: What { code: refusal.http.as_u16(), message: refusal.message.clone() } }
+/// Writes a error.
+pub fn body(error: &RestError) -> Body {
+    Body { error: Detail { code: error.http.as_u16(), message: error.message.clone() } }
 }
 
-/// The refusals of a call without a body.
-pub struct Refused;
+/// The error responses of an operation without a request body.
+pub struct ErrorResponses;
 
-/// The refusals of a call with a body.
-pub struct RefusedBody;
+/// The error responses of an operation with a request body.
+pub struct ErrorResponsesWithBody;
 
-impl IntoResponses for Refused {
+impl IntoResponses for ErrorResponses {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals::<Body>(false)
+        error_responses::<Body>(false)
     }
 }
 
-impl IntoResponses for RefusedBody {
+impl IntoResponses for ErrorResponsesWithBody {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        openapi::refusals::<Body>(true)
+        error_responses::<Body>(true)
     }
 }

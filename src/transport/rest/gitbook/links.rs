@@ -1,14 +1,14 @@
-//! The shapes of GitBook's invite links.
+//! The JSON of GitBook's invite links.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::roles::{MemberRole, shown_role};
+use super::roles::{MemberRole, to_member_role};
 use crate::domain::{ContentKind, Invite, InviteToken};
 use crate::error::{Error, Result};
 use crate::operations::invites::InviteWithToken;
 
-/// What kind of thing an object is.
+/// The type of an object.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::InviteObject)]
@@ -17,7 +17,7 @@ pub enum InviteObject {
     Invite,
 }
 
-/// What kind of thing an object is.
+/// The type of an object.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::SpaceObject)]
@@ -26,7 +26,7 @@ pub enum SpaceObject {
     Space,
 }
 
-/// What kind of thing an object is.
+/// The type of an object.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::CollectionObject)]
@@ -40,7 +40,7 @@ pub enum CollectionObject {
 #[serde(untagged)]
 #[schema(as = gitbook::Link)]
 pub enum Link {
-    /// To a place in the organization.
+    /// To the organization.
     Organization(OrganizationLink),
     /// To a space.
     Space(SpaceLink),
@@ -48,28 +48,28 @@ pub enum Link {
     Collection(CollectionLink),
 }
 
-/// A link to a place in the organization.
+/// A link that grants a role in the organization.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::OrganizationLink)]
 pub struct OrganizationLink {
     object: InviteObject,
-    /// Joins, and names the link.
+    /// The token of the link: it joins and identifies the link.
     id: String,
-    /// Whether the caller has already what it gives.
+    /// Whether the caller already has the role or the access.
     redundant: bool,
-    /// What it makes of whoever joins; null for a guest.
+    /// The role of a person who joins; null for a guest.
     #[schema(required)]
     role: Option<MemberRole>,
 }
 
-/// A link to a space; whoever is no member yet becomes a guest.
+/// A link to a space. A person who is not a member becomes a guest.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::SpaceLink)]
 pub struct SpaceLink {
     object: InviteObject,
-    /// Joins, and names the link.
+    /// The token of the link: it joins and identifies the link.
     id: String,
-    /// Whether the caller has already what it gives.
+    /// Whether the caller already has the role or the access.
     redundant: bool,
     /// The level of access.
     #[schema(required)]
@@ -77,14 +77,14 @@ pub struct SpaceLink {
     space: Space,
 }
 
-/// A link to a collection; whoever is no member yet becomes a guest.
+/// A link to a collection. A person who is not a member becomes a guest.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::CollectionLink)]
 pub struct CollectionLink {
     object: InviteObject,
-    /// Joins, and names the link.
+    /// The token of the link: it joins and identifies the link.
     id: String,
-    /// Whether the caller has already what it gives.
+    /// Whether the caller already has the role or the access.
     redundant: bool,
     /// The level of access.
     #[schema(required)]
@@ -92,7 +92,7 @@ pub struct CollectionLink {
     collection: Collection,
 }
 
-/// A space, which another service keeps.
+/// A space; another service stores it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::Space)]
 pub struct Space {
@@ -100,7 +100,7 @@ pub struct Space {
     id: String,
 }
 
-/// A collection, which another service keeps.
+/// A collection; another service stores it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::Collection)]
 pub struct Collection {
@@ -109,29 +109,25 @@ pub struct Collection {
 }
 
 impl OrganizationLink {
-    /// A link of organization scope.
-    ///
     /// # Errors
-    /// If its token is not to be had.
+    /// NOT_FOUND if the link has no token any more.
     pub fn new(shown: InviteWithToken, redundant: bool) -> Result<Self> {
         let id = token(shown.token)?;
-        let role = shown_role(shown.invite.role);
+        let role = to_member_role(shown.invite.role);
         Ok(Self { object: InviteObject::Invite, id, redundant, role })
     }
 }
 
 impl Link {
-    /// A link of any scope.
-    ///
     /// # Errors
-    /// If its token is not to be had.
+    /// NOT_FOUND if the link has no token any more.
     pub fn new(shown: InviteWithToken, redundant: bool) -> Result<Self> {
         let Invite { content: Some(content), .. } = shown.invite else {
             return OrganizationLink::new(shown, redundant).map(Link::Organization);
         };
         let object = InviteObject::Invite;
         let id = token(shown.token)?;
-        let level = shown_role(content.level);
+        let level = to_member_role(content.level);
         let content_id = content.id.as_str().to_owned();
         Ok(match content.kind {
             ContentKind::Space => {
@@ -147,7 +143,7 @@ impl Link {
     }
 }
 
-/// A link without its token has ended since it was found.
+/// A link without a token has ended since it was read.
 fn token(token: Option<InviteToken>) -> Result<String> {
     token.map(|token| token.expose()).ok_or_else(Error::not_found)
 }

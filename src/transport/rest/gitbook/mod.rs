@@ -1,4 +1,4 @@
-//! GitBook's contract: invitations by mail, invite links, and joining by them.
+//! GitBook's contract: email invitations, invite links, and joining with them.
 
 pub mod error;
 mod links;

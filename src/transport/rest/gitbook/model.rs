@@ -1,4 +1,4 @@
-//! The shapes of GitBook's answers, but for links.
+//! The JSON of GitBook's responses, except for links.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,25 +11,25 @@ use crate::operations::invites::{self, Outcome};
 #[schema(as = gitbook::List)]
 pub struct List<T: ToSchema> {
     items: Vec<T>,
-    /// Not there on the last page.
+    /// Missing on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     next: Option<Next>,
-    /// How many there are on all pages.
+    /// The number of entries on all pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     count: Option<u64>,
 }
 
-/// Where a list goes on.
+/// The next page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::Next)]
 pub struct Next {
-    /// The value of `page` that asks for it.
+    /// The value of the `page` parameter for the next page.
     page: String,
 }
 
-/// What kind of thing an object is.
+/// The type of an object.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::OrganizationObject)]
@@ -38,7 +38,7 @@ pub enum OrganizationObject {
     Organization,
 }
 
-/// What kind of thing an object is.
+/// The type of an object.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::UserObject)]
@@ -47,23 +47,23 @@ pub enum UserObject {
     User,
 }
 
-/// What became of addresses.
+/// The result of inviting people.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = gitbook::Invited)]
 pub struct Invited {
-    /// The members that those invited will become.
+    /// The member ids that the invited people will have.
     users: Vec<String>,
-    /// How many those are.
+    /// The number of invited people.
     invited: usize,
-    /// If single sign-on was asked for: who is invited without it, being tied to
-    /// it elsewhere.
+    /// With `sso`: the addresses invited without single sign-on, since their domain belongs to the
+    /// single sign-on of another organization.
     #[serde(rename = "failedSSOEmails", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     failed_sso_emails: Option<Vec<String>>,
 }
 
-/// An answer that says that it is done.
+/// A response without a result.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = gitbook::Done)]
 pub struct Done {}
@@ -94,7 +94,7 @@ pub struct User {
 }
 
 impl<T: ToSchema> List<T> {
-    /// A page; `next` is empty on the last one.
+    /// `next` is empty on the last page.
     pub fn new(items: Vec<T>, next: String, count: Option<u64>) -> Self {
         let next = (!next.is_empty()).then_some(Next { page: next });
         Self { items, next, count }
@@ -102,8 +102,7 @@ impl<T: ToSchema> List<T> {
 }
 
 impl Invited {
-    /// Those that were invited of all that were to be; `sso` is whether single
-    /// sign-on was asked for.
+    /// Keeps those of `all` that were invited; `sso` is the flag of the request.
     pub fn new(all: Vec<invites::Invited>, sso: bool) -> Self {
         let mut users = Vec::new();
         let mut failed = Vec::new();

@@ -1,5 +1,4 @@
-//! The shapes of GitBook's requests. A missing key and an explicit null are
-//! different things there: null is a guest.
+//! The JSON of GitBook's requests. A missing key and a null differ: null means a guest.
 
 use std::fmt;
 
@@ -10,19 +9,18 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::roles::{MemberRole, meant_role};
+use super::roles::{MemberRole, from_member_role};
 use crate::domain::{ContentGrant, ContentId, ContentKind, EmailAddress, Invalid, Role};
 use crate::error::{Error, Result, Violations};
 use crate::operations::invites::{Invitation, LinkGrants};
 
-/// How many addresses one request may have.
-const MOST_EMAILS: usize = 1000;
+/// The maximum number of addresses in a request.
+const MAX_EMAILS: usize = 1000;
 
-/// The role of those for whom a request names none: an ordinary member, as this
-/// contract calls one.
+/// The role of people without one in the request: an ordinary member of this contract.
 const DEFAULT_ROLE: Role = Role::Edit;
 
-/// Keeps apart what is not there and what is null.
+/// Distinguishes a null from a missing key.
 fn present<'de, D, T>(deserializer: D) -> std::result::Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -31,24 +29,23 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
-/// Whom to invite.
+/// The people to invite.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = gitbook::NewInvitations)]
 pub struct NewInvitations {
-    /// Addresses, each alone or with a role of its own.
+    /// Addresses, each alone or with its own role.
     #[schema(schema_with = invitees)]
     emails: Vec<Invitee>,
-    /// The role of those without one of their own; null for guests.
+    /// The role of addresses without their own; null for guests.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<MemberRole>, required = false)]
     role: Option<Option<MemberRole>>,
-    /// Only for accounts of the organization's single sign-on.
+    /// Whether only accounts of the organization's single sign-on can join.
     #[serde(default)]
     #[schema(required = false)]
     pub sso: bool,
 }
 
-/// One address.
 #[derive(Debug)]
 enum Invitee {
     Plain(String),
@@ -94,20 +91,20 @@ impl NewInvitations {
     /// The addresses with their roles.
     ///
     /// # Errors
-    /// If there are none or too many, or if one is no address.
+    /// INVALID_ARGUMENT if there are none or too many, or if an address is invalid.
     pub fn invitations(self) -> Result<Vec<Invitation>> {
-        if !(1..=MOST_EMAILS).contains(&self.emails.len()) {
-            let what = format!("must have 1 to {MOST_EMAILS} entries");
+        if !(1..=MAX_EMAILS).contains(&self.emails.len()) {
+            let what = format!("must have 1 to {MAX_EMAILS} entries");
             return Err(Error::invalid("emails", what));
         }
-        let default = self.role.map_or(DEFAULT_ROLE, meant_role);
+        let default = self.role.map_or(DEFAULT_ROLE, from_member_role);
         let mut wrong = Violations::default();
         let mut invitations = Vec::with_capacity(self.emails.len());
         for (i, invitee) in self.emails.into_iter().enumerate() {
             let (field, email, role) = match invitee {
                 Invitee::Plain(email) => (format!("emails[{i}]"), email, default),
                 Invitee::WithRole(WithRole { email, role }) => {
-                    (format!("emails[{i}].email"), email, meant_role(role))
+                    (format!("emails[{i}].email"), email, from_member_role(role))
                 }
             };
             if let Err(Invalid(why)) = email.parse::<EmailAddress>() {
@@ -119,7 +116,7 @@ impl NewInvitations {
     }
 }
 
-/// What link to make: the keys that are there say of which scope.
+/// The link to create; its keys determine its scope.
 #[derive(Debug, Deserialize)]
 pub struct NewLink {
     #[serde(default, deserialize_with = "present")]
@@ -133,18 +130,18 @@ pub struct NewLink {
 }
 
 impl NewLink {
-    /// What it is to grant.
+    /// The grants of the link.
     ///
     /// # Errors
-    /// If its keys are those of no scope or of several.
+    /// INVALID_ARGUMENT if the keys are those of no scope or of several.
     pub fn grants(self) -> Result<LinkGrants> {
         let content = |kind: ContentKind, id: &str, level| {
             let wrong = |wrong: Invalid| Error::invalid(kind.as_str(), wrong.0);
             let id: ContentId = id.parse().map_err(wrong)?;
-            Ok(LinkGrants::Content(ContentGrant { kind, id, level: meant_role(level) }))
+            Ok(LinkGrants::Content(ContentGrant { kind, id, level: from_member_role(level) }))
         };
         match (self.role, self.level, self.space, self.collection) {
-            (Some(role), None, None, None) => Ok(LinkGrants::Role(meant_role(role))),
+            (Some(role), None, None, None) => Ok(LinkGrants::Role(from_member_role(role))),
             (None, Some(level), Some(id), None) => content(ContentKind::Space, &id, level),
             (None, Some(level), None, Some(id)) => content(ContentKind::Collection, &id, level),
             _ => Err(Error::invalid(
@@ -155,7 +152,7 @@ impl NewLink {
     }
 }
 
-/// What to change of a link.
+/// The new grant of a link.
 #[derive(Debug, Deserialize)]
 pub struct LinkChange {
     #[serde(default, deserialize_with = "present")]
@@ -165,10 +162,10 @@ pub struct LinkChange {
 }
 
 impl LinkChange {
-    /// What the link is to grant from now on, as this contract calls it.
+    /// The new role or level.
     ///
     /// # Errors
-    /// If the keys are not those of the link's scope.
+    /// INVALID_ARGUMENT if the keys are not those of the link's scope.
     pub fn granted(&self, of_content: bool) -> Result<Option<MemberRole>> {
         match (of_content, self.role, self.level) {
             (false, Some(role), None) => Ok(role),
@@ -183,7 +180,7 @@ impl LinkChange {
     }
 }
 
-/// Which page of a list.
+/// The query parameters of a page.
 #[derive(Debug, Deserialize)]
 pub struct Paging {
     #[serde(default)]
@@ -192,16 +189,16 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// How many entries the page may have.
+    /// The maximum number of entries; 100 by default.
     ///
     /// # Errors
-    /// If it is no whole number of 0 to 1000. How a number is written does not
-    /// count, since clients have but one kind of number.
+    /// INVALID_ARGUMENT if it is not a whole number from 0 to 1000. `10.0` is one: JavaScript has
+    /// only one type of number.
     pub fn limit(&self) -> Result<u64> {
         let text = self.limit.as_deref().unwrap_or("0");
         let number = text.parse::<f64>().ok();
         let whole = number.filter(|n| (0.0..=1000.0).contains(n) && n.fract() == 0.0);
-        // A whole number of this range is the same as an integer.
+        // Exact: the number is whole and in the range.
         match whole.map(|n| n as u64) {
             Some(0) => Ok(100),
             Some(limit) => Ok(limit),
@@ -227,10 +224,10 @@ fn invitees() -> Schema {
         .required("email")
         .required("role");
     let either = OneOfBuilder::new().item(email_schema()).item(with_role);
-    ArrayBuilder::new().items(either).min_items(Some(1)).max_items(Some(MOST_EMAILS)).into()
+    ArrayBuilder::new().items(either).min_items(Some(1)).max_items(Some(MAX_EMAILS)).into()
 }
 
-/// An object with these keys, all of them needed.
+/// An object in which all of these keys are required.
 fn object(keys: &[(&str, RefOr<Schema>)]) -> ObjectBuilder {
     keys.iter().fold(ObjectBuilder::new(), |object, (name, schema)| {
         object.property(*name, schema.clone()).required(*name)

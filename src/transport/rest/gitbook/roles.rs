@@ -1,11 +1,11 @@
-//! The roles of GitBook's contract, both ways.
+//! The roles of GitBook's contract.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::Role;
 
-/// The roles this contract knows. A guest is none of them: `null` stands for that.
+/// The roles of this contract. `null` stands for a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = gitbook::MemberRole)]
@@ -24,8 +24,8 @@ pub enum MemberRole {
     Read,
 }
 
-/// What this contract calls a role.
-pub fn shown_role(role: Role) -> Option<MemberRole> {
+/// Converts a role to the contract's.
+pub fn to_member_role(role: Role) -> Option<MemberRole> {
     match role {
         Role::Admin => Some(MemberRole::Admin),
         Role::Create => Some(MemberRole::Create),
@@ -37,8 +37,8 @@ pub fn shown_role(role: Role) -> Option<MemberRole> {
     }
 }
 
-/// The role that this contract means.
-pub fn meant_role(role: Option<MemberRole>) -> Role {
+/// Converts a role of the contract's.
+pub fn from_member_role(role: Option<MemberRole>) -> Role {
     match role {
         Some(MemberRole::Admin) => Role::Admin,
         Some(MemberRole::Create) => Role::Create,
@@ -55,16 +55,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_both_ways() {
+    fn roles_convert_both_ways() {
         for role in Role::ALL {
-            let there_and_back = meant_role(shown_role(role));
+            let converted = from_member_role(to_member_role(role));
             let expected = match role {
                 Role::Member | Role::Developer => Role::Edit,
                 other => other,
             };
-            assert_eq!(there_and_back, expected);
+            assert_eq!(converted, expected);
         }
-        assert_eq!(serde_json::to_string(&shown_role(Role::Guest)).unwrap(), "null");
-        assert_eq!(serde_json::to_string(&shown_role(Role::Member)).unwrap(), "\"edit\"");
+        assert_eq!(serde_json::to_string(&to_member_role(Role::Guest)).unwrap(), "null");
+        assert_eq!(serde_json::to_string(&to_member_role(Role::Member)).unwrap(), "\"edit\"");
     }
 }

@@ -1,14 +1,14 @@
-//! The calls of GitBook's contract.
+//! The routes of GitBook's contract.
 
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{Refused, RefusedBody};
+use super::error::{ErrorResponses, ErrorResponsesWithBody};
 use super::links::{Link, OrganizationLink};
 use super::model::{Done, Invited, List, OrganizationShown, User};
 use super::requests::{LinkChange, NewInvitations, NewLink, Paging};
-use super::roles::{meant_role, shown_role};
+use super::roles::{from_member_role, to_member_role};
 use crate::domain::{InviteKind, InviteState, OrganizationId, PageSize};
 use crate::error::{Error, Result};
 use crate::operations::invites::{
@@ -17,14 +17,14 @@ use crate::operations::invites::{
 use crate::operations::members::{self, JoinBy};
 use crate::operations::organizations;
 use crate::operations::{Context, RequestContext, accounts};
-use crate::transport::rest::asked::{Asked, Shared};
-use crate::transport::rest::gathered::Gathered;
-use crate::transport::rest::{Answered, empty, json};
+use crate::transport::rest::bounded_list::BoundedList;
+use crate::transport::rest::request::{RestRequest, Shared};
+use crate::transport::rest::{RestResult, empty, json};
 
 const ORGANIZATION: &str = "organizationId";
 const INVITE: &str = "inviteId";
 
-/// What to do where a page is too large.
+/// The advice in the error for a page that is too large.
 const FEWER: &str = "ask for fewer entries with `limit`";
 
 /// Every route.
@@ -39,16 +39,16 @@ pub fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(get_link, update_link, delete_link))
 }
 
-/// Reads the caller's own account.
+/// Gets the account of the caller.
 #[utoipa::path(
     get,
     path = "/v1/user",
     operation_id = "gitbook_get_user",
     tag = "gitbook",
-    responses((status = 200, description = "Found.", body = User), Refused),
+    responses((status = 200, description = "Found.", body = User), ErrorResponses),
 )]
-async fn get_user(asked: Asked) -> Answered {
-    Ok(json(StatusCode::OK, &User::from(&accounts::get_caller(&asked.call).account)))
+async fn get_user(request: RestRequest) -> RestResult {
+    Ok(json(StatusCode::OK, &User::from(&accounts::get_caller(&request.call).account)))
 }
 
 /// Lists the organizations of the caller.
@@ -61,14 +61,18 @@ async fn get_user(asked: Asked) -> Answered {
         ("page" = Option<String>, Query, description = "`next.page` of the page before."),
         ("limit" = Option<u16>, Query, maximum = 1000, description = "0 means 100."),
     ),
-    responses((status = 200, description = "A page.", body = List<OrganizationShown>), Refused),
+    responses(
+        (status = 200, description = "A page.", body = List<OrganizationShown>),
+        ErrorResponses,
+    ),
 )]
-async fn list_organizations(asked: Asked) -> Answered {
-    let paging: Paging = asked.query()?;
+async fn list_organizations(request: RestRequest) -> RestResult {
+    let paging: Paging = request.query()?;
     let (size, page) = (PageSize::of(paging.limit()?), &paging.page);
     let listed =
-        organizations::list_my_organizations(&asked.cx, &asked.call, size, page, "page").await?;
-    let mut items = Gathered::new(asked.max_response_bytes, FEWER);
+        organizations::list_my_organizations(&request.cx, &request.call, size, page, "page")
+            .await?;
+    let mut items = BoundedList::new(request.max_response_bytes, FEWER);
     for (_, organization) in listed.entries {
         items.add(OrganizationShown::from(organization))?;
     }
@@ -76,23 +80,23 @@ async fn list_organizations(asked: Asked) -> Answered {
     Ok(json(StatusCode::OK, &list))
 }
 
-/// Reads an organization of the caller's.
+/// Gets an organization of the caller.
 #[utoipa::path(
     get,
     path = "/v1/orgs/{organizationId}",
     operation_id = "gitbook_get_organization",
     tag = "gitbook",
     params(("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$")),
-    responses((status = 200, description = "Found.", body = OrganizationShown), Refused),
+    responses((status = 200, description = "Found.", body = OrganizationShown), ErrorResponses),
 )]
-async fn get_organization(asked: Asked) -> Answered {
-    let id = organization(&asked)?;
-    let found = organizations::get_organization(&asked.cx, &asked.call, id).await?;
+async fn get_organization(request: RestRequest) -> RestResult {
+    let id = organization(&request)?;
+    let found = organizations::get_organization(&request.cx, &request.call, id).await?;
     Ok(json(StatusCode::OK, &OrganizationShown::from(found)))
 }
 
-/// Invites people by mail, each by themselves: those who are members or invited
-/// already are left out. Admins may.
+/// Invites people by email, each separately. Members and people with an invitation are skipped.
+/// Requires the admin role.
 #[utoipa::path(
     post,
     path = "/v1/orgs/{organizationId}/invites",
@@ -100,19 +104,22 @@ async fn get_organization(asked: Asked) -> Answered {
     tag = "gitbook",
     params(("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$")),
     request_body = NewInvitations,
-    responses((status = 200, description = "Who is invited.", body = Invited), RefusedBody),
+    responses(
+        (status = 200, description = "The people invited.", body = Invited),
+        ErrorResponsesWithBody,
+    ),
 )]
-async fn invite(mut asked: Asked) -> Answered {
-    let organization = organization(&asked)?;
-    let new: NewInvitations = asked.json().await?;
+async fn invite(mut request: RestRequest) -> RestResult {
+    let organization = organization(&request)?;
+    let new: NewInvitations = request.json().await?;
     let sso = new.sso;
     let invitations = new.invitations()?;
     let input = InviteByEmail { organization, invitations, expires_at: None, sso, request: None };
-    let invited = invites::invite_by_email(&asked.cx, &asked.call, input).await?;
+    let invited = invites::invite_by_email(&request.cx, &request.call, input).await?;
     Ok(json(StatusCode::OK, &Invited::new(invited, sso)))
 }
 
-/// Joins the organization with any invite to it. Joining twice is fine.
+/// Joins the organization with any invite to it. A member who joins again stays a member.
 #[utoipa::path(
     post,
     path = "/v1/orgs/{organizationId}/invites/{inviteId}",
@@ -122,17 +129,18 @@ async fn invite(mut asked: Asked) -> Answered {
         ("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$"),
         ("inviteId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$"),
     ),
-    responses((status = 200, description = "The caller is a member.", body = Done), Refused),
+    responses((status = 200, description = "The caller is a member.", body = Done), ErrorResponses),
 )]
-async fn join(asked: Asked) -> Answered {
-    let organization = organization(&asked)?;
-    let name = entity(&asked, INVITE)?.parse().map_err(|_| Error::not_found())?;
+async fn join(request: RestRequest) -> RestResult {
+    let organization = organization(&request)?;
+    let name = id_parameter(&request, INVITE)?.parse().map_err(|_| Error::not_found())?;
     let by = JoinBy::InviteTo(organization, name);
-    members::join_organization(&asked.cx, &asked.call, by).await?;
+    members::join_organization(&request.cx, &request.call, by).await?;
     Ok(json(StatusCode::OK, &Done {}))
 }
 
-/// Lists the live links to places in the organization, oldest first. Admins may.
+/// Lists the live links that grant a role in the organization, oldest first. Requires the admin
+/// role.
 #[utoipa::path(
     get,
     path = "/v1/orgs/{organizationId}/link-invites",
@@ -143,12 +151,15 @@ async fn join(asked: Asked) -> Answered {
         ("page" = Option<String>, Query, description = "`next.page` of the page before."),
         ("limit" = Option<u16>, Query, maximum = 1000, description = "0 means 100."),
     ),
-    responses((status = 200, description = "A page.", body = List<OrganizationLink>), Refused),
+    responses(
+        (status = 200, description = "A page.", body = List<OrganizationLink>),
+        ErrorResponses,
+    ),
 )]
-async fn list_links(asked: Asked) -> Answered {
-    let paging: Paging = asked.query()?;
+async fn list_links(request: RestRequest) -> RestResult {
+    let paging: Paging = request.query()?;
     let input = ListInvites {
-        organization: organization(&asked)?,
+        organization: organization(&request)?,
         filter: InviteFilter {
             kinds: vec![InviteKind::NamedLink],
             states: vec![InviteState::Live],
@@ -162,18 +173,17 @@ async fn list_links(asked: Asked) -> Answered {
         token_field: "page",
         count: true,
     };
-    let listed = invites::list(&asked.cx, &asked.call, input).await?;
-    let mut items = Gathered::new(asked.max_response_bytes, FEWER);
+    let listed = invites::list(&request.cx, &request.call, input).await?;
+    let mut items = BoundedList::new(request.max_response_bytes, FEWER);
     for shown in listed.invites {
-        // Whoever lists links is an admin, who has every role there is.
+        // The caller is an admin, so every link is redundant.
         items.add(OrganizationLink::new(shown, true)?)?;
     }
     let list = List::new(items.into_entries(), listed.next_token, listed.count);
     Ok(json(StatusCode::OK, &list))
 }
 
-/// Makes a link: to a place in the organization, a space or a collection. Admins
-/// may.
+/// Creates a link: to the organization, a space or a collection. Requires the admin role.
 #[utoipa::path(
     post,
     path = "/v1/orgs/{organizationId}/link-invites",
@@ -181,11 +191,11 @@ async fn list_links(asked: Asked) -> Answered {
     tag = "gitbook",
     params(("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$")),
     request_body = NewLink,
-    responses((status = 201, description = "The link.", body = Link), RefusedBody),
+    responses((status = 201, description = "The link.", body = Link), ErrorResponsesWithBody),
 )]
-async fn create_link(mut asked: Asked) -> Answered {
-    let organization = organization(&asked)?;
-    let new: NewLink = asked.json().await?;
+async fn create_link(mut request: RestRequest) -> RestResult {
+    let organization = organization(&request)?;
+    let new: NewLink = request.json().await?;
     let input = CreateLink {
         organization,
         grants: new.grants()?,
@@ -195,11 +205,11 @@ async fn create_link(mut asked: Asked) -> Answered {
         note: String::new(),
         request: None,
     };
-    let shown = invites::create_link(&asked.cx, &asked.call, input).await?;
-    answer(&asked.cx, &asked.call, StatusCode::CREATED, shown).await
+    let shown = invites::create_link(&request.cx, &request.call, input).await?;
+    respond(&request.cx, &request.call, StatusCode::CREATED, shown).await
 }
 
-/// Reads a live link of any scope. Admins may.
+/// Gets a live link of any scope. Requires the admin role.
 #[utoipa::path(
     get,
     path = "/v1/orgs/{organizationId}/link-invites/{inviteId}",
@@ -209,18 +219,18 @@ async fn create_link(mut asked: Asked) -> Answered {
         ("organizationId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$"),
         ("inviteId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$"),
     ),
-    responses((status = 200, description = "The link.", body = Link), Refused),
+    responses((status = 200, description = "The link.", body = Link), ErrorResponses),
 )]
-async fn get_link(asked: Asked) -> Answered {
-    let organization = organization(&asked)?;
-    let token = entity(&asked, INVITE)?;
-    let found = invites::find_link(&asked.cx, &asked.call, organization, token).await?;
+async fn get_link(request: RestRequest) -> RestResult {
+    let organization = organization(&request)?;
+    let token = id_parameter(&request, INVITE)?;
+    let found = invites::find_link(&request.cx, &request.call, organization, token).await?;
     let shown = found.ok_or_else(Error::not_found)?;
-    answer(&asked.cx, &asked.call, StatusCode::OK, shown).await
+    respond(&request.cx, &request.call, StatusCode::OK, shown).await
 }
 
-/// Changes what a live link grants: `role` of a link to the organization, `level`
-/// of one to content. Admins may.
+/// Changes the grant of a live link: `role` for a link to the organization, `level` for a link to
+/// content. Requires the admin role.
 #[utoipa::path(
     patch,
     path = "/v1/orgs/{organizationId}/link-invites/{inviteId}",
@@ -231,33 +241,33 @@ async fn get_link(asked: Asked) -> Answered {
         ("inviteId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$"),
     ),
     request_body = LinkChange,
-    responses((status = 200, description = "The link.", body = Link), RefusedBody),
+    responses((status = 200, description = "The link.", body = Link), ErrorResponsesWithBody),
 )]
-async fn update_link(mut asked: Asked) -> Answered {
-    let organization = organization(&asked)?;
-    let change: LinkChange = asked.json().await?;
-    let token = entity(&asked, INVITE)?;
-    let found = invites::find_link(&asked.cx, &asked.call, organization, token).await?;
+async fn update_link(mut request: RestRequest) -> RestResult {
+    let organization = organization(&request)?;
+    let change: LinkChange = request.json().await?;
+    let token = id_parameter(&request, INVITE)?;
+    let found = invites::find_link(&request.cx, &request.call, organization, token).await?;
     let shown = found.ok_or_else(Error::not_found)?;
     let content = shown.invite.content.as_ref();
     let granted = change.granted(content.is_some())?;
-    // What shows as the same already stays what it is.
-    if shown_role(content.map_or(shown.invite.role, |content| content.level)) == granted {
-        return answer(&asked.cx, &asked.call, StatusCode::OK, shown).await;
+    // Several roles have the same name in this contract: the same name is no change.
+    if to_member_role(content.map_or(shown.invite.role, |content| content.level)) == granted {
+        return respond(&request.cx, &request.call, StatusCode::OK, shown).await;
     }
     let input = Update {
         organization,
         id: shown.invite.id,
-        role: Some(meant_role(granted)),
+        role: Some(from_member_role(granted)),
         expires_at: None,
         max_uses: None,
         request: None,
     };
-    let shown = invites::update(&asked.cx, &asked.call, input).await?;
-    answer(&asked.cx, &asked.call, StatusCode::OK, shown).await
+    let shown = invites::update(&request.cx, &request.call, input).await?;
+    respond(&request.cx, &request.call, StatusCode::OK, shown).await
 }
 
-/// Takes a link of any scope back. Admins may.
+/// Revokes a link of any scope. Requires the admin role.
 #[utoipa::path(
     delete,
     path = "/v1/orgs/{organizationId}/link-invites/{inviteId}",
@@ -268,43 +278,43 @@ async fn update_link(mut asked: Asked) -> Answered {
         ("inviteId" = String, Path, pattern = "^[a-zA-Z0-9_-]+$"),
     ),
     responses(
-        (status = 205, description = "It is dead."),
+        (status = 205, description = "The link is revoked."),
         (status = 204, description = "There is no such live link."),
-        Refused,
+        ErrorResponses,
     ),
 )]
-async fn delete_link(asked: Asked) -> Answered {
-    let organization = organization(&asked)?;
-    let token = entity(&asked, INVITE)?;
-    let found = invites::find_link(&asked.cx, &asked.call, organization, token).await?;
+async fn delete_link(request: RestRequest) -> RestResult {
+    let organization = organization(&request)?;
+    let token = id_parameter(&request, INVITE)?;
+    let found = invites::find_link(&request.cx, &request.call, organization, token).await?;
     let Some(shown) = found else {
         return Ok(empty(StatusCode::NO_CONTENT));
     };
     let input = Revoke { organization, id: shown.invite.id, request: None };
-    let revoked = invites::revoke(&asked.cx, &asked.call, input).await?;
+    let revoked = invites::revoke(&request.cx, &request.call, input).await?;
     Ok(empty(if revoked.was_live { StatusCode::RESET_CONTENT } else { StatusCode::NO_CONTENT }))
 }
 
-async fn answer(
+async fn respond(
     cx: &Context,
     call: &RequestContext,
     status: StatusCode,
     shown: InviteWithToken,
-) -> Answered {
+) -> RestResult {
     let redundant = invites::is_redundant(cx, call, &shown.invite).await?;
     Ok(json(status, &Link::new(shown, redundant)?))
 }
 
-/// An id of this contract: not every one can be one of ours.
-fn entity<'a>(asked: &'a Asked, name: &'static str) -> Result<&'a str> {
+/// A path parameter in the syntax of this contract's ids.
+fn id_parameter<'a>(request: &'a RestRequest, name: &'static str) -> Result<&'a str> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let text = asked.segment(name);
+    let text = request.path_parameter(name);
     match text.bytes().all(allowed) {
         true => Ok(text),
         false => Err(Error::invalid(name, "must be letters, digits, '-' or '_'")),
     }
 }
 
-fn organization(asked: &Asked) -> Result<OrganizationId> {
-    entity(asked, ORGANIZATION)?.parse().map_err(|_| Error::not_found())
+fn organization(request: &RestRequest) -> Result<OrganizationId> {
+    id_parameter(request, ORGANIZATION)?.parse().map_err(|_| Error::not_found())
 }

@@ -1,4 +1,4 @@
-//! Messages of whoever runs the service.
+//! Messages of the operator's API.
 
 use super::Fields;
 use crate::domain::{OrganizationId, Tier};

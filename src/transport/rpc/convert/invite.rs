@@ -1,4 +1,4 @@
-//! Messages that make invites, and invites as messages.
+//! Messages that create invites, and invites as messages.
 
 use std::collections::HashSet;
 
@@ -13,9 +13,9 @@ use crate::operations::invites::{
 };
 use crate::proto::guestlist::v1 as pb;
 
-/// How many addresses one request may invite.
+/// The maximum number of addresses in a request.
 const MOST_INVITATIONS: usize = 1_000;
-/// How many domains a link may be for.
+/// The maximum number of email domains of a link.
 const MOST_DOMAINS: usize = 100;
 
 pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
@@ -109,7 +109,7 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
     })
 }
 
-/// 0 means any number of times.
+/// 0 means unlimited.
 pub fn max_uses(fields: &mut Fields, uses: i64) -> Option<i64> {
     if uses < 0 {
         fields.wrong("max_uses", "must not be negative");

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::operations::invites::{Decline, InviteSummary, Resend, Revoke, Update};
 use crate::proto::guestlist::v1 as pb;
 
-/// Reads which invite of which organization.
 pub fn invite_of(organization: &str, id: &str) -> Result<(OrganizationId, InviteId)> {
     let mut fields = Fields::default();
     let organization = fields.parse("organization_id", organization);
@@ -15,7 +14,6 @@ pub fn invite_of(organization: &str, id: &str) -> Result<(OrganizationId, Invite
     fields.finish(|| Some((organization?, id?)))
 }
 
-/// Reads the token of a preview.
 pub fn preview_token(text: &str) -> Result<InviteToken> {
     let mut fields = Fields::default();
     let token = fields.parse("token", text);

@@ -26,7 +26,7 @@ pub fn list_invites(message: pb::ListRequest) -> Result<ListInvites> {
     })
 }
 
-/// Entries of each list of a filter.
+/// The maximum number of entries in each list of a filter.
 const MAX_ENTRIES: usize = 25;
 
 fn filter(fields: &mut Fields, from: pb::InviteFilter) -> InviteFilter {

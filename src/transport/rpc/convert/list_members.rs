@@ -27,13 +27,13 @@ pub fn list_members(message: pb::ListMembersRequest) -> Result<ListMembers> {
     })
 }
 
-/// Entries of each list of a filter.
+/// The maximum number of entries in each list of a filter.
 const MAX_ENTRIES: usize = 25;
 
 fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
     fields.text("filter.search", &from.search, 256);
     let email = fields.address_filter("filter.email", &from.email);
-    // There are no groups here: checked as the contract has it, and no more.
+    // Guestlist has no groups: the field is validated and then ignored.
     let _: Vec<MemberId> =
         fields.parse_all("filter.exclude_group_ids", &from.exclude_group_ids, MAX_ENTRIES);
     MemberFilter {
@@ -58,7 +58,7 @@ fn statuses(fields: &mut Fields, numbers: &[i32]) -> Vec<MemberStatus> {
     })
 }
 
-/// Both roles together let everybody through.
+/// Whether to list admins or others; both roles together mean no filter.
 fn admins(fields: &mut Fields, numbers: &[i32]) -> Option<bool> {
     const EXPECTED: &str = "must be admin or member";
     let admins = fields.enums("filter.roles", numbers, MAX_ENTRIES, EXPECTED, |number| {

@@ -1,5 +1,5 @@
-//! Messages to inputs of operations, and answers to messages. The contract's
-//! validation rules are applied here; every wrong field is named.
+//! Converts messages to the inputs of operations, and their results to messages. Applies the
+//! validation rules of the contract; an error names every wrong field.
 
 mod account;
 mod admin;
@@ -31,7 +31,7 @@ use crate::domain::{PageSize, Timestamp};
 use crate::error::Result;
 use crate::proto::guestlist::v1::PageRequest;
 
-/// A page of one of our own lists.
+/// The page of a list in `guestlist.v1`.
 pub fn page(page: Option<PageRequest>) -> Result<(PageSize, String)> {
     let mut fields = Fields::default();
     let page = fields.page(page);

@@ -17,25 +17,22 @@ use crate::operations::organizations::{
 use crate::proto::gitpod::v1 as pb;
 use crate::proto::guestlist::v1 as own;
 
-/// How many invite domains an organization may have.
+/// The maximum number of invite domains of an organization.
 const MOST_DOMAINS: usize = 100;
 
-/// Reads a text that stands alone.
+/// Parses the only field of a message.
 fn parse<T: FromStr<Err = Invalid>>(field: &str, text: &str) -> Result<T> {
     text.parse().map_err(|wrong: Invalid| Error::invalid(field, wrong.0))
 }
 
-/// Reads a message that holds an organization's id alone.
 pub fn organization_id(text: &str) -> Result<OrganizationId> {
     parse("organization_id", text)
 }
 
-/// Reads the id of a membership that stands alone.
 pub fn member_id(text: &str) -> Result<MemberId> {
     parse("user_id", text)
 }
 
-/// Reads an invite's token that stands alone.
 pub fn invite_token(text: &str) -> Result<InviteToken> {
     parse("invite_id", text)
 }

@@ -1,4 +1,4 @@
-//! Conversions both ways, for anything that may come.
+//! Property tests of the conversions in both directions.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -93,13 +93,13 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_moment_comes_back(at in moment()) {
+    fn a_time_converts_both_ways(at in moment()) {
         let mut fields = Fields::default();
         prop_assert_eq!(fields.timestamp("at", to_timestamp(at)), Some(at));
     }
 
     #[test]
-    fn an_organization_shows_as_it_is(organization in organization()) {
+    fn an_organization_converts_completely(organization in organization()) {
         let shown = pb::Organization::from(organization.clone());
         prop_assert_eq!(organization_id(&shown.id).unwrap(), organization.id);
         prop_assert_eq!(&shown.name, organization.name.as_str());
@@ -114,7 +114,7 @@ proptest! {
         let tier_name = shown.tier().as_str_name().to_lowercase();
         prop_assert_eq!(tier_name.strip_prefix("organization_tier_"), Some(organization.tier.as_str()));
 
-        // What is shown can be sent back, and means the same.
+        // The message can be sent back and means the same.
         let mut domains = organization.invite_domains.clone();
         domains.dedup();
         prop_assume!(domains.len() == organization.invite_domains.len());
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn a_member_shows_as_it_is(from in member()) {
+    fn a_member_converts_completely(from in member()) {
         let shown = pb::OrganizationMember::from(from.clone());
         let MemberProfile { member, profile } = from;
         prop_assert_eq!(member_id(&shown.user_id).unwrap(), member.id);
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn a_token_comes_back(bytes in any::<[u8; 16]>()) {
+    fn a_token_converts_both_ways(bytes in any::<[u8; 16]>()) {
         let token = InviteToken::from_bytes(&bytes).unwrap();
         let shown = pb::OrganizationInvite::from(token);
         prop_assert_eq!(*invite_token(&shown.invite_id).unwrap().as_bytes(), bytes);
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn setting_a_role_says_what_was_said(
+    fn a_role_converts_or_is_an_error(
         organization in uuid(), member in uuid(), role in -1_i32..4,
     ) {
         let message = pb::SetRoleRequest {
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_is_read_or_refused_by_its_fields_and_never_repeated(
+    fn any_message_is_accepted_or_gets_an_error_that_repeats_no_value(
         (organization, search, email) in ("\\PC{0,40}", "\\PC{0,300}", "\\PC{0,330}"),
         numbers in vec(any::<i32>(), 0..4),
         ids in vec("\\PC{0,40}", 0..28),
@@ -230,7 +230,7 @@ proptest! {
 }
 
 #[test]
-fn moments_outside_the_calendar_are_refused() {
+fn times_outside_the_range_are_rejected() {
     for (seconds, nanos) in
         [(-62_135_596_801, 0), (253_402_300_800, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, 0)]
     {
@@ -241,7 +241,7 @@ fn moments_outside_the_calendar_are_refused() {
 }
 
 #[test]
-fn every_member_id_is_read_in_any_case() {
+fn member_ids_are_case_insensitive() {
     let id = MemberId::generate(Timestamp::from_micros(1));
     assert_eq!(member_id(&id.to_string().to_uppercase()).unwrap(), id);
 }

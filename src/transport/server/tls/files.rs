@@ -1,5 +1,5 @@
-//! Certificate, key and authorities out of files, which are looked at again and
-//! again: whoever renews them only writes them.
+//! Reads certificate, key and authorities from files, and reads them again when they change, so
+//! that a renewal needs no restart.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,19 @@ use tokio::io::AsyncReadExt;
 use tokio::time::MissedTickBehavior;
 use zeroize::Zeroizing;
 
-use super::dates::{Concern, Dates};
-use super::{Part, Pem, Tls, Unusable, dates, unusable};
+use super::validity::{Concern, Validity};
+use super::{Part, Pem, PemError, Tls, unusable, validity};
 use crate::config;
 use crate::domain::Timestamp;
 use crate::error::{Error, Kind, Result};
 
-/// Most bytes of one file.
+/// The maximum size of one file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What tells the time, for the dates of certificates.
+/// The clock for the validity of certificates.
 pub type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Where the three parts are.
+/// The paths of the three files.
 #[derive(Debug, Clone)]
 pub struct Files {
     certificate: PathBuf,
@@ -31,7 +31,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Those of the settings, if TLS is spoken.
+    /// The files of the settings, if TLS is on.
     pub fn new(settings: &config::Tls) -> Option<Self> {
         let (certificate, key) = settings.certificate_and_key()?;
         Some(Self {
@@ -41,31 +41,31 @@ impl Files {
         })
     }
 
-    /// Reads the files; returns what TLS is served with, and the task that follows their
-    /// changes. Logs a certificate that is not valid at `now`.
+    /// Reads the files. Returns the TLS configuration and the task that follows changes. Logs a
+    /// certificate that is not valid at `now`.
     ///
     /// # Errors
-    /// If one cannot be read or used, by its name.
+    /// If a file cannot be read or used, with its setting and path.
     pub async fn load(self, now: Now) -> Result<(Tls, Reload)> {
-        let told = |problem| Error::new(Kind::FailedPrecondition, self.tell(&problem));
-        let pem = self.read().await.map_err(told)?;
-        let tls = Tls::new(&pem).map_err(told)?;
-        let dates = dates(&pem);
+        let error = |problem| Error::new(Kind::FailedPrecondition, self.describe(&problem));
+        let pem = self.read().await.map_err(error)?;
+        let tls = Tls::new(&pem).map_err(error)?;
+        let validity = validity(&pem);
         let used = fingerprint(&Ok(pem));
         let mut reload = Reload {
             tls: tls.clone(),
             files: self,
             used,
-            refused: None,
-            dates,
+            rejected: None,
+            validity,
             concern: None,
             now,
         };
-        reload.look_at_dates();
+        reload.check_validity();
         Ok((tls, reload))
     }
 
-    async fn read(&self) -> Result<Pem, Unusable> {
+    async fn read(&self) -> Result<Pem, PemError> {
         let read = async |part, path: &Path| {
             read(path).await.map_err(|error| unusable(part, format!("cannot be read: {error}")))
         };
@@ -78,7 +78,7 @@ impl Files {
         Ok(Pem { certificate, key, client_ca })
     }
 
-    fn tell(&self, problem: &Unusable) -> String {
+    fn describe(&self, problem: &PemError) -> String {
         let (setting, path) = match problem.part {
             Part::Certificate => ("tls.certificate_file", Some(&self.certificate)),
             Part::Key => ("tls.key_file", Some(&self.key)),
@@ -98,10 +98,10 @@ async fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// What was in the files, or why they could not be read.
-type Fingerprint = Result<[u8; 32], Unusable>;
+/// A hash of the files, or the error of reading them.
+type Fingerprint = Result<[u8; 32], PemError>;
 
-fn fingerprint(found: &Result<Pem, Unusable>) -> Fingerprint {
+fn fingerprint(found: &Result<Pem, PemError>) -> Fingerprint {
     let pem = found.as_ref().map_err(Clone::clone)?;
     let mut hash = Sha256::new();
     let client_ca = pem.client_ca.as_deref().unwrap_or_default();
@@ -112,30 +112,30 @@ fn fingerprint(found: &Result<Pem, Unusable>) -> Fingerprint {
     Ok(hash.finalize().into())
 }
 
-/// Follows the files. By their content, not by their times or by news from the
-/// kernel: files are exchanged by renaming, by links, over networks.
+/// Follows changes of the files. It compares their content, not their times and not events of the
+/// kernel: files are replaced by renames, by links and over networks.
 pub struct Reload {
     tls: Tls,
     files: Files,
     used: Fingerprint,
-    /// What cannot be used, and whether that has been told.
-    pub(super) refused: Option<(Fingerprint, bool)>,
-    dates: Option<Dates>,
-    /// What has been told about the dates.
+    /// Files that cannot be used, and whether that is logged.
+    pub(super) rejected: Option<(Fingerprint, bool)>,
+    validity: Option<Validity>,
+    /// The concern that is logged.
     pub(super) concern: Option<Concern>,
     now: Now,
 }
 
 impl Reload {
-    /// Looks every `period` until `stop` is done.
+    /// Checks the files every `period` until `stop` resolves.
     pub async fn run(mut self, period: Duration, stop: impl Future<Output = ()>) {
         let mut ticks = tokio::time::interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let follow = async {
             loop {
                 ticks.tick().await;
-                self.look().await;
-                self.look_at_dates();
+                self.check_files().await;
+                self.check_validity();
             }
         };
         tokio::select! {
@@ -144,50 +144,52 @@ impl Reload {
         }
     }
 
-    /// Takes what is new and can be used. What cannot is told once, and only if it
-    /// is still there at the second look: certificate and key are two files, of
-    /// which one is exchanged before the other.
-    pub(super) async fn look(&mut self) {
+    /// Uses files that have changed. Files that cannot be used are logged once, and only at the
+    /// second check: certificate and key are two files, and one is replaced before the other.
+    pub(super) async fn check_files(&mut self) {
         let read = self.files.read().await;
         let found = fingerprint(&read);
         if found == self.used {
-            self.refused = None;
+            self.rejected = None;
             return;
         }
         let replaced = read.and_then(|pem| {
             self.tls.replace(&pem)?;
-            Ok(dates(&pem))
+            Ok(validity(&pem))
         });
         let problem = match replaced {
-            Ok(dates) => {
-                tracing::info!("the TLS certificate was read again");
+            Ok(validity) => {
+                tracing::info!("the TLS certificate was replaced");
                 self.used = found;
-                self.refused = None;
-                self.dates = dates;
+                self.rejected = None;
+                self.validity = validity;
                 self.concern = None;
                 return;
             }
             Err(problem) => problem,
         };
-        match &mut self.refused {
-            Some((seen, told)) if *seen == found => {
-                if !std::mem::replace(told, true) {
-                    let problem = self.files.tell(&problem);
-                    tracing::warn!(problem, "the TLS certificate stays as it was");
+        match &mut self.rejected {
+            Some((seen, logged)) if *seen == found => {
+                if !std::mem::replace(logged, true) {
+                    let problem = self.files.describe(&problem);
+                    tracing::warn!(
+                        problem,
+                        "the new TLS files cannot be used; the old certificate stays"
+                    );
                 }
             }
-            _ => self.refused = Some((found, false)),
+            _ => self.rejected = Some((found, false)),
         }
     }
 
-    /// Tells what is wrong with the certificate's dates, once.
-    pub(super) fn look_at_dates(&mut self) {
-        let Some(dates) = self.dates else { return };
-        let concern = dates.concern((self.now)());
+    /// Logs a new concern about the validity once.
+    pub(super) fn check_validity(&mut self) {
+        let Some(validity) = self.validity else { return };
+        let concern = validity.concern((self.now)());
         if concern != self.concern
             && let Some(concern) = concern
         {
-            dates.tell(concern, &self.files.certificate);
+            validity.log(concern, &self.files.certificate);
         }
         self.concern = concern;
     }

@@ -16,23 +16,24 @@ use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
 use tower::service_fn;
 
-use super::super::connection::{Connections, LINGER};
-use super::super::places::Access;
-use super::super::{Answer, Counters, Peer};
-use super::dates::Concern;
+use super::super::Counters;
+use super::super::connection::{Connections, HttpService, SHUTDOWN_GRACE};
+use super::super::connection_limit::Access;
+use super::validity::Concern;
 use super::*;
 use crate::config::{self, Config};
 use crate::transport::Response;
+use crate::transport::peer::Peer;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The time that the certificates of these tests are made for.
+/// A time at which the certificates of these tests are valid.
 fn now() -> Now {
     Box::new(|| crate::clock::Clock::now(&crate::clock::SystemClock))
 }
 
-/// Somebody who makes certificates.
+/// A certificate authority.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -54,7 +55,7 @@ impl Authority {
         Pem { certificate: certificate.into(), key: key.into_bytes().into(), client_ca: None }
     }
 
-    /// A client that believes in this authority, with a certificate if there is one.
+    /// A client that trusts this authority, with a client certificate if given.
     fn client(&self, alpn: &[&[u8]], own: Option<(String, String)>) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -75,7 +76,7 @@ impl Authority {
     }
 }
 
-/// A server that speaks TLS, and what ends it.
+/// A TLS server and its shutdown.
 struct Server {
     tls: Tls,
     stop: watch::Sender<bool>,
@@ -86,7 +87,7 @@ impl Server {
         Self { tls: Tls::new(pem).unwrap(), stop: watch::Sender::new(false) }
     }
 
-    /// A connection without a network, so that its time can be moved.
+    /// A connection in memory, so that tokio's clock can be paused.
     fn dial(&self) -> (DuplexStream, JoinHandle<()>) {
         let (client, server) = tokio::io::duplex(64 * 1024);
         let (settings, tls) = (Config::reference().http, Some(self.tls.clone()));
@@ -101,13 +102,13 @@ impl Server {
     }
 }
 
-fn hello() -> impl Answer {
+fn hello() -> impl HttpService {
     service_fn(async |_: Request<Incoming>| {
         Ok(Response::new(Body::new(Full::new(Bytes::from_static(b"hello")))))
     })
 }
 
-/// What comes back for `bytes` until it ends, however it ends.
+/// The bytes that the server sends for `bytes` until the connection ends.
 async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     stream.write_all(bytes).await.ok();
@@ -162,7 +163,7 @@ async fn the_client_chooses_by_alpn() {
 }
 
 #[tokio::test]
-async fn what_was_agreed_on_is_what_is_spoken() {
+async fn the_negotiated_version_is_served() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     for agreed in [&[HTTP_1_1][..], &[]] {
@@ -177,7 +178,7 @@ async fn what_was_agreed_on_is_what_is_spoken() {
 }
 
 #[tokio::test]
-async fn client_certificates_are_wanted_of_the_right_authority() {
+async fn a_client_certificate_must_be_of_the_authority() {
     let (authority, other) = (Authority::new(), Authority::new());
     let pem = Pem { client_ca: Some(authority.0.pem().into()), ..authority.pem() };
     let server = Server::new(&pem);
@@ -185,18 +186,18 @@ async fn client_certificates_are_wanted_of_the_right_authority() {
         [(None, false), (Some(other.certificate()), false), (Some(authority.certificate()), true)]
     {
         let client = authority.client(&[HTTP_1_1], own);
-        // With TLS 1.3 a client has ended its handshake before it is judged.
+        // In TLS 1.3 the client's handshake ends before the server verifies the certificate.
         let mut stream = server.connect(&client).await.unwrap();
         assert_eq!(over_http1(&mut stream).await, welcome);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_a_handshake_has_its_time_and_so_has_the_silence_after_it() {
+async fn p37_a_handshake_and_the_silence_after_it_time_out() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     let settings = Config::reference().http;
-    // A record's head that promises 512 bytes.
+    // The header of a record of 512 bytes.
     for front in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
         let (mut peer, task) = server.dial();
         let begun = tokio::time::Instant::now();
@@ -217,13 +218,13 @@ async fn p37_a_handshake_has_its_time_and_so_has_the_silence_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p34_the_end_waits_for_no_handshake() {
+async fn p34_shutdown_does_not_wait_for_a_handshake() {
     let server = Server::new(&Authority::new().pem());
     let (_peer, task) = server.dial();
     server.stop.send_replace(true);
     let begun = tokio::time::Instant::now();
     task.await.unwrap();
-    assert!(begun.elapsed() < 2 * LINGER);
+    assert!(begun.elapsed() < 2 * SHUTDOWN_GRACE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,24 +233,24 @@ async fn p34_a_request_that_is_on_its_way_is_answered_over_tls_too() {
     let server = Server::new(&authority.pem());
     let (stream, task) = server.dial();
     server.stop.send_replace(true);
-    tokio::time::sleep(LINGER / 2).await;
+    tokio::time::sleep(SHUTDOWN_GRACE / 2).await;
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = authority.client(&[HTTP_1_1], None).connect(name, stream).await.unwrap();
     stream.write_all(GET).await.unwrap();
     let mut answer = String::new();
-    // To the end in order: a cut one would be an error.
+    // A connection without a proper end would be an error.
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
     task.await.unwrap();
 }
 
 #[tokio::test]
-async fn who_speaks_no_tls_is_closed() {
+async fn a_client_without_tls_is_closed() {
     let server = Server::new(&Authority::new().pem());
     for bytes in [GET, PREFACE] {
         let (mut peer, task) = server.dial();
         let answer = exchange(&mut peer, bytes).await;
-        // An alert at most (RFC 8446 §6).
+        // At most an alert (RFC 8446 §6).
         assert!(answer.is_empty() || answer[0] == 21, "{answer:?}");
         drop(peer);
         task.await.unwrap();
@@ -257,7 +258,7 @@ async fn who_speaks_no_tls_is_closed() {
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_for_new_connections() {
+async fn a_new_certificate_is_used_for_new_connections() {
     let (before, after) = (Authority::new(), Authority::new());
     let server = Server::new(&before.pem());
     let client = before.client(&[HTTP_1_1], None);
@@ -268,11 +269,11 @@ async fn a_new_certificate_is_for_new_connections() {
     server.connect(&client).await.unwrap_err();
     let mut new = server.connect(&after.client(&[HTTP_1_1], None)).await.unwrap();
     assert!(over_http1(&mut new).await);
-    assert!(over_http1(&mut old).await, "it lives on");
+    assert!(over_http1(&mut old).await, "the connection stays open");
 }
 
 #[test]
-fn what_cannot_be_used_is_told_by_its_part() {
+fn an_error_names_the_part_that_cannot_be_used() {
     let authority = Authority::new();
     let (good, other) = (authority.pem(), authority.pem());
     let key = || good.key.clone();
@@ -291,21 +292,21 @@ fn what_cannot_be_used_is_told_by_its_part() {
         (&good.certificate, key(), Some(broken), Part::ClientCa, "cannot be used"),
     ] {
         let (certificate, client_ca) = (certificate.to_vec(), client_ca.map(<[u8]>::to_vec));
-        let refused = Tls::new(&Pem { certificate, key, client_ca }).err().expect(words);
-        assert_eq!(refused.part, part, "{refused}");
-        assert!(refused.why.contains(words) && !refused.why.contains("c2VjcmV0"), "{refused}");
+        let error = Tls::new(&Pem { certificate, key, client_ca }).err().expect(words);
+        assert_eq!(error.part, part, "{error}");
+        assert!(error.why.contains(words) && !error.why.contains("c2VjcmV0"), "{error}");
     }
     Tls::new(&good).unwrap();
 }
 
-/// Puts a certificate and its key where the settings say.
+/// Writes a certificate and its key to the paths of the settings.
 fn put(directory: &Path, pem: &Pem) {
     std::fs::write(directory.join("tls.crt"), &pem.certificate).unwrap();
     std::fs::write(directory.join("tls.key"), &pem.key).unwrap();
 }
 
 #[tokio::test]
-async fn files_are_followed() {
+async fn changed_files_are_read_again() {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| Some(directory.path().join(name));
     let (certificate_file, key_file) = (path("tls.crt"), path("tls.key"));
@@ -317,10 +318,10 @@ async fn files_are_followed() {
     let served_by = async |authority: &Authority| {
         server.connect(&authority.client(&[HTTP_1_1], None)).await.is_ok()
     };
-    reload.look().await;
+    reload.check_files().await;
     assert!(served_by(&first).await);
 
-    // Whatever breaks, what was there serves on, and is told at the second look.
+    // Files that cannot be used leave the old certificate, and are logged at the second check.
     let broken: [fn(&Path); 3] = [
         |directory| std::fs::write(directory.join("tls.key"), "no key").unwrap(),
         |directory| std::fs::remove_file(directory.join("tls.crt")).unwrap(),
@@ -328,24 +329,24 @@ async fn files_are_followed() {
     ];
     for break_it in broken {
         break_it(directory.path());
-        for told in [false, true, true] {
-            reload.look().await;
+        for logged in [false, true, true] {
+            reload.check_files().await;
             assert!(served_by(&first).await);
-            assert_eq!(reload.refused.as_ref().unwrap().1, told);
+            assert_eq!(reload.rejected.as_ref().unwrap().1, logged);
         }
     }
 
-    // One file after the other.
+    // The key is replaced after the certificate.
     let new = second.pem();
     std::fs::write(directory.path().join("tls.crt"), &new.certificate).unwrap();
-    reload.look().await;
+    reload.check_files().await;
     assert!(served_by(&first).await && !served_by(&second).await);
     put(directory.path(), &new);
-    reload.look().await;
+    reload.check_files().await;
     assert!(served_by(&second).await && !served_by(&first).await);
-    assert!(reload.refused.is_none());
+    assert!(reload.rejected.is_none());
 
-    // By a link, as Kubernetes exchanges a secret.
+    // By a symbolic link, as Kubernetes updates a secret.
     let elsewhere = TempDir::new().unwrap();
     put(elsewhere.path(), &third.pem());
     for name in ["tls.crt", "tls.key"] {
@@ -353,7 +354,7 @@ async fn files_are_followed() {
         std::os::unix::fs::symlink(elsewhere.path().join(name), &link).unwrap();
         std::fs::rename(&link, directory.path().join(name)).unwrap();
     }
-    reload.look().await;
+    reload.check_files().await;
     assert!(served_by(&third).await);
 }
 
@@ -365,14 +366,14 @@ async fn a_file_that_cannot_be_read_is_named() {
     let settings = config::Tls { certificate_file, key_file, ..Config::reference().tls };
     put(directory.path(), &Authority::new().pem());
     std::fs::remove_file(directory.path().join("tls.key")).unwrap();
-    let refused = Files::new(&settings).unwrap().load(now()).await.err().unwrap();
-    assert!(refused.message.starts_with("tls.key_file: "), "{refused}");
-    assert!(refused.message.contains("tls.key cannot be read"), "{refused}");
+    let error = Files::new(&settings).unwrap().load(now()).await.err().unwrap();
+    assert!(error.message.starts_with("tls.key_file: "), "{error}");
+    assert!(error.message.contains("tls.key cannot be read"), "{error}");
     assert!(Files::new(&Config::reference().tls).is_none());
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_valid_now_is_told() {
+async fn a_certificate_that_is_not_valid_is_logged() {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| Some(directory.path().join(name));
     let (certificate_file, key_file) = (path("tls.crt"), path("tls.key"));
@@ -395,29 +396,29 @@ async fn a_certificate_that_is_not_valid_now_is_told() {
         let seconds = seconds.load(std::sync::atomic::Ordering::SeqCst);
         crate::domain::Timestamp::from_micros(seconds * 1_000_000)
     });
-    // At the start, and whenever something has changed.
+    // At the start and at every change.
     let (_tls, mut reload) = Files::new(&settings).unwrap().load(now).await.unwrap();
-    assert_eq!(reload.concern, Some(Concern::Early));
+    assert_eq!(reload.concern, Some(Concern::NotYetValid));
     for (day, concern) in [
         (1, None),
         (75, None),
-        (77, Some(Concern::Soon)),
-        (89, Some(Concern::Soon)),
+        (77, Some(Concern::ExpiresSoon)),
+        (89, Some(Concern::ExpiresSoon)),
         (91, Some(Concern::Expired)),
     ] {
         clock.store(days(day), std::sync::atomic::Ordering::SeqCst);
-        reload.look_at_dates();
+        reload.check_validity();
         assert_eq!(reload.concern, concern, "on day {day}");
     }
     // Another certificate that has expired is logged anew.
     put(directory.path(), &short());
-    reload.look().await;
+    reload.check_files().await;
     assert_eq!(reload.concern, None);
-    reload.look_at_dates();
+    reload.check_validity();
     assert_eq!(reload.concern, Some(Concern::Expired));
-    // A usual one is not.
+    // A valid one is not.
     put(directory.path(), &Authority::new().pem());
-    reload.look().await;
-    reload.look_at_dates();
+    reload.check_files().await;
+    reload.check_validity();
     assert_eq!(reload.concern, None);
 }

@@ -18,7 +18,7 @@ async fn json_and_protobuf() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let json = answer.json();
     assert_eq!(json["account"]["subject"], "x");
-    // Zero values are printed.
+    // Default values are written.
     assert_eq!(json["account"]["emailVerified"], false);
 
     let answer = post(RESOLVE, &[PROTO], &resolve("").encode_to_vec()).await;
@@ -42,7 +42,7 @@ async fn metadata_crosses_and_the_prefix_does_not_matter() {
 }
 
 #[tokio::test]
-async fn p28_get_where_nothing_changes_and_only_there() {
+async fn p28_get_is_for_methods_without_side_effects_only() {
     let message = URL_SAFE_NO_PAD.encode(pb::GetCallerRequest {}.encode_to_vec());
     for query in [
         format!("connect=v1&encoding=proto&base64=1&message={message}"),
@@ -76,7 +76,7 @@ async fn gzip_both_ways_and_identity() {
     let unpacked = registry.decompress_with_limit("gzip", answer.body, 4096).unwrap();
     assert!(String::from_utf8_lossy(&unpacked).contains(&subject));
 
-    // What grows beyond the limit is refused before it is large.
+    // Decompression stops at the limit.
     let bomb = registry.compress("gzip", &[b' '; 1 << 20]).unwrap();
     let answer = post(RESOLVE, &headers, &bomb).await;
     assert_eq!(answer.status, 429);
@@ -86,7 +86,7 @@ async fn gzip_both_ways_and_identity() {
 }
 
 #[tokio::test]
-async fn bad_input_is_told_in_connects_words() {
+async fn invalid_input_is_a_connect_error() {
     let large = format!("{{\"subject\": \"{}\"}}", "x".repeat(2000)).into_bytes();
     for (headers, body, status, code) in [
         (&[JSON][..], &b"{"[..], 400, "invalid_argument"),
@@ -119,14 +119,14 @@ async fn bad_input_is_told_in_connects_words() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_is_told_without_repeating_it() {
+async fn the_error_for_an_unknown_path_does_not_repeat_it() {
     for (path, status) in [
         ("/v1/secret-token", 404),
         ("/no.such.Service/CallInfo", 404),
         ("/guestlist.v1.AccountService", 404),
         ("/a/b/c", 404),
         ("/favicon.ico", 404),
-        // A service of ours, so that it is Connect's code and status.
+        // The service exists, so the code and the status are Connect's.
         ("/guestlist.v1.AccountService/Nothing", 501),
     ] {
         for method in [Method::GET, Method::POST] {
@@ -155,7 +155,7 @@ async fn errors_carry_their_details() {
 }
 
 #[tokio::test]
-async fn what_is_no_content_type_of_the_method_is_told_in_https_words() {
+async fn an_unsupported_content_type_is_an_http_error() {
     const WATCH: &str = "/grpc.health.v1.Health/Watch";
     let unary = "application/json, application/proto";
     let stream = "application/connect+json, application/connect+proto";
@@ -173,7 +173,7 @@ async fn what_is_no_content_type_of_the_method_is_told_in_https_words() {
 }
 
 #[tokio::test]
-async fn a_stream_is_refused_as_a_stream() {
+async fn an_error_of_a_stream_is_a_stream() {
     for (content_type, good) in [
         ("application/connect+proto", &b"\0\0\0\0\0"[..]),
         ("application/connect+json", b"\0\0\0\0\x02{}"),

@@ -1,4 +1,4 @@
-//! Other products' contracts in front of routes that misbehave.
+//! The REST contracts in front of routes that misbehave.
 
 use super::*;
 use axum::Router;
@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 const CLICKHOUSE: &str = "/v1/organizations";
 const GITBOOK: &str = "/v1/orgs";
 
-/// Routes at paths that the contracts have.
+/// Routes at paths of the contracts.
 pub(super) fn routes() -> Router {
     Router::new()
         .route(CLICKHOUSE, get(panics))
@@ -25,8 +25,8 @@ async fn waits() {
     std::future::pending().await
 }
 
-/// The message, wherever the contract has it, and the status as the body says it.
-fn told(answer: &Answer) -> (u64, String) {
+/// The status and the message in the body of either contract.
+fn error_of(answer: &Answer) -> (u64, String) {
     let body = answer.json();
     let (status, message) = match body["error"].is_string() {
         true => (&body["status"], &body["error"]),
@@ -36,18 +36,18 @@ fn told(answer: &Answer) -> (u64, String) {
 }
 
 #[tokio::test]
-async fn a_panic_stays_inside() {
+async fn a_panic_is_an_internal_error() {
     for (path, message) in
         [(CLICKHOUSE, "INTERNAL_SERVER_ERROR: internal error"), (GITBOOK, "internal error")]
     {
         let answer = send(&stack(), ask(Method::GET, path, &[], b"")).await;
         assert_eq!(answer.status, 500);
-        assert_eq!(told(&answer), (500, message.to_owned()));
+        assert_eq!(error_of(&answer), (500, message.to_owned()));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_has_its_time() {
+async fn a_request_times_out() {
     for (path, message) in [
         (CLICKHOUSE, "GATEWAY_TIMEOUT: the time for this request ran out"),
         (GITBOOK, "the time for this request ran out"),
@@ -55,12 +55,12 @@ async fn a_request_has_its_time() {
         let begun = tokio::time::Instant::now();
         let answer = send(&stack(), ask(Method::GET, &format!("{path}/x"), &[], b"")).await;
         assert_eq!(begun.elapsed().as_millis(), 15_000);
-        assert_eq!((answer.status.as_u16(), told(&answer)), (504, (504, message.to_owned())));
+        assert_eq!((answer.status.as_u16(), error_of(&answer)), (504, (504, message.to_owned())));
     }
 }
 
 #[tokio::test]
-async fn overload_is_told_at_once_and_when_to_come_back() {
+async fn overload_is_an_immediate_error_with_retry_after() {
     let http = Http { max_requests: 1, ..bounds() };
     let stack = build_with(&http, &[]).stack;
     let mut first =
@@ -72,34 +72,34 @@ async fn overload_is_told_at_once_and_when_to_come_back() {
         (GITBOOK, "the server is busy; try again later"),
     ] {
         let answer = send(&stack, ask(Method::GET, path, &[], b"")).await;
-        assert_eq!((answer.status.as_u16(), told(&answer)), (429, (429, message.to_owned())));
+        assert_eq!((answer.status.as_u16(), error_of(&answer)), (429, (429, message.to_owned())));
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
 }
 
 #[tokio::test]
-async fn strangers_are_refused_before_a_route_is_asked() {
+async fn unauthenticated_requests_do_not_reach_a_route() {
     for (path, challenge) in
         [(CLICKHOUSE, "Basic realm=\"guestlist\""), (GITBOOK, "Bearer realm=\"guestlist\"")]
     {
         for authorization in ["-", "Bearer bad"] {
             let headers = [("authorization", authorization)];
             let answer = send(&stack(), ask(Method::GET, path, &headers, b"")).await;
-            assert_eq!((answer.status.as_u16(), told(&answer).0), (401, 401));
+            assert_eq!((answer.status.as_u16(), error_of(&answer).0), (401, 401));
             assert_eq!(answer.header("www-authenticate"), Some(challenge));
         }
     }
 }
 
 #[tokio::test]
-async fn what_a_request_says_it_is_does_not_matter() {
+async fn the_content_type_does_not_change_the_protocol() {
     for content_type in ["application/grpc", "application/grpc-web-text", "application/proto"] {
         let headers = [("content-type", content_type)];
         let path = format!("{GITBOOK}/x/invites");
         let answer = send(&stack(), ask(Method::POST, &path, &headers, b"")).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (200, b"{}".as_slice()));
         let answer = send(&stack(), ask(Method::POST, GITBOOK, &headers, b"")).await;
-        assert_eq!((answer.status.as_u16(), told(&answer).0), (405, 405));
+        assert_eq!((answer.status.as_u16(), error_of(&answer).0), (405, 405));
     }
 }
 

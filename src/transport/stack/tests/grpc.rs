@@ -16,7 +16,7 @@ async fn grpc(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     send(&stack(), request).await
 }
 
-/// The status in a gRPC-Web answer, in its headers or in its trailer frame.
+/// The status of a gRPC-Web response, in its headers or in its trailer frame.
 fn web_status(answer: &Answer, body: Bytes) -> (i32, Vec<Bytes>) {
     let (trailers, messages): (Vec<_>, Vec<_>) =
         frames(body).into_iter().partition(|(flag, _)| *flag == 0x80);
@@ -30,7 +30,7 @@ fn web_status(answer: &Answer, body: Bytes) -> (i32, Vec<Bytes>) {
 }
 
 #[tokio::test]
-async fn grpc_as_it_is() {
+async fn plain_grpc() {
     let answer =
         grpc(GET_CALLER, &[GRPC, ("x-custom", "mine")], &frame(&pb::GetCallerRequest {})).await;
     assert_eq!(answer.status, 200);
@@ -50,7 +50,7 @@ async fn grpc_web_binary_and_text() {
     let (code, messages) = web_status(&answer, answer.body.clone());
     assert_eq!((code, messages.len()), (0, 1));
 
-    // Text asks for text, whether it says so or not.
+    // A text request gets a text response, with or without `accept`.
     let encoded = STANDARD.encode(&request);
     let answer = grpc(RESOLVE, &[TEXT], encoded.as_bytes()).await;
     assert_eq!(answer.header("content-type"), Some("application/grpc-web-text+proto"));
@@ -59,7 +59,7 @@ async fn grpc_web_binary_and_text() {
     assert_eq!((code, message.created), (0, true));
 }
 
-/// Base64 in chunks, each padded for itself.
+/// Base64 in chunks, each with its own padding.
 fn decode_text(body: &[u8]) -> Bytes {
     let mut decoded = BytesMut::new();
     let mut rest = body;
@@ -73,7 +73,7 @@ fn decode_text(body: &[u8]) -> Bytes {
 }
 
 #[tokio::test]
-async fn bad_input_is_told_in_grpcs_words() {
+async fn invalid_input_is_a_grpc_error() {
     let good = frame(&resolve(""));
     let large =
         frame(&pb::ResolveAccountRequest { subject: "x".repeat(2000), ..Default::default() });
@@ -101,12 +101,12 @@ async fn bad_input_is_told_in_grpcs_words() {
         assert!(!status.message().is_empty());
     }
     let answer = grpc(RESOLVE, &[("content-type", "application/grpc+json")], &good).await;
-    // Over HTTP/1.1 it is not gRPC at all.
+    // gRPC does not exist over HTTP/1.1.
     assert_eq!(answer.status, 505);
 }
 
 #[tokio::test]
-async fn bad_input_is_told_in_grpc_webs_words() {
+async fn invalid_input_is_a_grpc_web_error() {
     let good = frame(&resolve(""));
     for (path, headers, body, code) in [
         (RESOLVE, &[WEB][..], &good[..3], Code::InvalidArgument),

@@ -1,9 +1,9 @@
-//! The whole door in-process, in front of a service that misbehaves on demand.
+//! The whole stack in process, in front of a service that misbehaves on demand.
 
 mod connect;
 mod contracts;
-mod door;
 mod grpc;
+mod order;
 mod unfinished;
 
 use std::sync::Arc;
@@ -35,10 +35,10 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 const ACCOUNT: Uuid = Uuid::from_u128(7);
 
-/// Nobody may ever see this, but who sent it.
+/// Must not appear in any response.
 const SECRET: &str = "s3cret-s3cret";
 
-/// Tells what reached it, and does as `issuer` says.
+/// Returns what it has received, and behaves as `issuer` demands.
 struct Fake;
 
 #[tonic::async_trait]
@@ -81,7 +81,7 @@ impl AccountService for Fake {
     }
 }
 
-/// Takes `Bearer good`, and never answers to `Bearer hangs`.
+/// Accepts `Bearer good`, and never returns for `Bearer hangs`.
 pub(in crate::transport) struct OneKey;
 
 impl Authenticate for OneKey {
@@ -165,7 +165,7 @@ fn stack() -> Stack {
     build_with(&bounds(), &[]).stack
 }
 
-/// A request of a caller with a good credential, unless `headers` say otherwise.
+/// A request with a valid credential, which `headers` may replace.
 fn ask(
     method: Method,
     path: &str,
@@ -215,7 +215,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The status, in headers or trailers.
+    /// The status in the headers or the trailers.
     fn grpc_status(&self) -> Status {
         Status::from_header_map(&self.headers)
             .or_else(|| Status::from_header_map(&self.trailers))
@@ -232,7 +232,7 @@ fn frame(message: &impl prost::Message) -> Bytes {
     framed.freeze()
 }
 
-/// The frames of a body: flag and content.
+/// The flag and content of each frame of a body.
 fn frames(mut body: Bytes) -> Vec<(u8, Bytes)> {
     let mut frames = Vec::new();
     while body.has_remaining() {

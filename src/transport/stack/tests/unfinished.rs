@@ -1,4 +1,4 @@
-//! Bodies that do not come to their end.
+//! Bodies that do not end.
 
 use std::pin::Pin;
 
@@ -6,7 +6,7 @@ use http_body::{Frame, SizeHint};
 
 use super::*;
 
-/// A body of a known length that never comes.
+/// A body of known length that never arrives.
 struct Never(u64);
 
 impl HttpBody for Never {
@@ -29,7 +29,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 const WEB: (&str, &str) = ("content-type", "application/grpc-web+proto");
 
-/// A call over HTTP/2 whose body of so many bytes never comes.
+/// A call over HTTP/2 with a body of `length` bytes that never arrives.
 fn never(path: &str, headers: &[(&str, &str)], length: u64) -> http::Request<Never> {
     let mut request = ask(Method::POST, path, headers, b"").map(|_| Never(length));
     *request.version_mut() = Version::HTTP_2;
@@ -44,9 +44,9 @@ async fn answered(stack: &Stack, request: http::Request<Never>) -> Answer {
     Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
 }
 
-/// Time stands still but for what waits: all that is awaited is the drain's two seconds.
+/// The clock is paused: the only time that passes is the two seconds of draining.
 #[tokio::test(start_paused = true)]
-async fn p41_a_body_of_nobody_is_not_awaited_and_holds_no_place() {
+async fn p41_an_unauthenticated_body_is_not_awaited_and_holds_no_permit() {
     let http = Http { max_requests: 1, ..bounds() };
     let stack = build_with(&http, &[]).stack;
     for (path, content_type, status) in [
@@ -70,7 +70,7 @@ async fn p41_a_body_of_nobody_is_not_awaited_and_holds_no_place() {
                 async move { answered(&stack, request).await }
             });
             tokio::task::yield_now().await;
-            // A caller is served meanwhile.
+            // An authenticated caller is served meanwhile.
             let good = send(&stack, ask(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
             assert_eq!(good.status, 200, "{path} {content_type:?}");
             let answer = call.await.unwrap();
@@ -83,10 +83,10 @@ async fn p41_a_body_of_nobody_is_not_awaited_and_holds_no_place() {
     }
 }
 
-/// Too large by its length alone, so that it is refused at once; the refusal goes out when
-/// the body has been read on, or has had its time.
+/// The announced length is too large, so the error comes at once; it is sent when the body is
+/// drained or the drain times out.
 #[tokio::test(start_paused = true)]
-async fn p41_no_place_is_held_while_a_refused_body_is_read_on() {
+async fn p41_no_permit_is_held_while_a_rejected_body_is_drained() {
     let http = Http { max_requests: 1, ..bounds() };
     let stack = build_with(&http, &[]).stack;
     let calls = [
@@ -107,9 +107,9 @@ async fn p41_no_place_is_held_while_a_refused_body_is_read_on() {
     }
 }
 
-/// A store that hangs has the request's time, and no more.
+/// A database that hangs during authentication ends with the deadline.
 #[tokio::test(start_paused = true)]
-async fn the_deadline_covers_the_look_at_the_credential() {
+async fn the_deadline_covers_authentication() {
     for (content_type, status) in [(JSON, 504), (GRPC, 200)] {
         let headers = [content_type, ("authorization", "Bearer hangs")];
         let begun = tokio::time::Instant::now();
@@ -121,7 +121,7 @@ async fn the_deadline_covers_the_look_at_the_credential() {
             assert_eq!(answer.grpc_status().code(), Code::DeadlineExceeded);
         }
     }
-    // What needs no credential does not wait for it.
+    // A method without authentication does not wait.
     let headers = [JSON, ("authorization", "Bearer hangs")];
     let begun = tokio::time::Instant::now();
     let answer = send(&stack(), ask(Method::POST, HEALTH, &headers, b"{}")).await;
@@ -169,7 +169,7 @@ async fn p41_a_message_without_a_credential_is_small() {
         };
         assert_eq!(code, "resource_exhausted", "{content_type}");
     }
-    // A caller's may be as large as ever.
+    // The usual limit holds for authenticated callers.
     let headers = [JSON];
     let body = format!("{{\"subject\": \"{}\"}}", "x".repeat(64));
     let answer = send(&stack, ask(Method::POST, RESOLVE, &headers, body.as_bytes())).await;
@@ -178,7 +178,7 @@ async fn p41_a_message_without_a_credential_is_small() {
 
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
-/// A health check of a service with so long a name.
+/// A health check with a service name that makes the JSON `length` bytes long.
 fn json_of(length: usize) -> String {
     format!("{{\"service\": \"{}\"}}", "x".repeat(length))
 }

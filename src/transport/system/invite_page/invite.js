@@ -1,8 +1,7 @@
 "use strict";
 
-// Shows an invitation and joins with it. The token comes from the fragment of the
-// address and leaves the page in the body of a call alone. Nothing is spent but by a
-// click on "Join".
+// Shows an invitation and joins with it. The token comes from the fragment of the URL, and the page
+// sends it in the body of a call only. Only a click on "Join" uses the invitation.
 (() => {
   const PREVIEW = "guestlist.v1.InviteService/Preview";
   const JOIN = "gitpod.v1.OrganizationService/JoinOrganization";
@@ -25,7 +24,7 @@
     status.classList.toggle("wrong", wrong);
   }
 
-  // A call over Connect: what it answers, or an error with its code.
+  // Calls a method over Connect. Returns the response, or throws an error with its code.
   async function call(method, message) {
     const headers = { "Content-Type": "application/json", "Connect-Protocol-Version": "1" };
     const credential = key.value.trim();
@@ -126,7 +125,7 @@
         await call(JOIN, { inviteId: token() });
         key.value = "";
         form.hidden = true;
-        // A token that is spent need not stay in the history.
+        // Removes the used token from the history of the browser.
         history.replaceState(null, "", location.pathname);
         say(`You are a member of ${organization} now.`);
       } catch (error) {

@@ -1,0 +1,219 @@
+//! The door to the contracts: methods, content types, bounds, unknown paths.
+
+use std::time::Duration;
+
+use guestlist::config::Config;
+use guestlist::operations::keys::Owner;
+use serde_json::json;
+
+use super::clickhouse::{error, invitations};
+use super::client::{Answer, Rest, ask, give};
+use super::gitbook::{invites, link, links, message};
+use crate::support::{Engine, Protocol, TestApp, run};
+
+const PAGE: &str = "https://app.example.com";
+
+/// Runs a behaviour that no engine changes.
+fn served(behaviour: impl AsyncFn(&TestApp)) {
+    run(Engine::Sqlite, Protocol::Grpc, behaviour);
+}
+
+/// The message of a refusal by either contract.
+#[track_caller]
+fn refused(answer: &Answer, status: u16) -> String {
+    match answer.json(status)["error"].is_string() {
+        true => error(answer, status),
+        false => message(answer, status),
+    }
+}
+
+#[test]
+fn unknown_paths_are_refused_in_the_contracts_own_shape() {
+    served(async |app| {
+        let org = app.organization().await;
+        for path in [
+            "/v1/organizations/",
+            &format!("/v1/organizations/{}/members", org.id),
+            &format!("/v1/organizations/{}/invitations/", org.id),
+            "/v1/organizations//invitations",
+        ] {
+            for person in [&org.admin, &app.nobody()] {
+                assert_eq!(error(&ask(person, "GET", path).await, 404), "NOT_FOUND", "{path}");
+            }
+        }
+        for path in ["/v1/orgs/", "/v1/user/x", "/orgs/x/y", &format!("{}/x/y", links(&org.id))] {
+            let answer = ask(&org.admin, "DELETE", path).await;
+            assert_eq!(message(&answer, 404), "there is no such path", "{path}");
+        }
+        for path in ["/v1", "/v1/", "/v1/other", "/v1/organization"] {
+            let answer = ask(&org.admin, "GET", path).await;
+            assert_eq!(answer.json(404)["code"], "unimplemented", "{path}");
+        }
+    });
+}
+
+#[test]
+fn methods_are_told_and_others_refused() {
+    served(async |app| {
+        let org = app.organization().await;
+        for (path, allow) in [
+            ("/v1/organizations".to_owned(), "GET, HEAD, OPTIONS"),
+            (invitations(&org.id), "GET, POST, HEAD, OPTIONS"),
+            ("/v1/user".to_owned(), "GET, HEAD, OPTIONS"),
+            (invites(&org.id), "POST, OPTIONS"),
+            (format!("{}/x", invites(&org.id)), "POST, OPTIONS"),
+            (link(&org.id, "x"), "GET, PATCH, DELETE, HEAD, OPTIONS"),
+        ] {
+            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "SECRET"] {
+                let answer = ask(&app.nobody(), method, &path).await;
+                if allow.split(", ").any(|taken| taken == method) {
+                    assert_eq!(answer.status, 401, "{method} {path}");
+                    continue;
+                }
+                assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+                if method == "HEAD" {
+                    answer.empty(405);
+                } else {
+                    let text = refused(&answer, 405);
+                    assert!(
+                        text.ends_with("this path does not take this method; see the allow header")
+                    );
+                }
+            }
+            let options = ask(&app.nobody(), "OPTIONS", &path).await;
+            options.empty(204);
+            assert_eq!(options.header("allow"), Some(allow));
+        }
+    });
+}
+
+#[test]
+fn bodies_are_json_and_bounded() {
+    served(async |app| {
+        let org = app.organization().await;
+        let token = org.admin.link(&org.id, "read").await.unwrap().token;
+        for (method, path, body) in [
+            ("POST", invitations(&org.id), json!({"email": "zoe@example.org"})),
+            ("POST", invites(&org.id), json!({"emails": ["yan@example.org"]})),
+            ("POST", links(&org.id), json!({"role": null})),
+            ("PATCH", link(&org.id, &token), json!({"role": "edit"})),
+        ] {
+            let plain = || Rest::new(&org.admin, method, &path).body(body.to_string());
+            let sent = plain().send().await;
+            assert!(refused(&sent, 415).ends_with("send application/json"), "{path}");
+            for other in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded"] {
+                refused(&plain().with("content-type", other).send().await, 415);
+            }
+            // A call of a method is none here.
+            for other in ["application/grpc", "application/grpc-web+proto", "application/proto"] {
+                refused(&plain().with("content-type", other).send().await, 415);
+            }
+            let coded = plain().with("content-type", "application/json");
+            refused(&coded.with("content-encoding", "gzip").send().await, 415);
+
+            let large = format!("{{\"x\": \"{}\"}}", "x".repeat(1024 * 1024));
+            let large = plain().body(large).with("content-type", "application/json");
+            let text = refused(&large.send().await, 413);
+            assert!(text.ends_with("the body is larger than the server takes"), "{text}");
+
+            let strange = plain().with("content-type", "Application/JSON; charset=utf-8");
+            let good = strange.with("content-encoding", "identity").send().await;
+            assert!(good.status.is_success(), "{path}: {}", good.text());
+            assert_eq!(good.header("cache-control"), Some("no-store"));
+        }
+    });
+}
+
+#[test]
+fn a_body_where_none_is_asked_for_is_nothing() {
+    served(async |app| {
+        let org = app.organization().await;
+        let token = org.admin.link(&org.id, "read").await.unwrap().token;
+        let path = format!("{}/{token}", invites(&org.id));
+        let request = Rest::new(&org.stranger, "POST", &path).body("{not JSON");
+        assert_eq!(request.with("content-type", "text/plain").send().await.json(200), json!({}));
+    });
+}
+
+#[test]
+fn keys_unknown_to_a_contract_are_ignored() {
+    served(async |app| {
+        let org = app.organization().await;
+        let body = json!({"email": "zoe@example.org", "more": {"and": ["more"]}});
+        give(&org.admin, "POST", &invitations(&org.id), &body).await.json(200);
+        let body = json!({"role": "read", "more": null});
+        give(&org.admin, "POST", &links(&org.id), &body).await.json(201);
+        let path = format!("{}?limit=1&more=1&more=2", links(&org.id));
+        ask(&org.admin, "GET", &path).await.json(200);
+    });
+}
+
+#[test]
+fn two_credentials_are_none_and_a_service_acts_as_it_may() {
+    served(async |app| {
+        let org = app.organization().await;
+        let key = format!("Bearer {}", org.admin.key.as_deref().unwrap());
+        for path in ["/v1/organizations", "/v1/user"] {
+            let twice = Rest::new(&org.admin, "GET", path).and("authorization", &key);
+            assert!(
+                refused(&twice.send().await, 401).contains("more than one authorization header")
+            );
+            let account = org.member.account().await.to_string();
+            let acting =
+                Rest::new(&org.admin, "GET", path).with("guestlist-on-behalf-of", &account);
+            refused(&acting.send().await, 403);
+        }
+    });
+}
+
+#[test]
+fn p29_listed_pages_may_use_every_method() {
+    let settings = |config: &mut Config| config.cors.allowed_origins = vec![PAGE.to_owned()];
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, settings).await;
+        let org = app.organization().await;
+        for method in ["GET", "POST", "PATCH", "DELETE"] {
+            let preflight = Rest::new(&app.nobody(), "OPTIONS", &link(&org.id, "x"))
+                .with("origin", PAGE)
+                .with("access-control-request-method", method)
+                .with("access-control-request-headers", "authorization,idempotency-key")
+                .send()
+                .await;
+            assert_eq!(preflight.header("access-control-allow-origin"), Some(PAGE));
+            let methods = preflight.header("access-control-allow-methods").unwrap();
+            assert!(methods.split(',').any(|one| one.trim() == method), "{methods}");
+            let headers = preflight.header("access-control-allow-headers").unwrap();
+            assert!(headers.contains("idempotency-key"), "{headers}");
+        }
+        // A refusal can be read, too.
+        let denied = Rest::new(&app.nobody(), "GET", "/v1/user").with("origin", PAGE).send().await;
+        assert_eq!(denied.status, 401);
+        assert_eq!(denied.header("access-control-allow-origin"), Some(PAGE));
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_key_that_has_run_out_is_told_as_any_other() {
+    served(async |app| {
+        let org = app.organization().await;
+        let owner = Owner::Account(org.admin.account().await);
+        let expires_in = Some(Duration::from_secs(60));
+        let key = guestlist::operations::keys::CreateKey {
+            owner,
+            organization: None,
+            scope: None,
+            expires_in,
+        };
+        let expires = app.key_as(key).await;
+        ask(&expires, "GET", "/v1/user").await.json(200);
+        app.clock.advance(Duration::from_secs(60));
+        let mut unknown = expires.clone();
+        unknown.key = Some(format!("gl_{}_{}", "0".repeat(16), "0".repeat(64)));
+        let answers =
+            [ask(&expires, "GET", "/v1/user").await, ask(&unknown, "GET", "/v1/user").await];
+        message(&answers[0], 401);
+        assert_eq!(answers[0].comparable(), answers[1].comparable());
+    });
+}
