@@ -9,9 +9,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Tx, all, first, models, update};
 use super::entity::{account, member, stored};
 use super::sql::{Named, is_one_of, query};
-use super::statement::{self, Connection, Tx, all, first, models, update};
 use crate::domain::{
     Account, AccountId, EmailAddress, MemberStatus, OrganizationId, Profile, Timestamp,
 };
@@ -88,7 +88,7 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
         created_at: Set(created_at.as_micros()),
         updated_at: Set(updated_at.map(Timestamp::as_micros)),
     };
-    statement::insert(tx, row).await
+    connection::insert(tx, row).await
 }
 
 /// Updates an account's profile, and the name and address in its memberships.

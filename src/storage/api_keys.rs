@@ -7,9 +7,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Tx, all, first, update};
 use super::entity::{account, api_key, stored};
 use super::sql::{Named, query};
-use super::statement::{self, Connection, Row, Tx, all, first, update};
+use super::statement::Row;
 use crate::domain::{Account, ApiKey, KeyId, OrganizationId, Timestamp};
 use crate::error::Result;
 
@@ -47,7 +48,7 @@ pub async fn insert(tx: &Tx, key: &ApiKey) -> Result<()> {
         revoked_at: Set(key.revoked_at.map(Timestamp::as_micros)),
         last_used_at: Set(key.last_used_at.map(Timestamp::as_micros)),
     };
-    statement::insert(tx, row).await
+    connection::insert(tx, row).await
 }
 
 /// Revokes a key; returns whether it exists and was not revoked before.

@@ -5,9 +5,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::connection::{Db, Tx, insert, insert_many, models};
 use super::entity::audit_event;
 use super::sql::is_one_of;
-use super::statement::{Db, Tx, insert, insert_many, models};
 use crate::domain::{
     AccountId, Action, Actor, AuditEvent, AuditEventId, OrganizationId, TargetKind, Timestamp,
 };

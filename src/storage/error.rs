@@ -17,6 +17,22 @@ pub struct StoreError {
     message: String,
 }
 
+/// Why a change was not acknowledged.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// Nothing was changed. The cause is present if a statement failed.
+    NotDone(Error, Option<Cause>),
+    /// The commit failed: the change may have been made.
+    Unknown(StoreError),
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        let cause = error.cause;
+        WriteError::NotDone(error.into(), Some(cause))
+    }
+}
+
 /// The causes of errors that lead to different reactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {

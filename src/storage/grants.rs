@@ -3,8 +3,8 @@
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Db, Tx, all, delete, models};
 use super::entity::grant;
-use super::statement::{self, Connection, Db, Tx, all, delete, models};
 use crate::domain::{ContentGrant, Grant, GrantId, MemberId, OrganizationId};
 use crate::error::Result;
 
@@ -34,7 +34,7 @@ pub async fn insert(tx: &Tx, organization: OrganizationId, new: &Grant) -> Resul
         invite_id: Set(new.invite.into()),
         created_at: Set(new.created_at.as_micros()),
     };
-    statement::insert(tx, row).await
+    connection::insert(tx, row).await
 }
 
 /// Deletes all grants of a member of a locked organization; returns their ids.

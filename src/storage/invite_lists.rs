@@ -4,9 +4,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
+use super::connection::{self, Db, models};
 use super::entity::invite;
 use super::invites::with_sealed_token;
-use super::statement::{self, Db, models};
 use crate::domain::{
     Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId, Role, Timestamp,
 };
@@ -130,5 +130,5 @@ pub async fn count(
     filter: &InviteFilter,
     now: Timestamp,
 ) -> Result<u64> {
-    statement::count(&db.for_lists(), filter.select(organization, now)).await
+    connection::count(&db.for_lists(), filter.select(organization, now)).await
 }

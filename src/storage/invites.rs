@@ -7,13 +7,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::invite::{LIVE_JOIN_LINK, delivery_text};
 use super::entity::organization::join_domains;
 use super::entity::{invite, organization};
 use super::sql::{Named, is_one_of, query, set};
-use super::statement::{
-    self, Connection, Row, Statement, Tx, all, first, insert_many, models, update,
-};
+use super::statement::{Row, Statement};
 use crate::domain::{
     Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
     Organization, OrganizationId, SecretHash, Timestamp,
@@ -163,7 +162,7 @@ pub async fn join_link(
 
 /// Stores a new invite.
 pub async fn insert(tx: &Tx, new: &Invite, token: StoredToken) -> Result<()> {
-    statement::insert(tx, row(new, token)).await
+    connection::insert(tx, row(new, token)).await
 }
 
 /// Stores many new invites.

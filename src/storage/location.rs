@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
+use super::connection::{Readers, StoreState};
 use super::error::StoreError;
-use super::statement::{Readers, StoreState};
 use super::write::Writer;
 use super::{postgres, sqlite};
 use crate::config;

@@ -8,10 +8,10 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Db, all};
 use super::entity::{account, member, organization};
 use super::members::{with_organization, with_profile};
 use super::sql::{contains_pattern, is_one_of};
-use super::statement::{self, Connection, Db, all};
 use crate::domain::{
     AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus, Organization,
     OrganizationId,
@@ -164,7 +164,7 @@ pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter)
     if filter.reads_accounts() {
         select = select.join(JoinType::InnerJoin, member::Relation::Account.def());
     }
-    statement::count(&db.for_lists(), select).await
+    connection::count(&db.for_lists(), select).await
 }
 
 /// The organizations of which an account is an active member, oldest membership first.

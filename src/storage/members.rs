@@ -9,9 +9,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Tx, all, first, models, update};
 use super::entity::{account, invite, member, organization, stored};
 use super::sql::{Named, is_one_of, query};
-use super::statement::{self, Connection, Row, Tx, all, first, models, update};
+use super::statement::Row;
 use crate::domain::{
     AccountId, Authority, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile,
     MemberStatus, Organization, OrganizationId, Profile, Role, Timestamp,
@@ -190,7 +191,7 @@ pub async fn insert(tx: &Tx, new: &Member, profile: &Profile) -> Result<()> {
         removed: Set(new.departure.is_some_and(|left| left.removed)),
         left_version: Set(new.departure.map(|left| left.version)),
     };
-    statement::insert(tx, row).await
+    connection::insert(tx, row).await
 }
 
 /// Sets a member's role.

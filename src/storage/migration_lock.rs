@@ -10,8 +10,9 @@ use std::time::Duration;
 use sea_orm::DbBackend;
 use tokio::time::Instant;
 
+use super::connection::{Connection, Db, Tx, first};
 use super::error::StoreError;
-use super::statement::{Connection, Db, Statement, Tx, first};
+use super::statement::Statement;
 use crate::error::{Result, chain};
 
 /// An arbitrary number, the same in every replica.

@@ -4,6 +4,7 @@
 //! take `&impl Connection` to read and a [`Tx`] to write, and the organization first, so
 //! that no query of an organization's rows can leave it out.
 
+mod connection;
 mod disk_space;
 mod entity;
 mod error;
@@ -36,16 +37,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
 pub use location::Location;
 pub use migrations::Schema;
-pub use statement::{Connection, Db, Row, Statement, StatementObserver, StatementResult, Tx};
+pub use statement::{Row, Statement, StatementResult};
 
 use crate::config;
 use crate::domain::{SecretHash, Timestamp};
 use crate::error::Result;
+use connection::{Readers, StoreState};
 use previews::{Preview, Previews};
-use statement::{Readers, StoreState};
 use write::Writer;
 
 /// The store. Clones share its connections.

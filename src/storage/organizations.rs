@@ -3,9 +3,9 @@
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
+use super::connection::{self, Connection, Tx, first};
 use super::entity::organization::{self, join_domains};
 use super::sql::{Named, query, set};
-use super::statement::{self, Connection, Tx, first};
 use crate::domain::{Organization, OrganizationId};
 use crate::error::Result;
 
@@ -42,7 +42,7 @@ pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
         member_count: Set(new.member_count),
         seat_limit: Set(new.seat_limit),
     };
-    statement::insert(tx, row).await
+    connection::insert(tx, row).await
 }
 
 /// Updates a locked organization: name, domains, counters, limits.
@@ -90,5 +90,5 @@ pub async fn set_version(tx: &Tx, changed: &Organization) -> Result<()> {
 /// [`removals`](super::removals).
 pub async fn delete(tx: &Tx, id: OrganizationId) -> Result<()> {
     let its = organization::Column::Id.eq(Uuid::from(id));
-    statement::delete(tx, organization::Entity::delete_many().filter(its)).await.map(drop)
+    connection::delete(tx, organization::Entity::delete_many().filter(its)).await.map(drop)
 }

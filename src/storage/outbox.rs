@@ -5,8 +5,8 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::connection::{Connection, Tx, delete, insert_many, models, update};
 use super::entity::outbox;
-use super::statement::{Connection, Tx, delete, insert_many, models, update};
 use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
 use crate::error::Result;
 

@@ -13,10 +13,10 @@ use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait};
 use uuid::Uuid;
 
+use super::connection::{Connection, Db, Readers, first};
 use super::entity::{invite, organization, stored};
 use super::invites::usable;
 use super::sql::{Named, query};
-use super::statement::{Connection, Db, Readers, first};
 use crate::domain::{EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp};
 use crate::error::Result;
 

@@ -12,15 +12,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::connection::{self, Tx, models};
 use super::entity::{grant, invite, member, outbox, removal};
-use super::statement::{self, Tx, models};
 use crate::domain::OrganizationId;
 use crate::error::Result;
 
 /// Records that a deleted organization still has rows.
 pub async fn insert(tx: &Tx, organization: OrganizationId) -> Result<()> {
     let row = removal::ActiveModel { organization_id: Set(organization.into()) };
-    statement::insert(tx, row).await
+    connection::insert(tx, row).await
 }
 
 /// A deleted organization that still has rows and that no other replica works on.
@@ -35,7 +35,7 @@ pub async fn next(tx: &Tx) -> Result<Option<OrganizationId>> {
 /// Records that a deleted organization has no more rows.
 pub async fn delete(tx: &Tx, organization: OrganizationId) -> Result<()> {
     let its = removal::Column::OrganizationId.eq(Uuid::from(organization));
-    statement::delete(tx, removal::Entity::delete_many().filter(its)).await.map(drop)
+    connection::delete(tx, removal::Entity::delete_many().filter(its)).await.map(drop)
 }
 
 /// Deletes at most `most` rows of a deleted organization; returns whether none is left.
@@ -66,5 +66,5 @@ async fn remove<E: EntityTrait>(
     }
     let some = E::find().select_only().column(id).filter(organization.eq(of.clone())).limit(most);
     let some = id.in_subquery(some.into_query());
-    Ok(statement::delete(tx, E::delete_many().filter(some)).await?.min(most))
+    Ok(connection::delete(tx, E::delete_many().filter(some)).await?.min(most))
 }

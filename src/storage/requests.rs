@@ -3,8 +3,8 @@
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use super::connection::{Tx, delete, insert, models};
 use super::entity::request;
-use super::statement::{Tx, delete, insert, models};
 use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 

@@ -3,8 +3,9 @@
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, EntityTrait, QueryTrait};
 
+use super::connection::{Connection, Tx, models};
 use super::entity::setting;
-use super::statement::{Connection, Statement, Tx, models};
+use super::statement::Statement;
 use crate::error::Result;
 
 /// The fingerprint of the key that seals tokens.

@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use sea_orm::sea_query::{Expr, SubQueryStatement};
 use sea_orm::{ColumnTrait, DbBackend, EntityName, EntityTrait, QueryTrait, UpdateMany, Value};
 
-use super::statement::{Connection, Statement, Tx};
+use super::connection::{Connection, Tx};
+use super::statement::{SIZES, Statement};
 
 /// A statement whose SQL never changes. The values in its builder mark the places and
 /// types of the values that each use gives.
@@ -84,11 +85,6 @@ pub(super) fn set<E: EntityTrait, const N: usize>(
         update.col_expr(column, Expr::value(value))
     })
 }
-
-/// The numbers of rows or values that statements are made for, largest first. Each number
-/// is a statement of its own, which PostgreSQL keeps on each connection, so there are few.
-/// Both engines take as many values (SQLite: 32,766).
-pub(super) const SIZES: [usize; 4] = [500, 64, 8, 1];
 
 /// Whether a column has one of these values. The condition has one of few lengths: the
 /// last value is repeated.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 
-use super::error::{Cause, StoreError};
-use super::statement::{StoreState, Transaction, Tx};
+use super::connection::{StoreState, Transaction, Tx};
+use super::error::{Cause, StoreError, WriteError};
 use super::{postgres, sqlite};
 use crate::error::{Error, Kind, Result};
 
@@ -20,22 +20,6 @@ pub(super) enum Writer {
     Postgres(postgres::Pool),
     /// Changes that arrive together in one transaction.
     Sqlite(sqlite::Writer),
-}
-
-/// Why a change was not acknowledged.
-#[derive(Debug)]
-pub(super) enum WriteError {
-    /// Nothing was changed. The cause is present if a statement failed.
-    NotDone(Error, Option<Cause>),
-    /// The commit failed: the change may have been made.
-    Unknown(StoreError),
-}
-
-impl From<StoreError> for WriteError {
-    fn from(error: StoreError) -> Self {
-        let cause = error.cause;
-        WriteError::NotDone(error.into(), Some(cause))
-    }
 }
 
 impl Writer {

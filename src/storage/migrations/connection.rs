@@ -7,8 +7,9 @@ use sea_orm::{
     Database, DatabaseConnection, DbBackend, DbErr, ProxyDatabaseTrait, ProxyExecResult, ProxyRow,
 };
 
+use crate::storage::connection::Transaction;
 use crate::storage::error::StoreError;
-use crate::storage::statement::{Statement, StatementResult, Transaction};
+use crate::storage::statement::{Statement, StatementResult};
 
 /// Runs SeaORM's statements in a transaction of ours. SeaORM's own methods for transactions
 /// have no effect: the caller commits.

@@ -8,7 +8,8 @@ mod m0001_initial;
 use sea_orm::DbBackend;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-use super::statement::{Connection, Statement, Tx, first};
+use super::connection::{Connection, Tx, first};
+use super::statement::Statement;
 use crate::error::{Error, Kind, Result};
 
 /// The store's schema beside the one this program needs. Migrations are named,

@@ -6,6 +6,7 @@
 //! result spends more time on waiting than on everything else.
 
 mod address;
+mod checks;
 mod connection;
 mod errors;
 mod pool;

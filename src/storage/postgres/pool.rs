@@ -12,13 +12,11 @@ use uuid::Uuid;
 
 use super::address::Address;
 use super::connection::Connection;
-use super::errors::{loses_statements, unusable};
-use super::transaction::Transaction;
+use super::errors::loses_statements;
 use super::turns::{Turn, Turns};
 use crate::config;
 use crate::storage::PoolSize;
 use crate::storage::error::{Cause, StoreError};
-use crate::storage::statement::{Statement, StatementResult};
 
 /// One in so many connections is shared by short reads, and one in so many is for lists. A
 /// pool with fewer connections has no shared ones.
@@ -152,65 +150,8 @@ impl Pool {
         }
     }
 
-    /// Checks that a connection for changes is available and that its server accepts changes.
-    ///
-    /// # Errors
-    /// If not.
-    pub async fn check_writable(&self) -> Result<(), StoreError> {
-        if self.0.connector.check().is_err() {
-            self.check_prepared_statements().await?;
-        }
-        let until = Instant::now() + self.0.connector.acquire_timeout;
-        let transaction = Transaction::of_change(self, until);
-        let asked = "SELECT current_setting('transaction_read_only') AS read_only";
-        let result = transaction.run(Statement::new(asked, Vec::new())).await;
-        transaction.rollback().await?;
-        match setting(result?)?.as_str() {
-            "off" => Ok(()),
-            _ => Err(StoreError::away("PostgreSQL accepts no changes now")),
-        }
-    }
-
-    /// Checks that the server can be used: its encoding, and a pooler in between.
-    ///
-    /// # Errors
-    /// If not, with the reason.
-    pub async fn check_server(&self) -> Result<(), StoreError> {
-        // First: if PostgreSQL has few free slots, a change needs one most.
-        self.check_writable().await?;
-        let until = Instant::now() + self.0.connector.acquire_timeout;
-        let asked = "SELECT current_setting('server_encoding') AS encoding";
-        let asked = Statement::new(asked, Vec::new());
-        let encoding = setting(Transaction::of_list(self, until).run_alone(asked).await?)?;
-        if encoding != "UTF8" {
-            let why = "the database's encoding must be UTF8 and is";
-            return Err(unusable(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
-        }
-        self.check_prepared_statements().await
-    }
-
-    /// Finds out whether a pooler loses prepared statements: one connection prepares a
-    /// statement and runs it while another one holds its server process in a transaction.
-    async fn check_prepared_statements(&self) -> Result<(), StoreError> {
-        let connector = &self.0.connector;
-        connector.loses_statements.store(false, Ordering::Relaxed);
-        let probe = async {
-            let (one, other) = (connector.open().await?, connector.open().await?);
-            let busy = other.command("BEGIN");
-            let tried = one.try_prepared(busy).await;
-            other.command("ROLLBACK").await?;
-            tried
-        };
-        match timeout(connector.acquire_timeout, probe).await {
-            Ok(Err(error)) if error.cause == Cause::StatementLost => Err(error),
-            // PostgreSQL may have no slots for two more, or the pooler one process only. The
-            // first request that fails shows it then.
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "it is not known whether a pooler loses prepared statements: the first lost one is reported");
-                Ok(())
-            }
-            Ok(Ok(())) | Err(_) => Ok(()),
-        }
+    pub(super) fn connector(&self) -> &Connector {
+        &self.0.connector
     }
 
     /// The number of connections.
@@ -271,12 +212,6 @@ impl Pool {
     }
 }
 
-/// The value of a setting that was asked for.
-fn setting(mut result: StatementResult) -> Result<String, StoreError> {
-    let row = result.rows.first_mut().ok_or_else(|| StoreError::fault("a setting has no row"))?;
-    row.value()
-}
-
 /// The statements that begin a transaction and set its time limits.
 fn begin(begin: &str, settings: &config::Database) -> Arc<str> {
     let config::Database { lock_timeout, statement_timeout, idle_in_transaction_timeout, .. } =
@@ -291,21 +226,21 @@ fn begin(begin: &str, settings: &config::Database) -> Arc<str> {
 }
 
 /// Opens connections.
-struct Connector {
+pub(super) struct Connector {
     address: Address,
     /// The longest wait for a connection.
-    acquire_timeout: Duration,
+    pub(super) acquire_timeout: Duration,
     /// The longest wait for a result.
     patience: Duration,
     /// Whether a pooler in between loses prepared statements. No statement runs then: its
     /// name may be that of another client's statement.
-    loses_statements: Arc<AtomicBool>,
+    pub(super) loses_statements: Arc<AtomicBool>,
     /// Each connection holds a clone until it has ended. None after the pool is closed.
     open: RwLock<Option<mpsc::Sender<()>>>,
 }
 
 impl Connector {
-    async fn open(&self) -> Result<Arc<Connection>, StoreError> {
+    pub(super) async fn open(&self) -> Result<Arc<Connection>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let held = open.ok_or_else(|| StoreError::closed())?;
         let loses_statements = Arc::clone(&self.loses_statements);
@@ -314,7 +249,9 @@ impl Connector {
         opened.await.map(Arc::new)
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    /// # Errors
+    /// If a pooler loses prepared statements.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.loses_statements.load(Ordering::Relaxed) {
             true => Err(loses_statements()),
             false => Ok(()),

@@ -22,9 +22,8 @@ use uuid::Uuid;
 use super::connection::{Connection, PendingResult};
 use super::pool::{Exclusive, Pool, Purpose};
 use super::unread::Unread;
-use crate::storage::error::StoreError;
+use crate::storage::error::{StoreError, WriteError};
 use crate::storage::statement::{Statement, StatementResult};
-use crate::storage::write::WriteError;
 
 /// A transaction. If it is dropped before its commit, its running statement is cancelled
 /// and it is rolled back.

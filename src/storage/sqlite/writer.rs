@@ -20,9 +20,8 @@ use tracing::Span;
 use super::connection::Connection;
 use super::files::Files;
 use crate::error::{Error, Result};
-use crate::storage::error::{Cause, StoreError};
-use crate::storage::statement::{StoreState, Transaction, Tx};
-use crate::storage::write::WriteError;
+use crate::storage::connection::{StoreState, Transaction, Tx};
+use crate::storage::error::{Cause, StoreError, WriteError};
 
 /// The most changes in one transaction.
 const MAX_GROUP: usize = 256;

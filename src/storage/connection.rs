@@ -1,0 +1,290 @@
+//! What runs statements: [`Db`] outside of transactions, [`Tx`] inside of one.
+//!
+//! Query functions take `&impl Connection`, so that the same function reads outside and
+//! inside of a transaction. Those that write take a [`Tx`], which only
+//! [`Store::write`](super::Store::write) gives.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
+
+use sea_orm::sea_query::{Expr, SelectStatement};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, DbBackend, DeleteMany, EntityTrait, Insert, Iterable,
+    QueryTrait, Select, TryIntoModel, UpdateMany, Value,
+};
+use uuid::Uuid;
+
+use super::disk_space::DiskSpace;
+use super::error::{Cause, StoreError};
+use super::statement::{Row, SIZES, Statement, StatementResult};
+use super::{postgres, sqlite};
+use crate::error::Result;
+
+/// Runs statements: each by itself ([`Db`]), or in a transaction ([`Tx`]).
+pub trait Connection: Sync {
+    /// The engine, whose dialect statements must be in.
+    fn backend(&self) -> DbBackend;
+
+    /// Runs a statement.
+    fn run(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<StatementResult, StoreError>> + Send;
+}
+
+/// Called with every statement before it runs; for tests that look at statements.
+pub type StatementObserver = Arc<dyn Fn(&Statement) + Send + Sync>;
+
+/// What the reads and writes of a store share.
+#[derive(Default)]
+pub(super) struct StoreState {
+    pub(super) observer: Option<StatementObserver>,
+    /// Raised when rows of [`KEY_TABLES`] change.
+    pub(super) keys_version: AtomicU64,
+    /// The number of commits of this process, on SQLite.
+    pub(super) commits: AtomicU64,
+    pub(super) disk_space: DiskSpace,
+}
+
+/// The tables that authentication caches rows of.
+const KEY_TABLES: [&str; 2] = ["accounts", "api_keys"];
+
+/// Runs statements outside of transactions; for reads.
+#[derive(Clone)]
+pub struct Db {
+    pub(super) engine: Readers,
+    pub(super) state: Arc<StoreState>,
+}
+
+#[derive(Clone)]
+pub(super) enum Readers {
+    Postgres(postgres::Readers),
+    Sqlite(sqlite::Readers),
+}
+
+/// A transaction of [`Store::write`](super::Store::write). It cannot outlive the closure
+/// that borrows it.
+pub struct Tx {
+    pub(super) engine: Transaction,
+    state: Arc<StoreState>,
+    /// Why its last failed statement failed.
+    cause: Mutex<Option<Cause>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Transaction {
+    Postgres(Arc<postgres::Transaction>),
+    Sqlite(Arc<sqlite::Connection>),
+}
+
+impl Db {
+    /// The same for statements that may read many rows: they have connections of their
+    /// own, so that they do not delay short ones.
+    pub(super) fn for_lists(&self) -> Self {
+        let engine = match &self.engine {
+            Readers::Postgres(readers) => Readers::Postgres(readers.for_lists()),
+            Readers::Sqlite(readers) => Readers::Sqlite(readers.for_lists()),
+        };
+        Self { engine, state: Arc::clone(&self.state) }
+    }
+}
+
+impl Connection for Db {
+    fn backend(&self) -> DbBackend {
+        match &self.engine {
+            Readers::Postgres(_) => DbBackend::Postgres,
+            Readers::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
+        self.state.before(&statement);
+        let result = match &self.engine {
+            Readers::Postgres(readers) => readers.run(statement).await,
+            Readers::Sqlite(readers) => readers.run(statement).await,
+        };
+        result.inspect_err(|error| self.state.disk_space.failed(error))
+    }
+}
+
+impl Tx {
+    /// Runs a change's statements in this transaction.
+    pub(super) fn new(engine: Transaction, state: Arc<StoreState>) -> Self {
+        Self { engine, state, cause: Mutex::default() }
+    }
+
+    /// Why the last statement that failed did so.
+    pub(super) fn cause(&self) -> Option<Cause> {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the first statement of this change locks the organization with this id.
+    pub(super) async fn will_lock(&self, organization: Uuid) {
+        if let Transaction::Postgres(transaction) = &self.engine {
+            transaction.will_lock(organization).await;
+        }
+    }
+
+    /// Runs a write whose result does not matter as long as it succeeds. PostgreSQL may
+    /// get it later, with the next statement or the commit, which then fails if this one
+    /// does.
+    pub(super) async fn queue(&self, statement: Statement) -> Result<(), StoreError> {
+        let Transaction::Postgres(transaction) = &self.engine else {
+            return self.run(statement).await.map(drop);
+        };
+        self.state.before(&statement);
+        transaction.queue(statement).await.inspect_err(|error| self.failed(error))
+    }
+}
+
+impl Tx {
+    fn failed(&self, error: &StoreError) {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.cause);
+        self.state.disk_space.failed(error);
+    }
+}
+
+impl Connection for Tx {
+    fn backend(&self) -> DbBackend {
+        match &self.engine {
+            Transaction::Postgres(_) => DbBackend::Postgres,
+            Transaction::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
+        self.state.before(&statement);
+        self.engine.run(statement).await.inspect_err(|error| self.failed(error))
+    }
+}
+
+impl Transaction {
+    pub(super) async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
+        match self {
+            Transaction::Postgres(transaction) => transaction.run(statement).await,
+            Transaction::Sqlite(connection) => connection.run(&statement),
+        }
+    }
+
+    /// The names of a query's columns.
+    pub(super) async fn columns(&self, sql: String) -> Result<Vec<String>, StoreError> {
+        match self {
+            Transaction::Postgres(transaction) => transaction.columns(sql).await,
+            Transaction::Sqlite(connection) => connection.columns(&sql),
+        }
+    }
+}
+
+impl StoreState {
+    fn before(&self, statement: &Statement) {
+        if let Some(observer) = &self.observer {
+            observer(statement);
+        }
+        if statement.changed_table.is_some_and(|table| KEY_TABLES.contains(&table)) {
+            self.keys_version.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Runs a query for its rows.
+pub(super) async fn all(db: &impl Connection, query: &impl QueryTrait) -> Result<Vec<Row>> {
+    Ok(db.run(Statement::built(query.as_query(), db.backend())).await?.rows)
+}
+
+/// Runs a query for rows of one entity's table.
+pub(super) async fn models<E>(db: &impl Connection, select: Select<E>) -> Result<Vec<E::Model>>
+where
+    E: EntityTrait,
+    E::ActiveModel: ActiveModelTrait<Entity = E> + TryIntoModel<E::Model>,
+{
+    let rows = all(db, &select).await?;
+    Ok(rows.into_iter().map(|mut row| row.model::<E>()).collect::<Result<_, _>>()?)
+}
+
+/// The only row that a statement by a unique key can have.
+pub(super) async fn first(db: &impl Connection, statement: Statement) -> Result<Option<Row>> {
+    Ok(db.run(statement).await?.rows.into_iter().next())
+}
+
+/// The number of rows that a query selects.
+pub(super) async fn count<E: EntityTrait>(db: &impl Connection, select: Select<E>) -> Result<u64> {
+    let mut counted = SelectStatement::new();
+    counted.expr(Expr::cust("COUNT(*)")).from_subquery(select.into_query(), "selected");
+    let row = first(db, Statement::built(&counted, db.backend())).await?;
+    let mut row = row.ok_or_else(|| StoreError::fault("a count has no row"))?;
+    Ok(row.value::<i64>()?.unsigned_abs())
+}
+
+/// Updates rows; returns how many.
+pub(super) async fn update<E: EntityTrait>(tx: &Tx, update: UpdateMany<E>) -> Result<u64> {
+    let statement = Statement::built(update.as_query(), tx.backend()).changing::<E>();
+    Ok(tx.run(statement).await?.affected)
+}
+
+/// Deletes rows; returns how many.
+pub(super) async fn delete<E: EntityTrait>(tx: &Tx, delete: DeleteMany<E>) -> Result<u64> {
+    let statement = Statement::built(delete.as_query(), tx.backend()).changing::<E>();
+    Ok(tx.run(statement).await?.affected)
+}
+
+/// Inserts a row of which all columns are set, by [`Tx::queue`].
+///
+/// A column that is NULL is left out of the statement: it is NULL anyway, and each value
+/// costs time on the way to the row. So an entity has a statement for each set of columns
+/// that occurs; its SQL is built once.
+pub(super) async fn insert<A>(tx: &Tx, mut row: A) -> Result<()>
+where
+    A: ActiveModelTrait + 'static,
+{
+    let columns = || <A::Entity as EntityTrait>::Column::iter().enumerate();
+    let mut given = 0_u64;
+    let mut values = Vec::with_capacity(columns().count());
+    for (place, column) in columns() {
+        match row.get(column) {
+            ActiveValue::Set(value) if !is_null(&value) => {
+                given |= 1 << place;
+                values.push(value);
+            }
+            _ => row.not_set(column),
+        }
+    }
+    let backend = tx.backend();
+    let key = (TypeId::of::<A>(), given, backend == DbBackend::Postgres);
+    let known = INSERTS.read().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+    let sql = known.unwrap_or_else(|| {
+        let sql = Statement::built(Insert::one(row).as_query(), backend).sql;
+        let mut inserts = INSERTS.write().unwrap_or_else(PoisonError::into_inner);
+        // Kept for the life of the process; there are few.
+        inserts.entry(key).or_insert_with(|| Box::leak(sql.into_owned().into_boxed_str()))
+    });
+    Ok(tx.queue(Statement::new(sql, values)).await?)
+}
+
+/// The SQL of inserts: by the entity, the columns that are given, and the engine.
+type Inserts = RwLock<HashMap<(TypeId, u64, bool), &'static str>>;
+static INSERTS: LazyLock<Inserts> = LazyLock::new(Inserts::default);
+
+/// Inserts rows, many in a statement.
+pub(super) async fn insert_many<A>(tx: &Tx, mut rows: Vec<A>) -> Result<()>
+where
+    A: ActiveModelTrait,
+{
+    for size in SIZES {
+        while rows.len() >= size {
+            let rest = rows.split_off(size);
+            let insert = Insert::<A>::many(rows);
+            tx.run(Statement::built(insert.as_query(), tx.backend())).await?;
+            rows = rest;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value of one of the columns' types is NULL.
+fn is_null(value: &Value) -> bool {
+    use Value::{BigInt, Bool, Bytes, String, Uuid};
+
+    matches!(value, Bool(None) | BigInt(None) | String(None) | Bytes(None) | Uuid(None))
+}
