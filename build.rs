@@ -1,8 +1,8 @@
 //! Compiles `proto/` into tonic stubs and one descriptor set.
 //!
-//! protox is a protobuf compiler in Rust, so no `protoc` is needed on the
-//! machine. The embedded bytes come from the compiler itself rather than from
-//! re-encoding the parsed descriptors, which would drop extension options.
+//! protox is a protobuf compiler in Rust, so the build needs no `protoc`. The embedded
+//! bytes come from the compiler itself: encoding the parsed descriptors again would drop
+//! extension options.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! The composition root: the one place where everything meets.
+//! The composition root: builds and starts all parts of the service from the settings.
 
-mod courier;
+mod mail_worker;
 mod pool_metrics;
 mod secret_key;
 
@@ -31,10 +31,10 @@ use crate::transport::{rest, rpc, server};
 use crate::workers;
 use crate::workers::mail::MailWorker;
 
-/// The file in the data directory that the first key is written to.
+/// The first API key of a new store is written to this file in the data directory.
 pub const FIRST_KEY_FILE: &str = "admin.key";
 
-/// A running service. Dropping it does not stop it: see [`App::stop`].
+/// A running service. Only [`App::stop`] stops it; dropping the value does not.
 pub struct App {
     local_addr: SocketAddr,
     scheme: &'static str,
@@ -49,39 +49,40 @@ pub struct App {
     drain_timeout: Duration,
 }
 
-/// What writing down and closing may take when draining took all of its time: the
-/// store may be away.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The least time for the workers' pending writes and for closing the store, even if
+/// draining connections used up `http.drain_timeout`.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// Connections at a time to the listener for metrics.
-const METRICS_CONNECTIONS: usize = 32;
+/// The most concurrent connections to the metrics listener.
+const MAX_METRICS_CONNECTIONS: usize = 32;
 
-/// Connections of clients that there may be beside `http.max_connections`.
-pub fn connections_beside(config: &Config) -> u64 {
-    let metrics =
-        config.metrics_listen.map_or(0, |_| METRICS_CONNECTIONS + server::MAX_PROBE_CONNECTIONS);
+/// The connections that the server accepts in addition to `http.max_connections`.
+pub fn connections_beyond_limit(config: &Config) -> u64 {
+    let metrics = config
+        .metrics_listen
+        .map_or(0, |_| MAX_METRICS_CONNECTIONS + server::MAX_PROBE_CONNECTIONS);
     (server::MAX_PROBE_CONNECTIONS + metrics) as u64
 }
 
 impl App {
-    /// Makes the store ready and serves on `listener`, until [`App::stop`].
+    /// Prepares the store and serves on `listener` until [`App::stop`].
     ///
     /// # Errors
-    /// If the settings do not go together, the store cannot be made ready, or
-    /// another address cannot be listened on. Nothing runs then.
+    /// If the settings contradict each other, the store cannot be prepared, or the metrics
+    /// address cannot be bound. Nothing is running then.
     pub async fn start(
         config: Config,
         listener: TcpListener,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        Self::start_observed(config, listener, clock, None).await
+        Self::start_with_observer(config, listener, clock, None).await
     }
 
-    /// The same, with somebody who sees every statement the store is asked.
+    /// As [`App::start`], with an observer of every SQL statement.
     ///
     /// # Errors
     /// As [`App::start`].
-    pub async fn start_observed(
+    pub async fn start_with_observer(
         config: Config,
         listener: TcpListener,
         clock: Arc<dyn Clock>,
@@ -90,10 +91,11 @@ impl App {
         let location = Location::from_config(&config)?;
         let secret_key = secret_key::load(&config, &location)?;
         if let Some((sealing, others)) = secret_key.keyring.ids().split_first() {
-            tracing::info!(%sealing, ?others, "secret keys: the first seals, all open");
+            tracing::info!(%sealing, ?others, "loaded the secret keys: the first one encrypts, all decrypt");
         }
-        // What the settings can make fail comes before the first key, since its place
-        // is told only once.
+        // Everything that can fail because of the settings runs before `setup::prepare`,
+        // which creates the first key: its file is logged only once, by the start that
+        // created it.
         let local_addr = address_of(&listener)?;
         let metrics_listener = match config.metrics_listen {
             Some(addr) => Some(listen(addr).await?),
@@ -125,7 +127,7 @@ impl App {
             limits,
             mail_wakeup: Arc::default(),
         };
-        let courier = courier::new(&config, local_addr, &context)?;
+        let mail_worker = mail_worker::new(&config, local_addr, &context)?;
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
         let reload = reload.map(|reload| (reload, config.tls.reload_interval));
@@ -142,23 +144,23 @@ impl App {
             workers: Vec::new(),
             drain_timeout: config.http.drain_timeout,
         };
-        // It has just been set up.
+        // `setup::prepare` has just written to the store.
         app.readiness.set_store(true);
-        // The last that can fail: what runs has to be stopped.
+        // After this call nothing fails: the tasks that it starts would have to be stopped.
         let listeners = (listener, tls, metrics_listener);
         app.serve(config, listeners, &context, Arc::clone(&authenticator))?;
         if let Some((reload, period)) = reload {
             let run = reload.run(period, stopped(&app.stop_workers));
             app.workers.push(tokio::spawn(run));
         }
-        app.work(&authenticator);
-        app.deliver(courier, &context);
-        app.tidy_up(&context);
+        app.start_refresh_workers(&authenticator);
+        app.start_mail_worker(mail_worker, &context);
+        app.start_cleanup_workers(&context);
         Ok(app)
     }
 
-    /// Starts what runs beside the requests.
-    fn work(&mut self, authenticator: &Arc<Authenticator>) {
+    /// Starts the workers for key usage, readiness and the issuers' public keys.
+    fn start_refresh_workers(&mut self, authenticator: &Arc<Authenticator>) {
         let usage = Arc::clone(authenticator.key_usage());
         let key_usage =
             workers::key_usage::run(self.store.clone(), usage, stopped(&self.stop_workers));
@@ -174,15 +176,14 @@ impl App {
         self.workers.push(tokio::spawn(refresh));
     }
 
-    /// Starts the delivery of mail.
-    fn deliver(&mut self, courier: MailWorker, context: &Context) {
+    fn start_mail_worker(&mut self, mail_worker: MailWorker, context: &Context) {
         let wakeup = Arc::clone(&context.mail_wakeup);
-        let run = workers::mail::run(Arc::new(courier), wakeup, stopped(&self.stop_workers));
+        let run = workers::mail::run(Arc::new(mail_worker), wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 
-    /// Starts what ends and forgets what has had its time.
-    fn tidy_up(&mut self, context: &Context) {
+    /// Starts the workers that end expired invites and delete old rows.
+    fn start_cleanup_workers(&mut self, context: &Context) {
         use workers::{expiry, pruning, removal};
 
         let Context { store, clock, limits, .. } = context;
@@ -197,7 +198,7 @@ impl App {
         self.workers.push(tokio::spawn(pruning));
     }
 
-    /// Opens the door, and the one for metrics if there is one.
+    /// Starts serving on the listener, and on the metrics listener if there is one.
     fn serve(
         &mut self,
         config: Config,
@@ -209,7 +210,7 @@ impl App {
         pool_metrics::register(&metrics, self.store.clone());
         let anonymous_methods: &'static [&'static str] =
             if config.public_preview { rpc::PREVIEWS } else { &[] };
-        let door = stack::build(Parts {
+        let service = stack::build(Parts {
             services: rpc::services(context, &config.http),
             descriptors: rpc::DESCRIPTORS,
             contracts: rest::routes(context, &config.http),
@@ -232,48 +233,48 @@ impl App {
             self.metrics_addr = Some(address_of(&listener)?);
             let pages = stack::build_metrics_only(self.readiness.clone(), metrics);
             let (mut http, stop) = (http.clone(), stopped(&self.stop_serving));
-            http.lower_max_connections(http.max_connections.min(METRICS_CONNECTIONS));
+            http.lower_max_connections(http.max_connections.min(MAX_METRICS_CONNECTIONS));
             self.servers.push(tokio::spawn(async move {
                 server::serve(listener, pages, &http, None, Counters::default(), stop).await;
             }));
         }
         let stop = stopped(&self.stop_serving);
         self.servers.push(tokio::spawn(async move {
-            server::serve(listener, door, &http, tls, counters, stop).await;
+            server::serve(listener, service, &http, tls, counters, stop).await;
         }));
         Ok(())
     }
 
-    /// Where it serves.
+    /// The address of the listener.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// What it speaks there: `http` or `https`.
+    /// `http` or `https`.
     pub fn scheme(&self) -> &'static str {
         self.scheme
     }
 
-    /// Where it serves `/metrics` alone, if it does.
+    /// The address of the metrics listener, if there is one.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics_addr
     }
 
-    /// The file with the first key, if this start made it.
+    /// The file with the first API key, if this start created it.
     pub fn first_key(&self) -> Option<&Path> {
         self.first_key.as_deref()
     }
 
-    /// The store, for what runs in the same process.
+    /// The store, for tests in the same process.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Stops in order: not ready, no new connections, finish what runs within the
-    /// drain bound, write down what is left, close the store.
+    /// Stops in this order: reports not ready, closes the listeners, lets requests finish
+    /// within `http.drain_timeout`, lets the workers write pending data, closes the store.
     ///
     /// # Errors
-    /// If something had crashed, or the store does not close in order.
+    /// If a task had panicked, or the store cannot be closed.
     pub async fn stop(self) -> Result<()> {
         let begun = Instant::now();
         self.readiness.drain();
@@ -285,42 +286,45 @@ impl App {
         self.stop_workers.send_replace(true);
         let (workers, store) = (self.workers, self.store);
         let aborts: Vec<AbortHandle> = workers.iter().map(JoinHandle::abort_handle).collect();
-        let last_words = async {
+        let flush = async {
             for worker in workers {
                 worker.await.map_err(Error::internal)?;
             }
             store.close().await
         };
-        let left = self.drain_timeout.saturating_sub(begun.elapsed()).max(LAST_WORDS);
-        match tokio::time::timeout(left, last_words).await {
+        let left = self.drain_timeout.saturating_sub(begun.elapsed()).max(SHUTDOWN_GRACE);
+        match tokio::time::timeout(left, flush).await {
             Ok(closed) => outcome.and(closed),
             Err(_) => {
                 aborts.iter().for_each(AbortHandle::abort);
-                tracing::warn!("the store did not take the last words in time");
+                tracing::warn!(
+                    "shutdown timed out: pending writes, such as the last use of API keys, may \
+                     be lost; exiting"
+                );
                 outcome
             }
         }
     }
 }
 
-/// Checks what the settings lead to, the files they name included, without
-/// opening or making anything.
+/// Checks the settings and the files that they name, without opening the store or creating
+/// anything.
 ///
 /// # Errors
-/// As [`App::start`] would answer.
+/// The error that [`App::start`] would return.
 pub async fn check(config: &Config) -> Result<()> {
     let location = Location::from_config(config)?;
     secret_key::load(config, &location)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     load_tls(config, &clock).await?;
-    courier::check(config)?;
+    mail_worker::check(config)?;
     auth::check(&config.issuers).await
 }
 
-/// Listens, and says which address could not be had.
+/// Binds a listener.
 ///
 /// # Errors
-/// If the address is taken or not this machine's.
+/// If the address cannot be bound; the message names it.
 pub async fn listen(addr: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(addr).await.map_err(|e| {
         let message = format!("cannot listen on {addr}: {e}");
@@ -328,7 +332,7 @@ pub async fn listen(addr: SocketAddr) -> Result<TcpListener> {
     })
 }
 
-/// What TLS is spoken with, if it is, and who follows its files.
+/// The TLS configuration, if `[tls]` is set, and the worker that reloads its files.
 async fn load_tls(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<(Tls, Reload)>> {
     let clock = Arc::clone(clock);
     match Files::new(&config.tls) {
@@ -341,11 +345,11 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(Error::internal)
 }
 
-/// Resolves once `stop` has been said, or can never be said any more.
+/// Resolves when `stop` becomes true or its sender is dropped.
 fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
     let mut stop = stop.subscribe();
     async move {
-        // An error means that the sender is gone, which is a stop as well.
+        // An error means that the sender was dropped.
         let _ = stop.wait_for(|stopped| *stopped).await;
     }
 }

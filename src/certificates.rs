@@ -1,4 +1,4 @@
-//! A judge of certificates, for connections that ask for none.
+//! A certificate verifier that accepts every certificate.
 
 use std::sync::Arc;
 
@@ -7,13 +7,11 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes every certificate, whoever vouches for it: what is said is kept from those who
-/// listen, and from nobody else.
+/// Accepts every server certificate, for connections that are encrypted but not
+/// authenticated: this protects against eavesdroppers, not against an impersonated server.
+/// The provider still checks that the server has the certificate's private key.
 #[derive(Debug)]
-pub struct AnyCertificate(
-    /// What checks that the other side has the certificate's key.
-    pub Arc<CryptoProvider>,
-);
+pub struct AnyCertificate(pub Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(

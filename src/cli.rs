@@ -1,4 +1,4 @@
-//! The command line: what can be said on it, and what is then done.
+//! The command line.
 
 mod healthcheck;
 mod keys;
@@ -16,11 +16,11 @@ use crate::domain::{AccountId, EmailAddress, KeyId, KeyScope, OrganizationId};
 use crate::error::{Error, chain};
 use crate::operations::keys::ServiceName;
 
-/// Organizations, their members and the invites that bring people in: one
-/// service over gRPC, gRPC-Web and Connect.
+/// Organizations, their members and invites: one service over gRPC, gRPC-Web, Connect and
+/// REST.
 ///
-/// Every setting can also be given in the environment, as GUESTLIST_ and its name
-/// in capitals, or in a configuration file; the README lists them all.
+/// Every setting can also be set by an environment variable (GUESTLIST_ and its name in
+/// capitals) or in a configuration file; deploy/settings.md lists them all.
 #[derive(Debug, Parser)]
 #[command(name = "guestlist", version, args_conflicts_with_subcommands = false)]
 pub struct Cli {
@@ -30,39 +30,39 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-/// The settings that have a flag. All of them may stand before or after a command.
+/// The settings with a flag. They are accepted before and after a command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 struct Settings {
-    /// Address and port to serve on (GUESTLIST_LISTEN).
+    /// Address and port of the listener (GUESTLIST_LISTEN).
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Directory of the SQLite store, the first key and the secret key
+    /// Directory for the SQLite database, the first API key and the secret key
     /// (GUESTLIST_DATA_DIR).
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// sqlite:PATH or postgres://… With a password in it, better say it as
-    /// GUESTLIST_DATABASE_URL: others on this machine can see command lines.
+    /// sqlite:PATH or postgres://… Use GUESTLIST_DATABASE_URL for a URL with a password:
+    /// other users of this machine can see command lines.
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
     /// Configuration file (GUESTLIST_CONFIG).
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// File with the secret keys, one a line, the first seals
+    /// File with the secret keys, one per line; the first key encrypts
     /// (GUESTLIST_SECRET_KEY_FILE).
     #[arg(long, global = true, value_name = "FILE")]
     secret_key_file: Option<String>,
-    /// Address and port for /metrics alone (GUESTLIST_METRICS_LISTEN).
+    /// Address and port of a separate listener for /metrics (GUESTLIST_METRICS_LISTEN).
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     metrics_listen: Option<String>,
-    /// File with the certificate chain that TLS is spoken with
+    /// PEM file with the certificate chain; enables TLS
     /// (GUESTLIST_TLS__CERTIFICATE_FILE).
     #[arg(long, global = true, value_name = "FILE")]
     tls_certificate_file: Option<String>,
-    /// File with the certificate's private key (GUESTLIST_TLS__KEY_FILE).
+    /// PEM file with the certificate's private key (GUESTLIST_TLS__KEY_FILE).
     #[arg(long, global = true, value_name = "FILE")]
     tls_key_file: Option<String>,
-    /// File with the authorities of client certificates, which are needed then
+    /// PEM file with certificate authorities; clients then need a certificate
     /// (GUESTLIST_TLS__CLIENT_CA_FILE).
     #[arg(long, global = true, value_name = "FILE")]
     tls_client_ca_file: Option<String>,
@@ -70,30 +70,30 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves until SIGTERM or SIGINT. This is what happens without a command.
+    /// Runs the server until SIGTERM or SIGINT. The default command.
     Serve,
-    /// Brings the store's schema up to date.
+    /// Migrates the database schema.
     Migrate,
-    /// Makes, lists and revokes API keys, also beside a running server.
+    /// Creates, lists and revokes API keys, also while a server is running.
     #[command(subcommand)]
     Keys(Keys),
-    /// Checks the settings and the files they name, and says what is wrong.
+    /// Checks the settings and the files that they name.
     CheckConfig,
-    /// Asks the server at the configured address whether it is ready; exit code 0
-    /// if so, 1 if not.
+    /// Checks whether the server at the configured address is ready; exit code 0 if it is, 1
+    /// if not.
     Healthcheck,
 }
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Makes a key and prints it, the only time it can be seen. Makes the store if
-    /// there is none; never migrates one.
+    /// Creates a key and prints it. It cannot be read again later. Creates the store if it
+    /// does not exist; does not migrate an existing one.
     Create(CreateKey),
-    /// Lists all keys, revoked and expired ones too, without their secrets.
+    /// Lists all keys, including revoked and expired ones, without their secrets.
     List,
-    /// Revokes a key for good; every server knows within a second.
+    /// Revokes a key permanently. All servers reject it within a second.
     Revoke {
-        /// The 16 digits between the two underscores of the key.
+        /// The key's id: the 16 digits between its two underscores.
         id: KeyId,
     },
 }
@@ -101,50 +101,50 @@ enum Keys {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("owner").required(true).args(["email", "account", "service"]))]
 struct CreateKey {
-    /// For the person with this address, who is made if new. You vouch for the
-    /// address.
+    /// For the person with this address; creates the account if needed. The address counts as
+    /// verified.
     #[arg(long)]
     email: Option<EmailAddress>,
-    /// For the account of this id.
+    /// For the account with this id.
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// For the service called --name, which is made if new.
+    /// For the service with the name --name; creates the account if needed.
     #[arg(long, requires = "name")]
     service: bool,
     /// The person's display name, or the service's name.
     #[arg(long, conflicts_with = "account")]
     name: Option<String>,
-    /// Bind the key to this organization.
+    /// Restrict the key to this organization.
     #[arg(long, value_name = "ID")]
     org: Option<OrganizationId>,
-    /// What the key may do besides: `operator` runs the service, `act` acts for
-    /// people whom an internal service has signed in (with --service).
+    /// Additional rights: `operator` administrates the service; `act` (with --service) acts
+    /// for people that an internal service has signed in.
     #[arg(long, value_name = "operator|act")]
     scope: Option<KeyScope>,
-    /// How long the key works, such as 90d or 12h, at most to the end of the year
-    /// 9999; for ever without.
+    /// Lifetime of the key, such as 90d or 12h, at most until the end of the year 9999.
+    /// Without it, the key does not expire.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     expires: Option<std::time::Duration>,
 }
 
-/// Why a command did not do what it should.
+/// The error of a command.
 #[derive(Debug)]
 pub enum Failure {
-    /// What was said on the command line or in a setting is wrong: exit code 2.
+    /// An invalid command line or setting: exit code 2.
     Usage(String),
-    /// It went wrong: exit code 1.
+    /// Exit code 1.
     Failed(Error),
-    /// A second signal came before the end: exit code 1.
+    /// A second signal arrived before all requests had finished: exit code 1.
     Aborted,
     /// The server is not ready: exit code 1.
     NotReady(String),
 }
 
 impl Cli {
-    /// Does what was said.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people; see [`Failure::exit_code`].
+    /// See [`Failure`].
     pub fn run(self) -> Result<(), Failure> {
         let config = self.settings.load()?;
         match self.command.unwrap_or(Command::Serve) {
@@ -183,11 +183,10 @@ impl Settings {
 
 fn check_config(config: &Config) -> Result<(), Failure> {
     store::block_on(app::check(config))?;
-    store::say("the configuration is right")
+    store::print("the configuration is valid")
 }
 
 impl Failure {
-    /// What the process ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => 2,
@@ -212,8 +211,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Usage(what) | Failure::NotReady(what) => f.write_str(what),
-            Failure::Aborted => f.write_str("ended at once, before all requests were finished"),
-            // The reader runs the service, so the causes are for them.
+            Failure::Aborted => f.write_str("ended immediately, before all requests had finished"),
+            // The reader is the operator, so the causes are shown.
             Failure::Failed(error) => f.write_str(&chain(error)),
         }
     }

@@ -1,8 +1,8 @@
-//! The one error type of operations, storage and authentication.
+//! The error type of operations, storage and authentication.
 //!
-//! There are few kinds, on purpose: a kind is what a caller can act on. What a
-//! client sees of an error (its code, public message and details) is decided in
-//! one place, `transport/status.rs`; `source` is for the log and never leaves.
+//! There are only as many kinds as a client can react to. `transport/status.rs` decides
+//! what a client sees of an error: status code, message and details. `source` is written to
+//! the log and never sent.
 
 mod violations;
 
@@ -11,89 +11,83 @@ use std::time::Duration;
 
 pub use violations::{Violation, Violations};
 
-/// A shorthand used wherever an operation can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as far as a caller can act on it.
+/// The kind of an error; it decides the status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request itself is wrong; `violations` name the fields.
+    /// `violations` names the invalid fields.
     InvalidArgument,
-    /// No credential, or one that is broken, expired or revoked.
+    /// No credential, or an invalid, expired or revoked one.
     Unauthenticated,
-    /// The caller is known but may not do this.
     PermissionDenied,
-    /// It does not exist, or the caller has no business with it.
+    /// The object does not exist, or the caller must not learn that it does.
     NotFound,
-    /// What should be made is there already.
     AlreadyExists,
-    /// Right in itself, but not in the present state.
+    /// The request is valid, but the present state does not allow it.
     FailedPrecondition,
     /// A limit was reached: size, rate, connections, disk.
     ResourceExhausted,
-    /// The time allowed for the request ran out.
     DeadlineExceeded,
-    /// The store cannot be reached; trying again may help.
+    /// Temporary: a retry may succeed.
     Unavailable,
-    /// A fault of ours.
+    /// A bug, or a failure of the system that the server runs on.
     Internal,
 }
 
-/// Stable words that tell errors of one kind apart; clients may match on them.
+/// Stable identifiers of errors, finer than [`Kind`]; clients may match on them.
 pub mod reason {
     /// The email invitation is for another address.
     pub const EMAIL_MISMATCH: &str = "EMAIL_MISMATCH";
     /// The caller's address is not verified.
     pub const EMAIL_UNVERIFIED: &str = "EMAIL_UNVERIFIED";
-    /// Nobody else could manage the organization.
+    /// The organization would be left without an admin.
     pub const LAST_ADMIN: &str = "LAST_ADMIN";
     /// All seats are taken.
     pub const SEAT_LIMIT: &str = "SEAT_LIMIT";
     /// The domain belongs to a public mail provider.
     pub const PUBLIC_DOMAIN: &str = "PUBLIC_DOMAIN";
-    /// The account is a member already.
+    /// The address belongs to a member.
     pub const ALREADY_MEMBER: &str = "ALREADY_MEMBER";
-    /// The address has a pending invitation already.
+    /// The address already has a pending invitation.
     pub const ALREADY_INVITED: &str = "ALREADY_INVITED";
-    /// The caller's mail domain is not one of those allowed.
+    /// The invite does not allow the address's mail domain.
     pub const DOMAIN_NOT_ALLOWED: &str = "DOMAIN_NOT_ALLOWED";
-    /// Only accounts of the organization's single sign-on may use this.
+    /// The invite is only for accounts of the organization's single sign-on.
     pub const SSO_REQUIRED: &str = "SSO_REQUIRED";
-    /// Too many of these in too short a time.
+    /// A rate limit, or the limit of concurrent lists, was reached.
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     /// The invite has ended.
     pub const INVITE_ENDED: &str = "INVITE_ENDED";
-    /// The join link is replaced, not changed.
+    /// A join link cannot be updated, only replaced.
     pub const JOIN_LINK: &str = "JOIN_LINK";
     /// Only email invitations can be sent again.
     pub const NOT_AN_EMAIL_INVITATION: &str = "NOT_AN_EMAIL_INVITATION";
     /// The member is suspended.
     pub const SUSPENDED: &str = "SUSPENDED";
-    /// The server has as many requests as it takes.
+    /// The server has reached its maximum of concurrent requests.
     pub const OVERLOADED: &str = "OVERLOADED";
-    /// The disk under the store is full.
+    /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }
 
-/// What an operation answers when it does not succeed.
 pub struct Error {
-    /// The kind, which decides the status code.
     pub kind: Kind,
-    /// A stable word; the kind's own name where nothing finer is known.
+    /// One of [`reason`], or [`Kind::name`].
     pub reason: &'static str,
-    /// For people; safe to show to the caller.
+    /// For people. It is sent to the client, so it must not contain secrets.
     pub message: String,
-    /// The wrong fields, for `Kind::InvalidArgument`; the first of them, if they are
-    /// many: the message says how many there are besides.
+    /// The first invalid fields, for [`Kind::InvalidArgument`]. The message gives the number
+    /// of the others.
     pub violations: Vec<Violation>,
-    /// When trying again may help.
+    /// A retry may succeed after this time.
     pub retry_after: Option<Duration>,
     /// The cause, for the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Kind {
-    /// The kind's own name, which is also its default reason.
+    /// The name of the gRPC status code; the default of [`Error::reason`].
     pub const fn name(self) -> &'static str {
         match self {
             Kind::InvalidArgument => "INVALID_ARGUMENT",
@@ -111,7 +105,6 @@ impl Kind {
 }
 
 impl Error {
-    /// An error of `kind` with a message for people.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -123,61 +116,57 @@ impl Error {
         }
     }
 
-    /// The one NOT_FOUND that unknown, foreign and dead things share, so that a
-    /// stranger cannot tell them apart.
+    /// NOT_FOUND, with the same message for objects that do not exist, have ended or belong
+    /// to others, so that a caller cannot tell these cases apart.
     pub fn not_found() -> Self {
         Self::new(Kind::NotFound, "not found")
     }
 
-    /// A member without the right to this.
     pub fn permission_denied(message: impl Into<String>) -> Self {
         Self::new(Kind::PermissionDenied, message)
     }
 
-    /// No usable credential. The message never says what exactly was wrong with
-    /// one that was given.
+    /// The message must not say why a given credential is invalid: that would help an
+    /// attacker. The reason belongs to the source.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(Kind::Unauthenticated, message)
     }
 
-    /// One wrong field.
+    /// INVALID_ARGUMENT for one field.
     pub fn invalid(field: impl fmt::Display, description: impl Into<String>) -> Self {
         let mut violations = Violations::default();
         violations.add(field, description);
         Self::violations(violations)
     }
 
-    /// Several wrong fields.
+    /// INVALID_ARGUMENT for several fields.
     pub fn violations(violations: Violations) -> Self {
         let message = violations.message();
         Self { violations: violations.into_kept(), ..Self::new(Kind::InvalidArgument, message) }
     }
 
-    /// The present state forbids it; `reason` says which rule.
+    /// FAILED_PRECONDITION.
     pub fn precondition(reason: &'static str, message: impl Into<String>) -> Self {
         Self::new(Kind::FailedPrecondition, message).with_reason(reason)
     }
 
-    /// A fault of ours; the cause goes to the log.
+    /// INTERNAL with a general message; the cause goes to the log.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(Kind::Internal, "internal error").with_source(cause)
     }
 
-    /// Sets the stable reason.
     #[must_use]
     pub fn with_reason(mut self, reason: &'static str) -> Self {
         self.reason = reason;
         self
     }
 
-    /// Sets the message for people.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();
         self
     }
 
-    /// Attaches the cause.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -187,7 +176,6 @@ impl Error {
         self
     }
 
-    /// Says when trying again may help.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
@@ -195,8 +183,8 @@ impl Error {
     }
 }
 
-/// An error and its causes in one line, each said once: many libraries repeat
-/// their cause in their own text.
+/// An error and its causes in one line. A cause is skipped if the text already contains it:
+/// many libraries repeat their cause in their own text.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

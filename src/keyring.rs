@@ -1,11 +1,10 @@
-//! The secret keys: they seal what must be shown again (tokens) and what goes
-//! out and comes back (page tokens).
+//! The secret keys. They seal (encrypt and authenticate) invite tokens, which admins can
+//! read again, and page tokens, which clients send back.
 //!
-//! Several keys can be held at once, so that they can be exchanged: the first
-//! seals, every one opens. A key is never used itself; HKDF-SHA256 (RFC 5869)
-//! derives one key per purpose from it, and AES-256-GCM (NIST SP 800-38D) seals.
-//! What is sealed reads `version (1) | key id (8) | nonce (12) | ciphertext | tag (16)`.
-//! Nonces are random, which is sound for some 2³² seals with one key.
+//! For key rotation the keyring holds several keys: the first seals, all open. HKDF-SHA256
+//! (RFC 5869) derives from each secret key one key per purpose for AES-256-GCM (NIST SP
+//! 800-38D). Sealed data is `version (1) | key id (8) | nonce (12) | ciphertext | tag (16)`,
+//! lengths in bytes. Nonces are random, which is safe for about 2³² seals with one key.
 
 use std::fmt;
 
@@ -23,18 +22,18 @@ const KEY_ID_LEN: usize = 8;
 const NONCE_LEN: usize = 12;
 const HEADER_LEN: usize = 1 + KEY_ID_LEN + NONCE_LEN;
 
-/// What something is sealed for. Each purpose has its own key, so that what was
-/// sealed for one never opens as another.
+/// Each purpose has its own derived key, so that data sealed for one purpose cannot be
+/// opened for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The copy of an invite's token that admins are shown again.
+    /// An invite's token in the store.
     InviteToken,
-    /// The place in a list that a client hands back.
+    /// The cursor of a list, sent to the client.
     PageToken,
 }
 
-/// The secret keys of this installation. `Debug` shows fingerprints alone; the
-/// derived keys are wiped from memory when it is dropped.
+/// The secret keys of this installation. `Debug` prints only fingerprints; dropping it
+/// wipes the derived keys from memory.
 pub struct Keyring {
     /// Never empty; the first seals.
     keys: Vec<Key>,
@@ -46,34 +45,32 @@ struct Key {
     page_token: Aes256Gcm,
 }
 
-/// Names a secret key without giving it away: the first half of its fingerprint.
+/// The public id of a secret key: the first half of its fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretKeyId([u8; KEY_ID_LEN]);
 
-/// Why keys cannot be used, or something sealed cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyringError {
-    /// There is no key at all.
+    /// No key is given.
     Empty,
-    /// The nth key, counted from one, is not a key.
+    /// The nth key, counted from one, is malformed.
     NotAKey(usize),
-    /// The operating system gave no random bytes.
+    /// The operating system's random generator failed.
     NoRandomness(getrandom::Error),
-    /// It was sealed with this key, which is not held.
+    /// The data was sealed with this key, which the keyring lacks.
     UnknownKey(SecretKeyId),
-    /// It was not sealed with these keys for this purpose and associated data,
-    /// or was changed since.
+    /// The data was sealed for another purpose or other associated data, or was modified.
     NotAuthentic,
-    /// It is too long to be sealed.
+    /// The plaintext is too long for AES-GCM.
     TooLong,
 }
 
 impl Keyring {
-    /// Reads keys of 32 bytes in hexadecimal or base64 (either alphabet, padded
-    /// or not). The first seals.
+    /// Parses keys of 32 bytes in hexadecimal or base64 (either alphabet, padded or not). The
+    /// first one seals.
     ///
     /// # Errors
-    /// `Empty` without any key, `NotAKey` for what is none.
+    /// `Empty` without any key, `NotAKey` for a malformed key.
     pub fn from_texts<T: AsRef<str>>(
         texts: impl IntoIterator<Item = T>,
     ) -> Result<Self, KeyringError> {
@@ -91,8 +88,8 @@ impl Keyring {
         Ok(Self { keys })
     }
 
-    /// Reads a key file, or keys in one setting: separated by line ends or
-    /// commas; empty lines and what follows a `#` do not count.
+    /// Parses a key file: keys separated by line ends or commas. Empty lines and comments
+    /// after `#` are ignored.
     ///
     /// # Errors
     /// As [`Keyring::from_texts`].
@@ -106,7 +103,7 @@ impl Keyring {
         )
     }
 
-    /// One new key, which lives no longer than this value.
+    /// A keyring with one new key that is stored nowhere, for tests and tools.
     ///
     /// # Errors
     /// `NoRandomness`.
@@ -114,8 +111,8 @@ impl Keyring {
         Self::parse(&Self::generate_file()?)
     }
 
-    /// The text of a key file with one new key, to be kept where only the
-    /// service can read it.
+    /// The text of a key file with one new key. Write it to a file that only the service can
+    /// read.
     ///
     /// # Errors
     /// `NoRandomness`.
@@ -124,27 +121,27 @@ impl Keyring {
         getrandom::fill(secret.as_mut()).map_err(KeyringError::NoRandomness)?;
         let secret = Zeroizing::new(hex::encode(secret.as_ref()));
         Ok(Zeroizing::new(format!(
-            "# Guestlist's secret key. Invites in the store cannot be shown again without it:\n\
-             # keep it, keep it secret, and back it up apart from the store.\n\
-             # One key a line; the first seals, all open. deploy/README.md says how to exchange it.\n\
+            "# Guestlist's secret key. Without it the tokens of invites in the store cannot be read:\n\
+             # do not lose it, keep it secret, and back it up separately from the store.\n\
+             # One key per line; the first encrypts, all decrypt. Rotation: see deploy/README.md.\n\
              {}\n",
             secret.as_str()
         )))
     }
 
-    /// Names each key without giving it away (32 hexadecimal digits); the first
-    /// is the sealing key's.
+    /// A public fingerprint of each key (32 hexadecimal digits); the first one belongs to the
+    /// sealing key.
     pub fn fingerprints(&self) -> Vec<String> {
         self.keys.iter().map(|key| hex::encode(key.fingerprint)).collect()
     }
 
-    /// The ids of the keys; the first is the sealing key's.
+    /// The ids of the keys; the first one belongs to the sealing key.
     pub fn ids(&self) -> Vec<SecretKeyId> {
         self.keys.iter().map(|key| SecretKeyId(*key.id())).collect()
     }
 
-    /// Seals `plaintext`; only the same purpose and `aad` (associated data, not
-    /// kept in the result) open it again.
+    /// Seals `plaintext`. [`Keyring::open`] needs the same purpose and `aad` (associated
+    /// data, which is not part of the result).
     ///
     /// # Errors
     /// `NoRandomness`, or `TooLong` beyond AES-GCM's bound of 64 GiB.
@@ -170,7 +167,7 @@ impl Keyring {
         Ok(sealed)
     }
 
-    /// Opens what [`Keyring::seal`] made with any key that is held.
+    /// Opens data of [`Keyring::seal`] with any key of the keyring.
     ///
     /// # Errors
     /// `UnknownKey` or `NotAuthentic`.
@@ -256,8 +253,7 @@ impl fmt::Debug for Keyring {
 }
 
 impl SecretKeyId {
-    /// The id of the key with this fingerprint, which is text of
-    /// [`Keyring::fingerprints`].
+    /// The id of the key with this fingerprint, a text of [`Keyring::fingerprints`].
     pub fn of_fingerprint(fingerprint: &str) -> Option<Self> {
         let mut id = [0; KEY_ID_LEN];
         let digits = fingerprint.get(..KEY_ID_LEN * 2)?;
@@ -282,25 +278,25 @@ impl fmt::Display for KeyringError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyringError::Empty => {
-                f.write_str("there is no secret key; make one with `openssl rand -hex 32`")
+                f.write_str("there is no secret key; create one with `openssl rand -hex 32`")
             }
             KeyringError::NotAKey(nth) => write!(
                 f,
                 "secret key {nth} is not 32 bytes in hexadecimal or base64; \
-                 make one with `openssl rand -hex 32`"
+                 create one with `openssl rand -hex 32`"
             ),
             KeyringError::NoRandomness(_) => {
-                f.write_str("the operating system gave no random bytes")
+                f.write_str("the operating system's random generator failed")
             }
             KeyringError::UnknownKey(id) => write!(
                 f,
-                "sealed with the secret key {id}, which this server does not have: add that key \
-                 below the first one in secret_key_file (or after it in secret_key) and restart"
+                "encrypted with the secret key {id}, which this server lacks: add that key below \
+                 the first one in secret_key_file (or after it in secret_key) and restart"
             ),
             KeyringError::NotAuthentic => {
-                f.write_str("not sealed by this service for this use, or changed since")
+                f.write_str("not encrypted by this service for this purpose, or modified")
             }
-            KeyringError::TooLong => f.write_str("too long to be sealed"),
+            KeyringError::TooLong => f.write_str("too long to be encrypted"),
         }
     }
 }

@@ -1,25 +1,25 @@
-//! Guestlist: organizations, their members and the invites that bring people in.
+//! Guestlist: organizations, their members and invites.
 //!
-//! # The house
+//! # Modules
 //!
-//! | room | what is in it |
+//! | module | content |
 //! |---|---|
-//! | [`app`] | the composition root: settings → store, keys, operations → server and workers |
-//! | [`transport`] | the door: connections, layers, protocols, one thin method an RPC |
-//! | [`operations`] | what the service does: one file an operation, named as the RPC |
-//! | [`auth`] | who asks: API keys and JSON Web Tokens → a caller |
-//! | [`storage`] | the store, and the only home of SeaORM |
-//! | [`domain`] | the vocabulary and the rules: pure values |
-//! | [`workers`] | what runs beside the requests |
-//! | [`mail`] | what mails say, and how they get away |
+//! | [`app`] | the composition root: builds the store, the operations, the server and the workers from the settings |
+//! | [`transport`] | connections, layers (middleware), protocols, and one thin method for each RPC |
+//! | [`operations`] | one file for each operation, with the RPC's name |
+//! | [`auth`] | authenticates API keys and JSON Web Tokens |
+//! | [`storage`] | SQLite and PostgreSQL; the only module that uses SeaORM |
+//! | [`domain`] | value types and business rules, without I/O |
+//! | [`workers`] | background tasks |
+//! | [`mail`] | mail templates, and sending by SMTP or to files |
 //! | [`config`] | the settings; `default.toml` is their reference |
-//! | [`limits`] | how often something may be done, counted in this process |
-//! | [`keyring`], [`certificates`], [`clock`], [`error`], [`proto`], [`telemetry`] | small things many rooms use |
+//! | [`limits`] | rate limits, counted by each server process |
+//! | [`keyring`], [`certificates`], [`clock`], [`error`], [`proto`], [`telemetry`] | shared utilities |
 //! | [`cli`] | the command line |
 //!
-//! One way down: transport → operations → auth → storage → domain. Nobody knows
-//! transport but the composition root, and the domain knows nobody. A test reads
-//! the sources and keeps it so (`tests/it/layers.rs`).
+//! Dependencies point one way: transport → operations → auth → storage → domain. Only
+//! [`app`] and [`cli`] use transport, and domain uses no other module. The test
+//! `tests/it/layers.rs` reads the sources and enforces this.
 
 pub mod app;
 pub mod auth;

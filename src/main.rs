@@ -1,4 +1,4 @@
-//! The program: says on the command line what to do, and does it.
+//! The `guestlist` program.
 
 use std::process::ExitCode;
 
@@ -6,8 +6,8 @@ use clap::Parser;
 use guestlist::cli::Cli;
 use mimalloc::MiMalloc;
 
-/// A request is many small pieces that one thread takes and another gives back, which
-/// costs the system's allocator several times as much.
+/// A request allocates many small buffers on one thread and frees them on another. The
+/// system's allocator needs several times as much CPU time for that.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

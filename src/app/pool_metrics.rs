@@ -1,4 +1,4 @@
-//! The size of the store's pool, read when metrics are.
+//! Metrics of the store's connection pool, read at each scrape.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -7,7 +7,6 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::storage::Store;
 use crate::transport::metrics::Metrics;
 
-/// Adds the pool's gauges.
 pub fn register(metrics: &Metrics, store: Store) {
     metrics.register(|registry| registry.register_collector(Box::new(Pool(store))));
 }
@@ -24,8 +23,8 @@ impl Collector for Pool {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let size = self.0.pool_size();
         for (name, help, value) in [
-            ("store_connections_open", "Connections of the pool that reads", size.open),
-            ("store_connections_idle", "Of those, waiting for work", size.idle),
+            ("store_connections_open", "Open connections of the read pool", size.open),
+            ("store_connections_idle", "Idle connections of the read pool", size.idle),
         ] {
             let gauge = ConstGauge::new(i64::from(value));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

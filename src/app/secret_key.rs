@@ -1,4 +1,4 @@
-//! Where the secret keys come from.
+//! Loads the secret keys.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,22 +12,21 @@ use crate::keyring::Keyring;
 use crate::operations::setup::NewSecretKey;
 use crate::storage::Location;
 
-/// The file beside a SQLite store.
+/// The file in the directory of a SQLite store.
 const FILE: &str = "secret.key";
 
-/// The keys, and the file to write if they have just been made.
 pub struct SecretKey {
-    /// The keys.
     pub keyring: Keyring,
-    /// New keys become the store's only if it has none yet.
+    /// A key that was just generated; `setup::prepare` writes it to its file, unless the
+    /// store already has another key.
     pub to_write: Option<NewSecretKey>,
 }
 
-/// Reads the keys from the settings, from their file, or, beside a SQLite store,
-/// from the file that its first start made.
+/// Reads the keys from the settings, from the configured file or, for a SQLite store, from
+/// the file in its directory, which the first start creates.
 ///
 /// # Errors
-/// If there are none and none may be made, or they are no keys.
+/// If there is no key and none may be generated, or a key is malformed.
 pub fn load(config: &Config, location: &Location) -> Result<SecretKey> {
     let given = |keyring| SecretKey { keyring, to_write: None };
     if let Some(texts) = &config.secret_key {
@@ -41,8 +40,8 @@ pub fn load(config: &Config, location: &Location) -> Result<SecretKey> {
     let Location::Sqlite(store) = location else {
         return Err(Error::new(
             Kind::FailedPrecondition,
-            "with PostgreSQL a secret key must be given, the same to every replica: --secret-key-file \
-             or GUESTLIST_SECRET_KEY (32 bytes in hexadecimal, such as `openssl rand -hex 32` prints)",
+            "PostgreSQL requires a secret key, the same on every replica: set --secret-key-file or \
+             GUESTLIST_SECRET_KEY (32 bytes in hexadecimal, for example from `openssl rand -hex 32`)",
         ));
     };
     let file: PathBuf = store.with_file_name(FILE);
@@ -66,5 +65,5 @@ fn parse(file: &Path, text: &str) -> Result<Keyring> {
 }
 
 fn unusable(what: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::new(Kind::FailedPrecondition, format!("no secret key from {what}: {why}"))
+    Error::new(Kind::FailedPrecondition, format!("cannot use the secret key from {what}: {why}"))
 }

@@ -1,4 +1,4 @@
-//! From who somebody is to the account kept for them.
+//! Finds and updates the account of an authenticated identity.
 
 use super::identity::Identity;
 use super::issuers::{self, Issuers};
@@ -10,22 +10,21 @@ use crate::error::{Error, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, Tx, accounts};
 
-/// To whom a new or changed account is ascribed.
+/// The author of a new or changed account, for the audit trail.
 #[derive(Debug, Clone)]
 enum By {
-    /// The account itself, signing in with this request.
+    /// The account itself, by signing in with this request.
     Itself(RequestId),
-    /// Somebody else.
     Actor(Actor),
 }
 
-/// Finds the account of a person or makes it, and brings its profile up to date,
-/// as a change of `actor`'s. Answers the account and whether it was made. Writes
-/// nothing when nothing changed, or when it is too soon for what changed.
+/// Finds or creates the account of a person and updates its profile; `actor` is the author
+/// of the change. Returns the account and whether it was created. Writes nothing if nothing
+/// changed, or if only name or picture changed again within a minute.
 ///
 /// # Errors
-/// PERMISSION_DENIED if the issuer is not configured, which [`LOCAL_ISSUER`] never
-/// is; UNAVAILABLE if the store cannot be used.
+/// PERMISSION_DENIED if the issuer is not configured ([`LOCAL_ISSUER`] never is);
+/// UNAVAILABLE if the store cannot be used.
 pub async fn resolve(
     store: &Store,
     issuers: &Issuers,
@@ -36,7 +35,7 @@ pub async fn resolve(
     resolve_by(store, issuers, now, By::Actor(actor.clone()), identity).await
 }
 
-/// As [`resolve`], as a change of the account's own.
+/// As [`resolve`]; the account itself is the author of the change.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -51,8 +50,8 @@ pub(super) async fn sign_in(
     Ok(resolve_by(store, issuers, now, by, identity).await?.0)
 }
 
-/// Finds or makes an account of ours ([`LOCAL_ISSUER`]) and brings its profile up
-/// to date, inside a transaction. `kind` counts when it is made.
+/// Finds or creates a local account ([`LOCAL_ISSUER`]) and updates its profile, inside a
+/// transaction. `kind` is used for a new account only.
 ///
 /// # Errors
 /// UNAVAILABLE if the store cannot be used.
@@ -98,10 +97,10 @@ async fn resolve_by(
     }
 }
 
-/// The profile that a known account has once its issuer has said `said`. Address and
-/// verification are one pair and change at once, together with everything else that is
-/// said; anything else alone changes only as often as an account's appearance may. What
-/// the issuer says nothing about stays.
+/// The updated profile of an existing account; `said` is the profile from the issuer's
+/// claims. A changed address or verification is stored immediately, together with the other
+/// claims. If only the other claims changed, they are stored at most once a minute
+/// ([`Account::may_change_appearance`]). Fields without a claim stay.
 fn updated(account: &Account, identity: &Identity, said: &Profile, now: Timestamp) -> Profile {
     let mut profile = account.profile.clone();
     if said.email.is_some() {
@@ -122,7 +121,7 @@ fn updated(account: &Account, identity: &Identity, said: &Profile, now: Timestam
     profile
 }
 
-/// Looks again, since the account may have been made meanwhile, and writes.
+/// Reads the account again, since another request may have created it, and writes.
 async fn write(
     tx: &Tx,
     now: Timestamp,
@@ -166,7 +165,7 @@ async fn append(
     let actor = match by {
         By::Actor(actor) => actor.clone(),
         By::Itself(request) => {
-            Actor { account: Some(account), on_behalf_of: None, request: request.clone() }
+            Actor { account: Some(account), on_behalf_of: None, request_id: request.clone() }
         }
     };
     let event = NewEvent {
@@ -180,7 +179,7 @@ async fn append(
     audit_events::append(tx, event, now).await
 }
 
-/// The names of what differs; the trail keeps no addresses.
+/// The names of the changed fields. The audit trail stores no values, so no addresses.
 fn differences(old: &Profile, new: &Profile) -> Vec<&'static str> {
     [
         ("email", old.email != new.email),

@@ -1,4 +1,4 @@
-//! API keys, shown as `Bearer gl_…` or as HTTP Basic (RFC 7617).
+//! Authentication with API keys: `Bearer gl_…` or HTTP Basic (RFC 7617).
 
 use std::sync::LazyLock;
 
@@ -6,39 +6,36 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::refusal::Refusal;
+use super::rejection::AuthRejection;
 use crate::domain::{ApiKey, ApiKeySecret, SecretHash, Timestamp};
 
-/// What unknown keys are compared with, so that an unknown id takes as long as a
-/// wrong secret. Nothing is known that hashes to it.
+/// Compared with the secret of unknown keys, so that an unknown id takes as long as a wrong
+/// secret. No input with this hash is known.
 static NO_KEY: LazyLock<SecretHash> = LazyLock::new(|| SecretHash::from([0; 32]));
 
-/// Reads the part of `Authorization: Basic` after the scheme: the key's id and
-/// its secret.
-pub(super) fn parse_basic(encoded: &str) -> Result<ApiKeySecret, Refusal> {
-    const NOT_A_KEY: Refusal = Refusal("Basic credential is not an API key");
+/// Parses the value of `Authorization: Basic` without the scheme: a key's id and secret.
+pub(super) fn parse_basic(encoded: &str) -> Result<ApiKeySecret, AuthRejection> {
+    const NOT_A_KEY: AuthRejection = AuthRejection("Basic credential is not an API key");
     let decoded = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| NOT_A_KEY)?);
     let text = std::str::from_utf8(&decoded).map_err(|_| NOT_A_KEY)?;
     let (user, password) = text.split_once(':').ok_or(NOT_A_KEY)?;
     ApiKeySecret::from_basic(user, password).map_err(|_| NOT_A_KEY)
 }
 
-/// Whether what was shown is the key that `stored` holds, and may be used now.
-///
-/// # Errors
-/// If the key is not to be taken.
+/// Compares the presented key with the stored one in constant time, and checks that it is
+/// neither revoked nor expired.
 pub(super) fn verify(
-    shown: &ApiKeySecret,
+    presented: &ApiKeySecret,
     stored: Option<&ApiKey>,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), AuthRejection> {
     let expected = stored.map_or(&*NO_KEY, |key| &key.hash);
-    let matches = shown.hash().matches(expected);
+    let matches = presented.hash().matches(expected);
     match stored {
-        None => Err(Refusal("API key is not known")),
-        Some(_) if !matches => Err(Refusal("API key has the wrong secret")),
-        Some(key) if key.revoked_at.is_some() => Err(Refusal("API key is revoked")),
-        Some(key) if !key.is_valid(now) => Err(Refusal("API key is expired")),
+        None => Err(AuthRejection("API key is not known")),
+        Some(_) if !matches => Err(AuthRejection("API key has the wrong secret")),
+        Some(key) if key.revoked_at.is_some() => Err(AuthRejection("API key is revoked")),
+        Some(key) if !key.is_valid(now) => Err(AuthRejection("API key is expired")),
         Some(_) => Ok(()),
     }
 }

@@ -1,22 +1,19 @@
-//! A person as an issuer describes them.
+//! The claims of an issuer about a person.
 
 use crate::domain::EmailAddress;
 
-/// Somebody as an issuer tells of them, before it is known how far its word
-/// counts. Issuer and subject together, and nothing else, say who it is.
+/// The claims of an issuer about a person, before the settings decide which of them are
+/// trusted. Only issuer and subject identify the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Who vouches.
     pub issuer: String,
-    /// For whom.
     pub subject: String,
-    /// The person's address. Without one the issuer says nothing about the address, and
-    /// the stored one stays as it is.
+    /// `None`: the issuer states no address, and the stored one stays.
     pub email: Option<EmailAddress>,
-    /// Whether the issuer has verified the address; counts only along with it.
+    /// The issuer states that `email` is verified. Ignored without `email`.
     pub email_verified: bool,
-    /// Display name; empty says nothing about it.
+    /// Display name; if empty, the stored one stays.
     pub name: String,
-    /// URL of a picture; empty says nothing about it.
+    /// URL of a picture; if empty, the stored one stays.
     pub picture: String,
 }

@@ -1,5 +1,4 @@
-//! The configured issuers: who may vouch for people, and for which of their
-//! addresses.
+//! The configured issuers, and the mail domains that each one may verify.
 
 use std::collections::HashMap;
 
@@ -9,28 +8,28 @@ use super::identity::Identity;
 use crate::config::{Issuer, Trust};
 use crate::domain::{Account, EmailAddress, LOCAL_ISSUER, OrganizationId, Profile, person_name};
 
-/// Longest address of a picture, in bytes; what is longer is left out.
+/// The longest URL of a picture, in bytes. A longer one is dropped.
 const MAX_PICTURE: usize = 2048;
 
-/// Every configured issuer, by its exact name.
+/// The configured issuers by their exact names.
 #[derive(Debug, Clone, Default)]
 pub struct Issuers {
     by_name: HashMap<String, Issuer>,
 }
 
 impl Issuers {
-    /// From a configuration, which has no two of one name.
+    /// The settings have been checked: names are unique.
     pub fn new(issuers: &[Issuer]) -> Self {
         let named = issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.clone()));
         Self { by_name: named.collect() }
     }
 
-    /// The issuer of this exact name. [`LOCAL_ISSUER`] is never among them.
+    /// The issuer with this exact name; always `None` for [`LOCAL_ISSUER`].
     pub fn get(&self, name: &str) -> Option<&Issuer> {
         self.by_name.get(name)
     }
 
-    /// All of them, in no order.
+    /// All issuers, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Issuer> {
         self.by_name.values()
     }
@@ -48,8 +47,8 @@ impl Issuers {
         }
     }
 
-    /// Takes back the word of an issuer that the configuration no longer lets
-    /// vouch for the stored address. For accounts made here the operator vouches.
+    /// Clears `email_verified` if the present settings do not trust the account's issuer for
+    /// the stored address. The addresses of local accounts are verified by the operator.
     pub fn limit(&self, account: &mut Account) {
         if account.issuer == LOCAL_ISSUER {
             return;
@@ -62,13 +61,13 @@ impl Issuers {
     }
 }
 
-/// Whether this issuer's word counts for this address.
+/// Whether the settings trust this issuer to verify this address.
 pub fn may_vouch(issuer: &Issuer, email: &EmailAddress) -> bool {
     email.domain().is_some_and(|domain| issuer.verified_email_domains.include(&domain))
 }
 
-/// What an issuer says about somebody, as far as its word counts. A missing name
-/// becomes the address's local part.
+/// The profile from an issuer's claims, cleaned and limited to the domains that it may
+/// verify. A missing name becomes the address's local part.
 pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
     let vouched = said.email.as_ref().is_some_and(|email| may_vouch(issuer, email));
     let mut name = person_name(&said.name);
@@ -85,12 +84,13 @@ pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
     }
 }
 
-/// Whether an issuer says a name that can be shown.
+/// Whether the claims contain a name with visible characters.
 pub fn says_a_name(said: &Identity) -> bool {
     !person_name(&said.name).is_empty()
 }
 
-/// Others' browsers will load it: nothing but a web address.
+/// Returns an empty text unless `picture` is an http(s) URL: browsers of other members will
+/// load it.
 fn clean_picture(picture: &str) -> &str {
     let is_web =
         |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));

@@ -1,6 +1,6 @@
-//! Public keys out of a JWK set (RFC 7517): which of them this service uses, and
-//! for what. The library reads them and checks signatures with them, but takes
-//! any key: private, weak or meant for something else.
+//! Parses JWK sets (RFC 7517) and selects the usable public keys. The jsonwebtoken crate
+//! parses keys and verifies signatures, but accepts any key, also private keys, weak keys
+//! and keys for other uses.
 
 use std::fmt;
 
@@ -13,85 +13,76 @@ use serde_json::Value;
 
 use crate::config::Algorithm;
 
-/// Keys of a set that are looked at; no issuer has so many.
+/// The most keys of a set that are used. Issuers publish far fewer.
 const MAX_KEYS: usize = 100;
 
-/// Shorter ones can be broken, longer ones the library does not check.
+/// Shorter RSA keys can be broken; the library cannot verify with longer ones.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
-/// One public key of an issuer.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
-    /// Its name in the set.
+    /// The `kid` of the key.
     pub id: Option<String>,
-    /// What signatures are checked with.
     pub key: DecodingKey,
     algorithms: Vec<Algorithm>,
 }
 
-/// What a JWK set holds.
 #[derive(Debug)]
 pub struct JwkSet {
-    /// The keys that signatures are checked with; never empty.
+    /// Never empty.
     pub keys: Vec<PublicKey>,
-    /// The others.
-    pub left_out: Vec<LeftOut>,
+    pub skipped: Vec<SkippedKey>,
 }
 
 /// A key of a set that is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Its name in the set, cut to [`MAX_KEY_ID`] characters.
+pub struct SkippedKey {
+    /// The `kid` of the key, cut to [`MAX_LOGGED_KEY_ID_CHARS`] characters.
     pub id: Option<String>,
-    /// The reason.
-    pub why: Unusable,
+    pub reason: SkipReason,
 }
 
-/// Why a key of a set is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unusable {
-    /// Its kind is not supported, or a member has a wrong type.
-    NotUnderstood,
-    /// The issuer publishes it for something other than signatures, or for an
-    /// algorithm that is not supported.
+pub enum SkipReason {
+    /// The key type is not supported, or a member has a wrong type.
+    Unsupported,
+    /// The key is not for signatures, or for an algorithm that is not supported.
     OtherUse,
-    /// It is too short, too long, or not a key of its kind.
-    Unsound,
-    /// It stands after the first [`MAX_KEYS`].
+    /// The key is too short, too long or malformed.
+    Malformed,
+    /// The set has more than [`MAX_KEYS`] keys.
     TooMany,
 }
 
-/// Why a JWK set cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JwkSetError {
-    /// It is not `{"keys": […]}`.
+    /// The text is not `{"keys": […]}`.
     NotASet,
-    /// It holds a private key, with which every reader of the set can sign.
+    /// The set contains a private key: every reader of the set can sign with it.
     PrivateKey,
-    /// No key in it can check a signature of a supported algorithm.
+    /// No key can verify signatures of a supported algorithm.
     NoUsableKey,
 }
 
-/// The library's own type fails as a whole on one key that it cannot read.
+/// The library's type fails as a whole if it cannot parse one of the keys.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
 }
 
-/// The members that only a private key has: RFC 7518 §6.2.2 and §6.3.2, RFC 8037
-/// §2, and `priv` of the post-quantum kinds.
+/// The members of private keys: RFC 7518 §6.2.2 and §6.3.2, RFC 8037 §2, and `priv` of
+/// post-quantum keys.
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "priv"];
 
-/// Longest key id that is repeated in the log, in characters.
-const MAX_KEY_ID: usize = 64;
+/// The longest key id in the log, in characters.
+const MAX_LOGGED_KEY_ID_CHARS: usize = 64;
 
-/// Reads a JWK set. A key that cannot be used is left out and the others are
-/// used, as RFC 7517 §5 asks. A member that is `null` counts as absent: some
-/// issuers write every member of their own type.
+/// Parses a JWK set. SkipReason keys are skipped, as RFC 7517 §5 recommends. A member with the
+/// value `null` counts as absent: some issuers write every member of their type.
 ///
 /// # Errors
-/// As [`JwkSetError`] says. One private key refuses the whole set: its owner has
-/// to replace it, and would not notice if it were left out.
+/// A single private key is an error for the whole set: its owner must replace it, and would
+/// not notice if it were only skipped.
 pub fn parse_set(text: &[u8]) -> Result<JwkSet, JwkSetError> {
     let mut set: Set = serde_json::from_slice(text).map_err(|_| JwkSetError::NotASet)?;
     for key in set.keys.iter_mut().filter_map(Value::as_object_mut) {
@@ -100,45 +91,46 @@ pub fn parse_set(text: &[u8]) -> Result<JwkSet, JwkSetError> {
             return Err(JwkSetError::PrivateKey);
         }
     }
-    let (mut keys, mut left_out) = (Vec::new(), Vec::new());
+    let (mut keys, mut skipped) = (Vec::new(), Vec::new());
     for (i, json) in set.keys.into_iter().enumerate() {
-        let id = json["kid"].as_str().map(|id| id.chars().take(MAX_KEY_ID).collect());
-        let key = if i < MAX_KEYS { PublicKey::from_json(json) } else { Err(Unusable::TooMany) };
+        let id = json["kid"].as_str().map(|id| id.chars().take(MAX_LOGGED_KEY_ID_CHARS).collect());
+        let key = if i < MAX_KEYS { PublicKey::from_json(json) } else { Err(SkipReason::TooMany) };
         match key {
             Ok(key) => keys.push(key),
-            Err(why) => left_out.push(LeftOut { id, why }),
+            Err(reason) => skipped.push(SkippedKey { id, reason }),
         }
     }
-    if keys.is_empty() { Err(JwkSetError::NoUsableKey) } else { Ok(JwkSet { keys, left_out }) }
+    if keys.is_empty() { Err(JwkSetError::NoUsableKey) } else { Ok(JwkSet { keys, skipped }) }
 }
 
 impl PublicKey {
-    fn from_json(mut json: Value) -> Result<Self, Unusable> {
-        // RFC 9864 calls EdDSA with this curve by the curve's name.
+    fn from_json(mut json: Value) -> Result<Self, SkipReason> {
+        // RFC 9864 names EdDSA after its curve.
         if json["alg"] == "Ed25519" {
             json["alg"] = "EdDSA".into();
         }
-        let jwk: Jwk = serde_json::from_value(json).map_err(|_| Unusable::NotUnderstood)?;
+        let jwk: Jwk = serde_json::from_value(json).map_err(|_| SkipReason::Unsupported)?;
         if !is_for_signatures(&jwk) {
-            return Err(Unusable::OtherUse);
+            return Err(SkipReason::OtherUse);
         }
-        let supported = algorithms(&jwk.algorithm).ok_or(Unusable::NotUnderstood)?;
-        let key = DecodingKey::from_jwk(&jwk).map_err(|_| Unusable::Unsound)?;
-        if !is_sound(&key, supported[0]) {
-            return Err(Unusable::Unsound);
+        let supported = algorithms(&jwk.algorithm).ok_or(SkipReason::Unsupported)?;
+        let key = DecodingKey::from_jwk(&jwk).map_err(|_| SkipReason::Malformed)?;
+        if !is_well_formed(&key, supported[0]) {
+            return Err(SkipReason::Malformed);
         }
         let mut algorithms = supported.to_vec();
         if let Some(only) = jwk.common.key_algorithm {
-            algorithms.retain(|algorithm| KeyAlgorithm::from(library(*algorithm)) == only);
+            algorithms
+                .retain(|algorithm| KeyAlgorithm::from(library_algorithm(*algorithm)) == only);
         }
         if algorithms.is_empty() {
-            return Err(Unusable::OtherUse);
+            return Err(SkipReason::OtherUse);
         }
         Ok(Self { id: jwk.common.key_id, key, algorithms })
     }
 
-    /// Whether it is for this algorithm: its kind can, and the issuer does not
-    /// say otherwise.
+    /// Whether the key may verify signatures of this algorithm: its type supports it, and
+    /// its `alg`, if any, is the same.
     pub fn suits(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&algorithm)
     }
@@ -150,7 +142,7 @@ fn is_for_signatures(jwk: &Jwk) -> bool {
         && said.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify))
 }
 
-/// What a key of this kind can check.
+/// The algorithms that a key of this type supports.
 fn algorithms(kind: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
     use Algorithm::{EdDsa, Es256, Es384, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
     match kind {
@@ -164,19 +156,19 @@ fn algorithms(kind: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
     }
 }
 
-/// Whether a key is strong enough, and a key at all.
-fn is_sound(key: &DecodingKey, algorithm: Algorithm) -> bool {
+/// Whether a key is strong enough and well-formed.
+fn is_well_formed(key: &DecodingKey, algorithm: Algorithm) -> bool {
     let has_right_length = match key.kind() {
         DecodingKeyKind::RsaModulusExponent { n, .. } => RSA_BITS.contains(&bits(n)),
         // The library panics on an Ed25519 key that is shorter, and cuts a longer one.
         DecodingKeyKind::SecretOrDer(bytes) => algorithm != Algorithm::EdDsa || bytes.len() == 32,
     };
-    // The library then looks at the key itself, such as whether its point is on the
-    // curve; the signature is none.
-    has_right_length && crypto::verify("", b"", key, library(algorithm)).is_ok()
+    // Verifying an empty signature returns false, not an error, if the key itself is valid,
+    // for example if its point is on the curve.
+    has_right_length && crypto::verify("", b"", key, library_algorithm(algorithm)).is_ok()
 }
 
-/// The length of a number, without the zeros before it.
+/// The length of a big-endian number in bits, without leading zeros.
 fn bits(number: &[u8]) -> usize {
     let first = number.iter().position(|byte| *byte != 0);
     first.map_or(0, |at| {
@@ -184,9 +176,9 @@ fn bits(number: &[u8]) -> usize {
     })
 }
 
-/// An algorithm as the library calls it. Ours leaves out the symmetric ones, so
-/// that an issuer cannot be pinned to one.
-pub fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
+/// The library's value for an algorithm. Our type has no symmetric algorithms, so they
+/// cannot be configured for an issuer.
+pub fn library_algorithm(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     match algorithm {
         Algorithm::Rs256 => jsonwebtoken::Algorithm::RS256,
         Algorithm::Rs384 => jsonwebtoken::Algorithm::RS384,
@@ -200,17 +192,17 @@ pub fn library(algorithm: Algorithm) -> jsonwebtoken::Algorithm {
     }
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Unusable::NotUnderstood => {
+            SkipReason::Unsupported => {
                 "its kind is not supported, or one of its members has a wrong type"
             }
-            Unusable::OtherUse => "it is not for signatures of a supported algorithm",
-            Unusable::Unsound => {
+            SkipReason::OtherUse => "it is not for signatures of a supported algorithm",
+            SkipReason::Malformed => {
                 "it is not a sound key of its kind (RSA needs 2048 to 4096 bits, Ed25519 32 bytes)"
             }
-            Unusable::TooMany => "a set may have 100 keys",
+            SkipReason::TooMany => "a set may have 100 keys",
         })
     }
 }
@@ -243,7 +235,8 @@ mod tests {
         for key in SigningKey::one_of_each() {
             let public = parse_set(&key.jwks()).unwrap().keys.remove(0);
             let verifies = |algorithm, message: &[u8], signature: &str| {
-                crypto::verify(signature, message, &public.key, library(algorithm)).unwrap_or(false)
+                crypto::verify(signature, message, &public.key, library_algorithm(algorithm))
+                    .unwrap_or(false)
             };
             for algorithm in Algorithm::ALL {
                 assert_eq!(public.suits(algorithm), key.algorithms().contains(&algorithm));
@@ -290,7 +283,7 @@ mod tests {
         let key = SigningKey::ed25519();
         let mut for_encryption = key.jwk();
         for_encryption["use"] = "enc".into();
-        for_encryption["kid"] = "k".repeat(MAX_KEY_ID + 1).into();
+        for_encryption["kid"] = "k".repeat(MAX_LOGGED_KEY_ID_CHARS + 1).into();
         let set = serde_json::json!({ "keys": [
             "x", { "kty": "AKP", "kid": "pq", "alg": "ML-DSA-44", "pub": "AA" },
             { "kty": "oct", "k": "AA" },
@@ -301,17 +294,17 @@ mod tests {
         ]});
         let set = parse_set(set.to_string().as_bytes()).unwrap();
         assert_eq!(set.keys.len(), 1);
-        let left_out = |id: Option<&str>, why| LeftOut { id: id.map(str::to_owned), why };
+        let skipped = |id: Option<&str>, reason| SkippedKey { id: id.map(str::to_owned), reason };
         assert_eq!(
-            set.left_out,
+            set.skipped,
             [
-                left_out(None, Unusable::NotUnderstood),
-                left_out(Some("pq"), Unusable::NotUnderstood),
-                left_out(None, Unusable::NotUnderstood),
-                left_out(Some("large"), Unusable::NotUnderstood),
-                left_out(Some("long"), Unusable::NotUnderstood),
-                left_out(Some("weak"), Unusable::Unsound),
-                left_out(Some(&"k".repeat(MAX_KEY_ID)), Unusable::OtherUse),
+                skipped(None, SkipReason::Unsupported),
+                skipped(Some("pq"), SkipReason::Unsupported),
+                skipped(None, SkipReason::Unsupported),
+                skipped(Some("large"), SkipReason::Unsupported),
+                skipped(Some("long"), SkipReason::Unsupported),
+                skipped(Some("weak"), SkipReason::Malformed),
+                skipped(Some(&"k".repeat(MAX_LOGGED_KEY_ID_CHARS)), SkipReason::OtherUse),
             ]
         );
         for text in ["", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
@@ -324,9 +317,9 @@ mod tests {
     fn a_set_may_have_a_hundred_keys() {
         let keys = vec![SigningKey::ed25519().jwk(); MAX_KEYS + 1];
         let set = parse_set(serde_json::json!({ "keys": keys }).to_string().as_bytes()).unwrap();
-        assert_eq!((set.keys.len(), set.left_out.len()), (MAX_KEYS, 1));
-        assert_eq!(set.left_out[0].why, Unusable::TooMany);
-        assert!(Unusable::TooMany.to_string().contains(&MAX_KEYS.to_string()));
+        assert_eq!((set.keys.len(), set.skipped.len()), (MAX_KEYS, 1));
+        assert_eq!(set.skipped[0].reason, SkipReason::TooMany);
+        assert!(SkipReason::TooMany.to_string().contains(&MAX_KEYS.to_string()));
     }
 
     #[test]

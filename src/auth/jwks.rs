@@ -1,11 +1,10 @@
-//! An issuer's public keys, kept up to date.
+//! A cache of an issuer's public keys.
 //!
-//! Keys that are known are used at once, whatever their age: the source is read
-//! anew beside the request, so that a slow endpoint holds up no caller whose key
-//! is known. A key id that is not known waits for one attempt to read the source,
-//! and causes no second one within [`Pace::between_attempts`]. While no attempt has
-//! ever succeeded, tokens are neither good nor bad, and attempts are made sooner,
-//! with growing pauses. Ages are measured with the service's clock.
+//! Cached keys are used at any age; stale keys are refreshed in the background, so a slow
+//! endpoint delays no request whose key is cached. A request with an unknown key id waits
+//! for one refresh; there is at most one refresh in [`RefreshPolicy::min_interval`]. Until the
+//! first refresh succeeds, tokens can be neither accepted nor rejected, and refreshes are
+//! retried with exponential backoff. Ages are measured with the service's clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,96 +16,96 @@ use crate::config::{Algorithm, JwksSource};
 use crate::domain::Timestamp;
 use crate::error::chain;
 
-use super::jwk::{JwkSet, LeftOut, PublicKey, Unusable};
+use super::jwk::{JwkSet, PublicKey, SkipReason, SkippedKey};
 use super::jwks_source::{BoxError, Source};
 
-/// How often a source is read.
+/// The rates of refreshes.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
-    /// Once keys are known, the source is never read twice within this time.
-    between_attempts: Duration,
-    /// Keys of this age are read anew.
+struct RefreshPolicy {
+    /// The least time between two refreshes, once keys are cached.
+    min_interval: Duration,
+    /// Keys of this age are refreshed.
     max_age: Duration,
 }
 
-const FILE: Pace =
-    Pace { between_attempts: Duration::from_secs(10), max_age: Duration::from_secs(10) };
+const FILE: RefreshPolicy =
+    RefreshPolicy { min_interval: Duration::from_secs(10), max_age: Duration::from_secs(10) };
 
-const URL: Pace =
-    Pace { between_attempts: Duration::from_secs(30), max_age: Duration::from_secs(5 * 60) };
+const URL: RefreshPolicy =
+    RefreshPolicy { min_interval: Duration::from_secs(30), max_age: Duration::from_secs(5 * 60) };
 
-/// The pause after the first attempt that failed, while no keys are known. It
-/// doubles up to half of the longest; chance adds up to as much again, so that
-/// replicas do not ask together.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pause after the first failed refresh, while no keys are cached. It doubles up to half
+/// of [`MAX_PAUSE`]; jitter adds up to as much again, so that replicas do not read the source
+/// at the same time.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// No attempt to read an issuer's keys has succeeded since the start.
+/// No refresh has succeeded since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NeverRead {
-    /// When the next attempt may be made.
+    /// The time until the next attempt.
     pub retry_after: Duration,
 }
 
-/// The keys of one issuer.
+/// The cached keys of one issuer.
 pub struct KeySet {
     issuer: String,
     source: Source,
-    pace: Pace,
+    policy: RefreshPolicy,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Held while the source is read, so that all who wait share one attempt.
+    /// Locked while the source is read, so that all waiting requests share one refresh.
     reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
     keys: Vec<Arc<PublicKey>>,
-    /// What the log has been told about keys that are not used.
-    left_out: Vec<LeftOut>,
+    /// The skipped keys that have been logged.
+    skipped: Vec<SkippedKey>,
     read_at: Option<Timestamp>,
     attempted_at: Option<Timestamp>,
-    /// Attempts that failed before the first that succeeded.
+    /// Failed refreshes before the first successful one.
     failures: usize,
-    /// How long after `attempted_at` the next attempt may be made.
+    /// The least time from `attempted_at` to the next refresh.
     pause: Duration,
 }
 
 impl KeySet {
-    /// The keys of `issuer`, none of them read yet.
+    /// Reads no keys yet.
     ///
     /// # Errors
-    /// If the machine's root certificates cannot be used.
+    /// If the system's root certificates cannot be used.
     pub fn new(
         issuer: &str,
         source: &JwksSource,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, BoxError> {
-        let pace = match source {
+        let policy = match source {
             JwksSource::File(_) => FILE,
             JwksSource::Url(_) => URL,
         };
         Ok(Arc::new(Self {
             issuer: issuer.to_owned(),
             source: Source::new(source)?,
-            pace,
+            policy,
             clock,
             state: Mutex::default(),
             reading: tokio::sync::Mutex::default(),
         }))
     }
 
-    /// The keys that may have signed a token with this key id and algorithm. A
-    /// token without a key id has one only where there is no choice.
+    /// The keys that may have signed a token with this key id and algorithm. For a token
+    /// without a key id the set must have exactly one key for the algorithm.
     ///
     /// # Errors
-    /// If no keys have been read yet, so that nothing can be said about a token.
+    /// If no refresh has succeeded yet.
     pub async fn find(
         self: &Arc<Self>,
         key_id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Vec<Arc<PublicKey>>, NeverRead> {
-        self.refresh_aged();
+        self.refresh_stale();
         if let Some(found) = self.select(key_id, algorithm)
             && !found.is_empty()
         {
@@ -116,26 +115,29 @@ impl KeySet {
         self.select(key_id, algorithm).ok_or_else(|| NeverRead { retry_after: self.retry_after() })
     }
 
-    /// Begins to read keys that have reached their age, or that were never read,
-    /// beside the caller, unless an attempt was made just now.
-    pub fn refresh_aged(self: &Arc<Self>) {
-        if self.has_aged() && self.may_attempt() {
+    /// Starts a refresh in the background if the keys are stale or were never read, and the
+    /// pause after the last attempt is over.
+    pub fn refresh_stale(self: &Arc<Self>) {
+        if self.is_stale() && self.may_attempt() {
             drop(self.spawn_refresh());
         }
     }
 
-    /// Reads the source anew, unless it was tried just now. What is wrong goes to
-    /// the log, and the keys that are known stay.
+    /// Refreshes the keys, unless the pause after the last attempt is not over. Errors are
+    /// logged, and the cached keys stay.
     pub async fn refresh(self: &Arc<Self>) {
         if !self.may_attempt() {
-            // An attempt may be under way, whose outcome counts here as well.
+            // A refresh may be running; wait for its result.
             drop(self.reading.lock().await);
             return;
         }
-        // In a task of its own: a caller that gives up early must not waste the
-        // attempt of everybody else.
+        // In a task: if this request is cancelled, the refresh continues for the others.
         if let Err(error) = self.spawn_refresh().await {
-            tracing::error!(%error, issuer = self.issuer, "reading public keys failed");
+            tracing::error!(
+                %error,
+                issuer = self.issuer,
+                "reading public keys panicked; the cached keys stay in use"
+            );
         }
     }
 
@@ -151,34 +153,34 @@ impl KeySet {
         })
     }
 
-    /// Reads the source once, whatever the pace.
+    /// Reads the source immediately.
     ///
     /// # Errors
-    /// If it cannot be read, with the keys as they were.
+    /// If it cannot be read or used; the cached keys stay.
     pub async fn read(&self) -> Result<(), BoxError> {
         let now = self.clock.now();
-        let JwkSet { keys, left_out } = self.source.read().await?;
+        let JwkSet { keys, skipped } = self.source.read().await?;
         let mut state = self.state();
         state.keys = keys.into_iter().map(Arc::new).collect();
         state.read_at = Some(now);
-        state.pause = self.pace.between_attempts;
-        if state.left_out != left_out {
-            state.left_out.clone_from(&left_out);
+        state.pause = self.policy.min_interval;
+        if state.skipped != skipped {
+            state.skipped.clone_from(&skipped);
             drop(state);
-            self.log_left_out(&left_out);
+            self.log_skipped(&skipped);
         }
         Ok(())
     }
 
-    fn log_left_out(&self, left_out: &[LeftOut]) {
-        const MESSAGE: &str = "a public key of the issuer is left out; its other keys are used";
+    fn log_skipped(&self, skipped: &[SkippedKey]) {
+        const MESSAGE: &str = "a public key of the issuer is skipped; its other keys are used";
         let issuer = self.issuer.as_str();
-        for LeftOut { id, why } in left_out {
+        for SkippedKey { id, reason } in skipped {
             let key_id = id.as_deref();
-            match why {
-                // Many issuers publish their keys for encryption beside the others.
-                Unusable::OtherUse => tracing::info!(issuer, key_id, reason = %why, "{MESSAGE}"),
-                _ => tracing::warn!(issuer, key_id, reason = %why, "{MESSAGE}"),
+            match reason {
+                // Many issuers publish their encryption keys in the same set.
+                SkipReason::OtherUse => tracing::info!(issuer, key_id, %reason, "{MESSAGE}"),
+                _ => tracing::warn!(issuer, key_id, %reason, "{MESSAGE}"),
             }
         }
     }
@@ -188,7 +190,7 @@ impl KeySet {
         let mut state = self.state();
         if state.read_at.is_some() {
             drop(state);
-            let message = "public keys cannot be read; those known before stay in use";
+            let message = "public keys cannot be read; the cached keys stay in use";
             tracing::warn!(cause, issuer, "{message}");
             return;
         }
@@ -200,11 +202,12 @@ impl KeySet {
             cause,
             issuer,
             next_attempt_after = ?pause,
-            "public keys cannot be read; until they are, the issuer's tokens are answered UNAVAILABLE"
+            "public keys cannot be read; until a retry succeeds, requests with the issuer's tokens \
+             fail with UNAVAILABLE"
         );
     }
 
-    /// Nothing if no keys have been read yet.
+    /// `None` if no keys have been read yet.
     fn select(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<Vec<Arc<PublicKey>>> {
         let state = self.state();
         state.read_at?;
@@ -218,28 +221,28 @@ impl KeySet {
         })
     }
 
-    fn has_aged(&self) -> bool {
+    fn is_stale(&self) -> bool {
         let read_at = self.state().read_at;
-        read_at.is_none_or(|at| elapsed(at, self.clock.now()) >= self.pace.max_age)
+        read_at.is_none_or(|at| elapsed(at, self.clock.now()) >= self.policy.max_age)
     }
 
     fn may_attempt(&self) -> bool {
         self.remaining_pause(&self.state()).is_zero()
     }
 
-    /// A whole second at least: an attempt may be under way.
+    /// At least one second, since a refresh may be running.
     fn retry_after(&self) -> Duration {
         self.remaining_pause(&self.state()).max(Duration::from_secs(1))
     }
 
-    /// Whether an attempt may be made now; it then counts as made.
+    /// If a refresh is due, records its start and returns true.
     fn begin_attempt(&self) -> bool {
         let mut state = self.state();
         let due = self.remaining_pause(&state).is_zero();
         if due {
             state.attempted_at = Some(self.clock.now());
-            // Until its outcome is known: as long as it may take, and more.
-            state.pause = self.pace.between_attempts;
+            // Until the result sets another pause; longer than a refresh may take.
+            state.pause = self.policy.min_interval;
         }
         due
     }
@@ -250,24 +253,25 @@ impl KeySet {
             .map_or(Duration::ZERO, |at| state.pause.saturating_sub(elapsed(at, self.clock.now())))
     }
 
-    /// A thread that panicked left the state whole: it is changed in one step.
+    /// A poisoned lock is usable: every change of the state is a single step.
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The pause after an attempt that failed, with `before` failures before it.
+/// The pause after a failed refresh; `before` is the number of failures before it.
 fn pause_after(before: usize) -> Duration {
     let pauses = ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE / 2)
+        .with_min_delay(MIN_PAUSE)
+        .with_max_delay(MAX_PAUSE / 2)
         .without_max_times()
         .with_jitter();
-    // The bound is reached long before a hundred.
-    pauses.build().nth(before.min(100)).unwrap_or(LONGEST_PAUSE)
+    // The maximum is reached long before a hundred failures.
+    pauses.build().nth(before.min(100)).unwrap_or(MAX_PAUSE)
 }
 
-/// A clock that was set back must not stop the reading for as long.
+/// Returns the maximum if the clock was set back: otherwise refreshes would stop until it
+/// has caught up.
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     u64::try_from(now.as_micros().saturating_sub(since.as_micros()))
         .map_or(Duration::MAX, Duration::from_micros)

@@ -1,4 +1,4 @@
-//! Where an issuer's JWK set is read from: a file or a web address, within bounds.
+//! Reads JWK sets from files and URLs, with limits of size and time.
 
 use std::io::Read;
 use std::path::Path;
@@ -12,29 +12,23 @@ use tokio::io::AsyncReadExt;
 use super::jwk::{self, JwkSet};
 use crate::config::JwksSource;
 
-/// Any failure to read a set.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Largest JWK set that is read, in bytes, after decompression.
+/// The largest JWK set in bytes, after decompression.
 const MAX_BYTES: usize = 1 << 20;
-const BOUND: u64 = MAX_BYTES as u64;
-/// How long the endpoint may take for its whole answer.
+const MAX_BYTES_U64: u64 = MAX_BYTES as u64;
+/// The longest time for the complete response.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Something a JWK set can be read from again and again.
 #[derive(Debug)]
 pub enum Source {
-    /// A file on this machine.
     File(std::path::PathBuf),
-    /// A web address, with the client that asks it.
     Url(Url, Client),
 }
 
 impl Source {
-    /// Makes ready to read; reads nothing yet.
-    ///
     /// # Errors
-    /// If the machine's root certificates cannot be used.
+    /// If the system's root certificates cannot be used.
     pub fn new(source: &JwksSource) -> Result<Self, BoxError> {
         match source {
             JwksSource::File(path) => Ok(Source::File(path.clone())),
@@ -42,10 +36,8 @@ impl Source {
         }
     }
 
-    /// Reads the set.
-    ///
     /// # Errors
-    /// If it cannot be had, is too large, or is not usable.
+    /// If the set cannot be read, is too large or has no usable key.
     pub async fn read(&self) -> Result<JwkSet, BoxError> {
         let text = match self {
             Source::File(path) => read_file(path).await?,
@@ -56,17 +48,17 @@ impl Source {
 }
 
 fn client(url: &Url) -> Result<Client, BoxError> {
-    // reqwest asks for a process-wide choice. Whoever made one before keeps it.
+    // reqwest uses the process-wide crypto provider. One that is already installed stays.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         drop(rustls::crypto::ring::default_provider().install_default());
     }
     let mut builder = Client::builder()
         .timeout(TIMEOUT)
-        // A redirect could lead away from the address that was configured.
+        // A redirect could lead to another host than the configured one.
         .redirect(redirect::Policy::none())
         .user_agent(concat!("guestlist/", env!("CARGO_PKG_VERSION")));
     if url.scheme() == "http" {
-        // On this machine (the configuration takes no other): no proxy leads there.
+        // The settings accept http for loopback addresses only, which no proxy can reach.
         builder = builder.no_proxy();
     }
     Ok(builder.build()?)
@@ -74,7 +66,7 @@ fn client(url: &Url) -> Result<Client, BoxError> {
 
 async fn read_file(path: &Path) -> Result<Vec<u8>, BoxError> {
     let mut text = Vec::new();
-    tokio::fs::File::open(path).await?.take(BOUND + 1).read_to_end(&mut text).await?;
+    tokio::fs::File::open(path).await?.take(MAX_BYTES_U64 + 1).read_to_end(&mut text).await?;
     within_bound(text)
 }
 
@@ -83,7 +75,7 @@ async fn fetch(client: &Client, url: Url) -> Result<Vec<u8>, BoxError> {
         client.get(url).header(ACCEPT, "application/json").header(ACCEPT_ENCODING, "gzip");
     let mut response = request.send().await.map_err(plain)?;
     if response.status() != http::StatusCode::OK {
-        return Err(format!("the endpoint answered {}", response.status()).into());
+        return Err(format!("the endpoint returned {}", response.status()).into());
     }
     let encoding = response.headers().get(CONTENT_ENCODING).cloned();
     let mut text = Vec::new();
@@ -96,24 +88,25 @@ async fn fetch(client: &Client, url: Url) -> Result<Vec<u8>, BoxError> {
         Some(b"gzip" | b"x-gzip") => gunzip(&text),
         Some(other) => {
             let other = String::from_utf8_lossy(other);
-            Err(format!("the answer is encoded with `{other}`, which was not asked for").into())
+            Err(format!("the response has the encoding `{other}`, which was not requested").into())
         }
     }
 }
 
-/// Says what a request failed on, without the address, which may hold a secret.
+/// The error without the URL, which may contain a secret.
 fn plain(error: reqwest::Error) -> BoxError {
     if error.is_timeout() {
-        return format!("no whole answer came within {TIMEOUT:?}").into();
+        return format!("no complete response within {TIMEOUT:?}").into();
     }
     error.without_url().into()
 }
 
-/// Some endpoints compress whatever the request accepts.
+/// Some endpoints compress even if the request does not accept it, so gzip is always
+/// accepted.
 fn gunzip(compressed: &[u8]) -> Result<Vec<u8>, BoxError> {
     let mut text = Vec::new();
-    let read = MultiGzDecoder::new(compressed).take(BOUND + 1).read_to_end(&mut text);
-    read.map_err(|error| format!("the answer is not the gzip it says it is: {error}"))?;
+    let read = MultiGzDecoder::new(compressed).take(MAX_BYTES_U64 + 1).read_to_end(&mut text);
+    read.map_err(|error| format!("the response is not valid gzip: {error}"))?;
     within_bound(text)
 }
 

@@ -1,10 +1,10 @@
-//! JSON Web Tokens (RFC 7519) of the configured issuers, checked as RFC 8725 asks.
+//! Verification of JSON Web Tokens (RFC 7519) as RFC 8725 recommends.
 //!
-//! A token is taken if its `iss` is a configured issuer, its `alg` is one that
-//! issuer is pinned to, its signature is by one of that issuer's keys, `aud` holds
-//! the configured audience, `exp` is there and not past and `nbf`, if there, not to
-//! come, with 60 seconds of leeway. The library checks all of it but the time,
-//! which is that of the service's clock.
+//! A token is accepted if its `iss` is a configured issuer, its `alg` is configured for that
+//! issuer, one of the issuer's keys verifies its signature, `aud` contains the configured
+//! audience, `exp` is present and in the future, and `nbf`, if present, is in the past; both
+//! with a leeway of 60 seconds. The library checks everything except the times, which are
+//! compared with the service's clock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,21 +19,21 @@ use serde_json::Value;
 
 use super::identity::Identity;
 use super::issuers::Issuers;
-use super::jwk::library;
+use super::jwk::library_algorithm;
 use super::jwks::{KeySet, NeverRead};
 use super::jwks_source::BoxError;
 use super::jwt_header;
-use super::refusal::Refusal;
+use super::rejection::AuthRejection;
 use crate::clock::Clock;
 use crate::config::{Algorithm, JwksSource, Trust};
 use crate::domain::Timestamp;
 use crate::error::{Error, Kind, Result, chain};
 
-/// How far the clocks of issuer and service may be apart.
+/// The allowed difference between the clocks of the issuer and of this service.
 const LEEWAY: Duration = Duration::from_secs(60);
-const MAX_SUBJECT: usize = 255;
+const MAX_SUBJECT_BYTES: usize = 255;
 
-/// Checks the tokens of all issuers of kind `jwt`.
+/// Verifies the tokens of all issuers of kind `jwt`.
 pub struct JwtVerifier {
     issuers: HashMap<String, JwtIssuer>,
 }
@@ -43,20 +43,18 @@ struct JwtIssuer {
     algorithms: Vec<Algorithm>,
     email_verified_as_text: bool,
     keys: Arc<KeySet>,
-    /// Whether the log has been told that `email_verified` is a text.
-    told_of_text: AtomicBool,
+    /// Whether it has been logged that `email_verified` is a text.
+    has_logged_text: AtomicBool,
 }
 
-/// Why a token was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotTaken {
-    /// It is not good.
-    Refused(Refusal),
-    /// Whether it is good is not known.
-    Unknown(NeverRead),
+pub enum TokenError {
+    Rejected(AuthRejection),
+    /// The token cannot be verified: the issuer's keys have not been read yet.
+    NoKeys(NeverRead),
 }
 
-/// The claims of RFC 7519 §4.1 and OpenID Connect Core §5.1 that are looked at.
+/// The claims of RFC 7519 §4.1 and OpenID Connect Core §5.1 that are used.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -74,8 +72,8 @@ struct Claims {
 }
 
 impl JwtVerifier {
-    /// Makes ready to check tokens. Key files are read; addresses are asked
-    /// later, since a start must not wait for another service.
+    /// Reads the key files. Keys from URLs are read later, since the start must not depend
+    /// on another service.
     ///
     /// # Errors
     /// If a key file cannot be used.
@@ -102,50 +100,52 @@ impl JwtVerifier {
                 algorithms: algorithms.clone(),
                 email_verified_as_text: *email_verified_as_text,
                 keys,
-                told_of_text: AtomicBool::new(false),
+                has_logged_text: AtomicBool::new(false),
             };
             by_name.insert(issuer.issuer.clone(), issuer_of_tokens);
         }
         Ok(Self { issuers: by_name })
     }
 
-    /// Begins to read the keys that were never read or have reached their age, so
-    /// that no token need wait. An issuer whose endpoint hangs holds up no other.
-    pub fn refresh_aged(&self) {
+    /// Starts refreshes of stale keys in the background, so that requests need not wait. The
+    /// refreshes of issuers are independent.
+    pub fn refresh_stale(&self) {
         for issuer in self.issuers.values() {
-            issuer.keys.refresh_aged();
+            issuer.keys.refresh_stale();
         }
     }
 
-    /// Who the bearer of a token is.
+    /// The identity in a token's claims.
     ///
     /// # Errors
-    /// If the token is not good, or cannot be checked for want of its issuer's keys.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, NotTaken> {
+    /// If the token is not valid, or cannot be verified because the issuer's keys have not
+    /// been read yet.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
         let header = jwt_header::read(token)?;
         let unproven: Claims = insecure_decode_claims(token)
-            .map_err(|_| Refusal("token claims are incomplete or of wrong types"))?;
+            .map_err(|_| AuthRejection("token claims are incomplete or of wrong types"))?;
         let issuer = self
             .issuers
             .get(&unproven.iss)
-            .ok_or(Refusal("token is of an issuer that is not configured"))?;
-        let pinned = issuer.algorithms.iter().find(|pinned| library(**pinned) == header.alg);
+            .ok_or(AuthRejection("token issuer is not configured"))?;
+        let pinned =
+            issuer.algorithms.iter().find(|pinned| library_algorithm(**pinned) == header.alg);
         let algorithm =
-            *pinned.ok_or(Refusal("token algorithm is not one its issuer is pinned to"))?;
-        // Cheap and without secrets, so it may come before the signature: an old
-        // token costs no look at the issuer's keys.
+            *pinned.ok_or(AuthRejection("token algorithm is not configured for its issuer"))?;
+        // Checked before the signature, so that an expired token causes no refresh of the
+        // issuer's keys. The claims are not secret, so this reveals nothing.
         unproven.check(now)?;
 
         let validation = validation(&unproven.iss, &issuer.audience, algorithm);
-        let mut refusal = Refusal("no key of the issuer is known that could have signed the token");
+        let mut rejection = AuthRejection("no public key of the issuer matches the token");
         let found = issuer.keys.find(header.kid.as_deref(), algorithm).await;
-        for known in found.map_err(NotTaken::Unknown)? {
+        for known in found.map_err(TokenError::NoKeys)? {
             match decode::<Claims>(token, &known.key, &validation) {
                 Ok(token) => return Ok(issuer.identity(token.claims)),
-                Err(error) => refusal = why(error.kind()),
+                Err(error) => rejection = rejection_of(error.kind()),
             }
         }
-        Err(refusal.into())
+        Err(rejection.into())
     }
 }
 
@@ -153,7 +153,7 @@ impl JwtIssuer {
     fn identity(&self, claims: Claims) -> Identity {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Identity {
-            // An address that is none counts as missing.
+            // A malformed address counts as missing.
             email: claims.email.as_str().and_then(|email| email.parse().ok()),
             email_verified: self.is_verified(&claims.email_verified, &claims.iss),
             name: text(&claims.name),
@@ -163,15 +163,15 @@ impl JwtIssuer {
         }
     }
 
-    /// Only the boolean of OpenID Connect, unless the settings say that this issuer
-    /// writes it as a text: others write "true" where nothing was verified.
+    /// Accepts only the boolean of OpenID Connect, and the text "true" if the settings allow
+    /// it for this issuer: some issuers write "true" for addresses that nobody verified.
     fn is_verified(&self, claim: &Value, issuer: &str) -> bool {
         let Some(text) = claim.as_str() else { return *claim == Value::Bool(true) };
         let says_true = text.eq_ignore_ascii_case("true");
         if self.email_verified_as_text {
             return says_true;
         }
-        if says_true && !self.told_of_text.swap(true, Ordering::Relaxed) {
+        if says_true && !self.has_logged_text.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 issuer,
                 "the claim email_verified is the text \"true\", not a boolean: the addresses of \
@@ -183,40 +183,40 @@ impl JwtIssuer {
     }
 }
 
-impl From<Refusal> for NotTaken {
-    fn from(refusal: Refusal) -> Self {
-        NotTaken::Refused(refusal)
+impl From<AuthRejection> for TokenError {
+    fn from(rejection: AuthRejection) -> Self {
+        TokenError::Rejected(rejection)
     }
 }
 
-impl From<NotTaken> for Error {
-    fn from(why: NotTaken) -> Self {
-        match why {
-            NotTaken::Refused(refusal) => refusal.into(),
-            NotTaken::Unknown(NeverRead { retry_after }) => Error::new(
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Rejected(rejection) => rejection.into(),
+            TokenError::NoKeys(NeverRead { retry_after }) => Error::new(
                 Kind::Unavailable,
-                "the token cannot be checked, since its issuer's public keys could not be read yet; \
-                 try again",
+                "the token cannot be verified, since its issuer's public keys could not be read \
+                 yet; try again later",
             )
             .with_retry_after(retry_after),
         }
     }
 }
 
-/// What the library checks besides the signature.
+/// The checks of the library in addition to the signature.
 fn validation(issuer: &str, audience: &str, algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(library(algorithm));
+    let mut validation = Validation::new(library_algorithm(algorithm));
     validation.set_issuer(&[issuer]);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["iss", "aud", "exp", "sub"]);
-    // The library would ask the machine's clock: see `Claims::check`.
+    // `Claims::check` does this: the library would use the system clock.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation
 }
 
-fn why(error: &ErrorKind) -> Refusal {
-    Refusal(match error {
+fn rejection_of(error: &ErrorKind) -> AuthRejection {
+    AuthRejection(match error {
         ErrorKind::InvalidSignature => "token signature does not match",
         ErrorKind::InvalidAudience => "token is for another audience",
         ErrorKind::MissingRequiredClaim(_) => "token claims are incomplete or of wrong types",
@@ -225,23 +225,22 @@ fn why(error: &ErrorKind) -> Refusal {
 }
 
 impl Claims {
-    fn check(&self, now: Timestamp) -> Result<(), Refusal> {
-        // NumericDate may have a fraction; a double holds today's seconds exactly
-        // enough.
+    fn check(&self, now: Timestamp) -> Result<(), AuthRejection> {
+        // A NumericDate may have a fraction. f64 is precise enough for present times.
         #[allow(clippy::cast_precision_loss)]
         let now = now.as_micros() as f64 / 1e6;
         let leeway = LEEWAY.as_secs_f64();
         if now >= self.exp + leeway {
-            return Err(Refusal("token is expired"));
+            return Err(AuthRejection("token is expired"));
         }
         if self.nbf.is_some_and(|nbf| now + leeway < nbf) {
-            return Err(Refusal("token is not valid yet"));
+            return Err(AuthRejection("token is not valid yet"));
         }
         let sane = |text: &str| {
-            (1..=MAX_SUBJECT).contains(&text.len()) && !text.chars().any(char::is_control)
+            (1..=MAX_SUBJECT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
         };
         if !sane(&self.sub) {
-            return Err(Refusal("token subject is empty or too long"));
+            return Err(AuthRejection("token subject is empty or too long"));
         }
         Ok(())
     }

@@ -1,50 +1,47 @@
-//! What a token's header may say (RFC 7515 §4).
+//! Checks of a token's header (RFC 7515 §4).
 //!
-//! The library takes every header whose algorithm it knows. One that brings its
-//! own key, or the address of one, or asks for something this service does not
-//! do, is refused here: such headers are how forged tokens work.
+//! The library accepts every header with a known algorithm. This module rejects headers that
+//! contain a key or the URL of a key, or that require unsupported features: forged tokens
+//! use them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Header, decode_header};
 use serde_json::{Map, Value};
 
-use super::refusal::Refusal;
+use super::rejection::AuthRejection;
 
-/// Members that bring a key.
-const KEYS: [&str; 4] = ["jku", "jwk", "x5u", "x5c"];
-/// Members that ask for what is not done here.
-const WISHES: [&str; 3] = ["crit", "zip", "enc"];
+/// Members with a key or its URL.
+const KEY_MEMBERS: [&str; 4] = ["jku", "jwk", "x5u", "x5c"];
+/// Members that require unsupported features.
+const UNSUPPORTED_MEMBERS: [&str; 3] = ["crit", "zip", "enc"];
 
-const MAX_KEY_ID: usize = 256;
+const MAX_KEY_ID_BYTES: usize = 256;
 
-/// Reads the header of a token whose signature has not been checked.
-///
-/// # Errors
-/// If it is not a token in compact form, or its header is not acceptable.
-pub fn read(token: &str) -> Result<Header, Refusal> {
+/// Parses and checks the header; does not verify the signature.
+pub fn read(token: &str) -> Result<Header, AuthRejection> {
     let header = decode_header(token)
-        .map_err(|_| Refusal("neither an API key nor a token of a supported algorithm"))?;
-    let named = members(token).ok_or(Refusal("token header is not the JSON of RFC 7515"))?;
-    if KEYS.iter().any(|name| named.contains_key(*name)) {
-        return Err(Refusal("token brings its own key"));
+        .map_err(|_| AuthRejection("neither an API key nor a token of a supported algorithm"))?;
+    let named = members(token).ok_or(AuthRejection("token header is not the JSON of RFC 7515"))?;
+    if KEY_MEMBERS.iter().any(|name| named.contains_key(*name)) {
+        return Err(AuthRejection("token header contains a key or the URL of one"));
     }
-    if WISHES.iter().any(|name| named.contains_key(*name)) {
-        return Err(Refusal("token asks for what is not supported"));
+    if UNSUPPORTED_MEMBERS.iter().any(|name| named.contains_key(*name)) {
+        return Err(AuthRejection("token header requires an unsupported feature"));
     }
-    if header.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID) {
-        return Err(Refusal("token key id is too long"));
+    if header.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
+        return Err(AuthRejection("token key id is too long"));
     }
-    // An issuer signs other things with the same keys (RFC 8725 §3.11): logout
-    // tokens, security events, proofs of possession.
+    // Issuers sign other kinds of tokens with the same keys (RFC 8725 §3.11): logout tokens,
+    // security events, proofs of possession.
     let typ = header.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
     match typ.strip_prefix("application/").unwrap_or(&typ) {
         "jwt" | "at+jwt" => Ok(header),
-        _ => Err(Refusal("token is of another type")),
+        _ => Err(AuthRejection("token has an unsupported type")),
     }
 }
 
-/// The members by name: in the library's header, `null` is the same as absent.
+/// All members of the header. The library's type cannot tell `null` from absent.
 fn members(token: &str) -> Option<Map<String, Value>> {
     let (header, _) = token.split_once('.')?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()
@@ -70,7 +67,7 @@ mod tests {
         ] {
             assert_eq!(read(&token(header)).unwrap().alg, Algorithm::RS256);
         }
-        let longest = format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "a".repeat(MAX_KEY_ID));
+        let longest = format!(r#"{{"alg":"RS256","kid":"{}"}}"#, "a".repeat(MAX_KEY_ID_BYTES));
         assert!(read(&token(&longest)).is_ok());
     }
 

@@ -1,4 +1,4 @@
-//! When keys were last used, remembered without a write for each request.
+//! Collects the last use of API keys in memory, so that requests do not write it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use crate::domain::{ApiKey, KeyId, Timestamp};
 
-/// How exactly the time of a key's last use is kept.
+/// The precision of a key's last use in the store.
 pub const RESOLUTION: Duration = Duration::from_secs(60);
 
-/// Uses of keys that the store does not know yet. A worker takes them there.
+/// The uses of keys that are not in the store yet. A worker writes them.
 #[derive(Debug, Default)]
 pub struct KeyUsage {
     pending: Mutex<BTreeMap<KeyId, Timestamp>>,
 }
 
 impl KeyUsage {
-    /// Remembers a use, unless the store knows of one in the last minute.
+    /// Records a use, unless the store has one from the last minute.
     pub fn record(&self, key: &ApiKey, now: Timestamp) {
         if key.last_used_at.is_none_or(|last| last.plus(RESOLUTION) <= now) {
             self.put(key.id.clone(), now);
         }
     }
 
-    /// Hands over what is to be written.
+    /// Removes and returns the pending uses.
     pub fn take(&self) -> Vec<(KeyId, Timestamp)> {
         std::mem::take(&mut *self.pending()).into_iter().collect()
     }
 
-    /// Takes back what could not be written.
-    pub fn put_back(&self, uses: Vec<(KeyId, Timestamp)>) {
+    /// Adds uses again that could not be written.
+    pub fn restore(&self, uses: Vec<(KeyId, Timestamp)>) {
         for (id, at) in uses {
             self.put(id, at);
         }

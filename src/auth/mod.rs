@@ -1,8 +1,8 @@
-//! Who asks: from the headers of a request to a [`Caller`].
+//! Authentication: from the headers of a request to a [`Caller`].
 //!
-//! A credential is an API key made here (`Bearer gl_…` or Basic) or a JSON Web
-//! Token of a configured issuer. Whatever is wrong with one, the caller is told
-//! the same; the reason goes to the log.
+//! A credential is an API key of this service (`Bearer gl_…` or Basic) or a JSON Web Token of
+//! a configured issuer. Every invalid credential gets the same error; only the log has the
+//! reason.
 
 mod accounts;
 mod api_key;
@@ -13,9 +13,9 @@ mod jwks;
 mod jwks_source;
 mod jwt;
 mod jwt_header;
+mod key_cache;
 pub mod key_usage;
-mod known_keys;
-mod refusal;
+mod rejection;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,33 +31,33 @@ use crate::domain::{
 use crate::error::{Error, Result};
 use crate::storage::{self, Store, api_keys};
 use jwt::JwtVerifier;
+use key_cache::{CachedKey, KeyCache};
 use key_usage::KeyUsage;
-use known_keys::{Known, KnownKeys};
-use refusal::Refusal;
+use rejection::AuthRejection;
 
 pub use accounts::{resolve, resolve_local};
 pub use identity::Identity;
 pub use issuers::Issuers;
 
-/// The header by which an internal service says for whose account it acts.
+/// The header with the id of the account that an internal service acts for.
 pub const ON_BEHALF_OF: &str = "guestlist-on-behalf-of";
 
-/// Keys at a time that the store is asked for and that nobody has shown to be theirs: a
-/// peer that makes keys up takes no more of the store's connections from callers.
-const MAX_LOOKUPS: usize = 2;
+/// The most concurrent reads of keys whose secret has never been verified. A client that
+/// invents keys cannot use more of the store's connections.
+const MAX_UNVERIFIED_LOOKUPS: usize = 2;
 
-/// Finds out who asks. There is one, and every door runs it.
+/// Authenticates the requests of all protocols.
 pub struct Authenticator {
     store: Store,
     clock: Arc<dyn Clock>,
     issuers: Arc<Issuers>,
     jwt: JwtVerifier,
     key_usage: Arc<KeyUsage>,
-    known_keys: KnownKeys,
-    lookups: Semaphore,
+    key_cache: KeyCache,
+    unverified_lookups: Semaphore,
 }
 
-/// Checks what the settings of issuers lead to: the files with public keys.
+/// Checks the issuers' files with public keys.
 ///
 /// # Errors
 /// If a file cannot be used.
@@ -66,15 +66,15 @@ pub async fn check(issuers: &[config::Issuer]) -> Result<()> {
     JwtVerifier::start(&Issuers::new(issuers), &clock).await.map(drop)
 }
 
-/// A credential as it was shown.
+/// A credential of a request, not verified.
 enum Presented<'a> {
     Key(ApiKeySecret),
     Token(&'a str),
 }
 
 impl Authenticator {
-    /// Makes ready. Files with public keys are read; addresses are asked when the
-    /// first token comes, or by [`Authenticator::refresh_public_keys`].
+    /// Reads files with public keys. URLs are read by [`Authenticator::refresh_public_keys`]
+    /// or with the first token.
     ///
     /// # Errors
     /// If a file with public keys cannot be used.
@@ -91,36 +91,34 @@ impl Authenticator {
             issuers,
             jwt,
             key_usage: Arc::default(),
-            known_keys: KnownKeys::default(),
-            lookups: Semaphore::new(MAX_LOOKUPS),
+            key_cache: KeyCache::default(),
+            unverified_lookups: Semaphore::new(MAX_UNVERIFIED_LOOKUPS),
         })
     }
 
-    /// Begins to read the issuers' public keys that were never read or have reached
-    /// their age. Called every second, it has tokens find keys that are there and
-    /// fresh.
+    /// Starts background refreshes of the issuers' stale public keys. A worker calls it every
+    /// second, so that requests find fresh keys.
     pub fn refresh_public_keys(&self) {
-        self.jwt.refresh_aged();
+        self.jwt.refresh_stale();
     }
 
-    /// The configured issuers.
     pub fn issuers(&self) -> &Arc<Issuers> {
         &self.issuers
     }
 
-    /// The uses of keys that are still to be written down.
+    /// The uses of keys that are not in the store yet.
     pub fn key_usage(&self) -> &Arc<KeyUsage> {
         &self.key_usage
     }
 
-    /// Who asks, given the values of `authorization` and [`ON_BEHALF_OF`]; `None`
-    /// if no credential is shown. An account that a token tells of is made, or
-    /// brought up to date, on account of `request`.
+    /// The caller for the values of `authorization` and [`ON_BEHALF_OF`]; `None` without a
+    /// credential. Creates or updates the account of a valid token; `request` is the request
+    /// id in the audit trail.
     ///
     /// # Errors
-    /// UNAUTHENTICATED if the credential is not to be taken; PERMISSION_DENIED if
-    /// it may not act for that account; UNAVAILABLE if the store cannot be read, or
-    /// no public keys of the token's issuer have been read yet.
+    /// UNAUTHENTICATED if the credential is invalid; PERMISSION_DENIED if it may not act for
+    /// that account; UNAVAILABLE if the store cannot be read, or no public keys of the
+    /// token's issuer have been read yet.
     pub async fn authenticate(
         &self,
         authorization: Option<&HeaderValue>,
@@ -129,15 +127,18 @@ impl Authenticator {
     ) -> Result<Option<Arc<Caller>>> {
         let Some(authorization) = authorization else {
             return match on_behalf_of {
-                Some(_) => Err(Refusal("acting for an account without a credential").into()),
+                Some(_) => Err(AuthRejection("acting for an account without a credential").into()),
                 None => Ok(None),
             };
         };
         let now = self.clock.now();
         let mut caller = match parse(authorization)? {
-            Presented::Key(key) => self.by_key(&key, now).await?,
-            // Boxed, like what follows: the most common way should not carry their room.
-            Presented::Token(token) => Box::pin(self.by_token(token, now, request)).await?,
+            Presented::Key(key) => self.authenticate_key(&key, now).await?,
+            // Boxed: otherwise the future of the common case, an API key, would be as large
+            // as those of the rare cases.
+            Presented::Token(token) => {
+                Box::pin(self.authenticate_token(token, now, request)).await?
+            }
         };
         if let Some(header) = on_behalf_of {
             caller = Box::pin(self.act_for(&caller, header)).await?;
@@ -145,25 +146,29 @@ impl Authenticator {
         Ok(Some(caller))
     }
 
-    async fn by_key(&self, shown: &ApiKeySecret, now: Timestamp) -> Result<Arc<Caller>> {
-        let known = match self.known_keys.get(shown.id(), self.store.keys_version()) {
-            Some(known) => Some(known),
-            // Who has shown this key's secret before does not wait for those who may have
-            // made theirs up.
-            None if self.known_keys.have_seen(shown) => self.read_key(shown.id()).await?,
+    async fn authenticate_key(
+        &self,
+        presented: &ApiKeySecret,
+        now: Timestamp,
+    ) -> Result<Arc<Caller>> {
+        let cached = match self.key_cache.get(presented.id(), self.store.keys_version()) {
+            Some(cached) => Some(cached),
+            // A key whose secret has been verified before does not wait for keys that may
+            // be invented.
+            None if self.key_cache.has_seen(presented) => self.read_key(presented.id()).await?,
             None => {
-                let _turn = self.lookups.acquire().await.map_err(Error::internal)?;
-                self.read_key(shown.id()).await?
+                let _turn = self.unverified_lookups.acquire().await.map_err(Error::internal)?;
+                self.read_key(presented.id()).await?
             }
         };
-        api_key::verify(shown, known.as_ref().map(|known| &*known.key), now)?;
-        let Known { key, caller, .. } = known.ok_or_else(|| Error::internal("no key"))?;
+        api_key::verify(presented, cached.as_ref().map(|cached| &*cached.key), now)?;
+        let CachedKey { key, caller, .. } = cached.ok_or_else(|| Error::internal("no key"))?;
         self.key_usage.record(&key, now);
         Ok(caller)
     }
 
-    /// The key as the store has it now.
-    async fn read_key(&self, id: &KeyId) -> Result<Option<Known>> {
+    /// Reads the key from the store and caches it.
+    async fn read_key(&self, id: &KeyId) -> Result<Option<CachedKey>> {
         let (read_at, version) = (Instant::now(), self.store.keys_version());
         let Some((key, account)) = api_keys::find(self.store.read(), id).await? else {
             return Ok(None);
@@ -174,12 +179,12 @@ impl Authenticator {
             organization: key.organization,
         };
         let caller = self.caller(account, None, credential);
-        let known = Known { key: Arc::new(key), caller, read_at, version };
-        self.known_keys.put(known.clone());
-        Ok(Some(known))
+        let cached = CachedKey { key: Arc::new(key), caller, read_at, version };
+        self.key_cache.insert(cached.clone());
+        Ok(Some(cached))
     }
 
-    async fn by_token(
+    async fn authenticate_token(
         &self,
         token: &str,
         now: Timestamp,
@@ -190,7 +195,7 @@ impl Authenticator {
         Ok(self.caller(account, None, Credential::Jwt))
     }
 
-    /// A caller whose address counts as far as its issuer's word does.
+    /// The address counts as verified only if the settings trust its issuer for it.
     fn caller(
         &self,
         mut account: Account,
@@ -201,9 +206,8 @@ impl Authenticator {
         Arc::new(Caller { account, acting, credential })
     }
 
-    /// A service with a key of scope `act` takes on the rights of an account whose
-    /// issuer is configured. Why it may not is told to nobody, since that would
-    /// tell which accounts there are.
+    /// A service with a key of scope `act` gets the rights of an account whose issuer is
+    /// configured. All errors are equal, so that they do not reveal which accounts exist.
     async fn act_for(&self, caller: &Caller, header: &HeaderValue) -> Result<Arc<Caller>> {
         let denied = || Error::permission_denied("this credential may not act for that account");
         if caller.scope() != Some(KeyScope::Act) {
@@ -218,29 +222,31 @@ impl Authenticator {
         Ok(self.caller(account, Some(caller.account.clone()), caller.credential.clone()))
     }
 
-    /// Accounts made here have keys of their own; nobody acts for those.
+    /// Local accounts have their own keys, so no service may act for them.
     fn may_be_acted_for(&self, account: &Account) -> bool {
         self.issuers.get(&account.issuer).is_some()
     }
 }
 
-/// Reads `Authorization` (RFC 9110 §11.6.2); the scheme's case does not count.
-fn parse(header: &HeaderValue) -> Result<Presented<'_>, Refusal> {
-    let text = header.to_str().map_err(|_| Refusal("authorization is not visible ASCII"))?;
-    let (scheme, rest) =
-        text.trim().split_once(' ').ok_or(Refusal("authorization has no scheme or no value"))?;
+/// Parses `Authorization` (RFC 9110 §11.6.2); the scheme is case-insensitive.
+fn parse(header: &HeaderValue) -> Result<Presented<'_>, AuthRejection> {
+    let text = header.to_str().map_err(|_| AuthRejection("authorization is not visible ASCII"))?;
+    let (scheme, rest) = text
+        .trim()
+        .split_once(' ')
+        .ok_or(AuthRejection("authorization has no scheme or no value"))?;
     let rest = rest.trim_start();
     if scheme.eq_ignore_ascii_case("basic") {
         return api_key::parse_basic(rest).map(Presented::Key);
     }
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Refusal("authorization is neither Bearer nor Basic"));
+        return Err(AuthRejection("authorization is neither Bearer nor Basic"));
     }
     if rest.starts_with("gl_") {
         return rest
             .parse()
             .map(Presented::Key)
-            .map_err(|_| Refusal("Bearer credential is not an API key"));
+            .map_err(|_| AuthRejection("Bearer credential is not an API key"));
     }
     Ok(Presented::Token(rest))
 }

@@ -1,5 +1,5 @@
-//! Issuers for the tests: keys made anew in each run, tokens of every shape, and
-//! an endpoint that counts who asks.
+//! Issuers for the tests: keys that are generated in each run, valid and invalid tokens, and
+//! an endpoint that counts requests.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -13,8 +13,8 @@ use rsa::pkcs1::EncodeRsaPrivateKey;
 use rsa::rand_core::OsRng;
 use serde_json::{Value, json};
 
-use crate::auth::jwk::library;
-use crate::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
+use crate::auth::jwk::library_algorithm;
+use crate::config::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains};
 use crate::domain::LoginProviderKind;
 
 pub(crate) mod authenticate;
@@ -24,7 +24,7 @@ mod jwks;
 mod jwt;
 mod log;
 
-/// Finding primes takes a second, so all tests share one.
+/// Generating an RSA key takes a second, so all tests share one.
 static RSA: LazyLock<EncodingKey> = LazyLock::new(|| {
     let key = rsa::RsaPrivateKey::new(&mut OsRng, 2048).unwrap();
     EncodingKey::from_rsa_der(key.to_pkcs1_der().unwrap().as_bytes())
@@ -34,7 +34,7 @@ static RSA: LazyLock<EncodingKey> = LazyLock::new(|| {
 pub(crate) struct SigningKey {
     pub(crate) id: String,
     key: EncodingKey,
-    /// What it can sign with.
+    /// The algorithms that it supports.
     algorithms: Vec<Algorithm>,
 }
 
@@ -70,31 +70,32 @@ impl SigningKey {
         self.algorithms.clone()
     }
 
-    /// The signature as it stands in a token.
+    /// The signature, encoded as in a token.
     pub(crate) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> String {
-        crypto::sign(message, &self.key, library(algorithm)).unwrap()
+        crypto::sign(message, &self.key, library_algorithm(algorithm)).unwrap()
     }
 
-    /// The public half, for any algorithm of its kind.
+    /// The public key as a JWK without `alg`.
     pub(crate) fn jwk(&self) -> Value {
-        let mut jwk = Jwk::from_encoding_key(&self.key, library(self.algorithms[0])).unwrap();
+        let mut jwk =
+            Jwk::from_encoding_key(&self.key, library_algorithm(self.algorithms[0])).unwrap();
         jwk.common.key_algorithm = None;
         jwk.common.key_id = Some(self.id.clone());
         serde_json::to_value(jwk).unwrap()
     }
 
-    /// A JWK set with this key alone.
+    /// A JWK set with only this key.
     pub(crate) fn jwks(&self) -> Vec<u8> {
         jwks([self])
     }
 
-    /// A signed token of these claims, with the plain header.
+    /// A signed token with these claims and a valid header.
     pub(crate) fn token(&self, claims: &Value) -> String {
         let header = json!({ "alg": self.algorithms[0].as_str(), "typ": "JWT", "kid": self.id });
         self.token_with(&header, claims)
     }
 
-    /// A token that is rightly signed, whatever its header says.
+    /// A token with a valid signature and any header.
     pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
@@ -109,12 +110,12 @@ pub(crate) fn jwks<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Vec<u8
     json!({ "keys": keys }).to_string().into_bytes()
 }
 
-fn vouched(domains: &[&str]) -> VouchedDomains {
+fn vouched(domains: &[&str]) -> VerifiableDomains {
     match domains {
-        ["*"] => VouchedDomains::All,
+        ["*"] => VerifiableDomains::All,
         _ => {
             let domains: BTreeSet<_> = domains.iter().map(|text| text.parse().unwrap()).collect();
-            VouchedDomains::These(domains)
+            VerifiableDomains::These(domains)
         }
     }
 }

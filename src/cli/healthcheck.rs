@@ -1,4 +1,4 @@
-//! `guestlist healthcheck`: for containers, which have no curl.
+//! `guestlist healthcheck`, for container images without curl.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,48 +13,48 @@ use super::Failure;
 use crate::certificates::AnyCertificate;
 use crate::config::{Config, reachable};
 
-/// For each step: connecting, asking, the answer's first bytes.
+/// For each step: connecting, writing the request, reading the response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Asks `/readyz` of the server that these settings make.
+/// Requests `/readyz` from the server with these settings.
 pub(super) fn healthcheck(config: &Config) -> Result<(), Failure> {
     let (scheme, listen) = match (&config.tls.client_ca_file, config.metrics_listen) {
         (None, _) => (config.tls.scheme(), config.listen),
         (Some(_), Some(metrics_listen)) => ("http", metrics_listen),
         (Some(_), None) => {
             return Err(Failure::NotReady(
-                "the server wants client certificates, and this command has none; with \
-                 metrics_listen it asks there"
+                "the server requires client certificates, and this command has none; set \
+                 metrics_listen, which this command uses then"
                     .into(),
             ));
         }
     };
     let address = reachable(listen);
     let url = format!("{scheme}://{address}/readyz");
-    let status = ask(address, scheme == "https")
-        .map_err(|e| Failure::NotReady(format!("no answer from {url}: {e}")))?;
+    let status = request(address, scheme == "https")
+        .map_err(|e| Failure::NotReady(format!("no response from {url}: {e}")))?;
     if status.starts_with("HTTP/1.1 200") {
         Ok(())
     } else {
-        Err(Failure::NotReady(format!("{url} answered: {}", status.trim_end())))
+        Err(Failure::NotReady(format!("{url} returned: {}", status.trim_end())))
     }
 }
 
-/// The first line of the answer.
-fn ask(address: SocketAddr, over_tls: bool) -> std::io::Result<String> {
+/// Returns the status line of the response.
+fn request(address: SocketAddr, over_tls: bool) -> std::io::Result<String> {
     let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     if over_tls {
         let tls = tls_client(address).map_err(std::io::Error::other)?;
-        ask_over(StreamOwned::new(tls, stream), address)
+        request_over(StreamOwned::new(tls, stream), address)
     } else {
-        ask_over(stream, address)
+        request_over(stream, address)
     }
 }
 
-fn ask_over(mut stream: impl Read + Write, address: SocketAddr) -> std::io::Result<String> {
-    // In one piece, so that whoever answers early has read all of it.
+fn request_over(mut stream: impl Read + Write, address: SocketAddr) -> std::io::Result<String> {
+    // Written in one call, so that a server that responds early has read the whole request.
     let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut line = String::new();
@@ -67,8 +67,8 @@ fn tls_client(address: SocketAddr) -> Result<ClientConnection, rustls::Error> {
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
-        // It names the service, not this machine, and its authority may be unknown
-        // here. Nothing is told to the other side that is not public.
+        // The certificate is for the public name, not for this address, and its authority may
+        // be unknown here. The request contains nothing secret.
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
         .with_no_client_auth();
     ClientConnection::new(Arc::new(config), ServerName::from(address.ip()))

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::store::{must_exist, say, with_store};
+use super::store::{print, require_store, with_store};
 use super::{CreateKey, Failure, ServiceName};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::domain::{Account, ApiKey, KeyId, KeyScope, LOCAL_ISSUER, Timestamp};
 use crate::operations::keys::{self, Owner};
 
-/// Prints the key alone, so that a script can take it.
+/// Prints only the key, for scripts.
 pub(super) fn create(config: &Config, what: CreateKey) -> Result<(), Failure> {
     let input = keys::CreateKey {
         owner: owner(&what)?,
@@ -17,18 +17,18 @@ pub(super) fn create(config: &Config, what: CreateKey) -> Result<(), Failure> {
         scope: what.scope,
         expires_in: expires_in(what.expires)?,
     };
-    let may_make = config.database.migrate_on_start;
+    let may_create = config.database.migrate_on_start;
     let key = with_store(config, async |store| {
-        // A new store is made as a start of the server would, so that the first key can
-        // come first. One that is there is never migrated: a server of an older version
-        // may be using it.
-        if may_make {
+        // Creates the schema of a new store, as the start of a server does, so that keys can
+        // be created before the first start. An existing store is never migrated: a server
+        // of an older version may be using it.
+        if may_create {
             store.make_schema().await?;
         }
         store.require_current_schema().await?;
         keys::create_key(store, input, SystemClock.now()).await
     })?;
-    say(&key.expose())
+    print(&key.expose())
 }
 
 fn owner(what: &CreateKey) -> Result<Owner, Failure> {
@@ -46,16 +46,14 @@ fn owner(what: &CreateKey) -> Result<Owner, Failure> {
 
 fn expires_in(expires: Option<Duration>) -> Result<Option<Duration>, Failure> {
     match expires {
-        Some(Duration::ZERO) => {
-            Err(Failure::Usage("--expires: must be longer than nothing".into()))
-        }
+        Some(Duration::ZERO) => Err(Failure::Usage("--expires: must be greater than 0s".into())),
         expires => Ok(expires),
     }
 }
 
-/// A table: one line a key, oldest first.
+/// Prints a table with one line for each key, oldest first.
 pub(super) fn list(config: &Config) -> Result<(), Failure> {
-    must_exist(config)?;
+    require_store(config)?;
     let keys = with_store(config, async |store| {
         store.require_current_schema().await?;
         keys::list_keys(store).await
@@ -64,38 +62,38 @@ pub(super) fn list(config: &Config) -> Result<(), Failure> {
     let head = ["ID", "ACCOUNT", "SCOPE", "ORGANIZATION", "STATE", "EXPIRES", "LAST USED"];
     let rows = keys.iter().map(|(key, account)| row(key, account, now));
     let rows: Vec<_> = [head.map(str::to_owned)].into_iter().chain(rows).collect();
-    say(&table(&rows))
+    print(&table(&rows))
 }
 
 pub(super) fn revoke(config: &Config, id: KeyId) -> Result<(), Failure> {
-    must_exist(config)?;
+    require_store(config)?;
     let line = format!("revoked {id}");
     with_store(config, async |store| {
         store.require_current_schema().await?;
         keys::revoke_key(store, id, SystemClock.now()).await
     })?;
-    say(&line)
+    print(&line)
 }
 
 fn row(key: &ApiKey, account: &Account, now: Timestamp) -> [String; 7] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    let whose = match &account.profile.email {
+    let owner = match &account.profile.email {
         Some(email) => email.to_string(),
         None => account.subject.clone(),
     };
-    let whose = if account.issuer == LOCAL_ISSUER {
-        whose
+    let owner = if account.issuer == LOCAL_ISSUER {
+        owner
     } else {
-        format!("{whose} ({})", account.issuer)
+        format!("{owner} ({})", account.issuer)
     };
     let state = match key.revoked_at {
         Some(_) => "revoked",
         None if !key.is_valid(now) => "expired",
-        None => "works",
+        None => "valid",
     };
     [
         key.id.to_string(),
-        whose,
+        owner,
         or_dash(key.scope.map(KeyScope::as_str).map(str::to_owned)),
         or_dash(key.organization.map(|id| id.to_string())),
         state.to_owned(),
@@ -104,8 +102,7 @@ fn row(key: &ApiKey, account: &Account, now: Timestamp) -> [String; 7] {
     ]
 }
 
-/// A moment beyond the year 9999 is shown as the end of that year, which is as far as
-/// RFC 3339 goes.
+/// A time after the year 9999 is shown as the end of that year, the maximum of RFC 3339.
 fn rfc3339(at: Timestamp) -> String {
     let seconds = u64::try_from(at.shown().as_seconds()).unwrap_or(0);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()

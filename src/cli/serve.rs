@@ -7,22 +7,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
-use super::store::say;
+use super::store::print;
 use crate::app::{self, App};
 use crate::clock::SystemClock;
 use crate::config::{Config, reachable};
 use crate::error::{Error, Result};
 use crate::telemetry;
 
-/// File descriptors for all that is no client's connection, and as many more for
-/// each of the store's.
-const DESCRIPTORS_BESIDE: u64 = 64;
-const DESCRIPTORS_EACH: u64 = 4;
+/// File descriptors for everything except connections.
+const RESERVED_DESCRIPTORS: u64 = 64;
+/// File descriptors for each connection of the store.
+const DESCRIPTORS_PER_STORE_CONNECTION: u64 = 4;
 
-/// Serves until a signal asks for the end; a second one does not wait for it.
+/// Serves until a signal. A second signal ends the process without waiting for requests.
 pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
     let _log = telemetry::init(&config.log)?;
-    make_room(&mut config);
+    fit_to_descriptors(&mut config);
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -30,27 +30,29 @@ pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
         .block_on(run(config))
 }
 
-/// Takes as many file descriptors as the system gives: the usual first answer, 1024,
-/// is fewer than connections there may be. Where all it gives are too few, fewer
-/// connections are let in: with none left, the store could not connect either.
-fn make_room(config: &mut Config) {
+/// Raises the limit of file descriptors to the maximum: the usual limit, 1024, is less than
+/// `http.max_connections`. If the maximum is too low, lowers `http.max_connections`: without
+/// free descriptors the store could not open connections.
+fn fit_to_descriptors(config: &mut Config) {
     let limit = getrlimit(Resource::Nofile);
     let (current, maximum) = (limit.current, limit.maximum);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-    // Without a number there is no limit.
+    // `None` means no limit.
     let Some(allowed) = (if raised.is_ok() { maximum } else { current }) else { return };
-    let store = DESCRIPTORS_EACH.saturating_mul(config.database.max_connections.into());
-    let beside = DESCRIPTORS_BESIDE + app::connections_beside(config);
-    let room = allowed.saturating_sub(beside.saturating_add(store)).max(1);
-    if let Ok(room) = usize::try_from(room)
-        && room < config.http.max_connections
+    let store =
+        DESCRIPTORS_PER_STORE_CONNECTION.saturating_mul(config.database.max_connections.into());
+    let reserved = RESERVED_DESCRIPTORS + app::connections_beyond_limit(config);
+    let free = allowed.saturating_sub(reserved.saturating_add(store)).max(1);
+    if let Ok(free) = usize::try_from(free)
+        && free < config.http.max_connections
     {
         tracing::warn!(
             descriptors = allowed,
-            max_connections = room,
-            "there are too few file descriptors for http.max_connections; fewer are let in"
+            max_connections = free,
+            "the system allows too few file descriptors for http.max_connections; the server \
+             accepts only this many connections"
         );
-        config.http.lower_max_connections(room);
+        config.http.lower_max_connections(free);
     }
 }
 
@@ -60,10 +62,10 @@ async fn run(config: Config) -> Result<(), Failure> {
         app = start(config) => app?,
         () = signals.next() => return Ok(()),
     };
-    tell(&app);
+    announce(&app);
 
     signals.next().await;
-    tracing::info!("stopping; a second signal ends it at once");
+    tracing::info!("stopping; a second signal ends the process immediately");
     tokio::select! {
         outcome = app.stop() => Ok(outcome?),
         () = signals.next() => Err(Failure::Aborted),
@@ -75,17 +77,17 @@ async fn start(config: Config) -> Result<App> {
     App::start(config, listener, Arc::new(SystemClock)).await
 }
 
-/// Says where it serves and, on the first start, where the key is. The last line
-/// is what scripts wait for.
-fn tell(app: &App) {
+/// Prints the address and, on the first start, the file with the key. Scripts wait for the
+/// last line.
+fn announce(app: &App) {
     let mut lines = Vec::new();
     if let Some(key) = app.first_key() {
         lines.push(first_steps(key, app));
     }
     lines.push(format!("listening on {}://{}", app.scheme(), app.local_addr()));
-    if let Err(error) = say(&lines.join("\n")) {
-        // Nobody reads standard output; that is no reason not to serve.
-        tracing::warn!(%error, "standard output is closed");
+    if let Err(error) = print(&lines.join("\n")) {
+        // Standard output may be closed; the server runs anyway.
+        tracing::warn!(%error, "cannot write to standard output; the server runs anyway");
     }
 }
 
@@ -99,7 +101,7 @@ fn first_steps(key: &Path, app: &App) -> String {
     )
 }
 
-/// What asks a server to end: SIGTERM from whoever runs it, SIGINT from a terminal.
+/// The signals that stop the server: SIGTERM from a process manager, SIGINT from a terminal.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

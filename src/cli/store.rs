@@ -1,4 +1,4 @@
-//! What commands that work on the store share, and `guestlist migrate`.
+//! Helpers of the commands that use the store, and `guestlist migrate`.
 
 use std::io::Write;
 
@@ -16,21 +16,21 @@ pub(super) fn migrate(config: &Config) -> Result<(), Failure> {
         Ok(before)
     })?;
     match before {
-        Schema::Current | Schema::Ahead(_) => say("the schema was up to date"),
-        Schema::Missing => say("the schema is up to date; it was made"),
+        Schema::Current | Schema::Ahead(_) => print("the schema was up to date"),
+        Schema::Missing => print("the schema is up to date; it was created"),
         Schema::Behind(names) => {
-            say(&format!("the schema is up to date; made: {}", names.join(", ")))
+            print(&format!("the schema is up to date; applied migrations: {}", names.join(", ")))
         }
     }
 }
 
-/// Runs a command on the store, beside a server that may be running.
+/// Runs a command on the store. A server may be running at the same time.
 pub(super) fn with_store<T>(
     config: &Config,
     command: impl AsyncFnOnce(&Store) -> Result<T>,
 ) -> Result<T> {
-    // Warnings alone, such as that a migration waits for another; the answer is the
-    // command's own.
+    // Only warnings, for example that a migration waits for another one: the command prints
+    // its own result.
     let log = config::Log { filter: "warn".to_owned(), ..config.log.clone() };
     let _log = telemetry::init(&log)?;
     block_on(async {
@@ -44,15 +44,15 @@ pub(super) fn with_store<T>(
     })
 }
 
-/// Refuses a store that is not there: opening it would make an empty one, which
-/// answers everything with nothing.
-pub(super) fn must_exist(config: &Config) -> Result<()> {
+/// # Errors
+/// If the SQLite file does not exist: opening it would create an empty store.
+pub(super) fn require_store(config: &Config) -> Result<()> {
     match Location::from_config(config)? {
         Location::Sqlite(path) if !path.exists() => Err(Error::new(
             Kind::FailedPrecondition,
             format!(
-                "there is no store at {}: start the server first, or say where it is with \
-                 --data-dir or --database-url",
+                "there is no store at {}: start the server first, or set its path with --data-dir \
+                 or --database-url",
                 path.display()
             ),
         )),
@@ -60,7 +60,6 @@ pub(super) fn must_exist(config: &Config) -> Result<()> {
     }
 }
 
-/// Runs a future to its end, on this thread.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -69,11 +68,11 @@ pub(super) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
         .block_on(future)
 }
 
-/// Writes a line to standard output. Unlike `println!`, it does not panic when
-/// nobody reads.
-pub(super) fn say(line: &str) -> Result<(), Failure> {
+/// Prints a line to standard output. Unlike `println!`, it does not panic if standard output
+/// is closed.
+pub(super) fn print(line: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}")
-        .and_then(|()| stdout.flush())
-        .map_err(|e| Failure::Failed(Error::internal(e).with_message("cannot write the answer")))
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(|e| {
+        Failure::Failed(Error::internal(e).with_message("cannot write to standard output"))
+    })
 }

@@ -1,4 +1,5 @@
-//! What a single setting's type cannot say: bounds, and what goes together.
+//! Validation that the types of single settings cannot express: ranges, and settings that
+//! depend on each other.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,15 +9,16 @@ use secrecy::ExposeSecret;
 use super::problems::{MAX_DURATION, Problems};
 use super::{Config, ConfigError, Http, limits, links, mail, tls};
 
-/// hyper takes no smaller buffer for the head of an HTTP/1 request.
+/// The smallest buffer that hyper accepts for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
 const MOST_MESSAGE_BYTES: usize = 1 << 30;
-/// The largest error, as Connect writes it: a status of 4 KiB with its details in base64
-/// and in JSON.
+/// Enough for the largest error response of Connect: a status of 4 KiB with its details in
+/// base64 and in JSON.
 const LEAST_RESPONSE_BYTES: usize = 16 * 1024;
 const MOST_PARALLEL: usize = 1_000_000;
 
-/// Says everything that is wrong, at once.
+/// # Errors
+/// All problems at once.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     let mut problems = Problems::default();
     top_level(config, &mut problems);
@@ -47,7 +49,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     for issuer in &config.issuers {
         if !names.insert(&issuer.issuer) {
             problems.add(format!(
-                "issuers: `{}` is there twice; keep one of the two blocks",
+                "issuers: `{}` is configured twice; remove one of the two blocks",
                 issuer.issuer
             ));
         }
@@ -57,7 +59,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn top_level(config: &Config, problems: &mut Problems) {
     if config.secret_key.is_some() && config.secret_key_file.is_some() {
-        problems.add("secret_key, secret_key_file: give one of them, not both");
+        problems.add("secret_key, secret_key_file: set one of them, not both");
     }
     if config.data_dir.as_os_str().is_empty() {
         problems.add("data_dir: must name a directory");
@@ -72,7 +74,7 @@ fn top_level(config: &Config, problems: &mut Problems) {
         }
     }
     if config.metrics_listen == Some(config.listen) && config.listen.port() != 0 {
-        problems.add("metrics_listen: must not be the address of `listen`");
+        problems.add("metrics_listen: must differ from `listen`");
     }
 }
 
@@ -93,7 +95,7 @@ fn http(http: &Http, problems: &mut Problems) {
         problems.check_duration(&format!("http.{key}"), value);
     }
     if http.max_connection_age > MAX_DURATION {
-        problems.add("http.max_connection_age: must be at most 1day; 0s for any age");
+        problems.add("http.max_connection_age: must be at most 1day; 0s means no limit");
     }
     let streams = usize::try_from(http.max_streams).unwrap_or(usize::MAX);
     let counts = [
@@ -139,24 +141,26 @@ fn database(config: &Config, problems: &mut Problems) {
     for (key, value) in durations {
         let key = format!("database.{key}");
         problems.check_duration(&key, value);
-        // PostgreSQL counts milliseconds, and takes 0 for no bound.
+        // PostgreSQL rounds down to milliseconds, and 0 means no limit.
         if !value.is_zero() && value.as_millis() == 0 {
             problems.add(format!("{key}: must be at least 1ms"));
         }
     }
 }
 
-/// Whether a browser can send just this as `Origin` (RFC 6454 §6.1): otherwise it
-/// would never match, and the owner would wonder.
+/// Rejects a text that no browser sends as `Origin` (RFC 6454 §6.1): it would never match,
+/// without any error.
 fn exact_origin(origin: &str) -> Result<(), String> {
     const LIKE: &str = "write it like https://app.example.com";
     match origin {
-        "*" => return Err(format!("would let every page call; {LIKE}")),
-        "null" => return Err(format!("is what any sandboxed page says; {LIKE}")),
-        _ if origin.contains('*') => return Err(format!("has a wildcard; {LIKE}, one each")),
+        "*" => return Err(format!("would allow every web page; {LIKE}")),
+        "null" => return Err(format!("is the origin of every sandboxed page; {LIKE}")),
+        _ if origin.contains('*') => {
+            return Err(format!("has a wildcard; list every origin; {LIKE}"));
+        }
         _ => {}
     }
-    let url = reqwest::Url::parse(origin).map_err(|_| format!("is no origin; {LIKE}"))?;
+    let url = reqwest::Url::parse(origin).map_err(|_| format!("is not an origin; {LIKE}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("must begin with https:// or http://; {LIKE}"));
     }
@@ -164,16 +168,16 @@ fn exact_origin(origin: &str) -> Result<(), String> {
     if exact == origin {
         Ok(())
     } else {
-        Err(format!("is not how browsers write it; they say {exact}"))
+        Err(format!("is not how browsers write it; write {exact}"))
     }
 }
 
-/// Whether this names one header. `*` is a name by its grammar, and means every header
-/// where it stands in a preflight's answer.
+/// Rejects a text that is not a header's name. `*` is a valid name, but means every header
+/// in the response to a preflight request.
 fn header_name(name: &str) -> Result<(), &'static str> {
     match http::HeaderName::try_from(name) {
-        Ok(_) if name.contains('*') => Err("would let every header through; name each"),
+        Ok(_) if name.contains('*') => Err("would allow every header; list them".into()),
         Ok(_) => Ok(()),
-        Err(_) => Err("is no name of a header; write it like x-tenant"),
+        Err(_) => Err("is not a header's name; write it like x-tenant".into()),
     }
 }

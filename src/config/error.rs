@@ -1,14 +1,11 @@
-//! Why a configuration was refused.
-
 use std::fmt;
 
-/// Everything that is wrong with a configuration, each as one line that names
-/// the setting and says what would be right. Never repeats the value of a secret.
+/// All problems of a configuration. Each line names the setting and describes valid values;
+/// it never contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(Vec<String>);
 
 impl ConfigError {
-    /// The lines.
     pub fn problems(&self) -> &[String] {
         &self.0
     }

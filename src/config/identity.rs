@@ -1,5 +1,5 @@
-//! Who may vouch for callers. An issuer that is only half configured cannot be
-//! expressed by these types: it is refused while it is read.
+//! The settings of issuers. Deserialization rejects incomplete issuers, so every value of
+//! these types is complete.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,58 +9,53 @@ use std::str::FromStr;
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::domain::{EmailDomain, LOCAL_ISSUER, LoginProviderKind, OrganizationId};
+use crate::domain::{EmailDomain, LOCAL_ISSUER, LoginProviderKind, OrganizationId, text_enum};
 
-/// One entry of `[[issuers]]`: somebody who vouches for people.
+/// One entry of `[[issuers]]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Entry")]
 pub struct Issuer {
-    /// The exact `iss` of its tokens, or the name a service gives to
-    /// `ResolveAccount`. Never [`LOCAL_ISSUER`].
+    /// The exact `iss` of its tokens, or the name that a service uses in `ResolveAccount`.
+    /// Never [`LOCAL_ISSUER`].
     pub issuer: String,
-    /// How it vouches.
     pub trust: Trust,
-    /// How members see the sign-in, such as `google`.
+    /// Display name of the sign-in, such as `google`.
     pub login_provider: String,
-    /// The kind of sign-in that members are filtered by.
     pub login_provider_kind: LoginProviderKind,
-    /// The mail domains this issuer may vouch for.
-    pub verified_email_domains: VouchedDomains,
+    /// The mail domains whose addresses this issuer may verify.
+    pub verified_email_domains: VerifiableDomains,
 }
 
-/// How an issuer vouches.
+/// How an issuer authenticates people.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// With signed JSON Web Tokens (RFC 7519).
+    /// By signed JSON Web Tokens (RFC 7519).
     Jwt {
-        /// `aud` that its tokens must carry.
+        /// The required `aud` of its tokens.
         audience: String,
-        /// The signature algorithms it uses; at least one.
+        /// The accepted signature algorithms; not empty.
         algorithms: Vec<Algorithm>,
-        /// Where its public keys are.
         jwks: JwksSource,
-        /// Whether its tokens say `"email_verified": "true"` as a text.
+        /// Accept the text `"true"` in the claim `email_verified`.
         email_verified_as_text: bool,
-        /// Organizations whose single sign-on this issuer is.
+        /// The organizations that use this issuer as their single sign-on.
         sso_organizations: Vec<OrganizationId>,
     },
-    /// Through an internal service that calls `ResolveAccount`.
+    /// By an internal service that calls `ResolveAccount`.
     Service,
 }
 
-/// Where a JWK set (RFC 7517) is read from.
+/// The source of a JWK set (RFC 7517).
 #[derive(Debug, Clone)]
 pub enum JwksSource {
-    /// A file on this machine.
     File(PathBuf),
-    /// An `https` address, or an `http` one on this machine.
+    /// An `https` URL, or `http` with a loopback address.
     Url(Url),
 }
 
-/// A signature algorithm of RFC 7518 or RFC 8037 that an issuer can be pinned to:
-/// asymmetric ones only.
+/// A signature algorithm of RFC 7518 or RFC 8037. Symmetric algorithms are missing on
+/// purpose: the key that verifies their signatures can also make them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Algorithm {
     Rs256,
     Rs384,
@@ -73,53 +68,29 @@ pub enum Algorithm {
     EdDsa,
 }
 
-/// The mail domains an issuer may vouch for.
+/// The mail domains whose addresses an issuer may verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum VouchedDomains {
-    /// Every one: `["*"]`.
+pub enum VerifiableDomains {
+    /// `["*"]`.
     All,
-    /// These exactly, without their subdomains.
+    /// Exactly these, not their subdomains.
     These(BTreeSet<EmailDomain>),
 }
 
-impl VouchedDomains {
-    /// Whether this domain is among them.
+impl VerifiableDomains {
     pub fn include(&self, domain: &EmailDomain) -> bool {
         match self {
-            VouchedDomains::All => true,
-            VouchedDomains::These(domains) => domains.contains(domain),
+            VerifiableDomains::All => true,
+            VerifiableDomains::These(domains) => domains.contains(domain),
         }
     }
 }
 
-impl Algorithm {
-    /// Every one that is supported.
-    pub const ALL: [Algorithm; 9] = [
-        Algorithm::Rs256,
-        Algorithm::Rs384,
-        Algorithm::Rs512,
-        Algorithm::Ps256,
-        Algorithm::Ps384,
-        Algorithm::Ps512,
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::EdDsa,
-    ];
-
-    /// Its name as the `alg` of a token, where case counts.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Algorithm::Rs256 => "RS256",
-            Algorithm::Rs384 => "RS384",
-            Algorithm::Rs512 => "RS512",
-            Algorithm::Ps256 => "PS256",
-            Algorithm::Ps384 => "PS384",
-            Algorithm::Ps512 => "PS512",
-            Algorithm::Es256 => "ES256",
-            Algorithm::Es384 => "ES384",
-            Algorithm::EdDsa => "EdDSA",
-        }
-    }
+// The names of RFC 7518 and RFC 8037 in the `alg` of a token; they are case-sensitive.
+text_enum! {
+    Algorithm:
+        Rs256 = "RS256", Rs384 = "RS384", Rs512 = "RS512", Ps256 = "PS256", Ps384 = "PS384",
+        Ps512 = "PS512", Es256 = "ES256", Es384 = "ES384", EdDsa = "EdDSA";
 }
 
 impl FromStr for Algorithm {
@@ -132,12 +103,12 @@ impl FromStr for Algorithm {
         }
         Err(match text.to_ascii_uppercase().as_str() {
             "HS256" | "HS384" | "HS512" => format!(
-                "algorithm `{text}` is refused: whoever can check such a signature can make one; \
-                 use one of {}",
+                "algorithm `{text}` is not allowed: the key that verifies its signatures can also \
+                 make them; use one of {}",
                 known()
             ),
             "NONE" => format!(
-                "algorithm `{text}` is refused: such tokens are not signed; use one of {}",
+                "algorithm `{text}` is not allowed: such tokens are not signed; use one of {}",
                 known()
             ),
             _ => format!("algorithm `{text}` is not supported; use one of {}", known()),
@@ -151,7 +122,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// An issuer as it is written.
+/// An issuer before validation.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an issuer as a table")]
 struct Entry {
@@ -190,20 +161,20 @@ impl TryFrom<Entry> for Issuer {
 fn parse(entry: Entry) -> Result<Issuer, String> {
     if entry.issuer.is_empty() || entry.issuer.chars().any(|c| c.is_control() || c.is_whitespace())
     {
-        return Err("`issuer` must be a text without spaces, exactly as it names itself".into());
+        return Err("`issuer` must be the exact `iss` of its tokens, without spaces".into());
     }
     if entry.issuer.eq_ignore_ascii_case(LOCAL_ISSUER) {
-        return Err("this name is kept for the accounts made here; choose another".into());
+        return Err("this name is reserved for local accounts; choose another one".into());
     }
     let login_provider = entry
         .login_provider
         .filter(|name| !name.trim().is_empty())
-        .ok_or("`login_provider` is missing; say how the sign-in is called, such as \"google\"")?;
+        .ok_or("`login_provider` is missing; set the name of the sign-in, such as \"google\"")?;
     let verified_email_domains = parse_domains(entry.verified_email_domains)?;
     let trust = match entry.kind {
         Kind::Jwt => Trust::Jwt {
             audience: entry.audience.filter(|audience| !audience.is_empty()).ok_or(
-                "`audience` is missing; without it, tokens made for others would be taken",
+                "`audience` is missing; without it, tokens for other services would be accepted",
             )?,
             algorithms: parse_algorithms(entry.algorithms)?,
             jwks: parse_jwks(entry.jwks_file, entry.jwks_url)?,
@@ -236,13 +207,13 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
     })
 }
 
-fn parse_domains(domains: Option<Vec<String>>) -> Result<VouchedDomains, String> {
+fn parse_domains(domains: Option<Vec<String>>) -> Result<VerifiableDomains, String> {
     let domains = domains.ok_or(
-        "`verified_email_domains` is missing; list the mail domains it may vouch for, \
-         [\"*\"] for every one, or [] for none",
+        "`verified_email_domains` is missing; list the mail domains whose addresses it may \
+         verify, [\"*\"] for all, or [] for none",
     )?;
     if domains == ["*"] {
-        return Ok(VouchedDomains::All);
+        return Ok(VerifiableDomains::All);
     }
     domains
         .iter()
@@ -252,32 +223,34 @@ fn parse_domains(domains: Option<Vec<String>>) -> Result<VouchedDomains, String>
             })
         })
         .collect::<Result<_, _>>()
-        .map(VouchedDomains::These)
+        .map(VerifiableDomains::These)
 }
 
 fn parse_algorithms(algorithms: Option<Vec<String>>) -> Result<Vec<Algorithm>, String> {
     let algorithms = algorithms.unwrap_or_default();
     if algorithms.is_empty() {
-        return Err("`algorithms` is missing; name those it signs with, such as [\"RS256\"]".into());
+        return Err(
+            "`algorithms` is missing; list its signature algorithms, such as [\"RS256\"]".into()
+        );
     }
     algorithms.iter().map(|text| text.parse()).collect()
 }
 
 fn parse_jwks(file: Option<PathBuf>, url: Option<String>) -> Result<JwksSource, String> {
     match (file, url) {
-        (Some(_), Some(_)) => Err("give `jwks_file` or `jwks_url`, not both".into()),
-        (None, None) => Err("its public keys are missing; give `jwks_url` or `jwks_file`".into()),
+        (Some(_), Some(_)) => Err("set `jwks_file` or `jwks_url`, not both".into()),
+        (None, None) => Err("its public keys are missing; set `jwks_url` or `jwks_file`".into()),
         (Some(file), None) => Ok(JwksSource::File(file)),
         (None, Some(text)) => {
             let url = Url::parse(&text)
-                .map_err(|problem| format!("`jwks_url` is not a web address: {problem}"))?;
+                .map_err(|problem| format!("`jwks_url` is not a URL: {problem}"))?;
             match url.scheme() {
                 "https" => {}
                 "http" if is_this_machine(&url) => {}
                 _ => {
                     return Err(
-                        "`jwks_url` must begin with https:// (http:// only on this machine), \
-                         since whoever can change the keys can sign in as anybody"
+                        "`jwks_url` must begin with https:// (http:// only on this machine): \
+                         an attacker that can replace the keys can sign in as any person"
                             .into(),
                     );
                 }

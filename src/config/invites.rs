@@ -1,16 +1,14 @@
-//! What invites and organizations start with.
-
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// `[invites]`: rules of invites and organizations.
+/// `[invites]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Invites {
-    /// How long an email invitation works, 1 hour to 30 days.
+    /// The lifetime of an email invitation without an explicit expiry; 1 hour to 30 days.
     #[serde(with = "humantime_serde")]
     pub email_lifetime: Duration,
-    /// Seats of a new organization; 0 means any number.
+    /// The seat limit of new organizations; 0 means no limit.
     pub default_seat_limit: u32,
 }

@@ -1,37 +1,34 @@
-//! How often things may be done.
-
 use serde::Deserialize;
 
 use super::problems::Problems;
 
-/// `[limits]`: how often invites are made, shown and used, and how many lists run at a
-/// time; 0 means any number.
+/// `[limits]`; 0 means no limit.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Limits {
-    /// Organizations of one account within an hour.
+    /// In an hour.
     pub organizations_per_account: u32,
-    /// Invites of one account within an hour.
+    /// In an hour.
     pub invites_per_account: u32,
-    /// Invites to one organization within an hour.
+    /// In an hour.
     pub invites_per_organization: u32,
-    /// Email invitations to one address within an hour.
+    /// In an hour.
     pub invites_per_address: u32,
-    /// Previews of one account within a minute.
+    /// In a minute.
     pub previews_per_account: u32,
-    /// Previews of one network within a minute.
+    /// In a minute.
     pub previews_per_network: u32,
-    /// Joins and refusals of one account within a minute.
+    /// Attempts to join or decline in a minute.
     pub joins_per_account: u32,
-    /// Joins and refusals of one network within a minute.
+    /// Attempts to join or decline in a minute.
     pub joins_per_network: u32,
-    /// Lists and searches of one organization at a time.
+    /// Concurrent lists and searches.
     pub lists_per_organization: u32,
 }
 
-const MOST: u32 = 1_000_000_000;
+const MAX: u32 = 1_000_000_000;
 
-/// Refuses numbers that limit nothing.
+/// Rejects numbers so large that they are probably a mistake.
 pub(super) fn check(limits: &Limits, problems: &mut Problems) {
     let numbers = [
         ("organizations_per_account", limits.organizations_per_account),
@@ -45,8 +42,8 @@ pub(super) fn check(limits: &Limits, problems: &mut Problems) {
         ("lists_per_organization", limits.lists_per_organization),
     ];
     for (key, value) in numbers {
-        if value > MOST {
-            problems.add(format!("limits.{key}: must be at most {MOST}; 0 means any number"));
+        if value > MAX {
+            problems.add(format!("limits.{key}: must be at most {MAX}; 0 means no limit"));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Addresses that people open: they come from the settings alone, never from a
-//! request.
+//! The URLs in mails. They come from the settings and never from a request, so that a caller
+//! cannot have mails link to another site.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,11 +12,11 @@ use crate::domain::{Invalid, InviteLinks};
 const PUBLIC_URL: &str = "{public_url}";
 
 impl Config {
-    /// What links to invites look like. Where there is no `public_url`, they lead
-    /// to `served`, the address that is served on this machine.
+    /// The template of links to invites. Without `public_url` they use `served`, the address
+    /// of the listener.
     ///
     /// # Errors
-    /// If the template is none; [`Config::load`] has refused such settings.
+    /// If the template is invalid; [`Config::load`] has already rejected such settings.
     pub fn invite_links(&self, served: SocketAddr) -> Result<InviteLinks, Invalid> {
         let base = match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
@@ -26,8 +26,8 @@ impl Config {
     }
 }
 
-/// The same address, as somebody on this machine can call it: who listens on every
-/// interface is reached on the loopback one.
+/// The address for clients on this machine: the loopback address if the listener is bound to
+/// every interface.
 pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -38,7 +38,7 @@ pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// What a single setting's type cannot say.
+/// Checks the settings that depend on each other.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     let template = &config.invite_link_template;
     match &config.public_url {
@@ -50,7 +50,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             }
         }
         None if config.mail.host.is_some() && template.contains(PUBLIC_URL) => problems.add(
-            "public_url: is missing; the links in mails lead there, as in \
+            "public_url: is missing; the links in mails need it; set it like \
              https://invites.example.com",
         ),
         None => {}
@@ -63,12 +63,12 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
 }
 
 fn web_address(text: &str, without: &[&str]) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|problem| format!("is no web address ({problem})"))?;
+    let url = Url::parse(text).map_err(|problem| format!("is not a URL ({problem})"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with https:// or http://".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name".into());
+        return Err("must not contain a user name".into());
     }
     if let Some(part) = without.iter().find(|part| text.contains(**part)) {
         return Err(format!("must not contain {part}"));

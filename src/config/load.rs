@@ -1,5 +1,5 @@
-//! From the four sources to one [`Config`]: `default.toml`, a file, the
-//! environment, the command line. Each lies over the ones before it.
+//! Loads a [`Config`] from four sources: `default.toml`, a file, the environment, the command
+//! line. Later sources override earlier ones.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,32 +10,33 @@ use toml::{Table, Value};
 use super::{Config, ConfigError, DEFAULT, check};
 
 const PREFIX: &str = "GUESTLIST_";
-/// Variables of ours that are no settings: where the file is, and what the tests use.
+/// Variables with our prefix that are not settings: the path of the file, and those of the
+/// tests.
 const FILE_VARIABLE: &str = "GUESTLIST_CONFIG";
 const TEST_PREFIX: &str = "GUESTLIST_TEST_";
 
-/// Where settings come from besides `default.toml`.
+/// The sources of settings in addition to `default.toml`.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// The configuration file; without it, the one that `GUESTLIST_CONFIG` names.
+    /// The configuration file. `None`: the file that `GUESTLIST_CONFIG` names, if any.
     pub file: Option<PathBuf>,
-    /// Environment variables; those without the prefix `GUESTLIST_` do not count.
+    /// Environment variables; those without the prefix `GUESTLIST_` are ignored.
     pub environment: Vec<(OsString, OsString)>,
-    /// From the command line: the flag, the setting it sets, and the value.
+    /// From the command line: the flag, its setting, and the value.
     pub flags: Vec<(&'static str, &'static str, String)>,
 }
 
 impl Config {
-    /// The defaults alone.
+    /// The defaults.
     pub fn reference() -> Self {
-        Self::load(Sources::default()).expect("default.toml is a whole configuration")
+        Self::load(Sources::default()).expect("default.toml is a complete configuration")
     }
 
     /// Reads and checks the settings.
     ///
     /// # Errors
-    /// If a source cannot be read, a setting is unknown or wrong, or two do not
-    /// go together.
+    /// If a source cannot be read, a setting is unknown or invalid, or two settings
+    /// contradict each other.
     pub fn load(sources: Sources) -> Result<Self, ConfigError> {
         let (variables, file) = settings_of(sources.environment)?;
         let mut layers = Layers::new()?;
@@ -54,8 +55,8 @@ impl Config {
     }
 }
 
-/// The settings read so far. They are deserialised again after each addition,
-/// so that a mistake is told by the name of the source that made it.
+/// The settings read so far. They are deserialized after each source, so that an error
+/// message can name the source of the invalid setting.
 struct Layers {
     table: Table,
     config: Config,
@@ -65,7 +66,7 @@ impl Layers {
     fn new() -> Result<Self, ConfigError> {
         let mut table =
             parse(DEFAULT).map_err(|p| ConfigError::one(format!("default.toml: {p}")))?;
-        // TOML has no empty list of blocks, so its default cannot stand in the file.
+        // TOML cannot express an empty array of tables, so this default is not in the file.
         table.insert("issuers".to_owned(), Value::Array(Vec::new()));
         let config = deserialize(&table)
             .map_err(|(key, p)| ConfigError::one(format!("default.toml: {key}: {p}")))?;
@@ -84,8 +85,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Adds one setting that is written as plain text, in the form that the
-    /// setting's default has.
+    /// Adds one setting given as text. The type of the setting's default decides how the
+    /// text is parsed.
     fn add_text(&mut self, source: &str, key: &[&str], text: &str) -> Result<(), ConfigError> {
         let problem = |problem: String| ConfigError::one(format!("{source}: {problem}"));
         let value = match find(&self.table, key) {
@@ -111,10 +112,10 @@ impl Layers {
     }
 }
 
-/// Names and values of the variables that are settings, in order.
+/// Names and values of the settings in the environment, sorted.
 type Variables = Vec<(String, String)>;
 
-/// The variables that are settings, and the file's path if one is named.
+/// The settings in the environment, and the configuration file if one is named.
 fn settings_of(
     environment: Vec<(OsString, OsString)>,
 ) -> Result<(Variables, Option<PathBuf>), ConfigError> {
@@ -139,8 +140,8 @@ fn settings_of(
     Ok((settings, file))
 }
 
-/// Kubernetes gives every container such variables for a service that is called
-/// `guestlist`; they must not stop the start.
+/// Kubernetes sets such variables in every container if a Service has the name `guestlist`.
+/// They are not settings and must not be an error.
 fn is_service_link(name: &str) -> bool {
     let rest = &name[PREFIX.len()..];
     matches!(rest, "SERVICE_HOST" | "SERVICE_PORT" | "PORT")
@@ -150,7 +151,7 @@ fn is_service_link(name: &str) -> bool {
 
 fn parse(text: &str) -> Result<Table, String> {
     text.parse::<Table>().map_err(|error| {
-        // The error's own text quotes the line, which may hold a password.
+        // The error's own text quotes the line, which may contain a password.
         let at = error.span().map_or(0, |span| span.start);
         let line = text[..at.min(text.len())].matches('\n').count() + 1;
         format!("line {line}: {}", error.message())
@@ -161,7 +162,7 @@ fn deserialize(table: &Table) -> Result<Config, (String, String)> {
     serde_path_to_error::deserialize(table.clone()).map_err(|error| {
         let key = error.path().to_string();
         let message = match key.as_str() {
-            // What was given may be a secret.
+            // The general message contains the value, which may be a secret here.
             "secret_key" | "database_url" | "mail.password" => "must be a text".to_owned(),
             "listen" | "metrics_listen" => {
                 "must be an address and a port, such as 127.0.0.1:8080".to_owned()
@@ -173,8 +174,8 @@ fn deserialize(table: &Table) -> Result<Config, (String, String)> {
     })
 }
 
-/// A type error without the text that was given: where a block belongs, it may be
-/// the secret that belongs into it.
+/// A type error without the given text, which may be a secret: for example a password that
+/// was set to the section `mail` instead of `mail.password`.
 fn without_text(message: &str) -> String {
     const GIVEN: &str = "string \"";
     match (message.split_once(GIVEN), message.rsplit_once("\", expected ")) {
@@ -211,7 +212,7 @@ fn list(text: &str) -> Result<Value, String> {
     if text.trim_start().starts_with('[') {
         return toml::from_str::<Wrapped>(&format!("list = {text}"))
             .map(|wrapped| wrapped.list)
-            .map_err(|error| format!("is not a list as TOML writes it: {}", error.message()));
+            .map_err(|error| format!("is not a list in TOML syntax: {}", error.message()));
     }
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))

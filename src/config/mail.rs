@@ -1,4 +1,4 @@
-//! The mail that carries invitations.
+//! `[mail]`; see `default.toml` for the meaning of each setting.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,70 +10,62 @@ use super::Config;
 use super::problems::Problems;
 use crate::domain::EmailAddress;
 
-/// `[mail]`: how invitations reach people. Without a host they are written to
-/// files.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Mail {
-    /// The mail server.
+    /// The mail server. `None`: mails are written to files.
     pub host: Option<String>,
-    /// Its port; 0 is what is usual for `security`.
+    /// 0: [`Security::port`].
     pub port: u16,
-    /// How the connection is protected.
     pub security: Security,
-    /// Whom to sign in as; together with `password`, or not at all.
+    /// Set together with `password`.
     pub username: Option<String>,
-    /// With which password.
     pub password: Option<SecretString>,
-    /// Who the mail is from.
     pub from: Option<Sender>,
     /// A template of one line.
     pub subject: String,
-    /// Which of the templates to use.
     pub language: Language,
-    /// Directory of templates, in a directory for each language.
+    /// A directory with one subdirectory for each language.
     pub template_dir: Option<PathBuf>,
-    /// How long sending one mail may take.
+    /// For sending one mail.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// The first pause before a mail is tried again; they double.
+    /// The pause after the first failed attempt; the next ones double.
     #[serde(with = "humantime_serde")]
     pub retry_after: Duration,
-    /// How often a mail is tried before it is given up.
     pub max_attempts: u32,
-    /// Mails on their way at a time, each on a connection of its own.
+    /// Concurrent mails, each on its own connection.
     pub max_connections: usize,
 }
 
-/// How the connection to the mail server is protected.
+/// Encryption of the connection to the mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
-    /// TLS, asked for by STARTTLS (RFC 3207); a server without it gets no mail.
+    /// STARTTLS (RFC 3207). No mail is sent to a server without it.
     StartTls,
     /// TLS from the first byte (RFC 8314).
     Tls,
-    /// Nothing: whoever can listen can join.
+    /// No encryption: an eavesdropper can read the tokens and join.
     None,
 }
 
-/// Who the mail is from.
+/// The sender of the mails.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Sender {
-    /// The name people see; may be empty.
+    /// Display name; may be empty.
     pub name: String,
-    /// The address.
     pub address: EmailAddress,
 }
 
-/// A language tag, which is also the name of a directory.
+/// A language tag; also the name of a subdirectory of the templates.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Language(String);
 
 impl Security {
-    /// The usual port.
+    /// The default port.
     pub const fn port(self) -> u16 {
         match self {
             Security::StartTls => 587,
@@ -84,7 +76,6 @@ impl Security {
 }
 
 impl Language {
-    /// The tag.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -121,33 +112,33 @@ impl TryFrom<String> for Sender {
     }
 }
 
-/// What a single setting's type cannot say.
+/// Checks ranges, and the settings that depend on each other.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     let mail = &config.mail;
     if mail.host.as_ref().is_some_and(|host| host.is_empty() || host.contains([':', '/', ' '])) {
         problems
-            .add("mail.host: must be a name or an IPv4 address; the port has a setting of its own");
+            .add("mail.host: must be a host name or an IPv4 address; set the port with mail.port");
     }
     if mail.username.is_some() != mail.password.is_some() {
-        problems.add("mail.username, mail.password: give both, or neither");
+        problems.add("mail.username, mail.password: set both, or neither");
     }
     match &mail.host {
         Some(_) if mail.from.is_none() => problems.add(
-            "mail.from: is missing; with mail.host, say who the mail is from, such as \
+            "mail.from: is missing; mail.host needs a sender, such as \
              Acme <invitations@acme.com>",
         ),
         Some(host) if mail.password.is_some() && mail.security == Security::None => {
             if !is_this_machine(host) {
                 problems.add(
-                    "mail.security: with \"none\" the password would be sent for everybody to \
-                     read; use \"starttls\" or \"tls\"",
+                    "mail.security: with \"none\" the password would be sent unencrypted; use \
+                     \"starttls\" or \"tls\"",
                 );
             }
         }
         Some(_) => {}
         None => {
             if mail.port != 0 || mail.username.is_some() {
-                problems.add("mail.host: is missing; mail.port and the like need it");
+                problems.add("mail.host: is missing; mail.port and mail.username need it");
             }
         }
     }

@@ -20,7 +20,7 @@ impl Problems {
     /// Adds a line if a duration is zero or longer than a day.
     pub fn check_duration(&mut self, key: &str, value: Duration) {
         if value.is_zero() || value > MAX_DURATION {
-            self.add(format!("{key}: must be more than nothing and at most 1day"));
+            self.add(format!("{key}: must be greater than 0s and at most 1day"));
         }
     }
 

@@ -1,23 +1,21 @@
-//! `default.toml` read as a manual, for the table of settings in the README.
+//! Parses `default.toml` for the generated table of settings.
 //!
-//! A comment line `# …` right above a setting is its meaning; `#key = value` is a
+//! The comment lines `# …` directly above a setting are its description; `#key = value` is a
 //! setting without a default.
 
 use super::DEFAULT;
 
-/// What `default.toml` says about one setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Its full name, such as `http.request_timeout` or `issuers[].audience`.
+    /// The full name, such as `http.request_timeout` or `issuers[].audience`.
     pub key: String,
-    /// Its default as TOML, if it has one.
+    /// The default in TOML syntax.
     pub default: Option<String>,
-    /// What it means.
     pub meaning: String,
 }
 
-/// Every setting, in the order of the file. A setting of a further example
-/// without a comment of its own is not told again.
+/// Every setting, in the order of the file. Settings without a comment are repetitions in
+/// further examples and are skipped.
 pub fn settings() -> Vec<Setting> {
     let mut settings = Vec::new();
     let mut section = String::new();

@@ -225,7 +225,7 @@ fn half_of_tls_is_refused() {
     assert!(format!("{links:?}").contains("https://127.0.0.1:8080"), "{links:?}");
     assert_eq!(Config::reference().tls.scheme(), "http");
 
-    // From elsewhere, too.
+    // Also for settings from other sources.
     let flags = |flags| Config::load(Sources { flags, ..Sources::default() });
     let flag = |flag, key| (flag, key, "x".to_owned());
     let certificate = flag("--tls-certificate-file", "tls.certificate_file");
@@ -240,7 +240,7 @@ fn half_of_tls_is_refused() {
 #[test]
 fn the_manual_tells_every_setting_and_its_examples_work() {
     let told: Vec<_> = reference::settings().into_iter().map(|setting| setting.key).collect();
-    // serde lists the settings it knows when it meets one that it does not.
+    // serde's error for an unknown setting lists all known ones.
     let probes = [
         ("", "x = 1".to_owned()),
         ("http.", "[http]\nx = 1".to_owned()),
@@ -280,7 +280,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
     }
     assert_eq!(known, told.len(), "the manual tells of a setting that is none");
 
-    // The examples: every commented setting, but for one of each two that exclude each other.
+    // The examples: every commented setting, except one of each pair that excludes the other.
     let example: String = DEFAULT
         .lines()
         .filter(|line| !line.starts_with("# ") && *line != "#")
@@ -294,6 +294,6 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
 fn the_table_of_settings_has_a_row_for_each() {
     let table = reference::markdown_table();
     assert!(table.contains("| `http.request_timeout` | `\"15s\"` | The longest"), "{table}");
-    assert!(table.contains("| `database_url` |  | Where the data is"), "{table}");
+    assert!(table.contains("| `database_url` |  | The database:"), "{table}");
     assert_eq!(table.lines().count(), reference::settings().len() + 2);
 }

@@ -1,152 +1,94 @@
-//! Who can authenticate.
+//! Accounts: people and services that can authenticate.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use super::{AccountId, EmailAddress, Invalid, Timestamp, fold};
+use super::{AccountId, EmailAddress, Timestamp, fold, text_enum};
 
-/// The issuer of accounts that an operator makes. No outside issuer may use it.
+/// The issuer of accounts that an operator creates. Configured issuers must not use it.
 pub const LOCAL_ISSUER: &str = "guestlist";
 
-/// A person or a service that can authenticate. Issuer and subject together, and
-/// nothing else, say which.
+/// A person or a service that can authenticate, identified by issuer and subject alone:
+/// an address may move to another person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The account's id here.
     pub id: AccountId,
-    /// Who vouches for it.
+    /// The `iss` of the account's tokens.
     pub issuer: String,
-    /// Whom that issuer means.
+    /// The `sub` of the account's tokens.
     pub subject: String,
-    /// A person or a service.
     pub kind: AccountKind,
-    /// What others see of it.
     pub profile: Profile,
-    /// When it was first seen.
+    /// The time of the account's first request.
     pub created_at: Timestamp,
-    /// When its profile last changed, if it has since it was first seen.
+    /// The time of the profile's last change; `None` if it has not changed.
     pub updated_at: Option<Timestamp>,
 }
 
-/// What an issuer says about an account.
+/// The claims of an issuer about an account. Other members see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// Its mail address, if it has one.
     pub email: Option<EmailAddress>,
-    /// Whether the issuer vouches for the address *and* is configured to vouch
-    /// for its domain.
+    /// The issuer states that the address is verified, *and* the settings trust the issuer
+    /// for the address's domain.
     pub email_verified: bool,
-    /// Display name, as [`super::person_name`] makes it.
+    /// Display name, cleaned by [`super::person_name`].
     pub name: String,
     /// URL of a picture, or empty.
     pub picture: String,
-    /// The sign-in's name, as members see it.
+    /// Display name of the sign-in, shown to members.
     pub login_provider: String,
-    /// The sign-in's kind, as members are filtered by it.
+    /// Lists of members can be filtered by it.
     pub login_provider_kind: LoginProviderKind,
 }
 
-/// A person or a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountKind {
-    /// Somebody.
     Person,
-    /// A program.
     Service,
 }
 
-/// The kind of sign-in behind an issuer.
+/// The kind of an issuer's sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LoginProviderKind {
-    /// None of the others.
     #[default]
     Other,
     /// An organization's own identity provider.
     Sso,
-    /// GitHub.
     Github,
-    /// Google.
     Google,
     /// A link sent by mail.
     Magiclink,
 }
 
-/// How long a change of the name or the picture alone waits for the next one. Two tokens
-/// of one person that differ in these would otherwise write at every request.
-const PROFILE_PERIOD: Duration = Duration::from_secs(60);
+/// The least time between two changes of only a name or a picture. Without it, a person
+/// with two tokens that differ in these would cause a write with every request.
+const APPEARANCE_PERIOD: Duration = Duration::from_secs(60);
 
 impl Account {
-    /// Whether a change of nothing but the name, the picture or the sign-in's name is
-    /// stored at `now`: the first one at once, then one a minute.
+    /// Whether a change of only the name, the picture or the sign-in's name may be stored
+    /// at `now`: the first one immediately, then one a minute.
     pub fn may_change_appearance(&self, now: Timestamp) -> bool {
-        self.updated_at.is_none_or(|at| at.plus(PROFILE_PERIOD) <= now)
+        self.updated_at.is_none_or(|at| at.plus(APPEARANCE_PERIOD) <= now)
     }
 }
 
 impl Profile {
-    /// The address, if it is verified.
     pub fn verified_email(&self) -> Option<&EmailAddress> {
         self.email.as_ref().filter(|_| self.email_verified)
     }
 
-    /// The name members are ordered and searched by.
+    /// The form of the name that lists are ordered by and searches compare.
     pub fn sort_name(&self) -> String {
         fold(&self.name)
     }
 }
 
-impl AccountKind {
-    /// Its name in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            AccountKind::Person => "person",
-            AccountKind::Service => "service",
-        }
-    }
-}
-
-impl FromStr for AccountKind {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        [AccountKind::Person, AccountKind::Service]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(Invalid("must be person or service"))
-    }
-}
-
-impl LoginProviderKind {
-    const ALL: [LoginProviderKind; 5] = [
-        LoginProviderKind::Other,
-        LoginProviderKind::Sso,
-        LoginProviderKind::Github,
-        LoginProviderKind::Google,
-        LoginProviderKind::Magiclink,
-    ];
-
-    /// Its name in the store and in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            LoginProviderKind::Other => "other",
-            LoginProviderKind::Sso => "sso",
-            LoginProviderKind::Github => "github",
-            LoginProviderKind::Google => "google",
-            LoginProviderKind::Magiclink => "magiclink",
-        }
-    }
-}
-
-impl FromStr for LoginProviderKind {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(Invalid("must be other, sso, github, google or magiclink"))
-    }
+text_enum! {
+    AccountKind, "must be person or service": Person = "person", Service = "service";
+    LoginProviderKind, "must be other, sso, github, google or magiclink":
+        Other = "other", Sso = "sso", Github = "github", Google = "google",
+        Magiclink = "magiclink";
 }
 
 #[cfg(test)]

@@ -7,54 +7,53 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{AccountId, Invalid, KeyId, OrganizationId, Timestamp};
+use super::{AccountId, Invalid, KeyId, OrganizationId, Timestamp, text_enum};
 
-/// An API key as the store knows it.
+/// A stored API key, without its secret.
 #[derive(Debug, Clone)]
 pub struct ApiKey {
-    /// The public half.
+    /// The public half of the key.
     pub id: KeyId,
-    /// What the secret half must hash to.
+    /// SHA-256 of the secret half.
     pub hash: SecretHash,
-    /// Whose key it is.
+    /// The account that requests with this key act as.
     pub account: AccountId,
-    /// What it may do beyond its account's rights.
+    /// Rights in addition to those of the account.
     pub scope: Option<KeyScope>,
-    /// The one organization it is bound to, if any.
+    /// Requests with this key reach this organization only. `None`: every organization
+    /// of the account.
     pub organization: Option<OrganizationId>,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When it stops working, if at all.
+    /// `None`: the key does not expire.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, if it was.
     pub revoked_at: Option<Timestamp>,
-    /// When it was last used, to about a minute.
+    /// Accurate to about a minute.
     pub last_used_at: Option<Timestamp>,
 }
 
-/// A whole API key. Shown once, when it is made; never printed by `Debug`.
+/// A complete API key. It is shown once, when it is created; `Debug` prints only its id.
 pub struct ApiKeySecret {
     id: KeyId,
     secret: Zeroizing<[u8; 32]>,
 }
 
-/// What the store keeps of a secret: its SHA-256. 32 random bytes need no slow
-/// hash, since nobody can try them all.
+/// SHA-256 of a secret, which the store keeps instead of the secret. A slow password hash
+/// is not needed: random secrets of 122 bits and more cannot be guessed.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretHash([u8; 32]);
 
-/// What a key may do beyond its own account's rights.
+/// Rights of a key in addition to those of its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyScope {
-    /// Run the service: administration and the audit of deleted organizations;
-    /// nothing inside organizations.
+    /// Administration of the service and the audit trail of deleted organizations; no
+    /// rights inside organizations.
     Operator,
-    /// Act for the people an internal service has authenticated.
+    /// An internal service acts for the people that it has authenticated.
     Act,
 }
 
 impl ApiKey {
-    /// Whether it works at `now`.
+    /// Neither revoked nor expired at `now`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
@@ -73,27 +72,25 @@ impl ApiKeySecret {
         Ok(Self { id: KeyId::from_bytes(id), secret })
     }
 
-    /// The public half.
     pub fn id(&self) -> &KeyId {
         &self.id
     }
 
-    /// What to store.
     pub fn hash(&self) -> SecretHash {
         SecretHash(Sha256::digest(self.secret.as_ref()).into())
     }
 
-    /// The whole key as text. The only way to see it.
+    /// The complete key as text. Named so that every place that reveals it can be found.
     pub fn expose(&self) -> Zeroizing<String> {
         let secret = Zeroizing::new(hex::encode(self.secret.as_ref()));
         Zeroizing::new(format!("gl_{}_{}", self.id, secret.as_str()))
     }
 
-    /// From the two halves that HTTP Basic carries apart: the id, with or
-    /// without `gl_`, and the secret. The whole key as password works as well.
+    /// Parses the credentials of HTTP Basic: user = id, with or without `gl_`, and
+    /// password = secret. The complete key as the password is accepted too.
     ///
     /// # Errors
-    /// If they are not the halves of a key.
+    /// If they are not the two halves of a key.
     pub fn from_basic(user: &str, password: &str) -> Result<Self, Invalid> {
         if password.starts_with("gl_") {
             let key: Self = password.parse()?;
@@ -140,15 +137,12 @@ impl From<[u8; 32]> for SecretHash {
 }
 
 impl SecretHash {
-    /// From the store's bytes.
-    ///
     /// # Errors
-    /// If they are not 32.
+    /// If `bytes` are not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         bytes.try_into().map(Self).map_err(|_| Invalid("must be a SHA-256 of 32 bytes"))
     }
 
-    /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -159,25 +153,8 @@ impl SecretHash {
     }
 }
 
-impl KeyScope {
-    /// Its name on the command line and in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            KeyScope::Operator => "operator",
-            KeyScope::Act => "act",
-        }
-    }
-}
-
-impl FromStr for KeyScope {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        [KeyScope::Operator, KeyScope::Act]
-            .into_iter()
-            .find(|scope| scope.as_str() == text)
-            .ok_or(Invalid("must be operator or act"))
-    }
+text_enum! {
+    KeyScope, "must be operator or act": Operator = "operator", Act = "act";
 }
 
 #[cfg(test)]

@@ -1,145 +1,111 @@
-//! The audit trail: what was changed, by whom and when.
+//! The audit trail.
 
-use super::{AccountId, AuditEventId, OrganizationId, Timestamp};
+use super::{AccountId, AuditEventId, OrganizationId, Timestamp, text_enum};
 
-/// One change, as it is read back. Its words are texts, since a store may hold
-/// those of a newer version.
+/// One stored change. `action` and `target_kind` are text and not enums: a newer version
+/// of the server may have stored names that this version does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Orders events by time.
     pub id: AuditEventId,
-    /// When.
     pub at: Timestamp,
-    /// What happened: an [`Action`].
+    /// The text of an [`Action`].
     pub action: String,
-    /// The account whose credential made the change; none for the command line.
+    /// The account of the request's credential; `None` for the command line and the
+    /// server's workers.
     pub actor: Option<AccountId>,
-    /// The account it acted for.
+    /// The account that the actor acted for.
     pub on_behalf_of: Option<AccountId>,
-    /// A [`TargetKind`].
+    /// The text of a [`TargetKind`].
     pub target_kind: String,
-    /// Id of what was changed.
     pub target_id: String,
-    /// Where it happened; none outside organizations.
+    /// `None`: the change belongs to no organization.
     pub organization: Option<OrganizationId>,
-    /// The request that made it.
     pub request_id: String,
-    /// What changed, in a few words.
+    /// A short text about the change.
     pub note: String,
 }
 
-/// What happened. The text is stable: people filter by it.
+/// The kind of a change. The texts are stable: clients filter by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// An account was seen for the first time.
+    /// The account's first request.
     AccountCreated,
-    /// An account's profile changed.
+    /// The profile changed.
     AccountUpdated,
-    /// An organization was made.
     OrganizationCreated,
-    /// Name or invite domains changed.
+    /// The name or the invite domains changed.
     OrganizationUpdated,
-    /// An organization was deleted with everything in it.
     OrganizationDeleted,
-    /// Somebody became a member.
     MemberJoined,
-    /// A member left.
     MemberLeft,
-    /// An admin removed a member.
+    /// An admin removed the member.
     MemberRemoved,
-    /// A member's role was set.
     MemberRoleChanged,
-    /// An invite was made.
     InviteCreated,
-    /// Role, expiry or uses of an invite changed.
+    /// Role, expiry or uses changed.
     InviteUpdated,
-    /// An invite was taken back.
     InviteRevoked,
     /// An email invitation was sent again.
     InviteResent,
-    /// An email invitation was declined.
+    /// The recipient declined an email invitation.
     InviteDeclined,
-    /// Time ended invites.
+    /// The expiry worker ended invites.
     InviteExpired,
-    /// An invite ended along with something else; the note has the reason.
+    /// An invite ended as a consequence of another change; the note gives the reason.
     InviteEnded,
-    /// A mail server took an invitation's mail.
+    /// A mail server accepted an invitation's mail.
     InviteMailed,
-    /// An invitation's mail was given up.
+    /// The last attempt to send an invitation's mail failed.
     InviteMailFailed,
-    /// A link granted a member access to content.
+    /// A link granted access to content.
     GrantCreated,
     /// A grant ended with its membership.
     GrantEnded,
-    /// A member was suspended.
     MemberSuspended,
-    /// A suspended member was restored.
     MemberRestored,
-    /// An API key was made.
     KeyCreated,
-    /// An API key was revoked.
     KeyRevoked,
 }
 
-/// The kind of thing an audit event is about.
+/// The kind of the changed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetKind {
-    /// An account.
     Account,
-    /// An organization.
     Organization,
-    /// A membership.
     Member,
-    /// An invite.
     Invite,
-    /// An API key.
     Key,
-    /// A content grant.
     Grant,
 }
 
-impl Action {
-    /// Its stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Action::AccountCreated => "account.created",
-            Action::AccountUpdated => "account.updated",
-            Action::OrganizationCreated => "organization.created",
-            Action::OrganizationUpdated => "organization.updated",
-            Action::OrganizationDeleted => "organization.deleted",
-            Action::MemberJoined => "member.joined",
-            Action::MemberLeft => "member.left",
-            Action::MemberRemoved => "member.removed",
-            Action::MemberRoleChanged => "member.role_changed",
-            Action::InviteCreated => "invite.created",
-            Action::InviteUpdated => "invite.updated",
-            Action::InviteRevoked => "invite.revoked",
-            Action::InviteResent => "invite.resent",
-            Action::InviteDeclined => "invite.declined",
-            Action::InviteExpired => "invite.expired",
-            Action::InviteEnded => "invite.ended",
-            Action::InviteMailed => "invite.mailed",
-            Action::InviteMailFailed => "invite.mail_failed",
-            Action::GrantCreated => "grant.created",
-            Action::GrantEnded => "grant.ended",
-            Action::MemberSuspended => "member.suspended",
-            Action::MemberRestored => "member.restored",
-            Action::KeyCreated => "key.created",
-            Action::KeyRevoked => "key.revoked",
-        }
-    }
-}
-
-impl TargetKind {
-    /// Its stable name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            TargetKind::Account => "account",
-            TargetKind::Organization => "organization",
-            TargetKind::Member => "member",
-            TargetKind::Invite => "invite",
-            TargetKind::Key => "key",
-            TargetKind::Grant => "grant",
-        }
-    }
+text_enum! {
+    Action:
+        AccountCreated = "account.created",
+        AccountUpdated = "account.updated",
+        OrganizationCreated = "organization.created",
+        OrganizationUpdated = "organization.updated",
+        OrganizationDeleted = "organization.deleted",
+        MemberJoined = "member.joined",
+        MemberLeft = "member.left",
+        MemberRemoved = "member.removed",
+        MemberRoleChanged = "member.role_changed",
+        InviteCreated = "invite.created",
+        InviteUpdated = "invite.updated",
+        InviteRevoked = "invite.revoked",
+        InviteResent = "invite.resent",
+        InviteDeclined = "invite.declined",
+        InviteExpired = "invite.expired",
+        InviteEnded = "invite.ended",
+        InviteMailed = "invite.mailed",
+        InviteMailFailed = "invite.mail_failed",
+        GrantCreated = "grant.created",
+        GrantEnded = "grant.ended",
+        MemberSuspended = "member.suspended",
+        MemberRestored = "member.restored",
+        KeyCreated = "key.created",
+        KeyRevoked = "key.revoked";
+    TargetKind:
+        Account = "account", Organization = "organization", Member = "member",
+        Invite = "invite", Key = "key", Grant = "grant";
 }

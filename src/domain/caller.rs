@@ -1,54 +1,44 @@
-//! Who asks, and with what.
+//! The authenticated caller of a request.
 
 use std::sync::Arc;
 
 use super::{Account, AccountId, KeyId, KeyScope, OrganizationId};
 
-/// An authenticated request: the account whose rights it has, and how it came.
+/// An authenticated account and its credential.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The account whose rights the request has.
+    /// The request has the rights of this account.
     pub account: Account,
-    /// The service that acts for it, if one does.
+    /// The service that acts for `account`, if any.
     pub acting: Option<Account>,
-    /// What was shown.
     pub credential: Credential,
 }
 
-/// What a caller authenticated with.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// An API key.
-    Key {
-        /// Its public half.
-        id: KeyId,
-        /// What it may do beyond its account's rights.
-        scope: Option<KeyScope>,
-        /// The one organization it is bound to, if any.
-        organization: Option<OrganizationId>,
-    },
+    /// An API key; the fields are those of [`super::ApiKey`].
+    Key { id: KeyId, scope: Option<KeyScope>, organization: Option<OrganizationId> },
     /// A JSON Web Token.
     Jwt,
 }
 
-/// Names a request in the log, the answer and the audit trail.
+/// Identifies a request in the log, in the response and in the audit trail.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestId(pub Arc<str>);
 
-/// Who a change is ascribed to in the audit trail.
+/// The author of a change, for the audit trail.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// The account whose credential made the change; none for the command line
-    /// and the server itself.
+    /// The account of the request's credential; `None` for the command line and the
+    /// server's workers.
     pub account: Option<AccountId>,
-    /// The account it acted for.
+    /// The account that `account` acted for.
     pub on_behalf_of: Option<AccountId>,
-    /// The request that made it.
-    pub request: RequestId,
+    pub request_id: RequestId,
 }
 
 impl Caller {
-    /// The one organization the credential is bound to, if any.
+    /// The only organization that the credential is valid for; `None`: all of them.
     pub fn bound_to(&self) -> Option<OrganizationId> {
         match self.credential {
             Credential::Key { organization, .. } => organization,
@@ -56,12 +46,12 @@ impl Caller {
         }
     }
 
-    /// Whether the credential reaches this organization at all.
+    /// Whether the credential is valid for this organization. Says nothing about the
+    /// caller's rights there.
     pub fn reaches(&self, organization: OrganizationId) -> bool {
         self.bound_to().is_none_or(|bound| bound == organization)
     }
 
-    /// The credential's scope, if any.
     pub fn scope(&self) -> Option<KeyScope> {
         match self.credential {
             Credential::Key { scope, .. } => scope,
@@ -69,19 +59,19 @@ impl Caller {
         }
     }
 
-    /// Whom a change of this caller's is ascribed to.
-    pub fn actor(&self, request: &RequestId) -> Actor {
+    /// The author of this caller's changes.
+    pub fn actor(&self, request_id: &RequestId) -> Actor {
         let (account, on_behalf_of) = match &self.acting {
             Some(service) => (service.id, Some(self.account.id)),
             None => (self.account.id, None),
         };
-        Actor { account: Some(account), on_behalf_of, request: request.clone() }
+        Actor { account: Some(account), on_behalf_of, request_id: request_id.clone() }
     }
 }
 
 impl Actor {
-    /// The command line or the server itself.
-    pub fn system(what: &str) -> Self {
-        Self { account: None, on_behalf_of: None, request: RequestId(what.into()) }
+    /// The command line or a worker of the server. `name` takes the place of a request id.
+    pub fn system(name: &str) -> Self {
+        Self { account: None, on_behalf_of: None, request_id: RequestId(name.into()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Mail addresses, normalised so that equal addresses are equal texts.
+//! Mail addresses in normal form: two spellings of one address are equal texts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,18 +18,16 @@ const WRONG: Invalid =
     Invalid("must be a mail address such as ana@acme.com, of at most 320 characters");
 
 impl EmailAddress {
-    /// The normalised address.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What stands before the `@`.
+    /// The part before the `@`.
     pub fn local_part(&self) -> &str {
         &self.text[..self.at]
     }
 
-    /// The domain, unless it is none that mail can be routed to on the internet
-    /// (`admin@localhost`).
+    /// `None` if mail cannot be routed to the domain on the internet (`admin@localhost`).
     pub fn domain(&self) -> Option<EmailDomain> {
         self.text[self.at + 1..].parse().ok()
     }
@@ -39,12 +37,12 @@ impl FromStr for EmailAddress {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        // The bound comes first, so that nothing long is normalised.
+        // Checked first, so that a long text is not normalised.
         if text.len() > 4 * 320 {
             return Err(WRONG);
         }
         let text: String = text.trim().nfkc().collect::<String>().to_lowercase();
-        // Lower-casing can leave the composed form (`İ`), so it is made anew.
+        // Composed again: lower-casing can decompose (`İ`).
         let text: String = text.nfkc().collect();
         let (local, domain) = text.rsplit_once('@').ok_or(WRONG)?;
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| WRONG)?;
@@ -63,8 +61,8 @@ impl FromStr for EmailAddress {
     }
 }
 
-/// Zero-width and direction-changing characters: with them, two addresses that look
-/// alike would be different ones. An address needs none, unlike a name.
+/// Zero-width characters and those that change the text direction: two different addresses
+/// could look alike with them. Unlike a name, an address needs none of them.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -1,4 +1,4 @@
-//! Mail domains, and those that belong to public mail providers.
+//! Mail domains, and the list of public mail providers.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use super::Invalid;
 
-/// A mail domain in its ASCII form (A-labels), lower case. Equal domains are
-/// equal texts: a subdomain or a longer name is another domain.
+/// A mail domain in ASCII form (A-labels), lower case. Domains are compared as whole
+/// texts: a subdomain is a different domain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EmailDomain(String);
 
@@ -22,12 +22,11 @@ static PUBLIC: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
 });
 
 impl EmailDomain {
-    /// The ASCII form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it belongs to a provider where anybody can have an address.
+    /// Whether the domain belongs to a provider that gives addresses to anybody.
     pub fn is_public(&self) -> bool {
         PUBLIC.contains(self.0.as_str())
     }
@@ -38,11 +37,11 @@ const WRONG: Invalid = Invalid("must be a domain name such as acme.com, of 4 to 
 impl FromStr for EmailDomain {
     type Err = Invalid;
 
-    /// Follows `invite_domains` of `gitpod.v1`: labels of letters, digits and
-    /// inner hyphens, at least two of them, the last of letters alone; here an
-    /// internationalised name is taken too, and a top-level A-label.
+    /// Follows `invite_domains` of `gitpod.v1`: at least two labels of letters, digits and
+    /// inner hyphens, the last one only of letters. Internationalised names and top-level
+    /// A-labels are accepted in addition.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        // The bound comes first, so that nothing long is converted.
+        // Checked first, so that a long text is not converted.
         if text.len() > 4 * 253 {
             return Err(WRONG);
         }

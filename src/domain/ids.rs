@@ -1,4 +1,4 @@
-//! Identifiers, one type each so that they cannot be mixed up.
+//! Identifiers: one type for each kind of object, so that the compiler finds mix-ups.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use uuid::{ContextV7, Uuid};
 
 use super::{Invalid, Timestamp};
 
-/// Ids made in one millisecond still follow one another.
+/// Keeps ids in order that are generated within one millisecond.
 static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 macro_rules! uuid_ids {
@@ -18,7 +18,8 @@ macro_rules! uuid_ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id (UUIDv7: ordered by `now`, so that indexes grow at their end).
+            /// A new UUIDv7: ids are ordered by `now`, so new rows go to the end of an
+            /// index.
             pub fn generate(now: Timestamp) -> Self {
                 let seconds = u64::try_from(now.as_seconds()).unwrap_or(0);
                 let nanos = u32::try_from(now.subsec_nanos()).unwrap_or(0);
@@ -55,24 +56,20 @@ macro_rules! uuid_ids {
 }
 
 uuid_ids! {
-    /// A person or service that can authenticate.
     AccountId;
-    /// An organization.
     OrganizationId;
-    /// A membership: what `gitpod.v1` calls `user_id`.
+    /// A membership; `user_id` in `gitpod.v1`.
     MemberId;
-    /// Manages an invite; never joins with it.
+    /// Used to manage an invite; an [`super::InviteToken`] is needed to join.
     InviteId;
-    /// One change in the audit trail.
     AuditEventId;
-    /// A member's access to one piece of content.
     GrantId;
-    /// A mail that waits to be sent.
+    /// A mail in the outbox.
     OutboxId;
 }
 
-/// Reads a UUID in its usual form (8-4-4-4-12, any case), as the contracts ask;
-/// braces, URNs and bare hex are refused.
+/// Parses a UUID in hyphenated form (8-4-4-4-12, any case), which the API requires;
+/// rejects braces, URNs and the form without hyphens.
 pub(super) fn parse_uuid(text: &str) -> Result<Uuid, Invalid> {
     const WRONG: Invalid = Invalid("must be a UUID such as 0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b");
     if text.len() != 36 {
@@ -81,17 +78,16 @@ pub(super) fn parse_uuid(text: &str) -> Result<Uuid, Invalid> {
     Uuid::try_parse(text).map_err(|_| WRONG)
 }
 
-/// Names an API key in lists, logs and audit: 16 hexadecimal digits, not secret.
+/// The public half of an API key, shown in lists, logs and the audit trail: 16 hexadecimal
+/// digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// From eight random bytes.
     pub(super) fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(hex::encode(bytes))
     }
 
-    /// The 16 digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

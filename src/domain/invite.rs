@@ -1,4 +1,4 @@
-//! Invites: what lets somebody in.
+//! Invites, their tokens and the access to content that they grant.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,107 +9,89 @@ use uuid::Uuid;
 use super::ids::parse_uuid;
 use super::{
     EmailAddress, EmailDomain, GrantId, Invalid, InviteId, MemberId, OrganizationId, Role,
-    SecretHash, Timestamp,
+    SecretHash, Timestamp, text_enum,
 };
 
-/// An invite as it stands. Its token is not part of it: the store has that only
-/// hashed and sealed.
+/// An invite without its token, which the store keeps only hashed and sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {
-    /// Manages it.
+    /// Used to manage the invite; it does not let anybody join.
     pub id: InviteId,
-    /// To which organization.
     pub organization: OrganizationId,
-    /// What kind of invite it is.
     pub kind: InviteKind,
-    /// What it makes of whoever joins; a guest, if it grants content.
+    /// The role of a member that joins with it; always guest if it grants content.
     pub role: Role,
-    /// The content it grants access to, besides.
+    /// Access to content that the new member gets in addition to the role.
     pub content: Option<ContentGrant>,
-    /// Whom an email invitation is for.
+    /// The recipient of an email invitation; `None` for links.
     pub email: Option<EmailAddress>,
-    /// The only mail domains whose verified addresses may use it; none means any.
+    /// Only accounts with a verified address in one of these domains may use the invite.
+    /// Empty: no restriction.
     pub allowed_domains: Vec<EmailDomain>,
-    /// Redeemed only by an account of the organization's single sign-on.
+    /// Only accounts of the organization's single sign-on may use the invite.
     pub sso: bool,
-    /// The membership that an email invitation will become.
+    /// The id that the membership gets when an email invitation is accepted.
     pub member: Option<MemberId>,
-    /// For people.
+    /// Free text of the inviter.
     pub note: String,
-    /// Whose authority it rests on.
+    /// The member that made the invite. The invite ends when this member loses the right
+    /// to invite.
     pub inviter: MemberId,
-    /// Where it is in its life.
     pub state: InviteState,
-    /// The organization's version when it was made, or last sent again.
+    /// The organization's version when the invite was made or last sent again.
     pub version: i64,
-    /// When it stops working, if at all.
+    /// `None`: the invite does not expire.
     pub expires_at: Option<Timestamp>,
-    /// How often it may be used, if that is bounded.
+    /// `None`: any number of uses.
     pub max_uses: Option<i64>,
-    /// How often it has been used.
     pub uses: i64,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When, by whom and why it ended, once it has.
+    /// `None` while `state` is `Live`.
     pub ending: Option<Ending>,
-    /// What became of its mail, if there is one.
+    /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
 }
 
-/// When, by whom and why an invite ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ending {
-    /// When.
     pub at: Timestamp,
-    /// The member whose act ended it; none for time, use and declining.
+    /// The member that ended it; `None` if it expired, was used or was declined.
     pub by: Option<MemberId>,
-    /// Why.
     pub reason: EndReason,
 }
 
-/// What became of an invitation's mail.
+/// The delivery of an invitation's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// It waits to be sent.
     Pending,
-    /// A mail server has taken it.
+    /// A mail server accepted the mail.
     Sent,
-    /// Given up, and why.
+    /// No further attempt is made, for this reason.
     Failed(String),
 }
 
-/// Access to one piece of content, which another service keeps.
+/// Access to one piece of content. The content itself belongs to another service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ContentGrant {
-    /// What kind of content.
     pub kind: ContentKind,
-    /// Which.
     pub id: ContentId,
-    /// The level of access.
     pub level: Role,
 }
 
 /// A member's access to one piece of content. It ends with the membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Its id.
     pub id: GrantId,
-    /// Whose.
     pub member: MemberId,
-    /// To what.
     pub content: ContentGrant,
-    /// The link it came by.
+    /// The link that granted the access.
     pub invite: InviteId,
-    /// Since when.
     pub created_at: Timestamp,
 }
 
-/// The kinds of content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContentKind {
-    /// A space.
     Space,
-    /// A collection.
     Collection,
 }
 
@@ -117,76 +99,71 @@ pub enum ContentKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ContentId(String);
 
-/// Joins with an invite: a random UUID (version 4, from the operating system's
-/// generator). Whoever holds it may join, so it is never printed by `Debug` and
-/// stored only hashed and sealed.
+/// The secret that joins: a random UUID (version 4, from the operating system's
+/// generator). The token alone is enough to join, so `Debug` never prints it and the
+/// store keeps it only hashed and sealed.
 #[derive(Clone, Copy)]
 pub struct InviteToken(Uuid);
 
-/// The kinds of invite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InviteKind {
-    /// The one shareable link of an organization; at most one is live.
+    /// The shareable link of an organization; at most one is live.
     JoinLink,
-    /// A link; any number live side by side.
+    /// An additional link with a name; an organization may have many.
     NamedLink,
-    /// For one address.
+    /// An email invitation, for one address.
     Email,
 }
 
-/// Where an invite is in its life. Everything but `Live` is the end of it.
+/// The stored state of an invite. Every state but `Live` is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InviteState {
-    /// Not ended. Whether it still lets somebody in also depends on its expiry
-    /// and its uses, which the statement that consumes it checks.
+    /// Not ended. The statement that consumes the invite also checks its expiry and
+    /// its uses.
     Live,
-    /// A newer one took its place.
+    /// A newer join link replaced it.
     Replaced,
-    /// Taken back, by somebody or with its inviter.
+    /// An admin revoked it, or its inviter lost the right to invite.
     Revoked,
-    /// Its time ran out.
     Expired,
     /// All its uses are spent.
     Exhausted,
-    /// An email invitation that was used.
+    /// An email invitation was used to join.
     Accepted,
-    /// Declined by whom it was for.
+    /// The recipient declined it.
     Declined,
 }
 
-/// Why an invite was ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndReason {
-    /// A newer join link took its place.
+    /// A newer join link replaced it.
     Replaced,
-    /// Whoever made it lost the authority to: demoted, suspended, removed, left.
+    /// The inviter lost the right to invite: was demoted, suspended or removed, or left.
     InviterGone,
-    /// Its time ran out.
     Expired,
     /// Its last use was spent.
     Exhausted,
-    /// Whom it was for has joined with it.
+    /// The recipient joined with it.
     Accepted,
-    /// Whom it was for has become a member in another way.
+    /// The recipient became a member in another way.
     AlreadyMember,
-    /// Declined by whom it was for.
+    /// The recipient declined it.
     Declined,
-    /// Taken back by an admin.
+    /// An admin revoked it.
     Revoked,
 }
 
 impl Invite {
-    /// Whether it lets somebody in at `now`: not ended, not expired, uses left.
+    /// Whether an account may join with the invite at `now`: not ended, not expired,
+    /// uses left.
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.state == InviteState::Live
             && self.expires_at.is_none_or(|end| now < end)
-            && self.max_uses.is_none_or(|most| self.uses < most)
+            && self.max_uses.is_none_or(|max| self.uses < max)
     }
-}
 
-impl Invite {
-    /// The invite as it is at `now`: what has run out of time has ended, whether
-    /// anybody has written that down or not.
+    /// The invite as it is at `now`: shown as expired from the moment of expiry, even
+    /// if the expiry worker has not stored that yet.
     #[must_use]
     pub fn as_of(mut self, now: Timestamp) -> Self {
         if let Some(end) = self.expires_at
@@ -201,36 +178,33 @@ impl Invite {
 }
 
 impl InviteToken {
-    /// A new token, whose bits are the operating system's (a UUID of version 4,
-    /// RFC 9562).
+    /// A new token (UUID version 4, RFC 9562) from the operating system's generator.
     ///
     /// # Errors
-    /// If the system has no random numbers.
+    /// If the generator fails.
     pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid()))
     }
 
-    /// What the store looks a token up by.
+    /// SHA-256 of the token; the store finds an invite by it.
     pub fn hash(&self) -> SecretHash {
         SecretHash::from(<[u8; 32]>::from(Sha256::digest(self.0.as_bytes())))
     }
 
-    /// The token's bytes, to be sealed.
+    /// The plain token, for sealing only.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// From unsealed bytes.
-    ///
     /// # Errors
-    /// If they are not 16.
+    /// If `bytes` are not 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         Uuid::from_slice(bytes).map(Self).map_err(|_| Invalid("must be a token of 16 bytes"))
     }
 
-    /// The token as text. The only way to see it.
+    /// The token as text. Named so that every place that reveals it can be found.
     pub fn expose(&self) -> String {
         self.0.to_string()
     }
@@ -251,7 +225,6 @@ impl fmt::Debug for InviteToken {
 }
 
 impl ContentId {
-    /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -270,34 +243,7 @@ impl FromStr for ContentId {
     }
 }
 
-/// The names of a closed set, in the store and in our own API: both ways from one
-/// list.
-macro_rules! named {
-    ($($type:ident, $wrong:literal: $($value:ident = $name:literal),+;)+) => {$(
-        impl $type {
-            /// Every one of them.
-            pub const ALL: &[$type] = &[$($type::$value),+];
-
-            /// Its name in the store.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $($type::$value => $name,)+
-                }
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = Invalid;
-
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                let found = $type::ALL.iter().find(|value| value.as_str() == text);
-                found.copied().ok_or(Invalid($wrong))
-            }
-        }
-    )+};
-}
-
-named! {
+text_enum! {
     InviteKind, "must be the name of an invite's kind":
         JoinLink = "join_link", NamedLink = "named_link", Email = "email";
     InviteState, "must be the name of an invite's state":
@@ -410,16 +356,16 @@ mod tests {
     #[test]
     fn names_come_back() {
         for kind in InviteKind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         for state in InviteState::ALL {
-            assert_eq!(state.as_str().parse(), Ok(*state));
+            assert_eq!(state.as_str().parse(), Ok(state));
         }
         for reason in EndReason::ALL {
-            assert_eq!(reason.as_str().parse(), Ok(*reason));
+            assert_eq!(reason.as_str().parse(), Ok(reason));
         }
         for kind in ContentKind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert_eq!(kind.as_str().parse(), Ok(kind));
         }
         assert!("".parse::<InviteState>().is_err());
     }

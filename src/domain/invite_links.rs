@@ -1,12 +1,12 @@
-//! Links that carry an invite's token to whom it is for.
+//! URLs that contain an invite's token.
 
 use super::{Invalid, InviteToken};
 
-/// The place of the token in a template.
+/// The placeholder in a template.
 const TOKEN: &str = "{token}";
 
-/// What links to invites look like: an address with a place for the token. It comes
-/// from the settings alone and never from a request.
+/// A URL template with a placeholder for the token. It comes from the settings and never
+/// from a request: otherwise a caller could have mails link to a site of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InviteLinks {
     before: String,
@@ -14,10 +14,8 @@ pub struct InviteLinks {
 }
 
 impl InviteLinks {
-    /// From an address with `{token}` in it, once.
-    ///
     /// # Errors
-    /// If it is not there once, or anything else is in braces.
+    /// If `template` does not contain `{token}` exactly once, or contains other braces.
     pub fn new(template: &str) -> Result<Self, Invalid> {
         const WRONG: Invalid =
             Invalid("must contain {token} once, and nothing else in braces but {public_url}");
@@ -28,7 +26,7 @@ impl InviteLinks {
         Ok(Self { before: before.to_owned(), after: after.to_owned() })
     }
 
-    /// The link to one invite. Whoever has it may join: treat it as the token.
+    /// The URL for one invite. It contains the token, so it is as secret as the token.
     pub fn link(&self, token: &InviteToken) -> String {
         format!("{}{}{}", self.before, token.expose(), self.after)
     }

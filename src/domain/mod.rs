@@ -1,7 +1,7 @@
-//! The vocabulary and the rules: pure values, no I/O, no clock, no database.
+//! Value types and business rules: no I/O, no clock, no database.
 //!
-//! A value of one of these types has been checked; code that holds one does not
-//! check it again. Where a text comes from outside it is parsed here.
+//! Constructors and parsers validate, so code that holds one of these values does not
+//! validate it again.
 
 mod account;
 mod api_key;
@@ -18,6 +18,7 @@ mod organization;
 mod page;
 mod role;
 mod text;
+mod text_enum;
 mod time;
 
 pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile};
@@ -42,8 +43,10 @@ pub use role::{Permission, Role};
 pub use text::{fold, is_unfit_for_names, person_name};
 pub use time::Timestamp;
 
-/// Why a text is not a value of the type it was meant for. The text says what
-/// would be right and never repeats what was given.
+pub(crate) use text_enum::text_enum;
+
+/// A parse error. The text describes a valid value and never repeats the input, so it
+/// may be sent to clients and logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub &'static str);
 

@@ -1,4 +1,4 @@
-//! Networks: where a request comes from, and which proxies are trusted.
+//! IP networks: the origin of a request, and trusted proxies.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -7,30 +7,30 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::Invalid;
 
-/// A network: the addresses that begin with the same bits.
+/// An IP network in CIDR form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(IpNet);
 
-/// The least that one subscriber is given of IPv6.
-const IPV6_PREFIX: u8 = 64;
+/// The smallest IPv6 network that providers assign to one subscriber.
+const IPV6_PREFIX_BITS: u8 = 64;
 
 impl Network {
-    /// What counts as one place to come from: an address of IPv4, or 64 bits of
-    /// IPv6, since whoever has one address there has all of them.
+    /// The unit that limits per network count: one IPv4 address, or an IPv6 /64, since a
+    /// subscriber can use every address of its /64.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(IpAddr::V4(v4).into()),
-            IpAddr::V6(v6) => Self(Ipv6Net::new_assert(v6, IPV6_PREFIX).trunc().into()),
+            IpAddr::V6(v6) => Self(Ipv6Net::new_assert(v6, IPV6_PREFIX_BITS).trunc().into()),
         }
     }
 
-    /// Whether the address is in it. IPv4 inside of IPv6 counts as IPv4.
+    /// Whether the address is in the network. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
 }
 
-/// An address, or a network such as `10.0.0.0/8`.
+/// Parses an address, or a network such as `10.0.0.0/8`.
 impl FromStr for Network {
     type Err = Invalid;
 
@@ -41,8 +41,8 @@ impl FromStr for Network {
             return Ok(Self(address.to_canonical().into()));
         }
         let network: IpNet = text.parse().map_err(|_| WRONG)?;
-        // Bits beyond the prefix are a slip, and IPv4 inside of IPv6 would never
-        // be met.
+        // Bits set beyond the prefix are probably a typo, and an IPv4-mapped network would
+        // never match: `contains` compares canonical addresses.
         let exact = network == network.trunc() && network.addr() == network.addr().to_canonical();
         if exact { Ok(Self(network)) } else { Err(WRONG) }
     }

@@ -6,40 +6,37 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization;
 
 use super::text::{is_blank, is_unfit_for_names, is_zero_width};
-use super::{AccountId, EmailDomain, Invalid, OrganizationId, Timestamp};
+use super::{AccountId, EmailDomain, Invalid, OrganizationId, Timestamp, text_enum};
 
-/// An organization as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Organization {
-    /// Its id.
     pub id: OrganizationId,
-    /// The name people see.
     pub name: OrganizationName,
-    /// Domains whose verified addresses may join by organization id.
+    /// An account with a verified address in one of these domains may join by
+    /// organization id, without an invite.
     pub invite_domains: Vec<EmailDomain>,
-    /// What it has subscribed to.
     pub tier: Tier,
-    /// The account that made it; joins by id as long as there is no admin.
+    /// The account that created the organization. It may join by organization id while
+    /// the organization has no admin.
     pub creator: AccountId,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// When name, domains or tier last changed.
+    /// The time of the last change of name, domains or tier.
     pub updated_at: Timestamp,
-    /// Grows with every change inside the organization; orders a removal
-    /// against the invites made before and after it.
+    /// Increases with every change inside the organization. Tells whether an invite was
+    /// made before or after the removal of a member.
     pub version: i64,
     /// Active and suspended members.
     pub member_count: i64,
-    /// How many of those there may be; 0 means any number.
+    /// The maximum of `member_count`; 0 means no limit.
     pub seat_limit: i64,
 }
 
-/// An organization's name: 3 to 256 characters in composed form (NFC), without control
-/// characters and those that make a name show as another one.
+/// An organization's name: 3 to 256 characters in composed form (NFC), without the
+/// characters for which [`is_unfit_for_names`] holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationName(String);
 
-/// Who may make organizations.
+/// Accounts that may create organizations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Creators {
@@ -48,32 +45,28 @@ pub enum Creators {
     /// Accounts with a verified mail address, and [`Creators::Operators`].
     Verified,
     /// Keys of scope `operator`, and services with a key of scope `act`, for themselves
-    /// and on behalf of their people.
+    /// and for the people that they act for.
     Operators,
 }
 
-/// What an organization has subscribed to.
+/// `OrganizationTier` of `gitpod.v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
-    /// Unless set otherwise.
+    /// The default.
     Free,
-    /// `ORGANIZATION_TIER_ENTERPRISE`.
     Enterprise,
-    /// `ORGANIZATION_TIER_CORE`.
     Core,
-    /// `ORGANIZATION_TIER_FREE_ONA`.
     FreeOna,
 }
 
 impl Organization {
-    /// Whether one more member has a seat.
+    /// Whether one more member may join.
     pub fn has_seat(&self) -> bool {
         self.seat_limit == 0 || self.member_count < self.seat_limit
     }
 }
 
 impl OrganizationName {
-    /// The name, composed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,7 +78,7 @@ impl FromStr for OrganizationName {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         const TOO_LONG: Invalid = Invalid("must have at most 256 characters");
 
-        // The bound comes first, so that nothing long is composed.
+        // Checked first, so that a long text is not composed.
         if text.len() > 4 * 4 * 256 {
             return Err(TOO_LONG);
         }
@@ -113,29 +106,9 @@ impl fmt::Display for OrganizationName {
     }
 }
 
-impl Tier {
-    const ALL: [Tier; 4] = [Tier::Free, Tier::Enterprise, Tier::Core, Tier::FreeOna];
-
-    /// Its name in the store.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Tier::Free => "free",
-            Tier::Enterprise => "enterprise",
-            Tier::Core => "core",
-            Tier::FreeOna => "free_ona",
-        }
-    }
-}
-
-impl FromStr for Tier {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Tier::ALL
-            .into_iter()
-            .find(|tier| tier.as_str() == text)
-            .ok_or(Invalid("must be free, enterprise, core or free_ona"))
-    }
+text_enum! {
+    Tier, "must be free, enterprise, core or free_ona":
+        Free = "free", Enterprise = "enterprise", Core = "core", FreeOna = "free_ona";
 }
 
 #[cfg(test)]

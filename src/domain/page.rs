@@ -1,16 +1,16 @@
-//! Pages of lists.
+//! Page sizes of lists.
 
 use super::Invalid;
 
-/// How many entries a page may hold.
+/// The greatest number of entries on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageSize(u64);
 
 impl PageSize {
-    /// From a request: 0 means 25, at most 100.
+    /// The `page_size` of a request; 0 means the default, 25.
     ///
     /// # Errors
-    /// If it is negative or above 100.
+    /// If `size` is negative or above 100.
     pub fn from_request(size: i32) -> Result<Self, Invalid> {
         match u64::try_from(size) {
             Ok(0) => Ok(Self(25)),
@@ -19,12 +19,11 @@ impl PageSize {
         }
     }
 
-    /// At most this many.
+    /// Without the bound of [`PageSize::from_request`].
     pub const fn of(size: u64) -> Self {
         Self(size)
     }
 
-    /// As a number.
     pub const fn get(self) -> u64 {
         self.0
     }

@@ -1,14 +1,13 @@
-//! What a member may do: one table of role × permission.
+//! The roles of members and their permissions.
 
 use std::fmt;
-use std::str::FromStr;
 
-use super::Invalid;
+use super::text_enum;
 
-/// A member's role, and what an invite grants.
+/// A member's role. An invite grants one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Manages people, invites and the organization.
+    /// Manages members, invites and the organization.
     Admin,
     /// Creates content.
     Create,
@@ -16,7 +15,7 @@ pub enum Role {
     Edit,
     /// An ordinary member.
     Member,
-    /// An ordinary member by another product's name.
+    /// The name of an ordinary member in ClickHouse's contract.
     Developer,
     /// Reviews content.
     Review,
@@ -24,44 +23,27 @@ pub enum Role {
     Comment,
     /// Reads content.
     Read,
-    /// Sees the organization and may leave it; nothing else.
+    /// May see the organization and leave it; nothing else.
     Guest,
 }
 
-/// A right that an operation asks for.
+/// A right that an operation requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Permission {
-    /// See the organization itself.
     ViewOrganization,
-    /// End one's own membership.
     Leave,
-    /// See who else is a member.
     ListMembers,
-    /// Change or delete the organization.
+    /// Update or delete the organization.
     ManageOrganization,
-    /// Set roles, remove members.
+    /// Set roles; suspend, restore and remove members.
     ManageMembers,
-    /// Make, see and end invites.
+    /// Create, read, update and revoke invites.
     ManageInvites,
-    /// Read the audit trail.
     ReadAudit,
 }
 
 impl Role {
-    /// Every role, highest first.
-    pub const ALL: [Role; 9] = [
-        Role::Admin,
-        Role::Create,
-        Role::Edit,
-        Role::Member,
-        Role::Developer,
-        Role::Review,
-        Role::Comment,
-        Role::Read,
-        Role::Guest,
-    ];
-
-    /// Whether the role has the permission. This is the whole table.
+    /// The complete table of roles and permissions.
     pub const fn allows(self, permission: Permission) -> bool {
         match permission {
             Permission::ViewOrganization | Permission::Leave => true,
@@ -73,13 +55,13 @@ impl Role {
         }
     }
 
-    /// Whether whoever has this role may grant `other`: nobody grants above
-    /// their own.
+    /// Whether a member of this role may grant `other`: a member never grants more than
+    /// its own role.
     pub const fn may_grant(self, other: Role) -> bool {
         self.rank() >= other.rank()
     }
 
-    /// `edit`, `member` and `developer` stand side by side.
+    /// `edit`, `member` and `developer` have the same rank.
     const fn rank(self) -> u8 {
         match self {
             Role::Admin => 6,
@@ -91,32 +73,14 @@ impl Role {
             Role::Guest => 0,
         }
     }
-
-    /// The role's name in the store and in our own API.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Role::Admin => "admin",
-            Role::Create => "create",
-            Role::Edit => "edit",
-            Role::Member => "member",
-            Role::Developer => "developer",
-            Role::Review => "review",
-            Role::Comment => "comment",
-            Role::Read => "read",
-            Role::Guest => "guest",
-        }
-    }
 }
 
-impl FromStr for Role {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Role::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(Invalid("must be the name of a role"))
-    }
+// Highest first: `ALL` is shown in this order.
+text_enum! {
+    Role, "must be the name of a role":
+        Admin = "admin", Create = "create", Edit = "edit", Member = "member",
+        Developer = "developer", Review = "review", Comment = "comment", Read = "read",
+        Guest = "guest";
 }
 
 impl fmt::Display for Role {

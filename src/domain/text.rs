@@ -1,18 +1,18 @@
-//! Texts that people choose: what they may hold, and how they are compared.
+//! Names that people choose: allowed characters, normalization and comparison.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Characters of a person's name.
-const MAX_NAME: usize = 256;
+/// The maximal length of a person's name.
+const MAX_NAME_CHARS: usize = 256;
 
-/// Whether a character has no place in a name: control characters and line ends, and
-/// those that make a name show as another one without being seen.
+/// Whether a name must not contain the character: control characters, line ends, and
+/// invisible characters that let one name look like another.
 ///
-/// The latter are the bidirectional embeddings, overrides and isolates (UAX #9), which
-/// reach beyond the name into the text around it, and invisible characters that join or
-/// part nothing. Two joiners stay (U+200C and U+200D), which Persian, Indic scripts and
-/// emoji are written with, and so do the marks U+200E, U+200F and U+061C, which names in
-/// two directions need: their effect ends at the next letter, and UTS #55 allows them.
+/// Forbidden are the bidirectional embeddings, overrides and isolates (UAX #9), which
+/// change the text around the name as well, and invisible characters that no script needs.
+/// Allowed are the joiners U+200C and U+200D, which Persian, Indic scripts and emoji need,
+/// and the marks U+200E, U+200F and U+061C, which bidirectional names need: their effect
+/// ends at the next letter, and UTS #55 allows them.
 pub fn is_unfit_for_names(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -21,35 +21,37 @@ pub fn is_unfit_for_names(c: char) -> bool {
         )
 }
 
-/// Whether a character that may stand in a name has no width.
+/// Whether a character that names may contain has no width.
 pub fn is_zero_width(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200c}'..='\u{200f}')
 }
 
-/// Whether a character shows nothing.
+/// Whether a character is not visible.
 pub fn is_blank(c: char) -> bool {
     c.is_whitespace() || is_zero_width(c)
 }
 
-/// A person's name fit to be stored and shown: without what [`is_unfit_for_names`],
-/// composed (NFC), trimmed and cut to 256 characters. Empty, if nothing of it shows.
+/// Cleans a person's name for storage and display: removes the characters for which
+/// [`is_unfit_for_names`] holds, composes (NFC), trims and cuts to 256 characters. Returns
+/// an empty text if no character is visible.
 pub fn person_name(text: &str) -> String {
-    // Bounded before it is composed: NFC makes three characters of one at the most, and
-    // one of three.
-    let fit = text.chars().filter(|c| !is_unfit_for_names(*c)).take(4 * MAX_NAME);
+    // Cut before composing, so that a long text is not composed. NFC turns at most three
+    // characters into one, so four times the length is enough.
+    let fit = text.chars().filter(|c| !is_unfit_for_names(*c)).take(4 * MAX_NAME_CHARS);
     let name: String = fit.nfc().collect();
     if name.chars().all(is_blank) {
         return String::new();
     }
-    let cut: String = name.trim().chars().take(MAX_NAME).collect();
+    let cut: String = name.trim().chars().take(MAX_NAME_CHARS).collect();
     cut.trim_end().to_owned()
 }
 
-/// A text as it is compared in searches and ordered by: composed (NFC), in lower case.
-/// Both engines compare what this makes, so that both find the same.
+/// The form of a text that searches compare and lists are ordered by: composed (NFC), in
+/// lower case. Computed here and not by the database, so that SQLite and PostgreSQL give
+/// the same results.
 pub fn fold(text: &str) -> String {
-    // A sigma is written otherwise at the end of a word, where a search may end but not
-    // the name. Lower-casing can leave the composed form (`İ`).
+    // `to_lowercase` writes a sigma at the end of a word as 'ς', but a search text may end
+    // in the middle of a word. Composed again at the end: lower-casing can decompose (`İ`).
     text.nfc().collect::<String>().to_lowercase().replace('ς', "σ").nfc().collect()
 }
 
@@ -95,15 +97,15 @@ mod tests {
     #[test]
     fn p48_a_name_is_cut_when_it_is_composed() {
         // Three letters become one.
-        let name = person_name(&"\u{1100}\u{1161}\u{11a8}".repeat(MAX_NAME + 1));
-        assert_eq!(name, "각".repeat(MAX_NAME));
+        let name = person_name(&"\u{1100}\u{1161}\u{11a8}".repeat(MAX_NAME_CHARS + 1));
+        assert_eq!(name, "각".repeat(MAX_NAME_CHARS));
     }
 
     proptest! {
         #[test]
         fn p48_a_stored_name_stays_as_it_is(text in "(.|\u{202e}|\u{301}|\u{1d160}|\\PC){0,400}") {
             let name = person_name(&text);
-            prop_assert!(name.chars().count() <= MAX_NAME);
+            prop_assert!(name.chars().count() <= MAX_NAME_CHARS);
             prop_assert!(!name.chars().any(is_unfit_for_names));
             prop_assert_eq!(person_name(&name), name.clone());
             prop_assert_eq!(fold(&fold(&name)), fold(&name));

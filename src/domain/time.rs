@@ -1,32 +1,30 @@
-//! Moments in time as the store keeps them.
+//! Timestamps.
 
 use std::time::Duration;
 
-/// A moment: microseconds since 1970-01-01T00:00:00Z.
+/// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The beginning of the year 1: `google.protobuf.Timestamp` knows none before.
+    /// The first moment of the year 1, the lower bound of `google.protobuf.Timestamp`.
     pub const FIRST: Self = Self(-62_135_596_800_000_000);
 
-    /// The end of the year 9999: neither `google.protobuf.Timestamp` nor RFC 3339 know
-    /// one after.
+    /// The last microsecond of the year 9999, the upper bound of
+    /// `google.protobuf.Timestamp` and of RFC 3339.
     pub const LAST: Self = Self(253_402_300_799_999_999);
 
-    /// The nearest moment that can be shown: between [`Timestamp::FIRST`] and
-    /// [`Timestamp::LAST`].
+    /// Clamped to [`Timestamp::FIRST`] and [`Timestamp::LAST`], so that an API can return
+    /// it.
     #[must_use]
     pub fn shown(self) -> Self {
         self.clamp(Self::FIRST, Self::LAST)
     }
 
-    /// From microseconds since the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the epoch.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
@@ -36,20 +34,20 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// The nanoseconds beyond [`Timestamp::as_seconds`].
+    /// The nanoseconds after [`Timestamp::as_seconds`].
     pub const fn subsec_nanos(self) -> i32 {
         // At most 999_999_000, so it fits.
         (self.0.rem_euclid(1_000_000) * 1_000) as i32
     }
 
-    /// This moment and a while more; the end of time where that overflows.
+    /// Saturating addition.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(micros))
     }
 
-    /// This moment and a while less; the beginning of time where that overflows.
+    /// Saturating subtraction.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);

@@ -1,18 +1,18 @@
-//! The wrong fields of a request, in bounded memory.
+//! The invalid fields of a request, in bounded memory.
 
 use std::fmt::{self, Write};
 
-/// One wrong field of a request (`google.rpc.BadRequest.FieldViolation`).
+/// One invalid field of a request (`google.rpc.BadRequest.FieldViolation`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Path of the field as the `.proto` names it, such as `filter.user_ids[2]`.
+    /// The field's path with its names in the `.proto`, such as `filter.user_ids[2]`.
     pub field: String,
-    /// What is wrong with it and what would be right. Never repeats the value.
+    /// Describes the valid values. Must not repeat the given value.
     pub description: String,
 }
 
-/// Collects violations: keeps the first [`Violations::KEPT`] and counts the others, so
-/// that a request with a million wrong values costs no memory for each.
+/// Collects violations: keeps the first [`Violations::MAX_KEPT`] and only counts the
+/// others, so that memory is bounded even for a request with a million invalid values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations {
     kept: Vec<Violation>,
@@ -20,15 +20,14 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// How many are kept.
-    pub const KEPT: usize = 16;
+    pub const MAX_KEPT: usize = 16;
 
-    /// Bytes of the message that names the kept ones, before it counts the others.
-    const MESSAGE_BYTES: usize = 512;
+    /// The length from which [`Violations::message`] adds no more fields.
+    const MAX_MESSAGE_BYTES: usize = 512;
 
-    /// Adds one. `field` is written out only if it is kept.
+    /// `field` is formatted only if the violation is kept.
     pub fn add(&mut self, field: impl fmt::Display, description: impl Into<String>) {
-        if self.kept.len() < Self::KEPT {
+        if self.kept.len() < Self::MAX_KEPT {
             let (field, description) = (field.to_string(), description.into());
             self.kept.push(Violation { field, description });
         } else {
@@ -36,32 +35,29 @@ impl Violations {
         }
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// Those that are kept.
     pub fn into_kept(self) -> Vec<Violation> {
         self.kept
     }
 
-    /// All of it in one line: at least the first, as many more as fit, and the number
-    /// of the others.
+    /// One line: the first violation, as many more as fit, and the number of the others.
     pub fn message(&self) -> String {
         let mut message = String::new();
-        let mut told = 0;
+        let mut shown = 0;
         for Violation { field, description } in &self.kept {
             let length = message.len() + field.len() + description.len();
-            if told > 0 && length > Self::MESSAGE_BYTES {
+            if shown > 0 && length > Self::MAX_MESSAGE_BYTES {
                 break;
             }
-            let separator = if told > 0 { "; " } else { "" };
+            let separator = if shown > 0 { "; " } else { "" };
             // Writing to a String does not fail.
             let _ = write!(message, "{separator}{field}: {description}");
-            told += 1;
+            shown += 1;
         }
-        let others = self.kept.len() - told + self.dropped;
+        let others = self.kept.len() - shown + self.dropped;
         if others > 0 {
             let _ = write!(message, "; and {others} more");
         }
@@ -83,7 +79,7 @@ mod tests {
         let message = violations.message();
         assert!(message.starts_with("f[0]: x; f[1]: x; "), "{message}");
         assert!(message.ends_with("f[15]: x; and 99984 more"), "{message}");
-        assert_eq!(violations.into_kept().len(), Violations::KEPT);
+        assert_eq!(violations.into_kept().len(), Violations::MAX_KEPT);
     }
 
     #[test]

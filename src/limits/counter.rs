@@ -1,4 +1,4 @@
-//! One limit: a number in a period, for each key.
+//! One rate limit: a quota for each key.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,7 +12,7 @@ use governor::{Quota, RateLimiter};
 use super::state::{Key, State};
 use crate::clock::Clock;
 
-/// Counts for each key, or not at all where nothing is limited.
+/// Counts by key; does nothing without a quota.
 pub struct Counter {
     limit: Option<Limit>,
     what: &'static str,
@@ -20,62 +20,64 @@ pub struct Counter {
 
 struct Limit {
     quota: Quota,
-    limiter: RateLimiter<Key, State, Ticks, NoOpMiddleware<Duration>>,
+    limiter: RateLimiter<Key, State, GovernorClock, NoOpMiddleware<Duration>>,
     state: State,
 }
 
-/// Why something is not let through; the later is the worse.
+/// Ordered by severity: a longer wait is greater, `MoreThan` is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
-    /// Not before this time is over.
+pub enum LimitError {
+    /// A retry after this time succeeds.
     Wait(Duration),
-    /// Never: it is more than this at once.
+    /// A retry never succeeds: the number is greater than this maximum of one request.
     MoreThan(u32),
 }
 
 impl Counter {
-    /// Limits to `quota`, if there is one. `what` is counted, in the plural.
+    /// `quota`: `None` means no limit. `what` names the counted objects in error messages,
+    /// in the plural.
     pub fn new(quota: Option<Quota>, clock: &Arc<dyn Clock>, what: &'static str) -> Self {
         let limit = quota.map(|quota| {
             let state = State::default();
-            let limiter = RateLimiter::new(quota, state.clone(), Ticks(Arc::clone(clock)));
+            let limiter = RateLimiter::new(quota, state.clone(), GovernorClock(Arc::clone(clock)));
             Limit { quota, limiter, state }
         });
         Self { limit, what }
     }
 
-    /// What is counted.
     pub fn what(&self) -> &'static str {
         self.what
     }
 
-    /// Counts `number` for `key`, or nothing.
-    pub fn count(&self, key: &Key, number: NonZeroU32) -> Result<(), Refusal> {
+    /// Counts `number` for `key`.
+    ///
+    /// # Errors
+    /// If that exceeds the quota; nothing is counted then.
+    pub fn count(&self, key: &Key, number: NonZeroU32) -> Result<(), LimitError> {
         let Some(Limit { quota, limiter, .. }) = &self.limit else { return Ok(()) };
         match limiter.check_key_n(key, number) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(later)) => Err(Refusal::Wait(later.wait_time_from(limiter.clock().now()))),
-            Err(_) => Err(Refusal::MoreThan(quota.burst_size().get())),
+            Ok(Err(later)) => Err(LimitError::Wait(later.wait_time_from(limiter.clock().now()))),
+            Err(_) => Err(LimitError::MoreThan(quota.burst_size().get())),
         }
     }
 
     /// Undoes a [`Counter::count`].
-    pub fn give_back(&self, key: &Key, number: NonZeroU32) {
+    pub fn refund(&self, key: &Key, number: NonZeroU32) {
         if let Some(Limit { quota, state, .. }) = &self.limit {
-            state.give_back(key, quota.replenish_interval() * number.get());
+            state.refund(key, quota.replenish_interval() * number.get());
         }
     }
 
-    /// Forgets the keys that have their whole number again.
-    pub fn forget_the_rested(&self) {
+    /// Removes the keys whose quota is fully replenished.
+    pub fn prune_replenished(&self) {
         if let Some(Limit { limiter, .. }) = &self.limit {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
     }
 
-    /// How many keys are remembered.
-    pub fn remembered(&self) -> usize {
+    pub fn tracked_keys(&self) -> usize {
         self.limit.as_ref().map_or(0, |limit| limit.limiter.len())
     }
 }
@@ -87,10 +89,10 @@ impl fmt::Debug for Counter {
     }
 }
 
-/// Our clock as governor wants one.
-struct Ticks(Arc<dyn Clock>);
+/// Adapts [`Clock`] to governor's trait.
+struct GovernorClock(Arc<dyn Clock>);
 
-impl governor::clock::Clock for Ticks {
+impl governor::clock::Clock for GovernorClock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! How many lists of one organization run at a time.
+//! Bounds the concurrent lists of one organization.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -10,83 +10,89 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::domain::OrganizationId;
 use crate::error::{Error, Kind, Result, reason};
 
-/// An organization, or what is outside all of them.
-type Place = Option<OrganizationId>;
+/// `None`: lists of objects that belong to no organization.
+type Scope = Option<OrganizationId>;
 
-/// Lists that may wait for each one that runs.
-const WAITING_FOR_EACH: usize = 16;
+/// The most waiting lists for each list that may run.
+const MAX_WAITING_PER_RUNNING: usize = 16;
 
-/// How long one waits, and when a refused caller should try again.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a list waits; also the time after which a rejected client should retry.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Lets so many lists of an organization run; as many as wait for them are bounded, too.
-/// A list may look at very many rows: those of one organization must not take what all
-/// have together.
+/// Bounds the running and the waiting lists of each organization. A list may read very many
+/// rows: the lists of one organization must not use up the resources that all
+/// organizations share.
 #[derive(Debug)]
-pub(super) struct Lists {
-    /// None lets any number run.
-    most: Option<NonZeroUsize>,
-    /// Only those of which a list runs or waits.
-    organizations: Arc<Mutex<HashMap<Place, Turns>>>,
+pub(super) struct ConcurrentLists {
+    /// `None`: no limit.
+    max_running: Option<NonZeroUsize>,
+    /// Contains only scopes with running or waiting lists.
+    queues: Arc<Mutex<HashMap<Scope, Queue>>>,
 }
 
 #[derive(Debug)]
-struct Turns {
-    /// Lists that run or wait.
-    asked: usize,
-    free: Arc<Semaphore>,
+struct Queue {
+    /// Running and waiting lists.
+    length: usize,
+    permits: Arc<Semaphore>,
 }
 
-/// Held by a list as long as it runs.
+/// Permission to run one list; dropping it lets the next list run.
 #[derive(Debug)]
-pub struct Turn {
-    _held: Option<(OwnedSemaphorePermit, Asked)>,
+pub struct ListPermit {
+    _held: Option<(OwnedSemaphorePermit, QueueEntry)>,
 }
 
-impl Lists {
-    pub(super) fn new(most: u32) -> Self {
-        let most = NonZeroUsize::new(usize::try_from(most).unwrap_or(usize::MAX));
-        Self { most, organizations: Arc::default() }
+impl ConcurrentLists {
+    pub(super) fn new(max_running: u32) -> Self {
+        let max_running = NonZeroUsize::new(usize::try_from(max_running).unwrap_or(usize::MAX));
+        Self { max_running, queues: Arc::default() }
     }
 
-    /// Waits for a turn.
-    pub(super) async fn turn(&self, place: Place) -> Result<Turn> {
-        let Some(most) = self.most.map(NonZeroUsize::get) else { return Ok(Turn { _held: None }) };
-        let (asked, free) = self.ask(place, most).ok_or_else(too_many)?;
-        let permit = tokio::time::timeout(PATIENCE, free.acquire_owned()).await;
+    /// Waits until the list may run, at most [`MAX_WAIT`].
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if the queue is full or the wait takes too long.
+    pub(super) async fn acquire(&self, scope: Scope) -> Result<ListPermit> {
+        let Some(max_running) = self.max_running.map(NonZeroUsize::get) else {
+            return Ok(ListPermit { _held: None });
+        };
+        let (entry, permits) = self.enqueue(scope, max_running).ok_or_else(too_many)?;
+        let permit = tokio::time::timeout(MAX_WAIT, permits.acquire_owned()).await;
         let permit = permit.map_err(|_| too_many())?.map_err(Error::internal)?;
-        Ok(Turn { _held: Some((permit, asked)) })
+        Ok(ListPermit { _held: Some((permit, entry)) })
     }
 
-    fn ask(&self, place: Place, most: usize) -> Option<(Asked, Arc<Semaphore>)> {
-        let mut organizations = locked(&self.organizations);
-        let turns = organizations.entry(place).or_insert_with(|| Turns {
-            asked: 0,
-            free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+    /// `None` if the queue is full.
+    fn enqueue(&self, scope: Scope, max_running: usize) -> Option<(QueueEntry, Arc<Semaphore>)> {
+        let mut queues = locked(&self.queues);
+        let queue = queues.entry(scope).or_insert_with(|| Queue {
+            length: 0,
+            permits: Arc::new(Semaphore::new(max_running.min(Semaphore::MAX_PERMITS))),
         });
-        if turns.asked >= most.saturating_mul(1 + WAITING_FOR_EACH) {
+        if queue.length >= max_running.saturating_mul(1 + MAX_WAITING_PER_RUNNING) {
             return None;
         }
-        turns.asked += 1;
-        let free = Arc::clone(&turns.free);
-        Some((Asked { place, of: Arc::clone(&self.organizations) }, free))
+        queue.length += 1;
+        let permits = Arc::clone(&queue.permits);
+        Some((QueueEntry { scope, queues: Arc::clone(&self.queues) }, permits))
     }
 }
 
-/// Counts as one that runs or waits until it is dropped.
+/// One running or waiting list; dropping it removes it from its queue.
 #[derive(Debug)]
-struct Asked {
-    place: Place,
-    of: Arc<Mutex<HashMap<Place, Turns>>>,
+struct QueueEntry {
+    scope: Scope,
+    queues: Arc<Mutex<HashMap<Scope, Queue>>>,
 }
 
-impl Drop for Asked {
+impl Drop for QueueEntry {
     fn drop(&mut self) {
-        let mut organizations = locked(&self.of);
-        if let Some(turns) = organizations.get_mut(&self.place) {
-            turns.asked -= 1;
-            if turns.asked == 0 {
-                organizations.remove(&self.place);
+        let mut queues = locked(&self.queues);
+        if let Some(queue) = queues.get_mut(&self.scope) {
+            queue.length -= 1;
+            if queue.length == 0 {
+                queues.remove(&self.scope);
             }
         }
     }
@@ -102,7 +108,7 @@ fn too_many() -> Error {
         "too many lists of this organization at a time; try again later",
     )
     .with_reason(reason::RATE_LIMITED)
-    .with_retry_after(PATIENCE)
+    .with_retry_after(MAX_WAIT)
 }
 
 #[cfg(test)]
@@ -112,62 +118,62 @@ mod tests {
     use futures_util::future::join_all;
     use futures_util::poll;
 
-    fn organization() -> Place {
+    fn organization() -> Scope {
         Some(OrganizationId::generate(Timestamp::from_micros(0)))
     }
 
     #[tokio::test(start_paused = true)]
     async fn p42_an_organization_has_so_many_turns_and_others_have_their_own() {
-        let lists = Lists::new(2);
+        let lists = ConcurrentLists::new(2);
         let (large, other) = (organization(), organization());
-        let first = lists.turn(large).await.unwrap();
-        let _second = lists.turn(large).await.unwrap();
-        let mut third = Box::pin(lists.turn(large));
+        let first = lists.acquire(large).await.unwrap();
+        let _second = lists.acquire(large).await.unwrap();
+        let mut third = Box::pin(lists.acquire(large));
         assert!(poll!(third.as_mut()).is_pending());
-        lists.turn(other).await.unwrap();
+        lists.acquire(other).await.unwrap();
         drop(first);
         third.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn p42_to_wait_for_a_turn_has_an_end_and_a_bound() {
-        let lists = Lists::new(1);
+        let lists = ConcurrentLists::new(1);
         let large = organization();
-        let held = lists.turn(large).await.unwrap();
+        let held = lists.acquire(large).await.unwrap();
         let mut waiting: Vec<_> =
-            (0..WAITING_FOR_EACH).map(|_| Box::pin(lists.turn(large))).collect();
+            (0..MAX_WAITING_PER_RUNNING).map(|_| Box::pin(lists.acquire(large))).collect();
         for turn in &mut waiting {
             assert!(poll!(turn).is_pending());
         }
-        // One more is refused at once; those that wait are when they have waited enough.
-        let mut one_more = Box::pin(lists.turn(large));
+        // One more is rejected immediately; the waiting ones after MAX_WAIT.
+        let mut one_more = Box::pin(lists.acquire(large));
         assert!(poll!(one_more.as_mut()).is_ready());
         for refused in join_all(waiting).await {
             let error = refused.unwrap_err();
             assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, "RATE_LIMITED"));
-            assert_eq!(error.retry_after, Some(PATIENCE));
+            assert_eq!(error.retry_after, Some(MAX_WAIT));
         }
         drop(held);
-        lists.turn(large).await.unwrap();
-        assert!(locked(&lists.organizations).is_empty(), "nobody is remembered");
+        lists.acquire(large).await.unwrap();
+        assert!(locked(&lists.queues).is_empty(), "empty queues are removed");
     }
 
     #[tokio::test]
     async fn one_that_is_given_up_while_it_waits_leaves_its_place() {
-        let lists = Lists::new(1);
+        let lists = ConcurrentLists::new(1);
         let large = organization();
-        let held = lists.turn(large).await.unwrap();
-        for _ in 0..10 * WAITING_FOR_EACH {
-            assert!(poll!(Box::pin(lists.turn(large)).as_mut()).is_pending());
+        let held = lists.acquire(large).await.unwrap();
+        for _ in 0..10 * MAX_WAITING_PER_RUNNING {
+            assert!(poll!(Box::pin(lists.acquire(large)).as_mut()).is_pending());
         }
         drop(held);
-        lists.turn(large).await.unwrap();
+        lists.acquire(large).await.unwrap();
     }
 
     #[tokio::test]
     async fn nothing_is_counted_without_a_limit() {
-        let lists = Lists::new(0);
-        let turns = join_all((0..1000).map(|_| lists.turn(organization()))).await;
+        let lists = ConcurrentLists::new(0);
+        let turns = join_all((0..1000).map(|_| lists.acquire(organization()))).await;
         assert!(turns.iter().all(Result::is_ok));
     }
 }

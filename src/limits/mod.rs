@@ -1,7 +1,7 @@
-//! How often something may be done, counted in this process.
+//! Rate limits, counted by this server process.
 //!
-//! The counting is governor's (the generic cell rate algorithm): as many as the
-//! number says at once, and as many again spread over its period.
+//! governor counts with the generic cell rate algorithm: a limit of N an hour allows a burst
+//! of N, and replenishes evenly with N an hour.
 
 mod counter;
 mod lists;
@@ -13,16 +13,16 @@ use std::time::Duration;
 
 use governor::Quota;
 
-use self::counter::{Counter, Refusal};
-use self::lists::Lists;
-pub use self::lists::Turn;
+use self::counter::{Counter, LimitError};
+use self::lists::ConcurrentLists;
+pub use self::lists::ListPermit;
 use self::state::Key;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::{AccountId, EmailAddress, Network, OrganizationId};
 use crate::error::{Error, Kind, Result, reason};
 
-/// Every limit of the settings, and what has been counted.
+/// The counters for every limit of the settings.
 #[derive(Debug)]
 pub struct Limits {
     organizations_per_account: Counter,
@@ -33,61 +33,63 @@ pub struct Limits {
     previews_per_network: Counter,
     joins_per_account: Counter,
     joins_per_network: Counter,
-    lists_per_organization: Lists,
+    lists_per_organization: ConcurrentLists,
 }
 
-/// What one request counts for in one counter.
-type Share<'a> = (&'a Counter, Key, NonZeroU32);
+/// The number that a request adds to one counter.
+type Charge<'a> = (&'a Counter, Key, NonZeroU32);
 
 impl Limits {
-    /// Starts counting.
     pub fn new(settings: &config::Limits, clock: &Arc<dyn Clock>) -> Self {
         let counter = |number, period: fn(NonZeroU32) -> Quota, what| {
             Counter::new(NonZeroU32::new(number).map(period), clock, what)
         };
-        let hourly = |number, what| counter(number, Quota::per_hour, what);
-        let by_minute = |number, what| counter(number, Quota::per_minute, what);
+        let per_hour = |number, what| counter(number, Quota::per_hour, what);
+        let per_minute = |number, what| counter(number, Quota::per_minute, what);
         Self {
-            organizations_per_account: hourly(
+            organizations_per_account: per_hour(
                 settings.organizations_per_account,
                 "organizations made by this account",
             ),
-            invites_per_account: hourly(settings.invites_per_account, "invites from this account"),
-            invites_per_organization: hourly(
+            invites_per_account: per_hour(
+                settings.invites_per_account,
+                "invites from this account",
+            ),
+            invites_per_organization: per_hour(
                 settings.invites_per_organization,
                 "invites to this organization",
             ),
-            invites_per_address: hourly(
+            invites_per_address: per_hour(
                 settings.invites_per_address,
                 "invitations to the same address",
             ),
-            previews_per_account: by_minute(
+            previews_per_account: per_minute(
                 settings.previews_per_account,
                 "previews from this account",
             ),
-            previews_per_network: by_minute(
+            previews_per_network: per_minute(
                 settings.previews_per_network,
                 "previews from this network",
             ),
-            joins_per_account: by_minute(settings.joins_per_account, "joins from this account"),
-            joins_per_network: by_minute(settings.joins_per_network, "joins from this network"),
-            lists_per_organization: Lists::new(settings.lists_per_organization),
+            joins_per_account: per_minute(settings.joins_per_account, "joins from this account"),
+            joins_per_network: per_minute(settings.joins_per_network, "joins from this network"),
+            lists_per_organization: ConcurrentLists::new(settings.lists_per_organization),
         }
     }
 
-    /// Counts an organization that is about to be made.
+    /// Counts the creation of an organization.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED; nothing has been counted then.
+    /// RESOURCE_EXHAUSTED; nothing is counted then.
     pub fn organization(&self, account: AccountId) -> Result<()> {
         count(&[(&self.organizations_per_account, Key::Account(account), NonZeroU32::MIN)])
     }
 
-    /// Counts invites that are about to be made or sent again: `number` of them,
-    /// among them email invitations to `addresses`.
+    /// Counts `number` invites that are created or sent again, including email invitations
+    /// to `addresses`.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED; nothing has been counted then.
+    /// RESOURCE_EXHAUSTED; nothing is counted then.
     pub fn invites(
         &self,
         account: AccountId,
@@ -97,52 +99,55 @@ impl Limits {
     ) -> Result<()> {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         let Some(number) = NonZeroU32::new(number) else { return Ok(()) };
-        let mut shares = vec![
+        let mut charges = vec![
             (&self.invites_per_account, Key::Account(account), number),
             (&self.invites_per_organization, Key::Organization(organization), number),
         ];
-        shares
+        charges
             .extend(addresses.map(|address| {
                 (&self.invites_per_address, Key::Address(address), NonZeroU32::MIN)
             }));
-        count(&shares)
+        count(&charges)
     }
 
-    /// Counts a look at an invite.
+    /// Counts a preview of an invite.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED; nothing has been counted then.
+    /// RESOURCE_EXHAUSTED; nothing is counted then.
     pub fn preview(&self, account: Option<AccountId>, network: Option<Network>) -> Result<()> {
-        once(&self.previews_per_account, account, &self.previews_per_network, network)
+        count_one(&self.previews_per_account, account, &self.previews_per_network, network)
     }
 
-    /// Counts a try to join or to decline.
+    /// Counts an attempt to join or to decline.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED; nothing has been counted then.
+    /// RESOURCE_EXHAUSTED; nothing is counted then.
     pub fn join(&self, account: AccountId, network: Option<Network>) -> Result<()> {
-        once(&self.joins_per_account, Some(account), &self.joins_per_network, network)
+        count_one(&self.joins_per_account, Some(account), &self.joins_per_network, network)
     }
 
-    /// Waits for a turn to list something of an organization, or of what is outside all
-    /// of them, and holds it as long as the answer is kept.
+    /// Waits until a list of this organization may run; `None` stands for lists that belong
+    /// to no organization. Keep the permit until the list has been read.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED if too many wait, or none of them ends in time.
-    pub async fn list(&self, organization: impl Into<Option<OrganizationId>>) -> Result<Turn> {
-        self.lists_per_organization.turn(organization.into()).await
+    /// RESOURCE_EXHAUSTED if too many lists are waiting, or this one waits too long.
+    pub async fn list(
+        &self,
+        organization: impl Into<Option<OrganizationId>>,
+    ) -> Result<ListPermit> {
+        self.lists_per_organization.acquire(organization.into()).await
     }
 
-    /// Forgets whoever has their whole number again.
-    pub fn forget_the_rested(&self) {
+    /// Removes the keys whose quota is fully replenished, to free memory.
+    pub fn prune_replenished(&self) {
         for counter in self.counters() {
-            counter.forget_the_rested();
+            counter.prune_replenished();
         }
     }
 
-    /// How many keys are remembered.
-    pub fn remembered(&self) -> usize {
-        self.counters().into_iter().map(Counter::remembered).sum()
+    /// The keys of all counters.
+    pub fn tracked_keys(&self) -> usize {
+        self.counters().into_iter().map(Counter::tracked_keys).sum()
     }
 
     fn counters(&self) -> [&Counter; 8] {
@@ -159,7 +164,7 @@ impl Limits {
     }
 }
 
-fn once(
+fn count_one(
     per_account: &Counter,
     account: Option<AccountId>,
     per_network: &Counter,
@@ -170,40 +175,40 @@ fn once(
     count(&account.into_iter().chain(network).collect::<Vec<_>>())
 }
 
-/// Counts all of it or nothing. The answer to a refusal is when all of it would
-/// have been let through.
-fn count(shares: &[Share<'_>]) -> Result<()> {
-    let mut refused: Option<(&Counter, Refusal)> = None;
-    let mut counted = Vec::with_capacity(shares.len());
-    for share in shares {
-        let (counter, key, number) = share;
+/// Counts all charges or none. The error gives the longest wait of all exceeded limits, so
+/// that a retry after it succeeds.
+fn count(charges: &[Charge<'_>]) -> Result<()> {
+    let mut worst: Option<(&Counter, LimitError)> = None;
+    let mut counted = Vec::with_capacity(charges.len());
+    for charge in charges {
+        let (counter, key, number) = charge;
         match counter.count(key, *number) {
-            Ok(()) => counted.push(share),
-            Err(refusal) if refused.as_ref().is_none_or(|(_, worst)| *worst < refusal) => {
-                refused = Some((counter, refusal));
+            Ok(()) => counted.push(charge),
+            Err(exceeded) if worst.as_ref().is_none_or(|(_, worst)| *worst < exceeded) => {
+                worst = Some((counter, exceeded));
             }
             Err(_) => {}
         }
     }
-    let Some((counter, refusal)) = refused else { return Ok(()) };
+    let Some((counter, exceeded)) = worst else { return Ok(()) };
     for (counter, key, number) in counted {
-        counter.give_back(key, *number);
+        counter.refund(key, *number);
     }
-    Err(error(counter.what(), refusal))
+    Err(error(counter.what(), exceeded))
 }
 
-fn error(what: &str, refusal: Refusal) -> Error {
+fn error(what: &str, exceeded: LimitError) -> Error {
     let error =
         |message| Error::new(Kind::ResourceExhausted, message).with_reason(reason::RATE_LIMITED);
-    match refusal {
-        Refusal::Wait(wait) => {
-            // Rounded up: who waits for just that long is let through.
+    match exceeded {
+        LimitError::Wait(wait) => {
+            // Rounded up, so that a retry after exactly that time succeeds.
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
             error(format!("too many {what}; try again later"))
                 .with_retry_after(Duration::from_millis(millis))
         }
-        Refusal::MoreThan(most) => {
-            error(format!("too many {what} at once; at most {most} are let through"))
+        LimitError::MoreThan(max) => {
+            error(format!("too many {what} at once; at most {max} are accepted"))
         }
     }
 }

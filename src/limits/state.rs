@@ -1,4 +1,4 @@
-//! What is remembered of each key, in bounded memory.
+//! The state of a counter for each key, in bounded memory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use governor::state::keyed::ShrinkableKeyedStateStore;
 
 use crate::domain::{AccountId, EmailAddress, Network, OrganizationId};
 
-/// Keys that one counter remembers at the most: a few megabytes.
-const MOST_KEYS: usize = 1 << 16;
+/// The most keys of one counter; they take a few megabytes.
+const MAX_KEYS: usize = 1 << 16;
 
-/// What is counted by.
+/// A counter counts the requests of one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     Account(AccountId),
@@ -22,14 +22,14 @@ pub enum Key {
     Network(Network),
 }
 
-/// For each key the moment at which it has its whole number again (governor's
-/// "theoretical arrival time"). Clones share it.
+/// For each key the time at which its quota is fully replenished (governor's "theoretical
+/// arrival time"). Clones share the map.
 #[derive(Clone, Default)]
 pub struct State(Arc<Mutex<HashMap<Key, Nanos>>>);
 
 impl State {
-    /// Brings that moment of `key` closer.
-    pub fn give_back(&self, key: &Key, by: Duration) {
+    /// Moves the time of full replenishment back by `by`.
+    pub fn refund(&self, key: &Key, by: Duration) {
         if let Some(at) = self.lock().get_mut(key) {
             *at = at.saturating_sub(by.into());
         }
@@ -50,18 +50,18 @@ impl StateStore for State {
         let mut keys = self.lock();
         let before = keys.get(key).copied();
         let (outcome, after) = decide(before)?;
-        if before.is_none() && keys.len() >= MOST_KEYS {
-            forget_half(&mut keys);
+        if before.is_none() && keys.len() >= MAX_KEYS {
+            evict_half(&mut keys);
         }
         keys.insert(key.clone(), after);
         Ok(outcome)
     }
 }
 
-/// Forgets the half of the keys that would have their whole number again first, so that
-/// the keys counted most are remembered longest, however many others come. Of keys with
-/// the same moment it forgets no more than it takes to make a half.
-fn forget_half(keys: &mut HashMap<Key, Nanos>) {
+/// Evicts the half of the keys that will be replenished first, so that the busiest keys stay
+/// limited, however many new keys come. Of keys with equal times it evicts only as many as
+/// needed for a half.
+fn evict_half(keys: &mut HashMap<Key, Nanos>) {
     let mut moments: Vec<Nanos> = keys.values().copied().collect();
     let half = moments.len() / 2;
     let (earlier, median, _) = moments.select_nth_unstable(half);
@@ -103,7 +103,7 @@ mod tests {
         Key::Account(AccountId::from(Uuid::from_u128(number as u128)))
     }
 
-    /// Sets a key's moment, whatever it was.
+    /// Sets a key's time.
     fn set(state: &State, number: usize, at: u64) {
         let set = |_: Option<Nanos>| Ok::<_, ()>(((), Nanos::from(at)));
         state.measure_and_replace(&key(number), set).unwrap();
@@ -113,36 +113,36 @@ mod tests {
     fn memory_is_bounded_and_the_busiest_are_remembered() {
         let state = State::default();
         set(&state, 0, 1_000_000);
-        for number in 1..3 * MOST_KEYS {
+        for number in 1..3 * MAX_KEYS {
             set(&state, number, 5);
         }
-        assert!(state.len() <= MOST_KEYS);
+        assert!(state.len() <= MAX_KEYS);
         assert!(state.lock().contains_key(&key(0)));
-        assert!(state.lock().contains_key(&key(3 * MOST_KEYS - 1)));
+        assert!(state.lock().contains_key(&key(3 * MAX_KEYS - 1)));
     }
 
     #[test]
     fn exactly_half_is_forgotten_whatever_the_moments_are() {
-        // Moment of each key by its number, and which keys must stay.
+        // The time of each key by its number, and whether it must stay.
         type Case = (fn(usize) -> u64, fn(usize) -> bool);
         let cases: [Case; 3] = [
             (|_| 7, |_| false),
-            (|number| 1 + number as u64, |number| number >= MOST_KEYS / 2),
+            (|number| 1 + number as u64, |number| number >= MAX_KEYS / 2),
             (|number| if number % 4 == 0 { 9 } else { 7 }, |number| number % 4 == 0),
         ];
         for (moment, must_stay) in cases {
             let state = State::default();
-            for number in 0..MOST_KEYS {
+            for number in 0..MAX_KEYS {
                 set(&state, number, moment(number));
             }
-            assert_eq!(state.len(), MOST_KEYS, "nothing is forgotten while there is room");
+            assert_eq!(state.len(), MAX_KEYS, "nothing is forgotten while there is room");
             set(&state, 0, moment(0));
-            assert_eq!(state.len(), MOST_KEYS, "a known key takes no room");
-            set(&state, MOST_KEYS, 8);
-            assert_eq!(state.len(), MOST_KEYS / 2 + 1);
+            assert_eq!(state.len(), MAX_KEYS, "a known key takes no room");
+            set(&state, MAX_KEYS, 8);
+            assert_eq!(state.len(), MAX_KEYS / 2 + 1);
             let keys = state.lock();
-            assert!(keys.contains_key(&key(MOST_KEYS)));
-            for number in (0..MOST_KEYS).filter(|number| must_stay(*number)) {
+            assert!(keys.contains_key(&key(MAX_KEYS)));
+            for number in (0..MAX_KEYS).filter(|number| must_stay(*number)) {
                 assert!(keys.contains_key(&key(number)), "{number}");
             }
         }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_not_remembered() {
+    fn a_rejected_request_adds_no_key() {
         let state = State::default();
         let refuse = |_: Option<Nanos>| Err::<((), Nanos), _>(());
         state.measure_and_replace(&key(1), refuse).unwrap_err();

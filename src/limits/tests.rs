@@ -39,7 +39,7 @@ fn addresses(texts: &[&str]) -> std::vec::IntoIter<EmailAddress> {
     texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into_iter()
 }
 
-/// Invites made by link, without addresses.
+/// Counts links, which have no addresses.
 fn links(limits: &Limits, by: u128, to: u128, number: usize) -> Result<()> {
     limits.invites(account(by), organization(to), number, std::iter::empty())
 }
@@ -52,18 +52,18 @@ fn wait(result: Result<()>) -> Duration {
 }
 
 #[test]
-fn nothing_is_limited_by_0() {
+fn a_limit_of_0_limits_nothing() {
     let (limits, _) = limits(NONE);
     for _ in 0..10 {
         links(&limits, 1, 1, 1_000_000).unwrap();
         limits.preview(Some(account(1)), network("192.0.2.1")).unwrap();
         limits.join(account(1), network("192.0.2.1")).unwrap();
     }
-    assert_eq!(limits.remembered(), 0);
+    assert_eq!(limits.tracked_keys(), 0);
 }
 
 #[test]
-fn who_waits_as_told_is_let_through() {
+fn a_retry_after_the_given_wait_succeeds() {
     let (limits, clock) = limits(config::Limits { joins_per_account: 2, ..NONE });
     let join = || limits.join(account(1), None);
     join().unwrap();
@@ -96,7 +96,7 @@ fn the_defaults_let_one_full_request_through_and_no_flood() {
     let (limits, _) = limits(config::Config::reference().limits);
     links(&limits, 1, 1, 1000).unwrap();
     wait(links(&limits, 1, 1, 100));
-    // Another organization is no way around: 5,000 mails from one account take hours.
+    // The limit of the account also applies in another organization: 5,000 mails take hours.
     assert!(wait(links(&limits, 1, 2, 1000)) > HOUR / 2);
     links(&limits, 2, 1, 1000).unwrap();
     wait(links(&limits, 3, 1, 1000));
@@ -115,7 +115,7 @@ fn the_whole_number_may_come_at_once_and_no_more_ever() {
 }
 
 #[test]
-fn a_refusal_counts_nowhere() {
+fn a_rejected_request_is_not_counted() {
     let settings = config::Limits {
         invites_per_account: 10,
         invites_per_organization: 4,
@@ -128,8 +128,8 @@ fn a_refusal_counts_nowhere() {
     };
     invite(1, &["a@example.com"]).unwrap();
     for _ in 0..20 {
-        // The last address is refused: neither the others nor the account and the
-        // organization have been counted.
+        // The last address is over its limit, so nothing is counted for the other addresses,
+        // the account and the organization.
         wait(invite(1, &["b@example.com", "c@example.com", "a@example.com"]));
     }
     invite(1, &["b@example.com", "c@example.com", "d@example.com"]).unwrap();
@@ -139,7 +139,7 @@ fn a_refusal_counts_nowhere() {
 }
 
 #[test]
-fn the_longest_wait_is_told() {
+fn the_error_gives_the_longest_wait() {
     let settings = config::Limits { invites_per_account: 2, invites_per_organization: 1, ..NONE };
     let (limits, clock) = limits(settings);
     links(&limits, 1, 1, 1).unwrap();
@@ -151,7 +151,7 @@ fn the_longest_wait_is_told() {
 }
 
 #[test]
-fn strangers_are_counted_by_network_alone() {
+fn anonymous_previews_are_counted_by_network_only() {
     let settings = config::Limits { previews_per_account: 1, previews_per_network: 2, ..NONE };
     let (limits, _) = limits(settings);
     limits.preview(None, network("2001:db8::1")).unwrap();
@@ -165,16 +165,16 @@ fn strangers_are_counted_by_network_alone() {
 }
 
 #[test]
-fn who_has_rested_is_forgotten() {
+fn replenished_keys_are_pruned() {
     let settings = config::Limits { joins_per_account: 2, joins_per_network: 2, ..NONE };
     let (limits, clock) = limits(settings);
     for number in 0..100 {
         limits.join(account(number), None).unwrap();
     }
-    limits.forget_the_rested();
-    assert_eq!(limits.remembered(), 100);
+    limits.prune_replenished();
+    assert_eq!(limits.tracked_keys(), 100);
     clock.advance(HOUR);
     limits.join(account(1), network("192.0.2.1")).unwrap();
-    limits.forget_the_rested();
-    assert_eq!(limits.remembered(), 2);
+    limits.prune_replenished();
+    assert_eq!(limits.tracked_keys(), 2);
 }

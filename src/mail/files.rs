@@ -1,4 +1,4 @@
-//! Mail as files, for where there is no mail server: development and tests.
+//! Writes mails to files instead of a mail server, for development and tests.
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,17 +9,17 @@ use async_trait::async_trait;
 use lettre::message::Mailbox;
 
 use super::message::message;
-use super::{Mail, Mailer, Refusal};
+use super::{Mail, Mailer, SendError};
 
-/// Writes each mail to `<id>.eml`, for the eyes of the service's own user alone: it
-/// holds a live token. The same mail again replaces its file.
+/// Writes each mail to `<id>.eml`, readable only by the service's user, since it contains a
+/// live token. Sending the same mail again replaces its file.
 pub struct Files {
     directory: PathBuf,
     from: Mailbox,
 }
 
 impl Files {
-    /// Writes to `directory`, which is made when it is needed.
+    /// `directory` is created with the first mail.
     pub fn new(directory: PathBuf, from: Mailbox) -> Self {
         Self { directory, from }
     }
@@ -27,18 +27,18 @@ impl Files {
 
 #[async_trait]
 impl Mailer for Files {
-    async fn send(&self, mail: &Mail) -> Result<(), Refusal> {
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let message = message(mail, &self.from)?.formatted();
         let path = self.directory.join(format!("{}.eml", mail.id));
         let written = tokio::task::spawn_blocking(move || write(&path, &message)).await;
         written.map_err(io::Error::other).and_then(|written| written).map_err(|error| {
-            tracing::warn!(%error, "a mail cannot be written to its file");
-            Refusal::Temporary("the mail could not be written to a file".to_owned())
+            tracing::warn!(%error, "cannot write a mail to its file; it will be retried");
+            SendError::Temporary("the mail could not be written to a file".to_owned())
         })
     }
 }
 
-/// Writes it whole or not at all.
+/// Writes the file atomically.
 fn write(path: &Path, message: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;

@@ -1,4 +1,4 @@
-//! From a [`Mail`] to the message that travels (RFC 5322, MIME).
+//! Formats a [`Mail`] as a message (RFC 5322, MIME).
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -6,15 +6,15 @@ use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
 
-use super::{Mail, Refusal};
+use super::{Mail, SendError};
 use crate::config::Sender;
 use crate::domain::{EmailAddress, Timestamp};
 use crate::error::{Error, Kind, Result};
 
-/// Who mail in files is from, unless the settings say otherwise.
-const NOBODY: &str = "guestlist@localhost";
+/// The sender of mails in files, if the settings name none.
+const DEFAULT_SENDER: &str = "guestlist@localhost";
 
-/// Says that no person wrote this, so that no absence is answered to it (RFC 3834).
+/// Marks the mail as automatic, so that servers send no absence notes (RFC 3834).
 #[derive(Clone)]
 struct AutoSubmitted;
 
@@ -32,10 +32,9 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// Who the mail is from.
 pub(super) fn sender(from: Option<&Sender>) -> Result<Mailbox> {
     let Some(from) = from else {
-        return mailbox(&NOBODY.parse().map_err(Error::internal)?, "Guestlist");
+        return mailbox(&DEFAULT_SENDER.parse().map_err(Error::internal)?, "Guestlist");
     };
     mailbox(&from.address, &from.name)
 }
@@ -53,10 +52,10 @@ fn address(email: &EmailAddress) -> std::result::Result<Address, lettre::address
     Address::new(email.local_part(), domain)
 }
 
-/// The message. Its headers are made of an address, a subject of one line and an id
-/// of ours, and encoded: no text can add another.
-pub(super) fn message(mail: &Mail, from: &Mailbox) -> Result<Message, Refusal> {
-    let cannot = || Refusal::Permanent("no mail can be written to this address".to_owned());
+/// Formats the message. No text can add a header: headers contain only addresses, the
+/// one-line subject and our id, and lettre encodes them.
+pub(super) fn message(mail: &Mail, from: &Mailbox) -> Result<Message, SendError> {
+    let cannot = || SendError::Permanent("no mail can be sent to this address".to_owned());
     let to = address(&mail.to).map_err(|_| cannot())?;
     Message::builder()
         .date(time(mail.date))

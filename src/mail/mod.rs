@@ -1,7 +1,7 @@
-//! The mail that carries invitations: what it says and how it gets away.
+//! Rendering and sending of invitation mails.
 //!
-//! A rendered mail holds a live token. It exists in memory alone, unless it is
-//! written to a file for want of a mail server.
+//! A rendered mail contains a live token. It is kept in memory only, unless no mail server
+//! is configured and mails are written to files.
 
 mod files;
 mod message;
@@ -20,49 +20,45 @@ pub use files::Files;
 pub use smtp::Smtp;
 pub use templates::{Invitation, Templates};
 
-/// A mail to one person.
+/// A mail to one recipient.
 pub struct Mail {
-    /// What stands before the `@` of its Message-ID: the same for the same mail, so
-    /// that a repeat is recognised.
+    /// The part of the Message-ID before the `@`. Equal if the same mail is sent twice, so
+    /// that mail programs recognise the repetition.
     pub id: String,
-    /// To whom.
     pub to: EmailAddress,
     /// One line.
     pub subject: String,
-    /// For those who read text.
+    /// The text version of the mail.
     pub text: String,
-    /// The same in HTML.
+    /// The HTML version of the mail.
     pub html: String,
-    /// When it was written.
     pub date: Timestamp,
 }
 
-/// Why a mail did not get away. The reason is shown to admins: it holds no address
-/// and nothing that a mail server said, since that may repeat the mail.
+/// The reason is shown to admins. It must not contain the address or the response of a mail
+/// server, which may quote the mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// Trying again may help.
+pub enum SendError {
+    /// A retry may succeed.
     Temporary(String),
-    /// It never will.
+    /// A retry will not succeed.
     Permanent(String),
 }
 
-/// Gets mail away. It may be asked to send the same mail again when it is not
-/// known what became of it.
+/// Sends mails. It may be called twice with the same mail, if the first result is unknown.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Sends one mail, within a bounded time. `Ok` means that somebody else has
-    /// taken it.
-    async fn send(&self, mail: &Mail) -> Result<(), Refusal>;
+    /// Sends one mail, in a bounded time. `Ok` means that the mail server has accepted it.
+    async fn send(&self, mail: &Mail) -> Result<(), SendError>;
 
-    /// Lets go of connections: nothing waits to be sent.
-    async fn rest(&self) {}
+    /// Called when no mail is pending: closes idle connections.
+    async fn close_idle(&self) {}
 }
 
-/// The mailer that the settings ask for.
+/// The configured mailer. Does not connect yet.
 ///
 /// # Errors
-/// If its settings do not lead to one.
+/// If the settings are invalid.
 pub fn open(config: &Config) -> Result<Arc<dyn Mailer>> {
     match &config.mail.host {
         Some(host) => Ok(Arc::new(Smtp::new(host, &config.mail)?)),

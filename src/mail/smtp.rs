@@ -1,8 +1,8 @@
-//! Mail to a mail server (SMTP), by lettre.
+//! Sends mails to a mail server by SMTP, with lettre.
 //!
-//! The pool is ours. lettre's own puts a connection back when sending on it was
-//! given up halfway, for being too slow; whoever takes it next reads the answers to
-//! the mail before, and may take a refusal for an acceptance.
+//! The connection pool is our own. lettre's pool keeps a connection on which sending was
+//! cancelled halfway, by a timeout. The next mail on that connection would read the responses
+//! to the cancelled one, and could count as accepted although it was rejected.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,17 +18,17 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::message::{message, sender};
-use super::{Mail, Mailer, Refusal};
+use super::{Mail, Mailer, SendError};
 use crate::config::{self, Security};
 use crate::error::{Error, Kind, Result};
 
-/// Mails on one connection; many servers end it after a hundred.
-const MAILS_A_CONNECTION: u32 = 50;
+/// Many servers close a connection after a hundred mails.
+const MAX_MAILS_PER_CONNECTION: u32 = 50;
 
-/// How long saying goodbye may take.
-const PARTING: Duration = Duration::from_secs(1);
+/// For the QUIT commands to all idle connections.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Sends to one mail server, on connections that are used again.
+/// Sends to one mail server, with a pool of connections.
 pub struct Smtp {
     host: String,
     port: u16,
@@ -38,7 +38,7 @@ pub struct Smtp {
     from: Mailbox,
     hello: ClientId,
     timeout: Duration,
-    most_idle: usize,
+    max_idle: usize,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -47,18 +47,18 @@ struct Connection {
     mails: u32,
 }
 
-/// At which point it went wrong: a refusal before a mail was spoken of says nothing
-/// about the mail.
-enum Failed {
+/// The stage of the failure. A permanent error while connecting is no permanent error of the
+/// mail.
+enum SmtpFailure {
     Connecting(SmtpError),
     Sending(SmtpError),
 }
 
 impl Smtp {
-    /// A mailer for `host`; connects when there is mail.
+    /// Connects with the first mail.
     ///
     /// # Errors
-    /// If there is no sender, or TLS cannot be had on this machine.
+    /// If the sender is invalid, or TLS cannot use this system's certificates.
     pub fn new(host: &str, settings: &config::Mail) -> Result<Self> {
         let from = sender(settings.from.as_ref())?;
         let tls = match settings.security {
@@ -77,25 +77,25 @@ impl Smtp {
             hello: ClientId::Domain(from.email.domain().to_owned()),
             from,
             timeout: settings.timeout,
-            most_idle: settings.max_connections,
+            max_idle: settings.max_connections,
             idle: Mutex::default(),
         })
     }
 
-    async fn send_message(&self, message: &Message) -> std::result::Result<(), Failed> {
-        let mut connection = self.connection().await.map_err(Failed::Connecting)?;
+    async fn send_message(&self, message: &Message) -> std::result::Result<(), SmtpFailure> {
+        let mut connection = self.connection().await.map_err(SmtpFailure::Connecting)?;
         let bytes = message.formatted();
-        connection.smtp.send(message.envelope(), &bytes).await.map_err(Failed::Sending)?;
+        connection.smtp.send(message.envelope(), &bytes).await.map_err(SmtpFailure::Sending)?;
         connection.mails += 1;
-        // Only whole conversations come here: any other connection was dropped.
+        // Only connections without a cancelled mail reach this line; others were dropped.
         let mut idle = self.idle();
-        if connection.mails < MAILS_A_CONNECTION && idle.len() < self.most_idle {
+        if connection.mails < MAX_MAILS_PER_CONNECTION && idle.len() < self.max_idle {
             idle.push(connection);
         }
         Ok(())
     }
 
-    /// An idle connection that still answers, or a new one.
+    /// An idle connection that still responds, or a new one.
     async fn connection(&self) -> std::result::Result<Connection, SmtpError> {
         loop {
             let Some(mut connection) = self.idle().pop() else { break };
@@ -109,7 +109,7 @@ impl Smtp {
         let mut smtp =
             AsyncSmtpConnection::connect_tokio1(at, limit, &self.hello, wrapper, None).await?;
         if let (Security::StartTls, Some(tls)) = (self.security, &self.tls) {
-            // Fails where the server has none.
+            // Fails if the server does not offer STARTTLS.
             smtp.starttls(tls.clone(), &self.hello).await?;
         }
         if let Some(credentials) = &self.credentials {
@@ -125,66 +125,69 @@ impl Smtp {
 
 #[async_trait]
 impl Mailer for Smtp {
-    async fn send(&self, mail: &Mail) -> Result<(), Refusal> {
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let message = message(mail, &self.from)?;
         match timeout(self.timeout, self.send_message(&message)).await {
-            Ok(outcome) => outcome.map_err(|failed| failed.refusal()),
-            Err(_) => Err(temporary("the mail server did not answer in time")),
+            Ok(outcome) => outcome.map_err(|failure| failure.send_error()),
+            Err(_) => Err(temporary("the mail server did not respond in time")),
         }
     }
 
-    async fn rest(&self) {
+    async fn close_idle(&self) {
         let idle = std::mem::take(&mut *self.idle());
-        let part = async {
+        let quit = async {
             for mut connection in idle {
                 drop(connection.smtp.quit().await);
             }
         };
-        // Good manners; whether the server answers does not matter.
-        drop(timeout(PARTING, part).await);
+        // QUIT is only polite; an error has no consequence.
+        drop(timeout(QUIT_TIMEOUT, quit).await);
     }
 }
 
-impl Failed {
-    /// The log gets the cause only as long as no mail was spoken of: what a server
-    /// says to a mail may repeat it.
-    fn refusal(&self) -> Refusal {
+impl SmtpFailure {
+    /// Logs the cause only while connecting: a server's response to a mail may quote it.
+    fn send_error(&self) -> SendError {
         match self {
-            Failed::Connecting(error) => {
-                tracing::warn!(%error, "no connection to the mail server");
+            SmtpFailure::Connecting(error) => {
+                tracing::warn!(%error, "cannot connect to the mail server; mails will be retried");
                 temporary(match error.status() {
-                    Some(code) => format!("the mail server refused to talk ({code})"),
-                    None if error.is_tls() => "no secure connection to the mail server".to_owned(),
-                    None if error.is_client() => {
-                        "the mail server has no TLS, or no way to sign in".to_owned()
+                    Some(code) => format!("the mail server rejected the connection ({code})"),
+                    None if error.is_tls() => {
+                        "the TLS handshake with the mail server failed".into()
                     }
-                    None if error.is_timeout() => "the mail server did not answer in time".into(),
+                    None if error.is_client() => {
+                        "the mail server offers no TLS, or no supported authentication".to_owned()
+                    }
+                    None if error.is_timeout() => "the mail server did not respond in time".into(),
                     None => "the mail server could not be reached".to_owned(),
                 })
             }
-            Failed::Sending(error) => match error.status() {
+            SmtpFailure::Sending(error) => match error.status() {
                 Some(code) if error.is_permanent() => {
-                    Refusal::Permanent(format!("the mail server refused it ({code})"))
+                    SendError::Permanent(format!("the mail server rejected the mail ({code})"))
                 }
-                Some(code) => temporary(format!("the mail server put it off ({code})")),
-                // An address that this server cannot write to.
-                None if error.is_client() => {
-                    Refusal::Permanent("the mail server cannot write to this address".to_owned())
+                Some(code) => {
+                    temporary(format!("the mail server temporarily rejected the mail ({code})"))
                 }
-                None => temporary("the connection to the mail server broke"),
+                // The server does not support this kind of address (SMTPUTF8).
+                None if error.is_client() => SendError::Permanent(
+                    "the mail server does not support this kind of address".to_owned(),
+                ),
+                None => temporary("the connection to the mail server was lost"),
             },
         }
     }
 }
 
-fn temporary(reason: impl Into<String>) -> Refusal {
-    Refusal::Temporary(reason.into())
+fn temporary(reason: impl Into<String>) -> SendError {
+    SendError::Temporary(reason.into())
 }
 
 fn tls(host: &str) -> Result<TlsParameters> {
     TlsParameters::builder(host.to_owned()).set_min_tls_version(TlsVersion::Tlsv12).build().map_err(
         |e| {
-            Error::new(Kind::FailedPrecondition, "mail: no TLS with this machine's certificates")
+            Error::new(Kind::FailedPrecondition, "mail: cannot use this system's certificates")
                 .with_source(e)
         },
     )

@@ -1,4 +1,4 @@
-//! What a mail says: the built-in templates, or those of a deployment.
+//! Renders mails from the built-in templates or from those of the deployment.
 
 use std::path::Path;
 
@@ -11,48 +11,44 @@ use crate::domain::{
 };
 use crate::error::{Error, Kind, Result};
 
-/// The language that is built in.
+/// The language of the built-in templates.
 const BUILT_IN: &str = "en";
 const TEXT: &str = "invitation.txt";
 const HTML: &str = "invitation.html";
 const SUBJECT: &str = "subject";
 
-/// Names of people and organizations are cut here: the mail says them, nothing else
-/// may be said with them.
-const LONGEST_NAME: usize = 100;
-const LONGEST_SUBJECT: usize = 200;
+/// The longest name of a person or organization in a mail; longer ones are cut, so that a
+/// name cannot contain a message of its own.
+const MAX_NAME_CHARS: usize = 100;
+const MAX_SUBJECT_CHARS: usize = 200;
 
 /// The templates of one language.
 pub struct Templates {
     environment: Environment<'static>,
 }
 
-/// An invitation as its mail tells it.
+/// The values for the templates.
 pub struct Invitation<'a> {
-    /// Its id.
     pub id: InviteId,
-    /// Which sending of it: the organization's version then.
+    /// The version of the invitation; distinguishes the mails of one that is sent again.
     pub version: i64,
-    /// For whom.
+    /// The recipient.
     pub email: &'a EmailAddress,
-    /// Into which organization.
     pub organization: &'a OrganizationName,
-    /// By whom; may be empty.
+    /// The inviter's name; may be empty.
     pub inviter: &'a str,
-    /// As what.
     pub role: Role,
-    /// Where it leads. Holds the token.
+    /// The URL with the token.
     pub link: &'a str,
-    /// When it stops working.
     pub expires_at: Option<Timestamp>,
 }
 
 impl Templates {
-    /// Reads the templates of the configured language. They are tried once, so that
-    /// one that cannot be rendered is found at the start.
+    /// Reads the templates of the configured language and renders each with sample values,
+    /// so that invalid templates are found at the start.
     ///
     /// # Errors
-    /// If one is missing or wrong, with the place.
+    /// If a template is missing or invalid; the message names its file and line.
     pub fn load(settings: &config::Mail) -> Result<Self> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -82,11 +78,11 @@ impl Templates {
             add(&mut environment, name, source, &place)?;
         }
         let templates = Self { environment };
-        templates.try_out()?;
+        templates.render_samples()?;
         Ok(templates)
     }
 
-    /// Writes the mail of an invitation.
+    /// Renders the mail of an invitation.
     ///
     /// # Errors
     /// If a template cannot be rendered.
@@ -106,14 +102,14 @@ impl Templates {
         Ok(Mail {
             id: format!("{}.{}", invitation.id, invitation.version),
             to: invitation.email.clone(),
-            subject: one_line(&render(SUBJECT)?, LONGEST_SUBJECT),
+            subject: one_line(&render(SUBJECT)?, MAX_SUBJECT_CHARS),
             text: render(TEXT)?,
             html: render(HTML)?,
             date: now,
         })
     }
 
-    fn try_out(&self) -> Result<()> {
+    fn render_samples(&self) -> Result<()> {
         let now = Timestamp::from_micros(0);
         let email = "ana@example.com".parse().map_err(Error::internal)?;
         let organization = "Example".parse().map_err(Error::internal)?;
@@ -154,8 +150,8 @@ fn missing(language: &str, name: &str) -> Error {
     Error::new(
         Kind::FailedPrecondition,
         format!(
-            "mail.language: `{language}` is not built in; put its templates into mail.template_dir, \
-             as {language}/{TEXT} and {language}/{HTML} ({name} is missing)"
+            "mail.language: `{language}` is not built in; add {language}/{TEXT} and \
+             {language}/{HTML} to mail.template_dir ({name} is missing)"
         ),
     )
 }
@@ -165,18 +161,17 @@ fn wrong(place: &str, error: &minijinja::Error) -> Error {
     Error::new(Kind::FailedPrecondition, format!("the mail template {place}{line}: {error}"))
 }
 
-/// A name that others chose, as mails show it: one line of bounded length, nothing in it
-/// that mail programs turn into a link, and no closing quotation mark, since templates
-/// put names between `“` and `”`.
+/// A name for mails: one line of bounded length, without texts that mail programs turn into
+/// links and without `“` and `”`, since templates put names between these.
 fn name(text: &str) -> String {
-    let plain = one_line(text, LONGEST_NAME).replace(['“', '”', '„', '‟'], "\"");
+    let plain = one_line(text, MAX_NAME_CHARS).replace(['“', '”', '„', '‟'], "\"");
     without_links(&plain)
 }
 
-/// Breaks whatever mail programs make links of (`https://…`, `www.…`, `acme.com`,
-/// `ana@acme.com`, `mailto:…`, `\\\\host`) with a space behind the mark that makes it one:
-/// `acme. com` is still readable. An invisible character instead would be dropped again
-/// where the address is opened (UTS #46).
+/// Adds a space to every text that mail programs turn into a link (`https://…`, `www.…`,
+/// `acme.com`, `ana@acme.com`, `mailto:…`, `\\\\host`), after the character that makes it a
+/// link: `acme. com` is still readable. An invisible character would not help, since programs
+/// remove it when they open the link (UTS #46).
 fn without_links(text: &str) -> String {
     let mut broken = String::with_capacity(text.len() + 16);
     let mut chars = text.chars().peekable();
@@ -184,7 +179,7 @@ fn without_links(text: &str) -> String {
     while let Some(c) = chars.next() {
         broken.push(c);
         let breaks = match c {
-            // With those that UTS #46 reads as full stops.
+            // The full stop and the characters that UTS #46 treats as one.
             '.' | '。' | '．' | '｡' | '․' => !before.is_whitespace(),
             ':' | '：' | '\\' => true,
             _ => false,
@@ -197,22 +192,22 @@ fn without_links(text: &str) -> String {
     broken
 }
 
-/// A text as one line of bounded length that shows all it holds: no line ends, nothing
-/// invisible, nothing that turns the direction around.
-fn one_line(text: &str, longest: usize) -> String {
+/// One line of at most `max_chars` characters: without line ends, invisible characters and
+/// characters that change the text direction.
+fn one_line(text: &str, max_chars: usize) -> String {
     let spaced: String = text
         .chars()
         .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
         .filter(|c| !is_unfit_for_names(*c))
         .collect();
     let line = spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= longest {
+    if line.chars().count() <= max_chars {
         return line;
     }
-    line.chars().take(longest - 1).chain(['…']).collect()
+    line.chars().take(max_chars - 1).chain(['…']).collect()
 }
 
-/// A moment to the minute, in a form that every language reads.
+/// A time with a precision of minutes, in a form for all languages.
 fn minute(at: Timestamp) -> String {
     let seconds = u64::try_from(at.shown().as_seconds()).unwrap_or(0);
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);

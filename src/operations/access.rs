@@ -1,5 +1,5 @@
-//! The way into an organization: no operation gets hold of one but through here,
-//! with the permission it needs.
+//! Authorization: operations load an organization only through [`Access`], which checks
+//! the caller's membership and permission.
 
 use futures_util::future::try_join;
 
@@ -9,21 +9,20 @@ use crate::domain::{
 use crate::error::{Error, Result, reason};
 use crate::storage::{Connection, Tx, members, organizations};
 
-/// A caller's place in an organization, with a permission that was asked for.
+/// An organization in which the caller has the requested permission.
 #[derive(Debug, Clone)]
 pub struct Access {
-    /// The organization.
     pub organization: Organization,
     /// The caller's own membership.
     pub member: Authority,
 }
 
 impl Access {
-    /// Lets the caller in to read.
+    /// Access for reading.
     ///
     /// # Errors
-    /// NOT_FOUND to whom the organization is none of their business,
-    /// PERMISSION_DENIED to a member without the right.
+    /// NOT_FOUND if the caller is not a member, so that organization ids cannot be probed;
+    /// PERMISSION_DENIED if the member's role or status does not allow it.
     pub async fn to_read(
         db: &impl Connection,
         caller: &Caller,
@@ -42,8 +41,8 @@ impl Access {
         Ok(Self { organization, member })
     }
 
-    /// Lets the caller in to change something: the organization's row is locked
-    /// first, so that what was checked here still holds at the commit.
+    /// Access for a change: locks the organization's row first, so that the checked
+    /// permission still holds at the commit.
     ///
     /// # Errors
     /// As [`Access::to_read`].
@@ -61,7 +60,7 @@ impl Access {
         Ok(access)
     }
 
-    /// The same, with the id of the live join link, for whoever is to replace it.
+    /// As [`Access::to_change`], with the id of the live join link in the same query.
     ///
     /// # Errors
     /// As [`Access::to_read`].
@@ -84,7 +83,8 @@ impl Access {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
         }
-        // Asked together and done in this order: the membership is read under the lock.
+        // Both statements are sent together and run in this order, so the membership is
+        // read under the lock.
         let locked = organizations::lock(tx, organization);
         let (Some(organization), Some((member, rest))) = try_join(locked, member).await? else {
             return Err(Error::not_found());
@@ -104,7 +104,7 @@ fn permit(member: Authority, permission: Permission) -> Result<()> {
     Ok(())
 }
 
-/// What a suspended member is told.
+/// The error for suspended members.
 pub fn suspended() -> Error {
     Error::permission_denied("your membership of this organization is suspended")
         .with_reason(reason::SUSPENDED)

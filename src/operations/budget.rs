@@ -1,4 +1,4 @@
-//! The limits, as operations ask for them.
+//! The rate limits of invites, previews and joins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use crate::domain::{AccountId, EmailAddress, Network, OrganizationId};
 use crate::error::Result;
 use crate::limits::Limits;
 
-/// How many invites one request may still make.
+/// Counts the invites of one request against the limits, at most once.
 pub struct Budget {
     limits: Arc<Limits>,
     account: AccountId,
@@ -17,8 +17,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The caller's, in this organization. Nothing is counted yet.
-    pub fn of(cx: &Context, call: &RequestContext, organization: OrganizationId) -> Self {
+    pub fn new(cx: &Context, call: &RequestContext, organization: OrganizationId) -> Self {
         let account = call.caller.account.id;
         Self {
             limits: Arc::clone(&cx.limits),
@@ -33,7 +32,7 @@ impl Budget {
         self.spend(1, std::iter::empty())
     }
 
-    /// Counts an email invitation to each of these.
+    /// Counts one email invitation for each address.
     pub fn spend_on_mail<'a>(
         &self,
         to: impl ExactSizeIterator<Item = &'a EmailAddress>,
@@ -41,8 +40,8 @@ impl Budget {
         self.spend(to.len(), to.cloned())
     }
 
-    /// To be asked after the caller's authority was checked, and before anything
-    /// is written. A transaction that is run again does not count again.
+    /// Must run after the permission check and before the first write. If the store
+    /// retries the transaction, the second call does not count again.
     fn spend(&self, number: usize, to: impl Iterator<Item = EmailAddress>) -> Result<()> {
         if self.spent.load(Ordering::Relaxed) {
             return Ok(());
@@ -53,7 +52,7 @@ impl Budget {
     }
 }
 
-/// Counts a look at an invite.
+/// Counts one preview of an invite.
 pub fn count_preview(cx: &Context, caller: &MaybeCaller) -> Result<()> {
     match caller {
         MaybeCaller::Authenticated(call) => {
@@ -63,13 +62,13 @@ pub fn count_preview(cx: &Context, caller: &MaybeCaller) -> Result<()> {
     }
 }
 
-/// Counts a try to join or to decline.
+/// Counts one attempt to join or to decline.
 pub fn count_join(cx: &Context, call: &RequestContext) -> Result<()> {
     cx.limits.join(call.caller.account.id, network_of(call))
 }
 
-/// The network that stands for the person: not that of a service, which is the
-/// same for all its people.
+/// The caller's network. `None` for people that a service acts for: all of them share the
+/// service's network.
 fn network_of(call: &RequestContext) -> Option<Network> {
     if call.caller.acting.is_some() { None } else { call.network }
 }

@@ -1,5 +1,5 @@
-//! Page tokens: where the next page starts, sealed, so that nobody can make one
-//! or use it for another caller, list or filter.
+//! Page tokens: the start of the next page, encrypted and authenticated, so that a client
+//! can neither forge a token nor use it for another caller, list or filter.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,21 +11,22 @@ use crate::domain::{AccountId, PageSize};
 use crate::error::{Error, Result};
 use crate::keyring::{Keyring, KeyringError, Purpose};
 
-/// What a token belongs to: a list, whose it is, and what it shows.
-pub struct PageOf {
+/// Makes and reads the page tokens of one list request.
+pub struct Pagination {
     binding: Encoding,
     field: &'static str,
 }
 
-impl PageOf {
-    /// `shown` names the list and encodes everything that decides which entries
-    /// come in which order. `field` is the token's place in the request.
-    pub fn new(shown: Encoding, caller: AccountId, field: &'static str) -> Self {
-        Self { binding: shown.id(caller), field }
+impl Pagination {
+    /// `list` encodes the list's name, filter and order. `field` is the request's field
+    /// with the page token, for errors.
+    pub fn new(list: Encoding, caller: AccountId, field: &'static str) -> Self {
+        Self { binding: list.id(caller), field }
     }
 
-    /// Cuts rows, of which one more than a page holds was asked for, to a page;
-    /// answers the token for the next one, or an empty text on the last.
+    /// Truncates `rows` to `size`. The caller has requested `size + 1` rows: the additional
+    /// one shows that there is a next page. Returns the token for the next page, or an empty
+    /// text on the last page.
     pub fn cut<T, C: Serialize>(
         &self,
         keyring: &Keyring,
@@ -51,11 +52,11 @@ impl PageOf {
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// The place a request's token stands for; none for the first page.
+    /// The cursor in a request's token; `None` for the first page.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if the token is broken, belongs to something else, or was
-    /// sealed with a secret key that this server lacks.
+    /// INVALID_ARGUMENT if the token is malformed, belongs to another caller, list, filter
+    /// or order, or was sealed with a secret key that this server lacks.
     pub fn cursor<T: DeserializeOwned>(&self, keyring: &Keyring, token: &str) -> Result<Option<T>> {
         if token.is_empty() {
             return Ok(None);
@@ -70,8 +71,8 @@ impl PageOf {
         let opened = keyring.open(Purpose::PageToken, self.binding.as_bytes(), &sealed);
         let text = opened.map_err(|error| match error {
             KeyringError::UnknownKey(_) => {
-                // Clients can make up such a token, but only those that may see the list.
-                tracing::warn!(%error, "a page token cannot be read; the call is refused");
+                // Clients can invent such a token, but only if they may read the list.
+                tracing::warn!(%error, "cannot open a page token; the request is rejected");
                 let what =
                     "was made with a secret key that this server lacks; ask for the first page";
                 Error::invalid(self.field, what)

@@ -1,39 +1,37 @@
-//! A stable encoding of what a request asks for.
+//! A stable binary encoding of request parameters.
 //!
-//! Page tokens are bound to it, and the fingerprints of remembered requests are
-//! hashes of it. Both outlive the process: the next release must compute the same
-//! bytes, or it refuses the pages and retries of the release before it. So the
-//! encoding depends on no name of a type or field, only on the calls below and
-//! their order, and a test holds its bytes.
+//! Page tokens are bound to it, and stored requests are compared by its hash. Both outlive
+//! the process: if the next release computed other bytes, it would reject the page tokens
+//! and the retries of clients that the previous release served. The encoding therefore
+//! depends on no name of a Rust type or field, only on the calls below and their order. A
+//! test pins its bytes.
 //!
-//! A new field is appended, and only where it is set: a request without it keeps
-//! its bytes.
+//! Append a new field only if it is set, so that requests without it keep their bytes.
 
 use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
-/// The first byte of every encoding. Another number means another layout.
+/// The first byte of every encoding; another layout needs another number.
 const VERSION: u8 = 1;
 
-/// Bytes that stand for the values added to it, in their order. No two different
-/// sequences of values of the same types have the same bytes.
+/// Different sequences of values of the same types always have different bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoding(Vec<u8>);
 
 impl Encoding {
-    /// No values yet. `name` says what is encoded: an RPC's name, say.
+    /// `name`: the operation or list, usually the RPC's name.
     pub fn new(name: &str) -> Self {
         Self(vec![VERSION]).text(name)
     }
 
-    /// Adds a text: its length in bytes (8, big-endian), and its UTF-8.
+    /// Adds a text: its length in bytes (8 bytes, big-endian), then its UTF-8.
     #[must_use]
     pub fn text(self, text: &str) -> Self {
         self.length(text.len()).raw(text.as_bytes())
     }
 
-    /// Adds an id: its 16 bytes.
+    /// Adds an id: 16 bytes.
     #[must_use]
     pub fn id(self, id: impl Into<Uuid>) -> Self {
         self.raw(id.into().as_bytes())
@@ -45,19 +43,19 @@ impl Encoding {
         self.raw(&number.to_be_bytes())
     }
 
-    /// Adds a time, as its microseconds.
+    /// Adds a time: its microseconds as a number.
     #[must_use]
     pub fn time(self, time: Timestamp) -> Self {
         self.number(time.as_micros())
     }
 
-    /// Adds a flag: a byte, 0 or 1.
+    /// Adds a flag: one byte, 0 or 1.
     #[must_use]
     pub fn flag(self, flag: bool) -> Self {
         self.raw(&[u8::from(flag)])
     }
 
-    /// Adds a value that may be absent: a flag, and the value where it is there.
+    /// Adds an optional value: a flag, then the value if present.
     #[must_use]
     pub fn option<T>(self, value: Option<T>, add: impl FnOnce(Self, T) -> Self) -> Self {
         let encoding = self.flag(value.is_some());
@@ -67,13 +65,12 @@ impl Encoding {
         }
     }
 
-    /// Adds a list: its length (8 bytes, big-endian), and its values.
+    /// Adds a list: its length (8 bytes, big-endian), then its values.
     #[must_use]
     pub fn list<T>(self, values: &[T], add: impl Fn(Self, &T) -> Self) -> Self {
         values.iter().fold(self.length(values.len()), add)
     }
 
-    /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

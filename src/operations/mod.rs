@@ -1,8 +1,8 @@
-//! What the service does: one file an operation, named as the RPC.
+//! The operations of the service, one for each RPC: one file with the RPC's name.
 //!
-//! Each one asks for the permission, applies the rules and makes its change in
-//! one transaction, with the audit event that tells of it. Nothing here knows
-//! which protocol the request came by.
+//! An operation checks the permission, applies the rules and makes its change in one
+//! transaction, together with the audit event. Operations do not depend on the protocol
+//! of the request.
 
 mod access;
 mod budget;
@@ -20,7 +20,7 @@ pub mod members;
 pub mod organizations;
 pub mod setup;
 
-pub use idempotency::forget_requests;
+pub use idempotency::delete_old_results;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,47 +34,40 @@ use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
 
-/// What every operation works with. Clones are cheap.
+/// The dependencies of the operations. Clones are cheap.
 #[derive(Clone)]
 pub struct Context {
-    /// The store.
     pub store: Store,
-    /// Where `now` comes from.
     pub clock: Arc<dyn Clock>,
-    /// The secret keys.
     pub keyring: Arc<Keyring>,
-    /// Who may vouch for people.
+    /// The configured issuers of JSON Web Tokens.
     pub issuers: Arc<Issuers>,
-    /// What the settings say about invites and organizations.
     pub rules: Rules,
-    /// How often, and how often until now.
     pub limits: Arc<Limits>,
-    /// Told when a mail has begun to wait.
+    /// Notified when a mail was added to the outbox.
     pub mail_wakeup: Arc<Notify>,
 }
 
-/// Settings that operations follow.
+/// The settings that operations need.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// How long an email invitation works unless the caller says otherwise.
+    /// The lifetime of an email invitation if the request names no expiry.
     pub email_invitation_lifetime: Duration,
-    /// Seats of a new organization; 0 means any number.
+    /// The seat limit of a new organization; 0 means no limit.
     pub default_seat_limit: i64,
-    /// Whether previews are open to callers without a credential, and those of
-    /// email invitations to whoever holds the token.
+    /// Allow previews without a credential, and previews of email invitations to every
+    /// caller with the token.
     pub public_preview: bool,
-    /// Who may make organizations.
+    /// The accounts that may create organizations.
     pub creators: Creators,
 }
 
-/// An authenticated request: who sends it, its id and its network. Clones are cheap.
+/// An authenticated request: its caller, id and network. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct RequestContext {
-    /// Who asks.
     pub caller: Arc<Caller>,
-    /// The request's name in the audit trail.
-    pub request: RequestId,
-    /// Where it came from, as far as that is known.
+    pub request_id: RequestId,
+    /// The network that the request came from, if known.
     pub network: Option<Network>,
 }
 
@@ -88,16 +81,16 @@ pub enum MaybeCaller {
 }
 
 impl Context {
-    /// The one `now` of an operation.
+    /// Operations read the clock once, so that all their timestamps are equal.
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
 }
 
 impl RequestContext {
-    /// Whom this request's changes are ascribed to.
+    /// The author of this request's changes, for the audit trail.
     fn actor(&self) -> Actor {
-        self.caller.actor(&self.request)
+        self.caller.actor(&self.request_id)
     }
 }
 

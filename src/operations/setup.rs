@@ -1,5 +1,5 @@
-//! What a server does with its store before it serves: the schema, the secret
-//! key's fingerprint, and, on a new store, the first account and its key.
+//! Preparation of the store before the server starts: migrates the schema, checks the
+//! secret key's fingerprint and, in a new store, creates the first account and its key.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -16,37 +16,35 @@ use crate::operations::keys::{issue, local_profile};
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
 use crate::storage::{Store, Tx, accounts};
 
-/// The first account's address. Nobody vouches for it.
+/// The first account's address, which is not verified.
 const FIRST_EMAIL: &str = "admin@localhost";
 
-/// How a store is made ready.
 #[derive(Clone)]
 pub struct Setup {
-    /// Bring the schema up to date, or refuse a store whose schema is not.
+    /// `true`: migrate the schema; `false`: fail if it is not up to date.
     pub migrate: bool,
-    /// Fingerprints of the secret keys at hand; the first one's seals.
+    /// Fingerprints of the configured secret keys. The first key seals.
     pub fingerprints: Vec<String>,
-    /// The secret key, if it has just been made and is on no disk yet.
+    /// A generated secret key that is not yet written to its file.
     pub new_secret_key: Option<NewSecretKey>,
-    /// Where the first key of a new store is written.
+    /// The API key of the first account is written to this file.
     pub first_key_file: PathBuf,
 }
 
-/// A secret key that becomes the store's, unless the store has one already.
+/// A generated secret key. It is written to its file only if the store has no key yet.
 #[derive(Clone)]
 pub struct NewSecretKey {
-    /// Where it is kept.
     pub file: PathBuf,
-    /// What is written there.
+    /// The content of the file.
     pub text: Zeroizing<String>,
 }
 
-/// Makes a store ready to serve, one replica after another; answers where the
-/// first key was written, if this start made it.
+/// Prepares the store; replicas wait for one another. Returns the file with the first key
+/// if this call created it.
 ///
 /// # Errors
-/// If the schema is not up to date and should be; if the secret key is not the
-/// store's; if the key file cannot be written. Then nothing is changed.
+/// If the schema is not up to date and `migrate` is false; if the secret key is not the
+/// store's; if the key file cannot be written. The store is unchanged then.
 pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Option<PathBuf>> {
     if !setup.migrate {
         store.require_current_schema().await?;
@@ -63,8 +61,8 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
         .await
 }
 
-/// A store's tokens can be shown again only with the key that sealed them, so a
-/// replica with another one must not come up.
+/// Only the key that sealed the store's tokens can open them, so a replica with another
+/// key must not start.
 async fn check_secret_key(tx: &Tx, setup: &Setup) -> Result<()> {
     let fingerprints = &setup.fingerprints;
     let sealing = fingerprints.first().ok_or_else(|| Error::internal("no secret key"))?;
@@ -91,17 +89,18 @@ fn lacks_secret_key(known: &str, given: &[String]) -> Error {
     };
     let given: Vec<_> = given.iter().map(|fingerprint| id(fingerprint)).collect();
     let message = format!(
-        "the store's tokens are sealed with the secret key {}, which is not given (given: {}): give it \
-         by --secret-key-file or GUESTLIST_SECRET_KEY; to exchange it, first start every replica with \
-         the old key and then the new one, and only when all have both, with the new one first",
+        "the store's tokens are encrypted with the secret key {}, which is missing (configured: {}): \
+         set it by --secret-key-file or GUESTLIST_SECRET_KEY; to rotate the key, first start every \
+         replica with the old key followed by the new one, and only after that with the new one first",
         id(known),
         given.join(", "),
     );
     Error::new(Kind::FailedPrecondition, message)
 }
 
-/// Makes the first account with a key of scope `operator`. The file is on the
-/// disk before the key is in the store; what a failed start left is replaced.
+/// Creates the first account with a key of scope `operator`. The key file is written
+/// before the transaction commits, and replaces the file of a failed start: a key in the
+/// store without its file would be lost.
 async fn write_first_key(tx: &Tx, file: &Path, now: Timestamp) -> Result<()> {
     let email: EmailAddress = FIRST_EMAIL.parse().map_err(Error::internal)?;
     let mut profile = local_profile(Some(email), "admin".to_owned());
@@ -116,7 +115,8 @@ async fn write_first_key(tx: &Tx, file: &Path, now: Timestamp) -> Result<()> {
     })
 }
 
-/// Writes a secret for its owner's eyes alone (0600), synced with its directory.
+/// Writes a secret to a file that only its owner can read (0600); syncs the file and its
+/// directory.
 ///
 /// # Errors
 /// If a file or directory cannot be written.

@@ -63,7 +63,7 @@ fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
         target_kind: Set(event.target_kind.as_str().to_owned()),
         target_id: Set(event.target_id),
         organization_id: Set(event.organization.map(Into::into)),
-        request_id: Set(event.actor.request.0.to_string()),
+        request_id: Set(event.actor.request_id.0.to_string()),
         note: Set(event.note),
     }
 }

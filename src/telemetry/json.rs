@@ -1,8 +1,8 @@
-//! A line of the log in JSON, as `tracing_subscriber`'s own format has it: time, level,
-//! the event's fields, target, and the span with the request's name.
+//! Formats log lines as JSON, exactly like the JSON format of `tracing_subscriber`: time,
+//! level, the event's fields, target, and the span with the request id.
 //!
-//! Its own goes through a serializer for each field, which costs as much as all else
-//! that a short request does beside the store.
+//! `tracing_subscriber` runs a serializer for each field. For a short request, that costs as
+//! much CPU time as everything else outside the store.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Display, Write as _};
@@ -16,27 +16,27 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Room for most lines.
-const LINE: usize = 512;
+/// Enough for most lines.
+const LINE_CAPACITY_BYTES: usize = 512;
 
-/// See the module.
+/// Formats events.
 pub struct JsonLine;
 
-/// The fields of a span, as they stand in its lines: each with a comma before it.
-pub struct JsonMembers;
+/// Formats the fields of spans: `,"name":value` for each field.
+pub struct JsonFields;
 
-impl<S> FormatEvent<S, JsonMembers> for JsonLine
+impl<S> FormatEvent<S, JsonFields> for JsonLine
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonMembers>,
+        context: &FmtContext<'_, S, JsonFields>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        // Put together here, since each word to the writer is a call by its table.
-        let mut line = String::with_capacity(LINE);
+        // Collected in one String: every write to the writer is a dynamic call.
+        let mut line = String::with_capacity(LINE_CAPACITY_BYTES);
         line.push_str("{\"timestamp\":\"");
         push_time(&mut line)?;
         line.push_str("\",\"level\":\"");
@@ -54,7 +54,7 @@ where
         if let Some(span) = parent.or_else(|| context.lookup_current()) {
             line.push_str(",\"span\":{");
             let extensions = span.extensions();
-            let members = extensions.get::<FormattedFields<JsonMembers>>();
+            let members = extensions.get::<FormattedFields<JsonFields>>();
             if let Some(members) = members.and_then(|members| members.fields.strip_prefix(',')) {
                 line.push_str(members);
                 line.push(',');
@@ -68,7 +68,7 @@ where
     }
 }
 
-impl<'writer> FormatFields<'writer> for JsonMembers {
+impl<'writer> FormatFields<'writer> for JsonFields {
     fn format_fields<R: RecordFields>(
         &self,
         mut writer: Writer<'writer>,
@@ -96,14 +96,14 @@ struct Fields {
 
 impl Fields {
     fn push_name(&mut self, field: &Field) {
-        // A name is a Rust name: nothing in it needs escaping.
+        // The name of a field is a Rust identifier and needs no escaping.
         let name = field.name();
         self.line.push_str(",\"");
         self.line.push_str(name.strip_prefix("r#").unwrap_or(name));
         self.line.push_str("\":");
     }
 
-    /// A value that is the same in JSON.
+    /// Adds a value whose text is also valid JSON.
     fn push(&mut self, field: &Field, value: impl Display) {
         self.push_name(field);
         self.result = self.result.and(write!(self.line, "{value}"));
@@ -138,21 +138,22 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.push_name(field);
         self.line.push('"');
-        self.result = self.result.and(write!(Escaping(&mut self.line), "{value:?}"));
+        self.result = self.result.and(write!(JsonEscaper(&mut self.line), "{value:?}"));
         self.line.push('"');
     }
 }
 
 thread_local! {
-    /// The second of the thread's line before, in which most others fall too.
-    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    /// The second of this thread's previous line and its text. Most lines have the same
+    /// second.
+    static LAST_SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
 }
 
-/// The time in UTC (RFC 3339), to the microsecond.
+/// Appends the time in UTC (RFC 3339) with microseconds.
 fn push_time(line: &mut String) -> fmt::Result {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let second = i64::try_from(now.as_secs()).unwrap_or_default();
-    SECOND.with_borrow_mut(|(written, text)| {
+    LAST_SECOND.with_borrow_mut(|(written, text)| {
         if *written != second {
             *written = second;
             *text = prost_types::Timestamp { seconds: second, nanos: 0 }.to_string();
@@ -168,11 +169,11 @@ fn push_text(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// The inside of a JSON string (RFC 8259 §7).
+/// Appends the content of a JSON string (RFC 8259 §7).
 fn push_escaped(line: &mut String, text: &str) {
     let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    // Nearly always there is nothing to escape. Not `any`, which looks at one byte at a
-    // time: without a way out the compiler looks at many.
+    // Most texts need no escaping. `fold` instead of `any`: without an early exit the compiler
+    // can vectorize the loop.
     if !text.bytes().fold(false, |found, byte| found | special(byte)) {
         line.push_str(text);
         return;
@@ -190,10 +191,10 @@ fn push_escaped(line: &mut String, text: &str) {
     }
 }
 
-/// Escapes what is written to it.
-struct Escaping<'a>(&'a mut String);
+/// Escapes the text that is written to it.
+struct JsonEscaper<'a>(&'a mut String);
 
-impl fmt::Write for Escaping<'_> {
+impl fmt::Write for JsonEscaper<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         push_escaped(self.0, text);
         Ok(())
@@ -231,11 +232,11 @@ mod tests {
         }
     }
 
-    /// What both formats make of the same events, without the time.
+    /// The lines of both formats for the same events, without the time.
     fn ours_and_theirs(events: impl Fn()) -> [Vec<Value>; 2] {
         let (ours, theirs) = (Lines::default(), Lines::default());
         let layer = tracing_subscriber::fmt::layer;
-        let json = layer().fmt_fields(JsonMembers).event_format(JsonLine);
+        let json = layer().fmt_fields(JsonFields).event_format(JsonLine);
         let subscriber = tracing_subscriber::registry().with(json.with_writer(ours.clone()));
         tracing::subscriber::with_default(subscriber, &events);
         let json = layer().json().flatten_event(true).with_span_list(false);

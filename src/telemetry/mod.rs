@@ -1,7 +1,7 @@
-//! The log: what is written to standard error, and how.
+//! The log on standard error.
 
 mod json;
-mod lines;
+mod writer;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
@@ -14,11 +14,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
-use json::{JsonLine, JsonMembers};
-use lines::Written;
+use json::{JsonFields, JsonLine};
+use writer::LogGuard;
 
-/// Libraries that at lower levels tell every frame, statement and header. They
-/// are kept down unless the filter names them.
+/// Libraries that log every frame, statement or header at lower levels. They log only
+/// warnings unless the filter names them.
 const QUIET: [&str; 13] = [
     "connectrpc",
     "h2",
@@ -35,10 +35,12 @@ const QUIET: [&str; 13] = [
     "tower",
 ];
 
-/// Starts the log for the whole process, panics included. Fails on a filter that
-/// cannot be read and when called twice.
-/// What it answers is kept to the end: lines may wait to be written until then.
-pub fn init(settings: &config::Log) -> Result<Written> {
+/// Starts the log of the process, including panics. Dropping the guard flushes the log, so
+/// keep it until the process ends.
+///
+/// # Errors
+/// If the filter is invalid, or if called twice.
+pub fn init(settings: &config::Log) -> Result<LogGuard> {
     let filter = filter(&settings.filter)?;
     let is_text = match settings.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
@@ -46,17 +48,17 @@ pub fn init(settings: &config::Log) -> Result<Written> {
         LogFormat::Json => false,
     };
     let registry = tracing_subscriber::registry().with(filter);
-    let (lines, written) = lines::start(std::io::stderr()).map_err(Error::internal)?;
-    let layer = tracing_subscriber::fmt::layer().with_writer(lines);
+    let (writer, guard) = writer::start(std::io::stderr()).map_err(Error::internal)?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let started = if is_text {
         registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
     } else {
-        registry.with(layer.fmt_fields(JsonMembers).event_format(JsonLine)).try_init()
+        registry.with(layer.fmt_fields(JsonFields).event_format(JsonLine)).try_init()
     };
     started.map_err(Error::internal)?;
 
     std::panic::set_hook(Box::new(log_panic));
-    Ok(written)
+    Ok(guard)
 }
 
 fn filter(text: &str) -> Result<EnvFilter> {
@@ -72,7 +74,7 @@ fn filter(text: &str) -> Result<EnvFilter> {
     Ok(filter)
 }
 
-/// Whether a filter has a directive for this target or something in it.
+/// Whether a filter has a directive for this target or one of its modules.
 fn names(filter: &str, target: &str) -> bool {
     filter.split(',').any(|directive| {
         let named = directive.split(['=', '[']).next().unwrap_or_default().trim();
@@ -80,8 +82,8 @@ fn names(filter: &str, target: &str) -> bool {
     })
 }
 
-/// Where and why; the backtrace if `RUST_BACKTRACE` asks for one. Our types with
-/// secrets do not print them, so that a panic's text has none.
+/// Logs place and message of a panic, with a backtrace if `RUST_BACKTRACE` is set. `Debug` of
+/// types with secrets does not print them, so the message contains none.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let payload = panic.payload();
     let text = payload

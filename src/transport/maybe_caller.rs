@@ -15,7 +15,7 @@ pub fn maybe_caller(extensions: &mut Extensions) -> MaybeCaller {
         return MaybeCaller::Anonymous(network);
     };
     let request = extensions.remove::<RequestId>().unwrap_or_default();
-    MaybeCaller::Authenticated(RequestContext { caller, request, network })
+    MaybeCaller::Authenticated(RequestContext { caller, request_id: request, network })
 }
 
 /// The authenticated caller.

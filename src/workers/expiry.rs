@@ -1,27 +1,26 @@
-//! Ends the invites whose time has run out. Several replicas may do it at once:
-//! each invite is ended under its organization's lock, by whichever comes first.
+//! Ends expired invites. Several replicas may run this worker at the same time: the lock on the
+//! organization's row makes sure that each invite is ended once.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::every::every;
+use super::periodic::run_periodically;
 use crate::clock::Clock;
 use crate::domain::{InviteId, Timestamp};
 use crate::error::Result;
-use crate::operations::invites::{Round, end_expired};
+use crate::operations::invites::{ExpiryRun, end_expired};
 use crate::storage::Store;
 
-/// How often to look.
 pub const PERIOD: Duration = Duration::from_secs(60);
 
-/// Invites that are looked up at a time.
-const BATCH: u64 = 100;
+/// The most invites that are read at once.
+const BATCH_SIZE: u64 = 100;
 
-/// The invites that the round before could not end.
+/// The invites that could not be ended in the previous run.
 type Failing = Mutex<HashSet<InviteId>>;
 
-/// Looks every `period`, until `stop` is done.
+/// Runs every `period` until `stop` resolves.
 pub async fn run(
     period: Duration,
     store: Store,
@@ -30,25 +29,25 @@ pub async fn run(
 ) {
     let failing = Arc::<Failing>::default();
     let work = || end_all(store.clone(), clock.now(), Arc::clone(&failing));
-    every(period, "expired invites could not be read; the worker tries again", work, stop).await;
+    let failure = "cannot read expired invites; the worker retries later";
+    run_periodically(period, failure, work, stop).await;
 }
 
-/// Ends everything that has expired.
 async fn end_all(store: Store, now: Timestamp, failing: Arc<Failing>) -> Result<()> {
-    let Round { ended, failed } = end_expired(&store, now, BATCH).await?;
+    let ExpiryRun { ended, failed } = end_expired(&store, now, BATCH_SIZE).await?;
     if ended > 0 {
-        tracing::debug!(ended, "expired invites");
+        tracing::debug!(ended, "ended expired invites");
     }
     let mut failing = failing.lock().unwrap_or_else(PoisonError::into_inner);
     let before = std::mem::take(&mut *failing);
     for (invite, error) in failed {
-        // Once, not in every period.
+        // Logged once for each invite, not in every period.
         if !before.contains(&invite) {
             tracing::warn!(
                 ?error,
                 %invite,
-                "an expired invite could not be ended and lets nobody in; the worker ends the \
-                 others and tries this one again in each period"
+                "cannot end an expired invite (it can no longer be used); the worker continues \
+                 with the others and retries this one in each period"
             );
         }
         failing.insert(invite);

@@ -1,4 +1,4 @@
-//! Writes down when keys were last used: all of a minute in one transaction.
+//! Writes the last use of API keys to the store, once a minute in one transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::auth::key_usage::{KeyUsage, RESOLUTION};
 use crate::error::Result;
 use crate::storage::{Store, api_keys};
 
-/// Runs until `stop` is done, and writes once more then.
+/// Runs until `stop` resolves, and then writes once more.
 pub async fn run(store: Store, usage: Arc<KeyUsage>, stop: impl Future<Output = ()>) {
     run_every(RESOLUTION, store, usage, stop).await;
 }
@@ -29,7 +29,7 @@ async fn run_every(
             () = &mut stop => true,
         };
         if let Err(error) = flush(&store, &usage).await {
-            tracing::warn!(?error, "the last use of keys could not be written down");
+            tracing::warn!(?error, "cannot store the last use of API keys; it is retried later");
         }
         if stopping {
             return;
@@ -37,10 +37,10 @@ async fn run_every(
     }
 }
 
-/// Writes what is pending; what cannot be written stays pending.
+/// Writes the pending uses.
 ///
 /// # Errors
-/// If the store cannot be written.
+/// If the store cannot be written; the uses stay pending.
 pub async fn flush(store: &Store, usage: &KeyUsage) -> Result<()> {
     let uses = usage.take();
     if uses.is_empty() {
@@ -56,7 +56,7 @@ pub async fn flush(store: &Store, usage: &KeyUsage) -> Result<()> {
         })
         .await;
     if result.is_err() {
-        usage.put_back(uses);
+        usage.restore(uses);
     }
     result
 }

@@ -1,11 +1,12 @@
-//! Delivers invitations' mail from the outbox.
+//! Sends the invitation mails of the outbox.
 //!
-//! A row is claimed for a while before anything is sent, so that replicas do not
-//! send twice; it is taken out in one transaction with the mark on the invitation.
-//! A crash in between sends again, with the same Message-ID, and loses nothing.
+//! A worker claims a row for a limited time before it sends the mail, so that two replicas do
+//! not send the same mail. One transaction removes the row and stores the delivery in the
+//! invitation. After a crash in between, the mail is sent again with the same Message-ID; no
+//! mail is lost.
 
+mod backoff;
 mod delivery;
-mod pauses;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,123 +23,116 @@ use crate::keyring::Keyring;
 use crate::mail::{Mailer, Templates};
 use crate::storage::{Store, outbox};
 
-/// How often the outbox is looked at unasked: for what another replica put in or
-/// left behind, and for what has become due.
-const LOOK: Duration = Duration::from_secs(5);
-/// What a claim lasts beyond the time that sending may take.
-const MARGIN: Duration = Duration::from_secs(60);
-/// How long mails that are on their way at the end may take to arrive.
-const GRACE: Duration = Duration::from_secs(5);
+/// The outbox is read this often without a notification: for mails of other replicas, expired
+/// claims and retries that have become due.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// A claim lasts for `Bounds::timeout` and this time.
+const CLAIM_MARGIN: Duration = Duration::from_secs(60);
+/// Running deliveries get this time at shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// How much is tried, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Mails on their way at a time.
+    /// Concurrent deliveries.
     pub parallel: usize,
-    /// How long the mailer takes for one at most.
+    /// The longest time that the mailer takes for one mail.
     pub timeout: Duration,
-    /// The first pause before a mail is tried again.
+    /// The pause after the first failed attempt.
     pub retry_after: Duration,
-    /// Tries before a mail is given up.
     pub max_attempts: u32,
 }
 
-/// Delivers mail; one of any number on the same outbox.
+/// Sends mails. Several workers may share one outbox.
 pub struct MailWorker {
-    /// Where the outbox is.
     pub store: Store,
-    /// What decides about due times and expiry.
+    /// Decides about due times and expiry.
     pub clock: Arc<dyn Clock>,
-    /// Opens the tokens.
+    /// Decrypts the tokens.
     pub keyring: Arc<Keyring>,
-    /// Says what the mails say.
     pub templates: Templates,
-    /// Says where their links lead.
     pub links: InviteLinks,
-    /// Gets them away.
     pub mailer: Arc<dyn Mailer>,
-    /// How much and for how long.
     pub bounds: Bounds,
 }
 
-/// Delivers until `stop` is done. `wakeup` says that there is something new.
-pub async fn run(courier: Arc<MailWorker>, wakeup: Arc<Notify>, stop: impl Future<Output = ()>) {
-    let mut on_their_way = JoinSet::new();
+/// Runs until `stop` resolves. `wakeup` is notified of new mails.
+pub async fn run(worker: Arc<MailWorker>, wakeup: Arc<Notify>, stop: impl Future<Output = ()>) {
+    let mut deliveries = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        if let Err(error) = courier.claim_into(&mut on_their_way).await {
-            tracing::warn!(?error, "the outbox cannot be read");
+        if let Err(error) = worker.claim_into(&mut deliveries).await {
+            tracing::warn!(?error, "cannot read the outbox; the worker retries later");
         }
-        if on_their_way.is_empty() {
-            courier.mailer.rest().await;
+        if deliveries.is_empty() {
+            worker.mailer.close_idle().await;
         }
         tokio::select! {
             () = &mut stop => break,
             () = wakeup.notified() => {}
-            () = sleep(LOOK) => {}
-            Some(ended) = on_their_way.join_next() => report(ended),
+            () = sleep(POLL_INTERVAL) => {}
+            Some(ended) = deliveries.join_next() => log_panic(ended),
         }
     }
     let rest = async {
-        while let Some(ended) = on_their_way.join_next().await {
-            report(ended);
+        while let Some(ended) = deliveries.join_next().await {
+            log_panic(ended);
         }
     };
-    // What has not arrived by then is due again when its claim runs out.
-    if timeout(GRACE, rest).await.is_err() {
-        tracing::info!("mails that were on their way will be sent again");
+    // A mail whose delivery is cut off becomes due again when its claim expires.
+    if timeout(SHUTDOWN_GRACE, rest).await.is_err() {
+        tracing::info!("shutdown cut off deliveries of mails; they will be sent again");
     }
-    courier.mailer.rest().await;
+    worker.mailer.close_idle().await;
 }
 
-fn report(ended: Result<(), tokio::task::JoinError>) {
+fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(%error, "the delivery of a mail crashed");
+        tracing::error!(%error, "the delivery of a mail panicked; it is retried when its claim expires");
     }
 }
 
 impl MailWorker {
-    /// Delivers everything that is due; answers how many mails that were.
+    /// Delivers all due mails; returns their number.
     ///
     /// # Errors
     /// If the outbox cannot be read.
     pub async fn deliver_due(self: &Arc<Self>) -> Result<usize> {
-        let mut on_their_way = JoinSet::new();
+        let mut deliveries = JoinSet::new();
         let mut claimed = 0;
         loop {
-            claimed += self.claim_into(&mut on_their_way).await?;
-            match on_their_way.join_next().await {
-                Some(ended) => report(ended),
+            claimed += self.claim_into(&mut deliveries).await?;
+            match deliveries.join_next().await {
+                Some(ended) => log_panic(ended),
                 None => return Ok(claimed),
             }
         }
     }
 
-    /// Claims what is due, as far as there is room, and starts its delivery.
-    async fn claim_into(self: &Arc<Self>, on_their_way: &mut JoinSet<()>) -> Result<usize> {
+    /// Claims due mails up to [`Bounds::parallel`] and starts their deliveries.
+    async fn claim_into(self: &Arc<Self>, deliveries: &mut JoinSet<()>) -> Result<usize> {
         let mut started = 0;
         loop {
-            let room = self.bounds.parallel.saturating_sub(on_their_way.len());
-            // Reading first: a transaction that writes nothing still costs one.
-            if room == 0 || !outbox::is_any_due(self.store.read(), self.clock.now()).await? {
+            let free = self.bounds.parallel.saturating_sub(deliveries.len());
+            // Read first: a write transaction costs much more, even if it claims nothing.
+            if free == 0 || !outbox::is_any_due(self.store.read(), self.clock.now()).await? {
                 return Ok(started);
             }
-            // A claimant of its own for each time: one whose claim has run out must not
-            // take a later claim for its own.
+            // A new claimant id for each claim: a delivery whose claim has expired must not
+            // mistake a later claim for its own.
             let claimant = Uuid::new_v4();
-            // Others may have claimed them meanwhile; then there is another look.
-            for mail in self.claim(claimant, room).await? {
-                let courier = Arc::clone(self);
-                on_their_way.spawn(async move { courier.deliver(mail, claimant).await });
+            // If other replicas have claimed all due mails, the loop reads again.
+            for mail in self.claim(claimant, free).await? {
+                let worker = Arc::clone(self);
+                deliveries.spawn(async move { worker.deliver(mail, claimant).await });
                 started += 1;
             }
         }
     }
 
-    async fn claim(&self, claimant: Uuid, room: usize) -> Result<Vec<outbox::Claimed>> {
+    async fn claim(&self, claimant: Uuid, max: usize) -> Result<Vec<outbox::Claimed>> {
         let now = self.clock.now();
-        let lease_ends = now.plus(self.bounds.timeout).plus(MARGIN);
-        let limit = u64::try_from(room).unwrap_or(u64::MAX);
+        let lease_ends = now.plus(self.bounds.timeout).plus(CLAIM_MARGIN);
+        let limit = u64::try_from(max).unwrap_or(u64::MAX);
         self.store
             .write(async move |tx| outbox::claim(tx, claimant, now, lease_ends, limit).await)
             .await

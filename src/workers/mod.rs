@@ -1,9 +1,9 @@
-//! What runs beside the requests.
+//! Background tasks.
 
-mod every;
 pub mod expiry;
 pub mod key_usage;
 pub mod mail;
+mod periodic;
 pub mod pruning;
 pub mod public_keys;
 pub mod removal;

@@ -1,20 +1,20 @@
-//! Forgets what is remembered for a time only.
+//! Deletes old results of idempotent requests, and counters of rate limits that are no longer
+//! needed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::every::every;
+use super::periodic::run_periodically;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::operations::forget_requests;
+use crate::operations::delete_old_results;
 use crate::storage::Store;
 
-/// How often to look.
 pub const PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Looks every `period`, until `stop` is done.
+/// Runs every `period` until `stop` resolves.
 pub async fn run(
     period: Duration,
     store: Store,
@@ -23,14 +23,15 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) {
     let work = || prune(store.clone(), clock.now(), Arc::clone(&limits));
-    every(period, "old requests could not be forgotten", work, stop).await;
+    let failure = "cannot delete old results of requests; the worker retries later";
+    run_periodically(period, failure, work, stop).await;
 }
 
 async fn prune(store: Store, now: Timestamp, limits: Arc<Limits>) -> Result<()> {
-    limits.forget_the_rested();
-    let forgotten = forget_requests(&store, now).await?;
-    if forgotten > 0 {
-        tracing::debug!(forgotten, "old requests");
+    limits.prune_replenished();
+    let deleted = delete_old_results(&store, now).await?;
+    if deleted > 0 {
+        tracing::debug!(deleted, "deleted old results of requests");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Keeps the issuers' public keys fresh, so that no request waits for them.
+//! Refreshes the issuers' public keys, so that no request waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::Authenticator;
 
-/// How often it is looked at which keys are due; each issuer's source is read at a
-/// pace of its own.
+/// Checks in this interval which keys are stale. Each issuer's source is read less often.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Reads the keys at once, and again whenever they are due, until `stop` is done.
+/// Reads the keys immediately, and again when they are stale, until `stop` resolves.
 pub async fn run(authenticator: Arc<Authenticator>, stop: impl Future<Output = ()>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

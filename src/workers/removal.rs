@@ -1,23 +1,23 @@
-//! Removes what deleted organizations have left. Several replicas may do it at once: each
-//! takes another organization. After a crash, the next look goes on.
+//! Deletes the remaining rows of deleted organizations. Several replicas may run this worker
+//! at the same time. After a crash, the next run continues.
 
 use std::time::Duration;
 
-use super::every::every;
+use super::periodic::run_periodically;
 use crate::error::Result;
 use crate::operations::organizations::remove_deleted;
 use crate::storage::Store;
 
-/// How often to look.
 pub const PERIOD: Duration = Duration::from_secs(10);
 
-/// Looks every `period`, until `stop` is done.
+/// Runs every `period` until `stop` resolves.
 pub async fn run(period: Duration, store: Store, stop: impl Future<Output = ()>) {
     let work = || remove_all(store.clone());
-    every(period, "the rows of deleted organizations could not be removed", work, stop).await;
+    let failure = "cannot remove the rows of deleted organizations; the worker retries later";
+    run_periodically(period, failure, work, stop).await;
 }
 
-/// Removes everything, in parts between which other changes are made.
+/// Deletes in small transactions, so that other changes run between them.
 async fn remove_all(store: Store) -> Result<()> {
     while remove_deleted(&store).await? {}
     Ok(())

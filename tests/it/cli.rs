@@ -37,7 +37,7 @@ fn what_is_wrong_is_told_on_standard_error() {
     }
     assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
     let said = run(directory.path(), &["check-config"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "the configuration is right\n"));
+    assert_eq!((said.code, said.out.as_str()), (0, "the configuration is valid\n"));
     assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
 }
 

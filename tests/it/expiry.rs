@@ -8,7 +8,7 @@ use std::time::Duration;
 use guestlist::clock::Clock;
 use guestlist::config::Config;
 use guestlist::limits::Limits;
-use guestlist::operations::forget_requests;
+use guestlist::operations::delete_old_results;
 use guestlist::operations::invites::end_expired;
 use guestlist::workers::{expiry, pruning};
 use sea_orm::ConnectionTrait;
@@ -193,7 +193,7 @@ on_both_engines! {
         };
         let first = org.admin.create_link(link.clone()).await.unwrap().invite.unwrap();
         app.clock.advance(24 * HOUR - Duration::from_micros(1));
-        assert_eq!(forget_requests(app.store(), app.clock.now()).await.unwrap(), 0);
+        assert_eq!(delete_old_results(app.store(), app.clock.now()).await.unwrap(), 0);
         let again = org.admin.create_link(link.clone()).await.unwrap().invite.unwrap();
         assert_eq!(again.id, first.id);
 
@@ -206,7 +206,7 @@ on_both_engines! {
         let worker = pruning::run(OFTEN, app.store().clone(), clock, limits.clone(), pending());
         let worker = tokio::spawn(worker);
         until(app, "SELECT count(*) FROM requests", 0).await;
-        assert_eq!(limits.remembered(), 0);
+        assert_eq!(limits.tracked_keys(), 0);
         worker.abort();
         assert!(worker.await.unwrap_err().is_cancelled());
         let anew = org.admin.create_link(link).await.unwrap().invite.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use guestlist::clock::Clock;
 use guestlist::config::Config;
 use guestlist::domain::KeyScope;
-use guestlist::operations::forget_requests;
+use guestlist::operations::delete_old_results;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{CreateKey, Owner, create_key, revoke_key};
 use prost::Message;
@@ -548,7 +548,7 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     let now = app.clock.now();
     let step = walk.step("expiry", async { end_expired(app.store(), now, 10).await.is_ok() }).await;
     assert!(step.len() >= 2 && step.iter().all(|action| action == "invite.expired"), "{step:?}");
-    walk.expect("pruning", &[], async { forget_requests(app.store(), now).await.is_ok() }).await;
+    walk.expect("pruning", &[], async { delete_old_results(app.store(), now).await.is_ok() }).await;
 }
 
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while

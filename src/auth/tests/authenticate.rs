@@ -17,7 +17,7 @@ use crate::domain::{
 use crate::error::{Kind, Result};
 use crate::storage::{Location, Opener, Store, accounts, api_keys};
 
-/// A store on SQLite, two JWT issuers and one whose people a service resolves.
+/// A SQLite store, two issuers of kind `jwt` and one of kind `service`.
 pub(crate) struct World {
     pub(crate) clock: OffsetClock,
     pub(crate) store: Store,
@@ -58,13 +58,13 @@ impl World {
     async fn act(
         &self,
         authorization: &str,
-        for_whom: Option<&str>,
+        on_behalf_of: Option<&str>,
     ) -> Result<Option<Arc<Caller>>> {
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
         let authorization = value(authorization);
-        let for_whom = for_whom.map(value);
+        let on_behalf_of = on_behalf_of.map(value);
         let request = RequestId("request-1".into());
-        self.authenticator.authenticate(Some(&authorization), for_whom.as_ref(), &request).await
+        self.authenticator.authenticate(Some(&authorization), on_behalf_of.as_ref(), &request).await
     }
 
     fn token(&self, issuer: &str, key: &SigningKey, more: &serde_json::Value) -> String {
@@ -88,7 +88,7 @@ impl World {
         Ok(resolve(&self.store, issuers, now, &actor, identity).await?.0)
     }
 
-    /// A key of a local account, as `change` makes it.
+    /// A key of a local account, modified by `change`.
     pub(crate) async fn key(&self, change: impl Fn(&mut ApiKey)) -> ApiKeySecret {
         let secret = ApiKeySecret::generate().unwrap();
         let now = self.clock.now();
@@ -276,7 +276,7 @@ async fn p39_a_service_acts_for_accounts_of_configured_issuers_alone() {
         assert_eq!(caller.acting.as_ref().unwrap().subject, act.id().to_string());
     }
 
-    // Neither local accounts nor ids that are none or unknown, all alike.
+    // Local accounts, malformed ids and unknown ids give the same error.
     let local = world.authenticate(&bearer(&act)).await.unwrap().unwrap().account.id.to_string();
     let unknown = AccountId::generate(world.clock.now()).to_string();
     let mut messages = std::collections::HashSet::new();
@@ -287,7 +287,7 @@ async fn p39_a_service_acts_for_accounts_of_configured_issuers_alone() {
     }
     assert_eq!(messages.len(), 1);
 
-    // No other credential may.
+    // Other credentials may not act for accounts.
     let plain = world.key(|_| {}).await;
     let operator = world.key(|key| key.scope = Some(KeyScope::Operator)).await;
     for shown in [bearer(&plain), bearer(&operator), token] {
@@ -322,18 +322,18 @@ async fn an_issuer_that_is_not_configured_resolves_nobody() {
     assert!(!accounts::any(world.store.read()).await.unwrap());
 }
 
-/// A peer that makes keys up waits for others that do; a caller whose key was seen does
-/// not, even when it has to be read again.
+/// Lookups of invented keys wait for one another. The lookup of a key that has been verified
+/// before does not wait for them.
 #[tokio::test]
 async fn p41_who_was_seen_does_not_wait_for_keys_that_are_made_up() {
     let world = World::new().await;
     let bearer = |key: &ApiKeySecret| format!("Bearer {}", key.expose().as_str());
     let (seen, unseen) = (world.key(|_| ()).await, world.key(|_| ()).await);
     world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
-    // Making a key in this process lets all that is known be read again.
+    // Creating a key in this process invalidates all cached keys.
     world.key(|_| ()).await;
 
-    let lookups = &world.authenticator.lookups;
+    let lookups = &world.authenticator.unverified_lookups;
     let turns = u32::try_from(lookups.available_permits()).unwrap();
     let made_up = lookups.acquire_many(turns).await.unwrap();
     world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");

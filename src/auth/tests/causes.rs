@@ -1,4 +1,4 @@
-//! What the log says when an issuer's public keys cannot be read.
+//! The log messages about public keys that cannot be read.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::auth::jwks::KeySet;
 use crate::clock::OffsetClock;
 use crate::config::JwksSource;
 
-/// Stands in every address, which the log must not repeat.
+/// A part of every URL; the log must not contain it.
 const SECRET: &str = "canary";
 
-/// The one line that is logged for one attempt to read the keys.
+/// The single line that one failed refresh logs.
 async fn logged(source: JwksSource) -> String {
     let log = Log::start();
     let keys = KeySet::new("issuer", &source, Arc::new(OffsetClock::default())).unwrap();
@@ -36,7 +36,7 @@ fn url(text: &str) -> JwksSource {
     JwksSource::Url(format!("{text}?{SECRET}={SECRET}").parse().unwrap())
 }
 
-/// The line for an endpoint with this answer.
+/// The line for an endpoint with this response.
 async fn logged_of(answer: Answer) -> String {
     logged(url(Endpoint::start(answer).await.url())).await
 }
@@ -90,7 +90,7 @@ async fn an_endpoint_that_does_not_speak_tls() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_silent() {
-    says(&logged_of(Answer::Silence).await, "no whole answer came within 5s");
+    says(&logged_of(Answer::Silence).await, "no complete response within 5s");
 }
 
 #[tokio::test]
@@ -129,6 +129,6 @@ async fn keys_that_stay_in_use_are_told_of() {
     keys.refresh().await;
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    says(&lines[0], "known before stay in use");
+    says(&lines[0], "the cached keys stay in use");
     says(&lines[0], "503");
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::config::JwksSource;
 
-/// A web server that answers all requests the same and counts them.
+/// A web server that returns the same response to all requests and counts them.
 pub(super) struct Endpoint {
     url: String,
     requests: Arc<AtomicUsize>,
@@ -24,7 +24,7 @@ pub(super) enum Answer {
     Encoded(&'static str, Vec<u8>),
     Redirect(String),
     Failure,
-    /// Nothing, until there is another answer.
+    /// No response, until another answer is set.
     Silence,
 }
 

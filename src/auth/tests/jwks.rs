@@ -20,7 +20,7 @@ async fn knows(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
     keys.find(Some(&key.id), ED).await.is_ok_and(|found| !found.is_empty())
 }
 
-/// Whether a key is found without waiting for anything.
+/// Whether a key is found without waiting.
 #[track_caller]
 fn knows_at_once(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
     let found = keys.find(Some(&key.id), ED).now_or_never().expect("it waits for nothing");
@@ -98,7 +98,7 @@ async fn p42_a_hanging_endpoint_holds_up_no_known_key() {
     endpoint.answer(Answer::Silence);
     clock.advance(Duration::from_secs(24 * 60 * 60));
     assert!(knows_at_once(&keys, &known));
-    // The attempt is under way: a key id that is not known waits for it, no other.
+    // While a refresh is running, only a request with an unknown key id waits for it.
     let waits = {
         let (keys, id) = (Arc::clone(&keys), new.id.clone());
         tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
@@ -139,7 +139,7 @@ async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_gr
     endpoint.answer(Answer::Body(key.jwks()));
     assert_eq!(ask().await, Ok(1));
 
-    // From then on the pace is that of an issuer with keys.
+    // After the first success, the normal policy applies.
     let (unknown, before) = (SigningKey::ed25519(), endpoint.requests());
     for (seconds, requests) in [(0, 0), (29, 0), (1, 1), (29, 1), (1, 2)] {
         clock.advance(Duration::from_secs(seconds));
@@ -158,14 +158,14 @@ async fn keys_are_read_anew_beside_their_use_after_five_minutes() {
     assert!(knows(&keys, &old).await);
     endpoint.answer(Answer::Body(new.jwks()));
     clock.advance(Duration::from_secs(5 * 60 - 1));
-    keys.refresh_aged();
+    keys.refresh_stale();
     tokio::task::yield_now().await;
     assert!(knows_at_once(&keys, &old));
     assert_eq!(endpoint.requests(), 1);
 
     clock.advance(Duration::from_secs(1));
-    keys.refresh_aged();
-    // Joins the attempt that is under way.
+    keys.refresh_stale();
+    // Waits for the running refresh.
     keys.refresh().await;
     assert!(!knows(&keys, &old).await, "the issuer withdrew it");
     assert!(knows_at_once(&keys, &new));
@@ -177,7 +177,7 @@ async fn keys_never_read_are_read_before_any_token_comes() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Body(key.jwks())).await;
     let keys = key_set(&endpoint.source(), &OffsetClock::default());
-    keys.refresh_aged();
+    keys.refresh_stale();
     keys.refresh().await;
     assert!(knows_at_once(&keys, &key));
     assert_eq!(endpoint.requests(), 1);
@@ -195,7 +195,7 @@ async fn a_caller_who_gives_up_does_not_waste_the_attempt() {
             tokio::task::yield_now().await;
         }
     }
-    // The attempt goes on, and others wait for it.
+    // The refresh continues, and other requests wait for it.
     let patient = {
         let (keys, id) = (Arc::clone(&keys), key.id.clone());
         tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
@@ -223,9 +223,9 @@ async fn a_compressed_answer_is_read() {
 #[tokio::test]
 async fn a_key_that_is_left_out_is_logged_when_that_changes() {
     let key = SigningKey::ed25519();
-    let with = |left_out: &str, plus: serde_json::Value| {
+    let with = |skipped: &str, plus: serde_json::Value| {
         let mut other =
-            serde_json::json!({ "kid": left_out, "kty": "RSA", "n": "AQAB", "e": "AQAB" });
+            serde_json::json!({ "kid": skipped, "kty": "RSA", "n": "AQAB", "e": "AQAB" });
         other.as_object_mut().unwrap().extend(plus.as_object().unwrap().clone());
         serde_json::json!({ "keys": [other, key.jwk()] }).to_string().into_bytes()
     };
@@ -242,7 +242,7 @@ async fn a_key_that_is_left_out_is_logged_when_that_changes() {
     };
     let lines = read_again().await;
     assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
-    for word in ["left out", "weak", "issuer", "2048"] {
+    for word in ["skipped", "weak", "issuer", "2048"] {
         assert!(lines[0].contains(word), "{word}: {lines:?}");
     }
     assert!(read_again().await.is_empty(), "told once");
@@ -270,11 +270,11 @@ async fn a_file_is_read_again_after_ten_seconds() {
 
     std::fs::write(&path, new.jwks()).unwrap();
     clock.advance(Duration::from_micros(9_999_999));
-    keys.refresh_aged();
+    keys.refresh_stale();
     tokio::task::yield_now().await;
     assert!(knows_at_once(&keys, &old));
     clock.advance(Duration::from_micros(1));
-    keys.refresh_aged();
+    keys.refresh_stale();
     keys.refresh().await;
     assert!(!knows(&keys, &old).await);
     assert!(knows_at_once(&keys, &new));

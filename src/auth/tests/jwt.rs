@@ -12,15 +12,15 @@ use super::log::Log;
 use super::{SigningKey, jwt_issuer};
 use crate::auth::Identity;
 use crate::auth::issuers::Issuers;
-use crate::auth::jwt::{JwtVerifier, NotTaken};
-use crate::auth::refusal::Refusal;
+use crate::auth::jwt::{JwtVerifier, TokenError};
+use crate::auth::rejection::AuthRejection;
 use crate::clock::{Clock, OffsetClock};
 use crate::config::{Algorithm, Issuer, JwksSource, Trust};
 use crate::error::{Error, Kind};
 
 const ISSUER: &str = "https://id.example";
 
-/// One issuer, its key and the service that trusts it.
+/// One issuer with its key, and a verifier that is configured for it.
 struct World {
     key: SigningKey,
     clock: OffsetClock,
@@ -33,7 +33,7 @@ impl World {
         Self::changed(key, algorithms, |_| ()).await
     }
 
-    /// The same with another configuration of the issuer.
+    /// As `new`, with other settings of the issuer.
     async fn changed(
         key: SigningKey,
         algorithms: &[Algorithm],
@@ -66,7 +66,7 @@ impl World {
         })
     }
 
-    /// The claims with one member set, or taken away by `null`.
+    /// The claims with one member set, or removed by `null`.
     fn claims_but(&self, member: &str, value: Value) -> Value {
         let mut claims = self.claims();
         match value {
@@ -76,11 +76,11 @@ impl World {
         claims
     }
 
-    async fn verify(&self, token: &str) -> Result<Identity, NotTaken> {
+    async fn verify(&self, token: &str) -> Result<Identity, TokenError> {
         self.verifier.verify(token, self.clock.now()).await
     }
 
-    async fn verify_claims(&self, claims: &Value) -> Result<Identity, NotTaken> {
+    async fn verify_claims(&self, claims: &Value) -> Result<Identity, TokenError> {
         self.verify(&self.key.token(claims)).await
     }
 }
@@ -160,7 +160,7 @@ async fn p31_the_public_key_is_no_hmac_secret() {
 async fn p31_algorithms_are_pinned_and_their_case_counts() {
     let world = World::new(SigningKey::rsa(), &[Algorithm::Ps256]).await;
     let header = |alg: &str| json!({ "alg": alg, "kid": world.key.id });
-    // Signed with RS256: right, but not what the issuer is pinned to, whatever is said.
+    // A valid RS256 signature, but the algorithm is not configured for the issuer.
     for alg in ["RS256", "rs256", "PS256", "ps256", "Ps256"] {
         let token = world.key.token_with(&header(alg), &world.claims());
         assert!(world.verify(&token).await.is_err(), "{alg}");
@@ -228,7 +228,7 @@ async fn p31_a_token_ends_to_the_second_by_the_services_clock() {
     world.clock.advance(Duration::from_secs(300 + 55));
     assert!(world.verify(&token).await.is_ok());
     world.clock.advance(Duration::from_secs(5));
-    let expired = NotTaken::Refused(Refusal("token is expired"));
+    let expired = TokenError::Rejected(AuthRejection("token is expired"));
     assert_eq!(world.verify(&token).await, Err(expired));
 }
 
@@ -250,7 +250,7 @@ async fn p31_a_key_or_address_in_the_header_is_refused_and_nobody_is_asked() {
             assert!(world.verify(&token).await.is_err(), "{member}");
         }
     }
-    // Nor where the claims lead to.
+    // The claims cause no refresh either.
     let claims = world.claims_but("iss", json!(endpoint.url()));
     assert!(evil.algorithms().len() == 1 && world.verify(&evil.token(&claims)).await.is_err());
     assert_eq!(endpoint.requests(), 0);
@@ -363,7 +363,7 @@ async fn p31_without_keys_a_token_is_neither_good_nor_bad() {
     let error: Error = verifier.verify(&key.token(&claims), now).await.unwrap_err().into();
     assert_eq!(error.kind, Kind::Unavailable);
     assert!(error.retry_after.is_some_and(|after| after >= Duration::from_secs(1)), "{error:?}");
-    // What is wrong without a look at the keys is wrong all the same.
+    // Tokens that can be rejected without keys are rejected.
     for (member, value) in [("exp", json!(1)), ("iss", json!("https://other.example"))] {
         let mut claims = claims.clone();
         claims[member] = value;
@@ -387,7 +387,7 @@ async fn one_issuers_hanging_endpoint_holds_up_no_other() {
         .map(|(name, endpoint)| jwt_issuer(name, &[Algorithm::EdDsa], endpoint.source()));
     let clock: Arc<dyn Clock> = Arc::new(OffsetClock::default());
     let verifier = JwtVerifier::start(&Issuers::new(&issuers), &clock).await.unwrap();
-    verifier.refresh_aged();
+    verifier.refresh_stale();
     while hangs.requests() == 0 || answers.requests() == 0 {
         tokio::task::yield_now().await;
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What this thread logs, as long as it is kept.
+/// Records the log of this thread until it is dropped.
 pub(super) struct Log {
     text: Text,
     _guard: DefaultGuard,

@@ -68,7 +68,7 @@ fn half_a_mail_server_is_refused() {
     let near = SERVER.replace("smtp.example.com", "127.0.0.1");
     with_file(&format!("{near}{open}")).unwrap();
 
-    // A page of one's own needs no address of ours.
+    // A template without `{public_url}` does not need the setting.
     let own = "invite_link_template = 'https://app.example.com/join#{token}'\n";
     with_file(&format!("{own}{host}from = 'a@acme.com'")).unwrap();
 }

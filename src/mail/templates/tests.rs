@@ -77,8 +77,8 @@ fn names_are_escaped_in_html_and_harmless_in_text() {
     assert!(mail.subject.chars().count() <= 220, "{}", mail.subject);
 }
 
-/// What mail programs turn into links: an address with a scheme, labels with a dot
-/// between them (mail addresses, too), a share of a network.
+/// The words that mail programs turn into links: URLs, domain names and mail addresses, and
+/// network shares.
 fn linked(text: &str) -> Vec<&str> {
     let is_linked = |word: &str| {
         let inner = word.trim_matches(|c: char| !c.is_alphanumeric());
@@ -109,7 +109,7 @@ fn no_name_becomes_a_link() {
         ("mailto:me@evil", "mailto: me@evil"),
         ("\\\\evil\\share", "\\\\ evil\\ share"),
         ("Acme” – open https://evil.example “", "Acme\" – open https: //evil. example \""),
-        // What is no address stays as it is.
+        // Other texts are not changed.
         ("Acme Inc. & Co. KG", "Acme Inc. & Co. KG"),
         ("Wait... what", "Wait... what"),
         ("Team: Blue", "Team: Blue"),
@@ -127,7 +127,7 @@ fn no_name_becomes_a_link() {
         let now = [linked(&mail.text), linked(&mail.subject)].concat();
         assert_eq!(now.len(), linked_before, "{now:?}");
         assert_eq!(mail.html.matches("href=").count(), 2, "{}", mail.html);
-        // The same in HTML, whose text mail programs look through as well.
+        // The same in HTML: mail programs also search its text.
         let text = mail.html.replace("&#x2f;", "/").replace("&quot;", "\"").replace("&amp;", "&");
         assert!(text.contains(&format!("<strong>{shown}</strong> invites you")), "{text}");
     }
@@ -161,7 +161,7 @@ fn a_message_has_the_headers_it_needs() {
     for header in [
         "From: Acme <invitations@acme.com>\r\n",
         "To: zoe@example.com\r\n",
-        // The name in quotation marks, as RFC 2047 has them.
+        // The name in quotation marks, encoded by RFC 2047.
         "Subject: Ana invites you to =?utf-8?b?4oCcQWNtZeKAnQ==?=\r\n",
         "Message-ID: <0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7@acme.com>\r\n",
         "Auto-Submitted: auto-generated\r\n",
@@ -195,7 +195,7 @@ fn a_deployment_brings_its_own_language() {
     assert_eq!(mail.text, format!("A & B: {LINK}"));
     assert!(mail.html.starts_with("<b>A &amp; B</b> "), "{}", mail.html);
 
-    // Only one of the two replaced: the other is the built-in one.
+    // With only one custom template, the other one is built in.
     own(dir.path(), "en", "own {{ link }}", "");
     std::fs::remove_file(dir.path().join("en").join(HTML)).unwrap();
     let english = load(|settings| settings.template_dir = Some(dir.path().to_owned()));

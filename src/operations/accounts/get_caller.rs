@@ -3,7 +3,7 @@
 use crate::domain::Caller;
 use crate::operations::RequestContext;
 
-/// Says who asks, and by which credential. Any account may.
+/// Returns the caller's account and credential. Every caller may.
 pub fn get_caller(call: &RequestContext) -> &Caller {
     &call.caller
 }

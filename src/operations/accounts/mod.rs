@@ -1,4 +1,4 @@
-//! The accounts behind callers.
+//! Accounts.
 
 mod get_caller;
 mod resolve_account;

@@ -5,10 +5,9 @@ use crate::domain::{Account, KeyScope};
 use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 
-/// Finds or makes the account of a person whom an internal service has
-/// authenticated, and brings its profile up to date; answers it, and whether it
-/// was made. Only keys of scope `act` may, themselves acting for nobody, and only
-/// for configured issuers.
+/// Finds or creates the account of a person that an internal service has authenticated,
+/// and updates its profile. Returns the account and whether it was created. Needs a key of
+/// scope `act` that does not itself act for another account; the issuer must be configured.
 pub async fn resolve_account(
     cx: &Context,
     call: &RequestContext,

@@ -1,4 +1,4 @@
-//! What whoever runs the service sets for an organization.
+//! Administration of the service by its operator.
 
 mod set_seat_limit;
 mod set_tier;
@@ -12,8 +12,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::organizations;
 
-/// Changes an organization for whoever runs the service: keys of scope `operator`
-/// may. `change` answers what it did, or nothing if nothing was to do.
+/// Changes an organization; needs a key of scope `operator`. `change` returns the note for
+/// the audit event, or `None` if it changed nothing.
 async fn change_organization(
     cx: &Context,
     call: &RequestContext,

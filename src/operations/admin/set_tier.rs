@@ -5,7 +5,7 @@ use crate::domain::{OrganizationId, Tier};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// Sets what an organization has subscribed to.
+/// Sets an organization's tier. Needs a key of scope `operator`.
 pub async fn set_tier(
     cx: &Context,
     call: &RequestContext,

@@ -5,37 +5,32 @@ use uuid::Uuid;
 use crate::domain::{AuditEvent, KeyScope, OrganizationId, PageSize, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
-use crate::operations::cursor::PageOf;
+use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, EventFilter};
 use crate::storage::organizations;
 
-/// What to list.
 #[derive(Debug, Clone)]
 pub struct ListAuditEvents {
-    /// Of which organization; none for the events outside organizations.
+    /// `None`: the events that belong to no organization.
     pub organization: Option<OrganizationId>,
-    /// Which events.
     pub filter: EventFilter,
-    /// How many a page may hold.
     pub size: PageSize,
-    /// The token of the page before, or empty.
+    /// The token of the previous page; empty for the first page.
     pub token: String,
 }
 
 /// One page of events, newest first.
 #[derive(Debug, Clone)]
 pub struct AuditList {
-    /// The events.
     pub events: Vec<AuditEvent>,
     /// Empty on the last page.
     pub next_token: String,
 }
 
-/// Lists an organization's audit events: to its admins; once it is deleted, to
-/// keys of scope `operator`. Keys of that scope also list the events outside
-/// organizations.
+/// Lists the audit events of an organization. Its admins may; if it was deleted, keys of
+/// scope `operator` may. Those keys also list the events that belong to no organization.
 pub async fn list_audit_events(
     cx: &Context,
     call: &RequestContext,
@@ -46,12 +41,12 @@ pub async fn list_audit_events(
     let is_operator = caller.scope() == Some(KeyScope::Operator);
     match input.organization {
         Some(id) => {
-            if let Err(refusal) = Access::to_read(db, caller, id, Permission::ReadAudit).await {
+            if let Err(rejection) = Access::to_read(db, caller, id, Permission::ReadAudit).await {
                 let is_deleted = is_operator
                     && caller.reaches(id)
                     && organizations::find(db, id).await?.is_none();
                 if !is_deleted {
-                    return Err(refusal);
+                    return Err(rejection);
                 }
             }
         }
@@ -64,9 +59,9 @@ pub async fn list_audit_events(
         }
     }
 
-    let page_of = PageOf::new(shown(&input), caller.account.id, "page.page_token");
-    let before: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
-    let _turn = cx.limits.list(input.organization).await?;
+    let pagination = Pagination::new(encode_list(&input), caller.account.id, "page.page_token");
+    let before: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
+    let _permit = cx.limits.list(input.organization).await?;
     let mut events = audit_events::page(
         db,
         input.organization,
@@ -77,15 +72,15 @@ pub async fn list_audit_events(
     .await?;
     let is_unfiltered = before.is_none() && input.filter == EventFilter::default();
     if input.organization.is_some() && events.is_empty() && is_unfiltered {
-        // Every organization that ever was has at least the event of its making.
+        // Every organization has an event, that of its creation. So this one never existed.
         return Err(Error::not_found());
     }
     let next_token =
-        page_of.cut(&cx.keyring, &mut events, input.size, |last| Uuid::from(last.id))?;
+        pagination.cut(&cx.keyring, &mut events, input.size, |last| Uuid::from(last.id))?;
     Ok(AuditList { events, next_token })
 }
 
-fn shown(input: &ListAuditEvents) -> Encoding {
+fn encode_list(input: &ListAuditEvents) -> Encoding {
     let EventFilter { actions, account, target_id, start, end } = &input.filter;
     Encoding::new("ListAuditEvents")
         .option(input.organization, Encoding::id)

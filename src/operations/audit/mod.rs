@@ -1,4 +1,4 @@
-//! Reading the audit trail. It is written by the changes it tells of.
+//! Reading the audit trail. Every change writes its events in its own transaction.
 
 mod list_audit_events;
 

@@ -5,34 +5,30 @@ use uuid::Uuid;
 use crate::domain::{Grant, MemberId, OrganizationId, PageSize, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
-use crate::operations::cursor::PageOf;
+use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
 use crate::storage::grants;
 
-/// What to list.
 #[derive(Debug, Clone)]
 pub struct ListGrants {
-    /// Of which organization.
     pub organization: OrganizationId,
-    /// Whose; everybody's if none is given.
+    /// `None`: all members for an admin, the caller's own grants for others.
     pub member: Option<MemberId>,
-    /// How many a page may hold.
     pub size: PageSize,
-    /// The token of the page before, or empty.
+    /// The token of the previous page; empty for the first page.
     pub token: String,
 }
 
 /// One page of grants, oldest first.
 #[derive(Debug, Clone)]
 pub struct GrantList {
-    /// The grants.
     pub grants: Vec<Grant>,
     /// Empty on the last page.
     pub next_token: String,
 }
 
-/// Lists grants: admins all, a member their own.
+/// Lists grants: an admin those of all members, other members their own.
 pub async fn list_grants(
     cx: &Context,
     call: &RequestContext,
@@ -47,16 +43,16 @@ pub async fn list_grants(
     } else if input.member.is_none_or(|member| member == own) {
         Some(own)
     } else {
-        return Err(Error::permission_denied("only an admin may list somebody else's grants"));
+        return Err(Error::permission_denied("only an admin may list another member's grants"));
     };
-    let shown = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
-    let page_of = PageOf::new(shown, call.caller.account.id, "page.page_token");
-    let after: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
-    let _turn = cx.limits.list(input.organization).await?;
+    let list = Encoding::new("ListGrants").id(input.organization).option(member, Encoding::id);
+    let pagination = Pagination::new(list, call.caller.account.id, "page.page_token");
+    let after: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
+    let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
     let mut grants =
         grants::page(db, input.organization, member, after.map(Into::into), limit).await?;
     let next_token =
-        page_of.cut(&cx.keyring, &mut grants, input.size, |last| Uuid::from(last.id))?;
+        pagination.cut(&cx.keyring, &mut grants, input.size, |last| Uuid::from(last.id))?;
     Ok(GrantList { grants, next_token })
 }

@@ -1,4 +1,4 @@
-//! Access to content, as links have granted it.
+//! Access to content, granted by links.
 
 mod list_grants;
 

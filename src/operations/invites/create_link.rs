@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{InviteWithToken, advance, found, link_expiry, may_grant, new_invite, record, tokens};
+use super::{
+    InviteWithToken, advance, check_grantable, check_link_expiry, load, new_invite, record, tokens,
+};
 use crate::domain::{
     Action, ContentGrant, EmailDomain, InviteKind, InviteToken, OrganizationId, Permission, Role,
     Timestamp,
@@ -17,35 +19,31 @@ use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
-/// What link to make.
 #[derive(Debug, Clone)]
 pub struct CreateLink {
-    /// To which organization.
     pub organization: OrganizationId,
-    /// What it grants.
     pub grants: LinkGrants,
-    /// When it stops working, if at all.
+    /// `None`: the link does not expire.
     pub expires_at: Option<Timestamp>,
-    /// How often it may be used, if that is bounded.
+    /// `None`: any number of uses.
     pub max_uses: Option<i64>,
-    /// The only mail domains whose verified addresses may use it; none means any.
+    /// Only accounts with a verified address in one of these domains may use the link.
+    /// Empty: no restriction.
     pub allowed_domains: Vec<EmailDomain>,
-    /// For people.
+    /// Free text.
     pub note: String,
-    /// The caller's id for this request.
     pub request: Option<RequestToken>,
 }
 
-/// What a link grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkGrants {
-    /// A place in the organization.
+    /// Membership with this role.
     Role(Role),
-    /// Access to content; whoever is no member yet becomes a guest.
+    /// Access to content; a new member becomes a guest.
     Content(ContentGrant),
 }
 
-/// Makes a named link. Admins may; nobody grants above their own role.
+/// Creates a named link. Admins may, up to their own role.
 pub async fn create_link(
     cx: &Context,
     call: &RequestContext,
@@ -55,26 +53,26 @@ pub async fn create_link(
     let CreateLink { organization, request, .. } = &input;
     let idempotency =
         Idempotency::new(call, *organization, "CreateLink", request.as_ref(), |encoding| {
-            asked(encoding, &input)
+            encode_request(encoding, &input)
         });
-    let budget = Budget::of(cx, call, *organization);
+    let budget = Budget::new(cx, call, *organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
             let manage = Permission::ManageInvites;
             let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
             if let Some(id) = idempotency.lookup::<Uuid>(tx, now).await? {
-                let row = found(tx, input.organization, id.into()).await?;
+                let row = load(tx, input.organization, id.into()).await?;
                 return InviteWithToken::with_token(&keyring, row, now);
             }
             if let Some(expires_at) = input.expires_at {
-                link_expiry(expires_at, now)?;
+                check_link_expiry(expires_at, now)?;
             }
             let (role, content) = match &input.grants {
                 LinkGrants::Role(role) => (*role, None),
                 LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
             };
-            may_grant(&access, content.as_ref().map_or(role, |content| content.level))?;
+            check_grantable(&access, content.as_ref().map_or(role, |content| content.level))?;
             budget.spend_on_link()?;
 
             let Access { mut organization, member } = access;
@@ -95,7 +93,7 @@ pub async fn create_link(
         .await
 }
 
-fn asked(encoding: Encoding, input: &CreateLink) -> Encoding {
+fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
     let encoding = match &input.grants {
         LinkGrants::Role(role) => encoding.flag(false).text(role.as_str()),
         LinkGrants::Content(ContentGrant { kind, id, level }) => {

@@ -9,14 +9,14 @@ use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::{Context, RequestContext};
 
-/// Makes a new join link; the one before stops working at once. Admins may.
+/// Creates a new join link. The previous one ends in the same transaction. Admins may.
 pub async fn create_organization_invite(
     cx: &Context,
     call: &RequestContext,
     organization: OrganizationId,
 ) -> Result<InviteToken> {
     let now = cx.now();
-    let budget = Budget::of(cx, call, organization);
+    let budget = Budget::new(cx, call, organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::naming::{InviteName, find_again, find_named};
+use super::token_or_id::{TokenOrId, find_by_token_or_id, find_under_lock};
 use super::{advance, record};
 use crate::domain::{Action, EndReason, Ending, Invite, InviteKind};
 use crate::error::{Error, Result, reason};
@@ -11,28 +11,25 @@ use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::{invites, organizations};
 
-/// Which invitation to decline.
 #[derive(Debug, Clone)]
 pub struct Decline {
-    /// How it is named.
-    pub name: InviteName,
-    /// The caller's id for this request.
+    pub name: TokenOrId,
     pub request: Option<RequestToken>,
 }
 
-/// Ends an email invitation by the wish of whom it is for: the caller's verified
-/// address must be the invitation's. Who holds the token of a live one is told
-/// why it is not theirs; otherwise nobody is told anything.
+/// Declines an email invitation. The caller's verified address must be the invited one.
+/// A caller with the token of a live invitation for another address gets an error that
+/// names the reason; every other failure is NOT_FOUND.
 pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Result<()> {
     count_join(cx, call)?;
     let now = cx.now();
     let Decline { name, request } = input;
-    let (invite, organization) = find_named(cx.store.read(), call, &name).await?;
+    let (invite, organization) = find_by_token_or_id(cx.store.read(), call, &name).await?;
     if !call.caller.reaches(organization.id) || invite.kind != InviteKind::Email {
         return Err(Error::not_found());
     }
-    if let Err(not_theirs) = is_theirs(call, &invite) {
-        return Err(if invite.is_live(now) { not_theirs } else { Error::not_found() });
+    if let Err(rejection) = check_recipient(call, &invite) {
+        return Err(if invite.is_live(now) { rejection } else { Error::not_found() });
     }
 
     let idempotency =
@@ -47,7 +44,7 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
             if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                 return Ok(());
             }
-            let invite = find_again(tx, &call, &name, organization.id, id).await?;
+            let invite = find_under_lock(tx, &call, &name, organization.id, id).await?;
             if !invite.is_live(now) {
                 return Err(Error::not_found());
             }
@@ -60,7 +57,7 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
         .await
 }
 
-fn is_theirs(call: &RequestContext, invite: &Invite) -> Result<()> {
+fn check_recipient(call: &RequestContext, invite: &Invite) -> Result<()> {
     let denied = |reason, message: &str| Err(Error::permission_denied(message).with_reason(reason));
     match call.caller.account.profile.verified_email() {
         None => denied(reason::EMAIL_UNVERIFIED, "your account has no verified mail address"),

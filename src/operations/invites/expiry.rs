@@ -1,5 +1,5 @@
-//! Ends what has run out of time, so that lists and the audit trail say so. That
-//! it lets nobody in is checked where it is used, at the very moment.
+//! Stores the end of expired invites, for lists and the audit trail. Expired invites are
+//! already rejected before that: every use checks the expiry.
 
 use std::collections::HashSet;
 
@@ -11,23 +11,22 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::invites::Expired;
 use crate::storage::{Store, Tx, invites, organizations};
 
-/// What one round over the expired invites came to.
+/// The result of [`end_expired`].
 #[derive(Debug, Default)]
-pub struct Round {
-    /// How many invites ended.
+pub struct ExpiryRun {
     pub ended: u64,
-    /// The invites that could not be ended, and why. If the store did not take a change
-    /// in time, such as for a locked row, one stands for all of its organization.
+    /// The invites that could not be ended, with the errors. After a timeout, for example
+    /// for a locked row, the organization's other invites are skipped and not listed here.
     pub failed: Vec<(InviteId, Error)>,
 }
 
-/// Ends every invite whose time has run out, reading at most `batch` at a time. One that
-/// cannot be ended does not hold up the others.
+/// Ends every expired invite, reading at most `batch` rows at a time. A failure for one
+/// invite does not stop the others.
 ///
 /// # Errors
-/// If the store cannot be read; what was ended until then stays ended.
-pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<Round> {
-    let mut round = Round::default();
+/// If the store cannot be read; invites that have been ended until then stay ended.
+pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<ExpiryRun> {
+    let mut round = ExpiryRun::default();
     let mut held_up = HashSet::new();
     let mut last = None;
     loop {
@@ -48,7 +47,7 @@ pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<Ro
                     round.failed.push((id, error));
                     if waited {
                         held_up.insert(organization);
-                        // The next read tells whether it is the whole store that fails.
+                        // If the whole store fails, the next read returns the error.
                         break;
                     }
                 }
@@ -69,7 +68,7 @@ async fn end_one(
                 return Ok(false);
             }
             match invites::find(tx, organization, id).await? {
-                // It may have been sent again since.
+                // Checked again: it may have been sent again since the read.
                 Some(invite) if !invite.is_live(now) => expire(tx, &invite, now).await,
                 _ => Ok(false),
             }
@@ -77,8 +76,8 @@ async fn end_one(
         .await
 }
 
-/// Ends one invite of a locked organization whose time has run out, as of then;
-/// answers whether it had not ended before.
+/// Ends an expired invite with the time of its expiry; returns whether it was still live in
+/// the store. The organization's row must be locked.
 pub(in crate::operations) async fn expire(
     tx: &Tx,
     invite: &Invite,

@@ -1,4 +1,4 @@
-//! Named links for contracts that know a link by nothing but its token.
+//! Named links, for contracts that identify a link by its token.
 
 use super::InviteWithToken;
 use crate::domain::{Invite, InviteKind, InviteToken, OrganizationId, Permission, Role};
@@ -7,8 +7,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{grants, invites};
 
-/// The live named link of an organization that a text is the token of, if there
-/// is one. Admins may.
+/// The live named link of an organization with this token, if any. Admins may.
 pub async fn find_link(
     cx: &Context,
     call: &RequestContext,
@@ -27,7 +26,7 @@ pub async fn find_link(
     Ok(found.map(|invite| InviteWithToken { invite, token: Some(token) }))
 }
 
-/// Whether the caller, a member, has already what a link gives.
+/// Whether the caller, a member, already has everything that the link grants.
 pub async fn is_redundant(cx: &Context, call: &RequestContext, link: &Invite) -> Result<bool> {
     let db = cx.store.read();
     let view = Permission::ViewOrganization;
@@ -38,7 +37,7 @@ pub async fn is_redundant(cx: &Context, call: &RequestContext, link: &Invite) ->
     }
 }
 
-/// The roles that the caller's invites may carry. Admins have such.
+/// The roles that the caller may grant with invites. Admins may.
 pub async fn grantable_roles(
     cx: &Context,
     call: &RequestContext,

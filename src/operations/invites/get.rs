@@ -7,7 +7,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
-/// Reads an invite, with its token while it is live. Admins may.
+/// Returns an invite, with its token if it is a live link. Admins may.
 pub async fn get(
     cx: &Context,
     call: &RequestContext,

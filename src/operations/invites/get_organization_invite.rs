@@ -11,7 +11,7 @@ use crate::operations::budget::Budget;
 use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
-/// Answers the live join link, and makes one if there is none. Admins may.
+/// Returns the token of the live join link; creates the link if there is none. Admins may.
 pub async fn get_organization_invite(
     cx: &Context,
     call: &RequestContext,
@@ -27,12 +27,12 @@ pub async fn get_organization_invite(
         return unseal(&cx.keyring, &invite, &sealed);
     }
 
-    let budget = Budget::of(cx, call, organization);
+    let budget = Budget::new(cx, call, organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
         .write(async move |tx| {
             let access = Access::to_change(tx, &call.caller, organization, manage).await?;
-            // Somebody else may have made one since.
+            // Another request may have created one since the first read.
             let before = match invites::join_link(tx, organization).await? {
                 Some((invite, sealed)) if invite.is_live(now) => {
                     return unseal(&keyring, &invite, &sealed);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{email_expiry, event, expire, found, may_grant, new_invite, tokens};
+use super::{check_grantable, email_expiry, event, expire, load, new_invite, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
     Action, Delivery, EmailAddress, Invite, InviteId, InviteKind, InviteToken, MemberId,
@@ -21,76 +21,68 @@ use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::{Tx, accounts, audit_events, invites, members, organizations, outbox};
 
-/// Whom to invite.
 #[derive(Debug, Clone)]
 pub struct InviteByEmail {
-    /// To which organization.
     pub organization: OrganizationId,
-    /// The addresses.
     pub invitations: Vec<Invitation>,
-    /// When the invitations stop working; the configured time if none is given.
+    /// `None`: the configured lifetime.
     pub expires_at: Option<Timestamp>,
-    /// Only for accounts of the organization's single sign-on.
+    /// Only accounts of the organization's single sign-on may accept.
     pub sso: bool,
-    /// The caller's id for this request.
     pub request: Option<RequestToken>,
 }
 
-/// One address and the role it is invited with.
 #[derive(Debug, Clone)]
 pub struct Invitation {
-    /// As it was given.
+    /// The text of the request, not yet parsed.
     pub email: String,
-    /// What it will be.
     pub role: Role,
 }
 
-/// What became of one address.
+/// The result for one address.
 #[derive(Debug, Clone)]
 pub struct Invited {
-    /// As it was given.
+    /// The text of the request.
     pub email: String,
-    /// What became of it.
     pub outcome: Outcome,
-    /// The invitation, if there is one.
+    /// `Some` if `outcome` is `Invited`.
     pub invite: Option<Invite>,
-    /// Single sign-on was asked for and is not possible, since the address is tied
-    /// to it in another organization: invited as an ordinary one.
+    /// Single sign-on was requested, but the address belongs to an account that uses it in
+    /// another organization. The address got an ordinary invitation.
     pub sso_failed: bool,
 }
 
-/// What became of one address.
+/// Stored for retries by the names of its variants: do not rename them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It is invited.
     Invited,
-    /// It is a member's.
+    /// A member has this address.
     AlreadyMember,
-    /// It has a pending invitation, or stood in the request before.
+    /// The address has a pending invitation, or is twice in the request.
     AlreadyInvited,
-    /// It is no address.
     InvalidAddress,
-    /// The organization's single sign-on does not cover it.
+    /// The organization's single sign-on does not cover the address.
     DomainNotAllowed,
     /// No seat is left.
     SeatLimit,
 }
 
-/// What is remembered of one address: outcome, invitation, failed single sign-on.
+/// The stored result for one address: outcome, invitation, `sso_failed`.
 type Reference = (Outcome, Option<Uuid>, bool);
 
-/// Invites each address by itself. Admins may; nobody grants above their own role.
+/// Invites addresses; the result of one does not affect the others. Admins may, up to
+/// their own role.
 pub async fn invite_by_email(
     cx: &Context,
     call: &RequestContext,
     input: InviteByEmail,
 ) -> Result<Vec<Invited>> {
-    carry_out(cx, call, input, |_| Ok(())).await
+    execute(cx, call, input, |_| Ok(())).await
 }
 
-/// The same, unless an outcome is one that `accept` refuses: then all of it is
-/// undone.
-pub(super) async fn carry_out(
+/// As [`invite_by_email`], but if `accept` rejects an outcome, the transaction is rolled
+/// back and the error returned.
+pub(super) async fn execute(
     cx: &Context,
     call: &RequestContext,
     input: InviteByEmail,
@@ -101,10 +93,10 @@ pub(super) async fn carry_out(
     let request = input.request.as_ref();
     let idempotency =
         Idempotency::new(call, input.organization, "InviteByEmail", request, |encoding| {
-            asked(encoding, &input)
+            encode_request(encoding, &input)
         });
     let (keyring, issuers) = (Arc::clone(&cx.keyring), Arc::clone(&cx.issuers));
-    let budget = Budget::of(cx, call, input.organization);
+    let budget = Budget::new(cx, call, input.organization);
     let call = call.clone();
     let invited = cx
         .store
@@ -113,20 +105,20 @@ pub(super) async fn carry_out(
             let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
             if let Some(before) = idempotency.lookup::<Vec<Reference>>(tx, now).await? {
                 before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
-                return again(tx, &input, before).await;
+                return stored_results(tx, &input, before).await;
             }
             let expires_at = email_expiry(input.expires_at, lifetime, now)?;
             for invitation in &input.invitations {
-                may_grant(&access, invitation.role)?;
+                check_grantable(&access, invitation.role)?;
             }
             let Access { mut organization, member } = access;
             if input.sso && issuers.sso_of(organization.id).next().is_none() {
                 let what = "no single sign-on is configured for this organization";
                 return Err(Error::invalid("sso", what));
             }
-            // Counted when there is an invitation to store, and only then.
+            // Stored only if there is an invitation to insert.
             organization.version += 1;
-            let inviting = Inviting {
+            let batch = Batch {
                 tx,
                 keyring: &keyring,
                 issuers: &issuers,
@@ -140,17 +132,17 @@ pub(super) async fn carry_out(
                     ..new_invite(InviteKind::Email, Role::Guest, &organization, member.id, now)
                 },
             };
-            let addresses = inviting.addresses(&input.invitations, now).await?;
+            let addresses = batch.addresses(&input.invitations, now).await?;
             let invitable: Vec<_> = addresses.iter().flatten().collect();
             budget.spend_on_mail(invitable.iter().copied())?;
-            let tied_elsewhere = inviting.tied_elsewhere(&invitable).await?;
+            let sso_elsewhere = batch.sso_elsewhere(&invitable).await?;
             let mut invited = Vec::with_capacity(input.invitations.len());
             for (Invitation { email, role }, address) in input.invitations.iter().zip(addresses) {
                 let (outcome, invite, sso_failed) = match address {
                     Err(outcome) => (outcome, None, false),
                     Ok(address) => {
-                        let sso_failed = tied_elsewhere.contains(&address);
-                        let invite = inviting.invite(address, *role, sso_failed, now);
+                        let sso_failed = sso_elsewhere.contains(&address);
+                        let invite = batch.invite(address, *role, sso_failed, now);
                         (Outcome::Invited, Some(invite), sso_failed)
                     }
                 };
@@ -160,7 +152,7 @@ pub(super) async fn carry_out(
             let new: Vec<_> = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
             if !new.is_empty() {
                 organizations::set_version(tx, &organization).await?;
-                inviting.insert(new, now).await?;
+                batch.insert(new, now).await?;
             }
             let references: Vec<Reference> = invited
                 .iter()
@@ -174,12 +166,16 @@ pub(super) async fn carry_out(
     Ok(invited)
 }
 
-/// What the same request came to before.
-async fn again(tx: &Tx, input: &InviteByEmail, before: Vec<Reference>) -> Result<Vec<Invited>> {
+/// The response to a retry, from the stored results.
+async fn stored_results(
+    tx: &Tx,
+    input: &InviteByEmail,
+    before: Vec<Reference>,
+) -> Result<Vec<Invited>> {
     let mut invited = Vec::with_capacity(before.len());
     for (invitation, (outcome, id, sso_failed)) in input.invitations.iter().zip(before) {
         let invite = match id {
-            Some(id) => Some(found(tx, input.organization, id.into()).await?.0),
+            Some(id) => Some(load(tx, input.organization, id.into()).await?.0),
             None => None,
         };
         invited.push(Invited { email: invitation.email.clone(), outcome, invite, sso_failed });
@@ -187,19 +183,19 @@ async fn again(tx: &Tx, input: &InviteByEmail, before: Vec<Reference>) -> Result
     Ok(invited)
 }
 
-/// A request in progress. Each query of the store is made once for all addresses.
-struct Inviting<'a> {
+/// A request in progress. Every query runs once, for all addresses together.
+struct Batch<'a> {
     tx: &'a Tx,
     keyring: &'a Keyring,
     issuers: &'a Issuers,
     call: &'a RequestContext,
     has_seat: bool,
-    /// What all invitations have in common.
+    /// The fields that all invitations share.
     template: Invite,
 }
 
-impl Inviting<'_> {
-    /// The addresses to invite, or why each is not invited.
+impl Batch<'_> {
+    /// For each invitation the parsed address, or the reason not to invite it.
     async fn addresses(
         &self,
         invitations: &[Invitation],
@@ -241,8 +237,8 @@ impl Inviting<'_> {
         Ok(parsed.into_iter().map(outcome).collect())
     }
 
-    /// Whether some single sign-on of the organization may vouch for the address;
-    /// otherwise nobody could ever use the invitation.
+    /// Whether a single sign-on of the organization may verify the address. Otherwise no
+    /// account could ever accept the invitation.
     fn is_covered(&self, email: &EmailAddress) -> bool {
         let domain = email.domain();
         self.issuers.sso_of(self.template.organization).any(|issuer| {
@@ -250,8 +246,8 @@ impl Inviting<'_> {
         })
     }
 
-    /// Those of the addresses whose single sign-on leads to another organization.
-    async fn tied_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
+    /// The addresses whose account uses the single sign-on in another organization.
+    async fn sso_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
         let mut tied = HashSet::new();
         if self.template.sso && !addresses.is_empty() {
             for issuer in self.issuers.sso_of(self.template.organization) {
@@ -275,7 +271,7 @@ impl Inviting<'_> {
         }
     }
 
-    /// Stores the invitations, each with its event and its mail that waits.
+    /// Inserts the invitations, each with its audit event and its mail in the outbox.
     async fn insert(&self, new: Vec<&Invite>, now: Timestamp) -> Result<()> {
         let mut rows = Vec::with_capacity(new.len());
         for invite in &new {
@@ -294,7 +290,7 @@ impl Inviting<'_> {
     }
 }
 
-fn asked(encoding: Encoding, input: &InviteByEmail) -> Encoding {
+fn encode_request(encoding: Encoding, input: &InviteByEmail) -> Encoding {
     encoding
         .list(&input.invitations, |encoding, invitation| {
             encoding.text(&invitation.email).text(invitation.role.as_str())

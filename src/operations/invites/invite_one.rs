@@ -1,37 +1,33 @@
-//! One email invitation, for contracts that know no list of them.
+//! One email invitation, for contracts that invite one address per request.
 
-use super::invite_by_email::{Invitation, InviteByEmail, Outcome, carry_out};
+use super::invite_by_email::{Invitation, InviteByEmail, Outcome, execute};
 use crate::domain::{Invite, OrganizationId};
 use crate::error::{Error, Kind, Result, reason};
 use crate::operations::idempotency::RequestToken;
 use crate::operations::{Context, RequestContext};
 
-/// Whom to invite.
 #[derive(Debug, Clone)]
 pub struct InviteOne {
-    /// To which organization.
     pub organization: OrganizationId,
-    /// The address and its role.
     pub invitation: Invitation,
-    /// The caller's id for this request.
     pub request: Option<RequestToken>,
 }
 
-/// Invites one address. Why it cannot be invited is an error here: then nothing
-/// has happened, and nothing is remembered of the request. Admins may.
+/// Invites one address. An outcome other than `Invited` is an error here: nothing is
+/// changed then, and no result is stored for retries. Admins may.
 pub async fn invite_one(cx: &Context, call: &RequestContext, input: InviteOne) -> Result<Invite> {
     let InviteOne { organization, invitation, request } = input;
     let invitations = vec![invitation];
     let input = InviteByEmail { organization, invitations, expires_at: None, sso: false, request };
-    let invited = carry_out(cx, call, input, Outcome::or_refusal).await?;
+    let invited = execute(cx, call, input, Outcome::into_result).await?;
     let one = invited.into_iter().next();
     one.and_then(|one| one.invite)
         .ok_or_else(|| Error::internal("an address is invited without an invitation"))
 }
 
 impl Outcome {
-    /// The outcome, as an error unless the address is invited.
-    fn or_refusal(self) -> Result<()> {
+    /// An error for every outcome except `Invited`.
+    fn into_result(self) -> Result<()> {
         let taken = |reason, message: &str| {
             Err(Error::new(Kind::AlreadyExists, message).with_reason(reason))
         };

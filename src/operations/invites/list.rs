@@ -6,61 +6,57 @@ use super::{InviteFilter, InviteWithToken, Order};
 use crate::domain::{OrganizationId, PageSize, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::cursor::PageOf;
+use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
 use crate::storage::invite_lists;
 
-/// What to list.
 #[derive(Debug, Clone)]
 pub struct ListInvites {
-    /// Of which organization.
     pub organization: OrganizationId,
-    /// Which invites.
     pub filter: InviteFilter,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
-    /// With the tokens of live links, for contracts that know a link by nothing else.
+    /// Include the tokens of live links, for contracts that identify a link by its token.
     pub with_tokens: bool,
-    /// How many a page may hold.
     pub size: PageSize,
-    /// The token of the page before, or empty.
+    /// The token of the previous page; empty for the first page.
     pub token: String,
-    /// The field that token stood in, for errors.
+    /// The request's field with `token`, for errors.
     pub token_field: &'static str,
-    /// Whether to count, too.
+    /// Also return the number of matching invites.
     pub count: bool,
 }
 
 /// One page of invites.
 #[derive(Debug, Clone)]
 pub struct InviteList {
-    /// The invites.
     pub invites: Vec<InviteWithToken>,
     /// Empty on the last page.
     pub next_token: String,
-    /// How many the filter lets through, if that was asked for.
+    /// The number of matching invites, if requested.
     pub count: Option<u64>,
 }
 
-/// Lists invites of all kinds, ended ones too. Admins may.
+/// Lists invites of all kinds, including ended ones. Admins may.
 pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Result<InviteList> {
     let now = cx.now();
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
     Access::to_read(db, &call.caller, input.organization, manage).await?;
-    let page_of = PageOf::new(shown(&input), call.caller.account.id, input.token_field);
-    let place: Option<Uuid> = page_of.cursor(&cx.keyring, &input.token)?;
+    let pagination =
+        Pagination::new(encode_list(&input), call.caller.account.id, input.token_field);
+    let place: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
     let after = place.map(Into::into);
     let order =
         if input.oldest_first { Order::OldestFirst(after) } else { Order::NewestFirst(after) };
 
-    let _turn = cx.limits.list(input.organization).await?;
+    let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
     let filter = &input.filter;
     let mut rows = invite_lists::page(db, input.organization, filter, order, limit, now).await?;
     let next_token =
-        page_of.cut(&cx.keyring, &mut rows, input.size, |(last, _)| Uuid::from(last.id))?;
+        pagination.cut(&cx.keyring, &mut rows, input.size, |(last, _)| Uuid::from(last.id))?;
     let count = if input.count {
         Some(invite_lists::count(db, input.organization, filter, now).await?)
     } else {
@@ -74,7 +70,7 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
     Ok(InviteList { invites, next_token, count })
 }
 
-fn shown(input: &ListInvites) -> Encoding {
+fn encode_list(input: &ListInvites) -> Encoding {
     let InviteFilter { kinds, states, role, inviter, email, start, end, without_content } =
         &input.filter;
     Encoding::new("List")

@@ -1,5 +1,5 @@
-//! Invites: making them, showing them, ending them. Every rule once, for every
-//! contract.
+//! Invites. The operations are the same for all contracts (`gitpod.v1`, `guestlist.v1`,
+//! ClickHouse, GitBook).
 
 mod create_link;
 mod create_organization_invite;
@@ -12,10 +12,10 @@ mod get_organization_invite_summary;
 mod invite_by_email;
 mod invite_one;
 mod list;
-mod naming;
 mod preview;
 mod resend;
 mod revoke;
+mod token_or_id;
 mod tokens;
 mod update;
 
@@ -23,7 +23,7 @@ pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
 pub use decline::{Decline, decline};
 pub(in crate::operations) use expiry::expire;
-pub use expiry::{Round, end_expired};
+pub use expiry::{ExpiryRun, end_expired};
 pub use find_link::{find_link, grantable_roles, is_redundant};
 pub use get::get;
 pub use get_organization_invite::get_organization_invite;
@@ -31,11 +31,11 @@ pub use get_organization_invite_summary::get_organization_invite_summary;
 pub use invite_by_email::{Invitation, InviteByEmail, Invited, Outcome, invite_by_email};
 pub use invite_one::{InviteOne, invite_one};
 pub use list::{InviteList, ListInvites, list};
-pub use naming::InviteName;
-pub(in crate::operations) use naming::{find_again, find_named};
 pub use preview::{InviteSummary, preview};
 pub use resend::{Resend, resend};
 pub use revoke::{Revoke, Revoked, revoke};
+pub use token_or_id::TokenOrId;
+pub(in crate::operations) use token_or_id::{find_by_token_or_id, find_under_lock};
 pub use tokens::{InviteWithToken, unseal};
 pub use update::{Update, update};
 
@@ -55,12 +55,12 @@ use crate::operations::access::Access;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, invites, organizations};
 
-/// The shortest and the longest life of an email invitation.
+/// The shortest and the longest lifetime of an email invitation.
 const EMAIL_LIFETIME: (Duration, Duration) =
     (Duration::from_secs(60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
 
-/// Makes a new join link in a locked organization. The live one `before` ends first, so
-/// that at most one is live at any moment.
+/// Inserts a new join link; the organization's row must be locked. The live one `before`
+/// ends first, so that at most one is live at any moment.
 async fn rotate_join_link(
     tx: &Tx,
     keyring: &Keyring,
@@ -85,8 +85,7 @@ async fn rotate_join_link(
     Ok(token)
 }
 
-/// A live invite of a locked organization's present version, with nothing set
-/// that need not be.
+/// A live invite with all optional fields empty.
 fn new_invite(
     kind: InviteKind,
     role: Role,
@@ -117,13 +116,13 @@ fn new_invite(
     }
 }
 
-/// Counts a change of a locked organization.
+/// Increments the version of an organization, whose row must be locked.
 async fn advance(tx: &Tx, organization: &mut Organization) -> Result<()> {
     organization.version += 1;
     organizations::set_version(tx, organization).await
 }
 
-/// Writes an invite's event.
+/// Writes an audit event about an invite.
 async fn record(
     tx: &Tx,
     action: Action,
@@ -146,7 +145,8 @@ fn event<'a>(action: Action, invite: &Invite, actor: &'a Actor, note: String) ->
     }
 }
 
-/// Ends a live invite of a locked organization along with something else, with its event.
+/// Ends a live invite as a consequence of another change, with its audit event. The
+/// organization's row must be locked.
 pub(in crate::operations) async fn end(
     tx: &Tx,
     invite: &Invite,
@@ -158,8 +158,8 @@ pub(in crate::operations) async fn end(
     record(tx, Action::InviteEnded, invite, actor, reason.as_str().to_owned(), now).await
 }
 
-/// Ends every live invite that rests on a member's authority, by an act of the member
-/// `by`, each with its event; returns how many.
+/// Ends every live invite of the member `inviter`, each with an audit event; returns how
+/// many. `by` is the member that caused it.
 pub(in crate::operations) async fn end_all_of(
     tx: &Tx,
     organization: OrganizationId,
@@ -183,36 +183,48 @@ pub(in crate::operations) async fn end_all_of(
     Ok(ended.len())
 }
 
-/// The invite, with its sealed token.
-async fn found(tx: &Tx, organization: OrganizationId, id: InviteId) -> Result<(Invite, Vec<u8>)> {
+/// The invite with its sealed token.
+///
+/// # Errors
+/// NOT_FOUND.
+async fn load(tx: &Tx, organization: OrganizationId, id: InviteId) -> Result<(Invite, Vec<u8>)> {
     invites::find_with_token(tx, organization, id).await?.ok_or_else(Error::not_found)
 }
 
-/// What an admin is told who wants to change what has ended.
-fn has_ended() -> Error {
-    Error::precondition(reason::INVITE_ENDED, "the invite has ended; make a new one")
+/// The error for a change of an ended invite.
+fn invite_ended() -> Error {
+    Error::precondition(reason::INVITE_ENDED, "the invite has ended; create a new one")
 }
 
-/// Refuses to grant above the granter's own role.
-fn may_grant(access: &Access, granted: Role) -> Result<()> {
+/// # Errors
+/// PERMISSION_DENIED if the role `granted` is higher than the caller's own.
+fn check_grantable(access: &Access, granted: Role) -> Result<()> {
     if access.member.role.may_grant(granted) {
         return Ok(());
     }
-    Err(Error::permission_denied("nobody grants above their own role"))
+    Err(Error::permission_denied("you cannot grant a role above your own"))
 }
 
-/// The end of an email invitation's life: as asked for, or as configured.
-fn email_expiry(asked: Option<Timestamp>, lifetime: Duration, now: Timestamp) -> Result<Timestamp> {
-    let Some(asked) = asked else { return Ok(now.plus(lifetime)) };
-    if (now.plus(EMAIL_LIFETIME.0)..=now.plus(EMAIL_LIFETIME.1)).contains(&asked) {
-        return Ok(asked);
+/// The expiry of an email invitation: the requested one, or `lifetime` from now.
+///
+/// # Errors
+/// INVALID_ARGUMENT if the requested one is outside [`EMAIL_LIFETIME`].
+fn email_expiry(
+    requested: Option<Timestamp>,
+    lifetime: Duration,
+    now: Timestamp,
+) -> Result<Timestamp> {
+    let Some(requested) = requested else { return Ok(now.plus(lifetime)) };
+    if (now.plus(EMAIL_LIFETIME.0)..=now.plus(EMAIL_LIFETIME.1)).contains(&requested) {
+        return Ok(requested);
     }
     Err(Error::invalid("expire_time", "must be 1 hour to 30 days from now"))
 }
 
-/// Refuses a link that would be dead at once.
-fn link_expiry(asked: Timestamp, now: Timestamp) -> Result<()> {
-    if now < asked {
+/// # Errors
+/// INVALID_ARGUMENT if the requested expiry is not in the future.
+fn check_link_expiry(requested: Timestamp, now: Timestamp) -> Result<()> {
+    if now < requested {
         return Ok(());
     }
     Err(Error::invalid("expire_time", "must be in the future"))

@@ -1,5 +1,4 @@
-//! `guestlist.v1.InviteService/Preview`, which `GetOrganizationInviteSummary` is as
-//! well.
+//! `guestlist.v1.InviteService/Preview`, also used by `GetOrganizationInviteSummary`.
 
 use crate::domain::{InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
@@ -7,20 +6,18 @@ use crate::operations::budget::count_preview;
 use crate::operations::{Context, MaybeCaller};
 use crate::storage::previews::Preview;
 
-/// What an invite leads to, and nothing more.
+/// The public part of an invite's organization.
 #[derive(Debug, Clone)]
 pub struct InviteSummary {
-    /// The organization.
     pub organization: OrganizationId,
-    /// Its name.
     pub name: OrganizationName,
     /// Active and suspended members.
     pub member_count: i64,
 }
 
-/// Shows whoever holds a live token what it leads to. An email invitation shows
-/// itself to its own verified address, and to others where a setting opens
-/// previews.
+/// Returns a summary of a live invite's organization to every caller with the token. For
+/// an email invitation, the caller's verified address must be the invited one, unless the
+/// setting `public_preview` is on.
 pub async fn preview(
     cx: &Context,
     caller: &MaybeCaller,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{advance, email_expiry, found, has_ended, may_grant, record, tokens};
+use super::{advance, check_grantable, email_expiry, invite_ended, load, record, tokens};
 use crate::domain::{
     Action, Delivery, Invite, InviteId, InviteKind, InviteToken, OrganizationId, Permission,
     Timestamp,
@@ -17,21 +17,17 @@ use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::{invites, outbox};
 
-/// Which invitation to send again.
 #[derive(Debug, Clone)]
 pub struct Resend {
-    /// In which organization.
     pub organization: OrganizationId,
-    /// Which invitation.
     pub id: InviteId,
-    /// When it stops working; the configured time if none is given.
+    /// `None`: the configured lifetime, from now.
     pub expires_at: Option<Timestamp>,
-    /// The caller's id for this request.
     pub request: Option<RequestToken>,
 }
 
-/// Sends an email invitation again, with a new token; the one before is dead.
-/// Whoever resends becomes the inviter, so nobody resends above their own role.
+/// Sends an email invitation again with a new token; the previous token stops working. The
+/// caller becomes the inviter, so the invitation's role must not be above the caller's.
 /// Admins may.
 pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Result<Invite> {
     let now = cx.now();
@@ -39,7 +35,7 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
         Idempotency::new(call, input.organization, "Resend", input.request.as_ref(), |encoding| {
             encoding.id(input.id).option(input.expires_at, Encoding::time)
         });
-    let budget = Budget::of(cx, call, input.organization);
+    let budget = Budget::new(cx, call, input.organization);
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     let invite = cx
@@ -48,7 +44,7 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
             let manage = Permission::ManageInvites;
             let mut access =
                 Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            let (mut invite, _) = found(tx, input.organization, input.id).await?;
+            let (mut invite, _) = load(tx, input.organization, input.id).await?;
             if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                 return Ok(invite);
             }
@@ -60,9 +56,9 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
                 ));
             }
             if !invite.is_live(now) {
-                return Err(has_ended());
+                return Err(invite_ended());
             }
-            may_grant(&access, invite.role)?;
+            check_grantable(&access, invite.role)?;
             budget.spend_on_mail(invite.email.as_slice().iter())?;
             advance(tx, &mut access.organization).await?;
             invite.inviter = access.member.id;

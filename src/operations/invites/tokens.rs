@@ -1,22 +1,22 @@
-//! Tokens between the store and whoever may see them.
+//! Encryption of invite tokens in the store.
 
 use crate::domain::{Invite, InviteToken, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::keyring::{Keyring, KeyringError, Purpose};
 use crate::storage::invites::StoredToken;
 
-/// An invite as an admin sees it.
+/// An invite for admins.
 #[derive(Debug, Clone)]
 pub struct InviteWithToken {
-    /// The invite.
     pub invite: Invite,
-    /// Its token, while it is live and where it may be shown.
+    /// `None` if the invite has ended, for email invitations, and in lists that were
+    /// requested without tokens.
     pub token: Option<InviteToken>,
 }
 
 impl InviteWithToken {
-    /// With its token, if it is live. An email invitation's token goes to its
-    /// address and to nobody else.
+    /// With the token if the invite is a live link. The token of an email invitation is sent
+    /// to the invited address only, so admins do not get it.
     pub(super) fn with_token(
         keyring: &Keyring,
         (invite, sealed): (Invite, Vec<u8>),
@@ -28,8 +28,8 @@ impl InviteWithToken {
     }
 }
 
-/// A token as the store keeps it. The invite's id is bound into the seal, so that
-/// a sealed token cannot be moved to another row.
+/// Encrypts a token for the store. The invite's id is authenticated with it, so that an
+/// encrypted token cannot be copied to another row.
 pub(super) fn seal(keyring: &Keyring, invite: &Invite, token: &InviteToken) -> Result<StoredToken> {
     let sealed = keyring
         .seal(Purpose::InviteToken, invite.id.to_string().as_bytes(), token.as_bytes())
@@ -37,11 +37,11 @@ pub(super) fn seal(keyring: &Keyring, invite: &Invite, token: &InviteToken) -> R
     Ok(StoredToken { hash: token.hash(), sealed })
 }
 
-/// The token again, for whoever may see it.
+/// Decrypts a token from the store.
 ///
 /// # Errors
-/// UNAVAILABLE if it was sealed with a secret key that this server lacks: while the
-/// key is being exchanged, other replicas have it. The cause names the key.
+/// UNAVAILABLE if it was sealed with a secret key that this server lacks: during a key
+/// rotation, other replicas may have that key. The error's source names the key.
 pub fn unseal(keyring: &Keyring, invite: &Invite, sealed: &[u8]) -> Result<InviteToken> {
     let bytes = keyring
         .open(Purpose::InviteToken, invite.id.to_string().as_bytes(), sealed)

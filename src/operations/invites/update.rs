@@ -5,7 +5,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    InviteWithToken, advance, email_expiry, found, has_ended, link_expiry, may_grant, record,
+    InviteWithToken, advance, check_grantable, check_link_expiry, email_expiry, invite_ended, load,
+    record,
 };
 use crate::domain::{
     Action, EndReason, Ending, Invite, InviteId, InviteKind, OrganizationId, Permission, Role,
@@ -18,25 +19,21 @@ use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
-/// What to change; what is absent stays.
+/// A field that is `None` is not changed.
 #[derive(Debug, Clone)]
 pub struct Update {
-    /// In which organization.
     pub organization: OrganizationId,
-    /// Which invite.
     pub id: InviteId,
-    /// The new role, or level of a link to content.
+    /// For a link to content, the level of access.
     pub role: Option<Role>,
-    /// The new end; `Some(None)` means never.
+    /// `Some(None)`: the link does not expire.
     pub expires_at: Option<Option<Timestamp>>,
-    /// The new number of uses; `Some(None)` means any.
+    /// `Some(None)`: any number of uses.
     pub max_uses: Option<Option<i64>>,
-    /// The caller's id for this request.
     pub request: Option<RequestToken>,
 }
 
-/// Changes the terms of a live invite. Admins may; nobody grants above their own
-/// role.
+/// Changes role, expiry or uses of a live invite. Admins may, up to their own role.
 pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Result<InviteWithToken> {
     let now = cx.now();
     let idempotency =
@@ -54,7 +51,7 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
             let manage = Permission::ManageInvites;
             let mut access =
                 Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            let row = found(tx, input.organization, input.id).await?;
+            let row = load(tx, input.organization, input.id).await?;
             if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                 return InviteWithToken::with_token(&keyring, row, now);
             }
@@ -66,11 +63,11 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                 ));
             }
             if !before.is_live(now) {
-                return Err(has_ended());
+                return Err(invite_ended());
             }
             let mut after = before.clone();
             if let Some(role) = input.role {
-                may_grant(&access, role)?;
+                check_grantable(&access, role)?;
                 match &mut after.content {
                     Some(content) => content.level = role,
                     None => after.role = role,
@@ -91,7 +88,7 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                 }
                 let note = changes(&before, &after);
                 record(tx, Action::InviteUpdated, &after, &call.actor(), note, now).await?;
-                after = found(tx, input.organization, input.id).await?.0;
+                after = load(tx, input.organization, input.id).await?.0;
             }
             idempotency.store(tx, &Uuid::from(after.id), now).await?;
             InviteWithToken::with_token(&keyring, (after, sealed), now)
@@ -101,33 +98,33 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
 
 fn new_expiry(
     invite: &Invite,
-    asked: Option<Timestamp>,
+    requested: Option<Timestamp>,
     lifetime: std::time::Duration,
     now: Timestamp,
 ) -> Result<Option<Timestamp>> {
-    match (invite.kind, asked) {
+    match (invite.kind, requested) {
         (InviteKind::Email, None) => {
             Err(Error::invalid("never_expires", "an email invitation always expires"))
         }
-        (InviteKind::Email, asked) => email_expiry(asked, lifetime, now).map(Some),
-        (_, Some(asked)) => link_expiry(asked, now).map(|()| Some(asked)),
+        (InviteKind::Email, requested) => email_expiry(requested, lifetime, now).map(Some),
+        (_, Some(requested)) => check_link_expiry(requested, now).map(|()| Some(requested)),
         (_, None) => Ok(None),
     }
 }
 
-fn new_max_uses(invite: &Invite, asked: Option<i64>) -> Result<Option<i64>> {
+fn new_max_uses(invite: &Invite, requested: Option<i64>) -> Result<Option<i64>> {
     if invite.kind == InviteKind::Email {
         return Err(Error::invalid("max_uses", "an email invitation is used once"));
     }
-    match asked {
-        Some(asked) if asked < invite.uses => {
+    match requested {
+        Some(requested) if requested < invite.uses => {
             Err(Error::invalid("max_uses", "must be no smaller than the uses that are spent"))
         }
-        asked => Ok(asked),
+        requested => Ok(requested),
     }
 }
 
-/// The names of what differs.
+/// The names of the changed fields, for the audit event.
 fn changes(before: &Invite, after: &Invite) -> String {
     let role = before.role != after.role || before.content != after.content;
     [

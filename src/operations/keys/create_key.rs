@@ -13,20 +13,19 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, Tx, accounts, api_keys, members};
 
-/// Whose key to make.
+/// The account of a new key.
 #[derive(Debug, Clone)]
 pub enum Owner {
-    /// The operator's own account for this address, found or made. The address
-    /// counts as verified: the operator vouches for it.
+    /// The local account with this address; created if there is none. The address counts
+    /// as verified, since the operator enters it.
     Email {
-        /// The address.
         email: EmailAddress,
-        /// The display name; the local part if none is given.
+        /// The display name. `None`: keep it; the local part for a new account.
         name: Option<String>,
     },
-    /// An account that is there, whoever its issuer.
+    /// An existing account of any issuer.
     Account(AccountId),
-    /// The service of this name, found or made.
+    /// The service with this name; created if there is none.
     Service(ServiceName),
 }
 
@@ -34,16 +33,13 @@ pub enum Owner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceName(String);
 
-/// What key to make.
 #[derive(Debug, Clone)]
 pub struct CreateKey {
-    /// Whose.
     pub owner: Owner,
-    /// Bound to this organization.
+    /// Binds the key to this organization.
     pub organization: Option<OrganizationId>,
-    /// What it may do beyond its account's rights.
     pub scope: Option<KeyScope>,
-    /// How long it works; for ever if none is given.
+    /// `None`: the key does not expire.
     pub expires_in: Option<Duration>,
 }
 
@@ -60,13 +56,12 @@ impl FromStr for ServiceName {
     }
 }
 
-/// Makes a key and answers it, the only time it can be seen.
+/// Creates a key and returns its secret, which cannot be read again.
 ///
 /// # Errors
-/// NOT_FOUND if the account is not there; FAILED_PRECONDITION if the key should
-/// be bound to an organization its account is no active member of;
-/// INVALID_ARGUMENT if scope `act` is asked for anybody but a service, or the key
-/// would work beyond [`Timestamp::LAST`].
+/// NOT_FOUND if the account does not exist; FAILED_PRECONDITION if the account is not an
+/// active member of the organization that the key is bound to; INVALID_ARGUMENT for scope
+/// `act` without a service, or an expiry after [`Timestamp::LAST`].
 pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Result<ApiKeySecret> {
     if input.scope == Some(KeyScope::Act) && !matches!(input.owner, Owner::Service(_)) {
         return Err(Error::invalid("scope", "act is for services: use --service --name NAME"));
@@ -100,7 +95,7 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
         .await
 }
 
-/// Makes a key for an account: scope, organization it is bound to, expiry.
+/// Inserts a new key with its audit event.
 pub(in crate::operations) async fn issue(
     tx: &Tx,
     account: &Account,
@@ -140,7 +135,7 @@ pub(in crate::operations) async fn issue(
     Ok(secret)
 }
 
-/// Finds or makes the account that the key is for.
+/// Finds or creates the account of the key.
 async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<Account> {
     let (subject, kind, profile) = match owner {
         Owner::Account(id) => {
@@ -165,7 +160,7 @@ async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<
     auth::resolve_local(tx, now, actor, &subject, kind, &profile).await
 }
 
-/// The profile of an account that the operator vouches for.
+/// The profile of a local account; its address counts as verified.
 pub(in crate::operations) fn local_profile(email: Option<EmailAddress>, name: String) -> Profile {
     Profile {
         email_verified: email.is_some(),

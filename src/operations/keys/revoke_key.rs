@@ -5,11 +5,10 @@ use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, api_keys};
 
-/// Revokes a key for good. Servers that have just read it take it for a second more
-/// at most.
+/// Revokes a key. Servers cache keys, so a running server may accept it for one more second.
 ///
 /// # Errors
-/// NOT_FOUND if there is none of that id or it was revoked before.
+/// NOT_FOUND if no key has that id or it is already revoked.
 pub async fn revoke_key(store: &Store, id: KeyId, now: Timestamp) -> Result<()> {
     store
         .write(async move |tx| {

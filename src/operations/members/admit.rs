@@ -1,4 +1,4 @@
-//! The last step of every way in: member row, counters, audit event.
+//! The last step of joining, by whatever way: member row, counters, audit event.
 
 use crate::domain::{
     Account, Action, Actor, InviteId, JoinedBy, Member, MemberId, MemberProfile, MemberStatus,
@@ -8,25 +8,21 @@ use crate::error::Result;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, members, organizations};
 
-/// Who comes in, and how.
+/// A new membership.
 #[derive(Debug)]
 pub(in crate::operations) struct Admission<'a> {
-    /// The account, as the transaction that admits it has locked it: the member's place
-    /// in lists follows its name.
+    /// Must have been locked by this transaction: the member row stores a copy of its name
+    /// for ordering.
     pub account: &'a Account,
-    /// Its role.
     pub role: Role,
-    /// How it comes about.
     pub by: JoinedBy,
-    /// The invite it comes about with.
     pub invite: Option<InviteId>,
-    /// Its id, if that was reserved.
+    /// The membership id that an email invitation reserved.
     pub reserved: Option<MemberId>,
-    /// To whom it is ascribed.
     pub actor: &'a Actor,
 }
 
-/// Makes a member of a locked organization and counts it there.
+/// Inserts the member and updates the count of the organization, whose row must be locked.
 pub(in crate::operations) async fn admit(
     tx: &Tx,
     organization: &mut Organization,

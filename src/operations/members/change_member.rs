@@ -1,4 +1,4 @@
-//! What every change of a member by an admin has in common.
+//! The common steps of changes that an admin makes to a member.
 
 use crate::domain::{
     Action, Member, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind, Timestamp,
@@ -10,28 +10,26 @@ use crate::operations::invites::end_all_of;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, members, organizations};
 
-/// A membership, and of which organization.
 #[derive(Debug, Clone, Copy)]
 pub struct MemberOf {
-    /// The organization.
     pub organization: OrganizationId,
-    /// The membership.
     pub member: MemberId,
 }
 
-/// A member of a locked organization whom an admin is about to change.
-pub(super) struct Changing<'a> {
+/// A change of one member; the organization's row is locked.
+pub(super) struct MemberChange<'a> {
     tx: &'a Tx,
     call: &'a RequestContext,
-    /// The admin's place.
+    /// The admin's membership.
     pub(super) access: Access,
-    /// The member, who has not left.
+    /// Active or suspended.
     pub(super) member: Member,
     now: Timestamp,
 }
 
-impl<'a> Changing<'a> {
-    /// Lets an admin change a member.
+impl<'a> MemberChange<'a> {
+    /// # Errors
+    /// Those of [`Access::to_change`]; NOT_FOUND if the member has left.
     pub(super) async fn begin(
         tx: &'a Tx,
         call: &'a RequestContext,
@@ -47,8 +45,9 @@ impl<'a> Changing<'a> {
         Ok(Self { tx, call, access, member, now })
     }
 
-    /// Refuses to take the last active admin's authority.
-    pub(super) async fn keeps_an_admin(&self) -> Result<()> {
+    /// # Errors
+    /// FAILED_PRECONDITION if the member is the last active admin.
+    pub(super) async fn require_another_admin(&self) -> Result<()> {
         let is_active_admin =
             self.member.role == Role::Admin && self.member.status == MemberStatus::Active;
         let organization = self.access.organization.id;
@@ -57,19 +56,19 @@ impl<'a> Changing<'a> {
         {
             return Err(Error::precondition(
                 reason::LAST_ADMIN,
-                "an organization keeps at least one admin: make somebody else an admin first",
+                "an organization needs at least one admin: make another member an admin first",
             ));
         }
         Ok(())
     }
 
-    /// Sets the role; what it could not have invited ends.
+    /// Sets the role. If the new role may not manage invites, the member's invites end.
     pub(super) async fn set_role(self, role: Role) -> Result<()> {
         if !self.access.member.role.may_grant(role) {
-            return Err(Error::permission_denied("nobody grants above their own role"));
+            return Err(Error::permission_denied("you cannot grant a role above your own"));
         }
         if role != Role::Admin {
-            self.keeps_an_admin().await?;
+            self.require_another_admin().await?;
         }
         let organization = self.access.organization.id;
         members::set_role(self.tx, organization, self.member.id, role).await?;
@@ -80,10 +79,10 @@ impl<'a> Changing<'a> {
                 note = format!("{note}; {ended}");
             }
         }
-        self.finish(Action::MemberRoleChanged, note).await
+        self.record(Action::MemberRoleChanged, note).await
     }
 
-    /// Ends the member's invites; answers the note of it.
+    /// Ends the member's invites; returns a note for the audit event.
     pub(super) async fn end_invites(&self) -> Result<String> {
         let (organization, by) = (self.access.organization.id, self.access.member.id);
         let actor = self.call.actor();
@@ -91,8 +90,8 @@ impl<'a> Changing<'a> {
         Ok(invites_ended(ended))
     }
 
-    /// Counts the change and writes its event.
-    pub(super) async fn finish(mut self, action: Action, note: String) -> Result<()> {
+    /// Increments the organization's version and writes the audit event.
+    pub(super) async fn record(mut self, action: Action, note: String) -> Result<()> {
         self.access.organization.version += 1;
         organizations::update(self.tx, &self.access.organization).await?;
         let event = NewEvent {
@@ -107,7 +106,7 @@ impl<'a> Changing<'a> {
     }
 }
 
-/// The note of a change that took invites along.
+/// The audit note about invites that ended with a change; empty if none did.
 pub(super) fn invites_ended(ended: usize) -> String {
     if ended == 0 { String::new() } else { format!("invites ended: {ended}") }
 }

@@ -1,9 +1,9 @@
 //! `JoinOrganization`
 //!
-//! One operation for every door, in one transaction under the organization's
-//! row lock. The order of the rules is part of the contract: a retry after a
-//! lost answer comes first, then whether the way in exists at all, and only then
-//! what the caller may be told about it.
+//! All ways to join, in one transaction that locks the organization's row. The order of
+//! the checks is part of the contract: first a retry of a successful join, then whether the
+//! invite or organization exists for this caller (NOT_FOUND), then the rules that a more
+//! precise error may name.
 
 use std::sync::Arc;
 
@@ -18,23 +18,21 @@ use crate::domain::{
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::budget::count_join;
-use crate::operations::invites::{InviteName, end, expire, find_again, find_named};
+use crate::operations::invites::{TokenOrId, end, expire, find_by_token_or_id, find_under_lock};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, accounts, grants, invites, members, organizations};
 
-/// How to get in.
 #[derive(Debug, Clone, Copy)]
 pub enum JoinBy {
-    /// With an invite.
-    Invite(InviteName),
-    /// The same, but only into this organization.
-    InviteTo(OrganizationId, InviteName),
+    Invite(TokenOrId),
+    /// With an invite, which must belong to this organization.
+    InviteTo(OrganizationId, TokenOrId),
     /// By the organization's id: as its creator, or by mail domain.
     Organization(OrganizationId),
 }
 
-/// Makes the caller a member, or answers the membership there is.
+/// Makes the caller a member, or returns the existing membership.
 pub async fn join_organization(
     cx: &Context,
     call: &RequestContext,
@@ -42,12 +40,12 @@ pub async fn join_organization(
 ) -> Result<MemberProfile> {
     count_join(cx, call)?;
     let now = cx.now();
-    // Looked up without a lock, for the organization to lock; everything is read
-    // again under it. Unknown tokens never reach the writer.
+    // A first lookup without a lock finds the organization to lock, so that requests with
+    // unknown tokens never use a write transaction. Under the lock everything is read again.
     let (organization, named) = match by {
         JoinBy::Organization(id) => (id, None),
         JoinBy::Invite(name) | JoinBy::InviteTo(_, name) => {
-            let (invite, organization) = find_named(cx.store.read(), call, &name).await?;
+            let (invite, organization) = find_by_token_or_id(cx.store.read(), call, &name).await?;
             (organization.id, Some((name, invite.id)))
         }
     };
@@ -75,18 +73,18 @@ pub async fn join_organization(
                 Joining { tx, call: &call, issuers: &issuers, account, organization, now };
             match named {
                 Some((name, id)) => joining.with_invite(current, &name, id).await,
-                None => joining.by_id(current).await,
+                None => joining.by_organization_id(current).await,
             }
         })
         .await
 }
 
-/// A caller who joins a locked organization.
+/// A join in progress; the organization's row is locked.
 struct Joining<'a> {
     tx: &'a Tx,
     call: &'a RequestContext,
     issuers: &'a Issuers,
-    /// The caller's account as this transaction reads it.
+    /// The caller's account, read in this transaction.
     account: Account,
     organization: Organization,
     now: Timestamp,
@@ -96,7 +94,7 @@ impl Joining<'_> {
     async fn with_invite(
         self,
         current: Option<Member>,
-        name: &InviteName,
+        name: &TokenOrId,
         id: InviteId,
     ) -> Result<MemberProfile> {
         if let Some(member) = &current
@@ -106,24 +104,24 @@ impl Joining<'_> {
             return Ok(self.profile(member.clone()));
         }
         let (tx, now) = (self.tx, self.now);
-        let invite = find_again(tx, self.call, name, self.organization.id, id).await?;
+        let invite = find_under_lock(tx, self.call, name, self.organization.id, id).await?;
         if !invite.is_live(now) {
             return Err(Error::not_found());
         }
         if let Some(member) = current {
-            return self.already_there(member, &invite).await;
+            return self.join_again(member, &invite).await;
         }
-        if let Some(left) = self.removal().await?
+        if let Some(left) = self.last_removal().await?
             && invite.version <= left.version
         {
             return Err(Error::not_found());
         }
-        self.inviter_stands(&invite).await?;
-        self.may_use(&invite)?;
+        self.require_inviter_authority(&invite).await?;
+        self.check_restrictions(&invite)?;
         self.join_with(&invite).await
     }
 
-    /// Makes the caller a member by an invite whose rules hold.
+    /// Makes the caller a member by an invite that has passed all checks.
     async fn join_with(mut self, invite: &Invite) -> Result<MemberProfile> {
         self.require_seat()?;
         self.consume(invite).await?;
@@ -143,7 +141,7 @@ impl Joining<'_> {
         Ok(joined)
     }
 
-    async fn by_id(mut self, current: Option<Member>) -> Result<MemberProfile> {
+    async fn by_organization_id(mut self, current: Option<Member>) -> Result<MemberProfile> {
         if let Some(member) = current {
             return match member.status {
                 MemberStatus::Active => Ok(self.profile(member)),
@@ -160,14 +158,14 @@ impl Joining<'_> {
         } else {
             return Err(Error::not_found());
         };
-        if self.removal().await?.is_some() {
+        if self.last_removal().await?.is_some() {
             return Err(Error::not_found());
         }
         let pending = self.pending_invitation().await?;
         if let Some(invite) = &pending
             && !role.may_grant(invite.role)
-            && self.inviter_stands(invite).await.is_ok()
-            && self.may_use(invite).is_ok()
+            && self.require_inviter_authority(invite).await.is_ok()
+            && self.check_restrictions(invite).is_ok()
         {
             return self.join_with(invite).await;
         }
@@ -186,31 +184,32 @@ impl Joining<'_> {
         MemberProfile { member, profile: self.account.profile.clone() }
     }
 
-    /// A member stays what they are. Only a link to content that they have no
-    /// grant for goes on, to record it.
-    async fn already_there(&self, member: Member, invite: &Invite) -> Result<MemberProfile> {
+    /// The caller is a member already: the role stays. Only a link to content for which the
+    /// member has no grant is used, to add the grant.
+    async fn join_again(&self, member: Member, invite: &Invite) -> Result<MemberProfile> {
         if member.status != MemberStatus::Active {
             return Err(suspended());
         }
         if let Some(content) = &invite.content
             && !grants::exists(self.tx, member.id, content).await?
         {
-            self.inviter_stands(invite).await?;
-            self.may_use(invite)?;
+            self.require_inviter_authority(invite).await?;
+            self.check_restrictions(invite)?;
             self.consume(invite).await?;
             self.record_grant(&member, invite).await?;
         }
         Ok(self.profile(member))
     }
 
-    /// The newest removal of the caller by an admin, whatever came after it.
-    async fn removal(&self) -> Result<Option<Departure>> {
+    /// The last time that an admin removed the caller, even if the caller joined and left
+    /// again after it.
+    async fn last_removal(&self) -> Result<Option<Departure>> {
         members::last_removal(self.tx, self.organization.id, self.account.id).await
     }
 
-    /// Whatever ends an inviter's authority ends the invite as well; this holds
-    /// even if a row was edited by hand.
-    async fn inviter_stands(&self, invite: &Invite) -> Result<()> {
+    /// Rejects an invite whose inviter lost the right to make it. Operations that take the
+    /// right away also end the invites; this check covers rows that were edited by hand.
+    async fn require_inviter_authority(&self, invite: &Invite) -> Result<()> {
         let inviter = members::find(self.tx, self.organization.id, invite.inviter).await?;
         let granted = invite.content.as_ref().map_or(invite.role, |content| content.level);
         let stands = inviter.is_some_and(|inviter| {
@@ -219,9 +218,10 @@ impl Joining<'_> {
         if stands { Ok(()) } else { Err(Error::not_found()) }
     }
 
-    /// The rules about whose address and which sign-in. Whoever holds a live invite
-    /// is told why it is not for them, without the address it is for.
-    fn may_use(&self, invite: &Invite) -> Result<()> {
+    /// Checks the invite's restrictions to addresses, domains and single sign-on. The caller
+    /// holds a live invite, so the error names the violated restriction, but not the
+    /// invited address.
+    fn check_restrictions(&self, invite: &Invite) -> Result<()> {
         let denied =
             |reason, message: &str| Err(Error::permission_denied(message).with_reason(reason));
         let own = self.account.profile.verified_email();
@@ -289,8 +289,8 @@ impl Joining<'_> {
         audit_events::append(self.tx, event, self.now).await
     }
 
-    /// The live email invitation of the caller's verified address. One whose time has
-    /// run out ends here.
+    /// The live email invitation of the caller's verified address. An expired one is ended
+    /// here.
     async fn pending_invitation(&self) -> Result<Option<Invite>> {
         let Some(own) = self.account.profile.verified_email() else { return Ok(None) };
         let pending = invites::pending_of_address(self.tx, self.organization.id, own).await?;
@@ -303,7 +303,7 @@ impl Joining<'_> {
         }
     }
 
-    /// A member has no pending invitation.
+    /// Ends the caller's pending invitation: members have none.
     async fn end_as_already_member(&self, pending: &Invite) -> Result<()> {
         let (reason, actor) = (EndReason::AlreadyMember, self.call.actor());
         end(self.tx, pending, reason, &actor, self.now).await

@@ -12,8 +12,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, members, organizations};
 
-/// Ends a membership: the caller's own, or anybody's for an admin. The invites
-/// that rest on it end in the same transaction.
+/// Ends a membership: the caller's own or, if the caller is an admin, any. The member's
+/// invites and grants end in the same transaction.
 pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberId) -> Result<()> {
     let now = cx.now();
     let organization =
@@ -31,7 +31,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
             let removed = member.id != access.member.id;
             if removed && !access.member.role.allows(Permission::ManageMembers) {
                 return Err(Error::permission_denied(
-                    "only an admin may end somebody else's membership",
+                    "only an admin may end another member's membership",
                 ));
             }
             let is_active_admin =
@@ -42,7 +42,8 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
             {
                 return Err(Error::precondition(
                     reason::LAST_ADMIN,
-                    "the last admin cannot leave while others remain: make somebody else an admin first",
+                    "the last admin cannot leave while there are other members: make another member \
+                     an admin first",
                 ));
             }
 
@@ -68,7 +69,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
         .await
 }
 
-/// Ends a member's grants, each with its event.
+/// Deletes a member's grants, with one audit event for each.
 async fn end_grants(
     tx: &Tx,
     organization: OrganizationId,

@@ -5,52 +5,45 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{MemberProfile, OrganizationId, PageSize, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
-use crate::operations::cursor::PageOf;
+use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
 use crate::storage::Db;
 use crate::storage::member_lists::{self, MemberCursor, MemberFilter, MemberPage, MemberSort};
 
-/// What to list.
 #[derive(Debug, Clone)]
 pub struct ListMembers {
-    /// Of which organization.
     pub organization: OrganizationId,
-    /// Which members.
     pub filter: MemberFilter,
-    /// In which order; none means the caller first, then by name.
+    /// `None`: the caller first, then the others by name.
     pub sort: Option<(MemberSort, Descending)>,
-    /// How many a page may hold.
     pub size: PageSize,
-    /// The token of the page before, or empty.
+    /// The token of the previous page; empty for the first page.
     pub token: String,
-    /// Whether to count, too.
+    /// Also return the number of matching members.
     pub count: bool,
 }
 
-/// Whether an order runs backwards.
 pub type Descending = bool;
 
 /// One page of members.
 #[derive(Debug, Clone)]
 pub struct MemberList {
-    /// The members.
     pub members: Vec<MemberProfile>,
     /// Empty on the last page.
     pub next_token: String,
-    /// How many the filter lets through; only if asked for, and only on the
-    /// first page.
+    /// The number of matching members; only on the first page, and only if requested.
     pub count: Option<u64>,
 }
 
-/// Where a page starts. A token without `after` starts behind the caller's own
-/// entry, which stands before all others in the usual order.
+/// The start of a page. Without `after` the page starts after the caller's own entry, which
+/// comes first in the default order.
 #[derive(Debug, Serialize, Deserialize)]
-struct Place {
+struct Position {
     after: Option<MemberCursor>,
 }
 
-/// Lists members. Every active member but a guest may.
+/// Lists members. Every active member except guests may.
 pub async fn list_members(
     cx: &Context,
     call: &RequestContext,
@@ -59,10 +52,11 @@ pub async fn list_members(
     let db = cx.store.read();
     let list = Permission::ListMembers;
     let access = Access::to_read(db, &call.caller, input.organization, list).await?;
-    let page_of = PageOf::new(shown(&input), call.caller.account.id, "pagination.token");
-    let place: Option<Place> = page_of.cursor(&cx.keyring, &input.token)?;
-    let first_page = place.is_none();
-    let _turn = cx.limits.list(input.organization).await?;
+    let pagination =
+        Pagination::new(encode_list(&input), call.caller.account.id, "pagination.token");
+    let position: Option<Position> = pagination.cursor(&cx.keyring, &input.token)?;
+    let first_page = position.is_none();
+    let _permit = cx.limits.list(input.organization).await?;
 
     let mut found = Vec::new();
     if input.sort.is_none() && first_page {
@@ -75,14 +69,14 @@ pub async fn list_members(
         except: input.sort.is_none().then_some(access.member.id),
         sort,
         descending,
-        after: place.as_ref().and_then(|place| place.after.as_ref()),
+        after: position.as_ref().and_then(|position| position.after.as_ref()),
         limit: input.size.get() + 1,
     };
     let others = member_lists::page(db, input.organization, page).await?;
     found.extend(others.into_iter().map(|(member, cursor)| (member, Some(cursor))));
 
-    let next_token = page_of
-        .cut(&cx.keyring, &mut found, input.size, |(_, after)| Place { after: after.clone() })?;
+    let next_token = pagination
+        .cut(&cx.keyring, &mut found, input.size, |(_, after)| Position { after: after.clone() })?;
     let count = if input.count && first_page {
         Some(count(db, &access, &input.filter).await?)
     } else {
@@ -92,7 +86,7 @@ pub async fn list_members(
     Ok(MemberList { members, next_token, count })
 }
 
-/// The caller's own entry, if the filter lets it through.
+/// The caller's own entry, if it matches the filter.
 async fn own_entry(
     db: &Db,
     access: &Access,
@@ -115,7 +109,7 @@ async fn own_entry(
     Ok(found.into_iter().next().map(|(member, _)| member))
 }
 
-/// Without a filter the organization knows its own count.
+/// Without a filter the count is a column of the organization, so no rows are counted.
 async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
     if filter.is_default() {
         return Ok(u64::try_from(access.organization.member_count).unwrap_or(0));
@@ -123,7 +117,7 @@ async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
     member_lists::count(db, access.organization.id, filter).await
 }
 
-fn shown(input: &ListMembers) -> Encoding {
+fn encode_list(input: &ListMembers) -> Encoding {
     let MemberFilter { search, statuses, admins, ids, email, login_provider } = &input.filter;
     Encoding::new("ListMembers")
         .id(input.organization)
@@ -158,7 +152,7 @@ mod tests {
             token: String::new(),
             count: false,
         };
-        let of = |input| hex::encode(shown(&input).as_bytes());
+        let of = |input| hex::encode(encode_list(&input).as_bytes());
         let begin = "01000000000000000b4c6973744d656d626572730197a2b45c6d7e8f9a0b1c2d3e4f5a6b";
         assert_eq!(
             of(input(MemberFilter::default(), None)),

@@ -1,4 +1,4 @@
-//! Coming, going, who is there and what they may do.
+//! Memberships: joining, leaving, listing, roles and suspension.
 
 mod admit;
 mod change_member;

@@ -1,12 +1,12 @@
 //! `guestlist.v1.MemberService/SetMemberRole`
 
-use super::change_member::{Changing, MemberOf};
+use super::change_member::{MemberChange, MemberOf};
 use crate::domain::Role;
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// Sets a member's role to any there is. Admins may. The invites of a member who
-/// may not manage them any more end in the same transaction.
+/// Sets a member's role, to any role. Admins may. If the member loses the right to manage
+/// invites, its invites end in the same transaction.
 pub async fn set_member_role(
     cx: &Context,
     call: &RequestContext,
@@ -17,11 +17,11 @@ pub async fn set_member_role(
     let call = call.clone();
     cx.store
         .write(async move |tx| {
-            let changing = Changing::begin(tx, &call, who, now).await?;
-            if changing.member.role == role {
+            let change = MemberChange::begin(tx, &call, who, now).await?;
+            if change.member.role == role {
                 return Ok(());
             }
-            changing.set_role(role).await
+            change.set_role(role).await
         })
         .await
 }

@@ -1,25 +1,21 @@
 //! `SetRole`
 
-use super::change_member::{Changing, MemberOf};
+use super::change_member::{MemberChange, MemberOf};
 use crate::domain::Role;
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// A role as `gitpod.v1` tells them apart.
+/// A role of `gitpod.v1`, which has only two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContractRole {
-    /// `admin`
     Admin,
-    /// Every other role.
+    /// Every role except admin.
     Member,
 }
 
-/// Whose role to set, and to what.
 #[derive(Debug, Clone, Copy)]
 pub struct SetRole {
-    /// Whose.
     pub who: MemberOf,
-    /// The new role.
     pub role: ContractRole,
 }
 
@@ -38,18 +34,18 @@ impl From<ContractRole> for Role {
     }
 }
 
-/// Sets a member's role, unless it shows as that role already. Admins may. A
-/// demoted admin's invites end in the same transaction.
+/// Sets a member's role. Changes nothing if the member's present role is already shown as
+/// `role` in `gitpod.v1`. Admins may. A demoted admin's invites end in the same transaction.
 pub async fn set_role(cx: &Context, call: &RequestContext, input: SetRole) -> Result<()> {
     let now = cx.now();
     let call = call.clone();
     cx.store
         .write(async move |tx| {
-            let changing = Changing::begin(tx, &call, input.who, now).await?;
-            if ContractRole::from(changing.member.role) == input.role {
+            let change = MemberChange::begin(tx, &call, input.who, now).await?;
+            if ContractRole::from(change.member.role) == input.role {
                 return Ok(());
             }
-            changing.set_role(input.role.into()).await
+            change.set_role(input.role.into()).await
         })
         .await
 }

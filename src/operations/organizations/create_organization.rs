@@ -1,6 +1,6 @@
 //! `CreateOrganization`
 
-use super::refuse_public_domains;
+use super::reject_public_domains;
 use crate::domain::{
     Action, Caller, Creators, EmailDomain, JoinedBy, KeyScope, MemberProfile, Organization,
     OrganizationId, OrganizationName, Role, TargetKind, Tier,
@@ -11,27 +11,24 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{accounts, organizations};
 
-/// What to make.
 #[derive(Debug, Clone)]
 pub struct CreateOrganization {
-    /// Its name.
     pub name: OrganizationName,
-    /// Make the caller its first admin in the same step.
+    /// The caller becomes the first admin in the same transaction.
     pub join: bool,
-    /// Let the caller's verified mail domain join by organization id.
+    /// Accounts with a verified address in the caller's mail domain may join by
+    /// organization id.
     pub invite_own_domain: bool,
 }
 
-/// What was made.
 #[derive(Debug, Clone)]
 pub struct Created {
-    /// The organization.
     pub organization: Organization,
-    /// The caller's membership, if they joined.
+    /// The caller's membership, if `join` was set.
     pub member: Option<MemberProfile>,
 }
 
-/// Makes an organization. The setting `organizations.creators` decides which callers
+/// Creates an organization. The setting `organizations.creators` decides which callers
 /// may; a key that is bound to one organization never may.
 pub async fn create_organization(
     cx: &Context,
@@ -40,12 +37,12 @@ pub async fn create_organization(
 ) -> Result<Created> {
     if call.caller.bound_to().is_some() {
         return Err(Error::permission_denied(
-            "this key is bound to one organization and cannot make another",
+            "this key is bound to one organization and cannot create another one",
         ));
     }
     may_create(cx.rules.creators, &call.caller)?;
     let invite_domains = if input.invite_own_domain { vec![own_domain(call)?] } else { Vec::new() };
-    refuse_public_domains(&invite_domains)?;
+    reject_public_domains(&invite_domains)?;
     cx.limits.organization(call.caller.account.id)?;
 
     let now = cx.now();
@@ -102,11 +99,12 @@ fn may_create(creators: Creators, caller: &Caller) -> Result<()> {
         _ if is_operator => Ok(()),
         Creators::Verified if caller.account.profile.verified_email().is_some() => Ok(()),
         Creators::Verified => {
-            let what = "only accounts with a verified address may make organizations here";
+            let what =
+                "only accounts with a verified address may create organizations on this server";
             Err(Error::permission_denied(what).with_reason(reason::EMAIL_UNVERIFIED))
         }
         Creators::Operators => {
-            let what = "only the operators of this server may make organizations";
+            let what = "only the operators of this server may create organizations";
             Err(Error::permission_denied(what))
         }
     }

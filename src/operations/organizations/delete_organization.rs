@@ -7,14 +7,15 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Store, api_keys, organizations, removals};
 
-/// Rows that one transaction removes at most: other changes wait no longer than for that.
-const ROWS_TOGETHER: u64 = 500;
+/// The most rows that one transaction deletes. Other changes wait for the transaction, so
+/// it must be short.
+const MAX_ROWS_PER_CHANGE: u64 = 500;
 
-/// Deletes an organization for good, with its members and invites; keys bound to
-/// it are revoked. The audit trail stays. Admins may.
+/// Deletes an organization with its members and invites, and revokes the keys that are
+/// bound to it. The audit trail is kept. Admins may.
 ///
-/// Nobody finds anything of it from the commit on; of a large one, rows are left that
-/// [`remove_deleted`] removes.
+/// After the commit no request finds the organization. The remaining rows of a large
+/// organization are deleted later by [`remove_deleted`].
 pub async fn delete_organization(
     cx: &Context,
     call: &RequestContext,
@@ -38,7 +39,7 @@ pub async fn delete_organization(
             });
             audit_events::append_all(tx, events.collect(), now).await?;
             organizations::delete(tx, id).await?;
-            if !removals::remove_rows(tx, id, ROWS_TOGETHER).await? {
+            if !removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
                 removals::insert(tx, id).await?;
             }
             let event = NewEvent {
@@ -54,16 +55,16 @@ pub async fn delete_organization(
         .await
 }
 
-/// Removes some of the rows that deleted organizations have left; answers whether there
-/// were any.
+/// Deletes some of the remaining rows of one deleted organization; returns whether there
+/// was such an organization.
 ///
 /// # Errors
-/// If the store cannot be used; what was removed until then stays removed.
+/// If the store fails; nothing is deleted then.
 pub async fn remove_deleted(store: &Store) -> Result<bool> {
     store
         .write(async move |tx| {
             let Some(id) = removals::next(tx).await? else { return Ok(false) };
-            if removals::remove_rows(tx, id, ROWS_TOGETHER).await? {
+            if removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
                 removals::delete(tx, id).await?;
             }
             Ok(true)

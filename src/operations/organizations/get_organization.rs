@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 
-/// Reads an organization. Its members may.
+/// Returns an organization. Its members may.
 pub async fn get_organization(
     cx: &Context,
     call: &RequestContext,

@@ -4,22 +4,22 @@ use uuid::Uuid;
 
 use crate::domain::{Member, Organization, PageSize};
 use crate::error::Result;
-use crate::operations::cursor::PageOf;
+use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
 use crate::storage::member_lists::{self, MemberCursor};
 
-/// One page.
 #[derive(Debug, Clone)]
 pub struct MyOrganizations {
-    /// The caller's memberships and what they are of, oldest first.
+    /// The caller's memberships with their organizations, oldest first.
     pub entries: Vec<(Member, Organization)>,
     /// Empty on the last page.
     pub next_token: String,
 }
 
-/// Lists the organizations the caller is an active member of; a key bound to one
-/// organization lists that one. `token` stood in `token_field`, for errors.
+/// Lists the organizations of which the caller is an active member; for a key that is bound
+/// to one organization, only that one. `token_field` is the request's field with `token`,
+/// for errors.
 pub async fn list_my_organizations(
     cx: &Context,
     call: &RequestContext,
@@ -29,9 +29,9 @@ pub async fn list_my_organizations(
 ) -> Result<MyOrganizations> {
     let caller = &call.caller;
     let bound = caller.bound_to();
-    let shown = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
-    let list = PageOf::new(shown, caller.account.id, token_field);
-    let after: Option<MemberCursor> = list.cursor(&cx.keyring, token)?;
+    let list_key = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
+    let pagination = Pagination::new(list_key, caller.account.id, token_field);
+    let after: Option<MemberCursor> = pagination.cursor(&cx.keyring, token)?;
 
     let mut entries = member_lists::organizations_of(
         cx.store.read(),
@@ -41,10 +41,11 @@ pub async fn list_my_organizations(
         size.get() + 1,
     )
     .await?;
-    let next_token = list.cut(&cx.keyring, &mut entries, size, |(member, _)| MemberCursor {
-        name: String::new(),
-        joined_at: member.joined_at.as_micros(),
-        id: Uuid::from(member.id),
-    })?;
+    let next_token =
+        pagination.cut(&cx.keyring, &mut entries, size, |(member, _)| MemberCursor {
+            name: String::new(),
+            joined_at: member.joined_at.as_micros(),
+            id: Uuid::from(member.id),
+        })?;
     Ok(MyOrganizations { entries, next_token })
 }

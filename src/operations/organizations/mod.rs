@@ -1,4 +1,4 @@
-//! Making, reading, changing and deleting organizations.
+//! Organizations.
 
 mod create_organization;
 mod delete_organization;
@@ -15,8 +15,8 @@ pub use update_organization::{UpdateOrganization, update_organization};
 use crate::domain::EmailDomain;
 use crate::error::{Error, Result, reason};
 
-/// Refuses the domains of public mail providers, where anybody has an address.
-fn refuse_public_domains(domains: &[EmailDomain]) -> Result<()> {
+/// Rejects the domains of public mail providers: anybody can get an address there.
+fn reject_public_domains(domains: &[EmailDomain]) -> Result<()> {
     match domains.iter().find(|domain| domain.is_public()) {
         Some(domain) => Err(Error::precondition(
             reason::PUBLIC_DOMAIN,

@@ -1,6 +1,6 @@
 //! `UpdateOrganization`
 
-use super::refuse_public_domains;
+use super::reject_public_domains;
 use crate::domain::{
     Action, EmailDomain, Organization, OrganizationId, OrganizationName, Permission, TargetKind,
 };
@@ -10,14 +10,12 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::organizations;
 
-/// What to change; what is absent stays.
+/// A field that is `None` is not changed.
 #[derive(Debug, Clone)]
 pub struct UpdateOrganization {
-    /// Which organization.
     pub id: OrganizationId,
-    /// Its new name.
     pub name: Option<OrganizationName>,
-    /// Its new invite domains, all of them.
+    /// Replaces the complete list.
     pub invite_domains: Option<Vec<EmailDomain>>,
 }
 
@@ -33,7 +31,7 @@ pub async fn update_organization(
         .write(async move |tx| {
             let manage = Permission::ManageOrganization;
             let access = Access::to_change(tx, &call.caller, input.id, manage).await?;
-            refuse_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
+            reject_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
 
             let before = access.organization;
             let mut after = before.clone();

@@ -2,42 +2,46 @@
 
 use uuid::Uuid;
 
-use super::{MailWorker, pauses};
+use super::{MailWorker, backoff};
 use crate::domain::{Action, Actor, Delivery, Invite, TargetKind};
 use crate::error::Result;
-use crate::mail::{Invitation, Mail, Refusal};
+use crate::mail::{Invitation, Mail, SendError};
 use crate::operations::invites::unseal;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{accounts, invites, members, organizations, outbox};
 
-/// What is done with a claimed mail.
-enum Next {
-    /// It is sent.
+enum Prepared {
     Send(Box<Mail>),
-    /// Nobody wants it any more, and why if its invitation should say so.
-    Drop(Option<String>),
+    /// The mail is not needed any more. The reason is stored in the invitation, if there is
+    /// one.
+    Discard(Option<String>),
 }
 
 impl MailWorker {
-    /// Delivers one mail, or decides what becomes of it. What the store does not
-    /// take down is done again when the claim has run out.
+    /// Sends, discards, postpones or fails one mail. If the result cannot be stored, the
+    /// mail is processed again when the claim expires.
     pub(super) async fn deliver(&self, mail: outbox::Claimed, claimant: Uuid) {
         let invite = mail.invite;
         if let Err(error) = self.try_deliver(mail, claimant).await {
-            tracing::warn!(?error, %invite, "an invitation's mail is not dealt with; later");
+            tracing::warn!(
+                ?error,
+                %invite,
+                "cannot store the result of an invitation's mail; the mail is processed again \
+                 when its claim expires"
+            );
         }
     }
 
     async fn try_deliver(&self, claimed: outbox::Claimed, claimant: Uuid) -> Result<()> {
         let outcome = match self.prepare(&claimed, claimant).await {
-            Ok(Next::Send(mail)) => self.mailer.send(&mail).await,
-            Ok(Next::Drop(why)) => {
-                tracing::info!(invite = %claimed.invite, "an invitation's mail is not wanted any more");
+            Ok(Prepared::Send(mail)) => self.mailer.send(&mail).await,
+            Ok(Prepared::Discard(why)) => {
+                tracing::info!(invite = %claimed.invite, "an invitation's mail is discarded: the invitation ended or was sent again");
                 return self.finish(&claimed, claimant, why.map(Delivery::Failed)).await;
             }
             Err(error) => {
-                tracing::error!(?error, invite = %claimed.invite, "an invitation's mail cannot be written");
-                Err(Refusal::Temporary("the mail could not be written".to_owned()))
+                tracing::error!(?error, invite = %claimed.invite, "cannot render an invitation's mail; it is retried later");
+                Err(SendError::Temporary("the mail could not be rendered".to_owned()))
             }
         };
         match outcome {
@@ -45,35 +49,37 @@ impl MailWorker {
                 tracing::info!(invite = %claimed.invite, "an invitation was sent");
                 self.finish(&claimed, claimant, Some(Delivery::Sent)).await
             }
-            Err(Refusal::Permanent(reason)) => self.give_up(&claimed, claimant, reason).await,
-            Err(Refusal::Temporary(reason)) => {
-                let tries = claimed.attempts + 1;
-                if tries < i64::from(self.bounds.max_attempts) {
+            Err(SendError::Permanent(reason)) => self.fail(&claimed, claimant, reason).await,
+            Err(SendError::Temporary(reason)) => {
+                let attempts = claimed.attempts + 1;
+                if attempts < i64::from(self.bounds.max_attempts) {
                     return self.postpone(&claimed, claimant, &reason).await;
                 }
-                let reason = format!("given up after {tries} tries; the last time, {reason}");
-                self.give_up(&claimed, claimant, reason).await
+                let reason = format!("failed after {attempts} attempts; the last error: {reason}");
+                self.fail(&claimed, claimant, reason).await
             }
         }
     }
 
-    /// Writes the mail, if the invitation lets somebody in and this is its newest
-    /// mail.
-    async fn prepare(&self, claimed: &outbox::Claimed, claimant: Uuid) -> Result<Next> {
+    /// Renders the mail, if the invitation is live and has not been sent again.
+    async fn prepare(&self, claimed: &outbox::Claimed, claimant: Uuid) -> Result<Prepared> {
         let (db, now) = (self.store.read(), self.clock.now());
         let found = invites::find_with_token(db, claimed.organization, claimed.invite).await?;
         let Some((invite, sealed)) = found else {
-            return Ok(Next::Drop(None));
+            return Ok(Prepared::Discard(None));
         };
         let (true, Some(email)) = (invite.is_live(now), &invite.email) else {
-            return Ok(Next::Drop(Some("the invitation ended before it was sent".to_owned())));
+            return Ok(Prepared::Discard(Some(
+                "the invitation ended before it was sent".to_owned(),
+            )));
         };
-        // After the token was read: a newer token has a newer row.
+        // Checked after the token was read: sending again creates a new token and a new row,
+        // so a held claim proves that the token is current.
         if !outbox::is_held(db, claimed.id, claimant).await? {
-            return Ok(Next::Drop(None));
+            return Ok(Prepared::Discard(None));
         }
         let Some(organization) = organizations::find(db, invite.organization).await? else {
-            return Ok(Next::Drop(None));
+            return Ok(Prepared::Discard(None));
         };
         let token = unseal(&self.keyring, &invite, &sealed)?;
         let invitation = Invitation {
@@ -86,7 +92,7 @@ impl MailWorker {
             link: &self.links.link(&token),
             expires_at: invite.expires_at,
         };
-        Ok(Next::Send(Box::new(self.templates.render(&invitation, now)?)))
+        Ok(Prepared::Send(Box::new(self.templates.render(&invitation, now)?)))
     }
 
     async fn name_of_inviter(&self, invite: &Invite) -> Result<String> {
@@ -98,8 +104,8 @@ impl MailWorker {
         Ok(account.map(|account| account.profile.name).unwrap_or_default())
     }
 
-    /// Takes the mail out of the outbox, and says so on its invitation unless that
-    /// has been sent again.
+    /// Removes the mail from the outbox and stores `delivery` in its invitation, unless the
+    /// invitation has been sent again.
     async fn finish(
         &self,
         claimed: &outbox::Claimed,
@@ -129,13 +135,8 @@ impl MailWorker {
             .await
     }
 
-    async fn give_up(
-        &self,
-        claimed: &outbox::Claimed,
-        claimant: Uuid,
-        reason: String,
-    ) -> Result<()> {
-        tracing::warn!(invite = %claimed.invite, %reason, "an invitation's mail is given up");
+    async fn fail(&self, claimed: &outbox::Claimed, claimant: Uuid, reason: String) -> Result<()> {
+        tracing::warn!(invite = %claimed.invite, %reason, "an invitation's mail failed; it is not retried");
         self.finish(claimed, claimant, Some(Delivery::Failed(reason))).await
     }
 
@@ -145,8 +146,8 @@ impl MailWorker {
         claimant: Uuid,
         reason: &str,
     ) -> Result<()> {
-        let pause = pauses::after(self.bounds.retry_after, claimed.attempts);
-        tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail waits");
+        let pause = backoff::pause(self.bounds.retry_after, claimed.attempts);
+        tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail is retried after a pause");
         let (id, until) = (claimed.id, self.clock.now().plus(pause));
         self.store.write(async move |tx| outbox::postpone(tx, id, claimant, until).await).await
     }

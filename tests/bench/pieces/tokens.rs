@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use guestlist::domain::PageSize;
 use guestlist::keyring::Purpose;
-use guestlist::operations::cursor::PageOf;
+use guestlist::operations::cursor::Pagination;
 use guestlist::operations::encoding::Encoding;
 
 use crate::house::House;
@@ -29,7 +29,7 @@ pub fn bench(criterion: &mut Criterion, house: &House) {
     let caller = house.call.caller.account.id;
     let list = || {
         let shown = Encoding::new("List").id(black_box(house.written));
-        PageOf::new(shown, caller, "page.page_token")
+        Pagination::new(shown, caller, "page.page_token")
     };
     let make = || {
         let mut rows = vec![PLACE; 2];

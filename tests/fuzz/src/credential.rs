@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::pkcs8::{EncodePrivateKey, KeypairBytes};
 use guestlist::auth::Authenticator;
 use guestlist::clock::Clock;
-use guestlist::config::{Algorithm, Issuer, JwksSource, Trust, VouchedDomains};
+use guestlist::config::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains};
 use guestlist::domain::{
     Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Caller, KeyScope, LOCAL_ISSUER,
     LoginProviderKind, Profile, RequestId,
@@ -238,7 +238,7 @@ fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
         },
         login_provider: "example".to_owned(),
         login_provider_kind: LoginProviderKind::Other,
-        verified_email_domains: VouchedDomains::These(
+        verified_email_domains: VerifiableDomains::These(
             ["example.com".parse().expect("a domain")].into(),
         ),
     }

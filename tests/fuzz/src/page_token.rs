@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use guestlist::domain::{AccountId, PageSize};
 use guestlist::error::Kind;
 use guestlist::keyring::{Keyring, Purpose};
-use guestlist::operations::cursor::PageOf;
+use guestlist::operations::cursor::Pagination;
 use guestlist::operations::encoding::Encoding;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ const MADE: &[&str] = &[
 
 /// The bytes as a token of somebody's, then as what a token is made of.
 pub fn run(data: &[u8]) {
-    let list = PageOf::new(shown("ListThings", "shown"), account(1), "page.token");
+    let list = Pagination::new(shown("ListThings", "shown"), account(1), "page.token");
     if let Ok(token) = std::str::from_utf8(data) {
         match list.cursor::<Value>(&KEYRING, token) {
             Ok(None) => assert_eq!(token, ""),
@@ -48,9 +48,9 @@ pub fn run(data: &[u8]) {
 
     // Not for another list, caller or filter, nor by another key.
     for other in [
-        PageOf::new(shown("ListOther", "shown"), account(1), "page.token"),
-        PageOf::new(shown("ListThings", "shown"), account(2), "page.token"),
-        PageOf::new(shown("ListThings", "shown otherwise"), account(1), "page.token"),
+        Pagination::new(shown("ListOther", "shown"), account(1), "page.token"),
+        Pagination::new(shown("ListThings", "shown"), account(2), "page.token"),
+        Pagination::new(shown("ListThings", "shown otherwise"), account(1), "page.token"),
     ] {
         assert!(other.cursor::<Value>(&MAKING, &token).is_err());
     }

@@ -55,7 +55,7 @@ on_both_stores! {
             assert_eq!(courier.deliver_due().await.unwrap(), 1);
             post.clock.advance(Duration::from_secs(24 * 60 * 60));
         }
-        let reason = "given up after 3 tries; the last time, the server is away";
+        let reason = "failed after 3 attempts; the last error: the server is away";
         assert_eq!(post.delivery(&invite).await, Delivery::Failed(reason.into()));
         assert_eq!(post.events().await, [("invite.mail_failed".to_owned(), invite.id.to_string())]);
         assert_eq!(post.next_due().await, None);
@@ -65,11 +65,11 @@ on_both_stores! {
     async fn what_is_refused_for_good_is_given_up_at_once(post: Post) {
         let (refused, _) = post.invite("zoe@example.com").await;
         let (taken, _) = post.invite("ben@example.com").await;
-        let recorder = Recorder::answering([permanent("the mail server refused it (550)")]);
+        let recorder = Recorder::answering([permanent("the mail server rejected the mail (550)")]);
         let mut courier = post.courier(recorder.clone());
         Arc::get_mut(&mut courier).unwrap().bounds.parallel = 1;
         assert_eq!(courier.deliver_due().await.unwrap(), 2);
-        let failed = Delivery::Failed("the mail server refused it (550)".into());
+        let failed = Delivery::Failed("the mail server rejected the mail (550)".into());
         assert_eq!(post.delivery(&refused).await, failed);
         assert_eq!(post.delivery(&taken).await, Delivery::Sent);
         assert_eq!(post.next_due().await, None);

@@ -13,7 +13,7 @@ use guestlist::domain::{
     Organization, OrganizationId, Profile, Role, Tier, Timestamp,
 };
 use guestlist::keyring::{Keyring, Purpose};
-use guestlist::mail::{Mail, Mailer, Refusal, Templates};
+use guestlist::mail::{Mail, Mailer, SendError, Templates};
 use guestlist::storage::invites::StoredToken;
 use guestlist::storage::{
     Location, Opener, Store, accounts, invites, members, organizations, outbox,
@@ -48,7 +48,7 @@ pub struct Recorder {
     /// Id, address and text of each mail.
     pub sent: Mutex<Vec<(String, String, String)>>,
     /// What it answers, in order; `Ok` afterwards.
-    pub answers: Mutex<VecDeque<Result<(), Refusal>>>,
+    pub answers: Mutex<VecDeque<Result<(), SendError>>>,
     /// It does not answer what it has taken until it is released.
     pub silent: bool,
     pub release: Notify,
@@ -58,7 +58,7 @@ pub struct Recorder {
 
 #[async_trait]
 impl Mailer for Recorder {
-    async fn send(&self, mail: &Mail) -> Result<(), Refusal> {
+    async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()));
         let note = (mail.id.clone(), mail.to.to_string(), mail.text.clone());
         self.sent.lock().unwrap().push(note);
@@ -72,12 +72,12 @@ impl Mailer for Recorder {
 
 impl Recorder {
     /// Answers these before it takes every mail.
-    pub fn answering(answers: impl IntoIterator<Item = Result<(), Refusal>>) -> Arc<Self> {
+    pub fn answering(answers: impl IntoIterator<Item = Result<(), SendError>>) -> Arc<Self> {
         Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
     }
 
     /// Answers this, but not before it is released.
-    pub fn silent(answer: Result<(), Refusal>) -> Arc<Self> {
+    pub fn silent(answer: Result<(), SendError>) -> Arc<Self> {
         Arc::new(Self { silent: true, answers: Mutex::new([answer].into()), ..Self::default() })
     }
 
@@ -87,12 +87,12 @@ impl Recorder {
     }
 }
 
-pub fn permanent(reason: &str) -> Result<(), Refusal> {
-    Err(Refusal::Permanent(reason.to_owned()))
+pub fn permanent(reason: &str) -> Result<(), SendError> {
+    Err(SendError::Permanent(reason.to_owned()))
 }
 
-pub fn temporary(reason: &str) -> Result<(), Refusal> {
-    Err(Refusal::Temporary(reason.to_owned()))
+pub fn temporary(reason: &str) -> Result<(), SendError> {
+    Err(SendError::Temporary(reason.to_owned()))
 }
 
 impl Post {

@@ -164,5 +164,5 @@ fn config(database: &Database, secret_key: &SecretString, settings: Settings) ->
 
 async fn start(config: Config, clock: &OffsetClock, observer: Option<StatementObserver>) -> App {
     let listener = TcpListener::bind(config.listen).await.unwrap();
-    App::start_observed(config, listener, Arc::new(clock.clone()), observer).await.unwrap()
+    App::start_with_observer(config, listener, Arc::new(clock.clone()), observer).await.unwrap()
 }

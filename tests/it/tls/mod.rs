@@ -206,7 +206,7 @@ fn what_is_wrong_with_the_files_is_told_before_anything_is_made() {
         }
         assert!(!at.key_file().exists(), "nothing was made");
         let said = at.run(&[&["check-config"], &FILES[1..]].concat());
-        assert_eq!(said.out, "the configuration is right\n", "{}", said.err);
+        assert_eq!(said.out, "the configuration is valid\n", "{}", said.err);
     });
 }
 

@@ -64,7 +64,7 @@ async fn list_organizations(request: RestRequest) -> RestResult {
             listed.add(Organization::from(organization))?;
         }
         if page.next_token.is_empty() {
-            return ok(&Envelope::new(&request.call.request, listed.into_entries()));
+            return ok(&Envelope::new(&request.call.request_id, listed.into_entries()));
         }
         token = page.next_token;
     }
@@ -85,7 +85,7 @@ async fn list_organizations(request: RestRequest) -> RestResult {
 async fn get_organization(request: RestRequest) -> RestResult {
     let id = request.id(ORGANIZATION)?;
     let found = organizations::get_organization(&request.cx, &request.call, id).await?;
-    ok(&Envelope::new(&request.call.request, Organization::from(found)))
+    ok(&Envelope::new(&request.call.request_id, Organization::from(found)))
 }
 
 /// Lists the roles that an invitation can grant. Requires the admin role.
@@ -105,7 +105,7 @@ async fn list_roles(request: RestRequest) -> RestResult {
     let grantable = invites::grantable_roles(&request.cx, &request.call, id).await?;
     let is_grantable = |role: &Role| grantable.contains(&domain::Role::from(*role));
     let listed = Role::ALL.into_iter().filter(is_grantable).map(Role::listed).collect();
-    ok(&Envelope::<Vec<ListedRole>>::new(&request.call.request, listed))
+    ok(&Envelope::<Vec<ListedRole>>::new(&request.call.request_id, listed))
 }
 
 /// Lists the pending email invitations, oldest first. Requires the admin role. A list that is
@@ -144,7 +144,7 @@ async fn list_invitations(request: RestRequest) -> RestResult {
             listed.add(Invitation::try_from(shown.invite)?)?;
         }
         if page.next_token.is_empty() {
-            return ok(&Envelope::new(&request.call.request, listed.into_entries()));
+            return ok(&Envelope::new(&request.call.request_id, listed.into_entries()));
         }
         input.token = page.next_token;
     }
@@ -178,7 +178,7 @@ async fn create_invitation(mut request: RestRequest) -> RestResult {
     let invitation = invites::Invitation { email: new.email, role };
     let input = InviteOne { organization, invitation, request: token };
     let invite = invites::invite_one(&request.cx, &request.call, input).await?;
-    ok(&InvitationEnvelope::new(&request.call.request, invite.try_into()?))
+    ok(&InvitationEnvelope::new(&request.call.request_id, invite.try_into()?))
 }
 
 /// Gets a pending email invitation. Requires the admin role.
@@ -199,7 +199,7 @@ async fn get_invitation(request: RestRequest) -> RestResult {
     if invite.state != InviteState::Live {
         return Err(Error::not_found().into());
     }
-    ok(&InvitationEnvelope::new(&request.call.request, invite.try_into()?))
+    ok(&InvitationEnvelope::new(&request.call.request_id, invite.try_into()?))
 }
 
 /// Revokes a pending email invitation. Requires the admin role.
@@ -231,7 +231,7 @@ async fn delete_invitation(request: RestRequest) -> RestResult {
     if !revoked.was_live {
         return Err(Error::not_found().into());
     }
-    ok(&Done::new(&request.call.request))
+    ok(&Done::new(&request.call.request_id))
 }
 
 /// The email invitation with this id. Other kinds of invite do not exist in this contract.

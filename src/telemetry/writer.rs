@@ -1,7 +1,7 @@
-//! The thread that writes the log: all lines that have come together in one write.
+//! The thread that writes the log, many lines in one system call.
 //!
-//! A request has a line. To write each by itself, or to wake a thread for each, would
-//! cost about as much as to answer it.
+//! Every request logs a line. One system call or one wake-up of a thread for each line would
+//! cost about as much as the request itself.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,38 +10,38 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long lines gather behind those just written. A line after a silence does not
-/// wait.
-const GATHER: Duration = Duration::from_millis(2);
+/// After a write, the thread collects lines for this time. The first line after an idle time
+/// is written immediately.
+const BATCH_DELAY: Duration = Duration::from_millis(2);
 
-/// Bytes that may wait. Who has more to say waits too: no line is lost while the
-/// process lives, and no memory to a reader that is slow.
-const ROOM: usize = 1 << 20;
+/// The most buffered bytes. If the buffer is full, threads that log wait: no line is lost, and
+/// memory is bounded even if the reader of standard error is slow.
+const CAPACITY_BYTES: usize = 1 << 20;
 
-/// The way to the thread.
+/// Sends lines to the thread.
 #[derive(Clone)]
-pub struct Lines(Arc<Shared>);
+pub struct LogWriter(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    /// There is something to write, or to end.
-    work: Condvar,
-    /// What waited has been taken.
-    room: Condvar,
+    /// Notified if the buffer is not empty, or the thread should stop.
+    wakeup: Condvar,
+    /// Notified after the buffer was emptied.
+    drained: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<u8>,
-    /// Whether the thread has nothing to do.
+    buffer: Vec<u8>,
+    /// The thread waits for lines.
     is_idle: bool,
-    is_over: bool,
+    is_closed: bool,
 }
 
-/// Writes what waits and ends the thread, when it is dropped.
+/// Dropping it writes the buffered lines and stops the thread.
 #[must_use]
-pub struct Written {
+pub struct LogGuard {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,13 +49,13 @@ pub struct Written {
 /// Starts the thread, which writes to `output`.
 ///
 /// # Errors
-/// If there can be no thread.
-pub fn start(output: impl Write + Send + 'static) -> io::Result<(Lines, Written)> {
+/// If the thread cannot be started.
+pub fn start(output: impl Write + Send + 'static) -> io::Result<(LogWriter, LogGuard)> {
     let shared = Arc::new(Shared::default());
-    let theirs = Arc::clone(&shared);
+    let for_thread = Arc::clone(&shared);
     let thread = std::thread::Builder::new().name("log".to_owned());
-    let thread = thread.spawn(move || theirs.write_all(output))?;
-    Ok((Lines(Arc::clone(&shared)), Written { shared, thread: Some(thread) }))
+    let thread = thread.spawn(move || for_thread.write_all(output))?;
+    Ok((LogWriter(Arc::clone(&shared)), LogGuard { shared, thread: Some(thread) }))
 }
 
 impl Shared {
@@ -68,37 +68,39 @@ impl Shared {
         loop {
             let mut state = self.state();
             state.is_idle = true;
-            let nothing_to_do = |state: &mut State| state.waiting.is_empty() && !state.is_over;
+            let is_idle = |state: &mut State| state.buffer.is_empty() && !state.is_closed;
             let mut state =
-                self.work.wait_while(state, nothing_to_do).unwrap_or_else(PoisonError::into_inner);
+                self.wakeup.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner);
             state.is_idle = false;
-            if state.waiting.is_empty() {
+            if state.buffer.is_empty() {
                 return;
             }
-            std::mem::swap(&mut lines, &mut state.waiting);
+            std::mem::swap(&mut lines, &mut state.buffer);
             drop(state);
-            self.room.notify_all();
-            // Nobody could be told that the log cannot be written.
+            self.drained.notify_all();
+            // An error is ignored: there is no other place to report it.
             drop(output.write_all(&lines).and_then(|()| output.flush()));
             lines.clear();
 
             let state = self.state();
-            let gathers = |state: &mut State| !state.is_over && state.waiting.len() < ROOM / 2;
-            drop(self.work.wait_timeout_while(state, GATHER, gathers));
+            let collects =
+                |state: &mut State| !state.is_closed && state.buffer.len() < CAPACITY_BYTES / 2;
+            drop(self.wakeup.wait_timeout_while(state, BATCH_DELAY, collects));
         }
     }
 }
 
-impl Write for Lines {
+impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let full = |state: &mut State| state.waiting.len() >= ROOM && !state.is_over;
+        let is_full = |state: &mut State| state.buffer.len() >= CAPACITY_BYTES && !state.is_closed;
         let state = self.0.state();
-        let mut state = self.0.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
-        state.waiting.extend_from_slice(line);
-        let wake = state.is_idle || state.waiting.len() >= ROOM / 2;
+        let mut state =
+            self.0.drained.wait_while(state, is_full).unwrap_or_else(PoisonError::into_inner);
+        state.buffer.extend_from_slice(line);
+        let wake = state.is_idle || state.buffer.len() >= CAPACITY_BYTES / 2;
         drop(state);
         if wake {
-            self.0.work.notify_one();
+            self.0.wakeup.notify_one();
         }
         Ok(line.len())
     }
@@ -108,7 +110,7 @@ impl Write for Lines {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for LogWriter {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -116,11 +118,11 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-impl Drop for Written {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.shared.state().is_over = true;
-        self.shared.work.notify_one();
-        self.shared.room.notify_all();
+        self.shared.state().is_closed = true;
+        self.shared.wakeup.notify_one();
+        self.shared.drained.notify_all();
         let ended = self.thread.take().map(JoinHandle::join);
         debug_assert!(ended.is_none_or(|ended| ended.is_ok()), "writing lines does not panic");
     }
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// What was written, write by write; each waits until it is let through.
+    /// Records each write; a write blocks until the test allows it.
     struct Output {
         allowed: mpsc::Receiver<()>,
         written: mpsc::Sender<Vec<u8>>,
@@ -193,7 +195,7 @@ mod tests {
         let (allow, allowed) = mpsc::channel();
         let (write, written) = mpsc::channel();
         let (mut lines, end) = start(Output { allowed, written: write }).unwrap();
-        let line = vec![b'x'; ROOM / 4];
+        let line = vec![b'x'; CAPACITY_BYTES / 4];
         let (said, heard) = mpsc::channel();
         let writer = std::thread::spawn(move || {
             for _ in 0..12 {
@@ -201,7 +203,7 @@ mod tests {
                 said.send(()).unwrap();
             }
         });
-        // What is being written, what may wait, and one that did not see it full.
+        // The line that is being written and those that fit into the buffer.
         for _ in 0..4 {
             heard.recv().unwrap();
         }
@@ -209,6 +211,6 @@ mod tests {
         (0..100).for_each(|_| allow.send(()).unwrap());
         writer.join().unwrap();
         drop(end);
-        assert_eq!(written.try_iter().map(|bytes| bytes.len()).sum::<usize>(), 3 * ROOM);
+        assert_eq!(written.try_iter().map(|bytes| bytes.len()).sum::<usize>(), 3 * CAPACITY_BYTES);
     }
 }

@@ -1,4 +1,4 @@
-//! How whoever is invited names the invite.
+//! The invite in a request of an invited person, given by token or by id.
 
 use std::str::FromStr;
 
@@ -9,17 +9,17 @@ use crate::error::{Error, Result};
 use crate::operations::RequestContext;
 use crate::storage::{Connection, Tx, invites};
 
-/// A text that is an invite's token or, for an email invitation, its id, where the
-/// caller's verified address is the authority.
+/// A text that is either an invite's token or the id of an email invitation; both are UUIDs.
+/// An id is accepted only from the account whose verified address is invited.
 #[derive(Debug, Clone, Copy)]
-pub struct InviteName {
-    /// The text as a token.
+pub struct TokenOrId {
+    /// The text, read as a token.
     pub token: InviteToken,
-    /// The text as an id.
+    /// The same text, read as an id.
     pub id: InviteId,
 }
 
-impl FromStr for InviteName {
+impl FromStr for TokenOrId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> std::result::Result<Self, Invalid> {
@@ -27,11 +27,11 @@ impl FromStr for InviteName {
     }
 }
 
-/// The invite with this name, in whatever state, and where it leads.
-pub(in crate::operations) async fn find_named(
+/// The invite with this token or id, in any state, and its organization.
+pub(in crate::operations) async fn find_by_token_or_id(
     db: &impl Connection,
     call: &RequestContext,
-    name: &InviteName,
+    name: &TokenOrId,
 ) -> Result<(Invite, Organization)> {
     if let Some(found) = invites::find_by_token(db, &name.token.hash()).await? {
         return Ok(found);
@@ -42,12 +42,12 @@ pub(in crate::operations) async fn find_named(
         .ok_or_else(Error::not_found)
 }
 
-/// The invite that was found by this name, again under its organization's lock: an
-/// invitation that was sent again meanwhile has another token.
-pub(in crate::operations) async fn find_again(
+/// Reads the invite again under the organization's lock. The token may have changed since
+/// the first read, if the invitation was sent again.
+pub(in crate::operations) async fn find_under_lock(
     tx: &Tx,
     call: &RequestContext,
-    name: &InviteName,
+    name: &TokenOrId,
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<Invite> {
@@ -61,7 +61,8 @@ pub(in crate::operations) async fn find_again(
     Err(Error::not_found())
 }
 
-/// An id is no secret: only whom the invitation is for learns that there is one.
+/// An id is not secret, so an invitation is found by id only if the caller's verified
+/// address is the invited one.
 fn is_for(call: &RequestContext, invite: &Invite) -> bool {
     let own = call.caller.account.profile.verified_email();
     own.is_some() && invite.email.as_ref() == own

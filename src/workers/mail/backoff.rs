@@ -1,23 +1,23 @@
-//! How long a mail waits before it is tried again.
+//! The pauses between attempts to send a mail.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
+const MAX_PAUSE: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// The pause after a try that failed, with `before` of them before it: `first`, twice
-/// as long each time, up to a bound, and up to twice that by chance, so that what
-/// failed together does not come back together.
-pub(super) fn after(first: Duration, before: i64) -> Duration {
+/// The pause after a failed attempt; `before` is the number of failed attempts before it.
+/// Starts with `first` and doubles up to [`MAX_PAUSE`]. Jitter makes it up to twice as long,
+/// so that mails that failed together are not all retried at the same time.
+pub(super) fn pause(first: Duration, before: i64) -> Duration {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(first)
-        .with_max_delay(LONGEST.max(first))
+        .with_max_delay(MAX_PAUSE.max(first))
         .without_max_times()
         .with_jitter();
-    // The bound is reached long before a hundred.
+    // The maximum is reached long before a hundred attempts.
     let before = usize::try_from(before.clamp(0, 100)).unwrap_or(0);
-    pauses.build().nth(before).unwrap_or(LONGEST)
+    pauses.build().nth(before).unwrap_or(MAX_PAUSE)
 }
 
 #[cfg(test)]
@@ -33,11 +33,11 @@ mod tests {
         {
             let least = Duration::from_secs(least);
             for _ in 0..100 {
-                let pause = after(FIRST, before);
+                let pause = pause(FIRST, before);
                 assert!(pause >= least && pause <= 2 * least, "{before}: {pause:?}");
             }
         }
-        let pauses: std::collections::HashSet<_> = (0..10).map(|_| after(FIRST, 3)).collect();
+        let pauses: std::collections::HashSet<_> = (0..10).map(|_| pause(FIRST, 3)).collect();
         assert!(pauses.len() > 1, "they are not all the same");
     }
 }

@@ -1,4 +1,4 @@
-//! From the settings to what delivers mail.
+//! Builds the mail worker from the settings.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::mail::{self, Templates};
 use crate::operations::Context;
 use crate::workers::mail::{Bounds, MailWorker};
 
-/// What delivers the mail of a server at `local_addr`.
+/// `local_addr` is used in links if `public_url` is not set.
 pub(super) fn new(
     config: &Config,
     local_addr: SocketAddr,
@@ -34,7 +34,7 @@ pub(super) fn new(
     })
 }
 
-/// Checks the templates, and whether there can be a mailer, without opening one.
+/// Checks the templates and the mail settings; sends nothing.
 pub(super) fn check(config: &Config) -> Result<()> {
     Templates::load(&config.mail)?;
     mail::open(config).map(|_| ())

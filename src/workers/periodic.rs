@@ -1,4 +1,4 @@
-//! Work that is done again and again.
+//! Periodic tasks.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::error::Result;
 
-/// Does `work` every `period` until `stop` is done, which interrupts it; what
-/// fails is told and tried again the next time. `what` could not be done then.
-pub async fn every<F: Future<Output = Result<()>>>(
+/// Runs `work` every `period` until `stop` resolves, which cancels a running `work`. An error
+/// is logged with the message `failure`.
+pub async fn run_periodically<F: Future<Output = Result<()>>>(
     period: Duration,
-    what: &'static str,
+    failure: &'static str,
     work: impl Fn() -> F,
     stop: impl Future<Output = ()>,
 ) {
-    // Not at once: a start has better things to do.
+    // The first run is after one period, so that it does not slow down the start.
     let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let work = async {
         loop {
             ticks.tick().await;
             if let Err(error) = work().await {
-                tracing::warn!(?error, "{what}");
+                tracing::warn!(?error, "{failure}");
             }
         }
     };
