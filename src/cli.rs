@@ -20,7 +20,7 @@ use crate::operations::keys::ServiceName;
 /// REST.
 ///
 /// Every setting can also be set by an environment variable (GUESTLIST_ and its name in
-/// capitals) or in a configuration file; the README lists them all.
+/// capitals) or in a configuration file; deploy/settings.md lists them all.
 #[derive(Debug, Parser)]
 #[command(name = "guestlist", version, args_conflicts_with_subcommands = false)]
 pub struct Cli {
