@@ -57,8 +57,8 @@ fn a_text_for_email_verified_is_taken_only_where_it_is_set() {
 fn half_an_issuer_is_refused() {
     let cases: &[(&[&str], &str, &[&str])] = &[
         (&["issuer"], "", &["issuers[0]", "issuer"]),
-        (&["issuer"], "issuer = 'guestlist'", &["kept"]),
-        (&["issuer"], "issuer = 'Guestlist'", &["kept"]),
+        (&["issuer"], "issuer = 'guestlist'", &["reserved"]),
+        (&["issuer"], "issuer = 'Guestlist'", &["reserved"]),
         (&["issuer"], "issuer = ''", &["issuer"]),
         (&["audience"], "", &["https://id.example", "audience"]),
         (&["audience"], "audience = ''", &["audience"]),

@@ -182,7 +182,7 @@ fn what_is_wrong_with_the_files_is_told_before_anything_is_made() {
         let other = authority.certify().key;
         std::fs::write(directory.join("other.key"), other).unwrap();
         for (certificate, key, client_ca, code, words) in [
-            (Some("tls.crt"), None, None, 2, "tls.certificate_file, tls.key_file: give both"),
+            (Some("tls.crt"), None, None, 2, "tls.certificate_file, tls.key_file: set both"),
             (None, None, Some("tls.crt"), 2, "tls.client_ca_file: needs"),
             (Some("gone"), Some("tls.key"), None, 1, "tls.certificate_file: gone cannot be read"),
             (Some("tls.crt"), Some("gone"), None, 1, "tls.key_file: gone cannot be read"),
