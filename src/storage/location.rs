@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::connection::{Readers, StoreState};
 use super::error::StoreError;
-use super::write::Writer;
+use super::write::{SqliteWriter, Writer};
 use super::{postgres, sqlite};
 use crate::config;
 use crate::error::{Error, Result};
@@ -98,7 +98,7 @@ fn connect_sqlite(
     let writer = sqlite::Connection::open(path, busy_timeout)?;
     let readers = sqlite::Readers::open(path, settings.max_connections, busy_timeout)?;
     let files = sqlite::Files::of(path)?;
-    let writer = sqlite::Writer::start(writer, files, Arc::clone(state))
+    let writer = SqliteWriter::start(writer, files, Arc::clone(state))
         .map_err(|error| StoreError::fault(error.to_string()))?;
     Ok((Readers::Sqlite(readers), Writer::Sqlite(writer)))
 }

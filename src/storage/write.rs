@@ -1,15 +1,20 @@
 //! Runs changes in transactions, again where that may help.
 
+mod postgres;
+mod sqlite;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::Instant;
 
-use super::connection::{StoreState, Transaction, Tx};
+use super::connection::{StoreState, Tx};
 use super::error::{Cause, StoreError, WriteError};
-use super::{postgres, sqlite};
+use super::postgres::Pool;
 use crate::error::{Error, Kind, Result};
+
+pub(super) use sqlite::Writer as SqliteWriter;
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
@@ -17,7 +22,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(250);
 /// What runs changes on each engine.
 pub(super) enum Writer {
     /// Each change in a transaction of its own, on a connection of its own.
-    Postgres(postgres::Pool),
+    Postgres(Pool),
     /// Changes that arrive together in one transaction.
     Sqlite(sqlite::Writer),
 }
@@ -48,7 +53,7 @@ impl Writer {
                 Writer::Postgres(pool) => {
                     // Boxed: the future holds the whole change. On SQLite another thread
                     // does.
-                    Box::pin(on_postgres(pool, &*change, Arc::clone(state), until)).await
+                    Box::pin(postgres::write(pool, &*change, Arc::clone(state), until)).await
                 }
                 Writer::Sqlite(writer) => {
                     writer.write(Arc::clone(&change), Arc::clone(state), until).await
@@ -70,25 +75,6 @@ impl Writer {
                 Some(pause) if Instant::now() + pause < until => tokio::time::sleep(pause).await,
                 _ => return Err(error),
             }
-        }
-    }
-}
-
-async fn on_postgres<T>(
-    pool: &postgres::Pool,
-    change: &impl AsyncFn(&Tx) -> Result<T>,
-    state: Arc<StoreState>,
-    until: Instant,
-) -> Result<T, WriteError> {
-    let transaction = Arc::new(postgres::Transaction::of_change(pool, until));
-    let tx = Tx::new(Transaction::Postgres(Arc::clone(&transaction)), state);
-    match change(&tx).await {
-        Ok(value) => transaction.commit().await.map(|()| value),
-        Err(error) => {
-            if let Err(error) = transaction.rollback().await {
-                tracing::debug!(%error, "a rollback failed: the end of its connection does the same");
-            }
-            Err(WriteError::NotDone(error, tx.cause()))
         }
     }
 }

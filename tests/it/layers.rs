@@ -125,8 +125,42 @@ const TRANSPORT: Table = &[
     ),
 ];
 
-/// The floors inside of rooms.
-const INSIDE: &[(&str, Table)] = &[("transport", TRANSPORT)];
+/// What a file of queries may use.
+const QUERY: [&str; 5] = ["connection", "entity", "error", "sql", "statement"];
+
+/// The parts of `storage` and the parts that each may use.
+const STORAGE: Table = &[
+    ("error", &[]),
+    ("entity", &[]),
+    ("disk_space", &["error"]),
+    ("statement", &["error"]),
+    // The drivers know no change and no query.
+    ("postgres", &["error", "statement"]),
+    ("sqlite", &["error", "statement"]),
+    ("connection", &["disk_space", "error", "postgres", "sqlite", "statement"]),
+    ("sql", &["connection", "statement"]),
+    ("accounts", &QUERY),
+    ("api_keys", &QUERY),
+    ("audit_events", &QUERY),
+    ("grants", &QUERY),
+    ("invites", &QUERY),
+    ("invite_lists", &["connection", "entity", "error", "sql", "statement", "invites"]),
+    ("members", &QUERY),
+    ("member_lists", &["connection", "entity", "error", "sql", "statement", "members"]),
+    ("organizations", &QUERY),
+    ("outbox", &QUERY),
+    ("previews", &["connection", "entity", "error", "sql", "statement", "invites"]),
+    ("removals", &QUERY),
+    ("requests", &QUERY),
+    ("settings", &QUERY),
+    ("migration_lock", &["connection", "error", "statement"]),
+    ("migrations", &["connection", "error", "statement"]),
+    ("write", &["connection", "error", "postgres", "sqlite"]),
+    ("location", &["connection", "error", "postgres", "sqlite", "write"]),
+];
+
+/// The tables of the parts inside of rooms.
+const INSIDE: &[(&str, Table)] = &[("storage", STORAGE), ("transport", TRANSPORT)];
 
 /// Crates that one room alone may know.
 const AT_HOME: &[(&str, &str)] = &[

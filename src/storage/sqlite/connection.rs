@@ -103,12 +103,12 @@ impl Connection {
     }
 
     /// Whether no transaction is open on it.
-    pub(super) fn is_autocommit(&self) -> Result<bool, StoreError> {
+    pub(in crate::storage) fn is_autocommit(&self) -> Result<bool, StoreError> {
         self.lock().as_ref().map(Rusqlite::is_autocommit).ok_or_else(StoreError::closed)
     }
 
     /// Runs a statement without values, such as COMMIT.
-    pub(super) fn command(&self, sql: &'static str) -> Result<(), StoreError> {
+    pub(in crate::storage) fn command(&self, sql: &'static str) -> Result<(), StoreError> {
         let lock = self.lock();
         let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
         let mut command = connection.prepare_cached(sql).map_err(failed)?;
@@ -144,13 +144,13 @@ impl Connection {
 
     /// Runs the statements of a test.
     #[cfg(test)]
-    pub(super) fn batch(&self, sql: &str) -> Result<(), StoreError> {
+    pub(in crate::storage) fn batch(&self, sql: &str) -> Result<(), StoreError> {
         self.with(|connection| connection.execute_batch(sql)).map_err(failed)
     }
 
     /// Runs a test's code on the connection itself.
     #[cfg(test)]
-    pub(super) fn with<T>(&self, run: impl FnOnce(&Rusqlite) -> T) -> T {
+    pub(in crate::storage) fn with<T>(&self, run: impl FnOnce(&Rusqlite) -> T) -> T {
         run(self.lock().as_ref().unwrap())
     }
 

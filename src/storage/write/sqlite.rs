@@ -1,4 +1,4 @@
-//! The thread that runs changes.
+//! The thread that runs changes on SQLite.
 //!
 //! It runs all changes that have arrived in one transaction, each in a savepoint, and
 //! acknowledges them after the one COMMIT, so that they wait for the disk together. A
@@ -17,11 +17,10 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
-use super::connection::Connection;
-use super::files::Files;
 use crate::error::{Error, Result};
 use crate::storage::connection::{StoreState, Transaction, Tx};
 use crate::storage::error::{Cause, StoreError, WriteError};
+use crate::storage::sqlite::{Connection, Files};
 
 /// The most changes in one transaction.
 const MAX_GROUP: usize = 256;
