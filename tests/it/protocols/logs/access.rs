@@ -128,7 +128,7 @@ async fn the_form_is_a_setting_and_fits_where_it_goes() {
     for format in ["auto", "json"] {
         let log = of(format);
         let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-        assert_eq!(line["message"], "stopping; a second signal ends it at once");
+        assert_eq!(line["message"], "stopping; a second signal ends the process immediately");
         assert_eq!(
             (&line["level"], &line["target"]),
             (&json!("INFO"), &json!("guestlist::cli::serve"))
@@ -137,7 +137,9 @@ async fn the_form_is_a_setting_and_fits_where_it_goes() {
     let log = of("text");
     let line = log.lines().last().unwrap();
     assert!(
-        line.ends_with("guestlist::cli::serve: stopping; a second signal ends it at once"),
+        line.ends_with(
+            "guestlist::cli::serve: stopping; a second signal ends the process immediately"
+        ),
         "{line}"
     );
     assert!(!log.contains('\u{1b}') && !log.contains('{'), "plain text in a file: {log}");
@@ -172,7 +174,7 @@ fn on_a_terminal_it_is_text() {
     script.stdin.as_mut().unwrap().write_all(&[3]).unwrap();
     while terminal.read_line(&mut shown).unwrap() > 0 {}
     assert!(script.wait().unwrap().success(), "{shown}");
-    let line = shown.lines().find(|line| line.contains("a second signal ends it"));
+    let line = shown.lines().find(|line| line.contains("a second signal ends the process"));
     let line = line.expect("a line of the log");
     assert!(line.contains("INFO") && line.contains('\u{1b}') && !line.contains('{'), "{line}");
 }
