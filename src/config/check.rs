@@ -176,8 +176,8 @@ fn exact_origin(origin: &str) -> Result<(), String> {
 /// in the response to a preflight request.
 fn header_name(name: &str) -> Result<(), &'static str> {
     match http::HeaderName::try_from(name) {
-        Ok(_) if name.contains('*') => Err("would allow every header; list them".into()),
+        Ok(_) if name.contains('*') => Err("would allow every header; list them"),
         Ok(_) => Ok(()),
-        Err(_) => Err("is not a header's name; write it like x-tenant".into()),
+        Err(_) => Err("is not a header's name; write it like x-tenant"),
     }
 }

@@ -242,7 +242,7 @@ pub(super) struct Connector {
 impl Connector {
     pub(super) async fn open(&self) -> Result<Arc<Connection>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let held = open.ok_or_else(|| StoreError::closed())?;
+        let held = open.ok_or_else(StoreError::closed)?;
         let loses_statements = Arc::clone(&self.loses_statements);
         let opened =
             Connection::open_holding(&self.address, self.acquire_timeout, loses_statements, held);
@@ -332,7 +332,7 @@ pub(super) struct Exclusive {
 impl Exclusive {
     /// The connection.
     pub(super) fn connection(&self) -> Result<&Arc<Connection>, StoreError> {
-        self.object.as_deref().ok_or_else(|| StoreError::closed())
+        self.object.as_deref().ok_or_else(StoreError::closed)
     }
 
     /// Sets whether a transaction runs on it from now on.
