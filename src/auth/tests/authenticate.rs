@@ -196,7 +196,7 @@ async fn every_credential_that_is_not_taken_gets_the_same_answer_and_the_log_its
         (bearer(&other), "API key is not known"),
         (bearer(&revoked), "API key is revoked"),
         (bearer(&expired), "API key is expired"),
-        (forged, "no key of the issuer is known that could have signed the token"),
+        (forged, "no public key of the issuer matches the token"),
         (late, "token is expired"),
     ];
     let mut messages = std::collections::HashSet::new();
