@@ -127,9 +127,9 @@ impl Tx {
         }
     }
 
-    /// Runs a write whose result does not matter as long as it succeeds. PostgreSQL may
-    /// get it later, with the next statement or the commit, which then fails if this one
-    /// does.
+    /// Runs a write whose result is not needed as long as it succeeds. On PostgreSQL its
+    /// result is read with that of the next statement or of the commit, which fails if this
+    /// write does.
     pub(super) async fn queue(&self, statement: Statement) -> Result<(), StoreError> {
         let Transaction::Postgres(transaction) = &self.engine else {
             return self.run(statement).await.map(drop);
