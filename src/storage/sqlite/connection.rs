@@ -36,7 +36,7 @@ const CANCEL_CHECK_STEPS: i32 = 1000;
 const MAX_MAPPED_BYTES: i64 = 1 << 40;
 
 /// A connection to a SQLite file. It blocks the caller's thread: statements that take long
-/// run in [`Lists`](super::lists::Lists).
+/// run on the connections of `lists.rs`.
 #[derive(Debug)]
 pub struct Connection(Mutex<Option<Rusqlite>>);
 
