@@ -140,7 +140,8 @@ impl Tx {
 }
 
 impl Tx {
-    fn failed(&self, error: &StoreError) {
+    /// Keeps the cause of a statement's failure, which decides whether the change is retried.
+    pub(super) fn failed(&self, error: &StoreError) {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.cause);
         self.state.disk_space.failed(error);
     }

@@ -1,6 +1,7 @@
 //! A transaction as SeaORM's own connection type, which its migrator needs.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sea_orm::{
@@ -13,7 +14,13 @@ use crate::storage::statement::{Statement, StatementResult};
 
 /// Runs SeaORM's statements in a transaction of ours. SeaORM's own methods for transactions
 /// have no effect: the caller commits.
-struct Proxy(Transaction);
+struct Proxy {
+    transaction: Transaction,
+    failure: Failure,
+}
+
+/// Why a statement failed. SeaORM's own error has only the text of it.
+pub type Failure = Arc<Mutex<Option<StoreError>>>;
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -21,28 +28,39 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A connection for SeaORM's migrator inside an open transaction.
+/// A connection for SeaORM's migrator inside an open transaction. The first statement that
+/// fails sets `failure`.
 ///
 /// # Errors
 /// None that is known; SeaORM's signature has one.
 pub async fn database_connection(
     backend: DbBackend,
     transaction: Transaction,
+    failure: Failure,
 ) -> Result<DatabaseConnection, DbErr> {
-    Database::connect_proxy(backend, std::sync::Arc::new(Box::new(Proxy(transaction)))).await
+    let proxy = Proxy { transaction, failure };
+    Database::connect_proxy(backend, Arc::new(Box::new(proxy))).await
 }
 
 impl Proxy {
     async fn run(&self, statement: sea_orm::Statement) -> Result<StatementResult, DbErr> {
         let values = statement.values.map(|values| values.0).unwrap_or_default();
-        self.0.run(Statement::new(statement.sql, values)).await.map_err(failed)
+        let result = self.transaction.run(Statement::new(statement.sql, values)).await;
+        result.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: StoreError) -> DbErr {
+        let text = error.to_string();
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        DbErr::Custom(text)
     }
 }
 
 #[async_trait]
 impl ProxyDatabaseTrait for Proxy {
     async fn query(&self, statement: sea_orm::Statement) -> Result<Vec<ProxyRow>, DbErr> {
-        let columns = self.0.columns(statement.sql.clone()).await.map_err(failed)?;
+        let columns = self.transaction.columns(statement.sql.clone()).await;
+        let columns = columns.map_err(|error| self.failed(error))?;
         let rows = self.run(statement).await?.rows.into_iter();
         let named = |row| columns.iter().cloned().zip(row).collect();
         Ok(rows.map(|row| ProxyRow::new(named(row.into_values()))).collect())
@@ -52,8 +70,4 @@ impl ProxyDatabaseTrait for Proxy {
         let result = self.run(statement).await?;
         Ok(ProxyExecResult { last_insert_id: 0, rows_affected: result.affected })
     }
-}
-
-fn failed(error: StoreError) -> DbErr {
-    DbErr::Custom(error.to_string())
 }

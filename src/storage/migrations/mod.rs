@@ -5,10 +5,13 @@ mod columns;
 mod connection;
 mod m0001_initial;
 
+use std::sync::{Arc, PoisonError};
+
 use sea_orm::DbBackend;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::connection::{Connection, Tx, first};
+use super::error::StoreError;
 use super::statement::Statement;
 use crate::error::{Error, Kind, Result};
 
@@ -68,12 +71,18 @@ pub(super) async fn up(tx: &Tx) -> Result<()> {
         ahead @ Schema::Ahead(_) => return ahead.require_current(),
         Schema::Missing | Schema::Behind(_) => {}
     }
-    let connection = connection::database_connection(tx.backend(), tx.engine.clone()).await;
-    let made = match connection {
-        Ok(connection) => Migrator::up(&connection, None).await,
-        Err(error) => Err(error),
+    let failure = connection::Failure::default();
+    let made = async {
+        let (backend, transaction) = (tx.backend(), tx.engine.clone());
+        let connection =
+            connection::database_connection(backend, transaction, Arc::clone(&failure)).await?;
+        Migrator::up(&connection, None).await
     };
-    made.map_err(Error::internal)
+    let Err(error) = made.await else { return Ok(()) };
+    let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let failure = failure.unwrap_or_else(|| StoreError::fault(error.to_string()));
+    tx.failed(&failure);
+    Err(failure.into())
 }
 
 /// The schema of the store.

@@ -8,7 +8,8 @@ use guestlist::clock::SystemClock;
 use guestlist::config::{Config, Sources};
 use guestlist::error::{Error, Kind};
 use guestlist::keyring::Keyring;
-use guestlist::storage::{Opener, Schema, Store};
+use guestlist::storage::postgres::Address;
+use guestlist::storage::{Location, Opener, Schema, Store};
 use sea_orm::{ConnectionTrait, Statement};
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -146,6 +147,28 @@ async fn a_store_whose_schema_is_old_is_refused_when_migrating_is_not_wanted() {
         App::start(config, listener, clock).await.unwrap().stop().await.unwrap();
         database.remove().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_rights_is_told_which_it_lacks() {
+    let database = Database::empty(Engine::Postgres).await;
+    let role = format!("{}_reader", database.url.rsplit_once('/').unwrap().1);
+    let connection = database.connect().await;
+    for sql in
+        [format!("CREATE ROLE {role} LOGIN"), "REVOKE CREATE ON SCHEMA public FROM PUBLIC".into()]
+    {
+        connection.execute_unprepared(&sql).await.unwrap();
+    }
+    let url = database.url.replacen("//postgres", &format!("//{role}"), 1);
+    let location = Location::Postgres(Address::parse(&url).unwrap());
+    let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
+    let error = store.migrate(async |_| Ok(())).await.unwrap_err();
+    store.close().await.unwrap();
+    connection.execute_unprepared(&format!("DROP ROLE {role}")).await.unwrap();
+    connection.close().await.unwrap();
+    database.remove().await;
+    assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
+    assert!(error.message.contains("GRANT CREATE ON SCHEMA public"), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
