@@ -8,6 +8,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{Store, Tx, accounts};
 
 /// The author of a new or changed account, for the audit trail.
@@ -88,10 +89,10 @@ async fn resolve_by(
         Some(account) if account.profile == profile(Some(&account)) => Ok((account, false)),
         _ => {
             store
-                .write(async move |tx| {
+                .write(change!(async move |tx| {
                     let kind = AccountKind::Person;
                     write(tx, now, &by, (&issuer, &subject), kind, &profile).await
-                })
+                }))
                 .await
         }
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::Failure;
 use crate::config::{self, Config};
 use crate::error::{Error, Kind, Result};
+use crate::storage::change;
 use crate::storage::{Location, Opener, Schema, Store};
 use crate::telemetry;
 
@@ -12,7 +13,7 @@ use crate::telemetry;
 pub(super) fn migrate(config: &Config) -> Result<(), Failure> {
     let before = with_store(config, async |store| {
         let before = store.schema().await?;
-        store.migrate(async |_| Ok(())).await?;
+        store.migrate(change!(async |_| Ok(()))).await?;
         Ok(before)
     })?;
     match before {

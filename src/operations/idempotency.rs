@@ -12,6 +12,7 @@ use super::RequestContext;
 use super::encoding::Encoding;
 use crate::domain::{OrganizationId, SecretHash, Timestamp};
 use crate::error::{Error, Result};
+use crate::storage::change;
 use crate::storage::requests::{self, Remembered, RequestKey};
 use crate::storage::{Store, Tx};
 
@@ -97,5 +98,5 @@ impl Idempotency {
 /// If the store cannot be written.
 pub async fn delete_old_results(store: &Store, now: Timestamp) -> Result<u64> {
     let before = now.minus(RETENTION);
-    store.write(async move |tx| requests::prune(tx, before).await).await
+    store.write(change!(async move |tx| requests::prune(tx, before).await)).await
 }

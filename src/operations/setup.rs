@@ -13,6 +13,7 @@ use crate::domain::{AccountKind, Actor, EmailAddress, KeyScope, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::keyring::SecretKeyId;
 use crate::operations::keys::{issue, local_profile};
+use crate::storage::change;
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
 use crate::storage::{Store, Tx, accounts};
 
@@ -50,14 +51,14 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
         store.require_current_schema().await?;
     }
     store
-        .migrate(async move |tx| {
+        .migrate(change!(async move |tx| {
             check_secret_key(tx, &setup).await?;
             if accounts::any(tx).await? {
                 return Ok(None);
             }
             write_first_key(tx, &setup.first_key_file, now).await?;
             Ok(Some(setup.first_key_file.clone()))
-        })
+        }))
         .await
 }
 

@@ -6,7 +6,7 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
 
 use sea_orm::sea_query::{Expr, SelectStatement};
@@ -14,10 +14,9 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue, DbBackend, DeleteMany, EntityTrait, Insert, Iterable,
     QueryTrait, Select, TryIntoModel, UpdateMany, Value,
 };
-use uuid::Uuid;
 
 use super::disk_space::DiskSpace;
-use super::error::{Cause, StoreError};
+use super::error::{Cause, StoreError, TransactionError};
 use super::statement::{Row, SIZES, Statement, StatementResult};
 use super::{postgres, sqlite};
 use crate::error::Result;
@@ -71,6 +70,8 @@ pub struct Tx {
     state: Arc<StoreState>,
     /// Why its last failed statement failed.
     cause: Mutex<Option<Cause>>,
+    /// Whether there may be something to undo.
+    has_written: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -112,19 +113,28 @@ impl Connection for Db {
 impl Tx {
     /// Runs a change's statements in this transaction.
     pub(super) fn new(engine: Transaction, state: Arc<StoreState>) -> Self {
-        Self { engine, state, cause: Mutex::default() }
+        Self { engine, state, cause: Mutex::default(), has_written: AtomicBool::new(false) }
+    }
+
+    /// Whether a write was sent, or a statement failed on PostgreSQL, where that ends the
+    /// transaction.
+    pub(super) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
+    }
+
+    /// The transaction itself, for statements of which this does not know whether they write.
+    pub(super) fn transaction(&self) -> Transaction {
+        self.writes();
+        self.engine.clone()
+    }
+
+    fn writes(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
     }
 
     /// Why the last statement that failed did so.
     pub(super) fn cause(&self) -> Option<Cause> {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says that the first statement of this change locks the organization with this id.
-    pub(super) async fn will_lock(&self, organization: Uuid) {
-        if let Transaction::Postgres(transaction) = &self.engine {
-            transaction.will_lock(organization).await;
-        }
     }
 
     /// Runs a write whose result is not needed as long as it succeeds. On PostgreSQL its
@@ -134,14 +144,16 @@ impl Tx {
         let Transaction::Postgres(transaction) = &self.engine else {
             return self.run(statement).await.map(drop);
         };
+        self.writes();
         self.state.before(&statement);
         transaction.queue(statement).await.inspect_err(|error| self.failed(error))
     }
-}
 
-impl Tx {
     /// Keeps the cause of a statement's failure, which decides whether the change is retried.
     pub(super) fn failed(&self, error: &StoreError) {
+        if matches!(self.engine, Transaction::Postgres(_)) {
+            self.writes();
+        }
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.cause);
         self.state.disk_space.failed(error);
     }
@@ -156,6 +168,9 @@ impl Connection for Tx {
     }
 
     async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
+        if !statement.is_select() {
+            self.writes();
+        }
         self.state.before(&statement);
         self.engine.run(statement).await.inspect_err(|error| self.failed(error))
     }
@@ -166,6 +181,42 @@ impl Transaction {
         match self {
             Transaction::Postgres(transaction) => transaction.run(statement).await,
             Transaction::Sqlite(connection) => connection.run(&statement),
+        }
+    }
+
+    /// Runs a statement without values, such as SAVEPOINT. On PostgreSQL it fails if a write
+    /// that was queued before it has failed.
+    pub(super) async fn command(&self, sql: &'static str) -> Result<(), StoreError> {
+        match self {
+            Transaction::Postgres(transaction) => {
+                transaction.run(Statement::new(sql, Vec::new())).await.map(drop)
+            }
+            Transaction::Sqlite(connection) => connection.command(sql),
+        }
+    }
+
+    /// Rolls back to a savepoint by this statement.
+    pub(super) async fn roll_back_to(&self, sql: &'static str) -> Result<(), StoreError> {
+        if let Transaction::Postgres(transaction) = self {
+            transaction.forget_failures().await;
+        }
+        self.command(sql).await
+    }
+
+    /// Checks after a change that the transaction can be committed.
+    ///
+    /// # Errors
+    /// If not, although the change says that it has succeeded.
+    pub(super) fn check_open(&self) -> Result<(), TransactionError> {
+        match self {
+            Transaction::Postgres(transaction) => Ok(transaction.check_finished()?),
+            // Some failures, such as a full disk, end the transaction: later statements of
+            // the change have committed themselves.
+            Transaction::Sqlite(connection) if connection.is_autocommit()? => {
+                let ended = StoreError::fault("SQLite has ended the transaction");
+                Err(TransactionError::undone_or_unknown(ended))
+            }
+            Transaction::Sqlite(_) => Ok(()),
         }
     }
 

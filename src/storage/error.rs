@@ -33,6 +33,63 @@ impl From<StoreError> for WriteError {
     }
 }
 
+/// Why a transaction was not committed, or is not known to be.
+#[derive(Debug)]
+pub(super) struct TransactionError {
+    error: StoreError,
+    /// Whether the changes may have been made, as far as their callers can know.
+    is_unknown: bool,
+    pub(super) again: Again,
+}
+
+/// How the changes of a transaction may run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    No,
+    /// One of them failed and all are undone: together, each in a savepoint.
+    InSavepoints,
+    /// The transaction failed and is undone: each in one of its own.
+    Alone,
+}
+
+impl TransactionError {
+    /// It did not begin.
+    pub(super) fn not_begun(error: StoreError) -> Self {
+        Self { error, is_unknown: false, again: Again::No }
+    }
+
+    /// One of its changes failed.
+    pub(super) fn change_failed() -> Self {
+        let error = StoreError::fault("a change beside it failed");
+        Self { error, is_unknown: false, again: Again::InSavepoints }
+    }
+
+    /// Its changes may have been made.
+    pub(super) fn unknown(error: StoreError) -> Self {
+        Self { error, is_unknown: true, again: Again::No }
+    }
+
+    /// It is undone, but a caller whose change was alone in it must not rely on that.
+    pub(super) fn undone_or_unknown(error: StoreError) -> Self {
+        Self { error, is_unknown: true, again: Again::Alone }
+    }
+
+    /// The error of each of its changes.
+    pub(super) fn of_change(&self) -> WriteError {
+        match self.is_unknown {
+            true => WriteError::Unknown(self.error.clone()),
+            false => self.error.clone().into(),
+        }
+    }
+}
+
+/// The transaction is undone.
+impl From<StoreError> for TransactionError {
+    fn from(error: StoreError) -> Self {
+        Self { error, is_unknown: false, again: Again::Alone }
+    }
+}
+
 /// The causes of errors that lead to different reactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::connection::{Readers, StoreState};
 use super::error::StoreError;
-use super::write::{SqliteWriter, Writer};
+use super::write::{PostgresWriter, SqliteWriter, Writer};
 use super::{postgres, sqlite};
 use crate::config;
 use crate::error::{Error, Result};
@@ -82,7 +82,10 @@ pub(super) async fn connect(
             let readers = postgres::Readers::new(pool.clone());
             // So that a start fails, not the first request, if the server cannot be used.
             pool.check_server().await?;
-            Ok((Readers::Postgres(readers), Writer::Postgres(pool)))
+            Ok((
+                Readers::Postgres(readers),
+                Writer::Postgres(PostgresWriter::new(pool, Arc::clone(state))),
+            ))
         }
     }
 }

@@ -43,12 +43,15 @@ pub use location::Location;
 pub use migrations::Schema;
 pub use statement::{Row, Statement, StatementResult};
 
+pub use crate::change;
 use crate::config;
-use crate::domain::{SecretHash, Timestamp};
+use crate::domain::{OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 use connection::{Readers, StoreState};
 use previews::{Preview, Previews};
 use write::Writer;
+
+pub use write::Change;
 
 /// The store. Clones share its connections.
 #[derive(Clone)]
@@ -128,24 +131,44 @@ impl Store {
         self.shared.previews.find(self.read(), hash, now).await
     }
 
-    /// Runs `change` in a transaction; the only way to write. It commits if `change` returns
-    /// `Ok`, and returns after the commit.
+    /// Runs a change in a transaction; the only way to write, with
+    /// [`write_in`](Store::write_in). It commits if the change returns `Ok`, and returns
+    /// after the commit.
     ///
-    /// `change` runs again from its beginning if the transaction conflicts with another one
-    /// or loses its connection before the commit is sent. It must have no effect except
-    /// through its [`Tx`], and must not wait for anything else.
+    /// The change runs again from its beginning if the transaction conflicts with another one
+    /// or loses its connection before the commit is sent, or if a change in the same
+    /// transaction fails. It must have no effect except through its [`Tx`], and must not wait
+    /// for anything else.
     ///
     /// # Errors
-    /// The error of `change`; UNAVAILABLE if the store cannot be reached or the result of the
+    /// The error of the change; UNAVAILABLE if the store cannot be reached or the result of the
     /// commit is lost; RESOURCE_EXHAUSTED if the disk is full.
-    pub async fn write<T, F>(&self, change: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
-    {
+    pub async fn write<T: Send + 'static>(&self, change: Change<T>) -> Result<T> {
+        self.write_change(None, change).await
+    }
+
+    /// The same for a change whose first statement locks this organization's row: its changes
+    /// run one after another, in common transactions.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn write_in<T: Send + 'static>(
+        &self,
+        organization: OrganizationId,
+        change: Change<T>,
+    ) -> Result<T> {
+        self.write_change(Some(organization), change).await
+    }
+
+    async fn write_change<T: Send + 'static>(
+        &self,
+        organization: Option<OrganizationId>,
+        change: Change<T>,
+    ) -> Result<T> {
         let state = &self.shared.db.state;
         let before = self.keys_version();
-        let result = self.shared.writer.write(change, state, self.shared.patience).await;
+        let organization = organization.map(Into::into);
+        let result = self.shared.writer.write(organization, change, self.shared.patience).await;
         state.disk_space.changed(&result);
         if self.keys_version() != before {
             // Once more: a reader may have read a key since then, but before the commit.
@@ -165,15 +188,11 @@ impl Store {
     /// # Errors
     /// If the schema is newer than this program or a migration fails, with nothing changed;
     /// or the error of `then`.
-    pub async fn migrate<T, F>(&self, then: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
-    {
-        self.write_alone(async move |tx| {
+    pub async fn migrate<T: Send + 'static>(&self, then: Change<T>) -> Result<T> {
+        self.write_alone(change!(async move |tx: &Tx| {
             migrations::up(tx).await?;
-            then(tx).await
-        })
+            then.run(tx).await
+        }))
         .await
     }
 
@@ -183,30 +202,25 @@ impl Store {
     /// # Errors
     /// If a migration fails, with nothing changed.
     pub async fn make_schema(&self) -> Result<()> {
-        self.write_alone(async |tx| match migrations::schema(tx).await? {
+        self.write_alone(change!(async |tx: &Tx| match migrations::schema(tx).await? {
             Schema::Missing => migrations::up(tx).await,
             Schema::Current | Schema::Behind(_) | Schema::Ahead(_) => Ok(()),
-        })
+        }))
         .await
     }
 
     /// As [`Store::write`], while no other replica migrates.
-    async fn write_alone<T, F>(&self, change: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
-    {
-        let change = Arc::new(change);
+    async fn write_alone<T: Send + 'static>(&self, change: Change<T>) -> Result<T> {
         let mut wait = migration_lock::Wait::begin();
         loop {
-            let change = Arc::clone(&change);
+            let change = change.clone();
             let made = self
-                .write(async move |tx| {
+                .write(change!(async move |tx: &Tx| {
                     if !migration_lock::try_lock(tx).await? {
                         return Ok(None);
                     }
-                    change(tx).await.map(Some)
-                })
+                    change.run(tx).await.map(Some)
+                }))
                 .await?;
             match made {
                 Some(made) => return Ok(made),
@@ -240,16 +254,17 @@ impl Store {
         if disk_space.is_full() {
             // Only a change that needs disk space shows that there is some.
             let filler = "filler ".repeat(1500);
-            let write =
-                async move |tx: &Tx| settings::set(tx, settings::DISK_SPACE_TEST, &filler).await;
+            let write = change!(async move |tx: &Tx| {
+                settings::set(tx, settings::DISK_SPACE_TEST, &filler).await
+            });
             self.write(write).await?;
             disk_space.has_space();
         }
         match &self.shared.writer {
-            Writer::Postgres(pool) => Ok(pool.check_writable().await?),
+            Writer::Postgres(writer) => Ok(writer.pool().check_writable().await?),
             // This checks the thread that writes, the files and SQLite's lock; it writes
             // nothing to the disk.
-            Writer::Sqlite(_) => self.write(async |_| Ok(())).await,
+            Writer::Sqlite(_) => self.write(change!(async |_: &Tx| Ok(()))).await,
         }
     }
 

@@ -42,6 +42,11 @@ impl Statement {
         Self { sql: sql.into(), values, changed_table: None }
     }
 
+    /// Whether it only reads; it may lock rows.
+    pub(super) fn is_select(&self) -> bool {
+        self.sql.starts_with("SELECT ")
+    }
+
     pub(super) fn built(query: &impl StatementBuilder, backend: DbBackend) -> Self {
         let built = StatementBuilder::build(query, &backend);
         Self::new(built.sql, built.values.map(|values| values.0).unwrap_or_default())

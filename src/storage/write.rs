@@ -1,19 +1,21 @@
 //! Runs changes in transactions, again where that may help.
 
+mod change;
+mod group;
 mod postgres;
 mod sqlite;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
-use super::connection::{StoreState, Tx};
 use super::error::{Cause, StoreError, WriteError};
-use super::postgres::Pool;
 use crate::error::{Error, Kind, Result};
 
+pub use change::Change;
+pub(super) use postgres::Writer as PostgresWriter;
 pub(super) use sqlite::Writer as SqliteWriter;
 
 /// The longest pause between two attempts.
@@ -21,27 +23,20 @@ const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// What runs changes on each engine.
 pub(super) enum Writer {
-    /// Each change in a transaction of its own, on a connection of its own.
-    Postgres(Pool),
-    /// Changes that arrive together in one transaction.
+    Postgres(postgres::Writer),
     Sqlite(sqlite::Writer),
 }
 
 impl Writer {
     /// Runs a change; see [`Store::write`](super::Store::write). An attempt begins within
     /// `patience` or not at all.
-    pub(super) async fn write<T, F>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
-        change: F,
-        state: &Arc<StoreState>,
+        organization: Option<Uuid>,
+        change: Change<T>,
         patience: Duration,
-    ) -> Result<T>
-    where
-        T: Send + 'static,
-        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
-    {
+    ) -> Result<T> {
         let until = Instant::now() + patience;
-        let change = Arc::new(change);
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
             .with_max_delay(MAX_PAUSE)
@@ -49,17 +44,7 @@ impl Writer {
             .with_jitter()
             .build();
         loop {
-            let result = match self {
-                Writer::Postgres(pool) => {
-                    // Boxed: the future holds the whole change. On SQLite another thread
-                    // does.
-                    Box::pin(postgres::write(pool, &*change, Arc::clone(state), until)).await
-                }
-                Writer::Sqlite(writer) => {
-                    writer.write(Arc::clone(&change), Arc::clone(state), until).await
-                }
-            };
-            let (error, cause) = match result {
+            let (error, cause) = match self.attempt(organization, change.clone(), until).await {
                 Ok(value) => return Ok(value),
                 // No retry: the change may have been made.
                 Err(WriteError::Unknown(error)) => return Err(unconfirmed(error)),
@@ -74,6 +59,27 @@ impl Writer {
             match pause {
                 Some(pause) if Instant::now() + pause < until => tokio::time::sleep(pause).await,
                 _ => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt<T: Send + 'static>(
+        &self,
+        organization: Option<Uuid>,
+        change: Change<T>,
+        until: Instant,
+    ) -> Result<T, WriteError> {
+        let (job, answer) = change::job(change, until);
+        match self {
+            Writer::Postgres(writer) => {
+                writer.send(organization, job);
+                answer.wait(StoreError::timed_out).await
+            }
+            Writer::Sqlite(writer) => {
+                timeout_at(until, writer.send(job))
+                    .await
+                    .unwrap_or_else(|_| Err(sqlite::busy()))?;
+                answer.wait(sqlite::busy).await
             }
         }
     }

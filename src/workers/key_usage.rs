@@ -7,6 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::key_usage::{KeyUsage, RESOLUTION};
 use crate::error::Result;
+use crate::storage::change;
 use crate::storage::{Store, api_keys};
 
 /// Runs until `stop` resolves, and then writes once more.
@@ -48,12 +49,12 @@ pub async fn flush(store: &Store, usage: &KeyUsage) -> Result<()> {
     }
     let written = uses.clone();
     let result = store
-        .write(async move |tx| {
+        .write(change!(async move |tx| {
             for (id, at) in &written {
                 api_keys::record_use(tx, id, *at).await?;
             }
             Ok(())
-        })
+        }))
         .await;
     if result.is_err() {
         usage.restore(uses);

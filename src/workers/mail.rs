@@ -21,6 +21,7 @@ use crate::domain::InviteLinks;
 use crate::error::Result;
 use crate::keyring::Keyring;
 use crate::mail::{Mailer, Templates};
+use crate::storage::change;
 use crate::storage::{Store, outbox};
 
 /// The outbox is read this often without a notification: for mails of other replicas, expired
@@ -134,7 +135,9 @@ impl MailWorker {
         let lease_ends = now.plus(self.bounds.timeout).plus(CLAIM_MARGIN);
         let limit = u64::try_from(max).unwrap_or(u64::MAX);
         self.store
-            .write(async move |tx| outbox::claim(tx, claimant, now, lease_ends, limit).await)
+            .write(change!(
+                async move |tx| outbox::claim(tx, claimant, now, lease_ends, limit).await
+            ))
             .await
     }
 }

@@ -19,13 +19,15 @@ const ROOMS: Table = &[
     ("proto", &[]),
     ("domain", &[]),
     ("error", &[]),
+    // A macro of `storage`, which Rust exports at the root.
+    ("change", &[]),
     ("keyring", &[]),
     ("certificates", &[]),
     ("clock", &["domain"]),
     ("config", &["domain"]),
     ("telemetry", &["error", "config"]),
     ("limits", &["domain", "error", "config", "clock"]),
-    ("storage", &["domain", "error", "config", "certificates"]),
+    ("storage", &["change", "domain", "error", "config", "certificates"]),
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),

@@ -15,6 +15,7 @@ use crate::domain::{
     OrganizationId, RequestId,
 };
 use crate::error::{Kind, Result};
+use crate::storage::change;
 use crate::storage::{Location, Opener, Store, accounts, api_keys};
 
 /// A SQLite store, two issuers of kind `jwt` and one of kind `service`.
@@ -34,7 +35,7 @@ impl World {
         let location = Location::Sqlite(dir.path().join("guestlist.db"));
         let settings = Config::reference().database;
         let store = Store::open(&location, &settings, Opener::Server, None).await.unwrap();
-        store.migrate(async |_| Ok(())).await.unwrap();
+        store.migrate(change!(async |_| Ok(()))).await.unwrap();
 
         let (first, second) = (SigningKey::ed25519(), SigningKey::ed25519());
         let issuer = |name: &str, key: &SigningKey| {
@@ -106,12 +107,12 @@ impl World {
         change(&mut key);
         let profile = self.resolve("intranet").await.unwrap().profile;
         self.store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 let (actor, subject) = (Actor::system("test"), key.id.to_string());
                 let kind = AccountKind::Service;
                 let account = resolve_local(tx, now, &actor, &subject, kind, &profile).await?;
                 api_keys::insert(tx, &ApiKey { account: account.id, ..key.clone() }).await
-            })
+            }))
             .await
             .unwrap();
         secret

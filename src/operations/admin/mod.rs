@@ -10,6 +10,7 @@ use crate::domain::{Action, KeyScope, Organization, OrganizationId, TargetKind};
 use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::organizations;
 
 /// Changes an organization; needs a key of scope `operator`. `change` returns the note for
@@ -29,22 +30,25 @@ async fn change_organization(
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let mut organization =
-                organizations::lock(tx, id).await?.ok_or_else(Error::not_found)?;
-            let Some(note) = change(&mut organization) else { return Ok(()) };
-            organization.version += 1;
-            organization.updated_at = now;
-            organizations::update(tx, &organization).await?;
-            let event = NewEvent {
-                action: Action::OrganizationUpdated,
-                target_kind: TargetKind::Organization,
-                target_id: id.to_string(),
-                organization: Some(id),
-                actor: &call.actor(),
-                note,
-            };
-            audit_events::append(tx, event, now).await
-        })
+        .write_in(
+            id,
+            change!(async move |tx| {
+                let mut organization =
+                    organizations::lock(tx, id).await?.ok_or_else(Error::not_found)?;
+                let Some(note) = change(&mut organization) else { return Ok(()) };
+                organization.version += 1;
+                organization.updated_at = now;
+                organizations::update(tx, &organization).await?;
+                let event = NewEvent {
+                    action: Action::OrganizationUpdated,
+                    target_kind: TargetKind::Organization,
+                    target_id: id.to_string(),
+                    organization: Some(id),
+                    actor: &call.actor(),
+                    note,
+                };
+                audit_events::append(tx, event, now).await
+            }),
+        )
         .await
 }

@@ -17,6 +17,7 @@ use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::invites;
 
 #[derive(Debug, Clone)]
@@ -58,38 +59,43 @@ pub async fn create_link(
     let budget = Budget::new(cx, call, *organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
-        .write(async move |tx| {
-            let manage = Permission::ManageInvites;
-            let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            if let Some(id) = idempotency.lookup::<Uuid>(tx, now).await? {
-                let row = load(tx, input.organization, id.into()).await?;
-                return InviteWithToken::with_token(&keyring, row, now);
-            }
-            if let Some(expires_at) = input.expires_at {
-                check_link_expiry(expires_at, now)?;
-            }
-            let (role, content) = match &input.grants {
-                LinkGrants::Role(role) => (*role, None),
-                LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
-            };
-            check_grantable(&access, content.as_ref().map_or(role, |content| content.level))?;
-            budget.spend_on_link()?;
+        .write_in(
+            input.organization,
+            change!(async move |tx| {
+                let manage = Permission::ManageInvites;
+                let access =
+                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                if let Some(id) = idempotency.lookup::<Uuid>(tx, now).await? {
+                    let row = load(tx, input.organization, id.into()).await?;
+                    return InviteWithToken::with_token(&keyring, row, now);
+                }
+                if let Some(expires_at) = input.expires_at {
+                    check_link_expiry(expires_at, now)?;
+                }
+                let (role, content) = match &input.grants {
+                    LinkGrants::Role(role) => (*role, None),
+                    LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
+                };
+                check_grantable(&access, content.as_ref().map_or(role, |content| content.level))?;
+                budget.spend_on_link()?;
 
-            let Access { mut organization, member } = access;
-            advance(tx, &mut organization).await?;
-            let mut invite = new_invite(InviteKind::NamedLink, role, &organization, member.id, now);
-            invite.content = content;
-            invite.expires_at = input.expires_at;
-            invite.max_uses = input.max_uses;
-            invite.allowed_domains = input.allowed_domains.clone();
-            invite.note = input.note.clone();
-            let token = InviteToken::generate().map_err(Error::internal)?;
-            invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
-            let note = format!("link, {}", granted(&input.grants));
-            record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
-            idempotency.store(tx, &Uuid::from(invite.id), now).await?;
-            Ok(InviteWithToken { invite, token: Some(token) })
-        })
+                let Access { mut organization, member } = access;
+                advance(tx, &mut organization).await?;
+                let mut invite =
+                    new_invite(InviteKind::NamedLink, role, &organization, member.id, now);
+                invite.content = content;
+                invite.expires_at = input.expires_at;
+                invite.max_uses = input.max_uses;
+                invite.allowed_domains = input.allowed_domains.clone();
+                invite.note = input.note.clone();
+                let token = InviteToken::generate().map_err(Error::internal)?;
+                invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
+                let note = format!("link, {}", granted(&input.grants));
+                record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
+                idempotency.store(tx, &Uuid::from(invite.id), now).await?;
+                Ok(InviteWithToken { invite, token: Some(token) })
+            }),
+        )
         .await
 }
 

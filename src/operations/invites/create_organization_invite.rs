@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 
 /// Creates a new join link. The previous one ends in the same transaction. Admins may.
 pub async fn create_organization_invite(
@@ -19,11 +20,14 @@ pub async fn create_organization_invite(
     let budget = Budget::new(cx, call, organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
-        .write(async move |tx| {
-            let (access, before) =
-                Access::to_replace_join_link(tx, &call.caller, organization).await?;
-            budget.spend_on_link()?;
-            rotate_join_link(tx, &keyring, &call, access, before, now).await
-        })
+        .write_in(
+            organization,
+            change!(async move |tx| {
+                let (access, before) =
+                    Access::to_replace_join_link(tx, &call.caller, organization).await?;
+                budget.spend_on_link()?;
+                rotate_join_link(tx, &keyring, &call, access, before, now).await
+            }),
+        )
         .await
 }

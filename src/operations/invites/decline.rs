@@ -9,6 +9,7 @@ use crate::error::{Error, Result, reason};
 use crate::operations::budget::count_join;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::{invites, organizations};
 
 #[derive(Debug, Clone)]
@@ -38,22 +39,26 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
         });
     let (call, id) = (call.clone(), invite.id);
     cx.store
-        .write(async move |tx| {
-            let mut organization =
-                organizations::lock(tx, organization.id).await?.ok_or_else(Error::not_found)?;
-            if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
-                return Ok(());
-            }
-            let invite = find_under_lock(tx, &call, &name, organization.id, id).await?;
-            if !invite.is_live(now) {
-                return Err(Error::not_found());
-            }
-            let ending = Ending { at: now, by: None, reason: EndReason::Declined };
-            invites::end(tx, organization.id, id, &ending).await?;
-            advance(tx, &mut organization).await?;
-            record(tx, Action::InviteDeclined, &invite, &call.actor(), String::new(), now).await?;
-            idempotency.store(tx, &Uuid::from(id), now).await
-        })
+        .write_in(
+            organization.id,
+            change!(async move |tx| {
+                let mut organization =
+                    organizations::lock(tx, organization.id).await?.ok_or_else(Error::not_found)?;
+                if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
+                    return Ok(());
+                }
+                let invite = find_under_lock(tx, &call, &name, organization.id, id).await?;
+                if !invite.is_live(now) {
+                    return Err(Error::not_found());
+                }
+                let ending = Ending { at: now, by: None, reason: EndReason::Declined };
+                invites::end(tx, organization.id, id, &ending).await?;
+                advance(tx, &mut organization).await?;
+                record(tx, Action::InviteDeclined, &invite, &call.actor(), String::new(), now)
+                    .await?;
+                idempotency.store(tx, &Uuid::from(id), now).await
+            }),
+        )
         .await
 }
 

@@ -8,6 +8,7 @@ use crate::domain::{
     Action, Actor, EndReason, Ending, Invite, InviteId, OrganizationId, Timestamp,
 };
 use crate::error::{Error, Kind, Result};
+use crate::storage::change;
 use crate::storage::invites::Expired;
 use crate::storage::{Store, Tx, invites, organizations};
 
@@ -63,16 +64,19 @@ async fn end_one(
     now: Timestamp,
 ) -> Result<bool> {
     store
-        .write(async move |tx| {
-            if organizations::lock(tx, organization).await?.is_none() {
-                return Ok(false);
-            }
-            match invites::find(tx, organization, id).await? {
-                // Checked again: it may have been sent again since the read.
-                Some(invite) if !invite.is_live(now) => expire(tx, &invite, now).await,
-                _ => Ok(false),
-            }
-        })
+        .write_in(
+            organization,
+            change!(async move |tx| {
+                if organizations::lock(tx, organization).await?.is_none() {
+                    return Ok(false);
+                }
+                match invites::find(tx, organization, id).await? {
+                    // Checked again: it may have been sent again since the read.
+                    Some(invite) if !invite.is_live(now) => expire(tx, &invite, now).await,
+                    _ => Ok(false),
+                }
+            }),
+        )
         .await
 }
 

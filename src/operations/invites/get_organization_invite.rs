@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::invites;
 
 /// Returns the token of the live join link; creates the link if there is none. Admins may.
@@ -30,17 +31,20 @@ pub async fn get_organization_invite(
     let budget = Budget::new(cx, call, organization);
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
-        .write(async move |tx| {
-            let access = Access::to_change(tx, &call.caller, organization, manage).await?;
-            // Another request may have created one since the first read.
-            let before = match invites::join_link(tx, organization).await? {
-                Some((invite, sealed)) if invite.is_live(now) => {
-                    return unseal(&keyring, &invite, &sealed);
-                }
-                found => found.map(|(invite, _)| invite.id),
-            };
-            budget.spend_on_link()?;
-            rotate_join_link(tx, &keyring, &call, access, before, now).await
-        })
+        .write_in(
+            organization,
+            change!(async move |tx| {
+                let access = Access::to_change(tx, &call.caller, organization, manage).await?;
+                // Another request may have created one since the first read.
+                let before = match invites::join_link(tx, organization).await? {
+                    Some((invite, sealed)) if invite.is_live(now) => {
+                        return unseal(&keyring, &invite, &sealed);
+                    }
+                    found => found.map(|(invite, _)| invite.id),
+                };
+                budget.spend_on_link()?;
+                rotate_join_link(tx, &keyring, &call, access, before, now).await
+            }),
+        )
         .await
 }

@@ -19,6 +19,7 @@ use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::{Tx, accounts, audit_events, invites, members, organizations, outbox};
 
 #[derive(Debug, Clone)]
@@ -100,67 +101,74 @@ pub(super) async fn execute(
     let call = call.clone();
     let invited = cx
         .store
-        .write(async move |tx| {
-            let manage = Permission::ManageInvites;
-            let access = Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            if let Some(before) = idempotency.lookup::<Vec<Reference>>(tx, now).await? {
-                before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
-                return stored_results(tx, &input, before).await;
-            }
-            let expires_at = email_expiry(input.expires_at, lifetime, now)?;
-            for invitation in &input.invitations {
-                check_grantable(&access, invitation.role)?;
-            }
-            let Access { mut organization, member } = access;
-            if input.sso && issuers.sso_of(organization.id).next().is_none() {
-                let what = "no single sign-on is configured for this organization";
-                return Err(Error::invalid("sso", what));
-            }
-            // Stored only if there is an invitation to insert.
-            organization.version += 1;
-            let batch = Batch {
-                tx,
-                keyring: &keyring,
-                issuers: &issuers,
-                call: &call,
-                has_seat: organization.has_seat(),
-                template: Invite {
-                    expires_at: Some(expires_at),
-                    max_uses: Some(1),
-                    delivery: Some(Delivery::Pending),
-                    sso: input.sso,
-                    ..new_invite(InviteKind::Email, Role::Guest, &organization, member.id, now)
-                },
-            };
-            let addresses = batch.addresses(&input.invitations, now).await?;
-            let invitable: Vec<_> = addresses.iter().flatten().collect();
-            budget.spend_on_mail(invitable.iter().copied())?;
-            let sso_elsewhere = batch.sso_elsewhere(&invitable).await?;
-            let mut invited = Vec::with_capacity(input.invitations.len());
-            for (Invitation { email, role }, address) in input.invitations.iter().zip(addresses) {
-                let (outcome, invite, sso_failed) = match address {
-                    Err(outcome) => (outcome, None, false),
-                    Ok(address) => {
-                        let sso_failed = sso_elsewhere.contains(&address);
-                        let invite = batch.invite(address, *role, sso_failed, now);
-                        (Outcome::Invited, Some(invite), sso_failed)
-                    }
+        .write_in(
+            input.organization,
+            change!(async move |tx| {
+                let manage = Permission::ManageInvites;
+                let access =
+                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                if let Some(before) = idempotency.lookup::<Vec<Reference>>(tx, now).await? {
+                    before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
+                    return stored_results(tx, &input, before).await;
+                }
+                let expires_at = email_expiry(input.expires_at, lifetime, now)?;
+                for invitation in &input.invitations {
+                    check_grantable(&access, invitation.role)?;
+                }
+                let Access { mut organization, member } = access;
+                if input.sso && issuers.sso_of(organization.id).next().is_none() {
+                    let what = "no single sign-on is configured for this organization";
+                    return Err(Error::invalid("sso", what));
+                }
+                // Stored only if there is an invitation to insert.
+                organization.version += 1;
+                let batch = Batch {
+                    tx,
+                    keyring: &keyring,
+                    issuers: &issuers,
+                    call: &call,
+                    has_seat: organization.has_seat(),
+                    template: Invite {
+                        expires_at: Some(expires_at),
+                        max_uses: Some(1),
+                        delivery: Some(Delivery::Pending),
+                        sso: input.sso,
+                        ..new_invite(InviteKind::Email, Role::Guest, &organization, member.id, now)
+                    },
                 };
-                accept(outcome)?;
-                invited.push(Invited { email: email.clone(), outcome, invite, sso_failed });
-            }
-            let new: Vec<_> = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
-            if !new.is_empty() {
-                organizations::set_version(tx, &organization).await?;
-                batch.insert(new, now).await?;
-            }
-            let references: Vec<Reference> = invited
-                .iter()
-                .map(|one| (one.outcome, one.invite.as_ref().map(|i| i.id.into()), one.sso_failed))
-                .collect();
-            idempotency.store(tx, &references, now).await?;
-            Ok(invited)
-        })
+                let addresses = batch.addresses(&input.invitations, now).await?;
+                let invitable: Vec<_> = addresses.iter().flatten().collect();
+                budget.spend_on_mail(invitable.iter().copied())?;
+                let sso_elsewhere = batch.sso_elsewhere(&invitable).await?;
+                let mut invited = Vec::with_capacity(input.invitations.len());
+                for (Invitation { email, role }, address) in input.invitations.iter().zip(addresses)
+                {
+                    let (outcome, invite, sso_failed) = match address {
+                        Err(outcome) => (outcome, None, false),
+                        Ok(address) => {
+                            let sso_failed = sso_elsewhere.contains(&address);
+                            let invite = batch.invite(address, *role, sso_failed, now);
+                            (Outcome::Invited, Some(invite), sso_failed)
+                        }
+                    };
+                    accept(outcome)?;
+                    invited.push(Invited { email: email.clone(), outcome, invite, sso_failed });
+                }
+                let new: Vec<_> = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
+                if !new.is_empty() {
+                    organizations::set_version(tx, &organization).await?;
+                    batch.insert(new, now).await?;
+                }
+                let references: Vec<Reference> = invited
+                    .iter()
+                    .map(|one| {
+                        (one.outcome, one.invite.as_ref().map(|i| i.id.into()), one.sso_failed)
+                    })
+                    .collect();
+                idempotency.store(tx, &references, now).await?;
+                Ok(invited)
+            }),
+        )
         .await?;
     cx.mail_wakeup.notify_one();
     Ok(invited)

@@ -15,6 +15,7 @@ use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::{invites, outbox};
 
 #[derive(Debug, Clone)]
@@ -40,38 +41,42 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     let invite = cx
         .store
-        .write(async move |tx| {
-            let manage = Permission::ManageInvites;
-            let mut access =
-                Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            let (mut invite, _) = load(tx, input.organization, input.id).await?;
-            if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
-                return Ok(invite);
-            }
-            let expires_at = email_expiry(input.expires_at, lifetime, now)?;
-            if invite.kind != InviteKind::Email {
-                return Err(Error::precondition(
-                    reason::NOT_AN_EMAIL_INVITATION,
-                    "only an email invitation can be sent again",
-                ));
-            }
-            if !invite.is_live(now) {
-                return Err(invite_ended());
-            }
-            check_grantable(&access, invite.role)?;
-            budget.spend_on_mail(invite.email.as_slice().iter())?;
-            advance(tx, &mut access.organization).await?;
-            invite.inviter = access.member.id;
-            invite.version = access.organization.version;
-            invite.expires_at = Some(expires_at);
-            invite.delivery = Some(Delivery::Pending);
-            let token = InviteToken::generate().map_err(Error::internal)?;
-            invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
-            outbox::enqueue(tx, invite.organization, invite.id, now).await?;
-            record(tx, Action::InviteResent, &invite, &call.actor(), String::new(), now).await?;
-            idempotency.store(tx, &Uuid::from(invite.id), now).await?;
-            Ok(invite)
-        })
+        .write_in(
+            input.organization,
+            change!(async move |tx| {
+                let manage = Permission::ManageInvites;
+                let mut access =
+                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                let (mut invite, _) = load(tx, input.organization, input.id).await?;
+                if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
+                    return Ok(invite);
+                }
+                let expires_at = email_expiry(input.expires_at, lifetime, now)?;
+                if invite.kind != InviteKind::Email {
+                    return Err(Error::precondition(
+                        reason::NOT_AN_EMAIL_INVITATION,
+                        "only an email invitation can be sent again",
+                    ));
+                }
+                if !invite.is_live(now) {
+                    return Err(invite_ended());
+                }
+                check_grantable(&access, invite.role)?;
+                budget.spend_on_mail(invite.email.as_slice().iter())?;
+                advance(tx, &mut access.organization).await?;
+                invite.inviter = access.member.id;
+                invite.version = access.organization.version;
+                invite.expires_at = Some(expires_at);
+                invite.delivery = Some(Delivery::Pending);
+                let token = InviteToken::generate().map_err(Error::internal)?;
+                invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
+                outbox::enqueue(tx, invite.organization, invite.id, now).await?;
+                record(tx, Action::InviteResent, &invite, &call.actor(), String::new(), now)
+                    .await?;
+                idempotency.store(tx, &Uuid::from(invite.id), now).await?;
+                Ok(invite)
+            }),
+        )
         .await?;
     cx.mail_wakeup.notify_one();
     Ok(invite)

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::invites;
 
 #[derive(Debug, Clone)]
@@ -33,22 +34,27 @@ pub async fn revoke(cx: &Context, call: &RequestContext, input: Revoke) -> Resul
         });
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let manage = Permission::ManageInvites;
-            let mut access =
-                Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            let (invite, _) = load(tx, input.organization, input.id).await?;
-            let again = idempotency.lookup::<Uuid>(tx, now).await?.is_some();
-            if again || !invite.is_live(now) {
-                return Ok(Revoked { invite, was_live: again });
-            }
-            let ending = Ending { at: now, by: Some(access.member.id), reason: EndReason::Revoked };
-            invites::end(tx, input.organization, input.id, &ending).await?;
-            advance(tx, &mut access.organization).await?;
-            record(tx, Action::InviteRevoked, &invite, &call.actor(), String::new(), now).await?;
-            idempotency.store(tx, &Uuid::from(invite.id), now).await?;
-            let (invite, _) = load(tx, input.organization, input.id).await?;
-            Ok(Revoked { invite, was_live: true })
-        })
+        .write_in(
+            input.organization,
+            change!(async move |tx| {
+                let manage = Permission::ManageInvites;
+                let mut access =
+                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                let (invite, _) = load(tx, input.organization, input.id).await?;
+                let again = idempotency.lookup::<Uuid>(tx, now).await?.is_some();
+                if again || !invite.is_live(now) {
+                    return Ok(Revoked { invite, was_live: again });
+                }
+                let ending =
+                    Ending { at: now, by: Some(access.member.id), reason: EndReason::Revoked };
+                invites::end(tx, input.organization, input.id, &ending).await?;
+                advance(tx, &mut access.organization).await?;
+                record(tx, Action::InviteRevoked, &invite, &call.actor(), String::new(), now)
+                    .await?;
+                idempotency.store(tx, &Uuid::from(invite.id), now).await?;
+                let (invite, _) = load(tx, input.organization, input.id).await?;
+                Ok(Revoked { invite, was_live: true })
+            }),
+        )
         .await
 }

@@ -17,6 +17,7 @@ use crate::operations::access::Access;
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::invites;
 
 /// A field that is `None` is not changed.
@@ -47,52 +48,55 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
     cx.store
-        .write(async move |tx| {
-            let manage = Permission::ManageInvites;
-            let mut access =
-                Access::to_change(tx, &call.caller, input.organization, manage).await?;
-            let row = load(tx, input.organization, input.id).await?;
-            if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
-                return InviteWithToken::with_token(&keyring, row, now);
-            }
-            let (before, sealed) = row;
-            if before.kind == InviteKind::JoinLink {
-                return Err(Error::precondition(
-                    reason::JOIN_LINK,
-                    "the join link is replaced by CreateOrganizationInvite, not changed",
-                ));
-            }
-            if !before.is_live(now) {
-                return Err(invite_ended());
-            }
-            let mut after = before.clone();
-            if let Some(role) = input.role {
-                check_grantable(&access, role)?;
-                match &mut after.content {
-                    Some(content) => content.level = role,
-                    None => after.role = role,
+        .write_in(
+            input.organization,
+            change!(async move |tx| {
+                let manage = Permission::ManageInvites;
+                let mut access =
+                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                let row = load(tx, input.organization, input.id).await?;
+                if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
+                    return InviteWithToken::with_token(&keyring, row, now);
                 }
-            }
-            if let Some(expires_at) = input.expires_at {
-                after.expires_at = new_expiry(&before, expires_at, lifetime, now)?;
-            }
-            if let Some(max_uses) = input.max_uses {
-                after.max_uses = new_max_uses(&before, max_uses)?;
-            }
-            if after != before {
-                advance(tx, &mut access.organization).await?;
-                invites::update_terms(tx, &after).await?;
-                if after.max_uses == Some(after.uses) {
-                    let ending = Ending { at: now, by: None, reason: EndReason::Exhausted };
-                    invites::end(tx, input.organization, input.id, &ending).await?;
+                let (before, sealed) = row;
+                if before.kind == InviteKind::JoinLink {
+                    return Err(Error::precondition(
+                        reason::JOIN_LINK,
+                        "the join link is replaced by CreateOrganizationInvite, not changed",
+                    ));
                 }
-                let note = changes(&before, &after);
-                record(tx, Action::InviteUpdated, &after, &call.actor(), note, now).await?;
-                after = load(tx, input.organization, input.id).await?.0;
-            }
-            idempotency.store(tx, &Uuid::from(after.id), now).await?;
-            InviteWithToken::with_token(&keyring, (after, sealed), now)
-        })
+                if !before.is_live(now) {
+                    return Err(invite_ended());
+                }
+                let mut after = before.clone();
+                if let Some(role) = input.role {
+                    check_grantable(&access, role)?;
+                    match &mut after.content {
+                        Some(content) => content.level = role,
+                        None => after.role = role,
+                    }
+                }
+                if let Some(expires_at) = input.expires_at {
+                    after.expires_at = new_expiry(&before, expires_at, lifetime, now)?;
+                }
+                if let Some(max_uses) = input.max_uses {
+                    after.max_uses = new_max_uses(&before, max_uses)?;
+                }
+                if after != before {
+                    advance(tx, &mut access.organization).await?;
+                    invites::update_terms(tx, &after).await?;
+                    if after.max_uses == Some(after.uses) {
+                        let ending = Ending { at: now, by: None, reason: EndReason::Exhausted };
+                        invites::end(tx, input.organization, input.id, &ending).await?;
+                    }
+                    let note = changes(&before, &after);
+                    record(tx, Action::InviteUpdated, &after, &call.actor(), note, now).await?;
+                    after = load(tx, input.organization, input.id).await?.0;
+                }
+                idempotency.store(tx, &Uuid::from(after.id), now).await?;
+                InviteWithToken::with_token(&keyring, (after, sealed), now)
+            }),
+        )
         .await
 }
 

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{Store, Tx, accounts, api_keys, members};
 
 /// The account of a new key.
@@ -74,7 +75,7 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
         ));
     }
     store
-        .write(async move |tx| {
+        .write(change!(async move |tx| {
             let actor = Actor::system("command-line");
             let account = owner(tx, &input.owner, &actor, now).await?;
             if let Some(organization) = input.organization
@@ -91,7 +92,7 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
             }
             let limits = (input.scope, input.organization, expires_at);
             issue(tx, &account, limits, &actor, now).await
-        })
+        }))
         .await
 }
 

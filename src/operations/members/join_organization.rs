@@ -21,6 +21,7 @@ use crate::operations::budget::count_join;
 use crate::operations::invites::{TokenOrId, end, expire, find_by_token_or_id, find_under_lock};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{Tx, accounts, grants, invites, members, organizations};
 
 #[derive(Debug, Clone, Copy)]
@@ -57,25 +58,28 @@ pub async fn join_organization(
     }
     let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
     cx.store
-        .write(async move |tx| {
-            let id = call.caller.account.id;
-            // The three statements are sent together and run in this order: account and
-            // membership are read under the organization's lock.
-            let locked = organizations::lock(tx, organization);
-            let account = accounts::lock_profile(tx, id);
-            let current = members::current(tx, organization, id);
-            let (locked, account, current) = try_join3(locked, account, current).await?;
-            let organization = locked.ok_or_else(Error::not_found)?;
-            let mut account =
-                account.ok_or_else(|| Error::internal("the caller has no account in the store"))?;
-            issuers.limit(&mut account);
-            let joining =
-                Joining { tx, call: &call, issuers: &issuers, account, organization, now };
-            match named {
-                Some((name, id)) => joining.with_invite(current, &name, id).await,
-                None => joining.by_organization_id(current).await,
-            }
-        })
+        .write_in(
+            organization,
+            change!(async move |tx| {
+                let id = call.caller.account.id;
+                // The three statements are sent together and run in this order: account and
+                // membership are read under the organization's lock.
+                let locked = organizations::lock(tx, organization);
+                let account = accounts::lock_profile(tx, id);
+                let current = members::current(tx, organization, id);
+                let (locked, account, current) = try_join3(locked, account, current).await?;
+                let organization = locked.ok_or_else(Error::not_found)?;
+                let mut account = account
+                    .ok_or_else(|| Error::internal("the caller has no account in the store"))?;
+                issuers.limit(&mut account);
+                let joining =
+                    Joining { tx, call: &call, issuers: &issuers, account, organization, now };
+                match named {
+                    Some((name, id)) => joining.with_invite(current, &name, id).await,
+                    None => joining.by_organization_id(current).await,
+                }
+            }),
+        )
         .await
 }
 

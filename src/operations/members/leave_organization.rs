@@ -10,6 +10,7 @@ use crate::operations::access::Access;
 use crate::operations::invites::end_all_of;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{Tx, grants, members, organizations};
 
 /// Ends a membership: the caller's own or, if the caller is an admin, any. The member's
@@ -20,7 +21,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
         members::organization_of(cx.store.read(), id).await?.ok_or_else(Error::not_found)?;
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
+        .write_in(organization, change!(async move |tx| {
             let leave = Permission::Leave;
             let access = Access::to_change(tx, &call.caller, organization, leave).await?;
             let mut organization = access.organization;
@@ -65,7 +66,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
                 note: invites_ended(ended),
             };
             audit_events::append(tx, event, now).await
-        })
+        }))
         .await
 }
 

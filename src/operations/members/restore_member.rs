@@ -4,6 +4,7 @@ use super::change_member::{MemberChange, MemberOf};
 use crate::domain::{Action, MemberStatus};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::members;
 
 /// Restores a suspended member's rights, but not the invites that the suspension ended.
@@ -12,13 +13,16 @@ pub async fn restore_member(cx: &Context, call: &RequestContext, who: MemberOf) 
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let change = MemberChange::begin(tx, &call, who, now).await?;
-            if change.member.status == MemberStatus::Active {
-                return Ok(());
-            }
-            members::set_status(tx, who.organization, who.member, MemberStatus::Active).await?;
-            change.record(Action::MemberRestored, String::new()).await
-        })
+        .write_in(
+            who.organization,
+            change!(async move |tx| {
+                let change = MemberChange::begin(tx, &call, who, now).await?;
+                if change.member.status == MemberStatus::Active {
+                    return Ok(());
+                }
+                members::set_status(tx, who.organization, who.member, MemberStatus::Active).await?;
+                change.record(Action::MemberRestored, String::new()).await
+            }),
+        )
         .await
 }

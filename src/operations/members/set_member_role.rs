@@ -4,6 +4,7 @@ use super::change_member::{MemberChange, MemberOf};
 use crate::domain::Role;
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 
 /// Sets a member's role, to any role. Admins may. If the member loses the right to manage
 /// invites, its invites end in the same transaction.
@@ -16,12 +17,15 @@ pub async fn set_member_role(
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let change = MemberChange::begin(tx, &call, who, now).await?;
-            if change.member.role == role {
-                return Ok(());
-            }
-            change.set_role(role).await
-        })
+        .write_in(
+            who.organization,
+            change!(async move |tx| {
+                let change = MemberChange::begin(tx, &call, who, now).await?;
+                if change.member.role == role {
+                    return Ok(());
+                }
+                change.set_role(role).await
+            }),
+        )
         .await
 }

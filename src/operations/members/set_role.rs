@@ -4,6 +4,7 @@ use super::change_member::{MemberChange, MemberOf};
 use crate::domain::Role;
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 
 /// A role of `gitpod.v1`, which has only two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +41,15 @@ pub async fn set_role(cx: &Context, call: &RequestContext, input: SetRole) -> Re
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let change = MemberChange::begin(tx, &call, input.who, now).await?;
-            if ContractRole::from(change.member.role) == input.role {
-                return Ok(());
-            }
-            change.set_role(input.role.into()).await
-        })
+        .write_in(
+            input.who.organization,
+            change!(async move |tx| {
+                let change = MemberChange::begin(tx, &call, input.who, now).await?;
+                if ContractRole::from(change.member.role) == input.role {
+                    return Ok(());
+                }
+                change.set_role(input.role.into()).await
+            }),
+        )
         .await
 }

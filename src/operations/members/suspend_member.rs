@@ -4,6 +4,7 @@ use super::change_member::{MemberChange, MemberOf};
 use crate::domain::{Action, MemberStatus};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
+use crate::storage::change;
 use crate::storage::members;
 
 /// Suspends a member: it has no rights, but still counts against the seat limit. Its
@@ -12,15 +13,19 @@ pub async fn suspend_member(cx: &Context, call: &RequestContext, who: MemberOf) 
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let change = MemberChange::begin(tx, &call, who, now).await?;
-            if change.member.status == MemberStatus::Suspended {
-                return Ok(());
-            }
-            change.require_another_admin().await?;
-            members::set_status(tx, who.organization, who.member, MemberStatus::Suspended).await?;
-            let note = change.end_invites().await?;
-            change.record(Action::MemberSuspended, note).await
-        })
+        .write_in(
+            who.organization,
+            change!(async move |tx| {
+                let change = MemberChange::begin(tx, &call, who, now).await?;
+                if change.member.status == MemberStatus::Suspended {
+                    return Ok(());
+                }
+                change.require_another_admin().await?;
+                members::set_status(tx, who.organization, who.member, MemberStatus::Suspended)
+                    .await?;
+                let note = change.end_invites().await?;
+                change.record(Action::MemberSuspended, note).await
+            }),
+        )
         .await
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result, reason};
 use crate::operations::members::{Admission, admit};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{accounts, organizations};
 
 #[derive(Debug, Clone)]
@@ -60,7 +61,7 @@ pub async fn create_organization(
     };
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
+        .write(change!(async move |tx| {
             let mut organization = new.clone();
             organizations::insert(tx, &organization).await?;
             let event = NewEvent {
@@ -88,7 +89,7 @@ pub async fn create_organization(
                 None
             };
             Ok(Created { organization, member })
-        })
+        }))
         .await
 }
 

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{Store, api_keys, organizations, removals};
 
 /// The most rows that one transaction deletes. Other changes wait for the transaction, so
@@ -24,34 +25,37 @@ pub async fn delete_organization(
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let manage = Permission::ManageOrganization;
-            let access = Access::to_change(tx, &call.caller, id, manage).await?;
-            let actor = call.actor();
-            let keys = api_keys::revoke_bound_to(tx, id, now).await?;
-            let events = keys.iter().map(|key| NewEvent {
-                action: Action::KeyRevoked,
-                target_kind: TargetKind::Key,
-                target_id: key.to_string(),
-                organization: Some(id),
-                actor: &actor,
-                note: "its organization was deleted".to_owned(),
-            });
-            audit_events::append_all(tx, events.collect(), now).await?;
-            organizations::delete(tx, id).await?;
-            if !removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
-                removals::insert(tx, id).await?;
-            }
-            let event = NewEvent {
-                action: Action::OrganizationDeleted,
-                target_kind: TargetKind::Organization,
-                target_id: id.to_string(),
-                organization: Some(id),
-                actor: &actor,
-                note: format!("{} members", access.organization.member_count),
-            };
-            audit_events::append(tx, event, now).await
-        })
+        .write_in(
+            id,
+            change!(async move |tx| {
+                let manage = Permission::ManageOrganization;
+                let access = Access::to_change(tx, &call.caller, id, manage).await?;
+                let actor = call.actor();
+                let keys = api_keys::revoke_bound_to(tx, id, now).await?;
+                let events = keys.iter().map(|key| NewEvent {
+                    action: Action::KeyRevoked,
+                    target_kind: TargetKind::Key,
+                    target_id: key.to_string(),
+                    organization: Some(id),
+                    actor: &actor,
+                    note: "its organization was deleted".to_owned(),
+                });
+                audit_events::append_all(tx, events.collect(), now).await?;
+                organizations::delete(tx, id).await?;
+                if !removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
+                    removals::insert(tx, id).await?;
+                }
+                let event = NewEvent {
+                    action: Action::OrganizationDeleted,
+                    target_kind: TargetKind::Organization,
+                    target_id: id.to_string(),
+                    organization: Some(id),
+                    actor: &actor,
+                    note: format!("{} members", access.organization.member_count),
+                };
+                audit_events::append(tx, event, now).await
+            }),
+        )
         .await
 }
 
@@ -62,12 +66,12 @@ pub async fn delete_organization(
 /// If the store fails; nothing is deleted then.
 pub async fn remove_deleted(store: &Store) -> Result<bool> {
     store
-        .write(async move |tx| {
+        .write(change!(async move |tx| {
             let Some(id) = removals::next(tx).await? else { return Ok(false) };
             if removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
                 removals::delete(tx, id).await?;
             }
             Ok(true)
-        })
+        }))
         .await
 }

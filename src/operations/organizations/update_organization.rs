@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::organizations;
 
 /// A field that is `None` is not changed.
@@ -28,39 +29,42 @@ pub async fn update_organization(
     let now = cx.now();
     let call = call.clone();
     cx.store
-        .write(async move |tx| {
-            let manage = Permission::ManageOrganization;
-            let access = Access::to_change(tx, &call.caller, input.id, manage).await?;
-            reject_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
+        .write_in(
+            input.id,
+            change!(async move |tx| {
+                let manage = Permission::ManageOrganization;
+                let access = Access::to_change(tx, &call.caller, input.id, manage).await?;
+                reject_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
 
-            let before = access.organization;
-            let mut after = before.clone();
-            let mut changes = Vec::new();
-            if let Some(name) = input.name.clone().filter(|name| *name != before.name) {
-                after.name = name;
-                changes.push("name");
-            }
-            let domains = input.invite_domains.clone();
-            if let Some(domains) = domains.filter(|domains| *domains != before.invite_domains) {
-                after.invite_domains = domains;
-                changes.push("invite_domains");
-            }
-            if changes.is_empty() {
-                return Ok(before);
-            }
-            after.updated_at = now;
-            after.version += 1;
-            organizations::update(tx, &after).await?;
-            let event = NewEvent {
-                action: Action::OrganizationUpdated,
-                target_kind: TargetKind::Organization,
-                target_id: after.id.to_string(),
-                organization: Some(after.id),
-                actor: &call.actor(),
-                note: changes.join(", "),
-            };
-            audit_events::append(tx, event, now).await?;
-            Ok(after)
-        })
+                let before = access.organization;
+                let mut after = before.clone();
+                let mut changes = Vec::new();
+                if let Some(name) = input.name.clone().filter(|name| *name != before.name) {
+                    after.name = name;
+                    changes.push("name");
+                }
+                let domains = input.invite_domains.clone();
+                if let Some(domains) = domains.filter(|domains| *domains != before.invite_domains) {
+                    after.invite_domains = domains;
+                    changes.push("invite_domains");
+                }
+                if changes.is_empty() {
+                    return Ok(before);
+                }
+                after.updated_at = now;
+                after.version += 1;
+                organizations::update(tx, &after).await?;
+                let event = NewEvent {
+                    action: Action::OrganizationUpdated,
+                    target_kind: TargetKind::Organization,
+                    target_id: after.id.to_string(),
+                    organization: Some(after.id),
+                    actor: &call.actor(),
+                    note: changes.join(", "),
+                };
+                audit_events::append(tx, event, now).await?;
+                Ok(after)
+            }),
+        )
         .await
 }

@@ -73,7 +73,7 @@ pub(super) async fn up(tx: &Tx) -> Result<()> {
     }
     let failure = connection::Failure::default();
     let made = async {
-        let (backend, transaction) = (tx.backend(), tx.engine.clone());
+        let (backend, transaction) = (tx.backend(), tx.transaction());
         let connection =
             connection::database_connection(backend, transaction, Arc::clone(&failure)).await?;
         Migrator::up(&connection, None).await

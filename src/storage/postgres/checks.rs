@@ -20,7 +20,8 @@ impl Pool {
             self.check_prepared_statements().await?;
         }
         let until = self.until();
-        let transaction = Transaction::of_change(self, until);
+        let exclusive = self.exclusive_for_change().await?;
+        let transaction = Transaction::of_change(self, exclusive, until);
         let asked = "SELECT current_setting('transaction_read_only') AS read_only";
         let result = transaction.run(Statement::new(asked, Vec::new())).await;
         transaction.rollback().await?;
@@ -40,7 +41,7 @@ impl Pool {
         let until = self.until();
         let asked = "SELECT current_setting('server_encoding') AS encoding";
         let asked = Statement::new(asked, Vec::new());
-        let encoding = setting(Transaction::of_list(self, until).run_alone(asked).await?)?;
+        let encoding = setting(Transaction::of_list(self, until).await?.run_alone(asked).await?)?;
         if encoding != "UTF8" {
             let why = "the database's encoding must be UTF8 and is";
             return Err(unusable(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));

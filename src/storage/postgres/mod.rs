@@ -13,11 +13,10 @@ mod pool;
 mod readers;
 mod tls;
 mod transaction;
-mod turns;
 mod unread;
 
 pub use address::Address;
 pub use connection::Connection;
-pub(super) use pool::Pool;
+pub(super) use pool::{Exclusive, Pool};
 pub(super) use readers::Readers;
 pub(super) use transaction::Transaction;

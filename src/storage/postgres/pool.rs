@@ -8,12 +8,10 @@ use deadpool::managed::{self, Manager, Metrics, Object, PoolError, RecycleError,
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 
 use super::address::Address;
 use super::connection::Connection;
 use super::errors::loses_statements;
-use super::turns::{Turn, Turns};
 use crate::config;
 use crate::storage::PoolSize;
 use crate::storage::error::{Cause, StoreError};
@@ -21,9 +19,6 @@ use crate::storage::error::{Cause, StoreError};
 /// One in so many connections is shared by short reads, and one in so many is for lists. A
 /// pool with fewer connections has no shared ones.
 const SHARE: usize = 4;
-
-/// One organization's changes use at most one in so many of the connections for changes.
-const ORGANIZATION_SHARE: usize = 2;
 
 /// How much longer than PostgreSQL's own time limit a result may take to arrive.
 const GRACE: Duration = Duration::from_secs(1);
@@ -38,7 +33,6 @@ struct Connections {
     lists: Option<managed::Pool<PoolManager>>,
     shared: Box<[SharedSlot]>,
     next_shared: AtomicUsize,
-    turns: Arc<Turns>,
     connector: Arc<Connector>,
     begin: [Arc<str>; 2],
     /// Ends when the last connection has ended.
@@ -82,7 +76,6 @@ impl Pool {
             lists: if lists == 0 { None } else { Some(pool(lists)?) },
             shared: (0..most / SHARE).map(|_| SharedSlot::default()).collect(),
             next_shared: AtomicUsize::new(0),
-            turns: Turns::new(changes.div_ceil(ORGANIZATION_SHARE)),
             begin: [begin("BEGIN", settings), begin("BEGIN READ ONLY", settings)],
             connector,
             all_closed: Mutex::new(all_closed),
@@ -105,21 +98,21 @@ impl Pool {
         })
     }
 
-    /// A connection for one transaction, after a turn of the organization that it locks.
+    /// A connection for one transaction of changes.
     ///
     /// # Errors
     /// If none is free in time.
-    pub(super) async fn exclusive(
-        &self,
-        purpose: Purpose,
-        organization: Option<Uuid>,
-    ) -> Result<Exclusive, StoreError> {
-        let Connections { changes, lists, turns, connector, .. } = &*self.0;
+    pub async fn exclusive_for_change(&self) -> Result<Exclusive, StoreError> {
+        self.exclusive(Purpose::Change).await
+    }
+
+    /// A connection for one transaction.
+    ///
+    /// # Errors
+    /// If none is free in time.
+    pub(super) async fn exclusive(&self, purpose: Purpose) -> Result<Exclusive, StoreError> {
+        let Connections { changes, lists, connector, .. } = &*self.0;
         connector.check()?;
-        let turn = match organization {
-            Some(organization) => Some(turns.take(organization).await),
-            None => None,
-        };
         let pool = match (purpose, lists) {
             (Purpose::List, Some(lists)) => lists,
             _ => changes,
@@ -136,7 +129,7 @@ impl Pool {
             }
         })?;
         let patience = connector.patience;
-        Ok(Exclusive { object: Some(object), busy: None, is_running: false, patience, turn })
+        Ok(Exclusive { object: Some(object), busy: None, is_running: false, patience })
     }
 
     /// Closes idle connections for reads, so that changes can open theirs.
@@ -317,7 +310,7 @@ impl SharedSlot {
 
 /// A connection for one transaction. Earlier transactions may still wait for the result of
 /// their COMMIT or ROLLBACK on it.
-pub(super) struct Exclusive {
+pub struct Exclusive {
     /// None after it is returned to the pool.
     object: Option<Object<PoolManager>>,
     /// Present while a transaction must end before the next one may use the connection;
@@ -326,7 +319,6 @@ pub(super) struct Exclusive {
     /// Whether statements of that transaction have no result yet.
     is_running: bool,
     patience: Duration,
-    turn: Option<Turn>,
 }
 
 impl Exclusive {
@@ -354,7 +346,7 @@ impl Drop for Exclusive {
             return;
         };
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(object)) };
-        let (turn, patience, is_running) = (self.turn.take(), self.patience, self.is_running);
+        let (patience, is_running) = (self.patience, self.is_running);
         runtime.spawn(async move {
             // Until its BEGIN is answered, the running statement is of the transaction before.
             if is_running && has_begun.load(Ordering::Relaxed) {
@@ -363,7 +355,6 @@ impl Drop for Exclusive {
                 tracing::debug!("a rollback failed: the connection is closed, which rolls back");
                 object.cut();
             }
-            drop((object, turn));
         });
     }
 }

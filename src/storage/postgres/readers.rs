@@ -55,7 +55,10 @@ impl Readers {
     ) -> Result<StatementResult, StoreError> {
         let shared = if self.are_for_lists { None } else { self.pool.shared().await };
         let Some(shared) = shared.transpose()? else {
-            return Transaction::of_list(&self.pool, until).run_alone(statement.clone()).await;
+            return Transaction::of_list(&self.pool, until)
+                .await?
+                .run_alone(statement.clone())
+                .await;
         };
         // PostgreSQL's own time limits are set in transactions alone.
         match timeout(self.pool.patience(), shared.run(statement)).await {

@@ -17,12 +17,11 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
-use uuid::Uuid;
 
 use super::connection::{Connection, PendingResult};
 use super::pool::{Exclusive, Pool, Purpose};
 use super::unread::Unread;
-use crate::storage::error::{StoreError, WriteError};
+use crate::storage::error::{StoreError, TransactionError};
 use crate::storage::statement::{Statement, StatementResult};
 
 /// A transaction. If it is dropped before its commit, its running statement is cancelled
@@ -50,31 +49,29 @@ struct Pipeline {
 }
 
 enum Stage {
-    /// Nothing is sent: there is no connection yet.
-    New {
-        pool: Pool,
-        purpose: Purpose,
-        organization: Option<Uuid>,
-    },
+    /// Nothing is sent. BEGIN is this.
+    New(Exclusive, Arc<str>),
     Begun(Exclusive),
     /// COMMIT or ROLLBACK is sent.
     Ended,
 }
 
 impl Transaction {
-    /// A transaction of a change. Its first statement begins it, on a connection that must
-    /// be there by `until`.
-    pub fn of_change(pool: &Pool, until: Instant) -> Self {
-        Self::new(pool, Purpose::Change, until)
+    /// A transaction of changes. Its first statement begins it, which must be answered by
+    /// `until`.
+    pub fn of_change(pool: &Pool, exclusive: Exclusive, until: Instant) -> Self {
+        Self::new(pool, exclusive, Purpose::Change, until)
     }
 
-    /// A transaction that only reads.
-    pub(super) fn of_list(pool: &Pool, until: Instant) -> Self {
-        Self::new(pool, Purpose::List, until)
+    /// A transaction that only reads, on a connection that must be there by `until`.
+    pub(super) async fn of_list(pool: &Pool, until: Instant) -> Result<Self, StoreError> {
+        let exclusive = timeout_at(until, pool.exclusive(Purpose::List)).await;
+        let exclusive = exclusive.unwrap_or_else(|_| Err(StoreError::timed_out()))?;
+        Ok(Self::new(pool, exclusive, Purpose::List, until))
     }
 
-    fn new(pool: &Pool, purpose: Purpose, until: Instant) -> Self {
-        let stage = Stage::New { pool: pool.clone(), purpose, organization: None };
+    fn new(pool: &Pool, exclusive: Exclusive, purpose: Purpose, until: Instant) -> Self {
+        let stage = Stage::New(exclusive, pool.begin(purpose));
         Self {
             pipeline: Mutex::new(Pipeline { stage, unread: Unread::default() }),
             unfinished: AtomicUsize::new(0),
@@ -82,14 +79,6 @@ impl Transaction {
             until,
             patience: pool.patience(),
             connection: OnceLock::new(),
-        }
-    }
-
-    /// Says which organization's lock the first statement takes. The transaction then
-    /// waits for its turn among that organization's before it takes a connection.
-    pub async fn will_lock(&self, id: Uuid) {
-        if let Stage::New { organization, .. } = &mut self.pipeline.lock().await.stage {
-            *organization = Some(id);
         }
     }
 
@@ -111,18 +100,34 @@ impl Transaction {
         Ok(())
     }
 
+    /// Checks that each statement has succeeded and was waited for, without queued ones.
+    ///
+    /// # Errors
+    /// If not: PostgreSQL would answer COMMIT with ROLLBACK, which is no error.
+    pub fn check_finished(&self) -> Result<(), StoreError> {
+        match self.unfinished.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(StoreError::fault("a statement of this change failed, or was not waited for")),
+        }
+    }
+
+    /// Forgets statements that failed or were not waited for, before they are rolled back.
+    pub async fn forget_failures(&self) {
+        self.unfinished.store(0, Ordering::Relaxed);
+        let unread = mem::take(&mut self.pipeline.lock().await.unread);
+        if let Err(error) = unread.read().await {
+            tracing::debug!(%error, "a statement that is rolled back has failed");
+        }
+    }
+
     /// Commits. A change is acknowledged only if this returns `Ok`.
     ///
     /// # Errors
-    /// See [`WriteError`].
-    pub async fn commit(&self) -> Result<(), WriteError> {
-        if self.unfinished.load(Ordering::Relaxed) != 0 {
-            // PostgreSQL would answer COMMIT with ROLLBACK, which is no error.
-            let why = "a statement of this change failed, or was not waited for";
-            return Err(StoreError::fault(why).into());
-        }
+    /// See [`TransactionError`].
+    pub async fn commit(&self) -> Result<(), TransactionError> {
+        self.check_finished()?;
         let mut pipeline = self.pipeline.lock().await;
-        if matches!(pipeline.stage, Stage::New { .. }) {
+        if matches!(pipeline.stage, Stage::New(..)) {
             return Ok(());
         }
         let unread = mem::take(&mut pipeline.unread);
@@ -131,13 +136,13 @@ impl Transaction {
         let Ok((earlier, committed)) = timeout_at(self.bound(), results).await else {
             // Not cancelled: the commit may be on its way to a standby.
             self.connection.get().inspect(|connection| connection.cut());
-            return Err(WriteError::Unknown(StoreError::timed_out()));
+            return Err(TransactionError::unknown(StoreError::timed_out()));
         };
         match earlier {
             // PostgreSQL reports it, so it has run no statement behind it.
             Err(error) if error.code.is_some() => Err(error.into()),
-            Err(error) => Err(WriteError::Unknown(error)),
-            Ok(()) => committed.map(drop).map_err(WriteError::Unknown),
+            Err(error) => Err(TransactionError::unknown(error)),
+            Ok(()) => committed.map(drop).map_err(TransactionError::unknown),
         }
     }
 
@@ -148,7 +153,7 @@ impl Transaction {
     pub async fn rollback(&self) -> Result<(), StoreError> {
         let mut pipeline = self.pipeline.lock().await;
         pipeline.unread = Unread::default();
-        if matches!(pipeline.stage, Stage::New { .. }) {
+        if matches!(pipeline.stage, Stage::New(..)) {
             pipeline.stage = Stage::Ended;
             return Ok(());
         }
@@ -234,17 +239,19 @@ impl Transaction {
         pipeline.unread.beside(connection.send(statement)).await
     }
 
-    /// The connection. The first call takes one and begins the transaction.
+    /// The connection. The first call begins the transaction.
     async fn connection(&self, pipeline: &mut Pipeline) -> Result<Arc<Connection>, StoreError> {
-        if let Stage::New { pool, purpose, organization } = &pipeline.stage {
-            let mut exclusive = pool.exclusive(*purpose, *organization).await?;
+        if matches!(pipeline.stage, Stage::New(..))
+            && let Stage::New(mut exclusive, begin) =
+                mem::replace(&mut pipeline.stage, Stage::Ended)
+        {
             exclusive.set_busy(Some(Arc::clone(&self.has_begun)));
             let connection = Arc::clone(exclusive.connection()?);
-            let begin = connection.send_command(pool.begin(*purpose)).await;
-            let has_begun = Arc::clone(&self.has_begun);
             pipeline.stage = Stage::Begun(exclusive);
+            let begun = connection.send_command(begin).await;
+            let has_begun = Arc::clone(&self.has_begun);
             pipeline.unread.push(Box::pin(async move {
-                let result = begin.await?;
+                let result = begun.await?;
                 has_begun.store(true, Ordering::Relaxed);
                 Ok(result)
             }));

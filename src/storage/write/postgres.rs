@@ -1,30 +1,158 @@
-//! Runs a change on PostgreSQL: in a transaction of its own, on a connection of its own.
+//! Runs changes on PostgreSQL: those of one organization in one transaction after another.
+//!
+//! While a transaction of an organization runs, its further changes wait. They are the group
+//! of its next transaction. So an organization uses one connection at a time, its changes do
+//! not wait for each other's row locks, and many changes of it share a commit.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::{BoxFuture, join_all};
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use crate::error::Result;
-use crate::storage::connection::{StoreState, Transaction, Tx};
-use crate::storage::error::WriteError;
-use crate::storage::postgres::{Pool, Transaction as PostgresTransaction};
+use super::change::Job;
+use super::group::{self, Session};
+use crate::storage::connection::{StoreState, Transaction};
+use crate::storage::error::{StoreError, TransactionError};
+use crate::storage::postgres::{Exclusive, Pool, Transaction as PostgresTransaction};
 
-/// Runs a change. It begins by `until` or not at all.
-pub(super) async fn write<T>(
-    pool: &Pool,
-    change: &impl AsyncFn(&Tx) -> Result<T>,
+/// The most changes in one transaction.
+const MAX_GROUP: usize = 64;
+
+/// Runs changes on the connections of a pool.
+pub struct Writer {
+    pool: Pool,
     state: Arc<StoreState>,
-    until: Instant,
-) -> Result<T, WriteError> {
-    let transaction = Arc::new(PostgresTransaction::of_change(pool, until));
-    let tx = Tx::new(Transaction::Postgres(Arc::clone(&transaction)), state);
-    match change(&tx).await {
-        Ok(value) => transaction.commit().await.map(|()| value),
-        Err(error) => {
-            if let Err(error) = transaction.rollback().await {
-                tracing::debug!(%error, "a rollback failed: the end of its connection does the same");
-            }
-            Err(WriteError::NotDone(error, tx.cause()))
+    waiting: Arc<Waiting>,
+}
+
+/// The changes that wait, of organizations whose changes run.
+#[derive(Default)]
+struct Waiting(Mutex<HashMap<Uuid, Vec<Box<dyn Job>>>>);
+
+/// The right to run an organization's changes, of which there is one.
+struct Turn {
+    organization: Uuid,
+    waiting: Arc<Waiting>,
+    is_over: bool,
+}
+
+impl Writer {
+    pub fn new(pool: Pool, state: Arc<StoreState>) -> Self {
+        Self { pool, state, waiting: Arc::default() }
+    }
+
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Runs a change, perhaps together with others of its organization.
+    pub(super) fn send(&self, organization: Option<Uuid>, job: Box<dyn Job>) {
+        let (pool, state) = (self.pool.clone(), Arc::clone(&self.state));
+        let Some(organization) = organization else {
+            tokio::spawn(async move { run(&pool, &state, || vec![job]).await });
+            return;
+        };
+        if let Some(mut turn) = self.waiting.push(organization, job) {
+            tokio::spawn(async move {
+                while turn.has_changes() {
+                    run(&pool, &state, || turn.take()).await;
+                }
+            });
         }
+    }
+}
+
+impl Waiting {
+    /// Adds a change; returns the turn of its organization if no one has it.
+    fn push(self: &Arc<Self>, organization: Uuid, job: Box<dyn Job>) -> Option<Turn> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !waiting.contains_key(&organization);
+        waiting.entry(organization).or_default().push(job);
+        is_new.then(|| Turn { organization, waiting: Arc::clone(self), is_over: false })
+    }
+}
+
+impl Turn {
+    /// Whether changes wait. If not, the turn is over, and the next change gets a new one.
+    fn has_changes(&mut self) -> bool {
+        let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = waiting.get(&self.organization);
+        self.is_over = changes.is_none_or(Vec::is_empty);
+        if self.is_over {
+            waiting.remove(&self.organization);
+        }
+        !self.is_over
+    }
+
+    /// The changes that wait, oldest first.
+    fn take(&self) -> Vec<Box<dyn Job>> {
+        let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(changes) = waiting.get_mut(&self.organization) else { return Vec::new() };
+        let later = changes.split_off(changes.len().min(MAX_GROUP));
+        mem::replace(changes, later)
+    }
+}
+
+impl Drop for Turn {
+    /// If the task ends early, the callers of the changes that wait are told.
+    fn drop(&mut self) {
+        if !self.is_over {
+            let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.remove(&self.organization);
+        }
+    }
+}
+
+/// Runs a group of changes, which is taken when there is a connection: further ones may have
+/// come meanwhile.
+async fn run(pool: &Pool, state: &Arc<StoreState>, take: impl FnOnce() -> Vec<Box<dyn Job>>) {
+    let first = pool.exclusive_for_change().await;
+    let mut group = take();
+    let abandoned: Vec<BoxFuture<'static, ()>> =
+        group.iter_mut().map(|job| job.abandoned()).collect();
+    let Some(until) = group.first().map(|job| job.until()) else { return };
+    let mut session = PostgresSession { pool, first: Some(first), until };
+    tokio::select! {
+        () = group::run(&mut session, state, group) => {}
+        // Its drop cancels the running statement.
+        _ = join_all(abandoned) => {}
+    }
+}
+
+struct PostgresSession<'a> {
+    pool: &'a Pool,
+    /// The connection of the first transaction.
+    first: Option<Result<Exclusive, StoreError>>,
+    /// When PostgreSQL must have begun a transaction.
+    until: Instant,
+}
+
+impl Session for PostgresSession<'_> {
+    async fn begin(&mut self) -> Result<Transaction, StoreError> {
+        let exclusive = match self.first.take() {
+            Some(first) => first?,
+            None => self.pool.exclusive_for_change().await?,
+        };
+        let transaction = PostgresTransaction::of_change(self.pool, exclusive, self.until);
+        Ok(Transaction::Postgres(Arc::new(transaction)))
+    }
+
+    async fn commit(&mut self, transaction: &Transaction) -> Result<(), TransactionError> {
+        match transaction {
+            Transaction::Postgres(transaction) => transaction.commit().await,
+            Transaction::Sqlite(_) => Ok(()),
+        }
+    }
+
+    async fn roll_back(&mut self, transaction: &Transaction) -> Result<(), StoreError> {
+        if let Transaction::Postgres(transaction) = transaction
+            && let Err(error) = transaction.rollback().await
+        {
+            tracing::debug!(%error, "a rollback failed: the end of its connection does the same");
+        }
+        Ok(())
     }
 }

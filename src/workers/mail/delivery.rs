@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::mail::{Invitation, Mail, SendError};
 use crate::operations::invites::unseal;
 use crate::storage::audit_events::{self, NewEvent};
+use crate::storage::change;
 use crate::storage::{accounts, invites, members, organizations, outbox};
 
 enum Prepared {
@@ -115,7 +116,7 @@ impl MailWorker {
         let (id, invite, organization) = (claimed.id, claimed.invite, claimed.organization);
         let now = self.clock.now();
         self.store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 let held = outbox::finish(tx, id, claimant).await?;
                 let Some(delivery) = delivery.as_ref().filter(|_| held) else { return Ok(()) };
                 invites::set_delivery(tx, invite, delivery).await?;
@@ -131,7 +132,7 @@ impl MailWorker {
                     note: String::new(),
                 };
                 audit_events::append(tx, event, now).await
-            })
+            }))
             .await
     }
 
@@ -149,6 +150,8 @@ impl MailWorker {
         let pause = backoff::pause(self.bounds.retry_after, claimed.attempts);
         tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail is retried after a pause");
         let (id, until) = (claimed.id, self.clock.now().plus(pause));
-        self.store.write(async move |tx| outbox::postpone(tx, id, claimant, until).await).await
+        self.store
+            .write(change!(async move |tx| outbox::postpone(tx, id, claimant, until).await))
+            .await
     }
 }

@@ -40,7 +40,7 @@ class Shape:
     members_each: int = 1
     invites_each: int = 1
     crowd: int = 0  # further members of the first organization, and as many further invites
-    joiners: int = 0  # people with a key who are members of nothing
+    joiners: int = 1  # people with a key who are members of nothing
 
     @property
     def members(self):

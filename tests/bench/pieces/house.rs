@@ -13,6 +13,7 @@ use guestlist::operations::invites::create_organization_invite;
 use guestlist::operations::keys::{CreateKey, Owner, create_key};
 use guestlist::operations::organizations::{CreateOrganization, create_organization};
 use guestlist::operations::{Context, RequestContext, Rules};
+use guestlist::storage::change;
 use guestlist::storage::{Location, Opener, Store};
 use guestlist::transport::metrics::Metrics;
 use guestlist::transport::stack::{self, Parts, Stack};
@@ -70,7 +71,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
     let location = Location::Sqlite(folder.path().join("guestlist.db"));
     let store = Store::open(&location, &config.database, Opener::Server, None).await;
     let store = store.expect("the store opens");
-    store.migrate(async |_| Ok(())).await.expect("the schema is made");
+    store.migrate(change!(async |_| Ok(()))).await.expect("the schema is made");
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let authenticator = Authenticator::start(&[], store.clone(), Arc::clone(&clock)).await;

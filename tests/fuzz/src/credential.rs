@@ -16,6 +16,7 @@ use guestlist::domain::{
     LoginProviderKind, Profile, RequestId,
 };
 use guestlist::error::{Error, Kind};
+use guestlist::storage::change;
 use guestlist::storage::{accounts, api_keys};
 use http::HeaderValue;
 use jsonwebtoken::jwk::Jwk;
@@ -246,7 +247,7 @@ fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
 
 async fn populate(disk: &Disk) {
     let now = disk.clock.now();
-    let made = disk.store.write(async move |tx| {
+    let made = disk.store.write(change!(async move |tx| {
         for shown in [InviteWithToken::Key, InviteWithToken::Service, InviteWithToken::Token] {
             let mut account = account(shown);
             account.created_at = now;
@@ -271,7 +272,7 @@ async fn populate(disk: &Disk) {
             api_keys::insert(tx, &key).await?;
         }
         Ok(())
-    });
+    }));
     made.await.expect("accounts and keys");
 }
 

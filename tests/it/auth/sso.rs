@@ -2,6 +2,7 @@
 
 use guestlist::clock::Clock;
 use guestlist::domain::{Organization, Tier};
+use guestlist::storage::change;
 use guestlist::storage::organizations;
 use serde_json::json;
 
@@ -28,7 +29,8 @@ async fn organization(world: &World) -> Person {
         member_count: 0,
         seat_limit: 0,
     };
-    let insert = world.app.store().write(async move |tx| organizations::insert(tx, &new).await);
+    let insert =
+        world.app.store().write(change!(async move |tx| organizations::insert(tx, &new).await));
     insert.await.unwrap();
     admin.join_by_id(SSO_ORGANIZATION).await.unwrap();
     admin

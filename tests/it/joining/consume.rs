@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use guestlist::clock::Clock;
 use guestlist::domain::{InviteId, Timestamp};
+use guestlist::storage::change;
 use guestlist::storage::invites;
 use sea_orm::ConnectionTrait;
 
@@ -16,7 +17,8 @@ use crate::support::{Database, Engine, Protocol, TestApp, link_to, own};
 /// Runs the consuming statement with an invite that was read when it was live.
 async fn consume(app: &TestApp, invite: &guestlist::domain::Invite, now: Timestamp) -> bool {
     let invite = invite.clone();
-    let change = async move |tx: &guestlist::storage::Tx| invites::consume(tx, &invite, now).await;
+    let change =
+        change!(async move |tx: &guestlist::storage::Tx| invites::consume(tx, &invite, now).await);
     app.store().write(change).await.unwrap()
 }
 

@@ -14,6 +14,7 @@ use guestlist::domain::{
 };
 use guestlist::keyring::{Keyring, Purpose};
 use guestlist::mail::{Mail, Mailer, SendError, Templates};
+use guestlist::storage::change;
 use guestlist::storage::invites::StoredToken;
 use guestlist::storage::{
     Location, Opener, Store, accounts, invites, members, organizations, outbox,
@@ -100,7 +101,7 @@ impl Post {
         let database = Database::migrated(engine).await;
         let store =
             Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
-        store.migrate(async |_| Ok(())).await.unwrap();
+        store.migrate(change!(async |_| Ok(()))).await.unwrap();
         let clock = OffsetClock::default();
         let now = clock.now();
         let account = account(now);
@@ -108,11 +109,11 @@ impl Post {
         let inviter = member(&organization, account.id, now);
         let (a, o, m) = (account, organization.clone(), inviter.clone());
         store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 accounts::insert(tx, &a).await?;
                 organizations::insert(tx, &o).await?;
                 members::insert(tx, &m, &a.profile).await
-            })
+            }))
             .await
             .unwrap();
         let keyring = Arc::new(Keyring::generate().unwrap());
@@ -184,11 +185,11 @@ impl Post {
         };
         let (new, stored) = (invite.clone(), Mutex::new(Some(self.seal(&invite, &token))));
         self.store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 let stored = stored.lock().unwrap().take().expect("it runs once");
                 invites::insert(tx, &new, stored).await?;
                 outbox::enqueue(tx, new.organization, new.id, now).await
-            })
+            }))
             .await
             .unwrap();
         (invite, token)
@@ -201,11 +202,11 @@ impl Post {
         let renewed = Invite { version: invite.version + 1, ..invite.clone() };
         let stored = Mutex::new(Some(self.seal(invite, &token)));
         self.store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 let stored = stored.lock().unwrap().take().expect("it runs once");
                 invites::renew(tx, &renewed, stored).await?;
                 outbox::enqueue(tx, renewed.organization, renewed.id, now).await
-            })
+            }))
             .await
             .unwrap();
         token
@@ -217,7 +218,7 @@ impl Post {
         let (organization, id) = (invite.organization, invite.id);
         let ended = self
             .store
-            .write(async move |tx| invites::end_live(tx, organization, id, &ending).await)
+            .write(change!(async move |tx| invites::end_live(tx, organization, id, &ending).await))
             .await
             .unwrap();
         assert!(ended);

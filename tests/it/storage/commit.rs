@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use guestlist::error::{Error, Kind};
+use guestlist::storage::change;
 use guestlist::storage::{Connection, Opener, Statement, Store, settings};
 use sea_orm::ConnectionTrait;
 
@@ -13,7 +14,7 @@ use crate::support::{Database, Engine};
 pub(super) async fn store(database: &Database) -> Store {
     let store =
         Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
-    store.migrate(async |_| Ok(())).await.unwrap();
+    store.migrate(change!(async |_| Ok(()))).await.unwrap();
     store
 }
 
@@ -57,7 +58,7 @@ async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&runs);
         let answer = store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 counted.fetch_add(1, Ordering::SeqCst);
                 settings::set(tx, "canary", "written").await?;
                 for statement in statements {
@@ -66,14 +67,14 @@ async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
                         .map_err(Error::internal)?;
                 }
                 Ok("acknowledged")
-            })
+            }))
             .await;
         let error = answer.unwrap_err();
         assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
         assert_eq!(runs.load(Ordering::SeqCst), 1, "an unconfirmed commit is not repeated");
         assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
         // The connection is usable for whoever comes next.
-        store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+        store.write(change!(async |tx| settings::set(tx, "canary", "next").await)).await.unwrap();
         let canary = settings::get(store.read(), "canary").await.unwrap();
         assert_eq!(canary.as_deref(), Some("next"));
     })
@@ -84,10 +85,10 @@ async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
 async fn p33_what_was_refused_left_nothing() {
     on_both(async |engine, store| {
         let refused: Result<(), Error> = store
-            .write(async |tx| {
+            .write(change!(async |tx| {
                 settings::set(tx, "canary", "written").await?;
                 Err(Error::not_found())
-            })
+            }))
             .await;
         assert_eq!(refused.unwrap_err().kind, Kind::NotFound);
         assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
@@ -96,10 +97,10 @@ async fn p33_what_was_refused_left_nothing() {
         let (panicking, abandoned) = (store.clone(), store.clone());
         let panicked = tokio::spawn(async move {
             panicking
-                .write::<(), _>(async |tx| {
+                .write::<()>(change!(async |tx| {
                     settings::set(tx, "canary", "written").await?;
                     panic!("on purpose");
-                })
+                }))
                 .await
         });
         assert!(panicked.await.unwrap_err().is_panic());
@@ -107,13 +108,13 @@ async fn p33_what_was_refused_left_nothing() {
         let written = Arc::new(std::sync::Mutex::new(Some(written)));
         let given_up = tokio::spawn(async move {
             abandoned
-                .write::<(), _>(async move |tx| {
+                .write::<()>(change!(async move |tx| {
                     settings::set(tx, "canary", "written").await?;
                     if let Some(written) = written.lock().unwrap().take() {
                         written.send(()).unwrap();
                     }
                     std::future::pending().await
-                })
+                }))
                 .await
         });
         was_written.await.unwrap();
@@ -129,7 +130,7 @@ async fn p33_what_was_refused_left_nothing() {
             }
         }
 
-        store.write(async |tx| settings::set(tx, "other", "next").await).await.unwrap();
+        store.write(change!(async |tx| settings::set(tx, "other", "next").await)).await.unwrap();
         assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
     })
     .await;
@@ -159,9 +160,9 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
         let set = async |sql: &'static str| match engine {
             // It holds for the connection that writes.
             Engine::Sqlite => store
-                .write(async move |tx| {
+                .write(change!(async move |tx| {
                     tx.run(Statement::new(sql, Vec::new())).await.map(drop).map_err(Error::internal)
-                })
+                }))
                 .await
                 .unwrap(),
             Engine::Postgres => drop(beside.execute_unprepared(sql).await.unwrap()),
@@ -169,7 +170,8 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
         set(full).await;
         store.check_writable().await.unwrap();
         let long = "x".repeat(1 << 20);
-        let refused = store.write(async move |tx| settings::set(tx, "canary", &long).await).await;
+        let refused =
+            store.write(change!(async move |tx| settings::set(tx, "canary", &long).await)).await;
         let error = refused.unwrap_err();
         assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, "DISK_FULL"), "{error:?}");
         assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
@@ -178,7 +180,7 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
         assert_eq!(error.reason, "DISK_FULL", "{error:?}");
         set(room).await;
         store.check_writable().await.unwrap();
-        store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+        store.write(change!(async |tx| settings::set(tx, "canary", "next").await)).await.unwrap();
         store.check_writable().await.unwrap();
         beside.close().await.unwrap();
         store.close().await.unwrap();

@@ -9,6 +9,7 @@ use guestlist::domain::{KeyScope, Timestamp};
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
 use guestlist::operations::organizations::remove_deleted;
+use guestlist::storage::change;
 use guestlist::storage::{outbox, requests};
 use sea_orm::sea_query::Values;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -212,7 +213,7 @@ async fn invitations(app: &TestApp, org: &Organization) {
     let expired = app.clock.now().plus(std::time::Duration::from_secs(2));
     assert_eq!(end_expired(app.store(), expired, 10).await.unwrap().ended, 1);
     app.store()
-        .write(async |tx| {
+        .write(change!(async |tx| {
             let at = Timestamp::from_micros(0);
             requests::prune(tx, at).await?;
             let claimant = uuid::Uuid::new_v4();
@@ -223,7 +224,7 @@ async fn invitations(app: &TestApp, org: &Organization) {
                 outbox::finish(tx, mail.id, claimant).await?;
             }
             Ok(())
-        })
+        }))
         .await
         .unwrap();
 }

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use guestlist::config;
 use guestlist::domain::OrganizationId;
 use guestlist::error::{Kind, Result};
+use guestlist::storage::change;
 use guestlist::storage::member_lists::{self, MemberFilter};
 use guestlist::storage::{Connection, Opener, Statement, Store, Tx, settings};
 use rustix::process::{Pid, Signal};
@@ -35,12 +36,13 @@ fn unbounded() -> config::Database {
 async fn open(database: &Database, settings: &config::Database) -> Store {
     let location = database.location();
     let store = Store::open(&location, settings, Opener::CommandLine, None).await.unwrap();
-    store.migrate(async |_| Ok(())).await.unwrap();
+    store.migrate(change!(async |_| Ok(()))).await.unwrap();
     store
 }
 
 async fn set(store: &Store, key: &'static str) -> Result<()> {
-    let writing = store.write(async move |tx: &Tx| settings::set(tx, key, "written").await);
+    let writing =
+        store.write(change!(async move |tx: &Tx| settings::set(tx, key, "written").await));
     tokio::time::timeout(HANG, writing).await.expect("it is answered")
 }
 
@@ -64,10 +66,10 @@ async fn p42_changes_that_were_given_up_leave_their_connections_while_the_lock_i
     let given_up: Vec<_> = (0..12)
         .map(|_| {
             let store = store.clone();
-            let change = async |tx: &Tx| {
+            let change = change!(async |tx: &Tx| {
                 let locked = tx.run(Statement::new("LOCK TABLE outbox", Vec::new())).await;
                 locked.map(drop).map_err(guestlist::error::Error::internal)
-            };
+            });
             tokio::spawn(async move { store.write(change).await })
         })
         .collect();
@@ -137,7 +139,7 @@ async fn p35_all_tries_of_a_change_have_one_budget() {
         blocker.execute_unprepared(block).await.unwrap();
         let holds_the_one_connection = {
             let store = store.clone();
-            let change = async |tx: &Tx| settings::set(tx, "held", "written").await;
+            let change = change!(async |tx: &Tx| settings::set(tx, "held", "written").await);
             tokio::spawn(async move { store.write(change).await })
         };
         if engine == Engine::Postgres {
@@ -184,7 +186,7 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
         let store = store.clone();
         tokio::spawn(async move {
             store
-                .write(async move |tx: &Tx| {
+                .write(change!(async move |tx: &Tx| {
                     settings::set(tx, "underway", "written").await?;
                     settings::get(tx, "before").await?;
                     let channels = channels.lock().unwrap().take();
@@ -193,7 +195,7 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
                         may_go_on.await.unwrap();
                     }
                     Ok(())
-                })
+                }))
                 .await
         })
     };
@@ -288,12 +290,12 @@ async fn answers_in_small_pieces_do_not_keep_a_statement_from_being_prepared() {
     let relay = tokio::spawn(dribble(listener, server.to_owned()));
     let store = open(&through, &unbounded()).await;
     for key in ["one", "two", "three"] {
-        let writing = store.write(async move |tx: &Tx| {
+        let writing = store.write(change!(async move |tx: &Tx| {
             for _ in 0..8 {
                 settings::set(tx, key, "written").await?;
             }
             settings::get(tx, key).await.map(drop)
-        });
+        }));
         tokio::time::timeout(HANG, writing).await.expect("it does not wait for ever").unwrap();
     }
     store.close().await.unwrap();

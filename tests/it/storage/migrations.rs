@@ -8,6 +8,7 @@ use guestlist::clock::SystemClock;
 use guestlist::config::{Config, Sources};
 use guestlist::error::{Error, Kind};
 use guestlist::keyring::Keyring;
+use guestlist::storage::change;
 use guestlist::storage::postgres::Address;
 use guestlist::storage::{Location, Opener, Schema, Store};
 use sea_orm::{ConnectionTrait, Statement};
@@ -50,7 +51,7 @@ async fn p36_eight_replicas_migrate_at_once_and_make_one_history() {
         let location = database.location();
         let replicas = (0..8).map(|_| async {
             let store = Store::open(&location, &pool(), Opener::CommandLine, None).await?;
-            store.migrate(async |_| Ok(())).await?;
+            store.migrate(change!(async |_| Ok(()))).await?;
             let schema = store.schema().await?;
             store.close().await?;
             Ok::<_, Error>(schema)
@@ -141,7 +142,7 @@ async fn a_store_whose_schema_is_old_is_refused_when_migrating_is_not_wanted() {
 
         let store =
             Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
-        store.migrate(async |_| Ok(())).await.unwrap();
+        store.migrate(change!(async |_| Ok(()))).await.unwrap();
         store.close().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         App::start(config, listener, clock).await.unwrap().stop().await.unwrap();
@@ -162,7 +163,7 @@ async fn a_user_without_rights_is_told_which_it_lacks() {
     let url = database.url.replacen("//postgres", &format!("//{role}"), 1);
     let location = Location::Postgres(Address::parse(&url).unwrap());
     let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
-    let error = store.migrate(async |_| Ok(())).await.unwrap_err();
+    let error = store.migrate(change!(async |_| Ok(()))).await.unwrap_err();
     store.close().await.unwrap();
     connection.execute_unprepared(&format!("DROP ROLE {role}")).await.unwrap();
     connection.close().await.unwrap();

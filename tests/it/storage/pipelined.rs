@@ -7,6 +7,7 @@ use futures::poll;
 use guestlist::domain::{Action, Actor, TargetKind, Timestamp};
 use guestlist::error::{Error, Kind, Result};
 use guestlist::storage::audit_events::{self, NewEvent};
+use guestlist::storage::change;
 use guestlist::storage::{Connection, Opener, Store, Tx, settings};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
@@ -35,13 +36,13 @@ async fn run(tx: &Tx, sql: &str) -> Result<()> {
 async fn p38_a_change_that_overlooks_a_refusal_is_not_acknowledged() {
     on_postgres(async |_, store| {
         let answer: Result<()> = store
-            .write(async |tx| {
+            .write(change!(async |tx| {
                 settings::set(tx, "canary", "written").await?;
                 // PostgreSQL has ended the transaction, and answers its COMMIT with
                 // ROLLBACK: which is no error.
                 run(tx, "SELECT 1 / 0").await.unwrap_err();
                 Ok(())
-            })
+            }))
             .await;
         assert_eq!(answer.unwrap_err().kind, Kind::Internal);
         assert_eq!(canary(store).await, None);
@@ -55,7 +56,7 @@ async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
         let lock = database.connect().await;
         lock.execute_unprepared("SELECT pg_advisory_lock(1)").await.unwrap();
         let answer: Result<()> = store
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 settings::set(tx, "canary", "written").await?;
                 // Fails once it has the lock, so not before it is dropped.
                 let mut fails = Box::pin(run(
@@ -66,7 +67,7 @@ async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
                 drop(fails);
                 lock.execute_unprepared("SELECT pg_advisory_unlock(1)").await.unwrap();
                 Ok(())
-            })
+            }))
             .await;
         assert_eq!(answer.unwrap_err().kind, Kind::Internal);
         assert_eq!(canary(store).await, None);
@@ -91,10 +92,10 @@ async fn append_unwritable(tx: &Tx) -> Result<()> {
 async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_nothing() {
     on_postgres(async |_, store| {
         let answer: Result<()> = store
-            .write(async |tx| {
+            .write(change!(async |tx| {
                 settings::set(tx, "canary", "written").await?;
                 append_unwritable(tx).await
-            })
+            }))
             .await;
         // It is known that nothing happened: not what is told of a commit that was lost.
         assert_eq!(answer.unwrap_err().kind, Kind::Internal);
@@ -103,26 +104,26 @@ async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_n
         // transaction that has failed: whether what is behind it was ever prepared or not.
         for behind in ["SELECT 1", "SELECT 1", "SELECT 2"] {
             let answer: Result<()> = store
-                .write(async move |tx| {
+                .write(change!(async move |tx| {
                     settings::set(tx, "canary", "written").await?;
                     append_unwritable(tx).await?;
                     run(tx, behind).await
-                })
+                }))
                 .await;
             let error = format!("{:?}", answer.unwrap_err());
             assert!(error.contains("22021"), "{behind}: {error}");
             let answer: Result<()> = store
-                .write(async move |tx| {
+                .write(change!(async move |tx| {
                     append_unwritable(tx).await?;
                     settings::set(tx, behind, "written").await?;
                     append_unwritable(tx).await
-                })
+                }))
                 .await;
             let error = format!("{:?}", answer.unwrap_err());
             assert!(error.contains("22021"), "{behind}: {error}");
         }
         assert_eq!(canary(store).await, None);
-        store.write(async |tx| settings::set(tx, "canary", "next").await).await.unwrap();
+        store.write(change!(async |tx| settings::set(tx, "canary", "next").await)).await.unwrap();
         assert_eq!(canary(store).await.as_deref(), Some("next"));
     })
     .await;
@@ -132,7 +133,7 @@ async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_n
 async fn statements_are_done_in_the_order_in_which_they_are_asked_for() {
     on_postgres(async |_, store| {
         store
-            .write(async |tx| {
+            .write(change!(async |tx| {
                 // Each needs what the one before has done, to be prepared even.
                 futures::future::try_join3(
                     run(tx, "CREATE TEMPORARY TABLE line (place bigint) ON COMMIT DROP"),
@@ -141,7 +142,7 @@ async fn statements_are_done_in_the_order_in_which_they_are_asked_for() {
                 )
                 .await
                 .map(drop)
-            })
+            }))
             .await
             .unwrap();
     })
@@ -158,7 +159,9 @@ async fn a_change_that_was_given_up_while_it_waits_keeps_nobody_waiting() {
             .map(|_| {
                 let store = store.clone();
                 tokio::spawn(async move {
-                    store.write(async |tx| settings::set(tx, "canary", "given up").await).await
+                    store
+                        .write(change!(async |tx| settings::set(tx, "canary", "given up").await))
+                        .await
                 })
             })
             .collect();
@@ -170,7 +173,7 @@ async fn a_change_that_was_given_up_while_it_waits_keeps_nobody_waiting() {
         }
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         blocker.execute_unprepared("COMMIT").await.unwrap();
-        store.write(async |tx| settings::set(tx, "other", "next").await).await.unwrap();
+        store.write(change!(async |tx| settings::set(tx, "other", "next").await)).await.unwrap();
         for given_up in waiting {
             assert!(given_up.await.unwrap_err().is_cancelled());
         }
@@ -192,7 +195,7 @@ async fn p35_connections_that_have_ended_are_replaced() {
         for round in 0..3 {
             let all = (0..2 * max_connections).map(|_| async {
                 settings_of(&store).await.unwrap();
-                let set = async |tx: &Tx| settings::set(tx, "canary", "written").await;
+                let set = change!(async |tx: &Tx| settings::set(tx, "canary", "written").await);
                 store.write(set).await.unwrap();
             });
             futures::future::join_all(all).await;

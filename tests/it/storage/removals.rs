@@ -5,6 +5,7 @@ use guestlist::domain::{AccountId, KeyScope, Organization, OrganizationId, Tier,
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{CreateKey, Owner, create_key};
 use guestlist::operations::organizations::remove_deleted;
+use guestlist::storage::change;
 use guestlist::storage::{Store, Tx, organizations, removals, settings};
 
 use super::commit::store;
@@ -80,7 +81,7 @@ async fn one_part(database: &Database, store: &Store) -> bool {
     let was_one = remove_deleted(store).await.unwrap();
     let removed = before - rows(database).await;
     assert!(removed <= PART + 1, "one part had {removed} rows");
-    store.write(async |tx| settings::set(tx, "canary", "between").await).await.unwrap();
+    store.write(change!(async |tx| settings::set(tx, "canary", "between").await)).await.unwrap();
     was_one
 }
 
@@ -89,16 +90,16 @@ async fn in_parts(engine: Engine) {
     let mut store = store(&database).await;
     let large = organization();
     let (id, other) = (large.id, organization());
-    let made = async move |tx: &Tx| {
+    let made = change!(async move |tx: &Tx| {
         organizations::insert(tx, &large).await?;
         organizations::insert(tx, &other).await
-    };
+    });
     store.write(made).await.unwrap();
     database.crowd(&id.to_string(), MANY).await;
-    let deleted = async move |tx: &Tx| {
+    let deleted = change!(async move |tx: &Tx| {
         organizations::delete(tx, id).await?;
         removals::insert(tx, id).await
-    };
+    });
     store.write(deleted).await.unwrap();
 
     let left = rows(&database).await;

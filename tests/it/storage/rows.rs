@@ -7,6 +7,7 @@ use guestlist::domain::{
     LoginProviderKind, Member, MemberId, MemberStatus, Organization, OrganizationId, Profile, Role,
     Tier, Timestamp,
 };
+use guestlist::storage::change;
 use guestlist::storage::{
     Opener, Store, accounts, api_keys, invites, member_lists, members, organizations,
 };
@@ -123,14 +124,14 @@ async fn round_trip(store: &Store, full: bool) {
         sealed.clone(),
     );
     store
-        .write(async move |tx| {
+        .write(change!(async move |tx| {
             accounts::insert(tx, &a).await?;
             organizations::insert(tx, &o).await?;
             members::insert(tx, &m, &a.profile).await?;
             let stored = invites::StoredToken { hash: token.hash(), sealed: s.clone() };
             invites::insert(tx, &i, stored).await?;
             api_keys::insert(tx, &k).await
-        })
+        }))
         .await
         .unwrap();
 
@@ -159,7 +160,7 @@ async fn on(engine: Engine) {
     let database = Database::migrated(engine).await;
     let store =
         Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
-    store.migrate(async |_| Ok(())).await.unwrap();
+    store.migrate(change!(async |_| Ok(()))).await.unwrap();
     round_trip(&store, true).await;
     round_trip(&store, false).await;
     store.close().await.unwrap();

@@ -1,4 +1,4 @@
-//! Changes that come together share a transaction on SQLite, and nobody notices.
+//! Changes that come together share a transaction, and each is answered as if it were alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,9 +7,11 @@ use futures::future::join_all;
 use futures::poll;
 use guestlist::domain::{AccountId, Organization, OrganizationId, Tier, Timestamp};
 use guestlist::error::{Error, Kind, Result};
+use guestlist::storage::change;
 use guestlist::storage::{Connection, Statement, Store, Tx, organizations, settings};
 use sea_orm::ConnectionTrait;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::commit::{on_both, store};
 use crate::support::{Database, Engine};
@@ -84,14 +86,18 @@ fn with_members(member_count: i64) -> Organization {
 async fn p38_of_thousands_of_changes_at_once_each_fails_alone() {
     const CHANGES: usize = 4000;
     on_both(async |engine, store| {
-        store.write(async |tx| settings::set(tx, "taken", "once").await).await.unwrap();
+        store.write(change!(async |tx| settings::set(tx, "taken", "once").await)).await.unwrap();
         let mut running = JoinSet::new();
         for number in 0..CHANGES {
             let store = store.clone();
             running.spawn(async move {
-                let change = async move |tx: &Tx| change(tx, engine, number).await;
+                let change = change!(async move |tx: &Tx| change(tx, engine, number).await);
                 // A task of its own, so that a panic's number is known.
-                let answer = tokio::spawn(async move { store.write(change).await }).await;
+                // Few organizations, so that groups form on PostgreSQL as well.
+                let organization = Uuid::from_u128(number as u128 % 8).into();
+                let answer =
+                    tokio::spawn(async move { store.write_in(organization, change).await });
+                let answer = answer.await;
                 (number, answer.map_err(|error| error.is_panic()))
             });
         }
@@ -146,6 +152,95 @@ async fn all(store: &Store) -> Vec<usize> {
 const TOGETHER: usize = 20;
 const ODD_ONE: usize = 10;
 
+/// Changes of one organization on PostgreSQL. The first waits for a lock until the others
+/// wait for it. Returns their results (the transaction's id) and how often each has run.
+async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usize>, Vec<usize>) {
+    let database = Database::migrated(Engine::Postgres).await;
+    let store = store(&database).await;
+    store.write(change!(async |tx| settings::set(tx, "taken", "once").await)).await.unwrap();
+    let beside = database.connect().await;
+    beside.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
+    let runs: Arc<Vec<_>> = Arc::new(fates.iter().map(|_| AtomicUsize::new(0)).collect());
+    let changes = fates.iter().enumerate().map(|(number, fate)| {
+        let (store, runs) = (store.clone(), Arc::clone(&runs));
+        let change = change!(async move |tx: &Tx| {
+            runs[number].fetch_add(1, Ordering::SeqCst);
+            if number == 0 {
+                let lock = Statement::new("LOCK TABLE requests", Vec::new());
+                tx.run(lock).await.map_err(Error::internal)?;
+            }
+            if *fate == Fate::Refuses {
+                return Err(Error::not_found());
+            }
+            settings::set(tx, &format!("change-{number}"), "made").await?;
+            let id = Statement::new("SELECT pg_current_xact_id()::text::bigint", Vec::new());
+            let rows = tx.run(id).await.map_err(Error::internal)?.rows;
+            let id = rows.into_iter().next().unwrap().into_values().next();
+            let Some(sea_orm::Value::BigInt(Some(id))) = id else { panic!("{id:?}") };
+            if *fate == Fate::Violates {
+                let twice = tx.run(Statement::new(TWICE, Vec::new())).await;
+                twice.map_err(Error::internal)?;
+            }
+            if *fate == Fate::FailsLate {
+                organizations::insert(tx, &with_members(-1)).await?;
+            }
+            Ok(id)
+        });
+        Box::pin(async move { store.write_in(Uuid::from_u128(1).into(), change).await })
+    });
+    let mut changes: Vec<_> = changes.collect();
+    for change in &mut changes {
+        assert!(poll!(change).is_pending());
+    }
+    let waits =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass";
+    let since = std::time::Instant::now();
+    while database.count(waits).await == 0 {
+        assert!(since.elapsed() < std::time::Duration::from_secs(30), "nothing waits");
+    }
+    beside.execute_unprepared("COMMIT").await.unwrap();
+    let answers = join_all(changes).await;
+    let there = all(&store).await;
+    store.close().await.unwrap();
+    beside.close().await.unwrap();
+    database.remove().await;
+    (answers, there, runs.iter().map(|runs| runs.load(Ordering::SeqCst)).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_changes_of_an_organization_that_wait_share_a_transaction_on_postgres() {
+    use Fate::{Refuses, Stays};
+
+    let (answers, there, runs) = behind_the_first(&[Stays, Stays, Refuses, Stays]).await;
+    let [Ok(first), Ok(second), Err(refused), Ok(fourth)] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert_ne!(first, second);
+    assert_eq!(second, fourth, "they share a transaction");
+    assert_eq!(refused.kind, Kind::NotFound);
+    assert_eq!(there, [0, 1, 3]);
+    assert_eq!(runs, [1, 1, 1, 1], "a refusal before any write costs nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p38_a_change_that_fails_after_a_write_is_undone_alone_on_postgres() {
+    use Fate::{FailsLate, Stays, Violates};
+
+    let (answers, there, runs) =
+        behind_the_first(&[Stays, Stays, Violates, Stays, FailsLate, Stays]).await;
+    for (number, answer) in answers.iter().enumerate() {
+        match answer {
+            Ok(_) => assert!(![2, 4].contains(&number), "{number}"),
+            Err(error) => {
+                assert!([2, 4].contains(&number), "{number}: {error:?}");
+                assert_eq!(error.kind, Kind::Internal, "{error:?}");
+            }
+        }
+    }
+    assert_eq!(there, [0, 1, 3, 5]);
+    assert!(runs.iter().all(|runs| *runs <= 2), "twice at most: {runs:?}");
+}
+
 /// Twenty changes at once, one of which does something to the whole transaction.
 async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<usize>>, usize) {
     let database = Database::migrated(Engine::Sqlite).await;
@@ -154,7 +249,7 @@ async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<us
     let changes = (0..TOGETHER).map(|number| {
         let (store, runs) = (store.clone(), Arc::clone(&runs));
         Box::pin(async move {
-            let change = async move |tx: &Tx| {
+            let change = change!(async move |tx: &Tx| {
                 settings::set(tx, &format!("change-{number}"), "made").await?;
                 if number == ODD_ONE {
                     runs.fetch_add(1, Ordering::SeqCst);
@@ -163,7 +258,7 @@ async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<us
                     }
                 }
                 Ok(number)
-            };
+            });
             store.write(change).await
         })
     });
@@ -215,7 +310,7 @@ async fn a_change_nobody_waits_for_any_more_is_not_begun() {
         let store = store.clone();
         Box::pin(async move {
             let name = format!("change-{number}");
-            store.write(async move |tx| settings::set(tx, &name, "made").await).await
+            store.write(change!(async move |tx| settings::set(tx, &name, "made").await)).await
         })
     };
     // The writer waits for the lock with the first; the others wait for the writer.

@@ -9,6 +9,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use guestlist::config;
+use guestlist::storage::change;
 use guestlist::storage::postgres::Address;
 use guestlist::storage::{Location, Opener, Store};
 use sea_orm::{ConnectionTrait, Statement};
@@ -198,7 +199,7 @@ async fn make_template() -> String {
     administer(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
     let location = Location::Postgres(Address::parse(&url_of(&name)).unwrap());
     let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
-    store.migrate(async |_| Ok(())).await.unwrap();
+    store.migrate(change!(async |_| Ok(()))).await.unwrap();
     store.close().await.unwrap();
     name
 }

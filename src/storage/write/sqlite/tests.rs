@@ -6,10 +6,14 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::*;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
+use crate::storage::connection::Tx;
+use crate::storage::error::WriteError;
 use crate::storage::statement::Statement;
+use crate::storage::write::change;
 
 /// A store of one table, whose connection refuses the statements that `faulty` names.
 struct Bench {
@@ -43,13 +47,15 @@ impl Bench {
 
     /// Writes a number, and then answers or refuses.
     async fn change(&self, number: i64, stays: bool) -> Result<i64, WriteError> {
-        let change = async move |tx: &Tx| {
+        let change = crate::change!(async move |tx: &Tx| {
             let sql = format!("INSERT INTO made VALUES ({number})");
             crate::storage::Connection::run(tx, Statement::new(sql, Vec::new())).await?;
             if stays { Ok(number) } else { Err(Error::not_found()) }
-        };
+        });
         let until = Instant::now() + Duration::from_secs(60);
-        self.writer.write(Arc::new(change), Arc::default(), until).await
+        let (job, answer) = change::job(change, until);
+        self.writer.send(job).await?;
+        answer.wait(busy).await
     }
 
     /// Runs nine changes that arrive while another connection has the lock. Each third one

@@ -1,0 +1,250 @@
+//! A change, and a change that waits for its turn.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, Span};
+
+use crate::error::{Error, Result};
+use crate::storage::connection::{StoreState, Transaction, Tx};
+use crate::storage::error::{Cause, StoreError, WriteError};
+
+/// What runs in a transaction, perhaps more than once. [`change!`](crate::change) makes it of
+/// an async closure.
+pub struct Change<T>(Arc<dyn Run<T>>);
+
+trait Run<T>: Send + Sync {
+    fn run<'a>(&'a self, tx: &'a Tx) -> BoxFuture<'a, Result<T>>;
+}
+
+/// A closure, and how to call it: only where the closure is written is it known that its
+/// future is `Send`.
+struct Closure<F, C>(F, C);
+
+impl<T, F, C> Run<T> for Closure<F, C>
+where
+    F: Send + Sync,
+    C: for<'a> Fn(&'a F, &'a Tx) -> BoxFuture<'a, Result<T>> + Send + Sync,
+{
+    fn run<'a>(&'a self, tx: &'a Tx) -> BoxFuture<'a, Result<T>> {
+        (self.1)(&self.0, tx)
+    }
+}
+
+impl<T> Change<T> {
+    /// See [`change!`](crate::change).
+    pub fn new<F, C>(closure: F, call: C) -> Self
+    where
+        T: 'static,
+        F: AsyncFn(&Tx) -> Result<T> + Send + Sync + 'static,
+        C: for<'a> Fn(&'a F, &'a Tx) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
+    {
+        Self(Arc::new(Closure(closure, call)))
+    }
+
+    /// Runs it as a part of another change.
+    pub(in crate::storage) fn run<'a>(&'a self, tx: &'a Tx) -> BoxFuture<'a, Result<T>> {
+        self.0.run(tx)
+    }
+}
+
+impl<T> Clone for Change<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// Makes a [`Change`](crate::storage::Change) of an async closure that takes a
+/// [`Tx`](crate::storage::Tx).
+#[macro_export]
+macro_rules! change {
+    ($closure:expr) => {
+        $crate::storage::Change::new($closure, |closure, tx| Box::pin(closure(tx)))
+    };
+}
+
+/// A change that waits for its turn, or runs, without its type.
+pub(super) trait Job: Send {
+    /// Whether the caller waits no longer.
+    fn is_abandoned(&self) -> bool;
+
+    /// Completes when the caller waits no longer.
+    fn abandoned(&mut self) -> BoxFuture<'static, ()>;
+
+    /// When the change must have begun.
+    fn until(&self) -> Instant;
+
+    /// Whether its last run has waited for another transaction until a time limit.
+    fn has_waited_too_long(&self) -> bool;
+
+    /// Runs the change, unless its caller waits no longer.
+    fn run<'a>(
+        &'a mut self,
+        transaction: &'a Transaction,
+        state: &'a Arc<StoreState>,
+    ) -> BoxFuture<'a, Ran>;
+
+    /// Replaces the result of the last run by an error that was reported later.
+    fn fail(&mut self, error: StoreError);
+
+    /// Sends the result to the caller.
+    fn answer(self: Box<Self>, committed: Result<(), WriteError>);
+}
+
+/// What a change leaves in its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// It was not run, or it failed before it wrote.
+    Unchanged,
+    /// Writes that are to be kept.
+    Changed,
+    /// It failed after it wrote something.
+    Failed,
+}
+
+struct Waiting<T> {
+    change: Change<T>,
+    until: Instant,
+    span: Span,
+    /// Set when the change begins or when its caller stops waiting, whichever is first.
+    is_taken: Arc<AtomicBool>,
+    /// Of the last run: its result or its panic.
+    result: Option<std::thread::Result<Result<T>>>,
+    cause: Option<Cause>,
+    answer: oneshot::Sender<std::thread::Result<Result<T, WriteError>>>,
+    /// Ends with the caller's future.
+    caller: Option<oneshot::Receiver<()>>,
+}
+
+/// The result of a change, for its caller. If it is dropped before the change begins, the
+/// change is skipped.
+pub(super) struct Answer<T> {
+    answer: oneshot::Receiver<std::thread::Result<Result<T, WriteError>>>,
+    is_taken: Arc<AtomicBool>,
+    until: Instant,
+    _waits: oneshot::Sender<()>,
+}
+
+/// A change that must begin by `until`, and its result.
+pub(super) fn job<T: Send + 'static>(
+    change: Change<T>,
+    until: Instant,
+) -> (Box<dyn Job>, Answer<T>) {
+    let (sender, answer) = oneshot::channel();
+    let (waits, caller) = oneshot::channel();
+    let is_taken = Arc::new(AtomicBool::new(false));
+    let job = Waiting {
+        change,
+        until,
+        span: Span::current(),
+        is_taken: Arc::clone(&is_taken),
+        result: None,
+        cause: None,
+        answer: sender,
+        caller: Some(caller),
+    };
+    (Box::new(job), Answer { answer, is_taken, until, _waits: waits })
+}
+
+impl<T> Answer<T> {
+    /// Waits for the result.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; `late` if the change has not begun in time.
+    pub(super) async fn wait(mut self, late: fn() -> StoreError) -> Result<T, WriteError> {
+        let answered = match timeout_at(self.until, &mut self.answer).await {
+            Ok(answered) => answered,
+            // Taken here, it never begins.
+            Err(_) if !self.is_taken.swap(true, Ordering::SeqCst) => return Err(late().into()),
+            Err(_) => self.answer.await,
+        };
+        match answered {
+            Ok(Ok(result)) => result,
+            // As if the change ran on the caller's thread.
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err(StoreError::closed().into()),
+        }
+    }
+}
+
+impl<T: Send> Job for Waiting<T> {
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    fn abandoned(&mut self) -> BoxFuture<'static, ()> {
+        match self.caller.take() {
+            Some(caller) => caller.map(drop).boxed(),
+            None => std::future::pending().boxed(),
+        }
+    }
+
+    fn until(&self) -> Instant {
+        self.until
+    }
+
+    fn has_waited_too_long(&self) -> bool {
+        matches!(self.cause, Some(Cause::Locked | Cause::TooLong))
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        transaction: &'a Transaction,
+        state: &'a Arc<StoreState>,
+    ) -> BoxFuture<'a, Ran> {
+        Box::pin(async move {
+            // Checked again: the wait for a lock may have been long.
+            if self.is_abandoned()
+                || self.is_taken.swap(true, Ordering::SeqCst) && self.result.is_none()
+            {
+                return Ran::Unchanged;
+            }
+            let tx = Tx::new(transaction.clone(), Arc::clone(state));
+            let run = AssertUnwindSafe(self.change.run(&tx)).catch_unwind();
+            let run = run.instrument(self.span.clone());
+            let result = match transaction {
+                Transaction::Postgres(_) => run.await,
+                // Statements run when they are polled, so the future is ready at the first
+                // poll, unless the change waits for something that no transaction should.
+                Transaction::Sqlite(_) => run.now_or_never().unwrap_or_else(|| {
+                    let waited = "a change waited for something else than its own transaction";
+                    Ok(Err(Error::internal(waited)))
+                }),
+            };
+            self.cause = tx.cause();
+            let ran = match &result {
+                Ok(Ok(_)) => Ran::Changed,
+                Ok(Err(_)) if !tx.has_written() => Ran::Unchanged,
+                _ => Ran::Failed,
+            };
+            self.result = Some(result);
+            ran
+        })
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        self.cause = Some(error.cause);
+        self.result = Some(Ok(Err(error.into())));
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), WriteError>) {
+        let cause = self.cause;
+        let answer = match (committed, self.result) {
+            (_, Some(Err(panic))) => Err(panic),
+            (Ok(()), Some(Ok(result))) => {
+                Ok(result.map_err(|error| WriteError::NotDone(error, cause)))
+            }
+            (Err(error), _) => Ok(Err(error)),
+            // It did not run: its caller has gone.
+            (Ok(()), None) => return,
+        };
+        if self.answer.send(answer).is_err() {
+            tracing::debug!("the caller of a change has gone");
+        }
+    }
+}

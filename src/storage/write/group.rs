@@ -1,0 +1,153 @@
+//! Runs a group of changes in one transaction, on either engine.
+//!
+//! A change that fails before it has written leaves nothing that must be undone, so no
+//! savepoint is needed for it. If one fails later, the whole group is undone and runs once
+//! more, each change in a savepoint. If the transaction itself fails then, each change runs
+//! in a transaction of its own.
+//!
+//! All results are sent after the commit: a refusal may rest on an earlier change of the
+//! group.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::change::{Job, Ran};
+use crate::storage::connection::{StoreState, Transaction};
+use crate::storage::error::{Again, StoreError, TransactionError};
+
+/// What begins and ends transactions, one after another.
+pub(super) trait Session: Send {
+    /// Begins a transaction.
+    fn begin(&mut self) -> impl Future<Output = Result<Transaction, StoreError>> + Send;
+
+    /// Commits it.
+    fn commit(
+        &mut self,
+        transaction: &Transaction,
+    ) -> impl Future<Output = Result<(), TransactionError>> + Send;
+
+    /// Rolls it back. If that fails, no later transaction keeps its writes.
+    fn roll_back(
+        &mut self,
+        transaction: &Transaction,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// How the changes of a group are kept apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// Not at all: if one fails after it has written, all are undone.
+    No,
+    InSavepoints,
+}
+
+/// Runs changes and answers them all.
+pub(super) async fn run(
+    session: &mut impl Session,
+    state: &Arc<StoreState>,
+    mut group: Vec<Box<dyn Job>>,
+) {
+    let mut apart = Apart::No;
+    loop {
+        let result = attempt(session, state, &mut group, apart).await;
+        let again = result.as_ref().map_or_else(|error| error.again, |()| Again::No);
+        if again == Again::No || group.len() < 2 {
+            return answer(group, &result);
+        }
+        // They would wait as long again.
+        for job in group.extract_if(.., |job| job.has_waited_too_long()) {
+            job.answer(Ok(()));
+        }
+        if again == Again::Alone {
+            break;
+        }
+        apart = Apart::InSavepoints;
+    }
+    for job in group {
+        let mut alone = vec![job];
+        let result = attempt(session, state, &mut alone, Apart::No).await;
+        answer(alone, &result);
+    }
+}
+
+fn answer(group: Vec<Box<dyn Job>>, result: &Result<(), TransactionError>) {
+    for job in group {
+        job.answer(result.as_ref().copied().map_err(TransactionError::of_change));
+    }
+}
+
+/// Runs them in one transaction. Those whose caller has gone leave the group.
+async fn attempt(
+    session: &mut impl Session,
+    state: &Arc<StoreState>,
+    group: &mut Vec<Box<dyn Job>>,
+    apart: Apart,
+) -> Result<(), TransactionError> {
+    let now = Instant::now();
+    group.retain(|job| !job.is_abandoned());
+    for late in group.extract_if(.., |job| job.until() <= now) {
+        late.answer(Err(StoreError::timed_out().into()));
+    }
+    if group.is_empty() {
+        return Ok(());
+    }
+    let begun = session.begin().await;
+    let transaction = begun.map_err(TransactionError::not_begun)?;
+    match run_all(&transaction, state, group, apart).await {
+        Ok(true) => session.commit(&transaction).await,
+        result => {
+            let rolled_back = session.roll_back(&transaction).await;
+            result.map(drop)?;
+            rolled_back.map_err(TransactionError::undone_or_unknown)
+        }
+    }
+}
+
+/// Runs changes; returns whether there is something to commit.
+async fn run_all(
+    transaction: &Transaction,
+    state: &Arc<StoreState>,
+    group: &mut [Box<dyn Job>],
+    apart: Apart,
+) -> Result<bool, TransactionError> {
+    if let [alone] = group {
+        return match alone.run(transaction, state).await {
+            Ran::Changed => transaction.check_open().map(|()| true),
+            Ran::Unchanged | Ran::Failed => Ok(false),
+        };
+    }
+    let mut has_changed = false;
+    for job in group {
+        let ran = match apart {
+            Apart::No => job.run(transaction, state).await,
+            Apart::InSavepoints => run_in_savepoint(transaction, state, job.as_mut()).await?,
+        };
+        match ran {
+            Ran::Changed => has_changed = true,
+            Ran::Unchanged => {}
+            Ran::Failed => return Err(TransactionError::change_failed()),
+        }
+        transaction.check_open()?;
+    }
+    Ok(has_changed)
+}
+
+/// Runs a change so that it is undone alone if it fails.
+async fn run_in_savepoint(
+    transaction: &Transaction,
+    state: &Arc<StoreState>,
+    job: &mut dyn Job,
+) -> Result<Ran, StoreError> {
+    transaction.command("SAVEPOINT change").await?;
+    let ran = job.run(transaction, state).await;
+    if ran != Ran::Failed {
+        match transaction.command("RELEASE change").await {
+            Ok(()) => return Ok(ran),
+            // One of its queued writes has failed.
+            Err(error) => job.fail(error),
+        }
+    }
+    transaction.roll_back_to("ROLLBACK TO change").await?;
+    Ok(Ran::Unchanged)
+}
