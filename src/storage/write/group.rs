@@ -34,23 +34,15 @@ pub(super) trait Session: Send {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// How the changes of a group are kept apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Apart {
-    /// Not at all: if one fails after it has written, all are undone.
-    No,
-    InSavepoints,
-}
-
 /// Runs changes and answers them all.
 pub(super) async fn run(
     session: &mut impl Session,
     state: &Arc<StoreState>,
     mut group: Vec<Box<dyn Job>>,
 ) {
-    let mut apart = Apart::No;
+    let mut in_savepoints = false;
     loop {
-        let result = attempt(session, state, &mut group, apart).await;
+        let result = attempt(session, state, &mut group, in_savepoints).await;
         let again = result.as_ref().map_or_else(|error| error.again, |()| Again::No);
         if again == Again::No || group.len() < 2 {
             return answer(group, &result);
@@ -62,11 +54,11 @@ pub(super) async fn run(
         if again == Again::Alone {
             break;
         }
-        apart = Apart::InSavepoints;
+        in_savepoints = true;
     }
     for job in group {
         let mut alone = vec![job];
-        let result = attempt(session, state, &mut alone, Apart::No).await;
+        let result = attempt(session, state, &mut alone, false).await;
         answer(alone, &result);
     }
 }
@@ -82,7 +74,7 @@ async fn attempt(
     session: &mut impl Session,
     state: &Arc<StoreState>,
     group: &mut Vec<Box<dyn Job>>,
-    apart: Apart,
+    in_savepoints: bool,
 ) -> Result<(), TransactionError> {
     let now = Instant::now();
     group.retain(|job| !job.is_abandoned());
@@ -94,7 +86,7 @@ async fn attempt(
     }
     let begun = session.begin().await;
     let transaction = begun.map_err(TransactionError::not_begun)?;
-    match run_all(&transaction, state, group, apart).await {
+    match run_all(&transaction, state, group, in_savepoints).await {
         Ok(true) => session.commit(&transaction).await,
         result => {
             let rolled_back = session.roll_back(&transaction).await;
@@ -109,7 +101,7 @@ async fn run_all(
     transaction: &Transaction,
     state: &Arc<StoreState>,
     group: &mut [Box<dyn Job>],
-    apart: Apart,
+    in_savepoints: bool,
 ) -> Result<bool, TransactionError> {
     if let [alone] = group {
         return match alone.run(transaction, state).await {
@@ -119,9 +111,9 @@ async fn run_all(
     }
     let mut has_changed = false;
     for job in group {
-        let ran = match apart {
-            Apart::No => job.run(transaction, state).await,
-            Apart::InSavepoints => run_in_savepoint(transaction, state, job.as_mut()).await?,
+        let ran = match in_savepoints {
+            false => job.run(transaction, state).await,
+            true => run_in_savepoint(transaction, state, job.as_mut()).await?,
         };
         match ran {
             Ran::Changed => has_changed = true,
