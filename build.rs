@@ -5,7 +5,7 @@
 //! extension options.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const FILES: [&str; 10] = [
     "gitpod/v1/common.proto",
@@ -27,10 +27,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    std::fs::write(Path::new(&out).join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+
+    std::fs::write(out.join("sources.rs"), sources()?)?;
 
     tonic_prost_build::configure()
         .build_transport(false)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// The files and their text, as a slice of Rust.
+fn sources() -> Result<String, Box<dyn Error>> {
+    let root = std::env::var("CARGO_MANIFEST_DIR")?;
+    let lines = FILES
+        .map(|file| format!("({file:?}, include_str!({:?})),", format!("{root}/proto/{file}")));
+    Ok(format!("&[{}]", lines.concat()))
 }

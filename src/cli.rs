@@ -2,6 +2,7 @@
 
 mod healthcheck;
 mod keys;
+mod proto;
 mod serve;
 mod store;
 
@@ -82,6 +83,12 @@ enum Command {
     /// Checks whether the server at the configured address is ready; exit code 0 if it is, 1
     /// if not.
     Healthcheck,
+    /// Writes the `.proto` files of the API that this program serves, for code generators.
+    Proto {
+        /// The directory to write to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -155,6 +162,7 @@ impl Cli {
             Command::Keys(Keys::Revoke { id }) => keys::revoke(&config, id),
             Command::CheckConfig => check_config(&config),
             Command::Healthcheck => healthcheck::healthcheck(&config),
+            Command::Proto { out } => proto::write(&out),
         }
     }
 }

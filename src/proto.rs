@@ -4,6 +4,9 @@
 /// `google.protobuf.FileDescriptorSet`.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// The `.proto` files of these services: the path below `proto/`, and the text.
+pub const SOURCES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sources.rs"));
+
 pub mod gitpod {
     #[allow(clippy::all)]
     pub mod v1 {

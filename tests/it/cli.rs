@@ -97,3 +97,32 @@ fn a_second_server_on_one_file_is_told_off() {
     assert!(said.err.contains("another guestlist server"), "{}", said.err);
     server.stop();
 }
+
+#[test]
+fn the_proto_files_are_written_as_they_are() {
+    let directory = TempDir::new().unwrap();
+    let said = run(directory.path(), &["proto", "--out", "api/of/guestlist"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let mut number = 0;
+    for package in ["gitpod/v1", "guestlist/v1"] {
+        for entry in std::fs::read_dir(sources.join(package)).unwrap() {
+            let file = Path::new(package).join(entry.unwrap().file_name());
+            let written = directory.path().join("api/of/guestlist").join(&file);
+            assert_eq!(
+                std::fs::read_to_string(written).unwrap(),
+                std::fs::read_to_string(sources.join(&file)).unwrap(),
+                "{}",
+                file.display()
+            );
+            number += 1;
+        }
+    }
+    assert_eq!(said.out, format!("wrote {number} files to api/of/guestlist\n"));
+    // A second time replaces them; where a file is in the way, the error names it.
+    assert_eq!(run(directory.path(), &["proto", "--out", "api/of/guestlist"]).code, 0);
+    std::fs::write(directory.path().join("file"), "").unwrap();
+    let said = run(directory.path(), &["proto", "--out", "file"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    assert!(said.err.contains("cannot write file/"), "{}", said.err);
+}

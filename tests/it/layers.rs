@@ -69,6 +69,7 @@ const ROOMS: Table = &[
             "clock",
             "certificates",
             "telemetry",
+            "proto",
         ],
     ),
 ];
