@@ -7,7 +7,7 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::disk_space::DiskSpace;
 use super::error::{Cause, StoreError};
+use super::preview_versions::{Outdated, PreviewVersions};
 use super::statement::{Row, SIZES, Statement, StatementResult};
 use super::{postgres, sqlite};
 use crate::error::Result;
@@ -43,8 +44,7 @@ pub(super) struct StoreState {
     pub(super) observer: Option<StatementObserver>,
     /// Raised when rows of [`KEY_TABLES`] change.
     pub(super) keys_version: AtomicU64,
-    /// The number of commits of this process, on SQLite.
-    pub(super) commits: AtomicU64,
+    pub(super) previews: PreviewVersions,
     pub(super) disk_space: DiskSpace,
 }
 
@@ -71,6 +71,8 @@ pub struct Tx {
     state: Arc<StoreState>,
     /// Why its last failed statement failed.
     cause: Mutex<Option<Cause>>,
+    /// On SQLite; on PostgreSQL no previews are cached.
+    outdated: Mutex<Outdated>,
 }
 
 #[derive(Clone)]
@@ -112,7 +114,7 @@ impl Connection for Db {
 impl Tx {
     /// Runs a change's statements in this transaction.
     pub(super) fn new(engine: Transaction, state: Arc<StoreState>) -> Self {
-        Self { engine, state, cause: Mutex::default() }
+        Self { engine, state, cause: Mutex::default(), outdated: Mutex::default() }
     }
 
     /// Why the last statement that failed did so.
@@ -122,9 +124,19 @@ impl Tx {
 
     /// Says that the first statement of this change locks the organization with this id.
     pub(super) async fn will_lock(&self, organization: Uuid) {
-        if let Transaction::Postgres(transaction) = &self.engine {
-            transaction.will_lock(organization).await;
+        match &self.engine {
+            Transaction::Postgres(transaction) => transaction.will_lock(organization).await,
+            Transaction::Sqlite(_) => self.outdated().lock(organization),
         }
+    }
+
+    /// The previews that the change outdates by its statements until now.
+    pub(super) fn take_outdated(&self) -> Outdated {
+        std::mem::take(&mut self.outdated())
+    }
+
+    fn outdated(&self) -> MutexGuard<'_, Outdated> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a write whose result is not needed as long as it succeeds. On PostgreSQL its
@@ -157,6 +169,9 @@ impl Connection for Tx {
 
     async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
         self.state.before(&statement);
+        if matches!(self.engine, Transaction::Sqlite(_)) {
+            self.outdated().run(&statement);
+        }
         self.engine.run(statement).await.inspect_err(|error| self.failed(error))
     }
 }

@@ -20,6 +20,7 @@ use tracing::Span;
 use crate::error::{Error, Result};
 use crate::storage::connection::{StoreState, Transaction, Tx};
 use crate::storage::error::{Cause, StoreError, WriteError};
+use crate::storage::preview_versions::Outdated;
 use crate::storage::sqlite::{Connection, Files};
 
 /// The most changes in one transaction.
@@ -35,8 +36,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which is the only user of the connection. It raises the number
-    /// of commits in `state` before it acknowledges a change.
+    /// Starts the thread, which is the only user of the connection. It outdates the previews
+    /// in `state` before it acknowledges a change.
     ///
     /// # Errors
     /// If the system cannot start a thread.
@@ -78,6 +79,7 @@ impl Writer {
             is_taken: Arc::clone(&is_taken),
             result: None,
             cause: None,
+            outdated: Outdated::default(),
             answer,
         };
         match timeout_at(until, self.changes.send(Some(Box::new(job)))).await {
@@ -129,6 +131,9 @@ trait Job: Send {
     /// Runs the change; returns whether its writes are to be kept.
     fn run(&mut self, connection: &Arc<Connection>) -> bool;
 
+    /// The previews that its last run outdates.
+    fn outdated(&self) -> &Outdated;
+
     /// Sends the result to the caller.
     fn answer(self: Box<Self>, committed: Result<(), WriteError>);
 }
@@ -142,6 +147,7 @@ struct Change<T, F> {
     /// Of the last run: its result or its panic.
     result: Option<std::thread::Result<Result<T>>>,
     cause: Option<Cause>,
+    outdated: Outdated,
     answer: oneshot::Sender<std::thread::Result<Result<T, WriteError>>>,
 }
 
@@ -176,7 +182,12 @@ where
         let is_kept = matches!(result, Ok(Ok(_)));
         self.result = Some(result);
         self.cause = tx.cause();
+        self.outdated = tx.take_outdated();
         is_kept
+    }
+
+    fn outdated(&self) -> &Outdated {
+        &self.outdated
     }
 
     fn answer(self: Box<Self>, committed: Result<(), WriteError>) {
@@ -258,7 +269,7 @@ impl GroupWriter {
         }
         let written = self.transaction(group);
         // After a failure as well: the commit may have been made.
-        self.state.commits.fetch_add(1, Ordering::SeqCst);
+        self.state.previews.outdate(group.iter().map(|job| job.outdated()));
         match written {
             Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
             // The change that failed is not known.
