@@ -81,7 +81,7 @@ async fn resolve_by(
     let said = issuers::profile(issuer, &identity);
     let (issuer, subject) = (identity.issuer.clone(), identity.subject.clone());
     let profile = move |known: Option<&Account>| match known {
-        Some(account) => updated(account, &identity, &said, now),
+        Some(account) => updated(account, &identity, &said, account.may_change_appearance(now)),
         None => said.clone(),
     };
     let known = accounts::find_by_subject(store.read(), &issuer, &subject).await?;
@@ -98,17 +98,31 @@ async fn resolve_by(
     }
 }
 
+/// Whether an account has all that the claims of its issuer say: to resolve them changes
+/// nothing at any time.
+pub(super) fn is_complete(issuers: &Issuers, account: &Account, identity: &Identity) -> bool {
+    issuers.get(&identity.issuer).is_some_and(|issuer| {
+        let said = issuers::profile(issuer, identity);
+        updated(account, identity, &said, true) == account.profile
+    })
+}
+
 /// The updated profile of an existing account; `said` is the profile from the issuer's
 /// claims. A changed address or verification is stored immediately, together with the other
 /// claims. If only the other claims changed, they are stored at most once a minute
 /// ([`Account::may_change_appearance`]). Fields without a claim stay.
-fn updated(account: &Account, identity: &Identity, said: &Profile, now: Timestamp) -> Profile {
+fn updated(
+    account: &Account,
+    identity: &Identity,
+    said: &Profile,
+    may_change_appearance: bool,
+) -> Profile {
     let mut profile = account.profile.clone();
     if said.email.is_some() {
         profile.email.clone_from(&said.email);
         profile.email_verified = said.email_verified;
     }
-    if profile == account.profile && !account.may_change_appearance(now) {
+    if profile == account.profile && !may_change_appearance {
         return profile;
     }
     if issuers::says_a_name(identity) || profile.name.is_empty() {

@@ -136,6 +136,21 @@ impl PublicKey {
     }
 }
 
+/// Equal keys verify the same tokens.
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        let is_same_key = match (self.key.kind(), other.key.kind()) {
+            (SecretOrDer(one), SecretOrDer(two)) => one == two,
+            (RsaModulusExponent { n, e }, RsaModulusExponent { n: n2, e: e2 }) => {
+                (n, e) == (n2, e2)
+            }
+            _ => false,
+        };
+        is_same_key && self.id == other.id && self.algorithms == other.algorithms
+    }
+}
+
 fn is_for_signatures(jwk: &Jwk) -> bool {
     let said = &jwk.common;
     said.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)

@@ -6,6 +6,7 @@
 //! first refresh succeeds, tokens can be neither accepted nor rejected, and refreshes are
 //! retried with exponential backoff. Ages are measured with the service's clock.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ pub struct KeySet {
     policy: RefreshPolicy,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Raised when the keys change.
+    version: AtomicU64,
     /// Locked while the source is read, so that all waiting requests share one refresh.
     reading: tokio::sync::Mutex<()>,
 }
@@ -91,6 +94,7 @@ impl KeySet {
             policy,
             clock,
             state: Mutex::default(),
+            version: AtomicU64::new(0),
             reading: tokio::sync::Mutex::default(),
         }))
     }
@@ -113,6 +117,11 @@ impl KeySet {
         }
         self.refresh().await;
         self.select(key_id, algorithm).ok_or_else(|| NeverRead { retry_after: self.retry_after() })
+    }
+
+    /// A number that changes when the keys do.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
     }
 
     /// Starts a refresh in the background if the keys are stale or were never read, and the
@@ -161,7 +170,10 @@ impl KeySet {
         let now = self.clock.now();
         let JwkSet { keys, skipped } = self.source.read().await?;
         let mut state = self.state();
-        state.keys = keys.into_iter().map(Arc::new).collect();
+        if !state.keys.iter().map(Arc::as_ref).eq(&keys) {
+            state.keys = keys.into_iter().map(Arc::new).collect();
+            self.version.fetch_add(1, Ordering::SeqCst);
+        }
         state.read_at = Some(now);
         state.pause = self.policy.min_interval;
         if state.skipped != skipped {

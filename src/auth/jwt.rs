@@ -4,12 +4,12 @@
 //! issuer, one of the issuer's keys verifies its signature, `aud` contains the configured
 //! audience, `exp` is present and in the future, and `nbf`, if present, is in the past; both
 //! with a leeway of 60 seconds. The library checks everything except the times, which are
-//! compared with the service's clock.
+//! compared with the service's clock. The signature of a token is verified once: see
+//! [`token_cache`](super::token_cache).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::ErrorKind;
@@ -23,19 +23,20 @@ use super::jwk::library_algorithm;
 use super::jwks::{KeySet, NeverRead};
 use super::jwks_source::BoxError;
 use super::jwt_header;
+use super::jwt_times::Times;
 use super::rejection::AuthRejection;
+use super::token_cache::{TokenCache, TokenHash, VerifiedToken};
 use crate::clock::Clock;
 use crate::config::{Algorithm, JwksSource, Trust};
 use crate::domain::Timestamp;
 use crate::error::{Error, Kind, Result, chain};
 
-/// The allowed difference between the clocks of the issuer and of this service.
-const LEEWAY: Duration = Duration::from_secs(60);
 const MAX_SUBJECT_BYTES: usize = 255;
 
 /// Verifies the tokens of all issuers of kind `jwt`.
 pub struct JwtVerifier {
     issuers: HashMap<String, JwtIssuer>,
+    verified: TokenCache,
 }
 
 struct JwtIssuer {
@@ -104,7 +105,7 @@ impl JwtVerifier {
             };
             by_name.insert(issuer.issuer.clone(), issuer_of_tokens);
         }
-        Ok(Self { issuers: by_name })
+        Ok(Self { issuers: by_name, verified: TokenCache::default() })
     }
 
     /// Starts refreshes of stale keys in the background, so that requests need not wait. The
@@ -115,12 +116,31 @@ impl JwtVerifier {
         }
     }
 
-    /// The identity in a token's claims.
+    /// The token with its identity, if it is valid.
     ///
     /// # Errors
     /// If the token is not valid, or cannot be verified because the issuer's keys have not
     /// been read yet.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
+    pub async fn verify(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Arc<VerifiedToken>, TokenError> {
+        let hash = TokenHash::of(token);
+        if let Some(verified) = self.verified.get(&hash, now) {
+            return Ok(verified);
+        }
+        // Boxed: the future of a cached token stays small.
+        let verified = Arc::new(Box::pin(self.verify_signature(token, now)).await?);
+        self.verified.insert(hash, &verified);
+        Ok(verified)
+    }
+
+    async fn verify_signature(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, TokenError> {
         let header = jwt_header::read(token)?;
         let unproven: Claims = insecure_decode_claims(token)
             .map_err(|_| AuthRejection("token claims are incomplete or of wrong types"))?;
@@ -136,12 +156,18 @@ impl JwtVerifier {
         // issuer's keys. The claims are not secret, so this reveals nothing.
         unproven.check(now)?;
 
+        // Before the keys are selected: a change of the key set after this ends the result.
+        let keys_version = issuer.keys.version();
         let validation = validation(&unproven.iss, &issuer.audience, algorithm);
         let mut rejection = AuthRejection("no public key of the issuer matches the token");
         let found = issuer.keys.find(header.kid.as_deref(), algorithm).await;
         for known in found.map_err(TokenError::NoKeys)? {
             match decode::<Claims>(token, &known.key, &validation) {
-                Ok(token) => return Ok(issuer.identity(token.claims)),
+                Ok(token) => {
+                    let (times, keys) = (token.claims.times(), Arc::clone(&issuer.keys));
+                    let identity = issuer.identity(token.claims);
+                    return Ok(VerifiedToken::new(identity, times, keys, keys_version));
+                }
                 Err(error) => rejection = rejection_of(error.kind()),
             }
         }
@@ -225,17 +251,12 @@ fn rejection_of(error: &ErrorKind) -> AuthRejection {
 }
 
 impl Claims {
+    fn times(&self) -> Times {
+        Times { exp: self.exp, nbf: self.nbf }
+    }
+
     fn check(&self, now: Timestamp) -> Result<(), AuthRejection> {
-        // A NumericDate may have a fraction. f64 is precise enough for present times.
-        #[allow(clippy::cast_precision_loss)]
-        let now = now.as_micros() as f64 / 1e6;
-        let leeway = LEEWAY.as_secs_f64();
-        if now >= self.exp + leeway {
-            return Err(AuthRejection("token is expired"));
-        }
-        if self.nbf.is_some_and(|nbf| now + leeway < nbf) {
-            return Err(AuthRejection("token is not valid yet"));
-        }
+        self.times().check(now)?;
         let sane = |text: &str| {
             (1..=MAX_SUBJECT_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
         };

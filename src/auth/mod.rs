@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_key;
+mod freshness;
 mod identity;
 mod issuers;
 mod jwk;
@@ -13,12 +14,13 @@ mod jwks;
 mod jwks_source;
 mod jwt;
 mod jwt_header;
+mod jwt_times;
 mod key_cache;
 pub mod key_usage;
 mod rejection;
+mod token_cache;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::HeaderValue;
 use tokio::sync::Semaphore;
@@ -30,10 +32,12 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 use crate::storage::{self, Store, api_keys};
+use freshness::ReadAt;
 use jwt::JwtVerifier;
 use key_cache::{CachedKey, KeyCache};
 use key_usage::KeyUsage;
 use rejection::AuthRejection;
+use token_cache::VerifiedToken;
 
 pub use accounts::{resolve, resolve_local};
 pub use identity::Identity;
@@ -134,13 +138,10 @@ impl Authenticator {
         let now = self.clock.now();
         let mut caller = match parse(authorization)? {
             Presented::Key(key) => self.authenticate_key(&key, now).await?,
-            // Boxed: otherwise the future of the common case, an API key, would be as large
-            // as those of the rare cases.
-            Presented::Token(token) => {
-                Box::pin(self.authenticate_token(token, now, request)).await?
-            }
+            Presented::Token(token) => self.authenticate_token(token, now, request).await?,
         };
         if let Some(header) = on_behalf_of {
+            // Boxed, as all rare cases: the future of the common ones stays small.
             caller = Box::pin(self.act_for(&caller, header)).await?;
         }
         Ok(Some(caller))
@@ -151,7 +152,7 @@ impl Authenticator {
         presented: &ApiKeySecret,
         now: Timestamp,
     ) -> Result<Arc<Caller>> {
-        let cached = match self.key_cache.get(presented.id(), self.store.keys_version()) {
+        let cached = match self.key_cache.get(presented.id(), &self.store) {
             Some(cached) => Some(cached),
             // A key whose secret has been verified before does not wait for keys that may
             // be invented.
@@ -169,7 +170,7 @@ impl Authenticator {
 
     /// Reads the key from the store and caches it.
     async fn read_key(&self, id: &KeyId) -> Result<Option<CachedKey>> {
-        let (read_at, version) = (Instant::now(), self.store.keys_version());
+        let read_at = ReadAt::now(&self.store);
         let Some((key, account)) = api_keys::find(self.store.read(), id).await? else {
             return Ok(None);
         };
@@ -179,7 +180,7 @@ impl Authenticator {
             organization: key.organization,
         };
         let caller = self.caller(account, None, credential);
-        let cached = CachedKey { key: Arc::new(key), caller, read_at, version };
+        let cached = CachedKey { key: Arc::new(key), caller, read_at };
         self.key_cache.insert(cached.clone());
         Ok(Some(cached))
     }
@@ -190,9 +191,28 @@ impl Authenticator {
         now: Timestamp,
         request: &RequestId,
     ) -> Result<Arc<Caller>> {
-        let identity = self.jwt.verify(token, now).await?;
-        let account = accounts::sign_in(&self.store, &self.issuers, now, request, identity).await?;
-        Ok(self.caller(account, None, Credential::Jwt))
+        let token = self.jwt.verify(token, now).await?;
+        match token.caller(&self.store, now) {
+            Some(caller) => Ok(caller),
+            None => Box::pin(self.sign_in(&token, now, request)).await,
+        }
+    }
+
+    /// Finds, creates or updates the account of a verified token, and keeps the caller with
+    /// the token.
+    async fn sign_in(
+        &self,
+        token: &VerifiedToken,
+        now: Timestamp,
+        request: &RequestId,
+    ) -> Result<Arc<Caller>> {
+        let (store, issuers, identity) = (&self.store, &*self.issuers, &token.identity);
+        let read_at = ReadAt::now(store);
+        let account = accounts::sign_in(store, issuers, now, request, identity.clone()).await?;
+        let is_complete = accounts::is_complete(issuers, &account, identity);
+        let caller = self.caller(account, None, Credential::Jwt);
+        token.keep_caller(&caller, read_at, is_complete);
+        Ok(caller)
     }
 
     /// The address counts as verified only if the settings trust its issuer for it.

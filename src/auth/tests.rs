@@ -23,6 +23,7 @@ mod endpoint;
 mod jwks;
 mod jwt;
 mod log;
+mod token_cache;
 
 /// Generating an RSA key takes a second, so all tests share one.
 static RSA: LazyLock<EncodingKey> = LazyLock::new(|| {

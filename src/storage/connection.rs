@@ -7,16 +7,18 @@
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, DbBackend, DeleteMany, EntityTrait, Insert, Iterable,
     QueryTrait, Select, TryIntoModel, UpdateMany, Value,
 };
+use uuid::Uuid;
 
 use super::disk_space::DiskSpace;
 use super::error::{Cause, StoreError, TransactionError};
+use super::preview_versions::{Outdated, PreviewVersions};
 use super::statement::{Row, SIZES, Statement, StatementResult};
 use super::{postgres, sqlite};
 use crate::error::Result;
@@ -42,8 +44,7 @@ pub(super) struct StoreState {
     pub(super) observer: Option<StatementObserver>,
     /// Raised when rows of [`KEY_TABLES`] change.
     pub(super) keys_version: AtomicU64,
-    /// The number of commits of this process, on SQLite.
-    pub(super) commits: AtomicU64,
+    pub(super) previews: PreviewVersions,
     pub(super) disk_space: DiskSpace,
 }
 
@@ -72,6 +73,8 @@ pub struct Tx {
     cause: Mutex<Option<Cause>>,
     /// Whether there may be something to undo.
     has_written: AtomicBool,
+    /// On SQLite; on PostgreSQL no previews are cached.
+    outdated: Mutex<Outdated>,
 }
 
 #[derive(Clone)]
@@ -113,7 +116,13 @@ impl Connection for Db {
 impl Tx {
     /// Runs a change's statements in this transaction.
     pub(super) fn new(engine: Transaction, state: Arc<StoreState>) -> Self {
-        Self { engine, state, cause: Mutex::default(), has_written: AtomicBool::new(false) }
+        Self {
+            engine,
+            state,
+            cause: Mutex::default(),
+            has_written: AtomicBool::new(false),
+            outdated: Mutex::default(),
+        }
     }
 
     /// Whether a write was sent, or a statement failed on PostgreSQL, where that ends the
@@ -122,9 +131,10 @@ impl Tx {
         self.has_written.load(Ordering::Relaxed)
     }
 
-    /// The transaction itself, for statements of which this does not know whether they write.
+    /// The transaction itself, for statements of which this does not know what they write.
     pub(super) fn transaction(&self) -> Transaction {
         self.writes();
+        self.outdated().all();
         self.engine.clone()
     }
 
@@ -135,6 +145,22 @@ impl Tx {
     /// Why the last statement that failed did so.
     pub(super) fn cause(&self) -> Option<Cause> {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that this change locks the organization with this id.
+    pub(super) fn locks(&self, organization: Uuid) {
+        if let Transaction::Sqlite(_) = &self.engine {
+            self.outdated().lock(organization);
+        }
+    }
+
+    /// The previews that the change outdates by its statements until now.
+    pub(super) fn take_outdated(&self) -> Outdated {
+        std::mem::take(&mut self.outdated())
+    }
+
+    fn outdated(&self) -> MutexGuard<'_, Outdated> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a write whose result is not needed as long as it succeeds. On PostgreSQL its
@@ -172,6 +198,9 @@ impl Connection for Tx {
             self.writes();
         }
         self.state.before(&statement);
+        if matches!(self.engine, Transaction::Sqlite(_)) {
+            self.outdated().run(&statement);
+        }
         self.engine.run(statement).await.inspect_err(|error| self.failed(error))
     }
 }

@@ -12,6 +12,7 @@ mod location;
 mod migration_lock;
 mod migrations;
 pub mod postgres;
+mod preview_versions;
 mod sql;
 pub mod sqlite;
 mod statement;

@@ -23,6 +23,7 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
     static LOCK: Named =
         Named::new(|| query(organization::Entity::find_by_id(Uuid::nil()).lock_exclusive()));
     let id = Uuid::from(id);
+    tx.locks(id);
     let row = first(tx, LOCK.with(tx, [id.into()])).await?;
     row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }

@@ -2,11 +2,11 @@
 //!
 //! On SQLite this process makes all changes of invites and organizations: a lock keeps a
 //! second server off the file, and the command line beside it changes only keys and
-//! accounts. So a preview is valid until this process commits a change. On PostgreSQL
-//! other replicas may change it at any time, so nothing is cached.
+//! accounts. So a preview is valid until this process changes its organization: see
+//! [`preview_versions`](super::preview_versions). On PostgreSQL other replicas may change it
+//! at any time, so nothing is cached.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -32,8 +32,8 @@ pub(super) struct Previews(Cache<Box<[u8]>, Kept>);
 #[derive(Clone)]
 struct Kept {
     preview: Arc<Preview>,
-    /// The number of commits when the read began.
-    commits: u64,
+    /// The time of [`PreviewVersions`](super::preview_versions::PreviewVersions) before the read.
+    version: u64,
     read_at: Instant,
 }
 
@@ -48,20 +48,21 @@ impl Previews {
         if matches!(db.engine, Readers::Postgres(_)) {
             return Ok(read(db, hash, now).await?.map(Arc::new));
         }
-        // Before the read, so that a commit during the read makes the preview outdated.
-        let (commits, read_at) = (db.state.commits.load(Ordering::SeqCst), Instant::now());
+        // Before the read, so that a change during the read makes the preview outdated.
+        let (version, read_at) = (db.state.previews.now(), Instant::now());
         let kept = self.0.get(hash.as_bytes()).filter(|kept| {
-            kept.commits == commits && read_at.saturating_duration_since(kept.read_at) < MAX_AGE
+            db.state.previews.is_current(kept.preview.organization.into(), kept.version)
+                && read_at.saturating_duration_since(kept.read_at) < MAX_AGE
         });
         if let Some(kept) = kept {
-            // An invite expires without a commit.
+            // An invite expires without a change.
             let lives = kept.preview.expires_at.is_none_or(|end| now < end);
             return Ok(lives.then_some(kept.preview));
         }
         let Some(preview) = read(db, hash, now).await?.map(Arc::new) else {
             return Ok(None);
         };
-        let kept = Kept { preview: Arc::clone(&preview), commits, read_at };
+        let kept = Kept { preview: Arc::clone(&preview), version, read_at };
         self.0.insert(hash.as_bytes().into(), kept);
         Ok(Some(preview))
     }

@@ -140,7 +140,8 @@ const STORAGE: Table = &[
     // The drivers know no change and no query.
     ("postgres", &["error", "statement"]),
     ("sqlite", &["error", "statement"]),
-    ("connection", &["disk_space", "error", "postgres", "sqlite", "statement"]),
+    ("preview_versions", &["statement"]),
+    ("connection", &["disk_space", "error", "postgres", "preview_versions", "sqlite", "statement"]),
     ("sql", &["connection", "statement"]),
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
@@ -158,7 +159,7 @@ const STORAGE: Table = &[
     ("settings", &QUERY),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "statement"]),
-    ("write", &["connection", "error", "postgres", "sqlite"]),
+    ("write", &["connection", "error", "postgres", "preview_versions", "sqlite"]),
     ("location", &["connection", "error", "postgres", "sqlite", "write"]),
 ];
 

@@ -262,6 +262,38 @@ async fn a_token_brings_the_account_up_to_date() {
     assert_eq!(stored, after);
 }
 
+/// The caller of a cached token is kept with it, while a sign-in would change nothing.
+#[tokio::test]
+async fn p28_a_kept_caller_is_that_of_a_new_sign_in() {
+    let world = World::new().await;
+    world.clock.stop_at(world.clock.now());
+    let of = |name: &str| world.token("first", &world.first, &json!({ "name": name }));
+    let (one, two) = (of("One"), of("Two"));
+    let caller = async |token: &str| world.authenticate(token).await.unwrap().unwrap();
+    let name = |caller: &Arc<Caller>| caller.account.profile.name.clone();
+
+    let first = caller(&one).await;
+    assert_eq!(name(&first), "One");
+    assert!(Arc::ptr_eq(&first, &caller(&one).await), "it is kept");
+
+    // A change of the account by this process ends what is kept of it.
+    assert_eq!(name(&caller(&two).await), "Two");
+    let waiting = caller(&one).await;
+    assert_eq!(name(&waiting), "Two", "the name changes once a minute");
+    assert!(Arc::ptr_eq(&waiting, &caller(&one).await), "until then it is kept");
+    let complete = caller(&two).await;
+
+    world.clock.advance(Duration::from_secs(60) - Duration::from_micros(1));
+    assert_eq!(name(&caller(&one).await), "Two");
+    world.clock.advance(Duration::from_micros(1));
+    assert_eq!(name(&caller(&one).await), "One", "the minute is over");
+    assert!(!Arc::ptr_eq(&complete, &caller(&two).await));
+
+    // The time of a token is checked also while its caller is kept.
+    world.clock.advance(Duration::from_secs(300));
+    assert_eq!(kind(world.authenticate(&one).await), Kind::Unauthenticated);
+}
+
 #[tokio::test]
 async fn p39_a_service_acts_for_accounts_of_configured_issuers_alone() {
     let world = World::new().await;

@@ -13,6 +13,7 @@ use tracing::{Instrument, Span};
 use crate::error::{Error, Result};
 use crate::storage::connection::{StoreState, Transaction, Tx};
 use crate::storage::error::{Cause, StoreError, WriteError};
+use crate::storage::preview_versions::Outdated;
 
 /// What runs in a transaction, perhaps more than once. [`change!`](crate::change) makes it of
 /// an async closure.
@@ -92,6 +93,9 @@ pub(super) trait Job: Send {
     /// Replaces the result of the last run by an error that was reported later.
     fn fail(&mut self, error: StoreError);
 
+    /// The previews that its last run outdates.
+    fn outdated(&self) -> &Outdated;
+
     /// Sends the result to the caller.
     fn answer(self: Box<Self>, committed: Result<(), WriteError>);
 }
@@ -116,6 +120,7 @@ struct Waiting<T> {
     /// Of the last run: its result or its panic.
     result: Option<std::thread::Result<Result<T>>>,
     cause: Option<Cause>,
+    outdated: Outdated,
     answer: oneshot::Sender<std::thread::Result<Result<T, WriteError>>>,
     /// Ends with the caller's future.
     caller: Option<oneshot::Receiver<()>>,
@@ -145,6 +150,7 @@ pub(super) fn job<T: Send + 'static>(
         is_taken: Arc::clone(&is_taken),
         result: None,
         cause: None,
+        outdated: Outdated::default(),
         answer: sender,
         caller: Some(caller),
     };
@@ -217,6 +223,7 @@ impl<T: Send> Job for Waiting<T> {
                 }),
             };
             self.cause = tx.cause();
+            self.outdated = tx.take_outdated();
             let ran = match &result {
                 Ok(Ok(_)) => Ran::Changed,
                 Ok(Err(_)) if !tx.has_written() => Ran::Unchanged,
@@ -230,6 +237,10 @@ impl<T: Send> Job for Waiting<T> {
     fn fail(&mut self, error: StoreError) {
         self.cause = Some(error.cause);
         self.result = Some(Ok(Err(error.into())));
+    }
+
+    fn outdated(&self) -> &Outdated {
+        &self.outdated
     }
 
     fn answer(self: Box<Self>, committed: Result<(), WriteError>) {

@@ -86,14 +86,16 @@ async fn attempt(
     }
     let begun = session.begin().await;
     let transaction = begun.map_err(TransactionError::not_begun)?;
-    match run_all(&transaction, state, group, in_savepoints).await {
+    let result = match run_all(&transaction, state, group, in_savepoints).await {
         Ok(true) => session.commit(&transaction).await,
-        result => {
+        run => {
             let rolled_back = session.roll_back(&transaction).await;
-            result.map(drop)?;
-            rolled_back.map_err(TransactionError::undone_or_unknown)
+            run.map(drop).and(rolled_back.map_err(TransactionError::undone_or_unknown))
         }
-    }
+    };
+    // After a failure as well: the commit may have been made.
+    state.previews.outdate(group.iter().map(|job| job.outdated()));
+    result
 }
 
 /// Runs changes; returns whether there is something to commit.

@@ -4,7 +4,6 @@
 //! together. A change that arrives alone does not wait for others.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use tokio::sync::{Mutex, mpsc};
@@ -28,8 +27,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which is the only user of the connection. It raises the number
-    /// of commits in `state` before it acknowledges a change.
+    /// Starts the thread, which is the only user of the connection. It outdates the previews
+    /// in `state` before it acknowledges a change.
     ///
     /// # Errors
     /// If the system cannot start a thread.
@@ -40,10 +39,10 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (changes, waiting) = mpsc::channel(MAX_WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let session = SqliteSession { connection: Arc::new(connection), files, state };
+        let session = SqliteSession { connection: Arc::new(connection), files };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || runtime.block_on(session.run(waiting)))?;
+            .spawn(move || runtime.block_on(session.run(waiting, state)))?;
         Ok(Self { changes, thread: Mutex::new(Some(thread)) })
     }
 
@@ -82,7 +81,6 @@ pub(super) fn busy() -> StoreError {
 struct SqliteSession {
     connection: Arc<Connection>,
     files: Files,
-    state: Arc<StoreState>,
 }
 
 impl SqliteSession {
@@ -90,8 +88,8 @@ impl SqliteSession {
     async fn run(
         mut self,
         mut waiting: mpsc::Receiver<Option<Box<dyn Job>>>,
+        state: Arc<StoreState>,
     ) -> Result<(), StoreError> {
-        let state = Arc::clone(&self.state);
         let mut received = Vec::with_capacity(MAX_GROUP);
         loop {
             let number = waiting.recv_many(&mut received, MAX_GROUP).await;
@@ -118,10 +116,7 @@ impl Session for SqliteSession {
     }
 
     async fn commit(&mut self, transaction: &Transaction) -> Result<(), TransactionError> {
-        let committed = self.connection.command("COMMIT");
-        // After a failure as well: the commit may have been made.
-        self.state.commits.fetch_add(1, Ordering::SeqCst);
-        if let Err(error) = committed {
+        if let Err(error) = self.connection.command("COMMIT") {
             // If this fails too, it is logged, and the next transaction rolls back.
             let (Ok(()) | Err(_)) = self.roll_back(transaction).await;
             return Err(TransactionError::undone_or_unknown(error));
@@ -131,7 +126,6 @@ impl Session for SqliteSession {
     }
 
     async fn roll_back(&mut self, _: &Transaction) -> Result<(), StoreError> {
-        self.state.commits.fetch_add(1, Ordering::SeqCst);
         roll_back(&self.connection).inspect_err(|error| {
             tracing::error!(%error, "a rollback failed: changes are rejected until it succeeds");
         })

@@ -25,6 +25,11 @@ def summary_get(tokens, headers):
     return Load(headers=headers, paths=tuple(wire.connect_get(token) for token in tokens))
 
 
+def summary_of_eight(tokens, headers):
+    """GetOrganizationInviteSummary over gRPC of eight links, a connection each: 256 in flight."""
+    return Load(wire.SUMMARY, {**wire.GRPC, **headers}, tuple(map(wire.by_id, tokens)), clients=1)
+
+
 def create(organizations, headers):
     """CreateOrganizationInvite over gRPC: 256 in flight, four in each organization."""
     bodies = [wire.by_id(organization) for organization in organizations[:WRITERS]]
@@ -37,6 +42,12 @@ def create_in_eight(organizations, headers):
     bodies = [wire.by_id(organization) for organization in organizations[:8]]
     return Load(wire.CREATE, {**wire.GRPC, **headers}, tuple(bodies), clients=1, streams=32,
                 answer=wire.CREATED_SIZE)
+
+
+def create_paced(organizations, headers, rps):
+    """CreateOrganizationInvite over gRPC, a connection an organization, so many a second each."""
+    bodies = [wire.by_id(organization) for organization in organizations]
+    return Load(wire.CREATE, {**wire.GRPC, **headers}, tuple(bodies), clients=1, answer=wire.CREATED_SIZE, rps=rps)
 
 
 def side_by_side(path, bodies, headers, answer=None):

@@ -26,6 +26,7 @@ class Load:
     answer: int | None = None  # bytes of a good answer's body; None: as many as the first one has
     http1: bool = False
     route: str = ""  # as the metrics call it, where that is not the path
+    rps: float | None = None  # calls a second of each client; None: as many as are answered
 
     @property
     def name(self):
@@ -66,6 +67,7 @@ def start(running, folder, address, load, number, calls):
     command = ["h2load", f"--requests={calls}", f"--clients={clients}", f"--max-concurrent-streams={streams}",
                f"--log-file={folder}/log{number}"]
     command += ["--h1"] if load.http1 else []
+    command += [f"--rps={load.rps:.3f}"] if load.rps else []
     command += [f"--header={name}: {value}" for name, value in load.headers.items()]
     if load.bodies:
         body = f"{folder}/body{number}"

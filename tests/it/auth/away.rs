@@ -1,77 +1,22 @@
 //! An issuer whose public keys cannot be read.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use guestlist::clock::Clock;
-use guestlist::config::Config;
 use serde_json::json;
 
+use super::publisher::Publisher;
 use super::{ACME, SigningKey};
 use crate::rest::client::Rest;
 use crate::support::client::Client;
-use crate::support::{Code, Database, Engine, Person, Protocol, TestApp, own};
-
-/// Publishes an issuer's keys once it is up; until then it answers 500.
-struct Publisher {
-    url: String,
-    is_up: Arc<AtomicBool>,
-}
-
-impl Publisher {
-    fn start(keys: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let is_up = Arc::new(AtomicBool::new(false));
-        let up = Arc::clone(&is_up);
-        std::thread::spawn(move || {
-            for peer in listener.incoming() {
-                let mut peer = peer.unwrap();
-                let _request = peer.read(&mut [0; 4096]);
-                let (status, body) = match up.load(Ordering::SeqCst) {
-                    true => ("200 OK", keys.as_str()),
-                    false => ("500 Away", ""),
-                };
-                let length = body.len();
-                let head =
-                    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}");
-                // A server that stops does not read the rest.
-                let _written = peer.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
-            }
-        });
-        Self { url, is_up }
-    }
-}
-
-/// Reads the address that the test has left in the data directory.
-fn with_publisher(config: &mut Config) {
-    let url = std::fs::read_to_string(config.data_dir.join("jwks_url")).unwrap();
-    let issuers = format!(
-        r#"
-        [[issuers]]
-        issuer = "{ACME}"
-        audience = "guestlist"
-        algorithms = ["EdDSA"]
-        jwks_url = "{url}"
-        login_provider = "acme"
-        verified_email_domains = ["acme.com"]
-        "#
-    );
-    let issuers: toml::Table = issuers.parse().unwrap();
-    config.issuers = issuers["issuers"].clone().try_into().unwrap();
-}
+use crate::support::{Code, Engine, Person, Protocol, own};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p31_its_tokens_are_unavailable_on_every_protocol_until_its_keys_are_read() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let key = SigningKey::generate();
-        let publisher = Publisher::start(key.jwks());
-        let database = Database::migrated(engine).await;
-        std::fs::write(database.directory.path().join("jwks_url"), &publisher.url).unwrap();
-        let app = TestApp::on(database, Protocol::Grpc, with_publisher, None).await;
+        let publisher = Publisher::start();
+        let app = publisher.app(engine).await;
         let exp = app.clock.now().as_seconds() + 600;
         let token = |key: &SigningKey| {
             key.token(&json!({ "iss": ACME, "aud": "guestlist", "exp": exp, "sub": "ana" }))
@@ -94,7 +39,7 @@ async fn p31_its_tokens_are_unavailable_on_every_protocol_until_its_keys_are_rea
             assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
         }
 
-        publisher.is_up.store(true, Ordering::SeqCst);
+        publisher.publish(key.jwks());
         app.clock.advance(Duration::from_secs(30));
         for protocol in Protocol::ALL {
             let ana = by(protocol, token(&key));

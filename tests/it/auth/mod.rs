@@ -6,7 +6,9 @@ mod away;
 pub mod issuer;
 mod jwt;
 mod keys;
+mod publisher;
 mod sso;
+mod withdrawn;
 
 use guestlist::config::Config;
 use guestlist::domain::{KeyScope, OrganizationId};

@@ -5,6 +5,7 @@ mod explain;
 mod held_up;
 mod migrations;
 mod pipelined;
+mod previews;
 mod races;
 mod removals;
 mod rows;

@@ -1,6 +1,6 @@
 //! What cannot be taken back is never committed: SQLite is made to refuse it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;

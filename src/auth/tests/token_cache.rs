@@ -1,0 +1,232 @@
+//! Each way in which a cached token ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::endpoint::{Answer, Endpoint};
+use super::{SigningKey, jwks, jwt_issuer};
+use crate::auth::issuers::Issuers;
+use crate::auth::jwt::JwtVerifier;
+use crate::auth::token_cache::VerifiedToken;
+use crate::clock::{Clock, OffsetClock};
+use crate::config::{Algorithm, Issuer, Trust};
+use crate::domain::Timestamp;
+use crate::error::{Error, Kind};
+
+const ISSUER: &str = "https://id.example";
+const MAX_KEYS_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// An issuer with an endpoint for its keys, and a verifier. The clock stands still.
+struct World {
+    endpoint: Endpoint,
+    clock: OffsetClock,
+    verifier: JwtVerifier,
+}
+
+impl World {
+    async fn new<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Self {
+        let endpoint = Endpoint::start(Answer::Body(jwks(keys))).await;
+        let clock = OffsetClock::default();
+        clock.stop_at(clock.now());
+        let verifier = verifier(&endpoint, &clock, |_| ()).await;
+        let world = Self { endpoint, clock, verifier };
+        // The first token causes the first reading of the keys, which changes the set.
+        let unknown = SigningKey::ed25519().token(&world.claims());
+        assert!(world.verify(&unknown).await.is_err());
+        world
+    }
+
+    fn claims(&self) -> Value {
+        let exp = self.clock.now().as_seconds() + 24 * 60 * 60;
+        json!({ "iss": ISSUER, "sub": "ana", "aud": "guestlist", "exp": exp })
+    }
+
+    async fn verify(&self, token: &str) -> Result<Arc<VerifiedToken>, Error> {
+        Ok(self.verifier.verify(token, self.clock.now()).await?)
+    }
+
+    /// Verifies a token twice: its signature is verified the first time alone.
+    async fn cache(&self, token: &str) -> Arc<VerifiedToken> {
+        let first = self.verify(token).await.unwrap();
+        assert!(self.has_cached(token, &first).await);
+        first
+    }
+
+    async fn has_cached(&self, token: &str, before: &Arc<VerifiedToken>) -> bool {
+        Arc::ptr_eq(before, &self.verify(token).await.unwrap())
+    }
+
+    #[track_caller]
+    fn rejects(result: Result<Arc<VerifiedToken>, Error>, why: &str) {
+        let error = result.err().expect("a rejection");
+        assert_eq!(error.kind, Kind::Unauthenticated);
+        assert_eq!(error.source.expect("the log has the reason").to_string(), why);
+    }
+
+    /// Publishes other keys, and reads them when the present ones are too old.
+    async fn publish<'a>(&self, keys: impl IntoIterator<Item = &'a SigningKey>) {
+        let before = self.endpoint.requests();
+        self.endpoint.answer(Answer::Body(jwks(keys)));
+        self.clock.advance(MAX_KEYS_AGE);
+        // An unknown key id waits for the refresh.
+        assert!(self.verify(&SigningKey::ed25519().token(&self.claims())).await.is_err());
+        assert_eq!(self.endpoint.requests(), before + 1);
+    }
+}
+
+async fn verifier(
+    endpoint: &Endpoint,
+    clock: &OffsetClock,
+    change: impl FnOnce(&mut Issuer),
+) -> JwtVerifier {
+    let mut issuer = jwt_issuer(ISSUER, &[Algorithm::EdDsa], endpoint.source());
+    change(&mut issuer);
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    JwtVerifier::start(&Issuers::new(&[issuer]), &clock).await.unwrap()
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_ends_with_exp_and_its_leeway() {
+    let key = SigningKey::ed25519();
+    let world = World::new([&key]).await;
+    let mut claims = world.claims();
+    claims["exp"] = json!(world.clock.now().as_seconds() + 100);
+    let token = key.token(&claims);
+    let cached = world.cache(&token).await;
+    let end = Timestamp::from_micros((claims["exp"].as_i64().unwrap() + 60) * 1_000_000);
+    world.clock.stop_at(Timestamp::from_micros(end.as_micros() - 1));
+    assert!(world.has_cached(&token, &cached).await);
+    world.clock.stop_at(end);
+    World::rejects(world.verify(&token).await, "token is expired");
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_is_not_valid_before_nbf() {
+    let key = SigningKey::ed25519();
+    let world = World::new([&key]).await;
+    let mut claims = world.claims();
+    let start = world.clock.now().as_seconds() + 10;
+    claims["nbf"] = json!(start);
+    let token = key.token(&claims);
+    let cached = world.cache(&token).await;
+    let leeway_begins = Timestamp::from_micros((start - 60) * 1_000_000);
+    world.clock.stop_at(leeway_begins);
+    assert!(world.has_cached(&token, &cached).await);
+    world.clock.stop_at(Timestamp::from_micros(leeway_begins.as_micros() - 1));
+    World::rejects(world.verify(&token).await, "token is not valid yet");
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_ends_when_its_key_is_withdrawn() {
+    let (key, other) = (SigningKey::ed25519(), SigningKey::ed25519());
+    let world = World::new([&key, &other]).await;
+    let (token, of_other) = (key.token(&world.claims()), other.token(&world.claims()));
+    world.cache(&token).await;
+    world.cache(&of_other).await;
+    world.publish([&other]).await;
+    World::rejects(world.verify(&token).await, "no public key of the issuer matches the token");
+    world.cache(&of_other).await;
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_ends_when_another_key_takes_its_key_id() {
+    let key = SigningKey::ed25519();
+    let other = SigningKey { id: key.id.clone(), ..SigningKey::ed25519() };
+    let world = World::new([&key]).await;
+    let token = key.token(&world.claims());
+    world.cache(&token).await;
+    world.publish([&other]).await;
+    World::rejects(world.verify(&token).await, "token signature does not match");
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_without_a_key_id_ends_when_there_is_a_choice() {
+    let (key, other) = (SigningKey::ed25519(), SigningKey::ed25519());
+    let world = World::new([&key]).await;
+    let token = key.token_with(&json!({ "alg": "EdDSA" }), &world.claims());
+    world.cache(&token).await;
+    world.publish([&key, &other]).await;
+    World::rejects(world.verify(&token).await, "no public key of the issuer matches the token");
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_ends_while_the_key_set_that_replaces_its_own_is_read() {
+    let (key, other) = (SigningKey::ed25519(), SigningKey::ed25519());
+    let world = World::new([&key]).await;
+    let token = key.token(&world.claims());
+    let cached = world.cache(&token).await;
+    world.endpoint.answer(Answer::Body(jwks([&other])));
+    world.clock.advance(MAX_KEYS_AGE);
+    // This use starts the refresh, and nothing but the use of a cached token does.
+    assert!(world.has_cached(&token, &cached).await);
+    while world.verify(&token).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.endpoint.requests(), 2);
+}
+
+#[tokio::test]
+async fn keys_that_are_read_again_and_are_the_same_keep_cached_tokens() {
+    for key in SigningKey::one_of_each() {
+        let algorithm = key.algorithms()[0];
+        let endpoint = Endpoint::start(Answer::Body(key.jwks())).await;
+        let clock = OffsetClock::default();
+        clock.stop_at(clock.now());
+        let set = |issuer: &mut Issuer| {
+            let Trust::Jwt { algorithms, .. } = &mut issuer.trust else { panic!() };
+            *algorithms = vec![algorithm, Algorithm::EdDsa];
+        };
+        let verifier = verifier(&endpoint, &clock, set).await;
+        let world = World { endpoint, clock, verifier };
+        let token = key.token(&world.claims());
+        world.verify(&token).await.unwrap();
+        let cached = world.cache(&token).await;
+        world.publish([&key]).await;
+        assert!(world.has_cached(&token, &cached).await, "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn p31_a_cached_token_lives_on_while_the_endpoint_is_down() {
+    let key = SigningKey::ed25519();
+    let world = World::new([&key]).await;
+    let token = key.token(&world.claims());
+    let cached = world.cache(&token).await;
+    world.endpoint.answer(Answer::Failure);
+    for _ in 0..3 {
+        world.clock.advance(2 * MAX_KEYS_AGE);
+        assert!(world.has_cached(&token, &cached).await);
+        // An unknown key id waits for the refresh, which fails.
+        assert!(world.verify(&SigningKey::ed25519().token(&world.claims())).await.is_err());
+        assert!(world.has_cached(&token, &cached).await);
+    }
+}
+
+#[tokio::test]
+async fn p31_other_settings_of_the_issuer_know_no_token_that_was_cached_before() {
+    let key = SigningKey::ed25519();
+    let world = World::new([&key]).await;
+    let token = key.token(&world.claims());
+    world.cache(&token).await;
+    let changes: [fn(&mut Trust); 2] = [
+        |trust| {
+            let Trust::Jwt { audience, .. } = trust else { panic!() };
+            "other".clone_into(audience);
+        },
+        |trust| {
+            let Trust::Jwt { algorithms, .. } = trust else { panic!() };
+            *algorithms = vec![Algorithm::Es256];
+        },
+    ];
+    for change in changes {
+        let changed = |issuer: &mut Issuer| change(&mut issuer.trust);
+        let restarted = verifier(&world.endpoint, &world.clock, changed).await;
+        let result = restarted.verify(&token, world.clock.now()).await;
+        assert!(result.is_err());
+    }
+    let renamed = |issuer: &mut Issuer| issuer.issuer.push('/');
+    let restarted = verifier(&world.endpoint, &world.clock, renamed).await;
+    assert!(restarted.verify(&token, world.clock.now()).await.is_err());
+}

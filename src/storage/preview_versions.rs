@@ -1,0 +1,195 @@
+//! Says which previews a change may have made outdated, on SQLite.
+//!
+//! A preview shows an invite and its organization. A change locks an organization before it
+//! changes its rows, and each statement names the organization whose rows it changes. So a
+//! statement outdates the previews of the locked organizations among its values, and those
+//! of all organizations if it has none: no change has to say what it outdates.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sea_orm::Value;
+use uuid::Uuid;
+
+use super::statement::Statement;
+
+/// The tables whose rows a preview shows.
+const TABLES: [&str; 2] = ["invites", "organizations"];
+
+/// Organizations share a shard, which has the time of the last change of any of them.
+const SHARDS: usize = 4096;
+
+/// The organizations whose previews a change outdates.
+#[derive(Debug, Default)]
+pub(super) struct Outdated {
+    locked: Vec<Uuid>,
+    organizations: Vec<Uuid>,
+    all: bool,
+}
+
+impl Outdated {
+    /// The change locks this organization.
+    pub(super) fn lock(&mut self, organization: Uuid) {
+        self.locked.push(organization);
+    }
+
+    /// The change runs statements that are not known here.
+    pub(super) fn all(&mut self) {
+        self.all = true;
+    }
+
+    /// The change runs this statement.
+    pub(super) fn run(&mut self, statement: &Statement) {
+        if !may_outdate(statement) {
+            return;
+        }
+        let names = |id: &Uuid| statement.values.contains(&Value::Uuid(Some(*id)));
+        let before = self.organizations.len();
+        self.organizations.extend(self.locked.iter().copied().filter(names));
+        self.all |= self.organizations.len() == before;
+    }
+}
+
+/// A new row outdates nothing: there is no preview of it.
+fn may_outdate(statement: &Statement) -> bool {
+    match statement.changed_table {
+        Some(table) => TABLES.contains(&table),
+        None if statement.sql.starts_with("SELECT") => false,
+        None if statement.sql.starts_with("INSERT") => statement.sql.contains("ON CONFLICT"),
+        None => true,
+    }
+}
+
+/// When the previews of each organization were outdated for the last time. Times are numbers
+/// of groups of changes.
+pub(super) struct PreviewVersions {
+    now: AtomicU64,
+    all: AtomicU64,
+    shards: Box<[AtomicU64]>,
+}
+
+impl PreviewVersions {
+    /// The present time; a read that begins after it sees all changes up to it.
+    pub(super) fn now(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// Whether what was read of an organization after `then` is up to date.
+    pub(super) fn is_current(&self, organization: Uuid, then: u64) -> bool {
+        let last = self.shard(organization).load(Ordering::SeqCst);
+        last.max(self.all.load(Ordering::SeqCst)) <= then
+    }
+
+    /// Outdates what was read before a group of changes. It is called when reads see the
+    /// changes, and before they are acknowledged: a read that began before this and does not
+    /// see them has an earlier time.
+    pub(super) fn outdate<'a>(&self, group: impl Iterator<Item = &'a Outdated>) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        for outdated in group {
+            if outdated.all {
+                self.all.fetch_max(now, Ordering::SeqCst);
+            }
+            for organization in &outdated.organizations {
+                self.shard(*organization).fetch_max(now, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// The last bytes of an id are random.
+    fn shard(&self, organization: Uuid) -> &AtomicU64 {
+        let [.., high, low] = *organization.as_bytes();
+        &self.shards[usize::from(u16::from_be_bytes([high, low])) % SHARDS]
+    }
+}
+
+impl Default for PreviewVersions {
+    fn default() -> Self {
+        let shards = std::iter::repeat_with(AtomicU64::default).take(SHARDS).collect();
+        Self { now: AtomicU64::default(), all: AtomicU64::default(), shards }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Uuid = Uuid::from_u128(1);
+    const TWO: Uuid = Uuid::from_u128(2);
+
+    fn changing(table: Option<&'static str>, values: &[Uuid]) -> Statement {
+        let values = values.iter().map(|id| (*id).into()).collect();
+        let sql = "UPDATE …";
+        Statement { sql: sql.into(), values, changed_table: table }
+    }
+
+    /// Which of ONE and TWO are up to date after a change that locks ONE.
+    fn up_to_date_after(statements: &[Statement]) -> [bool; 2] {
+        let versions = PreviewVersions::default();
+        let before = versions.now();
+        let mut outdated = Outdated::default();
+        outdated.lock(ONE);
+        statements.iter().for_each(|statement| outdated.run(statement));
+        versions.outdate([outdated].iter());
+        let after = versions.now();
+        assert!(versions.is_current(ONE, after) && versions.is_current(TWO, after));
+        [ONE, TWO].map(|organization| versions.is_current(organization, before))
+    }
+
+    #[test]
+    fn p07_a_statement_outdates_its_locked_organization_and_without_one_all() {
+        for table in [Some("invites"), Some("organizations"), None] {
+            for (values, expected) in [
+                (&[ONE][..], [false, true]),
+                (&[Uuid::max(), ONE], [false, true]),
+                (&[TWO], [false, false]),
+                (&[], [false, false]),
+            ] {
+                assert_eq!(up_to_date_after(&[changing(table, values)]), expected, "{values:?}");
+            }
+        }
+        let both = [changing(Some("invites"), &[ONE]), changing(Some("invites"), &[TWO])];
+        assert_eq!(up_to_date_after(&both), [false, false]);
+    }
+
+    #[test]
+    fn other_tables_reads_and_new_rows_outdate_nothing() {
+        let of = |sql: &'static str| Statement::new(sql, vec![ONE.into()]);
+        let harmless = [
+            changing(Some("members"), &[ONE]),
+            changing(Some("api_keys"), &[]),
+            of("SELECT 1"),
+            of("INSERT INTO \"invites\" VALUES (?)"),
+        ];
+        assert_eq!(up_to_date_after(&harmless), [true, true]);
+        let upsert = of("INSERT INTO \"invites\" VALUES (?) ON CONFLICT DO UPDATE …");
+        assert_eq!(up_to_date_after(&[upsert]), [false, true]);
+    }
+
+    #[test]
+    fn p07_what_was_read_beside_a_change_is_outdated_by_it() {
+        let versions = PreviewVersions::default();
+        let of =
+            |organization| Outdated { organizations: vec![organization], ..Outdated::default() };
+        let first = versions.now();
+        versions.outdate([of(ONE)].iter());
+        let second = versions.now();
+        versions.outdate([of(TWO), of(ONE)].iter());
+        let third = versions.now();
+        versions.outdate([of(TWO)].iter());
+        let current = |organization| {
+            [first, second, third].map(|then| versions.is_current(organization, then))
+        };
+        assert_eq!(current(ONE), [false, false, true]);
+        assert_eq!(current(TWO), [false, false, false]);
+    }
+
+    #[test]
+    fn organizations_that_share_a_shard_end_together() {
+        let versions = PreviewVersions::default();
+        let sharing = Uuid::from_u128(1 + (1 << 16));
+        let then = versions.now();
+        let outdated = Outdated { organizations: vec![sharing], ..Outdated::default() };
+        versions.outdate([outdated].iter());
+        assert!(!versions.is_current(ONE, then));
+        assert!(versions.is_current(TWO, then));
+    }
+}

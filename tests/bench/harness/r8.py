@@ -1,0 +1,98 @@
+"""R8: GetOrganizationInviteSummary while the links of other organizations are made, a tenth as many."""
+
+import contextlib
+import dataclasses
+import statistics
+import tempfile
+import time
+
+from harness import calls, guestlist, load
+from harness.measure import Candidate, rounds, say, warm_up
+from harness.table import at_least, at_most, line, table
+
+TITLE = "R8: GetOrganizationInviteSummary beside changes of other organizations"
+
+SHARE = 0.1  # changes for each read of the quiet rate
+BARS = {"sqlite": 0.70, "postgres": 0.80}
+SLOWER = 2  # times the quiet p99
+WRITERS = 8  # organizations, each with a process of its own
+LONGEST = 600  # seconds that a writer could go on; it is ended with the reads
+
+
+def measure(run):
+    return table([one for engine in BARS for one in on(run, engine)])
+
+
+def on(run, engine):
+    store = run.store(engine).copy("r8")
+    server, headers = store.serve(), store.authorization()
+    database = run.postgres if engine == "postgres" else None
+    tokens, organizations = calls.tokens(run.shape), calls.organizations(run.shape)
+    # Links of organizations that nobody writes to.
+    reads = {
+        "Connect GET": calls.summary_get(tokens[WRITERS:], headers),
+        "gRPC": calls.summary_of_eight(tokens[-8:], headers),
+    }
+    lines = []
+    for protocol, read in reads.items():
+        name = f"{engine}, {protocol}"
+        quiet = Candidate(name, server, read, database=database, metrics=True)
+        quiet.prepare()
+        rate = SHARE * warm_up(run, quiet) / run.seconds
+        beside = Beside(f"{name}, beside changes", server, read, database=database, metrics=True,
+                        writes=calls.create_paced(organizations[:WRITERS], headers, rate / WRITERS))
+        measured = rounds(run, [quiet, beside])
+        made = statistics.median(beside.made[-run.rounds:])  # those before are of warm-ups
+        lines += compared(quiet.name, measured, BARS[engine], f"{made:,.0f} of {rate:,.0f} changes a second")
+    return lines
+
+
+def compared(name, measured, bar, changes):
+    before, after = measured.values()
+    ratio, met = at_least(after.rate / before.rate, bar)
+    slower, in_time = at_most(after.p99 / before.p99, SLOWER)
+    return (
+        line(name, before, "1"),
+        line(f"{name}, beside {changes}", after, f"{ratio}; p99 {slower}", f"{met}; p99 {in_time}"),
+    )
+
+
+@dataclasses.dataclass
+class Beside(Candidate):
+    """Reads beside paced changes, whose rate is that of the answers that Guestlist counts."""
+
+    writes: load.Load = None
+    made: list = dataclasses.field(default_factory=list)
+
+    def shoot(self, calls):
+        with tempfile.TemporaryDirectory(prefix="guestlist-load-") as folder, contextlib.ExitStack() as running:
+            for number, one in enumerate(self.writes.by_process()):
+                load.start(running, folder, self.server.address, one, number, round(one.rps * LONGEST))
+            before = self.until_written(guestlist.answered(self.server))
+            begun = time.monotonic()
+            shot = super().shoot(calls)
+            lasted = time.monotonic() - begun
+            changes = self.written(before, guestlist.answered(self.server))
+        self.made.append(changes / lasted)
+        say(f"  {self.made[-1]:,.0f} changes a second beside {shot.calls} reads")
+        return shot
+
+    def until_written(self, before):
+        """Waits for the first changes."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            now = guestlist.answered(self.server)
+            if self.written(before, now) >= WRITERS:
+                return now
+            time.sleep(0.05)
+        raise RuntimeError(f"{self.name}: no changes")
+
+    def written(self, before, after):
+        """The changes in between; all must have ended well. Those that were under way when the
+        writers of a round before were ended have been canceled."""
+        rpc = self.writes.name
+        changed = {code: after[rpc, code] - before.get((rpc, code), 0) for (of, code) in after if of == rpc}
+        failed = {code: number for code, number in changed.items() if number and code not in ("ok", "canceled", "cancelled")}
+        if failed:
+            raise RuntimeError(f"{self.name}: changes have failed: {failed}")
+        return changed.get("ok", 0)

@@ -1,0 +1,216 @@
+//! Previews are kept in memory on SQLite: what they show is never older than a change of
+//! their organization that was acknowledged, and other changes leave them where they are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::Owner;
+
+use crate::on_both_engines;
+use crate::support::{
+    Code, Database, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own,
+};
+
+/// Name and number of members that a link shows; `None` if it is not live.
+async fn seen(stranger: &Person, token: &str) -> Option<(String, i32)> {
+    match stranger.preview(token).await {
+        Ok(shown) => Some((shown.organization_name, shown.organization_member_count)),
+        Err(failure) => {
+            assert_eq!(failure.code, Code::NotFound);
+            None
+        }
+    }
+}
+
+async fn rename(org: &Organization, name: &str) {
+    let request = gitpod::UpdateOrganizationRequest {
+        organization_id: org.id.clone(),
+        name: Some(name.to_owned()),
+        invite_domains: Some(gitpod::InviteDomains { domains: vec!["example.com".to_owned()] }),
+    };
+    org.admin.update_organization(request).await.unwrap();
+}
+
+on_both_engines! {
+    async fn p07_each_change_of_an_organization_is_in_the_next_preview_of_its_links(app: TestApp) {
+        let org = app.organization().await;
+        let looker = app.person("looker").await;
+        let link = org.admin.link(&org.id, "read").await.unwrap();
+        let grants = Some(own::create_link_request::Grants::Role("read".to_owned()));
+        let once = own::CreateLinkRequest { max_uses: 1, grants, ..link_to(&org.id) };
+        let once = org.admin.create_link(once).await.unwrap().invite.unwrap();
+        let doomed = org.admin.link(&org.id, "read").await.unwrap();
+        // Whatever happens below, all of these have just been previewed.
+        let tokens = [&link.token, &once.token, &doomed.token];
+        let shows = async |name: &str, members: i32, live: [bool; 3]| {
+            for _ in 0..2 {
+                for (token, live) in tokens.iter().zip(live) {
+                    let expected = live.then(|| (name.to_owned(), members));
+                    assert_eq!(seen(&looker, token).await, expected);
+                }
+            }
+        };
+        shows("Acme", 2, [true; 3]).await;
+        rename(&org, "Bolt").await;
+        shows("Bolt", 2, [true; 3]).await;
+        org.stranger.join(&once.token).await.unwrap();
+        shows("Bolt", 3, [true, false, true]).await;
+        org.admin.revoke(&org.id, &doomed.id).await.unwrap();
+        shows("Bolt", 3, [true, false, false]).await;
+        org.admin.end(&org.member_id).await.unwrap();
+        shows("Bolt", 2, [true, false, false]).await;
+        app.person("by-domain").await.join_by_id(&org.id).await.unwrap();
+        shows("Bolt", 3, [true, false, false]).await;
+
+        // An earlier expiry, which the clock then reaches.
+        let sooner = own::UpdateRequest {
+            organization_id: org.id.clone(),
+            id: link.id.clone(),
+            expire_time: app.in_the_future(Duration::from_secs(60)),
+            ..Default::default()
+        };
+        org.admin.update_invite(sooner).await.unwrap();
+        shows("Bolt", 3, [true, false, false]).await;
+        app.clock.advance(Duration::from_secs(61));
+        shows("Bolt", 3, [false; 3]).await;
+    }
+
+    async fn p08_p09_a_preview_ends_with_its_inviter_and_with_its_organization(app: TestApp) {
+        let org = app.organization().await;
+        let looker = app.person("looker").await;
+        let role = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, role).await.unwrap();
+        let of_member = org.member.link(&org.id, "read").await.unwrap().token;
+        let of_admin = org.admin.link(&org.id, "read").await.unwrap().token;
+        for token in [&of_member, &of_admin] {
+            assert!(seen(&looker, token).await.is_some());
+        }
+        let role = gitpod::OrganizationRole::Member;
+        org.admin.grant(&org.id, &org.member_id, role).await.unwrap();
+        assert!(seen(&looker, &of_member).await.is_none());
+        assert!(seen(&looker, &of_admin).await.is_some());
+        org.admin.delete(&org.id).await.unwrap();
+        assert!(seen(&looker, &of_admin).await.is_none());
+    }
+}
+
+/// A store that counts the reads of previews.
+async fn counting() -> (TestApp, impl Fn() -> usize) {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&reads);
+    let observer = Arc::new(move |statement: &guestlist::storage::Statement| {
+        if statement.sql.starts_with("SELECT \"invites\".\"email\", \"invites\".\"expires_at\"") {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let database = Database::migrated(Engine::Sqlite).await;
+    let unlimited = |config: &mut guestlist::config::Config| {
+        config.limits.previews_per_account = 0;
+        config.limits.invites_per_organization = 0;
+        config.limits.invites_per_account = 0;
+    };
+    let app = TestApp::on(database, Protocol::Grpc, unlimited, Some(observer)).await;
+    (app, move || reads.load(Ordering::SeqCst))
+}
+
+/// How often a preview is read again after `change`. Only a run of less than a second counts:
+/// a preview is not kept for longer.
+async fn reads_after(
+    reads: impl Fn() -> usize,
+    looker: &Person,
+    token: &str,
+    change: impl AsyncFn(),
+) -> usize {
+    for _ in 0..100 {
+        let begun = Instant::now();
+        assert!(seen(looker, token).await.is_some());
+        change().await;
+        let before = reads();
+        assert!(seen(looker, token).await.is_some());
+        if begun.elapsed() < Duration::from_millis(900) {
+            return reads() - before;
+        }
+    }
+    panic!("this machine is too slow for a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_elsewhere_leave_a_preview_where_it_is() {
+    let (app, reads) = counting().await;
+    let (org, other) = (app.organization().await, app.organization().await);
+    let looker = app.person("looker").await;
+    let token = org.admin.link(&org.id, "read").await.unwrap().token;
+
+    let rotate = async || drop(other.admin.invite(&other.id).await.unwrap());
+    assert_eq!(reads_after(&reads, &looker, &token, rotate).await, 0, "another join link");
+    let renamed = async || rename(&other, "Other").await;
+    assert_eq!(reads_after(&reads, &looker, &token, renamed).await, 0, "another name");
+    let join = async || {
+        let token = other.admin.link(&other.id, "read").await.unwrap().token;
+        let member = org.stranger.join(&token).await.unwrap().user_id;
+        org.stranger.end(&member).await.unwrap();
+    };
+    assert_eq!(reads_after(&reads, &looker, &token, join).await, 0, "another member");
+    let founded = async || drop(other.admin.found("New").await);
+    assert_eq!(reads_after(&reads, &looker, &token, founded).await, 0, "a new organization");
+    let key = async || {
+        let owner = Owner::Service("portal".parse().unwrap());
+        drop(app.key(owner, Some(KeyScope::Operator), None).await);
+    };
+    assert_eq!(reads_after(&reads, &looker, &token, key).await, 0, "a key and its account");
+    let ready = async || app.store().check_writable().await.unwrap();
+    assert_eq!(reads_after(&reads, &looker, &token, ready).await, 0, "a check");
+    let own_link = async || drop(org.admin.link(&org.id, "read").await.unwrap());
+    let of_own = reads_after(&reads, &looker, &token, own_link).await;
+    assert!(of_own <= 1, "a new link of its own organization: {of_own}");
+    let names = AtomicUsize::new(0);
+    let own_name = async || {
+        let number = names.fetch_add(1, Ordering::SeqCst);
+        rename(&org, &format!("Own {number}")).await;
+    };
+    assert_eq!(reads_after(&reads, &looker, &token, own_name).await, 1, "its own name");
+    app.stop().await;
+}
+
+/// An organization that shares nothing with the link that is looked at is changed all the
+/// while, so that times of both are mixed.
+#[tokio::test(flavor = "multi_thread")]
+async fn p07_a_replaced_link_is_never_seen_beside_changes_of_other_organizations() {
+    let (app, _) = counting().await;
+    let (org, other) = (app.organization().await, app.organization().await);
+    let looker = app.person("looker").await;
+    let mut link = org.admin.invite(&org.id).await.unwrap();
+    let is_over = AtomicBool::new(false);
+    let elsewhere = async {
+        while !is_over.load(Ordering::SeqCst) {
+            other.admin.invite(&other.id).await.unwrap();
+        }
+    };
+    let here = async {
+        for round in 0..100 {
+            let is_replaced = AtomicBool::new(false);
+            let replace = async {
+                let next = org.admin.invite(&org.id).await.unwrap();
+                is_replaced.store(true, Ordering::SeqCst);
+                next
+            };
+            let look = async {
+                loop {
+                    let over = is_replaced.load(Ordering::SeqCst);
+                    let shown = seen(&looker, &link).await;
+                    assert!(!(over && shown.is_some()), "round {round}");
+                    if over {
+                        return;
+                    }
+                }
+            };
+            let (next, ()) = futures::join!(replace, look);
+            link = next;
+        }
+        is_over.store(true, Ordering::SeqCst);
+    };
+    futures::join!(elsewhere, here);
+    app.stop().await;
+}
