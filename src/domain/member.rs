@@ -1,6 +1,8 @@
 //! Memberships.
 
-use super::{AccountId, InviteId, MemberId, OrganizationId, Profile, Role, Timestamp, text_enum};
+use super::{
+    AccountId, InviteId, MemberId, OrganizationId, Permission, Profile, Role, Timestamp, text_enum,
+};
 
 /// An account's membership in one organization. When the member leaves, it stays with
 /// status `Left`; joining again creates a new membership.
@@ -31,6 +33,38 @@ pub struct Authority {
 impl Member {
     pub fn authority(&self) -> Authority {
         Authority { id: self.id, role: self.role, status: self.status }
+    }
+}
+
+/// The part of a membership that other services ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    pub organization: OrganizationId,
+    pub id: MemberId,
+    pub account: AccountId,
+    pub role: Role,
+    pub status: MemberStatus,
+    /// When this membership began.
+    pub since: Timestamp,
+}
+
+impl Membership {
+    /// Whether the member has this right now.
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.status == MemberStatus::Active && self.role.allows(permission)
+    }
+}
+
+impl From<&Member> for Membership {
+    fn from(member: &Member) -> Self {
+        Self {
+            organization: member.organization,
+            id: member.id,
+            account: member.account,
+            role: member.role,
+            status: member.status,
+            since: member.joined_at,
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub use invite::{
     InviteState, InviteToken,
 };
 pub use invite_links::InviteLinks;
-pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus};
+pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
 pub use page::PageSize;

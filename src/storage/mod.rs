@@ -4,6 +4,7 @@
 //! take `&impl Connection` to read and a [`Tx`] to write, and the organization first, so
 //! that no query of an organization's rows can leave it out.
 
+mod commit_cache;
 mod connection;
 mod disk_space;
 mod entity;
@@ -25,6 +26,7 @@ pub mod invite_lists;
 pub mod invites;
 pub mod member_lists;
 pub mod members;
+pub mod memberships;
 pub mod organizations;
 pub mod outbox;
 pub mod previews;
@@ -44,9 +46,10 @@ pub use migrations::Schema;
 pub use statement::{Row, Statement, StatementResult};
 
 use crate::config;
-use crate::domain::{SecretHash, Timestamp};
+use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 use connection::{Readers, StoreState};
+use memberships::{Memberships, StoredMembership};
 use previews::{Preview, Previews};
 use write::Writer;
 
@@ -60,6 +63,7 @@ struct Shared {
     db: Db,
     writer: Writer,
     previews: Previews,
+    memberships: Memberships,
     /// How long a change may wait until it begins.
     patience: Duration,
     /// Held while the store is open, by servers on SQLite.
@@ -109,6 +113,7 @@ impl Store {
                 db: Db { engine: readers, state },
                 writer,
                 previews: Previews::default(),
+                memberships: Memberships::default(),
                 patience: settings.acquire_timeout,
                 _server_lock: server_lock,
             }),
@@ -126,6 +131,18 @@ impl Store {
     /// If the store cannot be read.
     pub async fn preview(&self, hash: &SecretHash, now: Timestamp) -> Result<Option<Arc<Preview>>> {
         self.shared.previews.find(self.read(), hash, now).await
+    }
+
+    /// The current membership of an account, which may be as old as the last commit.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn membership(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+    ) -> Result<Option<StoredMembership>> {
+        self.shared.memberships.find(self.read(), organization, account).await
     }
 
     /// Runs `change` in a transaction; the only way to write. It commits if `change` returns

@@ -1,7 +1,9 @@
 //! Memberships: joining, leaving, listing, roles and suspension.
 
 mod admit;
+mod batch_get_memberships;
 mod change_member;
+mod get_membership;
 mod join_organization;
 mod leave_organization;
 mod list_members;
@@ -11,7 +13,10 @@ mod set_role;
 mod suspend_member;
 
 pub use crate::storage::member_lists::{MemberFilter, MemberSort};
+pub use crate::storage::memberships::{MAX_KEYS, MembershipKey};
+pub use batch_get_memberships::batch_get_memberships;
 pub use change_member::MemberOf;
+pub use get_membership::{Whose, get_membership};
 pub use join_organization::{JoinBy, join_organization};
 pub use leave_organization::leave_organization;
 pub use list_members::{ListMembers, MemberList, list_members};

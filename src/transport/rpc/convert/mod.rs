@@ -10,6 +10,7 @@ mod invite_changes;
 mod list_invites;
 mod list_members;
 mod member;
+mod membership;
 mod organization;
 
 pub use account::resolve_account;
@@ -20,6 +21,7 @@ pub use invite_changes::{decline, invite_of, preview_token, resend, revoke, upda
 pub use list_invites::list_invites;
 pub use list_members::list_members;
 pub use member::{list_grants, member_of, set_member_role};
+pub use membership::{batch_get_memberships, get_membership};
 pub use organization::{
     create_organization, invite_token, join_organization, member_id, organization_id, set_role,
     update_organization,
