@@ -102,13 +102,15 @@ pub enum JoinedBy {
     Invite,
     /// By mail domain.
     Domain,
+    /// An admin added the member, without an invite.
+    Admin,
 }
 
 text_enum! {
     MemberStatus, "must be active, suspended or left":
         Active = "active", Suspended = "suspended", Left = "left";
-    JoinedBy, "must be creation, invite or domain":
-        Creation = "creation", Invite = "invite", Domain = "domain";
+    JoinedBy, "must be creation, invite, domain or admin":
+        Creation = "creation", Invite = "invite", Domain = "domain", Admin = "admin";
 }
 
 #[cfg(test)]
@@ -120,7 +122,7 @@ mod tests {
         for status in MemberStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
         }
-        for by in [JoinedBy::Creation, JoinedBy::Invite, JoinedBy::Domain] {
+        for by in JoinedBy::ALL {
             assert_eq!(by.as_str().parse(), Ok(by));
         }
         assert!("".parse::<MemberStatus>().is_err() && "".parse::<JoinedBy>().is_err());

@@ -32,7 +32,7 @@ pub use ids::{
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
-    InviteState, InviteToken,
+    InviteState, InviteToken, ReceivedInvitation,
 };
 pub use invite_links::InviteLinks;
 pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};

@@ -38,6 +38,32 @@ impl MemberService for Service {
         .await
     }
 
+    async fn add_member(
+        &self,
+        request: Request<pb::AddMemberRequest>,
+    ) -> RpcResult<pb::AddMemberResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let input = convert::add_member(message)?;
+            let membership = members::add_member(&self.0, &call, input).await?;
+            Ok(pb::AddMemberResponse { membership: Some(membership.into()) })
+        })
+        .await
+    }
+
+    async fn leave_organization(
+        &self,
+        request: Request<pb::LeaveOrganizationRequest>,
+    ) -> RpcResult<pb::LeaveOrganizationResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let leave = convert::leave(&message)?;
+            members::leave_organization(&self.0, &call, leave).await?;
+            Ok(pb::LeaveOrganizationResponse {})
+        })
+        .await
+    }
+
     async fn set_member_role(
         &self,
         request: Request<pb::SetMemberRoleRequest>,
