@@ -26,9 +26,28 @@ pub(super) struct CommitCache<K, V>(Cache<K, Kept<V>>);
 #[derive(Clone)]
 struct Kept<V> {
     value: V,
-    /// The number of commits when the read began.
+    read_at: Moment,
+}
+
+/// The moment when a read begins: a commit during the read makes its value outdated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The number of commits.
     commits: u64,
-    read_at: Instant,
+    at: Instant,
+}
+
+impl Moment {
+    /// The present moment; `None` on PostgreSQL.
+    pub(super) fn now(db: &Db) -> Option<Self> {
+        match db.engine {
+            Readers::Postgres(_) => None,
+            Readers::Sqlite(_) => {
+                let commits = db.state.commits.load(Ordering::SeqCst);
+                Some(Self { commits, at: Instant::now() })
+            }
+        }
+    }
 }
 
 impl<K: Hash + Eq, V: Clone> CommitCache<K, V> {
@@ -39,20 +58,27 @@ impl<K: Hash + Eq, V: Clone> CommitCache<K, V> {
         key: K,
         read: impl Future<Output = Result<Option<V>>>,
     ) -> Result<Option<V>> {
-        if matches!(db.engine, Readers::Postgres(_)) {
-            return read.await;
-        }
-        // Before the read, so that a commit during the read makes the value outdated.
-        let (commits, read_at) = (db.state.commits.load(Ordering::SeqCst), Instant::now());
-        let kept = self.0.get(&key).filter(|kept| {
-            kept.commits == commits && read_at.saturating_duration_since(kept.read_at) < MAX_AGE
-        });
-        if let Some(kept) = kept {
-            return Ok(Some(kept.value));
+        let Some(now) = Moment::now(db) else { return read.await };
+        if let Some(kept) = self.get(&key, now) {
+            return Ok(Some(kept));
         }
         let Some(value) = read.await? else { return Ok(None) };
-        self.0.insert(key, Kept { value: value.clone(), commits, read_at });
+        self.insert(key, value.clone(), now);
         Ok(Some(value))
+    }
+
+    /// The value, if it was read since the last commit.
+    pub(super) fn get(&self, key: &K, now: Moment) -> Option<V> {
+        let is_valid = |kept: &Kept<V>| {
+            kept.read_at.commits == now.commits
+                && now.at.saturating_duration_since(kept.read_at.at) < MAX_AGE
+        };
+        self.0.get(key).filter(is_valid).map(|kept| kept.value)
+    }
+
+    /// Keeps a value whose read began at `read_at`.
+    pub(super) fn insert(&self, key: K, value: V, read_at: Moment) {
+        self.0.insert(key, Kept { value, read_at });
     }
 }
 

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait, Select,
-    Value,
+    ColumnTrait, Condition, EntityTrait, IntoSimpleExpr, JoinType, QueryFilter, QuerySelect,
+    QueryTrait, RelationTrait, Select, Value,
 };
 use uuid::Uuid;
 
-use super::commit_cache::CommitCache;
+use super::commit_cache::{CommitCache, Moment};
 use super::connection::{Connection, Db, first};
 use super::entity::{account, member, stored};
 use super::sql::{Named, query};
@@ -18,10 +18,10 @@ use super::statement::Row;
 use crate::domain::{AccountId, MemberId, Membership, OrganizationId, Timestamp};
 use crate::error::{Error, Result};
 
-/// The most memberships in one statement.
+/// The most memberships in one request.
 pub const MAX_KEYS: usize = 100;
 
-/// The keys of a smaller statement, so that a few keys do not cost as much as many.
+/// The keys of a smaller statement on SQLite, so that a few do not cost as much as many.
 const FEW_KEYS: usize = 10;
 
 /// The predicate of the index of memberships. It is a literal: a bound value does not use
@@ -55,6 +55,23 @@ impl Memberships {
         let read = async { first(db, FIND.with(db, values(key))).await?.map(read).transpose() };
         self.0.find(db, key, read).await
     }
+
+    /// The current memberships of at most [`MAX_KEYS`] keys, by one statement.
+    pub(super) async fn find_all(
+        &self,
+        db: &Db,
+        keys: &[MembershipKey],
+    ) -> Result<HashMap<MembershipKey, StoredMembership>> {
+        let Some(now) = Moment::now(db) else { return on_postgres(db, keys).await };
+        let kept = keys.iter().filter_map(|key| Some((*key, self.0.get(key, now)?)));
+        let mut found: HashMap<_, _> = kept.collect();
+        let missing: Vec<_> = keys.iter().copied().filter(|key| !found.contains_key(key)).collect();
+        for (key, membership) in on_sqlite(db, &missing).await? {
+            self.0.insert(key, membership.clone(), now);
+            found.insert(key, membership);
+        }
+        Ok(found)
+    }
 }
 
 /// The current membership with this id.
@@ -71,12 +88,9 @@ pub async fn find_by_id(
     first(db, FIND.with(db, values)).await?.map(read).transpose()
 }
 
-/// The current memberships of at most [`MAX_KEYS`] keys.
-///
-/// # Errors
-/// If there are more keys.
-pub async fn find_all(
-    db: &impl Connection,
+/// Few and many keys have a statement each.
+async fn on_sqlite(
+    db: &Db,
     keys: &[MembershipKey],
 ) -> Result<HashMap<MembershipKey, StoredMembership>> {
     static FIND_FEW: Named = Named::new(|| query(select().filter(has_key_among(FEW_KEYS))));
@@ -87,7 +101,41 @@ pub async fn find_all(
     } else {
         FIND.with(db, all_values::<{ 2 * MAX_KEYS }>(keys, *last)?)
     };
-    let rows = db.run(statement).await?.rows;
+    by_key(db.run(statement).await?.rows)
+}
+
+/// The keys are two texts with commas, which PostgreSQL turns into rows: it would plan a
+/// condition with many parts anew each time.
+async fn on_postgres(
+    db: &Db,
+    keys: &[MembershipKey],
+) -> Result<HashMap<MembershipKey, StoredMembership>> {
+    static FIND: Named = Named::new(|| {
+        let ids =
+            || Expr::cust_with_values("unnest(CAST(string_to_array($1, ',') AS uuid[]))", [""]);
+        let asked = Query::select().expr_as(ids(), ORGANIZATION).expr_as(ids(), ACCOUNT).to_owned();
+        let same =
+            |column: member::Column, asked| column.into_simple_expr().eq(Expr::col((ASKED, asked)));
+        let is_asked = Condition::all()
+            .add(same(member::Column::OrganizationId, ORGANIZATION))
+            .add(same(member::Column::AccountId, ACCOUNT));
+        let mut select = select().filter(current()).into_query();
+        select.join_subquery(JoinType::InnerJoin, asked, ASKED, is_asked);
+        select.into()
+    });
+    let text = |ids: Vec<String>| Value::from(ids.join(","));
+    let organizations =
+        text(keys.iter().map(|(organization, _)| organization.to_string()).collect());
+    let accounts = text(keys.iter().map(|(_, account)| account.to_string()).collect());
+    by_key(db.run(FIND.with(db, [organizations, accounts])).await?.rows)
+}
+
+/// Names in the statement above.
+const ASKED: &str = "asked";
+const ORGANIZATION: &str = "organization_id";
+const ACCOUNT: &str = "account_id";
+
+fn by_key(rows: Vec<Row>) -> Result<HashMap<MembershipKey, StoredMembership>> {
     let found = rows.into_iter().map(|row| {
         let found = read(row)?;
         Ok(((found.membership.organization, found.membership.account), found))

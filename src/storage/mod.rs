@@ -27,6 +27,7 @@ pub mod invites;
 pub mod member_lists;
 pub mod members;
 pub mod memberships;
+pub mod organization_lists;
 pub mod organizations;
 pub mod outbox;
 pub mod previews;
@@ -34,6 +35,7 @@ pub mod removals;
 pub mod requests;
 pub mod settings;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,7 +51,7 @@ use crate::config;
 use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 use connection::{Readers, StoreState};
-use memberships::{Memberships, StoredMembership};
+use memberships::{MembershipKey, Memberships, StoredMembership};
 use previews::{Preview, Previews};
 use write::Writer;
 
@@ -143,6 +145,17 @@ impl Store {
         account: AccountId,
     ) -> Result<Option<StoredMembership>> {
         self.shared.memberships.find(self.read(), organization, account).await
+    }
+
+    /// The same of at most [`memberships::MAX_KEYS`] keys.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or there are more keys.
+    pub async fn memberships(
+        &self,
+        keys: &[MembershipKey],
+    ) -> Result<HashMap<MembershipKey, StoredMembership>> {
+        self.shared.memberships.find_all(self.read(), keys).await
     }
 
     /// Runs `change` in a transaction; the only way to write. It commits if `change` returns

@@ -150,6 +150,7 @@ const STORAGE: Table = &[
     ("memberships", &["commit_cache", "connection", "entity", "error", "sql", "statement"]),
     ("member_lists", &["connection", "entity", "error", "sql", "statement", "members"]),
     ("organizations", &QUERY),
+    ("organization_lists", &QUERY),
     ("outbox", &QUERY),
     ("previews", &["commit_cache", "connection", "entity", "error", "sql", "statement", "invites"]),
     ("removals", &QUERY),

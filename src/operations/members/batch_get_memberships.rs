@@ -3,7 +3,7 @@
 use crate::domain::Membership;
 use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
-use crate::storage::memberships::{self, MembershipKey};
+use crate::storage::memberships::MembershipKey;
 
 /// Returns the membership of each key, in their order; `None` if there is none that the
 /// caller may see. Needs a key of scope `act` that does not itself act for another account.
@@ -18,7 +18,7 @@ pub async fn batch_get_memberships(
     if !caller.may_act() {
         return Err(Error::permission_denied("only a key of scope act may get many memberships"));
     }
-    let found = memberships::find_all(cx.store.read(), &keys).await?;
+    let found = cx.store.memberships(&keys).await?;
     let membership = |key: &MembershipKey| {
         let found = found.get(key).filter(|_| caller.reaches(key.0))?;
         let may = key.1 == caller.account.id || cx.issuers.may_be_acted_for(&found.issuer);

@@ -14,7 +14,7 @@ mod membership;
 mod organization;
 
 pub use account::resolve_account;
-pub use admin::{set_seat_limit, set_tier};
+pub use admin::{list_organizations, set_seat_limit, set_tier};
 pub use audit::list_audit_events;
 pub use invite::{create_link, invite_by_email};
 pub use invite_changes::{accept, decline, invite_of, preview_token, resend, revoke, update};
