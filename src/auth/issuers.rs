@@ -47,6 +47,12 @@ impl Issuers {
         }
     }
 
+    /// Whether a service may act for accounts of this issuer. Local accounts have their own
+    /// keys, so no service may act for them.
+    pub fn may_be_acted_for(&self, issuer: &str) -> bool {
+        self.get(issuer).is_some()
+    }
+
     /// Clears `email_verified` if the present settings do not trust the account's issuer for
     /// the stored address. The addresses of local accounts are verified by the operator.
     pub fn limit(&self, account: &mut Account) {

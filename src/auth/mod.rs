@@ -237,14 +237,9 @@ impl Authenticator {
             header.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(denied)?;
         let account = storage::accounts::find(self.store.read(), id)
             .await?
-            .filter(|account| self.may_be_acted_for(account))
+            .filter(|account| self.issuers.may_be_acted_for(&account.issuer))
             .ok_or_else(denied)?;
         Ok(self.caller(account, Some(caller.account.clone()), caller.credential.clone()))
-    }
-
-    /// Local accounts have their own keys, so no service may act for them.
-    fn may_be_acted_for(&self, account: &Account) -> bool {
-        self.issuers.get(&account.issuer).is_some()
     }
 }
 

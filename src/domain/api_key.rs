@@ -147,6 +147,10 @@ impl SecretHash {
         &self.0
     }
 
+    pub fn into_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// Compares in constant time.
     pub fn matches(&self, other: &SecretHash) -> bool {
         self.0.ct_eq(&other.0).into()

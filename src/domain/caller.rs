@@ -59,6 +59,12 @@ impl Caller {
         }
     }
 
+    /// Whether the caller is a service that may act for accounts, and acts for none in this
+    /// request.
+    pub fn may_act(&self) -> bool {
+        self.scope() == Some(KeyScope::Act) && self.acting.is_none()
+    }
+
     /// The author of this caller's changes.
     pub fn actor(&self, request_id: &RequestId) -> Actor {
         let (account, on_behalf_of) = match &self.acting {

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::ids::parse_uuid;
 use super::{
-    EmailAddress, EmailDomain, GrantId, Invalid, InviteId, MemberId, OrganizationId, Role,
-    SecretHash, Timestamp, text_enum,
+    EmailAddress, EmailDomain, GrantId, Invalid, InviteId, MemberId, OrganizationId,
+    OrganizationName, Role, SecretHash, Timestamp, text_enum,
 };
 
 /// An invite without its token, which the store keeps only hashed and sealed.
@@ -50,6 +50,15 @@ pub struct Invite {
     pub ending: Option<Ending>,
     /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
+}
+
+/// A pending email invitation, as its recipient sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedInvitation {
+    pub invite: Invite,
+    pub organization: OrganizationName,
+    /// Empty if the inviter has no name.
+    pub inviter: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

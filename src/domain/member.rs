@@ -1,6 +1,8 @@
 //! Memberships.
 
-use super::{AccountId, InviteId, MemberId, OrganizationId, Profile, Role, Timestamp, text_enum};
+use super::{
+    AccountId, InviteId, MemberId, OrganizationId, Permission, Profile, Role, Timestamp, text_enum,
+};
 
 /// An account's membership in one organization. When the member leaves, it stays with
 /// status `Left`; joining again creates a new membership.
@@ -31,6 +33,38 @@ pub struct Authority {
 impl Member {
     pub fn authority(&self) -> Authority {
         Authority { id: self.id, role: self.role, status: self.status }
+    }
+}
+
+/// The part of a membership that other services ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    pub organization: OrganizationId,
+    pub id: MemberId,
+    pub account: AccountId,
+    pub role: Role,
+    pub status: MemberStatus,
+    /// When this membership began.
+    pub since: Timestamp,
+}
+
+impl Membership {
+    /// Whether the member has this right now.
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.status == MemberStatus::Active && self.role.allows(permission)
+    }
+}
+
+impl From<&Member> for Membership {
+    fn from(member: &Member) -> Self {
+        Self {
+            organization: member.organization,
+            id: member.id,
+            account: member.account,
+            role: member.role,
+            status: member.status,
+            since: member.joined_at,
+        }
     }
 }
 
@@ -68,13 +102,15 @@ pub enum JoinedBy {
     Invite,
     /// By mail domain.
     Domain,
+    /// An admin added the member, without an invite.
+    Admin,
 }
 
 text_enum! {
     MemberStatus, "must be active, suspended or left":
         Active = "active", Suspended = "suspended", Left = "left";
-    JoinedBy, "must be creation, invite or domain":
-        Creation = "creation", Invite = "invite", Domain = "domain";
+    JoinedBy, "must be creation, invite, domain or admin":
+        Creation = "creation", Invite = "invite", Domain = "domain", Admin = "admin";
 }
 
 #[cfg(test)]
@@ -86,7 +122,7 @@ mod tests {
         for status in MemberStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
         }
-        for by in [JoinedBy::Creation, JoinedBy::Invite, JoinedBy::Domain] {
+        for by in JoinedBy::ALL {
             assert_eq!(by.as_str().parse(), Ok(by));
         }
         assert!("".parse::<MemberStatus>().is_err() && "".parse::<JoinedBy>().is_err());

@@ -32,10 +32,10 @@ pub use ids::{
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
-    InviteState, InviteToken,
+    InviteState, InviteToken, ReceivedInvitation,
 };
 pub use invite_links::InviteLinks;
-pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus};
+pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
 pub use page::PageSize;

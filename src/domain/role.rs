@@ -35,11 +35,23 @@ pub enum Permission {
     ListMembers,
     /// Update or delete the organization.
     ManageOrganization,
-    /// Set roles; suspend, restore and remove members.
+    /// Set roles; add, suspend, restore and remove members.
     ManageMembers,
     /// Create, read, update and revoke invites.
     ManageInvites,
     ReadAudit,
+}
+
+impl Permission {
+    pub const ALL: [Self; 7] = [
+        Self::ViewOrganization,
+        Self::Leave,
+        Self::ListMembers,
+        Self::ManageOrganization,
+        Self::ManageMembers,
+        Self::ManageInvites,
+        Self::ReadAudit,
+    ];
 }
 
 impl Role {

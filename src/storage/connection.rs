@@ -16,9 +16,9 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::cache_versions::{CacheVersions, Outdated};
 use super::disk_space::DiskSpace;
 use super::error::{Cause, StoreError, TransactionError};
-use super::preview_versions::{Outdated, PreviewVersions};
 use super::statement::{Row, SIZES, Statement, StatementResult};
 use super::{postgres, sqlite};
 use crate::error::Result;
@@ -44,7 +44,7 @@ pub(super) struct StoreState {
     pub(super) observer: Option<StatementObserver>,
     /// Raised when rows of [`KEY_TABLES`] change.
     pub(super) keys_version: AtomicU64,
-    pub(super) previews: PreviewVersions,
+    pub(super) cache_versions: CacheVersions,
     pub(super) disk_space: DiskSpace,
 }
 
@@ -154,7 +154,7 @@ impl Tx {
         }
     }
 
-    /// The previews that the change outdates by its statements until now.
+    /// The cached values that the change outdates by its statements until now.
     pub(super) fn take_outdated(&self) -> Outdated {
         std::mem::take(&mut self.outdated())
     }

@@ -140,7 +140,7 @@ const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ),
     (
         "invites_one_pending_email",
-        "invites.organization_id, invites.email",
+        "invites.email, invites.organization_id",
         Constraint::AlreadyInvited,
     ),
     ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
@@ -318,7 +318,7 @@ mod tests {
                 Constraint::AccountExists,
             ),
             (
-                "UNIQUE constraint failed: invites.organization_id, invites.email",
+                "UNIQUE constraint failed: invites.email, invites.organization_id",
                 "invites_one_pending_email",
                 Constraint::AlreadyInvited,
             ),

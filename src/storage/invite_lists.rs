@@ -1,14 +1,18 @@
 //! Lists over `invites`, newest first, one page at a time.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait, Select,
+};
 use uuid::Uuid;
 
-use super::connection::{self, Db, models};
-use super::entity::invite;
-use super::invites::with_sealed_token;
+use super::connection::{self, Connection, Db, all, models};
+use super::entity::{account, invite, member, organization, stored};
+use super::invites::{PENDING_EMAIL, with_sealed_token};
 use crate::domain::{
-    Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId, Role, Timestamp,
+    EmailAddress, Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId,
+    ReceivedInvitation, Role, Timestamp,
 };
 use crate::error::Result;
 
@@ -131,4 +135,47 @@ pub async fn count(
     now: Timestamp,
 ) -> Result<u64> {
     connection::count(&db.for_lists(), filter.select(organization, now)).await
+}
+
+/// At most `limit` pending email invitations of an address, newest first, older than
+/// `before`; of all organizations, or of `only` one. The caller's verified address is the
+/// authority.
+pub async fn received(
+    db: &impl Connection,
+    email: &EmailAddress,
+    only: Option<OrganizationId>,
+    before: Option<InviteId>,
+    limit: u64,
+    now: Timestamp,
+) -> Result<Vec<ReceivedInvitation>> {
+    use invite::Column;
+
+    let mut select = invite::Entity::find()
+        .column(organization::Column::Name)
+        .column(account::Column::Name)
+        // Invites of a deleted organization may still be there.
+        .join(JoinType::InnerJoin, invite::Relation::Organization.def())
+        .join(JoinType::LeftJoin, invite::Relation::Inviter.def())
+        .join(JoinType::LeftJoin, member::Relation::Account.def())
+        .filter(Column::Email.eq(email.as_str()))
+        .filter(Expr::cust(PENDING_EMAIL))
+        .filter(Column::ExpiresAt.gt(now.as_micros()))
+        .order_by_desc(Column::Id)
+        .limit(limit);
+    if let Some(only) = only {
+        select = select.filter(Column::OrganizationId.eq(Uuid::from(only)));
+    }
+    if let Some(before) = before {
+        select = select.filter(Column::Id.lt(Uuid::from(before)));
+    }
+    let rows = all(db, &select).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(ReceivedInvitation {
+                invite: row.model::<invite::Entity>()?.try_into()?,
+                organization: stored("organizations.name", &row.value::<String>()?)?,
+                inviter: row.value::<Option<String>>()?.unwrap_or_default(),
+            })
+        })
+        .collect()
 }

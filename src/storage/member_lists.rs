@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::connection::{self, Connection, Db, all};
-use super::entity::{account, member, organization};
+use super::entity::{account, member, organization, stored};
 use super::members::{with_organization, with_profile};
 use super::sql::{contains_pattern, is_one_of};
 use crate::domain::{
     AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus, Organization,
-    OrganizationId,
+    OrganizationId, Role,
 };
 use crate::error::Result;
 
@@ -165,6 +165,29 @@ pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter)
         select = select.join(JoinType::InnerJoin, member::Relation::Account.def());
     }
     connection::count(&db.for_lists(), select).await
+}
+
+/// The number of members of each status and role that occur, left ones too.
+pub async fn counts(
+    db: &Db,
+    organization: OrganizationId,
+) -> Result<Vec<(MemberStatus, Role, i64)>> {
+    use member::Column;
+
+    let select = member::Entity::find()
+        .select_only()
+        .columns([Column::Status, Column::Role])
+        .column_as(Expr::cust("COUNT(*)"), "number")
+        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+        .group_by(Column::Status)
+        .group_by(Column::Role);
+    let rows = all(&db.for_lists(), &select).await?.into_iter();
+    let counts = rows.map(|mut row| {
+        let status = stored("members.status", &row.value::<String>()?)?;
+        let role = stored("members.role", &row.value::<String>()?)?;
+        Ok((status, role, row.value()?))
+    });
+    counts.collect()
 }
 
 /// The organizations of which an account is an active member, oldest membership first.

@@ -4,6 +4,7 @@
 //! take `&impl Connection` to read and a [`Tx`] to write, and the organization first, so
 //! that no query of an organization's rows can leave it out.
 
+mod cache_versions;
 mod connection;
 mod disk_space;
 mod entity;
@@ -11,8 +12,8 @@ mod error;
 mod location;
 mod migration_lock;
 mod migrations;
+mod organization_cache;
 pub mod postgres;
-mod preview_versions;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -26,6 +27,8 @@ pub mod invite_lists;
 pub mod invites;
 pub mod member_lists;
 pub mod members;
+pub mod memberships;
+pub mod organization_lists;
 pub mod organizations;
 pub mod outbox;
 pub mod previews;
@@ -33,6 +36,7 @@ pub mod removals;
 pub mod requests;
 pub mod settings;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,9 +50,10 @@ pub use statement::{Row, Statement, StatementResult};
 
 pub use crate::change;
 use crate::config;
-use crate::domain::{OrganizationId, SecretHash, Timestamp};
+use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 use connection::{Readers, StoreState};
+use memberships::{MembershipKey, Memberships, StoredMembership};
 use previews::{Preview, Previews};
 use write::Writer;
 
@@ -64,6 +69,7 @@ struct Shared {
     db: Db,
     writer: Writer,
     previews: Previews,
+    memberships: Memberships,
     /// How long a change may wait until it begins.
     patience: Duration,
     /// Held while the store is open, by servers on SQLite.
@@ -113,6 +119,7 @@ impl Store {
                 db: Db { engine: readers, state },
                 writer,
                 previews: Previews::default(),
+                memberships: Memberships::default(),
                 patience: settings.acquire_timeout,
                 _server_lock: server_lock,
             }),
@@ -130,6 +137,29 @@ impl Store {
     /// If the store cannot be read.
     pub async fn preview(&self, hash: &SecretHash, now: Timestamp) -> Result<Option<Arc<Preview>>> {
         self.shared.previews.find(self.read(), hash, now).await
+    }
+
+    /// The current membership of an account, which may be as old as the last commit.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn membership(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+    ) -> Result<Option<StoredMembership>> {
+        self.shared.memberships.find(self.read(), organization, account).await
+    }
+
+    /// The same of at most [`memberships::MAX_KEYS`] keys.
+    ///
+    /// # Errors
+    /// If the store cannot be read, or there are more keys.
+    pub async fn memberships(
+        &self,
+        keys: &[MembershipKey],
+    ) -> Result<HashMap<MembershipKey, StoredMembership>> {
+        self.shared.memberships.find_all(self.read(), keys).await
     }
 
     /// Runs a change in a transaction; the only way to write, with

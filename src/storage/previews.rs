@@ -1,41 +1,21 @@
-//! A cache of previews, which are the most frequent requests, on SQLite.
-//!
-//! On SQLite this process makes all changes of invites and organizations: a lock keeps a
-//! second server off the file, and the command line beside it changes only keys and
-//! accounts. So a preview is valid until this process changes its organization: see
-//! [`preview_versions`](super::preview_versions). On PostgreSQL other replicas may change it
-//! at any time, so nothing is cached.
+//! Previews of invites, which are the most frequent requests.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache;
 use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, RelationTrait};
 use uuid::Uuid;
 
-use super::connection::{Connection, Db, Readers, first};
+use super::connection::{Connection, Db, first};
 use super::entity::{invite, organization, stored};
 use super::invites::usable;
+use super::organization_cache::{OfOrganization, OrganizationCache};
 use super::sql::{Named, query};
 use crate::domain::{EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp};
 use crate::error::Result;
 
-/// The longest time that a preview is kept, in case an operator edits the file by hand.
-const MAX_AGE: Duration = Duration::from_secs(1);
-
-/// The most previews that are kept; one takes about 300 bytes.
-const CAPACITY: usize = 20_000;
-
 /// Previews by the hash of the token.
-pub(super) struct Previews(Cache<Box<[u8]>, Kept>);
-
-#[derive(Clone)]
-struct Kept {
-    preview: Arc<Preview>,
-    /// The time of [`PreviewVersions`](super::preview_versions::PreviewVersions) before the read.
-    version: u64,
-    read_at: Instant,
-}
+#[derive(Default)]
+pub(super) struct Previews(OrganizationCache<[u8; 32], Arc<Preview>>);
 
 impl Previews {
     /// The preview of the live invite with this token.
@@ -45,32 +25,10 @@ impl Previews {
         hash: &SecretHash,
         now: Timestamp,
     ) -> Result<Option<Arc<Preview>>> {
-        if matches!(db.engine, Readers::Postgres(_)) {
-            return Ok(read(db, hash, now).await?.map(Arc::new));
-        }
-        // Before the read, so that a change during the read makes the preview outdated.
-        let (version, read_at) = (db.state.previews.now(), Instant::now());
-        let kept = self.0.get(hash.as_bytes()).filter(|kept| {
-            db.state.previews.is_current(kept.preview.organization.into(), kept.version)
-                && read_at.saturating_duration_since(kept.read_at) < MAX_AGE
-        });
-        if let Some(kept) = kept {
-            // An invite expires without a change.
-            let lives = kept.preview.expires_at.is_none_or(|end| now < end);
-            return Ok(lives.then_some(kept.preview));
-        }
-        let Some(preview) = read(db, hash, now).await?.map(Arc::new) else {
-            return Ok(None);
-        };
-        let kept = Kept { preview: Arc::clone(&preview), version, read_at };
-        self.0.insert(hash.as_bytes().into(), kept);
-        Ok(Some(preview))
-    }
-}
-
-impl Default for Previews {
-    fn default() -> Self {
-        Self(Cache::new(CAPACITY))
+        let read = async { Ok(read(db, hash, now).await?.map(Arc::new)) };
+        let found = self.0.find(db, hash.into_bytes(), read).await?;
+        // An invite expires without a change.
+        Ok(found.filter(|preview| preview.expires_at.is_none_or(|end| now < end)))
     }
 }
 
@@ -85,6 +43,12 @@ pub struct Preview {
     pub email: Option<EmailAddress>,
     /// When the invite expires, unless it ends before.
     pub expires_at: Option<Timestamp>,
+}
+
+impl OfOrganization for Arc<Preview> {
+    fn organization(&self) -> Uuid {
+        self.organization.into()
+    }
 }
 
 async fn read(db: &impl Connection, hash: &SecretHash, now: Timestamp) -> Result<Option<Preview>> {

@@ -125,11 +125,18 @@ fn entry(field: &FieldDescriptor, i: usize) -> Value {
             let number = kind.values().find(|value| value.number() != 0).unwrap().number();
             Value::EnumNumber(number)
         }
-        Kind::Message(_) => {
-            let email = format!("a{i}@example.org");
-            let one = own::EmailInvitation { email, role: String::new() };
-            let bytes = one.encode_to_vec();
-            let Kind::Message(descriptor) = field.kind() else { unreachable!() };
+        Kind::Message(descriptor) => {
+            let bytes = match descriptor.name() {
+                "MembershipKey" => {
+                    let id = uuid::Uuid::from_u128(i as u128).to_string();
+                    own::MembershipKey { organization_id: id.clone(), account_id: id }
+                        .encode_to_vec()
+                }
+                _ => {
+                    let email = format!("a{i}@example.org");
+                    own::EmailInvitation { email, role: String::new() }.encode_to_vec()
+                }
+            };
             Value::Message(DynamicMessage::decode(descriptor, bytes.as_slice()).unwrap())
         }
         _ if field.name().ends_with("_ids") => {

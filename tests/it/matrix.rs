@@ -140,7 +140,18 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
+        "guestlist.v1.InviteService/ListMyInvitations",
+        "{}",
+        [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
         // The invitation is for somebody else, whoever asks.
+        "guestlist.v1.InviteService/Accept",
+        r#"{"invitation": "$invitation"}"#,
+        [U, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
+    (
+        // The same.
         "guestlist.v1.InviteService/Decline",
         r#"{"invitation": "$invitation"}"#,
         [U, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
@@ -156,6 +167,31 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, OK, OK, OK],
     ),
     (
+        "guestlist.v1.MemberService/GetMembership",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/GetMembership",
+        r#"{"organizationId": "$organization", "memberId": "$admin"}"#,
+        [U, U, U, NF, NF, NF, NF, NF, NF, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchGetMemberships",
+        r#"{"memberships": [{"organizationId": "$organization", "accountId": "$stranger"}]}"#,
+        [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.MemberService/AddMember",
+        r#"{"organizationId": "$organization", "accountId": "$stranger", "role": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/LeaveOrganization",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, OK, OK, FP],
+    ),
+    (
         "guestlist.v1.MemberService/SetMemberRole",
         r#"{"organizationId": "$organization", "memberId": "$member", "role": "edit"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
@@ -169,6 +205,16 @@ pub const ROWS: &[Row] = &[
         "guestlist.v1.MemberService/RestoreMember",
         r#"{"organizationId": "$organization", "memberId": "$member"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.AdminService/ListOrganizations",
+        "{}",
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.AdminService/GetOrganizationStats",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
     ),
     (
         "guestlist.v1.AdminService/SetSeatLimit",
@@ -263,6 +309,7 @@ everywhere! {
                 .replace("$invite", &link)
                 .replace("$organization", &org.id)
                 .replace("$token", &token)
+                .replace("$stranger", &org.stranger.account().await.to_string())
                 .replace("$member", &org.member_id)
                 .replace("$admin", &org.admin_id);
             let path = format!("/{rpc}");
@@ -293,7 +340,7 @@ on_both_engines! {
             }
             let path = format!("/{rpc}");
             for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
-                let request = ["$admin", "$member", "$invitation", "$invite"]
+                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite"]
                     .iter()
                     .fold(request.replace("$organization", id), |request, name| {
                         request.replace(name, member)

@@ -297,6 +297,7 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
             .replace("$invite", &link)
             .replace("$organization", &org.id)
             .replace("$token", &org.admin.current_invite(&org.id).await.unwrap())
+            .replace("$stranger", &org.stranger.account().await.to_string())
             .replace("$member", &org.member_id)
             .replace("$admin", &org.admin_id);
         // The last column is the admin's; what is not for admins is for operators.
@@ -368,6 +369,16 @@ async fn walk_the_ends(walk: &mut Walk<'_>) {
     let expected = with(&["grant.ended", "member.left"]);
     walk.expect(LEAVE, &expected, async { org.member.end(&org.member_id).await.is_ok() }).await;
 
+    let org = app.organization().await;
+    let leave = own::LeaveOrganizationRequest {
+        organization_id: org.id.clone(),
+        successor_member_id: org.member_id.clone(),
+    };
+    walk.expect(SUCCEED, &["invite.ended", "member.left", "member.role_changed"], async {
+        org.admin.leave_with_successor(leave).await.is_ok()
+    })
+    .await;
+
     let org = second_admin(app).await;
     let demote = org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member);
     let expected = with(&["member.role_changed"]);
@@ -438,6 +449,22 @@ async fn walk_the_doors(walk: &mut Walk<'_>) {
         let join = async { org.stranger.join_by_id(&org.id).await.is_ok() };
         walk.expect("domain beside an invitation", expected, join).await;
     }
+    let org = app.organization().await;
+    org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+    let zoe = org.stranger.account().await.to_string();
+    for expected in [&["invite.ended", "member.joined"][..], &[]] {
+        let add = async { org.admin.add(&org.id, &zoe, "edit").await.is_ok() };
+        walk.expect("added beside an invitation", expected, add).await;
+    }
+
+    let org = app.organization().await;
+    let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
+    let accept = own::AcceptRequest { invitation: invited.invite.unwrap().id };
+    for expected in [&["member.joined"][..], &[]] {
+        let accept = org.stranger.accept_invitation(accept.clone());
+        walk.expect(ACCEPT, expected, async { accept.await.is_ok() }).await;
+    }
+
     let org = app.organization().await;
     let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
     let invitation = invited.invite.unwrap().id;
@@ -553,19 +580,23 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
 
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while
 /// there is a join link, and what the walks of ends, doors and the rest do by name.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 9] = [
     "gitpod.v1.OrganizationService/GetOrganizationInvite",
     "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     LEAVE,
+    SUCCEED,
     SUSPEND,
     RESTORE,
+    ACCEPT,
     DECLINE,
     RESOLVE,
 ];
 
 const LEAVE: &str = "gitpod.v1.OrganizationService/LeaveOrganization";
+const SUCCEED: &str = "guestlist.v1.MemberService/LeaveOrganization";
 const SUSPEND: &str = "guestlist.v1.MemberService/SuspendMember";
 const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
+const ACCEPT: &str = "guestlist.v1.InviteService/Accept";
 const DECLINE: &str = "guestlist.v1.InviteService/Decline";
 const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
 
@@ -604,13 +635,13 @@ async fn routes(app: &TestApp) {
 async fn ends(app: &TestApp) {
     let mut walk = begin(app).await;
     walk_the_ends(&mut walk).await;
-    walk.finish([LEAVE, SUSPEND, RESTORE].map(str::to_owned).into_iter());
+    walk.finish([LEAVE, SUCCEED, SUSPEND, RESTORE].map(str::to_owned).into_iter());
 }
 
 async fn doors(app: &TestApp) {
     let mut walk = begin(app).await;
     walk_the_doors(&mut walk).await;
-    walk.finish([DECLINE].map(str::to_owned).into_iter());
+    walk.finish([ACCEPT, DECLINE].map(str::to_owned).into_iter());
 }
 
 async fn rest(app: &TestApp) {

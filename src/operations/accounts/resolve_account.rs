@@ -1,7 +1,7 @@
 //! `guestlist.v1.AccountService/ResolveAccount`
 
 use crate::auth::{self, Identity};
-use crate::domain::{Account, KeyScope};
+use crate::domain::Account;
 use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 
@@ -13,8 +13,7 @@ pub async fn resolve_account(
     call: &RequestContext,
     identity: Identity,
 ) -> Result<(Account, bool)> {
-    let caller = &call.caller;
-    if caller.scope() != Some(KeyScope::Act) || caller.acting.is_some() {
+    if !call.caller.may_act() {
         return Err(Error::permission_denied("only a key of scope act may resolve accounts"));
     }
     auth::resolve(&cx.store, &cx.issuers, cx.now(), &call.actor(), identity).await

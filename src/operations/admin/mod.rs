@@ -1,8 +1,14 @@
 //! Administration of the service by its operator.
 
+mod get_organization_stats;
+mod list_organizations;
 mod set_seat_limit;
 mod set_tier;
 
+pub use get_organization_stats::{OrganizationStats, get_organization_stats};
+pub use list_organizations::{
+    ListOrganizations, OrganizationFilter, OrganizationList, list_organizations,
+};
 pub use set_seat_limit::set_seat_limit;
 pub use set_tier::set_tier;
 
@@ -21,9 +27,7 @@ async fn change_organization(
     id: OrganizationId,
     change: impl Fn(&mut Organization) -> Option<String> + Send + Sync + 'static,
 ) -> Result<()> {
-    if call.caller.scope() != Some(KeyScope::Operator) {
-        return Err(Error::permission_denied("only a key of scope operator may do this"));
-    }
+    require_operator(call)?;
     if !call.caller.reaches(id) {
         return Err(Error::not_found());
     }
@@ -51,4 +55,11 @@ async fn change_organization(
             }),
         )
         .await
+}
+
+fn require_operator(call: &RequestContext) -> Result<()> {
+    match call.caller.scope() {
+        Some(KeyScope::Operator) => Ok(()),
+        _ => Err(Error::permission_denied("only a key of scope operator may do this")),
+    }
 }

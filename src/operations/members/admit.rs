@@ -1,12 +1,14 @@
-//! The last step of joining, by whatever way: member row, counters, audit event.
+//! The last steps of joining, by whatever way: seat, member row, counters, audit event, and
+//! the pending invitation of the new member.
 
 use crate::domain::{
-    Account, Action, Actor, InviteId, JoinedBy, Member, MemberId, MemberProfile, MemberStatus,
-    Organization, Role, TargetKind, Timestamp,
+    Account, Action, Actor, Invite, InviteId, JoinedBy, Member, MemberId, MemberProfile,
+    MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
 };
-use crate::error::Result;
+use crate::error::{Error, Result, reason};
+use crate::operations::invites::expire;
 use crate::storage::audit_events::{self, NewEvent};
-use crate::storage::{Tx, members, organizations};
+use crate::storage::{Tx, invites, members, organizations};
 
 /// A new membership.
 #[derive(Debug)]
@@ -58,4 +60,33 @@ pub(in crate::operations) async fn admit(
     };
     audit_events::append(tx, event, now).await?;
     Ok(MemberProfile { member, profile: account.profile.clone() })
+}
+
+/// # Errors
+/// FAILED_PRECONDITION if no seat is left.
+pub(super) fn require_seat(organization: &Organization) -> Result<()> {
+    if organization.has_seat() {
+        return Ok(());
+    }
+    let what = "every seat of this organization is taken";
+    Err(Error::precondition(reason::SEAT_LIMIT, what))
+}
+
+/// The live email invitation of the account's verified address. An expired one is ended
+/// here.
+pub(super) async fn pending_invitation(
+    tx: &Tx,
+    organization: OrganizationId,
+    account: &Account,
+    now: Timestamp,
+) -> Result<Option<Invite>> {
+    let Some(own) = account.profile.verified_email() else { return Ok(None) };
+    let pending = invites::pending_of_address(tx, organization, own).await?;
+    match pending {
+        Some(invite) if !invite.is_live(now) => {
+            expire(tx, &invite, now).await?;
+            Ok(None)
+        }
+        pending => Ok(pending),
+    }
 }

@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use futures_util::future::try_join3;
 
-use super::{Admission, admit};
+use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::auth::Issuers;
 use crate::domain::{
-    Account, Action, Departure, EndReason, Grant, GrantId, Invite, InviteId, JoinedBy, Member,
-    MemberProfile, MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
+    Account, Action, Departure, EndReason, Grant, GrantId, Invite, InviteId, InviteKind, JoinedBy,
+    Member, MemberProfile, MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
 use crate::operations::budget::count_join;
-use crate::operations::invites::{TokenOrId, end, expire, find_by_token_or_id, find_under_lock};
+use crate::operations::invites::{TokenOrId, end, find_by_token_or_id, find_under_lock};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
@@ -27,6 +27,8 @@ use crate::storage::{Tx, accounts, grants, invites, members, organizations};
 #[derive(Debug, Clone, Copy)]
 pub enum JoinBy {
     Invite(TokenOrId),
+    /// With an email invitation.
+    Invitation(TokenOrId),
     /// With an invite, which must belong to this organization.
     InviteTo(OrganizationId, TokenOrId),
     /// By the organization's id: as its creator, or by mail domain.
@@ -45,8 +47,11 @@ pub async fn join_organization(
     // unknown tokens never use a write transaction. Under the lock everything is read again.
     let (organization, named) = match by {
         JoinBy::Organization(id) => (id, None),
-        JoinBy::Invite(name) | JoinBy::InviteTo(_, name) => {
+        JoinBy::Invite(name) | JoinBy::Invitation(name) | JoinBy::InviteTo(_, name) => {
             let (invite, organization) = find_by_token_or_id(cx.store.read(), call, &name).await?;
+            if matches!(by, JoinBy::Invitation(_)) && invite.kind != InviteKind::Email {
+                return Err(Error::not_found());
+            }
             (organization.id, Some((name, invite.id)))
         }
     };
@@ -127,7 +132,7 @@ impl Joining<'_> {
 
     /// Makes the caller a member by an invite that has passed all checks.
     async fn join_with(mut self, invite: &Invite) -> Result<MemberProfile> {
-        self.require_seat()?;
+        require_seat(&self.organization)?;
         self.consume(invite).await?;
         let admission = Admission {
             account: &self.account,
@@ -173,7 +178,7 @@ impl Joining<'_> {
         {
             return self.join_with(invite).await;
         }
-        self.require_seat()?;
+        require_seat(&self.organization)?;
         let (account, actor) = (&self.account, self.call.actor());
         let admission =
             Admission { account, role, by, invite: None, reserved: None, actor: &actor };
@@ -250,14 +255,6 @@ impl Joining<'_> {
         Ok(())
     }
 
-    fn require_seat(&self) -> Result<()> {
-        if self.organization.has_seat() {
-            return Ok(());
-        }
-        let what = "every seat of this organization is taken";
-        Err(Error::precondition(reason::SEAT_LIMIT, what))
-    }
-
     async fn consume(&self, invite: &Invite) -> Result<()> {
         match invites::consume(self.tx, invite, self.now).await? {
             true => Ok(()),
@@ -293,18 +290,8 @@ impl Joining<'_> {
         audit_events::append(self.tx, event, self.now).await
     }
 
-    /// The live email invitation of the caller's verified address. An expired one is ended
-    /// here.
     async fn pending_invitation(&self) -> Result<Option<Invite>> {
-        let Some(own) = self.account.profile.verified_email() else { return Ok(None) };
-        let pending = invites::pending_of_address(self.tx, self.organization.id, own).await?;
-        match pending {
-            Some(invite) if !invite.is_live(self.now) => {
-                expire(self.tx, &invite, self.now).await?;
-                Ok(None)
-            }
-            pending => Ok(pending),
-        }
+        pending_invitation(self.tx, self.organization.id, &self.account, self.now).await
     }
 
     /// Ends the caller's pending invitation: members have none.

@@ -1,7 +1,11 @@
 //! Memberships: joining, leaving, listing, roles and suspension.
 
+mod accept;
+mod add_member;
 mod admit;
+mod batch_get_memberships;
 mod change_member;
+mod get_membership;
 mod join_organization;
 mod leave_organization;
 mod list_members;
@@ -11,9 +15,14 @@ mod set_role;
 mod suspend_member;
 
 pub use crate::storage::member_lists::{MemberFilter, MemberSort};
+pub use crate::storage::memberships::{MAX_KEYS, MembershipKey};
+pub use accept::accept;
+pub use add_member::{AddMember, add_member};
+pub use batch_get_memberships::batch_get_memberships;
 pub use change_member::MemberOf;
+pub use get_membership::{Whose, get_membership};
 pub use join_organization::{JoinBy, join_organization};
-pub use leave_organization::leave_organization;
+pub use leave_organization::{Leave, leave_organization};
 pub use list_members::{ListMembers, MemberList, list_members};
 pub use restore_member::restore_member;
 pub use set_member_role::set_member_role;

@@ -53,6 +53,12 @@ pub enum Relation {
         to = "super::organization::Column::Id"
     )]
     Organization,
+    #[sea_orm(
+        belongs_to = "super::member::Entity",
+        from = "Column::InviterId",
+        to = "super::member::Column::Id"
+    )]
+    Inviter,
 }
 
 impl Related<super::organization::Entity> for Entity {

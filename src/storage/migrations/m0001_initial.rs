@@ -260,6 +260,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
         index("accounts_email", "accounts", ["email"]),
+        // For the operator, who lists the organizations of a creator.
+        index("organizations_of_creator", "organizations", ["creator_id", "id"]),
         index("api_keys_account", "api_keys", ["account_id"]),
         index("api_keys_organization", "api_keys", ["organization_id"]),
         // The account first: most accounts that join are new, so their entries share a
@@ -288,7 +290,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .unique()
             .and_where(Expr::cust("kind = 'join_link' AND state = 'live'"))
             .to_owned(),
-        index("invites_one_pending_email", "invites", ["organization_id", "email"])
+        // The address first: its owner lists the invitations of all organizations.
+        index("invites_one_pending_email", "invites", ["email", "organization_id"])
             .unique()
             .and_where(Expr::cust("kind = 'email' AND state = 'live'"))
             .to_owned(),

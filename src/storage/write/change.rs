@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, Span};
 
 use crate::error::{Error, Result};
+use crate::storage::cache_versions::Outdated;
 use crate::storage::connection::{StoreState, Transaction, Tx};
 use crate::storage::error::{Cause, StoreError, WriteError};
-use crate::storage::preview_versions::Outdated;
 
 /// What runs in a transaction, perhaps more than once. [`change!`](crate::change) makes it of
 /// an async closure.
@@ -93,7 +93,7 @@ pub(super) trait Job: Send {
     /// Replaces the result of the last run by an error that was reported later.
     fn fail(&mut self, error: StoreError);
 
-    /// The previews that its last run outdates.
+    /// The cached values that its last run outdates.
     fn outdated(&self) -> &Outdated;
 
     /// Sends the result to the caller.

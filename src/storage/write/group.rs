@@ -94,7 +94,7 @@ async fn attempt(
         }
     };
     // After a failure as well: the commit may have been made.
-    state.previews.outdate(group.iter().map(|job| job.outdated()));
+    state.cache_versions.outdate(group.iter().map(|job| job.outdated()));
     result
 }
 

@@ -27,8 +27,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which is the only user of the connection. It outdates the previews
-    /// in `state` before it acknowledges a change.
+    /// Starts the thread, which is the only user of the connection. It outdates cached
+    /// values in `state` before it acknowledges a change.
     ///
     /// # Errors
     /// If the system cannot start a thread.

@@ -11,6 +11,30 @@ pub struct Service(pub Context);
 
 #[tonic::async_trait]
 impl AdminService for Service {
+    async fn list_organizations(
+        &self,
+        request: Request<pb::ListOrganizationsRequest>,
+    ) -> Result<Response<pb::ListOrganizationsResponse>, Status> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let input = convert::list_organizations(message)?;
+            Ok(admin::list_organizations(&self.0, &call, input).await?.into())
+        })
+        .await
+    }
+
+    async fn get_organization_stats(
+        &self,
+        request: Request<pb::GetOrganizationStatsRequest>,
+    ) -> Result<Response<pb::GetOrganizationStatsResponse>, Status> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let id = convert::organization_id(&message.organization_id)?;
+            Ok(admin::get_organization_stats(&self.0, &call, id).await?.into())
+        })
+        .await
+    }
+
     async fn set_seat_limit(
         &self,
         request: Request<pb::SetSeatLimitRequest>,

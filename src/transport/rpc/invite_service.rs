@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::{authenticated, convert, open, respond};
-use crate::operations::{Context, invites};
+use crate::operations::{Context, invites, members};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::invite_service_server::InviteService;
 
@@ -85,6 +85,30 @@ impl InviteService for Service {
             let input = convert::resend(message)?;
             let invite = invites::resend(&self.0, &call, input).await?;
             Ok(pb::ResendResponse { invite: Some(invite.into()) })
+        })
+        .await
+    }
+
+    async fn list_my_invitations(
+        &self,
+        request: Request<pb::ListMyInvitationsRequest>,
+    ) -> RpcResult<pb::ListMyInvitationsResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (size, token) = convert::page(message.page)?;
+            let field = "page.page_token";
+            let listed = invites::list_my_invitations(&self.0, &call, size, &token, field);
+            Ok(listed.await?.into())
+        })
+        .await
+    }
+
+    async fn accept(&self, request: Request<pb::AcceptRequest>) -> RpcResult<pb::AcceptResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let invitation = convert::accept(&message)?;
+            let membership = members::accept(&self.0, &call, invitation).await?;
+            Ok(pb::AcceptResponse { membership: Some(membership.into()) })
         })
         .await
     }

@@ -13,6 +13,57 @@ type RpcResult<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl MemberService for Service {
+    async fn get_membership(
+        &self,
+        request: Request<pb::GetMembershipRequest>,
+    ) -> RpcResult<pb::GetMembershipResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (organization, whose) = convert::get_membership(&message)?;
+            let membership = members::get_membership(&self.0, &call, organization, whose).await?;
+            Ok(pb::GetMembershipResponse { membership: Some(membership.into()) })
+        })
+        .await
+    }
+
+    async fn batch_get_memberships(
+        &self,
+        request: Request<pb::BatchGetMembershipsRequest>,
+    ) -> RpcResult<pb::BatchGetMembershipsResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let keys = convert::batch_get_memberships(&message)?;
+            Ok(members::batch_get_memberships(&self.0, &call, keys).await?.into())
+        })
+        .await
+    }
+
+    async fn add_member(
+        &self,
+        request: Request<pb::AddMemberRequest>,
+    ) -> RpcResult<pb::AddMemberResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let input = convert::add_member(message)?;
+            let membership = members::add_member(&self.0, &call, input).await?;
+            Ok(pb::AddMemberResponse { membership: Some(membership.into()) })
+        })
+        .await
+    }
+
+    async fn leave_organization(
+        &self,
+        request: Request<pb::LeaveOrganizationRequest>,
+    ) -> RpcResult<pb::LeaveOrganizationResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let leave = convert::leave(&message)?;
+            members::leave_organization(&self.0, &call, leave).await?;
+            Ok(pb::LeaveOrganizationResponse {})
+        })
+        .await
+    }
+
     async fn set_member_role(
         &self,
         request: Request<pb::SetMemberRoleRequest>,

@@ -3,6 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use super::{authenticated, convert, open, respond};
+use crate::operations::members::Leave;
 use crate::operations::{Context, invites, members, organizations};
 use crate::proto::gitpod::v1 as pb;
 use crate::proto::gitpod::v1::organization_service_server::OrganizationService;
@@ -147,8 +148,8 @@ impl OrganizationService for Service {
     ) -> RpcResult<pb::LeaveOrganizationResponse> {
         respond(async {
             let (call, message) = authenticated(request)?;
-            let id = convert::member_id(&message.user_id)?;
-            members::leave_organization(&self.0, &call, id).await?;
+            let leave = Leave::Member(convert::member_id(&message.user_id)?);
+            members::leave_organization(&self.0, &call, leave).await?;
             Ok(pb::LeaveOrganizationResponse {})
         })
         .await

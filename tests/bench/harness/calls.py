@@ -30,6 +30,18 @@ def summary_of_eight(tokens, headers):
     return Load(wire.SUMMARY, {**wire.GRPC, **headers}, tuple(map(wire.by_id, tokens)), clients=1)
 
 
+def membership(organization, headers):
+    """GetMembership, the caller's own: 256 in flight on eight connections."""
+    return again(wire.MEMBERSHIP, wire.by_id(organization), headers)
+
+
+def memberships(organizations, account, headers):
+    """BatchGetMemberships: one account in each of these organizations; one call in flight on each of eight
+    connections, so that a call does not wait for others of its connection."""
+    body = wire.memberships_of([(organization, str(account)) for organization in organizations])
+    return Load(wire.MEMBERSHIPS, {**wire.GRPC, **headers}, (body,), clients=8, streams=1)
+
+
 def create(organizations, headers):
     """CreateOrganizationInvite over gRPC: 256 in flight, four in each organization."""
     bodies = [wire.by_id(organization) for organization in organizations[:WRITERS]]

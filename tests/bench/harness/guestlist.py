@@ -90,6 +90,16 @@ class Store:
         self.run.stack.callback(server.stop)
         return server.until_ready()
 
+    def service(self):
+        """The account and the headers of a service with a key of scope act; before the store serves."""
+        key = self.command("keys", "create", "--service", "bench", "--scope", "act").strip()
+        statement = "SELECT id FROM accounts WHERE kind = 'service'"
+        if self.engine == "sqlite":
+            account = uuid.UUID(bytes=self.rows(statement)[0][0])
+        else:
+            account = uuid.UUID(self.run.postgres.sql(statement, self.url))
+        return account, {"authorization": f"Bearer {key}"}
+
     def authorization(self):
         return {"authorization": f"Bearer {self.key}"}
 

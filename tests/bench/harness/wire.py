@@ -8,6 +8,9 @@ SERVICE = "/gitpod.v1.OrganizationService"
 SUMMARY = f"{SERVICE}/GetOrganizationInviteSummary"
 CREATE = f"{SERVICE}/CreateOrganizationInvite"
 GET = f"{SERVICE}/GetOrganizationInvite"
+MEMBERSHIP = "/guestlist.v1.MemberService/GetMembership"
+MEMBERSHIPS = "/guestlist.v1.MemberService/BatchGetMemberships"
+ADD_MEMBER = "/guestlist.v1.MemberService/AddMember"
 LIST_MEMBERS = f"{SERVICE}/ListMembers"
 LIST_INVITES = "/guestlist.v1.InviteService/List"
 
@@ -46,6 +49,11 @@ def invites_of(organization):
 
 def members_of(organization):
     return frame(text(1, PAGE) + text(2, organization))
+
+
+def memberships_of(keys):
+    """Asks about many pairs of an organization and an account."""
+    return frame(b"".join(text(1, text(1, organization) + text(2, account)) for organization, account in keys))
 
 
 def join_path(organization, token):

@@ -222,6 +222,34 @@ on_both_engines! {
         let update = |id: &str| json!({"organizationId": id, "name": "Taken"});
         let path = format!("{SERVICE}/UpdateOrganization");
         all_the_same(app, &org.stranger, &path, &organizations, update).await;
+        let ben = org.member.account().await.to_string();
+        for request in [
+            json!({}),
+            json!({"accountId": ben}),
+            json!({"memberId": org.member_id}),
+        ] {
+            let membership = |id: &str| {
+                let mut request = request.clone();
+                request["organizationId"] = json!(id);
+                request
+            };
+            let path = "/guestlist.v1.MemberService/GetMembership";
+            all_the_same(app, &org.stranger, path, &organizations, membership).await;
+        }
+        let add = |id: &str| json!({"organizationId": id, "accountId": ben, "role": "read"});
+        let path = "/guestlist.v1.MemberService/AddMember";
+        all_the_same(app, &org.stranger, path, &organizations, add).await;
+        let leave = |id: &str| json!({"organizationId": id, "successorMemberId": org.member_id});
+        let path = "/guestlist.v1.MemberService/LeaveOrganization";
+        all_the_same(app, &org.stranger, path, &organizations, leave).await;
+        let members = [
+            ("unknown", Uuid::now_v7().to_string()),
+            ("admin", org.admin_id.clone()),
+            ("member", org.member_id.clone()),
+        ];
+        let of_member = |id: &str| json!({"organizationId": org.id, "memberId": id});
+        let path = "/guestlist.v1.MemberService/GetMembership";
+        all_the_same(app, &org.stranger, path, &members, of_member).await;
         let set_role = |id: &str| json!({"organizationId": id, "userId": user, "role": role});
         all_the_same(app, &org.stranger, rpc::SET_ROLE, &organizations, set_role).await;
         let audit = |id: &str| json!({"organizationId": id});
@@ -249,6 +277,9 @@ on_both_engines! {
             json!({"organizationId": own, "userId": id, "role": "ORGANIZATION_ROLE_ADMIN"})
         };
         all_the_same(app, &org.stranger, rpc::SET_ROLE, &members, set_role).await;
+        let membership = |id: &str| json!({"organizationId": own, "memberId": id});
+        let path = "/guestlist.v1.MemberService/GetMembership";
+        all_the_same(app, &org.stranger, path, &members, membership).await;
     }
 
     async fn p27_a_preview_shows_three_things(app: TestApp) {

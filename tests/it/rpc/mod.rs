@@ -1,6 +1,9 @@
 //! Each RPC, as its callers see it: one file an RPC, over every protocol and on
 //! both engines.
 
+mod accept;
+mod add_member;
+mod batch_get_memberships;
 mod create_link;
 mod create_organization;
 mod create_organization_invite;
@@ -8,9 +11,11 @@ mod decline;
 mod delete_organization;
 mod get;
 mod get_caller;
+mod get_membership;
 mod get_organization;
 mod get_organization_invite;
 mod get_organization_invite_summary;
+mod get_organization_stats;
 mod invite_by_email;
 mod join_organization;
 mod leave_organization;
@@ -18,7 +23,9 @@ mod list;
 mod list_audit_events;
 mod list_grants;
 mod list_members;
+mod list_my_invitations;
 mod list_my_organizations;
+mod list_organizations;
 mod preview;
 mod resend;
 mod resolve_account;

@@ -109,6 +109,7 @@ async fn everything(app: &TestApp) {
     audit.page = Some(own::PageRequest { page_size: 1, page_token });
     org.admin.list_audit_events(audit).await.unwrap();
 
+    memberships(app, &org).await;
     invitations(app, &org).await;
     org.member.end(&org.member_id).await.unwrap();
     let token = org.admin.current_invite(&org.id).await.unwrap();
@@ -130,11 +131,72 @@ async fn everything(app: &TestApp) {
     let page_token = operator.list_audit_events(outside.clone()).await.unwrap().next_page_token;
     outside.page = Some(own::PageRequest { page_size: 1, page_token });
     operator.list_audit_events(outside).await.unwrap();
+    for filter in [
+        own::OrganizationFilter::default(),
+        own::OrganizationFilter {
+            creator_id: org.admin.account().await.to_string(),
+            ..Default::default()
+        },
+        own::OrganizationFilter { organization_id: org.id.clone(), ..Default::default() },
+        own::OrganizationFilter { search: "e".into(), ..Default::default() },
+    ] {
+        let mut list = own::ListOrganizationsRequest {
+            filter: Some(filter),
+            page: Some(own::PageRequest { page_size: 1, page_token: String::new() }),
+        };
+        let page_token = operator.list_organizations(list.clone()).await.unwrap().next_page_token;
+        list.page = Some(own::PageRequest { page_size: 1, page_token });
+        operator.list_organizations(list).await.unwrap();
+    }
     list_keys(app.store()).await.unwrap();
     let (large, _) = org.admin.found("Large").await;
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
     while remove_deleted(app.store()).await.unwrap() {}
+}
+
+/// Memberships by their keys, one and many, and the counts of an organization.
+async fn memberships(app: &TestApp, org: &Organization) {
+    use own::get_membership_request::Whose;
+
+    org.member.membership(&org.id, None).await.unwrap();
+    let by_id = Some(Whose::MemberId(org.admin_id.clone()));
+    org.member.membership(&org.id, by_id).await.unwrap();
+    let service = Owner::Service("portal".parse().unwrap());
+    let service = app.key(service, Some(KeyScope::Act), None).await;
+    let account_id = org.member.account().await.to_string();
+    let key = own::MembershipKey { organization_id: org.id.clone(), account_id };
+    for number in [1, 100] {
+        let request = own::BatchGetMembershipsRequest { memberships: vec![key.clone(); number] };
+        service.batch_get_memberships(request).await.unwrap();
+    }
+    let operator = app.operator().await;
+    let request = own::GetOrganizationStatsRequest { organization_id: org.id.clone() };
+    operator.get_organization_stats(request).await.unwrap();
+
+    let (max, account) = (app.person("max").await, app.person("max").await.account().await);
+    let added = org.admin.add(&org.id, &account.to_string(), "guest").await.unwrap();
+    let leave = own::LeaveOrganizationRequest {
+        organization_id: org.id.clone(),
+        successor_member_id: added.member_id,
+    };
+    max.leave_with_successor(leave).await.unwrap();
+    for name in ["Third", "Fourth"] {
+        let (other, _) = org.admin.found(name).await;
+        org.admin.invite_address(&other, "max@example.com", "read").await.unwrap();
+    }
+    let mut list = own::ListMyInvitationsRequest {
+        page: Some(own::PageRequest { page_size: 1, page_token: String::new() }),
+    };
+    let page_token = max.list_my_invitations(list.clone()).await.unwrap().next_page_token;
+    assert!(!page_token.is_empty());
+    list.page = Some(own::PageRequest { page_size: 1, page_token });
+    let invitation = max.list_my_invitations(list).await.unwrap().invitations.remove(0);
+    let bound = Owner::Email { email: "max@example.com".parse().unwrap(), name: None };
+    let only = invitation.organization_id.parse().unwrap();
+    let bound = app.key(bound, None, Some(only)).await;
+    bound.list_my_invitations(Default::default()).await.unwrap();
+    max.accept_invitation(own::AcceptRequest { invitation: invitation.id }).await.unwrap();
 }
 
 /// The same for every kind of invite.

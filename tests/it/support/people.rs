@@ -81,14 +81,29 @@ rpcs! {
     resend_invite: own::ResendRequest => ResendResponse, "guestlist.v1.InviteService/Resend";
     decline_invite: own::DeclineRequest => DeclineResponse, "guestlist.v1.InviteService/Decline";
     preview_invite: own::PreviewRequest => PreviewResponse, "guestlist.v1.InviteService/Preview";
+    list_my_invitations: own::ListMyInvitationsRequest => ListMyInvitationsResponse,
+        "guestlist.v1.InviteService/ListMyInvitations";
+    accept_invitation: own::AcceptRequest => AcceptResponse, "guestlist.v1.InviteService/Accept";
     list_grants: own::ListGrantsRequest => ListGrantsResponse,
         "guestlist.v1.GrantService/ListGrants";
+    get_membership: own::GetMembershipRequest => GetMembershipResponse,
+        "guestlist.v1.MemberService/GetMembership";
+    batch_get_memberships: own::BatchGetMembershipsRequest => BatchGetMembershipsResponse,
+        "guestlist.v1.MemberService/BatchGetMemberships";
+    add_member: own::AddMemberRequest => AddMemberResponse,
+        "guestlist.v1.MemberService/AddMember";
+    leave_with_successor: own::LeaveOrganizationRequest => LeaveOrganizationResponse,
+        "guestlist.v1.MemberService/LeaveOrganization";
     set_member_role: own::SetMemberRoleRequest => SetMemberRoleResponse,
         "guestlist.v1.MemberService/SetMemberRole";
     suspend_member: own::SuspendMemberRequest => SuspendMemberResponse,
         "guestlist.v1.MemberService/SuspendMember";
     restore_member: own::RestoreMemberRequest => RestoreMemberResponse,
         "guestlist.v1.MemberService/RestoreMember";
+    list_organizations: own::ListOrganizationsRequest => ListOrganizationsResponse,
+        "guestlist.v1.AdminService/ListOrganizations";
+    get_organization_stats: own::GetOrganizationStatsRequest => GetOrganizationStatsResponse,
+        "guestlist.v1.AdminService/GetOrganizationStats";
     set_seat_limit: own::SetSeatLimitRequest => SetSeatLimitResponse,
         "guestlist.v1.AdminService/SetSeatLimit";
     set_tier: own::SetTierRequest => SetTierResponse, "guestlist.v1.AdminService/SetTier";
@@ -199,6 +214,32 @@ impl Person {
     pub async fn end(&self, member: &str) -> Result<(), Failure> {
         let request = gitpod::LeaveOrganizationRequest { user_id: member.to_owned() };
         self.leave_organization(request).await.map(|_| ())
+    }
+
+    /// One's own membership, or another's.
+    pub async fn membership(
+        &self,
+        organization: &str,
+        whose: Option<own::get_membership_request::Whose>,
+    ) -> Result<own::Membership, Failure> {
+        let request = own::GetMembershipRequest { organization_id: organization.to_owned(), whose };
+        Ok(self.get_membership(request).await?.membership.unwrap())
+    }
+
+    /// Makes an account a member, without an invite.
+    pub async fn add(
+        &self,
+        organization: &str,
+        account: &str,
+        role: &str,
+    ) -> Result<own::Membership, Failure> {
+        let request = own::AddMemberRequest {
+            organization_id: organization.to_owned(),
+            account_id: account.to_owned(),
+            role: role.to_owned(),
+            request_id: String::new(),
+        };
+        Ok(self.add_member(request).await?.membership.unwrap())
     }
 
     pub async fn grant(

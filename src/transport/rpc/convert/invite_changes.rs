@@ -1,10 +1,12 @@
 //! Messages that change, end or preview an invite.
 
-use super::Fields;
 use super::invite::{max_uses, request_id};
-use crate::domain::{InviteId, InviteToken, OrganizationId};
+use super::{Fields, to_timestamp};
+use crate::domain::{InviteId, InviteToken, OrganizationId, ReceivedInvitation};
 use crate::error::Result;
-use crate::operations::invites::{Decline, InviteSummary, Resend, Revoke, Update};
+use crate::operations::invites::{
+    Decline, InviteSummary, MyInvitations, Resend, Revoke, TokenOrId, Update,
+};
 use crate::proto::guestlist::v1 as pb;
 
 pub fn invite_of(organization: &str, id: &str) -> Result<(OrganizationId, InviteId)> {
@@ -58,6 +60,12 @@ pub fn resend(message: pb::ResendRequest) -> Result<Resend> {
     fields.finish(|| Some(Resend { organization: organization?, id: id?, expires_at, request }))
 }
 
+pub fn accept(message: &pb::AcceptRequest) -> Result<TokenOrId> {
+    let mut fields = Fields::default();
+    let name = fields.parse("invitation", &message.invitation);
+    fields.finish(|| name)
+}
+
 pub fn decline(message: pb::DeclineRequest) -> Result<Decline> {
     let mut fields = Fields::default();
     let name = fields.parse("invitation", &message.invitation);
@@ -71,6 +79,31 @@ impl From<InviteSummary> for pb::PreviewResponse {
             organization_id: summary.organization.to_string(),
             organization_name: summary.name.to_string(),
             member_count: summary.member_count,
+        }
+    }
+}
+
+impl From<ReceivedInvitation> for pb::MyInvitation {
+    fn from(received: ReceivedInvitation) -> Self {
+        let invite = received.invite;
+        Self {
+            id: invite.id.to_string(),
+            organization_id: invite.organization.to_string(),
+            organization_name: received.organization.to_string(),
+            inviter_name: received.inviter,
+            role: invite.role.to_string(),
+            sso: invite.sso,
+            create_time: Some(to_timestamp(invite.created_at)),
+            expire_time: invite.expires_at.map(to_timestamp),
+        }
+    }
+}
+
+impl From<MyInvitations> for pb::ListMyInvitationsResponse {
+    fn from(list: MyInvitations) -> Self {
+        Self {
+            invitations: list.invitations.into_iter().map(Into::into).collect(),
+            next_page_token: list.next_token,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Messages about members and their grants.
 
+use super::invite::request_id;
 use super::{Fields, to_timestamp};
 use crate::domain::{Grant, Role};
 use crate::error::Result;
 use crate::operations::grants::{GrantList, ListGrants};
-use crate::operations::members::MemberOf;
+use crate::operations::members::{AddMember, Leave, MemberOf};
 use crate::proto::guestlist::v1 as pb;
 
 pub fn member_of(organization: &str, member: &str) -> Result<MemberOf> {
@@ -12,6 +13,24 @@ pub fn member_of(organization: &str, member: &str) -> Result<MemberOf> {
     let organization = fields.parse("organization_id", organization);
     let member = fields.parse("member_id", member);
     fields.finish(|| Some(MemberOf { organization: organization?, member: member? }))
+}
+
+pub fn add_member(message: pb::AddMemberRequest) -> Result<AddMember> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let account = fields.parse("account_id", &message.account_id);
+    let role = fields.parse("role", &message.role);
+    let request = request_id(&mut fields, message.request_id);
+    fields.finish(|| {
+        Some(AddMember { organization: organization?, account: account?, role: role?, request })
+    })
+}
+
+pub fn leave(message: &pb::LeaveOrganizationRequest) -> Result<Leave> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let successor = fields.parse_optional("successor_member_id", &message.successor_member_id);
+    fields.finish(|| Some(Leave::Own { organization: organization?, successor }))
 }
 
 pub fn set_member_role(message: &pb::SetMemberRoleRequest) -> Result<(MemberOf, Role)> {

@@ -10,16 +10,18 @@ mod invite_changes;
 mod list_invites;
 mod list_members;
 mod member;
+mod membership;
 mod organization;
 
 pub use account::resolve_account;
-pub use admin::{set_seat_limit, set_tier};
+pub use admin::{list_organizations, set_seat_limit, set_tier};
 pub use audit::list_audit_events;
 pub use invite::{create_link, invite_by_email};
-pub use invite_changes::{decline, invite_of, preview_token, resend, revoke, update};
+pub use invite_changes::{accept, decline, invite_of, preview_token, resend, revoke, update};
 pub use list_invites::list_invites;
 pub use list_members::list_members;
-pub use member::{list_grants, member_of, set_member_role};
+pub use member::{add_member, leave, list_grants, member_of, set_member_role};
+pub use membership::{batch_get_memberships, get_membership};
 pub use organization::{
     create_organization, invite_token, join_organization, member_id, organization_id, set_role,
     update_organization,

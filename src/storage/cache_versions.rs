@@ -1,8 +1,8 @@
-//! Says which previews a change may have made outdated, on SQLite.
+//! Says which cached values a change may have made outdated, on SQLite.
 //!
-//! A preview shows an invite and its organization. A change locks an organization before it
+//! A cached value shows rows of one organization. A change locks an organization before it
 //! changes its rows, and each statement names the organization whose rows it changes. So a
-//! statement outdates the previews of the locked organizations among its values, and those
+//! statement outdates the values of the locked organizations among its own values, and those
 //! of all organizations if it has none: no change has to say what it outdates.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 
-/// The tables whose rows a preview shows.
-const TABLES: [&str; 2] = ["invites", "organizations"];
+/// The tables whose rows are cached.
+const TABLES: [&str; 3] = ["invites", "members", "organizations"];
 
 /// Organizations share a shard, which has the time of the last change of any of them.
 const SHARDS: usize = 4096;
 
-/// The organizations whose previews a change outdates.
+/// The organizations whose cached values a change outdates.
 #[derive(Debug, Default)]
 pub(super) struct Outdated {
     locked: Vec<Uuid>,
@@ -49,7 +49,7 @@ impl Outdated {
     }
 }
 
-/// A new row outdates nothing: there is no preview of it.
+/// A new row outdates nothing: that a row is missing is not cached.
 fn may_outdate(statement: &Statement) -> bool {
     match statement.changed_table {
         Some(table) => TABLES.contains(&table),
@@ -59,15 +59,15 @@ fn may_outdate(statement: &Statement) -> bool {
     }
 }
 
-/// When the previews of each organization were outdated for the last time. Times are numbers
+/// When the cached values of each organization were outdated for the last time. Times are numbers
 /// of groups of changes.
-pub(super) struct PreviewVersions {
+pub(super) struct CacheVersions {
     now: AtomicU64,
     all: AtomicU64,
     shards: Box<[AtomicU64]>,
 }
 
-impl PreviewVersions {
+impl CacheVersions {
     /// The present time; a read that begins after it sees all changes up to it.
     pub(super) fn now(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
@@ -101,7 +101,7 @@ impl PreviewVersions {
     }
 }
 
-impl Default for PreviewVersions {
+impl Default for CacheVersions {
     fn default() -> Self {
         let shards = std::iter::repeat_with(AtomicU64::default).take(SHARDS).collect();
         Self { now: AtomicU64::default(), all: AtomicU64::default(), shards }
@@ -123,7 +123,7 @@ mod tests {
 
     /// Which of ONE and TWO are up to date after a change that locks ONE.
     fn up_to_date_after(statements: &[Statement]) -> [bool; 2] {
-        let versions = PreviewVersions::default();
+        let versions = CacheVersions::default();
         let before = versions.now();
         let mut outdated = Outdated::default();
         outdated.lock(ONE);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn p07_a_statement_outdates_its_locked_organization_and_without_one_all() {
-        for table in [Some("invites"), Some("organizations"), None] {
+        for table in [Some("invites"), Some("members"), Some("organizations"), None] {
             for (values, expected) in [
                 (&[ONE][..], [false, true]),
                 (&[Uuid::max(), ONE], [false, true]),
@@ -154,7 +154,7 @@ mod tests {
     fn other_tables_reads_and_new_rows_outdate_nothing() {
         let of = |sql: &'static str| Statement::new(sql, vec![ONE.into()]);
         let harmless = [
-            changing(Some("members"), &[ONE]),
+            changing(Some("grants"), &[ONE]),
             changing(Some("api_keys"), &[]),
             of("SELECT 1"),
             of("INSERT INTO \"invites\" VALUES (?)"),
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn p07_what_was_read_beside_a_change_is_outdated_by_it() {
-        let versions = PreviewVersions::default();
+        let versions = CacheVersions::default();
         let of =
             |organization| Outdated { organizations: vec![organization], ..Outdated::default() };
         let first = versions.now();
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn organizations_that_share_a_shard_end_together() {
-        let versions = PreviewVersions::default();
+        let versions = CacheVersions::default();
         let sharing = Uuid::from_u128(1 + (1 << 16));
         let then = versions.now();
         let outdated = Outdated { organizations: vec![sharing], ..Outdated::default() };

@@ -1,0 +1,96 @@
+//! `guestlist.v1.MemberService/AddMember`
+
+use std::sync::Arc;
+
+use futures_util::future::try_join;
+use uuid::Uuid;
+
+use super::admit::{Admission, admit, pending_invitation, require_seat};
+use crate::domain::{
+    AccountId, EndReason, JoinedBy, MemberStatus, Membership, OrganizationId, Permission, Role,
+};
+use crate::error::{Error, Result, reason};
+use crate::operations::access::Access;
+use crate::operations::budget::Budget;
+use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::invites::end;
+use crate::operations::{Context, RequestContext};
+use crate::storage::{accounts, change, members};
+
+#[derive(Debug, Clone)]
+pub struct AddMember {
+    pub organization: OrganizationId,
+    pub account: AccountId,
+    pub role: Role,
+    pub request: Option<RequestToken>,
+}
+
+/// Makes an account a member without an invite, or returns its existing membership, whose
+/// role stays. The rules are those of a join with an invite that was made now: an earlier
+/// removal does not count. Admins may.
+pub async fn add_member(
+    cx: &Context,
+    call: &RequestContext,
+    input: AddMember,
+) -> Result<Membership> {
+    let now = cx.now();
+    let budget = Budget::new(cx, call, input.organization);
+    let idempotency = Idempotency::new(
+        call,
+        input.organization,
+        "AddMember",
+        input.request.as_ref(),
+        |encoding| encoding.id(input.account).text(input.role.as_str()),
+    );
+    let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
+    cx.store
+        .write_in(
+            input.organization,
+            change!(async move |tx| {
+                let manage = Permission::ManageMembers;
+                let access =
+                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                let mut organization = access.organization;
+                if let Some(first) = idempotency.lookup::<Uuid>(tx, now).await? {
+                    let member = members::find(tx, organization.id, first.into()).await?;
+                    return member.as_ref().map(Membership::from).ok_or_else(Error::not_found);
+                }
+                if !access.member.role.may_grant(input.role) {
+                    return Err(Error::permission_denied("you cannot grant a role above your own"));
+                }
+                let account = accounts::lock_profile(tx, input.account);
+                let current = members::current(tx, organization.id, input.account);
+                let (account, current) = try_join(account, current).await?;
+                let mut account = account.ok_or_else(Error::not_found)?;
+                if let Some(member) = current {
+                    if member.status != MemberStatus::Active {
+                        let what = "this account is a suspended member: restore the member instead";
+                        return Err(Error::precondition(reason::SUSPENDED, what));
+                    }
+                    idempotency.store(tx, &Uuid::from(member.id), now).await?;
+                    return Ok(Membership::from(&member));
+                }
+                require_seat(&organization)?;
+                budget.spend_on_link()?;
+                issuers.limit(&mut account);
+                let actor = call.actor();
+                let admission = Admission {
+                    account: &account,
+                    role: input.role,
+                    by: JoinedBy::Admin,
+                    invite: None,
+                    reserved: None,
+                    actor: &actor,
+                };
+                let added = admit(tx, &mut organization, admission, now).await?.member;
+                if let Some(pending) =
+                    pending_invitation(tx, organization.id, &account, now).await?
+                {
+                    end(tx, &pending, EndReason::AlreadyMember, &actor, now).await?;
+                }
+                idempotency.store(tx, &Uuid::from(added.id), now).await?;
+                Ok(Membership::from(&added))
+            }),
+        )
+        .await
+}

@@ -1,0 +1,204 @@
+//! Memberships by organization and account, for services that ask what an account may do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, Condition, EntityTrait, IntoSimpleExpr, JoinType, QueryFilter, QuerySelect,
+    QueryTrait, RelationTrait, Select, Value,
+};
+use uuid::Uuid;
+
+use super::connection::{Connection, Db, first};
+use super::entity::{account, member, stored};
+use super::organization_cache::{Moment, OfOrganization, OrganizationCache};
+use super::sql::{Named, query};
+use super::statement::Row;
+use crate::domain::{AccountId, MemberId, Membership, OrganizationId, Timestamp};
+use crate::error::{Error, Result};
+
+/// The most memberships in one request.
+pub const MAX_KEYS: usize = 100;
+
+/// The keys of a smaller statement on SQLite, so that a few do not cost as much as many.
+const FEW_KEYS: usize = 10;
+
+/// The predicate of the index of memberships. It is a literal: a bound value does not use
+/// the index.
+const CURRENT: &str = "\"members\".\"status\" <> 'left'";
+
+/// An organization and an account.
+pub type MembershipKey = (OrganizationId, AccountId);
+
+/// A current membership with the issuer of its account.
+#[derive(Debug, Clone)]
+pub struct StoredMembership {
+    pub membership: Membership,
+    pub issuer: Arc<str>,
+}
+
+/// Memberships by organization and account.
+#[derive(Default)]
+pub(super) struct Memberships(OrganizationCache<MembershipKey, StoredMembership>);
+
+impl Memberships {
+    /// The current membership of an account.
+    pub(super) async fn find(
+        &self,
+        db: &Db,
+        organization: OrganizationId,
+        account: AccountId,
+    ) -> Result<Option<StoredMembership>> {
+        static FIND: Named = Named::new(|| query(select().filter(has_key())));
+        let key = (organization, account);
+        let read = async { first(db, FIND.with(db, values(key))).await?.map(read).transpose() };
+        self.0.find(db, key, read).await
+    }
+
+    /// The current memberships of at most [`MAX_KEYS`] keys, by one statement.
+    pub(super) async fn find_all(
+        &self,
+        db: &Db,
+        keys: &[MembershipKey],
+    ) -> Result<HashMap<MembershipKey, StoredMembership>> {
+        let Some(now) = Moment::now(db) else { return on_postgres(db, keys).await };
+        let kept = keys.iter().filter_map(|key| Some((*key, self.0.get(db, key, now)?)));
+        let mut found: HashMap<_, _> = kept.collect();
+        let missing: Vec<_> = keys.iter().copied().filter(|key| !found.contains_key(key)).collect();
+        for (key, membership) in on_sqlite(db, &missing).await? {
+            self.0.insert(key, membership.clone(), now);
+            found.insert(key, membership);
+        }
+        Ok(found)
+    }
+}
+
+impl OfOrganization for StoredMembership {
+    fn organization(&self) -> Uuid {
+        self.membership.organization.into()
+    }
+}
+
+/// The current membership with this id.
+pub async fn find_by_id(
+    db: &impl Connection,
+    organization: OrganizationId,
+    id: MemberId,
+) -> Result<Option<StoredMembership>> {
+    static FIND: Named = Named::new(|| {
+        let its = member::Column::OrganizationId.eq(Uuid::nil());
+        query(select().filter(its).filter(member::Column::Id.eq(Uuid::nil())).filter(current()))
+    });
+    let values = [Uuid::from(organization).into(), Uuid::from(id).into()];
+    first(db, FIND.with(db, values)).await?.map(read).transpose()
+}
+
+/// Few and many keys have a statement each.
+async fn on_sqlite(
+    db: &Db,
+    keys: &[MembershipKey],
+) -> Result<HashMap<MembershipKey, StoredMembership>> {
+    static FIND_FEW: Named = Named::new(|| query(select().filter(has_key_among(FEW_KEYS))));
+    static FIND: Named = Named::new(|| query(select().filter(has_key_among(MAX_KEYS))));
+    let Some(last) = keys.last() else { return Ok(HashMap::new()) };
+    let statement = if keys.len() <= FEW_KEYS {
+        FIND_FEW.with(db, all_values::<{ 2 * FEW_KEYS }>(keys, *last)?)
+    } else {
+        FIND.with(db, all_values::<{ 2 * MAX_KEYS }>(keys, *last)?)
+    };
+    by_key(db.run(statement).await?.rows)
+}
+
+/// The keys are two texts with commas, which PostgreSQL turns into rows: it would plan a
+/// condition with many parts anew each time.
+async fn on_postgres(
+    db: &Db,
+    keys: &[MembershipKey],
+) -> Result<HashMap<MembershipKey, StoredMembership>> {
+    static FIND: Named = Named::new(|| {
+        let ids =
+            || Expr::cust_with_values("unnest(CAST(string_to_array($1, ',') AS uuid[]))", [""]);
+        let asked = Query::select().expr_as(ids(), ORGANIZATION).expr_as(ids(), ACCOUNT).to_owned();
+        let same =
+            |column: member::Column, asked| column.into_simple_expr().eq(Expr::col((ASKED, asked)));
+        let is_asked = Condition::all()
+            .add(same(member::Column::OrganizationId, ORGANIZATION))
+            .add(same(member::Column::AccountId, ACCOUNT));
+        let mut select = select().filter(current()).into_query();
+        select.join_subquery(JoinType::InnerJoin, asked, ASKED, is_asked);
+        select.into()
+    });
+    let text = |ids: Vec<String>| Value::from(ids.join(","));
+    let organizations =
+        text(keys.iter().map(|(organization, _)| organization.to_string()).collect());
+    let accounts = text(keys.iter().map(|(_, account)| account.to_string()).collect());
+    by_key(db.run(FIND.with(db, [organizations, accounts])).await?.rows)
+}
+
+/// Names in the statement above.
+const ASKED: &str = "asked";
+const ORGANIZATION: &str = "organization_id";
+const ACCOUNT: &str = "account_id";
+
+fn by_key(rows: Vec<Row>) -> Result<HashMap<MembershipKey, StoredMembership>> {
+    let found = rows.into_iter().map(|row| {
+        let found = read(row)?;
+        Ok(((found.membership.organization, found.membership.account), found))
+    });
+    found.collect()
+}
+
+fn select() -> Select<member::Entity> {
+    use member::Column;
+
+    member::Entity::find()
+        .select_only()
+        .columns([Column::OrganizationId, Column::Id, Column::AccountId])
+        .columns([Column::Role, Column::Status, Column::JoinedAt])
+        .column(account::Column::Issuer)
+        // The rows of a deleted organization may still be there.
+        .join(JoinType::InnerJoin, member::Relation::Organization.def())
+        .join(JoinType::InnerJoin, member::Relation::Account.def())
+}
+
+fn current() -> Expr {
+    Expr::cust(CURRENT)
+}
+
+fn has_key() -> Condition {
+    Condition::all()
+        .add(member::Column::OrganizationId.eq(Uuid::nil()))
+        .add(member::Column::AccountId.eq(Uuid::nil()))
+        .add(current())
+}
+
+/// Each part has the predicate of the index, or SQLite would not use it.
+fn has_key_among(number: usize) -> Condition {
+    (0..number).fold(Condition::any(), |any, _| any.add(has_key()))
+}
+
+fn values((organization, account): MembershipKey) -> [Value; 2] {
+    [Uuid::from(organization).into(), Uuid::from(account).into()]
+}
+
+/// The values of `N / 2` keys; `last` is repeated.
+fn all_values<const N: usize>(keys: &[MembershipKey], last: MembershipKey) -> Result<[Value; N]> {
+    let mut all: Vec<Value> = keys.iter().copied().flat_map(values).collect();
+    while all.len() < N {
+        all.extend(values(last));
+    }
+    all.try_into().map_err(|_| Error::internal("too many keys of memberships in one statement"))
+}
+
+fn read(mut row: Row) -> Result<StoredMembership> {
+    let membership = Membership {
+        organization: row.value::<Uuid>()?.into(),
+        id: row.value::<Uuid>()?.into(),
+        account: row.value::<Uuid>()?.into(),
+        role: stored("members.role", &row.value::<String>()?)?,
+        status: stored("members.status", &row.value::<String>()?)?,
+        since: Timestamp::from_micros(row.value()?),
+    };
+    Ok(StoredMembership { membership, issuer: row.value::<String>()?.into() })
+}

@@ -1,0 +1,79 @@
+//! Messages about memberships, as services ask for them.
+
+use super::{Fields, to_timestamp};
+use crate::domain::{Membership, OrganizationId, Permission};
+use crate::error::Result;
+use crate::operations::members::{MAX_KEYS, MembershipKey, Whose};
+use crate::proto::gitpod::v1::UserStatus;
+use crate::proto::guestlist::v1 as pb;
+
+pub fn get_membership(message: &pb::GetMembershipRequest) -> Result<(OrganizationId, Whose)> {
+    use pb::get_membership_request::Whose as By;
+
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let whose = match &message.whose {
+        None => Some(Whose::Own),
+        Some(By::AccountId(id)) => fields.parse("account_id", id).map(Whose::Account),
+        Some(By::MemberId(id)) => fields.parse("member_id", id).map(Whose::Member),
+    };
+    fields.finish(|| Some((organization?, whose?)))
+}
+
+pub fn batch_get_memberships(
+    message: &pb::BatchGetMembershipsRequest,
+) -> Result<Vec<MembershipKey>> {
+    const FIELD: &str = "memberships";
+
+    let mut fields = Fields::default();
+    let mut keys = Vec::new();
+    if message.memberships.is_empty() {
+        fields.wrong(FIELD, "must have at least one entry");
+    } else if fields.count(FIELD, &message.memberships, MAX_KEYS) {
+        for (i, key) in message.memberships.iter().enumerate() {
+            let organization =
+                fields.parse(format_args!("{FIELD}[{i}].organization_id"), &key.organization_id);
+            let account = fields.parse(format_args!("{FIELD}[{i}].account_id"), &key.account_id);
+            keys.extend(organization.zip(account));
+        }
+    }
+    fields.finish(|| Some(keys))
+}
+
+impl From<Membership> for pb::Membership {
+    fn from(membership: Membership) -> Self {
+        let may = |permission: &Permission| membership.allows(*permission);
+        let permissions = Permission::ALL.into_iter().filter(may);
+        Self {
+            organization_id: membership.organization.to_string(),
+            member_id: membership.id.to_string(),
+            account_id: membership.account.to_string(),
+            role: membership.role.to_string(),
+            status: UserStatus::from(membership.status).into(),
+            permissions: permissions.map(|one| pb::Permission::from(one).into()).collect(),
+            since: Some(to_timestamp(membership.since)),
+        }
+    }
+}
+
+impl From<Permission> for pb::Permission {
+    fn from(permission: Permission) -> Self {
+        match permission {
+            Permission::ViewOrganization => pb::Permission::ViewOrganization,
+            Permission::Leave => pb::Permission::Leave,
+            Permission::ListMembers => pb::Permission::ListMembers,
+            Permission::ManageOrganization => pb::Permission::ManageOrganization,
+            Permission::ManageMembers => pb::Permission::ManageMembers,
+            Permission::ManageInvites => pb::Permission::ManageInvites,
+            Permission::ReadAudit => pb::Permission::ReadAudit,
+        }
+    }
+}
+
+impl From<Vec<Option<Membership>>> for pb::BatchGetMembershipsResponse {
+    fn from(memberships: Vec<Option<Membership>>) -> Self {
+        let found =
+            |one: Option<Membership>| pb::FoundMembership { membership: one.map(Into::into) };
+        Self { memberships: memberships.into_iter().map(found).collect() }
+    }
+}
