@@ -26,7 +26,7 @@ def install_tools():
 
 
 def line(scratch):
-    """The machine, the versions and the commit, for whoever reads the figures elsewhere."""
+    """The machine, the versions and the commit, for those who read the figures elsewhere."""
     memory = re.search(r"MemTotal:\s+(\d+)", read("/proc/meminfo"))
     model = re.search(r"model name\s*:\s*(.+)", read("/proc/cpuinfo"))
     facts = [
@@ -44,6 +44,21 @@ def line(scratch):
         time.strftime("%Y-%m-%d", time.gmtime()),
     ]
     return "; ".join(fact for fact in facts if fact)
+
+
+class Steal:
+    """The share of the machine's time that others took since this was made, as /proc/stat counts it."""
+
+    def __init__(self):
+        self.before = self.times()
+
+    @staticmethod
+    def times():
+        return [int(ticks) for ticks in read("/proc/stat").splitlines()[0].split()[1:9]]
+
+    def __str__(self):
+        passed = [after - before for after, before in zip(self.times(), self.before)]
+        return f"steal {100 * passed[7] / max(1, sum(passed)):.1f} %"
 
 
 def sync_time(folder, times=101):
