@@ -130,6 +130,14 @@ impl Tx {
         }
     }
 
+    /// Says that this change inserts the organization with this id, so that no other one
+    /// changes it.
+    pub(super) fn inserts(&self, organization: Uuid) {
+        if matches!(self.engine, Transaction::Sqlite(_)) {
+            self.outdated().lock(organization);
+        }
+    }
+
     /// The previews that the change outdates by its statements until now.
     pub(super) fn take_outdated(&self) -> Outdated {
         std::mem::take(&mut self.outdated())

@@ -1,9 +1,10 @@
 //! Says which previews a change may have made outdated, on SQLite.
 //!
-//! A preview shows an invite and its organization. A change locks an organization before it
-//! changes its rows, and each statement names the organization whose rows it changes. So a
-//! statement outdates the previews of the locked organizations among its values, and those
-//! of all organizations if it has none: no change has to say what it outdates.
+//! A preview shows an invite and its organization. A change locks or inserts an organization
+//! before it changes its rows, and each statement names the organization whose rows it
+//! changes. So a statement outdates the previews of those of these organizations that are
+//! among its values, and the previews of all organizations if none is: no change has to say
+//! what it outdates.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +28,7 @@ pub(super) struct Outdated {
 }
 
 impl Outdated {
-    /// The change locks this organization.
+    /// The change locks or inserts this organization.
     pub(super) fn lock(&mut self, organization: Uuid) {
         self.locked.push(organization);
     }
