@@ -1,9 +1,10 @@
 //! Says which cached values a change may have made outdated, on SQLite.
 //!
-//! A cached value shows rows of one organization. A change locks an organization before it
-//! changes its rows, and each statement names the organization whose rows it changes. So a
-//! statement outdates the values of the locked organizations among its own values, and those
-//! of all organizations if it has none: no change has to say what it outdates.
+//! A cached value shows rows of one organization. A change locks or inserts an organization
+//! before it changes its rows, and each statement names the organization whose rows it
+//! changes. So a statement outdates the cached values of those of these organizations that
+//! are among its own values, and of all organizations if none is: no change has to say what
+//! it outdates.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,7 +28,7 @@ pub(super) struct Outdated {
 }
 
 impl Outdated {
-    /// The change locks this organization.
+    /// The change locks or inserts this organization.
     pub(super) fn lock(&mut self, organization: Uuid) {
         self.locked.push(organization);
     }

@@ -147,7 +147,7 @@ impl Tx {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that this change locks the organization with this id.
+    /// Says that this change locks or inserts the organization with this id.
     pub(super) fn locks(&self, organization: Uuid) {
         if let Transaction::Sqlite(_) = &self.engine {
             self.outdated().lock(organization);

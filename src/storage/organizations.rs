@@ -30,6 +30,7 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
 
 /// Inserts an organization.
 pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
+    tx.locks(new.id.into());
     let row = organization::ActiveModel {
         id: Set(new.id.into()),
         name: Set(new.name.to_string()),
