@@ -1,17 +1,17 @@
 //! Lists over `invites`, newest first, one page at a time.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationTrait, Select,
+    ColumnTrait, Condition, EntityTrait, IntoSimpleExpr, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, RelationTrait, Select,
 };
 use uuid::Uuid;
 
 use super::connection::{self, Connection, Db, all, models};
 use super::entity::{account, invite, member, organization, stored};
-use super::invites::{PENDING_EMAIL, with_sealed_token};
+use super::invites::with_sealed_token;
 use crate::domain::{
-    EmailAddress, Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId,
+    AccountId, EmailAddress, Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId,
     ReceivedInvitation, Role, Timestamp,
 };
 use crate::error::Result;
@@ -137,12 +137,15 @@ pub async fn count(
     connection::count(&db.for_lists(), filter.select(organization, now)).await
 }
 
-/// At most `limit` pending email invitations of an address, newest first, older than
-/// `before`; of all organizations, or of `only` one. The caller's verified address is the
-/// authority.
+/// The predicate of the index of pending invitations, beside other tables.
+const PENDING: &str = "\"invites\".\"kind\" = 'email' AND \"invites\".\"state\" = 'live'";
+
+/// At most `limit` pending email invitations that an account can accept with its verified
+/// address `email`, newest first, older than `before`; of all organizations, or of `only`
+/// one. The address is the authority.
 pub async fn received(
     db: &impl Connection,
-    email: &EmailAddress,
+    (account, email): (AccountId, &EmailAddress),
     only: Option<OrganizationId>,
     before: Option<InviteId>,
     limit: u64,
@@ -158,8 +161,9 @@ pub async fn received(
         .join(JoinType::LeftJoin, invite::Relation::Inviter.def())
         .join(JoinType::LeftJoin, member::Relation::Account.def())
         .filter(Column::Email.eq(email.as_str()))
-        .filter(Expr::cust(PENDING_EMAIL))
+        .filter(Expr::cust(PENDING))
         .filter(Column::ExpiresAt.gt(now.as_micros()))
+        .filter(Expr::exists(later_removals(account)).not())
         .order_by_desc(Column::Id)
         .limit(limit);
     if let Some(only) = only {
@@ -178,4 +182,21 @@ pub async fn received(
             })
         })
         .collect()
+}
+
+/// The removals of an account that make an invitation of the same organization invalid.
+fn later_removals(account: AccountId) -> SelectStatement {
+    use member::Column;
+
+    let of_invite = |column: invite::Column| Expr::col((invite::Entity, column));
+    member::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::AccountId.eq(Uuid::from(account)))
+        .filter(Expr::cust("\"members\".\"removed\""))
+        .filter(
+            Column::OrganizationId.into_simple_expr().eq(of_invite(invite::Column::OrganizationId)),
+        )
+        .filter(Column::LeftVersion.into_simple_expr().gte(of_invite(invite::Column::Version)))
+        .into_query()
 }

@@ -30,7 +30,7 @@ pub struct StoredToken {
 
 const LIVE: &str = "state = 'live'";
 const LIVE_BUT_JOIN_LINK: &str = "kind <> 'join_link' AND state = 'live'";
-pub(super) const PENDING_EMAIL: &str = "kind = 'email' AND state = 'live'";
+const PENDING_EMAIL: &str = "kind = 'email' AND state = 'live'";
 
 /// The invite of a token, in any state, with its organization.
 pub async fn find_by_token(

@@ -17,7 +17,8 @@ pub struct MyInvitations {
     pub next_token: String,
 }
 
-/// Lists the pending email invitations of the caller's verified address; for a key that is
+/// Lists the pending email invitations of the caller's verified address, without those that
+/// are older than the caller's removal from the organization; for a key that is
 /// bound to one organization, only that of this one. `token_field` is the request's field
 /// with `token`, for errors.
 pub async fn list_my_invitations(
@@ -38,7 +39,9 @@ pub async fn list_my_invitations(
 
     let limit = size.get() + 1;
     let (db, before) = (cx.store.read(), before.map(Into::into));
-    let mut invitations = invite_lists::received(db, own, bound, before, limit, cx.now()).await?;
+    let mut invitations =
+        invite_lists::received(db, (caller.account.id, own), bound, before, limit, cx.now())
+            .await?;
     let next_token =
         pagination.cut(&cx.keyring, &mut invitations, size, |last| Uuid::from(last.invite.id))?;
     Ok(MyInvitations { invitations, next_token })

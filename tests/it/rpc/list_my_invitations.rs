@@ -4,7 +4,7 @@ use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
 use crate::everywhere;
-use crate::support::{Engine, Person, Protocol, TestApp, own, run_with, trust_intranet};
+use crate::support::{Code, Engine, Person, Protocol, TestApp, own, run_with, trust_intranet};
 
 async fn all(person: &Person) -> Vec<own::MyInvitation> {
     person.list_my_invitations(Default::default()).await.unwrap().invitations
@@ -54,6 +54,7 @@ everywhere! {
         let (ana, zoe) = (app.person("ana").await, app.person("zoe").await);
         let mut expected = Vec::new();
         for i in 0..5 {
+            app.clock.advance(Duration::from_secs(1));
             let (id, _) = ana.found(&format!("Organization {i}")).await;
             let invited = ana.invite_address(&id, "zoe@example.com", "read").await.unwrap();
             expected.push(invited.invite.unwrap().id);
@@ -115,6 +116,28 @@ async fn unverified(app: &TestApp) {
         let uma = resolve(email, verified).await;
         assert_eq!(all(&uma).await.len(), number, "{email} {verified}");
     }
+
+    // P10: an invitation that is older than a removal is of no use, and is not listed.
+    let uma = resolve("uma@elsewhere.example", false).await;
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    let member = uma.join(&token).await.unwrap().user_id;
+    org.admin.end(&member).await.unwrap();
+    let uma = resolve("uma@example.com", true).await;
+    assert!(all(&uma).await.is_empty());
+    let list = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
+    let invites = org.admin.list_invites(list).await.unwrap().invites;
+    let pending = invites.iter().find(|one| one.email == "uma@example.com").unwrap();
+    assert_eq!(pending.state(), own::InviteState::Live);
+    let accept = own::AcceptRequest { invitation: pending.id.clone() };
+    assert_eq!(uma.accept_invitation(accept.clone()).await.unwrap_err().code, Code::NotFound);
+    let resend = own::ResendRequest {
+        organization_id: org.id.clone(),
+        id: pending.id.clone(),
+        ..Default::default()
+    };
+    org.admin.resend_invite(resend).await.unwrap();
+    assert_eq!(all(&uma).await.len(), 1);
+    uma.accept_invitation(accept).await.unwrap();
 }
 
 mod p23_an_unverified_address_has_no_invitations {

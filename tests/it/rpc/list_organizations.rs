@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use guestlist::domain::KeyScope;
+use guestlist::domain::{KeyScope, Organization};
 use guestlist::operations::keys::Owner;
+use guestlist::storage::organizations;
 
-use crate::everywhere;
 use crate::support::{Code, Person, TestApp, gitpod, own};
+use crate::{everywhere, on_both_engines};
 
 /// The names that a filter finds, over all pages.
 async fn names(operator: &Person, filter: own::OrganizationFilter) -> BTreeSet<String> {
@@ -128,5 +129,39 @@ everywhere! {
         let failure = operator.list_organizations(wrong).await.unwrap_err();
         let expected = ["filter.organization_id", "filter.tiers[0]", "filter.creator_id"];
         assert_eq!(failure.fields, expected);
+    }
+}
+
+on_both_engines! {
+    async fn p43_a_filter_looks_at_so_many_organizations_and_the_next_page_goes_on(app: TestApp) {
+        let org = app.organization().await;
+        let acme = organizations::find(app.store().read(), org.domain_id()).await.unwrap().unwrap();
+        // Their ids are newer than that of Acme.
+        let newer = u128::MAX - 20_000;
+        app.store()
+            .write(async move |tx| {
+                for number in 0..10_050 {
+                    let id = uuid::Uuid::from_u128(newer + number).into();
+                    let name = "Crowd".parse().unwrap();
+                    let one = Organization { id, name, ..acme.clone() };
+                    organizations::insert(tx, &one).await?;
+                }
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let operator = app.operator().await;
+        let search = |text: &str, page_token| own::ListOrganizationsRequest {
+            filter: Some(own::OrganizationFilter { search: text.into(), ..Default::default() }),
+            page: Some(own::PageRequest { page_size: 0, page_token }),
+        };
+        let first = operator.list_organizations(search("acme", String::new())).await.unwrap();
+        assert!(first.organizations.is_empty() && !first.next_page_token.is_empty());
+        let next = operator.list_organizations(search("acme", first.next_page_token)).await.unwrap();
+        let found: Vec<String> =
+            next.organizations.into_iter().map(|one| one.organization.unwrap().id).collect();
+        assert_eq!((found, next.next_page_token.as_str()), (vec![org.id.clone()], ""));
+        let crowd = operator.list_organizations(search("crowd", String::new())).await.unwrap();
+        assert_eq!(crowd.organizations.len(), 25);
     }
 }
