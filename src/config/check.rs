@@ -42,7 +42,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             problems.add(format!("cors.allowed_headers: `{name}` {problem}"));
         }
     }
-    if let Err(problem) = config.log.filter.parse::<tracing_subscriber::EnvFilter>() {
+    if let Err(problem) = config.log.filter.parse::<tracing_subscriber::filter::Targets>() {
         problems.add(format!("log.filter: {problem}; write it like `info,guestlist=debug`"));
     }
     let mut names = HashSet::new();

@@ -7,8 +7,8 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -61,25 +61,18 @@ pub fn init(settings: &config::Log) -> Result<LogGuard> {
     Ok(guard)
 }
 
-fn filter(text: &str) -> Result<EnvFilter> {
-    let wrong =
-        |_| Error::invalid("log.filter", "must be a filter such as info or guestlist=debug,warn");
-    let mut filter = EnvFilter::builder().parse(text).map_err(wrong)?;
-    for library in QUIET {
-        if !names(text, library) {
-            let directive: Directive = format!("{library}=warn").parse().map_err(wrong)?;
-            filter = filter.add_directive(directive);
-        }
-    }
-    Ok(filter)
-}
-
-/// Whether a filter has a directive for this target or one of its modules.
-fn names(filter: &str, target: &str) -> bool {
-    filter.split(',').any(|directive| {
-        let named = directive.split(['=', '[']).next().unwrap_or_default().trim();
-        named == target || named.strip_prefix(target).is_some_and(|rest| rest.starts_with("::"))
-    })
+fn filter(text: &str) -> Result<Targets> {
+    let filter: Targets = text.parse().map_err(|_| {
+        Error::invalid("log.filter", "must be a filter such as info or guestlist=debug,warn")
+    })?;
+    let is_named = |library: &str| {
+        filter.iter().any(|(target, _)| {
+            target.strip_prefix(library).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
+    };
+    let quiet = QUIET.into_iter().filter(|library| !is_named(library));
+    let quiet: Vec<_> = quiet.map(|library| (library, LevelFilter::WARN)).collect();
+    Ok(filter.with_targets(quiet))
 }
 
 /// Logs place and message of a panic, with a backtrace if `RUST_BACKTRACE` is set. `Debug` of
