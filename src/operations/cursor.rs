@@ -44,7 +44,7 @@ impl Pagination {
     }
 
     /// The token for the page after `cursor`.
-    fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
+    pub fn token(&self, keyring: &Keyring, cursor: &impl Serialize) -> Result<String> {
         let text = serde_json::to_vec(cursor).map_err(Error::internal)?;
         let sealed = keyring
             .seal(Purpose::PageToken, self.binding.as_bytes(), &text)

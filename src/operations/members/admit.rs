@@ -1,8 +1,8 @@
 //! The last step of joining, by whatever way: member row, counters, audit event.
 
 use crate::domain::{
-    Account, Action, Actor, InviteId, JoinedBy, Member, MemberId, MemberProfile, MemberStatus,
-    Organization, Role, TargetKind, Timestamp,
+    Account, Action, Actor, EventData, Invite, JoinedBy, Member, MemberData, MemberId,
+    MemberProfile, MemberStatus, Organization, Role, Timestamp,
 };
 use crate::error::Result;
 use crate::storage::audit_events::{self, NewEvent};
@@ -16,7 +16,8 @@ pub(in crate::operations) struct Admission<'a> {
     pub account: &'a Account,
     pub role: Role,
     pub by: JoinedBy,
-    pub invite: Option<InviteId>,
+    /// The invite that was used, as it was before.
+    pub invite: Option<&'a Invite>,
     /// The membership id that an email invitation reserved.
     pub reserved: Option<MemberId>,
     pub actor: &'a Actor,
@@ -29,7 +30,8 @@ pub(in crate::operations) async fn admit(
     admission: Admission<'_>,
     now: Timestamp,
 ) -> Result<MemberProfile> {
-    let Admission { account, role, by, invite, reserved, actor } = admission;
+    let Admission { account, role, by, invite: used, reserved, actor } = admission;
+    let invite = used.map(|invite| invite.id);
     let member = Member {
         id: reserved.unwrap_or_else(|| MemberId::generate(now)),
         organization: organization.id,
@@ -47,9 +49,11 @@ pub(in crate::operations) async fn admit(
     organizations::update(tx, organization).await?;
     let event = NewEvent {
         action: Action::MemberJoined,
-        target_kind: TargetKind::Member,
-        target_id: member.id.to_string(),
-        organization: Some(organization.id),
+        data: EventData::Member(MemberData {
+            used: used.map(|invite| (invite.id, invite.is_last_use())),
+            ..MemberData::from(&member)
+        }),
+        organization: Some(organization.at_version()),
         actor,
         note: match invite {
             Some(invite) => format!("as {role}, by {} {invite}", by.as_str()),

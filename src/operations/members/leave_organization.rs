@@ -2,8 +2,8 @@
 
 use super::change_member::invites_ended;
 use crate::domain::{
-    Action, Actor, Departure, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind,
-    Timestamp,
+    Action, Actor, Departure, EventData, GrantData, MemberData, MemberId, MemberStatus,
+    OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -52,15 +52,18 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
             let departure = Departure { at: now, removed, version: organization.version };
             members::depart(tx, organization.id, member.id, departure).await?;
             let actor = call.actor();
-            end_grants(tx, organization.id, member.id, &actor, now).await?;
+            let version = organization.at_version();
+            end_grants(tx, version, member.id, &actor, now).await?;
             let by = access.member.id;
-            let ended = end_all_of(tx, organization.id, member.id, by, &actor, now).await?;
+            let ended = end_all_of(tx, version, member.id, by, &actor, now).await?;
             organizations::update(tx, &organization).await?;
             let event = NewEvent {
                 action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
-                target_kind: TargetKind::Member,
-                target_id: member.id.to_string(),
-                organization: Some(organization.id),
+                data: EventData::Member(MemberData {
+                    status: MemberStatus::Left,
+                    ..MemberData::from(&member)
+                }),
+                organization: Some(version),
                 actor: &actor,
                 note: invites_ended(ended),
             };
@@ -72,7 +75,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, id: MemberI
 /// Deletes a member's grants, with one audit event for each.
 async fn end_grants(
     tx: &Tx,
-    organization: OrganizationId,
+    organization: OrganizationVersion,
     member: MemberId,
     actor: &Actor,
     now: Timestamp,
@@ -80,8 +83,7 @@ async fn end_grants(
     let grants = grants::delete_of_member(tx, member).await?;
     let events = grants.iter().map(|id| NewEvent {
         action: Action::GrantEnded,
-        target_kind: TargetKind::Grant,
-        target_id: id.to_string(),
+        data: EventData::Grant(GrantData { id: *id, member, given: None }),
         organization: Some(organization),
         actor,
         note: format!("of member {member}"),

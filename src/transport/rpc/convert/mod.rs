@@ -4,6 +4,7 @@
 mod account;
 mod admin;
 mod audit;
+mod event;
 mod fields;
 mod invite;
 mod invite_changes;
@@ -15,6 +16,7 @@ mod organization;
 pub use account::resolve_account;
 pub use admin::{set_seat_limit, set_tier};
 pub use audit::list_audit_events;
+pub use event::{event_list, list_events};
 pub use invite::{create_link, invite_by_email};
 pub use invite_changes::{decline, invite_of, preview_token, resend, revoke, update};
 pub use list_invites::list_invites;
