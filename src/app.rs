@@ -123,6 +123,7 @@ impl App {
                 default_seat_limit: i64::from(config.invites.default_seat_limit),
                 public_preview: config.public_preview,
                 creators: config.organizations.creators,
+                event_retention: config.events.retention,
             },
             limits,
             mail_wakeup: Arc::default(),
@@ -131,6 +132,7 @@ impl App {
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
         let reload = reload.map(|reload| (reload, config.tls.reload_interval));
+        let audit_retention = config.audit.retention;
         let mut app = Self {
             local_addr,
             scheme: config.tls.scheme(),
@@ -156,6 +158,7 @@ impl App {
         app.start_refresh_workers(&authenticator);
         app.start_mail_worker(mail_worker, &context);
         app.start_cleanup_workers(&context);
+        app.start_retention_worker(audit_retention, &context);
         Ok(app)
     }
 
@@ -196,6 +199,18 @@ impl App {
         let pruning =
             pruning::run(pruning::PERIOD, store(), clock(), limits, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(pruning));
+    }
+
+    /// Starts the worker that deletes old events, if they are not kept for ever.
+    fn start_retention_worker(&mut self, audit: Option<Duration>, context: &Context) {
+        use workers::retention;
+
+        let Some(audit) = audit else { return };
+        let keep = audit.max(context.rules.event_retention);
+        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
+        let run =
+            retention::run(retention::PERIOD, store, clock, keep, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(run));
     }
 
     /// Starts serving on the listener, and on the metrics listener if there is one.

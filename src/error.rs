@@ -67,6 +67,10 @@ pub mod reason {
     pub const SUSPENDED: &str = "SUSPENDED";
     /// The server has reached its maximum of concurrent requests.
     pub const OVERLOADED: &str = "OVERLOADED";
+    /// Events behind the cursor are older than the retention.
+    pub const CURSOR_EXPIRED: &str = "CURSOR_EXPIRED";
+    /// The event of the cursor is missing.
+    pub const HISTORY_CHANGED: &str = "HISTORY_CHANGED";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }
@@ -82,6 +86,8 @@ pub struct Error {
     pub violations: Vec<Violation>,
     /// A retry may succeed after this time.
     pub retry_after: Option<Duration>,
+    /// The cursor with which a reader of events may go on.
+    pub cursor: Option<Box<str>>,
     /// The cause, for the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -112,6 +118,7 @@ impl Error {
             message: message.into(),
             violations: Vec::new(),
             retry_after: None,
+            cursor: None,
             source: None,
         }
     }
@@ -173,6 +180,12 @@ impl Error {
         cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         self.source = Some(cause.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_cursor(mut self, cursor: String) -> Self {
+        self.cursor = Some(cursor);
         self
     }
 

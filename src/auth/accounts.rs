@@ -3,7 +3,7 @@
 use super::identity::Identity;
 use super::issuers::{self, Issuers};
 use crate::domain::{
-    Account, AccountId, AccountKind, Action, Actor, LOCAL_ISSUER, Profile, RequestId, TargetKind,
+    Account, AccountId, AccountKind, Action, Actor, EventData, LOCAL_ISSUER, Profile, RequestId,
     Timestamp,
 };
 use crate::error::{Error, Result};
@@ -156,7 +156,7 @@ async fn write(
             updated_at: None,
         };
         accounts::insert(tx, &account).await?;
-        append(tx, now, by, Action::AccountCreated, account.id, String::new()).await?;
+        append(tx, now, by, Action::AccountCreated, &account, Vec::new()).await?;
         return Ok((account, true));
     };
     let profile = profile(Some(&account));
@@ -164,7 +164,7 @@ async fn write(
     if !changed.is_empty() {
         accounts::update_profile(tx, account.id, &profile, now).await?;
         (account.profile, account.updated_at) = (profile, Some(now));
-        append(tx, now, by, Action::AccountUpdated, account.id, changed.join(", ")).await?;
+        append(tx, now, by, Action::AccountUpdated, &account, changed).await?;
     }
     Ok((account, false))
 }
@@ -174,22 +174,21 @@ async fn append(
     now: Timestamp,
     by: &By,
     action: Action,
-    account: AccountId,
-    note: String,
+    account: &Account,
+    changed: Vec<&'static str>,
 ) -> Result<()> {
     let actor = match by {
         By::Actor(actor) => actor.clone(),
         By::Itself(request) => {
-            Actor { account: Some(account), on_behalf_of: None, request_id: request.clone() }
+            Actor { account: Some(account.id), on_behalf_of: None, request_id: request.clone() }
         }
     };
     let event = NewEvent {
         action,
-        target_kind: TargetKind::Account,
-        target_id: account.to_string(),
+        note: changed.join(", "),
+        data: EventData::Account { id: account.id, kind: account.kind, changed },
         organization: None,
         actor: &actor,
-        note,
     };
     audit_events::append(tx, event, now).await
 }

@@ -7,6 +7,7 @@
 mod check;
 mod database;
 mod error;
+mod events;
 mod http;
 mod identity;
 mod invites;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 
 pub use database::Database;
 pub use error::ConfigError;
+pub use events::{Audit, Events};
 pub use http::{Cors, Http};
 pub use identity::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains};
 pub use invites::Invites;
@@ -64,6 +66,9 @@ pub struct Config {
     pub organizations: Organizations,
     pub invites: Invites,
     pub limits: Limits,
+    pub events: Events,
+    #[serde(default)]
+    pub audit: Audit,
     pub mail: Mail,
     pub log: Log,
     pub issuers: Vec<Issuer>,

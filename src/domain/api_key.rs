@@ -50,6 +50,8 @@ pub enum KeyScope {
     Operator,
     /// An internal service acts for the people that it has authenticated.
     Act,
+    /// Reads the events of all organizations.
+    Events,
 }
 
 impl ApiKey {
@@ -158,7 +160,8 @@ impl SecretHash {
 }
 
 text_enum! {
-    KeyScope, "must be operator or act": Operator = "operator", Act = "act";
+    KeyScope, "must be operator, act or events":
+        Operator = "operator", Act = "act", Events = "events";
 }
 
 #[cfg(test)]
@@ -188,7 +191,7 @@ mod tests {
 
     #[test]
     fn names_of_scopes_come_back() {
-        for scope in [KeyScope::Operator, KeyScope::Act] {
+        for scope in KeyScope::ALL {
             assert_eq!(scope.as_str().parse(), Ok(scope));
         }
         assert!("".parse::<KeyScope>().is_err());

@@ -1,5 +1,7 @@
 //! The audit trail.
 
+use serde::{Deserialize, Serialize};
+
 use super::{AccountId, AuditEventId, OrganizationId, Timestamp, text_enum};
 
 /// One stored change. `action` and `target_kind` are text and not enums: a newer version
@@ -24,6 +26,23 @@ pub struct AuditEvent {
     pub request_id: String,
     /// A short text about the change.
     pub note: String,
+    pub place: FeedPlace,
+    /// The version of `organization` after the change; 0 without one.
+    pub organization_version: i64,
+    /// The encoded `guestlist.v1.Event`, of which only the field `data` is set.
+    pub data: Vec<u8>,
+}
+
+/// The place of an event in the order of all events. In it an organization's events stand as
+/// their changes were committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FeedPlace {
+    /// Raised when positions start anew.
+    pub epoch: i64,
+    /// The transaction, on PostgreSQL; a counter, on SQLite.
+    pub position: i64,
+    /// Orders the events of one position.
+    pub ordinal: i64,
 }
 
 /// The kind of a change. The texts are stable: clients filter by them.

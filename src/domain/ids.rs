@@ -68,6 +68,14 @@ uuid_ids! {
     OutboxId;
 }
 
+impl AuditEventId {
+    /// The least id of an event made at `time` or later.
+    pub fn first_at(time: Timestamp) -> Uuid {
+        let millis = u128::from(u64::try_from(time.as_micros() / 1000).unwrap_or(0));
+        Uuid::from_u128(millis << 80)
+    }
+}
+
 /// Parses a UUID in hyphenated form (8-4-4-4-12, any case), which the API requires;
 /// rejects braces, URNs and the form without hyphens.
 pub(super) fn parse_uuid(text: &str) -> Result<Uuid, Invalid> {

@@ -171,6 +171,11 @@ impl Invite {
             && self.max_uses.is_none_or(|max| self.uses < max)
     }
 
+    /// Whether one more use is the last one.
+    pub fn is_last_use(&self) -> bool {
+        self.max_uses.is_some_and(|max| self.uses + 1 >= max)
+    }
+
     /// The invite as it is at `now`: shown as expired from the moment of expiry, even
     /// if the expiry worker has not stored that yet.
     #[must_use]

@@ -9,6 +9,7 @@ mod audit;
 mod caller;
 mod email_address;
 mod email_domain;
+mod event;
 mod ids;
 mod invite;
 mod invite_links;
@@ -23,10 +24,11 @@ mod time;
 
 pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
-pub use audit::{Action, AuditEvent, TargetKind};
+pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
+pub use event::{EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion};
 pub use ids::{
     AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
 };

@@ -13,6 +13,7 @@ pub mod admin;
 pub mod audit;
 pub mod cursor;
 pub mod encoding;
+pub mod events;
 pub mod grants;
 pub mod invites;
 pub mod keys;
@@ -60,6 +61,8 @@ pub struct Rules {
     pub public_preview: bool,
     /// The accounts that may create organizations.
     pub creators: Creators,
+    /// How long readers of the feed may come back for an event.
+    pub event_retention: Duration,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

@@ -1,27 +1,33 @@
 //! Queries on `audit_events`.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
 use super::connection::{Db, Tx, insert, insert_many, models};
 use super::entity::audit_event;
 use super::sql::is_one_of;
+use super::{event_data, events};
 use crate::domain::{
-    AccountId, Action, Actor, AuditEvent, AuditEventId, OrganizationId, TargetKind, Timestamp,
+    AccountId, Action, Actor, AuditEvent, AuditEventId, EventData, FeedPlace, OrganizationId,
+    OrganizationVersion, Timestamp,
 };
 use crate::error::Result;
 
-/// An event to append to the audit trail.
+/// An event to append to the audit trail and to the feed.
 #[derive(Debug)]
 pub struct NewEvent<'a> {
     pub action: Action,
-    pub target_kind: TargetKind,
-    /// The id of the target; never a token or a secret.
-    pub target_id: String,
-    /// None for events outside of organizations.
-    pub organization: Option<OrganizationId>,
+    /// The changed object and the change.
+    pub data: EventData,
+    /// None for events outside of organizations. The organization's row must have been locked
+    /// before any other statement of the transaction that may write or lock, so that its
+    /// events stand in the feed as it was locked.
+    pub organization: Option<OrganizationVersion>,
     pub actor: &'a Actor,
     /// The changed fields or other details, in a few words.
     pub note: String,
@@ -42,39 +48,54 @@ pub struct EventFilter {
     pub end: Option<Timestamp>,
 }
 
+/// Orders the events of one position. One transaction belongs to one process, so a number
+/// that never falls while the process runs is enough.
+static ORDINAL: AtomicI64 = AtomicI64::new(1);
+
 /// Appends an event in the transaction of its change.
 pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> {
-    insert(tx, row(event, now)).await
+    let position = events::next_position(tx).await?;
+    insert(tx, row(event, position, now)).await
 }
 
 /// Appends the events of many changes in one transaction.
 pub async fn append_all(tx: &Tx, events: Vec<NewEvent<'_>>, now: Timestamp) -> Result<()> {
-    let rows = events.into_iter().map(|event| row(event, now));
+    if events.is_empty() {
+        return Ok(());
+    }
+    let position = events::next_position(tx).await?;
+    let rows = events.into_iter().map(|event| row(event, position, now));
     insert_many(tx, rows.collect()).await
 }
 
-fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
+/// `position`: `None` if the database gives it.
+fn row(event: NewEvent<'_>, position: Option<i64>, now: Timestamp) -> audit_event::ActiveModel {
     audit_event::ActiveModel {
         id: Set(AuditEventId::generate(now).into()),
         at: Set(now.as_micros()),
         action: Set(event.action.as_str().to_owned()),
         actor_id: Set(event.actor.account.map(Into::into)),
         on_behalf_of_id: Set(event.actor.on_behalf_of.map(Into::into)),
-        target_kind: Set(event.target_kind.as_str().to_owned()),
-        target_id: Set(event.target_id),
-        organization_id: Set(event.organization.map(Into::into)),
+        target_kind: Set(event.data.target_kind().as_str().to_owned()),
+        target_id: Set(event.data.target_id()),
+        organization_id: Set(event.organization.map(|of| of.id.into())),
         request_id: Set(event.actor.request_id.0.to_string()),
         note: Set(event.note),
+        epoch: NotSet,
+        position: position.map_or(NotSet, Set),
+        ordinal: Set(ORDINAL.fetch_add(1, Ordering::Relaxed)),
+        organization_version: Set(event.organization.map_or(0, |of| of.version)),
+        data: Set(event_data::encode(&event.data)),
     }
 }
 
-/// At most `limit` events of an organization, or those outside of organizations, older than
-/// `before`, newest first.
+/// At most `limit` events of an organization, or those outside of organizations, before
+/// the place `before`, newest first.
 pub async fn page(
     db: &Db,
     organization: Option<OrganizationId>,
     filter: &EventFilter,
-    before: Option<AuditEventId>,
+    before: Option<FeedPlace>,
     limit: u64,
 ) -> Result<Vec<AuditEvent>> {
     use audit_event::Column;
@@ -83,10 +104,12 @@ pub async fn page(
         Some(organization) => Column::OrganizationId.eq(Uuid::from(organization)),
         None => Column::OrganizationId.is_null(),
     };
-    let mut select =
-        audit_event::Entity::find().filter(within).order_by_desc(Column::Id).limit(limit);
+    let mut select = audit_event::Entity::find().filter(within).limit(limit);
+    for column in events::ORDER {
+        select = select.order_by_desc(column);
+    }
     if let Some(before) = before {
-        select = select.filter(Column::Id.lt(Uuid::from(before)));
+        select = select.filter(events::order().lt(events::place(before)));
     }
     if !filter.actions.is_empty() {
         select =

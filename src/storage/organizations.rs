@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::connection::{self, Connection, Tx, first};
 use super::entity::organization::{self, join_domains};
 use super::sql::{Named, query, set};
-use crate::domain::{Organization, OrganizationId};
+use crate::domain::{Organization, OrganizationId, OrganizationVersion};
 use crate::error::Result;
 
 /// The organization with this id.
@@ -76,7 +76,7 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
 }
 
 /// Updates the version of a locked organization alone.
-pub async fn set_version(tx: &Tx, changed: &Organization) -> Result<()> {
+pub async fn set_version(tx: &Tx, changed: OrganizationVersion) -> Result<()> {
     use organization::Column;
 
     static UPDATE: Named = Named::new(|| {

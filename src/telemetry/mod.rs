@@ -67,7 +67,9 @@ fn filter(text: &str) -> Result<Targets> {
     })?;
     let is_named = |library: &str| {
         filter.iter().any(|(target, _)| {
-            target.strip_prefix(library).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            target
+                .strip_prefix(library)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         })
     };
     let quiet = QUIET.into_iter().filter(|library| !is_named(library));

@@ -91,13 +91,15 @@ const MAX_MESSAGE_BYTES: usize = 1280;
 pub fn to_status(error: Error) -> Status {
     log(&error);
 
-    let Error { kind, reason, violations, retry_after, .. } = error;
+    let Error { kind, reason, violations, retry_after, cursor, .. } = error;
+    let metadata: HashMap<_, _> =
+        cursor.map(|cursor| ("cursor".to_owned(), cursor)).into_iter().collect();
     let message = cut(error.message, MAX_MESSAGE_BYTES);
     let mut violations: Vec<FieldViolation> =
         violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect();
     loop {
         let mut details = ErrorDetails::new();
-        details.set_error_info(reason, DOMAIN, HashMap::new());
+        details.set_error_info(reason, DOMAIN, metadata.clone());
         if !violations.is_empty() {
             details.set_bad_request(violations.clone());
         }

@@ -7,3 +7,4 @@ mod periodic;
 pub mod pruning;
 pub mod public_keys;
 pub mod removal;
+pub mod retention;

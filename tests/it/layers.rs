@@ -27,7 +27,8 @@ const ROOMS: Table = &[
     ("config", &["domain"]),
     ("telemetry", &["error", "config"]),
     ("limits", &["domain", "error", "config", "clock"]),
-    ("storage", &["change", "domain", "error", "config", "certificates"]),
+    // An event is stored as the message that its readers get.
+    ("storage", &["change", "domain", "error", "config", "certificates", "proto"]),
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
@@ -145,7 +146,12 @@ const STORAGE: Table = &[
     ("sql", &["connection", "statement"]),
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
-    ("audit_events", &QUERY),
+    ("event_data", &[]),
+    ("events", &["connection", "entity", "error", "sql", "statement"]),
+    (
+        "audit_events",
+        &["connection", "entity", "error", "sql", "statement", "event_data", "events"],
+    ),
     ("grants", &QUERY),
     ("invites", &QUERY),
     ("invite_lists", &["connection", "entity", "error", "sql", "statement", "invites"]),

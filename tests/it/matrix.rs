@@ -44,6 +44,11 @@ pub const ROWS: &[Row] = &[
         [U, U, U, PD, OK, OK, OK, OK, OK, OK, OK],
     ),
     (
+        "guestlist.v1.EventService/ListEvents",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
         "gitpod.v1.OrganizationService/JoinOrganization",
         r#"{"inviteId": "$token"}"#,
         [U, U, U, NF, OK, OK, OK, PD, OK, OK, OK],

@@ -12,20 +12,20 @@ pub use list_organizations::{
 pub use set_seat_limit::set_seat_limit;
 pub use set_tier::set_tier;
 
-use crate::domain::{Action, KeyScope, Organization, OrganizationId, TargetKind};
+use crate::domain::{Action, EventData, KeyScope, Organization, OrganizationId};
 use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::organizations;
 
-/// Changes an organization; needs a key of scope `operator`. `change` returns the note for
-/// the audit event, or `None` if it changed nothing.
+/// Changes a field of an organization; needs a key of scope `operator`. `change` returns the
+/// field's name and a note for the audit event, or `None` if it changed nothing.
 async fn change_organization(
     cx: &Context,
     call: &RequestContext,
     id: OrganizationId,
-    change: impl Fn(&mut Organization) -> Option<String> + Send + Sync + 'static,
+    change: impl Fn(&mut Organization) -> Option<(&'static str, String)> + Send + Sync + 'static,
 ) -> Result<()> {
     require_operator(call)?;
     if !call.caller.reaches(id) {
@@ -39,15 +39,14 @@ async fn change_organization(
             change!(async move |tx| {
                 let mut organization =
                     organizations::lock(tx, id).await?.ok_or_else(Error::not_found)?;
-                let Some(note) = change(&mut organization) else { return Ok(()) };
+                let Some((field, note)) = change(&mut organization) else { return Ok(()) };
                 organization.version += 1;
                 organization.updated_at = now;
                 organizations::update(tx, &organization).await?;
                 let event = NewEvent {
                     action: Action::OrganizationUpdated,
-                    target_kind: TargetKind::Organization,
-                    target_id: id.to_string(),
-                    organization: Some(id),
+                    data: EventData::organization(&organization, vec![field]),
+                    organization: Some(organization.at_version()),
                     actor: &call.actor(),
                     note,
                 };

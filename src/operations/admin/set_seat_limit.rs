@@ -15,7 +15,7 @@ pub async fn set_seat_limit(
 ) -> Result<()> {
     change_organization(cx, call, id, move |organization| {
         let before = std::mem::replace(&mut organization.seat_limit, seats);
-        (before != seats).then(|| format!("seat limit: {before} → {seats}"))
+        (before != seats).then(|| ("seat_limit", format!("seat limit: {before} → {seats}")))
     })
     .await
 }

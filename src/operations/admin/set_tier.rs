@@ -14,7 +14,7 @@ pub async fn set_tier(
 ) -> Result<()> {
     change_organization(cx, call, id, move |organization| {
         let before = std::mem::replace(&mut organization.tier, tier);
-        (before != tier).then(|| format!("tier: {} → {}", before.as_str(), tier.as_str()))
+        (before != tier).then(|| ("tier", format!("tier: {} → {}", before.as_str(), tier.as_str())))
     })
     .await
 }

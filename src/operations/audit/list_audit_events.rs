@@ -1,8 +1,6 @@
 //! `guestlist.v1.AuditService/ListAuditEvents`
 
-use uuid::Uuid;
-
-use crate::domain::{AuditEvent, KeyScope, OrganizationId, PageSize, Permission};
+use crate::domain::{AuditEvent, FeedPlace, KeyScope, OrganizationId, PageSize, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::cursor::Pagination;
@@ -60,23 +58,17 @@ pub async fn list_audit_events(
     }
 
     let pagination = Pagination::new(encode_list(&input), caller.account.id, "page.page_token");
-    let before: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
+    let before: Option<FeedPlace> = pagination.cursor(&cx.keyring, &input.token)?;
     let _permit = cx.limits.list(input.organization).await?;
-    let mut events = audit_events::page(
-        db,
-        input.organization,
-        &input.filter,
-        before.map(Into::into),
-        input.size.get() + 1,
-    )
-    .await?;
+    let mut events =
+        audit_events::page(db, input.organization, &input.filter, before, input.size.get() + 1)
+            .await?;
     let is_unfiltered = before.is_none() && input.filter == EventFilter::default();
     if input.organization.is_some() && events.is_empty() && is_unfiltered {
         // Every organization has an event, that of its creation. So this one never existed.
         return Err(Error::not_found());
     }
-    let next_token =
-        pagination.cut(&cx.keyring, &mut events, input.size, |last| Uuid::from(last.id))?;
+    let next_token = pagination.cut(&cx.keyring, &mut events, input.size, |last| last.place)?;
     Ok(AuditList { events, next_token })
 }
 

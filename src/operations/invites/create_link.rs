@@ -8,8 +8,8 @@ use super::{
     InviteWithToken, advance, check_grantable, check_link_expiry, load, new_invite, record, tokens,
 };
 use crate::domain::{
-    Action, ContentGrant, EmailDomain, InviteKind, InviteToken, OrganizationId, Permission, Role,
-    Timestamp,
+    Action, ContentGrant, EmailDomain, InviteData, InviteKind, InviteToken, OrganizationId,
+    Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
@@ -91,7 +91,8 @@ pub async fn create_link(
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 let note = format!("link, {}", granted(&input.grants));
-                record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
+                let (data, version) = (InviteData::from(&invite), organization.at_version());
+                record(tx, Action::InviteCreated, data, version, &call.actor(), note, now).await?;
                 idempotency.store(tx, &Uuid::from(invite.id), now).await?;
                 Ok(InviteWithToken { invite, token: Some(token) })
             }),

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::token_or_id::{TokenOrId, find_by_token_or_id, find_under_lock};
 use super::{advance, record};
-use crate::domain::{Action, EndReason, Ending, Invite, InviteKind};
+use crate::domain::{Action, EndReason, Ending, Invite, InviteData, InviteKind};
 use crate::error::{Error, Result, reason};
 use crate::operations::budget::count_join;
 use crate::operations::idempotency::{Idempotency, RequestToken};
@@ -54,7 +54,9 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
                 let ending = Ending { at: now, by: None, reason: EndReason::Declined };
                 invites::end(tx, organization.id, id, &ending).await?;
                 advance(tx, &mut organization).await?;
-                record(tx, Action::InviteDeclined, &invite, &call.actor(), String::new(), now)
+                let data = InviteData::from(&invite).ended(EndReason::Declined);
+                let (version, actor) = (organization.at_version(), call.actor());
+                record(tx, Action::InviteDeclined, data, version, &actor, String::new(), now)
                     .await?;
                 idempotency.store(tx, &Uuid::from(id), now).await
             }),

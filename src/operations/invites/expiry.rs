@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use super::record;
 use crate::domain::{
-    Action, Actor, EndReason, Ending, Invite, InviteId, OrganizationId, Timestamp,
+    Action, Actor, EndReason, Ending, Invite, InviteData, InviteId, OrganizationId,
+    OrganizationVersion, Timestamp,
 };
 use crate::error::{Error, Kind, Result};
 use crate::storage::change;
@@ -67,24 +68,33 @@ async fn end_one(
         .write_in(
             organization,
             change!(async move |tx| {
-                if organizations::lock(tx, organization).await?.is_none() {
+                let Some(mut organization) = organizations::lock(tx, organization).await? else {
                     return Ok(false);
+                };
+                // Checked again: it may have been sent again since the read.
+                let found = invites::find(tx, organization.id, id).await?;
+                let Some(invite) = found.filter(|invite| !invite.is_live(now)) else {
+                    return Ok(false);
+                };
+                organization.version += 1;
+                let version = organization.at_version();
+                let ended = expire(tx, &invite, version, now).await?;
+                if ended {
+                    organizations::set_version(tx, version).await?;
                 }
-                match invites::find(tx, organization, id).await? {
-                    // Checked again: it may have been sent again since the read.
-                    Some(invite) if !invite.is_live(now) => expire(tx, &invite, now).await,
-                    _ => Ok(false),
-                }
+                Ok(ended)
             }),
         )
         .await
 }
 
 /// Ends an expired invite with the time of its expiry; returns whether it was still live in
-/// the store. The organization's row must be locked.
+/// the store. The organization's row must be locked; the caller stores `version` if the
+/// invite has ended.
 pub(in crate::operations) async fn expire(
     tx: &Tx,
     invite: &Invite,
+    version: OrganizationVersion,
     now: Timestamp,
 ) -> Result<bool> {
     let at = invite.expires_at.unwrap_or(now);
@@ -92,7 +102,8 @@ pub(in crate::operations) async fn expire(
     let ended = invites::end_live(tx, invite.organization, invite.id, &ending).await?;
     if ended {
         let actor = Actor::system("expiry");
-        record(tx, Action::InviteExpired, invite, &actor, String::new(), now).await?;
+        let data = InviteData::from(invite).ended(EndReason::Expired);
+        record(tx, Action::InviteExpired, data, version, &actor, String::new(), now).await?;
     }
     Ok(ended)
 }

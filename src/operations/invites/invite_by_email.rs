@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::{check_grantable, email_expiry, event, expire, load, new_invite, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
-    Action, Delivery, EmailAddress, Invite, InviteId, InviteKind, InviteToken, MemberId,
-    OrganizationId, Permission, Role, Timestamp,
+    Action, Delivery, EmailAddress, Invite, InviteData, InviteId, InviteKind, InviteToken,
+    MemberId, OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -120,13 +120,14 @@ pub(super) async fn execute(
                     let what = "no single sign-on is configured for this organization";
                     return Err(Error::invalid("sso", what));
                 }
-                // Stored only if there is an invitation to insert.
+                // Stored only if an invitation is inserted or has expired.
                 organization.version += 1;
                 let batch = Batch {
                     tx,
                     keyring: &keyring,
                     issuers: &issuers,
                     call: &call,
+                    version: organization.at_version(),
                     has_seat: organization.has_seat(),
                     template: Invite {
                         expires_at: Some(expires_at),
@@ -156,7 +157,7 @@ pub(super) async fn execute(
                 }
                 let new: Vec<_> = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
                 if !new.is_empty() {
-                    organizations::set_version(tx, &organization).await?;
+                    organizations::set_version(tx, batch.version).await?;
                     batch.insert(new, now).await?;
                 }
                 let references: Vec<Reference> = invited
@@ -197,6 +198,8 @@ struct Batch<'a> {
     keyring: &'a Keyring,
     issuers: &'a Issuers,
     call: &'a RequestContext,
+    /// The organization's version after the change.
+    version: OrganizationVersion,
     has_seat: bool,
     /// The fields that all invitations share.
     template: Invite,
@@ -218,8 +221,8 @@ impl Batch<'_> {
         for pending in invites::pending_of_addresses(self.tx, organization, &all).await? {
             if pending.is_live(now) {
                 invited.extend(pending.email);
-            } else {
-                expire(self.tx, &pending, now).await?;
+            } else if expire(self.tx, &pending, self.version, now).await? {
+                organizations::set_version(self.tx, self.version).await?;
             }
         }
         let mut seen = HashSet::new();
@@ -292,7 +295,7 @@ impl Batch<'_> {
         let actor = self.call.actor();
         let events = new.iter().map(|invite| {
             let note = format!("by email, as {}", invite.role);
-            event(Action::InviteCreated, invite, &actor, note)
+            event(Action::InviteCreated, InviteData::from(*invite), self.version, &actor, note)
         });
         audit_events::append_all(self.tx, events.collect(), now).await
     }

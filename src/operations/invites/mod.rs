@@ -47,8 +47,9 @@ pub use crate::storage::invite_lists::{InviteFilter, Order};
 use std::time::Duration;
 
 use crate::domain::{
-    Action, Actor, EndReason, Ending, Invite, InviteId, InviteKind, InviteState, InviteToken,
-    MemberId, Organization, OrganizationId, Role, TargetKind, Timestamp,
+    Action, Actor, EndReason, Ending, EventData, Invite, InviteData, InviteId, InviteKind,
+    InviteState, InviteToken, MemberId, Organization, OrganizationId, OrganizationVersion, Role,
+    Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::keyring::Keyring;
@@ -79,11 +80,13 @@ async fn rotate_join_link(
         note = format!("replaces {before}");
     }
     advance(tx, &mut organization).await?;
+    let version = organization.at_version();
 
     let token = InviteToken::generate().map_err(Error::internal)?;
     let invite = new_invite(InviteKind::JoinLink, Role::Member, &organization, member.id, now);
     invites::insert(tx, &invite, tokens::seal(keyring, &invite, &token)?).await?;
-    record(tx, Action::InviteCreated, &invite, &call.actor(), note, now).await?;
+    let data = InviteData { replaces: before, ..InviteData::from(&invite) };
+    record(tx, Action::InviteCreated, data, version, &call.actor(), note, now).await?;
     Ok(token)
 }
 
@@ -121,50 +124,52 @@ fn new_invite(
 /// Increments the version of an organization, whose row must be locked.
 async fn advance(tx: &Tx, organization: &mut Organization) -> Result<()> {
     organization.version += 1;
-    organizations::set_version(tx, organization).await
+    organizations::set_version(tx, organization.at_version()).await
 }
 
 /// Writes an audit event about an invite.
 async fn record(
     tx: &Tx,
     action: Action,
-    invite: &Invite,
+    data: InviteData,
+    version: OrganizationVersion,
     actor: &Actor,
     note: String,
     now: Timestamp,
 ) -> Result<()> {
-    audit_events::append(tx, event(action, invite, actor, note), now).await
+    audit_events::append(tx, event(action, data, version, actor, note), now).await
 }
 
-fn event<'a>(action: Action, invite: &Invite, actor: &'a Actor, note: String) -> NewEvent<'a> {
-    NewEvent {
-        action,
-        target_kind: TargetKind::Invite,
-        target_id: invite.id.to_string(),
-        organization: Some(invite.organization),
-        actor,
-        note,
-    }
+fn event(
+    action: Action,
+    data: InviteData,
+    version: OrganizationVersion,
+    actor: &Actor,
+    note: String,
+) -> NewEvent<'_> {
+    NewEvent { action, data: EventData::Invite(data), organization: Some(version), actor, note }
 }
 
 /// Ends a live invite as a consequence of another change, with its audit event. The
-/// organization's row must be locked.
+/// organization's row must be locked; `version` is that after the change.
 pub(in crate::operations) async fn end(
     tx: &Tx,
     invite: &Invite,
     reason: EndReason,
+    version: OrganizationVersion,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<()> {
     invites::end(tx, invite.organization, invite.id, &Ending { at: now, by: None, reason }).await?;
-    record(tx, Action::InviteEnded, invite, actor, reason.as_str().to_owned(), now).await
+    let data = InviteData::from(invite).ended(reason);
+    record(tx, Action::InviteEnded, data, version, actor, reason.as_str().to_owned(), now).await
 }
 
 /// Ends every live invite of the member `inviter`, each with an audit event; returns how
 /// many. `by` is the member that caused it.
 pub(in crate::operations) async fn end_all_of(
     tx: &Tx,
-    organization: OrganizationId,
+    organization: OrganizationVersion,
     inviter: MemberId,
     by: MemberId,
     actor: &Actor,
@@ -172,14 +177,10 @@ pub(in crate::operations) async fn end_all_of(
 ) -> Result<usize> {
     let reason = EndReason::InviterGone;
     let ending = Ending { at: now, by: Some(by), reason };
-    let ended = invites::end_all_of(tx, organization, inviter, &ending).await?;
-    let events = ended.iter().map(|id| NewEvent {
-        action: Action::InviteEnded,
-        target_kind: TargetKind::Invite,
-        target_id: id.to_string(),
-        organization: Some(organization),
-        actor,
-        note: reason.as_str().to_owned(),
+    let ended = invites::end_all_of(tx, organization.id, inviter, &ending).await?;
+    let events = ended.iter().map(|id| {
+        let data = InviteData::of_id(*id).ended(reason);
+        event(Action::InviteEnded, data, organization, actor, reason.as_str().to_owned())
     });
     audit_events::append_all(tx, events.collect(), now).await?;
     Ok(ended.len())

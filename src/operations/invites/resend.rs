@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{advance, check_grantable, email_expiry, invite_ended, load, record, tokens};
 use crate::domain::{
-    Action, Delivery, Invite, InviteId, InviteKind, InviteToken, OrganizationId, Permission,
-    Timestamp,
+    Action, Delivery, Invite, InviteData, InviteId, InviteKind, InviteToken, OrganizationId,
+    Permission, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -71,8 +71,9 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 outbox::enqueue(tx, invite.organization, invite.id, now).await?;
-                record(tx, Action::InviteResent, &invite, &call.actor(), String::new(), now)
-                    .await?;
+                let (data, actor) = (InviteData::from(&invite), call.actor());
+                let version = access.organization.at_version();
+                record(tx, Action::InviteResent, data, version, &actor, String::new(), now).await?;
                 idempotency.store(tx, &Uuid::from(invite.id), now).await?;
                 Ok(invite)
             }),

@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::{advance, load, record};
-use crate::domain::{Action, EndReason, Ending, Invite, InviteId, OrganizationId, Permission};
+use crate::domain::{
+    Action, EndReason, Ending, Invite, InviteData, InviteId, OrganizationId, Permission,
+};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::idempotency::{Idempotency, RequestToken};
@@ -49,7 +51,9 @@ pub async fn revoke(cx: &Context, call: &RequestContext, input: Revoke) -> Resul
                     Ending { at: now, by: Some(access.member.id), reason: EndReason::Revoked };
                 invites::end(tx, input.organization, input.id, &ending).await?;
                 advance(tx, &mut access.organization).await?;
-                record(tx, Action::InviteRevoked, &invite, &call.actor(), String::new(), now)
+                let data = InviteData::from(&invite).ended(EndReason::Revoked);
+                let (version, actor) = (access.organization.at_version(), call.actor());
+                record(tx, Action::InviteRevoked, data, version, &actor, String::new(), now)
                     .await?;
                 idempotency.store(tx, &Uuid::from(invite.id), now).await?;
                 let (invite, _) = load(tx, input.organization, input.id).await?;

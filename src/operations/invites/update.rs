@@ -9,8 +9,8 @@ use super::{
     record,
 };
 use crate::domain::{
-    Action, EndReason, Ending, Invite, InviteId, InviteKind, OrganizationId, Permission, Role,
-    Timestamp,
+    Action, EndReason, Ending, Invite, InviteData, InviteId, InviteKind, OrganizationId,
+    Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -85,12 +85,19 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                 if after != before {
                     advance(tx, &mut access.organization).await?;
                     invites::update_terms(tx, &after).await?;
+                    let mut data = InviteData {
+                        previous_role: previous_role(&before, &after),
+                        ..InviteData::from(&after)
+                    };
                     if after.max_uses == Some(after.uses) {
+                        data = data.ended(EndReason::Exhausted);
                         let ending = Ending { at: now, by: None, reason: EndReason::Exhausted };
                         invites::end(tx, input.organization, input.id, &ending).await?;
                     }
                     let note = changes(&before, &after);
-                    record(tx, Action::InviteUpdated, &after, &call.actor(), note, now).await?;
+                    let version = access.organization.at_version();
+                    record(tx, Action::InviteUpdated, data, version, &call.actor(), note, now)
+                        .await?;
                     after = load(tx, input.organization, input.id).await?.0;
                 }
                 idempotency.store(tx, &Uuid::from(after.id), now).await?;
@@ -126,6 +133,12 @@ fn new_max_uses(invite: &Invite, requested: Option<i64>) -> Result<Option<i64>> 
         }
         requested => Ok(requested),
     }
+}
+
+/// The role before, or the level of a link to content, if it changed.
+fn previous_role(before: &Invite, after: &Invite) -> Option<Role> {
+    let role = |invite: &Invite| invite.content.as_ref().map_or(invite.role, |it| it.level);
+    Some(role(before)).filter(|before| *before != role(after))
 }
 
 /// The names of the changed fields, for the audit event.

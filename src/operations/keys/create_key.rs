@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::auth;
 use crate::domain::{
-    Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, Invalid,
-    KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId, Profile, TargetKind,
-    Timestamp, person_name,
+    Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, EventData,
+    Invalid, KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId,
+    OrganizationVersion, Profile, Timestamp, person_name,
 };
 use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Store, Tx, accounts, api_keys, members};
+use crate::storage::{Store, Tx, accounts, api_keys, members, organizations};
 
 /// The account of a new key.
 #[derive(Debug, Clone)]
@@ -77,6 +77,11 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
     store
         .write(change!(async move |tx| {
             let actor = Actor::system("command-line");
+            // First: the account is written.
+            let bound = match input.organization {
+                Some(organization) => Some(lock_and_advance(tx, organization).await?),
+                None => None,
+            };
             let account = owner(tx, &input.owner, &actor, now).await?;
             if let Some(organization) = input.organization
                 && input.scope != Some(KeyScope::Act)
@@ -90,19 +95,29 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
                     ));
                 }
             }
-            let limits = (input.scope, input.organization, expires_at);
-            issue(tx, &account, limits, &actor, now).await
+            issue(tx, &account, (input.scope, bound, expires_at), &actor, now).await
         }))
         .await
 }
 
-/// Inserts a new key with its audit event.
+/// Locks an organization that a key is bound to and increments its version.
+async fn lock_and_advance(tx: &Tx, id: OrganizationId) -> Result<OrganizationVersion> {
+    let mut organization = organizations::lock(tx, id).await?.ok_or_else(|| {
+        Error::new(Kind::FailedPrecondition, format!("there is no organization {id}"))
+    })?;
+    organization.version += 1;
+    organizations::set_version(tx, organization.at_version()).await?;
+    Ok(organization.at_version())
+}
+
+/// Inserts a new key with its audit event. The organization that it is bound to has the
+/// version after the change.
 pub(in crate::operations) async fn issue(
     tx: &Tx,
     account: &Account,
     (scope, organization, expires_at): (
         Option<KeyScope>,
-        Option<OrganizationId>,
+        Option<OrganizationVersion>,
         Option<Timestamp>,
     ),
     actor: &Actor,
@@ -114,7 +129,7 @@ pub(in crate::operations) async fn issue(
         hash: secret.hash(),
         account: account.id,
         scope,
-        organization,
+        organization: organization.map(|bound| bound.id),
         created_at: now,
         expires_at,
         revoked_at: None,
@@ -123,8 +138,7 @@ pub(in crate::operations) async fn issue(
     api_keys::insert(tx, &key).await?;
     let event = NewEvent {
         action: Action::KeyCreated,
-        target_kind: TargetKind::Key,
-        target_id: key.id.to_string(),
+        data: EventData::Key { id: key.id, account: Some(account.id), scope, revoked: false },
         organization,
         actor,
         note: match scope {

@@ -1,10 +1,10 @@
 //! `guestlist keys revoke`
 
-use crate::domain::{Action, Actor, KeyId, TargetKind, Timestamp};
+use crate::domain::{Action, Actor, EventData, KeyId, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Store, api_keys};
+use crate::storage::{Store, api_keys, organizations};
 
 /// Revokes a key. Servers cache keys, so a running server may accept it for one more second.
 ///
@@ -13,16 +13,36 @@ use crate::storage::{Store, api_keys};
 pub async fn revoke_key(store: &Store, id: KeyId, now: Timestamp) -> Result<()> {
     store
         .write(change!(async move |tx| {
-            let key = api_keys::find(tx, &id).await?;
-            if !api_keys::revoke(tx, &id, now).await? {
+            let none = || {
                 let what = format!("there is no key {id} that could be revoked");
-                return Err(Error::new(Kind::NotFound, what));
+                Error::new(Kind::NotFound, what)
+            };
+            let (key, account) = api_keys::find(tx, &id).await?.ok_or_else(none)?;
+            let bound = match key.organization {
+                Some(organization) => organizations::lock(tx, organization).await?,
+                None => None,
+            };
+            if !api_keys::revoke(tx, &id, now).await? {
+                return Err(none());
             }
+            // A deleted organization has revoked its keys.
+            let organization = match bound {
+                Some(mut organization) => {
+                    organization.version += 1;
+                    organizations::set_version(tx, organization.at_version()).await?;
+                    Some(organization.at_version())
+                }
+                None => None,
+            };
             let event = NewEvent {
                 action: Action::KeyRevoked,
-                target_kind: TargetKind::Key,
-                target_id: id.to_string(),
-                organization: key.and_then(|(key, _)| key.organization),
+                data: EventData::Key {
+                    id: id.clone(),
+                    account: Some(account.id),
+                    scope: key.scope,
+                    revoked: true,
+                },
+                organization,
                 actor: &Actor::system("command-line"),
                 note: String::new(),
             };

@@ -83,10 +83,9 @@ pub async fn add_member(
                     actor: &actor,
                 };
                 let added = admit(tx, &mut organization, admission, now).await?.member;
-                if let Some(pending) =
-                    pending_invitation(tx, organization.id, &account, now).await?
-                {
-                    end(tx, &pending, EndReason::AlreadyMember, &actor, now).await?;
+                let version = organization.at_version();
+                if let Some(pending) = pending_invitation(tx, version, &account, now).await? {
+                    end(tx, &pending, EndReason::AlreadyMember, version, &actor, now).await?;
                 }
                 idempotency.store(tx, &Uuid::from(added.id), now).await?;
                 Ok(Membership::from(&added))

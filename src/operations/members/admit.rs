@@ -2,8 +2,8 @@
 //! the pending invitation of the new member.
 
 use crate::domain::{
-    Account, Action, Actor, Invite, InviteId, JoinedBy, Member, MemberId, MemberProfile,
-    MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
+    Account, Action, Actor, EventData, Invite, JoinedBy, Member, MemberData, MemberId,
+    MemberProfile, MemberStatus, Organization, OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::invites::expire;
@@ -18,7 +18,8 @@ pub(in crate::operations) struct Admission<'a> {
     pub account: &'a Account,
     pub role: Role,
     pub by: JoinedBy,
-    pub invite: Option<InviteId>,
+    /// The invite that was used, as it was before.
+    pub invite: Option<&'a Invite>,
     /// The membership id that an email invitation reserved.
     pub reserved: Option<MemberId>,
     pub actor: &'a Actor,
@@ -31,7 +32,8 @@ pub(in crate::operations) async fn admit(
     admission: Admission<'_>,
     now: Timestamp,
 ) -> Result<MemberProfile> {
-    let Admission { account, role, by, invite, reserved, actor } = admission;
+    let Admission { account, role, by, invite: used, reserved, actor } = admission;
+    let invite = used.map(|invite| invite.id);
     let member = Member {
         id: reserved.unwrap_or_else(|| MemberId::generate(now)),
         organization: organization.id,
@@ -49,9 +51,11 @@ pub(in crate::operations) async fn admit(
     organizations::update(tx, organization).await?;
     let event = NewEvent {
         action: Action::MemberJoined,
-        target_kind: TargetKind::Member,
-        target_id: member.id.to_string(),
-        organization: Some(organization.id),
+        data: EventData::Member(MemberData {
+            used: used.map(|invite| (invite.id, invite.is_last_use())),
+            ..MemberData::from(&member)
+        }),
+        organization: Some(organization.at_version()),
         actor,
         note: match invite {
             Some(invite) => format!("as {role}, by {} {invite}", by.as_str()),
@@ -73,18 +77,18 @@ pub(super) fn require_seat(organization: &Organization) -> Result<()> {
 }
 
 /// The live email invitation of the account's verified address. An expired one is ended
-/// here.
+/// here, with this version of the organization.
 pub(super) async fn pending_invitation(
     tx: &Tx,
-    organization: OrganizationId,
+    organization: OrganizationVersion,
     account: &Account,
     now: Timestamp,
 ) -> Result<Option<Invite>> {
     let Some(own) = account.profile.verified_email() else { return Ok(None) };
-    let pending = invites::pending_of_address(tx, organization, own).await?;
+    let pending = invites::pending_of_address(tx, organization.id, own).await?;
     match pending {
         Some(invite) if !invite.is_live(now) => {
-            expire(tx, &invite, now).await?;
+            expire(tx, &invite, organization, now).await?;
             Ok(None)
         }
         pending => Ok(pending),

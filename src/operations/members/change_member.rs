@@ -1,7 +1,8 @@
 //! The common steps of changes that an admin makes to a member.
 
 use crate::domain::{
-    Action, Member, MemberId, MemberStatus, OrganizationId, Permission, Role, TargetKind, Timestamp,
+    Action, EventData, Member, MemberData, MemberId, MemberStatus, OrganizationId, Permission,
+    Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::RequestContext;
@@ -20,7 +21,7 @@ pub struct MemberOf {
 pub(super) struct MemberChange<'a> {
     tx: &'a Tx,
     call: &'a RequestContext,
-    /// The admin's membership.
+    /// The admin's membership; the organization has the version after the change.
     pub(super) access: Access,
     /// Active or suspended.
     pub(super) member: Member,
@@ -37,7 +38,8 @@ impl<'a> MemberChange<'a> {
         now: Timestamp,
     ) -> Result<Self> {
         let manage = Permission::ManageMembers;
-        let access = Access::to_change(tx, &call.caller, who.organization, manage).await?;
+        let mut access = Access::to_change(tx, &call.caller, who.organization, manage).await?;
+        access.organization.version += 1;
         let member = members::find(tx, who.organization, who.member)
             .await?
             .filter(|member| member.status != MemberStatus::Left)
@@ -79,26 +81,30 @@ impl<'a> MemberChange<'a> {
                 note = format!("{note}; {ended}");
             }
         }
-        self.record(Action::MemberRoleChanged, note).await
+        let data = MemberData {
+            role,
+            previous_role: Some(self.member.role),
+            ..MemberData::from(&self.member)
+        };
+        self.record(Action::MemberRoleChanged, data, note).await
     }
 
     /// Ends the member's invites; returns a note for the audit event.
     pub(super) async fn end_invites(&self) -> Result<String> {
-        let (organization, by) = (self.access.organization.id, self.access.member.id);
+        let organization = self.access.organization.at_version();
+        let by = self.access.member.id;
         let actor = self.call.actor();
         let ended = end_all_of(self.tx, organization, self.member.id, by, &actor, self.now).await?;
         Ok(invites_ended(ended))
     }
 
-    /// Increments the organization's version and writes the audit event.
-    pub(super) async fn record(mut self, action: Action, note: String) -> Result<()> {
-        self.access.organization.version += 1;
+    /// Stores the organization's version and writes the audit event.
+    pub(super) async fn record(self, action: Action, data: MemberData, note: String) -> Result<()> {
         organizations::update(self.tx, &self.access.organization).await?;
         let event = NewEvent {
             action,
-            target_kind: TargetKind::Member,
-            target_id: self.member.id.to_string(),
-            organization: Some(self.access.organization.id),
+            data: EventData::Member(data),
+            organization: Some(self.access.organization.at_version()),
             actor: &self.call.actor(),
             note,
         };

@@ -12,8 +12,9 @@ use futures_util::future::try_join3;
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::auth::Issuers;
 use crate::domain::{
-    Account, Action, Departure, EndReason, Grant, GrantId, Invite, InviteId, InviteKind, JoinedBy,
-    Member, MemberProfile, MemberStatus, Organization, OrganizationId, Role, TargetKind, Timestamp,
+    Account, Action, Departure, EndReason, EventData, Grant, GrantData, GrantId, Invite, InviteId,
+    InviteKind, JoinedBy, Member, MemberProfile, MemberStatus, Organization, OrganizationId,
+    OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::suspended;
@@ -138,13 +139,13 @@ impl Joining<'_> {
             account: &self.account,
             role: invite.role,
             by: JoinedBy::Invite,
-            invite: Some(invite.id),
+            invite: Some(invite),
             reserved: invite.member,
             actor: &self.call.actor(),
         };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
         self.record_grant(&joined.member, invite).await?;
-        if let Some(pending) = self.pending_invitation().await? {
+        if let Some(pending) = self.pending_invitation(self.organization.at_version()).await? {
             self.end_as_already_member(&pending).await?;
         }
         Ok(joined)
@@ -170,7 +171,10 @@ impl Joining<'_> {
         if self.last_removal().await?.is_some() {
             return Err(Error::not_found());
         }
-        let pending = self.pending_invitation().await?;
+        // If it has expired, it ends with the version that the join will have.
+        let version = self.organization.version + 1;
+        let version = OrganizationVersion { version, ..self.organization.at_version() };
+        let pending = self.pending_invitation(version).await?;
         if let Some(invite) = &pending
             && !role.may_grant(invite.role)
             && self.require_inviter_authority(invite).await.is_ok()
@@ -195,7 +199,7 @@ impl Joining<'_> {
 
     /// The caller is a member already: the role stays. Only a link to content for which the
     /// member has no grant is used, to add the grant.
-    async fn join_again(&self, member: Member, invite: &Invite) -> Result<MemberProfile> {
+    async fn join_again(mut self, member: Member, invite: &Invite) -> Result<MemberProfile> {
         if member.status != MemberStatus::Active {
             return Err(suspended());
         }
@@ -205,6 +209,8 @@ impl Joining<'_> {
             self.require_inviter_authority(invite).await?;
             self.check_restrictions(invite)?;
             self.consume(invite).await?;
+            self.organization.version += 1;
+            organizations::set_version(self.tx, self.organization.at_version()).await?;
             self.record_grant(&member, invite).await?;
         }
         Ok(self.profile(member))
@@ -274,9 +280,12 @@ impl Joining<'_> {
         grants::insert(self.tx, self.organization.id, &grant).await?;
         let event = NewEvent {
             action: Action::GrantCreated,
-            target_kind: TargetKind::Grant,
-            target_id: grant.id.to_string(),
-            organization: Some(self.organization.id),
+            data: EventData::Grant(GrantData {
+                id: grant.id,
+                member: member.id,
+                given: Some((content.clone(), invite.id, invite.is_last_use())),
+            }),
+            organization: Some(self.organization.at_version()),
             actor: &self.call.actor(),
             note: format!(
                 "{} in {} {} to member {}, by link {}",
@@ -290,13 +299,13 @@ impl Joining<'_> {
         audit_events::append(self.tx, event, self.now).await
     }
 
-    async fn pending_invitation(&self) -> Result<Option<Invite>> {
-        pending_invitation(self.tx, self.organization.id, &self.account, self.now).await
+    async fn pending_invitation(&self, version: OrganizationVersion) -> Result<Option<Invite>> {
+        pending_invitation(self.tx, version, &self.account, self.now).await
     }
 
     /// Ends the caller's pending invitation: members have none.
     async fn end_as_already_member(&self, pending: &Invite) -> Result<()> {
         let (reason, actor) = (EndReason::AlreadyMember, self.call.actor());
-        end(self.tx, pending, reason, &actor, self.now).await
+        end(self.tx, pending, reason, self.organization.at_version(), &actor, self.now).await
     }
 }

@@ -2,8 +2,8 @@
 
 use super::change_member::invites_ended;
 use crate::domain::{
-    Action, Actor, Departure, Member, MemberId, MemberStatus, OrganizationId, Permission, Role,
-    TargetKind, Timestamp,
+    Action, Actor, Departure, EventData, GrantData, Member, MemberData, MemberId, MemberStatus,
+    OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -62,23 +62,26 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leav
                     && organization.member_count > 1
                     && !members::has_active_admin(tx, organization.id, Some(member.id)).await?;
                 let actor = call.actor();
-                if is_last_admin {
-                    promote(tx, &member, successor, &actor, now).await?;
-                }
 
                 organization.member_count -= 1;
                 organization.version += 1;
+                let version = organization.at_version();
+                if is_last_admin {
+                    promote(tx, &member, successor, version, &actor, now).await?;
+                }
                 let departure = Departure { at: now, removed, version: organization.version };
                 members::depart(tx, organization.id, member.id, departure).await?;
-                end_grants(tx, organization.id, member.id, &actor, now).await?;
+                end_grants(tx, version, member.id, &actor, now).await?;
                 let by = access.member.id;
-                let ended = end_all_of(tx, organization.id, member.id, by, &actor, now).await?;
+                let ended = end_all_of(tx, version, member.id, by, &actor, now).await?;
                 organizations::update(tx, &organization).await?;
                 let event = NewEvent {
                     action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
-                    target_kind: TargetKind::Member,
-                    target_id: member.id.to_string(),
-                    organization: Some(organization.id),
+                    data: EventData::Member(MemberData {
+                        status: MemberStatus::Left,
+                        ..MemberData::from(&member)
+                    }),
+                    organization: Some(version),
                     actor: &actor,
                     note: invites_ended(ended),
                 };
@@ -93,6 +96,7 @@ async fn promote(
     tx: &Tx,
     leaving: &Member,
     successor: Option<MemberId>,
+    version: OrganizationVersion,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<()> {
@@ -111,9 +115,12 @@ async fn promote(
     members::set_role(tx, organization, successor.id, Role::Admin).await?;
     let event = NewEvent {
         action: Action::MemberRoleChanged,
-        target_kind: TargetKind::Member,
-        target_id: successor.id.to_string(),
-        organization: Some(organization),
+        data: EventData::Member(MemberData {
+            role: Role::Admin,
+            previous_role: Some(successor.role),
+            ..MemberData::from(&successor)
+        }),
+        organization: Some(version),
         actor,
         note: format!("role: {} → {}; succeeds {}", successor.role, Role::Admin, leaving.id),
     };
@@ -123,7 +130,7 @@ async fn promote(
 /// Deletes a member's grants, with one audit event for each.
 async fn end_grants(
     tx: &Tx,
-    organization: OrganizationId,
+    organization: OrganizationVersion,
     member: MemberId,
     actor: &Actor,
     now: Timestamp,
@@ -131,8 +138,7 @@ async fn end_grants(
     let grants = grants::delete_of_member(tx, member).await?;
     let events = grants.iter().map(|id| NewEvent {
         action: Action::GrantEnded,
-        target_kind: TargetKind::Grant,
-        target_id: id.to_string(),
+        data: EventData::Grant(GrantData { id: *id, member, given: None }),
         organization: Some(organization),
         actor,
         note: format!("of member {member}"),

@@ -1,7 +1,7 @@
 //! `guestlist.v1.MemberService/RestoreMember`
 
 use super::change_member::{MemberChange, MemberOf};
-use crate::domain::{Action, MemberStatus};
+use crate::domain::{Action, MemberData, MemberStatus};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
@@ -21,7 +21,9 @@ pub async fn restore_member(cx: &Context, call: &RequestContext, who: MemberOf) 
                     return Ok(());
                 }
                 members::set_status(tx, who.organization, who.member, MemberStatus::Active).await?;
-                change.record(Action::MemberRestored, String::new()).await
+                let status = MemberStatus::Active;
+                let data = MemberData { status, ..MemberData::from(&change.member) };
+                change.record(Action::MemberRestored, data, String::new()).await
             }),
         )
         .await

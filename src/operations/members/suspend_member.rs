@@ -1,7 +1,7 @@
 //! `guestlist.v1.MemberService/SuspendMember`
 
 use super::change_member::{MemberChange, MemberOf};
-use crate::domain::{Action, MemberStatus};
+use crate::domain::{Action, MemberData, MemberStatus};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
@@ -24,7 +24,9 @@ pub async fn suspend_member(cx: &Context, call: &RequestContext, who: MemberOf) 
                 members::set_status(tx, who.organization, who.member, MemberStatus::Suspended)
                     .await?;
                 let note = change.end_invites().await?;
-                change.record(Action::MemberSuspended, note).await
+                let status = MemberStatus::Suspended;
+                let data = MemberData { status, ..MemberData::from(&change.member) };
+                change.record(Action::MemberSuspended, data, note).await
             }),
         )
         .await

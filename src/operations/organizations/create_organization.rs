@@ -2,8 +2,8 @@
 
 use super::reject_public_domains;
 use crate::domain::{
-    Action, Caller, Creators, EmailDomain, JoinedBy, KeyScope, MemberProfile, Organization,
-    OrganizationId, OrganizationName, Role, TargetKind, Tier,
+    Action, Caller, Creators, EmailDomain, EventData, JoinedBy, KeyScope, MemberProfile,
+    Organization, OrganizationId, OrganizationName, Role, Tier,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::members::{Admission, admit};
@@ -66,9 +66,8 @@ pub async fn create_organization(
             organizations::insert(tx, &organization).await?;
             let event = NewEvent {
                 action: Action::OrganizationCreated,
-                target_kind: TargetKind::Organization,
-                target_id: organization.id.to_string(),
-                organization: Some(organization.id),
+                data: EventData::organization(&organization, Vec::new()),
+                organization: Some(organization.at_version()),
                 actor: &call.actor(),
                 note: String::new(),
             };

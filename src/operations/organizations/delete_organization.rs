@@ -1,6 +1,6 @@
 //! `DeleteOrganization`
 
-use crate::domain::{Action, OrganizationId, Permission, TargetKind};
+use crate::domain::{Action, EventData, OrganizationId, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
@@ -29,14 +29,20 @@ pub async fn delete_organization(
             id,
             change!(async move |tx| {
                 let manage = Permission::ManageOrganization;
-                let access = Access::to_change(tx, &call.caller, id, manage).await?;
+                let mut access = Access::to_change(tx, &call.caller, id, manage).await?;
+                access.organization.version += 1;
+                let version = access.organization.at_version();
                 let actor = call.actor();
                 let keys = api_keys::revoke_bound_to(tx, id, now).await?;
                 let events = keys.iter().map(|key| NewEvent {
                     action: Action::KeyRevoked,
-                    target_kind: TargetKind::Key,
-                    target_id: key.to_string(),
-                    organization: Some(id),
+                    data: EventData::Key {
+                        id: key.clone(),
+                        account: None,
+                        scope: None,
+                        revoked: true,
+                    },
+                    organization: Some(version),
                     actor: &actor,
                     note: "its organization was deleted".to_owned(),
                 });
@@ -47,9 +53,8 @@ pub async fn delete_organization(
                 }
                 let event = NewEvent {
                     action: Action::OrganizationDeleted,
-                    target_kind: TargetKind::Organization,
-                    target_id: id.to_string(),
-                    organization: Some(id),
+                    data: EventData::organization(&access.organization, Vec::new()),
+                    organization: Some(version),
                     actor: &actor,
                     note: format!("{} members", access.organization.member_count),
                 };

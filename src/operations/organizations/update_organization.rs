@@ -2,7 +2,7 @@
 
 use super::reject_public_domains;
 use crate::domain::{
-    Action, EmailDomain, Organization, OrganizationId, OrganizationName, Permission, TargetKind,
+    Action, EmailDomain, EventData, Organization, OrganizationId, OrganizationName, Permission,
 };
 use crate::error::Result;
 use crate::operations::access::Access;
@@ -56,11 +56,10 @@ pub async fn update_organization(
                 organizations::update(tx, &after).await?;
                 let event = NewEvent {
                     action: Action::OrganizationUpdated,
-                    target_kind: TargetKind::Organization,
-                    target_id: after.id.to_string(),
-                    organization: Some(after.id),
-                    actor: &call.actor(),
                     note: changes.join(", "),
+                    data: EventData::organization(&after, changes),
+                    organization: Some(after.at_version()),
+                    actor: &call.actor(),
                 };
                 audit_events::append(tx, event, now).await?;
                 Ok(after)

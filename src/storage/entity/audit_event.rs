@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::domain::{AuditEvent, Timestamp};
+use crate::domain::{AuditEvent, FeedPlace, Timestamp};
 
 /// A row of `audit_events`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -20,6 +20,13 @@ pub struct Model {
     pub organization_id: Option<Uuid>,
     pub request_id: String,
     pub note: String,
+    pub epoch: i64,
+    pub position: i64,
+    pub ordinal: i64,
+    /// 0 without an organization.
+    pub organization_version: i64,
+    /// A `guestlist.v1.Event` with `data` alone.
+    pub data: Vec<u8>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -40,6 +47,9 @@ impl From<Model> for AuditEvent {
             organization: row.organization_id.map(Into::into),
             request_id: row.request_id,
             note: row.note,
+            place: FeedPlace { epoch: row.epoch, position: row.position, ordinal: row.ordinal },
+            organization_version: row.organization_version,
+            data: row.data,
         }
     }
 }

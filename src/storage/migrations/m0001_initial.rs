@@ -26,7 +26,7 @@ impl MigrationTrait for Migration {
             grants(),
             outbox(),
             requests(),
-            audit_events(),
+            audit_events(postgres),
             removals(),
         ] {
             manager.create_table(table).await?;
@@ -232,7 +232,14 @@ fn requests() -> TableCreateStatement {
     .to_owned()
 }
 
-fn audit_events() -> TableCreateStatement {
+/// The audit trail, which is the feed of events too. Its order is epoch, position, ordinal.
+fn audit_events(postgres: bool) -> TableCreateStatement {
+    let mut position = integer("position");
+    if postgres {
+        // The transaction: what committed transactions have written is complete below the
+        // oldest one that still runs.
+        position.default(Expr::cust("pg_current_xact_id()::text::bigint"));
+    }
     table(
         "audit_events",
         [
@@ -246,6 +253,12 @@ fn audit_events() -> TableCreateStatement {
             uuid_or_null("organization_id"),
             text("request_id"),
             text("note"),
+            // The default is raised when transaction ids start anew.
+            integer("epoch").default(0).to_owned(),
+            position,
+            integer("ordinal"),
+            integer("organization_version"),
+            bytes("data"),
         ],
     )
 }
@@ -316,10 +329,15 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("outbox_of_invite", "outbox", ["invite_id"]),
         index("outbox_of_organization", "outbox", ["organization_id"]),
         index("requests_by_time", "requests", ["created_at"]),
-        index("audit_events_of_organization", "audit_events", ["organization_id", "id"]),
-        // PostgreSQL cannot read the rows without an organization in order of id from the
-        // index above.
-        index("audit_events_outside", "audit_events", ["id"])
+        index("audit_events_feed", "audit_events", ["epoch", "position", "ordinal"]),
+        index(
+            "audit_events_of_organization",
+            "audit_events",
+            ["organization_id", "epoch", "position", "ordinal"],
+        ),
+        // PostgreSQL cannot read the rows without an organization in order from the index
+        // above.
+        index("audit_events_outside", "audit_events", ["epoch", "position", "ordinal"])
             .and_where(Expr::cust("organization_id IS NULL"))
             .to_owned(),
     ]

@@ -5,6 +5,7 @@ mod account_service;
 mod admin_service;
 mod audit_service;
 mod convert;
+mod event_service;
 mod grant_service;
 mod invite_service;
 mod member_service;
@@ -38,6 +39,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     use guestlist::account_service_server::AccountServiceServer;
     use guestlist::admin_service_server::AdminServiceServer;
     use guestlist::audit_service_server::AuditServiceServer;
+    use guestlist::event_service_server::EventServiceServer;
     use guestlist::grant_service_server::GrantServiceServer;
     use guestlist::invite_service_server::InviteServiceServer;
     use guestlist::member_service_server::MemberServiceServer;
@@ -47,6 +49,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     let mine = my_organization_service::Service(cx.clone());
     let accounts = account_service::Service(cx.clone());
     let audit = audit_service::Service(cx.clone());
+    let events = event_service::Service(cx.clone());
     let invites = invite_service::Service(cx.clone());
     let grants = grant_service::Service(cx.clone());
     let members = member_service::Service(cx.clone());
@@ -56,6 +59,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(MyOrganizationServer::new(mine), http))
         .with(bounded!(AccountServiceServer::new(accounts), http))
         .with(bounded!(AuditServiceServer::new(audit), http))
+        .with(bounded!(EventServiceServer::new(events), http))
         .with(bounded!(InviteServiceServer::new(invites), http))
         .with(bounded!(GrantServiceServer::new(grants), http))
         .with(bounded!(MemberServiceServer::new(members), http))

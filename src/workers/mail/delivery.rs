@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{MailWorker, backoff};
-use crate::domain::{Action, Actor, Delivery, Invite, TargetKind};
+use crate::domain::{Action, Actor, Delivery, EventData, Invite, InviteData};
 use crate::error::Result;
 use crate::mail::{Invitation, Mail, SendError};
 use crate::operations::invites::unseal;
@@ -117,17 +117,24 @@ impl MailWorker {
         let now = self.clock.now();
         self.store
             .write(change!(async move |tx| {
+                let found = organizations::lock(tx, organization).await?;
                 let held = outbox::finish(tx, id, claimant).await?;
-                let Some(delivery) = delivery.as_ref().filter(|_| held) else { return Ok(()) };
+                let (Some(delivery), Some(mut organization)) = (&delivery, found) else {
+                    return Ok(());
+                };
+                if !held {
+                    return Ok(());
+                }
+                organization.version += 1;
+                organizations::set_version(tx, organization.at_version()).await?;
                 invites::set_delivery(tx, invite, delivery).await?;
                 let event = NewEvent {
                     action: match delivery {
                         Delivery::Failed(_) => Action::InviteMailFailed,
                         _ => Action::InviteMailed,
                     },
-                    target_kind: TargetKind::Invite,
-                    target_id: invite.to_string(),
-                    organization: Some(organization),
+                    data: EventData::Invite(InviteData::of_id(invite)),
+                    organization: Some(organization.at_version()),
                     actor: &Actor::system("mail"),
                     note: String::new(),
                 };

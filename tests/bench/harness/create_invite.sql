@@ -39,9 +39,11 @@ VALUES ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '
     NULL, 0, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, NULL, NULL, NULL, NULL, '',
     '', false, NULL, NULL, NULL, NULL, NULL, NULL))
 INSERT INTO "audit_events" ("id", "at", "action", "actor_id", "on_behalf_of_id", "target_kind",
-    "target_id", "organization_id", "request_id", "note")
+    "target_id", "organization_id", "request_id", "note",
+    "ordinal", "organization_version", "data")
 VALUES ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid,
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, 'invite.created', :account, NULL,
     'invite', ((lpad(to_hex(:id::bigint), 16, '0') || lpad(to_hex(:rest::bigint), 16, '0'))::uuid)::text,
-    :organization_id, gen_random_uuid()::text, 'replaces ' || :member_join_link_id::text);
+    :organization_id, gen_random_uuid()::text, 'replaces ' || :member_join_link_id::text,
+    :id, :organization_version::bigint + 1, decode(repeat('07', 140), 'hex'));
 COMMIT;

@@ -139,7 +139,7 @@ on_both_engines! {
         // Their ids are newer than that of Acme.
         let newer = u128::MAX - 20_000;
         app.store()
-            .write(async move |tx| {
+            .write(change!(async move |tx| {
                 for number in 0..10_050 {
                     let id = uuid::Uuid::from_u128(newer + number).into();
                     let name = "Crowd".parse().unwrap();
@@ -147,7 +147,7 @@ on_both_engines! {
                     organizations::insert(tx, &one).await?;
                 }
                 Ok(())
-            })
+            }))
             .await
             .unwrap();
         let operator = app.operator().await;

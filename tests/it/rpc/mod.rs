@@ -21,6 +21,7 @@ mod join_organization;
 mod leave_organization;
 mod list;
 mod list_audit_events;
+mod list_events;
 mod list_grants;
 mod list_members;
 mod list_my_invitations;

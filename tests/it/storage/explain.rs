@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use guestlist::clock::Clock;
 use guestlist::domain::{KeyScope, Timestamp};
+use guestlist::operations::events::delete_old_events;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
 use guestlist::operations::organizations::remove_deleted;
@@ -26,6 +27,8 @@ const WHOLE_TABLES: &[&str] = &[
     "FROM \"accounts\" LIMIT",
     // Whether there is any deleted organization with rows: one row.
     "FROM \"removals\" LIMIT",
+    // The newest or the oldest events: some rows of an index.
+    "FROM \"audit_events\" ORDER BY",
     // SQLite's own list of tables, which has no index: a few dozen rows.
     "FROM sqlite_master WHERE name",
 ];
@@ -148,6 +151,16 @@ async fn everything(app: &TestApp) {
         list.page = Some(own::PageRequest { page_size: 1, page_token });
         operator.list_organizations(list).await.unwrap();
     }
+    let events = Owner::Service("consumer".parse().unwrap());
+    let events = app.key(events, Some(KeyScope::Events), None).await;
+    for organization_id in [String::new(), org.id.clone()] {
+        let start_time = Some(prost_types::Timestamp { seconds: 0, nanos: 0 });
+        let mut request =
+            own::ListEventsRequest { organization_id, start_time, limit: 1, ..Default::default() };
+        request.cursor = events.list_events(request.clone()).await.unwrap().cursor;
+        events.list_events(request).await.unwrap();
+    }
+    delete_old_events(app.store(), Timestamp::from_micros(1)).await.unwrap();
     list_keys(app.store()).await.unwrap();
     let (large, _) = org.admin.found("Large").await;
     app.database.crowd(&large, 600).await;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use futures::poll;
-use guestlist::domain::{Action, Actor, TargetKind, Timestamp};
+use guestlist::domain::{Action, Actor, EventData, InviteData, InviteId, Timestamp};
 use guestlist::error::{Error, Kind, Result};
 use guestlist::storage::audit_events::{self, NewEvent};
 use guestlist::storage::change;
@@ -79,11 +79,10 @@ async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
 async fn append_unwritable(tx: &Tx) -> Result<()> {
     let event = NewEvent {
         action: Action::InviteCreated,
-        target_kind: TargetKind::Invite,
-        target_id: "\0".into(),
+        data: EventData::Invite(InviteData::of_id(InviteId::generate(Timestamp::from_micros(0)))),
         organization: None,
         actor: &Actor::system("test"),
-        note: String::new(),
+        note: "\0".into(),
     };
     audit_events::append(tx, event, Timestamp::from_micros(0)).await
 }

@@ -109,6 +109,8 @@ rpcs! {
     set_tier: own::SetTierRequest => SetTierResponse, "guestlist.v1.AdminService/SetTier";
     list_audit_events: own::ListAuditEventsRequest => ListAuditEventsResponse,
         "guestlist.v1.AuditService/ListAuditEvents";
+    list_events: own::ListEventsRequest => ListEventsResponse,
+        "guestlist.v1.EventService/ListEvents";
 }
 
 impl Person {

@@ -36,7 +36,15 @@ const INSERT_INVITE: &str = "INSERT INTO invites (id, organization_id, kind, rol
     (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const INSERT_EVENT: &str = "INSERT INTO audit_events (id, at, action, actor_id, on_behalf_of_id, \
-    target_kind, target_id, organization_id, request_id, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    target_kind, target_id, organization_id, request_id, note, position, ordinal, \
+    organization_version, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const NEXT_POSITION: &str = "INSERT INTO settings (name, value) VALUES ('event_position', '1') \
+    ON CONFLICT (name) DO UPDATE SET value = CAST(settings.value AS INTEGER) + 1 \
+    RETURNING CAST(value AS INTEGER)";
+
+/// As long as the event of a replaced link.
+const EVENT: [u8; 140] = [7; 140];
 
 /// As long as a token that Guestlist has sealed.
 const SEALED: [u8; 53] = [7; 53];
@@ -124,7 +132,7 @@ async fn rotate(
     sqlx::query(ADVANCE).bind(version).bind(organization).execute(&mut *tx).await?;
     let (invite, token) = (Uuid::now_v7(), Uuid::new_v4());
     insert_invite(tx, invite, organization, member, token, version, now).await?;
-    insert_event(tx, invite, organization, caller, note, now).await?;
+    insert_event(tx, invite, (organization, version), caller, note, now).await?;
     Ok(Some(token))
 }
 
@@ -173,11 +181,12 @@ async fn insert_invite(
 async fn insert_event(
     tx: &mut SqliteConnection,
     invite: Uuid,
-    organization: Uuid,
+    (organization, version): (Uuid, i64),
     caller: Uuid,
     note: String,
     now: i64,
 ) -> Result<(), sqlx::Error> {
+    let position: i64 = sqlx::query_scalar(NEXT_POSITION).fetch_one(&mut *tx).await?;
     sqlx::query(INSERT_EVENT)
         .bind(Uuid::now_v7())
         .bind(now)
@@ -189,6 +198,10 @@ async fn insert_event(
         .bind(organization)
         .bind(Uuid::new_v4().to_string())
         .bind(note)
+        .bind(position)
+        .bind(position)
+        .bind(version)
+        .bind(&EVENT[..])
         .execute(tx)
         .await?;
     Ok(())

@@ -1,0 +1,177 @@
+//! What the events of the feed tell of a change: ids, roles, states and reasons; no token,
+//! no address and no name.
+
+use super::{
+    AccountId, AccountKind, ContentGrant, EndReason, GrantId, Invite, InviteId, InviteKind,
+    JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization, OrganizationId, Role,
+    TargetKind, Tier, Timestamp,
+};
+
+/// The changed object and the change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventData {
+    Account {
+        id: AccountId,
+        kind: AccountKind,
+        changed: Vec<&'static str>,
+    },
+    Organization {
+        id: OrganizationId,
+        changed: Vec<&'static str>,
+        member_count: i64,
+        seat_limit: i64,
+        tier: Tier,
+    },
+    Member(MemberData),
+    Invite(InviteData),
+    Grant(GrantData),
+    Key {
+        id: KeyId,
+        /// `None` if the key was revoked with its organization.
+        account: Option<AccountId>,
+        scope: Option<KeyScope>,
+        revoked: bool,
+    },
+}
+
+/// A membership after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberData {
+    pub id: MemberId,
+    pub account: AccountId,
+    pub role: Role,
+    /// The role before, if it changed.
+    pub previous_role: Option<Role>,
+    pub status: MemberStatus,
+    pub joined_by: JoinedBy,
+    /// The invite that the change used, and whether that was its last use.
+    pub used: Option<(InviteId, bool)>,
+}
+
+/// An invite after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteData {
+    pub id: InviteId,
+    /// `None` if the change knows the invite's id only.
+    pub terms: Option<InviteTerms>,
+    /// The role or level before, if it changed.
+    pub previous_role: Option<Role>,
+    /// Why it has ended with this change.
+    pub ended: Option<EndReason>,
+    /// The join link that this one replaces.
+    pub replaces: Option<InviteId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteTerms {
+    pub kind: InviteKind,
+    pub role: Role,
+    pub content: Option<ContentGrant>,
+    pub inviter: MemberId,
+    pub member: Option<MemberId>,
+    pub expires_at: Option<Timestamp>,
+    pub max_uses: Option<i64>,
+}
+
+/// A grant after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantData {
+    pub id: GrantId,
+    pub member: MemberId,
+    /// What it gives, by which link, and whether that was the link's last use; `None` if the
+    /// grant has ended.
+    pub given: Option<(ContentGrant, InviteId, bool)>,
+}
+
+/// An organization and its version after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrganizationVersion {
+    pub id: OrganizationId,
+    pub version: i64,
+}
+
+impl EventData {
+    /// An organization after a change of these fields.
+    pub fn organization(organization: &Organization, changed: Vec<&'static str>) -> Self {
+        Self::Organization {
+            id: organization.id,
+            changed,
+            member_count: organization.member_count,
+            seat_limit: organization.seat_limit,
+            tier: organization.tier,
+        }
+    }
+
+    /// The kind of the changed object.
+    pub fn target_kind(&self) -> TargetKind {
+        match self {
+            EventData::Account { .. } => TargetKind::Account,
+            EventData::Organization { .. } => TargetKind::Organization,
+            EventData::Member(_) => TargetKind::Member,
+            EventData::Invite(_) => TargetKind::Invite,
+            EventData::Grant(_) => TargetKind::Grant,
+            EventData::Key { .. } => TargetKind::Key,
+        }
+    }
+
+    /// The id of the changed object; never a token or a secret.
+    pub fn target_id(&self) -> String {
+        match self {
+            EventData::Account { id, .. } => id.to_string(),
+            EventData::Organization { id, .. } => id.to_string(),
+            EventData::Member(member) => member.id.to_string(),
+            EventData::Invite(invite) => invite.id.to_string(),
+            EventData::Grant(grant) => grant.id.to_string(),
+            EventData::Key { id, .. } => id.to_string(),
+        }
+    }
+}
+
+impl From<&Member> for MemberData {
+    fn from(member: &Member) -> Self {
+        Self {
+            id: member.id,
+            account: member.account,
+            role: member.role,
+            previous_role: None,
+            status: member.status,
+            joined_by: member.joined_by,
+            used: None,
+        }
+    }
+}
+
+impl InviteData {
+    /// An invite of which only the id is known.
+    pub fn of_id(id: InviteId) -> Self {
+        Self { id, terms: None, previous_role: None, ended: None, replaces: None }
+    }
+
+    /// The invite has ended with the change.
+    #[must_use]
+    pub fn ended(self, reason: EndReason) -> Self {
+        Self { ended: Some(reason), ..self }
+    }
+}
+
+impl From<&Invite> for InviteData {
+    fn from(invite: &Invite) -> Self {
+        let terms = InviteTerms {
+            kind: invite.kind,
+            role: invite.role,
+            content: invite.content.clone(),
+            inviter: invite.inviter,
+            member: invite.member,
+            expires_at: invite.expires_at,
+            max_uses: invite.max_uses,
+        };
+        Self { terms: Some(terms), ..Self::of_id(invite.id) }
+    }
+}
+
+impl Organization {
+    /// Its id and version.
+    pub fn at_version(&self) -> OrganizationVersion {
+        OrganizationVersion { id: self.id, version: self.version }
+    }
+}

@@ -1,0 +1,147 @@
+//! Queries on `audit_events` as the feed of events.
+
+use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use uuid::Uuid;
+
+use super::connection::{Connection, Db, Tx, delete, first, models};
+use super::entity::audit_event::{self, Column};
+use super::entity::setting;
+use super::error::StoreError;
+use super::sql::{Named, is_one_of, query};
+use crate::domain::{AuditEvent, AuditEventId, FeedPlace, OrganizationId, Timestamp};
+use crate::error::Result;
+
+/// The columns of the feed's order.
+pub(super) const ORDER: [Column; 3] = [Column::Epoch, Column::Position, Column::Ordinal];
+
+/// The last position that was given, on SQLite. Not the rowid, which VACUUM may change, and
+/// not the greatest position plus one, which starts anew when old rows are deleted.
+const POSITION: &str = "event_position";
+
+/// The events of transactions older than all that still run: nothing is inserted below them
+/// any more.
+const SETTLED: &str = "position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+
+/// The feed's order, to compare with [`place`].
+pub(super) fn order() -> Expr {
+    Expr::tuple(ORDER.map(Expr::col))
+}
+
+/// A place in the feed's order.
+pub(super) fn place(at: FeedPlace) -> Expr {
+    Expr::tuple([at.epoch, at.position, at.ordinal].map(Expr::value))
+}
+
+/// The position for events that a change appends now; `None` on PostgreSQL, where the
+/// column's default is the transaction.
+pub(super) async fn next_position(tx: &Tx) -> Result<Option<i64>> {
+    static NEXT: Named = Named::new(|| {
+        let next = OnConflict::column(setting::Column::Name)
+            .value(setting::Column::Value, Expr::cust("CAST(settings.value AS INTEGER) + 1"))
+            .to_owned();
+        Query::insert()
+            .into_table(setting::Entity)
+            .columns([setting::Column::Name, setting::Column::Value])
+            .values_panic(["".into(), "".into()])
+            .on_conflict(next)
+            .returning(Query::returning().expr(Expr::cust("CAST(value AS INTEGER)")))
+            .to_owned()
+            .into()
+    });
+    if tx.backend() == DbBackend::Postgres {
+        return Ok(None);
+    }
+    let row = first(tx, NEXT.with(tx, [POSITION.into(), "1".into()])).await?;
+    let mut row = row.ok_or_else(|| StoreError::fault("a position has no row"))?;
+    Ok(Some(row.value()?))
+}
+
+/// The newest event that readers may have. Every event before it is committed, so a reader
+/// that has read up to it has missed none.
+pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
+    fn newest() -> sea_orm::Select<audit_event::Entity> {
+        let ordered = ORDER
+            .into_iter()
+            .fold(audit_event::Entity::find(), |select, column| select.order_by_desc(column));
+        ordered.limit(1)
+    }
+
+    static SQLITE: Named = Named::new(|| query(newest()));
+    static POSTGRES: Named = Named::new(|| query(newest().filter(Expr::cust(SETTLED))));
+    let statement = match db.backend() {
+        DbBackend::Postgres => &POSTGRES,
+        _ => &SQLITE,
+    };
+    // The value is that of LIMIT.
+    let row = first(db, statement.with(db, [1_u64.into()])).await?;
+    Ok(row.map(|mut row| row.model::<audit_event::Entity>()).transpose()?.map(Into::into))
+}
+
+/// The event with this id.
+pub async fn find(db: &Db, id: AuditEventId) -> Result<Option<AuditEvent>> {
+    let found = models(db, audit_event::Entity::find_by_id(Uuid::from(id))).await?;
+    Ok(found.into_iter().next().map(Into::into))
+}
+
+/// The first event that was made at `time` or later, by the clocks of the servers.
+pub async fn first_since(db: &Db, time: Timestamp) -> Result<Option<AuditEvent>> {
+    // Ids begin with their time, so this needs no index of times.
+    let first = audit_event::Entity::find()
+        .filter(Column::Id.gte(AuditEventId::first_at(time)))
+        .order_by_asc(Column::Id)
+        .limit(1);
+    Ok(models(db, first).await?.into_iter().next().map(Into::into))
+}
+
+/// At most `limit` events behind `after` and not behind `until`, in the feed's order: those of
+/// an organization, or all.
+pub async fn between(
+    db: &Db,
+    organization: Option<OrganizationId>,
+    after: Option<FeedPlace>,
+    until: FeedPlace,
+    limit: u64,
+) -> Result<Vec<AuditEvent>> {
+    let mut select = audit_event::Entity::find().filter(order().lte(place(until))).limit(limit);
+    for column in ORDER {
+        select = select.order_by_asc(column);
+    }
+    if let Some(organization) = organization {
+        select = select.filter(Column::OrganizationId.eq(Uuid::from(organization)));
+    }
+    if let Some(after) = after {
+        select = select.filter(order().gt(place(after)));
+    }
+    let rows = models(&db.for_lists(), select).await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Deletes some of the oldest events if they are older than `before`; never the newest of all
+/// events, on which the cursors of idle readers stand. Returns how many.
+pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
+    let mut oldest = audit_event::Entity::find().limit(limit + 1);
+    for column in ORDER {
+        oldest = oldest.order_by_asc(column);
+    }
+    let mut rows = models(tx, oldest).await?;
+    // The last one tells that another row stands behind each of the others.
+    rows.pop();
+    let old = rows.iter().take_while(|row| row.at < before.as_micros()).map(|row| row.id);
+    let old: Vec<Uuid> = old.collect();
+    if old.is_empty() {
+        return Ok(0);
+    }
+    delete(tx, audit_event::Entity::delete_many().filter(is_one_of(Column::Id, old))).await
+}
+
+/// The event before a place.
+pub async fn before(db: &Db, at: FeedPlace) -> Result<Option<AuditEvent>> {
+    let mut before = audit_event::Entity::find().filter(order().lt(place(at))).limit(1);
+    for column in ORDER {
+        before = before.order_by_desc(column);
+    }
+    Ok(models(db, before).await?.into_iter().next().map(Into::into))
+}
