@@ -58,7 +58,14 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
             findings.add(format!("{what}: {entry:?}"));
         }
     }
-    mails(&mut findings, rows, &events.remove(MAIL_WORKER).unwrap_or_default());
+    let mailed = events.remove(MAIL_WORKER).unwrap_or_default();
+    mails(&mut findings, rows, &mailed);
+    // Each raises the version, as every event of an organization does.
+    for organization in mailed.iter().filter_map(|event| event.organization) {
+        if let Some(organization) = model.organizations.get_mut(&organization) {
+            organization.version += 1;
+        }
+    }
     for event in events.values().flatten() {
         findings.add(format!("{} of {} stands alone", event.action, event.request));
     }
