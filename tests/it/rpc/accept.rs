@@ -20,7 +20,7 @@ everywhere! {
         for other in [&gus, &org.admin, &org.member] {
             assert_eq!(other.accept_invitation(request(&invite.id)).await.unwrap_err(), unknown);
         }
-        let (elsewhere, _) = gus.found("Elsewhere").await;
+        let (elsewhere, _) = zoe.found("Elsewhere").await;
         let bound = Owner::Account(zoe.account().await);
         let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         assert_eq!(bound.accept_invitation(request(&invite.id)).await.unwrap_err(), unknown);

@@ -63,9 +63,10 @@ everywhere! {
         let unknown = org.stranger.add(&nobody, &gus, "guest").await.unwrap_err();
         assert_eq!(unknown.code, Code::NotFound);
         let oda = app.person("oda").await;
-        let (other, _) = oda.found("Other").await;
+        oda.found("Other").await;
         let bound = Owner::Account(org.admin.account().await);
-        let bound = app.key(bound, None, Some(other.parse().unwrap())).await;
+        let (elsewhere, _) = org.admin.found("Elsewhere").await;
+        let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         for who in [&org.stranger, &oda, &bound, &app.operator().await] {
             for account in [&gus, &nobody] {
                 assert_eq!(who.add(&org.id, account, "guest").await.unwrap_err(), unknown);

@@ -84,9 +84,10 @@ everywhere! {
         let unknown = unknown(&org.stranger).await;
         let nobody = uuid::Uuid::new_v4().to_string();
         let oda = app.person("oda").await;
-        let (other, other_id) = oda.found("Other").await;
+        let (_, other_id) = oda.found("Other").await;
         let bound = Owner::Account(ana);
-        let bound = app.key(bound, None, Some(other.parse().unwrap())).await;
+        let (elsewhere, _) = org.admin.found("Elsewhere").await;
+        let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         let operator = Owner::Account(org.stranger.account().await);
         let operator = app.key(operator, Some(KeyScope::Operator), None).await;
         let service = app.key(Owner::Service("portal".parse().unwrap()), Some(KeyScope::Act), None);

@@ -123,9 +123,10 @@ everywhere! {
         let unknown = org.stranger.leave_with_successor(leave(&nobody, "")).await.unwrap_err();
         assert_eq!(unknown.code, Code::NotFound);
         let oda = app.person("oda").await;
-        let (other, _) = oda.found("Other").await;
+        oda.found("Other").await;
         let bound = Owner::Account(org.member.account().await);
-        let bound = app.key(bound, None, Some(other.parse().unwrap())).await;
+        let (elsewhere, _) = org.member.found("Elsewhere").await;
+        let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         for who in [&org.stranger, &oda, &bound, &app.operator().await] {
             for successor in ["", &org.member_id] {
                 let failure = who.leave_with_successor(leave(&org.id, successor)).await;

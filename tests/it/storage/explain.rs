@@ -206,8 +206,8 @@ async fn memberships(app: &TestApp, org: &Organization) {
     list.page = Some(own::PageRequest { page_size: 1, page_token });
     let invitation = max.list_my_invitations(list).await.unwrap().invitations.remove(0);
     let bound = Owner::Email { email: "max@example.com".parse().unwrap(), name: None };
-    let only = invitation.organization_id.parse().unwrap();
-    let bound = app.key(bound, None, Some(only)).await;
+    let (own_one, _) = max.found("Fifth").await;
+    let bound = app.key(bound, None, Some(own_one.parse().unwrap())).await;
     bound.list_my_invitations(Default::default()).await.unwrap();
     max.accept_invitation(own::AcceptRequest { invitation: invitation.id }).await.unwrap();
 }
