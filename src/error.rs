@@ -185,7 +185,7 @@ impl Error {
 
     #[must_use]
     pub fn with_cursor(mut self, cursor: String) -> Self {
-        self.cursor = Some(cursor);
+        self.cursor = Some(cursor.into());
         self
     }
 

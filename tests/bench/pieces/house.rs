@@ -84,6 +84,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
             creators: Creators::Everyone,
+            event_retention: config.events.retention,
             public_preview: false,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),

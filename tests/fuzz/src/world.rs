@@ -217,6 +217,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
             creators: Creators::Everyone,
+            event_retention: config.events.retention,
             public_preview: true,
         },
         limits: Arc::new(Limits::new(&config.limits, &clock)),

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use guestlist::domain::{KeyScope, Organization};
 use guestlist::operations::keys::Owner;
-use guestlist::storage::organizations;
+use guestlist::storage::{change, organizations};
 
 use crate::support::{Code, Person, TestApp, gitpod, own};
 use crate::{everywhere, on_both_engines};
