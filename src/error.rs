@@ -87,7 +87,7 @@ pub struct Error {
     /// A retry may succeed after this time.
     pub retry_after: Option<Duration>,
     /// The cursor with which a reader of events may go on.
-    pub cursor: Option<String>,
+    pub cursor: Option<Box<str>>,
     /// The cause, for the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -185,7 +185,7 @@ impl Error {
 
     #[must_use]
     pub fn with_cursor(mut self, cursor: String) -> Self {
-        self.cursor = Some(cursor);
+        self.cursor = Some(cursor.into());
         self
     }
 

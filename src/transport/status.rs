@@ -93,7 +93,7 @@ pub fn to_status(error: Error) -> Status {
 
     let Error { kind, reason, violations, retry_after, cursor, .. } = error;
     let metadata: HashMap<_, _> =
-        cursor.map(|cursor| ("cursor".to_owned(), cursor)).into_iter().collect();
+        cursor.map(|cursor| ("cursor".to_owned(), cursor.into())).into_iter().collect();
     let message = cut(error.message, MAX_MESSAGE_BYTES);
     let mut violations: Vec<FieldViolation> =
         violations.into_iter().map(|v| FieldViolation::new(v.field, v.description)).collect();

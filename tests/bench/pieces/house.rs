@@ -84,6 +84,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             default_seat_limit: 0,
             creators: Creators::Everyone,
             public_preview: false,
+            event_retention: config.events.retention,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
         clock,

@@ -218,6 +218,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             default_seat_limit: 0,
             creators: Creators::Everyone,
             public_preview: true,
+            event_retention: std::time::Duration::from_secs(90 * 24 * 60 * 60),
         },
         limits: Arc::new(Limits::new(&config.limits, &clock)),
         clock,
