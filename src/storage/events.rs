@@ -54,7 +54,8 @@ pub(super) async fn next_position(tx: &Tx) -> Result<Option<i64>> {
     if tx.backend() == DbBackend::Postgres {
         return Ok(None);
     }
-    let row = first(tx, NEXT.with(tx, [POSITION.into(), "1".into()])).await?;
+    let next = NEXT.changing::<setting::Entity, _>(tx, [POSITION.into(), "1".into()]);
+    let row = first(tx, next).await?;
     let mut row = row.ok_or_else(|| StoreError::fault("a position has no row"))?;
     Ok(Some(row.value()?))
 }

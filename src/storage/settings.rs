@@ -29,6 +29,7 @@ pub async fn set(tx: &Tx, name: &str, value: &str) -> Result<()> {
     .on_conflict(
         OnConflict::column(setting::Column::Name).update_column(setting::Column::Value).to_owned(),
     );
-    tx.run(Statement::built(upsert.as_query(), tx.backend())).await?;
+    let upsert = Statement::built(upsert.as_query(), tx.backend());
+    tx.run(upsert.changing::<setting::Entity>()).await?;
     Ok(())
 }

@@ -86,7 +86,6 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             creators: Creators::Everyone,
             event_retention: config.events.retention,
             public_preview: false,
-            event_retention: config.events.retention,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
         clock,

@@ -219,7 +219,6 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             creators: Creators::Everyone,
             event_retention: config.events.retention,
             public_preview: true,
-            event_retention: std::time::Duration::from_secs(90 * 24 * 60 * 60),
         },
         limits: Arc::new(Limits::new(&config.limits, &clock)),
         clock,
