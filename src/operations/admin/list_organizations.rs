@@ -69,7 +69,7 @@ impl OrganizationFilter {
 }
 
 /// Lists organizations; for a key that is bound to one organization, only that one. Looks
-/// at [`MAX_ROWS`] at most, so a page may be short. Needs a key of scope `operator`.
+/// at 10,000 at most, so a page may be short. Needs a key of scope `operator`.
 pub async fn list_organizations(
     cx: &Context,
     call: &RequestContext,

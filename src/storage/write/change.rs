@@ -60,8 +60,7 @@ impl<T> Clone for Change<T> {
     }
 }
 
-/// Makes a [`Change`](crate::storage::Change) of an async closure that takes a
-/// [`Tx`](crate::storage::Tx).
+/// Makes a [`Change`] of an async closure that takes a [`Tx`].
 #[macro_export]
 macro_rules! change {
     ($closure:expr) => {
