@@ -251,6 +251,8 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         ("invites.", "[invites]\nx = 1".to_owned()),
         ("limits.", "[limits]\nx = 1".to_owned()),
         ("mail.", "[mail]\nx = 1".to_owned()),
+        ("events.", "[events]\nx = 1".to_owned()),
+        ("audit.", "[audit]\nx = 1".to_owned()),
         ("log.", "[log]\nx = 1".to_owned()),
         ("issuers[].", issuer(&[], "x = 1")),
     ];
@@ -269,6 +271,8 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
                 "invites",
                 "limits",
                 "mail",
+                "events",
+                "audit",
                 "log",
                 "issuers",
             ]
