@@ -92,7 +92,7 @@ class Store:
 
     def service(self):
         """The account and the headers of a service with a key of scope act; before the store serves."""
-        key = self.command("keys", "create", "--service", "bench", "--scope", "act").strip()
+        key = self.command("keys", "create", "--service", "--name", "bench", "--scope", "act").strip()
         statement = "SELECT id FROM accounts WHERE kind = 'service'"
         if self.engine == "sqlite":
             account = uuid.UUID(bytes=self.rows(statement)[0][0])
