@@ -54,7 +54,7 @@ impl Outdated {
 fn may_outdate(statement: &Statement) -> bool {
     match statement.changed_table {
         Some(table) => TABLES.contains(&table),
-        None if statement.sql.starts_with("SELECT") => false,
+        None if statement.is_select() => false,
         None if statement.sql.starts_with("INSERT") => statement.sql.contains("ON CONFLICT"),
         None => true,
     }

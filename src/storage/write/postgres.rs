@@ -97,7 +97,7 @@ impl Turn {
 }
 
 impl Drop for Turn {
-    /// If the task ends early, the callers of the changes that wait are told.
+    /// If the task panics, the changes that wait are dropped, and their callers get an error.
     fn drop(&mut self) {
         if !self.is_over {
             let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
