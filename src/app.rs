@@ -1,8 +1,8 @@
 //! The composition root: builds and starts all parts of the service from the settings.
 
 mod mail_worker;
-mod pool_metrics;
 mod secret_key;
+mod store_metrics;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
 use crate::transport::{rest, rpc, server};
 use crate::workers;
+use crate::workers::event_lag::{self, EventLag};
 use crate::workers::mail::MailWorker;
 
 /// The first API key of a new store is written to this file in the data directory.
@@ -42,6 +43,7 @@ pub struct App {
     first_key: Option<PathBuf>,
     store: Store,
     readiness: Readiness,
+    event_lag: EventLag,
     stop_serving: watch::Sender<bool>,
     stop_workers: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
@@ -124,6 +126,7 @@ impl App {
                 public_preview: config.public_preview,
                 creators: config.organizations.creators,
                 event_retention: config.events.retention,
+                longest_wait: config.http.request_timeout.mul_f64(0.8),
             },
             limits,
             mail_wakeup: Arc::default(),
@@ -140,6 +143,7 @@ impl App {
             first_key,
             store,
             readiness: Readiness::new(),
+            event_lag: EventLag::default(),
             stop_serving: watch::channel(false).0,
             stop_workers: watch::channel(false).0,
             servers: Vec::new(),
@@ -158,7 +162,7 @@ impl App {
         app.start_refresh_workers(&authenticator);
         app.start_mail_worker(mail_worker, &context);
         app.start_cleanup_workers(&context);
-        app.start_retention_worker(audit_retention, &context);
+        app.start_event_workers(audit_retention, &context);
         Ok(app)
     }
 
@@ -201,10 +205,15 @@ impl App {
         self.workers.push(tokio::spawn(pruning));
     }
 
-    /// Starts the worker that deletes old events, if they are not kept for ever.
-    fn start_retention_worker(&mut self, audit: Option<Duration>, context: &Context) {
+    /// Starts the worker that measures the feed of events, and the one that deletes old
+    /// events, if they are not kept for ever.
+    fn start_event_workers(&mut self, audit: Option<Duration>, context: &Context) {
         use workers::retention;
 
+        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
+        let (lag, stop) = (self.event_lag.clone(), stopped(&self.stop_workers));
+        let measure = event_lag::run(event_lag::PERIOD, store, clock, lag, stop);
+        self.workers.push(tokio::spawn(measure));
         let Some(audit) = audit else { return };
         let keep = audit.max(context.rules.event_retention);
         let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
@@ -222,7 +231,7 @@ impl App {
         authenticator: Arc<Authenticator>,
     ) -> Result<()> {
         let metrics = Metrics::new();
-        pool_metrics::register(&metrics, self.store.clone());
+        store_metrics::register(&metrics, self.store.clone(), self.event_lag.clone());
         let anonymous_methods: &'static [&'static str] =
             if config.public_preview { rpc::PREVIEWS } else { &[] };
         let service = stack::build(Parts {
@@ -237,7 +246,9 @@ impl App {
                 None => MetricsAccess::Loopback,
             },
             readiness: self.readiness.clone(),
+            waiting_methods: rpc::WAITING,
             http: &config.http,
+            events: &config.events,
             cors: &config.cors,
         })?;
 

@@ -9,6 +9,11 @@ pub struct Events {
     /// How long readers of the feed may come back for an event.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
+    /// The most calls that wait for events.
+    pub max_waiting: usize,
+    pub max_waiting_per_account: usize,
+    pub max_waiting_per_network: usize,
+    pub max_waiting_per_organization: usize,
 }
 
 /// `[audit]`

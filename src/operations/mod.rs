@@ -7,6 +7,7 @@
 mod access;
 mod budget;
 mod idempotency;
+mod waiting_call;
 
 pub mod accounts;
 pub mod admin;
@@ -22,6 +23,7 @@ pub mod organizations;
 pub mod setup;
 
 pub use idempotency::delete_old_results;
+pub use waiting_call::WaitingCall;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,8 @@ pub struct Rules {
     pub creators: Creators,
     /// How long readers of the feed may come back for an event.
     pub event_retention: Duration,
+    /// The longest wait of a call for events: requests have a time limit.
+    pub longest_wait: Duration,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

@@ -1,16 +1,20 @@
 //! Queries on `audit_events` as the feed of events.
 
+use std::collections::HashSet;
+
 use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use uuid::Uuid;
 
-use super::connection::{Connection, Db, Tx, delete, first, models};
+use super::connection::{Connection, Db, Tx, all, delete, first, models};
 use super::entity::audit_event::{self, Column};
 use super::entity::setting;
 use super::error::StoreError;
+use super::postgres;
 use super::sql::{Named, is_one_of, query};
+use super::statement::Statement;
 use crate::domain::{AuditEvent, AuditEventId, FeedPlace, OrganizationId, Timestamp};
 use crate::error::Result;
 
@@ -20,10 +24,6 @@ pub(super) const ORDER: [Column; 3] = [Column::Epoch, Column::Position, Column::
 /// The last position that was given, on SQLite. Not the rowid, which VACUUM may change, and
 /// not the greatest position plus one, which starts anew when old rows are deleted.
 const POSITION: &str = "event_position";
-
-/// The events of transactions older than all that still run: nothing is inserted below them
-/// any more.
-const SETTLED: &str = "position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
 /// The feed's order, to compare with [`place`].
 pub(super) fn order() -> Expr {
@@ -71,7 +71,7 @@ pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
     }
 
     static SQLITE: Named = Named::new(|| query(newest()));
-    static POSTGRES: Named = Named::new(|| query(newest().filter(Expr::cust(SETTLED))));
+    static POSTGRES: Named = Named::new(|| query(newest().filter(Expr::cust(postgres::SETTLED))));
     let statement = match db.backend() {
         DbBackend::Postgres => &POSTGRES,
         _ => &SQLITE,
@@ -118,6 +118,64 @@ pub async fn between(
     }
     let rows = models(&db.for_lists(), select).await?;
     Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// The organizations of the events behind `after` and not behind `until`, `None` among them
+/// for events without one; `None` if there are `limit` events or more.
+pub(super) async fn organizations_between(
+    db: &Db,
+    after: FeedPlace,
+    until: FeedPlace,
+    limit: u64,
+) -> Result<Option<HashSet<Option<OrganizationId>>>> {
+    let select = audit_event::Entity::find()
+        .select_only()
+        .column(Column::OrganizationId)
+        .filter(order().gt(place(after)))
+        .filter(order().lte(place(until)))
+        .limit(limit);
+    let rows = all(db, &select).await?;
+    if u64::try_from(rows.len()).unwrap_or(u64::MAX) >= limit {
+        return Ok(None);
+    }
+    let ids = rows.into_iter().map(|mut row| row.value::<Option<Uuid>>());
+    let ids = ids.map(|id| Ok(id?.map(OrganizationId::from)));
+    ids.collect::<Result<_>>().map(Some)
+}
+
+/// How long the oldest committed event has waited until now for older transactions, and what
+/// is the oldest of these, in words. `None` if no event waits; always on SQLite.
+pub async fn oldest_waiting(db: &Db) -> Result<Option<(Timestamp, String)>> {
+    // The database's own names for the transactions that hold an id.
+    const HOLDER: &str = "\
+        SELECT what FROM ( \
+          SELECT age(transaction) AS age, format('the prepared transaction %L of database %I, prepared %s', \
+            gid, database, prepared) AS what FROM pg_prepared_xacts \
+          UNION ALL \
+          SELECT age(backend_xid), format('process %s (%s) of database %I, in a transaction since %s', \
+            pid, application_name, datname, xact_start) FROM pg_stat_activity \
+            WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() \
+        ) AS open ORDER BY age DESC LIMIT 1";
+    static WAITING: Named = Named::new(|| {
+        let waiting = audit_event::Entity::find()
+            .select_only()
+            .column(Column::At)
+            .filter(Expr::cust(postgres::SETTLED).not())
+            .order_by_asc(Column::At)
+            .limit(1);
+        query(waiting)
+    });
+    if db.backend() != DbBackend::Postgres {
+        return Ok(None);
+    }
+    let waiting = first(db, WAITING.with(db, [1_u64.into()])).await?;
+    let Some(mut waiting) = waiting else { return Ok(None) };
+    let since = Timestamp::from_micros(waiting.value()?);
+    let holder = match first(db, Statement::new(HOLDER, Vec::new())).await? {
+        Some(mut row) => row.value()?,
+        None => "a transaction that this role may not see".to_owned(),
+    };
+    Ok(Some((since, holder)))
 }
 
 /// Deletes some of the oldest events if they are older than `before`; never the newest of all

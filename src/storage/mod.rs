@@ -10,6 +10,7 @@ mod disk_space;
 mod entity;
 mod error;
 mod event_data;
+mod event_watch;
 mod location;
 mod migration_lock;
 mod migrations;
@@ -37,6 +38,7 @@ pub mod previews;
 pub mod removals;
 pub mod requests;
 pub mod settings;
+pub mod state;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -46,6 +48,7 @@ use std::time::Duration;
 
 pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
+pub use event_watch::EventFollower;
 pub use location::Location;
 pub use migrations::Schema;
 pub use statement::{Row, Statement, StatementResult};
@@ -55,6 +58,7 @@ use crate::config;
 use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 use connection::{Readers, StoreState};
+use event_watch::EventWatch;
 use memberships::{MembershipKey, Memberships, StoredMembership};
 use previews::{Preview, Previews};
 use write::Writer;
@@ -72,6 +76,7 @@ struct Shared {
     writer: Writer,
     previews: Previews,
     memberships: Memberships,
+    event_watch: Arc<EventWatch>,
     /// How long a change may wait until it begins.
     patience: Duration,
     /// Held while the store is open, by servers on SQLite.
@@ -122,6 +127,7 @@ impl Store {
                 writer,
                 previews: Previews::default(),
                 memberships: Memberships::default(),
+                event_watch: Arc::new(EventWatch::new()),
                 patience: settings.acquire_timeout,
                 _server_lock: server_lock,
             }),
@@ -164,6 +170,11 @@ impl Store {
         self.shared.memberships.find_all(self.read(), keys).await
     }
 
+    /// Follows the events that become readable from now on, of this and of other processes.
+    pub fn follow_events(&self) -> EventFollower {
+        self.shared.event_watch.follow(self.read())
+    }
+
     /// Runs a change in a transaction; the only way to write, with
     /// [`write_in`](Store::write_in). It commits if the change returns `Ok`, and returns
     /// after the commit.
@@ -203,6 +214,9 @@ impl Store {
         let organization = organization.map(Into::into);
         let result = self.shared.writer.write(organization, change, self.shared.patience).await;
         state.disk_space.changed(&result);
+        if result.is_ok() {
+            self.shared.event_watch.committed();
+        }
         if self.keys_version() != before {
             // Once more: a reader may have read a key since then, but before the commit.
             state.keys_version.fetch_add(1, Ordering::SeqCst);

@@ -22,6 +22,7 @@ use super::layers::map_tonic_status::MapTonicStatus;
 use super::layers::observe::{Observe, RecordStatus};
 use super::layers::panic::CatchPanic;
 use super::layers::request_id::RequestId;
+use super::layers::waiting::WaitingLimits;
 use super::methods::Methods;
 use super::metrics::Metrics;
 use super::middleware::{BoxFuture, Handler, around};
@@ -31,7 +32,7 @@ use super::services::Services;
 use super::system::readiness::Readiness;
 use super::system::{MetricsAccess, System, health, reflection};
 use super::{Request, Response};
-use crate::config::{Cors, Http};
+use crate::config::{Cors, Events, Http};
 use crate::error::{Error, Result};
 
 /// Services that need no credential.
@@ -66,7 +67,10 @@ pub struct Parts<'a, A> {
     /// The peers that may read the metrics here.
     pub metrics_access: MetricsAccess,
     pub readiness: Readiness,
+    /// Methods whose calls may wait for events, as `/package.Service/Method`.
+    pub waiting_methods: &'static [&'static str],
     pub http: &'a Http,
+    pub events: &'a Events,
     pub cors: &'a Cors,
 }
 
@@ -106,7 +110,14 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         // that hangs and a client that sends slowly.
         .layer(around(Deadline::new(parts.http.request_timeout)))
         // Before the translation, which reads bodies: admission reads the head only.
-        .layer(around(Admission::new(parts.authenticator, access, &methods, parts.http)))
+        .layer(around(Admission::new(
+            parts.authenticator,
+            access,
+            &methods,
+            parts.http,
+            parts.waiting_methods,
+            WaitingLimits::new(parts.events),
+        )))
         .service(Split::new(
             |call| matches!(call.protocol, Protocol::Rest(_)),
             contracts,

@@ -1,5 +1,6 @@
 //! Background tasks.
 
+pub mod event_lag;
 pub mod expiry;
 pub mod key_usage;
 pub mod mail;

@@ -147,7 +147,8 @@ const STORAGE: Table = &[
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
     ("event_data", &[]),
-    ("events", &["connection", "entity", "error", "sql", "statement"]),
+    ("events", &["connection", "entity", "error", "postgres", "sql", "statement"]),
+    ("event_watch", &["connection", "events"]),
     (
         "audit_events",
         &["connection", "entity", "error", "sql", "statement", "event_data", "events"],
@@ -169,8 +170,9 @@ const STORAGE: Table = &[
     ("removals", &QUERY),
     ("requests", &QUERY),
     ("settings", &QUERY),
+    ("state", &QUERY),
     ("migration_lock", &["connection", "error", "statement"]),
-    ("migrations", &["connection", "error", "statement"]),
+    ("migrations", &["connection", "error", "postgres", "statement"]),
     ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),
     ("location", &["connection", "error", "postgres", "sqlite", "write"]),
 ];

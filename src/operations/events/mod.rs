@@ -1,8 +1,16 @@
 //! The feed of events.
 
+mod feed_reader;
 mod list_events;
+mod list_state;
+mod watch;
 
-pub use list_events::{EventList, ListEvents, list_events};
+pub use feed_reader::{EventList, FeedQuery};
+pub use list_events::{ListEvents, list_events};
+pub use list_state::{OrganizationState, StateList, list_state};
+pub use watch::watch;
+
+pub use crate::storage::state::MemberState;
 
 use crate::domain::Timestamp;
 use crate::error::Result;

@@ -253,7 +253,7 @@ fn audit_events(postgres: bool) -> TableCreateStatement {
             uuid_or_null("organization_id"),
             text("request_id"),
             text("note"),
-            // The default is raised when transaction ids start anew.
+            // On PostgreSQL `storage/postgres/epoch.rs` replaces the default.
             integer("epoch").default(0).to_owned(),
             position,
             integer("ordinal"),

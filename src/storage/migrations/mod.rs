@@ -12,6 +12,7 @@ use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use super::connection::{Connection, Tx, first};
 use super::error::StoreError;
+use super::postgres;
 use super::statement::Statement;
 use crate::error::{Error, Kind, Result};
 
@@ -78,7 +79,12 @@ pub(super) async fn up(tx: &Tx) -> Result<()> {
             connection::database_connection(backend, transaction, Arc::clone(&failure)).await?;
         Migrator::up(&connection, None).await
     };
-    let Err(error) = made.await else { return Ok(()) };
+    let Err(error) = made.await else {
+        if tx.backend() == DbBackend::Postgres {
+            tx.run(Statement::new(postgres::RAISE_EPOCH, Vec::new())).await?;
+        }
+        return Ok(());
+    };
     let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
     let failure = failure.unwrap_or_else(|| StoreError::fault(error.to_string()));
     tx.failed(&failure);

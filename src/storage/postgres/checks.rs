@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::timeout;
 
+use super::epoch::RAISE_EPOCH;
 use super::errors::unusable;
 use super::pool::Pool;
 use super::transaction::Transaction;
@@ -21,6 +22,7 @@ impl Pool {
         }
         let until = self.until();
         let exclusive = self.exclusive_for_change().await?;
+        exclusive.connection()?.command(RAISE_EPOCH).await?;
         let transaction = Transaction::of_change(self, exclusive, until);
         let asked = "SELECT current_setting('transaction_read_only') AS read_only";
         let result = transaction.run(Statement::new(asked, Vec::new())).await;
@@ -39,12 +41,23 @@ impl Pool {
         // First: if PostgreSQL has few free slots, a change needs one most.
         self.check_writable().await?;
         let until = self.until();
-        let asked = "SELECT current_setting('server_encoding') AS encoding";
+        let asked = "SELECT current_setting('server_encoding') AS encoding, \
+             current_setting('synchronous_commit') AS synchronous_commit";
         let asked = Statement::new(asked, Vec::new());
-        let encoding = setting(Transaction::of_list(self, until).await?.run_alone(asked).await?)?;
+        let mut result = Transaction::of_list(self, until).await?.run_alone(asked).await?;
+        let row = result.rows.first_mut();
+        let row = row.ok_or_else(|| StoreError::fault("the settings have no row"))?;
+        let (encoding, commit): (String, String) = (row.value()?, row.value()?);
         if encoding != "UTF8" {
             let why = "the database's encoding must be UTF8 and is";
             return Err(unusable(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
+        }
+        if !matches!(commit.as_str(), "on" | "remote_apply") {
+            tracing::warn!(
+                synchronous_commit = commit,
+                "a crash or a failover of PostgreSQL may lose changes that were acknowledged, and \
+                 readers of events may have seen them: set synchronous_commit to on"
+            );
         }
         self.check_prepared_statements().await
     }

@@ -8,6 +8,7 @@
 mod address;
 mod checks;
 mod connection;
+mod epoch;
 mod errors;
 mod pool;
 mod readers;
@@ -17,6 +18,7 @@ mod unread;
 
 pub use address::Address;
 pub use connection::Connection;
+pub(super) use epoch::{RAISE_EPOCH, SETTLED};
 pub(super) use pool::{Exclusive, Pool};
 pub(super) use readers::Readers;
 pub(super) use transaction::Transaction;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::address::Address;
 use super::connection::Connection;
+use super::epoch::RAISE_EPOCH;
 use super::errors::loses_statements;
 use crate::config;
 use crate::storage::PoolSize;
@@ -238,8 +239,13 @@ impl Connector {
         let held = open.ok_or_else(StoreError::closed)?;
         let loses_statements = Arc::clone(&self.loses_statements);
         let opened =
-            Connection::open_holding(&self.address, self.acquire_timeout, loses_statements, held);
-        opened.await.map(Arc::new)
+            Connection::open_holding(&self.address, self.acquire_timeout, loses_statements, held)
+                .await?;
+        // Before the first event that this connection may write.
+        match timeout(self.acquire_timeout, opened.command(RAISE_EPOCH)).await {
+            Ok(raised) => raised.map(|()| Arc::new(opened)),
+            Err(_) => Err(StoreError::timed_out()),
+        }
     }
 
     /// # Errors

@@ -12,9 +12,11 @@ use tonic::{Code, Status};
 
 use super::authenticate::{Access, Authenticate, Authentication};
 use super::concurrency_limit::{ConcurrencyLimit, Permit};
+use super::waiting::{Waiting, WaitingLimits};
 use crate::config::Http;
 use crate::domain::{Caller, Network};
 use crate::error::Error;
+use crate::operations::WaitingCall;
 use crate::transport::body::holding;
 use crate::transport::call::{CallInfo, MaxMessageBytes, Protocol, method_of};
 use crate::transport::methods::Methods;
@@ -26,16 +28,28 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Inserts the [`Caller`] into the extensions of the request.
 pub struct Admission<A> {
-    authentication: Authentication<A>,
+    authentication: Arc<Authentication<A>>,
+    waiting_methods: &'static [&'static str],
+    waiting_limits: Arc<WaitingLimits>,
     limit: ConcurrencyLimit,
     max_anonymous_message: MaxMessageBytes,
 }
 
 impl<A: Authenticate> Admission<A> {
-    pub fn new(authenticator: A, access: Access, methods: &Methods, http: &Http) -> Self {
+    /// Calls of `waiting_methods` get a [`WaitingCall`] in their extensions.
+    pub fn new(
+        authenticator: A,
+        access: Access,
+        methods: &Methods,
+        http: &Http,
+        waiting_methods: &'static [&'static str],
+        waiting_limits: WaitingLimits,
+    ) -> Self {
         Self {
             limit: ConcurrencyLimit::new(http, methods, &access),
-            authentication: Authentication::new(authenticator, access),
+            authentication: Arc::new(Authentication::new(authenticator, access)),
+            waiting_methods,
+            waiting_limits: Arc::new(waiting_limits),
             max_anonymous_message: MaxMessageBytes(http.max_anonymous_request_bytes),
         }
     }
@@ -82,6 +96,10 @@ impl<A: Authenticate> Admission<A> {
         self.limit.acquire_for_caller(method_of(request).map(Arc::as_ref))
     }
 
+    fn may_wait(&self, request: &Request) -> bool {
+        self.waiting_methods.contains(&request.uri().path())
+    }
+
     fn admit_anonymous(&self, request: &mut Request) -> Result<Permit, Error> {
         let network = request.extensions().get::<Network>().copied();
         let method = method_of(request).map(Arc::as_ref);
@@ -99,6 +117,16 @@ impl<A: Authenticate> Middleware for Admission<A> {
         }
         let is_get = call.protocol == Protocol::Connect && request.method() == Method::GET;
         let mut response = match self.admit(&call, &mut request).await {
+            Ok(permit) if self.may_wait(&request) => {
+                let (authentication, limits) = (&self.authentication, &self.waiting_limits);
+                let (authentication, limits) = (Arc::clone(authentication), Arc::clone(limits));
+                let waiting = Waiting::new(authentication, limits, permit, &call, &request);
+                let waiting = waiting.map(Arc::new);
+                if let Some(waiting) = waiting.clone() {
+                    request.extensions_mut().insert(waiting as Arc<dyn WaitingCall>);
+                }
+                hold_permit(next.run(request).await, waiting)
+            }
             Ok(permit) => hold_permit(next.run(request).await, permit),
             Err(error) => refuse(&call, error),
         };
@@ -112,7 +140,7 @@ impl<A: Authenticate> Middleware for Admission<A> {
 
 /// Holds the permit until the client has taken the response, since the response occupies memory
 /// until then. An error is small and holds no permit while the rest of the request is drained.
-fn hold_permit(response: Response, permit: Permit) -> Response {
+fn hold_permit(response: Response, permit: impl Send + Unpin + 'static) -> Response {
     let is_error = !response.status().is_success()
         || response.headers().contains_key(Status::GRPC_STATUS)
         || response.extensions().get::<Code>().is_some_and(|code| *code != Code::Ok);

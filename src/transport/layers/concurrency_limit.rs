@@ -19,7 +19,8 @@ use crate::error::{Error, Kind, reason};
 use crate::transport::fair_semaphore::{FairPermit, FairSemaphore};
 use crate::transport::methods::{Method, Methods};
 
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// After a rejection.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One client network may use one in this many permits of a limit.
 const NETWORK_SHARE: usize = 4;

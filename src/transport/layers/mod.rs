@@ -13,3 +13,4 @@ pub mod map_tonic_status;
 pub mod observe;
 pub mod panic;
 pub mod request_id;
+pub mod waiting;

@@ -33,6 +33,10 @@ pub const PREVIEWS: &[&str] = &[
     "/guestlist.v1.InviteService/Preview",
 ];
 
+/// The methods that may wait for events.
+pub const WAITING: &[&str] =
+    &["/guestlist.v1.EventService/ListEvents", "/guestlist.v1.EventService/Watch"];
+
 /// Every service of ours, over gRPC.
 pub fn services(cx: &Context, http: &config::Http) -> Services {
     use gitpod::organization_service_server::OrganizationServiceServer;

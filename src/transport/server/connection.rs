@@ -218,7 +218,11 @@ impl<S: HttpService> Connections<S> {
                 () = lifetime::reached(end.map(|end| end + grace)) => Ending::Age,
             }
         };
-        let ended = self.drive(connection, stop, http1::Connection::graceful_shutdown).await;
+        let graceful_shutdown = |connection: Pin<&mut _>| {
+            peer.ending.cancel();
+            http1::Connection::graceful_shutdown(connection);
+        };
+        let ended = self.drive(connection, stop, graceful_shutdown).await;
         let Err(error) = ended else { return Ok(()) };
         if head.is_too_large() {
             reject::log(&peer, reject::HEAD_TOO_LARGE);
@@ -279,7 +283,11 @@ impl<S: HttpService> Connections<S> {
                 ending = requests.ending(settings.http2_idle_timeout, end) => ending,
             }
         };
-        self.drive(connection, stop, http2::Connection::graceful_shutdown).await
+        let graceful_shutdown = |connection: Pin<&mut _>| {
+            peer.ending.cancel();
+            http2::Connection::graceful_shutdown(connection);
+        };
+        self.drive(connection, stop, graceful_shutdown).await
     }
 
     /// The response of the service, or that of a rejection.

@@ -1,41 +1,109 @@
 //! Messages about the feed of events.
 
+use std::time::Duration;
+
 use prost::Message;
 
 use super::{Fields, MAX_TOKEN, to_timestamp};
-use crate::domain::{AuditEvent, OrganizationId};
+use crate::domain::{AuditEvent, PageSize};
 use crate::error::{Error, Result};
-use crate::operations::events::{EventList, ListEvents};
+use crate::operations::events::{EventList, FeedQuery, ListEvents, MemberState, StateList};
 use crate::proto::guestlist::v1 as pb;
+
+/// The longest wait of a call.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 pub fn list_events(message: pb::ListEventsRequest) -> Result<ListEvents> {
     let mut fields = Fields::default();
-    let organization: Option<OrganizationId> =
-        fields.parse_optional("organization_id", &message.organization_id);
-    if fields.count("types", &message.types, 25) {
-        for (i, kind) in message.types.iter().enumerate() {
-            fields.text(format_args!("types[{i}]"), kind, 64);
-        }
+    let limit = limit(&mut fields, message.limit);
+    let wait = message.wait.map_or(Ok(Duration::ZERO), Duration::try_from);
+    let wait = wait.ok().filter(|wait| *wait <= MAX_WAIT);
+    if wait.is_none() {
+        fields.wrong("wait", "must be 0 to 10 seconds");
     }
-    fields.text("cursor", &message.cursor, MAX_TOKEN);
-    let start = message.start_time.and_then(|at| fields.timestamp("start_time", at));
-    let limit = match message.limit {
+    let pb::ListEventsRequest { organization_id, types, cursor, start_time, .. } = message;
+    let query = query(&mut fields, &organization_id, types, cursor, start_time);
+    fields.finish(|| Some(ListEvents { query, limit, wait: wait? }))
+}
+
+pub fn watch(message: pb::WatchRequest) -> Result<FeedQuery> {
+    let mut fields = Fields::default();
+    let pb::WatchRequest { organization_id, types, cursor, start_time } = message;
+    let query = query(&mut fields, &organization_id, types, cursor, start_time);
+    fields.finish(|| Some(query))
+}
+
+/// The size of the page and the token.
+pub fn list_state(message: pb::ListStateRequest) -> Result<(PageSize, String)> {
+    let mut fields = Fields::default();
+    let limit = limit(&mut fields, message.limit);
+    fields.text("page_token", &message.page_token, MAX_TOKEN);
+    fields.finish(|| Some((PageSize::of(limit), message.page_token)))
+}
+
+fn limit(fields: &mut Fields, limit: i32) -> u64 {
+    match limit {
         0 => 100,
         limit @ 1..=1000 => u64::from(limit.unsigned_abs()),
         _ => {
             fields.wrong("limit", "must be 0 to 1000");
             0
         }
-    };
-    let pb::ListEventsRequest { types, cursor, .. } = message;
-    fields.finish(|| Some(ListEvents { organization, types, cursor, start, limit }))
+    }
+}
+
+fn query(
+    fields: &mut Fields,
+    organization: &str,
+    types: Vec<String>,
+    cursor: String,
+    start: Option<prost_types::Timestamp>,
+) -> FeedQuery {
+    let organization = fields.parse_optional("organization_id", organization);
+    if fields.count("types", &types, 25) {
+        for (i, kind) in types.iter().enumerate() {
+            fields.text(format_args!("types[{i}]"), kind, 64);
+        }
+    }
+    fields.text("cursor", &cursor, MAX_TOKEN);
+    let start = start.and_then(|at| fields.timestamp("start_time", at));
+    FeedQuery { organization, types, cursor, start }
 }
 
 /// # Errors
 /// INTERNAL if the data of a stored event is damaged.
 pub fn event_list(list: EventList) -> Result<pb::ListEventsResponse> {
-    let events: Result<Vec<_>> = list.events.into_iter().map(event).collect();
-    Ok(pb::ListEventsResponse { events: events?, cursor: list.cursor, has_more: list.has_more })
+    let EventList { events, cursor, has_more } = list;
+    let events = events.into_iter().map(event).collect::<Result<_>>()?;
+    Ok(pb::ListEventsResponse { events, cursor, has_more })
+}
+
+/// # Errors
+/// INTERNAL if the data of a stored event is damaged.
+pub fn watch_response(list: EventList) -> Result<pb::WatchResponse> {
+    let events = list.events.into_iter().map(event).collect::<Result<_>>()?;
+    Ok(pb::WatchResponse { events, cursor: list.cursor })
+}
+
+pub fn state_list(list: StateList) -> pb::ListStateResponse {
+    let organizations = list.organizations.into_iter().map(|of| pb::OrganizationState {
+        organization_id: of.id.to_string(),
+        version: of.version,
+        members: of.members.into_iter().map(member_state).collect(),
+    });
+    let organizations = organizations.collect();
+    pb::ListStateResponse { organizations, next_page_token: list.next_token }
+}
+
+fn member_state(member: MemberState) -> pb::MemberState {
+    pb::MemberState {
+        member_id: member.id.to_string(),
+        account_id: member.account.to_string(),
+        issuer: member.issuer,
+        subject: member.subject,
+        role: member.role.to_string(),
+        status: member.status.as_str().to_owned(),
+    }
 }
 
 fn event(event: AuditEvent) -> Result<pb::Event> {

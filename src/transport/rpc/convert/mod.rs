@@ -17,7 +17,7 @@ mod organization;
 pub use account::resolve_account;
 pub use admin::{list_organizations, set_seat_limit, set_tier};
 pub use audit::list_audit_events;
-pub use event::{event_list, list_events};
+pub use event::{event_list, list_events, list_state, state_list, watch, watch_response};
 pub use invite::{create_link, invite_by_email};
 pub use invite_changes::{accept, decline, invite_of, preview_token, resend, revoke, update};
 pub use list_invites::list_invites;

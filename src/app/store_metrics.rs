@@ -1,0 +1,45 @@
+//! Metrics of the store, read at each scrape.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::storage::Store;
+use crate::transport::metrics::Metrics;
+use crate::workers::event_lag::EventLag;
+
+pub fn register(metrics: &Metrics, store: Store, event_lag: EventLag) {
+    let collector = StoreMetrics { store, event_lag };
+    metrics.register(|registry| registry.register_collector(Box::new(collector)));
+}
+
+struct StoreMetrics {
+    store: Store,
+    event_lag: EventLag,
+}
+
+impl std::fmt::Debug for StoreMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreMetrics")
+    }
+}
+
+impl Collector for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let size = self.store.pool_size();
+        let lag = "Age of the oldest committed event that readers may not have yet";
+        for (name, help, value) in [
+            ("store_connections_open", "Open connections of the read pool", f64::from(size.open)),
+            (
+                "store_connections_idle",
+                "Idle connections of the read pool",
+                f64::from(size.idle),
+            ),
+            ("events_lag_seconds", lag, self.event_lag.get().as_secs_f64()),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}

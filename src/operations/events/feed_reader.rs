@@ -1,0 +1,270 @@
+//! Reads the feed of events from a cursor on, for calls that list it and calls that follow it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
+
+use crate::domain::{
+    AuditEvent, Caller, FeedPlace, KeyScope, OrganizationId, Permission, Timestamp,
+};
+use crate::error::{Error, Result, reason};
+use crate::operations::access::Access;
+use crate::operations::cursor::Pagination;
+use crate::operations::encoding::Encoding;
+use crate::operations::{Context, RequestContext, WaitingCall};
+use crate::storage::{EventFollower, events};
+
+/// The most events that one request looks at.
+const MAX_LOOKED_AT: u64 = 10_000;
+
+/// The most events that are read at once.
+const MAX_READ: u64 = 1_000;
+
+/// A start by time begins so much earlier: the clocks of servers differ.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// A waiting call checks so often whether its caller still has the right to read.
+const AUTHORITY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which events to read, and from where.
+#[derive(Debug, Clone)]
+pub struct FeedQuery {
+    /// `None`: all events.
+    pub organization: Option<OrganizationId>,
+    /// One of these types; empty means all.
+    pub types: Vec<String>,
+    /// Empty: from `start`, or from now.
+    pub cursor: String,
+    pub start: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+pub struct EventList {
+    /// In the feed's order.
+    pub events: Vec<AuditEvent>,
+    pub cursor: String,
+    pub has_more: bool,
+}
+
+/// The content of a cursor. It is at a committed event, not at a point between transactions,
+/// which PostgreSQL may move back after a crash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Cursor {
+    /// Everything up to this event has been looked at; `None`: there was no event.
+    event: Option<(Uuid, FeedPlace)>,
+    /// The time of the event, or of the request if there was none.
+    at: i64,
+}
+
+impl Cursor {
+    fn place(&self) -> Option<FeedPlace> {
+        self.event.map(|(_, place)| place)
+    }
+}
+
+/// A reader of the feed, behind the events that it has returned.
+pub(super) struct FeedReader {
+    cx: Context,
+    organization: Option<OrganizationId>,
+    types: Vec<String>,
+    pagination: Pagination,
+    cursor: Cursor,
+}
+
+impl FeedReader {
+    /// # Errors
+    /// PERMISSION_DENIED or NOT_FOUND if the caller may not read these events;
+    /// INVALID_ARGUMENT if the cursor is not theirs.
+    pub async fn open(cx: &Context, call: &RequestContext, query: FeedQuery) -> Result<Self> {
+        let FeedQuery { organization, types, cursor, start } = query;
+        let organization = organization.or_else(|| call.caller.bound_to());
+        authorize(cx, &call.caller, organization).await?;
+        let encoding = Encoding::new("ListEvents")
+            .option(organization, Encoding::id)
+            .list(&types, |encoding, kind| encoding.text(kind));
+        let pagination = Pagination::new(encoding, call.caller.account.id, "cursor");
+        let cursor = match pagination.cursor(&cx.keyring, &cursor)? {
+            Some(cursor) => cursor,
+            None => first_cursor(cx, start).await?,
+        };
+        Ok(Self { cx: cx.clone(), organization, types, pagination, cursor })
+    }
+
+    /// The only organization whose events it reads.
+    pub fn organization(&self) -> Option<OrganizationId> {
+        self.organization
+    }
+
+    /// Reads at most `limit` events.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION if events behind the cursor are missing; RESOURCE_EXHAUSTED if too
+    /// many lists of the organization run.
+    pub async fn read(&mut self, limit: u64) -> Result<EventList> {
+        let _permit = self.cx.limits.list(self.organization).await?;
+        // Read before the events: all of them up to it are settled.
+        let newest = events::newest(self.cx.store.read()).await?;
+        self.check_history(newest.as_ref()).await?;
+        let (found, has_more) = match newest {
+            Some(newest) if self.cursor.place() < Some(newest.place) => {
+                self.read_until(&newest, limit).await?
+            }
+            _ => (Vec::new(), false),
+        };
+        let cursor = self.pagination.token(&self.cx.keyring, &self.cursor)?;
+        Ok(EventList { events: found, cursor, has_more })
+    }
+
+    /// The same, but waits until there is an event, at most for `longest`. `follower` has
+    /// followed since before the last read.
+    ///
+    /// # Errors
+    /// The same; and those of a caller that loses its right to read.
+    pub async fn read_when_changed(
+        &mut self,
+        limit: u64,
+        longest: Duration,
+        follower: &mut EventFollower,
+        waiting: &dyn WaitingCall,
+    ) -> Result<EventList> {
+        let end = Instant::now() + longest;
+        loop {
+            let check = Instant::now() + AUTHORITY_INTERVAL;
+            let (has_changed, ends) = tokio::select! {
+                () = follower.changed(self.organization) => (true, false),
+                () = waiting.ending() => (false, true),
+                () = sleep_until(check.min(end)) => (false, end <= check),
+            };
+            let caller = waiting.authenticate_again().await?;
+            authorize(&self.cx, &caller, self.organization).await?;
+            if has_changed || ends {
+                let list = self.read(limit).await?;
+                if ends || list.has_more || !list.events.is_empty() {
+                    return Ok(list);
+                }
+            }
+        }
+    }
+
+    /// # Errors
+    /// FAILED_PRECONDITION if the event of the cursor is missing.
+    async fn check_history(&self, newest: Option<&AuditEvent>) -> Result<()> {
+        let Some((id, place)) = self.cursor.event else { return Ok(()) };
+        let is_it = |event: &AuditEvent| event.id == id.into() && event.place == place;
+        if newest.is_some_and(is_it) {
+            return Ok(());
+        }
+        let found = events::find(self.cx.store.read(), id.into()).await?;
+        if found.as_ref().is_some_and(is_it) {
+            return Ok(());
+        }
+        if self.is_old(Timestamp::from_micros(self.cursor.at)) {
+            return Err(self.expired(newest)?);
+        }
+        let what = "the event of this cursor is missing: the history has been replaced, and \
+                    events may be lost; list the present state and go on with the cursor in the \
+                    details";
+        let error = Error::precondition(reason::HISTORY_CHANGED, what);
+        Err(error.with_cursor(self.token_at(newest)?))
+    }
+
+    /// Reads events up to `newest`. Returns them, and whether there may be more.
+    async fn read_until(
+        &mut self,
+        newest: &AuditEvent,
+        limit: u64,
+    ) -> Result<(Vec<AuditEvent>, bool)> {
+        let mut found = Vec::new();
+        let mut looked_at = 0;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let size = if self.types.is_empty() { limit } else { MAX_READ };
+        while looked_at < MAX_LOOKED_AT {
+            let (db, after) = (self.cx.store.read(), self.cursor.place());
+            let rows = events::between(db, self.organization, after, newest.place, size).await?;
+            let is_last = u64::try_from(rows.len()).unwrap_or(u64::MAX) < size;
+            looked_at += size;
+            for row in rows {
+                if self.is_old(row.at) {
+                    return Err(self.expired(Some(newest))?);
+                }
+                self.cursor = cursor_at(Some(&row), row.at);
+                if self.types.is_empty() || self.types.contains(&row.action) {
+                    found.push(row);
+                }
+                if found.len() == most {
+                    return Ok((found, self.cursor.place() < Some(newest.place)));
+                }
+            }
+            if is_last {
+                // Also where the organization's last event is older: it need not be kept for
+                // the cursor then.
+                self.cursor = cursor_at(Some(newest), newest.at);
+                return Ok((found, false));
+            }
+        }
+        Ok((found, true))
+    }
+
+    fn is_old(&self, at: Timestamp) -> bool {
+        at.plus(self.cx.rules.event_retention) <= self.cx.now()
+    }
+
+    fn expired(&self, newest: Option<&AuditEvent>) -> Result<Error> {
+        let what = "events behind this cursor are older than the retention: list the present \
+                    state and go on with the cursor in the details";
+        let error = Error::precondition(reason::CURSOR_EXPIRED, what);
+        Ok(error.with_cursor(self.token_at(newest)?))
+    }
+
+    fn token_at(&self, newest: Option<&AuditEvent>) -> Result<String> {
+        self.pagination.token(&self.cx.keyring, &cursor_at(newest, self.cx.now()))
+    }
+}
+
+/// # Errors
+/// PERMISSION_DENIED or NOT_FOUND if the caller may not read these events.
+async fn authorize(
+    cx: &Context,
+    caller: &Caller,
+    organization: Option<OrganizationId>,
+) -> Result<()> {
+    let reads_all = caller.scope() == Some(KeyScope::Events);
+    match organization {
+        Some(id) if reads_all && caller.reaches(id) => Ok(()),
+        Some(id) => {
+            let permission = Permission::ReadAudit;
+            Access::to_read(cx.store.read(), caller, id, permission).await.map(drop)
+        }
+        None if reads_all => Ok(()),
+        None => Err(Error::permission_denied(
+            "only a key of scope events may read the events of all organizations",
+        )),
+    }
+}
+
+/// The cursor of a request without one: before the events since `start`, or behind all.
+async fn first_cursor(cx: &Context, start: Option<Timestamp>) -> Result<Cursor> {
+    let (db, now) = (cx.store.read(), cx.now());
+    let newest = events::newest(db).await?;
+    let behind_all = cursor_at(newest.as_ref(), now);
+    let Some(start) = start else { return Ok(behind_all) };
+    // Not at the edge of the retention: the first events would be refused.
+    let earliest = now.minus(cx.rules.event_retention).plus(2 * CLOCK_SKEW);
+    let start = start.max(earliest).minus(CLOCK_SKEW);
+    let first = events::first_since(db, start).await?;
+    let (Some(first), Some(newest)) = (first, newest) else { return Ok(behind_all) };
+    if newest.place < first.place {
+        return Ok(behind_all);
+    }
+    Ok(cursor_at(events::before(db, first.place).await?.as_ref(), start))
+}
+
+/// The cursor behind an event; without one, at the beginning of the feed, made at `now`.
+fn cursor_at(event: Option<&AuditEvent>, now: Timestamp) -> Cursor {
+    Cursor {
+        event: event.map(|event| (event.id.into(), event.place)),
+        at: event.map_or(now, |event| event.at).as_micros(),
+    }
+}

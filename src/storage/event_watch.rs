@@ -1,0 +1,146 @@
+//! Tells waiting readers about new events: one poll in a process, however many readers wait.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+use tokio::time::{sleep, timeout};
+
+use super::connection::Db;
+use super::events;
+use crate::domain::{FeedPlace, OrganizationId};
+use crate::error::Result;
+
+/// The time between two polls without a commit of this process.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// The time from a commit of this process to the next poll: commits that come together are
+/// one poll.
+const AFTER_COMMIT: Duration = Duration::from_millis(5);
+/// The pause after a poll that has failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// With more new events than this, all readers are told.
+const MAX_LOOKED_AT: u64 = 1_000;
+/// A reader that is behind by more polls than this is told that there may be events.
+const MAX_BEHIND: usize = 16;
+
+/// The poll of a store. It runs while there are followers.
+pub(super) struct EventWatch {
+    news: broadcast::Sender<Arc<NewEvents>>,
+    committed: Notify,
+    is_polling: Mutex<bool>,
+    /// The same without a lock, for commits.
+    has_followers: AtomicBool,
+}
+
+/// The organizations of new events; `None` among them stands for events without one.
+enum NewEvents {
+    Of(HashSet<Option<OrganizationId>>),
+    Unknown,
+}
+
+/// Follows the events of a store.
+pub struct EventFollower(broadcast::Receiver<Arc<NewEvents>>);
+
+impl EventWatch {
+    pub(super) fn new() -> Self {
+        Self {
+            news: broadcast::channel(MAX_BEHIND).0,
+            committed: Notify::new(),
+            is_polling: Mutex::new(false),
+            has_followers: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that this process has committed a change.
+    pub(super) fn committed(&self) {
+        if self.has_followers.load(Ordering::Relaxed) {
+            self.committed.notify_one();
+        }
+    }
+
+    /// Follows the events that become readable from now on.
+    pub(super) fn follow(self: &Arc<Self>, db: &Db) -> EventFollower {
+        let mut is_polling = self.is_polling.lock().unwrap_or_else(PoisonError::into_inner);
+        let follower = EventFollower(self.news.subscribe());
+        if !*is_polling {
+            *is_polling = true;
+            self.has_followers.store(true, Ordering::Relaxed);
+            tokio::spawn(Arc::clone(self).poll(db.clone()));
+        }
+        follower
+    }
+
+    /// Whether the poll ends because nobody follows.
+    fn ends(&self) -> bool {
+        let mut is_polling = self.is_polling.lock().unwrap_or_else(PoisonError::into_inner);
+        *is_polling = self.news.receiver_count() > 0;
+        self.has_followers.store(*is_polling, Ordering::Relaxed);
+        !*is_polling
+    }
+
+    async fn poll(self: Arc<Self>, db: Db) {
+        let mut last = None;
+        // A reader may have read before the first poll.
+        let mut is_first = true;
+        while !self.ends() {
+            let news = match look(&db, &mut last).await {
+                Ok(None) if !is_first => None,
+                Ok(_) if is_first => Some(NewEvents::Unknown),
+                Ok(news) => news,
+                Err(error) => {
+                    // The readers that are told meet the error themselves.
+                    tracing::debug!(?error, "cannot look for new events; trying again");
+                    sleep(AFTER_FAILURE).await;
+                    Some(NewEvents::Unknown)
+                }
+            };
+            is_first = false;
+            if let Some(news) = news {
+                // An error means that the last follower has just gone.
+                let (Ok(_) | Err(_)) = self.news.send(Arc::new(news));
+            }
+            if timeout(INTERVAL, self.committed.notified()).await.is_ok() {
+                sleep(AFTER_COMMIT).await;
+            }
+        }
+    }
+}
+
+/// The events behind `last`, which becomes the newest one.
+async fn look(db: &Db, last: &mut Option<FeedPlace>) -> Result<Option<NewEvents>> {
+    let newest = events::newest(db).await?.map(|event| event.place);
+    let (Some(until), after) = (newest, *last) else { return Ok(None) };
+    if newest <= after {
+        return Ok(None);
+    }
+    let organizations = match after {
+        Some(after) => events::organizations_between(db, after, until, MAX_LOOKED_AT).await?,
+        None => None,
+    };
+    *last = newest;
+    Ok(Some(organizations.map_or(NewEvents::Unknown, NewEvents::Of)))
+}
+
+impl EventFollower {
+    /// Resolves when there may be new events: of one organization, or with `None` any.
+    pub async fn changed(&mut self, organization: Option<OrganizationId>) {
+        loop {
+            match self.0.recv().await {
+                Ok(news) if !news.concern(organization) => {}
+                // The poll ends only after its last follower, so it is not closed.
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}
+
+impl NewEvents {
+    fn concern(&self, organization: Option<OrganizationId>) -> bool {
+        match (self, organization) {
+            (NewEvents::Of(organizations), Some(_)) => organizations.contains(&organization),
+            _ => true,
+        }
+    }
+}

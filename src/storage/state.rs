@@ -1,0 +1,87 @@
+//! The present state of organizations and members, for readers of the feed that begin.
+
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoSimpleExpr, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait,
+};
+use uuid::Uuid;
+
+use super::connection::{Db, all};
+use super::entity::{account, member, organization, stored};
+use crate::domain::{AccountId, MemberId, MemberStatus, OrganizationId, Role, Timestamp};
+use crate::error::Result;
+
+/// An active or suspended member and its organization's version.
+#[derive(Debug, Clone)]
+pub struct MemberState {
+    pub organization: OrganizationId,
+    /// The organization's version, of the same moment as the member.
+    pub version: i64,
+    pub id: MemberId,
+    pub account: AccountId,
+    pub issuer: String,
+    pub subject: String,
+    pub role: Role,
+    pub status: MemberStatus,
+    joined_at: Timestamp,
+}
+
+/// A place in the order of the pages: organization, time of joining in microseconds, member.
+pub type StatePlace = (Uuid, i64, Uuid);
+
+impl MemberState {
+    pub fn place(&self) -> StatePlace {
+        (self.organization.into(), self.joined_at.as_micros(), self.id.into())
+    }
+}
+
+/// At most `limit` members behind `after`: of one organization, or of all. Every organization
+/// has an admin, so each has an entry.
+pub async fn page(
+    db: &Db,
+    only: Option<OrganizationId>,
+    after: Option<StatePlace>,
+    limit: u64,
+) -> Result<Vec<MemberState>> {
+    use member::Column;
+
+    const ORDER: [Column; 3] = [Column::OrganizationId, Column::JoinedAt, Column::Id];
+    let statuses = [MemberStatus::Active, MemberStatus::Suspended].map(MemberStatus::as_str);
+    let mut select = member::Entity::find()
+        .select_only()
+        .columns(ORDER)
+        .columns([Column::AccountId, Column::Role, Column::Status])
+        .column(organization::Column::Version)
+        .columns([account::Column::Issuer, account::Column::Subject])
+        .join(JoinType::InnerJoin, member::Relation::Organization.def())
+        .join(JoinType::InnerJoin, member::Relation::Account.def())
+        .filter(Column::Status.is_in(statuses))
+        .limit(limit);
+    for column in ORDER {
+        select = select.order_by_asc(column);
+    }
+    if let Some(only) = only {
+        select = select.filter(Column::OrganizationId.eq(Uuid::from(only)));
+    }
+    if let Some((organization, joined_at, id)) = after {
+        let here = Expr::tuple(ORDER.map(Column::into_simple_expr));
+        let there = [Expr::value(organization), Expr::value(joined_at), Expr::value(id)];
+        select = select.filter(here.gt(Expr::tuple(there)));
+    }
+    let rows = all(&db.for_lists(), &select).await?;
+    let read = rows.into_iter().map(|mut row| {
+        Ok(MemberState {
+            organization: row.value::<Uuid>()?.into(),
+            joined_at: Timestamp::from_micros(row.value()?),
+            id: row.value::<Uuid>()?.into(),
+            account: row.value::<Uuid>()?.into(),
+            role: stored("members.role", &row.value::<String>()?)?,
+            status: stored("members.status", &row.value::<String>()?)?,
+            version: row.value()?,
+            issuer: row.value()?,
+            subject: row.value()?,
+        })
+    });
+    read.collect()
+}
