@@ -30,11 +30,7 @@ impl Collector for StoreMetrics {
         let lag = "Age of the oldest committed event that readers may not have yet";
         for (name, help, value) in [
             ("store_connections_open", "Open connections of the read pool", f64::from(size.open)),
-            (
-                "store_connections_idle",
-                "Idle connections of the read pool",
-                f64::from(size.idle),
-            ),
+            ("store_connections_idle", "Idle connections of the read pool", f64::from(size.idle)),
             ("events_lag_seconds", lag, self.event_lag.get().as_secs_f64()),
         ] {
             let gauge = ConstGauge::new(value);

@@ -115,8 +115,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
             access,
             &methods,
             parts.http,
-            parts.waiting_methods,
-            WaitingLimits::new(parts.events),
+            WaitingLimits::new(parts.waiting_methods, parts.events),
         )))
         .service(Split::new(
             |call| matches!(call.protocol, Protocol::Rest(_)),

@@ -49,6 +49,12 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
+        "guestlist.v1.EventService/Watch",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    ("guestlist.v1.EventService/ListState", "{}", [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD]),
+    (
         "gitpod.v1.OrganizationService/JoinOrganization",
         r#"{"inviteId": "$token"}"#,
         [U, U, U, NF, OK, OK, OK, PD, OK, OK, OK],

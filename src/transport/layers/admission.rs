@@ -29,27 +29,24 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Inserts the [`Caller`] into the extensions of the request.
 pub struct Admission<A> {
     authentication: Arc<Authentication<A>>,
-    waiting_methods: &'static [&'static str],
-    waiting_limits: Arc<WaitingLimits>,
+    waiting: Arc<WaitingLimits>,
     limit: ConcurrencyLimit,
     max_anonymous_message: MaxMessageBytes,
 }
 
 impl<A: Authenticate> Admission<A> {
-    /// Calls of `waiting_methods` get a [`WaitingCall`] in their extensions.
+    /// Calls of the methods of `waiting` get a [`WaitingCall`] in their extensions.
     pub fn new(
         authenticator: A,
         access: Access,
         methods: &Methods,
         http: &Http,
-        waiting_methods: &'static [&'static str],
-        waiting_limits: WaitingLimits,
+        waiting: WaitingLimits,
     ) -> Self {
         Self {
             limit: ConcurrencyLimit::new(http, methods, &access),
             authentication: Arc::new(Authentication::new(authenticator, access)),
-            waiting_methods,
-            waiting_limits: Arc::new(waiting_limits),
+            waiting: Arc::new(waiting),
             max_anonymous_message: MaxMessageBytes(http.max_anonymous_request_bytes),
         }
     }
@@ -96,10 +93,6 @@ impl<A: Authenticate> Admission<A> {
         self.limit.acquire_for_caller(method_of(request).map(Arc::as_ref))
     }
 
-    fn may_wait(&self, request: &Request) -> bool {
-        self.waiting_methods.contains(&request.uri().path())
-    }
-
     fn admit_anonymous(&self, request: &mut Request) -> Result<Permit, Error> {
         let network = request.extensions().get::<Network>().copied();
         let method = method_of(request).map(Arc::as_ref);
@@ -117,8 +110,8 @@ impl<A: Authenticate> Middleware for Admission<A> {
         }
         let is_get = call.protocol == Protocol::Connect && request.method() == Method::GET;
         let mut response = match self.admit(&call, &mut request).await {
-            Ok(permit) if self.may_wait(&request) => {
-                let (authentication, limits) = (&self.authentication, &self.waiting_limits);
+            Ok(permit) if self.waiting.is_for(request.uri().path()) => {
+                let (authentication, limits) = (&self.authentication, &self.waiting);
                 let (authentication, limits) = (Arc::clone(authentication), Arc::clone(limits));
                 let waiting = Waiting::new(authentication, limits, permit, &call, &request);
                 let waiting = waiting.map(Arc::new);

@@ -18,8 +18,10 @@ use crate::transport::call::CallInfo;
 use crate::transport::fair_semaphore::{FairPermit, FairSemaphore};
 use crate::transport::peer::Peer;
 
-/// The limits on calls that wait. Each semaphore has the total.
+/// The methods that may wait, and the limits on their calls that do. Each semaphore has the
+/// total.
 pub struct WaitingLimits {
+    methods: &'static [&'static str],
     accounts: FairSemaphore<AccountId>,
     networks: FairSemaphore<Network>,
     organizations: FairSemaphore<OrganizationId>,
@@ -33,13 +35,20 @@ struct WaitingPermit {
 }
 
 impl WaitingLimits {
-    pub fn new(settings: &Events) -> Self {
+    /// `methods` as `/package.Service/Method`.
+    pub fn new(methods: &'static [&'static str], settings: &Events) -> Self {
         let total = settings.max_waiting;
         Self {
+            methods,
             accounts: FairSemaphore::new(total, settings.max_waiting_per_account),
             networks: FairSemaphore::new(total, settings.max_waiting_per_network),
             organizations: FairSemaphore::new(total, settings.max_waiting_per_organization),
         }
+    }
+
+    /// Whether a request for this path may wait.
+    pub fn is_for(&self, path: &str) -> bool {
+        self.methods.contains(&path)
     }
 
     fn acquire(
@@ -115,9 +124,7 @@ impl<A: Authenticate> WaitingCall for Waiting<A> {
         Ok(())
     }
 
-    fn authenticate_again(
-        &self,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<Caller>>> + Send + '_>> {
+    fn authenticate_again(&self) -> Pin<Box<dyn Future<Output = Result<Arc<Caller>>> + Send + '_>> {
         Box::pin(async {
             let Self { authentication, path, headers, request, .. } = self;
             let caller = authentication.caller(path, headers, request).await?;

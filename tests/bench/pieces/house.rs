@@ -85,6 +85,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             default_seat_limit: 0,
             creators: Creators::Everyone,
             event_retention: config.events.retention,
+            longest_wait: config.http.request_timeout,
             public_preview: false,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
@@ -139,7 +140,9 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
+        waiting_methods: rpc::WAITING,
         http: &config.http,
+        events: &config.events,
         cors: &config.cors,
     };
     stack::build(parts).expect("the settings are good")

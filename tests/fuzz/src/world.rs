@@ -218,6 +218,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             default_seat_limit: 0,
             creators: Creators::Everyone,
             event_retention: config.events.retention,
+            longest_wait: std::time::Duration::ZERO,
             public_preview: true,
         },
         limits: Arc::new(Limits::new(&config.limits, &clock)),
@@ -235,6 +236,8 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::Loopback,
         readiness,
+        waiting_methods: rpc::WAITING,
+        events: &config.events,
         http: &config.http,
         cors: &config.cors,
     });

@@ -160,6 +160,10 @@ async fn everything(app: &TestApp) {
         request.cursor = events.list_events(request.clone()).await.unwrap().cursor;
         events.list_events(request).await.unwrap();
     }
+    let first = own::ListStateRequest { limit: 1, ..Default::default() };
+    let page_token = events.list_state(first.clone()).await.unwrap().next_page_token;
+    events.list_state(own::ListStateRequest { page_token, ..first }).await.unwrap();
+    guestlist::storage::events::oldest_waiting(app.store().read()).await.unwrap();
     delete_old_events(app.store(), Timestamp::from_micros(1)).await.unwrap();
     list_keys(app.store()).await.unwrap();
     let (large, _) = org.admin.found("Large").await;

@@ -1,6 +1,7 @@
 //! What the store promises, on both engines.
 
 mod commit;
+mod epoch;
 mod explain;
 mod held_up;
 mod migrations;

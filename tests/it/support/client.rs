@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use futures::stream::{BoxStream, StreamExt, unfold};
 use guestlist::proto::FILE_DESCRIPTOR_SET;
 use http::uri::PathAndQuery;
 use http_body_util::{BodyExt, Full};
@@ -51,6 +52,9 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
 }
 
+/// The messages of a stream; an error ends it.
+pub type Messages = BoxStream<'static, Result<Vec<u8>, Failure>>;
+
 /// Speaks one protocol to one server.
 #[derive(Clone)]
 pub struct Client {
@@ -86,12 +90,17 @@ impl Client {
         Self { addr, protocol }
     }
 
+    /// The answer; of a stream the first message, after which the client goes away.
     pub async fn unary(
         &self,
         path: &str,
         headers: &[(&'static str, String)],
         message: Vec<u8>,
     ) -> Result<Vec<u8>, Failure> {
+        if method(path).is_server_streaming() {
+            let mut stream = self.stream(path, headers, message).await?;
+            return stream.next().await.expect("a stream has a message or an error");
+        }
         match self.protocol {
             Protocol::Grpc => {
                 let endpoint = Channel::from_shared(format!("http://{}", self.addr)).unwrap();
@@ -118,6 +127,86 @@ impl Client {
                 Ok(answer.encode_to_vec())
             }
         }
+    }
+
+    /// The messages of a streaming method.
+    pub async fn stream(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        message: Vec<u8>,
+    ) -> Result<Messages, Failure> {
+        match self.protocol {
+            Protocol::Grpc => {
+                let endpoint = Channel::from_shared(format!("http://{}", self.addr)).unwrap();
+                let channel = endpoint.connect().await.expect("the server takes connections");
+                grpc_stream(Grpc::new(channel), path, headers, message).await
+            }
+            Protocol::GrpcWeb => {
+                let service = GrpcWebClientLayer::new().layer(http());
+                let origin = format!("http://{}", self.addr).parse().unwrap();
+                grpc_stream(Grpc::with_origin(service, origin), path, headers, message).await
+            }
+            Protocol::ConnectProto => self.connect_stream(path, headers, message).await,
+            Protocol::ConnectJson => {
+                let method = method(path);
+                let message = DynamicMessage::decode(method.input(), message.as_slice()).unwrap();
+                let json = serde_json::to_vec(&message).unwrap();
+                let messages = self.connect_stream(path, headers, json).await?;
+                let messages = messages.map(move |message| {
+                    let json: serde_json::Value = serde_json::from_slice(&message?).unwrap();
+                    let answer = DynamicMessage::deserialize(method.output(), json);
+                    Ok(answer.expect("a message of its type").encode_to_vec())
+                });
+                Ok(messages.boxed())
+            }
+        }
+    }
+
+    async fn connect_stream(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+        message: Vec<u8>,
+    ) -> Result<Messages, Failure> {
+        let codec = if self.protocol == Protocol::ConnectJson { "json" } else { "proto" };
+        let mut request = http::Request::post(format!("http://{}{path}", self.addr))
+            .header("content-type", format!("application/connect+{codec}"))
+            .header("connect-protocol-version", "1");
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let mut framed = vec![0];
+        framed.put_u32(message.len().try_into().unwrap());
+        framed.extend(message);
+        let body = Full::new(Bytes::from(framed));
+        let answer = http().request(request.body(body).unwrap()).await.expect("the server answers");
+        assert_eq!(answer.status(), 200, "errors of a stream are in its last message");
+        let frames = (BytesMut::new(), answer.into_body());
+        let messages = unfold(frames, |(mut buffer, mut body)| async {
+            loop {
+                let length =
+                    buffer.get(1..5).map(|bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
+                if let Some(length) = length.filter(|length| buffer.len() >= 5 + *length as usize) {
+                    let mut frame = buffer.split_to(5 + length as usize);
+                    let flags = frame.get_u8();
+                    frame.advance(4);
+                    if flags & 2 == 0 {
+                        return Some((Ok(frame.to_vec()), (buffer, body)));
+                    }
+                    let end: serde_json::Value = serde_json::from_slice(&frame).unwrap();
+                    let error = end.get("error")?;
+                    let failure = Failure::from_connect(error.to_string().as_bytes());
+                    return Some((Err(failure), (buffer, body)));
+                }
+                match body.frame().await {
+                    Some(Ok(frame)) => buffer.extend(frame.into_data().expect("no trailers")),
+                    Some(Err(error)) => panic!("the stream broke: {error}"),
+                    None => return None,
+                }
+            }
+        });
+        Ok(messages.boxed())
     }
 
     async fn connect(
@@ -172,6 +261,30 @@ where
         Ok(answer) => Ok(answer.into_inner()),
         Err(status) => Err(Failure::from(status)),
     }
+}
+
+async fn grpc_stream<S>(
+    mut client: Grpc<S>,
+    path: &str,
+    headers: &[(&'static str, String)],
+    message: Vec<u8>,
+) -> Result<Messages, Failure>
+where
+    S: GrpcService<tonic::body::Body>,
+    S::ResponseBody: http_body::Body + Send + 'static,
+    <S::ResponseBody as http_body::Body>::Error:
+        Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut request = Request::new(message);
+    for (name, value) in headers {
+        let name: MetadataKey<Ascii> = name.parse().unwrap();
+        request.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    client.ready().await.map_err(Into::into).expect("the server takes connections");
+    let path: PathAndQuery = path.parse().unwrap();
+    let answer = client.server_streaming(request, path, BytesCodec).await?;
+    Ok(answer.into_inner().map(|message| message.map_err(Failure::from)).boxed())
 }
 
 /// Hands messages through as bytes.

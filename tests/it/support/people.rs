@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use futures::stream::{BoxStream, StreamExt};
 use guestlist::domain::{AccountId, OrganizationId};
 use prost::Message;
 
@@ -111,6 +112,8 @@ rpcs! {
         "guestlist.v1.AuditService/ListAuditEvents";
     list_events: own::ListEventsRequest => ListEventsResponse,
         "guestlist.v1.EventService/ListEvents";
+    list_state: own::ListStateRequest => ListStateResponse,
+        "guestlist.v1.EventService/ListState";
 }
 
 impl Person {
@@ -133,6 +136,23 @@ impl Person {
         path: &str,
         request: Q,
     ) -> Result<A, Failure> {
+        let answer = self.client.unary(path, &self.headers(), request.encode_to_vec()).await?;
+        Ok(A::decode(answer.as_slice()).expect("an answer of its type"))
+    }
+
+    /// `guestlist.v1.EventService/Watch`
+    pub async fn watch(
+        &self,
+        request: own::WatchRequest,
+    ) -> Result<BoxStream<'static, Result<own::WatchResponse, Failure>>, Failure> {
+        let path = "/guestlist.v1.EventService/Watch";
+        let messages = self.client.stream(path, &self.headers(), request.encode_to_vec()).await?;
+        let decode =
+            |message: Vec<u8>| own::WatchResponse::decode(message.as_slice()).expect("its type");
+        Ok(messages.map(move |message| message.map(decode)).boxed())
+    }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::new();
         if let Some(key) = &self.key {
             headers.push(("authorization", format!("Bearer {key}")));
@@ -140,8 +160,7 @@ impl Person {
         if let Some(account) = &self.on_behalf_of {
             headers.push(("guestlist-on-behalf-of", account.clone()));
         }
-        let answer = self.client.unary(path, &headers, request.encode_to_vec()).await?;
-        Ok(A::decode(answer.as_slice()).expect("an answer of its type"))
+        headers
     }
 
     /// The caller's own account.

@@ -58,7 +58,9 @@ fn admission(status: StatusCode) -> impl Handler {
         *response.status_mut() = status;
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let admission = around(Admission::new(OneKey, ACCESS, &methods, &http)).layer(response);
+    let waiting = WaitingLimits::new(&[], &Config::reference().events);
+    let admission = Admission::new(OneKey, ACCESS, &methods, &http, waiting);
+    let admission = around(admission).layer(response);
     let identify = Arc::new(Identify::new(methods));
     service_fn(move |mut request: Request| {
         identify.mark(&mut request);

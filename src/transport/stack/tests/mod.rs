@@ -151,7 +151,9 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         metrics: metrics.clone(),
         metrics_access: MetricsAccess::Loopback,
         readiness: readiness.clone(),
+        waiting_methods: &[],
         http,
+        events: &Config::reference().events,
         cors: &Cors {
             allowed_origins: origins.iter().map(|&o| o.to_owned()).collect(),
             allowed_headers: vec!["X-Tenant".to_owned()],
