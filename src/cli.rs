@@ -125,8 +125,9 @@ struct CreateKey {
     #[arg(long, value_name = "ID")]
     org: Option<OrganizationId>,
     /// Additional rights: `operator` administrates the service; `act` (with --service) acts
-    /// for people that an internal service has signed in.
-    #[arg(long, value_name = "operator|act")]
+    /// for people that an internal service has signed in; `events` reads the events and the
+    /// state of all organizations
+    #[arg(long, value_name = "operator|act|events")]
     scope: Option<KeyScope>,
     /// Lifetime of the key, such as 90d or 12h, at most until the end of the year 9999.
     /// Without it, the key does not expire.

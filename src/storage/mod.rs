@@ -121,6 +121,9 @@ impl Store {
         }
         let state = Arc::new(StoreState { observer, ..StoreState::default() });
         let (readers, writer) = location::connect(location, settings, &state).await?;
+        if let (Opener::Server, Readers::Postgres(readers)) = (opener, &readers) {
+            readers.pool().warn_of_lost_commits().await?;
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 db: Db { engine: readers, state },

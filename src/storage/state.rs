@@ -48,6 +48,10 @@ pub async fn page(
 
     const ORDER: [Column; 3] = [Column::OrganizationId, Column::JoinedAt, Column::Id];
     let statuses = [MemberStatus::Active, MemberStatus::Suspended].map(MemberStatus::as_str);
+    // Always there, so that the first page reads the index as the others do.
+    let (organization, joined_at, id) = after.unwrap_or((Uuid::nil(), 0, Uuid::nil()));
+    let here = Expr::tuple(ORDER.map(Column::into_simple_expr));
+    let there = [Expr::value(organization), Expr::value(joined_at), Expr::value(id)];
     let mut select = member::Entity::find()
         .select_only()
         .columns(ORDER)
@@ -57,17 +61,13 @@ pub async fn page(
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
         .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(Column::Status.is_in(statuses))
+        .filter(here.gt(Expr::tuple(there)))
         .limit(limit);
     for column in ORDER {
         select = select.order_by_asc(column);
     }
     if let Some(only) = only {
         select = select.filter(Column::OrganizationId.eq(Uuid::from(only)));
-    }
-    if let Some((organization, joined_at, id)) = after {
-        let here = Expr::tuple(ORDER.map(Column::into_simple_expr));
-        let there = [Expr::value(organization), Expr::value(joined_at), Expr::value(id)];
-        select = select.filter(here.gt(Expr::tuple(there)));
     }
     let rows = all(&db.for_lists(), &select).await?;
     let read = rows.into_iter().map(|mut row| {

@@ -41,17 +41,25 @@ impl Pool {
         // First: if PostgreSQL has few free slots, a change needs one most.
         self.check_writable().await?;
         let until = self.until();
-        let asked = "SELECT current_setting('server_encoding') AS encoding, \
-             current_setting('synchronous_commit') AS synchronous_commit";
+        let asked = "SELECT current_setting('server_encoding') AS encoding";
         let asked = Statement::new(asked, Vec::new());
-        let mut result = Transaction::of_list(self, until).await?.run_alone(asked).await?;
-        let row = result.rows.first_mut();
-        let row = row.ok_or_else(|| StoreError::fault("the settings have no row"))?;
-        let (encoding, commit): (String, String) = (row.value()?, row.value()?);
+        let encoding = setting(Transaction::of_list(self, until).await?.run_alone(asked).await?)?;
         if encoding != "UTF8" {
             let why = "the database's encoding must be UTF8 and is";
             return Err(unusable(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
         }
+        self.check_prepared_statements().await
+    }
+
+    /// Logs a warning if PostgreSQL acknowledges commits that it may lose.
+    ///
+    /// # Errors
+    /// If the setting cannot be read.
+    pub async fn warn_of_lost_commits(&self) -> Result<(), StoreError> {
+        let until = self.until();
+        let asked = "SELECT current_setting('synchronous_commit') AS synchronous_commit";
+        let asked = Statement::new(asked, Vec::new());
+        let commit = setting(Transaction::of_list(self, until).await?.run_alone(asked).await?)?;
         if !matches!(commit.as_str(), "on" | "remote_apply") {
             tracing::warn!(
                 synchronous_commit = commit,
@@ -59,7 +67,7 @@ impl Pool {
                  readers of events may have seen them: set synchronous_commit to on"
             );
         }
-        self.check_prepared_statements().await
+        Ok(())
     }
 
     /// Finds out whether a pooler loses prepared statements: one connection prepares a

@@ -22,7 +22,7 @@ async fn reader(app: &TestApp) -> Person {
 
 /// Waits until readers may have all that is committed: tests of other databases on the same
 /// server hold the feed back while their transactions write.
-async fn settle(app: &TestApp) {
+pub(super) async fn settle(app: &TestApp) {
     if app.database.engine == Engine::Sqlite {
         return;
     }

@@ -82,7 +82,8 @@ everywhere! {
         let org = app.organization().await;
         org.stranger.found("Other").await;
         let owner = || Owner::Service("consumer".parse().unwrap());
-        let bound = app.key(owner(), Some(KeyScope::Events), Some(org.domain_id())).await;
+        let admin = Owner::Account(org.admin.account().await);
+        let bound = app.key(admin, Some(KeyScope::Events), Some(org.domain_id())).await;
         assert_eq!(state(&bound, 1000).await.keys().collect::<Vec<_>>(), [&org.id]);
         for who in [&org.admin, &app.operator().await] {
             let failure = who.list_state(own::ListStateRequest::default()).await.unwrap_err();

@@ -5,6 +5,7 @@ use futures::stream::BoxStream;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::{Owner, revoke_key};
 
+use super::list_events::settle;
 use crate::support::client::{Client, Failure};
 use crate::support::{
     Code, Engine, Installation, Person, Protocol, TestApp, own, run_installed, run_with,
@@ -47,6 +48,7 @@ async fn end(mut stream: Stream) -> Option<Failure> {
 everywhere! {
     async fn a_stream_has_each_event_as_it_happens_and_its_cursors_go_on(app: TestApp) {
         let org = app.organization().await;
+        settle(app).await;
         let mut stream = org.admin.watch(of(&org.id)).await.unwrap();
         let first = stream.next().await.unwrap().unwrap();
         assert!(!first.cursor.is_empty(), "the first message comes at once");
@@ -72,6 +74,7 @@ everywhere! {
 
     async fn a_list_waits_for_an_event(app: TestApp) {
         let org = app.organization().await;
+        settle(app).await;
         let request = own::ListEventsRequest { organization_id: org.id.clone(), ..Default::default() };
         let cursor = org.admin.list_events(request.clone()).await.unwrap().cursor;
         let waiting = own::ListEventsRequest { cursor, wait: in_seconds(10), ..request.clone() };
@@ -123,6 +126,7 @@ everywhere! {
 on_both_engines! {
     async fn an_event_of_another_process_arrives(app: TestApp) {
         let org = app.organization().await;
+        settle(app).await;
         let mut stream = org.admin.watch(of(&org.id)).await.unwrap();
         stream.next().await.unwrap().unwrap();
         // A row that no commit of this process has written.
@@ -152,7 +156,15 @@ on_both_engines! {
 #[test]
 fn streams_end_without_an_error_when_the_server_stops() {
     run_installed(Engine::Sqlite, async |installation: &Installation| {
-        let key = installation.run(&["keys", "create", "--service", "--scope", "events"]);
+        let key = installation.run(&[
+            "keys",
+            "create",
+            "--service",
+            "--name",
+            "consumer",
+            "--scope",
+            "events",
+        ]);
         let server = installation.serve();
         let reader = server.person(key.out.trim_end());
         let mut streams = Vec::new();

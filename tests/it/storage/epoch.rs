@@ -27,7 +27,15 @@ async fn follow(reader: &Person, cursor: String) -> (Vec<String>, String) {
 #[test]
 fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
     run_installed(Engine::Postgres, async |installation: &Installation| {
-        let key = installation.run(&["keys", "create", "--service", "--scope", "events"]);
+        let key = installation.run(&[
+            "keys",
+            "create",
+            "--service",
+            "--name",
+            "consumer",
+            "--scope",
+            "events",
+        ]);
         let ada = installation.new_key("ada@example.com");
         let server = installation.serve();
         let (reader, admin) = (server.person(key.out.trim_end()), server.person(&ada));
