@@ -1,6 +1,7 @@
 //! Queries on `organizations`.
 
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::connection::{self, Connection, Tx, first};
@@ -9,22 +10,34 @@ use super::sql::{Named, query, set};
 use crate::domain::{Organization, OrganizationId, OrganizationVersion};
 use crate::error::Result;
 
+static FIND: Named = Named::new(|| query(organization::Entity::find_by_id(Uuid::nil())));
+
 /// The organization with this id.
 pub async fn find(db: &impl Connection, id: OrganizationId) -> Result<Option<Organization>> {
-    static FIND: Named = Named::new(|| query(organization::Entity::find_by_id(Uuid::nil())));
     let row = first(db, FIND.with(db, [Uuid::from(id).into()])).await?;
     row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }
 
 /// The organization with this id, its row locked until the transaction ends. A change of an
-/// organization locks it first, so that its changes run one after another. (SQLite has one
-/// writer, and ignores the lock.)
+/// organization locks it first, so that its changes run one after another.
+///
+/// PostgreSQL also takes an advisory lock, and waits for that one: a wait for a row that
+/// another transaction has updated gives the waiting transaction its id before it has the
+/// row, and positions in the feed of events are these ids. SQLite has one writer, so it locks
+/// nothing here.
 pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
-    static LOCK: Named =
-        Named::new(|| query(organization::Entity::find_by_id(Uuid::nil()).lock_exclusive()));
+    static LOCK: Named = Named::new(|| {
+        let advisory = Expr::cust_with_values("pg_advisory_xact_lock($1) IS NOT NULL", [0_i64]);
+        query(organization::Entity::find_by_id(Uuid::nil()).filter(advisory).lock_exclusive())
+    });
     let id = Uuid::from(id);
     tx.locks(id);
-    let row = first(tx, LOCK.with(tx, [id.into()])).await?;
+    let statement = match tx.backend() {
+        // The lower half of an id is random and negative, other locks have positive numbers.
+        DbBackend::Postgres => LOCK.with(tx, [id.into(), id.as_u64_pair().1.cast_signed().into()]),
+        _ => FIND.with(tx, [id.into()]),
+    };
+    let row = first(tx, statement).await?;
     row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }
 

@@ -21,6 +21,7 @@ mod caller;
 mod calls;
 mod check;
 mod disk;
+mod feed;
 mod full;
 mod killed;
 mod ledger;

@@ -33,14 +33,19 @@ impl Beside {
     }
 
     pub async fn on_server(url: &str) -> Self {
+        Self::try_on_server(url).await.unwrap()
+    }
+
+    /// The same where the server may not run.
+    pub async fn try_on_server(url: &str) -> Result<Self, DbErr> {
         let connected = tokio::time::timeout(PATIENCE, tokio_postgres::connect(url, NoTls)).await;
-        let (client, connection) = connected.expect("no wait").unwrap();
+        let (client, connection) = connected.map_err(failed)?.map_err(failed)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 println!("a connection beside the server ended: {error}");
             }
         });
-        Beside::Postgres(client)
+        Ok(Beside::Postgres(client))
     }
 
     pub async fn close(self) -> Result<(), DbErr> {

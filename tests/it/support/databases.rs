@@ -12,7 +12,7 @@ use guestlist::config;
 use guestlist::storage::change;
 use guestlist::storage::postgres::Address;
 use guestlist::storage::{Location, Opener, Store};
-use sea_orm::{ConnectionTrait, Statement};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 use tempfile::TempDir;
 
 use super::beside::Beside;
@@ -91,6 +91,14 @@ impl Database {
         match self.location() {
             Location::Sqlite(path) => Beside::on_file(&path),
             Location::Postgres(_) => Beside::on_server(&self.url).await,
+        }
+    }
+
+    /// The same where the server may not run.
+    pub async fn try_connect(&self) -> Result<Beside, DbErr> {
+        match self.location() {
+            Location::Sqlite(path) => Ok(Beside::on_file(&path)),
+            Location::Postgres(_) => Beside::try_on_server(&self.url).await,
         }
     }
 
