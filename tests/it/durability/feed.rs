@@ -141,9 +141,10 @@ async fn followed(
     lags.sort_unstable();
     let at_percent = |percent: usize| lags.get(lags.len() * percent / 100);
     println!(
-        "{} changes acknowledged of {changes}, {kills} kills, {} events, 0 missed; the reader began {} times; from \
+        "{} changes acknowledged of {}, {kills} kills, {} events, 0 missed; the reader began {} times; from \
          acknowledgement to reader p50 {:?}, p99 {:?}; a cursor over ids missed {missed}",
         acknowledged.len(),
+        world.begun.load(Ordering::Relaxed),
         stored.len(),
         read.restarts + 1,
         at_percent(50),
@@ -155,6 +156,10 @@ async fn followed(
 }
 
 impl World<'_> {
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged.lock().unwrap().len() as u64
+    }
+
     /// A server, if one runs.
     fn address(&self) -> Option<SocketAddr> {
         let servers = self.servers.lock().unwrap();
@@ -180,10 +185,10 @@ impl World<'_> {
 
     async fn write(&self) {
         loop {
-            let n = self.begun.fetch_add(1, Ordering::Relaxed);
-            if n >= self.changes {
+            if self.acknowledged() >= self.changes {
                 return;
             }
+            let n = self.begun.fetch_add(1, Ordering::Relaxed);
             let (request, organization) = (format!("change-{n}"), n as usize % ORGANIZATIONS);
             let body = json!({ "organizationId": self.organizations[organization] });
             let path = "gitpod.v1.OrganizationService/CreateOrganizationInvite";
@@ -199,7 +204,7 @@ impl World<'_> {
     /// Kills a server each so many changes, or all servers of the database.
     async fn kill(&self, cluster: Option<&Cluster>, kills: u64) {
         for n in 1..=kills {
-            while self.begun.load(Ordering::Relaxed) < self.changes * n / (kills + 1) {
+            while self.acknowledged() < self.changes * n / (kills + 1) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             match cluster.filter(|_| n % 4 == 0) {
@@ -210,7 +215,8 @@ impl World<'_> {
                 None => {
                     let victim = {
                         let mut servers = self.servers.lock().unwrap();
-                        servers.swap_remove(rand::rng().random_range(0..servers.len()))
+                        let index = rand::rng().random_range(0..servers.len());
+                        servers.swap_remove(index)
                     };
                     victim.kill();
                     let new = self.at.serve();
