@@ -1,5 +1,6 @@
 //! The command line.
 
+mod accounts;
 mod healthcheck;
 mod keys;
 mod proto;
@@ -78,6 +79,9 @@ enum Command {
     /// Creates, lists and revokes API keys, also while a server is running.
     #[command(subcommand)]
     Keys(Keys),
+    /// Erases accounts, also while a server is running.
+    #[command(subcommand)]
+    Accounts(Accounts),
     /// Checks the settings and the files that they name.
     CheckConfig,
     /// Checks whether the server at the configured address is ready; exit code 0 if it is, 1
@@ -102,6 +106,18 @@ enum Keys {
     Revoke {
         /// The key's id: the 16 digits between its two underscores.
         id: KeyId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Accounts {
+    /// Removes a person from the store: ends the account's memberships, keys and pending
+    /// invitations, and removes its name, address, picture and sign-in. The account's id stays
+    /// in the audit trail. This cannot be undone. If the account is the last admin of an
+    /// organization with other members, the command fails and changes nothing.
+    Erase {
+        /// The account's id.
+        id: AccountId,
     },
 }
 
@@ -160,6 +176,7 @@ impl Cli {
             Command::Keys(Keys::Create(what)) => keys::create(&config, what),
             Command::Keys(Keys::List) => keys::list(&config),
             Command::Keys(Keys::Revoke { id }) => keys::revoke(&config, id),
+            Command::Accounts(Accounts::Erase { id }) => accounts::erase(&config, id),
             Command::CheckConfig => check_config(&config),
             Command::Healthcheck => healthcheck::healthcheck(&config),
             Command::Proto { out } => proto::write(&out),

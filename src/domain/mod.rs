@@ -22,7 +22,7 @@ mod text;
 mod text_enum;
 mod time;
 
-pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile};
+pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
 pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};

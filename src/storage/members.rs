@@ -67,6 +67,21 @@ pub async fn current_with_organization(
     row.map(with_organization).transpose()
 }
 
+/// An account's current memberships with their organizations.
+pub async fn all_current_of(
+    db: &impl Connection,
+    account: AccountId,
+) -> Result<Vec<(Member, Organization)>> {
+    let select = member::Entity::find()
+        .filter(member::Column::AccountId.eq(Uuid::from(account)))
+        .filter(Expr::cust(CURRENT))
+        // The rows of a deleted organization may still be there.
+        .join(JoinType::InnerJoin, member::Relation::Organization.def())
+        .select_also(organization::Entity)
+        .order_by_asc(member::Column::OrganizationId);
+    all(db, &select).await?.into_iter().map(with_organization).collect()
+}
+
 fn select_authority() -> Select<member::Entity> {
     use member::Column;
 

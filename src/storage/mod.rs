@@ -309,6 +309,32 @@ impl Store {
         }
     }
 
+    /// Lets the writes of this store overwrite what they delete or replace, on SQLite, which
+    /// otherwise leaves it in the file until the space is used again.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn overwrite_deleted(&self) -> Result<()> {
+        match &self.shared.writer {
+            Writer::Postgres(_) => Ok(()),
+            Writer::Sqlite(writer) => Ok(writer.connection().overwrite_deleted()?),
+        }
+    }
+
+    /// Writes SQLite's log into the file and truncates it, so that no earlier version of a
+    /// row is left in it. For commands: it waits for running reads and writes of other
+    /// processes, and must not run beside changes of this store. Returns false if they did
+    /// not end in time.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn truncate_log(&self) -> Result<bool> {
+        match &self.shared.writer {
+            Writer::Postgres(_) => Ok(true),
+            Writer::Sqlite(writer) => Ok(writer.connection().truncate_log()?),
+        }
+    }
+
     /// Closes all connections after their running statements.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::connection::{Connection, Tx, delete, insert_many, models, update};
 use super::entity::outbox;
+use super::sql::is_one_of;
+use super::statement::SIZES;
 use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
 use crate::error::Result;
 
@@ -111,6 +113,15 @@ pub async fn finish(tx: &Tx, id: OutboxId, claimant: Uuid) -> Result<bool> {
         .filter(outbox::Column::Id.eq(Uuid::from(id)))
         .filter(outbox::Column::ClaimedBy.eq(claimant));
     Ok(delete(tx, finished).await? == 1)
+}
+
+/// Deletes the mails of these invitations; one that is being sent is not recorded as sent.
+pub async fn delete_of(tx: &Tx, invites: &[InviteId]) -> Result<()> {
+    for ids in invites.chunks(SIZES[0]) {
+        let ids = is_one_of(outbox::Column::InviteId, ids.iter().copied().map(Uuid::from));
+        delete(tx, outbox::Entity::delete_many().filter(ids)).await?;
+    }
+    Ok(())
 }
 
 /// Whether any mail is due.

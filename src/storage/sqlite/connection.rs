@@ -134,6 +134,26 @@ impl Connection {
         run(connection, statement)
     }
 
+    /// Overwrites with zeros, from now on, what statements of this connection delete or
+    /// replace.
+    pub(in crate::storage) fn overwrite_deleted(&self) -> Result<(), StoreError> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let set = "PRAGMA secure_delete = ON";
+        connection.query_row(set, (), |_| Ok(())).map_err(failed)
+    }
+
+    /// Writes the log into the file and truncates it. Returns false if reads or writes of
+    /// other connections did not end in time.
+    pub(in crate::storage) fn truncate_log(&self) -> Result<bool, StoreError> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let is_busy: bool = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
+            .map_err(failed)?;
+        Ok(!is_busy)
+    }
+
     /// The names of a query's columns.
     pub(in crate::storage) fn columns(&self, sql: &str) -> Result<Vec<String>, StoreError> {
         let lock = self.lock();
