@@ -1,6 +1,7 @@
 //! The life of the program as a process: its first start, the command line beside
 //! it, its end in order. (Its end by force is in `durability`.)
 
+mod erase;
 mod first_start;
 mod hostile;
 mod keys;
