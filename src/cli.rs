@@ -1,9 +1,12 @@
 //! The command line.
 
 mod accounts;
+mod export;
 mod healthcheck;
+mod import;
 mod keys;
 mod proto;
+mod records;
 mod serve;
 mod store;
 
@@ -82,6 +85,22 @@ enum Command {
     /// Erases accounts, also while a server is running.
     #[command(subcommand)]
     Accounts(Accounts),
+    /// Writes all organizations, accounts, members and pending invitations to a file with one
+    /// record a line, also while a server is running. The file has names and addresses, but no
+    /// tokens and keys.
+    Export {
+        /// The file; one with this name is replaced.
+        file: PathBuf,
+    },
+    /// Adds the records of a file that `export` has written, or that was made from another
+    /// product's export (deploy/import.md). Records that are in the store already stay as they
+    /// are, so that a file can be imported again. On SQLite no server may be running.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        options: import::Options,
+    },
     /// Checks the settings and the files that they name.
     CheckConfig,
     /// Checks whether the server at the configured address is ready; exit code 0 if it is, 1
@@ -177,6 +196,8 @@ impl Cli {
             Command::Keys(Keys::List) => keys::list(&config),
             Command::Keys(Keys::Revoke { id }) => keys::revoke(&config, id),
             Command::Accounts(Accounts::Erase { id }) => accounts::erase(&config, id),
+            Command::Export { file } => export::export(&config, &file),
+            Command::Import { file, options } => import::import(&config, &file, options),
             Command::CheckConfig => check_config(&config),
             Command::Healthcheck => healthcheck::healthcheck(&config),
             Command::Proto { out } => proto::write(&out),

@@ -21,6 +21,7 @@ mod role;
 mod text;
 mod text_enum;
 mod time;
+pub mod transfer;
 
 pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};

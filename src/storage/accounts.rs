@@ -1,6 +1,6 @@
 //! Queries on `accounts`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -9,9 +9,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, all, first, models, update};
+use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, member, stored};
 use super::sql::{Named, is_one_of, query, set};
+use super::statement::SIZES;
 use crate::domain::{
     Account, AccountId, ERASED_ISSUER, EmailAddress, LoginProviderKind, MemberStatus,
     OrganizationId, Profile, Timestamp,
@@ -34,6 +35,20 @@ pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     let found =
         row.map(|mut row| Account::try_from(row.model::<account::Entity>()?)).transpose()?;
     Ok(found.filter(|account| !account.is_erased()))
+}
+
+/// The same of many accounts, also of erased ones.
+pub async fn lock_profiles(tx: &Tx, ids: &[AccountId]) -> Result<HashMap<AccountId, Account>> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(SIZES[0]) {
+        let some = account::Entity::find()
+            .filter(is_one_of(account::Column::Id, ids.iter().copied().map(Uuid::from)))
+            .lock_shared();
+        for row in models(tx, some).await? {
+            found.insert(row.id.into(), row.try_into()?);
+        }
+    }
+    Ok(found)
 }
 
 /// The account with this id, locked until the transaction ends: no other transaction makes
@@ -95,8 +110,17 @@ pub async fn members_elsewhere(
 
 /// Inserts an account.
 pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
+    connection::insert(tx, row(new)).await
+}
+
+/// Inserts many accounts.
+pub async fn insert_all(tx: &Tx, new: &[Account]) -> Result<()> {
+    insert_many(tx, new.iter().map(row).collect()).await
+}
+
+fn row(new: &Account) -> account::ActiveModel {
     let Account { id, issuer, subject, kind, profile, created_at, updated_at } = new;
-    let row = account::ActiveModel {
+    account::ActiveModel {
         id: Set((*id).into()),
         issuer: Set(issuer.clone()),
         subject: Set(subject.clone()),
@@ -109,8 +133,7 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
         login_provider_kind: Set(profile.login_provider_kind.as_str().to_owned()),
         created_at: Set(created_at.as_micros()),
         updated_at: Set(updated_at.map(Timestamp::as_micros)),
-    };
-    connection::insert(tx, row).await
+    }
 }
 
 /// Updates an account's profile, and the name and address in its memberships; returns false

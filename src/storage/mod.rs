@@ -15,6 +15,7 @@ mod migration_lock;
 mod migrations;
 mod organization_cache;
 pub mod postgres;
+mod snapshot;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -37,6 +38,7 @@ pub mod previews;
 pub mod removals;
 pub mod requests;
 pub mod settings;
+pub mod transfer;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -48,6 +50,7 @@ pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
 pub use location::Location;
 pub use migrations::Schema;
+pub use snapshot::Snapshot;
 pub use statement::{Row, Statement, StatementResult};
 
 pub use crate::change;
@@ -89,7 +92,8 @@ pub struct PoolSize {
 /// The kind of process that opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opener {
-    /// A server; a SQLite file can have one at a time.
+    /// A server, or a command beside which no server may run; a SQLite file can have one at a
+    /// time.
     Server,
     /// A command; any number may run beside a server.
     CommandLine,
@@ -131,6 +135,20 @@ impl Store {
     /// Runs reads.
     pub fn read(&self) -> &Db {
         &self.shared.db
+    }
+
+    /// Runs reads that all see the store at one moment.
+    ///
+    /// # Errors
+    /// That of `read`, or if the store cannot be read.
+    pub async fn read_snapshot<T>(
+        &self,
+        read: impl AsyncFnOnce(&Snapshot) -> Result<T>,
+    ) -> Result<T> {
+        let snapshot = Snapshot::begin(self.read()).await?;
+        let value = read(&snapshot).await?;
+        snapshot.end().await?;
+        Ok(value)
     }
 
     /// The preview of the live invite with this token.

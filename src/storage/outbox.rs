@@ -41,7 +41,17 @@ pub async fn enqueue_new(
     invites: Vec<InviteId>,
     now: Timestamp,
 ) -> Result<()> {
-    let rows = invites.into_iter().map(|invite| outbox::ActiveModel {
+    let mails = invites.into_iter().map(|invite| (organization, invite));
+    enqueue_all(tx, mails.collect(), now).await
+}
+
+/// The same for invitations of several organizations.
+pub async fn enqueue_all(
+    tx: &Tx,
+    mails: Vec<(OrganizationId, InviteId)>,
+    now: Timestamp,
+) -> Result<()> {
+    let rows = mails.into_iter().map(|(organization, invite)| outbox::ActiveModel {
         id: Set(OutboxId::generate(now).into()),
         organization_id: Set(organization.into()),
         invite_id: Set(invite.into()),

@@ -169,6 +169,8 @@ const STORAGE: Table = &[
     ("removals", &QUERY),
     ("requests", &QUERY),
     ("settings", &QUERY),
+    ("snapshot", &["connection", "error", "statement"]),
+    ("transfer", &QUERY),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "statement"]),
     ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),
