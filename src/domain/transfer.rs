@@ -105,7 +105,7 @@ impl AccountKey {
     pub fn digest(&self) -> Uuid {
         match self {
             AccountKey::Id(id) => derived_id(&["id", &id.to_string()]),
-            AccountKey::Subject { issuer, subject } => derived_id(&["account", issuer, subject]),
+            AccountKey::Subject { issuer, subject } => derived_id(&["subject", issuer, subject]),
             AccountKey::Email(email) => derived_id(&["email", email.as_str()]),
         }
     }

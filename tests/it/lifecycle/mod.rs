@@ -10,6 +10,7 @@ mod moved;
 mod schema;
 mod secret_key;
 mod stop;
+mod transfer;
 
 use std::time::{Duration, Instant};
 
