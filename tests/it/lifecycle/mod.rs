@@ -4,6 +4,7 @@
 mod erase;
 mod first_start;
 mod hostile;
+mod import_page;
 mod keys;
 mod load;
 mod moved;
