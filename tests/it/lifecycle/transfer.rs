@@ -73,10 +73,6 @@ async fn fill(at: &Installation, server: &Server) -> String {
     link
 }
 
-async fn invites(at: &Installation) -> i64 {
-    at.database.count("SELECT count(*) FROM invites").await
-}
-
 async fn move_there_and_back(from: Engine, to: Engine) {
     let at = Installation::new(from).await;
     let server = at.serve();
