@@ -38,6 +38,6 @@ if phase == "story":
         gitpod.ListMembersRequest(organization_id=organization), **credential(ana))
     print(json.dumps({
         "organization": organization, "name": summary.organization_name, "token": token,
-        "members": sorted(member.email for member in listed.members), **read(organization, cursor)}))
+        "members": sorted(member.email for member in listed.members), "cursor": cursor}))
 else:
     print(json.dumps(read(*more)))

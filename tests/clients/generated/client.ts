@@ -37,7 +37,7 @@ if (phase === "story") {
         name: summary.organizationName,
         token: inviteId,
         members: listed.members.map((member) => member.email).sort(),
-        ...(await read(organizationId, cursor)),
+        cursor,
     }));
 } else {
     console.log(JSON.stringify(await read(more[0], more[1])));

@@ -60,9 +60,9 @@ func story(ana, ben string) map[string]any {
 		members = append(members, member.Email)
 	}
 	sort.Strings(members)
-	result := read(ana, organization, cursor)
-	result["organization"], result["name"], result["token"], result["members"] = organization, summary.OrganizationName, token, members
-	return result
+	return map[string]any{
+		"organization": organization, "name": summary.OrganizationName, "token": token, "members": members, "cursor": cursor,
+	}
 }
 
 func main() {
