@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::bundle::Bundle;
 use super::export::Counts;
+use super::lines::{Place, Terms, invitation_id, member_id};
 use super::parts::{self, Invitation, Part};
-use super::plan::{Bundle, Place, Plan, Terms, invitation_id, member_id};
+use super::plan::Plan;
 use crate::domain::transfer::{
     AccountRecord, InvitationRecord, MemberRecord, OrganizationRecord, Record,
 };

@@ -5,11 +5,15 @@
 //! where they are, not what they say: a file may have millions. The second time it writes
 //! ([`import`]), one organization after another, whatever the order of the file.
 
+mod bundle;
 mod export;
 mod import;
+mod lines;
+mod lookup;
 mod parts;
 mod plan;
 
 pub use export::{Counts, export};
 pub use import::{Import, Source, import};
-pub use plan::{Place, Plan, Problem, Terms};
+pub use lines::{Place, Problem, Terms};
+pub use plan::Plan;

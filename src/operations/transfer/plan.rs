@@ -4,42 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
+use super::bundle::Bundle;
+use super::lines::{Place, Problem, Terms, invitation_id, member_id};
+use super::lookup::{Known, Names, Resolved, known};
 use crate::domain::transfer::{
     AccountKey, AccountRecord, InvitationRecord, MemberRecord, OrganizationRecord, Record,
     derived_id,
 };
-use crate::domain::{
-    AccountId, InviteId, Member, MemberId, MemberStatus, OrganizationId, Role, Timestamp,
-};
+use crate::domain::{AccountId, InviteId, MemberId, MemberStatus, OrganizationId, Role};
 use crate::error::Result;
 use crate::storage::Store;
-use crate::storage::transfer;
-
-/// A line of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    pub offset: u64,
-    pub length: u32,
-    /// Counted from 1.
-    pub line: u32,
-}
-
-/// What is wrong with a line.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
-    pub line: u32,
-    pub what: String,
-}
-
-/// What an import depends on besides its file.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    pub now: Timestamp,
-    /// Of organizations whose record has none; 0 means no limit.
-    pub default_seat_limit: i64,
-    /// Of invitations whose record has no expiry.
-    pub invitation_lifetime: std::time::Duration,
-}
 
 /// The lines of a file that are to be written.
 pub struct Plan {
@@ -59,39 +33,6 @@ pub struct Plan {
     pub unchanged: u64,
     /// Invitations that have expired, which are left out.
     pub expired: u64,
-}
-
-/// An organization with the rows to write.
-pub(super) struct Bundle {
-    pub id: OrganizationId,
-    /// Its own line; None if it is in the store.
-    pub own: Option<Place>,
-    /// Members, then invitations.
-    pub members: Vec<Place>,
-    pub invitations: Vec<Place>,
-    /// The first admin of the file.
-    pub first_admin: Option<AccountId>,
-    has_creator: bool,
-    line: u32,
-    count: i64,
-    adds_members: bool,
-    seat_limit: i64,
-    /// The active admins of the file.
-    admins: Vec<AccountId>,
-}
-
-/// A line with its references resolved.
-enum Resolved {
-    Member(Place, MemberRecord, AccountId, MemberId),
-    Invitation(Place, InvitationRecord, Option<AccountId>, InviteId),
-}
-
-/// What the store has of the records of a batch.
-#[derive(Default)]
-struct Known {
-    members: HashMap<MemberId, Member>,
-    current: HashMap<(OrganizationId, AccountId), Member>,
-    invites: HashSet<InviteId>,
 }
 
 impl Plan {
@@ -201,62 +142,25 @@ impl Plan {
         }
     }
 
-    /// Reads what the store has of the accounts and organizations that lines name. Returns the
+    /// Notes what the store has of the accounts and organizations that lines name. Returns the
     /// accounts by their ids.
     async fn look_up(
         &mut self,
         store: &Store,
         lines: &[(Place, Record)],
     ) -> Result<HashMap<AccountId, AccountKey>> {
-        let db = store.read();
-        let mut organizations = HashSet::new();
-        let mut keys: Vec<AccountKey> = Vec::new();
-        for (_, record) in lines {
-            match record {
-                Record::Account(record) => {
-                    keys.extend([AccountKey::Id(record.id), record.key()]);
-                }
-                Record::Organization(record) => {
-                    organizations.insert(record.id);
-                    keys.extend(record.creator.clone());
-                }
-                Record::Member(record) => {
-                    organizations.insert(record.organization);
-                    keys.push(record.account.clone());
-                }
-                Record::Invitation(record) => {
-                    organizations.insert(record.organization);
-                    keys.extend(record.inviter.clone());
-                }
-            }
-        }
-        keys.retain(|key| !self.keys.contains_key(&key.digest()));
-        let mut ids = Vec::new();
-        let mut subjects: HashMap<&str, Vec<&str>> = HashMap::new();
-        let mut addresses = Vec::new();
-        for key in &keys {
-            match key {
-                AccountKey::Id(id) => ids.push(*id),
-                AccountKey::Subject { issuer, subject } => {
-                    subjects.entry(issuer).or_default().push(subject);
-                }
-                AccountKey::Email(email) => addresses.push(email),
-            }
-        }
-        let mut found = transfer::accounts_with_ids(db, &ids).await?;
-        for (issuer, subjects) in subjects {
-            found.extend(transfer::accounts_with_subjects(db, issuer, &subjects).await?);
-        }
-        for account in transfer::accounts_with_addresses(db, &addresses).await? {
-            if let Some(email) = account.profile.verified_email() {
-                self.add_address(AccountKey::Email(email.clone()), account.id);
-            }
-            found.push(account);
-        }
+        let mut names = Names::of(lines);
+        names.accounts.retain(|key| !self.keys.contains_key(&key.digest()));
+        names.organizations.retain(|id| !self.index.contains_key(id));
+        let named: HashSet<Uuid> = names.accounts.iter().map(AccountKey::digest).collect();
         let mut by_id = HashMap::new();
-        for account in found {
+        for account in names.accounts(store).await? {
             if account.is_erased() {
                 self.erased.insert(account.id);
+            }
+            let address = account.profile.verified_email().cloned().map(AccountKey::Email);
+            if let Some(address) = address.filter(|address| named.contains(&address.digest())) {
+                self.add_address(address, account.id);
             }
             let (issuer, subject) = (account.issuer, account.subject);
             let key = AccountKey::Subject { issuer, subject };
@@ -264,11 +168,10 @@ impl Plan {
             self.keys.insert(key.digest(), Some(account.id));
             by_id.insert(account.id, key);
         }
-        organizations.retain(|id| !self.index.contains_key(id));
-        let ids: Vec<_> = organizations.into_iter().collect();
-        for organization in transfer::organizations_with_ids(db, &ids).await? {
+        for organization in names.organizations(store).await? {
             self.index.insert(organization.id, self.organizations.len());
             self.organizations.push(Bundle {
+                stored: organization.member_count,
                 count: organization.member_count,
                 seat_limit: organization.seat_limit,
                 has_creator: true,
@@ -460,80 +363,4 @@ impl Plan {
         bundle.invitations.push(place);
         Ok(())
     }
-}
-
-impl Bundle {
-    fn new(id: OrganizationId, own: Option<Place>) -> Self {
-        Self {
-            id,
-            own,
-            members: Vec::new(),
-            invitations: Vec::new(),
-            first_admin: None,
-            has_creator: false,
-            line: own.map_or(0, |own| own.line),
-            count: 0,
-            adds_members: false,
-            seat_limit: 0,
-            admins: Vec::new(),
-        }
-    }
-
-    /// Whether no member is an active admin. An organization of the store that has members has
-    /// one.
-    fn lacks_admin(&self) -> bool {
-        let added = i64::try_from(self.members.len()).unwrap_or(i64::MAX);
-        self.admins.is_empty() && (self.own.is_some() || self.count <= added)
-    }
-}
-
-/// The id of a membership: that of its record, or one that is the same in each import.
-pub(super) fn member_id(record: &MemberRecord, account: AccountId) -> MemberId {
-    let (organization, account) = (record.organization.to_string(), account.to_string());
-    let derived = || match record.departure {
-        None => derived_id(&["member", &organization, &account]),
-        Some(left) => {
-            derived_id(&["departure", &organization, &account, &left.at.as_micros().to_string()])
-        }
-    };
-    record.id.unwrap_or_else(|| derived().into())
-}
-
-/// The same of an invitation.
-pub(super) fn invitation_id(record: &InvitationRecord) -> InviteId {
-    let organization = record.organization.to_string();
-    let derived = || derived_id(&["invitation", &organization, record.email.as_str()]);
-    record.id.unwrap_or_else(|| derived().into())
-}
-
-async fn known(store: &Store, resolved: &[Resolved]) -> Result<Known> {
-    let db = store.read();
-    let (mut ids, mut invites) = (Vec::new(), Vec::new());
-    let mut accounts: HashMap<OrganizationId, Vec<AccountId>> = HashMap::new();
-    for one in resolved {
-        match one {
-            Resolved::Member(_, record, account, id) => {
-                ids.push(*id);
-                if record.departure.is_none() {
-                    accounts.entry(record.organization).or_default().push(*account);
-                }
-            }
-            Resolved::Invitation(_, record, inviter, id) => {
-                invites.push(*id);
-                accounts.entry(record.organization).or_default().extend(*inviter);
-            }
-        }
-    }
-    let members = transfer::members_with_ids(db, &ids).await?;
-    let mut known = Known {
-        members: members.into_iter().map(|member| (member.id, member)).collect(),
-        invites: transfer::existing_invites(db, &invites).await?.into_iter().collect(),
-        ..Known::default()
-    };
-    for (organization, accounts) in accounts {
-        for member in transfer::current_members(db, organization, &accounts).await? {
-            known.current.insert((organization, member.account), member);
-        }
-    }
-    Ok(known)
 }
