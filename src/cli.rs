@@ -85,16 +85,19 @@ enum Command {
     /// Erases accounts, also while a server is running.
     #[command(subcommand)]
     Accounts(Accounts),
-    /// Writes all organizations, accounts, members and pending invitations to a file with one
-    /// record a line, also while a server is running. The file has names and addresses, but no
-    /// tokens and keys.
+    /// Writes all organizations, accounts, members and pending invitations to a file.
+    ///
+    /// The file has one record a line, all as of one moment, also while a server is running. It
+    /// has names and addresses, but no tokens and keys.
     Export {
         /// The file; one with this name is replaced.
         file: PathBuf,
     },
-    /// Adds the records of a file that `export` has written, or that was made from another
-    /// product's export (deploy/import.md). Records that are in the store already stay as they
-    /// are, so that a file can be imported again. On SQLite no server may be running.
+    /// Adds the records of a file that `export` has written.
+    ///
+    /// The file can also be made from another product's export (deploy/import.md). Records that
+    /// are in the store already stay as they are, so that a file can be imported again. On
+    /// SQLite no server may be running.
     Import {
         /// The file.
         file: PathBuf,
@@ -130,10 +133,12 @@ enum Keys {
 
 #[derive(Debug, Subcommand)]
 enum Accounts {
-    /// Removes a person from the store: ends the account's memberships, keys and pending
-    /// invitations, and removes its name, address, picture and sign-in. The account's id stays
-    /// in the audit trail. This cannot be undone. If the account is the last admin of an
-    /// organization with other members, the command fails and changes nothing.
+    /// Removes a person from the store. This cannot be undone.
+    ///
+    /// Ends the account's memberships, keys and pending invitations, and removes its name,
+    /// address, picture and sign-in. The account's id stays in the audit trail. If the account
+    /// is the last admin of an organization with other members, the command fails and changes
+    /// nothing.
     Erase {
         /// The account's id.
         id: AccountId,

@@ -14,6 +14,7 @@ use crate::domain::transfer::{
 use crate::domain::{AccountId, InviteId, MemberId, MemberStatus, OrganizationId, Role};
 use crate::error::Result;
 use crate::storage::Store;
+use crate::storage::transfer;
 
 /// The lines of a file that are to be written.
 pub struct Plan {
@@ -26,6 +27,8 @@ pub struct Plan {
     /// address of several accounts.
     keys: HashMap<Uuid, Option<AccountId>>,
     erased: HashSet<AccountId>,
+    /// Whether the store has organizations; None until it is asked.
+    has_organizations: Option<bool>,
     /// The ids and keys of all lines, for duplicates.
     seen: HashSet<Uuid>,
     problems: Vec<Problem>,
@@ -44,6 +47,7 @@ impl Plan {
             index: HashMap::new(),
             keys: HashMap::new(),
             erased: HashSet::new(),
+            has_organizations: None,
             seen: HashSet::new(),
             problems: Vec::new(),
             unchanged: 0,
@@ -82,8 +86,8 @@ impl Plan {
             }
         }
         let known = match store {
-            Some(store) => known(store, &resolved).await?,
-            None => Known::default(),
+            Some(store) if self.has_organizations(store).await? => known(store, &resolved).await?,
+            _ => Known::default(),
         };
         for one in resolved {
             let (place, checked) = match one {
@@ -99,6 +103,16 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Whether the store has organizations. An empty one has no members either, so these need
+    /// not be looked up.
+    async fn has_organizations(&mut self, store: &Store) -> Result<bool> {
+        if let Some(known) = self.has_organizations {
+            return Ok(known);
+        }
+        let first = transfer::organizations(store.read(), None, 1).await?;
+        Ok(*self.has_organizations.insert(!first.is_empty()))
     }
 
     /// Checks what only the whole file tells; returns all that is wrong, in the order of lines.
