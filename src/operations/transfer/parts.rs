@@ -52,6 +52,13 @@ struct Open<'a> {
     invites: Vec<(Invite, StoredToken)>,
 }
 
+impl Open<'_> {
+    /// Whether there is something to write, besides the organization.
+    fn has_rows(&self) -> bool {
+        !self.members.is_empty() || !self.invites.is_empty()
+    }
+}
+
 impl Part {
     pub(super) fn rows(&self) -> usize {
         usize::from(self.new.is_some()) + self.members.len() + self.invitations.len()
@@ -86,7 +93,7 @@ pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) 
     organizations::insert_all(tx, &new.collect::<Vec<_>>()).await?;
     let mut rows = Vec::new();
     for one in &open {
-        if !one.is_new && !(one.members.is_empty() && one.invites.is_empty()) {
+        if !one.is_new && one.has_rows() {
             organizations::update(tx, &one.organization).await?;
         }
         for member in &one.members {
@@ -132,8 +139,8 @@ async fn prepare<'a>(
     if !is_new {
         let there = existing(tx, part).await?;
         members.retain(|member| {
-            let is_current = member.departure.is_none();
-            !there.0.contains(&member.id) && !(is_current && there.1.contains(&member.account))
+            let is_member = member.departure.is_none() && there.1.contains(&member.account);
+            !is_member && !there.0.contains(&member.id)
         });
     }
     for member in &members {
@@ -143,7 +150,8 @@ async fn prepare<'a>(
         }
     }
     let invites = new_invites(tx, part, &members, profiles).await?;
-    if !is_new && !(members.is_empty() && invites.is_empty()) {
+    let has_rows = !members.is_empty() || !invites.is_empty();
+    if !is_new && has_rows {
         let joined = members.iter().filter(|member| member.departure.is_none()).count();
         organization.member_count += i64::try_from(joined).map_err(Error::internal)?;
         organization.version = part.version.max(organization.version + 1);
