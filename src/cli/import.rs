@@ -86,7 +86,7 @@ async fn run(
     let keyring = app::use_secret_key(config, store).await?;
     let source = Lines { path, file, total: plan.rows(), shows: std::io::stderr().is_terminal() };
     let to = Import { store, keyring: &keyring, mails };
-    let imported = transfer::import(&to, &plan, &source).await;
+    let imported = store.in_bulk(transfer::import(&to, &plan, &source)).await;
     source.end()?;
     let (counts, unchanged) = imported.map_err(|error| {
         let message =

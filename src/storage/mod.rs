@@ -339,6 +339,24 @@ impl Store {
         }
     }
 
+    /// Runs very many changes. On SQLite, a commit among them waits neither for the disk nor for
+    /// the file: if the system fails meanwhile, the last of them may be lost. When this returns
+    /// `Ok`, all of them are on the disk.
+    ///
+    /// # Errors
+    /// That of `changes`, or if the store cannot be written.
+    pub async fn in_bulk<T>(&self, changes: impl Future<Output = Result<T>>) -> Result<T> {
+        let Writer::Sqlite(writer) = &self.shared.writer else { return changes.await };
+        writer.connection().begin_bulk()?;
+        let changed = changes.await;
+        writer.connection().end_bulk()?;
+        let value = changed?;
+        // A commit that waits for the disk, with all that is in the log before it.
+        let last = change!(async |tx: &Tx| settings::set(tx, settings::DISK_SPACE_TEST, "").await);
+        self.write(last).await?;
+        Ok(value)
+    }
+
     /// Writes SQLite's log into the file and truncates it, so that no earlier version of a
     /// row is left in it. For commands: it waits for running reads and writes of other
     /// processes, and must not run beside changes of this store. Returns false if they did
