@@ -7,13 +7,14 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "gitpod/v1/common.proto",
     "gitpod/v1/organization.proto",
     "guestlist/v1/account.proto",
     "guestlist/v1/admin.proto",
     "guestlist/v1/audit.proto",
     "guestlist/v1/event.proto",
+    "guestlist/v1/export.proto",
     "guestlist/v1/grant.proto",
     "guestlist/v1/invite.proto",
     "guestlist/v1/member.proto",

@@ -17,6 +17,7 @@ use crate::auth::{self, Authenticator};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::operations::setup::{self, Setup};
 use crate::operations::{Context, Rules};
@@ -64,6 +65,18 @@ pub fn connections_beyond_limit(config: &Config) -> u64 {
         .metrics_listen
         .map_or(0, |_| MAX_METRICS_CONNECTIONS + server::MAX_PROBE_CONNECTIONS);
     (server::MAX_PROBE_CONNECTIONS + metrics) as u64
+}
+
+/// The secret keys of the settings, once it is sure that they are those of the store. A store
+/// that has none yet gets the first of them.
+///
+/// # Errors
+/// If there is no key, or it is not that of the store.
+pub async fn use_secret_key(config: &Config, store: &Store) -> Result<Keyring> {
+    let secret_key = secret_key::load(config, &Location::from_config(config)?)?;
+    let fingerprints = secret_key.keyring.fingerprints();
+    setup::use_secret_key(store, fingerprints, secret_key.to_write).await?;
+    Ok(secret_key.keyring)
 }
 
 impl App {

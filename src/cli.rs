@@ -1,8 +1,12 @@
 //! The command line.
 
+mod accounts;
+mod export;
 mod healthcheck;
+mod import;
 mod keys;
 mod proto;
+mod records;
 mod serve;
 mod store;
 
@@ -78,6 +82,28 @@ enum Command {
     /// Creates, lists and revokes API keys, also while a server is running.
     #[command(subcommand)]
     Keys(Keys),
+    /// Erases accounts, also while a server is running.
+    #[command(subcommand)]
+    Accounts(Accounts),
+    /// Writes all organizations, accounts, members and pending invitations to a file.
+    ///
+    /// The file has one record a line, all as of one moment, also while a server is running. It
+    /// has names and addresses, but no tokens and keys.
+    Export {
+        /// The file; one with this name is replaced.
+        file: PathBuf,
+    },
+    /// Adds the records of a file that `export` has written.
+    ///
+    /// The file can also be made from another product's export (deploy/import.md). Records that
+    /// are in the store already stay as they are, so that a file can be imported again. On
+    /// SQLite no server may be running.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        options: import::Options,
+    },
     /// Checks the settings and the files that they name.
     CheckConfig,
     /// Checks whether the server at the configured address is ready; exit code 0 if it is, 1
@@ -102,6 +128,20 @@ enum Keys {
     Revoke {
         /// The key's id: the 16 digits between its two underscores.
         id: KeyId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Accounts {
+    /// Removes a person from the store. This cannot be undone.
+    ///
+    /// Ends the account's memberships, keys and pending invitations, and removes its name,
+    /// address, picture and sign-in. The account's id stays in the audit trail. If the account
+    /// is the last admin of an organization with other members, the command fails and changes
+    /// nothing.
+    Erase {
+        /// The account's id.
+        id: AccountId,
     },
 }
 
@@ -161,6 +201,9 @@ impl Cli {
             Command::Keys(Keys::Create(what)) => keys::create(&config, what),
             Command::Keys(Keys::List) => keys::list(&config),
             Command::Keys(Keys::Revoke { id }) => keys::revoke(&config, id),
+            Command::Accounts(Accounts::Erase { id }) => accounts::erase(&config, id),
+            Command::Export { file } => export::export(&config, &file),
+            Command::Import { file, options } => import::import(&config, &file, options),
             Command::CheckConfig => check_config(&config),
             Command::Healthcheck => healthcheck::healthcheck(&config),
             Command::Proto { out } => proto::write(&out),

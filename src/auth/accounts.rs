@@ -6,7 +6,7 @@ use crate::domain::{
     Account, AccountId, AccountKind, Action, Actor, EventData, LOCAL_ISSUER, Profile, RequestId,
     Timestamp,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{Store, Tx, accounts};
@@ -162,7 +162,10 @@ async fn write(
     let profile = profile(Some(&account));
     let changed = differences(&account.profile, &profile);
     if !changed.is_empty() {
-        accounts::update_profile(tx, account.id, &profile, now).await?;
+        if !accounts::update_profile(tx, account.id, &profile, now).await? {
+            let what = "the account was erased meanwhile; try again";
+            return Err(Error::new(Kind::Unavailable, what));
+        }
         (account.profile, account.updated_at) = (profile, Some(now));
         append(tx, now, by, Action::AccountUpdated, &account, changed).await?;
     }

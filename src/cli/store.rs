@@ -30,13 +30,29 @@ pub(super) fn with_store<T>(
     config: &Config,
     command: impl AsyncFnOnce(&Store) -> Result<T>,
 ) -> Result<T> {
+    with_store_as(Opener::CommandLine, config, command)
+}
+
+/// The same, but on SQLite no server may be running at the same time.
+pub(super) fn with_store_alone<T>(
+    config: &Config,
+    command: impl AsyncFnOnce(&Store) -> Result<T>,
+) -> Result<T> {
+    with_store_as(Opener::Server, config, command)
+}
+
+fn with_store_as<T>(
+    opener: Opener,
+    config: &Config,
+    command: impl AsyncFnOnce(&Store) -> Result<T>,
+) -> Result<T> {
     // Only warnings, for example that a migration waits for another one: the command prints
     // its own result.
     let log = config::Log { filter: "warn".to_owned(), ..config.log.clone() };
     let _log = telemetry::init(&log)?;
     block_on(async {
         let location = Location::from_config(config)?;
-        let store = Store::open(&location, &config.database, Opener::CommandLine, None).await?;
+        let store = Store::open(&location, &config.database, opener, None).await?;
         let outcome = command(&store).await;
         let closed = store.close().await;
         let value = outcome?;

@@ -55,6 +55,26 @@ fn a_key_has_one_owner() {
 }
 
 #[test]
+fn an_account_is_erased_by_its_id_alone() {
+    let id = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
+    assert!(parse(&format!("guestlist accounts erase {id}")).is_ok());
+    for line in ["accounts", "accounts erase", "accounts erase ana@acme.com"] {
+        assert!(parse(&format!("guestlist {line}")).is_err(), "{line}");
+    }
+    assert!(parse(&format!("guestlist accounts erase {id} {id}")).is_err());
+}
+
+#[test]
+fn a_file_is_exported_and_imported() {
+    for line in ["export f", "import f", "import f --dry-run", "import f --send-mails"] {
+        assert!(parse(&format!("guestlist {line} --data-dir d")).is_ok(), "{line}");
+    }
+    for line in ["export", "import", "export f g", "import f --dry-run --send-mails"] {
+        assert!(parse(&format!("guestlist {line}")).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn a_failure_tells_its_causes_once() {
     let io = std::io::Error::other("disk on fire");
     let error = Error::internal(io).with_message("cannot write: disk on fire");

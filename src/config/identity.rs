@@ -9,7 +9,9 @@ use std::str::FromStr;
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::domain::{EmailDomain, LOCAL_ISSUER, LoginProviderKind, OrganizationId, text_enum};
+use crate::domain::{
+    ERASED_ISSUER, EmailDomain, LOCAL_ISSUER, LoginProviderKind, OrganizationId, text_enum,
+};
 
 /// One entry of `[[issuers]]`.
 #[derive(Debug, Clone, Deserialize)]
@@ -163,8 +165,10 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
     {
         return Err("`issuer` must be the exact `iss` of its tokens, without spaces".into());
     }
-    if entry.issuer.eq_ignore_ascii_case(LOCAL_ISSUER) {
-        return Err("this name is reserved for local accounts; choose another one".into());
+    for (reserved, of) in [(LOCAL_ISSUER, "local"), (ERASED_ISSUER, "erased")] {
+        if entry.issuer.eq_ignore_ascii_case(reserved) {
+            return Err(format!("this name is reserved for {of} accounts; choose another one"));
+        }
     }
     let login_provider = entry
         .login_provider

@@ -7,6 +7,10 @@ use super::{AccountId, EmailAddress, Timestamp, fold, text_enum};
 /// The issuer of accounts that an operator creates. Configured issuers must not use it.
 pub const LOCAL_ISSUER: &str = "guestlist";
 
+/// The issuer of accounts that were erased; the subject is the account's id. Configured
+/// issuers must not use it.
+pub const ERASED_ISSUER: &str = "erased";
+
 /// A person or a service that can authenticate, identified by issuer and subject alone:
 /// an address may move to another person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +70,11 @@ pub enum LoginProviderKind {
 const APPEARANCE_PERIOD: Duration = Duration::from_secs(60);
 
 impl Account {
+    /// Whether only the id is left of the account.
+    pub fn is_erased(&self) -> bool {
+        self.issuer == ERASED_ISSUER
+    }
+
     /// Whether a change of only the name, the picture or the sign-in's name may be stored
     /// at `now`: the first one immediately, then one a minute.
     pub fn may_change_appearance(&self, now: Timestamp) -> bool {

@@ -52,6 +52,8 @@ pub enum Action {
     AccountCreated,
     /// The profile changed.
     AccountUpdated,
+    /// The person behind the account cannot be found any more.
+    AccountErased,
     OrganizationCreated,
     /// The name or the invite domains changed.
     OrganizationUpdated,
@@ -102,6 +104,7 @@ text_enum! {
     Action:
         AccountCreated = "account.created",
         AccountUpdated = "account.updated",
+        AccountErased = "account.erased",
         OrganizationCreated = "organization.created",
         OrganizationUpdated = "organization.updated",
         OrganizationDeleted = "organization.deleted",

@@ -21,8 +21,9 @@ mod role;
 mod text;
 mod text_enum;
 mod time;
+pub mod transfer;
 
-pub use account::{Account, AccountKind, LOCAL_ISSUER, LoginProviderKind, Profile};
+pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
 pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};

@@ -109,3 +109,8 @@ pub fn suspended() -> Error {
     Error::permission_denied("your membership of this organization is suspended")
         .with_reason(reason::SUSPENDED)
 }
+
+/// The error for a caller whose account was erased after the request was authenticated.
+pub fn account_is_gone() -> Error {
+    Error::unauthenticated("the credential is not valid any more")
+}

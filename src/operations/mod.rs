@@ -21,6 +21,7 @@ pub mod keys;
 pub mod members;
 pub mod organizations;
 pub mod setup;
+pub mod transfer;
 
 pub use idempotency::delete_old_results;
 pub use waiting_call::WaitingCall;

@@ -52,7 +52,7 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
     }
     store
         .migrate(change!(async move |tx| {
-            check_secret_key(tx, &setup).await?;
+            check_secret_key(tx, &setup.fingerprints, setup.new_secret_key.as_ref()).await?;
             if accounts::any(tx).await? {
                 return Ok(None);
             }
@@ -62,10 +62,30 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
         .await
 }
 
+/// Checks that the first of these keys may seal tokens of the store, which gets it if it has none
+/// yet.
+///
+/// # Errors
+/// If the keys are not those of the store, or a new one cannot be written to its file.
+pub async fn use_secret_key(
+    store: &Store,
+    fingerprints: Vec<String>,
+    new_secret_key: Option<NewSecretKey>,
+) -> Result<()> {
+    store
+        .write(change!(async move |tx| {
+            check_secret_key(tx, &fingerprints, new_secret_key.as_ref()).await
+        }))
+        .await
+}
+
 /// Only the key that sealed the store's tokens can open them, so a replica with another
 /// key must not start.
-async fn check_secret_key(tx: &Tx, setup: &Setup) -> Result<()> {
-    let fingerprints = &setup.fingerprints;
+async fn check_secret_key(
+    tx: &Tx,
+    fingerprints: &[String],
+    new_secret_key: Option<&NewSecretKey>,
+) -> Result<()> {
     let sealing = fingerprints.first().ok_or_else(|| Error::internal("no secret key"))?;
     match settings::get(tx, SECRET_KEY_FINGERPRINT).await? {
         Some(known) if known == *sealing => Ok(()),
@@ -73,7 +93,7 @@ async fn check_secret_key(tx: &Tx, setup: &Setup) -> Result<()> {
             Err(lacks_secret_key(&known, fingerprints))
         }
         _ => {
-            if let Some(NewSecretKey { file, text }) = &setup.new_secret_key {
+            if let Some(NewSecretKey { file, text }) = new_secret_key {
                 write_secret_file(file, text.trim_end()).map_err(|e| {
                     let what = format!("cannot write the secret key to {}", file.display());
                     Error::internal(e).with_message(what)

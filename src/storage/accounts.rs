@@ -1,6 +1,6 @@
 //! Queries on `accounts`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -9,11 +9,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, all, first, models, update};
+use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, member, stored};
-use super::sql::{Named, is_one_of, query};
+use super::sql::{Named, is_one_of, query, set};
+use super::statement::SIZES;
 use crate::domain::{
-    Account, AccountId, EmailAddress, MemberStatus, OrganizationId, Profile, Timestamp,
+    Account, AccountId, ERASED_ISSUER, EmailAddress, LoginProviderKind, MemberStatus,
+    OrganizationId, Profile, Timestamp,
 };
 use crate::error::Result;
 
@@ -25,12 +27,47 @@ pub async fn find(db: &impl Connection, id: AccountId) -> Result<Option<Account>
 
 /// The account with this id, its profile locked until the transaction ends: a change of
 /// the name waits, and then finds the memberships that this transaction creates. (SQLite
-/// has one writer, and ignores the lock.)
+/// has one writer, and ignores the lock.) None if the account was erased.
 pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     static LOCK: Named =
         Named::new(|| query(account::Entity::find_by_id(Uuid::nil()).lock_shared()));
     let row = first(tx, LOCK.with(tx, [Uuid::from(id).into()])).await?;
-    row.map(|mut row| row.model::<account::Entity>()?.try_into()).transpose()
+    let found =
+        row.map(|mut row| Account::try_from(row.model::<account::Entity>()?)).transpose()?;
+    Ok(found.filter(|account| !account.is_erased()))
+}
+
+/// The same of many accounts, also of erased ones.
+pub async fn lock_profiles(tx: &Tx, ids: &[AccountId]) -> Result<HashMap<AccountId, Account>> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(SIZES[0]) {
+        let some = account::Entity::find()
+            .filter(is_one_of(account::Column::Id, ids.iter().copied().map(Uuid::from)))
+            .lock_shared();
+        for row in models(tx, some).await? {
+            found.insert(row.id.into(), row.try_into()?);
+        }
+    }
+    Ok(found)
+}
+
+/// The account with this id, locked until the transaction ends: no other transaction makes
+/// a membership or a key of it.
+pub async fn lock(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
+    let rows = models(tx, account::Entity::find_by_id(Uuid::from(id)).lock_exclusive()).await?;
+    rows.into_iter().next().map(Account::try_from).transpose()
+}
+
+/// The other accounts with this address.
+pub async fn others_with_address(
+    db: &impl Connection,
+    email: &EmailAddress,
+    except: AccountId,
+) -> Result<Vec<AccountId>> {
+    let select = account::Entity::find()
+        .filter(account::Column::Email.eq(email.as_str()))
+        .filter(account::Column::Id.ne(Uuid::from(except)));
+    Ok(models(db, select).await?.into_iter().map(|row| row.id.into()).collect())
 }
 
 /// The account of an issuer's subject.
@@ -73,8 +110,17 @@ pub async fn members_elsewhere(
 
 /// Inserts an account.
 pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
+    connection::insert(tx, row(new)).await
+}
+
+/// Inserts many accounts.
+pub async fn insert_all(tx: &Tx, new: &[Account]) -> Result<()> {
+    insert_many(tx, new.iter().map(row).collect()).await
+}
+
+fn row(new: &Account) -> account::ActiveModel {
     let Account { id, issuer, subject, kind, profile, created_at, updated_at } = new;
-    let row = account::ActiveModel {
+    account::ActiveModel {
         id: Set((*id).into()),
         issuer: Set(issuer.clone()),
         subject: Set(subject.clone()),
@@ -87,17 +133,17 @@ pub async fn insert(tx: &Tx, new: &Account) -> Result<()> {
         login_provider_kind: Set(profile.login_provider_kind.as_str().to_owned()),
         created_at: Set(created_at.as_micros()),
         updated_at: Set(updated_at.map(Timestamp::as_micros)),
-    };
-    connection::insert(tx, row).await
+    }
 }
 
-/// Updates an account's profile, and the name and address in its memberships.
+/// Updates an account's profile, and the name and address in its memberships; returns false
+/// if the account was erased.
 pub async fn update_profile(
     tx: &Tx,
     id: AccountId,
     profile: &Profile,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<bool> {
     let email = profile.email.as_ref().map(ToString::to_string);
     let updated = account::Entity::update_many()
         .col_expr(account::Column::Email, Expr::value(email.clone()))
@@ -110,8 +156,12 @@ pub async fn update_profile(
             Expr::value(profile.login_provider_kind.as_str()),
         )
         .col_expr(account::Column::UpdatedAt, Expr::value(now.as_micros()))
-        .filter(account::Column::Id.eq(Uuid::from(id)));
-    update(tx, updated).await?;
+        .filter(account::Column::Id.eq(Uuid::from(id)))
+        // It may have been erased since the change has read it.
+        .filter(account::Column::Issuer.ne(ERASED_ISSUER));
+    if update(tx, updated).await? == 0 {
+        return Ok(false);
+    }
     let sort_name = profile.sort_name();
     let other_email = match &email {
         Some(email) => Condition::any()
@@ -124,5 +174,31 @@ pub async fn update_profile(
         .col_expr(member::Column::Email, Expr::value(email.clone()))
         .filter(member::Column::AccountId.eq(Uuid::from(id)))
         .filter(Condition::any().add(member::Column::SortName.ne(sort_name)).add(other_email));
+    update(tx, in_members).await?;
+    Ok(true)
+}
+
+/// Replaces all that an account and its memberships tell of a person; the id and the kind
+/// stay. The account must be locked.
+pub async fn erase(tx: &Tx, id: AccountId, now: Timestamp) -> Result<()> {
+    use account::Column;
+
+    let columns = [
+        (Column::Issuer, ERASED_ISSUER.into()),
+        (Column::Subject, id.to_string().into()),
+        (Column::Email, None::<String>.into()),
+        (Column::EmailVerified, false.into()),
+        (Column::Name, "".into()),
+        (Column::Picture, "".into()),
+        (Column::LoginProvider, "".into()),
+        (Column::LoginProviderKind, LoginProviderKind::Other.as_str().into()),
+        (Column::UpdatedAt, now.as_micros().into()),
+    ];
+    let erased = set(account::Entity, columns).filter(Column::Id.eq(Uuid::from(id)));
+    update(tx, erased).await?;
+    let columns =
+        [(member::Column::SortName, "".into()), (member::Column::Email, None::<String>.into())];
+    let in_members =
+        set(member::Entity, columns).filter(member::Column::AccountId.eq(Uuid::from(id)));
     update(tx, in_members).await.map(drop)
 }

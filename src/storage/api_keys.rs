@@ -11,7 +11,7 @@ use super::connection::{self, Connection, Tx, all, first, update};
 use super::entity::{account, api_key, stored};
 use super::sql::{Named, query};
 use super::statement::Row;
-use crate::domain::{Account, ApiKey, KeyId, OrganizationId, Timestamp};
+use crate::domain::{Account, AccountId, ApiKey, KeyId, OrganizationId, Timestamp};
 use crate::error::Result;
 
 fn key_with_account(mut row: Row) -> Result<(ApiKey, Account)> {
@@ -33,6 +33,19 @@ pub async fn list(db: &impl Connection) -> Result<Vec<(ApiKey, Account)>> {
         .order_by_asc(api_key::Column::CreatedAt)
         .order_by_asc(api_key::Column::Id);
     all(db, &keys).await?.into_iter().map(key_with_account).collect()
+}
+
+/// The ids of an account's keys that are not revoked; expired ones are among them.
+pub async fn not_revoked_of(db: &impl Connection, account: AccountId) -> Result<Vec<KeyId>> {
+    use api_key::Column;
+
+    let select = api_key::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::AccountId.eq(Uuid::from(account)))
+        .filter(Column::RevokedAt.is_null());
+    let ids = all(db, &select).await?.into_iter();
+    ids.map(|mut row| stored("api_keys.id", &row.value::<String>()?)).collect()
 }
 
 /// Stores a new key.

@@ -3,19 +3,19 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, DbBackend, EntityTrait, ExprTrait, JoinType,
-    QueryFilter, QueryOrder, QuerySelect, RelationTrait, UpdateMany, Value,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, RelationTrait, UpdateMany, Value,
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
+use super::connection::{self, Connection, Db, Tx, all, first, insert_many, models, update};
 use super::entity::invite::{LIVE_JOIN_LINK, delivery_text};
 use super::entity::organization::join_domains;
-use super::entity::{invite, organization};
+use super::entity::{invite, member, organization};
 use super::sql::{Named, is_one_of, query, set};
-use super::statement::{Row, Statement};
+use super::statement::{Row, SIZES, Statement};
 use crate::domain::{
-    Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind, MemberId,
-    Organization, OrganizationId, SecretHash, Timestamp,
+    AccountId, Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind,
+    InviteState, MemberId, Organization, OrganizationId, SecretHash, Timestamp,
 };
 use crate::error::Result;
 
@@ -133,6 +133,72 @@ pub async fn pending_of_addresses(
         .filter(is_one_of(invite::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(Expr::cust(PENDING_EMAIL));
     models(db, select).await?.into_iter().map(Invite::try_from).collect()
+}
+
+/// The pending email invitations of an address in all organizations, also expired ones.
+pub async fn pending_everywhere(
+    db: &impl Connection,
+    email: &EmailAddress,
+) -> Result<Vec<(OrganizationId, InviteId)>> {
+    use invite::Column;
+
+    let select = invite::Entity::find()
+        .select_only()
+        .columns([Column::OrganizationId, Column::Id])
+        .join(JoinType::InnerJoin, invite::Relation::Organization.def())
+        .filter(Column::Email.eq(email.as_str()))
+        .filter(Expr::cust(PENDING_EMAIL))
+        .order_by_asc(Column::OrganizationId);
+    let found = all(db, &select).await?.into_iter();
+    found.map(|mut row| Ok((row.value::<Uuid>()?.into(), row.value::<Uuid>()?.into()))).collect()
+}
+
+/// The ended email invitations of a person that still tell an address: those of the account's
+/// memberships and, if it is given, of this address. This reads the whole table: no other
+/// query needs an index of ended invitations.
+pub async fn ended_of_person(
+    db: &Db,
+    account: AccountId,
+    email: Option<&EmailAddress>,
+) -> Result<Vec<InviteId>> {
+    use invite::Column;
+
+    let of_account = |column| {
+        let its = member::Column::AccountId.eq(Uuid::from(account));
+        member::Entity::find().select_only().column(column).filter(its).into_query()
+    };
+    let mut theirs = Condition::any()
+        .add(Column::MemberId.in_subquery(of_account(member::Column::Id)))
+        .add(Column::Id.in_subquery(of_account(member::Column::InviteId)));
+    if let Some(email) = email {
+        theirs = theirs.add(Column::Email.eq(email.as_str()));
+    }
+    let tells =
+        Condition::any().add(Column::Email.is_not_null()).add(Column::DeliveryError.is_not_null());
+    let select = invite::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Kind.eq(InviteKind::Email.as_str()))
+        .filter(Column::State.ne(InviteState::Live.as_str()))
+        .filter(tells)
+        .filter(theirs);
+    let found = all(&db.for_lists(), &select).await?.into_iter();
+    found.map(|mut row| Ok(row.value::<Uuid>()?.into())).collect()
+}
+
+/// Removes the addresses of ended email invitations, and what mail servers said about them.
+pub async fn erase_addresses(tx: &Tx, ended: &[InviteId]) -> Result<()> {
+    use invite::Column;
+
+    for ids in ended.chunks(SIZES[0]) {
+        let nothing = || None::<String>.into();
+        let columns = [(Column::Email, nothing()), (Column::DeliveryError, nothing())];
+        let erased = set(invite::Entity, columns)
+            .filter(is_one_of(Column::Id, ids.iter().copied().map(Uuid::from)))
+            .filter(Column::State.ne(InviteState::Live.as_str()));
+        update(tx, erased).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn with_sealed_token(mut row: invite::Model) -> Result<(Invite, Vec<u8>)> {

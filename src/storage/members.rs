@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, all, first, models, update};
+use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, invite, member, organization, stored};
 use super::sql::{Named, is_one_of, query};
 use super::statement::Row;
@@ -65,6 +65,21 @@ pub async fn current_with_organization(
     });
     let row = first(db, FIND.with(db, key_of_account(organization, account))).await?;
     row.map(with_organization).transpose()
+}
+
+/// An account's current memberships with their organizations.
+pub async fn all_current_of(
+    db: &impl Connection,
+    account: AccountId,
+) -> Result<Vec<(Member, Organization)>> {
+    let select = member::Entity::find()
+        .filter(member::Column::AccountId.eq(Uuid::from(account)))
+        .filter(Expr::cust(CURRENT))
+        // The rows of a deleted organization may still be there.
+        .join(JoinType::InnerJoin, member::Relation::Organization.def())
+        .select_also(organization::Entity)
+        .order_by_asc(member::Column::OrganizationId);
+    all(db, &select).await?.into_iter().map(with_organization).collect()
 }
 
 fn select_authority() -> Select<member::Entity> {
@@ -176,7 +191,17 @@ pub async fn has_active_admin(
 
 /// Creates a membership of the account with this profile.
 pub async fn insert(tx: &Tx, new: &Member, profile: &Profile) -> Result<()> {
-    let row = member::ActiveModel {
+    connection::insert(tx, row(new, profile)).await
+}
+
+/// Creates many memberships, each of the account with this profile.
+pub async fn insert_all(tx: &Tx, new: Vec<(&Member, &Profile)>) -> Result<()> {
+    let rows = new.into_iter().map(|(new, profile)| row(new, profile));
+    insert_many(tx, rows.collect()).await
+}
+
+fn row(new: &Member, profile: &Profile) -> member::ActiveModel {
+    member::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
         account_id: Set(new.account.into()),
@@ -190,8 +215,7 @@ pub async fn insert(tx: &Tx, new: &Member, profile: &Profile) -> Result<()> {
         left_at: Set(new.departure.map(|left| left.at.as_micros())),
         removed: Set(new.departure.is_some_and(|left| left.removed)),
         left_version: Set(new.departure.map(|left| left.version)),
-    };
-    connection::insert(tx, row).await
+    }
 }
 
 /// Sets a member's role.

@@ -16,6 +16,7 @@ mod migration_lock;
 mod migrations;
 mod organization_cache;
 pub mod postgres;
+mod snapshot;
 mod sql;
 pub mod sqlite;
 mod statement;
@@ -39,6 +40,7 @@ pub mod removals;
 pub mod requests;
 pub mod settings;
 pub mod state;
+pub mod transfer;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -51,6 +53,7 @@ pub use error::StoreError;
 pub use event_watch::EventFollower;
 pub use location::Location;
 pub use migrations::Schema;
+pub use snapshot::Snapshot;
 pub use statement::{Row, Statement, StatementResult};
 
 pub use crate::change;
@@ -94,7 +97,8 @@ pub struct PoolSize {
 /// The kind of process that opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opener {
-    /// A server; a SQLite file can have one at a time.
+    /// A server, or a command beside which no server may run; a SQLite file can have one at a
+    /// time.
     Server,
     /// A command; any number may run beside a server.
     CommandLine,
@@ -140,6 +144,20 @@ impl Store {
     /// Runs reads.
     pub fn read(&self) -> &Db {
         &self.shared.db
+    }
+
+    /// Runs reads that all see the store at one moment.
+    ///
+    /// # Errors
+    /// That of `read`, or if the store cannot be read.
+    pub async fn read_snapshot<T>(
+        &self,
+        read: impl AsyncFnOnce(&Snapshot) -> Result<T>,
+    ) -> Result<T> {
+        let snapshot = Snapshot::begin(self.read()).await?;
+        let value = read(&snapshot).await?;
+        snapshot.end().await?;
+        Ok(value)
     }
 
     /// The preview of the live invite with this token.
@@ -323,6 +341,50 @@ impl Store {
         match &self.shared.db.engine {
             Readers::Postgres(readers) => readers.pool().size(),
             Readers::Sqlite(readers) => readers.size(),
+        }
+    }
+
+    /// Lets the writes of this store overwrite what they delete or replace, on SQLite, which
+    /// otherwise leaves it in the file until the space is used again.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn overwrite_deleted(&self) -> Result<()> {
+        match &self.shared.writer {
+            Writer::Postgres(_) => Ok(()),
+            Writer::Sqlite(writer) => Ok(writer.connection().overwrite_deleted()?),
+        }
+    }
+
+    /// Runs very many changes. On SQLite, a commit among them waits neither for the disk nor for
+    /// the file: if the system fails meanwhile, the last of them may be lost. When this returns
+    /// `Ok`, all of them are on the disk.
+    ///
+    /// # Errors
+    /// That of `changes`, or if the store cannot be written.
+    pub async fn in_bulk<T>(&self, changes: impl Future<Output = Result<T>>) -> Result<T> {
+        let Writer::Sqlite(writer) = &self.shared.writer else { return changes.await };
+        writer.connection().begin_bulk()?;
+        let changed = changes.await;
+        writer.connection().end_bulk()?;
+        let value = changed?;
+        // A commit that waits for the disk, with all that is in the log before it.
+        let last = change!(async |tx: &Tx| settings::set(tx, settings::DISK_SPACE_TEST, "").await);
+        self.write(last).await?;
+        Ok(value)
+    }
+
+    /// Writes SQLite's log into the file and truncates it, so that no earlier version of a
+    /// row is left in it. For commands: it waits for running reads and writes of other
+    /// processes, and must not run beside changes of this store. Returns false if they did
+    /// not end in time.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn truncate_log(&self) -> Result<bool> {
+        match &self.shared.writer {
+            Writer::Postgres(_) => Ok(true),
+            Writer::Sqlite(writer) => Ok(writer.connection().truncate_log()?),
         }
     }
 

@@ -1,10 +1,10 @@
 //! A cache of rows that are read very often, on SQLite.
 //!
-//! On SQLite this process makes all changes of organizations, members and invites: a lock
-//! keeps a second server off the file, and the command line beside it changes only keys
-//! and accounts. So a value is valid until this process changes its organization (see
-//! [`cache_versions`](super::cache_versions)). On PostgreSQL other replicas may change it at
-//! any time, so nothing is cached.
+//! On SQLite this process makes all changes of organizations, members and invites that
+//! clients ask for: a lock keeps a second server off the file. So a value is valid until this
+//! process changes its organization (see [`cache_versions`](super::cache_versions)), and for
+//! less than a second: the command line beside the server erases accounts. On PostgreSQL other
+//! replicas may change it at any time, so nothing is cached.
 
 use std::hash::Hash;
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ use uuid::Uuid;
 use super::connection::{Db, Readers};
 use crate::error::Result;
 
-/// The longest time that a value is kept, in case an operator edits the file by hand.
-const MAX_AGE: Duration = Duration::from_secs(1);
+/// The longest time that a value is kept, as that of keys: a membership that the command line
+/// ends is not shown for longer than a second.
+const MAX_AGE: Duration = Duration::from_millis(900);
 
 /// The most values that are kept; one takes about 300 bytes.
 const CAPACITY: usize = 20_000;

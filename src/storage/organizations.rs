@@ -4,7 +4,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, first};
+use super::connection::{self, Connection, Tx, first, insert_many};
 use super::entity::organization::{self, join_domains};
 use super::sql::{Named, query, set};
 use crate::domain::{Organization, OrganizationId, OrganizationVersion};
@@ -44,7 +44,16 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
 /// Inserts an organization.
 pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
     tx.locks(new.id.into());
-    let row = organization::ActiveModel {
+    connection::insert(tx, row(new)).await
+}
+
+/// Inserts many organizations.
+pub async fn insert_all(tx: &Tx, new: &[Organization]) -> Result<()> {
+    insert_many(tx, new.iter().map(row).collect()).await
+}
+
+fn row(new: &Organization) -> organization::ActiveModel {
+    organization::ActiveModel {
         id: Set(new.id.into()),
         name: Set(new.name.to_string()),
         invite_domains: Set(join_domains(&new.invite_domains)),
@@ -55,8 +64,7 @@ pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
         version: Set(new.version),
         member_count: Set(new.member_count),
         seat_limit: Set(new.seat_limit),
-    };
-    connection::insert(tx, row).await
+    }
 }
 
 /// Updates a locked organization: name, domains, counters, limits.

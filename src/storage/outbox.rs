@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::connection::{Connection, Tx, delete, insert_many, models, update};
 use super::entity::outbox;
+use super::sql::is_one_of;
+use super::statement::SIZES;
 use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
 use crate::error::Result;
 
@@ -39,7 +41,17 @@ pub async fn enqueue_new(
     invites: Vec<InviteId>,
     now: Timestamp,
 ) -> Result<()> {
-    let rows = invites.into_iter().map(|invite| outbox::ActiveModel {
+    let mails = invites.into_iter().map(|invite| (organization, invite));
+    enqueue_all(tx, mails.collect(), now).await
+}
+
+/// The same for invitations of several organizations.
+pub async fn enqueue_all(
+    tx: &Tx,
+    mails: Vec<(OrganizationId, InviteId)>,
+    now: Timestamp,
+) -> Result<()> {
+    let rows = mails.into_iter().map(|(organization, invite)| outbox::ActiveModel {
         id: Set(OutboxId::generate(now).into()),
         organization_id: Set(organization.into()),
         invite_id: Set(invite.into()),
@@ -111,6 +123,15 @@ pub async fn finish(tx: &Tx, id: OutboxId, claimant: Uuid) -> Result<bool> {
         .filter(outbox::Column::Id.eq(Uuid::from(id)))
         .filter(outbox::Column::ClaimedBy.eq(claimant));
     Ok(delete(tx, finished).await? == 1)
+}
+
+/// Deletes the mails of these invitations; one that is being sent is not recorded as sent.
+pub async fn delete_of(tx: &Tx, invites: &[InviteId]) -> Result<()> {
+    for ids in invites.chunks(SIZES[0]) {
+        let ids = is_one_of(outbox::Column::InviteId, ids.iter().copied().map(Uuid::from));
+        delete(tx, outbox::Entity::delete_many().filter(ids)).await?;
+    }
+    Ok(())
 }
 
 /// Whether any mail is due.

@@ -64,6 +64,12 @@ pub async fn prune(tx: &Tx, before: Timestamp) -> Result<u64> {
     delete(tx, request::Entity::delete_many().filter(old)).await
 }
 
+/// Deletes the requests of an account.
+pub async fn delete_of(tx: &Tx, account: AccountId) -> Result<()> {
+    let its = request::Column::AccountId.eq(Uuid::from(account));
+    delete(tx, request::Entity::delete_many().filter(its)).await.map(drop)
+}
+
 fn is(key: &RequestKey) -> Condition {
     use request::Column;
 

@@ -171,6 +171,8 @@ const STORAGE: Table = &[
     ("requests", &QUERY),
     ("settings", &QUERY),
     ("state", &QUERY),
+    ("snapshot", &["connection", "error", "statement"]),
+    ("transfer", &QUERY),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "postgres", "statement"]),
     ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),

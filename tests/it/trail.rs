@@ -8,6 +8,7 @@ use std::time::Duration;
 use guestlist::clock::Clock;
 use guestlist::config::Config;
 use guestlist::domain::{KeyScope, Role};
+use guestlist::operations::accounts::erase;
 use guestlist::operations::delete_old_results;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{CreateKey, Owner, create_key, revoke_key};
@@ -268,6 +269,18 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
             events
                 .iter()
                 .any(|event| event.action == "organization.deleted" && event.target == organization)
+        }
+        // An erased person's address goes from invitations that have ended.
+        (Some(old), Some(new)) if table == "invites" => {
+            let but_address = |row: &Row| {
+                let mut row = row.clone();
+                row.remove("email");
+                row.remove("delivery_error");
+                row
+            };
+            but_address(old) == but_address(new)
+                && new["email"].is_null()
+                && events.iter().any(|event| event.action == "account.erased")
         }
         (Some(old), Some(new)) if table == "members" => {
             let but_place = |row: &Row| {
@@ -616,6 +629,26 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     .await;
     walk.expect("keys revoke again", &[], async { revoke_key(app.store(), id, now).await.is_ok() })
         .await;
+
+    let org = app.organization().await;
+    org.admin.invite_address(&org.id, "eve@example.org", "read").await.unwrap();
+    let revoked = org.admin.invite_address(&org.id, "kim@example.org", "read").await.unwrap();
+    org.admin.revoke(&org.id, &revoked.invite.unwrap().id).await.unwrap();
+    org.admin.invite_address(&org.id, "kim@example.org", "read").await.unwrap();
+    let kim = app.person_with("kim@example.org").await;
+    let account = kim.account().await;
+    kim.join(&org.admin.current_invite(&org.id).await.unwrap()).await.unwrap();
+    let (other, _) = org.admin.found("Other").await;
+    org.admin.invite_address(&other, "kim@example.org", "read").await.unwrap();
+    let expected = ["account.erased", "invite.ended", "key.revoked", "member.left"];
+    walk.expect("accounts erase", &expected, async {
+        erase(app.store(), account, now).await.is_ok()
+    })
+    .await;
+    walk.expect("accounts erase again", &[], async {
+        erase(app.store(), account, now).await.is_ok()
+    })
+    .await;
 
     // What other steps left expires with it.
     end_expired(app.store(), now, 10).await.unwrap();

@@ -38,6 +38,7 @@ pub use resend::{Resend, resend};
 pub use revoke::{Revoke, Revoked, revoke};
 pub use token_or_id::TokenOrId;
 pub(in crate::operations) use token_or_id::{find_by_token_or_id, find_under_lock};
+pub(in crate::operations) use tokens::seal;
 pub use tokens::{InviteWithToken, unseal};
 pub use update::{Update, update};
 

@@ -30,7 +30,11 @@ impl InviteWithToken {
 
 /// Encrypts a token for the store. The invite's id is authenticated with it, so that an
 /// encrypted token cannot be copied to another row.
-pub(super) fn seal(keyring: &Keyring, invite: &Invite, token: &InviteToken) -> Result<StoredToken> {
+pub(in crate::operations) fn seal(
+    keyring: &Keyring,
+    invite: &Invite,
+    token: &InviteToken,
+) -> Result<StoredToken> {
     let sealed = keyring
         .seal(Purpose::InviteToken, invite.id.to_string().as_bytes(), token.as_bytes())
         .map_err(Error::internal)?;

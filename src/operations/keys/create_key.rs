@@ -83,6 +83,10 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
                 None => None,
             };
             let account = owner(tx, &input.owner, &actor, now).await?;
+            // An account that is erased meanwhile gets no key.
+            let account = accounts::lock_profile(tx, account)
+                .await?
+                .ok_or_else(|| Error::new(Kind::NotFound, "there is no such account"))?;
             if let Some(organization) = input.organization
                 && input.scope != Some(KeyScope::Act)
             {
@@ -151,13 +155,9 @@ pub(in crate::operations) async fn issue(
 }
 
 /// Finds or creates the account of the key.
-async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<Account> {
+async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<AccountId> {
     let (subject, kind, profile) = match owner {
-        Owner::Account(id) => {
-            return accounts::find(tx, *id)
-                .await?
-                .ok_or_else(|| Error::new(Kind::NotFound, format!("there is no account {id}")));
-        }
+        Owner::Account(id) => return Ok(*id),
         Owner::Email { email, name } => {
             let subject = email.to_string();
             let known = accounts::find_by_subject(tx, LOCAL_ISSUER, &subject).await?;
@@ -172,7 +172,7 @@ async fn owner(tx: &Tx, owner: &Owner, actor: &Actor, now: Timestamp) -> Result<
             (subject, AccountKind::Service, local_profile(None, name.0.clone()))
         }
     };
-    auth::resolve_local(tx, now, actor, &subject, kind, &profile).await
+    Ok(auth::resolve_local(tx, now, actor, &subject, kind, &profile).await?.id)
 }
 
 /// The profile of a local account; its address counts as verified.

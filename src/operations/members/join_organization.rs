@@ -17,7 +17,7 @@ use crate::domain::{
     OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
-use crate::operations::access::suspended;
+use crate::operations::access::{account_is_gone, suspended};
 use crate::operations::budget::count_join;
 use crate::operations::invites::{TokenOrId, end, find_by_token_or_id, find_under_lock};
 use crate::operations::{Context, RequestContext};
@@ -75,8 +75,7 @@ pub async fn join_organization(
                 let current = members::current(tx, organization, id);
                 let (locked, account, current) = try_join3(locked, account, current).await?;
                 let organization = locked.ok_or_else(Error::not_found)?;
-                let mut account = account
-                    .ok_or_else(|| Error::internal("the caller has no account in the store"))?;
+                let mut account = account.ok_or_else(account_is_gone)?;
                 issuers.limit(&mut account);
                 let joining =
                     Joining { tx, call: &call, issuers: &issuers, account, organization, now };

@@ -3,7 +3,7 @@
 use super::change_member::invites_ended;
 use crate::domain::{
     Action, Actor, Departure, EventData, GrantData, Member, MemberData, MemberId, MemberStatus,
-    OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
+    Organization, OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -11,7 +11,7 @@ use crate::operations::invites::end_all_of;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Tx, grants, members, organizations};
+use crate::storage::{Connection, Tx, grants, members, organizations};
 
 /// Whose membership ends.
 #[derive(Debug, Clone, Copy)]
@@ -56,39 +56,61 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leav
                         "only an admin may end another member's membership",
                     ));
                 }
-                let is_active_admin =
-                    member.role == Role::Admin && member.status == MemberStatus::Active;
-                let is_last_admin = is_active_admin
-                    && organization.member_count > 1
-                    && !members::has_active_admin(tx, organization.id, Some(member.id)).await?;
+                let is_last_admin = leaves_no_admin(tx, &organization, &member).await?;
                 let actor = call.actor();
 
                 organization.member_count -= 1;
                 organization.version += 1;
-                let version = organization.at_version();
                 if is_last_admin {
+                    let version = organization.at_version();
                     promote(tx, &member, successor, version, &actor, now).await?;
                 }
-                let departure = Departure { at: now, removed, version: organization.version };
-                members::depart(tx, organization.id, member.id, departure).await?;
-                end_grants(tx, version, member.id, &actor, now).await?;
-                let by = access.member.id;
-                let ended = end_all_of(tx, version, member.id, by, &actor, now).await?;
-                organizations::update(tx, &organization).await?;
-                let event = NewEvent {
-                    action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
-                    data: EventData::Member(MemberData {
-                        status: MemberStatus::Left,
-                        ..MemberData::from(&member)
-                    }),
-                    organization: Some(version),
-                    actor: &actor,
-                    note: invites_ended(ended),
-                };
-                audit_events::append(tx, event, now).await
+                depart(tx, &organization, &member, access.member.id, &actor, now).await
             }),
         )
         .await
+}
+
+/// Whether a member is the last active admin of an organization with other members.
+pub(in crate::operations) async fn leaves_no_admin(
+    db: &impl Connection,
+    organization: &Organization,
+    member: &Member,
+) -> Result<bool> {
+    let is_active_admin = member.role == Role::Admin && member.status == MemberStatus::Active;
+    Ok(is_active_admin
+        && organization.member_count > 1
+        && !members::has_active_admin(db, organization.id, Some(member.id)).await?)
+}
+
+/// Ends a membership with its grants and invites. The organization's row is locked; it has
+/// the version and the number of members after the change. `by`: the member that ends it.
+pub(in crate::operations) async fn depart(
+    tx: &Tx,
+    organization: &Organization,
+    member: &Member,
+    by: MemberId,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    let version = organization.at_version();
+    let removed = by != member.id;
+    let departure = Departure { at: now, removed, version: organization.version };
+    members::depart(tx, organization.id, member.id, departure).await?;
+    end_grants(tx, version, member.id, actor, now).await?;
+    let ended = end_all_of(tx, version, member.id, by, actor, now).await?;
+    organizations::update(tx, organization).await?;
+    let event = NewEvent {
+        action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
+        data: EventData::Member(MemberData {
+            status: MemberStatus::Left,
+            ..MemberData::from(member)
+        }),
+        organization: Some(version),
+        actor,
+        note: invites_ended(ended),
+    };
+    audit_events::append(tx, event, now).await
 }
 
 /// Makes the successor of the last admin an admin.

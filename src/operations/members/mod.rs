@@ -30,3 +30,4 @@ pub use set_role::{ContractRole, SetRole, set_role};
 pub use suspend_member::suspend_member;
 
 pub(super) use admit::{Admission, admit};
+pub(super) use leave_organization::{depart, leaves_no_admin};

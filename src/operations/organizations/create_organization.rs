@@ -6,6 +6,7 @@ use crate::domain::{
     Organization, OrganizationId, OrganizationName, Role, Tier,
 };
 use crate::error::{Error, Result, reason};
+use crate::operations::access::account_is_gone;
 use crate::operations::members::{Admission, admit};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
@@ -75,8 +76,7 @@ pub async fn create_organization(
             let member = if input.join {
                 let account = accounts::lock_profile(tx, call.caller.account.id).await?;
                 let admission = Admission {
-                    account: &account
-                        .ok_or_else(|| Error::internal("the caller has no account in the store"))?,
+                    account: &account.ok_or_else(account_is_gone)?,
                     role: Role::Admin,
                     by: JoinedBy::Creation,
                     invite: None,

@@ -32,6 +32,22 @@ impl Readers {
         &self.pool
     }
 
+    /// A transaction whose statements all see the store as the first one does.
+    ///
+    /// # Errors
+    /// If no connection is free in time.
+    pub(in crate::storage) async fn snapshot(&self) -> Result<Transaction, StoreError> {
+        let transaction = Transaction::of_list(&self.pool, self.pool.until()).await?;
+        for set in [
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            // What is read is written elsewhere meanwhile.
+            "SET LOCAL idle_in_transaction_session_timeout = 0",
+        ] {
+            transaction.run(Statement::new(set, Vec::new())).await?;
+        }
+        Ok(transaction)
+    }
+
     /// Runs a statement that reads.
     pub(in crate::storage) async fn run(
         &self,

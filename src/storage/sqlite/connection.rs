@@ -27,6 +27,11 @@ const CHECKPOINT_PAGES: i64 = 4096;
 /// change, or a long read beside many small changes, makes it larger for a time.
 const MAX_LOG_BYTES: i64 = CHECKPOINT_PAGES * 4096;
 
+/// The same two for very many changes: an index whose keys come in no order changes a page for
+/// each row, so each write of the log into the file would write most of the index again.
+const BULK_CACHE_KIB: i64 = 256 * 1024;
+const BULK_CHECKPOINT_PAGES: i64 = 32 * CHECKPOINT_PAGES;
+
 /// Instructions of SQLite's virtual machine between two checks of whether a statement is
 /// cancelled: some tens of microseconds.
 const CANCEL_CHECK_STEPS: i32 = 1000;
@@ -132,6 +137,44 @@ impl Connection {
         let is_cancelled = move || cancelled.load(Ordering::Relaxed);
         connection.progress_handler(CANCEL_CHECK_STEPS, Some(is_cancelled)).map_err(failed)?;
         run(connection, statement)
+    }
+
+    /// Overwrites with zeros, from now on, what statements of this connection delete or
+    /// replace.
+    pub(in crate::storage) fn overwrite_deleted(&self) -> Result<(), StoreError> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let set = "PRAGMA secure_delete = ON";
+        connection.query_row(set, (), |_| Ok(())).map_err(failed)
+    }
+
+    /// Begins very many changes: commits do not wait for the disk, and the log becomes large.
+    pub(in crate::storage) fn begin_bulk(&self) -> Result<(), StoreError> {
+        self.set_for_bulk("NORMAL", BULK_CACHE_KIB, BULK_CHECKPOINT_PAGES)
+    }
+
+    /// Ends them. The next commit waits until it and all before it are on the disk.
+    pub(in crate::storage) fn end_bulk(&self) -> Result<(), StoreError> {
+        self.set_for_bulk("FULL", WRITER_CACHE_KIB, CHECKPOINT_PAGES)
+    }
+
+    fn set_for_bulk(&self, synchronous: &str, cache: i64, pages: i64) -> Result<(), StoreError> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
+        connection.pragma_update(None, "cache_size", -cache).map_err(failed)?;
+        connection.pragma_update(None, "wal_autocheckpoint", pages).map_err(failed)
+    }
+
+    /// Writes the log into the file and truncates it. Returns false if reads or writes of
+    /// other connections did not end in time.
+    pub(in crate::storage) fn truncate_log(&self) -> Result<bool, StoreError> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let is_busy: bool = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))
+            .map_err(failed)?;
+        Ok(!is_busy)
     }
 
     /// The names of a query's columns.

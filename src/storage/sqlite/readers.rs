@@ -21,6 +21,8 @@ pub struct Readers {
     /// For statements that may take long, which run on blocking threads.
     lists: Arc<Lists>,
     are_for_lists: bool,
+    path: Arc<Path>,
+    patience: Duration,
 }
 
 impl Readers {
@@ -45,12 +47,22 @@ impl Readers {
             next_short: Arc::default(),
             lists: Lists::new(lists, patience),
             are_for_lists: false,
+            path: path.into(),
+            patience,
         })
     }
 
     /// The same connections, for statements that may take long.
     pub fn for_lists(&self) -> Self {
         Self { are_for_lists: true, ..self.clone() }
+    }
+
+    /// Another connection, for a transaction that reads.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub(in crate::storage) fn another(&self) -> Result<Connection, StoreError> {
+        Connection::open_to_read(&self.path, self.patience)
     }
 
     /// How many there are.

@@ -24,10 +24,11 @@ pub struct Writer {
     /// None ends the thread.
     changes: mpsc::Sender<Option<Box<dyn Job>>>,
     thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    connection: Arc<Connection>,
 }
 
 impl Writer {
-    /// Starts the thread, which is the only user of the connection. It outdates cached
+    /// Starts the thread, which runs all changes on the connection. It outdates cached
     /// values in `state` before it acknowledges a change.
     ///
     /// # Errors
@@ -39,11 +40,17 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (changes, waiting) = mpsc::channel(MAX_WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let session = SqliteSession { connection: Arc::new(connection), files };
+        let connection = Arc::new(connection);
+        let session = SqliteSession { connection: Arc::clone(&connection), files };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || runtime.block_on(session.run(waiting, state)))?;
-        Ok(Self { changes, thread: Mutex::new(Some(thread)) })
+        Ok(Self { changes, thread: Mutex::new(Some(thread)), connection })
+    }
+
+    /// The connection of the thread.
+    pub(in crate::storage) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Sends a change, once there is a place for it.

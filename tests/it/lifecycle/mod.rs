@@ -1,14 +1,17 @@
 //! The life of the program as a process: its first start, the command line beside
 //! it, its end in order. (Its end by force is in `durability`.)
 
+mod erase;
 mod first_start;
 mod hostile;
+mod import_page;
 mod keys;
 mod load;
 mod moved;
 mod schema;
 mod secret_key;
 mod stop;
+mod transfer;
 
 use std::time::{Duration, Instant};
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use guestlist::clock::Clock;
 use guestlist::domain::{KeyScope, Timestamp};
+use guestlist::operations::accounts::erase;
 use guestlist::operations::events::delete_old_events;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
@@ -29,6 +30,8 @@ const WHOLE_TABLES: &[&str] = &[
     "FROM \"removals\" LIMIT",
     // The newest or the oldest events: some rows of an index.
     "FROM \"audit_events\" ORDER BY",
+    // `guestlist accounts erase`: ended invitations to an address, which nothing else looks for.
+    "SELECT \"invites\".\"id\" FROM \"invites\" WHERE \"invites\".\"kind\" = ",
     // SQLite's own list of tables, which has no index: a few dozen rows.
     "FROM sqlite_master WHERE name",
 ];
@@ -170,6 +173,13 @@ async fn everything(app: &TestApp) {
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
     while remove_deleted(app.store()).await.unwrap() {}
+    org.admin.invite_address(&org.id, "gone@example.com", "read").await.unwrap();
+    let gone = app.person("gone").await;
+    gone.join(&org.admin.invite(&org.id).await.unwrap()).await.unwrap();
+    let (other, _) = org.admin.found("Other").await;
+    org.admin.invite_address(&other, "gone@example.com", "read").await.unwrap();
+    let account = gone.account().await;
+    assert_eq!(erase(app.store(), account, app.clock.now()).await.unwrap().left.len(), 1);
 }
 
 /// Memberships by their keys, one and many, and the counts of an organization.

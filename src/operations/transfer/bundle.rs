@@ -1,0 +1,50 @@
+//! What is to be written of one organization.
+
+use super::lines::Place;
+use crate::domain::{AccountId, OrganizationId};
+
+/// An organization with the rows to write.
+pub(super) struct Bundle {
+    pub id: OrganizationId,
+    /// Its own line; None if it is in the store.
+    pub own: Option<Place>,
+    /// Members, then invitations.
+    pub members: Vec<Place>,
+    pub invitations: Vec<Place>,
+    /// The first admin of the file.
+    pub first_admin: Option<AccountId>,
+    pub has_creator: bool,
+    pub line: u32,
+    /// The number of members in the store, and with those of the file.
+    pub stored: i64,
+    pub count: i64,
+    pub adds_members: bool,
+    pub seat_limit: i64,
+    /// The active admins of the file.
+    pub admins: Vec<AccountId>,
+}
+
+impl Bundle {
+    pub fn new(id: OrganizationId, own: Option<Place>) -> Self {
+        Self {
+            id,
+            own,
+            members: Vec::new(),
+            invitations: Vec::new(),
+            first_admin: None,
+            has_creator: false,
+            line: own.map_or(0, |own| own.line),
+            stored: 0,
+            count: 0,
+            adds_members: false,
+            seat_limit: 0,
+            admins: Vec::new(),
+        }
+    }
+
+    /// Whether no member is an active admin. An organization of the store that has members has
+    /// one.
+    pub fn lacks_admin(&self) -> bool {
+        self.admins.is_empty() && self.stored == 0
+    }
+}

@@ -1,0 +1,53 @@
+//! A transaction that reads: all its statements see the store at one moment.
+
+use std::sync::Arc;
+
+use sea_orm::DbBackend;
+
+use super::connection::{Connection, Db, Readers, Transaction};
+use super::error::StoreError;
+use super::statement::{Statement, StatementResult};
+use crate::error::Result;
+
+/// Runs statements as of the first of them.
+pub struct Snapshot(Transaction);
+
+impl Snapshot {
+    /// Begins the transaction.
+    pub(super) async fn begin(db: &Db) -> Result<Self> {
+        Ok(Self(match &db.engine {
+            Readers::Postgres(readers) => {
+                Transaction::Postgres(Arc::new(readers.snapshot().await?))
+            }
+            Readers::Sqlite(readers) => {
+                let connection = readers.another()?;
+                connection.command("BEGIN")?;
+                Transaction::Sqlite(Arc::new(connection))
+            }
+        }))
+    }
+
+    /// Ends it.
+    pub(super) async fn end(self) -> Result<()> {
+        match self.0 {
+            Transaction::Postgres(transaction) => Ok(transaction.rollback().await?),
+            Transaction::Sqlite(connection) => {
+                connection.command("COMMIT")?;
+                Ok(connection.close()?)
+            }
+        }
+    }
+}
+
+impl Connection for Snapshot {
+    fn backend(&self) -> DbBackend {
+        match self.0 {
+            Transaction::Postgres(_) => DbBackend::Postgres,
+            Transaction::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
+        self.0.run(statement).await
+    }
+}

@@ -1,0 +1,43 @@
+"""A generated client: the README's story, or the feed from a cursor on. Prints its result as JSON."""
+
+import json
+import sys
+
+from gitpod.v1 import organization_pb2 as gitpod
+from gitpod.v1.organization_connect import OrganizationServiceClientSync
+from guestlist.v1 import event_pb2
+from guestlist.v1.event_connect import EventServiceClientSync
+
+url, phase, ana, *more = sys.argv[1:]
+organizations, feed = OrganizationServiceClientSync(url), EventServiceClientSync(url)
+
+
+def credential(key):
+    return {"headers": {"authorization": f"Bearer {key}"}}
+
+
+def read(organization, cursor):
+    request = event_pb2.ListEventsRequest(organization_id=organization, cursor=cursor)
+    response = feed.list_events(request, **credential(ana))
+    return {"types": [event.type for event in response.events], "cursor": response.cursor}
+
+
+if phase == "story":
+    ben = more[0]
+    made = organizations.create_organization(
+        gitpod.CreateOrganizationRequest(name="Acme", join_organization=True), **credential(ana))
+    organization = made.organization.id
+    cursor = read(organization, "")["cursor"]
+    invite = organizations.create_organization_invite(
+        gitpod.CreateOrganizationInviteRequest(organization_id=organization), **credential(ana))
+    token = invite.invite.invite_id
+    summary = organizations.get_organization_invite_summary(
+        gitpod.GetOrganizationInviteSummaryRequest(invite_id=token), **credential(ben))
+    organizations.join_organization(gitpod.JoinOrganizationRequest(invite_id=token), **credential(ben))
+    listed = organizations.list_members(
+        gitpod.ListMembersRequest(organization_id=organization), **credential(ana))
+    print(json.dumps({
+        "organization": organization, "name": summary.organization_name, "token": token,
+        "members": sorted(member.email for member in listed.members), "cursor": cursor}))
+else:
+    print(json.dumps(read(*more)))

@@ -1,0 +1,78 @@
+// A generated client: the README's story, or the feed from a cursor on. Prints its result as JSON.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log"
+	"net/http"
+	"os"
+	"sort"
+
+	"connectrpc.com/connect"
+
+	gitpod "example.com/client/gen/gitpod/v1"
+	"example.com/client/gen/gitpod/v1/gitpodv1connect"
+	guestlist "example.com/client/gen/guestlist/v1"
+	"example.com/client/gen/guestlist/v1/guestlistv1connect"
+)
+
+var url = os.Args[1]
+
+func with[T any](key string, message *T) *connect.Request[T] {
+	request := connect.NewRequest(message)
+	request.Header().Set("authorization", "Bearer "+key)
+	return request
+}
+
+func must[T any](response *connect.Response[T], err error) *T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return response.Msg
+}
+
+func read(key, organization, cursor string) map[string]any {
+	feed := guestlistv1connect.NewEventServiceClient(http.DefaultClient, url)
+	request := &guestlist.ListEventsRequest{OrganizationId: organization, Cursor: cursor}
+	response := must(feed.ListEvents(context.Background(), with(key, request)))
+	types := []string{}
+	for _, event := range response.Events {
+		types = append(types, event.Type)
+	}
+	return map[string]any{"types": types, "cursor": response.Cursor}
+}
+
+func story(ana, ben string) map[string]any {
+	ctx := context.Background()
+	client := gitpodv1connect.NewOrganizationServiceClient(http.DefaultClient, url)
+	made := must(client.CreateOrganization(ctx, with(ana, &gitpod.CreateOrganizationRequest{Name: "Acme", JoinOrganization: true})))
+	organization := made.Organization.Id
+	cursor := read(ana, organization, "")["cursor"].(string)
+	invite := must(client.CreateOrganizationInvite(ctx, with(ana, &gitpod.CreateOrganizationInviteRequest{OrganizationId: organization})))
+	token := invite.Invite.InviteId
+	summary := must(client.GetOrganizationInviteSummary(ctx, with(ben, &gitpod.GetOrganizationInviteSummaryRequest{InviteId: token})))
+	join := &gitpod.JoinOrganizationRequest{JoinId: &gitpod.JoinOrganizationRequest_InviteId{InviteId: token}}
+	must(client.JoinOrganization(ctx, with(ben, join)))
+	listed := must(client.ListMembers(ctx, with(ana, &gitpod.ListMembersRequest{OrganizationId: organization})))
+	members := []string{}
+	for _, member := range listed.Members {
+		members = append(members, member.Email)
+	}
+	sort.Strings(members)
+	return map[string]any{
+		"organization": organization, "name": summary.OrganizationName, "token": token, "members": members, "cursor": cursor,
+	}
+}
+
+func main() {
+	var result map[string]any
+	if ana := os.Args[3]; os.Args[2] == "story" {
+		result = story(ana, os.Args[4])
+	} else {
+		result = read(ana, os.Args[4], os.Args[5])
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		log.Fatal(err)
+	}
+}
