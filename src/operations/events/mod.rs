@@ -2,6 +2,7 @@
 
 mod list_events;
 
+pub use crate::storage::event_data::read as to_message;
 pub use list_events::{EventList, ListEvents, list_events};
 
 use crate::domain::Timestamp;

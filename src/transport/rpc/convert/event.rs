@@ -1,11 +1,9 @@
 //! Messages about the feed of events.
 
-use prost::Message;
-
-use super::{Fields, MAX_TOKEN, to_timestamp};
-use crate::domain::{AuditEvent, OrganizationId};
-use crate::error::{Error, Result};
-use crate::operations::events::{EventList, ListEvents};
+use super::{Fields, MAX_TOKEN};
+use crate::domain::OrganizationId;
+use crate::error::Result;
+use crate::operations::events::{self, EventList, ListEvents};
 use crate::proto::guestlist::v1 as pb;
 
 pub fn list_events(message: pb::ListEventsRequest) -> Result<ListEvents> {
@@ -34,22 +32,6 @@ pub fn list_events(message: pb::ListEventsRequest) -> Result<ListEvents> {
 /// # Errors
 /// INTERNAL if the data of a stored event is damaged.
 pub fn event_list(list: EventList) -> Result<pb::ListEventsResponse> {
-    let events: Result<Vec<_>> = list.events.into_iter().map(event).collect();
+    let events: Result<Vec<_>> = list.events.into_iter().map(events::to_message).collect();
     Ok(pb::ListEventsResponse { events: events?, cursor: list.cursor, has_more: list.has_more })
-}
-
-fn event(event: AuditEvent) -> Result<pb::Event> {
-    let text = |id: Option<crate::domain::AccountId>| id.map(|id| id.to_string());
-    let stored = pb::Event::decode(event.data.as_slice()).map_err(Error::internal)?;
-    Ok(pb::Event {
-        id: event.id.to_string(),
-        r#type: event.action,
-        time: Some(to_timestamp(event.at)),
-        organization_id: event.organization.map(|id| id.to_string()).unwrap_or_default(),
-        organization_version: event.organization_version,
-        actor_account_id: text(event.actor).unwrap_or_default(),
-        on_behalf_of_account_id: text(event.on_behalf_of).unwrap_or_default(),
-        request_id: event.request_id,
-        data: stored.data,
-    })
 }
