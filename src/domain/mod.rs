@@ -48,7 +48,7 @@ pub use page::PageSize;
 pub use role::{Permission, Role};
 pub use text::{fold, is_unfit_for_names, person_name};
 pub use time::Timestamp;
-pub use webhook::{Disabling, DisablingReason, Webhook, WebhookDelivery};
+pub use webhook::{Disabling, DisablingReason, MAX_WAITING_DELIVERIES, Webhook, WebhookDelivery};
 
 pub(crate) use text_enum::text_enum;
 

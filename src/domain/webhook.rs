@@ -2,6 +2,9 @@
 
 use super::{AuditEventId, OrganizationId, Timestamp, WebhookDeliveryId, WebhookId, text_enum};
 
+/// While so many deliveries wait for an endpoint, it gets no new events.
+pub const MAX_WAITING_DELIVERIES: u64 = 10_000;
+
 /// An endpoint of an organization, or of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {

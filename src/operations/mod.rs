@@ -20,6 +20,7 @@ pub mod keys;
 pub mod members;
 pub mod organizations;
 pub mod setup;
+pub mod webhooks;
 
 pub use idempotency::delete_old_results;
 
@@ -34,6 +35,7 @@ use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
+use crate::webhooks::Sender;
 
 /// The dependencies of the operations. Clones are cheap.
 #[derive(Clone)]
@@ -47,6 +49,10 @@ pub struct Context {
     pub limits: Arc<Limits>,
     /// Notified when a mail was added to the outbox.
     pub mail_wakeup: Arc<Notify>,
+    /// Sends to endpoints.
+    pub webhooks: Arc<Sender>,
+    /// Notified when there may be something to send to an endpoint.
+    pub webhook_wakeup: Arc<Notify>,
 }
 
 /// The settings that operations need.
@@ -63,6 +69,8 @@ pub struct Rules {
     pub creators: Creators,
     /// How long readers of the feed may come back for an event.
     pub event_retention: Duration,
+    /// The most webhooks of an organization.
+    pub max_webhooks: u64,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

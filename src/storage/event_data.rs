@@ -34,7 +34,8 @@ pub fn read(event: AuditEvent) -> Result<pb::Event> {
     })
 }
 
-fn message(data: &EventData) -> Data {
+/// The data of an event as its message.
+pub fn message(data: &EventData) -> Data {
     match data {
         EventData::Account { id, kind, changed } => Data::Account(pb::AccountEvent {
             account_id: id.to_string(),
@@ -126,7 +127,8 @@ fn access(content: &ContentGrant) -> pb::ContentAccess {
     }
 }
 
-fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
+/// A time as messages have it.
+pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
     let at = at.shown();
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }

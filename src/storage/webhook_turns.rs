@@ -5,10 +5,11 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::connection::{Connection, Db, Tx, models, update};
+use super::entity::NEVER;
 use super::entity::webhook::{self, Column};
 use super::lease::{self, Leased, held};
 use super::sql::is_one_of;
-use super::webhooks::SealedSecrets;
+use super::webhooks::{SealedSecrets, one};
 use crate::domain::{FeedPlace, OrganizationId, Timestamp, Webhook, WebhookId};
 use crate::error::Result;
 
@@ -29,9 +30,7 @@ pub struct Endpoint {
 pub struct Progress {
     pub cursor: FeedPlace,
     pub first_failure_at: Option<Timestamp>,
-    pub next_attempt_at: Timestamp,
-    /// Whether the worker gives the endpoint back.
-    pub released: bool,
+    pub lease_ends: Timestamp,
 }
 
 impl TryFrom<webhook::Model> for Endpoint {
@@ -61,6 +60,16 @@ pub async fn claim(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// The endpoint with this id, for those who manage it.
+pub async fn find(
+    db: &impl Connection,
+    organization: Option<OrganizationId>,
+    id: WebhookId,
+) -> Result<Option<Endpoint>> {
+    let select = webhook::Entity::find().filter(one(organization, id));
+    models(db, select).await?.into_iter().next().map(TryInto::try_into).transpose()
+}
+
 /// Whether any endpoint is due.
 pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     lease::is_any_due::<webhook::Entity>(db, now).await
@@ -68,7 +77,7 @@ pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
 
 /// Stores the progress of an endpoint; returns whether the claimant still held it.
 pub async fn advance(tx: &Tx, id: WebhookId, claimant: Uuid, progress: &Progress) -> Result<bool> {
-    let mut changes = webhook::Entity::update_many()
+    let changes = webhook::Entity::update_many()
         .col_expr(Column::Epoch, Expr::value(progress.cursor.epoch))
         .col_expr(Column::Position, Expr::value(progress.cursor.position))
         .col_expr(Column::Ordinal, Expr::value(progress.cursor.ordinal))
@@ -76,12 +85,23 @@ pub async fn advance(tx: &Tx, id: WebhookId, claimant: Uuid, progress: &Progress
             Column::FirstFailureAt,
             Expr::value(progress.first_failure_at.map(Timestamp::as_micros)),
         )
-        .col_expr(Column::NextAttemptAt, Expr::value(progress.next_attempt_at.as_micros()))
+        .col_expr(Column::NextAttemptAt, Expr::value(progress.lease_ends.as_micros()))
         .filter(held::<webhook::Entity>(id, claimant));
-    if progress.released {
-        changes = changes.col_expr(Column::ClaimedBy, Expr::value(None::<Uuid>));
-    }
     Ok(update(tx, changes).await? == 1)
+}
+
+/// Gives an endpoint back, which is due again at `next`; `None`: with its next event.
+pub async fn release(
+    tx: &Tx,
+    id: WebhookId,
+    claimant: Uuid,
+    next: Option<Timestamp>,
+) -> Result<()> {
+    let changes = webhook::Entity::update_many()
+        .col_expr(Column::NextAttemptAt, Expr::value(next.map_or(NEVER, Timestamp::as_micros)))
+        .col_expr(Column::ClaimedBy, Expr::value(None::<Uuid>))
+        .filter(held::<webhook::Entity>(id, claimant));
+    update(tx, changes).await.map(drop)
 }
 
 /// Whether `claimant` still holds an endpoint.

@@ -40,7 +40,8 @@ fn of(organization: Option<OrganizationId>) -> Expr {
     }
 }
 
-fn one(organization: Option<OrganizationId>, id: WebhookId) -> Condition {
+/// The condition for one endpoint of an owner.
+pub(super) fn one(organization: Option<OrganizationId>, id: WebhookId) -> Condition {
     Condition::all().add(Column::Id.eq(Uuid::from(id))).add(of(organization))
 }
 

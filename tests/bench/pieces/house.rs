@@ -20,6 +20,7 @@ use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
 use guestlist::transport::{rest, rpc};
+use guestlist::webhooks::{Sender, Targets, system_lookup};
 use http::HeaderValue;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -85,11 +86,17 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             default_seat_limit: 0,
             creators: Creators::Everyone,
             event_retention: config.events.retention,
+            max_webhooks: 10,
             public_preview: false,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
         clock,
         mail_wakeup: Arc::default(),
+        webhooks: Arc::new(
+            Sender::new(Targets::default(), "guestlist".to_owned(), system_lookup())
+                .expect("a client"),
+        ),
+        webhook_wakeup: Arc::default(),
     };
 
     let authorization = key(&context).await;
