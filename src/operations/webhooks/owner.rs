@@ -1,17 +1,16 @@
 //! Who owns an endpoint: an organization, whose admins manage it, or the deployment, whose
 //! operators do.
 
-use crate::domain::Timestamp;
 use crate::domain::{
-    Action, Actor, EventData, KeyScope, Organization, OrganizationId, Permission, Webhook,
-    WebhookData, WebhookId,
+    Action, Actor, EventData, KeyScope, Organization, OrganizationId, Permission, Timestamp,
+    Webhook, WebhookData, WebhookId,
 };
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::webhooks::{self, SealedSecrets};
-use crate::storage::{Change, Tx};
+use crate::storage::{Change, Tx, organizations};
 
 /// Names an endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +115,7 @@ impl Owner {
             Some(mut organization) => {
                 organization.version += 1;
                 let version = organization.at_version();
-                crate::storage::organizations::set_version(tx, version).await?;
+                organizations::set_version(tx, version).await?;
                 Some(version)
             }
             None => None,
