@@ -127,14 +127,11 @@ pub async fn page(
     Ok(models(&db.for_lists(), select).await?.into_iter().map(Into::into).collect())
 }
 
-/// How many deliveries of an endpoint wait; counts up to `most`.
-pub async fn count_up_to(db: &impl Connection, webhook: WebhookId, most: u64) -> Result<u64> {
-    let some = webhook_delivery::Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::WebhookId.eq(Uuid::from(webhook)))
-        .limit(most);
-    connection::count(db, some).await
+/// How many deliveries of an endpoint wait; there are not many more than
+/// [`MAX_WAITING_DELIVERIES`](crate::domain::MAX_WAITING_DELIVERIES).
+pub async fn count_of(db: &impl Connection, webhook: WebhookId) -> Result<u64> {
+    let its = Column::WebhookId.eq(Uuid::from(webhook));
+    connection::count(db, webhook_delivery::Entity::find().filter(its)).await
 }
 
 /// How many deliveries of all endpoints wait, and since when the oldest one does.

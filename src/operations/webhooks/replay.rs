@@ -146,7 +146,7 @@ async fn enqueue(
             return Err(Error::precondition(reason::WEBHOOK_DISABLED, what));
         }
         let most = MAX_WAITING_DELIVERIES;
-        if webhook_deliveries::count_up_to(tx, webhook.id, most).await? >= most {
+        if webhook_deliveries::count_of(tx, webhook.id).await? >= most {
             let what = format!("{most} events wait for the webhook already; try again later");
             return Err(Error::precondition(reason::WEBHOOK_BACKLOG, what));
         }

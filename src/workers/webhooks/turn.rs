@@ -92,8 +92,7 @@ impl WebhookWorker {
                 }
             }
         }
-        let most = MAX_WAITING_DELIVERIES;
-        if webhook_deliveries::count_up_to(db, webhook.id, most).await? < most {
+        if webhook_deliveries::count_of(db, webhook.id).await? < MAX_WAITING_DELIVERIES {
             self.read_events(endpoint, is_failing, &mut work).await?;
         }
         Ok(work)

@@ -20,7 +20,7 @@ everywhere! {
         assert_eq!(operator.get_webhook(of("", &global.id)).await.unwrap().webhook.unwrap().id, global.id);
         for (who, organization, id, code) in [
             (&other.admin, other.id.as_str(), &webhook.id, Code::NotFound),
-            (&other.admin, &org.id, &webhook.id, Code::NotFound),
+            (&org.stranger, &org.id, &webhook.id, Code::NotFound),
             (&org.admin, &org.id, &global.id, Code::NotFound),
             (&org.admin, "", &global.id, Code::PermissionDenied),
             (&org.admin, "", &webhook.id, Code::PermissionDenied),

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use guestlist::clock::Clock;
-
 use crate::support::{Code, TestApp, own};
 use crate::webhooks::{Endpoint, of};
 use crate::{everywhere, on_both_engines};
@@ -73,6 +71,8 @@ on_both_engines! {
         for _ in 0..5 {
             ids.push(endpoint.next().await.header("webhook-id").to_owned());
         }
+        // Ids are in the order of time; the requests are not.
+        ids.sort();
         let request = own::ReplayRequest { start_time, end_time, ..replay(&webhook) };
         let replayed = org.admin.replay(request.clone()).await.unwrap();
         assert_eq!((replayed.events, replayed.next_page_token.as_str()), (3, ""));
@@ -83,6 +83,5 @@ on_both_engines! {
         assert_eq!(org.admin.replay(open).await.unwrap().events, 4);
         app.clock.advance(Duration::from_secs(91 * 24 * 60 * 60));
         assert_eq!(org.admin.replay(request).await.unwrap().events, 0, "too old");
-        assert!(app.clock.now().as_seconds() > 0);
     }
 }
