@@ -4,7 +4,7 @@
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -94,27 +94,25 @@ pub async fn find_with_secrets(
     organization: Option<OrganizationId>,
     id: WebhookId,
 ) -> Result<Option<(Webhook, SealedSecrets)>> {
-    let rows = models(db, webhook::Entity::find().filter(one(organization, id))).await?;
-    let with_secrets = |row: webhook::Model| {
-        let secrets = SealedSecrets::of(&row);
-        Ok((row.try_into()?, secrets))
-    };
-    rows.into_iter().next().map(with_secrets).transpose()
+    with_secrets(db, webhook::Entity::find().filter(one(organization, id))).await
 }
 
-/// The endpoint with this id, its row locked until the transaction ends.
+/// The same, its row locked until the transaction ends.
 pub async fn lock(
     tx: &Tx,
     organization: Option<OrganizationId>,
     id: WebhookId,
 ) -> Result<Option<(Webhook, SealedSecrets)>> {
-    let select = webhook::Entity::find().filter(one(organization, id)).lock_exclusive();
-    let row = models(tx, select).await?.into_iter().next();
-    row.map(|row| {
-        let secrets = SealedSecrets::of(&row);
-        Ok((row.try_into()?, secrets))
-    })
-    .transpose()
+    with_secrets(tx, webhook::Entity::find().filter(one(organization, id)).lock_exclusive()).await
+}
+
+async fn with_secrets(
+    db: &impl Connection,
+    select: Select<webhook::Entity>,
+) -> Result<Option<(Webhook, SealedSecrets)>> {
+    let Some(row) = models(db, select).await?.into_iter().next() else { return Ok(None) };
+    let secrets = SealedSecrets::of(&row);
+    Ok(Some((row.try_into()?, secrets)))
 }
 
 /// At most `limit` endpoints after this one, oldest first.

@@ -32,7 +32,7 @@ const ROOMS: Table = &[
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
     // The same.
-    ("webhooks", &["domain", "error", "config", "proto"]),
+    ("webhooks", &["domain", "error", "proto"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     (
         "operations",

@@ -157,7 +157,8 @@ impl WebhookWorker {
             let sent = join_all(sent).await.into_iter().collect::<Result<Vec<Handled>>>()?;
             handled += sent.len();
             let is_accepted = batch.add(sent, self.clock.now());
-            if !is_accepted || batch.is_gone || begun.elapsed() > BATCH {
+            let must_rest = !is_accepted || batch.is_gone || batch.not_before.is_some();
+            if must_rest || begun.elapsed() > BATCH {
                 break;
             }
         }
@@ -168,7 +169,8 @@ impl WebhookWorker {
         }
         batch.saw_end = work.saw_end && is_done;
         batch.is_all = work.is_all && is_done;
-        batch.has_more = !batch.is_all && batch.first_failure_at.is_none() && !batch.is_gone;
+        let must_rest = batch.first_failure_at.is_some() || batch.not_before.is_some();
+        batch.has_more = !batch.is_all && !batch.is_gone && !must_rest;
         Ok(batch)
     }
 
@@ -265,9 +267,10 @@ impl WebhookWorker {
 
 /// The earliest time of the next turn.
 fn not_before(batch: &Batch, now: Timestamp) -> Timestamp {
-    let Some(since) = batch.first_failure_at else { return now };
+    let asked = batch.not_before.unwrap_or(now);
+    let Some(since) = batch.first_failure_at else { return asked };
     let micros = u64::try_from(now.as_micros() - since.as_micros()).unwrap_or(0);
     let rest = (Duration::from_micros(micros) / REST_PART).clamp(MIN_REST, MAX_REST);
     let rest = backoff::listed(&[rest], 0);
-    now.plus(rest).max(batch.not_before.unwrap_or(now))
+    now.plus(rest).max(asked)
 }
