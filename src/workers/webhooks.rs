@@ -32,7 +32,7 @@ use poll::Feed;
 /// Endpoints that are worked on at the same time.
 const PARALLEL: usize = 64;
 /// The numbers of the metrics are read this often.
-const COUNT_INTERVAL: Duration = Duration::from_secs(15);
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Sends to endpoints. Several replicas may share them.
 pub struct WebhookWorker {

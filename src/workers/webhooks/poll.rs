@@ -114,12 +114,10 @@ impl Feed {
                 due.push(id);
             }
         }
-        if !due.is_empty() {
-            for some in due.chunks(500) {
-                let some = some.to_vec();
-                let woken = change!(async move |tx| webhooks::wake(tx, &some, now).await);
-                store.write(woken).await?;
-            }
+        for some in due.chunks(500) {
+            let some = some.to_vec();
+            let woken = change!(async move |tx| webhooks::wake(tx, &some, now).await);
+            store.write(woken).await?;
         }
         self.candidates = remaining;
         Ok(())
