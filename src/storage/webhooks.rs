@@ -199,7 +199,7 @@ pub async fn enable(tx: &Tx, id: WebhookId, now: Timestamp) -> Result<()> {
     update(tx, changes).await?;
     let due = webhook_delivery::Entity::update_many()
         .col_expr(webhook_delivery::Column::NextAttemptAt, Expr::value(now.as_micros()))
-        .col_expr(webhook_delivery::Column::Attempts, Expr::value(0))
+        .col_expr(webhook_delivery::Column::Attempts, Expr::value(0_i64))
         .filter(webhook_delivery::Column::WebhookId.eq(Uuid::from(id)));
     update(tx, due).await.map(drop)
 }
