@@ -3,6 +3,8 @@
 mod mail_worker;
 mod secret_key;
 mod store_metrics;
+mod webhook_metrics;
+mod webhook_worker;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,7 @@ use crate::transport::{rest, rpc, server};
 use crate::workers;
 use crate::workers::event_lag::{self, EventLag};
 use crate::workers::mail::MailWorker;
+use crate::workers::webhooks::WebhookWorker;
 
 /// The first API key of a new store is written to this file in the data directory.
 pub const FIRST_KEY_FILE: &str = "admin.key";
@@ -140,11 +143,15 @@ impl App {
                 creators: config.organizations.creators,
                 event_retention: config.events.retention,
                 longest_wait: config.http.request_timeout.mul_f64(0.8),
+                max_webhooks: u64::from(config.webhooks.max_per_organization),
             },
             limits,
             mail_wakeup: Arc::default(),
+            webhooks: webhook_worker::sender(&config)?,
+            webhook_wakeup: Arc::default(),
         };
         let mail_worker = mail_worker::new(&config, local_addr, &context)?;
+        let webhook_worker = Arc::new(webhook_worker::worker(&context));
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
         let reload = reload.map(|reload| (reload, config.tls.reload_interval));
@@ -167,13 +174,16 @@ impl App {
         app.readiness.set_store(true);
         // After this call nothing fails: the tasks that it starts would have to be stopped.
         let listeners = (listener, tls, metrics_listener);
-        app.serve(config, listeners, &context, Arc::clone(&authenticator))?;
+        let metrics = Metrics::new();
+        webhook_metrics::register(&metrics, &webhook_worker);
+        app.serve(config, listeners, &context, Arc::clone(&authenticator), metrics)?;
         if let Some((reload, period)) = reload {
             let run = reload.run(period, stopped(&app.stop_workers));
             app.workers.push(tokio::spawn(run));
         }
         app.start_refresh_workers(&authenticator);
         app.start_mail_worker(mail_worker, &context);
+        app.start_webhook_worker(webhook_worker, &context);
         app.start_cleanup_workers(&context);
         app.start_event_workers(audit_retention, &context);
         Ok(app)
@@ -199,6 +209,13 @@ impl App {
     fn start_mail_worker(&mut self, mail_worker: MailWorker, context: &Context) {
         let wakeup = Arc::clone(&context.mail_wakeup);
         let run = workers::mail::run(Arc::new(mail_worker), wakeup, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(run));
+    }
+
+    fn start_webhook_worker(&mut self, worker: Arc<WebhookWorker>, context: &Context) {
+        // Whoever learns of new events sooner than the worker's poll notifies this.
+        let wakeup = Arc::clone(&context.webhook_wakeup);
+        let run = workers::webhooks::run(worker, wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 
@@ -242,8 +259,8 @@ impl App {
         (listener, tls, metrics_listener): (TcpListener, Option<Tls>, Option<TcpListener>),
         context: &Context,
         authenticator: Arc<Authenticator>,
+        metrics: Metrics,
     ) -> Result<()> {
-        let metrics = Metrics::new();
         store_metrics::register(&metrics, self.store.clone(), self.event_lag.clone());
         let anonymous_methods: &'static [&'static str] =
             if config.public_preview { rpc::PREVIEWS } else { &[] };

@@ -71,6 +71,12 @@ pub mod reason {
     pub const CURSOR_EXPIRED: &str = "CURSOR_EXPIRED";
     /// The event of the cursor is missing.
     pub const HISTORY_CHANGED: &str = "HISTORY_CHANGED";
+    /// The organization has the most webhooks that it may have.
+    pub const WEBHOOK_LIMIT: &str = "WEBHOOK_LIMIT";
+    /// The webhook is disabled.
+    pub const WEBHOOK_DISABLED: &str = "WEBHOOK_DISABLED";
+    /// Too many events wait for the webhook.
+    pub const WEBHOOK_BACKLOG: &str = "WEBHOOK_BACKLOG";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }

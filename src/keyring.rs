@@ -1,5 +1,5 @@
 //! The secret keys. They seal (encrypt and authenticate) invite tokens, which admins can
-//! read again, and page tokens, which clients send back.
+//! read again, the secrets of webhooks, and page tokens, which clients send back.
 //!
 //! For key rotation the keyring holds several keys: the first seals, all open. HKDF-SHA256
 //! (RFC 5869) derives from each secret key one key per purpose for AES-256-GCM (NIST SP
@@ -30,6 +30,8 @@ pub enum Purpose {
     InviteToken,
     /// The cursor of a list, sent to the client.
     PageToken,
+    /// An endpoint's secret in the store, which signs what is sent to it.
+    WebhookSecret,
 }
 
 /// The secret keys of this installation. `Debug` prints only fingerprints; dropping it
@@ -43,6 +45,7 @@ struct Key {
     fingerprint: [u8; 16],
     invite_token: Aes256Gcm,
     page_token: Aes256Gcm,
+    webhook_secret: Aes256Gcm,
 }
 
 /// The public id of a secret key: the first half of its fingerprint.
@@ -212,6 +215,7 @@ impl Key {
             fingerprint,
             invite_token: cipher(b"guestlist/v1/invite-token"),
             page_token: cipher(b"guestlist/v1/page-token"),
+            webhook_secret: cipher(b"guestlist/v1/webhook-secret"),
         }
     }
 
@@ -223,6 +227,7 @@ impl Key {
         match purpose {
             Purpose::InviteToken => &self.invite_token,
             Purpose::PageToken => &self.page_token,
+            Purpose::WebhookSecret => &self.webhook_secret,
         }
     }
 }

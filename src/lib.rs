@@ -12,6 +12,7 @@
 //! | [`domain`] | value types and business rules, without I/O |
 //! | [`workers`] | background tasks |
 //! | [`mail`] | mail templates, and sending by SMTP or to files |
+//! | [`webhooks`] | signs and sends events to endpoints, and checks where it may send |
 //! | [`config`] | the settings; `default.toml` is their reference |
 //! | [`limits`] | rate limits, counted by each server process |
 //! | [`keyring`], [`certificates`], [`clock`], [`error`], [`proto`], [`telemetry`] | shared utilities |
@@ -37,4 +38,5 @@ pub mod proto;
 pub mod storage;
 pub mod telemetry;
 pub mod transport;
+pub mod webhooks;
 pub mod workers;

@@ -100,7 +100,8 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error>
     }
 }
 
-fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
+/// Deserializes a list of networks.
+pub(super) fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Network>, D::Error> {
     let network = |text: &String| {
         text.parse().map_err(|problem| D::Error::custom(format!("`{text}` {problem}")))
     };

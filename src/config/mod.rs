@@ -19,6 +19,7 @@ mod organizations;
 mod problems;
 pub mod reference;
 mod tls;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
 pub use organizations::Organizations;
 pub use tls::Tls;
+pub use webhooks::Webhooks;
 
 /// The reference of all settings, with their defaults.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -69,6 +71,7 @@ pub struct Config {
     pub events: Events,
     #[serde(default)]
     pub audit: Audit,
+    pub webhooks: Webhooks,
     pub mail: Mail,
     pub log: Log,
     pub issuers: Vec<Issuer>,

@@ -156,7 +156,8 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
             "secret_key = 'a'\nsecret_key_file = 'b'\nmetrics_listen = '127.0.0.1:8080'\n\
              database_url = 'mysql:x'\n[http]\nmax_streams = 0\nhead_timeout = '0s'\n\
              max_header_bytes = 100\n[database]\nmax_connections = 0\nacquire_timeout = '2days'\n\
-             [log]\nfilter = 'a=b=c'\n[limits]\njoins_per_account = 1000000001",
+             [log]\nfilter = 'a=b=c'\n[limits]\njoins_per_account = 1000000001\n\
+             [webhooks]\nmax_per_organization = 1001",
         ),
         &[
             "secret_key_file",
@@ -169,6 +170,7 @@ fn settings_that_do_not_go_together_are_told_all_at_once() {
             "database.acquire_timeout",
             "log.filter",
             "limits.joins_per_account",
+            "webhooks.max_per_organization",
         ],
     );
 }
@@ -182,6 +184,8 @@ fn trusted_proxies_are_addresses_and_networks() {
     for wrong in ["proxy.internal", "10.0.0.0/99", "10.0.0.1/8", "*"] {
         let file = format!("[http]\ntrusted_proxies = ['{wrong}']");
         refused(with_file(&file), &["http.trusted_proxies", wrong, "10.0.0.0/8"]);
+        let file = format!("[webhooks]\nallowed_networks = ['{wrong}']");
+        refused(with_file(&file), &["webhooks.allowed_networks", wrong, "10.0.0.0/8"]);
     }
 }
 
@@ -253,6 +257,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
         ("mail.", "[mail]\nx = 1".to_owned()),
         ("events.", "[events]\nx = 1".to_owned()),
         ("audit.", "[audit]\nx = 1".to_owned()),
+        ("webhooks.", "[webhooks]\nx = 1".to_owned()),
         ("log.", "[log]\nx = 1".to_owned()),
         ("issuers[].", issuer(&[], "x = 1")),
     ];
@@ -273,6 +278,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
                 "mail",
                 "events",
                 "audit",
+                "webhooks",
                 "log",
                 "issuers",
             ]

@@ -87,6 +87,13 @@ pub enum Action {
     MemberRestored,
     KeyCreated,
     KeyRevoked,
+    WebhookCreated,
+    /// The URL, the description, the event types or the secret changed.
+    WebhookUpdated,
+    WebhookDeleted,
+    /// No event is sent to it until it is enabled.
+    WebhookDisabled,
+    WebhookEnabled,
 }
 
 /// The kind of the changed object.
@@ -98,6 +105,7 @@ pub enum TargetKind {
     Invite,
     Key,
     Grant,
+    Webhook,
 }
 
 text_enum! {
@@ -126,8 +134,14 @@ text_enum! {
         MemberSuspended = "member.suspended",
         MemberRestored = "member.restored",
         KeyCreated = "key.created",
-        KeyRevoked = "key.revoked";
+        KeyRevoked = "key.revoked",
+        WebhookCreated = "webhook.created",
+        WebhookUpdated = "webhook.updated",
+        WebhookDeleted = "webhook.deleted",
+        WebhookDisabled = "webhook.disabled",
+        WebhookEnabled = "webhook.enabled";
     TargetKind:
         Account = "account", Organization = "organization", Member = "member",
-        Invite = "invite", Key = "key", Grant = "grant";
+        Invite = "invite", Key = "key", Grant = "grant",
+        Webhook = "webhook";
 }

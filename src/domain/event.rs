@@ -2,9 +2,9 @@
 //! no address and no name.
 
 use super::{
-    AccountId, AccountKind, ContentGrant, EndReason, GrantId, Invite, InviteId, InviteKind,
-    JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization, OrganizationId, Role,
-    TargetKind, Tier, Timestamp,
+    AccountId, AccountKind, ContentGrant, DisablingReason, EndReason, GrantId, Invite, InviteId,
+    InviteKind, JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization,
+    OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
 };
 
 /// The changed object and the change.
@@ -32,6 +32,7 @@ pub enum EventData {
         scope: Option<KeyScope>,
         revoked: bool,
     },
+    Webhook(WebhookData),
 }
 
 /// A membership after a change.
@@ -83,6 +84,15 @@ pub struct GrantData {
     pub given: Option<(ContentGrant, InviteId, bool)>,
 }
 
+/// An endpoint for events after a change. Its URL may hold a secret and is not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookData {
+    pub id: WebhookId,
+    /// Why it is disabled; `None`: it is enabled.
+    pub disabled: Option<DisablingReason>,
+    pub changed: Vec<&'static str>,
+}
+
 /// An organization and its version after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrganizationVersion {
@@ -111,6 +121,7 @@ impl EventData {
             EventData::Invite(_) => TargetKind::Invite,
             EventData::Grant(_) => TargetKind::Grant,
             EventData::Key { .. } => TargetKind::Key,
+            EventData::Webhook(_) => TargetKind::Webhook,
         }
     }
 
@@ -123,6 +134,7 @@ impl EventData {
             EventData::Invite(invite) => invite.id.to_string(),
             EventData::Grant(grant) => grant.id.to_string(),
             EventData::Key { id, .. } => id.to_string(),
+            EventData::Webhook(webhook) => webhook.id.to_string(),
         }
     }
 }
@@ -166,6 +178,14 @@ impl From<&Invite> for InviteData {
             max_uses: invite.max_uses,
         };
         Self { terms: Some(terms), ..Self::of_id(invite.id) }
+    }
+}
+
+impl WebhookData {
+    /// An endpoint after a change of these fields.
+    pub fn new(webhook: &Webhook, changed: Vec<&'static str>) -> Self {
+        let disabled = webhook.disabled.map(|disabled| disabled.reason);
+        Self { id: webhook.id, disabled, changed }
     }
 }
 

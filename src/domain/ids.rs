@@ -66,6 +66,9 @@ uuid_ids! {
     GrantId;
     /// A mail in the outbox.
     OutboxId;
+    /// An endpoint that events are sent to.
+    WebhookId;
+    WebhookDeliveryId;
 }
 
 impl AuditEventId {

@@ -22,6 +22,7 @@ mod text;
 mod text_enum;
 mod time;
 pub mod transfer;
+mod webhook;
 
 pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
@@ -29,9 +30,12 @@ pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
-pub use event::{EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion};
+pub use event::{
+    EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion, WebhookData,
+};
 pub use ids::{
     AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
+    WebhookDeliveryId, WebhookId,
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
@@ -45,6 +49,7 @@ pub use page::PageSize;
 pub use role::{Permission, Role};
 pub use text::{fold, is_unfit_for_names, person_name};
 pub use time::Timestamp;
+pub use webhook::{Disabling, DisablingReason, MAX_WAITING_DELIVERIES, Webhook, WebhookDelivery};
 
 pub(crate) use text_enum::text_enum;
 

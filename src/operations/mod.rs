@@ -22,6 +22,7 @@ pub mod members;
 pub mod organizations;
 pub mod setup;
 pub mod transfer;
+pub mod webhooks;
 
 pub use idempotency::delete_old_results;
 pub use waiting_call::WaitingCall;
@@ -37,6 +38,7 @@ use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
+use crate::webhooks::Sender;
 
 /// The dependencies of the operations. Clones are cheap.
 #[derive(Clone)]
@@ -50,6 +52,10 @@ pub struct Context {
     pub limits: Arc<Limits>,
     /// Notified when a mail was added to the outbox.
     pub mail_wakeup: Arc<Notify>,
+    /// Sends to endpoints.
+    pub webhooks: Arc<Sender>,
+    /// Notified when there may be something to send to an endpoint.
+    pub webhook_wakeup: Arc<Notify>,
 }
 
 /// The settings that operations need.
@@ -68,6 +74,8 @@ pub struct Rules {
     pub event_retention: Duration,
     /// The longest wait of a call for events: requests have a time limit.
     pub longest_wait: Duration,
+    /// The most webhooks of an organization.
+    pub max_webhooks: u64,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

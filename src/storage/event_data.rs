@@ -1,9 +1,12 @@
-//! The stored form of an event's data: the `guestlist.v1.Event` that readers get, with the
-//! field `data` alone.
+//! Events as messages. The stored form of an event's data is the `guestlist.v1.Event` that
+//! readers get, with the field `data` alone.
 
 use prost::Message;
 
-use crate::domain::{ContentGrant, EventData, GrantData, InviteData, MemberData, Timestamp};
+use crate::domain::{
+    AuditEvent, ContentGrant, EventData, GrantData, InviteData, MemberData, Timestamp, WebhookData,
+};
+use crate::error::{Error, Result};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::event::Data;
 
@@ -12,7 +15,27 @@ pub(super) fn encode(data: &EventData) -> Vec<u8> {
     pb::Event { data: Some(message(data)), ..Default::default() }.encode_to_vec()
 }
 
-fn message(data: &EventData) -> Data {
+/// A stored event as the message that its readers get.
+///
+/// # Errors
+/// INTERNAL if the stored data is damaged.
+pub fn read(event: AuditEvent) -> Result<pb::Event> {
+    let stored = pb::Event::decode(event.data.as_slice()).map_err(Error::internal)?;
+    Ok(pb::Event {
+        id: event.id.to_string(),
+        r#type: event.action,
+        time: Some(to_timestamp(event.at)),
+        organization_id: text(event.organization),
+        organization_version: event.organization_version,
+        actor_account_id: text(event.actor),
+        on_behalf_of_account_id: text(event.on_behalf_of),
+        request_id: event.request_id,
+        data: stored.data,
+    })
+}
+
+/// The data of an event as its message.
+pub fn message(data: &EventData) -> Data {
     match data {
         EventData::Account { id, kind, changed } => Data::Account(pb::AccountEvent {
             account_id: id.to_string(),
@@ -37,6 +60,16 @@ fn message(data: &EventData) -> Data {
             scope: scope.map(|scope| scope.as_str().to_owned()).unwrap_or_default(),
             revoked: *revoked,
         }),
+        EventData::Webhook(WebhookData { id, disabled, changed }) => {
+            Data::Webhook(pb::WebhookEvent {
+                webhook_id: id.to_string(),
+                enabled: disabled.is_none(),
+                disabled_reason: disabled
+                    .map(|reason| reason.as_str().to_owned())
+                    .unwrap_or_default(),
+                changed_fields: owned(changed),
+            })
+        }
     }
 }
 
@@ -94,7 +127,8 @@ fn access(content: &ContentGrant) -> pb::ContentAccess {
     }
 }
 
-fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
+/// A time as messages have it.
+pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
     let at = at.shown();
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }

@@ -2,11 +2,12 @@
 //! is rendered when it is sent.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::connection::{Connection, Tx, delete, insert_many, models, update};
 use super::entity::outbox;
+use super::lease::{self, Leased, held};
 use super::sql::is_one_of;
 use super::statement::SIZES;
 use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
@@ -72,36 +73,20 @@ pub async fn claim(
     lease_ends: Timestamp,
     limit: u64,
 ) -> Result<Vec<Claimed>> {
-    let due = outbox::Entity::find()
-        .filter(outbox::Column::NextAttemptAt.lte(now.as_micros()))
-        .order_by_asc(outbox::Column::NextAttemptAt)
-        .limit(limit);
-    let due = models(tx, due).await?;
-    let mut claimed = Vec::with_capacity(due.len());
-    for row in due {
-        // The first replica that changes the time has the mail; another one finds it changed.
-        let claim = outbox::Entity::update_many()
-            .col_expr(outbox::Column::ClaimedBy, Expr::value(claimant))
-            .col_expr(outbox::Column::NextAttemptAt, Expr::value(lease_ends.as_micros()))
-            .filter(outbox::Column::Id.eq(row.id))
-            .filter(outbox::Column::NextAttemptAt.eq(row.next_attempt_at));
-        if update(tx, claim).await? == 1 {
-            claimed.push(Claimed {
-                id: row.id.into(),
-                organization: row.organization_id.into(),
-                invite: row.invite_id.into(),
-                attempts: row.attempts,
-            });
-        }
-    }
-    Ok(claimed)
+    let rows = lease::claim::<outbox::Entity>(tx, claimant, now, lease_ends, limit).await?;
+    let claimed = rows.into_iter().map(|row| Claimed {
+        id: row.id.into(),
+        organization: row.organization_id.into(),
+        invite: row.invite_id.into(),
+        attempts: row.attempts,
+    });
+    Ok(claimed.collect())
 }
 
 /// Whether `claimant` still holds a mail: it is neither enqueued again nor claimed by
 /// another worker.
 pub async fn is_held(db: &impl Connection, id: OutboxId, claimant: Uuid) -> Result<bool> {
-    let select =
-        outbox::Entity::find_by_id(Uuid::from(id)).filter(outbox::Column::ClaimedBy.eq(claimant));
+    let select = outbox::Entity::find().filter(held::<outbox::Entity>(id, claimant));
     Ok(!models(db, select).await?.is_empty())
 }
 
@@ -111,17 +96,14 @@ pub async fn postpone(tx: &Tx, id: OutboxId, claimant: Uuid, until: Timestamp) -
         .col_expr(outbox::Column::Attempts, Expr::cust("attempts + 1"))
         .col_expr(outbox::Column::NextAttemptAt, Expr::value(until.as_micros()))
         .col_expr(outbox::Column::ClaimedBy, Expr::value(None::<Uuid>))
-        .filter(outbox::Column::Id.eq(Uuid::from(id)))
-        .filter(outbox::Column::ClaimedBy.eq(claimant));
+        .filter(held::<outbox::Entity>(id, claimant));
     update(tx, postponed).await.map(drop)
 }
 
 /// Deletes a claimed mail that is sent, given up or no longer needed; returns whether the
 /// claimant still held it.
 pub async fn finish(tx: &Tx, id: OutboxId, claimant: Uuid) -> Result<bool> {
-    let finished = outbox::Entity::delete_many()
-        .filter(outbox::Column::Id.eq(Uuid::from(id)))
-        .filter(outbox::Column::ClaimedBy.eq(claimant));
+    let finished = outbox::Entity::delete_many().filter(held::<outbox::Entity>(id, claimant));
     Ok(delete(tx, finished).await? == 1)
 }
 
@@ -136,10 +118,15 @@ pub async fn delete_of(tx: &Tx, invites: &[InviteId]) -> Result<()> {
 
 /// Whether any mail is due.
 pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
-    let due = outbox::Entity::find()
-        .filter(outbox::Column::NextAttemptAt.lte(now.as_micros()))
-        // With this order the index is read from its beginning.
-        .order_by_asc(outbox::Column::NextAttemptAt)
-        .limit(1);
-    Ok(!models(db, due).await?.is_empty())
+    lease::is_any_due::<outbox::Entity>(db, now).await
+}
+
+impl Leased for outbox::Entity {
+    const ID: outbox::Column = outbox::Column::Id;
+    const NEXT_ATTEMPT_AT: outbox::Column = outbox::Column::NextAttemptAt;
+    const CLAIMED_BY: outbox::Column = outbox::Column::ClaimedBy;
+
+    fn due(row: &outbox::Model) -> (Uuid, i64) {
+        (row.id, row.next_attempt_at)
+    }
 }

@@ -1,11 +1,14 @@
 //! Background tasks.
 
+mod backoff;
 pub mod event_lag;
 pub mod expiry;
 pub mod key_usage;
+mod lease;
 pub mod mail;
 mod periodic;
 pub mod pruning;
 pub mod public_keys;
 pub mod removal;
 pub mod retention;
+pub mod webhooks;

@@ -31,12 +31,29 @@ const ROOMS: Table = &[
     ("storage", &["change", "domain", "error", "config", "certificates", "proto"]),
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
+    // The same.
+    ("webhooks", &["domain", "error", "proto"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
-    ("operations", &["auth", "storage", "domain", "error", "clock", "keyring", "limits"]),
+    (
+        "operations",
+        // A test of an endpoint sends in a request.
+        &["auth", "webhooks", "storage", "domain", "error", "clock", "keyring", "limits", "proto"],
+    ),
     (
         "workers",
         // Mail is rendered and sent beside the requests, never in one.
-        &["operations", "auth", "mail", "storage", "domain", "error", "clock", "keyring", "limits"],
+        &[
+            "operations",
+            "auth",
+            "mail",
+            "webhooks",
+            "storage",
+            "domain",
+            "error",
+            "clock",
+            "keyring",
+            "limits",
+        ],
     ),
     ("transport", &["operations", "auth", "domain", "error", "config", "proto", "telemetry"]),
     (
@@ -47,6 +64,7 @@ const ROOMS: Table = &[
             "operations",
             "auth",
             "mail",
+            "webhooks",
             "storage",
             "domain",
             "error",
@@ -162,7 +180,8 @@ const STORAGE: Table = &[
     ("member_lists", &["connection", "entity", "error", "sql", "statement", "members"]),
     ("organizations", &QUERY),
     ("organization_lists", &QUERY),
-    ("outbox", &QUERY),
+    ("lease", &["connection"]),
+    ("outbox", &["connection", "entity", "error", "sql", "statement", "lease"]),
     (
         "previews",
         &["organization_cache", "connection", "entity", "error", "sql", "statement", "invites"],
@@ -173,6 +192,9 @@ const STORAGE: Table = &[
     ("state", &QUERY),
     ("snapshot", &["connection", "error", "statement"]),
     ("transfer", &QUERY),
+    ("webhooks", &QUERY),
+    ("webhook_deliveries", &QUERY),
+    ("webhook_turns", &["connection", "entity", "error", "sql", "statement", "lease", "webhooks"]),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "postgres", "statement"]),
     ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),

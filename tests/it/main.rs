@@ -27,3 +27,4 @@ mod settings_page;
 mod storage;
 mod tls;
 mod trail;
+mod webhooks;

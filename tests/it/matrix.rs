@@ -248,6 +248,73 @@ pub const ROWS: &[Row] = &[
         "{}",
         [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
     ),
+    (
+        "guestlist.v1.WebhookService/CreateWebhook",
+        r#"{"organizationId": "$organization", "url": "http://127.0.0.1:9/"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        // Of the deployment.
+        "guestlist.v1.WebhookService/CreateWebhook",
+        r#"{"url": "http://127.0.0.1:9/"}"#,
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.WebhookService/GetWebhook",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/ListWebhooks",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        // Of the deployment.
+        "guestlist.v1.WebhookService/ListWebhooks",
+        r#"{}"#,
+        [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.WebhookService/UpdateWebhook",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook", "description": "x"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/RotateSecret",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/SendTest",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/ListDeliveries",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, OK, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/Replay",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook", "startTime": "2020-01-01T00:00:00Z"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/DisableWebhook",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/EnableWebhook",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.WebhookService/DeleteWebhook",
+        r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
 ];
 
 /// Everybody, in the order of `CALLERS`.
@@ -294,6 +361,14 @@ pub async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
     ]
 }
 
+/// The id of a webhook where nothing listens, if a request names one.
+pub async fn webhook_for(request: &str, org: &Organization) -> String {
+    if !request.contains("$webhook") {
+        return String::new();
+    }
+    org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap().0.id
+}
+
 /// Sets what no RPC sets yet.
 async fn put_member(app: &TestApp, member: &str, change: &str) {
     let connection = app.database.connect().await;
@@ -315,7 +390,9 @@ everywhere! {
             let token = org.admin.current_invite(&org.id).await.unwrap();
             let link = org.admin.link(&org.id, "member").await.unwrap().id;
             let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
+            let webhook = webhook_for(request, &org).await;
             let request = request
+                .replace("$webhook", &webhook)
                 .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
                 .replace("$invite", &link)
                 .replace("$organization", &org.id)
@@ -351,7 +428,7 @@ on_both_engines! {
             }
             let path = format!("/{rpc}");
             for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
-                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite"]
+                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook"]
                     .iter()
                     .fold(request.replace("$organization", id), |request, name| {
                         request.replace(name, member)

@@ -25,9 +25,21 @@ use crate::support::{
 };
 use crate::{matrix, rest};
 
-/// Tables that hold no change of their own: mail that waits, answers for repeated
+/// Tables that hold no change of their own: mail and events that wait to be sent, answers for repeated
 /// requests, the secret key's fingerprint, the schema's version.
-const BOOKKEEPING: [&str; 4] = ["outbox", "requests", "settings", "seaql_migrations"];
+const BOOKKEEPING: [&str; 5] =
+    ["outbox", "requests", "settings", "seaql_migrations", "webhook_deliveries"];
+
+/// Columns that hold no change: when a key was last used, and how far a webhook is.
+const PROGRESS: [&str; 7] = [
+    "last_used_at",
+    "epoch",
+    "position",
+    "ordinal",
+    "next_attempt_at",
+    "claimed_by",
+    "first_failure_at",
+];
 
 type Row = serde_json::Map<String, Value>;
 
@@ -74,7 +86,7 @@ async fn tables(app: &TestApp, connection: &impl ConnectionTrait) -> Vec<String>
         .collect()
 }
 
-/// The rows of a table, without when a key was last used.
+/// The rows of a table, without columns that hold no change.
 async fn rows(app: &TestApp, connection: &impl ConnectionTrait, table: &str) -> Vec<Row> {
     let backend = connection.get_database_backend();
     let sql = match app.database.engine {
@@ -95,7 +107,9 @@ async fn rows(app: &TestApp, connection: &impl ConnectionTrait, table: &str) -> 
     let parse = |row: &sea_orm::QueryResult| {
         let row: String = row.try_get("", "row").unwrap();
         let Value::Object(mut row) = serde_json::from_str(&row).unwrap() else { panic!("{row}") };
-        row.remove("last_used_at");
+        for column in PROGRESS {
+            row.remove(column);
+        }
         row
     };
     found.iter().map(parse).collect()
@@ -195,6 +209,7 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
         Some(Data::Invite(it)) => ("invite.", it.invite_id),
         Some(Data::Grant(it)) => ("grant.", it.grant_id),
         Some(Data::Key(it)) => ("key.", it.key_id),
+        Some(Data::Webhook(it)) => ("webhook.", it.webhook_id),
         None => ("", String::new()),
     };
     let mut wrong = Vec::new();
@@ -211,6 +226,7 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
             "accounts" => &["name", "email"][..],
             "organizations" => &["name"],
             "invites" => &["email"],
+            "webhooks" => &["url", "description"],
             _ => &[],
         };
         for column in secrets {
@@ -264,7 +280,7 @@ fn miscounted(before: &State, after: &State, events: &[&Event]) -> Vec<String> {
 /// members and invites, and a member's row repeats the account's name and address.
 fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Event]) -> bool {
     match (old, new) {
-        (Some(old), None) if ["members", "invites", "grants"].contains(&table) => {
+        (Some(old), None) if ["members", "invites", "grants", "webhooks"].contains(&table) => {
             let organization = text(old, "organization_id");
             events
                 .iter()
@@ -281,6 +297,13 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
             but_address(old) == but_address(new)
                 && new["email"].is_null()
                 && events.iter().any(|event| event.action == "account.erased")
+        }
+        // It gets the last event before it ends.
+        (Some(_), Some(new)) if table == "webhooks" => {
+            let organization = text(new, "organization_id");
+            events
+                .iter()
+                .any(|event| event.action == "organization.deleted" && event.target == organization)
         }
         (Some(old), Some(new)) if table == "members" => {
             let but_place = |row: &Row| {
@@ -357,7 +380,9 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "member").await.unwrap().id;
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
+        let webhook = matrix::webhook_for(request, &org).await;
         let request = request
+            .replace("$webhook", &webhook)
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$invite", &link)
             .replace("$organization", &org.id)
@@ -583,6 +608,51 @@ async fn walk_the_doors(walk: &mut Walk<'_>) {
     }
 }
 
+async fn walk_the_webhooks(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let org = app.organization().await;
+    let operator = app.operator().await;
+    for (owner, organization) in [(&org.admin, org.id.as_str()), (&operator, "")] {
+        let (webhook, _) = owner.webhook(organization, "http://127.0.0.1:9/").await.unwrap();
+        let (organization_id, webhook_id) = (organization.to_owned(), webhook.id.clone());
+        let of = || (organization_id.clone(), webhook_id.clone());
+        let expected = [&["webhook.disabled"][..], &[]];
+        for expected in expected {
+            let (organization_id, webhook_id) = of();
+            let request = own::DisableWebhookRequest { organization_id, webhook_id };
+            let disable = async { owner.disable_webhook(request).await.is_ok() };
+            walk.expect("DisableWebhook", expected, disable).await;
+        }
+        for expected in [&["webhook.enabled"][..], &[]] {
+            let (organization_id, webhook_id) = of();
+            let request = own::EnableWebhookRequest { organization_id, webhook_id };
+            walk.expect(ENABLE, expected, async { owner.enable_webhook(request).await.is_ok() })
+                .await;
+        }
+        for (description, expected) in [("x", &["webhook.updated"][..]), ("x", &[])] {
+            let (organization_id, webhook_id) = of();
+            let request = own::UpdateWebhookRequest {
+                organization_id,
+                webhook_id,
+                description: Some(description.to_owned()),
+                ..Default::default()
+            };
+            let update = async { owner.update_webhook(request).await.is_ok() };
+            walk.expect("UpdateWebhook", expected, update).await;
+        }
+        let (organization_id, webhook_id) = of();
+        let request = own::SendTestRequest { organization_id, webhook_id };
+        walk.expect("SendTest", &[], async { owner.send_test(request).await.is_ok() }).await;
+        let (organization_id, webhook_id) = of();
+        let start_time = Some(prost_types::Timestamp::default());
+        let request =
+            own::ReplayRequest { organization_id, webhook_id, start_time, ..Default::default() };
+        walk.expect("Replay", &[], async { owner.replay(request).await.is_ok() }).await;
+    }
+    let delete = async { org.admin.delete(&org.id).await.is_ok() };
+    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+}
+
 async fn walk_the_rest(walk: &mut Walk<'_>) {
     let app = walk.app;
     let service = Owner::Service("portal".parse().unwrap());
@@ -664,8 +734,8 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
 }
 
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while
-/// there is a join link, and what the walks of ends, doors and the rest do by name.
-const ELSEWHERE: [&str; 9] = [
+/// there is a join link, what only sends to a webhook, and what the walks of ends, doors and the rest do by name.
+const ELSEWHERE: [&str; 12] = [
     "gitpod.v1.OrganizationService/GetOrganizationInvite",
     "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     LEAVE,
@@ -675,6 +745,9 @@ const ELSEWHERE: [&str; 9] = [
     ACCEPT,
     DECLINE,
     RESOLVE,
+    "guestlist.v1.WebhookService/SendTest",
+    "guestlist.v1.WebhookService/Replay",
+    ENABLE,
 ];
 
 const LEAVE: &str = "gitpod.v1.OrganizationService/LeaveOrganization";
@@ -683,6 +756,7 @@ const SUSPEND: &str = "guestlist.v1.MemberService/SuspendMember";
 const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
 const ACCEPT: &str = "guestlist.v1.InviteService/Accept";
 const DECLINE: &str = "guestlist.v1.InviteService/Decline";
+const ENABLE: &str = "guestlist.v1.WebhookService/EnableWebhook";
 const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
 
 /// Begins with what the first start has written.
@@ -735,6 +809,12 @@ async fn rest(app: &TestApp) {
     walk.finish([RESOLVE].map(str::to_owned).into_iter());
 }
 
+async fn webhooks(app: &TestApp) {
+    let mut walk = begin(app).await;
+    walk_the_webhooks(&mut walk).await;
+    walk.finish([ENABLE].map(str::to_owned).into_iter());
+}
+
 fn settings(config: &mut Config) {
     trust_intranet(config);
     config.limits.invites_per_account = 0;
@@ -766,4 +846,4 @@ macro_rules! walks {
     };
 }
 
-walks! { rpcs routes ends doors rest }
+walks! { rpcs routes ends doors webhooks rest }

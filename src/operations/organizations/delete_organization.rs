@@ -6,7 +6,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Store, api_keys, organizations, removals};
+use crate::storage::{Store, api_keys, organizations, removals, webhooks};
 
 /// The most rows that one transaction deletes. Other changes wait for the transaction, so
 /// it must be short.
@@ -16,7 +16,8 @@ const MAX_ROWS_PER_CHANGE: u64 = 500;
 /// bound to it. The audit trail is kept. Admins may.
 ///
 /// After the commit no request finds the organization. The remaining rows of a large
-/// organization are deleted later by [`remove_deleted`].
+/// organization are deleted later by [`remove_deleted`]. Its webhooks get this event before
+/// they end.
 pub async fn delete_organization(
     cx: &Context,
     call: &RequestContext,
@@ -48,6 +49,7 @@ pub async fn delete_organization(
                 });
                 audit_events::append_all(tx, events.collect(), now).await?;
                 organizations::delete(tx, id).await?;
+                webhooks::end_all(tx, id).await?;
                 if !removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
                     removals::insert(tx, id).await?;
                 }

@@ -14,10 +14,15 @@ pub mod outbox;
 pub mod removal;
 pub mod request;
 pub mod setting;
+pub mod webhook;
+pub mod webhook_delivery;
 
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+
+/// The time of what is not due at all, in columns that order by time.
+pub const NEVER: i64 = i64::MAX;
 
 /// Parses the value of a text column. Values are checked before they are stored, so an
 /// error is a fault of ours, or the row was edited by hand.

@@ -38,6 +38,10 @@ pub fn bytes(of: &'static str) -> ColumnDef {
     column(of).blob().not_null().to_owned()
 }
 
+pub fn bytes_or_null(of: &'static str) -> ColumnDef {
+    column(of).blob().null().to_owned()
+}
+
 pub fn boolean(of: &'static str) -> ColumnDef {
     column(of).boolean().not_null().to_owned()
 }

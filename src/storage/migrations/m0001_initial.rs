@@ -28,6 +28,8 @@ impl MigrationTrait for Migration {
             requests(),
             audit_events(postgres),
             removals(),
+            webhooks(),
+            webhook_deliveries(),
         ] {
             manager.create_table(table).await?;
         }
@@ -269,6 +271,61 @@ fn removals() -> TableCreateStatement {
     table("removals", [uuid("organization_id").primary_key().to_owned()])
 }
 
+/// Endpoints that events are sent to. No foreign key: the endpoints of a deleted organization
+/// stay until its last event is delivered.
+fn webhooks() -> TableCreateStatement {
+    table(
+        "webhooks",
+        [
+            id(),
+            uuid_or_null("organization_id"),
+            text("url"),
+            text("description"),
+            text("event_types"),
+            bytes("secret_sealed"),
+            bytes_or_null("previous_secret_sealed"),
+            integer_or_null("previous_secret_ends_at"),
+            integer_or_null("disabled_at"),
+            text_or_null("disabled_reason"),
+            boolean("organization_deleted"),
+            // The last event that was sent, or will be sent by a row of webhook_deliveries.
+            integer("epoch"),
+            integer("position"),
+            integer("ordinal"),
+            integer("next_attempt_at"),
+            uuid_or_null("claimed_by"),
+            integer_or_null("first_failure_at"),
+            integer("created_at"),
+            integer("updated_at"),
+        ],
+    )
+    .check(("webhooks_disabled", Expr::cust("(disabled_at IS NULL) = (disabled_reason IS NULL)")))
+    .to_owned()
+}
+
+/// Events that an endpoint did not accept yet, and those to be sent once more.
+fn webhook_deliveries() -> TableCreateStatement {
+    table(
+        "webhook_deliveries",
+        [
+            id(),
+            uuid("webhook_id"),
+            // No foreign key: old events are deleted.
+            uuid("event_id"),
+            text("event_type"),
+            integer("attempts"),
+            integer("next_attempt_at"),
+            integer_or_null("last_attempt_at"),
+            integer_or_null("status"),
+            text("reason"),
+            text("answer"),
+            integer("created_at"),
+        ],
+    )
+    .foreign_key(&mut references(("webhook_deliveries", "webhook_id"), "webhooks"))
+    .to_owned()
+}
+
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
@@ -340,5 +397,16 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("audit_events_outside", "audit_events", ["epoch", "position", "ordinal"])
             .and_where(Expr::cust("organization_id IS NULL"))
             .to_owned(),
+        index("webhooks_of_organization", "webhooks", ["organization_id", "id"]),
+        index("webhooks_due", "webhooks", ["next_attempt_at"]),
+        index("webhooks_enabled", "webhooks", ["id"])
+            .and_where(Expr::cust("disabled_at IS NULL"))
+            .to_owned(),
+        index("webhook_deliveries_one_each", "webhook_deliveries", ["webhook_id", "event_id"])
+            .unique()
+            .to_owned(),
+        index("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "next_attempt_at"]),
+        index("webhook_deliveries_of_webhook", "webhook_deliveries", ["webhook_id", "id"]),
+        index("webhook_deliveries_oldest", "webhook_deliveries", ["created_at"]),
     ]
 }

@@ -11,6 +11,7 @@ mod invite_service;
 mod member_service;
 mod my_organization_service;
 mod organization_service;
+mod webhook_service;
 
 use tonic::{Request, Response, Status};
 
@@ -48,6 +49,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     use guestlist::invite_service_server::InviteServiceServer;
     use guestlist::member_service_server::MemberServiceServer;
     use guestlist::organization_service_server::OrganizationServiceServer as MyOrganizationServer;
+    use guestlist::webhook_service_server::WebhookServiceServer;
 
     let organizations = organization_service::Service(cx.clone());
     let mine = my_organization_service::Service(cx.clone());
@@ -58,6 +60,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     let grants = grant_service::Service(cx.clone());
     let members = member_service::Service(cx.clone());
     let admin = admin_service::Service(cx.clone());
+    let webhooks = webhook_service::Service(cx.clone());
     Services::default()
         .with(bounded!(OrganizationServiceServer::new(organizations), http))
         .with(bounded!(MyOrganizationServer::new(mine), http))
@@ -68,6 +71,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(GrantServiceServer::new(grants), http))
         .with(bounded!(MemberServiceServer::new(members), http))
         .with(bounded!(AdminServiceServer::new(admin), http))
+        .with(bounded!(WebhookServiceServer::new(webhooks), http))
 }
 
 /// The caller and the message of a request, for methods that need no credential.

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{MailWorker, backoff};
+use super::MailWorker;
 use crate::domain::{Action, Actor, Delivery, EventData, Invite, InviteData};
 use crate::error::Result;
 use crate::mail::{Invitation, Mail, SendError};
@@ -10,6 +10,7 @@ use crate::operations::invites::unseal;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{accounts, invites, members, organizations, outbox};
+use crate::workers::backoff;
 
 enum Prepared {
     Send(Box<Mail>),
@@ -154,7 +155,7 @@ impl MailWorker {
         claimant: Uuid,
         reason: &str,
     ) -> Result<()> {
-        let pause = backoff::pause(self.bounds.retry_after, claimed.attempts);
+        let pause = backoff::doubling(self.bounds.retry_after, claimed.attempts);
         tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail is retried after a pause");
         let (id, until) = (claimed.id, self.clock.now().plus(pause));
         self.store

@@ -20,6 +20,7 @@ use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
 use guestlist::transport::{rest, rpc};
+use guestlist::webhooks::{Sender, Targets, system_lookup};
 use http::HeaderValue;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -86,11 +87,17 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             creators: Creators::Everyone,
             event_retention: config.events.retention,
             longest_wait: config.http.request_timeout,
+            max_webhooks: 10,
             public_preview: false,
         },
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
         clock,
         mail_wakeup: Arc::default(),
+        webhooks: Arc::new(
+            Sender::new(Targets::default(), "guestlist".to_owned(), system_lookup())
+                .expect("a client"),
+        ),
+        webhook_wakeup: Arc::default(),
     };
 
     let authorization = key(&context).await;

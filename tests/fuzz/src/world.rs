@@ -18,6 +18,7 @@ use guestlist::transport::stack::{self, Parts, Stack};
 use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
 use guestlist::transport::{rest, rpc};
+use guestlist::webhooks::{Sender, Targets, system_lookup};
 use http::{HeaderValue, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -219,11 +220,17 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             creators: Creators::Everyone,
             event_retention: config.events.retention,
             longest_wait: std::time::Duration::ZERO,
+            max_webhooks: 10,
             public_preview: true,
         },
         limits: Arc::new(Limits::new(&config.limits, &clock)),
         clock,
         mail_wakeup: Arc::default(),
+        webhooks: Arc::new(
+            Sender::new(Targets::default(), "guestlist".to_owned(), system_lookup())
+                .expect("a client"),
+        ),
+        webhook_wakeup: Arc::default(),
     };
     let readiness = Readiness::new();
     readiness.set_store(true);

@@ -17,6 +17,7 @@ use sea_orm::sea_query::Values;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use crate::support::{Database, Engine, Organization, Protocol, TestApp, gitpod, link_to, own};
+use crate::webhooks::{Endpoint, Reply, eventually};
 
 type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
 
@@ -32,6 +33,8 @@ const WHOLE_TABLES: &[&str] = &[
     "FROM \"audit_events\" ORDER BY",
     // `guestlist accounts erase`: ended invitations to an address, which nothing else looks for.
     "SELECT \"invites\".\"id\" FROM \"invites\" WHERE \"invites\".\"kind\" = ",
+    // The number of waiting deliveries, for the metrics.
+    "SELECT COUNT(*) AS \"waiting\"",
     // SQLite's own list of tables, which has no index: a few dozen rows.
     "FROM sqlite_master WHERE name",
 ];
@@ -169,6 +172,7 @@ async fn everything(app: &TestApp) {
     guestlist::storage::events::oldest_waiting(app.store().read()).await.unwrap();
     delete_old_events(app.store(), Timestamp::from_micros(1)).await.unwrap();
     list_keys(app.store()).await.unwrap();
+    webhooks(app).await;
     let (large, _) = org.admin.found("Large").await;
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
@@ -180,6 +184,79 @@ async fn everything(app: &TestApp) {
     org.admin.invite_address(&other, "gone@example.com", "read").await.unwrap();
     let account = gone.account().await;
     assert_eq!(erase(app.store(), account, app.clock.now()).await.unwrap().left.len(), 1);
+}
+
+/// Webhooks of both kinds of owners, and what the worker does with them.
+async fn webhooks(app: &TestApp) {
+    let org = app.organization().await;
+    let operator = app.operator().await;
+    let endpoint = Endpoint::start().await;
+    endpoint.otherwise(Reply::Status(500, "", ""));
+    for (owner, organization) in [(&org.admin, org.id.as_str()), (&operator, "")] {
+        let (webhook, _) = owner.webhook(organization, &endpoint.url).await.unwrap();
+        owner.webhook(organization, &endpoint.url).await.unwrap();
+        endpoint.next().await;
+        org.admin.link(&org.id, "read").await.unwrap();
+        let of = || (organization.to_owned(), webhook.id.clone());
+        let mut page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
+        for _ in 0..2 {
+            let organization_id = organization.to_owned();
+            let list = own::ListWebhooksRequest { organization_id, page };
+            let page_token = owner.list_webhooks(list).await.unwrap().next_page_token;
+            page = Some(own::PageRequest { page_size: 1, page_token });
+        }
+        let start_time = Some(prost_types::Timestamp::default());
+        let (organization_id, webhook_id) = of();
+        let span =
+            own::ReplayRequest { organization_id, webhook_id, start_time, ..Default::default() };
+        assert!(owner.replay(span.clone()).await.unwrap().events > 1);
+        let event_id = org.admin.audit(&org.id).await.unwrap().remove(0).id;
+        owner.replay(own::ReplayRequest { event_id, ..span }).await.unwrap();
+        let mut page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
+        for _ in 0..2 {
+            let (organization_id, webhook_id) = of();
+            let list = own::ListDeliveriesRequest { organization_id, webhook_id, page };
+            let page_token = owner.list_deliveries(list).await.unwrap().next_page_token;
+            page = Some(own::PageRequest { page_size: 1, page_token });
+        }
+        for url in [None, Some(format!("{}/other", endpoint.url))] {
+            let (organization_id, webhook_id) = of();
+            let description = Some("x".to_owned());
+            let update = own::UpdateWebhookRequest {
+                organization_id,
+                webhook_id,
+                url,
+                description,
+                ..Default::default()
+            };
+            owner.update_webhook(update).await.unwrap();
+        }
+        let (organization_id, webhook_id) = of();
+        let rotate = own::RotateSecretRequest { organization_id, webhook_id };
+        owner.rotate_secret(rotate).await.unwrap();
+        let (organization_id, webhook_id) = of();
+        let test = own::SendTestRequest { organization_id, webhook_id };
+        owner.send_test(test).await.unwrap();
+        let (organization_id, webhook_id) = of();
+        let disable = own::DisableWebhookRequest { organization_id, webhook_id };
+        owner.disable_webhook(disable).await.unwrap();
+        let (organization_id, webhook_id) = of();
+        let enable = own::EnableWebhookRequest { organization_id, webhook_id };
+        owner.enable_webhook(enable).await.unwrap();
+        // Accepted after a failure, and one that is disabled by its answer.
+        app.clock.advance(std::time::Duration::from_secs(600));
+        endpoint.plan([Reply::Status(200, "", ""), Reply::Status(410, "", "")]);
+        eventually("it is disabled", async || {
+            app.clock.advance(std::time::Duration::from_secs(600));
+            app.database.count("SELECT count(*) FROM webhooks WHERE disabled_at IS NOT NULL").await
+                > 0
+        })
+        .await;
+        let (organization_id, webhook_id) = of();
+        let delete = own::DeleteWebhookRequest { organization_id, webhook_id };
+        owner.delete_webhook(delete).await.unwrap();
+    }
+    org.admin.delete(&org.id).await.unwrap();
 }
 
 /// Memberships by their keys, one and many, and the counts of an organization.

@@ -2,14 +2,16 @@
 //! empty that may be.
 
 use guestlist::domain::{
-    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, ContentGrant, ContentKind, Delivery,
-    Departure, Invite, InviteId, InviteKind, InviteState, InviteToken, JoinedBy, KeyScope,
-    LoginProviderKind, Member, MemberId, MemberStatus, Organization, OrganizationId, Profile, Role,
-    Tier, Timestamp,
+    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, AuditEventId, ContentGrant, ContentKind,
+    Delivery, Departure, Disabling, DisablingReason, Invite, InviteId, InviteKind, InviteState,
+    InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId, MemberStatus,
+    Organization, OrganizationId, Profile, Role, Tier, Timestamp, Webhook, WebhookId,
 };
 use guestlist::storage::change;
+use guestlist::storage::webhook_deliveries::{FailedAttempt, NewDelivery};
 use guestlist::storage::{
     Opener, Store, accounts, api_keys, invites, member_lists, members, organizations,
+    webhook_deliveries, webhooks,
 };
 
 use crate::support::databases::pool;
@@ -115,6 +117,23 @@ async fn round_trip(store: &Store, full: bool) {
         last_used_at: full.then(|| at(10)),
     };
     let sealed: Vec<u8> = (0..=255).collect();
+    let webhook = Webhook {
+        id: WebhookId::generate(at(11)),
+        organization: full.then_some(organization.id),
+        url: "https://example.com/hooks".into(),
+        description: if full { "für Zoë\n🦀".into() } else { String::new() },
+        event_types: ["member.left", "invite.created"]
+            .iter()
+            .filter(|_| full)
+            .map(|&kind| kind.to_owned())
+            .collect(),
+        disabled: full.then(|| Disabling { at: at(12), reason: DisablingReason::Gone }),
+        first_failure_at: None,
+        previous_secret_ends_at: full.then(|| at(13)),
+        created_at: at(11),
+        updated_at: if full { at(12) } else { at(11) },
+    };
+    let w = webhook.clone();
     let (a, o, m, i, k, s) = (
         account.clone(),
         organization.clone(),
@@ -130,7 +149,24 @@ async fn round_trip(store: &Store, full: bool) {
             members::insert(tx, &m, &a.profile).await?;
             let stored = invites::StoredToken { hash: token.hash(), sealed: s.clone() };
             invites::insert(tx, &i, stored).await?;
-            api_keys::insert(tx, &k).await
+            api_keys::insert(tx, &k).await?;
+            webhooks::insert(tx, &w, s.clone(), None).await?;
+            if let Some(disabling) = w.disabled {
+                webhooks::disable(tx, w.id, disabling).await?;
+                webhooks::set_secret(tx, w.id, vec![1], (s.clone(), at(13)), at(12)).await?;
+            }
+            let delivery = NewDelivery {
+                event: AuditEventId::generate(at(14)),
+                event_type: "member.left".into(),
+                failed: full.then(|| FailedAttempt {
+                    at: at(14),
+                    next_at: at(15),
+                    status: Some(500),
+                    reason: "no".into(),
+                    answer: "🦀".into(),
+                }),
+            };
+            webhook_deliveries::insert(tx, w.id, vec![delivery], at(14)).await
         }))
         .await
         .unwrap();
@@ -151,6 +187,15 @@ async fn round_trip(store: &Store, full: bool) {
     assert_eq!(format!("{found:?}"), format!("{key:?}"));
     assert!(found.hash.matches(&key.hash));
     assert_eq!(owner, account);
+    let found = webhooks::find_with_secrets(db, webhook.organization, webhook.id).await.unwrap();
+    let (found, secrets) = found.unwrap();
+    assert_eq!(found, webhook);
+    assert_eq!(secrets.previous.is_some(), full);
+    let delivery = webhook_deliveries::page(db, webhook.id, None, 9).await.unwrap().remove(0);
+    assert_eq!((delivery.attempts, delivery.status), (i64::from(full), full.then_some(500)));
+    assert_eq!(delivery.last_attempt_at, full.then(|| at(14)));
+    assert_eq!(delivery.next_attempt_at, Some(if full { at(15) } else { at(14) }));
+    assert_eq!((delivery.reason.is_empty(), delivery.answer.is_empty()), (!full, !full));
     let filter =
         member_lists::MemberFilter { statuses: MemberStatus::ALL.to_vec(), ..Default::default() };
     assert_eq!(member_lists::count(db, organization.id, &filter).await.unwrap(), 1);

@@ -114,6 +114,28 @@ rpcs! {
         "guestlist.v1.EventService/ListEvents";
     list_state: own::ListStateRequest => ListStateResponse,
         "guestlist.v1.EventService/ListState";
+    create_webhook: own::CreateWebhookRequest => CreateWebhookResponse,
+        "guestlist.v1.WebhookService/CreateWebhook";
+    get_webhook: own::GetWebhookRequest => GetWebhookResponse,
+        "guestlist.v1.WebhookService/GetWebhook";
+    list_webhooks: own::ListWebhooksRequest => ListWebhooksResponse,
+        "guestlist.v1.WebhookService/ListWebhooks";
+    update_webhook: own::UpdateWebhookRequest => UpdateWebhookResponse,
+        "guestlist.v1.WebhookService/UpdateWebhook";
+    delete_webhook: own::DeleteWebhookRequest => DeleteWebhookResponse,
+        "guestlist.v1.WebhookService/DeleteWebhook";
+    rotate_secret: own::RotateSecretRequest => RotateSecretResponse,
+        "guestlist.v1.WebhookService/RotateSecret";
+    enable_webhook: own::EnableWebhookRequest => EnableWebhookResponse,
+        "guestlist.v1.WebhookService/EnableWebhook";
+    disable_webhook: own::DisableWebhookRequest => DisableWebhookResponse,
+        "guestlist.v1.WebhookService/DisableWebhook";
+    send_test: own::SendTestRequest => SendTestResponse,
+        "guestlist.v1.WebhookService/SendTest";
+    list_deliveries: own::ListDeliveriesRequest => ListDeliveriesResponse,
+        "guestlist.v1.WebhookService/ListDeliveries";
+    replay: own::ReplayRequest => ReplayResponse,
+        "guestlist.v1.WebhookService/Replay";
 }
 
 impl Person {
@@ -332,6 +354,43 @@ impl Person {
             request_id: String::new(),
         };
         Ok(self.revoke_invite(request).await?.invite.unwrap())
+    }
+
+    /// A webhook of an organization, or of the deployment; and its secret.
+    pub async fn webhook(
+        &self,
+        organization: &str,
+        url: &str,
+    ) -> Result<(own::Webhook, String), Failure> {
+        let request = own::CreateWebhookRequest {
+            organization_id: organization.to_owned(),
+            url: url.to_owned(),
+            ..Default::default()
+        };
+        let made = self.create_webhook(request).await?;
+        Ok((made.webhook.unwrap(), made.secret))
+    }
+
+    /// A webhook as it is now.
+    pub async fn look_at_webhook(&self, webhook: &own::Webhook) -> Result<own::Webhook, Failure> {
+        let request = own::GetWebhookRequest {
+            organization_id: webhook.organization_id.clone(),
+            webhook_id: webhook.id.clone(),
+        };
+        Ok(self.get_webhook(request).await?.webhook.unwrap())
+    }
+
+    /// What waits for a webhook, one page of a hundred.
+    pub async fn deliveries(
+        &self,
+        webhook: &own::Webhook,
+    ) -> Result<Vec<own::WebhookDelivery>, Failure> {
+        let request = own::ListDeliveriesRequest {
+            organization_id: webhook.organization_id.clone(),
+            webhook_id: webhook.id.clone(),
+            page: Some(own::PageRequest { page_size: 100, page_token: String::new() }),
+        };
+        Ok(self.list_deliveries(request).await?.deliveries)
     }
 
     /// An organization's audit trail, newest first, without what the mail worker writes

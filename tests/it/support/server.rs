@@ -123,6 +123,17 @@ impl TestApp {
         Person::new(self.client(), Some(key.expose().to_string()))
     }
 
+    /// Ends the servers in order and starts one again, on the same store.
+    pub async fn restart(mut self) -> Self {
+        let config = config(&self.database, &self.secret_key, self.settings);
+        for app in std::mem::take(&mut *self.replicas.lock().unwrap()) {
+            app.stop().await.unwrap();
+        }
+        self.app.stop().await.unwrap();
+        self.app = start(config, &self.clock, None).await;
+        self
+    }
+
     /// Ends the servers in order and removes the store.
     pub async fn stop(self) {
         let replicas = std::mem::take(&mut *self.replicas.lock().unwrap());
@@ -158,6 +169,9 @@ fn config(database: &Database, secret_key: &SecretString, settings: Settings) ->
     config.limits.invites_per_organization = 10_000;
     config.limits.invites_per_address = 50;
     config.limits.joins_per_account = 1200;
+    // Webhooks of tests are on this machine.
+    config.webhooks.allow_http = true;
+    config.webhooks.allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
     settings(&mut config);
     config
 }

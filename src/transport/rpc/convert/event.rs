@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use prost::Message;
-
-use super::{Fields, MAX_TOKEN, to_timestamp};
-use crate::domain::{AuditEvent, PageSize};
-use crate::error::{Error, Result};
-use crate::operations::events::{EventList, FeedQuery, ListEvents, MemberState, StateList};
+use super::{Fields, MAX_TOKEN};
+use crate::domain::PageSize;
+use crate::error::Result;
+use crate::operations::events::{self, EventList, FeedQuery, ListEvents, MemberState, StateList};
 use crate::proto::guestlist::v1 as pb;
 
 /// The longest wait of a call.
@@ -74,14 +72,14 @@ fn query(
 /// INTERNAL if the data of a stored event is damaged.
 pub fn event_list(list: EventList) -> Result<pb::ListEventsResponse> {
     let EventList { events, cursor, has_more } = list;
-    let events = events.into_iter().map(event).collect::<Result<_>>()?;
+    let events = events.into_iter().map(events::to_message).collect::<Result<_>>()?;
     Ok(pb::ListEventsResponse { events, cursor, has_more })
 }
 
 /// # Errors
 /// INTERNAL if the data of a stored event is damaged.
 pub fn watch_response(list: EventList) -> Result<pb::WatchResponse> {
-    let events = list.events.into_iter().map(event).collect::<Result<_>>()?;
+    let events = list.events.into_iter().map(events::to_message).collect::<Result<_>>()?;
     Ok(pb::WatchResponse { events, cursor: list.cursor })
 }
 
@@ -104,20 +102,4 @@ fn member_state(member: MemberState) -> pb::MemberState {
         role: member.role.to_string(),
         status: member.status.as_str().to_owned(),
     }
-}
-
-fn event(event: AuditEvent) -> Result<pb::Event> {
-    let text = |id: Option<crate::domain::AccountId>| id.map(|id| id.to_string());
-    let stored = pb::Event::decode(event.data.as_slice()).map_err(Error::internal)?;
-    Ok(pb::Event {
-        id: event.id.to_string(),
-        r#type: event.action,
-        time: Some(to_timestamp(event.at)),
-        organization_id: event.organization.map(|id| id.to_string()).unwrap_or_default(),
-        organization_version: event.organization_version,
-        actor_account_id: text(event.actor).unwrap_or_default(),
-        on_behalf_of_account_id: text(event.on_behalf_of).unwrap_or_default(),
-        request_id: event.request_id,
-        data: stored.data,
-    })
 }

@@ -13,6 +13,7 @@ mod list_members;
 mod member;
 mod membership;
 mod organization;
+mod webhook;
 
 pub use account::resolve_account;
 pub use admin::{list_organizations, set_seat_limit, set_tier};
@@ -27,6 +28,10 @@ pub use membership::{batch_get_memberships, get_membership};
 pub use organization::{
     create_organization, invite_token, join_organization, member_id, organization_id, set_role,
     update_organization,
+};
+
+pub use webhook::{
+    create_webhook, list_deliveries, list_webhooks, replay, update_webhook, webhook_ref,
 };
 
 use fields::{Fields, MAX_TOKEN};

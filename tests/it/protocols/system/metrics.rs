@@ -11,6 +11,7 @@ use super::super::door::{Door, Form};
 use super::super::wire::{Answer, Connection};
 use super::super::{rpc, served};
 use crate::support::{Engine, Protocol, TestApp};
+use crate::webhooks::eventually;
 
 async fn get(addr: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Answer {
     let door = Door { form: Form::Json, version: Version::HTTP_11 };
@@ -112,6 +113,21 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
         let open = after["guestlist_store_connections_open"];
         assert!((1.0..=8.0).contains(&open), "{open}");
         assert!((0.0..=open).contains(&after["guestlist_store_connections_idle"]));
+    });
+}
+
+#[test]
+fn what_webhooks_have_not_accepted_is_counted() {
+    served(async |app| {
+        let org = app.organization().await;
+        // Nothing listens there.
+        org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap();
+        eventually("the numbers tell it", async || {
+            let scrape = series(&get(app.addr(), "/metrics", &[]).await);
+            let of = |name: &str| scrape[&format!("guestlist_webhooks_{name}")];
+            of("failed_total") >= 1.0 && of("waiting") == 1.0 && of("oldest_seconds") >= 0.0
+        })
+        .await;
     });
 }
 

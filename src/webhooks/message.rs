@@ -1,0 +1,52 @@
+//! What is sent for an event.
+
+use std::sync::LazyLock;
+
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::guestlist::v1::Event;
+
+/// An event as the body and the headers of a request. The signature is not part of it.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: String,
+    pub event_type: String,
+    /// RFC 3339.
+    pub time: String,
+    pub body: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    timestamp: &'a str,
+    data: &'a Value,
+}
+
+static EVENT: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+    let descriptors = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("our descriptors");
+    descriptors.get_message_by_name("guestlist.v1.Event").expect("a message of ours")
+});
+
+impl Message {
+    /// # Errors
+    /// INTERNAL if the event has no JSON form.
+    pub fn new(event: &Event) -> Result<Self> {
+        let message = DynamicMessage::decode(EVENT.clone(), event.encode_to_vec().as_slice());
+        // The same form as in responses of the API.
+        let options = SerializeOptions::new().skip_default_fields(false);
+        let data = message
+            .map_err(Error::internal)?
+            .serialize_with_options(serde_json::value::Serializer, &options)
+            .map_err(Error::internal)?;
+        let time = data.get("time").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let body = Body { r#type: &event.r#type, timestamp: &time, data: &data };
+        let body = serde_json::to_vec(&body).map_err(Error::internal)?;
+        Ok(Self { id: event.id.clone(), event_type: event.r#type.clone(), time, body })
+    }
+}

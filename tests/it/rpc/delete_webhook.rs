@@ -1,0 +1,29 @@
+use crate::everywhere;
+use crate::support::{Code, TestApp, own};
+use crate::webhooks::{Endpoint, Reply, eventually, of};
+
+everywhere! {
+    async fn a_deleted_webhook_gets_nothing_more(app: TestApp) {
+        let org = app.organization().await;
+        let (first, second) = (Endpoint::start().await, Endpoint::start().await);
+        first.otherwise(Reply::Status(500, "", ""));
+        let (webhook, _) = org.admin.webhook(&org.id, &first.url).await.unwrap();
+        let (other, _) = org.admin.webhook(&org.id, &second.url).await.unwrap();
+        first.next().await;
+        eventually("it has failed", async || {
+            !org.admin.deliveries(&webhook).await.unwrap().is_empty()
+        })
+        .await;
+        let (organization_id, webhook_id) = of(&webhook);
+        let request = own::DeleteWebhookRequest { organization_id, webhook_id };
+        org.admin.delete_webhook(request.clone()).await.unwrap();
+        assert_eq!(org.admin.delete_webhook(request).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(org.admin.look_at_webhook(&webhook).await.unwrap_err().code, Code::NotFound);
+        let waiting = app.database.count("SELECT count(*) FROM webhook_deliveries").await;
+        assert_eq!(waiting, 0);
+        // The other one is told.
+        let told = second.next_of("webhook.deleted").await;
+        assert_eq!(told.json()["data"]["webhook"]["webhookId"], webhook.id.as_str());
+        org.admin.look_at_webhook(&other).await.unwrap();
+    }
+}

@@ -1,0 +1,28 @@
+//! What webhooks get, and when.
+
+mod addresses;
+mod delivery;
+mod endpoint;
+mod ends;
+mod failures;
+mod restart;
+
+pub use endpoint::{Endpoint, Reply};
+
+use crate::support::own;
+
+/// Names an endpoint in a request.
+pub fn of(webhook: &own::Webhook) -> (String, String) {
+    (webhook.organization_id.clone(), webhook.id.clone())
+}
+
+/// Waits until something is so.
+pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
+    assert!(waited.is_ok(), "not so after 30 s: {what}");
+}
