@@ -3,7 +3,7 @@
 //!
 //! An import reads its file twice. The first time it checks all lines ([`Plan`]), and keeps
 //! where they are, not what they say: a file may have millions. The second time it writes
-//! ([`import`]), one organization after another, whatever the order of the file.
+//! ([`import()`]), one organization after another, whatever the order of the file.
 
 mod bundle;
 mod export;

@@ -22,7 +22,8 @@ async fn imported(at: &Installation, product: &str, files: &[(&str, Vec<Value>)]
     assert_eq!(at.serve().stop().code, Some(0));
     if Command::new("jq").arg("--version").output().is_err() {
         // Past the harness, which shows no output of tests that pass.
-        writeln!(std::io::stderr(), "skipped: the import from {product}, no jq").unwrap();
+        let mut told = std::io::stderr();
+        writeln!(told, "skipped: the import from {product}, no jq").unwrap();
         return false;
     }
     for (name, pages) in files {

@@ -3,9 +3,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use sea_orm::ConnectionTrait;
 
 use super::{column, on_both_engines, until};
 use crate::support::program::Said;
