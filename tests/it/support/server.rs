@@ -126,7 +126,8 @@ impl TestApp {
     /// Ends the servers in order and starts one again, on the same store.
     pub async fn restart(mut self) -> Self {
         let config = config(&self.database, &self.secret_key, self.settings);
-        for app in std::mem::take(&mut *self.replicas.lock().unwrap()) {
+        let replicas = std::mem::take(self.replicas.get_mut().unwrap());
+        for app in replicas {
             app.stop().await.unwrap();
         }
         self.app.stop().await.unwrap();
