@@ -341,4 +341,53 @@ mod tests {
         }
         assert!(size() <= most, "{} bytes are left", size());
     }
+
+    #[test]
+    fn p33_very_many_changes_end_with_the_settings_that_wait_for_the_disk() {
+        let (_directory, path) = file();
+        let writer = Connection::open(&path, Duration::ZERO).unwrap();
+        let settings = || {
+            ["synchronous", "cache_size", "wal_autocheckpoint"].map(|name| {
+                let value = |connection: &Rusqlite| {
+                    connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                };
+                writer.with(value).unwrap()
+            })
+        };
+        let before = settings();
+        assert_eq!(before[0], 2, "FULL");
+        writer.begin_bulk().unwrap();
+        assert_eq!(settings()[0], 1, "NORMAL");
+        writer.end_bulk().unwrap();
+        assert_eq!(settings(), before);
+    }
+
+    #[test]
+    fn what_is_deleted_is_overwritten_and_the_log_truncated_unless_it_is_read() {
+        let (_directory, path) = file();
+        let writer = Connection::open(&path, Duration::ZERO).unwrap();
+        writer
+            .batch("CREATE TABLE one (text TEXT); INSERT INTO one VALUES ('wilhelmina')")
+            .unwrap();
+        let found = |suffix: &str| {
+            let bytes = std::fs::read(format!("{}{suffix}", path.display())).unwrap();
+            bytes.windows(10).any(|part| part == b"wilhelmina")
+        };
+        writer.overwrite_deleted().unwrap();
+        let reader = Connection::open_to_read(&path, Duration::ZERO).unwrap();
+        reader.batch("BEGIN; SELECT count(*) FROM one").unwrap();
+        writer.batch("DELETE FROM one").unwrap();
+        assert!(!writer.truncate_log().unwrap());
+        assert!(found("-wal"));
+        reader.batch("COMMIT").unwrap();
+        assert!(writer.truncate_log().unwrap());
+        assert!(!found("") && !found("-wal"));
+    }
+
+    fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("guestlist.db");
+        std::fs::File::create_new(&path).unwrap();
+        (directory, path)
+    }
 }

@@ -177,9 +177,10 @@ async fn everything(app: &TestApp) {
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
     while remove_deleted(app.store()).await.unwrap() {}
-    org.admin.invite_address(&org.id, "gone@example.com", "read").await.unwrap();
+    let (first, _) = org.admin.found("First").await;
+    org.admin.invite_address(&first, "gone@example.com", "read").await.unwrap();
     let gone = app.person("gone").await;
-    gone.join(&org.admin.invite(&org.id).await.unwrap()).await.unwrap();
+    gone.join(&org.admin.invite(&first).await.unwrap()).await.unwrap();
     let (other, _) = org.admin.found("Other").await;
     org.admin.invite_address(&other, "gone@example.com", "read").await.unwrap();
     let account = gone.account().await;
