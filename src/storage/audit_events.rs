@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, Order, QueryFilter, QuerySelect,
 };
 use uuid::Uuid;
 
@@ -104,10 +104,8 @@ pub async fn page(
         Some(organization) => Column::OrganizationId.eq(Uuid::from(organization)),
         None => Column::OrganizationId.is_null(),
     };
-    let mut select = audit_event::Entity::find().filter(within).limit(limit);
-    for column in events::ORDER {
-        select = select.order_by_desc(column);
-    }
+    let within = audit_event::Entity::find().filter(within);
+    let mut select = events::ordered(within, Order::Desc).limit(limit);
     if let Some(before) = before {
         select = select.filter(events::order().lt(events::place(before)));
     }

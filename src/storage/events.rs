@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use sea_orm::sea_query::{Expr, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, DbBackend, EntityTrait, ExprTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    Select,
 };
 use uuid::Uuid;
 
@@ -19,7 +20,7 @@ use crate::domain::{AuditEvent, AuditEventId, FeedPlace, OrganizationId, Timesta
 use crate::error::Result;
 
 /// The columns of the feed's order.
-pub(super) const ORDER: [Column; 3] = [Column::Epoch, Column::Position, Column::Ordinal];
+const ORDER: [Column; 3] = [Column::Epoch, Column::Position, Column::Ordinal];
 
 /// The last position that was given, on SQLite. Not the rowid, which VACUUM may change, and
 /// not the greatest position plus one, which starts anew when old rows are deleted.
@@ -28,6 +29,14 @@ const POSITION: &str = "event_position";
 /// The feed's order, to compare with [`place`].
 pub(super) fn order() -> Expr {
     Expr::tuple(ORDER.map(Expr::col))
+}
+
+/// Rows in the feed's order, or in the opposite one.
+pub(super) fn ordered(
+    select: Select<audit_event::Entity>,
+    order: Order,
+) -> Select<audit_event::Entity> {
+    ORDER.into_iter().fold(select, |select, column| select.order_by(column, order.clone()))
 }
 
 /// A place in the feed's order.
@@ -63,11 +72,8 @@ pub(super) async fn next_position(tx: &Tx) -> Result<Option<i64>> {
 /// The newest event that readers may have. Every event before it is committed, so a reader
 /// that has read up to it has missed none.
 pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
-    fn newest() -> sea_orm::Select<audit_event::Entity> {
-        let ordered = ORDER
-            .into_iter()
-            .fold(audit_event::Entity::find(), |select, column| select.order_by_desc(column));
-        ordered.limit(1)
+    fn newest() -> Select<audit_event::Entity> {
+        ordered(audit_event::Entity::find(), Order::Desc).limit(1)
     }
 
     static SQLITE: Named = Named::new(|| query(newest()));
@@ -106,10 +112,8 @@ pub async fn between(
     until: FeedPlace,
     limit: u64,
 ) -> Result<Vec<AuditEvent>> {
-    let mut select = audit_event::Entity::find().filter(order().lte(place(until))).limit(limit);
-    for column in ORDER {
-        select = select.order_by_asc(column);
-    }
+    let until = audit_event::Entity::find().filter(order().lte(place(until)));
+    let mut select = ordered(until, Order::Asc).limit(limit);
     if let Some(organization) = organization {
         select = select.filter(Column::OrganizationId.eq(Uuid::from(organization)));
     }
@@ -181,10 +185,7 @@ pub async fn oldest_waiting(db: &Db) -> Result<Option<(Timestamp, String)>> {
 /// Deletes some of the oldest events if they are older than `before`; never the newest of all
 /// events, on which the cursors of idle readers stand. Returns how many.
 pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
-    let mut oldest = audit_event::Entity::find().limit(limit + 1);
-    for column in ORDER {
-        oldest = oldest.order_by_asc(column);
-    }
+    let oldest = ordered(audit_event::Entity::find(), Order::Asc).limit(limit + 1);
     let mut rows = models(tx, oldest).await?;
     // The last one tells that another row stands behind each of the others.
     rows.pop();
@@ -198,9 +199,7 @@ pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
 
 /// The event before a place.
 pub async fn before(db: &Db, at: FeedPlace) -> Result<Option<AuditEvent>> {
-    let mut before = audit_event::Entity::find().filter(order().lt(place(at))).limit(1);
-    for column in ORDER {
-        before = before.order_by_desc(column);
-    }
+    let before = audit_event::Entity::find().filter(order().lt(place(at)));
+    let before = ordered(before, Order::Desc).limit(1);
     Ok(models(db, before).await?.into_iter().next().map(Into::into))
 }
