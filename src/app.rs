@@ -121,6 +121,7 @@ impl App {
         };
         let (tls, reload) = load_tls(&config, &clock).await?.unzip();
         let store = Store::open(&location, &config.database, Opener::Server, observer).await?;
+        store.warn_of_lost_commits().await?;
         let authenticator =
             Authenticator::start(&config.issuers, store.clone(), Arc::clone(&clock)).await?;
         let authenticator = Arc::new(authenticator);

@@ -129,9 +129,6 @@ impl Store {
         }
         let state = Arc::new(StoreState { observer, ..StoreState::default() });
         let (readers, writer) = location::connect(location, settings, &state).await?;
-        if let (Opener::Server, Readers::Postgres(readers)) = (opener, &readers) {
-            readers.pool().warn_of_lost_commits().await?;
-        }
         Ok(Self {
             shared: Arc::new(Shared {
                 db: Db { engine: readers, state },
@@ -315,6 +312,17 @@ impl Store {
     /// FAILED_PRECONDITION with what to do, or if the store cannot be reached.
     pub async fn require_current_schema(&self) -> Result<()> {
         self.schema().await?.require_current()
+    }
+
+    /// Logs a warning if the database acknowledges commits that it may lose.
+    ///
+    /// # Errors
+    /// If the store cannot be reached.
+    pub async fn warn_of_lost_commits(&self) -> Result<()> {
+        match &self.shared.db.engine {
+            Readers::Postgres(readers) => Ok(readers.pool().warn_of_lost_commits().await?),
+            Readers::Sqlite(_) => Ok(()),
+        }
     }
 
     /// Checks that changes are possible now.
