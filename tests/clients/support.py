@@ -284,6 +284,19 @@ def go_program(package, version):
     return str(program)
 
 
+def cargo_programs(*packages):
+    """The folder of programs, built by cargo from these packages (NAME@VERSION) and their lock files."""
+    folder = CACHE / "-".join(packages).replace("@", "-")
+    complete = folder / "complete"
+    if not complete.exists():
+        if not shutil.which("cargo"):
+            raise Unavailable(f"no cargo to build {packages[0]} with")
+        shutil.rmtree(folder, ignore_errors=True)
+        _install("cargo", "install", "--quiet", "--debug", "--locked", "--root", str(folder), *packages)
+        complete.touch()
+    return folder / "bin"
+
+
 def grpcurl():
     return go_program("github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.3")
 

@@ -3,6 +3,8 @@
 import json
 import sys
 
+from google.protobuf.duration_pb2 import Duration
+
 from gitpod.v1 import organization_pb2 as gitpod
 from gitpod.v1.organization_connect import OrganizationServiceClientSync
 from guestlist.v1 import event_pb2
@@ -16,8 +18,9 @@ def credential(key):
     return {"headers": {"authorization": f"Bearer {key}"}}
 
 
-def read(organization, cursor):
-    request = event_pb2.ListEventsRequest(organization_id=organization, cursor=cursor)
+def read(organization, cursor, wait):
+    request = event_pb2.ListEventsRequest(
+        organization_id=organization, cursor=cursor, wait=Duration(seconds=int(wait)))
     response = feed.list_events(request, **credential(ana))
     return {"types": [event.type for event in response.events], "cursor": response.cursor}
 
@@ -27,7 +30,7 @@ if phase == "story":
     made = organizations.create_organization(
         gitpod.CreateOrganizationRequest(name="Acme", join_organization=True), **credential(ana))
     organization = made.organization.id
-    cursor = read(organization, "")["cursor"]
+    cursor = read(organization, "", 0)["cursor"]
     invite = organizations.create_organization_invite(
         gitpod.CreateOrganizationInviteRequest(organization_id=organization), **credential(ana))
     token = invite.invite.invite_id

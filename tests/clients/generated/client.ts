@@ -1,8 +1,9 @@
-// A generated client: the README's story, or the feed from a cursor on. Prints its result as JSON.
+// A generated client: the README's story, or the feed from a cursor on, by one call or by a stream
+// until there is an event. Prints its result as JSON, a line for each message.
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { OrganizationService } from "./typescript/gitpod/v1/organization_pb";
-import { EventService } from "./typescript/guestlist/v1/event_pb";
+import { EventService, type Event } from "./typescript/guestlist/v1/event_pb";
 
 const [url, phase, ana, ...more] = process.argv.slice(2);
 
@@ -16,9 +17,12 @@ function transport(key: string) {
 
 const feed = createClient(EventService, transport(ana));
 
-async function read(organizationId: string, cursor: string) {
-    const response = await feed.listEvents({ organizationId, cursor });
-    return { types: response.events.map((event) => event.type), cursor: response.cursor };
+function shown({ events, cursor }: { events: Event[]; cursor: string }) {
+    return { types: events.map((event) => event.type), cursor };
+}
+
+async function read(organizationId: string, cursor: string, seconds: string) {
+    return shown(await feed.listEvents({ organizationId, cursor, wait: { seconds: BigInt(seconds) } }));
 }
 
 if (phase === "story") {
@@ -26,7 +30,7 @@ if (phase === "story") {
     const ben = createClient(OrganizationService, transport(more[0]));
     const made = await organizations.createOrganization({ name: "Acme", joinOrganization: true });
     const organizationId = made.organization!.id;
-    const { cursor } = await read(organizationId, "");
+    const { cursor } = await read(organizationId, "", "0");
     const invite = await organizations.createOrganizationInvite({ organizationId });
     const inviteId = invite.invite!.inviteId;
     const summary = await ben.getOrganizationInviteSummary({ inviteId });
@@ -39,6 +43,13 @@ if (phase === "story") {
         members: listed.members.map((member) => member.email).sort(),
         cursor,
     }));
+} else if (phase === "watch") {
+    for await (const message of feed.watch({ organizationId: more[0], cursor: more[1] }, { timeoutMs: 30_000 })) {
+        console.log(JSON.stringify(shown(message)));
+        if (message.events.length > 0) {
+            break;
+        }
+    }
 } else {
-    console.log(JSON.stringify(await read(more[0], more[1])));
+    console.log(JSON.stringify(await read(more[0], more[1], more[2])));
 }

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"os"
 	"sort"
+	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	gitpod "example.com/client/gen/gitpod/v1"
 	"example.com/client/gen/gitpod/v1/gitpodv1connect"
@@ -32,9 +34,9 @@ func must[T any](response *connect.Response[T], err error) *T {
 	return response.Msg
 }
 
-func read(key, organization, cursor string) map[string]any {
+func read(key, organization, cursor string, wait time.Duration) map[string]any {
 	feed := guestlistv1connect.NewEventServiceClient(http.DefaultClient, url)
-	request := &guestlist.ListEventsRequest{OrganizationId: organization, Cursor: cursor}
+	request := &guestlist.ListEventsRequest{OrganizationId: organization, Cursor: cursor, Wait: durationpb.New(wait)}
 	response := must(feed.ListEvents(context.Background(), with(key, request)))
 	types := []string{}
 	for _, event := range response.Events {
@@ -48,7 +50,7 @@ func story(ana, ben string) map[string]any {
 	client := gitpodv1connect.NewOrganizationServiceClient(http.DefaultClient, url)
 	made := must(client.CreateOrganization(ctx, with(ana, &gitpod.CreateOrganizationRequest{Name: "Acme", JoinOrganization: true})))
 	organization := made.Organization.Id
-	cursor := read(ana, organization, "")["cursor"].(string)
+	cursor := read(ana, organization, "", 0)["cursor"].(string)
 	invite := must(client.CreateOrganizationInvite(ctx, with(ana, &gitpod.CreateOrganizationInviteRequest{OrganizationId: organization})))
 	token := invite.Invite.InviteId
 	summary := must(client.GetOrganizationInviteSummary(ctx, with(ben, &gitpod.GetOrganizationInviteSummaryRequest{InviteId: token})))
@@ -70,7 +72,11 @@ func main() {
 	if ana := os.Args[3]; os.Args[2] == "story" {
 		result = story(ana, os.Args[4])
 	} else {
-		result = read(ana, os.Args[4], os.Args[5])
+		wait, err := time.ParseDuration(os.Args[6] + "s")
+		if err != nil {
+			log.Fatal(err)
+		}
+		result = read(ana, os.Args[4], os.Args[5], wait)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		log.Fatal(err)
