@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::domain::{InviteId, WebhookId};
 use crate::error::{Error, Kind, Result};
 use crate::keyring::{Keyring, KeyringError, Purpose, SecretKeyId};
-use crate::storage::sealed::{self, Counts, Page, Place, Sealed};
+use crate::storage::sealed::{self, Counts, Page, Place, Sealed, Table};
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
 use crate::storage::{Store, Tx, change};
 
@@ -31,6 +31,13 @@ pub struct Resealed {
     pub unreadable: BTreeMap<String, u64>,
 }
 
+impl Resealed {
+    /// The number of values that are sealed with the first key now, and were not.
+    pub fn changed(&self) -> u64 {
+        self.invite_tokens + self.webhook_secrets
+    }
+}
+
 /// Seals all invite tokens and webhook secrets with the first key that have another one, also
 /// beside running servers. `progress` is called after each batch.
 ///
@@ -44,21 +51,15 @@ pub async fn reseal(
 ) -> Result<Resealed> {
     require_servers_with_first_key(store, keyring).await?;
     let mut resealed = Resealed::default();
-    let mut after = None;
-    loop {
-        let page = sealed::invite_tokens(store.read(), after, BATCH).await?;
-        let Some(last) = page.last else { break };
-        after = Some(last);
-        reseal_page(store, keyring, page, &mut resealed).await?;
-        progress(&resealed)?;
-    }
-    let mut after = None;
-    loop {
-        let page = sealed::webhook_secrets(store.read(), after, BATCH).await?;
-        let Some(last) = page.last else { break };
-        after = Some(last);
-        reseal_page(store, keyring, page, &mut resealed).await?;
-        progress(&resealed)?;
+    for table in [Table::Invites, Table::Webhooks] {
+        let mut after = None;
+        loop {
+            let page = sealed::page(store.read(), table, after, BATCH).await?;
+            let Some(last) = page.last else { break };
+            after = Some(last);
+            reseal_page(store, keyring, page, &mut resealed).await?;
+            progress(&resealed)?;
+        }
     }
     Ok(resealed)
 }
@@ -124,9 +125,7 @@ fn seal_again(
 ) -> Result<std::result::Result<Vec<u8>, KeyringError>> {
     // The row's id is authenticated with the value.
     let (purpose, id) = match value.place {
-        Place::InviteToken { .. } => {
-            (Purpose::InviteToken, InviteId::from(value.id).to_string())
-        }
+        Place::InviteToken { .. } => (Purpose::InviteToken, InviteId::from(value.id).to_string()),
         Place::WebhookSecret | Place::PreviousWebhookSecret => {
             (Purpose::WebhookSecret, WebhookId::from(value.id).to_string())
         }
@@ -148,8 +147,7 @@ pub async fn uses_of_other_keys(
     store: &Store,
     keyring: &Keyring,
 ) -> Result<Vec<(SecretKeyId, Counts)>> {
-    let mut counts = BTreeMap::<Vec<u8>, Counts>::new();
-    counts.extend(sealed::count_by_key(store.read()).await?);
+    let counts = sealed::count_by_key(store.read()).await?;
     let others = keyring.ids().into_iter().skip(1);
     Ok(others.map(|id| (id, counts.get(id.as_bytes()).copied().unwrap_or_default())).collect())
 }

@@ -20,7 +20,7 @@ impl TableRows {
 }
 
 /// What a backup holds.
-pub struct Backup {
+pub(super) struct Backup {
     pub rows: TableRows,
     /// The fingerprint of the key that sealed its tokens, unless no server has ever used it.
     pub secret_key_fingerprint: Option<String>,
@@ -30,29 +30,25 @@ pub struct Backup {
 ///
 /// # Errors
 /// FAILED_PRECONDITION if it is damaged, is no store, or has a newer schema than this program.
-pub async fn check_backup(path: &Path) -> Result<Backup> {
+pub(super) async fn check_backup(path: &Path) -> Result<Backup> {
     let rows = sqlite::check(path).map_err(|why| {
         let message = format!("it is no SQLite database, or is damaged: {why}");
         Error::new(Kind::FailedPrecondition, message)
     })?;
     let snapshot = Snapshot::begin_on_file(path)?;
     let schema = migrations::schema(&snapshot).await?;
-    let secret_key_fingerprint = match &schema {
-        Schema::Missing => None,
-        Schema::Ahead(_) => return Err(schema.require_current().err().unwrap_or_else(no_store)),
-        Schema::Current | Schema::Behind(_) => {
-            settings::get(&snapshot, SECRET_KEY_FINGERPRINT).await?
-        }
-    };
-    snapshot.end().await?;
     match schema {
-        Schema::Missing => Err(no_store()),
-        _ => Ok(Backup { rows: TableRows(rows), secret_key_fingerprint }),
+        Schema::Missing => {
+            let message = "it is a SQLite database, but not a store of guestlist";
+            return Err(Error::new(Kind::FailedPrecondition, message));
+        }
+        Schema::Ahead(_) => schema.require_current()?,
+        // A server migrates it.
+        Schema::Current | Schema::Behind(_) => {}
     }
-}
-
-fn no_store() -> Error {
-    Error::new(Kind::FailedPrecondition, "it is a SQLite database, but not a store of guestlist")
+    let secret_key_fingerprint = settings::get(&snapshot, SECRET_KEY_FINGERPRINT).await?;
+    snapshot.end().await?;
+    Ok(Backup { rows: TableRows(rows), secret_key_fingerprint })
 }
 
 pub(super) fn not_sqlite() -> Error {

@@ -56,13 +56,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-pub use backup::{TableRows, check_backup};
+pub use backup::TableRows;
 pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
 pub use event_watch::EventFollower;
 pub use location::Location;
 pub use migrations::Schema;
-pub use restore::{Restored, restore};
+pub use restore::{Replace, Restored, restore};
 pub use snapshot::Snapshot;
 pub use statement::{Row, Statement, StatementResult};
 

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, UpdateMany};
 use uuid::Uuid;
 
-use super::connection::{Connection, Db, Tx, all, update};
+use super::connection::{Db, Tx, all, update};
 use super::entity::{invite, webhook};
 use crate::domain::InviteState;
 use crate::error::Result;
@@ -27,9 +25,18 @@ pub struct Sealed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The token of an invite; whether the invite is live, so that the token may be needed.
-    InviteToken { is_live: bool },
+    InviteToken {
+        is_live: bool,
+    },
     WebhookSecret,
     PreviousWebhookSecret,
+}
+
+/// The tables with sealed values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    Invites,
+    Webhooks,
 }
 
 /// A page of sealed values.
@@ -39,8 +46,15 @@ pub struct Page {
     pub last: Option<Uuid>,
 }
 
-/// The tokens of at most `limit` invites behind this one, in the order of ids.
-pub async fn invite_tokens(db: &Db, after: Option<Uuid>, limit: u64) -> Result<Page> {
+/// The sealed values of at most `limit` rows behind this one, in the order of ids.
+pub async fn page(db: &Db, table: Table, after: Option<Uuid>, limit: u64) -> Result<Page> {
+    match table {
+        Table::Invites => invite_tokens(db, after, limit).await,
+        Table::Webhooks => webhook_secrets(db, after, limit).await,
+    }
+}
+
+async fn invite_tokens(db: &Db, after: Option<Uuid>, limit: u64) -> Result<Page> {
     use invite::Column;
 
     let mut select = invite::Entity::find()
@@ -61,8 +75,7 @@ pub async fn invite_tokens(db: &Db, after: Option<Uuid>, limit: u64) -> Result<P
     Ok(page)
 }
 
-/// The secrets of at most `limit` webhooks behind this one, in the order of ids.
-pub async fn webhook_secrets(db: &Db, after: Option<Uuid>, limit: u64) -> Result<Page> {
+async fn webhook_secrets(db: &Db, after: Option<Uuid>, limit: u64) -> Result<Page> {
     use webhook::Column;
 
     let mut select = webhook::Entity::find()

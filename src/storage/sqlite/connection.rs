@@ -73,7 +73,10 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub(in crate::storage) fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
+    pub(in crate::storage) fn open_to_read(
+        path: &Path,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
     }

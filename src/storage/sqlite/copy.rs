@@ -97,9 +97,8 @@ fn make_single_file(connection: &Rusqlite) -> std::result::Result<(), StoreError
 /// If it is damaged.
 pub fn check(path: &Path) -> std::result::Result<Rows, StoreError> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, Duration::ZERO)?;
-    let found: String = connection
-        .query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))
-        .map_err(failed)?;
+    let found: String =
+        connection.query_row("PRAGMA integrity_check(1)", (), |row| row.get(0)).map_err(failed)?;
     if found != "ok" {
         return Err(StoreError::fault(format!("the file is damaged: {found}")));
     }
@@ -109,7 +108,8 @@ pub fn check(path: &Path) -> std::result::Result<Rows, StoreError> {
 }
 
 fn rows(connection: &Rusqlite) -> std::result::Result<Rows, StoreError> {
-    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_'";
+    let tables =
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_'";
     let mut tables = connection.prepare(tables).map_err(failed)?;
     let names = tables.query_map((), |row| row.get::<_, String>(0)).map_err(failed)?;
     names

@@ -12,6 +12,6 @@ mod readers;
 
 pub use connection::Connection;
 pub use copy::Rows;
-pub(super) use copy::{check, copy, detach};
+pub(super) use copy::{check, detach};
 pub(super) use files::Files;
 pub(super) use readers::Readers;
