@@ -24,15 +24,14 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     let unfinished = unfinished(file);
     let handle = open_unfinished(&unfinished)?;
     let progress = Progress::new();
-    let made = with_store(config, async |store| copy(store, &unfinished, &progress).await)
-        .and_then(|rows| {
-            progress.end()?;
-            handle.sync_all().map_err(|why| cannot_write(&unfinished, why))?;
-            let bytes = handle.metadata().map_err(|why| cannot_write(&unfinished, why))?.len();
-            refuse_existing(file)?;
-            finish(&unfinished, file)?;
-            Ok((rows, bytes))
-        });
+    let copied = with_store(config, async |store| copy(store, &unfinished, &progress).await);
+    let made = progress.end().and(copied).and_then(|rows| {
+        handle.sync_all().map_err(|why| cannot_write(&unfinished, why))?;
+        let bytes = handle.metadata().map_err(|why| cannot_write(&unfinished, why))?.len();
+        refuse_existing(file)?;
+        finish(&unfinished, file)?;
+        Ok((rows, bytes))
+    });
     let (rows, bytes) = match made {
         Ok(made) => made,
         Err(error) => {

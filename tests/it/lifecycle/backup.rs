@@ -230,7 +230,6 @@ fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
         assert_eq!(std::fs::read(&file).unwrap(), bytes);
 
         // With its key, into a directory that does not exist yet.
-        std::fs::create_dir(&elsewhere).unwrap();
         let key = at.directory().join("secret.key");
         let settings = [settings[0], ("GUESTLIST_SECRET_KEY_FILE", text(&key))];
         std::fs::remove_dir_all(&elsewhere).unwrap();
