@@ -18,7 +18,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::auth::{self, Authenticator};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::operations::setup::{self, Setup};
@@ -80,6 +80,33 @@ pub async fn use_secret_key(config: &Config, store: &Store) -> Result<Keyring> {
     let fingerprints = secret_key.keyring.fingerprints();
     setup::use_secret_key(store, fingerprints, secret_key.to_write).await?;
     Ok(secret_key.keyring)
+}
+
+/// The secret keys of the settings, which must exist.
+///
+/// # Errors
+/// If there is no key, or one is malformed.
+pub fn secret_keys(config: &Config) -> Result<Keyring> {
+    let secret_key = secret_key::load(config, &Location::from_config(config)?)?;
+    match secret_key.to_write {
+        None => Ok(secret_key.keyring),
+        Some(missing) => {
+            let message = format!(
+                "there is no secret key: {} does not exist, and neither --secret-key-file nor \
+                 GUESTLIST_SECRET_KEY is set",
+                missing.file.display()
+            );
+            Err(Error::new(Kind::FailedPrecondition, message))
+        }
+    }
+}
+
+/// Checks that the settings have the key that seals the tokens of a store.
+///
+/// # Errors
+/// If not.
+pub fn require_secret_key(config: &Config, fingerprint: &str) -> Result<()> {
+    setup::require_secret_key(fingerprint, &secret_keys(config)?.fingerprints())
 }
 
 impl App {

@@ -1,12 +1,16 @@
 //! The command line.
 
 mod accounts;
+mod backup;
 mod export;
 mod healthcheck;
 mod import;
 mod keys;
+mod progress;
 mod proto;
 mod records;
+mod restore;
+mod secret_key;
 mod serve;
 mod store;
 
@@ -104,7 +108,29 @@ enum Command {
         #[command(flatten)]
         options: import::Options,
     },
-    /// Checks the settings and the files that they name.
+    /// Copies the SQLite database to a file, also while a server is running.
+    ///
+    /// The file has the database as it is at one moment. It is checked before it gets its name.
+    /// The secret key is not in it: keep a copy of it in another place.
+    Backup {
+        /// The file, which must not exist.
+        file: PathBuf,
+    },
+    /// Puts a backup in the place of the SQLite database. No server may be running.
+    ///
+    /// The backup must be of this or an older version, and the settings must have its secret key.
+    Restore {
+        /// The file that `backup` has written. It stays as it is.
+        file: PathBuf,
+        /// Replace an existing database, which is kept under another name.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Changes what is encrypted with the secret keys, also while a server is running.
+    #[command(subcommand)]
+    SecretKey(SecretKey),
+    /// Checks the settings and the files that they name. With several secret keys, says which of
+    /// them the store still needs.
     CheckConfig,
     /// Checks whether the server at the configured address is ready; exit code 0 if it is, 1
     /// if not.
@@ -143,6 +169,16 @@ enum Accounts {
         /// The account's id.
         id: AccountId,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretKey {
+    /// Encrypts all invite tokens and webhook secrets with the first secret key that are
+    /// encrypted with another one.
+    ///
+    /// All servers must have been started with this first key. If the command ends early, run it
+    /// again. Afterwards `check-config` says whether the other keys are needed.
+    Reseal,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +240,9 @@ impl Cli {
             Command::Accounts(Accounts::Erase { id }) => accounts::erase(&config, id),
             Command::Export { file } => export::export(&config, &file),
             Command::Import { file, options } => import::import(&config, &file, options),
+            Command::Backup { file } => backup::back_up(&config, &file),
+            Command::Restore { file, replace } => restore::restore(&config, &file, replace),
+            Command::SecretKey(SecretKey::Reseal) => secret_key::reseal(&config),
             Command::CheckConfig => check_config(&config),
             Command::Healthcheck => healthcheck::healthcheck(&config),
             Command::Proto { out } => proto::write(&out),
@@ -235,7 +274,9 @@ impl Settings {
 
 fn check_config(config: &Config) -> Result<(), Failure> {
     store::block_on(app::check(config))?;
-    store::print("the configuration is valid")
+    let mut lines = vec!["the configuration is valid".to_owned()];
+    lines.extend(secret_key::uses_of_other_keys(config));
+    store::print(&lines.join("\n"))
 }
 
 impl Failure {

@@ -265,6 +265,16 @@ impl SecretKeyId {
         hex::decode_to_slice(digits, &mut id).ok()?;
         Some(Self(id))
     }
+
+    /// The id of the key that sealed this.
+    pub fn of_sealed(sealed: &[u8]) -> Option<Self> {
+        sealed.get(1..=KEY_ID_LEN)?.try_into().ok().map(Self)
+    }
+
+    /// As it is in sealed data.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Display for SecretKeyId {

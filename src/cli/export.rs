@@ -69,14 +69,15 @@ async fn write(store: &Store, path: &Path, now: Timestamp) -> Result<Counts> {
     Ok(counts)
 }
 
-fn finish(unfinished: &Path, file: &Path) -> Result<()> {
+/// Gives a file that is on the disk its name.
+pub(super) fn finish(unfinished: &Path, file: &Path) -> Result<()> {
     std::fs::rename(unfinished, file).map_err(|why| cannot_write(file, why))?;
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
     let directory = File::open(directory.unwrap_or(Path::new(".")));
     directory.and_then(|directory| directory.sync_all()).map_err(|why| cannot_write(file, why))
 }
 
-fn cannot_write(path: &Path, why: std::io::Error) -> Error {
+pub(super) fn cannot_write(path: &Path, why: std::io::Error) -> Error {
     let message = format!("cannot write {}: {why}", path.display());
     Error::internal(why).with_message(message)
 }

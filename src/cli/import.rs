@@ -1,12 +1,13 @@
 //! `guestlist import`
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Failure;
 use super::export::told;
+use super::progress::Progress;
 use super::records::{self, Read};
 use super::store::{print, require_store, with_store, with_store_alone};
 use crate::app;
@@ -84,10 +85,10 @@ async fn run(
     store.require_current_schema().await?;
     let (plan, _) = check(config, Some(store), path, file, "nothing was imported").await?;
     let keyring = app::use_secret_key(config, store).await?;
-    let source = Lines { path, file, total: plan.rows(), shows: std::io::stderr().is_terminal() };
+    let source = Lines { path, file, total: plan.rows(), progress: Progress::new() };
     let to = Import { store, keyring: &keyring, mails };
     let imported = store.in_bulk(transfer::import(&to, &plan, &source)).await;
-    source.end()?;
+    source.progress.end()?;
     let (counts, unchanged) = imported.map_err(|error| {
         let message =
             format!("{error}; what was imported until then stays: repeat the command to go on");
@@ -179,21 +180,7 @@ struct Lines<'a> {
     path: &'a Path,
     file: &'a File,
     total: u64,
-    /// Whether progress is shown.
-    shows: bool,
-}
-
-impl Lines<'_> {
-    /// Ends the line of the progress.
-    fn end(&self) -> Result<()> {
-        if self.shows { self.show("\n") } else { Ok(()) }
-    }
-
-    fn show(&self, text: &str) -> Result<()> {
-        let mut stderr = std::io::stderr().lock();
-        let shown = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
-        shown.map_err(|why| Error::internal(why).with_message("cannot write to standard error"))
-    }
+    progress: Progress,
 }
 
 impl Source for Lines<'_> {
@@ -211,10 +198,7 @@ impl Source for Lines<'_> {
     }
 
     fn progress(&self, written: u64) -> Result<()> {
-        if !self.shows {
-            return Ok(());
-        }
-        self.show(&format!("\r{written} of {} records", self.total))
+        self.progress.show(&format!("{written} of {} records", self.total))
     }
 }
 

@@ -75,6 +75,16 @@ fn a_file_is_exported_and_imported() {
 }
 
 #[test]
+fn a_backup_is_made_and_restored_and_keys_are_changed() {
+    for line in ["backup f", "restore f", "restore f --replace", "secret-key reseal"] {
+        assert!(parse(&format!("guestlist {line} --data-dir d")).is_ok(), "{line}");
+    }
+    for line in ["backup", "backup f g", "backup f --replace", "restore", "secret-key"] {
+        assert!(parse(&format!("guestlist {line}")).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn a_failure_tells_its_causes_once() {
     let io = std::io::Error::other("disk on fire");
     let error = Error::internal(io).with_message("cannot write: disk on fire");

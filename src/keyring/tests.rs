@@ -165,3 +165,12 @@ fn p02_an_id_is_the_first_half_of_a_fingerprint_and_names_a_missing_key() {
     let both = Keyring::from_texts([hex_key(2), hex_key(1)]).unwrap();
     assert_eq!(both.ids(), [new.ids(), old.ids()].concat());
 }
+
+#[test]
+fn what_is_sealed_names_its_key() {
+    let ring = Keyring::from_texts([hex_key(1), hex_key(2)]).unwrap();
+    let sealed = ring.seal(Purpose::InviteToken, b"invite", b"token").unwrap();
+    assert_eq!(SecretKeyId::of_sealed(&sealed), Some(ring.ids()[0]));
+    assert_ne!(SecretKeyId::of_sealed(&sealed), Some(ring.ids()[1]));
+    assert_eq!(SecretKeyId::of_sealed(&sealed[..KEY_ID_LEN]), None);
+}

@@ -20,6 +20,7 @@ pub mod invites;
 pub mod keys;
 pub mod members;
 pub mod organizations;
+pub mod reseal;
 pub mod setup;
 pub mod transfer;
 pub mod webhooks;

@@ -89,10 +89,10 @@ async fn check_secret_key(
     let sealing = fingerprints.first().ok_or_else(|| Error::internal("no secret key"))?;
     match settings::get(tx, SECRET_KEY_FINGERPRINT).await? {
         Some(known) if known == *sealing => Ok(()),
-        Some(known) if !fingerprints.contains(&known) => {
-            Err(lacks_secret_key(&known, fingerprints))
-        }
-        _ => {
+        known => {
+            if let Some(known) = known {
+                require_secret_key(&known, fingerprints)?;
+            }
             if let Some(NewSecretKey { file, text }) = new_secret_key {
                 write_secret_file(file, text.trim_end()).map_err(|e| {
                     let what = format!("cannot write the secret key to {}", file.display());
@@ -101,6 +101,17 @@ async fn check_secret_key(
             }
             settings::set(tx, SECRET_KEY_FINGERPRINT, sealing).await
         }
+    }
+}
+
+/// Checks that one of these keys is the one that seals the tokens of a store.
+///
+/// # Errors
+/// FAILED_PRECONDITION if none is.
+pub fn require_secret_key(known: &str, fingerprints: &[String]) -> Result<()> {
+    match fingerprints.iter().any(|fingerprint| fingerprint == known) {
+        true => Ok(()),
+        false => Err(lacks_secret_key(known, fingerprints)),
     }
 }
 

@@ -112,21 +112,28 @@ fn connect_sqlite(
 /// # Errors
 /// If they cannot be made.
 pub(super) fn make_file(path: &Path) -> Result<()> {
-    let cannot = |what: &Path, e| {
-        let message = format!("cannot make {}: {e}", what.display());
-        Error::internal(e).with_message(message)
-    };
-    if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|e| cannot(directory, e))?;
-    }
-    open_private(path).map(drop).map_err(|e| cannot(path, e))
+    make_directory(path)?;
+    open_private(path).map(drop).map_err(|e| cannot_make(path, e))
 }
 
-fn open_private(path: &Path) -> std::io::Result<File> {
+/// Creates the directory of a file if it is missing, readable by its owner alone.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn make_directory(path: &Path) -> Result<()> {
+    let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|e| cannot_make(directory, e))
+}
+
+fn cannot_make(what: &Path, e: std::io::Error) -> Error {
+    let message = format!("cannot make {}: {e}", what.display());
+    Error::internal(e).with_message(message)
+}
+
+pub(super) fn open_private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 

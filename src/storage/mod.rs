@@ -4,6 +4,7 @@
 //! take `&impl Connection` to read and a [`Tx`] to write, and the organization first, so
 //! that no query of an organization's rows can leave it out.
 
+mod backup;
 mod cache_versions;
 mod connection;
 mod disk_space;
@@ -16,6 +17,7 @@ mod migration_lock;
 mod migrations;
 mod organization_cache;
 pub mod postgres;
+mod restore;
 mod snapshot;
 mod sql;
 pub mod sqlite;
@@ -39,6 +41,7 @@ pub mod outbox;
 pub mod previews;
 pub mod removals;
 pub mod requests;
+pub mod sealed;
 pub mod settings;
 pub mod state;
 pub mod transfer;
@@ -48,15 +51,18 @@ pub mod webhooks;
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use backup::TableRows;
 pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
 pub use event_watch::EventFollower;
 pub use location::Location;
 pub use migrations::Schema;
+pub use restore::{Replace, Restored, restore};
 pub use snapshot::Snapshot;
 pub use statement::{Row, Statement, StatementResult};
 
@@ -397,6 +403,24 @@ impl Store {
         match &self.shared.writer {
             Writer::Postgres(_) => Ok(true),
             Writer::Sqlite(writer) => Ok(writer.connection().truncate_log()?),
+        }
+    }
+
+    /// Copies a SQLite store, as it is at one moment, into an empty file, also while a server
+    /// uses it, and checks the copy. The caller syncs the file. `progress` gets the percentage
+    /// that is copied.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION on PostgreSQL; that of `progress`; or if the store cannot be read, the
+    /// file cannot be written, or the copy is not equal to the store.
+    pub fn back_up(
+        &self,
+        to: &Path,
+        progress: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<TableRows> {
+        match &self.shared.db.engine {
+            Readers::Sqlite(readers) => Ok(TableRows(readers.copy(to, progress)?)),
+            Readers::Postgres(_) => Err(backup::not_sqlite()),
         }
     }
 

@@ -1,11 +1,14 @@
 //! A transaction that reads: all its statements see the store at one moment.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::DbBackend;
 
 use super::connection::{Connection, Db, Readers, Transaction};
 use super::error::StoreError;
+use super::sqlite;
 use super::statement::{Statement, StatementResult};
 use crate::error::Result;
 
@@ -15,16 +18,22 @@ pub struct Snapshot(Transaction);
 impl Snapshot {
     /// Begins the transaction.
     pub(super) async fn begin(db: &Db) -> Result<Self> {
-        Ok(Self(match &db.engine {
+        Ok(match &db.engine {
             Readers::Postgres(readers) => {
-                Transaction::Postgres(Arc::new(readers.snapshot().await?))
+                Self(Transaction::Postgres(Arc::new(readers.snapshot().await?)))
             }
-            Readers::Sqlite(readers) => {
-                let connection = readers.another()?;
-                connection.command("BEGIN")?;
-                Transaction::Sqlite(Arc::new(connection))
-            }
-        }))
+            Readers::Sqlite(readers) => Self::begin_on(readers.another()?)?,
+        })
+    }
+
+    /// Begins one on a SQLite file that nobody uses.
+    pub(super) fn begin_on_file(path: &Path) -> Result<Self> {
+        Ok(Self::begin_on(sqlite::Connection::open_to_read(path, Duration::ZERO)?)?)
+    }
+
+    fn begin_on(connection: sqlite::Connection) -> Result<Self, StoreError> {
+        connection.command("BEGIN")?;
+        Ok(Self(Transaction::Sqlite(Arc::new(connection))))
     }
 
     /// Ends it.

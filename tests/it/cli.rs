@@ -18,7 +18,7 @@ fn what_is_wrong_is_told_on_standard_error() {
     let directory = TempDir::new().unwrap();
     std::fs::write(directory.path().join("half.toml"), "[[issuers]]\nissuer = 'x'\n").unwrap();
     std::fs::write(directory.path().join("keys.txt"), "no key").unwrap();
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 13] = [
         (&["check-config", "--listen", "here"], 2, "--listen"),
         (&["--config", "half.toml"], 2, "login_provider"),
         (&["--config", "missing.toml"], 2, "missing.toml"),
@@ -27,6 +27,10 @@ fn what_is_wrong_is_told_on_standard_error() {
         (&["check-config", "--database-url", "postgres://h/d"], 1, "--secret-key-file"),
         (&["keys", "list"], 1, "--data-dir"),
         (&["keys", "revoke", "x"], 2, "16 hexadecimal digits"),
+        (&["backup", "file"], 1, "--data-dir"),
+        (&["backup", "file", "--database-url", "postgres://h/d"], 1, "pg_dump"),
+        (&["restore", "file", "--database-url", "postgres://h/d"], 1, "pg_restore"),
+        (&["secret-key", "reseal"], 1, "--data-dir"),
         (&["serve", "--port", "1"], 2, "--port"),
     ];
     for (arguments, exit, words) in cases {

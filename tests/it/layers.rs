@@ -188,9 +188,10 @@ const STORAGE: Table = &[
     ),
     ("removals", &QUERY),
     ("requests", &QUERY),
+    ("sealed", &QUERY),
     ("settings", &QUERY),
     ("state", &QUERY),
-    ("snapshot", &["connection", "error", "statement"]),
+    ("snapshot", &["connection", "error", "sqlite", "statement"]),
     ("transfer", &QUERY),
     ("webhooks", &QUERY),
     ("webhook_deliveries", &QUERY),
@@ -199,6 +200,8 @@ const STORAGE: Table = &[
     ("migrations", &["connection", "error", "postgres", "statement"]),
     ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),
     ("location", &["connection", "error", "postgres", "sqlite", "write"]),
+    ("backup", &["migrations", "settings", "snapshot", "sqlite"]),
+    ("restore", &["backup", "location", "sqlite"]),
 ];
 
 /// The tables of the parts inside of rooms.

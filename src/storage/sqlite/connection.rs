@@ -73,7 +73,10 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::open`].
-    pub(super) fn open_to_read(path: &Path, busy_timeout: Duration) -> Result<Self, StoreError> {
+    pub(in crate::storage) fn open_to_read(
+        path: &Path,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
     }
@@ -289,7 +292,7 @@ impl Type {
     }
 }
 
-fn failed(error: rusqlite::Error) -> StoreError {
+pub(super) fn failed(error: rusqlite::Error) -> StoreError {
     match error {
         rusqlite::Error::SqliteFailure(failure, message) => {
             // The message names the constraint.
@@ -300,7 +303,7 @@ fn failed(error: rusqlite::Error) -> StoreError {
     }
 }
 
-fn opened(
+pub(super) fn opened(
     path: &Path,
     flags: OpenFlags,
     busy_timeout: Duration,

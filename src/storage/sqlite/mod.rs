@@ -5,10 +5,13 @@
 //! the changes (`storage/write/sqlite.rs`).
 
 mod connection;
+mod copy;
 mod files;
 mod lists;
 mod readers;
 
 pub use connection::Connection;
+pub use copy::Rows;
+pub(super) use copy::{check, detach};
 pub(super) use files::Files;
 pub(super) use readers::Readers;

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::copy::{Rows, copy};
 use super::lists::Lists;
+use crate::error::Error;
 use crate::storage::PoolSize;
 use crate::storage::error::StoreError;
 use crate::storage::statement::{Statement, StatementResult};
@@ -63,6 +65,15 @@ impl Readers {
     /// If the file cannot be opened.
     pub(in crate::storage) fn another(&self) -> Result<Connection, StoreError> {
         Connection::open_to_read(&self.path, self.patience)
+    }
+
+    /// Copies the database into an empty file; see [`copy`](super::copy::copy).
+    pub(in crate::storage) fn copy(
+        &self,
+        to: &Path,
+        progress: &mut dyn FnMut(u64) -> Result<(), Error>,
+    ) -> Result<Rows, Error> {
+        copy(&self.path, to, self.patience, progress)
     }
 
     /// How many there are.

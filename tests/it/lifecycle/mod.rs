@@ -1,6 +1,7 @@
 //! The life of the program as a process: its first start, the command line beside
 //! it, its end in order. (Its end by force is in `durability`.)
 
+mod backup;
 mod erase;
 mod first_start;
 mod hostile;
@@ -8,6 +9,7 @@ mod import_page;
 mod keys;
 mod load;
 mod moved;
+mod reseal;
 mod schema;
 mod secret_key;
 mod stop;

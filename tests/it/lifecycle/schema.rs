@@ -47,10 +47,11 @@ on_both_engines! {
     }
 }
 
-const OTHER_COMMANDS: [&[&str]; 3] = [
+const OTHER_COMMANDS: [&[&str]; 4] = [
     &["keys", "create", "--email", "ana@acme.com"],
     &["keys", "list"],
     &["keys", "revoke", "0123456789abcdef"],
+    &["secret-key", "reseal"],
 ];
 
 async fn change(at: &Installation, sql: &str) {

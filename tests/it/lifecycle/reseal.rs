@@ -1,0 +1,207 @@
+//! `guestlist secret-key reseal`, beside a server and killed.
+
+use std::process::Stdio;
+
+use futures::future::join_all;
+use guestlist::error::Error;
+use guestlist::keyring::Keyring;
+use guestlist::operations::reseal::{Resealed, reseal};
+use guestlist::storage::{Opener, Store};
+use tokio::task::block_in_place;
+
+use super::{on_both_engines, until};
+use crate::support::databases::pool;
+use crate::support::program::{Said, say};
+use crate::support::{Engine, Installation, Person, own};
+use crate::webhooks::Endpoint;
+
+/// More than two batches of the command.
+const LINKS: usize = 1100;
+
+fn new_key() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+fn id(key: &str) -> String {
+    Keyring::from_texts([key]).unwrap().ids()[0].to_string()
+}
+
+fn with_keys(keys: &str) -> [(&'static str, &str); 3] {
+    [
+        ("GUESTLIST_SECRET_KEY", keys),
+        ("GUESTLIST_WEBHOOKS__ALLOW_HTTP", "true"),
+        ("GUESTLIST_WEBHOOKS__ALLOWED_NETWORKS", "127.0.0.0/8"),
+    ]
+}
+
+fn run(at: &Installation, arguments: &[&str], keys: &str) -> Said {
+    block_in_place(|| say(at.command(arguments, &with_keys(keys))))
+}
+
+/// The invite tokens and webhook secrets that a key has sealed.
+async fn sealed_by(at: &Installation, key: &str) -> (i64, i64) {
+    let is = |column: &str| match at.database.engine {
+        Engine::Postgres => format!("encode(substr({column}, 2, 8), 'hex') = '{}'", id(key)),
+        Engine::Sqlite => format!("lower(hex(substr({column}, 2, 8))) = '{}'", id(key)),
+    };
+    let count = async |table: &str, column: &str| {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {}", is(column));
+        at.database.count(&sql).await
+    };
+    let secrets = count("webhooks", "secret_sealed").await;
+    let previous = count("webhooks", "previous_secret_sealed").await;
+    (count("invites", "token_sealed").await, secrets + previous)
+}
+
+async fn links(person: &Person, organization: &str, number: usize) -> Vec<own::Invite> {
+    let mut made = Vec::new();
+    while made.len() < number {
+        let batch = (0..50).map(|_| person.link(organization, "read"));
+        made.extend(join_all(batch).await.into_iter().map(Result::unwrap));
+    }
+    made
+}
+
+/// Calls that need tokens, again and again until told otherwise; none may fail.
+async fn work(
+    person: Person,
+    organization: String,
+    end: tokio::sync::watch::Receiver<bool>,
+) -> usize {
+    let mut rounds = 0;
+    while !*end.borrow() {
+        let token = person.invite(&organization).await.unwrap();
+        assert_eq!(person.current_invite(&organization).await.unwrap(), token);
+        let link = person.link(&organization, "read").await.unwrap();
+        let shown = person.look_at(&organization, &link.id).await.unwrap();
+        assert_eq!(shown.token, link.token);
+        person.revoke(&organization, &link.id).await.unwrap();
+        rounds += 1;
+    }
+    rounds
+}
+
+/// Begins as the command does, and ends after the first rows.
+async fn stop_after_one_transaction(at: &Installation, keys: &str) {
+    let location = at.database.location();
+    let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
+    let keyring = Keyring::from_texts(keys.split(',')).unwrap();
+    let stop = |until_now: &Resealed| match until_now.changed() {
+        0 => Ok(()),
+        _ => Err(Error::internal("it stops here")),
+    };
+    reseal(&store, &keyring, &stop).await.unwrap_err();
+    store.close().await.unwrap();
+}
+
+/// Runs the command and kills it after each of its first transactions; returns how often.
+async fn kill_again_and_again(at: &Installation, keys: &str, old: &str) -> usize {
+    let mut kills = 0;
+    loop {
+        let left = sealed_by(at, old).await;
+        if left == (0, 0) {
+            return kills;
+        }
+        let mut command = at.command(&["secret-key", "reseal"], &with_keys(keys));
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        until("it seals", async || sealed_by(at, old).await != left).await;
+        process.kill().unwrap();
+        process.wait().unwrap();
+        kills += 1;
+    }
+}
+
+on_both_engines! {
+    async fn p46_resealing_beside_a_server_and_killed_loses_no_token(at: Installation) {
+        let (old, new) = (new_key(), new_key());
+        let both = format!("{new},{old}");
+        let server = at.serve_with(&with_keys(&old));
+        let key = at.new_key("ana@acme.com");
+        let ana = server.person(&key);
+        let (organization, _) = ana.found("Acme").await;
+        let (other, _) = ana.found("Other").await;
+        let made = links(&ana, &organization, LINKS).await;
+        let token = ana.invite(&organization).await.unwrap();
+        let ended = ana.link(&organization, "read").await.unwrap();
+        ana.revoke(&organization, &ended.id).await.unwrap();
+        let endpoint = Endpoint::start().await;
+        let (webhook, first) = ana.webhook(&organization, &endpoint.url).await.unwrap();
+        let request = own::RotateSecretRequest {
+            organization_id: organization.clone(),
+            webhook_id: webhook.id.clone(),
+        };
+        let second = ana.rotate_secret(request).await.unwrap().secret;
+        endpoint.next_of("webhook.updated").await;
+
+        // Before a server seals with the new key, a server could not open what it seals.
+        let total = sealed_by(at, &old).await;
+        assert!(total.0 > 1100 && total.1 == 2, "{total:?}");
+        let said = run(at, &["secret-key", "reseal"], &both);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+        assert!(said.err.contains(&id(&old)) && said.err.contains(&id(&new)), "{}", said.err);
+        assert_eq!(sealed_by(at, &old).await, total);
+        server.stop();
+
+        let server = at.serve_with(&with_keys(&both));
+        let said = run(at, &["check-config"], &both);
+        let needed = format!("needs the secret key {}: invite tokens ", id(&old));
+        assert!(said.code == 0 && said.out.contains(&needed), "{said:?}");
+        let (end, ends) = tokio::sync::watch::channel(false);
+        let worker = tokio::spawn(work(server.person(&key), other, ends));
+        stop_after_one_transaction(at, &both).await;
+        let left = sealed_by(at, &old).await;
+        assert!(left.0 > 0 && left.0 < total.0, "in the middle: {left:?} of {total:?}");
+        assert!(kill_again_and_again(at, &both, &old).await > 0);
+        let said = run(at, &["secret-key", "reseal"], &both);
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        let nothing = "invite tokens 0, webhook secrets 0";
+        assert!(said.out.contains(nothing), "P46: all was done: {}", said.out);
+        end.send_replace(true);
+        assert!(worker.await.unwrap() > 0);
+        assert_eq!(sealed_by(at, &new).await.1, total.1);
+        assert!(sealed_by(at, &new).await.0 >= total.0, "also those of ended invites");
+        let said = run(at, &["check-config"], &both);
+        let needed = format!("does not need the secret key {}", id(&old));
+        assert!(said.code == 0 && said.out.contains(&needed), "{said:?}");
+        assert!(!said.out.contains(&new) && !said.out.contains(&old), "P05: {said:?}");
+        server.stop();
+
+        // Without the old key.
+        let server = at.serve_with(&with_keys(&new));
+        let ana = server.person(&key);
+        let all = made.iter().map(|link| ana.look_at(&organization, &link.id));
+        for (shown, link) in join_all(all).await.into_iter().zip(&made) {
+            assert_eq!(shown.unwrap().token, link.token);
+        }
+        assert_eq!(ana.current_invite(&organization).await.unwrap(), token);
+        let ben = server.person(&at.new_key("ben@acme.com"));
+        ben.join(&token).await.unwrap();
+        let sent = endpoint.next_of("member.joined").await;
+        assert!(sent.is_signed_by(&first) && sent.is_signed_by(&second));
+        let log = server.stop().err;
+        assert!(!log.contains("lacks"), "{log}");
+    }
+
+    async fn p46_what_no_key_opens_is_told_and_stays(at: Installation) {
+        let (old, new) = (new_key(), new_key());
+        let both = format!("{new},{old}");
+        let server = at.serve_with(&with_keys(&old));
+        let key = at.new_key("ana@acme.com");
+        let (organization, _) = server.person(&key).found("Acme").await;
+        let link = server.person(&key).link(&organization, "read").await.unwrap();
+        server.stop();
+        at.serve_with(&with_keys(&both)).stop();
+
+        let said = run(at, &["secret-key", "reseal"], &new);
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(said.err.contains(&id(&old)) && said.err.contains("cannot be decrypted"), "{}", said.err);
+        assert_eq!(sealed_by(at, &old).await, (1, 0));
+        let said = run(at, &["secret-key", "reseal"], &both);
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        assert!(said.out.contains("invite tokens 1, webhook secrets 0"), "{}", said.out);
+        let server = at.serve_with(&with_keys(&new));
+        let shown = server.person(&key).look_at(&organization, &link.id).await.unwrap();
+        assert_eq!(shown.token, link.token);
+        server.stop();
+    }
+}
