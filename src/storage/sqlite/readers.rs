@@ -67,7 +67,7 @@ impl Readers {
         Connection::open_to_read(&self.path, self.patience)
     }
 
-    /// Copies the database into an empty file; see [`copy`](super::copy::copy).
+    /// Copies the database into an empty file; see [`copy`].
     pub(in crate::storage) fn copy(
         &self,
         to: &Path,
