@@ -292,7 +292,11 @@ def cargo_programs(*packages):
         if not shutil.which("cargo"):
             raise Unavailable(f"no cargo to build {packages[0]} with")
         shutil.rmtree(folder, ignore_errors=True)
-        _install("cargo", "install", "--quiet", "--debug", "--locked", "--root", str(folder), *packages)
+        # They share what they depend on.
+        target = folder / "target"
+        _install("cargo", "install", "--quiet", "--debug", "--locked", "--root", str(folder), *packages,
+                 env={"CARGO_TARGET_DIR": str(target), "CARGO_PROFILE_DEV_DEBUG": "false"})
+        shutil.rmtree(target)
         complete.touch()
     return folder / "bin"
 
