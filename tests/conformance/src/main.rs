@@ -90,7 +90,9 @@ fn stack(config: &Config) -> Fallible<Stack> {
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
+        waiting_methods: &[],
         http: &config.http,
+        events: &config.events,
         cors: &config.cors,
     })?)
 }
