@@ -44,12 +44,16 @@ if (phase === "story") {
         cursor,
     }));
 } else if (phase === "watch") {
-    for await (const message of feed.watch({ organizationId: more[0], cursor: more[1] }, { timeoutMs: 30_000 })) {
+    // To leave the loop does not end the call.
+    const call = new AbortController();
+    for await (const message of feed.watch({ organizationId: more[0], cursor: more[1] }, { signal: call.signal })) {
         console.log(JSON.stringify(shown(message)));
         if (message.events.length > 0) {
             break;
         }
     }
+    call.abort();
+    process.exit(0);
 } else {
     console.log(JSON.stringify(await read(more[0], more[1], more[2])));
 }
