@@ -235,6 +235,12 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) async fn open(&self) -> Result<Arc<Connection>, StoreError> {
+        // Boxed: every statement may open a connection, so the future of each would have room
+        // for this one.
+        Box::pin(self.open_and_prepare()).await
+    }
+
+    async fn open_and_prepare(&self) -> Result<Arc<Connection>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let held = open.ok_or_else(StoreError::closed)?;
         let loses_statements = Arc::clone(&self.loses_statements);
