@@ -241,7 +241,7 @@ impl App {
     }
 
     fn start_webhook_worker(&mut self, worker: Arc<WebhookWorker>, context: &Context) {
-        // Whoever learns of new events sooner than the worker's poll notifies this.
+        // Notified when an endpoint has something to send before the next poll.
         let wakeup = Arc::clone(&context.webhook_wakeup);
         let run = workers::webhooks::run(worker, wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));

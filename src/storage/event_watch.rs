@@ -20,9 +20,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const AFTER_COMMIT: Duration = Duration::from_millis(5);
 /// The pause after a poll that has failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// With more new events than this, all readers are told.
+/// If there are more new events than this, the poll wakes all readers.
 const MAX_LOOKED_AT: u64 = 1_000;
-/// A reader that is behind by more polls than this is told that there may be events.
+/// A reader that has missed more polls than this reads the feed without looking at them.
 const MAX_BEHIND: usize = 16;
 
 /// The poll of a store. It runs while there are followers.
@@ -90,7 +90,7 @@ impl EventWatch {
                 Ok(_) if is_first => Some(NewEvents::Unknown),
                 Ok(news) => news,
                 Err(error) => {
-                    // The readers that are told meet the error themselves.
+                    // All readers read the feed, and return the error that they get.
                     tracing::debug!(?error, "cannot look for new events; trying again");
                     sleep(AFTER_FAILURE).await;
                     Some(NewEvents::Unknown)
