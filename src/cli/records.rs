@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::export_record::Record as Line;
+use crate::storage::event_data::to_timestamp as time;
 
 /// What is wrong with a line: the field and what it must be.
 type Checked<T> = std::result::Result<T, String>;
@@ -200,15 +201,9 @@ fn to_member(from: pb::ExportMember) -> Checked<MemberRecord> {
             "status: must be active or suspended; a departure is a record of its own".into()
         );
     }
-    let external = ("organizationExternalId", from.organization_external_id.as_str());
     Ok(MemberRecord {
         id: optional("id", &from.id)?,
-        organization: organization_id(
-            "organizationId",
-            &from.organization_id,
-            external.0,
-            external.1,
-        )?,
+        organization: organization_of(&from.organization_id, &from.organization_external_id)?,
         account: key("account", from.account)?,
         role: parsed("role", &from.role)?,
         status,
@@ -232,16 +227,10 @@ fn of_member(from: MemberRecord) -> pb::ExportMember {
 }
 
 fn to_departure(from: pb::ExportDeparture) -> Checked<MemberRecord> {
-    let external = ("organizationExternalId", from.organization_external_id.as_str());
     let at = moment("leaveTime", from.leave_time)?.ok_or("leaveTime: must be given")?;
     Ok(MemberRecord {
         id: optional("id", &from.id)?,
-        organization: organization_id(
-            "organizationId",
-            &from.organization_id,
-            external.0,
-            external.1,
-        )?,
+        organization: organization_of(&from.organization_id, &from.organization_external_id)?,
         account: key("account", from.account)?,
         role: parsed("role", &from.role)?,
         status: MemberStatus::Left,
@@ -271,15 +260,9 @@ fn of_departure(from: MemberRecord, left: DepartureRecord) -> pb::ExportDepartur
 }
 
 fn to_invitation(from: pb::ExportInvitation) -> Checked<InvitationRecord> {
-    let external = ("organizationExternalId", from.organization_external_id.as_str());
     Ok(InvitationRecord {
         id: optional("id", &from.id)?,
-        organization: organization_id(
-            "organizationId",
-            &from.organization_id,
-            external.0,
-            external.1,
-        )?,
+        organization: organization_of(&from.organization_id, &from.organization_external_id)?,
         email: parsed("email", &from.email)?,
         role: parsed::<Role>("role", &from.role)?,
         inviter: optional_key("inviter", from.inviter)?,
@@ -347,6 +330,11 @@ fn of_key(key: AccountKey) -> pb::ExportAccountKey {
     }
 }
 
+/// The organization that another record refers to.
+fn organization_of(id: &str, external: &str) -> Checked<OrganizationId> {
+    organization_id("organizationId", id, "organizationExternalId", external)
+}
+
 fn organization_id(field: &str, id: &str, other: &str, external: &str) -> Checked<OrganizationId> {
     match (id.is_empty(), external.is_empty()) {
         (false, true) => parsed(field, id),
@@ -380,11 +368,6 @@ fn text(field: &str, from: String, most: usize) -> Checked<String> {
         true => Ok(from),
         false => Err(format!("{field}: must have at most {most} characters")),
     }
-}
-
-fn time(at: Timestamp) -> prost_types::Timestamp {
-    let at = at.shown();
-    prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }
 
 fn moment(field: &str, from: Option<prost_types::Timestamp>) -> Checked<Option<Timestamp>> {

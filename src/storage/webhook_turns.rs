@@ -122,15 +122,7 @@ pub async fn enabled(db: &Db, after: Option<WebhookId>, limit: u64) -> Result<Ve
 
 /// The enabled endpoints of these organizations.
 pub async fn enabled_of(db: &Db, organizations: &[OrganizationId]) -> Result<Vec<Endpoint>> {
-    let mut found = Vec::new();
-    for some in organizations.chunks(500) {
-        let these = is_one_of(Column::OrganizationId, some.iter().copied().map(Uuid::from));
-        let select = webhook::Entity::find().filter(these).filter(Column::DisabledAt.is_null());
-        for row in models(db, select).await? {
-            found.push(row.try_into()?);
-        }
-    }
-    Ok(found)
+    enabled_where(db, Column::OrganizationId, organizations).await
 }
 
 /// The enabled endpoints of the deployment.
@@ -143,9 +135,17 @@ pub async fn enabled_of_deployment(db: &Db) -> Result<Vec<Endpoint>> {
 
 /// The endpoints with these ids, if they are enabled.
 pub async fn enabled_among(db: &Db, ids: &[WebhookId]) -> Result<Vec<Endpoint>> {
+    enabled_where(db, Column::Id, ids).await
+}
+
+async fn enabled_where<I: Copy + Into<Uuid>>(
+    db: &Db,
+    column: Column,
+    ids: &[I],
+) -> Result<Vec<Endpoint>> {
     let mut found = Vec::new();
     for some in ids.chunks(500) {
-        let these = is_one_of(Column::Id, some.iter().copied().map(Uuid::from));
+        let these = is_one_of(column, some.iter().copied().map(Into::<Uuid>::into));
         let select = webhook::Entity::find().filter(these).filter(Column::DisabledAt.is_null());
         for row in models(db, select).await? {
             found.push(row.try_into()?);

@@ -8,6 +8,7 @@ use super::NAMESPACE;
 use super::roles::{AssignedRole, Role};
 use crate::domain::{self, EmailAddress, Invalid, Invite, RequestId, Timestamp};
 use crate::error::{Error, Result};
+use crate::operations::events::to_timestamp;
 
 /// The maximum number of role ids in a request.
 const MAX_ROLES: usize = 25;
@@ -193,8 +194,7 @@ pub fn request_uuid(request: &RequestId) -> Uuid {
 }
 
 fn rfc3339(at: Timestamp) -> String {
-    let at = at.shown();
-    prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }.to_string()
+    to_timestamp(at).to_string()
 }
 
 #[cfg(test)]

@@ -36,8 +36,9 @@ pub use webhook::{
 
 use fields::{Fields, MAX_TOKEN};
 
-use crate::domain::{PageSize, Timestamp};
+use crate::domain::PageSize;
 use crate::error::Result;
+use crate::operations::events::to_timestamp;
 use crate::proto::guestlist::v1::PageRequest;
 
 /// The page of a list in `guestlist.v1`.
@@ -45,11 +46,6 @@ pub fn page(page: Option<PageRequest>) -> Result<(PageSize, String)> {
     let mut fields = Fields::default();
     let page = fields.page(page);
     fields.finish(|| page)
-}
-
-fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
-    let at = at.shown();
-    prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Timestamp;
 use crate::domain::{
     AccountId, EmailDomain, InviteToken, JoinedBy, Member, MemberId, MemberProfile, MemberStatus,
     Organization, OrganizationId, OrganizationName, Profile, Role, Tier,
