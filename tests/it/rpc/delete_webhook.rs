@@ -7,6 +7,7 @@ everywhere! {
         let org = app.organization().await;
         let (first, second) = (Endpoint::start().await, Endpoint::start().await);
         first.otherwise(Reply::Status(500, "", ""));
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &first.url).await.unwrap();
         let (other, _) = org.admin.webhook(&org.id, &second.url).await.unwrap();
         first.next().await;

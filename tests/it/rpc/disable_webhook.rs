@@ -6,6 +6,7 @@ everywhere! {
     async fn a_disabled_webhook_gets_nothing(app: TestApp) {
         let org = app.organization().await;
         let (off, on) = (Endpoint::start().await, Endpoint::start().await);
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &off.url).await.unwrap();
         off.next_of("webhook.created").await;
         org.admin.webhook(&org.id, &on.url).await.unwrap();

@@ -18,6 +18,7 @@ everywhere! {
     async fn it_goes_on_where_it_stopped(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         org.admin.disable_webhook(disable(&webhook)).await.unwrap();
@@ -45,6 +46,7 @@ on_both_engines! {
     async fn it_tells_that_events_are_older_than_the_retention(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         org.admin.disable_webhook(disable(&webhook)).await.unwrap();

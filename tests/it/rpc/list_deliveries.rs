@@ -10,6 +10,7 @@ everywhere! {
     async fn the_pages_have_each_delivery_once_and_answers_are_for_operators(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         let (id, now) = (webhook.id.parse().unwrap(), app.clock.now());
         let waiting = (0..5).map(|i| NewDelivery {

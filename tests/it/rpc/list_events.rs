@@ -20,23 +20,9 @@ async fn reader(app: &TestApp) -> Person {
     app.key(owner, Some(KeyScope::Events), None).await
 }
 
-/// Waits until readers may have all that is committed: tests of other databases on the same
-/// server hold the feed back while their transactions write.
-pub(super) async fn settle(app: &TestApp) {
-    if app.database.engine == Engine::Sqlite {
-        return;
-    }
-    let now = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
-    let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-    let now = app.database.count(now).await;
-    while app.database.count(oldest).await < now {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// A cursor behind all that is committed.
 async fn from_now(app: &TestApp, who: &Person, request: own::ListEventsRequest) -> String {
-    settle(app).await;
+    app.settle().await;
     let page = who.list_events(request).await.unwrap();
     assert!(page.events.is_empty() && !page.has_more, "it begins with the next event");
     page.cursor
@@ -48,7 +34,7 @@ async fn follow(
     who: &Person,
     mut request: own::ListEventsRequest,
 ) -> (Vec<own::Event>, String) {
-    settle(app).await;
+    app.settle().await;
     let mut events = Vec::new();
     request.limit = 1;
     loop {
@@ -109,7 +95,7 @@ everywhere! {
         app.person("gus").await;
         org.admin.delete(&org.id).await.unwrap();
         assert_eq!(bound.list_events(of("")).await.unwrap_err().code, Code::Unauthenticated);
-        settle(app).await;
+        app.settle().await;
         let request = own::ListEventsRequest { cursor, limit: 1000, ..of("") };
         let page = all.list_events(request).await.unwrap();
         let last: Vec<&str> = types(&page.events).into_iter().rev().take(2).collect();
@@ -127,7 +113,7 @@ everywhere! {
             limit: 1000,
             ..of(&org.id)
         };
-        settle(app).await;
+        app.settle().await;
         let page = org.admin.list_events(request).await.unwrap();
         assert_eq!(types(&page.events), ["member.joined", "member.joined"]);
         for (limit, valid) in [(-1, false), (0, true), (1000, true), (1001, false)] {
@@ -151,7 +137,7 @@ on_both_engines! {
         assert_eq!(app.database.count("SELECT count(*) FROM audit_events").await, 1);
         all.list_events(request.clone()).await.unwrap();
         org.admin.link(&org.id, "read").await.unwrap();
-        settle(app).await;
+        app.settle().await;
         let page = all.list_events(request.clone()).await.unwrap();
         assert_eq!(types(&page.events), ["invite.created"]);
 

@@ -13,6 +13,7 @@ everywhere! {
     async fn one_event_is_sent_once_more(app: TestApp) {
         let (org, other) = (app.organization().await, app.organization().await);
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, secret) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         org.admin.link(&org.id, "read").await.unwrap();
@@ -51,6 +52,7 @@ on_both_engines! {
             event_types: vec!["invite.revoked".into()],
             ..Default::default()
         };
+        app.settle().await;
         let webhook = org.admin.create_webhook(request).await.unwrap().webhook.unwrap();
         let revoke = async |org: &crate::support::Organization| {
             let link = org.admin.link(&org.id, "read").await.unwrap();

@@ -8,6 +8,7 @@ everywhere! {
     async fn both_secrets_sign_after_a_rotation(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, first) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         let (organization_id, webhook_id) = of(&webhook);
@@ -28,6 +29,7 @@ on_both_engines! {
     async fn after_a_day_the_new_secret_signs_alone(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         let (organization_id, webhook_id) = of(&webhook);
         let request = own::RotateSecretRequest { organization_id, webhook_id };

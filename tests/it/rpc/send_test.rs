@@ -6,6 +6,7 @@ everywhere! {
     async fn a_test_tells_what_the_endpoint_answers(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, secret) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         let (organization_id, webhook_id) = of(&webhook);

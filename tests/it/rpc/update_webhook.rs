@@ -46,6 +46,7 @@ on_both_engines! {
         let org = app.organization().await;
         let (old, new) = (Endpoint::start().await, Endpoint::start().await);
         old.otherwise(Reply::Status(500, "", ""));
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &old.url).await.unwrap();
         old.next().await;
         eventually("it has failed", async || {

@@ -5,7 +5,6 @@ use futures::stream::BoxStream;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::{Owner, revoke_key};
 
-use super::list_events::settle;
 use crate::support::client::{Client, Failure};
 use crate::support::{
     Code, Engine, Installation, Person, Protocol, TestApp, own, run_installed, run_with,
@@ -48,7 +47,7 @@ async fn end(mut stream: Stream) -> Option<Failure> {
 everywhere! {
     async fn a_stream_has_each_event_as_it_happens_and_its_cursors_go_on(app: TestApp) {
         let org = app.organization().await;
-        settle(app).await;
+        app.settle().await;
         let mut stream = org.admin.watch(of(&org.id)).await.unwrap();
         let first = stream.next().await.unwrap().unwrap();
         assert!(!first.cursor.is_empty(), "the first message comes at once");
@@ -74,7 +73,7 @@ everywhere! {
 
     async fn a_list_waits_for_an_event(app: TestApp) {
         let org = app.organization().await;
-        settle(app).await;
+        app.settle().await;
         let request = own::ListEventsRequest { organization_id: org.id.clone(), ..Default::default() };
         let cursor = org.admin.list_events(request.clone()).await.unwrap().cursor;
         let waiting = own::ListEventsRequest { cursor, wait: in_seconds(10), ..request.clone() };
@@ -126,7 +125,7 @@ everywhere! {
 on_both_engines! {
     async fn an_event_of_another_process_arrives(app: TestApp) {
         let org = app.organization().await;
-        settle(app).await;
+        app.settle().await;
         let mut stream = org.admin.watch(of(&org.id)).await.unwrap();
         stream.next().await.unwrap().unwrap();
         // A row that no commit of this process has written.

@@ -39,9 +39,11 @@ fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
         let ada = installation.new_key("ada@example.com");
         let server = installation.serve();
         let (reader, admin) = (server.person(key.out.trim_end()), server.person(&ada));
+        installation.database.settle().await;
         let begin = reader.list_events(own::ListEventsRequest::default()).await.unwrap().cursor;
         let (organization, _) = admin.found("Engines").await;
         admin.link(&organization, "read").await.unwrap();
+        installation.database.settle().await;
         let (early, middle) = follow(&reader, begin.clone()).await;
         assert_eq!(early.len(), 3, "the account, the organization and the link");
         admin.link(&organization, "read").await.unwrap();
@@ -52,6 +54,7 @@ fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
         // The dump is older than this one.
         admin.link(&organization, "read").await.unwrap();
+        installation.database.settle().await;
         let (all, end) = follow(&reader, begin.clone()).await;
         assert_eq!(all.len(), 5);
         server.stop();

@@ -112,6 +112,20 @@ impl Database {
         count
     }
 
+    /// Waits until readers of events may have all that is committed: tests of other databases on
+    /// the same server hold the feed back while their transactions write.
+    pub async fn settle(&self) {
+        if self.engine == Engine::Sqlite {
+            return;
+        }
+        let now = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+        let oldest = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+        let now = self.count(now).await;
+        while self.count(oldest).await < now {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Takes a PostgreSQL database away from everybody, or gives it back.
     pub async fn allow_connections(&self, allow: bool) {
         let name = self.name.as_deref().expect("a database of PostgreSQL's");

@@ -135,6 +135,11 @@ impl TestApp {
         self
     }
 
+    /// As [`Database::settle`].
+    pub async fn settle(&self) {
+        self.database.settle().await;
+    }
+
     /// Ends the servers in order and removes the store.
     pub async fn stop(self) {
         let replicas = std::mem::take(&mut *self.replicas.lock().unwrap());

@@ -9,6 +9,7 @@ everywhere! {
     async fn an_event_arrives_signed_and_with_the_headers_of_both_standards(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         let (webhook, secret) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         let created = endpoint.next_of("webhook.created").await;
         assert_eq!(created.json()["data"]["webhook"]["webhookId"], webhook.id.as_str());
@@ -50,6 +51,7 @@ on_both_engines! {
     async fn it_is_the_event_of_the_feed(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
@@ -80,6 +82,7 @@ on_both_engines! {
             event_types: vec!["invite.revoked".into(), "member.left".into()],
             ..Default::default()
         };
+        app.settle().await;
         org.admin.create_webhook(request).await.unwrap();
         let operator = app.operator().await;
         operator.webhook("", &all.url).await.unwrap();
@@ -115,6 +118,7 @@ on_both_engines! {
         let (hanging, healthy) = (Endpoint::start().await, Endpoint::start().await);
         hanging.otherwise(Reply::Hang);
         let org = app.organization().await;
+        app.settle().await;
         for _ in 0..8 {
             org.admin.webhook(&org.id, &hanging.url).await.unwrap();
         }
@@ -134,6 +138,7 @@ on_both_engines! {
     async fn many_events_all_arrive_with_four_requests_at_a_time(app: TestApp) {
         let endpoint = Endpoint::start().await;
         let org = app.organization().await;
+        app.settle().await;
         let (webhook, secret) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         let links = (0..150).map(|_| org.admin.link(&org.id, "read"));
@@ -154,6 +159,7 @@ on_both_engines! {
     async fn hanging_requests_are_four_at_most(app: TestApp) {
         let endpoint = Endpoint::start().await;
         let org = app.organization().await;
+        app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         let (organization_id, webhook_id) = of(&webhook);

@@ -13,6 +13,7 @@ on_both_engines! {
         let org = app.organization().await;
         let (all, some, disabled) =
             (Endpoint::start().await, Endpoint::start().await, Endpoint::start().await);
+        app.settle().await;
         org.admin.webhook(&org.id, &all.url).await.unwrap();
         let request = own::CreateWebhookRequest {
             organization_id: org.id.clone(),
@@ -20,6 +21,7 @@ on_both_engines! {
             event_types: vec!["member.left".into()],
             ..Default::default()
         };
+        app.settle().await;
         org.admin.create_webhook(request).await.unwrap();
         let (off, _) = org.admin.webhook(&org.id, &disabled.url).await.unwrap();
         let (organization_id, webhook_id) = of(&off);
@@ -48,6 +50,7 @@ on_both_engines! {
     async fn a_webhook_that_never_accepts_the_end_goes_after_five_days(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
+        app.settle().await;
         org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         endpoint.otherwise(Reply::Status(500, "", ""));

@@ -14,6 +14,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 async fn with_webhook(app: &TestApp) -> (Organization, Endpoint, own::Webhook) {
     let org = app.organization().await;
     let endpoint = Endpoint::start().await;
+    app.settle().await;
     let (webhook, _) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
     endpoint.next_of("webhook.created").await;
     (org, endpoint, webhook)
@@ -151,6 +152,7 @@ on_both_engines! {
     async fn a_pause_that_the_endpoint_asks_for_is_kept(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         let healthy = Endpoint::start().await;
+        app.settle().await;
         org.admin.webhook(&org.id, &healthy.url).await.unwrap();
         endpoint.next_of("webhook.created").await;
         for (status, lines, least, most) in [
@@ -241,6 +243,7 @@ on_both_engines! {
         });
         app.store().write(insert).await.unwrap();
         let healthy = Endpoint::start().await;
+        app.settle().await;
         org.admin.webhook(&org.id, &healthy.url).await.unwrap();
         other_gets_an_event(&org, &healthy).await;
         assert!(endpoint.arrived().await.is_empty());

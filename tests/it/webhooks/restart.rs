@@ -9,6 +9,7 @@ async fn behaviour(engine: Engine) {
     let app = TestApp::start(engine, Protocol::Grpc).await;
     let org = app.organization().await;
     let endpoint = Endpoint::start().await;
+    app.settle().await;
     let (webhook, secret) = org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
     endpoint.next_of("webhook.created").await;
     endpoint.otherwise(Reply::Hang);
@@ -66,6 +67,7 @@ mod replicas_share_the_webhooks {
             let replica = app.replica().await;
             let org = app.organization().await;
             let endpoint = Endpoint::start().await;
+            app.settle().await;
             org.admin.webhook(&org.id, &endpoint.url).await.unwrap();
             endpoint.next_of("webhook.created").await;
             let elsewhere = org.admin.at(replica);
