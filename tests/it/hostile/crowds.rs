@@ -152,11 +152,9 @@ fn all_taken(wire: Wire) {
         let networks = [1, 2, 3, 4].map(|network| place.crowd([127, 0, network, 1]));
         let held = join_all(networks).await;
         for _ in 0..5 {
-            // The crowds hold places of probes, too, but none for long.
-            while place.page("/healthz").await.is_err() {}
-            assert_eq!(place.page("/healthz").await.unwrap(), 200, "{wire:?}");
-            assert_eq!(place.page("/readyz").await.unwrap(), 200, "{wire:?}");
-            assert_eq!(place.call(&key).await.unwrap(), 503, "{wire:?}");
+            assert_eq!(answered(async || place.page("/healthz").await).await, 200, "{wire:?}");
+            assert_eq!(answered(async || place.page("/readyz").await).await, 200, "{wire:?}");
+            assert_eq!(answered(async || place.call(&key).await).await, 503, "{wire:?}");
         }
         if wire != Wire::Tls {
             let status = health(place.addr).await.unwrap();
@@ -167,6 +165,17 @@ fn all_taken(wire: Wire) {
         while place.call(&key).await.ok() != Some(200) {}
         super::end(server, "all taken").await;
     });
+}
+
+/// The status of the first request that is answered. The crowds hold places of probes, too, and
+/// a connection that the client has closed keeps its place until the server has read that, but
+/// none for long.
+async fn answered(ask: impl AsyncFn() -> std::io::Result<u16>) -> u16 {
+    loop {
+        if let Ok(status) = ask().await {
+            return status;
+        }
+    }
 }
 
 async fn health(addr: SocketAddr) -> Result<ServingStatus, tonic::Status> {

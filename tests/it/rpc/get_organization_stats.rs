@@ -40,6 +40,14 @@ everywhere! {
         }
         let revoked = org.admin.invite_address(&org.id, "pia@example.org", "read").await.unwrap();
         org.admin.link(&org.id, "read").await.unwrap();
+        // The times of the mails' events are those before the clock is moved.
+        let actions = ["invite.mailed", "invite.mail_failed"].map(str::to_owned).to_vec();
+        let organization_id = org.id.clone();
+        let filter = Some(own::AuditFilter { actions, ..Default::default() });
+        let request = own::ListAuditEventsRequest { organization_id, filter, page: None };
+        while org.admin.list_audit_events(request.clone()).await.unwrap().events.len() < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         app.clock.advance(Duration::from_secs(1));
         org.admin.revoke(&org.id, &revoked.invite.unwrap().id).await.unwrap();
 
