@@ -1,0 +1,45 @@
+// Verifies webhook requests with the Standard Webhooks module: one JSON line each,
+// `{secret, headers, body}`. Prints `ok`, or what the module said.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+type request struct {
+	Secret  string            `json:"secret"`
+	Headers map[string]string `json:"headers"`
+	Body    string            `json:"body"`
+}
+
+func verify(one request) error {
+	webhook, err := standardwebhooks.NewWebhook(one.Secret)
+	if err != nil {
+		return err
+	}
+	headers := http.Header{}
+	for name, value := range one.Headers {
+		headers.Set(name, value)
+	}
+	return webhook.Verify([]byte(one.Body), headers)
+}
+
+func main() {
+	for lines := json.NewDecoder(os.Stdin); lines.More(); {
+		var one request
+		if err := lines.Decode(&one); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if err := verify(one); err != nil {
+			fmt.Println(err)
+		} else {
+			fmt.Println("ok")
+		}
+	}
+}
