@@ -12,8 +12,9 @@ pub const READ_ONLY: &str = "25006";
 
 /// The log message when prepared statements get lost.
 pub const LOSES_STATEMENTS: &str = "PostgreSQL no longer knows a statement that was prepared on the \
-     same connection: a pooler in transaction mode is in between. Use its session mode, or \
-     PgBouncer 1.21 or newer with max_prepared_statements; until then nothing is served";
+     same connection: a pooler in transaction mode is in between. Set \
+     database.prepared_statements to off, or use PgBouncer 1.21 or newer with \
+     max_prepared_statements; until then nothing is served";
 
 /// The error of every statement once prepared statements are known to get lost.
 pub fn loses_statements() -> StoreError {
