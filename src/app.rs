@@ -357,7 +357,8 @@ impl App {
     }
 
     /// Stops in this order: reports not ready for `http.shutdown_delay`, closes the listeners,
-    /// lets requests finish within `http.drain_timeout`, lets the workers write pending data, closes the store.
+    /// lets requests finish within `http.drain_timeout`, lets the workers write pending data,
+    /// closes the store.
     ///
     /// # Errors
     /// If a task had panicked, or the store cannot be closed.
