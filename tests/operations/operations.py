@@ -201,11 +201,13 @@ class Postgres:
 
 
 class Pooler:
-    """PgBouncer before a server of PostgreSQL, for all of its databases."""
+    """PgBouncer before a server of PostgreSQL, for all of its databases; `kept` statements stay prepared."""
 
-    def __init__(self, port, mode="transaction", size=4, more=""):
-        self.program = program("pgbouncer", "pgbouncer")
-        self.folder, self.port, self.target, self.size, self.more = folder(), free_port(), port, size, more
+    def __init__(self, port, mode="transaction", size=4, kept=0):
+        self.program = os.environ.get("GUESTLIST_TEST_PGBOUNCER") or program("pgbouncer", "pgbouncer")
+        self.folder, self.port, self.target, self.size = folder(), free_port(), port, size
+        # Older versions do not know the setting.
+        self.more = f"max_prepared_statements = {kept}\n" if self.version() >= (1, 21) else ""
         self.write(mode)
         self.process = Process([*unprivileged(), self.program, self.folder / "ini"], self.folder / "out")
         wait_for(lambda: accepts(self.port), 20)
@@ -229,7 +231,7 @@ class Pooler:
 
     def version(self):
         said = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=True).stdout
-        return said.split()[1]
+        return tuple(map(int, said.split()[1].split(".")[:2]))
 
     def close(self):
         self.process.end(signal.SIGINT)
