@@ -194,11 +194,12 @@ impl Connection {
         let values = statement.values.iter();
         let rows = match prepared {
             Some(prepared) => self.client.query_raw(&prepared, values.map(Bound)).await,
-            // Goes out in one message, which no pooler splits.
+            // Goes out in one message, which no pooler splits. Boxed: its future would make that
+            // of every statement larger.
             None => {
                 let values = values.map(|value| Ok((Bound(value), type_of(value)?)));
                 let values = values.collect::<Result<Vec<_>, StoreError>>()?;
-                self.client.query_typed_raw(&statement.sql, values).await
+                Box::pin(self.client.query_typed_raw(&statement.sql, values)).await
             }
         };
         let mut rows = pin!(rows.map_err(failed)?);
