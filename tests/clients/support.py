@@ -131,7 +131,7 @@ class Server:
                 if "GUESTLIST_DATABASE_URL" not in self.settings:
                     self.env["GUESTLIST_DATABASE_URL"] = self._create_database()
                 self.env.setdefault("GUESTLIST_SECRET_KEY", secrets.token_hex(32))
-            self.start()
+            self._start()
         except BaseException:
             self.__exit__()
             raise
@@ -152,7 +152,7 @@ class Server:
         psql(f'CREATE DATABASE "{self.database}"')
         return urllib.parse.urlsplit(POSTGRES)._replace(path="/" + self.database).geturl()
 
-    def start(self):
+    def _start(self):
         with open(self.dir / "stdout", "wb") as out, open(self.dir / "stderr", "ab") as log:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--listen", self.listen],
