@@ -153,7 +153,7 @@ class Server:
         return urllib.parse.urlsplit(POSTGRES)._replace(path="/" + self.database).geturl()
 
     def _start(self):
-        with open(self.dir / "stdout", "wb") as out, open(self.dir / "stderr", "ab") as log:
+        with open(self.dir / "stdout", "wb") as out, open(self.dir / "stderr", "wb") as log:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--listen", self.listen],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=self.env, cwd=self.dir,
