@@ -52,6 +52,7 @@ pub struct App {
     stop_workers: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
+    shutdown_delay: Duration,
     drain_timeout: Duration,
 }
 
@@ -196,6 +197,7 @@ impl App {
             stop_workers: watch::channel(false).0,
             servers: Vec::new(),
             workers: Vec::new(),
+            shutdown_delay: config.http.shutdown_delay,
             drain_timeout: config.http.drain_timeout,
         };
         // `setup::prepare` has just written to the store.
@@ -354,14 +356,16 @@ impl App {
         &self.store
     }
 
-    /// Stops in this order: reports not ready, closes the listeners, lets requests finish
-    /// within `http.drain_timeout`, lets the workers write pending data, closes the store.
+    /// Stops in this order: reports not ready for `http.shutdown_delay`, closes the listeners,
+    /// lets requests finish within `http.drain_timeout`, lets the workers write pending data,
+    /// closes the store.
     ///
     /// # Errors
     /// If a task had panicked, or the store cannot be closed.
     pub async fn stop(self) -> Result<()> {
-        let begun = Instant::now();
         self.readiness.drain();
+        tokio::time::sleep(self.shutdown_delay).await;
+        let begun = Instant::now();
         self.stop_serving.send_replace(true);
         let mut outcome = Ok(());
         for server in self.servers {

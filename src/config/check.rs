@@ -95,6 +95,9 @@ fn http(http: &Http, problems: &mut Problems) {
     for (key, value) in durations {
         problems.check_duration(&format!("http.{key}"), value);
     }
+    if http.shutdown_delay > MAX_DURATION {
+        problems.add("http.shutdown_delay: must be at most 1day");
+    }
     if http.max_connection_age > MAX_DURATION {
         problems.add("http.max_connection_age: must be at most 1day; 0s means no limit");
     }

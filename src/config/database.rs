@@ -16,4 +16,16 @@ pub struct Database {
     #[serde(with = "humantime_serde")]
     pub idle_in_transaction_timeout: Duration,
     pub migrate_on_start: bool,
+    pub prepared_statements: PreparedStatements,
+}
+
+/// Whether statements are prepared by name on PostgreSQL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PreparedStatements {
+    /// Unless a pooler in between loses them.
+    Auto,
+    #[default]
+    On,
+    Off,
 }

@@ -23,6 +23,8 @@ pub struct Http {
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
     #[serde(with = "humantime_serde")]
+    pub shutdown_delay: Duration,
+    #[serde(with = "humantime_serde")]
     pub http1_idle_timeout: Duration,
     #[serde(with = "humantime_serde")]
     pub http2_idle_timeout: Duration,

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-pub use database::Database;
+pub use database::{Database, PreparedStatements};
 pub use error::ConfigError;
 pub use events::{Audit, Events};
 pub use http::{Cors, Http};

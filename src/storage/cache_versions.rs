@@ -119,7 +119,7 @@ mod tests {
     fn changing(table: Option<&'static str>, values: &[Uuid]) -> Statement {
         let values = values.iter().map(|id| (*id).into()).collect();
         let sql = "UPDATE …";
-        Statement { sql: sql.into(), values, changed_table: table }
+        Statement { changed_table: table, ..Statement::new(sql, values) }
     }
 
     /// Which of ONE and TWO are up to date after a change that locks ONE.

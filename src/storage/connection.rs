@@ -248,14 +248,6 @@ impl Transaction {
             Transaction::Sqlite(_) => Ok(()),
         }
     }
-
-    /// The names of a query's columns.
-    pub(super) async fn columns(&self, sql: String) -> Result<Vec<String>, StoreError> {
-        match self {
-            Transaction::Postgres(transaction) => transaction.columns(sql).await,
-            Transaction::Sqlite(connection) => connection.columns(&sql),
-        }
-    }
 }
 
 impl StoreState {

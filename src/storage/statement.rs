@@ -17,6 +17,8 @@ pub struct Statement {
     pub values: Vec<Value>,
     /// The table whose existing rows it updates or deletes.
     pub(super) changed_table: Option<&'static str>,
+    /// Whether the names of the result's columns are needed.
+    pub(super) names_columns: bool,
 }
 
 /// The result of a statement.
@@ -25,6 +27,8 @@ pub struct StatementResult {
     pub rows: Vec<Row>,
     /// How many rows were inserted, updated or deleted.
     pub affected: u64,
+    /// The names of the columns, if they are needed and there is a row.
+    pub(super) columns: Vec<String>,
 }
 
 /// The values of a row that are not read yet, in the order of the statement's columns.
@@ -39,7 +43,7 @@ pub(super) const SIZES: [usize; 4] = [500, 64, 8, 1];
 impl Statement {
     /// A statement of this SQL, in the engine's dialect.
     pub fn new(sql: impl Into<Cow<'static, str>>, values: Vec<Value>) -> Self {
-        Self { sql: sql.into(), values, changed_table: None }
+        Self { sql: sql.into(), values, changed_table: None, names_columns: false }
     }
 
     /// Whether it only reads; it may lock rows.
@@ -50,6 +54,11 @@ impl Statement {
     pub(super) fn built(query: &impl StatementBuilder, backend: DbBackend) -> Self {
         let built = StatementBuilder::build(query, &backend);
         Self::new(built.sql, built.values.map(|values| values.0).unwrap_or_default())
+    }
+
+    /// Asks for the names of the result's columns.
+    pub(super) fn naming_columns(self) -> Self {
+        Self { names_columns: true, ..self }
     }
 
     /// Says that it updates or deletes rows of an entity's table.

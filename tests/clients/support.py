@@ -111,11 +111,13 @@ def told_to_end(*_):
 
 
 class Server:
-    """One server process with a store of its own."""
+    """One server process, with a store of its own unless the settings name one."""
 
     def __init__(self, engine, settings=None):
         self.engine = engine
         self.settings = settings or {}
+        self.listen = "127.0.0.1:0"
+        self.database = None
         self.secrets = set()
         self.process = None
 
@@ -126,8 +128,9 @@ class Server:
         self.env.update(self.settings)
         try:
             if self.engine == "postgres":
-                self.env["GUESTLIST_DATABASE_URL"] = self._create_database()
-                self.env["GUESTLIST_SECRET_KEY"] = secrets.token_hex(32)
+                if "GUESTLIST_DATABASE_URL" not in self.settings:
+                    self.env["GUESTLIST_DATABASE_URL"] = self._create_database()
+                self.env.setdefault("GUESTLIST_SECRET_KEY", secrets.token_hex(32))
             self._start()
         except BaseException:
             self.__exit__()
@@ -138,7 +141,7 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        if "GUESTLIST_DATABASE_URL" in self.env:
+        if self.database:
             psql(f'DROP DATABASE "{self.database}" WITH (FORCE)')
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -152,7 +155,7 @@ class Server:
     def _start(self):
         with open(self.dir / "stdout", "wb") as out, open(self.dir / "stderr", "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", "127.0.0.1:0"],
+                [BINARY, "serve", "--listen", self.listen],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=log, env=self.env, cwd=self.dir,
             )
         deadline = time.monotonic() + 30

@@ -45,7 +45,8 @@ pub async fn database_connection(
 impl Proxy {
     async fn run(&self, statement: sea_orm::Statement) -> Result<StatementResult, DbErr> {
         let values = statement.values.map(|values| values.0).unwrap_or_default();
-        let result = self.transaction.run(Statement::new(statement.sql, values)).await;
+        let statement = Statement::new(statement.sql, values).naming_columns();
+        let result = self.transaction.run(statement).await;
         result.map_err(|error| self.failed(error))
     }
 
@@ -59,11 +60,9 @@ impl Proxy {
 #[async_trait]
 impl ProxyDatabaseTrait for Proxy {
     async fn query(&self, statement: sea_orm::Statement) -> Result<Vec<ProxyRow>, DbErr> {
-        let columns = self.transaction.columns(statement.sql.clone()).await;
-        let columns = columns.map_err(|error| self.failed(error))?;
-        let rows = self.run(statement).await?.rows.into_iter();
+        let StatementResult { rows, columns, .. } = self.run(statement).await?;
         let named = |row| columns.iter().cloned().zip(row).collect();
-        Ok(rows.map(|row| ProxyRow::new(named(row.into_values()))).collect())
+        Ok(rows.into_iter().map(|row| ProxyRow::new(named(row.into_values()))).collect())
     }
 
     async fn execute(&self, statement: sea_orm::Statement) -> Result<ProxyExecResult, DbErr> {

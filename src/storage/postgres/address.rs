@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::config::Host;
-#[cfg(test)]
-use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{LoadBalanceHosts, SslMode};
 use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
 
+use super::errors::not_connected;
 use super::tls::{self, Tls};
+use crate::storage::error::StoreError;
 
 /// The longest time without an acknowledgement from the server's TCP.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,7 +21,10 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The address of a database, with user, password and TLS settings.
 #[derive(Clone)]
 pub struct Address {
-    config: Arc<Config>,
+    /// One for each host of the URL, in its order.
+    hosts: Arc<[Config]>,
+    /// The host of the last connection.
+    last: Arc<AtomicUsize>,
     tls: Option<Tls>,
 }
 
@@ -75,20 +81,46 @@ impl Address {
         if config.get_hosts().is_empty() {
             return Err("must name a host".into());
         }
-        // A unix socket does not leave this machine.
-        let local = config.get_hosts().iter().any(|host| matches!(host, Host::Unix(_)));
+        let local = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         let tls = if local { None } else { params.tls(&mut config)? };
-        Ok(Self { config: Arc::new(config), tls })
+        let hosts = each_host(place, &rest, &config)?;
+        let first = match config.get_load_balance_hosts() {
+            LoadBalanceHosts::Random => uuid::Uuid::new_v4().as_u64_pair().1 as usize % hosts.len(),
+            _ => 0,
+        };
+        Ok(Self { hosts, last: Arc::new(AtomicUsize::new(first)), tls })
     }
 
-    pub(super) async fn connect(&self) -> Result<(Client, Driver), Error> {
+    /// Connects to the first host that accepts changes, beginning with the one of the last
+    /// connection. Each has its share of the time, since a host may be silent.
+    pub(super) async fn connect(&self, within: Duration) -> Result<(Client, Driver), StoreError> {
+        let until = Instant::now() + within;
+        let (first, number) = (self.last.load(Ordering::Relaxed), self.hosts.len());
+        let mut failure = StoreError::timed_out();
+        for tried in 0..number {
+            let host = (first + tried) % number;
+            let left = u32::try_from(number - tried).unwrap_or(u32::MAX);
+            let share = until.saturating_duration_since(Instant::now()) / left;
+            match timeout(share, self.connect_to(&self.hosts[host])).await {
+                Ok(Ok(connected)) => {
+                    self.last.store(host, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Ok(Err(error)) => failure = not_connected(error),
+                Err(_) => failure = StoreError::timed_out(),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn connect_to(&self, host: &Config) -> Result<(Client, Driver), Error> {
         match &self.tls {
             Some(tls) => {
-                let (client, connection) = self.config.connect(tls.clone()).await?;
+                let (client, connection) = host.connect(tls.clone()).await?;
                 Ok((client, Box::pin(connection)))
             }
             None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
+                let (client, connection) = host.connect(NoTls).await?;
                 Ok((client, Box::pin(connection)))
             }
         }
@@ -101,6 +133,52 @@ impl Address {
             None => connection.cancel_query(NoTls).await,
         }
     }
+}
+
+/// The settings for each host of a URL.
+fn each_host(place: &str, params: &[String], all: &Config) -> Result<Arc<[Config]>, String> {
+    let (hosts, ports) = (all.get_hosts(), all.get_ports());
+    let addresses = all.get_hostaddrs();
+    if !addresses.is_empty() && addresses.len() != hosts.len() {
+        return Err("must have one hostaddr for each host".into());
+    }
+    if ports.len() > 1 && ports.len() != hosts.len() {
+        return Err("must have one port for each host".into());
+    }
+    // The same URL without hosts.
+    let (scheme, rest) = place.split_once("://").ok_or_else(not_a_url)?;
+    let (user, rest) = rest.split_once('@').map_or(("", rest), |(user, rest)| (user, rest));
+    let database = rest.split_once('/').map_or("", |(_, database)| database);
+    let is_place = |param: &&String| {
+        ["host=", "hostaddr=", "port="].iter().any(|name| param.starts_with(name))
+    };
+    let others = params.iter().filter(|param| !is_place(param)).map(String::as_str);
+    let others = others.collect::<Vec<_>>().join("&");
+    let url = format!("{scheme}://{user}@/{database}?{others}");
+    let mut common: Config = url.parse().map_err(|_| not_a_url())?;
+    common.ssl_mode(all.get_ssl_mode());
+    if let Some(name) = all.get_application_name() {
+        common.application_name(name);
+    }
+    let mut each = Vec::with_capacity(hosts.len());
+    for (number, host) in hosts.iter().enumerate() {
+        let mut config = common.clone();
+        match host {
+            // After a second `@` it is the rest of a password.
+            Host::Tcp(name) if name.contains([',', '@']) => return Err(not_a_url()),
+            Host::Tcp(name) => config.host(name),
+            // A unix socket does not leave this machine.
+            Host::Unix(path) => config.host_path(path).ssl_mode(SslMode::Disable),
+        };
+        if let Some(address) = addresses.get(number) {
+            config.hostaddr(*address);
+        }
+        if let Some(port) = ports.get(number).or(ports.first()) {
+            config.port(*port);
+        }
+        each.push(config);
+    }
+    Ok(each.into())
 }
 
 /// How a parameter of the URL is handled.
@@ -168,83 +246,4 @@ fn not_a_url() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_read_as_libpq_reads_it() {
-        let address = Address::parse(
-            "postgres://me:p%40ss@db.internal:6432/guests?sslmode=require&options=-c%20a%3D1",
-        )
-        .unwrap();
-        assert_eq!(address.config.get_user(), Some("me"));
-        assert_eq!(address.config.get_password(), Some(&b"p@ss"[..]));
-        assert_eq!(address.config.get_hosts(), [Host::Tcp("db.internal".into())]);
-        assert_eq!(address.config.get_ports(), [6432]);
-        assert_eq!(address.config.get_dbname(), Some("guests"));
-        assert_eq!(address.config.get_options(), Some("-c a=1"));
-        assert!(address.tls.is_some());
-    }
-
-    #[test]
-    fn tls_is_used_unless_it_is_said_not_to_be_or_nothing_leaves_the_machine() {
-        let tls = |url: &str| Address::parse(url).unwrap().tls.is_some();
-        assert!(tls("postgres://db/guests"));
-        assert!(tls("postgres://db/guests?sslmode=verify-full"));
-        assert!(!tls("postgres://db/guests?sslmode=disable"));
-        assert!(!tls("postgres:///guests?host=/run/postgresql&sslmode=require"));
-    }
-
-    #[test]
-    fn parameters_are_taken_ignored_or_named() {
-        let name = |query: &str| {
-            let address = Address::parse(&format!("postgres://db/guests?{query}")).unwrap();
-            address.config.get_application_name().map(str::to_owned)
-        };
-        assert_eq!(name(""), Some("guestlist".into()));
-        assert_eq!(name("application_name=invites"), Some("invites".into()));
-        assert_eq!(name("fallback_application_name=x"), Some("x".into()));
-        assert_eq!(
-            name("fallback_application_name=x&application_name=invites"),
-            Some("invites".into())
-        );
-        let address = Address::parse("postgres://db/g?keepalives_idle=30&keepalives_count=7");
-        let address = address.unwrap();
-        assert_eq!(address.config.get_keepalives_idle(), Duration::from_secs(30));
-        assert_eq!(address.config.get_keepalives_retries(), Some(7));
-        assert_eq!(address.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
-        for harmless in [
-            "client_encoding=utf8",
-            "gssencmode=disable",
-            "connect_timeout=3",
-            "target_session_attrs=read-write",
-        ] {
-            assert_eq!(name(harmless), Some("guestlist".into()));
-        }
-        for wrong in ["pgbouncer=true", "passfile=/x", "client_encoding=latin1", "schema=x"] {
-            let error = Address::parse(&format!("postgres://db/guests?{wrong}")).unwrap_err();
-            assert!(error.contains(wrong.split('=').next().unwrap()), "{error}");
-        }
-        // The end of a password.
-        let error = Address::parse("postgres://me:1?secret@db/guests").unwrap_err();
-        assert!(!error.contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn p05_what_is_wrong_is_said_without_repeating_any_of_it() {
-        for url in [
-            "postgres://SECRET@db:SECRET/guests",
-            "postgres://db/guests?sslmode=SECRET",
-            "postgres://db/guests?SECRET=1",
-            "postgres://db/guests?sslrootcert=%FFSECRET",
-            "postgres://db/guests?sslcert=SECRET",
-            "postgres:///SECRET",
-        ] {
-            let error = Address::parse(url).expect_err(url);
-            assert!(!error.contains("SECRET"), "{error}");
-            assert!(error.starts_with("must "), "{error}");
-        }
-        let address = Address::parse("postgres://me:SECRET@db/guests").unwrap();
-        assert!(!format!("{address:?}").contains("SECRET"));
-    }
-}
+mod tests;

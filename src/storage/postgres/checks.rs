@@ -1,7 +1,5 @@
 //! Checks of the server, at the start and for readiness.
 
-use std::sync::atomic::Ordering;
-
 use tokio::time::timeout;
 
 use super::epoch::RAISE_EPOCH;
@@ -17,7 +15,9 @@ impl Pool {
     /// # Errors
     /// If not.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
-        if self.connector().check().is_err() {
+        let preparing = &self.connector().preparing;
+        if preparing.check().is_err() {
+            preparing.try_again();
             self.check_prepared_statements().await?;
         }
         let until = self.until();
@@ -38,6 +38,16 @@ impl Pool {
     /// # Errors
     /// If not, with the reason.
     pub async fn check_server(&self) -> Result<(), StoreError> {
+        let preparing = &self.connector().preparing;
+        let was_on = preparing.is_on();
+        match self.check_server_once().await {
+            // It has shown that statements get no names.
+            Err(_) if was_on && !preparing.is_on() => self.check_server_once().await,
+            result => result,
+        }
+    }
+
+    async fn check_server_once(&self) -> Result<(), StoreError> {
         // First: if PostgreSQL has few free slots, a change needs one most.
         self.check_writable().await?;
         let until = self.until();
@@ -74,7 +84,9 @@ impl Pool {
     /// statement and runs it while another one holds its server process in a transaction.
     async fn check_prepared_statements(&self) -> Result<(), StoreError> {
         let connector = self.connector();
-        connector.loses_statements.store(false, Ordering::Relaxed);
+        if !connector.preparing.is_on() {
+            return Ok(());
+        }
         let probe = async {
             let (one, other) = (connector.open().await?, connector.open().await?);
             let busy = other.command("BEGIN");
@@ -84,13 +96,20 @@ impl Pool {
         };
         match timeout(connector.acquire_timeout, probe).await {
             Ok(Err(error)) if error.cause == Cause::StatementLost => Err(error),
-            // PostgreSQL may have no slots for two more, or the pooler one process only. The
-            // first request that fails shows it then.
+            Ok(Err(_)) if !connector.preparing.is_on() => Ok(()),
+            // PostgreSQL may have no slots for two more. The first request that fails shows it
+            // then.
             Ok(Err(error)) => {
                 tracing::debug!(%error, "it is not known whether a pooler loses prepared statements: the first lost one is reported");
                 Ok(())
             }
-            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Ok(())) => Ok(()),
+            // A pooler with one server process makes one connection wait for the other. Where
+            // names are no requirement, it is safe to go without.
+            Err(_) => {
+                connector.preparing.doubt();
+                Ok(())
+            }
         }
     }
 }

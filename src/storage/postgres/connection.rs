@@ -17,7 +17,8 @@ use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{Client, Error, Statement as Prepared};
 
 use super::address::Address;
-use super::errors::{LOSES_STATEMENTS, READ_ONLY, failed, not_connected};
+use super::errors::{READ_ONLY, failed};
+use super::preparing::Preparing;
 use crate::storage::error::{Cause, StoreError};
 use crate::storage::statement::{Row, Statement, StatementResult};
 
@@ -36,8 +37,8 @@ pub struct Connection {
     driver: AbortHandle,
     /// Whether it must not be used again, although it is open.
     is_spent: AtomicBool,
-    /// Whether prepared statements get lost; shared by the connections of a pool.
-    loses_statements: Arc<AtomicBool>,
+    /// Shared by the connections of a pool.
+    preparing: Arc<Preparing>,
 }
 
 /// The result of a statement that was sent.
@@ -53,18 +54,15 @@ impl Connection {
         Self::open_holding(address, within, Arc::default(), ()).await
     }
 
-    /// The same. `held` is dropped when the connection has ended; `loses_statements` is set
-    /// when PostgreSQL no longer knows a statement that was prepared.
+    /// The same. `held` is dropped when the connection has ended.
     pub(super) async fn open_holding(
         address: &Address,
         within: Duration,
-        loses_statements: Arc<AtomicBool>,
+        preparing: Arc<Preparing>,
         held: impl Send + 'static,
     ) -> Result<Self, StoreError> {
         // Boxed: the future holds the state of a TLS handshake.
-        let connected = tokio::time::timeout(within, Box::pin(address.connect())).await;
-        let (client, ends) =
-            connected.map_err(|_| StoreError::timed_out())?.map_err(not_connected)?;
+        let (client, ends) = Box::pin(address.connect(within)).await?;
         let driver = tokio::spawn(async move {
             // Dropped as well when the task is aborted.
             let _held = held;
@@ -79,7 +77,7 @@ impl Connection {
             address: address.clone(),
             driver: driver.abort_handle(),
             is_spent: AtomicBool::new(false),
-            loses_statements,
+            preparing,
         })
     }
 
@@ -117,11 +115,12 @@ impl Connection {
 
     /// Ends the use of a connection whose error says that it is of no use.
     pub(super) fn failed(&self, error: Error) -> StoreError {
-        let error = failed(error);
+        let mut error = failed(error);
         if error.cause == Cause::StatementLost {
             self.is_spent.store(true, Ordering::Relaxed);
-            if !self.loses_statements.swap(true, Ordering::Relaxed) {
-                tracing::error!("{LOSES_STATEMENTS}");
+            if self.preparing.lost() {
+                // Another connection runs it without a name.
+                error.cause = Cause::Away;
             }
         } else if error.code.as_deref() == Some(READ_ONLY) {
             self.is_spent.store(true, Ordering::Relaxed);
@@ -143,7 +142,7 @@ impl Connection {
     /// Runs a statement.
     pub async fn run(&self, statement: &Statement) -> Result<StatementResult, StoreError> {
         let prepared = self.prepare(statement).await?;
-        self.query(statement, &prepared).await
+        self.query(statement, prepared).await
     }
 
     /// Runs a statement without values, such as COMMIT.
@@ -158,7 +157,7 @@ impl Connection {
     ) -> Result<PendingResult, StoreError> {
         let prepared = self.prepare(&statement).await?;
         let connection = Arc::clone(self);
-        Ok(sent(async move { connection.query(&statement, &prepared).await }).await)
+        Ok(sent(async move { connection.query(&statement, prepared).await }).await)
     }
 
     /// Sends a statement without values in the same way.
@@ -171,34 +170,44 @@ impl Connection {
         .await
     }
 
-    /// The names of a query's columns.
-    pub(super) async fn columns(&self, sql: String) -> Result<Vec<String>, StoreError> {
-        let prepared = self.prepare(&Statement::new(sql, Vec::new())).await?;
-        Ok(prepared.columns().iter().map(|column| column.name().to_owned()).collect())
-    }
-
-    async fn prepare(&self, statement: &Statement) -> Result<Prepared, StoreError> {
+    /// Prepares a statement; returns none if statements get no names.
+    async fn prepare(&self, statement: &Statement) -> Result<Option<Prepared>, StoreError> {
+        if !self.preparing.is_on() {
+            return Ok(None);
+        }
         if let Some(prepared) = self.prepared.get(statement.sql.as_ref()) {
-            return Ok(prepared);
+            return Ok(Some(prepared));
         }
         let types: Vec<Type> = statement.values.iter().map(type_of).collect::<Result<_, _>>()?;
         let prepared = self.client.prepare_typed(&statement.sql, &types).await;
         let prepared = prepared.map_err(|error| self.failed(error))?;
         self.prepared.insert(statement.sql.clone().into_owned(), prepared.clone());
-        Ok(prepared)
+        Ok(Some(prepared))
     }
 
     async fn query(
         &self,
         statement: &Statement,
-        prepared: &Prepared,
+        prepared: Option<Prepared>,
     ) -> Result<StatementResult, StoreError> {
         let failed = |error| self.failed(error);
-        let values = statement.values.iter().map(Bound);
-        let rows = self.client.query_raw(prepared, values).await.map_err(failed)?;
-        let mut rows = pin!(rows);
+        let values = statement.values.iter();
+        let rows = match prepared {
+            Some(prepared) => self.client.query_raw(&prepared, values.map(Bound)).await,
+            // Goes out in one message, which no pooler splits. Boxed: its future would make that
+            // of every statement larger.
+            None => {
+                let values = values.map(|value| Ok((Bound(value), type_of(value)?)));
+                let values = values.collect::<Result<Vec<_>, StoreError>>()?;
+                Box::pin(self.client.query_typed_raw(&statement.sql, values)).await
+            }
+        };
+        let mut rows = pin!(rows.map_err(failed)?);
         let mut result = StatementResult::default();
         while let Some(row) = rows.try_next().await.map_err(failed)? {
+            if statement.names_columns && result.rows.is_empty() {
+                result.columns = row.columns().iter().map(|one| one.name().to_owned()).collect();
+            }
             result.rows.push(read(&row)?);
         }
         result.affected = rows.rows_affected().unwrap_or_default();

@@ -12,8 +12,13 @@ pub const READ_ONLY: &str = "25006";
 
 /// The log message when prepared statements get lost.
 pub const LOSES_STATEMENTS: &str = "PostgreSQL no longer knows a statement that was prepared on the \
-     same connection: a pooler in transaction mode is in between. Use its session mode, or \
-     PgBouncer 1.21 or newer with max_prepared_statements; until then nothing is served";
+     same connection: a pooler in transaction mode is in between. Set \
+     database.prepared_statements to off, or use PgBouncer 1.21 or newer with \
+     max_prepared_statements; until then nothing is served";
+
+/// PgBouncer's users cannot set options for a connection.
+const REFUSED_OPTIONS: &str = "a pooler refuses a parameter of database_url, such as options: set it \
+     in PostgreSQL by ALTER ROLE or ALTER DATABASE instead, and leave it out of the URL";
 
 /// The error of every statement once prepared statements are known to get lost.
 pub fn loses_statements() -> StoreError {
@@ -22,6 +27,9 @@ pub fn loses_statements() -> StoreError {
 
 /// A connection that could not be opened.
 pub fn not_connected(error: Error) -> StoreError {
+    if error.as_db_error().is_some_and(|refused| refused.message().contains("startup parameter")) {
+        return unusable(REFUSED_OPTIONS);
+    }
     if error.as_db_error().is_some() || io_error(&error) {
         return failed(error);
     }

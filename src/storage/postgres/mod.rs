@@ -11,6 +11,7 @@ mod connection;
 mod epoch;
 mod errors;
 mod pool;
+mod preparing;
 mod readers;
 mod tls;
 mod transaction;

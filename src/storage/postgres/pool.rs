@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::address::Address;
 use super::connection::Connection;
 use super::epoch::RAISE_EPOCH;
-use super::errors::loses_statements;
+use super::preparing::Preparing;
 use crate::config;
 use crate::storage::PoolSize;
 use crate::storage::error::{Cause, StoreError};
@@ -59,7 +59,7 @@ impl Pool {
             address,
             acquire_timeout: settings.acquire_timeout,
             patience: settings.statement_timeout.saturating_add(GRACE),
-            loses_statements: Arc::default(),
+            preparing: Arc::new(Preparing::new(settings.prepared_statements)),
             open: RwLock::new(Some(open)),
         });
         let pool = |most| {
@@ -113,7 +113,7 @@ impl Pool {
     /// If none is free in time.
     pub(super) async fn exclusive(&self, purpose: Purpose) -> Result<Exclusive, StoreError> {
         let Connections { changes, lists, connector, .. } = &*self.0;
-        connector.check()?;
+        connector.preparing.check()?;
         let pool = match (purpose, lists) {
             (Purpose::List, Some(lists)) => lists,
             _ => changes,
@@ -188,7 +188,7 @@ impl Pool {
         let Connections { shared, next_shared, connector, .. } = &*self.0;
         let turn = next_shared.fetch_add(1, Ordering::Relaxed);
         let slot = shared.get(turn.checked_rem(shared.len())?)?;
-        if let Err(error) = connector.check() {
+        if let Err(error) = connector.preparing.check() {
             return Some(Err(error));
         }
         match slot.connection(connector).await {
@@ -226,9 +226,7 @@ pub(super) struct Connector {
     pub(super) acquire_timeout: Duration,
     /// The longest wait for a result.
     patience: Duration,
-    /// Whether a pooler in between loses prepared statements. No statement runs then: its
-    /// name may be that of another client's statement.
-    pub(super) loses_statements: Arc<AtomicBool>,
+    pub(super) preparing: Arc<Preparing>,
     /// Each connection holds a clone until it has ended. None after the pool is closed.
     open: RwLock<Option<mpsc::Sender<()>>>,
 }
@@ -243,23 +241,13 @@ impl Connector {
     async fn open_and_prepare(&self) -> Result<Arc<Connection>, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
         let held = open.ok_or_else(StoreError::closed)?;
-        let loses_statements = Arc::clone(&self.loses_statements);
+        let preparing = Arc::clone(&self.preparing);
         let opened =
-            Connection::open_holding(&self.address, self.acquire_timeout, loses_statements, held)
-                .await?;
+            Connection::open_holding(&self.address, self.acquire_timeout, preparing, held).await?;
         // Before the first event that this connection may write.
         match timeout(self.acquire_timeout, opened.command(RAISE_EPOCH)).await {
             Ok(raised) => raised.map(|()| Arc::new(opened)),
             Err(_) => Err(StoreError::timed_out()),
-        }
-    }
-
-    /// # Errors
-    /// If a pooler loses prepared statements.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        match self.loses_statements.load(Ordering::Relaxed) {
-            true => Err(loses_statements()),
-            false => Ok(()),
         }
     }
 

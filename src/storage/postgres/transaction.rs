@@ -196,13 +196,6 @@ impl Transaction {
         Ok(result)
     }
 
-    /// The names of a query's columns.
-    pub async fn columns(&self, sql: String) -> Result<Vec<String>, StoreError> {
-        let mut pipeline = self.pipeline.lock().await;
-        let connection = self.connection(&mut pipeline).await?;
-        pipeline.unread.beside(connection.columns(sql)).await
-    }
-
     /// When the result of a statement that is sent now must be there.
     fn bound(&self) -> Instant {
         match self.has_begun.load(Ordering::Relaxed) {

@@ -180,14 +180,6 @@ impl Connection {
         Ok(!is_busy)
     }
 
-    /// The names of a query's columns.
-    pub(in crate::storage) fn columns(&self, sql: &str) -> Result<Vec<String>, StoreError> {
-        let lock = self.lock();
-        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
-        let prepared = connection.prepare_cached(sql).map_err(failed)?;
-        Ok(prepared.column_names().into_iter().map(str::to_owned).collect())
-    }
-
     /// Runs the statements of a test.
     #[cfg(test)]
     pub(in crate::storage) fn batch(&self, sql: &str) -> Result<(), StoreError> {
@@ -213,9 +205,13 @@ fn run(connection: &Rusqlite, statement: &Statement) -> Result<StatementResult, 
     }
     if prepared.column_count() == 0 {
         let affected = prepared.raw_execute().map_err(failed)?;
-        return Ok(StatementResult { rows: Vec::new(), affected: affected as u64 });
+        return Ok(StatementResult { affected: affected as u64, ..StatementResult::default() });
     }
     let types: Vec<Type> = prepared.columns().iter().map(Type::of).collect();
+    let columns = match statement.names_columns {
+        true => prepared.column_names().into_iter().map(str::to_owned).collect(),
+        false => Vec::new(),
+    };
     let mut found = prepared.raw_query();
     let mut rows = Vec::new();
     while let Some(row) = found.next().map_err(failed)? {
@@ -223,7 +219,7 @@ fn run(connection: &Rusqlite, statement: &Statement) -> Result<StatementResult, 
             types.iter().enumerate().map(|(i, of)| of.read(row.get_ref(i).map_err(failed)?));
         rows.push(Row::new(values.collect::<Result<_, _>>()?));
     }
-    Ok(StatementResult { rows, affected: 0 })
+    Ok(StatementResult { rows, affected: 0, columns })
 }
 
 fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {

@@ -13,3 +13,4 @@ mod rows;
 mod secrets;
 mod tls;
 mod together;
+mod unnamed;

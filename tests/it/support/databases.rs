@@ -153,6 +153,7 @@ pub fn pool() -> config::Database {
         statement_timeout: Duration::from_secs(8),
         idle_in_transaction_timeout: Duration::from_secs(3),
         migrate_on_start: true,
+        prepared_statements: config::PreparedStatements::Auto,
     }
 }
 
