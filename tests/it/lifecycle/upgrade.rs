@@ -236,7 +236,10 @@ fn p34_p36_a_release_and_this_version_serve_one_database_during_an_upgrade() {
     run_installed(Engine::Postgres, async |at| {
         let mut servers = vec![serve_released(at), serve_released(at)];
         let key = at.new_key("ana@acme.com");
-        let (organization, _) = servers[0].person(&key).found("Acme").await;
+        let ana = servers[0].person(&key);
+        let (organization, _) = ana.found("Acme").await;
+        // A list of more than one page.
+        ana.link(&organization, "read").await.unwrap();
         let mut loads = Vec::new();
         let mut callers = tokio::task::JoinSet::new();
         let mut put_under_load = |server: &Server| {
