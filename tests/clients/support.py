@@ -324,6 +324,25 @@ def go_program_of(package, modules):
     return str(program)
 
 
+def go_program_from(folder, modules, *options):
+    """A program of this folder's own, built by Go from `folder` with the versions of `modules`.mod in it."""
+    folder = HERE / folder
+    sources = sorted(folder.glob("*.go"))
+    files = {**{file.name: file for file in sources},
+             **{f"go.{suffix}": folder / f"{modules}.{suffix}" for suffix in ("mod", "sum")}}
+    text = b"".join(file.read_bytes() for file in files.values())
+    target = CACHE / f"{folder.name}-{modules}-{hashlib.sha256(text).hexdigest()[:12]}"
+    program = target / folder.name
+    if not program.exists():
+        if not shutil.which("go"):
+            raise Unavailable(f"no Go to build {folder.name} with")
+        target.mkdir(parents=True, exist_ok=True)
+        for name, file in files.items():
+            (target / name).write_bytes(file.read_bytes())
+        _install("go", "-C", str(target), "build", "-o", folder.name, *options)
+    return str(program)
+
+
 def curl():
     program = shutil.which("curl")
     if not program:

@@ -14,6 +14,7 @@ mod schema;
 mod secret_key;
 mod stop;
 mod transfer;
+mod upgrade;
 
 use std::time::{Duration, Instant};
 

@@ -32,7 +32,7 @@ async fn page(person: &Person, organization: &str, token: &str) -> Result<String
 }
 
 /// Every server shows what any of them has sealed just now.
-async fn all_show_what_each_sealed(servers: &[Server], key: &str, organization: &str) {
+pub(super) async fn all_show_what_each_sealed(servers: &[Server], key: &str, organization: &str) {
     for maker in servers.iter().map(|server| server.person(key)) {
         let token = maker.invite(organization).await.unwrap();
         let next = page(&maker, organization, "").await.unwrap();

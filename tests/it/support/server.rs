@@ -27,6 +27,7 @@ pub struct TestApp {
     pub protocol: Protocol,
     pub app: App,
     settings: Settings,
+    /// Used by the next start.
     pub secret_key: SecretString,
     replicas: Mutex<Vec<App>>,
 }
@@ -54,6 +55,17 @@ impl TestApp {
         let secret_key = SecretString::from(hex::encode(rand::random::<[u8; 32]>()));
         let config = config(&database, &secret_key, settings);
         let app = start(config, &clock, observer).await;
+        Self { database, clock, protocol, app, settings, secret_key, replicas: Mutex::default() }
+    }
+
+    /// A server on a store that was made with this key, at the time of this clock.
+    pub async fn reopened(
+        database: Database,
+        secret_key: SecretString,
+        clock: OffsetClock,
+    ) -> Self {
+        let (protocol, settings): (_, Settings) = (Protocol::Grpc, |_| ());
+        let app = start(config(&database, &secret_key, settings), &clock, None).await;
         Self { database, clock, protocol, app, settings, secret_key, replicas: Mutex::default() }
     }
 
