@@ -56,6 +56,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tracing::{Instrument, info_span};
+
 pub use backup::TableRows;
 pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
@@ -240,7 +242,14 @@ impl Store {
         let state = &self.shared.db.state;
         let before = self.keys_version();
         let organization = organization.map(Into::into);
-        let result = self.shared.writer.write(organization, change, self.shared.patience).await;
+        let span = info_span!(
+            target: "otel",
+            "transaction",
+            otel.kind = "client",
+            db.system.name = self.shared.writer.engine(),
+        );
+        let write = self.shared.writer.write(organization, change, self.shared.patience);
+        let result = write.instrument(span).await;
         state.disk_space.changed(&result);
         if result.is_ok() {
             self.shared.event_watch.committed();

@@ -121,7 +121,7 @@ class Server:
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="guestlist-clients-"))
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("GUESTLIST_")}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(("GUESTLIST_", "OTEL_"))}
         self.env["GUESTLIST_DATA_DIR"] = str(self.dir / "data")
         self.env.update(self.settings)
         try:

@@ -25,14 +25,14 @@ const ROOMS: Table = &[
     ("certificates", &[]),
     ("clock", &["domain"]),
     ("config", &["domain"]),
-    ("telemetry", &["error", "config"]),
+    ("telemetry", &["domain", "error", "config"]),
     ("limits", &["domain", "error", "config", "clock"]),
     // An event is stored as the message that its readers get.
     ("storage", &["change", "domain", "error", "config", "certificates", "proto"]),
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
     // The same.
-    ("webhooks", &["domain", "error", "proto"]),
+    ("webhooks", &["domain", "error", "proto", "telemetry"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     (
         "operations",
@@ -53,6 +53,7 @@ const ROOMS: Table = &[
             "clock",
             "keyring",
             "limits",
+            "telemetry",
         ],
     ),
     ("transport", &["operations", "auth", "domain", "error", "config", "proto", "telemetry"]),

@@ -87,7 +87,12 @@ async fn attempt(
     let begun = session.begin().await;
     let transaction = begun.map_err(TransactionError::not_begun)?;
     let result = match run_all(&transaction, state, group, in_savepoints).await {
-        Ok(true) => session.commit(&transaction).await,
+        Ok(true) => {
+            group.iter_mut().for_each(|job| job.commits());
+            let committed = session.commit(&transaction).await;
+            group.iter_mut().for_each(|job| job.committed());
+            committed
+        }
         run => {
             let rolled_back = session.roll_back(&transaction).await;
             run.map(drop).and(rolled_back.map_err(TransactionError::undone_or_unknown))

@@ -1,5 +1,6 @@
 //! The delivery of one claimed mail.
 
+use tracing::{Instrument, Span, info_span};
 use uuid::Uuid;
 
 use super::MailWorker;
@@ -10,6 +11,7 @@ use crate::operations::invites::unseal;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{accounts, invites, members, organizations, outbox};
+use crate::telemetry::trace;
 use crate::workers::backoff;
 
 enum Prepared {
@@ -19,12 +21,29 @@ enum Prepared {
     Discard(Option<String>),
 }
 
+/// The span of a delivery, below that of the request that asked for the mail.
+fn span(mail: &outbox::Claimed) -> Span {
+    if !trace::is_sampled(mail.trace) {
+        return Span::none();
+    }
+    let span = info_span!(
+        target: "otel::root",
+        "mail",
+        otel.kind = "consumer",
+        guestlist.invite.id = %mail.invite,
+        guestlist.attempts = mail.attempts,
+    );
+    trace::set_parent(&span, mail.trace, None);
+    span
+}
+
 impl MailWorker {
     /// Sends, discards, postpones or fails one mail. If the result cannot be stored, the
     /// mail is processed again when the claim expires.
     pub(super) async fn deliver(&self, mail: outbox::Claimed, claimant: Uuid) {
         let invite = mail.invite;
-        if let Err(error) = self.try_deliver(mail, claimant).await {
+        let span = span(&mail);
+        if let Err(error) = self.try_deliver(mail, claimant).instrument(span).await {
             tracing::warn!(
                 ?error,
                 %invite,
