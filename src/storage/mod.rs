@@ -22,6 +22,7 @@ mod snapshot;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod statistics;
 mod write;
 
 pub mod accounts;
@@ -67,6 +68,7 @@ pub use migrations::Schema;
 pub use restore::{Replace, Restored, restore};
 pub use snapshot::Snapshot;
 pub use statement::{Row, Statement, StatementResult};
+pub use statistics::Statistics;
 
 pub use crate::change;
 use crate::config;
@@ -360,6 +362,19 @@ impl Store {
             // This checks the thread that writes, the files and SQLite's lock; it writes
             // nothing to the disk.
             Writer::Sqlite(_) => self.write(change!(async |_: &Tx| Ok(()))).await,
+        }
+    }
+
+    /// How long the store takes, and how it fails.
+    pub fn statistics(&self) -> &Statistics {
+        &self.shared.db.state.statistics
+    }
+
+    /// The size of SQLite's log.
+    pub fn log_bytes(&self) -> Option<u64> {
+        match &self.shared.db.engine {
+            Readers::Postgres(_) => None,
+            Readers::Sqlite(readers) => readers.log_bytes(),
         }
     }
 

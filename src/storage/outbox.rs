@@ -2,10 +2,10 @@
 //! is rendered when it is sent.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::connection::{Connection, Tx, delete, insert_many, models, update};
+use super::connection::{Connection, Db, Tx, all, delete, insert_many, models, update};
 use super::entity::outbox;
 use super::lease::{self, Leased, held};
 use super::sql::is_one_of;
@@ -127,6 +127,18 @@ pub async fn delete_of(tx: &Tx, invites: &[InviteId]) -> Result<()> {
 /// Whether any mail is due.
 pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     lease::is_any_due::<outbox::Entity>(db, now).await
+}
+
+/// How many mails wait, and since when the oldest one does.
+pub async fn backlog(db: &Db) -> Result<(i64, Option<Timestamp>)> {
+    let numbers = outbox::Entity::find()
+        .select_only()
+        .column_as(Expr::cust("COUNT(*)"), "waiting")
+        .column_as(Expr::cust("MIN(created_at)"), "oldest");
+    let row = all(&db.for_lists(), &numbers).await?.into_iter().next();
+    let Some(mut row) = row else { return Ok((0, None)) };
+    let (waiting, oldest): (i64, Option<i64>) = (row.value()?, row.value()?);
+    Ok((waiting, oldest.map(Timestamp::from_micros)))
 }
 
 impl Leased for outbox::Entity {

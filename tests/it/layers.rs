@@ -154,14 +154,18 @@ const QUERY: [&str; 5] = ["connection", "entity", "error", "sql", "statement"];
 /// The parts of `storage` and the parts that each may use.
 const STORAGE: Table = &[
     ("error", &[]),
+    ("statistics", &["error"]),
     ("entity", &[]),
     ("disk_space", &["error"]),
     ("statement", &["error"]),
     // The drivers know no change and no query.
-    ("postgres", &["error", "statement"]),
+    ("postgres", &["error", "statistics", "statement"]),
     ("sqlite", &["error", "statement"]),
     ("cache_versions", &["statement"]),
-    ("connection", &["disk_space", "error", "postgres", "cache_versions", "sqlite", "statement"]),
+    (
+        "connection",
+        &["cache_versions", "disk_space", "error", "postgres", "sqlite", "statement", "statistics"],
+    ),
     ("sql", &["connection", "statement"]),
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
@@ -199,7 +203,7 @@ const STORAGE: Table = &[
     ("webhook_turns", &["connection", "entity", "error", "sql", "statement", "lease", "webhooks"]),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "postgres", "statement"]),
-    ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),
+    ("write", &["connection", "error", "postgres", "cache_versions", "sqlite", "statistics"]),
     ("location", &["connection", "error", "postgres", "sqlite", "write"]),
     ("backup", &["migrations", "settings", "snapshot", "sqlite"]),
     ("restore", &["backup", "location", "sqlite"]),

@@ -1,5 +1,7 @@
 //! The delivery of one claimed mail.
 
+use std::sync::atomic::Ordering;
+
 use tracing::{Instrument, Span, info_span};
 use uuid::Uuid;
 
@@ -68,6 +70,7 @@ impl MailWorker {
         match outcome {
             Ok(()) => {
                 tracing::info!(invite = %claimed.invite, "an invitation was sent");
+                self.counts.sent.fetch_add(1, Ordering::Relaxed);
                 self.finish(&claimed, claimant, Some(Delivery::Sent)).await
             }
             Err(SendError::Permanent(reason)) => self.fail(&claimed, claimant, reason).await,
@@ -164,6 +167,7 @@ impl MailWorker {
     }
 
     async fn fail(&self, claimed: &outbox::Claimed, claimant: Uuid, reason: String) -> Result<()> {
+        self.counts.failed.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(invite = %claimed.invite, %reason, "an invitation's mail failed; it is not retried");
         self.finish(claimed, claimant, Some(Delivery::Failed(reason))).await
     }
@@ -174,6 +178,7 @@ impl MailWorker {
         claimant: Uuid,
         reason: &str,
     ) -> Result<()> {
+        self.counts.postponed.fetch_add(1, Ordering::Relaxed);
         let pause = backoff::doubling(self.bounds.retry_after, claimed.attempts);
         tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail is retried after a pause");
         let (id, until) = (claimed.id, self.clock.now().plus(pause));
