@@ -34,15 +34,33 @@ pub struct Statistics {
     pub errors: Family<CauseLabel, Counter>,
 }
 
+/// The causes of failures.
+const CAUSES: [&str; 9] = [
+    "conflict",
+    "away",
+    "crowded",
+    "locked",
+    "too_long",
+    "statement_lost",
+    "denied",
+    "disk_full",
+    "fault",
+];
+
 impl Default for Statistics {
     fn default() -> Self {
         let histogram = || Histogram::new(BUCKETS_SECONDS);
+        let errors = Family::<CauseLabel, Counter>::default();
+        // With the value zero: a rate does not see a series that begins with one.
+        for cause in CAUSES {
+            drop(errors.get_or_create(&CauseLabel { cause }));
+        }
         Self {
             reads: histogram(),
             transactions: histogram(),
             commits: histogram(),
             pool_waits: histogram(),
-            errors: Family::default(),
+            errors,
         }
     }
 }

@@ -42,6 +42,17 @@ struct DurationLabels {
     protocol: &'static str,
 }
 
+/// The settings that limit concurrent requests.
+const CONCURRENCY_LIMITS: [&str; 7] = [
+    "max_requests",
+    "max_streaming_requests",
+    "max_anonymous_requests",
+    "max_anonymous_streaming_requests",
+    "max_waiting_per_account",
+    "max_waiting_per_network",
+    "max_waiting_per_organization",
+];
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabel {
     limit: &'static str,
@@ -66,6 +77,10 @@ impl Metrics {
             in_flight: Gauge::default(),
             rejected: Family::default(),
         };
+        // With the value zero: a rate does not see a series that begins with one.
+        for limit in CONCURRENCY_LIMITS {
+            drop(metrics.rejected.get_or_create(&LimitLabel { limit }));
+        }
         metrics.registry().register_collector(Box::new(Process::new()));
         metrics.register(|registry| {
             registry.register("requests", "Requests that have ended", metrics.requests.clone());
