@@ -11,6 +11,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -79,7 +80,9 @@ impl Export {
             .with_location(false)
             .with_threads(false)
             .with_target(false)
-            .with_filter(filter.with_callsite_filter(interest))
+            .with_filter(
+                filter.with_callsite_filter(interest).with_max_level_hint(LevelFilter::INFO),
+            )
     }
 
     /// From now on spans are made.
