@@ -21,6 +21,12 @@ pub struct CauseLabel {
     cause: &'static str,
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PurposeLabel {
+    purpose: &'static str,
+}
+
 /// The metrics of a store. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Statistics {
@@ -30,7 +36,9 @@ pub struct Statistics {
     pub transactions: Histogram,
     pub commits: Histogram,
     /// Waits for a connection of the pool, on PostgreSQL.
-    pub pool_waits: Histogram,
+    pub pool_waits: Family<PurposeLabel, Histogram>,
+    pub(super) change_waits: Histogram,
+    pub(super) list_waits: Histogram,
     pub errors: Family<CauseLabel, Counter>,
 }
 
@@ -50,6 +58,10 @@ const CAUSES: [&str; 9] = [
 impl Default for Statistics {
     fn default() -> Self {
         let histogram = || Histogram::new(BUCKETS_SECONDS);
+        let pool_waits: Family<PurposeLabel, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS));
+        let waits = |purpose| pool_waits.get_or_create_owned(&PurposeLabel { purpose });
+        let (change_waits, list_waits) = (waits("change"), waits("read"));
         let errors = Family::<CauseLabel, Counter>::default();
         // With the value zero: a rate does not see a series that begins with one.
         for cause in CAUSES {
@@ -59,7 +71,9 @@ impl Default for Statistics {
             reads: histogram(),
             transactions: histogram(),
             commits: histogram(),
-            pool_waits: histogram(),
+            pool_waits,
+            change_waits,
+            list_waits,
             errors,
         }
     }

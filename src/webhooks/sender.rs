@@ -117,7 +117,8 @@ impl Sender {
         let trace = trace::place_of(&span).or(message.trace);
         let sending = self.send_in(url, message, secrets, now, limit, trace);
         let attempt = sending.instrument(span.clone()).await;
-        span.record("http.response.status_code", attempt.status);
+        // Signed: the layer exports other numbers as text.
+        span.record("http.response.status_code", attempt.status.map(i64::from));
         if !attempt.is_accepted() {
             span.record("otel.status_code", "ERROR");
             span.record("error.type", attempt.reason.as_str());

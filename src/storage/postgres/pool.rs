@@ -119,7 +119,7 @@ impl Pool {
     /// # Errors
     /// If none is free in time.
     pub(super) async fn exclusive(&self, purpose: Purpose) -> Result<Exclusive, StoreError> {
-        let Connections { changes, lists, connector, .. } = &*self.0;
+        let Connections { changes, lists, connector, statistics, .. } = &*self.0;
         connector.check()?;
         let pool = match (purpose, lists) {
             (Purpose::List, Some(lists)) => lists,
@@ -127,7 +127,11 @@ impl Pool {
         };
         let begun = std::time::Instant::now();
         let object = pool.get().await;
-        observe(&self.0.statistics.pool_waits, begun);
+        let waits = match purpose {
+            Purpose::Change => &statistics.change_waits,
+            Purpose::List => &statistics.list_waits,
+        };
+        observe(waits, begun);
         let object = object.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => StoreError::timed_out(),

@@ -58,7 +58,8 @@ impl CallTrace {
                 is_fault(code)
             }
             _ => {
-                let status = status.map(|status| status.as_u16());
+                let status = status.map(|status| i64::from(status.as_u16()));
+                // Signed: the layer exports other numbers as text.
                 self.span.record("http.response.status_code", status);
                 status.is_none_or(|status| status >= 500)
             }
