@@ -1,10 +1,13 @@
 //! The composition root: builds and starts all parts of the service from the settings.
 
+mod limit_metrics;
+mod mail_metrics;
 mod mail_worker;
 mod secret_key;
 mod store_metrics;
 mod webhook_metrics;
 mod webhook_worker;
+mod worker_metrics;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +37,7 @@ use crate::transport::{rest, rpc, server};
 use crate::workers;
 use crate::workers::event_lag::{self, EventLag};
 use crate::workers::mail::MailWorker;
+use crate::workers::schedule::Schedule;
 use crate::workers::webhooks::WebhookWorker;
 
 /// The first API key of a new store is written to this file in the data directory.
@@ -53,6 +57,7 @@ pub struct App {
     servers: Vec<JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
     shutdown_delay: Duration,
+    schedules: Vec<Arc<Schedule>>,
     drain_timeout: Duration,
 }
 
@@ -179,7 +184,7 @@ impl App {
             webhooks: webhook_worker::sender(&config)?,
             webhook_wakeup: Arc::default(),
         };
-        let mail_worker = mail_worker::new(&config, local_addr, &context)?;
+        let mail_worker = Arc::new(mail_worker::new(&config, local_addr, &context)?);
         let webhook_worker = Arc::new(webhook_worker::worker(&context));
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
@@ -198,6 +203,7 @@ impl App {
             servers: Vec::new(),
             workers: Vec::new(),
             shutdown_delay: config.http.shutdown_delay,
+            schedules: Vec::new(),
             drain_timeout: config.http.drain_timeout,
         };
         // `setup::prepare` has just written to the store.
@@ -205,8 +211,10 @@ impl App {
         // After this call nothing fails: the tasks that it starts would have to be stopped.
         let listeners = (listener, tls, metrics_listener);
         let metrics = Metrics::new();
+        mail_metrics::register(&metrics, &mail_worker);
         webhook_metrics::register(&metrics, &webhook_worker);
-        app.serve(config, listeners, &context, Arc::clone(&authenticator), metrics)?;
+        limit_metrics::register(&metrics, &context.limits);
+        app.serve(config, listeners, &context, Arc::clone(&authenticator), metrics.clone())?;
         if let Some((reload, period)) = reload {
             let run = reload.run(period, stopped(&app.stop_workers));
             app.workers.push(tokio::spawn(run));
@@ -216,14 +224,16 @@ impl App {
         app.start_webhook_worker(webhook_worker, &context);
         app.start_cleanup_workers(&context);
         app.start_event_workers(audit_retention, &context);
+        worker_metrics::register(&metrics, std::mem::take(&mut app.schedules));
         Ok(app)
     }
 
     /// Starts the workers for key usage, readiness and the issuers' public keys.
     fn start_refresh_workers(&mut self, authenticator: &Arc<Authenticator>) {
         let usage = Arc::clone(authenticator.key_usage());
-        let key_usage =
-            workers::key_usage::run(self.store.clone(), usage, stopped(&self.stop_workers));
+        let schedule = self.schedule("key_usage", workers::key_usage::PERIOD);
+        let (store, stop) = (self.store.clone(), stopped(&self.stop_workers));
+        let key_usage = workers::key_usage::run(schedule, store, usage, stop);
         self.workers.push(tokio::spawn(key_usage));
 
         let (readiness, store) = (self.readiness.clone(), self.store.clone());
@@ -236,16 +246,25 @@ impl App {
         self.workers.push(tokio::spawn(refresh));
     }
 
-    fn start_mail_worker(&mut self, mail_worker: MailWorker, context: &Context) {
+    /// The schedule of a worker, which is in the metrics.
+    fn schedule(&mut self, worker: &'static str, period: Duration) -> Arc<Schedule> {
+        let schedule = Schedule::new(worker, period);
+        self.schedules.push(Arc::clone(&schedule));
+        schedule
+    }
+
+    fn start_mail_worker(&mut self, mail_worker: Arc<MailWorker>, context: &Context) {
         let wakeup = Arc::clone(&context.mail_wakeup);
-        let run = workers::mail::run(Arc::new(mail_worker), wakeup, stopped(&self.stop_workers));
+        let schedule = self.schedule("mail", workers::mail::POLL_INTERVAL);
+        let run = workers::mail::run(mail_worker, schedule, wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 
     fn start_webhook_worker(&mut self, worker: Arc<WebhookWorker>, context: &Context) {
         // Notified when an endpoint has something to send before the next poll.
         let wakeup = Arc::clone(&context.webhook_wakeup);
-        let run = workers::webhooks::run(worker, wakeup, stopped(&self.stop_workers));
+        let schedule = self.schedule("webhooks", workers::webhooks::POLL_INTERVAL);
+        let run = workers::webhooks::run(worker, schedule, wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 
@@ -255,13 +274,15 @@ impl App {
 
         let Context { store, clock, limits, .. } = context;
         let (store, clock) = (|| store.clone(), || Arc::clone(clock));
-        let expiry = expiry::run(expiry::PERIOD, store(), clock(), stopped(&self.stop_workers));
+        let schedule = self.schedule("expiry", expiry::PERIOD);
+        let expiry = expiry::run(schedule, store(), clock(), stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(expiry));
-        let removal = removal::run(removal::PERIOD, store(), stopped(&self.stop_workers));
+        let schedule = self.schedule("removal", removal::PERIOD);
+        let removal = removal::run(schedule, store(), stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(removal));
         let limits = Arc::clone(limits);
-        let pruning =
-            pruning::run(pruning::PERIOD, store(), clock(), limits, stopped(&self.stop_workers));
+        let schedule = self.schedule("pruning", pruning::PERIOD);
+        let pruning = pruning::run(schedule, store(), clock(), limits, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(pruning));
     }
 
@@ -272,13 +293,14 @@ impl App {
 
         let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
         let (lag, stop) = (self.event_lag.clone(), stopped(&self.stop_workers));
-        let measure = event_lag::run(event_lag::PERIOD, store, clock, lag, stop);
+        let schedule = self.schedule("event_lag", event_lag::PERIOD);
+        let measure = event_lag::run(schedule, store, clock, lag, stop);
         self.workers.push(tokio::spawn(measure));
         let Some(audit) = audit else { return };
         let keep = audit.max(context.rules.event_retention);
         let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
-        let run =
-            retention::run(retention::PERIOD, store, clock, keep, stopped(&self.stop_workers));
+        let schedule = self.schedule("retention", retention::PERIOD);
+        let run = retention::run(schedule, store, clock, keep, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 

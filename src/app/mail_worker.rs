@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{self, Templates};
 use crate::operations::Context;
-use crate::workers::mail::{Bounds, MailWorker};
+use crate::workers::mail::{Bounds, Counts, MailWorker};
 
 /// `local_addr` is used in links if `public_url` is not set.
 pub(super) fn new(
@@ -31,6 +31,7 @@ pub(super) fn new(
             retry_after: config.mail.retry_after,
             max_attempts: config.mail.max_attempts,
         },
+        counts: Counts::default(),
     })
 }
 

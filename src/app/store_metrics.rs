@@ -9,6 +9,34 @@ use crate::transport::metrics::Metrics;
 use crate::workers::event_lag::EventLag;
 
 pub fn register(metrics: &Metrics, store: Store, event_lag: EventLag) {
+    let statistics = store.statistics().clone();
+    metrics.register(|registry| {
+        registry.register(
+            "store_read_duration_seconds",
+            "From a statement that reads to its result",
+            statistics.reads,
+        );
+        registry.register(
+            "store_transaction_duration_seconds",
+            "From the begin of a transaction that writes to its end",
+            statistics.transactions,
+        );
+        registry.register(
+            "store_commit_duration_seconds",
+            "From a commit to its confirmation",
+            statistics.commits,
+        );
+        registry.register(
+            "store_pool_wait_seconds",
+            "Waits for a connection of the pool, on PostgreSQL",
+            statistics.pool_waits,
+        );
+        registry.register(
+            "store_errors",
+            "Statements and transactions that failed, by their cause",
+            statistics.errors,
+        );
+    });
     let collector = StoreMetrics { store, event_lag };
     metrics.register(|registry| registry.register_collector(Box::new(collector)));
 }
@@ -35,6 +63,12 @@ impl Collector for StoreMetrics {
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        if let Some(bytes) = self.store.log_bytes() {
+            let gauge = ConstGauge::new(bytes as f64);
+            let help = "Size of SQLite's log (WAL)";
+            let kind = gauge.metric_type();
+            gauge.encode(encoder.encode_descriptor("store_wal_bytes", help, None, kind)?)?;
         }
         Ok(())
     }

@@ -183,7 +183,13 @@ async fn append(
     let actor = match by {
         By::Actor(actor) => actor.clone(),
         By::Itself(request) => {
-            Actor { account: Some(account.id), on_behalf_of: None, request_id: request.clone() }
+            Actor {
+                account: Some(account.id),
+                on_behalf_of: None,
+                request_id: request.clone(),
+                // Authentication does not get it.
+                trace: None,
+            }
         }
     };
     let event = NewEvent {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tracing::{Instrument, info_span};
 
 use crate::clock::Clock;
 use crate::config::{Algorithm, JwksSource};
@@ -152,14 +153,21 @@ impl KeySet {
 
     fn spawn_refresh(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {
         let this = Arc::clone(self);
-        tokio::spawn(async move {
+        let span = info_span!(
+            target: "otel",
+            "jwks",
+            otel.kind = "client",
+            guestlist.issuer = self.issuer,
+        );
+        let refresh = async move {
             let _reading = this.reading.lock().await;
             if this.begin_attempt()
                 && let Err(error) = this.read().await
             {
                 this.failed(&*error);
             }
-        })
+        };
+        tokio::spawn(refresh.instrument(span))
     }
 
     /// Reads the source immediately.

@@ -21,13 +21,18 @@ const DESCRIPTORS_PER_STORE_CONNECTION: u64 = 4;
 
 /// Serves until a signal. A second signal ends the process without waiting for requests.
 pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
-    let _log = telemetry::init(&config.log)?;
+    let (_log, traces) = telemetry::init_with_traces(&config.log)?;
     fit_to_descriptors(&mut config);
-    tokio::runtime::Builder::new_multi_thread()
+    let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(Error::internal)?
-        .block_on(run(config))
+        .block_on(run(config));
+    match (&ended, traces) {
+        (Ok(()), Some(traces)) => traces.flush(),
+        (Ok(()), None) | (Err(_), _) => {}
+    }
+    ended
 }
 
 /// Raises the limit of file descriptors to the maximum: the usual limit, 1024, is less than

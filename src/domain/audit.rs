@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, AuditEventId, OrganizationId, Timestamp, text_enum};
+use super::{AccountId, AuditEventId, OrganizationId, Timestamp, TraceParent, text_enum};
 
 /// One stored change. `action` and `target_kind` are text and not enums: a newer version
 /// of the server may have stored names that this version does not have.
@@ -31,6 +31,8 @@ pub struct AuditEvent {
     pub organization_version: i64,
     /// The encoded `guestlist.v1.Event`, of which only the field `data` is set.
     pub data: Vec<u8>,
+    /// The trace of the request that made the change.
+    pub trace: Option<TraceParent>,
 }
 
 /// The place of an event in the order of all events. In it an organization's events stand as

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Account, AccountId, KeyId, KeyScope, OrganizationId};
+use super::{Account, AccountId, KeyId, KeyScope, OrganizationId, TraceParent};
 
 /// An authenticated account and its credential.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Actor {
     /// The account that `account` acted for.
     pub on_behalf_of: Option<AccountId>,
     pub request_id: RequestId,
+    /// The trace of the request, for what is sent later because of the change.
+    pub trace: Option<TraceParent>,
 }
 
 impl Caller {
@@ -66,18 +68,19 @@ impl Caller {
     }
 
     /// The author of this caller's changes.
-    pub fn actor(&self, request_id: &RequestId) -> Actor {
+    pub fn actor(&self, request_id: &RequestId, trace: Option<TraceParent>) -> Actor {
         let (account, on_behalf_of) = match &self.acting {
             Some(service) => (service.id, Some(self.account.id)),
             None => (self.account.id, None),
         };
-        Actor { account: Some(account), on_behalf_of, request_id: request_id.clone() }
+        Actor { account: Some(account), on_behalf_of, request_id: request_id.clone(), trace }
     }
 }
 
 impl Actor {
     /// The command line or a worker of the server. `name` takes the place of a request id.
     pub fn system(name: &str) -> Self {
-        Self { account: None, on_behalf_of: None, request_id: RequestId(name.into()) }
+        let request_id = RequestId(name.into());
+        Self { account: None, on_behalf_of: None, request_id, trace: None }
     }
 }

@@ -21,6 +21,7 @@ mod role;
 mod text;
 mod text_enum;
 mod time;
+mod trace_parent;
 pub mod transfer;
 mod webhook;
 
@@ -49,6 +50,7 @@ pub use page::PageSize;
 pub use role::{Permission, Role};
 pub use text::{fold, is_unfit_for_names, person_name};
 pub use time::Timestamp;
+pub use trace_parent::TraceParent;
 pub use webhook::{Disabling, DisablingReason, MAX_WAITING_DELIVERIES, Webhook, WebhookDelivery};
 
 pub(crate) use text_enum::text_enum;

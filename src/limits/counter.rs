@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -15,6 +16,9 @@ use crate::clock::Clock;
 /// Counts by key; does nothing without a quota.
 pub struct Counter {
     limit: Option<Limit>,
+    /// Its key in the section `[limits]`.
+    setting: &'static str,
+    rejected: AtomicU64,
     what: &'static str,
 }
 
@@ -36,13 +40,18 @@ pub enum LimitError {
 impl Counter {
     /// `quota`: `None` means no limit. `what` names the counted objects in error messages,
     /// in the plural.
-    pub fn new(quota: Option<Quota>, clock: &Arc<dyn Clock>, what: &'static str) -> Self {
+    pub fn new(
+        quota: Option<Quota>,
+        clock: &Arc<dyn Clock>,
+        setting: &'static str,
+        what: &'static str,
+    ) -> Self {
         let limit = quota.map(|quota| {
             let state = State::default();
             let limiter = RateLimiter::new(quota, state.clone(), GovernorClock(Arc::clone(clock)));
             Limit { quota, limiter, state }
         });
-        Self { limit, what }
+        Self { limit, setting, rejected: AtomicU64::new(0), what }
     }
 
     pub fn what(&self) -> &'static str {
@@ -60,6 +69,16 @@ impl Counter {
             Ok(Err(later)) => Err(LimitError::Wait(later.wait_time_from(limiter.clock().now()))),
             Err(_) => Err(LimitError::MoreThan(quota.burst_size().get())),
         }
+    }
+
+    /// Counts a request that exceeded the limit.
+    pub fn reject(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Its setting, and how many requests exceeded it.
+    pub fn rejected(&self) -> (&'static str, u64) {
+        (self.setting, self.rejected.load(Ordering::Relaxed))
     }
 
     /// Undoes a [`Counter::count`].

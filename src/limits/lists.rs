@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub(super) struct ConcurrentLists {
     max_running: Option<NonZeroUsize>,
     /// Contains only scopes with running or waiting lists.
     queues: Arc<Mutex<HashMap<Scope, Queue>>>,
+    rejected: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub struct ListPermit {
 impl ConcurrentLists {
     pub(super) fn new(max_running: u32) -> Self {
         let max_running = NonZeroUsize::new(usize::try_from(max_running).unwrap_or(usize::MAX));
-        Self { max_running, queues: Arc::default() }
+        Self { max_running, queues: Arc::default(), rejected: AtomicU64::new(0) }
     }
 
     /// Waits until the list may run, at most [`MAX_WAIT`].
@@ -57,10 +59,26 @@ impl ConcurrentLists {
         let Some(max_running) = self.max_running.map(NonZeroUsize::get) else {
             return Ok(ListPermit { _held: None });
         };
-        let (entry, permits) = self.enqueue(scope, max_running).ok_or_else(too_many)?;
+        let queued = self.enqueue(scope, max_running);
+        let (entry, permits) = queued.ok_or_else(|| self.too_many())?;
         let permit = tokio::time::timeout(MAX_WAIT, permits.acquire_owned()).await;
-        let permit = permit.map_err(|_| too_many())?.map_err(Error::internal)?;
+        let permit = permit.map_err(|_| self.too_many())?.map_err(Error::internal)?;
         Ok(ListPermit { _held: Some((permit, entry)) })
+    }
+
+    /// How many lists were rejected.
+    pub(super) fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
+    fn too_many(&self) -> Error {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
+        Error::new(
+            Kind::ResourceExhausted,
+            "too many lists of this organization at a time; try again later",
+        )
+        .with_reason(reason::RATE_LIMITED)
+        .with_retry_after(MAX_WAIT)
     }
 
     /// `None` if the queue is full.
@@ -100,15 +118,6 @@ impl Drop for QueueEntry {
 
 fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn too_many() -> Error {
-    Error::new(
-        Kind::ResourceExhausted,
-        "too many lists of this organization at a time; try again later",
-    )
-    .with_reason(reason::RATE_LIMITED)
-    .with_retry_after(MAX_WAIT)
 }
 
 #[cfg(test)]

@@ -41,38 +41,52 @@ type Charge<'a> = (&'a Counter, Key, NonZeroU32);
 
 impl Limits {
     pub fn new(settings: &config::Limits, clock: &Arc<dyn Clock>) -> Self {
-        let counter = |number, period: fn(NonZeroU32) -> Quota, what| {
-            Counter::new(NonZeroU32::new(number).map(period), clock, what)
+        let counter = |number, period: fn(NonZeroU32) -> Quota, setting, what| {
+            Counter::new(NonZeroU32::new(number).map(period), clock, setting, what)
         };
-        let per_hour = |number, what| counter(number, Quota::per_hour, what);
-        let per_minute = |number, what| counter(number, Quota::per_minute, what);
+        let per_hour = |number, setting, what| counter(number, Quota::per_hour, setting, what);
+        let per_minute = |number, setting, what| counter(number, Quota::per_minute, setting, what);
         Self {
             organizations_per_account: per_hour(
                 settings.organizations_per_account,
+                "organizations_per_account",
                 "organizations made by this account",
             ),
             invites_per_account: per_hour(
                 settings.invites_per_account,
+                "invites_per_account",
                 "invites from this account",
             ),
             invites_per_organization: per_hour(
                 settings.invites_per_organization,
+                "invites_per_organization",
                 "invites to this organization",
             ),
             invites_per_address: per_hour(
                 settings.invites_per_address,
+                "invites_per_address",
                 "invitations to the same address",
             ),
             previews_per_account: per_minute(
                 settings.previews_per_account,
+                "previews_per_account",
                 "previews from this account",
             ),
             previews_per_network: per_minute(
                 settings.previews_per_network,
+                "previews_per_network",
                 "previews from this network",
             ),
-            joins_per_account: per_minute(settings.joins_per_account, "joins from this account"),
-            joins_per_network: per_minute(settings.joins_per_network, "joins from this network"),
+            joins_per_account: per_minute(
+                settings.joins_per_account,
+                "joins_per_account",
+                "joins from this account",
+            ),
+            joins_per_network: per_minute(
+                settings.joins_per_network,
+                "joins_per_network",
+                "joins from this network",
+            ),
             lists_per_organization: ConcurrentLists::new(settings.lists_per_organization),
         }
     }
@@ -150,6 +164,12 @@ impl Limits {
         self.counters().into_iter().map(Counter::tracked_keys).sum()
     }
 
+    /// How many requests each limit has rejected, by its setting.
+    pub fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let lists = ("lists_per_organization", self.lists_per_organization.rejected());
+        self.counters().into_iter().map(Counter::rejected).chain([lists])
+    }
+
     fn counters(&self) -> [&Counter; 8] {
         [
             &self.organizations_per_account,
@@ -191,6 +211,7 @@ fn count(charges: &[Charge<'_>]) -> Result<()> {
         }
     }
     let Some((counter, exceeded)) = worst else { return Ok(()) };
+    counter.reject();
     for (counter, key, number) in counted {
         counter.refund(key, *number);
     }

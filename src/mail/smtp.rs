@@ -16,6 +16,7 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error as SmtpError, client::TlsVersion};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
+use tracing::{Instrument, info_span};
 
 use super::message::{message, sender};
 use super::{Mail, Mailer, SendError};
@@ -127,10 +128,22 @@ impl Smtp {
 impl Mailer for Smtp {
     async fn send(&self, mail: &Mail) -> Result<(), SendError> {
         let message = message(mail, &self.from)?;
-        match timeout(self.timeout, self.send_message(&message)).await {
+        let span = info_span!(
+            target: "otel",
+            "smtp",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            server.address = self.host,
+        );
+        let sending = timeout(self.timeout, self.send_message(&message)).instrument(span.clone());
+        let sent = match sending.await {
             Ok(outcome) => outcome.map_err(|failure| failure.send_error()),
             Err(_) => Err(temporary("the mail server did not respond in time")),
+        };
+        if sent.is_err() {
+            span.record("otel.status_code", "ERROR");
         }
+        sent
     }
 
     async fn close_idle(&self) {

@@ -35,7 +35,7 @@ use tokio::sync::Notify;
 
 use crate::auth::Issuers;
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp};
+use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp, TraceParent};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
@@ -86,6 +86,8 @@ pub struct RequestContext {
     pub request_id: RequestId,
     /// The network that the request came from, if known.
     pub network: Option<Network>,
+    /// Its place in a trace, if it has one.
+    pub trace: Option<TraceParent>,
 }
 
 /// The caller of a method that a setting opens to requests without a credential.
@@ -107,7 +109,7 @@ impl Context {
 impl RequestContext {
     /// The author of this request's changes, for the audit trail.
     fn actor(&self) -> Actor {
-        self.caller.actor(&self.request_id)
+        self.caller.actor(&self.request_id, self.trace)
     }
 }
 

@@ -86,6 +86,7 @@ fn row(event: NewEvent<'_>, position: Option<i64>, now: Timestamp) -> audit_even
         ordinal: Set(ORDINAL.fetch_add(1, Ordering::Relaxed)),
         organization_version: Set(event.organization.map_or(0, |of| of.version)),
         data: Set(event_data::encode(&event.data)),
+        traceparent: Set(event.actor.trace.map(|trace| trace.to_string())),
     }
 }
 

@@ -8,6 +8,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
@@ -20,6 +21,7 @@ use super::cache_versions::{CacheVersions, Outdated};
 use super::disk_space::DiskSpace;
 use super::error::{Cause, StoreError, TransactionError};
 use super::statement::{Row, SIZES, Statement, StatementResult};
+use super::statistics::{Statistics, observe};
 use super::{postgres, sqlite};
 use crate::error::Result;
 
@@ -46,6 +48,7 @@ pub(super) struct StoreState {
     pub(super) keys_version: AtomicU64,
     pub(super) cache_versions: CacheVersions,
     pub(super) disk_space: DiskSpace,
+    pub(super) statistics: Statistics,
 }
 
 /// The tables that authentication caches rows of.
@@ -105,11 +108,13 @@ impl Connection for Db {
 
     async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
         self.state.before(&statement);
+        let begun = Instant::now();
         let result = match &self.engine {
             Readers::Postgres(readers) => readers.run(statement).await,
             Readers::Sqlite(readers) => readers.run(statement).await,
         };
-        result.inspect_err(|error| self.state.disk_space.failed(error))
+        observe(&self.state.statistics.reads, begun);
+        result.inspect_err(|error| self.state.failed(error))
     }
 }
 
@@ -181,7 +186,7 @@ impl Tx {
             self.writes();
         }
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.cause);
-        self.state.disk_space.failed(error);
+        self.state.failed(error);
     }
 }
 
@@ -251,6 +256,11 @@ impl Transaction {
 }
 
 impl StoreState {
+    fn failed(&self, error: &StoreError) {
+        self.statistics.failed(error.cause);
+        self.disk_space.failed(error);
+    }
+
     fn before(&self, statement: &Statement) {
         if let Some(observer) = &self.observer {
             observer(statement);

@@ -74,6 +74,10 @@ impl TransactionError {
         Self { error, is_unknown: true, again: Again::Alone }
     }
 
+    pub(super) fn cause(&self) -> Cause {
+        self.error.cause
+    }
+
     /// The error of each of its changes.
     pub(super) fn of_change(&self) -> WriteError {
         match self.is_unknown {

@@ -78,7 +78,7 @@ pub(super) async fn connect(
     match location {
         Location::Sqlite(path) => Ok(connect_sqlite(path, settings, state)?),
         Location::Postgres(address) => {
-            let pool = postgres::Pool::new(address.clone(), settings)?;
+            let pool = postgres::Pool::new(address.clone(), settings, state.statistics.clone())?;
             let readers = postgres::Readers::new(pool.clone());
             // So that a start fails, not the first request, if the server cannot be used.
             pool.check_server().await?;

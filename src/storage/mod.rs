@@ -22,6 +22,7 @@ mod snapshot;
 mod sql;
 pub mod sqlite;
 mod statement;
+mod statistics;
 mod write;
 
 pub mod accounts;
@@ -56,6 +57,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tracing::{Instrument, info_span};
+
 pub use backup::TableRows;
 pub use connection::{Connection, Db, StatementObserver, Tx};
 pub use error::StoreError;
@@ -65,6 +68,7 @@ pub use migrations::Schema;
 pub use restore::{Replace, Restored, restore};
 pub use snapshot::Snapshot;
 pub use statement::{Row, Statement, StatementResult};
+pub use statistics::Statistics;
 
 pub use crate::change;
 use crate::config;
@@ -240,7 +244,14 @@ impl Store {
         let state = &self.shared.db.state;
         let before = self.keys_version();
         let organization = organization.map(Into::into);
-        let result = self.shared.writer.write(organization, change, self.shared.patience).await;
+        let span = info_span!(
+            target: "otel",
+            "transaction",
+            otel.kind = "client",
+            db.system.name = self.shared.writer.engine(),
+        );
+        let write = self.shared.writer.write(organization, change, self.shared.patience);
+        let result = write.instrument(span).await;
         state.disk_space.changed(&result);
         if result.is_ok() {
             self.shared.event_watch.committed();
@@ -351,6 +362,19 @@ impl Store {
             // This checks the thread that writes, the files and SQLite's lock; it writes
             // nothing to the disk.
             Writer::Sqlite(_) => self.write(change!(async |_: &Tx| Ok(()))).await,
+        }
+    }
+
+    /// How long the store takes, and how it fails.
+    pub fn statistics(&self) -> &Statistics {
+        &self.shared.db.state.statistics
+    }
+
+    /// The size of SQLite's log.
+    pub fn log_bytes(&self) -> Option<u64> {
+        match &self.shared.db.engine {
+            Readers::Postgres(_) => None,
+            Readers::Sqlite(readers) => readers.log_bytes(),
         }
     }
 

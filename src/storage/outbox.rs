@@ -2,15 +2,15 @@
 //! is rendered when it is sent.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::connection::{Connection, Tx, delete, insert_many, models, update};
+use super::connection::{Connection, Db, Tx, all, delete, insert_many, models, update};
 use super::entity::outbox;
 use super::lease::{self, Leased, held};
 use super::sql::is_one_of;
 use super::statement::SIZES;
-use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp};
+use crate::domain::{InviteId, OrganizationId, OutboxId, Timestamp, TraceParent};
 use crate::error::Result;
 
 /// A mail that a worker has claimed and sends now.
@@ -21,6 +21,8 @@ pub struct Claimed {
     pub invite: InviteId,
     /// The number of earlier attempts.
     pub attempts: i64,
+    /// The trace of the request that asked for it.
+    pub trace: Option<TraceParent>,
 }
 
 /// Enqueues an invitation's mail, in place of an older one of the same invitation.
@@ -28,11 +30,12 @@ pub async fn enqueue(
     tx: &Tx,
     organization: OrganizationId,
     invite: InviteId,
+    trace: Option<TraceParent>,
     now: Timestamp,
 ) -> Result<()> {
     let older = outbox::Column::InviteId.eq(Uuid::from(invite));
     delete(tx, outbox::Entity::delete_many().filter(older)).await?;
-    enqueue_new(tx, organization, vec![invite], now).await
+    enqueue_new(tx, organization, vec![invite], trace, now).await
 }
 
 /// Enqueues the mails of new invitations.
@@ -40,18 +43,21 @@ pub async fn enqueue_new(
     tx: &Tx,
     organization: OrganizationId,
     invites: Vec<InviteId>,
+    trace: Option<TraceParent>,
     now: Timestamp,
 ) -> Result<()> {
     let mails = invites.into_iter().map(|invite| (organization, invite));
-    enqueue_all(tx, mails.collect(), now).await
+    enqueue_all(tx, mails.collect(), trace, now).await
 }
 
 /// The same for invitations of several organizations.
 pub async fn enqueue_all(
     tx: &Tx,
     mails: Vec<(OrganizationId, InviteId)>,
+    trace: Option<TraceParent>,
     now: Timestamp,
 ) -> Result<()> {
+    let trace = trace.map(|trace| trace.to_string());
     let rows = mails.into_iter().map(|(organization, invite)| outbox::ActiveModel {
         id: Set(OutboxId::generate(now).into()),
         organization_id: Set(organization.into()),
@@ -60,6 +66,7 @@ pub async fn enqueue_all(
         next_attempt_at: Set(now.as_micros()),
         claimed_by: Set(None),
         created_at: Set(now.as_micros()),
+        traceparent: Set(trace.clone()),
     });
     insert_many(tx, rows.collect()).await
 }
@@ -79,6 +86,7 @@ pub async fn claim(
         organization: row.organization_id.into(),
         invite: row.invite_id.into(),
         attempts: row.attempts,
+        trace: row.traceparent.as_deref().and_then(TraceParent::parse),
     });
     Ok(claimed.collect())
 }
@@ -119,6 +127,18 @@ pub async fn delete_of(tx: &Tx, invites: &[InviteId]) -> Result<()> {
 /// Whether any mail is due.
 pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     lease::is_any_due::<outbox::Entity>(db, now).await
+}
+
+/// How many mails wait, and since when the oldest one does.
+pub async fn backlog(db: &Db) -> Result<(i64, Option<Timestamp>)> {
+    let numbers = outbox::Entity::find()
+        .select_only()
+        .column_as(Expr::cust("COUNT(*)"), "waiting")
+        .column_as(Expr::cust("MIN(created_at)"), "oldest");
+    let row = all(&db.for_lists(), &numbers).await?.into_iter().next();
+    let Some(mut row) = row else { return Ok((0, None)) };
+    let (waiting, oldest): (i64, Option<i64>) = (row.value()?, row.value()?);
+    Ok((waiting, oldest.map(Timestamp::from_micros)))
 }
 
 impl Leased for outbox::Entity {

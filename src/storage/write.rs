@@ -28,6 +28,14 @@ pub(super) enum Writer {
 }
 
 impl Writer {
+    /// The name of the engine, in traces.
+    pub(super) fn engine(&self) -> &'static str {
+        match self {
+            Writer::Postgres(_) => "postgresql",
+            Writer::Sqlite(_) => "sqlite",
+        }
+    }
+
     /// Runs a change; see [`Store::write`](super::Store::write). An attempt begins within
     /// `patience` or not at all.
     pub(super) async fn write<T: Send + 'static>(

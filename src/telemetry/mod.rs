@@ -1,6 +1,8 @@
-//! The log on standard error.
+//! The log on standard error, and the export of traces.
 
+mod export;
 mod json;
+pub mod trace;
 mod writer;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -11,9 +13,11 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, registry};
 
 use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
+pub use export::Export;
 use json::{JsonFields, JsonLine};
 use writer::LogGuard;
 
@@ -41,19 +45,58 @@ const QUIET: [&str; 13] = [
 /// # Errors
 /// If the filter is invalid, or if called twice.
 pub fn init(settings: &config::Log) -> Result<LogGuard> {
+    init_with(settings, None)
+}
+
+/// As [`init`], and exports traces if OpenTelemetry's environment variables ask for it.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_with_traces(settings: &config::Log) -> Result<(LogGuard, Option<Export>)> {
+    let (export, wrong) = match Export::from_environment() {
+        Ok(export) => (export, None),
+        Err(wrong) => (None, Some(wrong)),
+    };
+    let guard = init_with(settings, export.as_ref())?;
+    if let Some(wrong) = wrong {
+        tracing::warn!(wrong, "cannot export traces; the server runs without them");
+    }
+    export.as_ref().inspect(|export| export.begin());
+    Ok((guard, export))
+}
+
+fn init_with(settings: &config::Log, export: Option<&Export>) -> Result<LogGuard> {
     let filter = filter(&settings.filter)?;
     let is_text = match settings.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
-    let registry = tracing_subscriber::registry().with(filter);
     let (writer, guard) = writer::start(std::io::stderr()).map_err(Error::internal)?;
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    let started = if is_text {
-        registry.with(layer.with_ansi(std::io::stderr().is_terminal())).try_init()
-    } else {
-        registry.with(layer.fmt_fields(JsonFields).event_format(JsonLine)).try_init()
+    // A macro: the type of a layer depends on what is below it.
+    macro_rules! line {
+        (text) => {
+            tracing_subscriber::fmt::layer()
+                .with_writer(writer)
+                .with_ansi(std::io::stderr().is_terminal())
+        };
+        (json) => {
+            tracing_subscriber::fmt::layer()
+                .with_writer(writer)
+                .fmt_fields(JsonFields)
+                .event_format(JsonLine)
+        };
+    }
+    // Without an export one filter holds for all, which costs less than one for each layer.
+    let started = match (export.map(Export::layer), is_text) {
+        (None, true) => registry().with(filter).with(line!(text)).try_init(),
+        (None, false) => registry().with(filter).with(line!(json)).try_init(),
+        (Some(export), true) => {
+            registry().with(export).with(line!(text).with_filter(filter)).try_init()
+        }
+        (Some(export), false) => {
+            registry().with(export).with(line!(json).with_filter(filter)).try_init()
+        }
     };
     started.map_err(Error::internal)?;
 
@@ -74,7 +117,8 @@ fn filter(text: &str) -> Result<Targets> {
     };
     let quiet = QUIET.into_iter().filter(|library| !is_named(library));
     let quiet: Vec<_> = quiet.map(|library| (library, LevelFilter::WARN)).collect();
-    Ok(filter.with_targets(quiet))
+    // Spans for export would stand in lines in the place of the request.
+    Ok(filter.with_targets(quiet).with_target(export::TARGET, LevelFilter::OFF))
 }
 
 /// Logs place and message of a panic, with a backtrace if `RUST_BACKTRACE` is set. `Debug` of

@@ -10,7 +10,7 @@ use tonic::Code;
 use super::Request;
 use super::endpoint::{Endpoint, RestApi};
 use super::methods::Method;
-use crate::domain::{Caller, RequestId};
+use crate::domain::{Caller, RequestId, TraceParent};
 
 /// The protocol of the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct CallInfo {
     pub route: Route,
     /// The request id, which some REST responses contain.
     pub request: RequestId,
+    /// The caller's place in a trace.
+    pub trace: Option<TraceParent>,
     pub outcome: CallOutcome,
 }
 
@@ -130,6 +132,7 @@ impl CallInfo {
             protocol: Protocol::Http,
             route: Route::Unknown,
             request: RequestId::default(),
+            trace: None,
             outcome: CallOutcome::default(),
         };
         request.extensions().get().cloned().unwrap_or_else(|| Arc::new(unknown()))

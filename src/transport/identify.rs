@@ -13,7 +13,7 @@ use super::endpoint::RestApi;
 use super::methods::Methods;
 use super::rest::openapi;
 use super::{Request, system};
-use crate::domain::RequestId;
+use crate::domain::{RequestId, TraceParent};
 
 /// A path prefix that some SDKs add.
 const PREFIX: &str = "/api/";
@@ -68,7 +68,9 @@ impl Identify {
         };
         let id = request.extensions().get::<RequestId>().cloned();
         let id = id.unwrap_or(RequestId::default());
-        let call = CallInfo { protocol, route, request: id, outcome: CallOutcome::default() };
+        let trace = request.extensions().get::<TraceParent>().copied();
+        let outcome = CallOutcome::default();
+        let call = CallInfo { protocol, route, request: id, trace, outcome };
         request.extensions_mut().insert(Arc::new(call));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-use crate::domain::{Caller, Network, RequestId};
+use crate::domain::{Caller, Network, RequestId, TraceParent};
 use crate::error::{Error, Result};
 use crate::operations::{MaybeCaller, RequestContext};
 
@@ -15,7 +15,8 @@ pub fn maybe_caller(extensions: &mut Extensions) -> MaybeCaller {
         return MaybeCaller::Anonymous(network);
     };
     let request = extensions.remove::<RequestId>().unwrap_or_default();
-    MaybeCaller::Authenticated(RequestContext { caller, request_id: request, network })
+    let trace = extensions.get::<TraceParent>().copied();
+    MaybeCaller::Authenticated(RequestContext { caller, request_id: request, network, trace })
 }
 
 /// The authenticated caller.

@@ -3,8 +3,10 @@
 //! Labels have a fixed set of values (route templates, protocols, codes), so that no client can
 //! create new series.
 
+mod process;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -18,6 +20,10 @@ use prometheus_client::registry::Registry;
 use tonic::Code;
 
 use super::status::code_name;
+use process::Process;
+
+/// The names of our metrics begin with it.
+const PREFIX: &str = "guestlist";
 
 /// Upper bounds of the histogram in seconds, from a cached read to the request deadline.
 const BUCKETS_SECONDS: [f64; 13] =
@@ -36,6 +42,22 @@ struct DurationLabels {
     protocol: &'static str,
 }
 
+/// The settings that limit concurrent requests.
+const CONCURRENCY_LIMITS: [&str; 7] = [
+    "max_requests",
+    "max_streaming_requests",
+    "max_anonymous_requests",
+    "max_anonymous_streaming_requests",
+    "max_waiting_per_account",
+    "max_waiting_per_network",
+    "max_waiting_per_organization",
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabel {
+    limit: &'static str,
+}
+
 /// The metrics of this process. Clones share the registry.
 #[derive(Clone)]
 pub struct Metrics {
@@ -43,16 +65,23 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<DurationLabels, Histogram>,
     in_flight: Gauge,
+    rejected: Family<LimitLabel, Counter>,
 }
 
 impl Metrics {
     pub fn new() -> Self {
         let metrics = Self {
-            registry: Arc::new(Mutex::new(Registry::with_prefix("guestlist"))),
+            registry: Arc::new(Mutex::new(Registry::default())),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS_SECONDS)),
             in_flight: Gauge::default(),
+            rejected: Family::default(),
         };
+        // With the value zero: a rate does not see a series that begins with one.
+        for limit in CONCURRENCY_LIMITS {
+            drop(metrics.rejected.get_or_create(&LimitLabel { limit }));
+        }
+        metrics.registry().register_collector(Box::new(Process::new()));
         metrics.register(|registry| {
             registry.register("requests", "Requests that have ended", metrics.requests.clone());
             registry.register(
@@ -66,6 +95,11 @@ impl Metrics {
                 metrics.in_flight.clone(),
             );
             registry.register(
+                "concurrency_limited",
+                "Requests that were rejected because too many run or wait",
+                metrics.rejected.clone(),
+            );
+            registry.register(
                 "build",
                 "The running version",
                 Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -76,15 +110,23 @@ impl Metrics {
 
     /// Adds metrics of another part, such as those of the database pool.
     pub fn register(&self, add: impl FnOnce(&mut Registry)) {
-        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+        add(self.registry().sub_registry_with_prefix(PREFIX));
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All metrics as OpenMetrics text.
     pub fn encode(&self) -> Result<String, fmt::Error> {
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
-        encode(&mut text, &registry)?;
+        encode(&mut text, &self.registry())?;
         Ok(text)
+    }
+
+    /// Counts a request that was rejected by a concurrency limit; `limit` is its setting.
+    pub(super) fn rejected(&self, limit: &'static str) {
+        self.rejected.get_or_create(&LimitLabel { limit }).inc();
     }
 
     pub(super) fn started(&self) {

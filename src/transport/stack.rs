@@ -115,7 +115,8 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
             access,
             &methods,
             parts.http,
-            WaitingLimits::new(parts.waiting_methods, parts.events),
+            WaitingLimits::new(parts.waiting_methods, parts.events, parts.metrics.clone()),
+            parts.metrics.clone(),
         )))
         .service(Split::new(
             |call| matches!(call.protocol, Protocol::Rest(_)),

@@ -7,6 +7,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, Serialize
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::domain::TraceParent;
 use crate::error::{Error, Result};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::guestlist::v1::Event;
@@ -19,6 +20,8 @@ pub struct Message {
     /// RFC 3339.
     pub time: String,
     pub body: Vec<u8>,
+    /// The trace of the change.
+    pub trace: Option<TraceParent>,
 }
 
 #[derive(Serialize)]
@@ -36,7 +39,7 @@ static EVENT: LazyLock<MessageDescriptor> = LazyLock::new(|| {
 impl Message {
     /// # Errors
     /// INTERNAL if the event has no JSON form.
-    pub fn new(event: &Event) -> Result<Self> {
+    pub fn new(event: &Event, trace: Option<TraceParent>) -> Result<Self> {
         let message = DynamicMessage::decode(EVENT.clone(), event.encode_to_vec().as_slice());
         // The same form as in responses of the API.
         let options = SerializeOptions::new().skip_default_fields(false);
@@ -47,6 +50,6 @@ impl Message {
         let time = data.get("time").and_then(Value::as_str).unwrap_or_default().to_owned();
         let body = Body { r#type: &event.r#type, timestamp: &time, data: &data };
         let body = serde_json::to_vec(&body).map_err(Error::internal)?;
-        Ok(Self { id: event.id.clone(), event_type: event.r#type.clone(), time, body })
+        Ok(Self { id: event.id.clone(), event_type: event.r#type.clone(), time, body, trace })
     }
 }

@@ -12,13 +12,15 @@ use http::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, StatusCode, redirect};
 use tokio::sync::Semaphore;
+use tracing::{Instrument, Span, info_span};
 
 use super::address::AllowedAddresses;
 use super::message::Message;
 use super::secret::Secret;
 use super::target::Targets;
-use crate::domain::Timestamp;
+use crate::domain::{Timestamp, TraceParent};
 use crate::error::{Error, Result};
+use crate::telemetry::trace;
 
 /// The longest time from the connection to the end of the answer.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
@@ -110,6 +112,29 @@ impl Sender {
         now: Timestamp,
         limit: Duration,
     ) -> Attempt {
+        let span = span(message);
+        // Without a span of its own, the request belongs to that of the change.
+        let trace = trace::place_of(&span).or(message.trace);
+        let sending = self.send_in(url, message, secrets, now, limit, trace);
+        let attempt = sending.instrument(span.clone()).await;
+        // Signed: the layer exports other numbers as text.
+        span.record("http.response.status_code", attempt.status.map(i64::from));
+        if !attempt.is_accepted() {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", attempt.reason.as_str());
+        }
+        attempt
+    }
+
+    async fn send_in(
+        &self,
+        url: &str,
+        message: &Message,
+        secrets: &[Secret],
+        now: Timestamp,
+        limit: Duration,
+        trace: Option<TraceParent>,
+    ) -> Attempt {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return Attempt::failed("the server stops");
         };
@@ -121,7 +146,7 @@ impl Sender {
         let seconds = now.as_seconds();
         let signatures: Vec<String> =
             secrets.iter().map(|it| it.sign(&message.id, seconds, &message.body)).collect();
-        let request = self
+        let mut request = self
             .client
             .post(url)
             .timeout(limit.min(TIMEOUT))
@@ -135,6 +160,9 @@ impl Sender {
             .header("ce-type", &message.event_type)
             .header("ce-time", &message.time)
             .body(message.body.clone());
+        if let Some(trace) = trace {
+            request = request.header("traceparent", trace.to_string());
+        }
         match request.send().await {
             Ok(response) => answer(response, now).await,
             Err(error) => {
@@ -145,6 +173,26 @@ impl Sender {
             }
         }
     }
+}
+
+/// The span of a request, below that of the change. The URL is not in it: it may be a secret.
+fn span(message: &Message) -> Span {
+    if !trace::is_sampled(message.trace) {
+        return Span::none();
+    }
+    let span = info_span!(
+        target: "otel::root",
+        "webhook",
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        "error.type" = tracing::field::Empty,
+        http.request.method = "POST",
+        http.response.status_code = tracing::field::Empty,
+        guestlist.event.id = message.id,
+        "guestlist.event.type" = message.event_type,
+    );
+    trace::set_parent(&span, message.trace, None);
+    span
 }
 
 async fn answer(mut response: Response, now: Timestamp) -> Attempt {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::periodic::run_periodically;
+use super::schedule::Schedule;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::error::Result;
@@ -54,9 +55,9 @@ impl EventLag {
     }
 }
 
-/// Runs every `period` until `stop` resolves.
+/// Runs in each period until `stop` resolves.
 pub async fn run(
-    period: Duration,
+    schedule: Arc<Schedule>,
     store: Store,
     clock: Arc<dyn Clock>,
     lag: EventLag,
@@ -67,5 +68,5 @@ pub async fn run(
         async move { lag.measure(&store, now).await }
     };
     let failure = "cannot measure the lag of the feed of events; the worker retries later";
-    run_periodically(period, failure, work, stop).await;
+    run_periodically(&schedule, failure, work, stop).await;
 }

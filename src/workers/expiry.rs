@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::periodic::run_periodically;
+use super::schedule::Schedule;
 use crate::clock::Clock;
 use crate::domain::{InviteId, Timestamp};
 use crate::error::Result;
@@ -20,9 +21,9 @@ const BATCH_SIZE: u64 = 100;
 /// The invites that could not be ended in the previous run.
 type Failing = Mutex<HashSet<InviteId>>;
 
-/// Runs every `period` until `stop` resolves.
+/// Runs in each period until `stop` resolves.
 pub async fn run(
-    period: Duration,
+    schedule: Arc<Schedule>,
     store: Store,
     clock: Arc<dyn Clock>,
     stop: impl Future<Output = ()>,
@@ -30,7 +31,7 @@ pub async fn run(
     let failing = Arc::<Failing>::default();
     let work = || end_all(store.clone(), clock.now(), Arc::clone(&failing));
     let failure = "cannot read expired invites; the worker retries later";
-    run_periodically(period, failure, work, stop).await;
+    run_periodically(&schedule, failure, work, stop).await;
 }
 
 async fn end_all(store: Store, now: Timestamp, failing: Arc<Failing>) -> Result<()> {

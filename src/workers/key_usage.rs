@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::schedule::Schedule;
 use crate::auth::key_usage::{KeyUsage, RESOLUTION};
 use crate::error::Result;
 use crate::storage::change;
 use crate::storage::{Store, api_keys};
 
-/// Runs until `stop` resolves, and then writes once more.
-pub async fn run(store: Store, usage: Arc<KeyUsage>, stop: impl Future<Output = ()>) {
-    run_every(RESOLUTION, store, usage, stop).await;
-}
+/// How often uses are written.
+pub const PERIOD: Duration = RESOLUTION;
 
-async fn run_every(
-    period: Duration,
+/// Runs until `stop` resolves, and then writes once more.
+pub async fn run(
+    schedule: Arc<Schedule>,
     store: Store,
     usage: Arc<KeyUsage>,
     stop: impl Future<Output = ()>,
 ) {
-    let mut ticks = interval(period);
+    let mut ticks = interval(schedule.period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(stop);
     loop {
@@ -29,8 +29,14 @@ async fn run_every(
             _ = ticks.tick() => false,
             () = &mut stop => true,
         };
-        if let Err(error) = flush(&store, &usage).await {
-            tracing::warn!(?error, "cannot store the last use of API keys; it is retried later");
+        match flush(&store, &usage).await {
+            Ok(()) => schedule.succeeded(),
+            Err(error) => {
+                tracing::warn!(
+                    ?error,
+                    "cannot store the last use of API keys; it is retried later"
+                );
+            }
         }
         if stopping {
             return;
@@ -106,7 +112,8 @@ mod tests {
         let key = world.key(|_| {}).await;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let usage = Arc::clone(world.authenticator.key_usage());
-        let worker = tokio::spawn(run(world.store.clone(), usage, async {
+        let schedule = Schedule::new("key_usage", PERIOD);
+        let worker = tokio::spawn(run(schedule, world.store.clone(), usage, async {
             drop(stopped.await);
         }));
         tokio::task::yield_now().await;

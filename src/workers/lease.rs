@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use uuid::Uuid;
 
+use super::schedule::Schedule;
 use crate::error::Result;
 
 /// A claim lasts for the longest time of the work and this time.
@@ -56,6 +57,7 @@ pub trait LeasedWork: Send + Sync + 'static {
 /// Runs until `stop` resolves. `wakeup` is notified of new rows.
 pub async fn run<W: LeasedWork>(
     worker: Arc<W>,
+    schedule: Arc<Schedule>,
     wakeup: Arc<Notify>,
     stop: impl Future<Output = ()>,
 ) {
@@ -66,12 +68,13 @@ pub async fn run<W: LeasedWork>(
     tokio::pin!(stop);
     loop {
         let polled = if std::mem::take(&mut polls) { worker.poll().await } else { Ok(()) };
-        if let Err(error) = polled.and(claim_into(&worker, &mut running).await.map(drop)) {
-            tracing::warn!(
+        match polled.and(claim_into(&worker, &mut running).await.map(drop)) {
+            Ok(()) => schedule.succeeded(),
+            Err(error) => tracing::warn!(
                 ?error,
                 "cannot read the queue of {}; the worker retries later",
                 W::NAME
-            );
+            ),
         }
         if running.is_empty() {
             worker.idle().await;

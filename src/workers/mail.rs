@@ -6,6 +6,7 @@
 //! mail is lost.
 
 mod delivery;
+mod numbers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::lease::{self, CLAIM_MARGIN, LeasedWork};
+use super::schedule::Schedule;
 use crate::clock::Clock;
 use crate::domain::InviteLinks;
 use crate::error::Result;
@@ -21,6 +23,10 @@ use crate::keyring::Keyring;
 use crate::mail::{Mailer, Templates};
 use crate::storage::change;
 use crate::storage::{Store, outbox};
+pub use numbers::{Counts, Numbers};
+
+/// The queue is read this often without a notification.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -44,11 +50,18 @@ pub struct MailWorker {
     pub links: InviteLinks,
     pub mailer: Arc<dyn Mailer>,
     pub bounds: Bounds,
+    /// For the metrics.
+    pub counts: Counts,
 }
 
 /// Runs until `stop` resolves. `wakeup` is notified of new mails.
-pub async fn run(worker: Arc<MailWorker>, wakeup: Arc<Notify>, stop: impl Future<Output = ()>) {
-    lease::run(worker, wakeup, stop).await;
+pub async fn run(
+    worker: Arc<MailWorker>,
+    schedule: Arc<Schedule>,
+    wakeup: Arc<Notify>,
+    stop: impl Future<Output = ()>,
+) {
+    lease::run(worker, schedule, wakeup, stop).await;
 }
 
 impl MailWorker {
@@ -65,10 +78,14 @@ impl LeasedWork for MailWorker {
     type Claimed = outbox::Claimed;
 
     const NAME: &'static str = "the delivery of a mail";
-    const POLL_INTERVAL: Duration = Duration::from_secs(5);
+    const POLL_INTERVAL: Duration = POLL_INTERVAL;
 
     fn parallel(&self) -> usize {
         self.bounds.parallel
+    }
+
+    async fn poll(&self) -> Result<()> {
+        self.count().await
     }
 
     async fn is_any_due(&self) -> Result<bool> {

@@ -11,4 +11,5 @@ pub mod pruning;
 pub mod public_keys;
 pub mod removal;
 pub mod retention;
+pub mod schedule;
 pub mod webhooks;

@@ -1,27 +1,27 @@
 //! Periodic tasks.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::schedule::Schedule;
 use crate::error::Result;
 
-/// Runs `work` every `period` until `stop` resolves, which cancels a running `work`. An error
+/// Runs `work` in each period until `stop` resolves, which cancels a running `work`. An error
 /// is logged with the message `failure`.
 pub async fn run_periodically<F: Future<Output = Result<()>>>(
-    period: Duration,
+    schedule: &Schedule,
     failure: &'static str,
     work: impl Fn() -> F,
     stop: impl Future<Output = ()>,
 ) {
     // The first run is after one period, so that it does not slow down the start.
-    let mut ticks = interval_at(Instant::now() + period, period);
+    let mut ticks = interval_at(Instant::now() + schedule.period, schedule.period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let work = async {
         loop {
             ticks.tick().await;
-            if let Err(error) = work().await {
-                tracing::warn!(?error, "{failure}");
+            match work().await {
+                Ok(()) => schedule.succeeded(),
+                Err(error) => tracing::warn!(?error, "{failure}"),
             }
         }
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::periodic::run_periodically;
+use super::schedule::Schedule;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::error::Result;
@@ -14,9 +15,9 @@ use crate::storage::Store;
 
 pub const PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Runs every `period` until `stop` resolves.
+/// Runs in each period until `stop` resolves.
 pub async fn run(
-    period: Duration,
+    schedule: Arc<Schedule>,
     store: Store,
     clock: Arc<dyn Clock>,
     limits: Arc<Limits>,
@@ -24,7 +25,7 @@ pub async fn run(
 ) {
     let work = || prune(store.clone(), clock.now(), Arc::clone(&limits));
     let failure = "cannot delete old results of requests; the worker retries later";
-    run_periodically(period, failure, work, stop).await;
+    run_periodically(&schedule, failure, work, stop).await;
 }
 
 async fn prune(store: Store, now: Timestamp, limits: Arc<Limits>) -> Result<()> {

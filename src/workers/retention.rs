@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::periodic::run_periodically;
+use super::schedule::Schedule;
 use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::error::Result;
@@ -12,9 +13,9 @@ use crate::storage::Store;
 
 pub const PERIOD: Duration = Duration::from_secs(10 * 60);
 
-/// Runs every `period` until `stop` resolves; keeps events for `keep`.
+/// Runs in each period until `stop` resolves; keeps events for `keep`.
 pub async fn run(
-    period: Duration,
+    schedule: Arc<Schedule>,
     store: Store,
     clock: Arc<dyn Clock>,
     keep: Duration,
@@ -22,7 +23,7 @@ pub async fn run(
 ) {
     let work = || delete_all(store.clone(), clock.now().minus(keep));
     let failure = "cannot delete old events; the worker retries later";
-    run_periodically(period, failure, work, stop).await;
+    run_periodically(&schedule, failure, work, stop).await;
 }
 
 /// Deletes in small transactions, so that other changes run between them.

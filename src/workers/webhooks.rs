@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::lease::{self, CLAIM_MARGIN, LeasedWork};
+use super::schedule::Schedule;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::keyring::Keyring;
@@ -28,6 +29,9 @@ use crate::storage::{Store, change, webhook_deliveries};
 use crate::webhooks::Sender;
 use batch::Batch;
 use poll::Feed;
+
+/// The queue is read this often without a notification.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Endpoints that are worked on at the same time.
 const PARALLEL: usize = 64;
@@ -63,8 +67,13 @@ pub struct Numbers {
 }
 
 /// Runs until `stop` resolves. `wakeup` is notified of new events and changed endpoints.
-pub async fn run(worker: Arc<WebhookWorker>, wakeup: Arc<Notify>, stop: impl Future<Output = ()>) {
-    lease::run(worker, wakeup, stop).await;
+pub async fn run(
+    worker: Arc<WebhookWorker>,
+    schedule: Arc<Schedule>,
+    wakeup: Arc<Notify>,
+    stop: impl Future<Output = ()>,
+) {
+    lease::run(worker, schedule, wakeup, stop).await;
 }
 
 impl WebhookWorker {
@@ -132,7 +141,7 @@ impl LeasedWork for WebhookWorker {
     type Claimed = Endpoint;
 
     const NAME: &'static str = "sending to a webhook";
-    const POLL_INTERVAL: Duration = Duration::from_secs(1);
+    const POLL_INTERVAL: Duration = POLL_INTERVAL;
 
     fn parallel(&self) -> usize {
         PARALLEL

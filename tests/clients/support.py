@@ -123,7 +123,7 @@ class Server:
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="guestlist-clients-"))
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("GUESTLIST_")}
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(("GUESTLIST_", "OTEL_"))}
         self.env["GUESTLIST_DATA_DIR"] = str(self.dir / "data")
         self.env.update(self.settings)
         try:
@@ -209,13 +209,17 @@ class Server:
         return text
 
 
-def psql(statement):
+def psql_program():
     folders = [os.environ.get("PATH", ""), *map(str, sorted(pathlib.Path("/").glob("usr/lib/postgresql/*/bin")))]
     program = shutil.which("psql", path=os.pathsep.join(folders))
     if not program:
         raise Unavailable("no psql to make a database with")
+    return program
+
+
+def psql(statement):
     subprocess.run(
-        [program, "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", statement, POSTGRES],
+        [psql_program(), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--command", statement, POSTGRES],
         check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60,
     )
 
@@ -223,11 +227,11 @@ def psql(statement):
 # Tools, kept in the cache by version
 
 
-def _install(*command, env=None):
+def _install(*command, env=None, folder=None):
     try:
         subprocess.run(
             command, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, **(env or {})}, cwd=folder,
         )
     except (OSError, subprocess.SubprocessError) as error:
         output = getattr(error, "stderr", None) or str(error)
@@ -341,6 +345,28 @@ def go_program_from(folder, modules, *options):
             (target / name).write_bytes(file.read_bytes())
         _install("go", "-C", str(target), "build", "-o", folder.name, *options)
     return str(program)
+
+
+def debian_programs(package):
+    """The folder `usr/bin` of a Debian package, unpacked and not installed: no service of it starts."""
+    folder = CACHE / f"debian-{package}"
+    complete = folder / "complete"
+    if not complete.exists():
+        for program in ("apt-get", "dpkg-deb"):
+            if not shutil.which(program):
+                raise Unavailable(f"no {program} to get {package} with")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        try:
+            _install("apt-get", "download", "-qq", package, folder=folder)
+        except Unavailable:  # no list of packages yet, or an old one
+            _install("apt-get", "update", "-qq")
+            _install("apt-get", "download", "-qq", package, folder=folder)
+        [file] = folder.glob("*.deb")
+        _install("dpkg-deb", "--extract", str(file), str(folder))
+        file.unlink()
+        complete.touch()
+    return folder / "usr/bin"
 
 
 def curl():

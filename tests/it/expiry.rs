@@ -10,6 +10,7 @@ use guestlist::config::Config;
 use guestlist::limits::Limits;
 use guestlist::operations::delete_old_results;
 use guestlist::operations::invites::end_expired;
+use guestlist::workers::schedule::Schedule;
 use guestlist::workers::{expiry, pruning};
 use sea_orm::ConnectionTrait;
 
@@ -67,7 +68,7 @@ on_both_engines! {
 
         let worker = || {
             let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
-            tokio::spawn(expiry::run(OFTEN, app.store().clone(), clock, pending()))
+            tokio::spawn(expiry::run(Schedule::new("expiry", OFTEN), app.store().clone(), clock, pending()))
         };
         let workers = [worker(), worker(), worker()];
         let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.expired'";
@@ -133,7 +134,7 @@ on_both_engines! {
         assert_eq!(app.database.count(events).await, 12);
         // The worker comes back to them.
         let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
-        let worker = tokio::spawn(expiry::run(OFTEN, app.store().clone(), clock, pending()));
+        let worker = tokio::spawn(expiry::run(Schedule::new("expiry", OFTEN), app.store().clone(), clock, pending()));
         set_role(app, &broken, "read").await;
         until(app, live, 0).await;
         worker.abort();
@@ -203,7 +204,7 @@ on_both_engines! {
         let account = org.admin.account().await;
         limits.join(account, None).unwrap();
         app.clock.advance(HOUR);
-        let worker = pruning::run(OFTEN, app.store().clone(), clock, limits.clone(), pending());
+        let worker = pruning::run(Schedule::new("pruning", OFTEN), app.store().clone(), clock, limits.clone(), pending());
         let worker = tokio::spawn(worker);
         until(app, "SELECT count(*) FROM requests", 0).await;
         assert_eq!(limits.tracked_keys(), 0);

@@ -25,14 +25,14 @@ const ROOMS: Table = &[
     ("certificates", &[]),
     ("clock", &["domain"]),
     ("config", &["domain"]),
-    ("telemetry", &["error", "config"]),
+    ("telemetry", &["domain", "error", "config"]),
     ("limits", &["domain", "error", "config", "clock"]),
     // An event is stored as the message that its readers get.
     ("storage", &["change", "domain", "error", "config", "certificates", "proto"]),
     // A leaf: what it sends is handed to it.
     ("mail", &["domain", "error", "config"]),
     // The same.
-    ("webhooks", &["domain", "error", "proto"]),
+    ("webhooks", &["domain", "error", "proto", "telemetry"]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     (
         "operations",
@@ -53,6 +53,7 @@ const ROOMS: Table = &[
             "clock",
             "keyring",
             "limits",
+            "telemetry",
         ],
     ),
     ("transport", &["operations", "auth", "domain", "error", "config", "proto", "telemetry"]),
@@ -153,14 +154,18 @@ const QUERY: [&str; 5] = ["connection", "entity", "error", "sql", "statement"];
 /// The parts of `storage` and the parts that each may use.
 const STORAGE: Table = &[
     ("error", &[]),
+    ("statistics", &["error"]),
     ("entity", &[]),
     ("disk_space", &["error"]),
     ("statement", &["error"]),
     // The drivers know no change and no query.
-    ("postgres", &["error", "statement"]),
+    ("postgres", &["error", "statistics", "statement"]),
     ("sqlite", &["error", "statement"]),
     ("cache_versions", &["statement"]),
-    ("connection", &["disk_space", "error", "postgres", "cache_versions", "sqlite", "statement"]),
+    (
+        "connection",
+        &["cache_versions", "disk_space", "error", "postgres", "sqlite", "statement", "statistics"],
+    ),
     ("sql", &["connection", "statement"]),
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
@@ -198,7 +203,7 @@ const STORAGE: Table = &[
     ("webhook_turns", &["connection", "entity", "error", "sql", "statement", "lease", "webhooks"]),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "postgres", "statement"]),
-    ("write", &["connection", "error", "postgres", "cache_versions", "sqlite"]),
+    ("write", &["connection", "error", "postgres", "cache_versions", "sqlite", "statistics"]),
     ("location", &["connection", "error", "postgres", "sqlite", "write"]),
     ("backup", &["migrations", "settings", "snapshot", "sqlite"]),
     ("restore", &["backup", "location", "sqlite"]),

@@ -291,7 +291,8 @@ impl Batch<'_> {
         }
         invites::insert_all(self.tx, rows).await?;
         let ids = new.iter().map(|invite| invite.id).collect();
-        outbox::enqueue_new(self.tx, self.template.organization, ids, now).await?;
+        let (organization, trace) = (self.template.organization, self.call.trace);
+        outbox::enqueue_new(self.tx, organization, ids, trace, now).await?;
         let actor = self.call.actor();
         let events = new.iter().map(|invite| {
             let note = format!("by email, as {}", invite.role);

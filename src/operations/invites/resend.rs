@@ -70,7 +70,7 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
                 invite.delivery = Some(Delivery::Pending);
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
-                outbox::enqueue(tx, invite.organization, invite.id, now).await?;
+                outbox::enqueue(tx, invite.organization, invite.id, call.trace, now).await?;
                 let (data, actor) = (InviteData::from(&invite), call.actor());
                 let version = access.organization.at_version();
                 record(tx, Action::InviteResent, data, version, &actor, String::new(), now).await?;

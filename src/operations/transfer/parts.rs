@@ -122,7 +122,7 @@ pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) 
     });
     invites::insert_all(tx, rows.collect()).await?;
     if mails {
-        outbox::enqueue_all(tx, due, now).await?;
+        outbox::enqueue_all(tx, due, None, now).await?;
     }
     Ok(written)
 }

@@ -41,7 +41,7 @@ pub async fn send_test(cx: &Context, call: &RequestContext, of: WebhookRef) -> R
         request_id: actor.request_id.0.to_string(),
         data: Some(event_data::message(&data)),
     };
-    let message = Message::new(&event)?;
+    let message = Message::new(&event, call.trace)?;
     let mut attempt = cx.webhooks.send(&webhook.url, &message, &secrets, now, TIMEOUT).await;
     if !is_operator(call) {
         attempt.answer.clear();

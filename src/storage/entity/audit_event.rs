@@ -3,7 +3,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::domain::{AuditEvent, FeedPlace, Timestamp};
+use crate::domain::{AuditEvent, FeedPlace, Timestamp, TraceParent};
 
 /// A row of `audit_events`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -27,6 +27,8 @@ pub struct Model {
     pub organization_version: i64,
     /// A `guestlist.v1.Event` with `data` alone.
     pub data: Vec<u8>,
+    /// The trace of the change, as W3C's header; NULL if it has none.
+    pub traceparent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -50,6 +52,7 @@ impl From<Model> for AuditEvent {
             place: FeedPlace { epoch: row.epoch, position: row.position, ordinal: row.ordinal },
             organization_version: row.organization_version,
             data: row.data,
+            trace: row.traceparent.as_deref().and_then(TraceParent::parse),
         }
     }
 }

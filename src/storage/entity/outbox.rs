@@ -16,6 +16,8 @@ pub struct Model {
     /// The worker that sends it now.
     pub claimed_by: Option<Uuid>,
     pub created_at: i64,
+    /// As in `audit_events`.
+    pub traceparent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -204,6 +204,7 @@ fn outbox() -> TableCreateStatement {
             integer("next_attempt_at"),
             uuid_or_null("claimed_by"),
             integer("created_at"),
+            text_or_null("traceparent"),
         ],
     )
     .foreign_key(&mut references(("outbox", "invite_id"), "invites"))
@@ -261,6 +262,7 @@ fn audit_events(postgres: bool) -> TableCreateStatement {
             integer("ordinal"),
             integer("organization_version"),
             bytes("data"),
+            text_or_null("traceparent"),
         ],
     )
 }

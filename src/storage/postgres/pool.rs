@@ -16,6 +16,7 @@ use super::preparing::Preparing;
 use crate::config;
 use crate::storage::PoolSize;
 use crate::storage::error::{Cause, StoreError};
+use crate::storage::statistics::{Statistics, observe};
 
 /// One in so many connections is shared by short reads, and one in so many is for lists. A
 /// pool with fewer connections has no shared ones.
@@ -36,6 +37,7 @@ struct Connections {
     next_shared: AtomicUsize,
     connector: Arc<Connector>,
     begin: [Arc<str>; 2],
+    statistics: Statistics,
     /// Ends when the last connection has ended.
     all_closed: Mutex<mpsc::Receiver<()>>,
 }
@@ -52,7 +54,11 @@ impl Pool {
     ///
     /// # Errors
     /// None that is known; the pool's builder has one.
-    pub fn new(address: Address, settings: &config::Database) -> Result<Self, StoreError> {
+    pub fn new(
+        address: Address,
+        settings: &config::Database,
+        statistics: Statistics,
+    ) -> Result<Self, StoreError> {
         let (open, all_closed) = mpsc::channel(1);
         let most = usize::try_from(settings.max_connections).unwrap_or(usize::MAX).max(1);
         let connector = Arc::new(Connector {
@@ -79,6 +85,7 @@ impl Pool {
             next_shared: AtomicUsize::new(0),
             begin: [begin("BEGIN", settings), begin("BEGIN READ ONLY", settings)],
             connector,
+            statistics,
             all_closed: Mutex::new(all_closed),
         })))
     }
@@ -112,13 +119,20 @@ impl Pool {
     /// # Errors
     /// If none is free in time.
     pub(super) async fn exclusive(&self, purpose: Purpose) -> Result<Exclusive, StoreError> {
-        let Connections { changes, lists, connector, .. } = &*self.0;
+        let Connections { changes, lists, connector, statistics, .. } = &*self.0;
         connector.preparing.check()?;
         let pool = match (purpose, lists) {
             (Purpose::List, Some(lists)) => lists,
             _ => changes,
         };
-        let object = pool.get().await.map_err(|error| match error {
+        let begun = std::time::Instant::now();
+        let object = pool.get().await;
+        let waits = match purpose {
+            Purpose::Change => &statistics.change_waits,
+            Purpose::List => &statistics.list_waits,
+        };
+        observe(waits, begun);
+        let object = object.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => StoreError::timed_out(),
             PoolError::Closed => StoreError::closed(),

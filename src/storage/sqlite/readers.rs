@@ -76,6 +76,13 @@ impl Readers {
         copy(&self.path, to, self.patience, progress)
     }
 
+    /// The size of the file that has what is not in the database file yet.
+    pub fn log_bytes(&self) -> Option<u64> {
+        let mut log = self.path.as_os_str().to_owned();
+        log.push("-wal");
+        std::fs::metadata(log).ok().map(|file| file.len())
+    }
+
     /// How many there are.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);

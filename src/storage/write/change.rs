@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Metadata, Span, info_span};
 
 use crate::error::{Error, Result};
 use crate::storage::cache_versions::Outdated;
@@ -89,6 +89,12 @@ pub(super) trait Job: Send {
         state: &'a Arc<StoreState>,
     ) -> BoxFuture<'a, Ran>;
 
+    /// Says that its transaction is being committed, for its trace.
+    fn commits(&mut self);
+
+    /// Says that the commit has ended.
+    fn committed(&mut self);
+
     /// Replaces the result of the last run by an error that was reported later.
     fn fail(&mut self, error: StoreError);
 
@@ -114,6 +120,7 @@ struct Waiting<T> {
     change: Change<T>,
     until: Instant,
     span: Span,
+    commit: Span,
     /// Set when the change begins or when its caller stops waiting, whichever is first.
     is_taken: Arc<AtomicBool>,
     /// Of the last run: its result or its panic.
@@ -146,6 +153,7 @@ pub(super) fn job<T: Send + 'static>(
         change,
         until,
         span: Span::current(),
+        commit: Span::none(),
         is_taken: Arc::clone(&is_taken),
         result: None,
         cause: None,
@@ -154,6 +162,10 @@ pub(super) fn job<T: Send + 'static>(
         caller: Some(caller),
     };
     (Box::new(job), Answer { answer, is_taken, until, _waits: waits })
+}
+
+fn is_exported(span: &'static Metadata<'static>) -> bool {
+    span.target() == "otel"
 }
 
 impl<T> Answer<T> {
@@ -231,6 +243,18 @@ impl<T: Send> Job for Waiting<T> {
             self.result = Some(result);
             ran
         })
+    }
+
+    fn commits(&mut self) {
+        if !self.span.is_disabled() && self.span.metadata().is_some_and(is_exported) {
+            // A span is exported below the current one.
+            let made = || info_span!(target: "otel", "commit", otel.kind = "client");
+            self.commit = self.span.in_scope(made);
+        }
+    }
+
+    fn committed(&mut self) {
+        self.commit = Span::none();
     }
 
     fn fail(&mut self, error: StoreError) {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::change::{Job, Ran};
 use crate::storage::connection::{StoreState, Transaction};
 use crate::storage::error::{Again, StoreError, TransactionError};
+use crate::storage::statistics::observe;
 
 /// What begins and ends transactions, one after another.
 pub(super) trait Session: Send {
@@ -84,15 +85,28 @@ async fn attempt(
     if group.is_empty() {
         return Ok(());
     }
-    let begun = session.begin().await;
-    let transaction = begun.map_err(TransactionError::not_begun)?;
+    let statistics = &state.statistics;
+    let transaction = session.begin().await.map_err(|error| {
+        statistics.failed(error.cause);
+        TransactionError::not_begun(error)
+    })?;
+    let begun = std::time::Instant::now();
     let result = match run_all(&transaction, state, group, in_savepoints).await {
-        Ok(true) => session.commit(&transaction).await,
+        Ok(true) => {
+            group.iter_mut().for_each(|job| job.commits());
+            let commit_begun = std::time::Instant::now();
+            let committed = session.commit(&transaction).await;
+            observe(&statistics.commits, commit_begun);
+            let committed = committed.inspect_err(|error| statistics.failed(error.cause()));
+            group.iter_mut().for_each(|job| job.committed());
+            committed
+        }
         run => {
             let rolled_back = session.roll_back(&transaction).await;
             run.map(drop).and(rolled_back.map_err(TransactionError::undone_or_unknown))
         }
     };
+    observe(&statistics.transactions, begun);
     // After a failure as well: the commit may have been made.
     state.cache_versions.outdate(group.iter().map(|job| job.outdated()));
     result

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use tonic::Code;
 use tracing::{debug, info};
 
-use crate::domain::{AccountId, Credential, KeyId};
+use crate::domain::{AccountId, Credential, KeyId, TraceParent};
 use crate::transport::call::{CallInfo, Route};
 use crate::transport::peer::Peer;
 use crate::transport::status::code_name;
@@ -17,6 +17,7 @@ use crate::transport::status::code_name;
 pub struct FinishedRequest<'a> {
     pub call: &'a CallInfo,
     pub method: &'a Method,
+    pub trace: Option<TraceParent>,
     /// `None` if the client went away before the response.
     pub status: Option<StatusCode>,
     pub code: Code,
@@ -41,6 +42,7 @@ pub fn write(finished: &FinishedRequest<'_>) {
                 status = finished.status.map(|status| status.as_u16()),
                 duration_ms = finished.duration.as_micros() as f64 / 1000.0,
                 request_id = &*finished.call.request.0,
+                trace_id = finished.trace.map(|trace| tracing::field::display(trace.trace_id())),
                 account = account(finished).map(tracing::field::display),
                 acting = acting(finished).map(tracing::field::display),
                 key = key(finished).map(KeyId::as_str),

@@ -20,6 +20,7 @@ use crate::operations::WaitingCall;
 use crate::transport::body::holding;
 use crate::transport::call::{CallInfo, MaxMessageBytes, Protocol, method_of};
 use crate::transport::methods::Methods;
+use crate::transport::metrics::Metrics;
 use crate::transport::middleware::{Handler, Middleware, Next};
 use crate::transport::refuse::{refuse, refuse_head};
 use crate::transport::{Request, Response};
@@ -42,9 +43,10 @@ impl<A: Authenticate> Admission<A> {
         methods: &Methods,
         http: &Http,
         waiting: WaitingLimits,
+        metrics: Metrics,
     ) -> Self {
         Self {
-            limit: ConcurrencyLimit::new(http, methods, &access),
+            limit: ConcurrencyLimit::new(http, methods, &access, metrics),
             authentication: Arc::new(Authentication::new(authenticator, access)),
             waiting: Arc::new(waiting),
             max_anonymous_message: MaxMessageBytes(http.max_anonymous_request_bytes),

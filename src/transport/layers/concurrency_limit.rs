@@ -18,6 +18,7 @@ use crate::domain::Network;
 use crate::error::{Error, Kind, reason};
 use crate::transport::fair_semaphore::{FairPermit, FairSemaphore};
 use crate::transport::methods::{Method, Methods};
+use crate::transport::metrics::Metrics;
 
 /// After a rejection.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -68,12 +69,13 @@ pub struct ConcurrencyLimit {
     streams: CallerLimit,
     /// By the path of the method.
     anonymous: HashMap<Arc<str>, AnonymousLimit>,
+    metrics: Metrics,
 }
 
 impl ConcurrencyLimit {
     /// The limits of the settings, with one for each of `methods` that `access` opens to callers
     /// without a credential.
-    pub fn new(http: &Http, methods: &Methods, access: &Access) -> Self {
+    pub fn new(http: &Http, methods: &Methods, access: &Access, metrics: Metrics) -> Self {
         let anonymous = methods.iter().filter(|method| access.is_open(method.path()));
         let anonymous = anonymous.map(|method| {
             let max = if method.is_unary() {
@@ -87,6 +89,7 @@ impl ConcurrencyLimit {
             calls: CallerLimit::new(http.max_requests),
             streams: CallerLimit::new(http.max_streaming_requests),
             anonymous: anonymous.collect(),
+            metrics,
         }
     }
 
@@ -96,8 +99,11 @@ impl ConcurrencyLimit {
     /// RESOURCE_EXHAUSTED if the limit is reached.
     pub fn acquire_for_caller(&self, method: Option<&Method>) -> Result<Permit, Error> {
         let is_stream = method.is_some_and(|method| !method.is_unary());
-        let limit = if is_stream { &self.streams } else { &self.calls };
-        limit.try_acquire().ok_or_else(busy)
+        let (limit, setting) = match is_stream {
+            true => (&self.streams, "max_streaming_requests"),
+            false => (&self.calls, "max_requests"),
+        };
+        limit.try_acquire().ok_or_else(|| self.busy(setting))
     }
 
     /// A permit for a request without a valid credential.
@@ -110,14 +116,20 @@ impl ConcurrencyLimit {
         network: Option<Network>,
     ) -> Result<Permit, Error> {
         let limit = method.and_then(|method| self.anonymous.get(method.path()));
-        limit.and_then(|limit| limit.try_acquire(network)).ok_or_else(busy)
+        limit.and_then(|limit| limit.try_acquire(network)).ok_or_else(|| {
+            self.busy(match method.is_none_or(Method::is_unary) {
+                true => "max_anonymous_requests",
+                false => "max_anonymous_streaming_requests",
+            })
+        })
     }
-}
 
-fn busy() -> Error {
-    Error::new(Kind::ResourceExhausted, "the server is busy; try again later")
-        .with_reason(reason::OVERLOADED)
-        .with_retry_after(RETRY_AFTER)
+    fn busy(&self, setting: &'static str) -> Error {
+        self.metrics.rejected(setting);
+        Error::new(Kind::ResourceExhausted, "the server is busy; try again later")
+            .with_reason(reason::OVERLOADED)
+            .with_retry_after(RETRY_AFTER)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod access_log;
 pub mod admission;
 pub mod authenticate;
+mod call_trace;
 pub mod client_network;
 mod concurrency_limit;
 pub mod cors;

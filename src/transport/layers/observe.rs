@@ -1,4 +1,4 @@
-//! Follows each request to the end of its response, for the access log and the metrics.
+//! Follows each request to the end of its response, for the access log, the metrics and traces.
 //!
 //! [`Observe`] is outside and sees every request however it ends, also when the client goes away.
 //! [`RecordStatus`] is behind the translation and sees the gRPC code in the trailers. They share
@@ -13,8 +13,10 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as HttpBody;
 use tonic::Code;
 use tonic::body::Body;
+use tracing::Instrument;
 
 use super::access_log::{self, FinishedRequest};
+use super::call_trace::CallTrace;
 use crate::transport::body::{Adapt, PollFrame, adapted, holding};
 use crate::transport::call::CallInfo;
 use crate::transport::metrics::Metrics;
@@ -35,9 +37,9 @@ impl Observe {
 }
 
 impl Middleware for Observe {
-    async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
-        let mut guard = RequestGuard::new(Arc::clone(&self.metrics), &request);
-        let response = next.run(request).await;
+    async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
+        let mut guard = RequestGuard::new(Arc::clone(&self.metrics), &mut request);
+        let response = next.run(request).instrument(guard.trace.span.clone()).await;
         guard.response = Some((response.status(), response.extensions().get::<Code>().copied()));
         response.map(|body| holding(body, guard))
     }
@@ -51,16 +53,19 @@ struct RequestGuard {
     call: Arc<CallInfo>,
     method: Method,
     peer: Option<Peer>,
+    trace: CallTrace,
     response: Option<(StatusCode, Option<Code>)>,
 }
 
 impl RequestGuard {
-    fn new(metrics: Arc<Metrics>, request: &Request) -> Self {
+    fn new(metrics: Arc<Metrics>, request: &mut Request) -> Self {
         metrics.started();
+        let call = CallInfo::of(request);
         Self {
             metrics,
             started: Instant::now(),
-            call: CallInfo::of(request),
+            trace: CallTrace::begin(request, &call),
+            call,
             method: request.method().clone(),
             peer: request.extensions().get().cloned(),
             response: None,
@@ -89,12 +94,15 @@ impl RequestGuard {
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         let (code, duration) = (self.code(), self.started.elapsed());
+        let status = self.response.map(|(status, _)| status);
+        self.trace.end(&self.call, code, status);
         let route = self.call.route.name(&self.method);
         self.metrics.finished(route, self.call.protocol.name(), code, duration);
         access_log::write(&FinishedRequest {
             call: &self.call,
             method: &self.method,
-            status: self.response.map(|(status, _)| status),
+            trace: self.trace.place,
+            status,
             code,
             duration,
             peer: self.peer.as_ref(),

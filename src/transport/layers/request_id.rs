@@ -1,4 +1,5 @@
-//! Gives every request an id, for the log, the audit trail and the response.
+//! Gives every request an id, for the log, the audit trail and the response. Reads the caller's
+//! place in a trace, for the log and what is sent later.
 
 use std::sync::Arc;
 
@@ -6,17 +7,21 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::domain;
+use crate::domain::{self, TraceParent};
 use crate::transport::middleware::{Handler, Middleware, Next};
 use crate::transport::{Request, Response};
 
 /// The header of the request id, in requests and responses.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The header of the caller's place in a trace.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 const MAX_LEN: usize = 128;
 
 /// Takes the `x-request-id` of the client if it is valid, else generates one. Inserts a
-/// [`domain::RequestId`] into the extensions of the request and the header into the response.
+/// [`domain::RequestId`] into the extensions of the request and the header into the response, and
+/// a [`TraceParent`] if the request has a valid one.
 pub struct RequestId;
 
 impl Middleware for RequestId {
@@ -26,7 +31,12 @@ impl Middleware for RequestId {
         // (RFC 7541 §7.1.3).
         value.set_sensitive(true);
         // At error level, so that no log filter removes the id from an error.
-        let span = tracing::error_span!("request", id = %id);
+        let trace = trace(request.headers());
+        let trace_id = trace.map(|trace| tracing::field::display(trace.trace_id()));
+        let span = tracing::error_span!("request", id = %id, trace_id);
+        if let Some(trace) = trace {
+            request.extensions_mut().insert(trace);
+        }
         request.extensions_mut().insert(domain::RequestId(id));
 
         let mut response = next.run(request).instrument(span).await;
@@ -39,6 +49,13 @@ fn given(headers: &HeaderMap) -> Option<(Arc<str>, HeaderValue)> {
     let value = headers.get(HEADER)?;
     let text = value.to_str().ok()?;
     is_valid(text).then(|| (text.into(), value.clone()))
+}
+
+/// Several headers are as malformed as a wrong one.
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let parent = TraceParent::parse(values.next()?.to_str().ok()?)?;
+    values.next().is_none().then_some(parent)
 }
 
 fn is_valid(text: &str) -> bool {

@@ -16,6 +16,7 @@ use crate::operations::WaitingCall;
 use crate::transport::Request;
 use crate::transport::call::CallInfo;
 use crate::transport::fair_semaphore::{FairPermit, FairSemaphore};
+use crate::transport::metrics::Metrics;
 use crate::transport::peer::Peer;
 
 /// The methods that may wait, and the limits on their calls that do. Each semaphore has the
@@ -25,6 +26,7 @@ pub struct WaitingLimits {
     accounts: FairSemaphore<AccountId>,
     networks: FairSemaphore<Network>,
     organizations: FairSemaphore<OrganizationId>,
+    metrics: Metrics,
 }
 
 /// A place among the waiting calls.
@@ -36,13 +38,14 @@ struct WaitingPermit {
 
 impl WaitingLimits {
     /// `methods` as `/package.Service/Method`.
-    pub fn new(methods: &'static [&'static str], settings: &Events) -> Self {
+    pub fn new(methods: &'static [&'static str], settings: &Events, metrics: Metrics) -> Self {
         let total = settings.max_waiting;
         Self {
             methods,
             accounts: FairSemaphore::new(total, settings.max_waiting_per_account),
             networks: FairSemaphore::new(total, settings.max_waiting_per_network),
             organizations: FairSemaphore::new(total, settings.max_waiting_per_organization),
+            metrics,
         }
     }
 
@@ -58,17 +61,28 @@ impl WaitingLimits {
         organization: Option<OrganizationId>,
     ) -> Result<WaitingPermit> {
         Ok(WaitingPermit {
-            _account: self.accounts.try_acquire(Some(account)).map_err(|_| too_many())?,
-            _network: self.networks.try_acquire(network).map_err(|_| too_many())?,
-            _organization: self.organizations.try_acquire(organization).map_err(|_| too_many())?,
+            _account: self
+                .accounts
+                .try_acquire(Some(account))
+                .map_err(|_| self.too_many("max_waiting_per_account"))?,
+            _network: self
+                .networks
+                .try_acquire(network)
+                .map_err(|_| self.too_many("max_waiting_per_network"))?,
+            _organization: self
+                .organizations
+                .try_acquire(organization)
+                .map_err(|_| self.too_many("max_waiting_per_organization"))?,
         })
     }
-}
 
-fn too_many() -> Error {
-    Error::new(Kind::ResourceExhausted, "too many calls wait for events; try again later")
-        .with_reason(reason::RATE_LIMITED)
-        .with_retry_after(super::concurrency_limit::RETRY_AFTER)
+    /// `setting` is the limit that was reached; it may be the total, `max_waiting`, too.
+    fn too_many(&self, setting: &'static str) -> Error {
+        self.metrics.rejected(setting);
+        Error::new(Kind::ResourceExhausted, "too many calls wait for events; try again later")
+            .with_reason(reason::RATE_LIMITED)
+            .with_retry_after(super::concurrency_limit::RETRY_AFTER)
+    }
 }
 
 /// A call of a method that may wait; it holds the call's permit.

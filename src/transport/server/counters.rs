@@ -50,6 +50,10 @@ pub struct Counters {
 
 impl Counters {
     pub fn register(&self, metrics: &Metrics) {
+        // With the value zero: a rate does not see a series that begins with one.
+        for reason in ["max_connections", "max_connections_per_network"] {
+            drop(self.refused.get_or_create(&Reason { reason }));
+        }
         metrics.register(|registry| {
             registry.register("connections_open", "Connections that are open", self.open.clone());
             registry.register(

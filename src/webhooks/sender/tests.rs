@@ -61,8 +61,8 @@ fn answer(head: &str, body: &str) -> String {
 }
 
 fn message() -> Message {
-    Message::new(&Event { id: "e1".into(), r#type: "member.joined".into(), ..Event::default() })
-        .unwrap()
+    let event = Event { id: "e1".into(), r#type: "member.joined".into(), ..Event::default() };
+    Message::new(&event, None).unwrap()
 }
 
 fn secret() -> Secret {

@@ -1,5 +1,8 @@
 //! The delivery of one claimed mail.
 
+use std::sync::atomic::Ordering;
+
+use tracing::{Instrument, Span, info_span};
 use uuid::Uuid;
 
 use super::MailWorker;
@@ -10,6 +13,7 @@ use crate::operations::invites::unseal;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{accounts, invites, members, organizations, outbox};
+use crate::telemetry::trace;
 use crate::workers::backoff;
 
 enum Prepared {
@@ -19,12 +23,29 @@ enum Prepared {
     Discard(Option<String>),
 }
 
+/// The span of a delivery, below that of the request that asked for the mail.
+fn span(mail: &outbox::Claimed) -> Span {
+    if !trace::is_sampled(mail.trace) {
+        return Span::none();
+    }
+    let span = info_span!(
+        target: "otel::root",
+        "mail",
+        otel.kind = "consumer",
+        guestlist.invite.id = %mail.invite,
+        guestlist.attempts = mail.attempts,
+    );
+    trace::set_parent(&span, mail.trace, None);
+    span
+}
+
 impl MailWorker {
     /// Sends, discards, postpones or fails one mail. If the result cannot be stored, the
     /// mail is processed again when the claim expires.
     pub(super) async fn deliver(&self, mail: outbox::Claimed, claimant: Uuid) {
         let invite = mail.invite;
-        if let Err(error) = self.try_deliver(mail, claimant).await {
+        let span = span(&mail);
+        if let Err(error) = self.try_deliver(mail, claimant).instrument(span).await {
             tracing::warn!(
                 ?error,
                 %invite,
@@ -49,6 +70,7 @@ impl MailWorker {
         match outcome {
             Ok(()) => {
                 tracing::info!(invite = %claimed.invite, "an invitation was sent");
+                self.counts.sent.fetch_add(1, Ordering::Relaxed);
                 self.finish(&claimed, claimant, Some(Delivery::Sent)).await
             }
             Err(SendError::Permanent(reason)) => self.fail(&claimed, claimant, reason).await,
@@ -145,6 +167,7 @@ impl MailWorker {
     }
 
     async fn fail(&self, claimed: &outbox::Claimed, claimant: Uuid, reason: String) -> Result<()> {
+        self.counts.failed.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(invite = %claimed.invite, %reason, "an invitation's mail failed; it is not retried");
         self.finish(claimed, claimant, Some(Delivery::Failed(reason))).await
     }
@@ -155,6 +178,7 @@ impl MailWorker {
         claimant: Uuid,
         reason: &str,
     ) -> Result<()> {
+        self.counts.postponed.fetch_add(1, Ordering::Relaxed);
         let pause = backoff::doubling(self.bounds.retry_after, claimed.attempts);
         tracing::warn!(invite = %claimed.invite, %reason, ?pause, "an invitation's mail is retried after a pause");
         let (id, until) = (claimed.id, self.clock.now().plus(pause));

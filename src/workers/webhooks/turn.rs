@@ -175,7 +175,7 @@ impl WebhookWorker {
     }
 
     async fn send(&self, endpoint: &Endpoint, item: Item, secrets: &[Secret]) -> Result<Handled> {
-        let message = Message::new(&event_data::read(item.event.clone())?)?;
+        let message = Message::new(&event_data::read(item.event.clone())?, item.event.trace)?;
         let (url, now) = (&endpoint.webhook.url, self.clock.now());
         let attempt = self.sender.send(url, &message, secrets, now, TIMEOUT).await;
         if !attempt.is_accepted() {

@@ -104,7 +104,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
     let request = RequestId("bench".into());
     let caller = authenticator.authenticate(Some(&authorization), None, &request).await;
     let caller = caller.expect("a good key").expect("a caller");
-    let call = RequestContext { caller, request_id: request, network: None };
+    let call = RequestContext { caller, request_id: request, network: None, trace: None };
     let read = organization(&context, &call, NAME).await;
     let token = create_organization_invite(&context, &call, read).await.expect("a link");
     let written = organization(&context, &call, "Ledger").await;

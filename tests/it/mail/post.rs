@@ -19,7 +19,7 @@ use guestlist::storage::invites::StoredToken;
 use guestlist::storage::{
     Location, Opener, Store, accounts, invites, members, organizations, outbox,
 };
-use guestlist::workers::mail::{Bounds, MailWorker};
+use guestlist::workers::mail::{Bounds, Counts, MailWorker};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::sync::Notify;
 
@@ -155,6 +155,7 @@ impl Post {
             links: config.invite_links(config.listen).unwrap(),
             mailer,
             bounds: BOUNDS,
+            counts: Counts::default(),
         })
     }
 

@@ -58,8 +58,8 @@ fn admission(status: StatusCode) -> impl Handler {
         *response.status_mut() = status;
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    let waiting = WaitingLimits::new(&[], &Config::reference().events);
-    let admission = Admission::new(OneKey, ACCESS, &methods, &http, waiting);
+    let waiting = WaitingLimits::new(&[], &Config::reference().events, Metrics::new());
+    let admission = Admission::new(OneKey, ACCESS, &methods, &http, waiting, Metrics::new());
     let admission = around(admission).layer(response);
     let identify = Arc::new(Identify::new(methods));
     service_fn(move |mut request: Request| {

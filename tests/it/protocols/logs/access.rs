@@ -178,3 +178,37 @@ fn on_a_terminal_it_is_text() {
     let line = line.expect("a line of the log");
     assert!(line.contains("INFO") && line.contains('\u{1b}') && !line.contains('{'), "{line}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_callers_trace_is_in_the_lines_of_its_request() {
+    let installation = Installation::new(Engine::Sqlite).await;
+    // A rejected token is told within the request.
+    let server = installation.serve_with(&[("GUESTLIST_LOG__FILTER", "info,guestlist=debug")]);
+    let mut expected = Vec::new();
+    for (index, door) in Door::ALL.into_iter().enumerate() {
+        let mut connection = Connection::open(server.addr, door.version).await;
+        let trace = format!("{:032x}", index + 1);
+        for (name, header, trace_id) in [
+            ("good", format!("00-{trace}-00f067aa0ba902b7-00"), json!(trace)),
+            ("later", format!("01-{trace}-00f067aa0ba902b7-01-more"), json!(trace)),
+            ("zero", format!("00-{trace}-0000000000000000-00"), Value::Null),
+            ("short", format!("00-{trace}-00f067aa0ba902b7"), Value::Null),
+        ] {
+            let id = format!("{name}-{index}");
+            let ask = Ask::new(door, rpc::GET_CALLER, &json!({}));
+            let ask = ask.with("authorization", "Bearer a.b.c").with("x-request-id", &id);
+            ask.with("traceparent", &header).send(&mut connection).await;
+            expected.push((id, trace_id));
+        }
+    }
+    let log = server.stop().err;
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (id, trace_id) in expected {
+        let of_access = lines.iter().find(|line| line["request_id"] == *id).unwrap();
+        assert_eq!(of_access["trace_id"], trace_id, "{of_access}");
+        let inside: Vec<_> = lines.iter().filter(|line| line["span"]["id"] == *id).collect();
+        assert!(!inside.is_empty(), "{id}");
+        assert!(inside.iter().all(|line| line["span"]["trace_id"] == trace_id), "{inside:?}");
+    }
+    installation.remove().await;
+}

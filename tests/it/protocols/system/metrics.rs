@@ -10,7 +10,7 @@ use super::super::ask::Ask;
 use super::super::door::{Door, Form};
 use super::super::wire::{Answer, Connection};
 use super::super::{rpc, served};
-use crate::support::{Engine, Protocol, TestApp};
+use crate::support::{Engine, Protocol, TestApp, gitpod};
 use crate::webhooks::eventually;
 
 async fn get(addr: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Answer {
@@ -224,5 +224,65 @@ async fn they_have_a_listener_of_their_own_if_wanted() {
         let post = Ask::raw(door, "/metrics", "").send(&mut connection).await;
         assert_eq!(post.status, 405);
     }
+    app.stop().await;
+}
+
+#[test]
+fn the_store_the_workers_and_the_process_are_measured() {
+    served(async |app| {
+        app.organization().await;
+        let scrape = series(&get(app.addr(), "/metrics", &[]).await);
+        for of in ["read", "transaction", "commit"] {
+            assert!(scrape[&format!("guestlist_store_{of}_duration_seconds_count")] >= 1.0, "{of}");
+        }
+        for cause in ["away", "conflict", "disk_full", "fault"] {
+            assert!(
+                scrape.contains_key(&format!("guestlist_store_errors_total{{cause=\"{cause}\"}}"))
+            );
+        }
+        for purpose in ["change", "read"] {
+            let waits = format!("guestlist_store_pool_wait_seconds_count{{purpose=\"{purpose}\"}}");
+            assert!(scrape.contains_key(&waits), "{waits}");
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        for worker in ["event_lag", "expiry", "key_usage", "mail", "pruning", "removal", "webhooks"]
+        {
+            let of =
+                |name: &str| scrape[&format!("guestlist_worker_{name}{{worker=\"{worker}\"}}")];
+            let age = now.as_secs_f64() - of("last_success_timestamp_seconds");
+            assert!((-1.0..600.0).contains(&age), "{worker}: {age}");
+            assert!(of("period_seconds") >= 1.0, "{worker}");
+        }
+        let started = now.as_secs_f64() - scrape["process_start_time_seconds"];
+        assert!((-1.0..600.0).contains(&started), "{started}");
+        assert!(scrape["process_cpu_seconds_total"] > 0.0);
+        assert!(scrape["process_resident_memory_bytes"] > 1e6);
+        assert!(scrape["process_open_fds"] <= scrape["process_max_fds"]);
+        for name in ["waiting", "oldest_seconds", "sent_total", "postponed_total", "failed_total"] {
+            assert!(scrape.contains_key(&format!("guestlist_mails_{name}")), "{name}");
+        }
+    });
+}
+
+/// As many are shown as were rejected.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_a_limit_rejects_are_counted_by_the_limit() {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
+        config.limits.organizations_per_account = 1;
+    })
+    .await;
+    let ana = app.person("ana").await;
+    ana.found("Acme").await;
+    for _ in 0..3 {
+        let again =
+            gitpod::CreateOrganizationRequest { name: "Again".into(), ..Default::default() };
+        ana.create_organization(again).await.unwrap_err();
+    }
+    let scrape = series(&get(app.addr(), "/metrics", &[]).await);
+    let of = |limit: &str| scrape[&format!("guestlist_rate_limited_total{{limit=\"{limit}\"}}")];
+    assert_eq!(of("organizations_per_account"), 3.0);
+    assert_eq!(of("invites_per_account"), 0.0);
+    assert_eq!(of("lists_per_organization"), 0.0);
+    assert_eq!(scrape["guestlist_concurrency_limited_total{limit=\"max_requests\"}"], 0.0);
     app.stop().await;
 }

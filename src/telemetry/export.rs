@@ -1,0 +1,119 @@
+//! Exports spans by OTLP over HTTP, as OpenTelemetry's environment variables say.
+//! `deploy/observability.md` lists those that have an effect.
+
+mod client;
+mod environment;
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::DynFilterFn;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::trace;
+use client::Client;
+use environment::Variables;
+
+/// The spans that are still there at the end are sent within this time.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The target of exported spans, and of those that begin a trace in this process.
+pub(super) const TARGET: &str = "otel";
+const ROOT_TARGET: &str = "otel::root";
+
+const SERVICE_NAME: &str = "service.name";
+
+/// What exports the spans of this process.
+#[must_use]
+pub struct Export {
+    provider: SdkTracerProvider,
+    sampler: Sampler,
+}
+
+impl Export {
+    /// `None` if the environment asks for no traces.
+    ///
+    /// # Errors
+    /// If it asks for something that is not supported.
+    pub(super) fn from_environment() -> Result<Option<Self>, String> {
+        let variables = Variables::of_process();
+        if !variables.ask_for_traces()? {
+            return Ok(None);
+        }
+        let client = Client::new(variables.timeout()?).map_err(|error| error.to_string())?;
+        let exporter = SpanExporter::builder().with_http().with_http_client(client);
+        let exporter = exporter.build().map_err(|error| error.to_string())?;
+        let provider = SdkTracerProvider::builder()
+            .with_batch_exporter(exporter)
+            // `trace::is_sampled` has decided before a span is made.
+            .with_sampler(Sampler::AlwaysOn)
+            .with_resource(resource())
+            .build();
+        Ok(Some(Self { provider, sampler: variables.sampler()? }))
+    }
+
+    /// The layer that turns spans into those of OpenTelemetry.
+    pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        // A span below no exported one is not made.
+        let filter =
+            DynFilterFn::new(|metadata, context: &Context<'_, S>| match metadata.target() {
+                ROOT_TARGET => true,
+                TARGET => context.lookup_current().is_some(),
+                _ => false,
+            });
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer(env!("CARGO_PKG_NAME")))
+            .with_context_activation(false)
+            .with_tracked_inactivity(false)
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_filter(
+                filter.with_callsite_filter(interest).with_max_level_hint(LevelFilter::INFO),
+            )
+    }
+
+    /// From now on spans are made.
+    pub(super) fn begin(&self) {
+        trace::begin(self.sampler.clone());
+    }
+
+    /// Sends the spans that are left; waits at most [`FLUSH_TIMEOUT`].
+    pub fn flush(self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
+            tracing::warn!(%error, "the last spans of traces could not be sent; they are lost");
+        }
+    }
+}
+
+fn interest(metadata: &'static Metadata<'static>) -> Interest {
+    match metadata.target() {
+        ROOT_TARGET => Interest::always(),
+        TARGET => Interest::sometimes(),
+        _ => Interest::never(),
+    }
+}
+
+/// What describes this process: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, else our name.
+fn resource() -> Resource {
+    let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    let builder = || Resource::builder().with_attribute(version.clone());
+    let resource = builder().build();
+    let name = resource.get(&SERVICE_NAME.into()).map(|name| name.to_string());
+    match name.as_deref().is_none_or(|name| name.starts_with("unknown_service")) {
+        true => builder().with_service_name(env!("CARGO_PKG_NAME")).build(),
+        false => resource,
+    }
+}

@@ -1,0 +1,104 @@
+//! The traces that are exported: which requests have one, and where their spans belong.
+//!
+//! A span is an ordinary one of `tracing`, with the target `otel`, which never gets into the log.
+//! It is exported if an exported span is current when it is made. The target `otel::root` is for
+//! spans that begin the part of a trace in this process: only make one if [`is_sampled`].
+
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{
+    SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry_sdk::trace::{
+    IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample,
+};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::domain::TraceParent;
+
+/// Decides which requests have spans; unset while no trace is exported.
+static SAMPLER: OnceLock<Sampler> = OnceLock::new();
+
+/// Starts to export spans.
+pub(super) fn begin(sampler: Sampler) {
+    SAMPLER.get_or_init(|| sampler);
+}
+
+/// Whether work that continues this trace, or begins one, is exported. Always false if no
+/// exporter is configured.
+pub fn is_sampled(parent: Option<TraceParent>) -> bool {
+    SAMPLER.get().is_some_and(|sampler| samples(sampler, parent))
+}
+
+fn samples(sampler: &Sampler, parent: Option<TraceParent>) -> bool {
+    let parent = parent.map(|parent| remote(parent, TraceState::NONE));
+    let trace_id = parent.as_ref().map_or_else(
+        || RandomIdGenerator::default().new_trace_id(),
+        |parent| parent.span().span_context().trace_id(),
+    );
+    let result =
+        sampler.should_sample(parent.as_ref(), trace_id, "", &SpanKind::Internal, &[], &[]);
+    result.decision == SamplingDecision::RecordAndSample
+}
+
+/// Puts a new span of the target `otel::root` below a span of another process. `state` is the
+/// value of the header `tracestate`; a malformed one is ignored.
+pub fn set_parent(span: &Span, parent: Option<TraceParent>, state: Option<&str>) {
+    let Some(parent) = parent else { return };
+    let state = state.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
+    if span.set_parent(remote(parent, state)).is_err() {
+        tracing::debug!("a span has no parent: it was not made to be exported");
+    }
+}
+
+fn remote(parent: TraceParent, state: TraceState) -> Context {
+    Context::new().with_remote_span_context(SpanContext::new(
+        TraceId::from_bytes(parent.trace_id_bytes()),
+        SpanId::from_bytes(parent.span_id_bytes()),
+        TraceFlags::new(parent.flags()),
+        true,
+        state,
+    ))
+}
+
+/// The place of a span, for what continues its trace elsewhere; `None` if it is not exported.
+pub fn place_of(span: &Span) -> Option<TraceParent> {
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
+    let span = context.span();
+    let place = span.span_context();
+    let flags = place.trace_flags().to_u8();
+    TraceParent::new(place.trace_id().to_bytes(), place.span_id().to_bytes(), flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parent(flags: &str) -> Option<TraceParent> {
+        TraceParent::parse(&format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}"))
+    }
+
+    #[test]
+    fn the_callers_decision_holds_unless_the_sampler_says_otherwise() {
+        let by_parent = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+        assert!(samples(&by_parent, parent("01")));
+        assert!(!samples(&by_parent, parent("00")));
+        assert!(!samples(&by_parent, None));
+        assert!(samples(&Sampler::AlwaysOn, parent("00")));
+        assert!(!samples(&Sampler::AlwaysOff, parent("01")));
+    }
+
+    #[test]
+    fn a_ratio_is_kept() {
+        let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.25)));
+        let sampled = (0..4000).filter(|_| samples(&sampler, None)).count();
+        // Six standard deviations.
+        assert!((836..=1164).contains(&sampled), "{sampled}");
+    }
+}
