@@ -8,6 +8,7 @@ use super::export::Counts;
 use super::lines::{Place, Terms, invitation_id, member_id};
 use super::parts::{self, Invitation, Part};
 use super::plan::Plan;
+use super::transactions::{Chunk, Lines, transactions};
 use crate::domain::transfer::{
     AccountRecord, InvitationRecord, MemberRecord, OrganizationRecord, Record,
 };
@@ -21,9 +22,6 @@ use crate::operations::invites::seal;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{Store, Tx, accounts, transfer};
-
-/// The most rows of a transaction, each with its event: other changes wait for it.
-const MAX_ROWS: usize = 1000;
 
 /// Reads lines of the file again.
 pub trait Source {
@@ -54,28 +52,26 @@ pub struct Import<'a> {
 /// # Errors
 /// If a transaction fails; those before it stay, and a repetition of the whole import goes on.
 pub async fn import(to: &Import<'_>, plan: &Plan, source: &impl Source) -> Result<(Counts, u64)> {
+    let reader = Reader { to, plan, source };
     let mut run =
         Run { to, plan, source, counts: Counts::default(), skipped: plan.unchanged, done: 0 };
-    for places in plan.accounts.chunks(MAX_ROWS) {
-        run.accounts(places).await?;
+    let mut transactions = transactions(plan).into_iter();
+    let mut read = || transactions.next().map(|one| reader.read(&one)).transpose();
+    let mut next = read()?;
+    while let Some(rows) = next {
+        // While one transaction is written, the lines of the next are read.
+        let written = run.write(rows);
+        let (written, following) = tokio::join!(written, async { read() });
+        written?;
+        next = following?;
     }
-    let mut parts = Vec::new();
-    let mut rows = 0;
-    for bundle in &plan.organizations {
-        let size = 1 + bundle.members.len() + bundle.invitations.len();
-        if bundle.own.is_none() || size > MAX_ROWS {
-            run.in_chunks(bundle).await?;
-            continue;
-        }
-        if rows + size > MAX_ROWS {
-            run.write(std::mem::take(&mut parts)).await?;
-            rows = 0;
-        }
-        rows += size;
-        parts.push(run.part(bundle, &bundle.members, &bundle.invitations, 0)?);
-    }
-    run.write(parts).await?;
     Ok((run.counts, run.skipped))
+}
+
+/// The rows of a transaction.
+enum Rows {
+    Accounts(Vec<Account>),
+    Organizations(Vec<Part>),
 }
 
 struct Run<'a, S> {
@@ -89,15 +85,15 @@ struct Run<'a, S> {
 }
 
 impl<S: Source> Run<'_, S> {
-    async fn accounts(&mut self, places: &[Place]) -> Result<()> {
-        let now = self.plan.terms.now;
-        let mut new = Vec::with_capacity(places.len());
-        for place in places {
-            match self.source.record(*place)? {
-                Record::Account(record) => new.push(account(record, now)),
-                _ => return Err(changed()),
-            }
+    async fn write(&mut self, rows: Rows) -> Result<()> {
+        match rows {
+            Rows::Accounts(accounts) => self.accounts(accounts).await,
+            Rows::Organizations(parts) => self.organizations(parts).await,
         }
+    }
+
+    async fn accounts(&mut self, new: Vec<Account>) -> Result<()> {
+        let (now, rows) = (self.plan.terms.now, new.len());
         let write = change!(async move |tx: &Tx| {
             let ids: Vec<_> = new.iter().map(|account| account.id).collect();
             let there = transfer::accounts_with_ids(tx, &ids).await?;
@@ -122,39 +118,11 @@ impl<S: Source> Run<'_, S> {
         });
         let written = count(self.to.store.write(write).await?);
         self.counts.accounts += written;
-        self.skipped += count(places.len()) - written;
-        self.tell(places.len())
+        self.skipped += count(rows) - written;
+        self.tell(rows)
     }
 
-    /// Writes an organization that is in the store, or one with many rows.
-    async fn in_chunks(&mut self, bundle: &Bundle) -> Result<()> {
-        let own = usize::from(bundle.own.is_some());
-        let (mut members, mut invitations) = (&bundle.members[..], &bundle.invitations[..]);
-        let rows = own + members.len() + invitations.len();
-        let mut left = rows.div_ceil(MAX_ROWS);
-        let mut room = MAX_ROWS - own;
-        let mut is_first = true;
-        while is_first || !members.is_empty() || !invitations.is_empty() {
-            let (some, others) = members.split_at(members.len().min(room));
-            let (more, later) = invitations.split_at(invitations.len().min(room - some.len()));
-            (members, invitations, room) = (others, later, MAX_ROWS);
-            left = left.saturating_sub(1);
-            let mut part = self.part(bundle, some, more, left)?;
-            if !is_first {
-                part.new = None;
-            }
-            is_first = false;
-            if part.rows() > 0 {
-                self.write(vec![part]).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn write(&mut self, parts: Vec<Part>) -> Result<()> {
-        if parts.is_empty() {
-            return Ok(());
-        }
+    async fn organizations(&mut self, parts: Vec<Part>) -> Result<()> {
         let rows = parts.iter().map(Part::rows).sum();
         let (mails, now) = (self.to.mails, self.plan.terms.now);
         let locked = parts.iter().find(|part| part.new.is_none()).map(|part| part.id);
@@ -176,16 +144,34 @@ impl<S: Source> Run<'_, S> {
         self.done += count(rows);
         self.source.progress(self.done)
     }
+}
 
-    /// Reads rows of an organization. `left`: how many transactions of it come after this one;
-    /// each raises its version by one, up to that of the file.
-    fn part(
-        &self,
-        bundle: &Bundle,
-        members: &[Place],
-        invitations: &[Place],
-        left: usize,
-    ) -> Result<Part> {
+/// Reads lines again, as rows.
+struct Reader<'a, S> {
+    to: &'a Import<'a>,
+    plan: &'a Plan,
+    source: &'a S,
+}
+
+impl<S: Source> Reader<'_, S> {
+    fn read(&self, lines: &Lines<'_>) -> Result<Rows> {
+        Ok(match lines {
+            Lines::Accounts(places) => {
+                let read = places.iter().map(|place| match self.source.record(*place)? {
+                    Record::Account(record) => Ok(account(record, self.plan.terms.now)),
+                    _ => Err(changed()),
+                });
+                Rows::Accounts(read.collect::<Result<_>>()?)
+            }
+            Lines::Organizations(chunks) => {
+                let read = chunks.iter().map(|chunk| self.part(chunk));
+                Rows::Organizations(read.collect::<Result<_>>()?)
+            }
+        })
+    }
+
+    fn part(&self, chunk: &Chunk<'_>) -> Result<Part> {
+        let bundle = chunk.bundle;
         let Terms { now, .. } = self.plan.terms;
         let mut new = match bundle.own {
             Some(place) => match self.source.record(place)? {
@@ -194,10 +180,10 @@ impl<S: Source> Run<'_, S> {
             },
             None => None,
         };
-        let left = i64::try_from(left).map_err(Error::internal)?;
+        let left = i64::try_from(chunk.left).map_err(Error::internal)?;
         let version = new.as_ref().map_or(0, |new| (new.version - left).max(1));
-        let mut joined = Vec::with_capacity(members.len());
-        for place in members {
+        let mut joined = Vec::with_capacity(chunk.members.len());
+        for place in chunk.members {
             match self.source.record(*place)? {
                 Record::Member(record) => {
                     let account = self.plan.account(&record.account).map_err(Error::internal)?;
@@ -206,8 +192,8 @@ impl<S: Source> Run<'_, S> {
                 _ => return Err(changed()),
             }
         }
-        let mut invited = Vec::with_capacity(invitations.len());
-        for place in invitations {
+        let mut invited = Vec::with_capacity(chunk.invitations.len());
+        for place in chunk.invitations {
             match self.source.record(*place)? {
                 Record::Invitation(record) => invited.push(self.invitation(record)?),
                 _ => return Err(changed()),
@@ -218,6 +204,7 @@ impl<S: Source> Run<'_, S> {
             new.member_count = i64::try_from(current).map_err(Error::internal)?;
             new.version = version;
         }
+        let new = new.filter(|_| chunk.has_own);
         Ok(Part { id: bundle.id, new, version, members: joined, invitations: invited })
     }
 

@@ -12,6 +12,7 @@ mod lines;
 mod lookup;
 mod parts;
 mod plan;
+mod transactions;
 
 pub use export::{Counts, export};
 pub use import::{Import, Source, import};

@@ -11,6 +11,7 @@ GET = f"{SERVICE}/GetOrganizationInvite"
 MEMBERSHIP = "/guestlist.v1.MemberService/GetMembership"
 MEMBERSHIPS = "/guestlist.v1.MemberService/BatchGetMemberships"
 ADD_MEMBER = "/guestlist.v1.MemberService/AddMember"
+CREATE_WEBHOOK = "/guestlist.v1.WebhookService/CreateWebhook"
 LIST_MEMBERS = f"{SERVICE}/ListMembers"
 LIST_INVITES = "/guestlist.v1.InviteService/List"
 
