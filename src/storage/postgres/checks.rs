@@ -89,10 +89,7 @@ impl Pool {
         }
         let probe = async {
             let (one, other) = (connector.open().await?, connector.open().await?);
-            let busy = other.command("BEGIN");
-            let tried = one.try_prepared(busy).await;
-            other.command("ROLLBACK").await?;
-            tried
+            one.try_prepared(&other).await
         };
         match timeout(connector.acquire_timeout, probe).await {
             Ok(Err(error)) if error.cause == Cause::StatementLost => Err(error),

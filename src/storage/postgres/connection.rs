@@ -14,16 +14,20 @@ use sea_orm::Value;
 use tokio::task::AbortHandle;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type};
-use tokio_postgres::{Client, Error, Statement as Prepared};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, Statement as Prepared};
 
 use super::address::Address;
-use super::errors::{READ_ONLY, failed};
+use super::errors::{READ_ONLY, failed, loses_statements};
 use super::preparing::Preparing;
 use crate::storage::error::{Cause, StoreError};
 use crate::storage::statement::{Row, Statement, StatementResult};
 
 /// The most statements that stay prepared on a connection; the service has fewer.
 const MAX_PREPARED: usize = 256;
+
+/// How often a connection tries to take the server process of another one at the start. Behind a
+/// pooler it succeeds at once, unless other clients are quicker.
+const PROBES: usize = 8;
 
 /// The longest time that a request to cancel a statement may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -115,7 +119,10 @@ impl Connection {
 
     /// Ends the use of a connection whose error says that it is of no use.
     pub(super) fn failed(&self, error: Error) -> StoreError {
-        let mut error = failed(error);
+        self.noted(failed(error))
+    }
+
+    fn noted(&self, mut error: StoreError) -> StoreError {
         if error.cause == Cause::StatementLost {
             self.is_spent.store(true, Ordering::Relaxed);
             if self.preparing.lost() {
@@ -128,15 +135,41 @@ impl Connection {
         error
     }
 
-    /// Prepares a statement and runs it after `between`. It fails if a pooler has given the
-    /// connection another server process in between.
-    pub(super) async fn try_prepared(
-        &self,
-        between: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
-        let prepared = self.client.prepare("SELECT 1").await.map_err(|e| self.failed(e))?;
-        between.await?;
-        self.client.query(&prepared, &[]).await.map(drop).map_err(|e| self.failed(e))
+    /// Finds out whether a prepared statement is still known when `other` has the server process
+    /// on which it was prepared. It fails if a pooler has given this connection another process
+    /// that does not know the statement.
+    pub(super) async fn try_prepared(&self, other: &Self) -> Result<(), StoreError> {
+        // Another client of the pooler may have a statement of the same name there.
+        let mark = uuid::Uuid::new_v4().to_string();
+        let sql = format!("SELECT pg_backend_pid()::text, '{mark}'");
+        let prepared = self.client.prepare(&sql).await.map_err(|e| self.failed(e))?;
+        let mut before = None;
+        for _ in 0..PROBES {
+            let held = other.begin().await?;
+            let row = self.client.query_one(&prepared, &[]).await.map_err(|e| self.failed(e))?;
+            other.command("ROLLBACK").await?;
+            let text = |column| row.try_get::<_, String>(column).map_err(|e| self.failed(e));
+            let (process, marked) = (text(0)?, text(1)?);
+            if marked != mark {
+                return Err(self.noted(loses_statements()));
+            }
+            if before.replace(process) == held {
+                // It has run on another process.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction; returns its server process.
+    async fn begin(&self) -> Result<Option<String>, StoreError> {
+        let sql = "BEGIN; SELECT pg_backend_pid()";
+        let answers = self.client.simple_query(sql).await.map_err(|e| self.failed(e))?;
+        let process = answers.iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        Ok(process)
     }
 
     /// Runs a statement.

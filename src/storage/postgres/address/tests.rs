@@ -131,3 +131,13 @@ fn reserved_characters_of_a_password_are_written_with_a_percent_sign() {
         }
     }
 }
+
+#[test]
+fn the_first_host_is_the_first_of_the_url_or_any() {
+    let firsts = |query: &str| -> std::collections::BTreeSet<usize> {
+        let address = || Address::parse(&format!("postgres://me@a,b/guests?{query}")).unwrap();
+        (0..64).map(|_| address().last.load(Ordering::Relaxed)).collect()
+    };
+    assert_eq!(firsts(""), [0].into());
+    assert_eq!(firsts("load_balance_hosts=random"), [0, 1].into());
+}
