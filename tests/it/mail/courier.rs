@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guestlist::domain::Delivery;
-use guestlist::workers::mail::run;
+use guestlist::workers::mail::{POLL_INTERVAL, run};
+use guestlist::workers::schedule::Schedule;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
@@ -127,7 +128,8 @@ on_both_stores! {
         let wakeup = Arc::new(Notify::new());
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = async { drop(stopped.await) };
-        let running = tokio::spawn(run(post.courier(recorder.clone()), wakeup.clone(), stopped));
+        let schedule = Schedule::new("mail", POLL_INTERVAL);
+        let running = tokio::spawn(run(post.courier(recorder.clone()), schedule, wakeup.clone(), stopped));
         for name in ["zoe", "ben"] {
             let (invite, _) = post.invite(&format!("{name}@example.com")).await;
             wakeup.notify_one();

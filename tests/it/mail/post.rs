@@ -189,7 +189,7 @@ impl Post {
             .write(change!(async move |tx| {
                 let stored = stored.lock().unwrap().take().expect("it runs once");
                 invites::insert(tx, &new, stored).await?;
-                outbox::enqueue(tx, new.organization, new.id, now).await
+                outbox::enqueue(tx, new.organization, new.id, None, now).await
             }))
             .await
             .unwrap();
@@ -206,7 +206,7 @@ impl Post {
             .write(change!(async move |tx| {
                 let stored = stored.lock().unwrap().take().expect("it runs once");
                 invites::renew(tx, &renewed, stored).await?;
-                outbox::enqueue(tx, renewed.organization, renewed.id, now).await
+                outbox::enqueue(tx, renewed.organization, renewed.id, None, now).await
             }))
             .await
             .unwrap();
