@@ -28,9 +28,9 @@ pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
         .build()
         .map_err(Error::internal)?
         .block_on(run(config));
-    match (&ended, traces) {
-        (Ok(()), Some(traces)) => traces.flush(),
-        (Ok(()), None) | (Err(_), _) => {}
+    // A second signal ends the process without waiting.
+    if let (Ok(()), Some(traces)) = (&ended, traces) {
+        traces.flush();
     }
     ended
 }

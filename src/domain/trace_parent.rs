@@ -20,6 +20,7 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
+    /// `None` if an id is zero, which the standard does not allow.
     pub fn new(
         trace_id: [u8; TRACE_ID_BYTES],
         span_id: [u8; SPAN_ID_BYTES],
@@ -34,10 +35,9 @@ impl TraceParent {
         let fields = text.get(..LEN)?;
         let mut parts = fields.split('-');
         let [version] = bytes(parts.next()?)?;
-        let parent = Self::new(bytes(parts.next()?)?, bytes(parts.next()?)?, {
-            let [flags] = bytes(parts.next()?)?;
-            flags
-        })?;
+        let (trace_id, span_id) = (bytes(parts.next()?)?, bytes(parts.next()?)?);
+        let [flags] = bytes(parts.next()?)?;
+        let parent = Self::new(trace_id, span_id, flags)?;
         let rest = &text[LEN..];
         let is_whole = match version {
             0 => rest.is_empty(),
@@ -97,7 +97,7 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     };
     let mut bytes = [0; N];
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
     }
     Some(bytes)
 }

@@ -61,7 +61,9 @@ pub fn init_with_traces(settings: &config::Log) -> Result<(LogGuard, Option<Expo
     if let Some(wrong) = wrong {
         tracing::warn!(wrong, "cannot export traces; the server runs without them");
     }
-    export.as_ref().inspect(|export| export.begin());
+    if let Some(export) = &export {
+        export.begin();
+    }
     Ok((guard, export))
 }
 
