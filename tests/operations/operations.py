@@ -336,9 +336,9 @@ class Load:
                 if member:
                     with self.lock:
                         self.joined.add(member["member"]["userId"])
+                    ask(f"{GITPOD}/GetOrganization", other, organization_id=organization)
             ask(f"{GITPOD}/ListMembers", organization_id=organization)
             ask(f"{GITPOD}/UpdateOrganization", organization_id=organization, name=f"Load {number} again")
-            ask(f"{GITPOD}/GetOrganization", other, organization_id=organization)
             ask("guestlist.v1.OrganizationService/ListMyOrganizations")
 
     def check_no_internal(self):
