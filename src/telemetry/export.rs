@@ -90,7 +90,7 @@ impl Export {
         trace::begin(self.sampler.clone());
     }
 
-    /// Sends the spans that are left; waits at most [`FLUSH_TIMEOUT`].
+    /// Sends the spans that are left; waits at most 2 seconds.
     pub fn flush(self) {
         if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_TIMEOUT) {
             tracing::warn!(%error, "the last spans of traces could not be sent; they are lost");
