@@ -138,6 +138,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "next_attempt_at",
             "claimed_by",
             "created_at",
+            "traceparent",
         ],
     ),
     (
@@ -160,6 +161,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "ordinal",
             "organization_version",
             "data",
+            "traceparent",
         ],
     ),
     ("removals", &[], &["organization_id"]),
