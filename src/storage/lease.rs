@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{Connection, Tx, models, update};
+use super::connection::{Connection, Db, Tx, all, models, update};
 use crate::domain::Timestamp;
 use crate::error::Result;
 
@@ -78,4 +78,16 @@ where
         .order_by_asc(E::NEXT_ATTEMPT_AT)
         .limit(1);
     Ok(!models(db, due).await?.is_empty())
+}
+
+/// How many rows wait, and since when the oldest one does.
+pub(super) async fn backlog<E: EntityTrait>(db: &Db) -> Result<(i64, Option<Timestamp>)> {
+    let numbers = E::find()
+        .select_only()
+        .column_as(Expr::cust("COUNT(*)"), "waiting")
+        .column_as(Expr::cust("MIN(created_at)"), "oldest");
+    let row = all(&db.for_lists(), &numbers).await?.into_iter().next();
+    let Some(mut row) = row else { return Ok((0, None)) };
+    let (waiting, oldest): (i64, Option<i64>) = (row.value()?, row.value()?);
+    Ok((waiting, oldest.map(Timestamp::from_micros)))
 }

@@ -2,10 +2,10 @@
 //! is rendered when it is sent.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::connection::{Connection, Db, Tx, all, delete, insert_many, models, update};
+use super::connection::{Connection, Db, Tx, delete, insert_many, models, update};
 use super::entity::outbox;
 use super::lease::{self, Leased, held};
 use super::sql::is_one_of;
@@ -131,14 +131,7 @@ pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
 
 /// How many mails wait, and since when the oldest one does.
 pub async fn backlog(db: &Db) -> Result<(i64, Option<Timestamp>)> {
-    let numbers = outbox::Entity::find()
-        .select_only()
-        .column_as(Expr::cust("COUNT(*)"), "waiting")
-        .column_as(Expr::cust("MIN(created_at)"), "oldest");
-    let row = all(&db.for_lists(), &numbers).await?.into_iter().next();
-    let Some(mut row) = row else { return Ok((0, None)) };
-    let (waiting, oldest): (i64, Option<i64>) = (row.value()?, row.value()?);
-    Ok((waiting, oldest.map(Timestamp::from_micros)))
+    lease::backlog::<outbox::Entity>(db).await
 }
 
 impl Leased for outbox::Entity {

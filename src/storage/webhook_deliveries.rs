@@ -5,8 +5,9 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Db, Tx, all, insert_many, models, update};
+use super::connection::{self, Connection, Db, Tx, insert_many, models, update};
 use super::entity::webhook_delivery::{self, Column};
+use super::lease;
 use super::sql::is_one_of;
 use crate::domain::{AuditEventId, Timestamp, WebhookDelivery, WebhookDeliveryId, WebhookId};
 use crate::error::Result;
@@ -136,12 +137,5 @@ pub async fn count_of(db: &impl Connection, webhook: WebhookId) -> Result<u64> {
 
 /// How many deliveries of all endpoints wait, and since when the oldest one does.
 pub async fn backlog(db: &Db) -> Result<(i64, Option<Timestamp>)> {
-    let numbers = webhook_delivery::Entity::find()
-        .select_only()
-        .column_as(Expr::cust("COUNT(*)"), "waiting")
-        .column_as(Expr::cust("MIN(created_at)"), "oldest");
-    let row = all(&db.for_lists(), &numbers).await?.into_iter().next();
-    let Some(mut row) = row else { return Ok((0, None)) };
-    let (waiting, oldest): (i64, Option<i64>) = (row.value()?, row.value()?);
-    Ok((waiting, oldest.map(Timestamp::from_micros)))
+    lease::backlog::<webhook_delivery::Entity>(db).await
 }

@@ -31,9 +31,7 @@ pub trait LeasedWork: Send + Sync + 'static {
     fn parallel(&self) -> usize;
 
     /// Called once in each interval and at each notification, before the queue is read.
-    fn poll(&self) -> impl Future<Output = Result<()>> + Send {
-        std::future::ready(Ok(()))
-    }
+    fn poll(&self) -> impl Future<Output = Result<()>> + Send;
 
     /// Whether any row is due.
     fn is_any_due(&self) -> impl Future<Output = Result<bool>> + Send;

@@ -1,5 +1,6 @@
 //! Background tasks.
 
+mod backlog;
 mod backoff;
 pub mod event_lag;
 pub mod expiry;

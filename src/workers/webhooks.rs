@@ -12,13 +12,14 @@ mod batch;
 mod poll;
 mod turn;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::backlog::Backlog;
 use super::lease::{self, CLAIM_MARGIN, LeasedWork};
 use super::schedule::Schedule;
 use crate::clock::Clock;
@@ -35,8 +36,6 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Endpoints that are worked on at the same time.
 const PARALLEL: usize = 64;
-/// The numbers of the metrics are read this often.
-const COUNT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Sends to endpoints. Several replicas may share them.
 pub struct WebhookWorker {
@@ -49,10 +48,8 @@ pub struct WebhookWorker {
     /// Older events are not sent.
     event_retention: Duration,
     feed: tokio::sync::Mutex<Feed>,
-    waiting: AtomicI64,
-    oldest_seconds: AtomicI64,
+    backlog: Backlog,
     failed: AtomicU64,
-    counted_at: Mutex<Option<Instant>>,
 }
 
 /// The numbers of the metrics.
@@ -91,10 +88,8 @@ impl WebhookWorker {
             sender,
             event_retention,
             feed: tokio::sync::Mutex::default(),
-            waiting: AtomicI64::new(0),
-            oldest_seconds: AtomicI64::new(0),
+            backlog: Backlog::default(),
             failed: AtomicU64::new(0),
-            counted_at: Mutex::new(None),
         }
     }
 
@@ -109,8 +104,8 @@ impl WebhookWorker {
 
     pub fn numbers(&self) -> Numbers {
         Numbers {
-            waiting: self.waiting.load(Ordering::Relaxed),
-            oldest_seconds: self.oldest_seconds.load(Ordering::Relaxed),
+            waiting: self.backlog.waiting(),
+            oldest_seconds: self.backlog.oldest_seconds(),
             failed: self.failed.load(Ordering::Relaxed),
         }
     }
@@ -121,19 +116,8 @@ impl WebhookWorker {
     }
 
     async fn count(&self) -> Result<()> {
-        {
-            let mut counted_at = self.counted_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if counted_at.is_some_and(|at| at.elapsed() < COUNT_INTERVAL) {
-                return Ok(());
-            }
-            *counted_at = Some(Instant::now());
-        }
-        let (waiting, oldest) = webhook_deliveries::backlog(self.store.read()).await?;
-        let now = self.clock.now().as_seconds();
-        let oldest = oldest.map_or(0, |at| (now - at.as_seconds()).max(0));
-        self.waiting.store(waiting, Ordering::Relaxed);
-        self.oldest_seconds.store(oldest, Ordering::Relaxed);
-        Ok(())
+        let asked = webhook_deliveries::backlog(self.store.read());
+        self.backlog.count(asked, self.clock.now()).await
     }
 }
 

@@ -199,7 +199,7 @@ const STORAGE: Table = &[
     ("snapshot", &["connection", "error", "sqlite", "statement"]),
     ("transfer", &QUERY),
     ("webhooks", &QUERY),
-    ("webhook_deliveries", &QUERY),
+    ("webhook_deliveries", &["connection", "entity", "error", "sql", "statement", "lease"]),
     ("webhook_turns", &["connection", "entity", "error", "sql", "statement", "lease", "webhooks"]),
     ("migration_lock", &["connection", "error", "statement"]),
     ("migrations", &["connection", "error", "postgres", "statement"]),

@@ -1,24 +1,18 @@
 //! The numbers of the outbox for the metrics.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::MailWorker;
 use crate::error::Result;
 use crate::storage::outbox;
-
-/// The outbox is counted this often.
-const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+use crate::workers::backlog::Backlog;
 
 #[derive(Debug, Default)]
 pub struct Counts {
-    waiting: AtomicI64,
-    oldest_seconds: AtomicI64,
+    backlog: Backlog,
     pub(super) sent: AtomicU64,
     pub(super) postponed: AtomicU64,
     pub(super) failed: AtomicU64,
-    counted_at: Mutex<Option<Instant>>,
 }
 
 /// The numbers of the metrics.
@@ -40,8 +34,8 @@ impl MailWorker {
     pub fn numbers(&self) -> Numbers {
         let counts = &self.counts;
         Numbers {
-            waiting: counts.waiting.load(Ordering::Relaxed),
-            oldest_seconds: counts.oldest_seconds.load(Ordering::Relaxed),
+            waiting: counts.backlog.waiting(),
+            oldest_seconds: counts.backlog.oldest_seconds(),
             sent: counts.sent.load(Ordering::Relaxed),
             postponed: counts.postponed.load(Ordering::Relaxed),
             failed: counts.failed.load(Ordering::Relaxed),
@@ -50,19 +44,7 @@ impl MailWorker {
 
     /// Counts the outbox, unless that was done a moment ago.
     pub(super) async fn count(&self) -> Result<()> {
-        {
-            let counted_at = &self.counts.counted_at;
-            let mut counted_at = counted_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if counted_at.is_some_and(|at| at.elapsed() < COUNT_INTERVAL) {
-                return Ok(());
-            }
-            *counted_at = Some(Instant::now());
-        }
-        let (waiting, oldest) = outbox::backlog(self.store.read()).await?;
-        let now = self.clock.now().as_seconds();
-        let oldest = oldest.map_or(0, |at| (now - at.as_seconds()).max(0));
-        self.counts.waiting.store(waiting, Ordering::Relaxed);
-        self.counts.oldest_seconds.store(oldest, Ordering::Relaxed);
-        Ok(())
+        let asked = outbox::backlog(self.store.read());
+        self.counts.backlog.count(asked, self.clock.now()).await
     }
 }
