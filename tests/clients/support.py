@@ -10,10 +10,12 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -108,6 +110,18 @@ def told_to_end(*_):
 
 
 # The server
+
+
+def free_port():
+    """A port below the kernel's range for outgoing connections."""
+    while True:
+        port = random.randint(20000, 32000)
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:

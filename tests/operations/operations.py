@@ -2,6 +2,7 @@
 
 import collections
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 
-from support import Server, Unavailable, equal, told_to_end, wait_for
+from support import Server, Unavailable, equal, free_port, told_to_end, wait_for
 
 GITPOD = "gitpod.v1.OrganizationService"
 EVENTS = "guestlist.v1.EventService"
@@ -75,18 +76,6 @@ def folder():
     path = pathlib.Path(tempfile.mkdtemp(prefix="guestlist-operations-"))
     path.chmod(0o777)
     return path
-
-
-def free_port():
-    """A port below the kernel's range for outgoing connections."""
-    while True:
-        port = random.randint(20000, 32000)
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def accepts(port):
@@ -422,6 +411,54 @@ class Feed:
         known = set(sql(url, "SELECT id FROM audit_events")) - self.before
         equal(len(known - set(ids)), 0, f"events that the reader does not have, of {len(known)}")
         equal(len(set(ids) - known), 0, "events that the database does not have")
+
+
+class Receiver:
+    """An endpoint of webhooks, which keeps the ids of the events that it accepts. It refuses a share of the events the
+    first time: with a status, or with the end of the connection."""
+
+    def __init__(self, refusing=0.0):
+        self.accepted, self.refused, self.requests = set(), set(), 0
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["content-length"]))
+                event = self.headers["webhook-id"]
+                receiver.requests += 1
+                if event not in receiver.refused and random.random() < refusing:
+                    receiver.refused.add(event)
+                    if random.random() < 0.5:
+                        self.close_connection = True
+                        return
+                    self.send_response(500)
+                else:
+                    receiver.accepted.add(event)
+                    self.send_response(204)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        class Listener(http.server.ThreadingHTTPServer):
+            def handle_error(self, *details):
+                # A killed server resets its connections.
+                if not isinstance(sys.exc_info()[1], ConnectionError):
+                    super().handle_error(*details)
+
+        self.server = Listener(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def make_keys(server, number):
