@@ -14,7 +14,7 @@ use super::Failure;
 use super::serve::Signals;
 use super::store::{block_on, print};
 use crate::app::{self, App};
-use crate::clock::{OffsetClock};
+use crate::clock::OffsetClock;
 use crate::config::{Config, Sources, reachable};
 use crate::error::{Error, Result};
 use crate::telemetry;

@@ -316,6 +316,17 @@ mod tests {
     }
 
     #[test]
+    fn the_console_is_where_it_is_enabled() {
+        for path in console::paths() {
+            for (enabled, expected) in [(true, 200), (false, 404)] {
+                let system = system(MetricsAccess::NoOne).with_console(enabled);
+                assert_eq!(status(&system, "10.0.0.1:1", path, &[]), expected, "{path}");
+            }
+            assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
+        }
+    }
+
+    #[test]
     fn readyz_follows_readiness() {
         let system = system(MetricsAccess::NoOne);
         let peer = "10.0.0.1:1";

@@ -34,11 +34,34 @@ pub(super) struct Keys {
 
 /// The people who join Acme by its link.
 const CROWD: [&str; 28] = [
-    "Ada Okafor", "Bruno Costa", "Chen Wei", "Dalia Haddad", "Elif Kaya", "Farid Rahimi",
-    "Greta Lind", "Hugo Moreau", "Inès Laurent", "Jonas Weber", "Kiran Patel", "Lena Novak",
-    "Mateo Ruiz", "Nadia Petrova", "Oskar Berg", "Priya Nair", "Quentin Roy", "Rosa Bianchi",
-    "Samuel Osei", "Tara Walsh", "Umar Siddiqui", "Vera Horvat", "Wanda Kowalska", "Ximena Soto",
-    "Yusuf Demir", "Zoe Martin", "Åsa Holm", "Đorđe Ilić",
+    "Ada Okafor",
+    "Bruno Costa",
+    "Chen Wei",
+    "Dalia Haddad",
+    "Elif Kaya",
+    "Farid Rahimi",
+    "Greta Lind",
+    "Hugo Moreau",
+    "Inès Laurent",
+    "Jonas Weber",
+    "Kiran Patel",
+    "Lena Novak",
+    "Mateo Ruiz",
+    "Nadia Petrova",
+    "Oskar Berg",
+    "Priya Nair",
+    "Quentin Roy",
+    "Rosa Bianchi",
+    "Samuel Osei",
+    "Tara Walsh",
+    "Umar Siddiqui",
+    "Vera Horvat",
+    "Wanda Kowalska",
+    "Ximena Soto",
+    "Yusuf Demir",
+    "Zoe Martin",
+    "Åsa Holm",
+    "Đorđe Ilić",
 ];
 
 /// Creates the accounts and their keys.
@@ -113,8 +136,7 @@ pub(super) async fn tell(
     let id = text(&invites["results"][2]["invite"]["id"])?;
     ana(format!("{INVITES}/Revoke"), json!({"organizationId": acme, "id": id})).await?;
     for (role, note, uses) in [("developer", "Contractors", 5), ("read", "Auditors", 0)] {
-        let message =
-            json!({"organizationId": acme, "role": role, "note": note, "maxUses": uses});
+        let message = json!({"organizationId": acme, "role": role, "note": note, "maxUses": uses});
         ana(format!("{INVITES}/CreateLink"), message).await?;
     }
     clock.advance(DAY * 2);

@@ -1,10 +1,19 @@
 // Names of members, asked for once.
 
 import { call } from "./api.js";
+import { onSignOut } from "./session.js";
 
 const PRESENT = ["USER_STATUS_ACTIVE", "USER_STATUS_SUSPENDED"];
 const ALL = [...PRESENT, "USER_STATUS_LEFT"];
 const names = new Map();
+/** The memberships of accounts, by `ORGANIZATION/ACCOUNT`. */
+const memberIds = new Map();
+
+// The next person may not see what this one saw.
+onSignOut(() => {
+  names.clear();
+  memberIds.clear();
+});
 
 export const nameOf = (member) => member.fullName || member.email || member.userId;
 
@@ -17,6 +26,23 @@ export async function memberNames(organizationId, ids, options) {
     (found.members ?? []).forEach((member) => names.set(member.userId, nameOf(member)));
   }
   return names;
+}
+
+/** The names of accounts that are members, by the accounts' ids. */
+export async function accountNames(organizationId, ids, options) {
+  const key = (accountId) => `${organizationId}/${accountId}`;
+  const accounts = [...new Set(ids)].filter(Boolean);
+  await Promise.all(accounts.filter((id) => !memberIds.has(key(id))).map(async (accountId) => {
+    try {
+      const { membership } = await call("members.GetMembership", { organizationId, accountId }, options);
+      memberIds.set(key(accountId), membership.memberId);
+    } catch (error) {
+      if (error.code !== "not_found") throw error; // no member, or none any more
+    }
+  }));
+  const found = accounts.filter((id) => memberIds.has(key(id)));
+  const members = await memberNames(organizationId, found.map((id) => memberIds.get(key(id))), options);
+  return new Map(found.map((id) => [id, members.get(memberIds.get(key(id)))]));
 }
 
 /** The roles of members by their ids: the list has only `admin` and `member`. */

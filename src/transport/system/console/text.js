@@ -36,8 +36,8 @@ const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 export function ago(time) {
   const seconds = (new Date(time) - Date.now()) / 1000;
   const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  if (unit === "second") return Math.abs(seconds) < 45 ? t("time.now") : format.format(Math.round(seconds), unit);
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
+  if (!unit) return t("time.now");
   return unit === "day" && Math.abs(seconds) > 30 * size ? day(time) : format.format(Math.round(seconds / size), unit);
 }
 

@@ -170,6 +170,7 @@ export const words = {
   "activity.connecting": "Connecting…",
   "activity.reconnecting": "Connecting again…",
   "activity.none": "Nothing happened yet.",
+  "activity.by": "by {name}",
   "activity.byYou": "by you",
   "activity.byOther": "by another account",
   "activity.bySystem": "by the server",

@@ -1,10 +1,12 @@
 import { call } from "../api.js";
 import { h } from "../dom.js";
-import { memberNames } from "../people.js";
+import { accountNames, memberNames } from "../people.js";
 import { has, t } from "../text.js";
 import { badge, card, list, row, time } from "../ui.js";
 
 const WAIT = "10s";
+/** The id of an invite in a note, which says nothing to people. */
+const ID = /,? by invite [0-9a-f-]{36}/;
 const PAUSE_MS = 5000;
 /** The most new events that are kept on the page. */
 const MAX_LIVE = 200;
@@ -19,10 +21,20 @@ export function activity({ organization, caller, signal }) {
   const seen = new Set();
 
   const rowOf = (event, names) => {
-    const who = event.actorAccountId === caller.account.id ? t("activity.byYou") : event.actorAccountId ? t("activity.byOther") : t("activity.bySystem");
+    const { actorAccountId: actor } = event;
+    const name = names.get(actor);
+    const by = name ? t("activity.by", { name }) : t("activity.byOther");
+    const who = actor === caller.account.id ? t("activity.byYou") : actor ? by : t("activity.bySystem");
     return row(kind(event.type), [names.get(event.target), event.note].filter(Boolean).join(" · ") || null,
       [h("span", { class: "muted" }, who), h("span", { class: "muted" }, time(event.time))]);
   };
+
+  /** The names of members and of accounts that acted. */
+  async function namesOf(events) {
+    const actors = await accountNames(organizationId, events.map((event) => event.actorAccountId), { signal });
+    const names = await memberNames(organizationId, events.map((event) => event.target), { signal });
+    return new Map([...names, ...actors]);
+  }
 
   async function follow() {
     let cursor = "";
@@ -32,7 +44,7 @@ export function activity({ organization, caller, signal }) {
         cursor = answer.cursor;
         state.replaceChildren(badge(t("activity.live"), "good"));
         const events = (answer.events ?? []).filter((event) => !seen.has(event.id)).map(fromFeed);
-        const names = await memberNames(organizationId, events.map((event) => event.target), { signal });
+        const names = await namesOf(events);
         for (const event of events) {
           seen.add(event.id);
           live.prepend(rowOf(event, names));
@@ -54,16 +66,16 @@ export function activity({ organization, caller, signal }) {
     load: async (pageToken) => {
       const answer = await call("audit.ListAuditEvents", { organizationId, page: { pageToken } }, { signal });
       const events = (answer.events ?? []).filter((event) => !seen.has(event.id)).map((event) => ({
-        ...event, type: event.action, target: event.targetType === "member" ? event.targetId : "",
+        ...event, type: event.action, target: event.targetType === "member" ? event.targetId : "", note: event.note?.replace(ID, ""),
       }));
       events.forEach((event) => seen.add(event.id));
-      const names = await memberNames(organizationId, events.map((event) => event.target), { signal });
+      const names = await namesOf(events);
       return [events.map((event) => ({ event, names })), answer.nextPageToken];
     },
     row: ({ event, names }) => rowOf(event, names),
   });
   follow();
-  return card(t("activity.events"), h("div", { class: "bar" }, state), live, past);
+  return card([t("activity.events"), " ", state], live, past);
 }
 
 /** An event of the feed with the fields of one of the trail. */

@@ -2,6 +2,7 @@ import { parse } from "../addresses.js";
 import { call, requestId } from "../api.js";
 import { h } from "../dom.js";
 import { options } from "../roles.js";
+import { onSignOut } from "../session.js";
 import { role, t } from "../text.js";
 import { badge, busy, button, card, confirm, field, list, menu, row, say, select, time } from "../ui.js";
 
@@ -13,6 +14,8 @@ const TONES = { DELIVERY_SENT: "good", DELIVERY_FAILED: "bad", DELIVERY_PENDING:
 
 /** What was typed and not sent yet, for each organization: it is there after going back. */
 const drafts = new Map();
+
+onSignOut(() => drafts.clear());
 
 /** Inviting by mail, and the invitations that there are. */
 export function invitations({ organization, query, setQuery, signal }) {

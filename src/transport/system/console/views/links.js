@@ -13,7 +13,7 @@ const showCode = (link) => ask({ title: t("links.code"), body: [image(link, t("l
 function linkField(token) {
   const link = linkOf(token);
   const input = h("input", { readonly: true, value: link, class: "link", onfocus: () => input.select() });
-  return h("div", {}, field(t("links.link"), input), h("div", { class: "bar" },
+  return h("div", { class: "link-field" }, field(t("links.link"), input), h("div", { class: "bar" },
     button(t("copy"), () => copy(link), { class: "primary" }), button(t("links.code"), async () => { showCode(link); })));
 }
 
