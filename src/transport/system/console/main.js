@@ -81,6 +81,8 @@ async function organizationPage(parts, context) {
       h("p", { class: "where" }, h("a", { href: "#/" }, t("home.title")), h("strong", {}, organization.name)),
       h("nav", { "aria-label": organization.name }, links)),
     content));
+  // On a phone the views are a line that scrolls.
+  main.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   content.append(h("h1", {}, t(`${chosen.id}.title`)));
   content.append(...[chosen.view({ ...context, organization, membership, may })].flat().filter(Boolean));
 }

@@ -11,10 +11,12 @@ export function say(text, wrong = false) {
   say.timer = setTimeout(() => place.replaceChildren(), 8000);
 }
 
-/** Runs the work of an element, which is disabled meanwhile, and says what goes wrong. */
+/**
+ * Runs the work of an element, and says what goes wrong. The element takes no second click meanwhile,
+ * but keeps the focus, which a disabled one would lose.
+ */
 export async function busy(element, work) {
-  if (element.disabled) return undefined;
-  element.disabled = true;
+  if (element.hasAttribute("aria-busy")) return undefined;
   element.setAttribute("aria-busy", "true");
   try {
     return await work();
@@ -22,7 +24,6 @@ export async function busy(element, work) {
     if (error.code !== "canceled") say(explain(error), true);
     return undefined;
   } finally {
-    element.disabled = false;
     element.removeAttribute("aria-busy");
   }
 }
@@ -55,6 +56,7 @@ export function menu(label, actions) {
   const items = actions.filter(Boolean).map(([name, work, danger]) => {
     const item = button(name, async () => {
       close();
+      summary.focus();
       await work();
     }, { class: danger ? "item danger" : "item" });
     return item;
@@ -127,16 +129,18 @@ export function list({ label, load, row, empty }) {
     try {
       const [entries, next] = await load(token);
       if (mine !== run) return;
+      const hadFocus = rows.contains(document.activeElement);
       if (!token) rows.replaceChildren();
       const added = entries.map((entry) => row(entry, actions));
       rows.append(...added);
       state.replaceChildren();
       if (next) state.append(button(t("list.more"), () => page(next)));
       else if (!rows.hasChildNodes()) state.append(typeof empty === "string" ? h("p", { class: "empty" }, empty) : empty());
-      // The button that had the focus is gone.
-      if (token && added[0]) {
-        added[0].tabIndex = -1;
-        added[0].focus();
+      // What had the focus is gone: the button for more, or a row.
+      const focused = token ? added[0] : hadFocus && rows;
+      if (focused) {
+        focused.tabIndex = -1;
+        focused.focus({ preventScroll: !token });
       }
     } catch (error) {
       if (mine !== run || error.code === "canceled") return;
