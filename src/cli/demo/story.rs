@@ -96,11 +96,6 @@ pub(super) async fn tell(
 
     // Twelve days ago: Acme begins. The invitations of this day expire.
     let acme = new_organization(server, &keys.ana, "Acme").await?;
-    for (path, about) in [("accepted", "The demo's own endpoint"), ("refused", "Accepts nothing")] {
-        let url = format!("http://{endpoint}/{path}");
-        let message = json!({"organizationId": acme, "url": url, "description": about});
-        ana(format!("{WEBHOOKS}/CreateWebhook"), message).await?;
-    }
     invite(server, &keys.ana, &acme, &["olga@partner.example", "paul@partner.example"]).await?;
     let made =
         ana(format!("{GITPOD}/CreateOrganizationInvite"), json!({"organizationId": acme})).await?;
@@ -127,8 +122,14 @@ pub(super) async fn tell(
     ana(format!("{MEMBERS}/SuspendMember"), suspended).await?;
     ana(format!("{GITPOD}/LeaveOrganization"), json!({"userId": joined[7]})).await?;
 
-    // Two days ago: the second organization, and the invitations that are pending.
+    // Two days ago: endpoints, the second organization, and the invitations that are pending. An
+    // endpoint that accepts nothing for five days would be disabled.
     clock.advance(DAY * 2);
+    for (path, about) in [("accepted", "The demo's own endpoint"), ("refused", "Accepts nothing")] {
+        let url = format!("http://{endpoint}/{path}");
+        let message = json!({"organizationId": acme, "url": url, "description": about});
+        ana(format!("{WEBHOOKS}/CreateWebhook"), message).await?;
+    }
     let globex = new_organization(server, &keys.ana, "Globex").await?;
     invite(server, &keys.ana, &globex, &["fred@globex.example"]).await?;
     let pending = ["eve@partner.example", "gina@partner.example", "hal@partner.example"];

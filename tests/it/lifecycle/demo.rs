@@ -82,7 +82,7 @@ async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
 
     until("mails are files", async || {
         let mails = folder.join("mail");
-        mails.exists() && entries(&mails).len() >= 6
+        mails.exists() && entries(&mails).len() >= 3
     })
     .await;
     until("one endpoint accepts events, and one does not", async || {
