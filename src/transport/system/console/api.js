@@ -65,5 +65,5 @@ export async function call(method, message = {}, { signal, credential = current(
   throw error;
 }
 
-/** An id for `request_id`: a repeated request changes nothing more. */
-export const requestId = () => crypto.randomUUID();
+/** An id for `request_id`: a repeated request changes nothing more. Pages without TLS have no `randomUUID`. */
+export const requestId = () => crypto.getRandomValues(new Uint32Array(4)).join("-");

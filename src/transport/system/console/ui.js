@@ -169,6 +169,8 @@ export function card(title, ...children) {
 }
 
 export async function copy(text) {
+  // Browsers have no clipboard for pages without TLS.
+  if (!navigator.clipboard) return say(t("copyByHand"), true);
   await navigator.clipboard.writeText(text);
-  say(t("copied"));
+  return say(t("copied"));
 }

@@ -6,6 +6,7 @@ export const words = {
   "close": "Schließen",
   "copied": "Kopiert.",
   "copy": "Kopieren",
+  "copyByHand": "Browser kopieren nur auf Seiten mit HTTPS. Wählen Sie den Text aus, und kopieren Sie ihn von Hand.",
   "create": "Anlegen",
   "delete": "Löschen",
   "ends": "Endet",

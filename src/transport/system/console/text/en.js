@@ -6,6 +6,7 @@ export const words = {
   "close": "Close",
   "copied": "Copied.",
   "copy": "Copy",
+  "copyByHand": "Browsers copy only on pages with HTTPS. Select the text and copy it by hand.",
   "create": "Create",
   "delete": "Delete",
   "ends": "Ends",
