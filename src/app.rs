@@ -328,6 +328,7 @@ impl App {
                 None => MetricsAccess::Loopback,
             },
             readiness: self.readiness.clone(),
+            console: config.console.enabled,
             waiting_methods: rpc::WAITING,
             http: &config.http,
             events: &config.events,

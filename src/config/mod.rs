@@ -5,6 +5,7 @@
 //! incomplete configurations are rejected.
 
 mod check;
+mod console;
 mod database;
 mod error;
 mod events;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use console::Console;
 pub use database::{Database, PreparedStatements};
 pub use error::ConfigError;
 pub use events::{Audit, Events};
@@ -64,6 +66,7 @@ pub struct Config {
     pub http: Http,
     pub tls: Tls,
     pub cors: Cors,
+    pub console: Console,
     pub database: Database,
     pub organizations: Organizations,
     pub invites: Invites,

@@ -147,6 +147,7 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
+        console: false,
         waiting_methods: rpc::WAITING,
         http: &config.http,
         events: &config.events,

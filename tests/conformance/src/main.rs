@@ -90,6 +90,7 @@ fn stack(config: &Config) -> Fallible<Stack> {
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
+        console: false,
         waiting_methods: &[],
         http: &config.http,
         events: &config.events,

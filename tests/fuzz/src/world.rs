@@ -243,6 +243,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::Loopback,
         readiness,
+        console: true,
         waiting_methods: rpc::WAITING,
         events: &config.events,
         http: &config.http,

@@ -151,6 +151,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         metrics: metrics.clone(),
         metrics_access: MetricsAccess::Loopback,
         readiness: readiness.clone(),
+        console: true,
         waiting_methods: &[],
         http,
         events: &Config::reference().events,
