@@ -18,6 +18,7 @@ mod mail;
 mod organizations;
 mod problems;
 pub mod reference;
+mod sign_in;
 mod tls;
 mod webhooks;
 
@@ -31,13 +32,14 @@ pub use database::{Database, PreparedStatements};
 pub use error::ConfigError;
 pub use events::{Audit, Events};
 pub use http::{Cors, Http};
-pub use identity::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains};
+pub use identity::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains, is_protected};
 pub use invites::Invites;
 pub use limits::Limits;
 pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
 pub use organizations::Organizations;
+pub use sign_in::{SignIn, SignInToken};
 pub use tls::Tls;
 pub use webhooks::Webhooks;
 
