@@ -54,7 +54,7 @@ are under /v1/organizations and /v1/orgs.
 /// The template of the page at `path`.
 pub fn template(path: &str) -> Option<&'static str> {
     let pages = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
-    pages.into_iter().chain(invite_page::PATHS).find(|page| *page == path)
+    pages.into_iter().chain(invite_page::paths()).find(|page| *page == path)
 }
 
 /// The peers that may read `/metrics`.
@@ -94,20 +94,20 @@ impl System {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
         // The listener for metrics does not serve the calls that the invite page makes.
-        let is_invite_page = invite_page::PATHS.contains(&page);
+        let is_invite_page = invite_page::paths().any(|path| path == page);
         let hidden = is_invite_page && self.access == MetricsAccess::Anyone;
         if hidden || page == METRICS && !self.may_read_metrics(request) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         match *request.method() {
             // The server leaves out the body of a response to HEAD.
-            Method::GET | Method::HEAD => self.page(page),
+            Method::GET | Method::HEAD => self.page(page, request.headers()),
             Method::OPTIONS => allow(StatusCode::NO_CONTENT),
             _ => allow(StatusCode::METHOD_NOT_ALLOWED),
         }
     }
 
-    fn page(&self, page: &str) -> Response {
+    fn page(&self, page: &str, headers: &HeaderMap) -> Response {
         match page {
             HEALTHZ => text(StatusCode::OK, "ok\n"),
             READYZ if self.readiness.is_ready() => text(StatusCode::OK, "ready\n"),
@@ -133,7 +133,8 @@ impl System {
                 }
             },
             ROOT => text(StatusCode::OK, WELCOME),
-            page => invite_page::respond(page),
+            page => invite_page::respond(page, headers)
+                .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found\n")),
         }
     }
 
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn the_invite_page_is_where_its_calls_are_served() {
-        for path in ["/invite", "/invite.js", "/invite.css"] {
+        for path in ["/invite", "/invite.js", "/invite.css", "/sign-in", "/texts.js"] {
             assert_eq!(status(&system(MetricsAccess::NoOne), "10.0.0.1:1", path, &[]), 200);
             assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
         }
