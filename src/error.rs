@@ -83,6 +83,8 @@ pub mod reason {
     pub const SIGN_IN_REFUSED: &str = "SIGN_IN_REFUSED";
     /// The issuer's token is not for this service, or not for this sign-in.
     pub const TOKEN_REJECTED: &str = "TOKEN_REJECTED";
+    /// The issuer that a person signs in with cannot be reached.
+    pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }

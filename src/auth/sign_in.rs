@@ -193,5 +193,6 @@ fn rejected(cause: &str) -> Error {
 
 fn unavailable(cause: super::fetch::BoxError) -> Error {
     Error::new(Kind::Unavailable, "the issuer cannot be reached; try again later")
+        .with_reason(reason::PROVIDER_UNAVAILABLE)
         .with_source(cause)
 }

@@ -17,6 +17,7 @@ const TEXT_OF_REASON = {
   ISSUER_MISMATCH: "sign-in-issuer",
   SIGN_IN_REFUSED: "sign-in-refused",
   TOKEN_REJECTED: "sign-in-rejected",
+  PROVIDER_UNAVAILABLE: "sign-in-unavailable",
   denied: "sign-in-denied",
   refused: "sign-in-refused",
   state: "sign-in-state",
