@@ -9,6 +9,7 @@ use std::str::FromStr;
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::protected::is_protected;
 use super::sign_in::{self, SignIn};
 
 use crate::domain::{
@@ -267,17 +268,6 @@ fn parse_jwks(file: Option<PathBuf>, url: Option<String>) -> Result<JwksSource, 
             Ok(JwksSource::Url(url))
         }
     }
-}
-
-/// Whether a URL is `https`, or `http` on this machine.
-pub fn is_protected(url: &Url) -> bool {
-    url.scheme() == "https" || url.scheme() == "http" && is_this_machine(url)
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_organizations(ids: Option<Vec<String>>) -> Result<Vec<OrganizationId>, String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::identity::is_protected;
+use super::protected::is_protected;
 
 const OPENID: &str = "openid";
 const MAX_NAME: usize = 64;
