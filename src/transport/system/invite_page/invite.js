@@ -281,4 +281,10 @@ element("other").addEventListener("click", () => {
   look();
 });
 window.addEventListener("hashchange", open);
+// Back from the issuer by the browser's button, to a page that the browser has kept.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    open();
+  }
+});
 open();
