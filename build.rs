@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "gitpod/v1/common.proto",
     "gitpod/v1/organization.proto",
     "guestlist/v1/account.proto",
@@ -20,6 +20,7 @@ const FILES: [&str; 13] = [
     "guestlist/v1/member.proto",
     "guestlist/v1/organization.proto",
     "guestlist/v1/page.proto",
+    "guestlist/v1/sign_in.proto",
     "guestlist/v1/webhook.proto",
 ];
 

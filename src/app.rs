@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::auth::{self, Authenticator};
+use crate::auth::{self, Authenticator, SignIns};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -164,12 +164,15 @@ impl App {
             new_secret_key: secret_key.to_write,
             first_key_file: config.data_dir.join(FIRST_KEY_FILE),
         };
+        let pages = config.public_base(local_addr);
+        let sign_ins = SignIns::new(&config.issuers, &pages, Arc::clone(&authenticator))?;
         let limits = Arc::new(Limits::new(&config.limits, &clock));
         let context = Context {
             store: store.clone(),
             clock,
             keyring: Arc::new(secret_key.keyring),
             issuers: Arc::clone(authenticator.issuers()),
+            sign_ins: Arc::new(sign_ins),
             rules: Rules {
                 email_invitation_lifetime: config.invites.email_lifetime,
                 default_seat_limit: i64::from(config.invites.default_seat_limit),
@@ -314,8 +317,10 @@ impl App {
         metrics: Metrics,
     ) -> Result<()> {
         store_metrics::register(&metrics, self.store.clone(), self.event_lag.clone());
-        let anonymous_methods: &'static [&'static str] =
-            if config.public_preview { rpc::PREVIEWS } else { &[] };
+        let mut anonymous_methods = rpc::SIGN_IN.to_vec();
+        if config.public_preview {
+            anonymous_methods.extend(rpc::PREVIEWS);
+        }
         let service = stack::build(Parts {
             services: rpc::services(context, &config.http),
             descriptors: rpc::DESCRIPTORS,

@@ -77,6 +77,14 @@ pub mod reason {
     pub const WEBHOOK_DISABLED: &str = "WEBHOOK_DISABLED";
     /// Too many events wait for the webhook.
     pub const WEBHOOK_BACKLOG: &str = "WEBHOOK_BACKLOG";
+    /// A code for signing in is from another issuer.
+    pub const ISSUER_MISMATCH: &str = "ISSUER_MISMATCH";
+    /// The issuer refuses a code for signing in.
+    pub const SIGN_IN_REFUSED: &str = "SIGN_IN_REFUSED";
+    /// The issuer's token is not for this service, or not for this sign-in.
+    pub const TOKEN_REJECTED: &str = "TOKEN_REJECTED";
+    /// The issuer that a person signs in with cannot be reached.
+    pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }

@@ -18,7 +18,9 @@ mod load;
 mod mail;
 mod organizations;
 mod problems;
+mod protected;
 pub mod reference;
+mod sign_in;
 mod tls;
 mod webhooks;
 
@@ -40,6 +42,8 @@ pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
 pub use organizations::Organizations;
+pub use protected::is_protected;
+pub use sign_in::{SignIn, SignInToken};
 pub use tls::Tls;
 pub use webhooks::Webhooks;
 

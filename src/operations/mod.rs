@@ -22,6 +22,7 @@ pub mod members;
 pub mod organizations;
 pub mod reseal;
 pub mod setup;
+pub mod sign_in;
 pub mod transfer;
 pub mod webhooks;
 
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::auth::Issuers;
+use crate::auth::{Issuers, SignIns};
 use crate::clock::Clock;
 use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp, TraceParent};
 use crate::keyring::Keyring;
@@ -49,6 +50,8 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// The configured issuers of JSON Web Tokens.
     pub issuers: Arc<Issuers>,
+    /// The issuers that people sign in with on our pages.
+    pub sign_ins: Arc<SignIns>,
     pub rules: Rules,
     pub limits: Arc<Limits>,
     /// Notified when a mail was added to the outbox.

@@ -62,7 +62,7 @@ pub struct Parts<'a, A> {
     pub contracts: axum::Router,
     pub authenticator: A,
     /// Methods open to callers without a credential, as `/package.Service/Method`.
-    pub anonymous_methods: &'static [&'static str],
+    pub anonymous_methods: Vec<&'static str>,
     pub metrics: Metrics,
     /// The peers that may read the metrics here.
     pub metrics_access: MetricsAccess,

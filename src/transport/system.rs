@@ -56,7 +56,7 @@ are under /v1/organizations and /v1/orgs.
 /// The template of the page at `path`.
 pub fn template(path: &str) -> Option<&'static str> {
     let pages = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
-    let pages = pages.into_iter().chain(invite_page::PATHS).chain(console::paths());
+    let pages = pages.into_iter().chain(invite_page::paths()).chain(console::paths());
     pages.into_iter().find(|page| *page == path)
 }
 
@@ -103,7 +103,7 @@ impl System {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
         // The listener for metrics does not serve the calls that the invite page makes.
-        let is_invite_page = invite_page::PATHS.contains(&page);
+        let is_invite_page = invite_page::paths().any(|path| path == page);
         let hidden = is_invite_page && self.access == MetricsAccess::Anyone;
         let hidden = hidden || console::has(page) && !self.console;
         if hidden || page == METRICS && !self.may_read_metrics(request) {
@@ -144,7 +144,8 @@ impl System {
             },
             ROOT => text(StatusCode::OK, WELCOME),
             page if console::has(page) => console::respond(page, headers),
-            page => invite_page::respond(page),
+            page => invite_page::respond(page, headers)
+                .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found\n")),
         }
     }
 
@@ -309,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_invite_page_is_where_its_calls_are_served() {
-        for path in ["/invite", "/invite.js", "/invite.css"] {
+        for path in ["/invite", "/invite.js", "/invite.css", "/sign-in", "/texts.js"] {
             assert_eq!(status(&system(MetricsAccess::NoOne), "10.0.0.1:1", path, &[]), 200);
             assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
         }

@@ -110,6 +110,17 @@ pub const ROWS: &[Row] = &[
         [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
     ),
     ("guestlist.v1.AccountService/GetCaller", "{}", [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK]),
+    ("guestlist.v1.SignInService/ListProviders", "{}", [OK, U, U, OK, OK, OK, OK, OK, OK, OK, OK]),
+    (
+        "guestlist.v1.SignInService/BeginSignIn",
+        r#"{"issuer": "https://id.example", "state": "0123456789abcdef", "nonce": "0123456789abcdef", "codeChallenge": "0123456789012345678901234567890123456789012"}"#,
+        [NF, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
+    (
+        "guestlist.v1.SignInService/FinishSignIn",
+        r#"{"issuer": "https://id.example", "code": "x", "nonce": "0123456789abcdef", "codeVerifier": "0123456789012345678901234567890123456789012"}"#,
+        [NF, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
     (
         "guestlist.v1.AccountService/ResolveAccount",
         r#"{"issuer": "https://id.example", "subject": "1"}"#,

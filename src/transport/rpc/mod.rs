@@ -11,6 +11,7 @@ mod invite_service;
 mod member_service;
 mod my_organization_service;
 mod organization_service;
+mod sign_in_service;
 mod webhook_service;
 
 use tonic::{Request, Response, Status};
@@ -34,6 +35,13 @@ pub const PREVIEWS: &[&str] = &[
     "/guestlist.v1.InviteService/Preview",
 ];
 
+/// The methods that never need a credential: people sign in with them.
+pub const SIGN_IN: &[&str] = &[
+    "/guestlist.v1.SignInService/ListProviders",
+    "/guestlist.v1.SignInService/BeginSignIn",
+    "/guestlist.v1.SignInService/FinishSignIn",
+];
+
 /// The methods that may wait for events.
 pub const WAITING: &[&str] =
     &["/guestlist.v1.EventService/ListEvents", "/guestlist.v1.EventService/Watch"];
@@ -49,6 +57,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     use guestlist::invite_service_server::InviteServiceServer;
     use guestlist::member_service_server::MemberServiceServer;
     use guestlist::organization_service_server::OrganizationServiceServer as MyOrganizationServer;
+    use guestlist::sign_in_service_server::SignInServiceServer;
     use guestlist::webhook_service_server::WebhookServiceServer;
 
     let organizations = organization_service::Service(cx.clone());
@@ -60,6 +69,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     let grants = grant_service::Service(cx.clone());
     let members = member_service::Service(cx.clone());
     let admin = admin_service::Service(cx.clone());
+    let sign_in = sign_in_service::Service(cx.clone());
     let webhooks = webhook_service::Service(cx.clone());
     Services::default()
         .with(bounded!(OrganizationServiceServer::new(organizations), http))
@@ -71,6 +81,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(GrantServiceServer::new(grants), http))
         .with(bounded!(MemberServiceServer::new(members), http))
         .with(bounded!(AdminServiceServer::new(admin), http))
+        .with(bounded!(SignInServiceServer::new(sign_in), http))
         .with(bounded!(WebhookServiceServer::new(webhooks), http))
 }
 

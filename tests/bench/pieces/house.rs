@@ -143,7 +143,7 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         descriptors: rpc::DESCRIPTORS,
         contracts: rest::routes(context, &config.http),
         authenticator,
-        anonymous_methods: &[],
+        anonymous_methods: Vec::new(),
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),

@@ -86,7 +86,7 @@ fn stack(config: &Config) -> Fallible<Stack> {
         descriptors: &[DESCRIPTORS],
         contracts: axum::Router::new(),
         authenticator: OneCaller(Arc::new(caller())),
-        anonymous_methods: &[],
+        anonymous_methods: Vec::new(),
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),

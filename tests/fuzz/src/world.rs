@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use guestlist::auth::Authenticator;
+use guestlist::auth::{Authenticator, SignIns};
 use guestlist::clock::Clock;
 use guestlist::domain::{Creators, KeyScope};
 use guestlist::limits::Limits;
@@ -214,6 +214,9 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         store: disk.store.clone(),
         keyring: Arc::clone(&disk.keyring),
         issuers: Arc::clone(authenticator.issuers()),
+        sign_ins: Arc::new(
+            SignIns::new(&[], "http://localhost", Arc::clone(&authenticator)).expect("no issuers"),
+        ),
         rules: Rules {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
@@ -239,7 +242,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         services: rpc::services(&context, &config.http),
         contracts: rest::routes(&context, &config.http),
         authenticator,
-        anonymous_methods: rpc::PREVIEWS,
+        anonymous_methods: [rpc::PREVIEWS, rpc::SIGN_IN].concat(),
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::Loopback,
         readiness,

@@ -81,6 +81,12 @@ rpcs! {
     revoke_invite: own::RevokeRequest => RevokeResponse, "guestlist.v1.InviteService/Revoke";
     resend_invite: own::ResendRequest => ResendResponse, "guestlist.v1.InviteService/Resend";
     decline_invite: own::DeclineRequest => DeclineResponse, "guestlist.v1.InviteService/Decline";
+    list_providers: own::ListProvidersRequest => ListProvidersResponse,
+        "guestlist.v1.SignInService/ListProviders";
+    begin_sign_in: own::BeginSignInRequest => BeginSignInResponse,
+        "guestlist.v1.SignInService/BeginSignIn";
+    finish_sign_in: own::FinishSignInRequest => FinishSignInResponse,
+        "guestlist.v1.SignInService/FinishSignIn";
     preview_invite: own::PreviewRequest => PreviewResponse, "guestlist.v1.InviteService/Preview";
     list_my_invitations: own::ListMyInvitationsRequest => ListMyInvitationsResponse,
         "guestlist.v1.InviteService/ListMyInvitations";

@@ -13,6 +13,7 @@ mod list_members;
 mod member;
 mod membership;
 mod organization;
+mod sign_in;
 mod webhook;
 
 pub use account::resolve_account;
@@ -30,6 +31,7 @@ pub use organization::{
     update_organization,
 };
 
+pub use sign_in::{begin_sign_in, finish_sign_in};
 pub use webhook::{
     create_webhook, list_deliveries, list_webhooks, replay, update_webhook, webhook_ref,
 };

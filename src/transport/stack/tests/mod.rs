@@ -147,7 +147,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         descriptors: &[FILE_DESCRIPTOR_SET],
         contracts: contracts::routes(),
         authenticator: OneKey,
-        anonymous_methods: &[],
+        anonymous_methods: Vec::new(),
         metrics: metrics.clone(),
         metrics_access: MetricsAccess::Loopback,
         readiness: readiness.clone(),
