@@ -134,7 +134,8 @@ fn entry(field: &FieldDescriptor, i: usize) -> Value {
                 }
                 _ => {
                     let email = format!("a{i}@example.org");
-                    own::EmailInvitation { email, role: String::new() }.encode_to_vec()
+                    own::EmailInvitation { email, role: String::new(), ..Default::default() }
+                        .encode_to_vec()
                 }
             };
             Value::Message(DynamicMessage::decode(descriptor, bytes.as_slice()).unwrap())

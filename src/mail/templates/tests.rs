@@ -28,6 +28,7 @@ fn render(templates: &Templates, organization: &str, inviter: &str) -> Mail {
         role: Role::Member,
         link: LINK,
         expires_at: Some(Timestamp::from_micros(1_795_000_000_000_000)),
+        locale: None,
     };
     templates.render(&invitation, Timestamp::from_micros(1_794_000_000_000_000)).unwrap()
 }

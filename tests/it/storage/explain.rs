@@ -347,6 +347,8 @@ async fn invitations(app: &TestApp, org: &Organization) {
             email: "gus@example.com".into(),
             start_time: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
             end_time: Some(prost_types::Timestamp { seconds: 9_000_000_000, nanos: 0 }),
+            metadata: [("plan".to_owned(), "pro".to_owned())].into(),
+            external_id: "x".into(),
         },
     ] {
         let list = own::ListRequest {

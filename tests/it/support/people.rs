@@ -65,6 +65,14 @@ rpcs! {
         "gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
     leave_organization: gitpod::LeaveOrganizationRequest => LeaveOrganizationResponse,
         "gitpod.v1.OrganizationService/LeaveOrganization";
+    create_own_organization: own::CreateOrganizationRequest => CreateOrganizationResponse,
+        "guestlist.v1.OrganizationService/CreateOrganization";
+    update_organization_metadata: own::UpdateOrganizationMetadataRequest => UpdateOrganizationMetadataResponse,
+        "guestlist.v1.OrganizationService/UpdateOrganizationMetadata";
+    list_memberships: own::ListMembershipsRequest => ListMembershipsResponse,
+        "guestlist.v1.MemberService/ListMemberships";
+    update_member_metadata: own::UpdateMemberMetadataRequest => UpdateMemberMetadataResponse,
+        "guestlist.v1.MemberService/UpdateMemberMetadata";
     list_my_organizations: own::ListMyOrganizationsRequest => ListMyOrganizationsResponse,
         "guestlist.v1.OrganizationService/ListMyOrganizations";
     get_caller: own::GetCallerRequest => GetCallerResponse,
@@ -280,7 +288,7 @@ impl Person {
             organization_id: organization.to_owned(),
             account_id: account.to_owned(),
             role: role.to_owned(),
-            request_id: String::new(),
+            ..Default::default()
         };
         Ok(self.add_member(request).await?.membership.unwrap())
     }
@@ -333,6 +341,7 @@ impl Person {
             invitations: vec![own::EmailInvitation {
                 email: email.to_owned(),
                 role: role.to_owned(),
+                ..Default::default()
             }],
             ..Default::default()
         };
