@@ -1,5 +1,6 @@
 //! People with a credential, and what they can ask for.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -419,6 +420,11 @@ impl Person {
 /// A link that still lacks what it grants.
 pub fn link_to(organization: &str) -> own::CreateLinkRequest {
     own::CreateLinkRequest { organization_id: organization.to_owned(), ..Default::default() }
+}
+
+/// Metadata as messages have it.
+pub fn pairs(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A moment as messages have it.
