@@ -93,7 +93,8 @@ everywhere! {
                 ..Default::default()
             };
             let listed = org.admin.list_invites(list).await.unwrap();
-            assert_eq!((listed.invites.len(), listed.count), (expected, Some(expected as i64)), "{filter:?}");
+            let count = i64::try_from(expected).unwrap();
+            assert_eq!((listed.invites.len(), listed.count), (expected, Some(count)), "{filter:?}");
         }
         let accept = own::AcceptRequest { invitation: invited.id };
         let joined = gus.accept_invitation(accept).await.unwrap().membership.unwrap();

@@ -96,11 +96,15 @@ async fn everything(app: &TestApp) {
     org.admin.found("Second").await;
     for page_token in ["".to_owned(), {
         let page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
-        let listed = org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page });
+        let listed =
+            org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page, filter: None });
         listed.await.unwrap().next_page_token
     }] {
         let page = Some(own::PageRequest { page_size: 1, page_token });
-        org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page }).await.unwrap();
+        org.admin
+            .list_my_organizations(own::ListMyOrganizationsRequest { page, filter: None })
+            .await
+            .unwrap();
     }
     let mut audit = own::ListAuditEventsRequest {
         organization_id: org.id.clone(),
