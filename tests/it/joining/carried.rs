@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use guestlist::config::Config;
+use sea_orm::ConnectionTrait;
 
 use super::{Door, open_domain};
 use crate::support::{Code, Engine, Person, Protocol, TestApp, link_to, own, pairs, run_with};
@@ -356,7 +357,6 @@ on_both_engines! {
         let failure = org.admin.create_link(link).await.unwrap_err();
         assert_eq!(failure.reason, "CONTINUE_URL_NOT_ALLOWED");
         let link = org.admin.link(&org.id, "read").await.unwrap();
-        use sea_orm::ConnectionTrait;
         let beside = app.database.connect().await;
         let edit = "UPDATE invites SET continue_url = 'https://evil.example/'";
         beside.execute_unprepared(edit).await.unwrap();
