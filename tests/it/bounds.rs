@@ -307,7 +307,7 @@ everywhere! {
     async fn p43_a_bulk_call_of_wrong_rows_arrives_as_what_it_is(app: TestApp) {
         let org = app.organization().await;
         let role = "no such role".to_owned();
-        let wrong = |i| own::EmailInvitation { email: format!("a{i}@example.org"), role: role.clone() };
+        let wrong = |i| own::EmailInvitation { email: format!("a{i}@example.org"), role: role.clone(), ..Default::default() };
         let request = own::InviteByEmailRequest {
             organization_id: org.id.clone(),
             invitations: (0..1000).map(wrong).collect(),
