@@ -182,6 +182,9 @@ impl App {
                 longest_wait: config.http.request_timeout.mul_f64(0.8),
                 max_webhooks: u64::from(config.webhooks.max_per_organization),
             },
+            continue_origins: Arc::new(crate::domain::ContinueOrigins::new(
+                config.invites.continue_origins.clone(),
+            )),
             limits,
             mail_wakeup: Arc::default(),
             webhooks: webhook_worker::sender(&config)?,

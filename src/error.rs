@@ -57,6 +57,10 @@ pub mod reason {
     pub const SSO_REQUIRED: &str = "SSO_REQUIRED";
     /// A rate limit, or the limit of concurrent lists, was reached.
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
+    /// Another organization, invite or member has this external id.
+    pub const EXTERNAL_ID_TAKEN: &str = "EXTERNAL_ID_TAKEN";
+    /// The origin of the URL is not in the setting `invites.continue_origins`.
+    pub const CONTINUE_URL_NOT_ALLOWED: &str = "CONTINUE_URL_NOT_ALLOWED";
     /// The invite has ended.
     pub const INVITE_ENDED: &str = "INVITE_ENDED";
     /// A join link cannot be updated, only replaced.

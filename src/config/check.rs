@@ -38,6 +38,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             problems.add(format!("cors.allowed_origins: `{origin}` {problem}"));
         }
     }
+    for origin in &config.invites.continue_origins {
+        if let Err(problem) = exact_origin(origin) {
+            problems.add(format!("invites.continue_origins: `{origin}` {problem}"));
+        }
+    }
     for name in &config.cors.allowed_headers {
         if let Err(problem) = header_name(name) {
             problems.add(format!("cors.allowed_headers: `{name}` {problem}"));

@@ -87,6 +87,8 @@ pub enum Action {
     GrantEnded,
     MemberSuspended,
     MemberRestored,
+    /// The metadata or the external id changed.
+    MemberUpdated,
     KeyCreated,
     KeyRevoked,
     WebhookCreated,
@@ -135,6 +137,7 @@ text_enum! {
         GrantEnded = "grant.ended",
         MemberSuspended = "member.suspended",
         MemberRestored = "member.restored",
+        MemberUpdated = "member.updated",
         KeyCreated = "key.created",
         KeyRevoked = "key.revoked",
         WebhookCreated = "webhook.created",

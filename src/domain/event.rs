@@ -21,6 +21,7 @@ pub enum EventData {
         member_count: i64,
         seat_limit: i64,
         tier: Tier,
+        has_attributes: bool,
     },
     Member(MemberData),
     Invite(InviteData),
@@ -45,6 +46,9 @@ pub struct MemberData {
     pub previous_role: Option<Role>,
     pub status: MemberStatus,
     pub joined_by: JoinedBy,
+    /// Whether the member has metadata or an external id. Events do not hold them, so that
+    /// they go when an account is erased; readers of the feed get the present ones.
+    pub has_attributes: bool,
     /// The invite that the change used, and whether that was its last use.
     pub used: Option<(InviteId, bool)>,
 }
@@ -72,6 +76,7 @@ pub struct InviteTerms {
     pub member: Option<MemberId>,
     pub expires_at: Option<Timestamp>,
     pub max_uses: Option<i64>,
+    pub has_attributes: bool,
 }
 
 /// A grant after a change.
@@ -109,6 +114,7 @@ impl EventData {
             member_count: organization.member_count,
             seat_limit: organization.seat_limit,
             tier: organization.tier,
+            has_attributes: !organization.attributes.is_empty(),
         }
     }
 
@@ -148,6 +154,7 @@ impl From<&Member> for MemberData {
             previous_role: None,
             status: member.status,
             joined_by: member.joined_by,
+            has_attributes: !member.attributes.is_empty(),
             used: None,
         }
     }
@@ -176,6 +183,7 @@ impl From<&Invite> for InviteData {
             member: invite.member,
             expires_at: invite.expires_at,
             max_uses: invite.max_uses,
+            has_attributes: !invite.attributes.is_empty(),
         };
         Self { terms: Some(terms), ..Self::of_id(invite.id) }
     }
@@ -193,5 +201,10 @@ impl Organization {
     /// Its id and version.
     pub fn at_version(&self) -> OrganizationVersion {
         OrganizationVersion { id: self.id, version: self.version }
+    }
+
+    /// Its id and the version after the next change.
+    pub fn next_version(&self) -> OrganizationVersion {
+        OrganizationVersion { id: self.id, version: self.version + 1 }
     }
 }

@@ -5,14 +5,17 @@
 
 mod account;
 mod api_key;
+mod attributes;
 mod audit;
 mod caller;
+mod continue_url;
 mod email_address;
 mod email_domain;
 mod event;
 mod ids;
 mod invite;
 mod invite_links;
+mod locale;
 mod member;
 mod network;
 mod organization;
@@ -27,8 +30,10 @@ mod webhook;
 
 pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
+pub use attributes::{AttributeChanges, Attributes, ExternalId, Metadata, MetadataChanges};
 pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
+pub use continue_url::{ContinueOrigins, ContinueUrl};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
 pub use event::{
@@ -43,6 +48,7 @@ pub use invite::{
     InviteState, InviteToken, ReceivedInvitation,
 };
 pub use invite_links::InviteLinks;
+pub use locale::Locale;
 pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};

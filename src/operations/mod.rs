@@ -5,6 +5,7 @@
 //! of the request.
 
 mod access;
+mod attributes;
 mod budget;
 mod idempotency;
 mod waiting_call;
@@ -36,7 +37,9 @@ use tokio::sync::Notify;
 
 use crate::auth::{Issuers, SignIns};
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp, TraceParent};
+use crate::domain::{
+    Actor, Caller, ContinueOrigins, Creators, Network, RequestId, Timestamp, TraceParent,
+};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
@@ -53,6 +56,8 @@ pub struct Context {
     /// The issuers that people sign in with on our pages.
     pub sign_ins: Arc<SignIns>,
     pub rules: Rules,
+    /// The origins of URLs that members go on to.
+    pub continue_origins: Arc<ContinueOrigins>,
     pub limits: Arc<Limits>,
     /// Notified when a mail was added to the outbox.
     pub mail_wakeup: Arc<Notify>,

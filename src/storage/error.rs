@@ -132,10 +132,12 @@ pub(super) enum Constraint {
     AlreadyInvited,
     /// The invite is used up.
     NoUseLeft,
+    /// Another object has the external id.
+    ExternalIdTaken,
 }
 
 /// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 8] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
@@ -149,6 +151,21 @@ const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ),
     ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
     ("invites_uses", "invites_uses", Constraint::NoUseLeft),
+    (
+        "organizations_external_id",
+        "organizations.creator_id, organizations.external_id",
+        Constraint::ExternalIdTaken,
+    ),
+    (
+        "members_external_id",
+        "members.organization_id, members.external_id",
+        Constraint::ExternalIdTaken,
+    ),
+    (
+        "invites_external_id",
+        "invites.organization_id, invites.external_id",
+        Constraint::ExternalIdTaken,
+    ),
 ];
 
 impl StoreError {
@@ -292,6 +309,10 @@ impl From<StoreError> for Error {
                     .with_reason(reason::ALREADY_INVITED)
             }
             Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
+            Cause::Constraint(Constraint::ExternalIdTaken) => {
+                Error::new(Kind::AlreadyExists, "another one has this external id")
+                    .with_reason(reason::EXTERNAL_ID_TAKEN)
+            }
             Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
                 Error::new(
                     Kind::Unavailable,
@@ -332,6 +353,21 @@ mod tests {
                 Constraint::JoinLinkExists,
             ),
             ("CHECK constraint failed: invites_uses", "invites_uses", Constraint::NoUseLeft),
+            (
+                "UNIQUE constraint failed: organizations.creator_id, organizations.external_id",
+                "organizations_external_id",
+                Constraint::ExternalIdTaken,
+            ),
+            (
+                "UNIQUE constraint failed: members.organization_id, members.external_id",
+                "members_external_id",
+                Constraint::ExternalIdTaken,
+            ),
+            (
+                "UNIQUE constraint failed: invites.organization_id, invites.external_id",
+                "invites_external_id",
+                Constraint::ExternalIdTaken,
+            ),
         ] {
             let expected = Cause::Constraint(meaning);
             assert_eq!(database_cause("2067", None, sqlite), expected, "{sqlite}");

@@ -27,6 +27,7 @@ mod write;
 
 pub mod accounts;
 pub mod api_keys;
+pub mod attributes;
 pub mod audit_events;
 pub mod event_data;
 pub mod events;

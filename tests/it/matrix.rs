@@ -105,6 +105,16 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, FP],
     ),
     (
+        "guestlist.v1.OrganizationService/CreateOrganization",
+        r#"{"name": "Next", "metadata": {"plan": "pro"}}"#,
+        [U, U, U, PD, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.OrganizationService/UpdateOrganizationMetadata",
+        r#"{"organizationId": "$organization", "metadata": {"plan": "pro"}}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
         "guestlist.v1.OrganizationService/ListMyOrganizations",
         "{}",
         [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
@@ -202,6 +212,16 @@ pub const ROWS: &[Row] = &[
         "guestlist.v1.MemberService/BatchGetMemberships",
         r#"{"memberships": [{"organizationId": "$organization", "accountId": "$stranger"}]}"#,
         [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.MemberService/ListMemberships",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/UpdateMemberMetadata",
+        r#"{"organizationId": "$organization", "memberId": "$member", "externalId": "x-1"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
         "guestlist.v1.MemberService/AddMember",

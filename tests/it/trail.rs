@@ -290,8 +290,9 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
         (Some(old), Some(new)) if table == "invites" => {
             let but_address = |row: &Row| {
                 let mut row = row.clone();
-                row.remove("email");
-                row.remove("delivery_error");
+                for column in ["email", "delivery_error", "metadata", "external_id", "locale"] {
+                    row.remove(column);
+                }
                 row
             };
             but_address(old) == but_address(new)
@@ -308,8 +309,12 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
         (Some(old), Some(new)) if table == "members" => {
             let but_place = |row: &Row| {
                 let mut row = row.clone();
-                row.remove("sort_name");
-                row.remove("email");
+                for column in ["sort_name", "email", "metadata", "external_id"] {
+                    // An erased person loses what integrators stored; else it stays.
+                    if !["metadata", "external_id"].contains(&column) || new[column].is_null() {
+                        row.remove(column);
+                    }
+                }
                 row
             };
             let account = text(new, "account_id");
@@ -569,7 +574,11 @@ async fn walk_the_doors(walk: &mut Walk<'_>) {
         organization_id: org.id.clone(),
         invitations: emails
             .iter()
-            .map(|email| own::EmailInvitation { email: (*email).into(), role: "read".into() })
+            .map(|email| own::EmailInvitation {
+                email: (*email).into(),
+                role: "read".into(),
+                ..Default::default()
+            })
             .collect(),
         ..Default::default()
     };

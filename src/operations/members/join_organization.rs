@@ -12,12 +12,13 @@ use futures_util::future::try_join3;
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::auth::Issuers;
 use crate::domain::{
-    Account, Action, Departure, EndReason, EventData, Grant, GrantData, GrantId, Invite, InviteId,
-    InviteKind, JoinedBy, Member, MemberProfile, MemberStatus, Organization, OrganizationId,
-    OrganizationVersion, Role, Timestamp,
+    Account, Action, Attributes, Departure, EndReason, EventData, Grant, GrantData, GrantId,
+    Invite, InviteId, InviteKind, JoinedBy, Member, MemberProfile, MemberStatus, Organization,
+    OrganizationId, OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::{account_is_gone, suspended};
+use crate::operations::attributes::inherited;
 use crate::operations::budget::count_join;
 use crate::operations::invites::{TokenOrId, end, find_by_token_or_id, find_under_lock};
 use crate::operations::{Context, RequestContext};
@@ -140,6 +141,7 @@ impl Joining<'_> {
             by: JoinedBy::Invite,
             invite: Some(invite),
             reserved: invite.member,
+            attributes: inherited(self.tx, invite).await?,
             actor: &self.call.actor(),
         };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
@@ -183,8 +185,15 @@ impl Joining<'_> {
         }
         require_seat(&self.organization)?;
         let (account, actor) = (&self.account, self.call.actor());
-        let admission =
-            Admission { account, role, by, invite: None, reserved: None, actor: &actor };
+        let admission = Admission {
+            account,
+            role,
+            by,
+            invite: None,
+            reserved: None,
+            attributes: Attributes::default(),
+            actor: &actor,
+        };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
         if let Some(pending) = pending {
             self.end_as_already_member(&pending).await?;

@@ -78,6 +78,9 @@ fn organizations() -> TableCreateStatement {
             integer("version"),
             integer("member_count"),
             integer("seat_limit"),
+            // JSON, as `domain::Metadata` writes it.
+            text_or_null("metadata"),
+            text_or_null("external_id"),
         ],
     )
     .check(("organizations_member_count", Expr::cust("member_count >= 0")))
@@ -128,6 +131,8 @@ fn members(postgres: bool) -> TableCreateStatement {
             integer_or_null("left_at"),
             boolean("removed"),
             integer_or_null("left_version"),
+            text_or_null("metadata"),
+            text_or_null("external_id"),
         ],
     )
     .check(("members_status", Expr::cust("status IN ('active', 'suspended', 'left')")))
@@ -166,6 +171,10 @@ fn invites() -> TableCreateStatement {
             uuid_or_null("member_id"),
             text_or_null("delivery"),
             text_or_null("delivery_error"),
+            text_or_null("metadata"),
+            text_or_null("external_id"),
+            text_or_null("continue_url"),
+            text_or_null("locale"),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
@@ -334,6 +343,10 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("accounts_email", "accounts", ["email"]),
         // For the operator, who lists the organizations of a creator.
         index("organizations_of_creator", "organizations", ["creator_id", "id"]),
+        index("organizations_external_id", "organizations", ["creator_id", "external_id"])
+            .unique()
+            .and_where(Expr::cust("external_id IS NOT NULL"))
+            .to_owned(),
         index("api_keys_account", "api_keys", ["account_id"]),
         index("api_keys_organization", "api_keys", ["organization_id"]),
         // The account first: most accounts that join are new, so their entries share a
@@ -356,6 +369,14 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .and_where(Expr::cust("role = 'admin' AND status = 'active'"))
             .to_owned(),
         index("members_of_account", "members", ["account_id", "joined_at", "id"]),
+        index("members_external_id", "members", ["organization_id", "external_id"])
+            .unique()
+            .and_where(Expr::cust("external_id IS NOT NULL AND status <> 'left'"))
+            .to_owned(),
+        index("invites_external_id", "invites", ["organization_id", "external_id"])
+            .unique()
+            .and_where(Expr::cust("external_id IS NOT NULL AND state = 'live'"))
+            .to_owned(),
         index("invites_token", "invites", ["token_hash"]).unique().to_owned(),
         index("invites_by_id", "invites", ["organization_id", "id"]),
         index("invites_one_join_link", "invites", ["organization_id"])

@@ -38,6 +38,32 @@ impl MemberService for Service {
         .await
     }
 
+    async fn list_memberships(
+        &self,
+        request: Request<pb::ListMembershipsRequest>,
+    ) -> RpcResult<pb::ListMembershipsResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let input = convert::list_memberships(message)?;
+            Ok(members::list_memberships(&self.0, &call, input).await?.into())
+        })
+        .await
+    }
+
+    async fn update_member_metadata(
+        &self,
+        request: Request<pb::UpdateMemberMetadataRequest>,
+    ) -> RpcResult<pb::UpdateMemberMetadataResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (member, changes) = convert::update_member_metadata(message)?;
+            let membership = members::update_member_metadata(&self.0, &call, member, changes);
+            let membership = Some(membership.await?.into());
+            Ok(pb::UpdateMemberMetadataResponse { membership })
+        })
+        .await
+    }
+
     async fn add_member(
         &self,
         request: Request<pb::AddMemberRequest>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use guestlist::auth::Authenticator;
 use guestlist::clock::{Clock, SystemClock};
 use guestlist::config::{Config, Limits as LimitSettings};
-use guestlist::domain::{Creators, InviteToken, OrganizationId, RequestId};
+use guestlist::domain::{Attributes, Creators, InviteToken, OrganizationId, RequestId};
 use guestlist::keyring::Keyring;
 use guestlist::limits::Limits;
 use guestlist::operations::invites::create_organization_invite;
@@ -90,6 +90,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             max_webhooks: 10,
             public_preview: false,
         },
+        continue_origins: Arc::default(),
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
         clock,
         mail_wakeup: Arc::default(),
@@ -133,7 +134,12 @@ async fn key(context: &Context) -> HeaderValue {
 
 async fn organization(context: &Context, call: &RequestContext, name: &str) -> OrganizationId {
     let name = name.parse().expect("a name");
-    let wanted = CreateOrganization { name, join: true, invite_own_domain: false };
+    let wanted = CreateOrganization {
+        name,
+        join: true,
+        invite_own_domain: false,
+        attributes: Attributes::default(),
+    };
     create_organization(context, call, wanted).await.expect("an organization").organization.id
 }
 

@@ -226,6 +226,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             max_webhooks: 10,
             public_preview: true,
         },
+        continue_origins: Arc::default(),
         limits: Arc::new(Limits::new(&config.limits, &clock)),
         clock,
         mail_wakeup: Arc::default(),

@@ -1,6 +1,7 @@
 //! Joining, by every way in: after a removal, by domain beside an invitation, while
 //! others join and while the invite ends.
 
+mod carried;
 mod consume;
 mod domain;
 mod names;

@@ -2,10 +2,11 @@
 //! empty that may be.
 
 use guestlist::domain::{
-    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, AuditEventId, ContentGrant, ContentKind,
-    Delivery, Departure, Disabling, DisablingReason, Invite, InviteId, InviteKind, InviteState,
-    InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId, MemberStatus,
-    Organization, OrganizationId, Profile, Role, Tier, Timestamp, Webhook, WebhookId,
+    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Attributes, AuditEventId, ContentGrant,
+    ContentKind, Delivery, Departure, Disabling, DisablingReason, Invite, InviteId, InviteKind,
+    InviteState, InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId,
+    MemberStatus, Metadata, MetadataChanges, Organization, OrganizationId, Profile, Role, Tier,
+    Timestamp, Webhook, WebhookId,
 };
 use guestlist::storage::change;
 use guestlist::storage::webhook_deliveries::{FailedAttempt, NewDelivery};
@@ -45,6 +46,17 @@ fn account(full: bool) -> Account {
     }
 }
 
+fn attributes(full: bool) -> Attributes {
+    let pairs = [("plan", "pro \"x\" \\ 🦀 %_'"), ("a.b-c_D", "é")];
+    let pairs = pairs.into_iter().filter(|_| full);
+    let changes = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let changes = MetadataChanges::new(changes).unwrap();
+    Attributes {
+        metadata: Metadata::default().merged(&changes).unwrap(),
+        external_id: full.then(|| "crm|7 'ü'".parse().unwrap()),
+    }
+}
+
 fn organization(full: bool, creator: AccountId) -> Organization {
     let domains = ["acme.com", "xn--bcher-kva.example"];
     Organization {
@@ -58,6 +70,7 @@ fn organization(full: bool, creator: AccountId) -> Organization {
         version: if full { i64::MAX } else { 0 },
         member_count: if full { i64::MAX } else { 0 },
         seat_limit: if full { i64::MAX } else { 0 },
+        attributes: attributes(full),
     }
 }
 
@@ -71,6 +84,7 @@ fn member(full: bool, organization: OrganizationId, account: AccountId) -> Membe
         joined_at: at(4),
         joined_by: if full { JoinedBy::Invite } else { JoinedBy::Creation },
         invite: full.then(|| InviteId::generate(at(4))),
+        attributes: attributes(full),
         departure: full.then(|| Departure { at: at(5), removed: true, version: 7 }),
     }
 }
@@ -102,6 +116,9 @@ async fn round_trip(store: &Store, full: bool) {
         member: full.then(|| MemberId::generate(at(6))),
         note: if full { "für Zoë\n🦀".into() } else { String::new() },
         ending: None,
+        attributes: attributes(full),
+        continue_url: full.then(|| "https://app.acme.com/?a=b#c".parse().unwrap()),
+        locale: full.then(|| "zh-Hant-TW".parse().unwrap()),
         delivery: full.then(|| Delivery::Failed("550 no such user".into())),
     };
     let (token, secret) = (InviteToken::generate().unwrap(), ApiKeySecret::generate().unwrap());

@@ -14,7 +14,7 @@ mod server;
 
 pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
-pub use people::{Organization, Person, link_to, refused_after_a_second};
+pub use people::{Organization, Person, link_to, pairs, refused_after_a_second};
 pub use program::{Installation, Server};
 pub use run::{run, run_installed, run_installed_on, run_with};
 pub use server::{Settings, TestApp, trust_intranet};

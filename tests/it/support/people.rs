@@ -1,5 +1,6 @@
 //! People with a credential, and what they can ask for.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,14 @@ rpcs! {
         "gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
     leave_organization: gitpod::LeaveOrganizationRequest => LeaveOrganizationResponse,
         "gitpod.v1.OrganizationService/LeaveOrganization";
+    create_own_organization: own::CreateOrganizationRequest => CreateOrganizationResponse,
+        "guestlist.v1.OrganizationService/CreateOrganization";
+    update_organization_metadata: own::UpdateOrganizationMetadataRequest => UpdateOrganizationMetadataResponse,
+        "guestlist.v1.OrganizationService/UpdateOrganizationMetadata";
+    list_memberships: own::ListMembershipsRequest => ListMembershipsResponse,
+        "guestlist.v1.MemberService/ListMemberships";
+    update_member_metadata: own::UpdateMemberMetadataRequest => UpdateMemberMetadataResponse,
+        "guestlist.v1.MemberService/UpdateMemberMetadata";
     list_my_organizations: own::ListMyOrganizationsRequest => ListMyOrganizationsResponse,
         "guestlist.v1.OrganizationService/ListMyOrganizations";
     get_caller: own::GetCallerRequest => GetCallerResponse,
@@ -286,7 +295,7 @@ impl Person {
             organization_id: organization.to_owned(),
             account_id: account.to_owned(),
             role: role.to_owned(),
-            request_id: String::new(),
+            ..Default::default()
         };
         Ok(self.add_member(request).await?.membership.unwrap())
     }
@@ -339,6 +348,7 @@ impl Person {
             invitations: vec![own::EmailInvitation {
                 email: email.to_owned(),
                 role: role.to_owned(),
+                ..Default::default()
             }],
             ..Default::default()
         };
@@ -416,6 +426,11 @@ impl Person {
 /// A link that still lacks what it grants.
 pub fn link_to(organization: &str) -> own::CreateLinkRequest {
     own::CreateLinkRequest { organization_id: organization.to_owned(), ..Default::default() }
+}
+
+/// Metadata as messages have it.
+pub fn pairs(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A moment as messages have it.

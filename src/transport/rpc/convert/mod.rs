@@ -3,6 +3,7 @@
 
 mod account;
 mod admin;
+mod attributes;
 mod audit;
 mod event;
 mod fields;
@@ -12,6 +13,7 @@ mod list_invites;
 mod list_members;
 mod member;
 mod membership;
+mod my_organization;
 mod organization;
 mod sign_in;
 mod webhook;
@@ -25,7 +27,12 @@ pub use invite_changes::{accept, decline, invite_of, preview_token, resend, revo
 pub use list_invites::list_invites;
 pub use list_members::list_members;
 pub use member::{add_member, leave, list_grants, member_of, set_member_role};
-pub use membership::{batch_get_memberships, get_membership};
+pub use membership::{
+    batch_get_memberships, get_membership, list_memberships, update_member_metadata,
+};
+pub use my_organization::{
+    create_own_organization, list_my_organizations, my_organization, update_organization_metadata,
+};
 pub use organization::{
     create_organization, invite_token, join_organization, member_id, organization_id, set_role,
     update_organization,
