@@ -7,12 +7,13 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 14] = [
     "gitpod/v1/common.proto",
     "gitpod/v1/organization.proto",
     "guestlist/v1/account.proto",
     "guestlist/v1/admin.proto",
     "guestlist/v1/audit.proto",
+    "guestlist/v1/domain.proto",
     "guestlist/v1/event.proto",
     "guestlist/v1/export.proto",
     "guestlist/v1/grant.proto",

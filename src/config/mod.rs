@@ -6,6 +6,7 @@
 
 mod check;
 mod database;
+mod domains;
 mod error;
 mod events;
 mod http;
@@ -28,6 +29,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use database::{Database, PreparedStatements};
+pub use domains::Domains;
 pub use error::ConfigError;
 pub use events::{Audit, Events};
 pub use http::{Cors, Http};
@@ -72,6 +74,7 @@ pub struct Config {
     #[serde(default)]
     pub audit: Audit,
     pub webhooks: Webhooks,
+    pub domains: Domains,
     pub mail: Mail,
     pub log: Log,
     pub issuers: Vec<Issuer>,

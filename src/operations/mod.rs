@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod admin;
 pub mod audit;
 pub mod cursor;
+pub mod domains;
 pub mod encoding;
 pub mod events;
 pub mod grants;
@@ -35,7 +36,10 @@ use tokio::sync::Notify;
 
 use crate::auth::Issuers;
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp, TraceParent};
+use crate::dns::Dns;
+use crate::domain::{
+    Actor, Caller, Creators, DomainChecks, Network, RequestId, Timestamp, TraceParent,
+};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
@@ -57,6 +61,7 @@ pub struct Context {
     pub webhooks: Arc<Sender>,
     /// Notified when there may be something to send to an endpoint.
     pub webhook_wakeup: Arc<Notify>,
+    pub dns: Arc<Dns>,
 }
 
 /// The settings that operations need.
@@ -77,6 +82,9 @@ pub struct Rules {
     pub longest_wait: Duration,
     /// The most webhooks of an organization.
     pub max_webhooks: u64,
+    pub domain_checks: DomainChecks,
+    /// `invite_domains` let people in only if they are proved.
+    pub require_domain_proof: bool,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

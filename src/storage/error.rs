@@ -132,10 +132,12 @@ pub(super) enum Constraint {
     AlreadyInvited,
     /// The invite is used up.
     NoUseLeft,
+    /// The domain is verified for another organization.
+    DomainTaken,
 }
 
 /// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 6] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
@@ -149,6 +151,7 @@ const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ),
     ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
     ("invites_uses", "invites_uses", Constraint::NoUseLeft),
+    ("domains_one_verified", "domains.domain", Constraint::DomainTaken),
 ];
 
 impl StoreError {
@@ -291,6 +294,10 @@ impl From<StoreError> for Error {
                 Error::new(Kind::AlreadyExists, "already invited")
                     .with_reason(reason::ALREADY_INVITED)
             }
+            Cause::Constraint(Constraint::DomainTaken) => {
+                Error::new(Kind::AlreadyExists, "another organization has this domain")
+                    .with_reason(reason::DOMAIN_TAKEN)
+            }
             Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
             Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
                 Error::new(
@@ -330,6 +337,11 @@ mod tests {
                 "UNIQUE constraint failed: invites.organization_id",
                 "invites_one_join_link",
                 Constraint::JoinLinkExists,
+            ),
+            (
+                "UNIQUE constraint failed: domains.domain",
+                "domains_one_verified",
+                Constraint::DomainTaken,
             ),
             ("CHECK constraint failed: invites_uses", "invites_uses", Constraint::NoUseLeft),
         ] {

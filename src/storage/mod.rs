@@ -28,6 +28,7 @@ mod write;
 pub mod accounts;
 pub mod api_keys;
 pub mod audit_events;
+pub mod domains;
 pub mod event_data;
 pub mod events;
 pub mod grants;

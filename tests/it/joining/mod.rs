@@ -4,6 +4,7 @@
 mod consume;
 mod domain;
 mod names;
+mod proved_domain;
 mod races;
 mod removal;
 mod seats;

@@ -2,6 +2,7 @@
 //! both engines.
 
 mod accept;
+mod add_domain;
 mod add_member;
 mod batch_get_memberships;
 mod create_link;
@@ -27,6 +28,7 @@ mod leave_organization;
 mod list;
 mod list_audit_events;
 mod list_deliveries;
+mod list_domains;
 mod list_events;
 mod list_grants;
 mod list_members;
@@ -36,6 +38,7 @@ mod list_organizations;
 mod list_state;
 mod list_webhooks;
 mod preview;
+mod remove_domain;
 mod replay;
 mod resend;
 mod resolve_account;
@@ -43,6 +46,7 @@ mod restore_member;
 mod revoke;
 mod rotate_secret;
 mod send_test;
+mod set_domain_mode;
 mod set_member_role;
 mod set_role;
 mod set_seat_limit;
@@ -51,4 +55,5 @@ mod suspend_member;
 mod update;
 mod update_organization;
 mod update_webhook;
+mod verify_domain;
 mod watch;

@@ -4,6 +4,7 @@
 mod account;
 mod admin;
 mod audit;
+mod domain;
 mod event;
 mod fields;
 mod invite;
@@ -18,6 +19,7 @@ mod webhook;
 pub use account::resolve_account;
 pub use admin::{list_organizations, set_seat_limit, set_tier};
 pub use audit::list_audit_events;
+pub use domain::{add_domain, domain, domain_ref, set_domain_mode};
 pub use event::{event_list, list_events, list_state, state_list, watch, watch_response};
 pub use invite::{create_link, invite_by_email};
 pub use invite_changes::{accept, decline, invite_of, preview_token, resend, revoke, update};
