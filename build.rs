@@ -13,6 +13,7 @@ const FILES: [&str; 14] = [
     "guestlist/v1/account.proto",
     "guestlist/v1/admin.proto",
     "guestlist/v1/audit.proto",
+    "guestlist/v1/domain.proto",
     "guestlist/v1/event.proto",
     "guestlist/v1/export.proto",
     "guestlist/v1/grant.proto",

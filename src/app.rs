@@ -21,6 +21,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use crate::auth::{self, Authenticator, SignIns};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::dns::Dns;
+use crate::domain::DomainChecks;
 use crate::error::{Error, Kind, Result};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
@@ -181,6 +183,11 @@ impl App {
                 event_retention: config.events.retention,
                 longest_wait: config.http.request_timeout.mul_f64(0.8),
                 max_webhooks: u64::from(config.webhooks.max_per_organization),
+                domain_checks: DomainChecks {
+                    interval: config.domains.check_interval,
+                    grace: config.domains.grace,
+                },
+                require_domain_proof: config.domains.require_proof,
             },
             continue_origins: Arc::new(crate::domain::ContinueOrigins::new(
                 config.invites.continue_origins.clone(),
@@ -189,6 +196,7 @@ impl App {
             mail_wakeup: Arc::default(),
             webhooks: webhook_worker::sender(&config)?,
             webhook_wakeup: Arc::default(),
+            dns: Arc::new(Dns::new(config.domains.nameservers.clone())),
         };
         let mail_worker = Arc::new(mail_worker::new(&config, local_addr, &context)?);
         let webhook_worker = Arc::new(webhook_worker::worker(&context));
@@ -228,6 +236,7 @@ impl App {
         app.start_refresh_workers(&authenticator);
         app.start_mail_worker(mail_worker, &context);
         app.start_webhook_worker(webhook_worker, &context);
+        app.start_domain_worker(&context);
         app.start_cleanup_workers(&context);
         app.start_event_workers(audit_retention, &context);
         worker_metrics::register(&metrics, std::mem::take(&mut app.schedules));
@@ -271,6 +280,16 @@ impl App {
         let wakeup = Arc::clone(&context.webhook_wakeup);
         let schedule = self.schedule("webhooks", workers::webhooks::POLL_INTERVAL);
         let run = workers::webhooks::run(worker, schedule, wakeup, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(run));
+    }
+
+    fn start_domain_worker(&mut self, context: &Context) {
+        use workers::domains;
+
+        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
+        let work = (Arc::clone(&context.dns), context.rules.domain_checks);
+        let schedule = self.schedule("domains", domains::PERIOD);
+        let run = domains::run(schedule, store, clock, work, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 

@@ -89,6 +89,14 @@ pub mod reason {
     pub const TOKEN_REJECTED: &str = "TOKEN_REJECTED";
     /// The issuer that a person signs in with cannot be reached.
     pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
+    /// The organization has the most domains that it may have.
+    pub const DOMAIN_LIMIT: &str = "DOMAIN_LIMIT";
+    /// The TXT record of the domain was not found.
+    pub const DOMAIN_NOT_PROVED: &str = "DOMAIN_NOT_PROVED";
+    /// The domain is verified for another organization.
+    pub const DOMAIN_TAKEN: &str = "DOMAIN_TAKEN";
+    /// The name servers gave no answer.
+    pub const DNS_UNAVAILABLE: &str = "DNS_UNAVAILABLE";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }

@@ -7,6 +7,7 @@
 mod check;
 mod console;
 mod database;
+mod domains;
 mod error;
 mod events;
 mod http;
@@ -32,6 +33,7 @@ use serde::Deserialize;
 
 pub use console::Console;
 pub use database::{Database, PreparedStatements};
+pub use domains::Domains;
 pub use error::ConfigError;
 pub use events::{Audit, Events};
 pub use http::{Cors, Http};
@@ -79,6 +81,7 @@ pub struct Config {
     #[serde(default)]
     pub audit: Audit,
     pub webhooks: Webhooks,
+    pub domains: Domains,
     pub mail: Mail,
     pub log: Log,
     pub issuers: Vec<Issuer>,

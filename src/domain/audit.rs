@@ -98,6 +98,13 @@ pub enum Action {
     /// No event is sent to it until it is enabled.
     WebhookDisabled,
     WebhookEnabled,
+    DomainAdded,
+    /// Its proof was seen.
+    DomainVerified,
+    DomainModeChanged,
+    DomainRemoved,
+    /// Its proof was missing for too long.
+    DomainLapsed,
 }
 
 /// The kind of the changed object.
@@ -110,6 +117,7 @@ pub enum TargetKind {
     Key,
     Grant,
     Webhook,
+    Domain,
 }
 
 text_enum! {
@@ -144,9 +152,14 @@ text_enum! {
         WebhookUpdated = "webhook.updated",
         WebhookDeleted = "webhook.deleted",
         WebhookDisabled = "webhook.disabled",
-        WebhookEnabled = "webhook.enabled";
+        WebhookEnabled = "webhook.enabled",
+        DomainAdded = "domain.added",
+        DomainVerified = "domain.verified",
+        DomainModeChanged = "domain.mode_changed",
+        DomainRemoved = "domain.removed",
+        DomainLapsed = "domain.lapsed";
     TargetKind:
         Account = "account", Organization = "organization", Member = "member",
         Invite = "invite", Key = "key", Grant = "grant",
-        Webhook = "webhook";
+        Webhook = "webhook", Domain = "domain";
 }

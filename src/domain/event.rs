@@ -2,9 +2,10 @@
 //! no address and no name.
 
 use super::{
-    AccountId, AccountKind, ContentGrant, DisablingReason, EndReason, GrantId, Invite, InviteId,
-    InviteKind, JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization,
-    OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
+    AccountId, AccountKind, ContentGrant, DisablingReason, DomainId, DomainMode, DomainState,
+    EndReason, GrantId, Invite, InviteId, InviteKind, JoinedBy, KeyId, KeyScope, Member, MemberId,
+    MemberStatus, Organization, OrganizationDomain, OrganizationId, Role, TargetKind, Tier,
+    Timestamp, Webhook, WebhookId,
 };
 
 /// The changed object and the change.
@@ -34,6 +35,7 @@ pub enum EventData {
         revoked: bool,
     },
     Webhook(WebhookData),
+    Domain(DomainData),
 }
 
 /// A membership after a change.
@@ -98,6 +100,16 @@ pub struct WebhookData {
     pub changed: Vec<&'static str>,
 }
 
+/// A domain of an organization after a change; not its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainData {
+    pub id: DomainId,
+    pub mode: DomainMode,
+    /// The mode before, if it changed.
+    pub previous_mode: Option<DomainMode>,
+    pub state: DomainState,
+}
+
 /// An organization and its version after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrganizationVersion {
@@ -128,6 +140,7 @@ impl EventData {
             EventData::Grant(_) => TargetKind::Grant,
             EventData::Key { .. } => TargetKind::Key,
             EventData::Webhook(_) => TargetKind::Webhook,
+            EventData::Domain(_) => TargetKind::Domain,
         }
     }
 
@@ -141,6 +154,7 @@ impl EventData {
             EventData::Grant(grant) => grant.id.to_string(),
             EventData::Key { id, .. } => id.to_string(),
             EventData::Webhook(webhook) => webhook.id.to_string(),
+            EventData::Domain(domain) => domain.id.to_string(),
         }
     }
 }
@@ -194,6 +208,12 @@ impl WebhookData {
     pub fn new(webhook: &Webhook, changed: Vec<&'static str>) -> Self {
         let disabled = webhook.disabled.map(|disabled| disabled.reason);
         Self { id: webhook.id, disabled, changed }
+    }
+}
+
+impl From<&OrganizationDomain> for DomainData {
+    fn from(domain: &OrganizationDomain) -> Self {
+        Self { id: domain.id, mode: domain.mode, previous_mode: None, state: domain.state }
     }
 }
 

@@ -69,6 +69,8 @@ uuid_ids! {
     /// An endpoint that events are sent to.
     WebhookId;
     WebhookDeliveryId;
+    /// A domain of an organization.
+    DomainId;
 }
 
 impl AuditEventId {

@@ -19,6 +19,7 @@ mod locale;
 mod member;
 mod network;
 mod organization;
+mod organization_domain;
 mod page;
 mod role;
 mod text;
@@ -37,11 +38,12 @@ pub use continue_url::{ContinueOrigins, ContinueUrl};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
 pub use event::{
-    EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion, WebhookData,
+    DomainData, EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion,
+    WebhookData,
 };
 pub use ids::{
-    AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
-    WebhookDeliveryId, WebhookId,
+    AccountId, AuditEventId, DomainId, GrantId, InviteId, KeyId, MemberId, OrganizationId,
+    OutboxId, WebhookDeliveryId, WebhookId,
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
@@ -52,6 +54,9 @@ pub use locale::Locale;
 pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
+pub use organization_domain::{
+    DomainChallenge, DomainChecks, DomainMode, DomainState, OrganizationDomain,
+};
 pub use page::PageSize;
 pub use role::{Permission, Role};
 pub use text::{fold, is_unfit_for_names, person_name};

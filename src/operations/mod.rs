@@ -14,6 +14,7 @@ pub mod accounts;
 pub mod admin;
 pub mod audit;
 pub mod cursor;
+pub mod domains;
 pub mod encoding;
 pub mod events;
 pub mod grants;
@@ -37,8 +38,10 @@ use tokio::sync::Notify;
 
 use crate::auth::{Issuers, SignIns};
 use crate::clock::Clock;
+use crate::dns::Dns;
 use crate::domain::{
-    Actor, Caller, ContinueOrigins, Creators, Network, RequestId, Timestamp, TraceParent,
+    Actor, Caller, ContinueOrigins, Creators, DomainChecks, Network, RequestId, Timestamp,
+    TraceParent,
 };
 use crate::keyring::Keyring;
 use crate::limits::Limits;
@@ -65,6 +68,7 @@ pub struct Context {
     pub webhooks: Arc<Sender>,
     /// Notified when there may be something to send to an endpoint.
     pub webhook_wakeup: Arc<Notify>,
+    pub dns: Arc<Dns>,
 }
 
 /// The settings that operations need.
@@ -85,6 +89,9 @@ pub struct Rules {
     pub longest_wait: Duration,
     /// The most webhooks of an organization.
     pub max_webhooks: u64,
+    pub domain_checks: DomainChecks,
+    /// `invite_domains` let people in only if they are proved.
+    pub require_domain_proof: bool,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

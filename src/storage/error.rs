@@ -134,10 +134,12 @@ pub(super) enum Constraint {
     NoUseLeft,
     /// Another object has the external id.
     ExternalIdTaken,
+    /// The domain is verified for another organization.
+    DomainTaken,
 }
 
 /// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 8] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 9] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
@@ -166,6 +168,7 @@ const CONSTRAINTS: [(&str, &str, Constraint); 8] = [
         "invites.organization_id, invites.external_id",
         Constraint::ExternalIdTaken,
     ),
+    ("domains_one_verified", "domains.domain", Constraint::DomainTaken),
 ];
 
 impl StoreError {
@@ -308,6 +311,10 @@ impl From<StoreError> for Error {
                 Error::new(Kind::AlreadyExists, "already invited")
                     .with_reason(reason::ALREADY_INVITED)
             }
+            Cause::Constraint(Constraint::DomainTaken) => {
+                Error::new(Kind::AlreadyExists, "another organization has this domain")
+                    .with_reason(reason::DOMAIN_TAKEN)
+            }
             Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
             Cause::Constraint(Constraint::ExternalIdTaken) => {
                 Error::new(Kind::AlreadyExists, "another one has this external id")
@@ -351,6 +358,11 @@ mod tests {
                 "UNIQUE constraint failed: invites.organization_id",
                 "invites_one_join_link",
                 Constraint::JoinLinkExists,
+            ),
+            (
+                "UNIQUE constraint failed: domains.domain",
+                "domains_one_verified",
+                Constraint::DomainTaken,
             ),
             ("CHECK constraint failed: invites_uses", "invites_uses", Constraint::NoUseLeft),
             (

@@ -4,7 +4,8 @@
 use prost::Message;
 
 use crate::domain::{
-    AuditEvent, ContentGrant, EventData, GrantData, InviteData, MemberData, Timestamp, WebhookData,
+    AuditEvent, ContentGrant, DomainData, EventData, GrantData, InviteData, MemberData, Timestamp,
+    WebhookData,
 };
 use crate::error::{Error, Result};
 use crate::proto::guestlist::v1 as pb;
@@ -70,6 +71,14 @@ pub fn message(data: &EventData) -> Data {
                     .map(|reason| reason.as_str().to_owned())
                     .unwrap_or_default(),
                 changed_fields: owned(changed),
+            })
+        }
+        EventData::Domain(DomainData { id, mode, previous_mode, state }) => {
+            Data::Domain(pb::DomainEvent {
+                domain_id: id.to_string(),
+                mode: mode.to_string(),
+                previous_mode: text(*previous_mode),
+                state: state.as_str().to_owned(),
             })
         }
     }

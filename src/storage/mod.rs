@@ -29,6 +29,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod attributes;
 pub mod audit_events;
+pub mod domains;
 pub mod event_data;
 pub mod events;
 pub mod grants;

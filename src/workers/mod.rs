@@ -1,6 +1,7 @@
 //! Background tasks.
 
 mod backoff;
+pub mod domains;
 pub mod event_lag;
 pub mod expiry;
 pub mod key_usage;

@@ -33,11 +33,16 @@ const ROOMS: Table = &[
     ("mail", &["domain", "error", "config"]),
     // The same.
     ("webhooks", &["domain", "error", "proto", "telemetry"]),
+    // Knows names and addresses only.
+    ("dns", &[]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     (
         "operations",
-        // A test of an endpoint sends in a request.
-        &["auth", "webhooks", "storage", "domain", "error", "clock", "keyring", "limits", "proto"],
+        // A test of an endpoint sends in a request, and a domain is looked up in one.
+        &[
+            "auth", "dns", "webhooks", "storage", "domain", "error", "clock", "keyring", "limits",
+            "proto",
+        ],
     ),
     (
         "workers",
@@ -45,6 +50,7 @@ const ROOMS: Table = &[
         &[
             "operations",
             "auth",
+            "dns",
             "mail",
             "webhooks",
             "storage",
@@ -64,6 +70,7 @@ const ROOMS: Table = &[
             "workers",
             "operations",
             "auth",
+            "dns",
             "mail",
             "webhooks",
             "storage",
@@ -170,6 +177,7 @@ const STORAGE: Table = &[
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
     ("attributes", &QUERY),
+    ("domains", &QUERY),
     ("event_data", &[]),
     ("events", &["connection", "entity", "error", "postgres", "sql", "statement"]),
     ("event_watch", &["connection", "events"]),
@@ -235,6 +243,7 @@ const AT_HOME: &[(&str, &str)] = &[
     ("lettre", "mail"),
     ("minijinja", "mail"),
     ("governor", "limits"),
+    ("hickory_resolver", "dns"),
     ("clap", "cli"),
 ];
 

@@ -12,6 +12,8 @@ use prost_reflect::DynamicMessage;
 use sea_orm::ConnectionTrait;
 
 use crate::support::client::{DESCRIPTORS, method};
+use crate::support::domains::prove;
+use crate::support::nameserver::new_domain;
 use crate::support::{Code, Engine, Organization, Person, TestApp};
 use crate::{everywhere, on_both_engines};
 
@@ -346,6 +348,31 @@ pub const ROWS: &[Row] = &[
         r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
+    (
+        "guestlist.v1.DomainService/AddDomain",
+        r#"{"organizationId": "$organization", "domain": "acme.com"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/VerifyDomain",
+        r#"{"organizationId": "$organization", "domainId": "$domain"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/ListDomains",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/SetDomainMode",
+        r#"{"organizationId": "$organization", "domainId": "$domain", "mode": "DOMAIN_MODE_AUTOMATIC"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/RemoveDomain",
+        r#"{"organizationId": "$organization", "domainId": "$domain"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
 ];
 
 /// Everybody, in the order of `CALLERS`.
@@ -400,6 +427,16 @@ pub async fn webhook_for(request: &str, org: &Organization) -> String {
     org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap().0.id
 }
 
+/// The id of a domain whose proof is there, if a request names one.
+pub async fn domain_for(request: &str, org: &Organization) -> String {
+    if !request.contains("$domain") {
+        return String::new();
+    }
+    let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
+    prove(&domain);
+    domain.id
+}
+
 /// Sets what no RPC sets yet.
 async fn put_member(app: &TestApp, member: &str, change: &str) {
     let connection = app.database.connect().await;
@@ -422,8 +459,10 @@ everywhere! {
             let link = org.admin.link(&org.id, "member").await.unwrap().id;
             let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
             let webhook = webhook_for(request, &org).await;
+            let domain = domain_for(request, &org).await;
             let request = request
                 .replace("$webhook", &webhook)
+                .replace("$domain", &domain)
                 .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
                 .replace("$invite", &link)
                 .replace("$organization", &org.id)
@@ -459,7 +498,7 @@ on_both_engines! {
             }
             let path = format!("/{rpc}");
             for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
-                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook"]
+                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook", "$domain"]
                     .iter()
                     .fold(request.replace("$organization", id), |request, name| {
                         request.replace(name, member)

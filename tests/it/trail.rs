@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use guestlist::clock::Clock;
 use guestlist::config::Config;
-use guestlist::domain::{KeyScope, Role};
+use guestlist::dns::Dns;
+use guestlist::domain::{DomainChecks, KeyScope, Role};
 use guestlist::operations::accounts::erase;
 use guestlist::operations::delete_old_results;
+use guestlist::operations::domains::check_due;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{CreateKey, Owner, create_key, revoke_key};
 use prost::Message;
@@ -20,6 +22,8 @@ use serde_json::Value;
 
 use crate::joining::{limited_link, open_domain};
 use crate::support::client::{DESCRIPTORS, method};
+use crate::support::domains::{disprove, prove};
+use crate::support::nameserver::{self, new_domain};
 use crate::support::{
     Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with, trust_intranet,
 };
@@ -30,8 +34,9 @@ use crate::{matrix, rest};
 const BOOKKEEPING: [&str; 5] =
     ["outbox", "requests", "settings", "seaql_migrations", "webhook_deliveries"];
 
-/// Columns that hold no change: when a key was last used, and how far a webhook is.
-const PROGRESS: [&str; 7] = [
+/// Columns that hold no change: when a key was last used, how far a webhook is, and what the last
+/// check of a domain has found.
+const PROGRESS: [&str; 10] = [
     "last_used_at",
     "epoch",
     "position",
@@ -39,6 +44,9 @@ const PROGRESS: [&str; 7] = [
     "next_attempt_at",
     "claimed_by",
     "first_failure_at",
+    "checked_at",
+    "missing_since",
+    "next_check_at",
 ];
 
 type Row = serde_json::Map<String, Value>;
@@ -210,6 +218,7 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
         Some(Data::Grant(it)) => ("grant.", it.grant_id),
         Some(Data::Key(it)) => ("key.", it.key_id),
         Some(Data::Webhook(it)) => ("webhook.", it.webhook_id),
+        Some(Data::Domain(it)) => ("domain.", it.domain_id),
         None => ("", String::new()),
     };
     let mut wrong = Vec::new();
@@ -227,6 +236,7 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
             "organizations" => &["name"],
             "invites" => &["email"],
             "webhooks" => &["url", "description"],
+            "domains" => &["domain", "challenge"],
             _ => &[],
         };
         for column in secrets {
@@ -280,7 +290,9 @@ fn miscounted(before: &State, after: &State, events: &[&Event]) -> Vec<String> {
 /// members and invites, and a member's row repeats the account's name and address.
 fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Event]) -> bool {
     match (old, new) {
-        (Some(old), None) if ["members", "invites", "grants", "webhooks"].contains(&table) => {
+        (Some(old), None)
+            if ["members", "invites", "grants", "webhooks", "domains"].contains(&table) =>
+        {
             let organization = text(old, "organization_id");
             events
                 .iter()
@@ -386,8 +398,10 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
         let link = org.admin.link(&org.id, "member").await.unwrap().id;
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
         let webhook = matrix::webhook_for(request, &org).await;
+        let domain = matrix::domain_for(request, &org).await;
         let request = request
             .replace("$webhook", &webhook)
+            .replace("$domain", &domain)
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$invite", &link)
             .replace("$organization", &org.id)
@@ -662,6 +676,34 @@ async fn walk_the_webhooks(walk: &mut Walk<'_>) {
     walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
 }
 
+async fn walk_the_domains(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let org = app.organization().await;
+    let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
+    walk.expect("no proof", &[], async { org.admin.verify(&domain).await.is_ok() }).await;
+    prove(&domain);
+    for expected in [&["domain.verified"][..], &[]] {
+        walk.expect(VERIFY, expected, async { org.admin.verify(&domain).await.is_ok() }).await;
+    }
+    let mode = own::DomainMode::Automatic;
+    for expected in [&["domain.mode_changed"][..], &[]] {
+        let set = org.admin.set_mode(&domain, mode);
+        walk.expect("SetDomainMode", expected, async { set.await.is_ok() }).await;
+    }
+    disprove(&domain);
+    let dns = Dns::new(vec![nameserver::address()]);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let checks = DomainChecks { interval: day, grace: day };
+    for expected in [&[][..], &["domain.lapsed"]] {
+        app.clock.advance(day);
+        let check = check_due(app.store(), &dns, checks, app.clock.now());
+        walk.expect("check", expected, async { check.await.is_ok() }).await;
+    }
+    org.admin.domain(&org.id, &new_domain()).await.unwrap();
+    let delete = async { org.admin.delete(&org.id).await.is_ok() };
+    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+}
+
 async fn walk_the_rest(walk: &mut Walk<'_>) {
     let app = walk.app;
     let service = Owner::Service("portal".parse().unwrap());
@@ -768,6 +810,7 @@ const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
 const ACCEPT: &str = "guestlist.v1.InviteService/Accept";
 const DECLINE: &str = "guestlist.v1.InviteService/Decline";
 const ENABLE: &str = "guestlist.v1.WebhookService/EnableWebhook";
+const VERIFY: &str = "guestlist.v1.DomainService/VerifyDomain";
 const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
 
 /// Begins with what the first start has written.
@@ -826,6 +869,12 @@ async fn webhooks(app: &TestApp) {
     walk.finish([ENABLE].map(str::to_owned).into_iter());
 }
 
+async fn domains(app: &TestApp) {
+    let mut walk = begin(app).await;
+    walk_the_domains(&mut walk).await;
+    walk.finish([VERIFY].map(str::to_owned).into_iter());
+}
+
 fn settings(config: &mut Config) {
     trust_intranet(config);
     config.limits.invites_per_account = 0;
@@ -857,4 +906,4 @@ macro_rules! walks {
     };
 }
 
-walks! { rpcs routes ends doors webhooks rest }
+walks! { rpcs routes ends doors webhooks domains rest }

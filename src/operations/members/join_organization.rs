@@ -12,16 +12,17 @@ use futures_util::future::try_join3;
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::auth::Issuers;
 use crate::domain::{
-    Account, Action, Attributes, Departure, EndReason, EventData, Grant, GrantData, GrantId,
-    Invite, InviteId, InviteKind, JoinedBy, Member, MemberProfile, MemberStatus, Organization,
-    OrganizationId, OrganizationVersion, Role, Timestamp,
+    Account, Action, Attributes, Departure, DomainMode, EndReason, EventData, Grant, GrantData,
+    GrantId, Invite, InviteId, InviteKind, JoinedBy, Member, MemberProfile, MemberStatus,
+    Organization, OrganizationId, OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::{account_is_gone, suspended};
 use crate::operations::attributes::inherited;
 use crate::operations::budget::count_join;
+use crate::operations::domains::proved_mode;
 use crate::operations::invites::{TokenOrId, end, find_by_token_or_id, find_under_lock};
-use crate::operations::{Context, RequestContext};
+use crate::operations::{Context, RequestContext, Rules};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{Tx, accounts, grants, invites, members, organizations};
@@ -63,7 +64,7 @@ pub async fn join_organization(
     if !call.caller.reaches(organization) {
         return Err(Error::not_found());
     }
-    let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
+    let (issuers, call, rules) = (Arc::clone(&cx.issuers), call.clone(), cx.rules);
     cx.store
         .write_in(
             organization,
@@ -78,8 +79,15 @@ pub async fn join_organization(
                 let organization = locked.ok_or_else(Error::not_found)?;
                 let mut account = account.ok_or_else(account_is_gone)?;
                 issuers.limit(&mut account);
-                let joining =
-                    Joining { tx, call: &call, issuers: &issuers, account, organization, now };
+                let joining = Joining {
+                    tx,
+                    call: &call,
+                    issuers: &issuers,
+                    rules,
+                    account,
+                    organization,
+                    now,
+                };
                 match named {
                     Some((name, id)) => joining.with_invite(current, &name, id).await,
                     None => joining.by_organization_id(current).await,
@@ -94,6 +102,7 @@ struct Joining<'a> {
     tx: &'a Tx,
     call: &'a RequestContext,
     issuers: &'a Issuers,
+    rules: Rules,
     /// The caller's account, read in this transaction.
     account: Account,
     organization: Organization,
@@ -160,11 +169,9 @@ impl Joining<'_> {
             };
         }
         let has_admin = members::has_active_admin(self.tx, self.organization.id, None).await?;
-        let domain = self.account.profile.verified_email().and_then(|email| email.domain());
-        let invited = domain.is_some_and(|own| self.organization.invite_domains.contains(&own));
         let (role, by) = if !has_admin && self.organization.creator == self.account.id {
             (Role::Admin, JoinedBy::Creation)
-        } else if has_admin && invited {
+        } else if has_admin && self.may_join_by_domain().await? {
             (Role::Member, JoinedBy::Domain)
         } else {
             return Err(Error::not_found());
@@ -199,6 +206,20 @@ impl Joining<'_> {
             self.end_as_already_member(&pending).await?;
         }
         Ok(joined)
+    }
+
+    /// Whether the caller's verified address is in a domain that lets people in: one of the
+    /// `invite_domains`, or one that the organization has proved and that is open to all.
+    async fn may_join_by_domain(&self) -> Result<bool> {
+        let email = self.account.profile.verified_email();
+        let Some(own) = email.and_then(|email| email.domain()) else { return Ok(false) };
+        let is_stated = self.organization.invite_domains.contains(&own);
+        if is_stated && !self.rules.require_domain_proof {
+            return Ok(true);
+        }
+        let (id, checks) = (self.organization.id, self.rules.domain_checks);
+        let proved = proved_mode(self.tx, id, &own, checks, self.now).await?;
+        Ok(proved.is_some_and(|mode| is_stated || mode == DomainMode::Automatic))
     }
 
     fn profile(&self, member: Member) -> MemberProfile {

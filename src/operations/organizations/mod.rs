@@ -18,7 +18,7 @@ use crate::domain::EmailDomain;
 use crate::error::{Error, Result, reason};
 
 /// Rejects the domains of public mail providers: anybody can get an address there.
-fn reject_public_domains(domains: &[EmailDomain]) -> Result<()> {
+pub(in crate::operations) fn reject_public_domains(domains: &[EmailDomain]) -> Result<()> {
     match domains.iter().find(|domain| domain.is_public()) {
         Some(domain) => Err(Error::precondition(
             reason::PUBLIC_DOMAIN,

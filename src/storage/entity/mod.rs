@@ -10,6 +10,7 @@ pub mod grant;
 pub mod invite;
 pub mod member;
 pub mod organization;
+pub mod organization_domain;
 pub mod outbox;
 pub mod removal;
 pub mod request;

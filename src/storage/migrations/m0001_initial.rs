@@ -30,6 +30,7 @@ impl MigrationTrait for Migration {
             removals(),
             webhooks(),
             webhook_deliveries(),
+            domains(),
         ] {
             manager.create_table(table).await?;
         }
@@ -337,6 +338,28 @@ fn webhook_deliveries() -> TableCreateStatement {
     .to_owned()
 }
 
+/// Domains that organizations have proved, or want to.
+fn domains() -> TableCreateStatement {
+    table(
+        "domains",
+        [
+            id(),
+            uuid("organization_id"),
+            text("domain"),
+            text("challenge"),
+            text("mode"),
+            text("state"),
+            integer("created_at"),
+            integer_or_null("verified_at"),
+            integer_or_null("checked_at"),
+            integer_or_null("missing_since"),
+            integer("next_check_at"),
+        ],
+    )
+    .check(("domains_state", Expr::cust("state IN ('pending', 'verified', 'lapsed')")))
+    .to_owned()
+}
+
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
@@ -431,5 +454,11 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "next_attempt_at"]),
         index("webhook_deliveries_of_webhook", "webhook_deliveries", ["webhook_id", "id"]),
         index("webhook_deliveries_oldest", "webhook_deliveries", ["created_at"]),
+        index("domains_one_verified", "domains", ["domain"])
+            .unique()
+            .and_where(Expr::cust("state = 'verified'"))
+            .to_owned(),
+        index("domains_one_each", "domains", ["organization_id", "domain"]).unique().to_owned(),
+        index("domains_due", "domains", ["next_check_at"]),
     ]
 }

@@ -5,6 +5,7 @@ mod account_service;
 mod admin_service;
 mod audit_service;
 mod convert;
+mod domain_service;
 mod event_service;
 mod grant_service;
 mod invite_service;
@@ -52,6 +53,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     use guestlist::account_service_server::AccountServiceServer;
     use guestlist::admin_service_server::AdminServiceServer;
     use guestlist::audit_service_server::AuditServiceServer;
+    use guestlist::domain_service_server::DomainServiceServer;
     use guestlist::event_service_server::EventServiceServer;
     use guestlist::grant_service_server::GrantServiceServer;
     use guestlist::invite_service_server::InviteServiceServer;
@@ -71,6 +73,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     let admin = admin_service::Service(cx.clone());
     let sign_in = sign_in_service::Service(cx.clone());
     let webhooks = webhook_service::Service(cx.clone());
+    let domains = domain_service::Service(cx.clone());
     Services::default()
         .with(bounded!(OrganizationServiceServer::new(organizations), http))
         .with(bounded!(MyOrganizationServer::new(mine), http))
@@ -83,6 +86,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(AdminServiceServer::new(admin), http))
         .with(bounded!(SignInServiceServer::new(sign_in), http))
         .with(bounded!(WebhookServiceServer::new(webhooks), http))
+        .with(bounded!(DomainServiceServer::new(domains), http))
 }
 
 /// The caller and the message of a request, for methods that need no credential.

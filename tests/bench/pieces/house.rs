@@ -2,11 +2,14 @@
 //! without a network. Nothing is logged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use guestlist::auth::Authenticator;
 use guestlist::clock::{Clock, SystemClock};
 use guestlist::config::{Config, Limits as LimitSettings};
-use guestlist::domain::{Attributes, Creators, InviteToken, OrganizationId, RequestId};
+use guestlist::domain::{
+    Attributes, Creators, DomainChecks, InviteToken, OrganizationId, RequestId,
+};
 use guestlist::keyring::Keyring;
 use guestlist::limits::Limits;
 use guestlist::operations::invites::create_organization_invite;
@@ -88,6 +91,11 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             event_retention: config.events.retention,
             longest_wait: config.http.request_timeout,
             max_webhooks: 10,
+            domain_checks: DomainChecks {
+                interval: Duration::from_secs(60 * 60),
+                grace: Duration::from_secs(60 * 60),
+            },
+            require_domain_proof: false,
             public_preview: false,
         },
         continue_origins: Arc::default(),
@@ -99,6 +107,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
                 .expect("a client"),
         ),
         webhook_wakeup: Arc::default(),
+        dns: Arc::default(),
     };
 
     let authorization = key(&context).await;

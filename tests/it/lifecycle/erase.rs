@@ -196,6 +196,23 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "domains",
+        &[],
+        &[
+            "id",
+            "organization_id",
+            "domain",
+            "challenge",
+            "mode",
+            "state",
+            "created_at",
+            "verified_at",
+            "checked_at",
+            "missing_since",
+            "next_check_at",
+        ],
+    ),
+    (
         "webhook_deliveries",
         &[],
         &[

@@ -2,6 +2,7 @@
 //! both engines.
 
 mod accept;
+mod add_domain;
 mod add_member;
 mod batch_get_memberships;
 mod begin_sign_in;
@@ -29,6 +30,7 @@ mod leave_organization;
 mod list;
 mod list_audit_events;
 mod list_deliveries;
+mod list_domains;
 mod list_events;
 mod list_grants;
 mod list_members;
@@ -40,6 +42,7 @@ mod list_providers;
 mod list_state;
 mod list_webhooks;
 mod preview;
+mod remove_domain;
 mod replay;
 mod resend;
 mod resolve_account;
@@ -47,6 +50,7 @@ mod restore_member;
 mod revoke;
 mod rotate_secret;
 mod send_test;
+mod set_domain_mode;
 mod set_member_role;
 mod set_role;
 mod set_seat_limit;
@@ -57,4 +61,5 @@ mod update_member_metadata;
 mod update_organization;
 mod update_organization_metadata;
 mod update_webhook;
+mod verify_domain;
 mod watch;

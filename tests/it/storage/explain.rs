@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use guestlist::clock::Clock;
-use guestlist::domain::{KeyScope, Timestamp};
+use guestlist::dns::Dns;
+use guestlist::domain::{DomainChecks, KeyScope, Timestamp};
 use guestlist::operations::accounts::erase;
+use guestlist::operations::domains::check_due;
 use guestlist::operations::events::delete_old_events;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
@@ -16,6 +18,7 @@ use guestlist::storage::{outbox, requests};
 use sea_orm::sea_query::Values;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
+use crate::support::nameserver;
 use crate::support::{
     Database, Engine, Organization, Protocol, TestApp, gitpod, link_to, own, pairs,
 };
@@ -180,6 +183,7 @@ async fn everything(app: &TestApp) {
     delete_old_events(app.store(), Timestamp::from_micros(1)).await.unwrap();
     list_keys(app.store()).await.unwrap();
     webhooks(app).await;
+    domains(app).await;
     let (large, _) = org.admin.found("Large").await;
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
@@ -192,6 +196,23 @@ async fn everything(app: &TestApp) {
     org.admin.invite_address(&other, "gone@example.com", "read").await.unwrap();
     let account = gone.account().await;
     assert_eq!(erase(app.store(), account, app.clock.now()).await.unwrap().left.len(), 1);
+}
+
+/// Domains, a join by one, and what the worker does with them.
+async fn domains(app: &TestApp) {
+    let org = app.organization().await;
+    let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
+    org.admin.verify(&domain).await.unwrap();
+    org.admin.domains(&org.id).await.unwrap();
+    let person = app.person_with(&format!("dan@{}", domain.domain)).await;
+    person.join_by_id(&org.id).await.unwrap();
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    app.clock.advance(day);
+    let dns = Dns::new(vec![nameserver::address()]);
+    let checks = DomainChecks { interval: day, grace: day };
+    check_due(app.store(), &dns, checks, app.clock.now()).await.unwrap();
+    org.admin.remove(&domain).await.unwrap();
+    org.admin.delete(&org.id).await.unwrap();
 }
 
 /// Webhooks of both kinds of owners, and what the worker does with them.

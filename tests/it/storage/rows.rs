@@ -3,15 +3,16 @@
 
 use guestlist::domain::{
     Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Attributes, AuditEventId, ContentGrant,
-    ContentKind, Delivery, Departure, Disabling, DisablingReason, Invite, InviteId, InviteKind,
-    InviteState, InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId,
-    MemberStatus, Metadata, MetadataChanges, Organization, OrganizationId, Profile, Role, Tier,
-    Timestamp, Webhook, WebhookId,
+    ContentKind, Delivery, Departure, Disabling, DisablingReason, DomainChallenge, DomainId,
+    DomainMode, DomainState, Invite, InviteId, InviteKind, InviteState, InviteToken, JoinedBy,
+    KeyScope, LoginProviderKind, Member, MemberId, MemberStatus, Metadata, MetadataChanges,
+    Organization, OrganizationDomain, OrganizationId, Profile, Role, Tier, Timestamp, Webhook,
+    WebhookId,
 };
 use guestlist::storage::change;
 use guestlist::storage::webhook_deliveries::{FailedAttempt, NewDelivery};
 use guestlist::storage::{
-    Opener, Store, accounts, api_keys, invites, member_lists, members, organizations,
+    Opener, Store, accounts, api_keys, domains, invites, member_lists, members, organizations,
     webhook_deliveries, webhooks,
 };
 
@@ -150,6 +151,19 @@ async fn round_trip(store: &Store, full: bool) {
         created_at: at(11),
         updated_at: if full { at(12) } else { at(11) },
     };
+    let domain = OrganizationDomain {
+        id: DomainId::generate(at(16)),
+        organization: organization.id,
+        name: "xn--bcher-kva.example".parse().unwrap(),
+        challenge: DomainChallenge::generate().unwrap(),
+        mode: if full { DomainMode::Automatic } else { DomainMode::InviteOnly },
+        state: if full { DomainState::Lapsed } else { DomainState::Pending },
+        created_at: at(16),
+        verified_at: full.then(|| at(17)),
+        checked_at: full.then(|| at(18)),
+        missing_since: full.then(|| at(19)),
+    };
+    let d = domain.clone();
     let w = webhook.clone();
     let (a, o, m, i, k, s) = (
         account.clone(),
@@ -167,6 +181,7 @@ async fn round_trip(store: &Store, full: bool) {
             let stored = invites::StoredToken { hash: token.hash(), sealed: s.clone() };
             invites::insert(tx, &i, stored).await?;
             api_keys::insert(tx, &k).await?;
+            domains::insert(tx, &d).await?;
             webhooks::insert(tx, &w, s.clone(), None).await?;
             if let Some(disabling) = w.disabled {
                 webhooks::disable(tx, w.id, disabling).await?;
@@ -204,6 +219,8 @@ async fn round_trip(store: &Store, full: bool) {
     assert_eq!(format!("{found:?}"), format!("{key:?}"));
     assert!(found.hash.matches(&key.hash));
     assert_eq!(owner, account);
+    let found = domains::find(db, organization.id, domain.id).await.unwrap();
+    assert_eq!(found, Some(domain));
     let found = webhooks::find_with_secrets(db, webhook.organization, webhook.id).await.unwrap();
     let (found, secrets) = found.unwrap();
     assert_eq!(found, webhook);

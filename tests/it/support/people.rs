@@ -151,6 +151,16 @@ rpcs! {
         "guestlist.v1.WebhookService/ListDeliveries";
     replay: own::ReplayRequest => ReplayResponse,
         "guestlist.v1.WebhookService/Replay";
+    add_domain: own::AddDomainRequest => AddDomainResponse,
+        "guestlist.v1.DomainService/AddDomain";
+    verify_domain: own::VerifyDomainRequest => VerifyDomainResponse,
+        "guestlist.v1.DomainService/VerifyDomain";
+    list_domains: own::ListDomainsRequest => ListDomainsResponse,
+        "guestlist.v1.DomainService/ListDomains";
+    remove_domain: own::RemoveDomainRequest => RemoveDomainResponse,
+        "guestlist.v1.DomainService/RemoveDomain";
+    set_domain_mode: own::SetDomainModeRequest => SetDomainModeResponse,
+        "guestlist.v1.DomainService/SetDomainMode";
 }
 
 impl Person {
