@@ -134,10 +134,12 @@ pub(super) enum Constraint {
     NoUseLeft,
     /// The domain is verified for another organization.
     DomainTaken,
+    /// The account has a pending request to join.
+    RequestExists,
 }
 
 /// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 6] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 7] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
@@ -152,6 +154,11 @@ const CONSTRAINTS: [(&str, &str, Constraint); 6] = [
     ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
     ("invites_uses", "invites_uses", Constraint::NoUseLeft),
     ("domains_one_verified", "domains.domain", Constraint::DomainTaken),
+    (
+        "join_requests_one_pending",
+        "join_requests.account_id, join_requests.organization_id",
+        Constraint::RequestExists,
+    ),
 ];
 
 impl StoreError {
@@ -212,7 +219,11 @@ impl Cause {
             Cause::Conflict
                 | Cause::Away
                 | Cause::Crowded
-                | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+                | Cause::Constraint(
+                    Constraint::AccountExists
+                        | Constraint::JoinLinkExists
+                        | Constraint::RequestExists
+                )
         )
     }
 }
@@ -299,12 +310,12 @@ impl From<StoreError> for Error {
                     .with_reason(reason::DOMAIN_TAKEN)
             }
             Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
-            Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
-                Error::new(
-                    Kind::Unavailable,
-                    "changed by another request at the same time, try again",
-                )
-            }
+            Cause::Constraint(
+                Constraint::AccountExists | Constraint::JoinLinkExists | Constraint::RequestExists,
+            ) => Error::new(
+                Kind::Unavailable,
+                "changed by another request at the same time, try again",
+            ),
             Cause::Fault => return Error::internal(error),
         };
         answer.with_source(error)

@@ -266,6 +266,7 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
         member_id: Set(new.member.map(Into::into)),
         delivery: Set(new.delivery.as_ref().map(|delivery| delivery_text(delivery).to_owned())),
         delivery_error: Set(delivery_error(new.delivery.as_ref())),
+        requires_approval: Set(new.requires_approval),
     }
 }
 

@@ -177,6 +177,7 @@ const STORAGE: Table = &[
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
     ("domains", &QUERY),
+    ("join_requests", &QUERY),
     ("event_data", &[]),
     ("events", &["connection", "entity", "error", "postgres", "sql", "statement"]),
     ("event_watch", &["connection", "events"]),

@@ -33,6 +33,8 @@ pub struct CreateLink {
     pub allowed_domains: Vec<EmailDomain>,
     /// Free text.
     pub note: String,
+    /// The link only asks to join; for links with a role.
+    pub requires_approval: bool,
     pub request: Option<RequestToken>,
 }
 
@@ -88,6 +90,7 @@ pub async fn create_link(
                 invite.max_uses = input.max_uses;
                 invite.allowed_domains = input.allowed_domains.clone();
                 invite.note = input.note.clone();
+                invite.requires_approval = input.requires_approval;
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 let note = format!("link, {}", granted(&input.grants));
@@ -112,6 +115,7 @@ fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
         .option(input.max_uses, Encoding::number)
         .list(&input.allowed_domains, |encoding, domain| encoding.text(domain.as_str()))
         .text(&input.note)
+        .flag(input.requires_approval)
 }
 
 fn granted(grants: &LinkGrants) -> String {

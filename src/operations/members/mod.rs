@@ -21,6 +21,7 @@ pub use add_member::{AddMember, add_member};
 pub use batch_get_memberships::batch_get_memberships;
 pub use change_member::MemberOf;
 pub use get_membership::{Whose, get_membership};
+pub(super) use join_organization::{Entered, Entry, enter};
 pub use join_organization::{JoinBy, join_organization};
 pub use leave_organization::{Leave, leave_organization};
 pub use list_members::{ListMembers, MemberList, list_members};
@@ -29,5 +30,5 @@ pub use set_member_role::set_member_role;
 pub use set_role::{ContractRole, SetRole, set_role};
 pub use suspend_member::suspend_member;
 
-pub(super) use admit::{Admission, admit};
+pub(super) use admit::{Admission, admit, pending_invitation, require_seat};
 pub(super) use leave_organization::{depart, leaves_no_admin};

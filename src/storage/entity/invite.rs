@@ -43,6 +43,8 @@ pub struct Model {
     pub member_id: Option<Uuid>,
     pub delivery: Option<String>,
     pub delivery_error: Option<String>,
+    /// It only asks to join.
+    pub requires_approval: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -93,6 +95,7 @@ impl TryFrom<Model> for Invite {
             ending: ending(&row)?,
             delivery: delivery(&row)?,
             note: row.note,
+            requires_approval: row.requires_approval,
         })
     }
 }

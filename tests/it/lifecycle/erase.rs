@@ -74,6 +74,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "content_level",
             "member_id",
             "delivery",
+            "requires_approval",
         ],
     ),
     (
@@ -188,6 +189,23 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "first_failure_at",
             "created_at",
             "updated_at",
+        ],
+    ),
+    (
+        "join_requests",
+        &["reason"],
+        &[
+            "id",
+            "organization_id",
+            "account_id",
+            "state",
+            "invite_id",
+            "version",
+            "created_at",
+            "decided_at",
+            "decided_by",
+            "ask_again_at",
+            "member_id",
         ],
     ),
     (

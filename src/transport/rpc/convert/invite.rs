@@ -42,6 +42,9 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     if message.note.chars().any(char::is_control) {
         fields.wrong("note", "must not contain control characters");
     }
+    if message.requires_approval && matches!(grants, Some(LinkGrants::Content(_))) {
+        fields.wrong("requires_approval", "must be false for a link to content");
+    }
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
         Some(CreateLink {
@@ -51,6 +54,7 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
             max_uses,
             allowed_domains,
             note: message.note,
+            requires_approval: message.requires_approval,
             request,
         })
     })
@@ -194,6 +198,7 @@ impl From<Invite> for pb::Invite {
             delivery_error,
             member_id: from.member.map(|member| member.to_string()).unwrap_or_default(),
             sso: from.sso,
+            requires_approval: from.requires_approval,
         }
     }
 }
