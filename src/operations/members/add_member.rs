@@ -14,9 +14,9 @@ use crate::operations::access::Access;
 use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::invites::end;
-use crate::operations::join_requests;
+use crate::operations::join_requests::end as end_request;
 use crate::operations::{Context, RequestContext};
-use crate::storage::{accounts, change, join_requests as requests, members};
+use crate::storage::{accounts, change, join_requests, members};
 
 #[derive(Debug, Clone)]
 pub struct AddMember {
@@ -88,9 +88,9 @@ pub async fn add_member(
                 if let Some(pending) = pending_invitation(tx, version, &account, now).await? {
                     end(tx, &pending, EndReason::AlreadyMember, version, &actor, now).await?;
                 }
-                let asked = requests::pending(tx, organization.id, account.id).await?;
+                let asked = join_requests::pending(tx, organization.id, account.id).await?;
                 if let Some(asked) = asked {
-                    join_requests::end(tx, asked, version, &actor, now).await?;
+                    end_request(tx, asked, version, &actor, now).await?;
                 }
                 idempotency.store(tx, &Uuid::from(added.id), now).await?;
                 Ok(Membership::from(&added))
