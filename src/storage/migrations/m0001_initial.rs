@@ -168,7 +168,7 @@ fn invites() -> TableCreateStatement {
             uuid_or_null("member_id"),
             text_or_null("delivery"),
             text_or_null("delivery_error"),
-            boolean("requires_approval"),
+            boolean("requires_approval").default(false).to_owned(),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))

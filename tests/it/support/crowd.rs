@@ -49,9 +49,9 @@ impl Database {
             format!(
                 "INSERT INTO invites (id, organization_id, kind, role, token_hash, token_sealed, \
                  inviter_id, state, version, expires_at, uses, created_at, email, note, \
-                 allowed_domains, sso, requires_approval) SELECT {id}, {organization}, 'email', 'member', {bytes}, \
-                 {bytes}, {id}, 'live', 1, 2, 0, 1, 'pending' || i || '@example.com', '', '', {no}, \
-                 {no} FROM {from}"
+                 allowed_domains, sso) SELECT {id}, {organization}, 'email', 'member', {bytes}, \
+                 {bytes}, {id}, 'live', 1, 2, 0, 1, 'pending' || i || '@example.com', '', '', {no} \
+                 FROM {from}"
             ),
             format!(
                 "INSERT INTO outbox (id, organization_id, invite_id, attempts, next_attempt_at, \
