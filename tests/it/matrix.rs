@@ -374,6 +374,26 @@ pub const ROWS: &[Row] = &[
         r#"{}"#,
         [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
     ),
+    (
+        "guestlist.v1.MemberService/TransferOwnership",
+        r#"{"organizationId": "$organization", "memberId": "$member", "ownRole": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchSetMemberRole",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"], "role": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchSuspendMembers",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchRemoveMembers",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
 ];
 
 /// Everybody, in the order of `CALLERS`.

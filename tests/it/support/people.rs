@@ -156,6 +156,14 @@ rpcs! {
         "guestlist.v1.JoinRequestService/WithdrawJoinRequest";
     list_joinable_organizations: own::ListJoinableOrganizationsRequest => ListJoinableOrganizationsResponse,
         "guestlist.v1.JoinRequestService/ListJoinableOrganizations";
+    transfer_ownership: own::TransferOwnershipRequest => TransferOwnershipResponse,
+        "guestlist.v1.MemberService/TransferOwnership";
+    batch_set_member_role: own::BatchSetMemberRoleRequest => BatchSetMemberRoleResponse,
+        "guestlist.v1.MemberService/BatchSetMemberRole";
+    batch_suspend_members: own::BatchSuspendMembersRequest => BatchSuspendMembersResponse,
+        "guestlist.v1.MemberService/BatchSuspendMembers";
+    batch_remove_members: own::BatchRemoveMembersRequest => BatchRemoveMembersResponse,
+        "guestlist.v1.MemberService/BatchRemoveMembers";
     set_domain_mode: own::SetDomainModeRequest => SetDomainModeResponse,
         "guestlist.v1.DomainService/SetDomainMode";
 }

@@ -4,6 +4,7 @@
 mod account;
 mod admin;
 mod audit;
+mod batch;
 mod domain;
 mod event;
 mod fields;
@@ -20,6 +21,7 @@ mod webhook;
 pub use account::resolve_account;
 pub use admin::{list_organizations, set_seat_limit, set_tier};
 pub use audit::list_audit_events;
+pub use batch::{batch_set_member_role, member_results, members_of, transfer_ownership};
 pub use domain::{add_domain, domain, domain_ref, set_domain_mode};
 pub use event::{event_list, list_events, list_state, state_list, watch, watch_response};
 pub use invite::{create_link, invite_by_email};
