@@ -110,12 +110,16 @@ fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
             encoding.flag(true).text(kind.as_str()).text(id.as_str()).text(level.as_str())
         }
     };
-    encoding
+    let encoding = encoding
         .option(input.expires_at, Encoding::time)
         .option(input.max_uses, Encoding::number)
         .list(&input.allowed_domains, |encoding, domain| encoding.text(domain.as_str()))
-        .text(&input.note)
-        .flag(input.requires_approval)
+        .text(&input.note);
+    // Only if it is set: a request from before the field existed keeps its encoding.
+    match input.requires_approval {
+        true => encoding.flag(true),
+        false => encoding,
+    }
 }
 
 fn granted(grants: &LinkGrants) -> String {
