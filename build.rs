@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "gitpod/v1/common.proto",
     "gitpod/v1/organization.proto",
     "guestlist/v1/account.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 14] = [
     "guestlist/v1/export.proto",
     "guestlist/v1/grant.proto",
     "guestlist/v1/invite.proto",
+    "guestlist/v1/join_request.proto",
     "guestlist/v1/member.proto",
     "guestlist/v1/organization.proto",
     "guestlist/v1/page.proto",

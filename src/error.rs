@@ -97,6 +97,14 @@ pub mod reason {
     pub const DOMAIN_TAKEN: &str = "DOMAIN_TAKEN";
     /// The name servers gave no answer.
     pub const DNS_UNAVAILABLE: &str = "DNS_UNAVAILABLE";
+    /// An admin must approve the request to join.
+    pub const APPROVAL_PENDING: &str = "APPROVAL_PENDING";
+    /// The link or the domain lets people join without a request.
+    pub const NO_APPROVAL_NEEDED: &str = "NO_APPROVAL_NEEDED";
+    /// The request to join has an outcome already.
+    pub const REQUEST_DECIDED: &str = "REQUEST_DECIDED";
+    /// The last request to join was denied for some time.
+    pub const ASK_LATER: &str = "ASK_LATER";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }

@@ -105,6 +105,12 @@ pub enum Action {
     DomainRemoved,
     /// Its proof was missing for too long.
     DomainLapsed,
+    JoinRequestCreated,
+    JoinRequestApproved,
+    JoinRequestDenied,
+    JoinRequestWithdrawn,
+    /// The account became a member in another way, or was erased.
+    JoinRequestEnded,
 }
 
 /// The kind of the changed object.
@@ -118,6 +124,7 @@ pub enum TargetKind {
     Grant,
     Webhook,
     Domain,
+    JoinRequest,
 }
 
 text_enum! {
@@ -157,9 +164,14 @@ text_enum! {
         DomainVerified = "domain.verified",
         DomainModeChanged = "domain.mode_changed",
         DomainRemoved = "domain.removed",
-        DomainLapsed = "domain.lapsed";
+        DomainLapsed = "domain.lapsed",
+        JoinRequestCreated = "join_request.created",
+        JoinRequestApproved = "join_request.approved",
+        JoinRequestDenied = "join_request.denied",
+        JoinRequestWithdrawn = "join_request.withdrawn",
+        JoinRequestEnded = "join_request.ended";
     TargetKind:
         Account = "account", Organization = "organization", Member = "member",
         Invite = "invite", Key = "key", Grant = "grant",
-        Webhook = "webhook", Domain = "domain";
+        Webhook = "webhook", Domain = "domain", JoinRequest = "join_request";
 }

@@ -3,9 +3,9 @@
 
 use super::{
     AccountId, AccountKind, ContentGrant, DisablingReason, DomainId, DomainMode, DomainState,
-    EndReason, GrantId, Invite, InviteId, InviteKind, JoinedBy, KeyId, KeyScope, Member, MemberId,
-    MemberStatus, Organization, OrganizationDomain, OrganizationId, Role, TargetKind, Tier,
-    Timestamp, Webhook, WebhookId,
+    EndReason, GrantId, Invite, InviteId, InviteKind, JoinRequest, JoinRequestId, JoinRequestState,
+    JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization, OrganizationDomain,
+    OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
 };
 
 /// The changed object and the change.
@@ -36,6 +36,7 @@ pub enum EventData {
     },
     Webhook(WebhookData),
     Domain(DomainData),
+    JoinRequest(JoinRequestData),
 }
 
 /// A membership after a change.
@@ -110,6 +111,16 @@ pub struct DomainData {
     pub state: DomainState,
 }
 
+/// A request to join after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequestData {
+    pub id: JoinRequestId,
+    pub account: AccountId,
+    pub state: JoinRequestState,
+    pub invite: Option<InviteId>,
+    pub member: Option<MemberId>,
+}
+
 /// An organization and its version after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrganizationVersion {
@@ -141,6 +152,7 @@ impl EventData {
             EventData::Key { .. } => TargetKind::Key,
             EventData::Webhook(_) => TargetKind::Webhook,
             EventData::Domain(_) => TargetKind::Domain,
+            EventData::JoinRequest(_) => TargetKind::JoinRequest,
         }
     }
 
@@ -155,6 +167,7 @@ impl EventData {
             EventData::Key { id, .. } => id.to_string(),
             EventData::Webhook(webhook) => webhook.id.to_string(),
             EventData::Domain(domain) => domain.id.to_string(),
+            EventData::JoinRequest(request) => request.id.to_string(),
         }
     }
 }
@@ -214,6 +227,18 @@ impl WebhookData {
 impl From<&OrganizationDomain> for DomainData {
     fn from(domain: &OrganizationDomain) -> Self {
         Self { id: domain.id, mode: domain.mode, previous_mode: None, state: domain.state }
+    }
+}
+
+impl From<&JoinRequest> for JoinRequestData {
+    fn from(request: &JoinRequest) -> Self {
+        Self {
+            id: request.id,
+            account: request.account,
+            state: request.state,
+            invite: request.invite,
+            member: request.member,
+        }
     }
 }
 

@@ -71,6 +71,8 @@ uuid_ids! {
     WebhookDeliveryId;
     /// A domain of an organization.
     DomainId;
+    /// A request to join an organization.
+    JoinRequestId;
 }
 
 impl AuditEventId {

@@ -57,6 +57,8 @@ pub struct Invite {
     pub ending: Option<Ending>,
     /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
+    /// A link that only asks to join: an admin approves each request.
+    pub requires_approval: bool,
 }
 
 /// A pending email invitation, as its recipient sees it.
@@ -325,6 +327,7 @@ mod tests {
             email: None,
             allowed_domains: Vec::new(),
             sso: false,
+            requires_approval: false,
             member: None,
             note: String::new(),
             attributes: Attributes::default(),

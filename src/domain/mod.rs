@@ -15,6 +15,7 @@ mod event;
 mod ids;
 mod invite;
 mod invite_links;
+mod join_request;
 mod locale;
 mod member;
 mod network;
@@ -38,18 +39,19 @@ pub use continue_url::{ContinueOrigins, ContinueUrl};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
 pub use event::{
-    DomainData, EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion,
-    WebhookData,
+    DomainData, EventData, GrantData, InviteData, InviteTerms, JoinRequestData, MemberData,
+    OrganizationVersion, WebhookData,
 };
 pub use ids::{
-    AccountId, AuditEventId, DomainId, GrantId, InviteId, KeyId, MemberId, OrganizationId,
-    OutboxId, WebhookDeliveryId, WebhookId,
+    AccountId, AuditEventId, DomainId, GrantId, InviteId, JoinRequestId, KeyId, MemberId,
+    OrganizationId, OutboxId, WebhookDeliveryId, WebhookId,
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
     InviteState, InviteToken, ReceivedInvitation,
 };
 pub use invite_links::InviteLinks;
+pub use join_request::{Decision, JoinRequest, JoinRequestState};
 pub use locale::Locale;
 pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
 pub use network::Network;

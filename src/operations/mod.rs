@@ -19,6 +19,7 @@ pub mod encoding;
 pub mod events;
 pub mod grants;
 pub mod invites;
+pub mod join_requests;
 pub mod keys;
 pub mod members;
 pub mod organizations;

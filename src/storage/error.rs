@@ -136,10 +136,12 @@ pub(super) enum Constraint {
     ExternalIdTaken,
     /// The domain is verified for another organization.
     DomainTaken,
+    /// The account has a pending request to join.
+    RequestExists,
 }
 
 /// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 9] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 10] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
@@ -169,6 +171,11 @@ const CONSTRAINTS: [(&str, &str, Constraint); 9] = [
         Constraint::ExternalIdTaken,
     ),
     ("domains_one_verified", "domains.domain", Constraint::DomainTaken),
+    (
+        "join_requests_one_pending",
+        "join_requests.account_id, join_requests.organization_id",
+        Constraint::RequestExists,
+    ),
 ];
 
 impl StoreError {
@@ -229,7 +236,11 @@ impl Cause {
             Cause::Conflict
                 | Cause::Away
                 | Cause::Crowded
-                | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+                | Cause::Constraint(
+                    Constraint::AccountExists
+                        | Constraint::JoinLinkExists
+                        | Constraint::RequestExists
+                )
         )
     }
 }
@@ -320,12 +331,12 @@ impl From<StoreError> for Error {
                 Error::new(Kind::AlreadyExists, "another one has this external id")
                     .with_reason(reason::EXTERNAL_ID_TAKEN)
             }
-            Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
-                Error::new(
-                    Kind::Unavailable,
-                    "changed by another request at the same time, try again",
-                )
-            }
+            Cause::Constraint(
+                Constraint::AccountExists | Constraint::JoinLinkExists | Constraint::RequestExists,
+            ) => Error::new(
+                Kind::Unavailable,
+                "changed by another request at the same time, try again",
+            ),
             Cause::Fault => return Error::internal(error),
         };
         answer.with_source(error)

@@ -4,8 +4,8 @@
 use prost::Message;
 
 use crate::domain::{
-    AuditEvent, ContentGrant, DomainData, EventData, GrantData, InviteData, MemberData, Timestamp,
-    WebhookData,
+    AuditEvent, ContentGrant, DomainData, EventData, GrantData, InviteData, JoinRequestData,
+    MemberData, Timestamp, WebhookData,
 };
 use crate::error::{Error, Result};
 use crate::proto::guestlist::v1 as pb;
@@ -79,6 +79,15 @@ pub fn message(data: &EventData) -> Data {
                 mode: mode.to_string(),
                 previous_mode: text(*previous_mode),
                 state: state.as_str().to_owned(),
+            })
+        }
+        EventData::JoinRequest(JoinRequestData { id, account, state, invite, member }) => {
+            Data::JoinRequest(pb::JoinRequestEvent {
+                join_request_id: id.to_string(),
+                account_id: account.to_string(),
+                state: state.as_str().to_owned(),
+                invite_id: text(*invite),
+                member_id: text(*member),
             })
         }
     }

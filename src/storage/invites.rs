@@ -284,6 +284,7 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
         external_id: Set(new.attributes.external_id.as_ref().map(ToString::to_string)),
         continue_url: Set(new.continue_url.as_ref().map(ToString::to_string)),
         locale: Set(new.locale.as_ref().map(ToString::to_string)),
+        requires_approval: Set(new.requires_approval),
     }
 }
 

@@ -35,6 +35,7 @@ pub mod events;
 pub mod grants;
 pub mod invite_lists;
 pub mod invites;
+pub mod join_requests;
 pub mod member_lists;
 pub mod members;
 pub mod memberships;

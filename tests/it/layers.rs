@@ -178,6 +178,7 @@ const STORAGE: Table = &[
     ("api_keys", &QUERY),
     ("attributes", &QUERY),
     ("domains", &QUERY),
+    ("join_requests", &QUERY),
     ("event_data", &[]),
     ("events", &["connection", "entity", "error", "postgres", "sql", "statement"]),
     ("event_watch", &["connection", "events"]),

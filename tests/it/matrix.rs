@@ -18,8 +18,8 @@ use crate::support::{Code, Engine, Organization, Person, TestApp};
 use crate::{everywhere, on_both_engines};
 
 use Code::{
-    FailedPrecondition as FP, NotFound as NF, Ok as OK, PermissionDenied as PD,
-    Unauthenticated as U,
+    AlreadyExists as AE, FailedPrecondition as FP, NotFound as NF, Ok as OK,
+    PermissionDenied as PD, Unauthenticated as U,
 };
 
 pub const CALLERS: [&str; 11] = [
@@ -373,6 +373,58 @@ pub const ROWS: &[Row] = &[
         r#"{"organizationId": "$organization", "domainId": "$domain"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
+    (
+        // No domain lets anybody ask.
+        "guestlist.v1.JoinRequestService/CreateJoinRequest",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, AE, AE, AE],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/ListJoinRequests",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/ApproveJoinRequest",
+        r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/DenyJoinRequest",
+        r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        // The operator's key is of the stranger, who has asked.
+        "guestlist.v1.JoinRequestService/WithdrawJoinRequest",
+        r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
+        [U, U, U, NF, OK, NF, OK, NF, NF, NF, NF],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/ListJoinableOrganizations",
+        r#"{}"#,
+        [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/TransferOwnership",
+        r#"{"organizationId": "$organization", "memberId": "$member", "ownRole": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchSetMemberRole",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"], "role": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchSuspendMembers",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchRemoveMembers",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
 ];
 
 /// Everybody, in the order of `CALLERS`.
@@ -437,6 +489,15 @@ pub async fn domain_for(request: &str, org: &Organization) -> String {
     domain.id
 }
 
+/// The id of the stranger's pending request to join, if a request names one.
+pub async fn request_for(request: &str, org: &Organization) -> String {
+    if !request.contains("$request") {
+        return String::new();
+    }
+    let link = org.admin.approval_link(&org.id).await;
+    org.stranger.ask(&link.token).await.unwrap().id
+}
+
 /// Sets what no RPC sets yet.
 async fn put_member(app: &TestApp, member: &str, change: &str) {
     let connection = app.database.connect().await;
@@ -460,9 +521,11 @@ everywhere! {
             let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
             let webhook = webhook_for(request, &org).await;
             let domain = domain_for(request, &org).await;
+            let asked = request_for(request, &org).await;
             let request = request
                 .replace("$webhook", &webhook)
                 .replace("$domain", &domain)
+                .replace("$request", &asked)
                 .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
                 .replace("$invite", &link)
                 .replace("$organization", &org.id)
@@ -498,7 +561,7 @@ on_both_engines! {
             }
             let path = format!("/{rpc}");
             for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
-                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook", "$domain"]
+                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook", "$domain", "$request"]
                     .iter()
                     .fold(request.replace("$organization", id), |request, name| {
                         request.replace(name, member)

@@ -219,6 +219,7 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
         Some(Data::Key(it)) => ("key.", it.key_id),
         Some(Data::Webhook(it)) => ("webhook.", it.webhook_id),
         Some(Data::Domain(it)) => ("domain.", it.domain_id),
+        Some(Data::JoinRequest(it)) => ("join_request.", it.join_request_id),
         None => ("", String::new()),
     };
     let mut wrong = Vec::new();
@@ -237,6 +238,7 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
             "invites" => &["email"],
             "webhooks" => &["url", "description"],
             "domains" => &["domain", "challenge"],
+            "join_requests" => &["reason"],
             _ => &[],
         };
         for column in secrets {
@@ -291,7 +293,8 @@ fn miscounted(before: &State, after: &State, events: &[&Event]) -> Vec<String> {
 fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Event]) -> bool {
     match (old, new) {
         (Some(old), None)
-            if ["members", "invites", "grants", "webhooks", "domains"].contains(&table) =>
+            if ["members", "invites", "grants", "webhooks", "domains", "join_requests"]
+                .contains(&table) =>
         {
             let organization = text(old, "organization_id");
             events
@@ -309,6 +312,17 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
             };
             but_address(old) == but_address(new)
                 && new["email"].is_null()
+                && events.iter().any(|event| event.action == "account.erased")
+        }
+        // An erased person's denied requests lose the texts of the admins.
+        (Some(old), Some(new)) if table == "join_requests" => {
+            let but_reason = |row: &Row| {
+                let mut row = row.clone();
+                row.remove("reason");
+                row
+            };
+            but_reason(old) == but_reason(new)
+                && new["reason"] == ""
                 && events.iter().any(|event| event.action == "account.erased")
         }
         // It gets the last event before it ends.
@@ -399,9 +413,11 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
         let webhook = matrix::webhook_for(request, &org).await;
         let domain = matrix::domain_for(request, &org).await;
+        let asked = matrix::request_for(request, &org).await;
         let request = request
             .replace("$webhook", &webhook)
             .replace("$domain", &domain)
+            .replace("$request", &asked)
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$invite", &link)
             .replace("$organization", &org.id)
@@ -704,6 +720,49 @@ async fn walk_the_domains(walk: &mut Walk<'_>) {
     walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
 }
 
+async fn walk_the_requests(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let org = app.organization().await;
+    let link = org.admin.approval_link(&org.id).await;
+    let actions = walk.step("join by it", async {
+        // A refusal that keeps its change.
+        org.stranger.join(&link.token).await.unwrap_err().reason == "APPROVAL_PENDING"
+    });
+    assert_eq!(actions.await, ["join_request.created"]);
+    let asked = org.stranger.ask(&link.token).await.unwrap();
+    for expected in [&["join_request.withdrawn"][..], &[]] {
+        let withdraw = async { org.stranger.withdraw(&asked).await.is_ok() };
+        walk.expect(WITHDRAW, expected, withdraw).await;
+    }
+    for expected in [&["join_request.created"][..], &[]] {
+        walk.expect(ASK, expected, async { org.stranger.ask(&link.token).await.is_ok() }).await;
+    }
+    let asked = org.stranger.ask(&link.token).await.unwrap();
+    for expected in [&["join_request.denied"][..], &[]] {
+        let deny = async { org.admin.deny(&asked, "Not yet, sorry", 0).await.is_ok() };
+        walk.expect("DenyJoinRequest", expected, deny).await;
+    }
+    let asked = org.stranger.ask(&link.token).await.unwrap();
+    for expected in [&["join_request.approved", "member.joined"][..], &[]] {
+        let approve = async { org.admin.approve(&asked, "").await.is_ok() };
+        walk.expect("ApproveJoinRequest", expected, approve).await;
+    }
+    let kim = app.person("kim").await;
+    kim.ask(&link.token).await.unwrap();
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    let expected = ["join_request.ended", "member.joined"];
+    walk.expect("join beside a request", &expected, async { kim.join(&token).await.is_ok() }).await;
+    let lea = app.person("lea").await;
+    let asked = lea.ask(&link.token).await.unwrap();
+    org.admin.deny(&asked, "Lea was here before", 0).await.unwrap();
+    lea.ask(&link.token).await.unwrap();
+    let (account, now) = (lea.account().await, app.clock.now());
+    let expected = ["account.erased", "join_request.ended", "key.revoked"];
+    walk.expect("erase", &expected, async { erase(app.store(), account, now).await.is_ok() }).await;
+    let delete = async { org.admin.delete(&org.id).await.is_ok() };
+    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+}
+
 async fn walk_the_rest(walk: &mut Walk<'_>) {
     let app = walk.app;
     let service = Owner::Service("portal".parse().unwrap());
@@ -786,7 +845,9 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
 
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while
 /// there is a join link, what only sends to a webhook, and what the walks of ends, doors and the rest do by name.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 15] = [
+    ASK,
+    WITHDRAW,
     "gitpod.v1.OrganizationService/GetOrganizationInvite",
     "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     LEAVE,
@@ -810,6 +871,8 @@ const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
 const ACCEPT: &str = "guestlist.v1.InviteService/Accept";
 const DECLINE: &str = "guestlist.v1.InviteService/Decline";
 const ENABLE: &str = "guestlist.v1.WebhookService/EnableWebhook";
+const ASK: &str = "guestlist.v1.JoinRequestService/CreateJoinRequest";
+const WITHDRAW: &str = "guestlist.v1.JoinRequestService/WithdrawJoinRequest";
 const VERIFY: &str = "guestlist.v1.DomainService/VerifyDomain";
 const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
 
@@ -875,6 +938,12 @@ async fn domains(app: &TestApp) {
     walk.finish([VERIFY].map(str::to_owned).into_iter());
 }
 
+async fn requests(app: &TestApp) {
+    let mut walk = begin(app).await;
+    walk_the_requests(&mut walk).await;
+    walk.finish([ASK, WITHDRAW].map(str::to_owned).into_iter());
+}
+
 fn settings(config: &mut Config) {
     trust_intranet(config);
     config.limits.invites_per_account = 0;
@@ -906,4 +975,4 @@ macro_rules! walks {
     };
 }
 
-walks! { rpcs routes ends doors webhooks domains rest }
+walks! { rpcs routes ends doors webhooks domains requests rest }

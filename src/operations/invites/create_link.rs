@@ -38,6 +38,8 @@ pub struct CreateLink {
     pub attributes: Attributes,
     /// Where members go on after joining.
     pub continue_url: Option<ContinueUrl>,
+    /// The link only asks to join; for links with a role.
+    pub requires_approval: bool,
     pub request: Option<RequestToken>,
 }
 
@@ -99,6 +101,7 @@ pub async fn create_link(
                 invite.note = input.note.clone();
                 invite.attributes = input.attributes.clone();
                 invite.continue_url = input.continue_url.clone();
+                invite.requires_approval = input.requires_approval;
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 let note = format!("link, {}", granted(&input.grants));
@@ -124,9 +127,14 @@ fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
         .list(&input.allowed_domains, |encoding, domain| encoding.text(domain.as_str()))
         .text(&input.note);
     let encoding = encode(encoding, &input.attributes);
-    match &input.continue_url {
+    let encoding = match &input.continue_url {
         Some(url) => encoding.text("continue_url").text(url.as_str()),
         None => encoding,
+    };
+    // Only if it is set: a request from before the field existed keeps its encoding.
+    match input.requires_approval {
+        true => encoding.flag(true),
+        false => encoding,
     }
 }
 

@@ -110,6 +110,7 @@ fn new_invite(
         email: None,
         allowed_domains: Vec::new(),
         sso: false,
+        requires_approval: false,
         member: None,
         note: String::new(),
         attributes: Attributes::default(),

@@ -16,8 +16,9 @@ use crate::operations::attributes::{encode, require_free_for_member};
 use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::invites::end;
+use crate::operations::join_requests::end as end_request;
 use crate::operations::{Context, RequestContext};
-use crate::storage::{accounts, change, members};
+use crate::storage::{accounts, change, join_requests, members};
 
 #[derive(Debug, Clone)]
 pub struct AddMember {
@@ -95,6 +96,10 @@ pub async fn add_member(
                 let version = organization.at_version();
                 if let Some(pending) = pending_invitation(tx, version, &account, now).await? {
                     end(tx, &pending, EndReason::AlreadyMember, version, &actor, now).await?;
+                }
+                let asked = join_requests::pending(tx, organization.id, account.id).await?;
+                if let Some(asked) = asked {
+                    end_request(tx, asked, version, &actor, now).await?;
                 }
                 idempotency.store(tx, &Uuid::from(added.id), now).await?;
                 Ok(Membership::from(&added))

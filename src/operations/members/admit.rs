@@ -70,7 +70,7 @@ pub(in crate::operations) async fn admit(
 
 /// # Errors
 /// FAILED_PRECONDITION if no seat is left.
-pub(super) fn require_seat(organization: &Organization) -> Result<()> {
+pub(in crate::operations) fn require_seat(organization: &Organization) -> Result<()> {
     if organization.has_seat() {
         return Ok(());
     }
@@ -80,7 +80,7 @@ pub(super) fn require_seat(organization: &Organization) -> Result<()> {
 
 /// The live email invitation of the account's verified address. An expired one is ended
 /// here, with this version of the organization.
-pub(super) async fn pending_invitation(
+pub(in crate::operations) async fn pending_invitation(
     tx: &Tx,
     organization: OrganizationVersion,
     account: &Account,

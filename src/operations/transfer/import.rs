@@ -261,6 +261,7 @@ impl<S: Source> Reader<'_, S> {
             created_at: record.created_at.unwrap_or(now),
             ending: None,
             delivery: self.to.mails.then_some(Delivery::Pending),
+            requires_approval: false,
         };
         let token = seal(self.to.keyring, &invite, &token)?;
         Ok(Invitation { invite, inviter, hash: token.hash, sealed: token.sealed })

@@ -48,6 +48,8 @@ pub struct Model {
     pub external_id: Option<String>,
     pub continue_url: Option<String>,
     pub locale: Option<String>,
+    /// It only asks to join.
+    pub requires_approval: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -105,6 +107,7 @@ impl TryFrom<Model> for Invite {
                 .transpose()?,
             locale: row.locale.as_deref().map(|tag| stored("invites.locale", tag)).transpose()?,
             note: row.note,
+            requires_approval: row.requires_approval,
         })
     }
 }

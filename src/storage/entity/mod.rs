@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod audit_event;
 pub mod grant;
 pub mod invite;
+pub mod join_request;
 pub mod member;
 pub mod organization;
 pub mod organization_domain;

@@ -31,6 +31,7 @@ impl MigrationTrait for Migration {
             webhooks(),
             webhook_deliveries(),
             domains(),
+            join_requests(),
         ] {
             manager.create_table(table).await?;
         }
@@ -176,6 +177,7 @@ fn invites() -> TableCreateStatement {
             text_or_null("external_id"),
             text_or_null("continue_url"),
             text_or_null("locale"),
+            boolean("requires_approval").default(false).to_owned(),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
@@ -360,6 +362,30 @@ fn domains() -> TableCreateStatement {
     .to_owned()
 }
 
+/// Requests of accounts to become members.
+fn join_requests() -> TableCreateStatement {
+    table(
+        "join_requests",
+        [
+            id(),
+            uuid("organization_id"),
+            uuid("account_id"),
+            text("state"),
+            uuid_or_null("invite_id"),
+            integer("version"),
+            integer("created_at"),
+            integer_or_null("decided_at"),
+            uuid_or_null("decided_by"),
+            text("reason"),
+            integer_or_null("ask_again_at"),
+            uuid_or_null("member_id"),
+        ],
+    )
+    .check(("join_requests_decided", Expr::cust("(state = 'pending') = (decided_at IS NULL)")))
+    .foreign_key(&mut references(("join_requests", "account_id"), "accounts"))
+    .to_owned()
+}
+
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
@@ -460,5 +486,15 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .to_owned(),
         index("domains_one_each", "domains", ["organization_id", "domain"]).unique().to_owned(),
         index("domains_due", "domains", ["next_check_at"]),
+        index("join_requests_one_pending", "join_requests", ["account_id", "organization_id"])
+            .unique()
+            .and_where(Expr::cust("state = 'pending'"))
+            .to_owned(),
+        index(
+            "join_requests_of_account",
+            "join_requests",
+            ["account_id", "organization_id", "ask_again_at"],
+        ),
+        index("join_requests_by_state", "join_requests", ["organization_id", "state", "id"]),
     ]
 }

@@ -103,6 +103,58 @@ impl MemberService for Service {
         .await
     }
 
+    async fn transfer_ownership(
+        &self,
+        request: Request<pb::TransferOwnershipRequest>,
+    ) -> RpcResult<pb::TransferOwnershipResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (to, role) = convert::transfer_ownership(&message)?;
+            members::transfer_ownership(&self.0, &call, to, role).await?;
+            Ok(pb::TransferOwnershipResponse {})
+        })
+        .await
+    }
+
+    async fn batch_set_member_role(
+        &self,
+        request: Request<pb::BatchSetMemberRoleRequest>,
+    ) -> RpcResult<pb::BatchSetMemberRoleResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (who, role) = convert::batch_set_member_role(&message)?;
+            let done = members::batch_set_member_role(&self.0, &call, who, role).await?;
+            Ok(pb::BatchSetMemberRoleResponse { results: convert::member_results(done) })
+        })
+        .await
+    }
+
+    async fn batch_suspend_members(
+        &self,
+        request: Request<pb::BatchSuspendMembersRequest>,
+    ) -> RpcResult<pb::BatchSuspendMembersResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let who = convert::members_of(&message.organization_id, &message.member_ids)?;
+            let done = members::batch_suspend_members(&self.0, &call, who).await?;
+            Ok(pb::BatchSuspendMembersResponse { results: convert::member_results(done) })
+        })
+        .await
+    }
+
+    async fn batch_remove_members(
+        &self,
+        request: Request<pb::BatchRemoveMembersRequest>,
+    ) -> RpcResult<pb::BatchRemoveMembersResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let who = convert::members_of(&message.organization_id, &message.member_ids)?;
+            let done = members::batch_remove_members(&self.0, &call, who).await?;
+            Ok(pb::BatchRemoveMembersResponse { results: convert::member_results(done) })
+        })
+        .await
+    }
+
     async fn suspend_member(
         &self,
         request: Request<pb::SuspendMemberRequest>,

@@ -9,6 +9,7 @@ mod domain_service;
 mod event_service;
 mod grant_service;
 mod invite_service;
+mod join_request_service;
 mod member_service;
 mod my_organization_service;
 mod organization_service;
@@ -57,6 +58,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     use guestlist::event_service_server::EventServiceServer;
     use guestlist::grant_service_server::GrantServiceServer;
     use guestlist::invite_service_server::InviteServiceServer;
+    use guestlist::join_request_service_server::JoinRequestServiceServer;
     use guestlist::member_service_server::MemberServiceServer;
     use guestlist::organization_service_server::OrganizationServiceServer as MyOrganizationServer;
     use guestlist::sign_in_service_server::SignInServiceServer;
@@ -74,6 +76,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     let sign_in = sign_in_service::Service(cx.clone());
     let webhooks = webhook_service::Service(cx.clone());
     let domains = domain_service::Service(cx.clone());
+    let requests = join_request_service::Service(cx.clone());
     Services::default()
         .with(bounded!(OrganizationServiceServer::new(organizations), http))
         .with(bounded!(MyOrganizationServer::new(mine), http))
@@ -87,6 +90,7 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(SignInServiceServer::new(sign_in), http))
         .with(bounded!(WebhookServiceServer::new(webhooks), http))
         .with(bounded!(DomainServiceServer::new(domains), http))
+        .with(bounded!(JoinRequestServiceServer::new(requests), http))
 }
 
 /// The caller and the message of a request, for methods that need no credential.

@@ -77,6 +77,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "member_id",
             "delivery",
             "continue_url",
+            "requires_approval",
         ],
     ),
     (
@@ -193,6 +194,23 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "first_failure_at",
             "created_at",
             "updated_at",
+        ],
+    ),
+    (
+        "join_requests",
+        &["reason"],
+        &[
+            "id",
+            "organization_id",
+            "account_id",
+            "state",
+            "invite_id",
+            "version",
+            "created_at",
+            "decided_at",
+            "decided_by",
+            "ask_again_at",
+            "member_id",
         ],
     ),
     (

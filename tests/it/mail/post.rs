@@ -172,6 +172,7 @@ impl Post {
             email: Some(email.parse().unwrap()),
             allowed_domains: Vec::new(),
             sso: false,
+            requires_approval: false,
             member: Some(MemberId::generate(now)),
             note: String::new(),
             attributes: Default::default(),

@@ -211,6 +211,24 @@ async fn domains(app: &TestApp) {
     let dns = Dns::new(vec![nameserver::address()]);
     let checks = DomainChecks { interval: day, grace: day };
     check_due(app.store(), &dns, checks, app.clock.now()).await.unwrap();
+    org.admin.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
+    let dora = app.person_with(&format!("dora@{}", domain.domain)).await;
+    dora.list_joinable_organizations(Default::default()).await.unwrap();
+    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    dora.withdraw(&asked).await.unwrap();
+    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    org.admin.deny(&asked, "", 0).await.unwrap();
+    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    let mut page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
+    for state in [own::JoinRequestState::Pending, own::JoinRequestState::Denied] {
+        let list = own::ListJoinRequestsRequest {
+            organization_id: org.id.clone(),
+            state: state.into(),
+            page: page.take(),
+        };
+        org.admin.list_join_requests(list).await.unwrap();
+    }
+    org.admin.approve(&asked, "").await.unwrap();
     org.admin.remove(&domain).await.unwrap();
     org.admin.delete(&org.id).await.unwrap();
 }

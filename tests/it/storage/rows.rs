@@ -114,6 +114,7 @@ async fn round_trip(store: &Store, full: bool) {
         email: full.then(|| "zoe@xn--bcher-kva.example".parse().unwrap()),
         allowed_domains: organization.invite_domains.clone(),
         sso: full,
+        requires_approval: full,
         member: full.then(|| MemberId::generate(at(6))),
         note: if full { "für Zoë\n🦀".into() } else { String::new() },
         ending: None,

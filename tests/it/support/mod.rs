@@ -8,6 +8,7 @@ mod crowd;
 pub mod databases;
 pub mod domains;
 mod dump;
+mod join_requests;
 pub mod nameserver;
 mod people;
 pub mod program;

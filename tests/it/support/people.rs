@@ -159,6 +159,26 @@ rpcs! {
         "guestlist.v1.DomainService/ListDomains";
     remove_domain: own::RemoveDomainRequest => RemoveDomainResponse,
         "guestlist.v1.DomainService/RemoveDomain";
+    create_join_request: own::CreateJoinRequestRequest => CreateJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/CreateJoinRequest";
+    list_join_requests: own::ListJoinRequestsRequest => ListJoinRequestsResponse,
+        "guestlist.v1.JoinRequestService/ListJoinRequests";
+    approve_join_request: own::ApproveJoinRequestRequest => ApproveJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/ApproveJoinRequest";
+    deny_join_request: own::DenyJoinRequestRequest => DenyJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/DenyJoinRequest";
+    withdraw_join_request: own::WithdrawJoinRequestRequest => WithdrawJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/WithdrawJoinRequest";
+    list_joinable_organizations: own::ListJoinableOrganizationsRequest => ListJoinableOrganizationsResponse,
+        "guestlist.v1.JoinRequestService/ListJoinableOrganizations";
+    transfer_ownership: own::TransferOwnershipRequest => TransferOwnershipResponse,
+        "guestlist.v1.MemberService/TransferOwnership";
+    batch_set_member_role: own::BatchSetMemberRoleRequest => BatchSetMemberRoleResponse,
+        "guestlist.v1.MemberService/BatchSetMemberRole";
+    batch_suspend_members: own::BatchSuspendMembersRequest => BatchSuspendMembersResponse,
+        "guestlist.v1.MemberService/BatchSuspendMembers";
+    batch_remove_members: own::BatchRemoveMembersRequest => BatchRemoveMembersResponse,
+        "guestlist.v1.MemberService/BatchRemoveMembers";
     set_domain_mode: own::SetDomainModeRequest => SetDomainModeResponse,
         "guestlist.v1.DomainService/SetDomainMode";
 }

@@ -12,7 +12,7 @@ use super::roles::{from_member_role, to_member_role};
 use crate::domain::{
     AttributeChanges, Attributes, InviteKind, InviteState, OrganizationId, PageSize,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result, reason};
 use crate::operations::invites::{
     self, CreateLink, InviteByEmail, InviteFilter, InviteWithToken, ListInvites, Revoke, Update,
 };
@@ -143,8 +143,16 @@ async fn join(request: RestRequest) -> RestResult {
     let organization = organization(&request)?;
     let name = id_parameter(&request, INVITE)?.parse().map_err(|_| Error::not_found())?;
     let by = JoinBy::InviteTo(organization, name);
-    members::join_organization(&request.cx, &request.call, by).await?;
+    members::join_organization(&request.cx, &request.call, by).await.map_err(as_forbidden)?;
     Ok(json(StatusCode::OK, &Done {}))
+}
+
+/// This contract has 403 for a caller that an admin must let in first.
+fn as_forbidden(error: Error) -> Error {
+    match error.reason {
+        reason::APPROVAL_PENDING => Error { kind: Kind::PermissionDenied, ..error },
+        _ => error,
+    }
 }
 
 /// Lists the live links that grant a role in the organization, oldest first. Requires the admin
@@ -213,6 +221,7 @@ async fn create_link(mut request: RestRequest) -> RestResult {
         note: String::new(),
         attributes: Attributes::default(),
         continue_url: None,
+        requires_approval: false,
         request: None,
     };
     let shown = invites::create_link(&request.cx, &request.call, input).await?;

@@ -45,6 +45,9 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     }
     let attributes = fields.attributes("", message.metadata, &message.external_id);
     let continue_url = fields.parse_optional("continue_url", &message.continue_url);
+    if message.requires_approval && matches!(grants, Some(LinkGrants::Content(_))) {
+        fields.wrong("requires_approval", "must be false for a link to content");
+    }
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
         Some(CreateLink {
@@ -56,6 +59,7 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
             note: message.note,
             attributes,
             continue_url,
+            requires_approval: message.requires_approval,
             request,
         })
     })
@@ -210,6 +214,7 @@ impl From<Invite> for pb::Invite {
             external_id: external_id(&from.attributes),
             continue_url: from.continue_url.map(|url| url.to_string()).unwrap_or_default(),
             locale: from.locale.map(|locale| locale.to_string()).unwrap_or_default(),
+            requires_approval: from.requires_approval,
         }
     }
 }
