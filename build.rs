@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "gitpod/v1/common.proto",
     "gitpod/v1/organization.proto",
     "guestlist/v1/account.proto",

@@ -6,11 +6,12 @@ use futures_util::future::try_join3;
 
 use super::record::{JoinRequestRef, decided, record};
 use crate::domain::{
-    Action, Decision, EndReason, Invite, JoinRequest, JoinRequestState, JoinedBy, Membership,
-    Permission, Role, Timestamp,
+    Action, Attributes, Decision, EndReason, Invite, JoinRequest, JoinRequestState, JoinedBy,
+    Membership, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
+use crate::operations::attributes::inherited;
 use crate::operations::invites::end;
 use crate::operations::members::{Admission, admit, pending_invitation, require_seat};
 use crate::operations::{Context, RequestContext};
@@ -70,12 +71,17 @@ pub async fn approve_join_request(
         }
         issuers.limit(&mut account);
         let actor = call.actor();
+        let attributes = match &link {
+            Some(link) => inherited(tx, link).await?,
+            None => Attributes::default(),
+        };
         let admission = Admission {
             account: &account,
             role,
             by: if link.is_some() { JoinedBy::Invite } else { JoinedBy::Domain },
             invite: link.as_ref(),
             reserved: None,
+            attributes,
             actor: &actor,
         };
         let member = admit(tx, &mut organization, admission, now).await?.member;
