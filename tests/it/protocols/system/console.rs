@@ -1,3 +1,4 @@
+use guestlist::config::Config;
 use http::Method;
 
 use crate::protocols::ask::Ask;
@@ -8,10 +9,11 @@ const FILES: [&str; 4] =
     ["/console", "/console/main.js", "/console/console.css", "/console/text/en.js"];
 
 async fn statuses_of(enabled: bool) -> Vec<u16> {
-    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
-        config.console.enabled = enabled;
-    })
-    .await;
+    let settings = match enabled {
+        true => |config: &mut Config| config.console.enabled = true,
+        false => |config: &mut Config| config.console.enabled = false,
+    };
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, settings).await;
     let mut statuses = Vec::new();
     for door in Door::of(Form::Json) {
         let mut connection = door.connect(&app).await;
