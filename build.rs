@@ -7,19 +7,22 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const FILES: [&str; 13] = [
+const FILES: [&str; 16] = [
     "gitpod/v1/common.proto",
     "gitpod/v1/organization.proto",
     "guestlist/v1/account.proto",
     "guestlist/v1/admin.proto",
     "guestlist/v1/audit.proto",
+    "guestlist/v1/domain.proto",
     "guestlist/v1/event.proto",
     "guestlist/v1/export.proto",
     "guestlist/v1/grant.proto",
     "guestlist/v1/invite.proto",
+    "guestlist/v1/join_request.proto",
     "guestlist/v1/member.proto",
     "guestlist/v1/organization.proto",
     "guestlist/v1/page.proto",
+    "guestlist/v1/sign_in.proto",
     "guestlist/v1/webhook.proto",
 ];
 

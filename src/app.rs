@@ -18,9 +18,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::auth::{self, Authenticator};
+use crate::auth::{self, Authenticator, SignIns};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::dns::Dns;
+use crate::domain::DomainChecks;
 use crate::error::{Error, Kind, Result};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
@@ -164,12 +166,15 @@ impl App {
             new_secret_key: secret_key.to_write,
             first_key_file: config.data_dir.join(FIRST_KEY_FILE),
         };
+        let pages = config.public_base(local_addr);
+        let sign_ins = SignIns::new(&config.issuers, &pages, Arc::clone(&authenticator))?;
         let limits = Arc::new(Limits::new(&config.limits, &clock));
         let context = Context {
             store: store.clone(),
             clock,
             keyring: Arc::new(secret_key.keyring),
             issuers: Arc::clone(authenticator.issuers()),
+            sign_ins: Arc::new(sign_ins),
             rules: Rules {
                 email_invitation_lifetime: config.invites.email_lifetime,
                 default_seat_limit: i64::from(config.invites.default_seat_limit),
@@ -178,11 +183,20 @@ impl App {
                 event_retention: config.events.retention,
                 longest_wait: config.http.request_timeout.mul_f64(0.8),
                 max_webhooks: u64::from(config.webhooks.max_per_organization),
+                domain_checks: DomainChecks {
+                    interval: config.domains.check_interval,
+                    grace: config.domains.grace,
+                },
+                require_domain_proof: config.domains.require_proof,
             },
+            continue_origins: Arc::new(crate::domain::ContinueOrigins::new(
+                config.invites.continue_origins.clone(),
+            )),
             limits,
             mail_wakeup: Arc::default(),
             webhooks: webhook_worker::sender(&config)?,
             webhook_wakeup: Arc::default(),
+            dns: Arc::new(Dns::new(config.domains.nameservers.clone())),
         };
         let mail_worker = Arc::new(mail_worker::new(&config, local_addr, &context)?);
         let webhook_worker = Arc::new(webhook_worker::worker(&context));
@@ -222,6 +236,7 @@ impl App {
         app.start_refresh_workers(&authenticator);
         app.start_mail_worker(mail_worker, &context);
         app.start_webhook_worker(webhook_worker, &context);
+        app.start_domain_worker(&context);
         app.start_cleanup_workers(&context);
         app.start_event_workers(audit_retention, &context);
         worker_metrics::register(&metrics, std::mem::take(&mut app.schedules));
@@ -265,6 +280,16 @@ impl App {
         let wakeup = Arc::clone(&context.webhook_wakeup);
         let schedule = self.schedule("webhooks", workers::webhooks::POLL_INTERVAL);
         let run = workers::webhooks::run(worker, schedule, wakeup, stopped(&self.stop_workers));
+        self.workers.push(tokio::spawn(run));
+    }
+
+    fn start_domain_worker(&mut self, context: &Context) {
+        use workers::domains;
+
+        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
+        let work = (Arc::clone(&context.dns), context.rules.domain_checks);
+        let schedule = self.schedule("domains", domains::PERIOD);
+        let run = domains::run(schedule, store, clock, work, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
     }
 
@@ -314,8 +339,10 @@ impl App {
         metrics: Metrics,
     ) -> Result<()> {
         store_metrics::register(&metrics, self.store.clone(), self.event_lag.clone());
-        let anonymous_methods: &'static [&'static str] =
-            if config.public_preview { rpc::PREVIEWS } else { &[] };
+        let mut anonymous_methods = rpc::SIGN_IN.to_vec();
+        if config.public_preview {
+            anonymous_methods.extend(rpc::PREVIEWS);
+        }
         let service = stack::build(Parts {
             services: rpc::services(context, &config.http),
             descriptors: rpc::DESCRIPTORS,
@@ -328,6 +355,7 @@ impl App {
                 None => MetricsAccess::Loopback,
             },
             readiness: self.readiness.clone(),
+            console: config.console.enabled,
             waiting_methods: rpc::WAITING,
             http: &config.http,
             events: &config.events,

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod backup;
+mod demo;
 mod export;
 mod healthcheck;
 mod import;
@@ -81,6 +82,11 @@ struct Settings {
 enum Command {
     /// Runs the server until SIGTERM or SIGINT. The default command.
     Serve,
+    /// Serves an example to look at, until ctrl-c: two organizations with people and invites.
+    ///
+    /// Prints the address of the console and keys for it. The store is in a temporary folder,
+    /// which is removed at the end; of all settings only --listen counts.
+    Demo,
     /// Migrates the database schema.
     Migrate,
     /// Creates, lists and revokes API keys, also while a server is running.
@@ -232,6 +238,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         let config = self.settings.load()?;
         match self.command.unwrap_or(Command::Serve) {
+            Command::Demo => demo::demo(config.listen),
             Command::Serve => serve::serve(config),
             Command::Migrate => store::migrate(&config),
             Command::Keys(Keys::Create(what)) => keys::create(&config, what),

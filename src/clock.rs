@@ -60,6 +60,12 @@ impl OffsetClock {
         self.0.offset_micros.fetch_add(micros, Ordering::SeqCst);
     }
 
+    /// Sets the wall-clock time back. [`Clock::elapsed`] never goes back.
+    pub fn go_back(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.0.offset_micros.fetch_sub(micros, Ordering::SeqCst);
+    }
+
     /// Stops the clock at `at`. After that, only [`OffsetClock::advance`] moves it.
     pub fn stop_at(&self, at: Timestamp) {
         let offset = self.0.offset_micros.load(Ordering::SeqCst);

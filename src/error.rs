@@ -57,6 +57,10 @@ pub mod reason {
     pub const SSO_REQUIRED: &str = "SSO_REQUIRED";
     /// A rate limit, or the limit of concurrent lists, was reached.
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
+    /// Another organization, invite or member has this external id.
+    pub const EXTERNAL_ID_TAKEN: &str = "EXTERNAL_ID_TAKEN";
+    /// The origin of the URL is not in the setting `invites.continue_origins`.
+    pub const CONTINUE_URL_NOT_ALLOWED: &str = "CONTINUE_URL_NOT_ALLOWED";
     /// The invite has ended.
     pub const INVITE_ENDED: &str = "INVITE_ENDED";
     /// A join link cannot be updated, only replaced.
@@ -77,6 +81,30 @@ pub mod reason {
     pub const WEBHOOK_DISABLED: &str = "WEBHOOK_DISABLED";
     /// Too many events wait for the webhook.
     pub const WEBHOOK_BACKLOG: &str = "WEBHOOK_BACKLOG";
+    /// A code for signing in is from another issuer.
+    pub const ISSUER_MISMATCH: &str = "ISSUER_MISMATCH";
+    /// The issuer refuses a code for signing in.
+    pub const SIGN_IN_REFUSED: &str = "SIGN_IN_REFUSED";
+    /// The issuer's token is not for this service, or not for this sign-in.
+    pub const TOKEN_REJECTED: &str = "TOKEN_REJECTED";
+    /// The issuer that a person signs in with cannot be reached.
+    pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
+    /// The organization has the most domains that it may have.
+    pub const DOMAIN_LIMIT: &str = "DOMAIN_LIMIT";
+    /// The TXT record of the domain was not found.
+    pub const DOMAIN_NOT_PROVED: &str = "DOMAIN_NOT_PROVED";
+    /// The domain is verified for another organization.
+    pub const DOMAIN_TAKEN: &str = "DOMAIN_TAKEN";
+    /// The name servers gave no answer.
+    pub const DNS_UNAVAILABLE: &str = "DNS_UNAVAILABLE";
+    /// An admin must approve the request to join.
+    pub const APPROVAL_PENDING: &str = "APPROVAL_PENDING";
+    /// The link or the domain lets people join without a request.
+    pub const NO_APPROVAL_NEEDED: &str = "NO_APPROVAL_NEEDED";
+    /// The request to join has an outcome already.
+    pub const REQUEST_DECIDED: &str = "REQUEST_DECIDED";
+    /// The last request to join was denied for some time.
+    pub const ASK_LATER: &str = "ASK_LATER";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
 }

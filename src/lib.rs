@@ -13,6 +13,7 @@
 //! | [`workers`] | background tasks |
 //! | [`mail`] | mail templates, and sending by SMTP or to files |
 //! | [`webhooks`] | signs and sends events to endpoints, and checks where it may send |
+//! | [`dns`] | reads TXT records |
 //! | [`config`] | the settings; `default.toml` is their reference |
 //! | [`limits`] | rate limits, counted by each server process |
 //! | [`keyring`], [`certificates`], [`clock`], [`error`], [`proto`], [`telemetry`] | shared utilities |
@@ -28,6 +29,7 @@ pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dns;
 pub mod domain;
 pub mod error;
 pub mod keyring;

@@ -18,8 +18,9 @@ use crate::config::{Algorithm, JwksSource};
 use crate::domain::Timestamp;
 use crate::error::chain;
 
+use super::fetch::BoxError;
 use super::jwk::{JwkSet, PublicKey, SkipReason, SkippedKey};
-use super::jwks_source::{BoxError, Source};
+use super::jwks_source::Source;
 
 /// The rates of refreshes.
 #[derive(Debug, Clone, Copy)]

@@ -17,11 +17,11 @@ use jsonwebtoken::{Validation, decode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::fetch::BoxError;
 use super::identity::Identity;
 use super::issuers::Issuers;
 use super::jwk::library_algorithm;
 use super::jwks::{KeySet, NeverRead};
-use super::jwks_source::BoxError;
 use super::jwt_header;
 use super::jwt_times::Times;
 use super::rejection::AuthRejection;

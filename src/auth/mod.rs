@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_key;
+mod fetch;
 mod freshness;
 mod identity;
 mod issuers;
@@ -17,7 +18,9 @@ mod jwt_header;
 mod jwt_times;
 mod key_cache;
 pub mod key_usage;
+mod provider;
 mod rejection;
+mod sign_in;
 mod token_cache;
 
 use std::sync::Arc;
@@ -42,6 +45,7 @@ use token_cache::VerifiedToken;
 pub use accounts::{resolve, resolve_local};
 pub use identity::Identity;
 pub use issuers::Issuers;
+pub use sign_in::{Begin, Begun, Finish, SignIns};
 
 /// The header with the id of the account that an internal service acts for.
 pub const ON_BEHALF_OF: &str = "guestlist-on-behalf-of";
@@ -113,6 +117,15 @@ impl Authenticator {
     /// The uses of keys that are not in the store yet.
     pub fn key_usage(&self) -> &Arc<KeyUsage> {
         &self.key_usage
+    }
+
+    /// The identity of a token, verified as that of any request. Neither finds nor creates an
+    /// account.
+    ///
+    /// # Errors
+    /// As [`Authenticator::authenticate`].
+    pub async fn identity(&self, token: &str) -> Result<Identity> {
+        Ok(self.jwt.verify(token, self.clock.now()).await?.identity.clone())
     }
 
     /// The caller for the values of `authorization` and [`ON_BEHALF_OF`]; `None` without a

@@ -140,6 +140,7 @@ pub(crate) fn jwt_issuer(name: &str, algorithms: &[Algorithm], jwks: JwksSource)
         jwks,
         email_verified_as_text: false,
         sso_organizations: Vec::new(),
+        sign_in: None,
     };
     Issuer { trust, ..service_issuer(name, &["acme.com"]) }
 }

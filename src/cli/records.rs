@@ -1,5 +1,6 @@
 //! The lines of an export: `guestlist.v1.ExportRecord` as JSON.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
@@ -10,8 +11,9 @@ use crate::domain::transfer::{
     OrganizationRecord, Record, derived_id,
 };
 use crate::domain::{
-    AccountKind, EmailAddress, JoinedBy, LOCAL_ISSUER, LoginProviderKind, MemberStatus,
-    OrganizationId, Profile, Role, Tier, Timestamp, person_name,
+    AccountKind, Attributes, EmailAddress, Invalid, JoinedBy, LOCAL_ISSUER, LoginProviderKind,
+    MemberStatus, Metadata, MetadataChanges, OrganizationId, Profile, Role, Tier, Timestamp,
+    person_name,
 };
 use crate::error::{Error, Result};
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -167,7 +169,10 @@ fn to_organization(from: pb::ExportOrganization) -> Checked<OrganizationRecord> 
     let seat_limit = from.seat_limit.map(|seats| positive("seatLimit", seats, 0)).transpose()?;
     let version = positive("version", from.version, 0)?;
     Ok(OrganizationRecord {
-        id: organization_id("id", &from.id, "externalId", &from.external_id)?,
+        id: match from.id.as_str() {
+            "" => organization_id("id", "", "externalId", &from.external_id)?,
+            id => parsed("id", id)?,
+        },
         name: parsed("name", &from.name)?,
         invite_domains,
         tier: optional("tier", &from.tier)?.unwrap_or(Tier::Free),
@@ -176,13 +181,15 @@ fn to_organization(from: pb::ExportOrganization) -> Checked<OrganizationRecord> 
         updated_at: moment("updateTime", from.update_time)?,
         version: (version > 0).then_some(version),
         seat_limit,
+        attributes: attributes(from.metadata, &from.external_id)?,
     })
 }
 
 fn of_organization(from: OrganizationRecord) -> pb::ExportOrganization {
     pb::ExportOrganization {
         id: from.id.to_string(),
-        external_id: String::new(),
+        external_id: external_id(&from.attributes),
+        metadata: metadata(&from.attributes),
         name: from.name.to_string(),
         invite_domains: from.invite_domains.iter().map(|one| one.as_str().to_owned()).collect(),
         tier: from.tier.as_str().to_owned(),
@@ -210,6 +217,7 @@ fn to_member(from: pb::ExportMember) -> Checked<MemberRecord> {
         joined_at: moment("joinTime", from.join_time)?,
         joined_by: optional("joinedBy", &from.joined_by)?.unwrap_or(JoinedBy::Admin),
         departure: None,
+        attributes: attributes(from.metadata, &from.external_id)?,
     })
 }
 
@@ -223,6 +231,8 @@ fn of_member(from: MemberRecord) -> pb::ExportMember {
         status: from.status.as_str().to_owned(),
         join_time: from.joined_at.map(time),
         joined_by: from.joined_by.as_str().to_owned(),
+        metadata: metadata(&from.attributes),
+        external_id: external_id(&from.attributes),
     }
 }
 
@@ -241,6 +251,7 @@ fn to_departure(from: pb::ExportDeparture) -> Checked<MemberRecord> {
             removed: from.removed,
             version: (from.version > 0).then_some(from.version),
         }),
+        attributes: attributes(from.metadata, &from.external_id)?,
     })
 }
 
@@ -256,6 +267,8 @@ fn of_departure(from: MemberRecord, left: DepartureRecord) -> pb::ExportDepartur
         leave_time: Some(time(left.at)),
         removed: left.removed,
         version: left.version.unwrap_or_default(),
+        metadata: metadata(&from.attributes),
+        external_id: external_id(&from.attributes),
     }
 }
 
@@ -272,6 +285,9 @@ fn to_invitation(from: pb::ExportInvitation) -> Checked<InvitationRecord> {
         created_at: moment("createTime", from.create_time)?,
         expires_at: moment("expireTime", from.expire_time)?,
         version: (from.version > 0).then_some(from.version),
+        attributes: attributes(from.metadata, &from.external_id)?,
+        continue_url: optional("continueUrl", &from.continue_url)?,
+        locale: optional("locale", &from.locale)?,
     })
 }
 
@@ -289,7 +305,28 @@ fn of_invitation(from: InvitationRecord) -> pb::ExportInvitation {
         create_time: from.created_at.map(time),
         expire_time: from.expires_at.map(time),
         version: from.version.unwrap_or_default(),
+        metadata: metadata(&from.attributes),
+        external_id: external_id(&from.attributes),
+        continue_url: from.continue_url.map(|url| url.to_string()).unwrap_or_default(),
+        locale: from.locale.map(|locale| locale.to_string()).unwrap_or_default(),
     }
+}
+
+fn attributes(pairs: HashMap<String, String>, external_id: &str) -> Checked<Attributes> {
+    let named = |wrong: Invalid| format!("metadata: {wrong}");
+    let pairs = MetadataChanges::new(pairs).map_err(named)?;
+    Ok(Attributes {
+        metadata: Metadata::default().merged(&pairs).map_err(named)?,
+        external_id: optional("externalId", external_id)?,
+    })
+}
+
+fn metadata(from: &Attributes) -> HashMap<String, String> {
+    from.metadata.pairs().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn external_id(from: &Attributes) -> String {
+    from.external_id.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 fn key(field: &str, from: Option<pb::ExportAccountKey>) -> Checked<AccountKey> {

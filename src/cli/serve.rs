@@ -107,13 +107,13 @@ fn first_steps(key: &Path, app: &App) -> String {
 }
 
 /// The signals that stop the server: SIGTERM from a process manager, SIGINT from a terminal.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let on = |kind| signal(kind).map_err(Error::internal);
         Ok(Self {
             terminate: on(SignalKind::terminate())?,
@@ -121,7 +121,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::problems::{MAX_DURATION, Problems};
-use super::{Config, ConfigError, Http, limits, links, mail, tls, webhooks};
+use super::{Config, ConfigError, Http, domains, limits, links, mail, tls, webhooks};
 
 /// The smallest buffer that hyper accepts for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
@@ -33,9 +33,15 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     links::check(config, &mut problems);
     mail::check(config, &mut problems);
     webhooks::check(&config.webhooks, &mut problems);
+    domains::check(&config.domains, &mut problems);
     for origin in &config.cors.allowed_origins {
         if let Err(problem) = exact_origin(origin) {
             problems.add(format!("cors.allowed_origins: `{origin}` {problem}"));
+        }
+    }
+    for origin in &config.invites.continue_origins {
+        if let Err(problem) = exact_origin(origin) {
+            problems.add(format!("invites.continue_origins: `{origin}` {problem}"));
         }
     }
     for name in &config.cors.allowed_headers {

@@ -9,6 +9,9 @@ use std::str::FromStr;
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::protected::is_protected;
+use super::sign_in::{self, SignIn};
+
 use crate::domain::{
     ERASED_ISSUER, EmailDomain, LOCAL_ISSUER, LoginProviderKind, OrganizationId, text_enum,
 };
@@ -42,6 +45,8 @@ pub enum Trust {
         email_verified_as_text: bool,
         /// The organizations that use this issuer as their single sign-on.
         sso_organizations: Vec<OrganizationId>,
+        /// `None`: nobody signs in with it on our pages.
+        sign_in: Option<SignIn>,
     },
     /// By an internal service that calls `ResolveAccount`.
     Service,
@@ -141,6 +146,7 @@ struct Entry {
     verified_email_domains: Option<Vec<String>>,
     email_verified_as_text: Option<bool>,
     sso_organizations: Option<Vec<String>>,
+    sign_in: Option<sign_in::Entry>,
 }
 
 #[derive(Deserialize, Default)]
@@ -176,15 +182,20 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
         .ok_or("`login_provider` is missing; set the name of the sign-in, such as \"google\"")?;
     let verified_email_domains = parse_domains(entry.verified_email_domains)?;
     let trust = match entry.kind {
-        Kind::Jwt => Trust::Jwt {
-            audience: entry.audience.filter(|audience| !audience.is_empty()).ok_or(
+        Kind::Jwt => {
+            let audience = entry.audience.filter(|audience| !audience.is_empty()).ok_or(
                 "`audience` is missing; without it, tokens for other services would be accepted",
-            )?,
-            algorithms: parse_algorithms(entry.algorithms)?,
-            jwks: parse_jwks(entry.jwks_file, entry.jwks_url)?,
-            email_verified_as_text: entry.email_verified_as_text.unwrap_or(false),
-            sso_organizations: parse_organizations(entry.sso_organizations)?,
-        },
+            )?;
+            let sign_in = entry.sign_in.map(|it| sign_in::parse(it, &entry.issuer, &audience));
+            Trust::Jwt {
+                audience,
+                algorithms: parse_algorithms(entry.algorithms)?,
+                jwks: parse_jwks(entry.jwks_file, entry.jwks_url)?,
+                email_verified_as_text: entry.email_verified_as_text.unwrap_or(false),
+                sso_organizations: parse_organizations(entry.sso_organizations)?,
+                sign_in: sign_in.transpose()?,
+            }
+        }
         Kind::Service => {
             let surplus = [
                 ("audience", entry.audience.is_some()),
@@ -193,6 +204,7 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
                 ("jwks_url", entry.jwks_url.is_some()),
                 ("email_verified_as_text", entry.email_verified_as_text.is_some()),
                 ("sso_organizations", entry.sso_organizations.is_some()),
+                ("sign_in", entry.sign_in.is_some()),
             ];
             if let Some((key, _)) = surplus.into_iter().find(|(_, given)| *given) {
                 return Err(format!(
@@ -248,26 +260,14 @@ fn parse_jwks(file: Option<PathBuf>, url: Option<String>) -> Result<JwksSource, 
         (None, Some(text)) => {
             let url = Url::parse(&text)
                 .map_err(|problem| format!("`jwks_url` is not a URL: {problem}"))?;
-            match url.scheme() {
-                "https" => {}
-                "http" if is_this_machine(&url) => {}
-                _ => {
-                    return Err(
-                        "`jwks_url` must begin with https:// (http:// only on this machine): \
-                         an attacker that can replace the keys can sign in as any person"
-                            .into(),
-                    );
-                }
+            if !is_protected(&url) {
+                return Err("`jwks_url` must begin with https:// (http:// only on this machine): \
+                            an attacker that can replace the keys can sign in as any person"
+                    .into());
             }
             Ok(JwksSource::Url(url))
         }
     }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_organizations(ids: Option<Vec<String>>) -> Result<Vec<OrganizationId>, String> {

@@ -11,4 +11,6 @@ pub struct Invites {
     pub email_lifetime: Duration,
     /// The seat limit of new organizations; 0 means no limit.
     pub default_seat_limit: u32,
+    /// The origins that the URLs may have that members go on to.
+    pub continue_origins: Vec<String>,
 }

@@ -22,6 +22,8 @@ pub struct Limits {
     pub joins_per_account: u32,
     /// Attempts to join or decline in a minute.
     pub joins_per_network: u32,
+    /// Steps of signing in on our pages, in a minute.
+    pub sign_ins_per_network: u32,
     /// Concurrent lists and searches.
     pub lists_per_organization: u32,
 }
@@ -39,6 +41,7 @@ pub(super) fn check(limits: &Limits, problems: &mut Problems) {
         ("previews_per_network", limits.previews_per_network),
         ("joins_per_account", limits.joins_per_account),
         ("joins_per_network", limits.joins_per_network),
+        ("sign_ins_per_network", limits.sign_ins_per_network),
         ("lists_per_organization", limits.lists_per_organization),
     ];
     for (key, value) in numbers {

@@ -18,11 +18,16 @@ impl Config {
     /// # Errors
     /// If the template is invalid; [`Config::load`] has already rejected such settings.
     pub fn invite_links(&self, served: SocketAddr) -> Result<InviteLinks, Invalid> {
-        let base = match &self.public_url {
+        InviteLinks::new(&self.invite_link_template.replace(PUBLIC_URL, &self.public_base(served)))
+    }
+
+    /// The URL of the service for people, without a `/` at its end. Without `public_url` it is
+    /// `served`, the address of the listener.
+    pub fn public_base(&self, served: SocketAddr) -> String {
+        match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => format!("{}://{}", self.tls.scheme(), reachable(served)),
-        };
-        InviteLinks::new(&self.invite_link_template.replace(PUBLIC_URL, &base))
+        }
     }
 }
 

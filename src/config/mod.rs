@@ -5,7 +5,9 @@
 //! incomplete configurations are rejected.
 
 mod check;
+mod console;
 mod database;
+mod domains;
 mod error;
 mod events;
 mod http;
@@ -17,7 +19,9 @@ mod load;
 mod mail;
 mod organizations;
 mod problems;
+mod protected;
 pub mod reference;
+mod sign_in;
 mod tls;
 mod webhooks;
 
@@ -27,7 +31,9 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use console::Console;
 pub use database::{Database, PreparedStatements};
+pub use domains::Domains;
 pub use error::ConfigError;
 pub use events::{Audit, Events};
 pub use http::{Cors, Http};
@@ -38,6 +44,8 @@ pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
 pub use organizations::Organizations;
+pub use protected::is_protected;
+pub use sign_in::{SignIn, SignInToken};
 pub use tls::Tls;
 pub use webhooks::Webhooks;
 
@@ -64,6 +72,7 @@ pub struct Config {
     pub http: Http,
     pub tls: Tls,
     pub cors: Cors,
+    pub console: Console,
     pub database: Database,
     pub organizations: Organizations,
     pub invites: Invites,
@@ -72,6 +81,7 @@ pub struct Config {
     #[serde(default)]
     pub audit: Audit,
     pub webhooks: Webhooks,
+    pub domains: Domains,
     pub mail: Mail,
     pub log: Log,
     pub issuers: Vec<Issuer>,

@@ -190,6 +190,17 @@ fn trusted_proxies_are_addresses_and_networks() {
 }
 
 #[test]
+fn origins_to_go_on_to_are_exact() {
+    let with = |origin: &str| with_file(&format!("[invites]\ncontinue_origins = ['{origin}']"));
+    for origin in ["https://app.acme.com", "http://localhost:3000"] {
+        assert_eq!(with(origin).unwrap().invites.continue_origins, [origin]);
+    }
+    for origin in ["*", "https://*.acme.com", "https://acme.com/", "acme.com", "null", ""] {
+        refused(with(origin), &["invites.continue_origins"]);
+    }
+}
+
+#[test]
 fn p29_only_exact_origins_are_taken() {
     let with = |origin: &str| with_file(&format!("[cors]\nallowed_origins = ['{origin}']"));
     for origin in ["https://app.example.com", "http://localhost:5173", "https://[::1]:8443"] {

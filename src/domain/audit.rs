@@ -87,6 +87,8 @@ pub enum Action {
     GrantEnded,
     MemberSuspended,
     MemberRestored,
+    /// The metadata or the external id changed.
+    MemberUpdated,
     KeyCreated,
     KeyRevoked,
     WebhookCreated,
@@ -96,6 +98,19 @@ pub enum Action {
     /// No event is sent to it until it is enabled.
     WebhookDisabled,
     WebhookEnabled,
+    DomainAdded,
+    /// Its proof was seen.
+    DomainVerified,
+    DomainModeChanged,
+    DomainRemoved,
+    /// Its proof was missing for too long.
+    DomainLapsed,
+    JoinRequestCreated,
+    JoinRequestApproved,
+    JoinRequestDenied,
+    JoinRequestWithdrawn,
+    /// The account became a member in another way, or was erased.
+    JoinRequestEnded,
 }
 
 /// The kind of the changed object.
@@ -108,6 +123,8 @@ pub enum TargetKind {
     Key,
     Grant,
     Webhook,
+    Domain,
+    JoinRequest,
 }
 
 text_enum! {
@@ -135,15 +152,26 @@ text_enum! {
         GrantEnded = "grant.ended",
         MemberSuspended = "member.suspended",
         MemberRestored = "member.restored",
+        MemberUpdated = "member.updated",
         KeyCreated = "key.created",
         KeyRevoked = "key.revoked",
         WebhookCreated = "webhook.created",
         WebhookUpdated = "webhook.updated",
         WebhookDeleted = "webhook.deleted",
         WebhookDisabled = "webhook.disabled",
-        WebhookEnabled = "webhook.enabled";
+        WebhookEnabled = "webhook.enabled",
+        DomainAdded = "domain.added",
+        DomainVerified = "domain.verified",
+        DomainModeChanged = "domain.mode_changed",
+        DomainRemoved = "domain.removed",
+        DomainLapsed = "domain.lapsed",
+        JoinRequestCreated = "join_request.created",
+        JoinRequestApproved = "join_request.approved",
+        JoinRequestDenied = "join_request.denied",
+        JoinRequestWithdrawn = "join_request.withdrawn",
+        JoinRequestEnded = "join_request.ended";
     TargetKind:
         Account = "account", Organization = "organization", Member = "member",
         Invite = "invite", Key = "key", Grant = "grant",
-        Webhook = "webhook";
+        Webhook = "webhook", Domain = "domain", JoinRequest = "join_request";
 }

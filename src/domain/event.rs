@@ -2,8 +2,9 @@
 //! no address and no name.
 
 use super::{
-    AccountId, AccountKind, ContentGrant, DisablingReason, EndReason, GrantId, Invite, InviteId,
-    InviteKind, JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization,
+    AccountId, AccountKind, ContentGrant, DisablingReason, DomainId, DomainMode, DomainState,
+    EndReason, GrantId, Invite, InviteId, InviteKind, JoinRequest, JoinRequestId, JoinRequestState,
+    JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization, OrganizationDomain,
     OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
 };
 
@@ -21,6 +22,7 @@ pub enum EventData {
         member_count: i64,
         seat_limit: i64,
         tier: Tier,
+        has_attributes: bool,
     },
     Member(MemberData),
     Invite(InviteData),
@@ -33,6 +35,8 @@ pub enum EventData {
         revoked: bool,
     },
     Webhook(WebhookData),
+    Domain(DomainData),
+    JoinRequest(JoinRequestData),
 }
 
 /// A membership after a change.
@@ -45,6 +49,9 @@ pub struct MemberData {
     pub previous_role: Option<Role>,
     pub status: MemberStatus,
     pub joined_by: JoinedBy,
+    /// Whether the member has metadata or an external id. Events do not hold them, so that
+    /// they go when an account is erased; readers of the feed get the present ones.
+    pub has_attributes: bool,
     /// The invite that the change used, and whether that was its last use.
     pub used: Option<(InviteId, bool)>,
 }
@@ -72,6 +79,7 @@ pub struct InviteTerms {
     pub member: Option<MemberId>,
     pub expires_at: Option<Timestamp>,
     pub max_uses: Option<i64>,
+    pub has_attributes: bool,
 }
 
 /// A grant after a change.
@@ -93,6 +101,26 @@ pub struct WebhookData {
     pub changed: Vec<&'static str>,
 }
 
+/// A domain of an organization after a change; not its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainData {
+    pub id: DomainId,
+    pub mode: DomainMode,
+    /// The mode before, if it changed.
+    pub previous_mode: Option<DomainMode>,
+    pub state: DomainState,
+}
+
+/// A request to join after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequestData {
+    pub id: JoinRequestId,
+    pub account: AccountId,
+    pub state: JoinRequestState,
+    pub invite: Option<InviteId>,
+    pub member: Option<MemberId>,
+}
+
 /// An organization and its version after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrganizationVersion {
@@ -109,6 +137,7 @@ impl EventData {
             member_count: organization.member_count,
             seat_limit: organization.seat_limit,
             tier: organization.tier,
+            has_attributes: !organization.attributes.is_empty(),
         }
     }
 
@@ -122,6 +151,8 @@ impl EventData {
             EventData::Grant(_) => TargetKind::Grant,
             EventData::Key { .. } => TargetKind::Key,
             EventData::Webhook(_) => TargetKind::Webhook,
+            EventData::Domain(_) => TargetKind::Domain,
+            EventData::JoinRequest(_) => TargetKind::JoinRequest,
         }
     }
 
@@ -135,6 +166,8 @@ impl EventData {
             EventData::Grant(grant) => grant.id.to_string(),
             EventData::Key { id, .. } => id.to_string(),
             EventData::Webhook(webhook) => webhook.id.to_string(),
+            EventData::Domain(domain) => domain.id.to_string(),
+            EventData::JoinRequest(request) => request.id.to_string(),
         }
     }
 }
@@ -148,6 +181,7 @@ impl From<&Member> for MemberData {
             previous_role: None,
             status: member.status,
             joined_by: member.joined_by,
+            has_attributes: !member.attributes.is_empty(),
             used: None,
         }
     }
@@ -176,6 +210,7 @@ impl From<&Invite> for InviteData {
             member: invite.member,
             expires_at: invite.expires_at,
             max_uses: invite.max_uses,
+            has_attributes: !invite.attributes.is_empty(),
         };
         Self { terms: Some(terms), ..Self::of_id(invite.id) }
     }
@@ -189,9 +224,32 @@ impl WebhookData {
     }
 }
 
+impl From<&OrganizationDomain> for DomainData {
+    fn from(domain: &OrganizationDomain) -> Self {
+        Self { id: domain.id, mode: domain.mode, previous_mode: None, state: domain.state }
+    }
+}
+
+impl From<&JoinRequest> for JoinRequestData {
+    fn from(request: &JoinRequest) -> Self {
+        Self {
+            id: request.id,
+            account: request.account,
+            state: request.state,
+            invite: request.invite,
+            member: request.member,
+        }
+    }
+}
+
 impl Organization {
     /// Its id and version.
     pub fn at_version(&self) -> OrganizationVersion {
         OrganizationVersion { id: self.id, version: self.version }
+    }
+
+    /// Its id and the version after the next change.
+    pub fn next_version(&self) -> OrganizationVersion {
+        OrganizationVersion { id: self.id, version: self.version + 1 }
     }
 }

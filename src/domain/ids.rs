@@ -69,6 +69,10 @@ uuid_ids! {
     /// An endpoint that events are sent to.
     WebhookId;
     WebhookDeliveryId;
+    /// A domain of an organization.
+    DomainId;
+    /// A request to join an organization.
+    JoinRequestId;
 }
 
 impl AuditEventId {

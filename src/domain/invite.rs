@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::ids::parse_uuid;
 use super::{
-    EmailAddress, EmailDomain, GrantId, Invalid, InviteId, MemberId, OrganizationId,
-    OrganizationName, Role, SecretHash, Timestamp, text_enum,
+    Attributes, ContinueUrl, EmailAddress, EmailDomain, GrantId, Invalid, InviteId, Locale,
+    MemberId, OrganizationId, OrganizationName, Role, SecretHash, Timestamp, text_enum,
 };
 
 /// An invite without its token, which the store keeps only hashed and sealed.
@@ -34,6 +34,13 @@ pub struct Invite {
     pub member: Option<MemberId>,
     /// Free text of the inviter.
     pub note: String,
+    /// A member that joins with it gets the metadata, and of an invite with one use also the
+    /// external id.
+    pub attributes: Attributes,
+    /// Where its recipients go on after joining.
+    pub continue_url: Option<ContinueUrl>,
+    /// The language of the invitation's mail.
+    pub locale: Option<Locale>,
     /// The member that made the invite. The invite ends when this member loses the right
     /// to invite.
     pub inviter: MemberId,
@@ -50,6 +57,8 @@ pub struct Invite {
     pub ending: Option<Ending>,
     /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
+    /// A link that only asks to join: an admin approves each request.
+    pub requires_approval: bool,
 }
 
 /// A pending email invitation, as its recipient sees it.
@@ -318,8 +327,12 @@ mod tests {
             email: None,
             allowed_domains: Vec::new(),
             sso: false,
+            requires_approval: false,
             member: None,
             note: String::new(),
+            attributes: Attributes::default(),
+            continue_url: None,
+            locale: None,
             inviter: id.into(),
             state: InviteState::Live,
             version: 1,

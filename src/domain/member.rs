@@ -1,7 +1,8 @@
 //! Memberships.
 
 use super::{
-    AccountId, InviteId, MemberId, OrganizationId, Permission, Profile, Role, Timestamp, text_enum,
+    AccountId, Attributes, InviteId, MemberId, OrganizationId, Permission, Profile, Role,
+    Timestamp, text_enum,
 };
 
 /// An account's membership in one organization. When the member leaves, it stays with
@@ -17,6 +18,7 @@ pub struct Member {
     pub joined_by: JoinedBy,
     /// The invite that the member joined with; `None` unless `joined_by` is `Invite`.
     pub invite: Option<InviteId>,
+    pub attributes: Attributes,
     /// `None` while the membership lasts.
     pub departure: Option<Departure>,
 }
@@ -37,7 +39,7 @@ impl Member {
 }
 
 /// The part of a membership that other services ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub organization: OrganizationId,
     pub id: MemberId,
@@ -46,6 +48,7 @@ pub struct Membership {
     pub status: MemberStatus,
     /// When this membership began.
     pub since: Timestamp,
+    pub attributes: Attributes,
 }
 
 impl Membership {
@@ -64,6 +67,7 @@ impl From<&Member> for Membership {
             role: member.role,
             status: member.status,
             since: member.joined_at,
+            attributes: member.attributes.clone(),
         }
     }
 }

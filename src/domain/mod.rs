@@ -5,17 +5,22 @@
 
 mod account;
 mod api_key;
+mod attributes;
 mod audit;
 mod caller;
+mod continue_url;
 mod email_address;
 mod email_domain;
 mod event;
 mod ids;
 mod invite;
 mod invite_links;
+mod join_request;
+mod locale;
 mod member;
 mod network;
 mod organization;
+mod organization_domain;
 mod page;
 mod role;
 mod text;
@@ -27,25 +32,33 @@ mod webhook;
 
 pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProviderKind, Profile};
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
+pub use attributes::{AttributeChanges, Attributes, ExternalId, Metadata, MetadataChanges};
 pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
 pub use caller::{Actor, Caller, Credential, RequestId};
+pub use continue_url::{ContinueOrigins, ContinueUrl};
 pub use email_address::EmailAddress;
 pub use email_domain::EmailDomain;
 pub use event::{
-    EventData, GrantData, InviteData, InviteTerms, MemberData, OrganizationVersion, WebhookData,
+    DomainData, EventData, GrantData, InviteData, InviteTerms, JoinRequestData, MemberData,
+    OrganizationVersion, WebhookData,
 };
 pub use ids::{
-    AccountId, AuditEventId, GrantId, InviteId, KeyId, MemberId, OrganizationId, OutboxId,
-    WebhookDeliveryId, WebhookId,
+    AccountId, AuditEventId, DomainId, GrantId, InviteId, JoinRequestId, KeyId, MemberId,
+    OrganizationId, OutboxId, WebhookDeliveryId, WebhookId,
 };
 pub use invite::{
     ContentGrant, ContentId, ContentKind, Delivery, EndReason, Ending, Grant, Invite, InviteKind,
     InviteState, InviteToken, ReceivedInvitation,
 };
 pub use invite_links::InviteLinks;
+pub use join_request::{Decision, JoinRequest, JoinRequestState};
+pub use locale::Locale;
 pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
+pub use organization_domain::{
+    DomainChallenge, DomainChecks, DomainMode, DomainState, OrganizationDomain,
+};
 pub use page::PageSize;
 pub use role::{Permission, Role};
 pub use text::{fold, is_unfit_for_names, person_name};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization;
 
 use super::text::{is_blank, is_unfit_for_names, is_zero_width};
-use super::{AccountId, EmailDomain, Invalid, OrganizationId, Timestamp, text_enum};
+use super::{AccountId, Attributes, EmailDomain, Invalid, OrganizationId, Timestamp, text_enum};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Organization {
@@ -29,6 +29,7 @@ pub struct Organization {
     pub member_count: i64,
     /// The maximum of `member_count`; 0 means no limit.
     pub seat_limit: i64,
+    pub attributes: Attributes,
 }
 
 /// An organization's name: 3 to 256 characters in composed form (NFC), without the

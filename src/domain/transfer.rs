@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    AccountId, AccountKind, EmailAddress, EmailDomain, InviteId, JoinedBy, MemberId, MemberStatus,
-    OrganizationId, OrganizationName, Profile, Role, Tier, Timestamp,
+    AccountId, AccountKind, Attributes, ContinueUrl, EmailAddress, EmailDomain, InviteId, JoinedBy,
+    Locale, MemberId, MemberStatus, OrganizationId, OrganizationName, Profile, Role, Tier,
+    Timestamp,
 };
 
 /// The version of the format.
@@ -54,6 +55,7 @@ pub struct OrganizationRecord {
     pub updated_at: Option<Timestamp>,
     pub version: Option<i64>,
     pub seat_limit: Option<i64>,
+    pub attributes: Attributes,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +69,7 @@ pub struct MemberRecord {
     pub joined_at: Option<Timestamp>,
     pub joined_by: JoinedBy,
     pub departure: Option<DepartureRecord>,
+    pub attributes: Attributes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +92,9 @@ pub struct InvitationRecord {
     pub created_at: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub version: Option<i64>,
+    pub attributes: Attributes,
+    pub continue_url: Option<ContinueUrl>,
+    pub locale: Option<Locale>,
 }
 
 /// An id that is always the same for these parts.

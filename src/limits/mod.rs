@@ -33,6 +33,7 @@ pub struct Limits {
     previews_per_network: Counter,
     joins_per_account: Counter,
     joins_per_network: Counter,
+    sign_ins_per_network: Counter,
     lists_per_organization: ConcurrentLists,
 }
 
@@ -87,6 +88,11 @@ impl Limits {
                 "joins_per_network",
                 "joins from this network",
             ),
+            sign_ins_per_network: per_minute(
+                settings.sign_ins_per_network,
+                "sign_ins_per_network",
+                "steps of signing in from this network",
+            ),
             lists_per_organization: ConcurrentLists::new(settings.lists_per_organization),
         }
     }
@@ -140,6 +146,15 @@ impl Limits {
         count_one(&self.joins_per_account, Some(account), &self.joins_per_network, network)
     }
 
+    /// Counts a step of signing in on our pages.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED; nothing is counted then.
+    pub fn sign_in(&self, network: Option<Network>) -> Result<()> {
+        let Some(network) = network else { return Ok(()) };
+        count(&[(&self.sign_ins_per_network, Key::Network(network), NonZeroU32::MIN)])
+    }
+
     /// Waits until a list of this organization may run; `None` stands for lists that belong
     /// to no organization. Keep the permit until the list has been read.
     ///
@@ -170,7 +185,7 @@ impl Limits {
         self.counters().into_iter().map(Counter::rejected).chain([lists])
     }
 
-    fn counters(&self) -> [&Counter; 8] {
+    fn counters(&self) -> [&Counter; 9] {
         [
             &self.organizations_per_account,
             &self.invites_per_account,
@@ -180,6 +195,7 @@ impl Limits {
             &self.previews_per_network,
             &self.joins_per_account,
             &self.joins_per_network,
+            &self.sign_ins_per_network,
         ]
     }
 }

@@ -20,6 +20,7 @@ const NONE: config::Limits = config::Limits {
     previews_per_network: 0,
     joins_per_account: 0,
     joins_per_network: 0,
+    sign_ins_per_network: 0,
     lists_per_organization: 0,
 };
 

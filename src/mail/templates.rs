@@ -1,13 +1,14 @@
 //! Renders mails from the built-in templates or from those of the deployment.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
 use super::Mail;
 use crate::config;
 use crate::domain::{
-    EmailAddress, InviteId, OrganizationName, Role, Timestamp, is_unfit_for_names,
+    EmailAddress, InviteId, Locale, OrganizationName, Role, Timestamp, is_unfit_for_names,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -16,15 +17,20 @@ const BUILT_IN: &str = "en";
 const TEXT: &str = "invitation.txt";
 const HTML: &str = "invitation.html";
 const SUBJECT: &str = "subject";
+/// A file with the subject of one language, instead of the setting `mail.subject`.
+const SUBJECT_FILE: &str = "subject.txt";
 
 /// The longest name of a person or organization in a mail; longer ones are cut, so that a
 /// name cannot contain a message of its own.
 const MAX_NAME_CHARS: usize = 100;
 const MAX_SUBJECT_CHARS: usize = 200;
 
-/// The templates of one language.
+/// The templates of all languages.
 pub struct Templates {
-    environment: Environment<'static>,
+    /// Of the setting `mail.language`.
+    default: Environment<'static>,
+    /// Those of the directories whose names are language tags.
+    others: BTreeMap<Locale, Environment<'static>>,
 }
 
 /// The values for the templates.
@@ -41,45 +47,41 @@ pub struct Invitation<'a> {
     /// The URL with the token.
     pub link: &'a str,
     pub expires_at: Option<Timestamp>,
+    /// The language; `None`: the setting `mail.language`.
+    pub locale: Option<&'a Locale>,
 }
 
 impl Templates {
-    /// Reads the templates of the configured language and renders each with sample values,
-    /// so that invalid templates are found at the start.
+    /// Reads the templates and renders each with sample values, so that invalid ones are found at
+    /// the start: those of the configured language, and of each directory that is named as a
+    /// language tag and has both templates.
     ///
     /// # Errors
     /// If a template is missing or invalid; the message names its file and line.
     pub fn load(settings: &config::Mail) -> Result<Self> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_auto_escape_callback(|name| match name {
-            HTML => AutoEscape::Html,
-            _ => AutoEscape::None,
-        });
-        add(&mut environment, SUBJECT, settings.subject.clone(), "mail.subject")?;
         let language = settings.language.as_str();
-        let directory = settings.template_dir.as_ref().map(|dir| dir.join(language));
-        if settings.template_dir.as_ref().is_some_and(|dir| !dir.is_dir()) {
+        let directory = settings.template_dir.as_deref();
+        if directory.is_some_and(|dir| !dir.is_dir()) {
             let message = "mail.template_dir: there is no such directory";
             return Err(Error::new(Kind::FailedPrecondition, message));
         }
-        let built_in = [
-            (TEXT, include_str!("templates/en/invitation.txt")),
-            (HTML, include_str!("templates/en/invitation.html")),
-        ];
-        for (name, built_in) in built_in {
-            let file = directory.as_ref().map(|directory| directory.join(name));
-            let source = match file.as_deref().filter(|file| file.exists()) {
-                Some(file) => read(file)?,
-                None if language == BUILT_IN => built_in.to_owned(),
-                None => return Err(missing(language, name)),
-            };
-            let place = file.map_or(name.to_owned(), |file| file.display().to_string());
-            add(&mut environment, name, source, &place)?;
+        let own = directory.map(|directory| directory.join(language));
+        let default = environment(settings, language, own.as_deref())?;
+        let mut others = BTreeMap::new();
+        for (locale, directory) in directory.map(languages).transpose()?.unwrap_or_default() {
+            let own = environment(settings, locale.as_str(), Some(&directory))?;
+            others.insert(locale, own);
         }
-        let templates = Self { environment };
+        let templates = Self { default, others };
         templates.render_samples()?;
         Ok(templates)
+    }
+
+    /// The templates of a language, or of its tag without the last subtags.
+    fn of(&self, locale: Option<&Locale>) -> &Environment<'static> {
+        let tags = locale.into_iter().flat_map(Locale::fallbacks);
+        let mut found = tags.filter_map(|tag| self.others.get(&tag.parse().ok()?));
+        found.next().unwrap_or(&self.default)
     }
 
     /// Renders the mail of an invitation.
@@ -95,8 +97,9 @@ impl Templates {
             link => invitation.link,
             expires => invitation.expires_at.map(minute).unwrap_or_default(),
         };
+        let environment = self.of(invitation.locale);
         let render = |name: &str| {
-            let rendered = self.environment.get_template(name).and_then(|t| t.render(&values));
+            let rendered = environment.get_template(name).and_then(|t| t.render(&values));
             rendered.map_err(|e| wrong(name, &e))
         };
         Ok(Mail {
@@ -113,21 +116,78 @@ impl Templates {
         let now = Timestamp::from_micros(0);
         let email = "ana@example.com".parse().map_err(Error::internal)?;
         let organization = "Example".parse().map_err(Error::internal)?;
-        for (inviter, expires_at) in [("", None), ("Ana", Some(now))] {
-            let sample = Invitation {
-                id: InviteId::generate(now),
-                version: 0,
-                email: &email,
-                organization: &organization,
-                inviter,
-                role: Role::Member,
-                link: "https://example.com/invite#0",
-                expires_at,
-            };
-            self.render(&sample, now)?;
+        for locale in self.others.keys().map(Some).chain([None]) {
+            for (inviter, expires_at) in [("", None), ("Ana", Some(now))] {
+                let sample = Invitation {
+                    id: InviteId::generate(now),
+                    version: 0,
+                    email: &email,
+                    organization: &organization,
+                    inviter,
+                    role: Role::Member,
+                    link: "https://example.com/invite#0",
+                    expires_at,
+                    locale,
+                };
+                self.render(&sample, now)?;
+            }
         }
         Ok(())
     }
+}
+
+/// The directories of languages that have both templates.
+fn languages(directory: &Path) -> Result<Vec<(Locale, PathBuf)>> {
+    let unreadable = |e: std::io::Error| {
+        let message = format!("cannot read mail.template_dir {}: {e}", directory.display());
+        Error::new(Kind::FailedPrecondition, message)
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let locale = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        if let Some(locale) = locale
+            && [TEXT, HTML].iter().all(|name| path.join(name).exists())
+        {
+            found.push((locale, path));
+        }
+    }
+    Ok(found)
+}
+
+/// The templates of a language, from a directory; those of [`BUILT_IN`] may be missing in it.
+fn environment(
+    settings: &config::Mail,
+    language: &str,
+    directory: Option<&Path>,
+) -> Result<Environment<'static>> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|name| match name {
+        HTML => AutoEscape::Html,
+        _ => AutoEscape::None,
+    });
+    let own = directory.map(|directory| directory.join(SUBJECT_FILE));
+    let subject = match own.as_deref().filter(|file| file.exists()) {
+        Some(file) => (read(file)?, file.display().to_string()),
+        None => (settings.subject.clone(), "mail.subject".to_owned()),
+    };
+    add(&mut environment, SUBJECT, subject.0, &subject.1)?;
+    let built_in = [
+        (TEXT, include_str!("templates/en/invitation.txt")),
+        (HTML, include_str!("templates/en/invitation.html")),
+    ];
+    for (name, built_in) in built_in {
+        let file = directory.map(|directory| directory.join(name));
+        let source = match file.as_deref().filter(|file| file.exists()) {
+            Some(file) => read(file)?,
+            None if language == BUILT_IN => built_in.to_owned(),
+            None => return Err(missing(language, name)),
+        };
+        let place = file.map_or(name.to_owned(), |file| file.display().to_string());
+        add(&mut environment, name, source, &place)?;
+    }
+    Ok(environment)
 }
 
 fn add(

@@ -67,6 +67,14 @@ pub fn count_join(cx: &Context, call: &RequestContext) -> Result<()> {
     cx.limits.join(call.caller.account.id, network_of(call))
 }
 
+/// Counts one step of signing in.
+pub fn count_sign_in(cx: &Context, caller: &MaybeCaller) -> Result<()> {
+    cx.limits.sign_in(match caller {
+        MaybeCaller::Authenticated(call) => call.network,
+        MaybeCaller::Anonymous(network) => *network,
+    })
+}
+
 /// The caller's network. `None` for people that a service acts for: all of them share the
 /// service's network.
 fn network_of(call: &RequestContext) -> Option<Network> {

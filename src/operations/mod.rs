@@ -5,6 +5,7 @@
 //! of the request.
 
 mod access;
+mod attributes;
 mod budget;
 mod idempotency;
 mod waiting_call;
@@ -13,15 +14,18 @@ pub mod accounts;
 pub mod admin;
 pub mod audit;
 pub mod cursor;
+pub mod domains;
 pub mod encoding;
 pub mod events;
 pub mod grants;
 pub mod invites;
+pub mod join_requests;
 pub mod keys;
 pub mod members;
 pub mod organizations;
 pub mod reseal;
 pub mod setup;
+pub mod sign_in;
 pub mod transfer;
 pub mod webhooks;
 
@@ -33,9 +37,13 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::auth::Issuers;
+use crate::auth::{Issuers, SignIns};
 use crate::clock::Clock;
-use crate::domain::{Actor, Caller, Creators, Network, RequestId, Timestamp, TraceParent};
+use crate::dns::Dns;
+use crate::domain::{
+    Actor, Caller, ContinueOrigins, Creators, DomainChecks, Network, RequestId, Timestamp,
+    TraceParent,
+};
 use crate::keyring::Keyring;
 use crate::limits::Limits;
 use crate::storage::Store;
@@ -49,7 +57,11 @@ pub struct Context {
     pub keyring: Arc<Keyring>,
     /// The configured issuers of JSON Web Tokens.
     pub issuers: Arc<Issuers>,
+    /// The issuers that people sign in with on our pages.
+    pub sign_ins: Arc<SignIns>,
     pub rules: Rules,
+    /// The origins of URLs that members go on to.
+    pub continue_origins: Arc<ContinueOrigins>,
     pub limits: Arc<Limits>,
     /// Notified when a mail was added to the outbox.
     pub mail_wakeup: Arc<Notify>,
@@ -57,6 +69,7 @@ pub struct Context {
     pub webhooks: Arc<Sender>,
     /// Notified when there may be something to send to an endpoint.
     pub webhook_wakeup: Arc<Notify>,
+    pub dns: Arc<Dns>,
 }
 
 /// The settings that operations need.
@@ -77,6 +90,9 @@ pub struct Rules {
     pub longest_wait: Duration,
     /// The most webhooks of an organization.
     pub max_webhooks: u64,
+    pub domain_checks: DomainChecks,
+    /// `invite_domains` let people in only if they are proved.
+    pub require_domain_proof: bool,
 }
 
 /// An authenticated request: its caller, id and network. Clones are cheap.

@@ -196,8 +196,12 @@ pub async fn erase(tx: &Tx, id: AccountId, now: Timestamp) -> Result<()> {
     ];
     let erased = set(account::Entity, columns).filter(Column::Id.eq(Uuid::from(id)));
     update(tx, erased).await?;
-    let columns =
-        [(member::Column::SortName, "".into()), (member::Column::Email, None::<String>.into())];
+    let columns = [
+        (member::Column::SortName, "".into()),
+        (member::Column::Email, None::<String>.into()),
+        (member::Column::Metadata, None::<String>.into()),
+        (member::Column::ExternalId, None::<String>.into()),
+    ];
     let in_members =
         set(member::Entity, columns).filter(member::Column::AccountId.eq(Uuid::from(id)));
     update(tx, in_members).await.map(drop)

@@ -132,10 +132,16 @@ pub(super) enum Constraint {
     AlreadyInvited,
     /// The invite is used up.
     NoUseLeft,
+    /// Another object has the external id.
+    ExternalIdTaken,
+    /// The domain is verified for another organization.
+    DomainTaken,
+    /// The account has a pending request to join.
+    RequestExists,
 }
 
 /// PostgreSQL's name of the constraint · SQLite's columns or name · meaning.
-const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
+const CONSTRAINTS: [(&str, &str, Constraint); 10] = [
     ("accounts_issuer_subject", "accounts.issuer, accounts.subject", Constraint::AccountExists),
     (
         "members_one_per_account",
@@ -149,6 +155,27 @@ const CONSTRAINTS: [(&str, &str, Constraint); 5] = [
     ),
     ("invites_one_join_link", "invites.organization_id", Constraint::JoinLinkExists),
     ("invites_uses", "invites_uses", Constraint::NoUseLeft),
+    (
+        "organizations_external_id",
+        "organizations.creator_id, organizations.external_id",
+        Constraint::ExternalIdTaken,
+    ),
+    (
+        "members_external_id",
+        "members.organization_id, members.external_id",
+        Constraint::ExternalIdTaken,
+    ),
+    (
+        "invites_external_id",
+        "invites.organization_id, invites.external_id",
+        Constraint::ExternalIdTaken,
+    ),
+    ("domains_one_verified", "domains.domain", Constraint::DomainTaken),
+    (
+        "join_requests_one_pending",
+        "join_requests.account_id, join_requests.organization_id",
+        Constraint::RequestExists,
+    ),
 ];
 
 impl StoreError {
@@ -209,7 +236,11 @@ impl Cause {
             Cause::Conflict
                 | Cause::Away
                 | Cause::Crowded
-                | Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists)
+                | Cause::Constraint(
+                    Constraint::AccountExists
+                        | Constraint::JoinLinkExists
+                        | Constraint::RequestExists
+                )
         )
     }
 }
@@ -291,13 +322,21 @@ impl From<StoreError> for Error {
                 Error::new(Kind::AlreadyExists, "already invited")
                     .with_reason(reason::ALREADY_INVITED)
             }
-            Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
-            Cause::Constraint(Constraint::AccountExists | Constraint::JoinLinkExists) => {
-                Error::new(
-                    Kind::Unavailable,
-                    "changed by another request at the same time, try again",
-                )
+            Cause::Constraint(Constraint::DomainTaken) => {
+                Error::new(Kind::AlreadyExists, "another organization has this domain")
+                    .with_reason(reason::DOMAIN_TAKEN)
             }
+            Cause::Constraint(Constraint::NoUseLeft) => Error::not_found(),
+            Cause::Constraint(Constraint::ExternalIdTaken) => {
+                Error::new(Kind::AlreadyExists, "another one has this external id")
+                    .with_reason(reason::EXTERNAL_ID_TAKEN)
+            }
+            Cause::Constraint(
+                Constraint::AccountExists | Constraint::JoinLinkExists | Constraint::RequestExists,
+            ) => Error::new(
+                Kind::Unavailable,
+                "changed by another request at the same time, try again",
+            ),
             Cause::Fault => return Error::internal(error),
         };
         answer.with_source(error)
@@ -331,7 +370,27 @@ mod tests {
                 "invites_one_join_link",
                 Constraint::JoinLinkExists,
             ),
+            (
+                "UNIQUE constraint failed: domains.domain",
+                "domains_one_verified",
+                Constraint::DomainTaken,
+            ),
             ("CHECK constraint failed: invites_uses", "invites_uses", Constraint::NoUseLeft),
+            (
+                "UNIQUE constraint failed: organizations.creator_id, organizations.external_id",
+                "organizations_external_id",
+                Constraint::ExternalIdTaken,
+            ),
+            (
+                "UNIQUE constraint failed: members.organization_id, members.external_id",
+                "members_external_id",
+                Constraint::ExternalIdTaken,
+            ),
+            (
+                "UNIQUE constraint failed: invites.organization_id, invites.external_id",
+                "invites_external_id",
+                Constraint::ExternalIdTaken,
+            ),
         ] {
             let expected = Cause::Constraint(meaning);
             assert_eq!(database_cause("2067", None, sqlite), expected, "{sqlite}");

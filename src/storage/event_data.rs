@@ -4,7 +4,8 @@
 use prost::Message;
 
 use crate::domain::{
-    AuditEvent, ContentGrant, EventData, GrantData, InviteData, MemberData, Timestamp, WebhookData,
+    AuditEvent, ContentGrant, DomainData, EventData, GrantData, InviteData, JoinRequestData,
+    MemberData, Timestamp, WebhookData,
 };
 use crate::error::{Error, Result};
 use crate::proto::guestlist::v1 as pb;
@@ -42,13 +43,15 @@ pub fn message(data: &EventData) -> Data {
             kind: kind.as_str().to_owned(),
             changed_fields: owned(changed),
         }),
-        EventData::Organization { id, changed, member_count, seat_limit, tier } => {
+        EventData::Organization { id, changed, member_count, seat_limit, tier, has_attributes } => {
             Data::Organization(pb::OrganizationEvent {
                 organization_id: id.to_string(),
                 changed_fields: owned(changed),
                 member_count: *member_count,
                 seat_limit: *seat_limit,
                 tier: tier.as_str().to_owned(),
+                has_metadata: *has_attributes,
+                ..Default::default()
             })
         }
         EventData::Member(member) => Data::Member(of_member(member)),
@@ -70,6 +73,23 @@ pub fn message(data: &EventData) -> Data {
                 changed_fields: owned(changed),
             })
         }
+        EventData::Domain(DomainData { id, mode, previous_mode, state }) => {
+            Data::Domain(pb::DomainEvent {
+                domain_id: id.to_string(),
+                mode: mode.to_string(),
+                previous_mode: text(*previous_mode),
+                state: state.as_str().to_owned(),
+            })
+        }
+        EventData::JoinRequest(JoinRequestData { id, account, state, invite, member }) => {
+            Data::JoinRequest(pb::JoinRequestEvent {
+                join_request_id: id.to_string(),
+                account_id: account.to_string(),
+                state: state.as_str().to_owned(),
+                invite_id: text(*invite),
+                member_id: text(*member),
+            })
+        }
     }
 }
 
@@ -83,6 +103,8 @@ fn of_member(member: &MemberData) -> pb::MemberEvent {
         joined_by: member.joined_by.as_str().to_owned(),
         invite_id: text(member.used.map(|(invite, _)| invite)),
         invite_used_up: member.used.is_some_and(|(_, used_up)| used_up),
+        has_metadata: member.has_attributes,
+        ..Default::default()
     }
 }
 
@@ -104,6 +126,7 @@ fn of_invite(invite: &InviteData) -> pb::InviteEvent {
         member_id: text(terms.member),
         expire_time: terms.expires_at.map(to_timestamp),
         max_uses: terms.max_uses.unwrap_or_default(),
+        has_metadata: terms.has_attributes,
         ..event
     }
 }

@@ -7,12 +7,13 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use super::attributes::has_pairs;
 use super::connection::{self, Connection, Db, all, models};
 use super::entity::{account, invite, member, organization, stored};
 use super::invites::with_sealed_token;
 use crate::domain::{
-    AccountId, EmailAddress, Invite, InviteId, InviteKind, InviteState, MemberId, OrganizationId,
-    ReceivedInvitation, Role, Timestamp,
+    AccountId, EmailAddress, ExternalId, Invite, InviteId, InviteKind, InviteState, MemberId,
+    Metadata, OrganizationId, ReceivedInvitation, Role, Timestamp,
 };
 use crate::error::Result;
 
@@ -35,6 +36,9 @@ pub struct InviteFilter {
     pub end: Option<Timestamp>,
     /// Only invites without a content grant.
     pub without_content: bool,
+    /// With all of these pairs.
+    pub metadata: Metadata,
+    pub external_id: Option<ExternalId>,
 }
 
 /// The order of a list, and the invite that it continues after.
@@ -76,6 +80,12 @@ impl InviteFilter {
         }
         if self.without_content {
             all = all.add(Column::ContentKind.is_null());
+        }
+        if !self.metadata.is_empty() {
+            all = all.add(has_pairs(Column::Metadata, &self.metadata));
+        }
+        if let Some(id) = &self.external_id {
+            all = all.add(Column::ExternalId.eq(id.as_str()));
         }
         invite::Entity::find().filter(all)
     }

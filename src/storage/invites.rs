@@ -153,7 +153,7 @@ pub async fn pending_everywhere(
     found.map(|mut row| Ok((row.value::<Uuid>()?.into(), row.value::<Uuid>()?.into()))).collect()
 }
 
-/// The ended email invitations of a person that still tell an address: those of the account's
+/// The ended email invitations of a person that still tell of it: those of the account's
 /// memberships and, if it is given, of this address. This reads the whole table: no other
 /// query needs an index of ended invitations.
 pub async fn ended_of_person(
@@ -173,8 +173,15 @@ pub async fn ended_of_person(
     if let Some(email) = email {
         theirs = theirs.add(Column::Email.eq(email.as_str()));
     }
-    let tells =
-        Condition::any().add(Column::Email.is_not_null()).add(Column::DeliveryError.is_not_null());
+    let tells = [
+        Column::Email,
+        Column::DeliveryError,
+        Column::Metadata,
+        Column::ExternalId,
+        Column::Locale,
+    ]
+    .into_iter()
+    .fold(Condition::any(), |any, column| any.add(column.is_not_null()));
     let select = invite::Entity::find()
         .select_only()
         .column(Column::Id)
@@ -186,13 +193,20 @@ pub async fn ended_of_person(
     found.map(|mut row| Ok(row.value::<Uuid>()?.into())).collect()
 }
 
-/// Removes the addresses of ended email invitations, and what mail servers said about them.
+/// Removes the addresses of ended email invitations, what mail servers said about them, and
+/// what integrators stored with them.
 pub async fn erase_addresses(tx: &Tx, ended: &[InviteId]) -> Result<()> {
     use invite::Column;
 
     for ids in ended.chunks(SIZES[0]) {
         let nothing = || None::<String>.into();
-        let columns = [(Column::Email, nothing()), (Column::DeliveryError, nothing())];
+        let columns = [
+            (Column::Email, nothing()),
+            (Column::DeliveryError, nothing()),
+            (Column::Metadata, nothing()),
+            (Column::ExternalId, nothing()),
+            (Column::Locale, nothing()),
+        ];
         let erased = set(invite::Entity, columns)
             .filter(is_one_of(Column::Id, ids.iter().copied().map(Uuid::from)))
             .filter(Column::State.ne(InviteState::Live.as_str()));
@@ -266,6 +280,11 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
         member_id: Set(new.member.map(Into::into)),
         delivery: Set(new.delivery.as_ref().map(|delivery| delivery_text(delivery).to_owned())),
         delivery_error: Set(delivery_error(new.delivery.as_ref())),
+        metadata: Set(new.attributes.metadata.to_json()),
+        external_id: Set(new.attributes.external_id.as_ref().map(ToString::to_string)),
+        continue_url: Set(new.continue_url.as_ref().map(ToString::to_string)),
+        locale: Set(new.locale.as_ref().map(ToString::to_string)),
+        requires_approval: Set(new.requires_approval),
     }
 }
 

@@ -8,13 +8,14 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::attributes::has_pairs;
 use super::connection::{self, Connection, Db, all};
 use super::entity::{account, member, organization, stored};
 use super::members::{with_organization, with_profile};
 use super::sql::{contains_pattern, is_one_of};
 use crate::domain::{
-    AccountId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus, Organization,
-    OrganizationId, Role,
+    AccountId, ExternalId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
+    Metadata, Organization, OrganizationId, Role,
 };
 use crate::error::Result;
 
@@ -32,6 +33,18 @@ pub struct MemberFilter {
     /// The normalised address.
     pub email: Option<String>,
     pub login_provider: Option<LoginProviderKind>,
+    /// With all of these pairs.
+    pub metadata: Metadata,
+    pub external_id: Option<ExternalId>,
+}
+
+/// Which organizations of an account to list: those that match all given fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrganizationFilter {
+    pub only: Option<OrganizationId>,
+    /// With all of these pairs.
+    pub metadata: Metadata,
+    pub external_id: Option<ExternalId>,
 }
 
 /// The order of members; members with equal values are in order of their id.
@@ -99,6 +112,12 @@ impl MemberFilter {
                     .add(Column::SortName.into_simple_expr().like(like()))
                     .add(Column::Email.into_simple_expr().like(like())),
             );
+        }
+        if !self.metadata.is_empty() {
+            all = all.add(has_pairs(Column::Metadata, &self.metadata));
+        }
+        if let Some(id) = &self.external_id {
+            all = all.add(Column::ExternalId.eq(id.as_str()));
         }
         if let Some(email) = &self.email {
             all = all.add(account::Column::Email.eq(email));
@@ -194,7 +213,7 @@ pub async fn counts(
 pub async fn organizations_of(
     db: &impl Connection,
     account: AccountId,
-    only: Option<OrganizationId>,
+    filter: &OrganizationFilter,
     after: Option<&MemberCursor>,
     limit: u64,
 ) -> Result<Vec<(Member, Organization)>> {
@@ -206,7 +225,7 @@ pub async fn organizations_of(
         .order_by_asc(Column::JoinedAt)
         .order_by_asc(Column::Id)
         .limit(limit);
-    if let Some(only) = only {
+    if let Some(only) = filter.only {
         select = select.filter(Column::OrganizationId.eq(Uuid::from(only)));
     }
     if let Some(after) = after {
@@ -214,6 +233,12 @@ pub async fn organizations_of(
             Expr::tuple([Column::JoinedAt.into_simple_expr(), Column::Id.into_simple_expr()]);
         let there = Expr::tuple([Expr::value(after.joined_at), Expr::value(after.id)]);
         select = select.filter(here.gt(there));
+    }
+    if !filter.metadata.is_empty() {
+        select = select.filter(has_pairs(organization::Column::Metadata, &filter.metadata));
+    }
+    if let Some(id) = &filter.external_id {
+        select = select.filter(organization::Column::ExternalId.eq(id.as_str()));
     }
     let select = select
         .join(JoinType::InnerJoin, member::Relation::Organization.def())

@@ -215,6 +215,8 @@ fn row(new: &Member, profile: &Profile) -> member::ActiveModel {
         left_at: Set(new.departure.map(|left| left.at.as_micros())),
         removed: Set(new.departure.is_some_and(|left| left.removed)),
         left_version: Set(new.departure.map(|left| left.version)),
+        metadata: Set(new.attributes.metadata.to_json()),
+        external_id: Set(new.attributes.external_id.as_ref().map(ToString::to_string)),
     }
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::connection::{Connection, Db, first};
-use super::entity::{account, member, stored};
+use super::entity::{account, attributes, member, stored};
 use super::organization_cache::{Moment, OfOrganization, OrganizationCache};
 use super::sql::{Named, query};
 use super::statement::Row;
@@ -156,6 +156,7 @@ fn select() -> Select<member::Entity> {
         .select_only()
         .columns([Column::OrganizationId, Column::Id, Column::AccountId])
         .columns([Column::Role, Column::Status, Column::JoinedAt])
+        .columns([Column::Metadata, Column::ExternalId])
         .column(account::Column::Issuer)
         // The rows of a deleted organization may still be there.
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
@@ -199,6 +200,11 @@ fn read(mut row: Row) -> Result<StoredMembership> {
         role: stored("members.role", &row.value::<String>()?)?,
         status: stored("members.status", &row.value::<String>()?)?,
         since: Timestamp::from_micros(row.value()?),
+        attributes: {
+            let metadata: Option<String> = row.value()?;
+            let external_id: Option<String> = row.value()?;
+            attributes(metadata.as_deref(), external_id.as_deref())?
+        },
     };
     Ok(StoredMembership { membership, issuer: row.value::<String>()?.into() })
 }

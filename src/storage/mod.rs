@@ -27,12 +27,15 @@ mod write;
 
 pub mod accounts;
 pub mod api_keys;
+pub mod attributes;
 pub mod audit_events;
+pub mod domains;
 pub mod event_data;
 pub mod events;
 pub mod grants;
 pub mod invite_lists;
 pub mod invites;
+pub mod join_requests;
 pub mod member_lists;
 pub mod members;
 pub mod memberships;

@@ -64,6 +64,8 @@ fn row(new: &Organization) -> organization::ActiveModel {
         version: Set(new.version),
         member_count: Set(new.member_count),
         seat_limit: Set(new.seat_limit),
+        metadata: Set(new.attributes.metadata.to_json()),
+        external_id: Set(new.attributes.external_id.as_ref().map(ToString::to_string)),
     }
 }
 

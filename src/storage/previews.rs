@@ -10,7 +10,9 @@ use super::entity::{invite, organization, stored};
 use super::invites::usable;
 use super::organization_cache::{OfOrganization, OrganizationCache};
 use super::sql::{Named, query};
-use crate::domain::{EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp};
+use crate::domain::{
+    ContinueUrl, EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp,
+};
 use crate::error::Result;
 
 /// Previews by the hash of the token.
@@ -43,6 +45,8 @@ pub struct Preview {
     pub email: Option<EmailAddress>,
     /// When the invite expires, unless it ends before.
     pub expires_at: Option<Timestamp>,
+    /// Where its recipients go on after joining.
+    pub continue_url: Option<ContinueUrl>,
 }
 
 impl OfOrganization for Arc<Preview> {
@@ -56,6 +60,7 @@ async fn read(db: &impl Connection, hash: &SecretHash, now: Timestamp) -> Result
         let select = invite::Entity::find()
             .select_only()
             .columns([invite::Column::Email, invite::Column::ExpiresAt])
+            .column(invite::Column::ContinueUrl)
             .columns([
                 organization::Column::Id,
                 organization::Column::Name,
@@ -70,11 +75,13 @@ async fn read(db: &impl Connection, hash: &SecretHash, now: Timestamp) -> Result
     let Some(mut row) = first(db, found).await? else { return Ok(None) };
     let email: Option<String> = row.value()?;
     let expires_at: Option<i64> = row.value()?;
+    let continue_url: Option<String> = row.value()?;
     Ok(Some(Preview {
         organization: row.value::<Uuid>()?.into(),
         name: stored("organizations.name", &row.value::<String>()?)?,
         member_count: row.value()?,
         email: email.map(|email| stored("invites.email", &email)).transpose()?,
         expires_at: expires_at.map(Timestamp::from_micros),
+        continue_url: continue_url.map(|url| stored("invites.continue_url", &url)).transpose()?,
     }))
 }

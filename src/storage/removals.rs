@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::connection::{self, Tx, models};
-use super::entity::{grant, invite, member, outbox, removal};
+use super::entity::{grant, invite, join_request, member, outbox, removal};
 use crate::domain::OrganizationId;
 use crate::error::Result;
 
@@ -49,6 +49,8 @@ pub async fn remove_rows(tx: &Tx, organization: OrganizationId, most: u64) -> Re
     left -= remove(tx, outbox::Entity, (id, organization), &of, left).await?;
     let (id, organization) = (invite::Column::Id, invite::Column::OrganizationId);
     left -= remove(tx, invite::Entity, (id, organization), &of, left).await?;
+    let (id, organization) = (join_request::Column::Id, join_request::Column::OrganizationId);
+    left -= remove(tx, join_request::Entity, (id, organization), &of, left).await?;
     let (id, organization) = (member::Column::Id, member::Column::OrganizationId);
     left -= remove(tx, member::Entity, (id, organization), &of, left).await?;
     Ok(left > 0)

@@ -8,8 +8,11 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::connection::{Db, all};
-use super::entity::{account, member, organization, stored};
-use crate::domain::{AccountId, MemberId, MemberStatus, OrganizationId, Role, Timestamp};
+use super::entity::{account, attributes, member, organization, stored};
+use super::statement::Row;
+use crate::domain::{
+    AccountId, Attributes, MemberId, MemberStatus, OrganizationId, Role, Timestamp,
+};
 use crate::error::Result;
 
 /// An active or suspended member and its organization's version.
@@ -24,6 +27,9 @@ pub struct MemberState {
     pub subject: String,
     pub role: Role,
     pub status: MemberStatus,
+    pub attributes: Attributes,
+    /// Those of the organization.
+    pub of_organization: Attributes,
     joined_at: Timestamp,
 }
 
@@ -56,7 +62,9 @@ pub async fn page(
         .select_only()
         .columns(ORDER)
         .columns([Column::AccountId, Column::Role, Column::Status])
+        .columns([Column::Metadata, Column::ExternalId])
         .column(organization::Column::Version)
+        .columns([organization::Column::Metadata, organization::Column::ExternalId])
         .columns([account::Column::Issuer, account::Column::Subject])
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
         .join(JoinType::InnerJoin, member::Relation::Account.def())
@@ -78,10 +86,17 @@ pub async fn page(
             account: row.value::<Uuid>()?.into(),
             role: stored("members.role", &row.value::<String>()?)?,
             status: stored("members.status", &row.value::<String>()?)?,
+            attributes: read_attributes(&mut row)?,
             version: row.value()?,
+            of_organization: read_attributes(&mut row)?,
             issuer: row.value()?,
             subject: row.value()?,
         })
     });
     read.collect()
+}
+
+fn read_attributes(row: &mut Row) -> Result<Attributes> {
+    let (metadata, id) = (row.value::<Option<String>>()?, row.value::<Option<String>>()?);
+    attributes(metadata.as_deref(), id.as_deref())
 }

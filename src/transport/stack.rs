@@ -62,11 +62,13 @@ pub struct Parts<'a, A> {
     pub contracts: axum::Router,
     pub authenticator: A,
     /// Methods open to callers without a credential, as `/package.Service/Method`.
-    pub anonymous_methods: &'static [&'static str],
+    pub anonymous_methods: Vec<&'static str>,
     pub metrics: Metrics,
     /// The peers that may read the metrics here.
     pub metrics_access: MetricsAccess,
     pub readiness: Readiness,
+    /// Serve the console.
+    pub console: bool,
     /// Methods whose calls may wait for events, as `/package.Service/Method`.
     pub waiting_methods: &'static [&'static str],
     pub http: &'a Http,
@@ -126,7 +128,8 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
 
     // Every request. Probes skip admission and deadline, so that they work under any load.
     let proxies = &parts.http.trusted_proxies;
-    let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access, proxies);
+    let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access, proxies)
+        .with_console(parts.console);
     let identify = Arc::new(Identify::new(methods));
     let client_network = Arc::new(ClientNetwork::new(parts.http.trusted_proxies.clone()));
     let all = ServiceBuilder::new()

@@ -1,6 +1,7 @@
 //! Pages and services for operators, probes and tools: readiness, metrics, the OpenAPI document,
 //! gRPC health and reflection. None of them changes anything or needs a credential.
 
+mod console;
 pub mod health;
 mod invite_page;
 pub mod readiness;
@@ -47,6 +48,7 @@ are under /v1/organizations and /v1/orgs.
 
 /openapi.json  describes the REST APIs
 /invite        opens an invite link
+/console       shows organizations, members and invites to people
 /healthz       200 while the process runs
 /readyz        200 while the process accepts requests
 ";
@@ -54,7 +56,8 @@ are under /v1/organizations and /v1/orgs.
 /// The template of the page at `path`.
 pub fn template(path: &str) -> Option<&'static str> {
     let pages = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
-    pages.into_iter().chain(invite_page::PATHS).find(|page| *page == path)
+    let pages = pages.into_iter().chain(invite_page::paths()).chain(console::paths());
+    pages.into_iter().find(|page| *page == path)
 }
 
 /// The peers that may read `/metrics`.
@@ -75,6 +78,7 @@ pub struct System {
     metrics: Metrics,
     access: MetricsAccess,
     proxies: Arc<[Network]>,
+    console: bool,
 }
 
 impl System {
@@ -86,7 +90,12 @@ impl System {
         access: MetricsAccess,
         proxies: &[Network],
     ) -> Self {
-        Self { readiness, metrics, access, proxies: proxies.into() }
+        Self { readiness, metrics, access, proxies: proxies.into(), console: false }
+    }
+
+    /// Serves the console too, if `console` is set.
+    pub fn with_console(self, console: bool) -> Self {
+        Self { console, ..self }
     }
 
     fn respond(&self, request: &Request) -> Response {
@@ -94,20 +103,21 @@ impl System {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
         // The listener for metrics does not serve the calls that the invite page makes.
-        let is_invite_page = invite_page::PATHS.contains(&page);
+        let is_invite_page = invite_page::paths().any(|path| path == page);
         let hidden = is_invite_page && self.access == MetricsAccess::Anyone;
+        let hidden = hidden || console::has(page) && !self.console;
         if hidden || page == METRICS && !self.may_read_metrics(request) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         match *request.method() {
             // The server leaves out the body of a response to HEAD.
-            Method::GET | Method::HEAD => self.page(page),
+            Method::GET | Method::HEAD => self.page(page, request.headers()),
             Method::OPTIONS => allow(StatusCode::NO_CONTENT),
             _ => allow(StatusCode::METHOD_NOT_ALLOWED),
         }
     }
 
-    fn page(&self, page: &str) -> Response {
+    fn page(&self, page: &str, headers: &HeaderMap) -> Response {
         match page {
             HEALTHZ => text(StatusCode::OK, "ok\n"),
             READYZ if self.readiness.is_ready() => text(StatusCode::OK, "ready\n"),
@@ -133,7 +143,9 @@ impl System {
                 }
             },
             ROOT => text(StatusCode::OK, WELCOME),
-            page => invite_page::respond(page),
+            page if console::has(page) => console::respond(page, headers),
+            page => invite_page::respond(page, headers)
+                .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found\n")),
         }
     }
 
@@ -298,8 +310,19 @@ mod tests {
 
     #[test]
     fn the_invite_page_is_where_its_calls_are_served() {
-        for path in ["/invite", "/invite.js", "/invite.css"] {
+        for path in ["/invite", "/invite.js", "/invite.css", "/sign-in", "/texts.js"] {
             assert_eq!(status(&system(MetricsAccess::NoOne), "10.0.0.1:1", path, &[]), 200);
+            assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
+        }
+    }
+
+    #[test]
+    fn the_console_is_where_it_is_enabled() {
+        for path in console::paths() {
+            for (enabled, expected) in [(true, 200), (false, 404)] {
+                let system = system(MetricsAccess::NoOne).with_console(enabled);
+                assert_eq!(status(&system, "10.0.0.1:1", path, &[]), expected, "{path}");
+            }
             assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
         }
     }

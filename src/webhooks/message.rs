@@ -43,13 +43,66 @@ impl Message {
         let message = DynamicMessage::decode(EVENT.clone(), event.encode_to_vec().as_slice());
         // The same form as in responses of the API.
         let options = SerializeOptions::new().skip_default_fields(false);
-        let data = message
+        let mut data = message
             .map_err(Error::internal)?
             .serialize_with_options(serde_json::value::Serializer, &options)
             .map_err(Error::internal)?;
+        remove_free_text(&mut data);
         let time = data.get("time").and_then(Value::as_str).unwrap_or_default().to_owned();
         let body = Body { r#type: &event.r#type, timestamp: &time, data: &data };
         let body = serde_json::to_vec(&body).map_err(Error::internal)?;
         Ok(Self { id: event.id.clone(), event_type: event.r#type.clone(), time, body, trace })
+    }
+}
+
+/// Removes the fields of an event's object that hold free text of an organization, which never
+/// leaves by a webhook.
+fn remove_free_text(event: &mut Value) {
+    let objects = event.as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
+    for object in objects.filter_map(Value::as_object_mut) {
+        object.remove("metadata");
+        object.remove("externalId");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::proto::guestlist::v1 as pb;
+    use crate::proto::guestlist::v1::event::Data;
+
+    #[test]
+    fn p45_no_webhook_has_metadata_or_an_external_id() {
+        let metadata = || HashMap::from([("plan".to_owned(), "secret-plan".to_owned())]);
+        let external_id = || "secret-id".to_owned();
+        for data in [
+            Data::Organization(pb::OrganizationEvent {
+                metadata: metadata(),
+                external_id: external_id(),
+                has_metadata: true,
+                ..Default::default()
+            }),
+            Data::Member(pb::MemberEvent {
+                metadata: metadata(),
+                external_id: external_id(),
+                has_metadata: true,
+                ..Default::default()
+            }),
+            Data::Invite(pb::InviteEvent {
+                metadata: metadata(),
+                external_id: external_id(),
+                has_metadata: true,
+                ..Default::default()
+            }),
+        ] {
+            let event = Event { data: Some(data), ..Default::default() };
+            let body = String::from_utf8(Message::new(&event, None).unwrap().body).unwrap();
+            assert!(body.contains("\"hasMetadata\":true"), "{body}");
+            for word in ["secret", "\"metadata\"", "externalId"] {
+                assert!(!body.contains(word), "{word} in {body}");
+            }
+        }
     }
 }

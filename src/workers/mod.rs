@@ -2,6 +2,7 @@
 
 mod backlog;
 mod backoff;
+pub mod domains;
 pub mod event_lag;
 pub mod expiry;
 pub mod key_usage;

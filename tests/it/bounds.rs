@@ -3,7 +3,7 @@
 //! so does one whose bound is stated but not kept.
 
 use prost::Message;
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 
 use crate::everywhere;
 use crate::support::client::DESCRIPTORS;
@@ -11,6 +11,12 @@ use crate::support::{Code, Failure, Person, TestApp, own};
 
 /// What a reader of a list in JSON takes: no list of a request may be allowed more.
 const MAX_ENTRIES: usize = 1000;
+
+/// What the comments of all maps state: their pairs, and the characters of a value. Keys have
+/// at most 40.
+const MAX_PAIRS: usize = 16;
+const MAX_VALUE: usize = 500;
+const MAX_KEY: usize = 40;
 
 /// Characters of a UUID, where a comment says that a text is one.
 const UUID: usize = 36;
@@ -92,6 +98,7 @@ fn leaves() -> Vec<Leaf> {
             let chain: Vec<_> = chain.iter().cloned().chain([field.clone()]).collect();
             if let Kind::Message(inner) = field.kind()
                 && is_ours(&inner)
+                && !field.is_map()
             {
                 let index = if field.is_list() { "[0]" } else { "" };
                 walk(method, &inner, &format!("{path}{index}."), &chain, found);
@@ -114,6 +121,19 @@ fn lists() -> Vec<Leaf> {
     leaves().into_iter().filter(|leaf| leaf.field().is_list()).collect()
 }
 
+fn maps() -> Vec<Leaf> {
+    leaves().into_iter().filter(|leaf| leaf.field().is_map()).collect()
+}
+
+/// A map of so many pairs, the first of which has a key and a value of these lengths.
+fn map(pairs: usize, key: usize, value: &str) -> Value {
+    let pair = |i: usize| {
+        let width = if i == 0 { key } else { 4 };
+        (MapKey::String(format!("{i:0>width$}")), Value::String(value.to_owned()))
+    };
+    Value::Map((0..pairs).map(pair).collect())
+}
+
 fn texts() -> Vec<Leaf> {
     leaves().into_iter().filter(|leaf| leaf.field().kind() == Kind::String).collect()
 }
@@ -134,7 +154,8 @@ fn entry(field: &FieldDescriptor, i: usize) -> Value {
                 }
                 _ => {
                     let email = format!("a{i}@example.org");
-                    own::EmailInvitation { email, role: String::new() }.encode_to_vec()
+                    own::EmailInvitation { email, role: String::new(), ..Default::default() }
+                        .encode_to_vec()
                 }
             };
             Value::Message(DynamicMessage::decode(descriptor, bytes.as_slice()).unwrap())
@@ -168,9 +189,12 @@ fn named(leaf: &Leaf) -> String {
 #[test]
 fn p43_every_list_and_text_states_its_bound() {
     let mut unbounded = Vec::new();
-    for message in DESCRIPTORS.all_messages().filter(is_ours) {
+    for message in DESCRIPTORS.all_messages().filter(is_ours).filter(|it| !it.is_map_entry()) {
         for field in message.fields() {
-            assert!(!field.is_map(), "{}: no bound of maps is stated", field.full_name());
+            let stated = (entries(&field), characters(&field));
+            if field.is_map() && stated != (Some(MAX_PAIRS), Some(MAX_VALUE)) {
+                unbounded.push(format!("{}: At most … entries and characters.", field.full_name()));
+            }
             if field.is_list() && entries(&field).is_none() {
                 unbounded.push(format!("{}: At most … entries.", field.full_name()));
             }
@@ -202,6 +226,29 @@ everywhere! {
             if let Err(failure) = leaf.call(&ana, list(leaf.field(), most)).await {
                 let blamed = failure.fields.iter().any(|field| field.starts_with(&leaf.path));
                 assert!(!blamed, "{at}: {failure:?}");
+            }
+        }
+    }
+
+    async fn p43_a_map_takes_as_much_as_its_proto_states(app: TestApp) {
+        let ana = app.person("ana").await;
+        assert!(maps().len() > 5, "the walk finds them");
+        for leaf in maps() {
+            let at = format!("{} {}", leaf.method, leaf.path);
+            let (key, value) = (MAX_KEY, "é".repeat(MAX_VALUE));
+            for wrong in [
+                map(MAX_PAIRS + 1, 4, "x"),
+                map(1, key + 1, "x"),
+                map(1, 4, &format!("{value}é")),
+                map(1, 4, "a\0b"),
+            ] {
+                let failure = leaf.call(&ana, wrong).await.expect_err(&at);
+                assert_eq!(failure.code, Code::InvalidArgument, "{at}");
+                assert!(failure.fields.contains(&leaf.path), "{at}: {failure:?}");
+            }
+            // Other fields are missing: only this one is right.
+            if let Err(failure) = leaf.call(&ana, map(MAX_PAIRS, key, &value)).await {
+                assert!(!failure.fields.contains(&leaf.path), "{at}: {failure:?}");
             }
         }
     }
@@ -260,7 +307,7 @@ everywhere! {
     async fn p43_a_bulk_call_of_wrong_rows_arrives_as_what_it_is(app: TestApp) {
         let org = app.organization().await;
         let role = "no such role".to_owned();
-        let wrong = |i| own::EmailInvitation { email: format!("a{i}@example.org"), role: role.clone() };
+        let wrong = |i| own::EmailInvitation { email: format!("a{i}@example.org"), role: role.clone(), ..Default::default() };
         let request = own::InviteByEmailRequest {
             organization_id: org.id.clone(),
             invitations: (0..1000).map(wrong).collect(),

@@ -49,7 +49,7 @@ on_both_engines! {
         // More than a worker takes at a time.
         let emails: Vec<String> = (0..250).map(|i| format!("p{i}@example.org")).collect();
         let invitation =
-            |email: &String| own::EmailInvitation { email: email.clone(), role: "read".into() };
+            |email: &String| own::EmailInvitation { email: email.clone(), role: "read".into(), ..Default::default() };
         let request = own::InviteByEmailRequest {
             organization_id: org.id.clone(),
             invitations: emails.iter().map(invitation).collect(),
@@ -150,7 +150,7 @@ on_both_engines! {
         for email in ["gus@example.com", "zoe@example.com"] {
             let request = own::InviteByEmailRequest {
                 organization_id: org.id.clone(),
-                invitations: vec![own::EmailInvitation { email: email.into(), role: "read".into() }],
+                invitations: vec![own::EmailInvitation { email: email.into(), role: "read".into(), ..Default::default() }],
                 expire_time: app.in_the_future(HOUR),
                 ..Default::default()
             };

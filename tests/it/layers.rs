@@ -33,11 +33,16 @@ const ROOMS: Table = &[
     ("mail", &["domain", "error", "config"]),
     // The same.
     ("webhooks", &["domain", "error", "proto", "telemetry"]),
+    // Knows names and addresses only.
+    ("dns", &[]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     (
         "operations",
-        // A test of an endpoint sends in a request.
-        &["auth", "webhooks", "storage", "domain", "error", "clock", "keyring", "limits", "proto"],
+        // A test of an endpoint sends in a request, and a domain is looked up in one.
+        &[
+            "auth", "dns", "webhooks", "storage", "domain", "error", "clock", "keyring", "limits",
+            "proto",
+        ],
     ),
     (
         "workers",
@@ -45,6 +50,7 @@ const ROOMS: Table = &[
         &[
             "operations",
             "auth",
+            "dns",
             "mail",
             "webhooks",
             "storage",
@@ -64,6 +70,7 @@ const ROOMS: Table = &[
             "workers",
             "operations",
             "auth",
+            "dns",
             "mail",
             "webhooks",
             "storage",
@@ -169,6 +176,9 @@ const STORAGE: Table = &[
     ("sql", &["connection", "statement"]),
     ("accounts", &QUERY),
     ("api_keys", &QUERY),
+    ("attributes", &QUERY),
+    ("domains", &QUERY),
+    ("join_requests", &QUERY),
     ("event_data", &[]),
     ("events", &["connection", "entity", "error", "postgres", "sql", "statement"]),
     ("event_watch", &["connection", "events"]),
@@ -178,11 +188,17 @@ const STORAGE: Table = &[
     ),
     ("grants", &QUERY),
     ("invites", &QUERY),
-    ("invite_lists", &["connection", "entity", "error", "sql", "statement", "invites"]),
+    (
+        "invite_lists",
+        &["attributes", "connection", "entity", "error", "sql", "statement", "invites"],
+    ),
     ("members", &QUERY),
     ("organization_cache", &["connection"]),
     ("memberships", &["organization_cache", "connection", "entity", "error", "sql", "statement"]),
-    ("member_lists", &["connection", "entity", "error", "sql", "statement", "members"]),
+    (
+        "member_lists",
+        &["attributes", "connection", "entity", "error", "sql", "statement", "members"],
+    ),
     ("organizations", &QUERY),
     ("organization_lists", &QUERY),
     ("lease", &["connection"]),
@@ -228,6 +244,7 @@ const AT_HOME: &[(&str, &str)] = &[
     ("lettre", "mail"),
     ("minijinja", "mail"),
     ("governor", "limits"),
+    ("hickory_resolver", "dns"),
     ("clap", "cli"),
 ];
 

@@ -12,12 +12,14 @@ use prost_reflect::DynamicMessage;
 use sea_orm::ConnectionTrait;
 
 use crate::support::client::{DESCRIPTORS, method};
+use crate::support::domains::prove;
+use crate::support::nameserver::new_domain;
 use crate::support::{Code, Engine, Organization, Person, TestApp};
 use crate::{everywhere, on_both_engines};
 
 use Code::{
-    FailedPrecondition as FP, NotFound as NF, Ok as OK, PermissionDenied as PD,
-    Unauthenticated as U,
+    AlreadyExists as AE, FailedPrecondition as FP, NotFound as NF, Ok as OK,
+    PermissionDenied as PD, Unauthenticated as U,
 };
 
 pub const CALLERS: [&str; 11] = [
@@ -105,11 +107,32 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, FP],
     ),
     (
+        "guestlist.v1.OrganizationService/CreateOrganization",
+        r#"{"name": "Next", "metadata": {"plan": "pro"}}"#,
+        [U, U, U, PD, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.OrganizationService/UpdateOrganizationMetadata",
+        r#"{"organizationId": "$organization", "metadata": {"plan": "pro"}}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
         "guestlist.v1.OrganizationService/ListMyOrganizations",
         "{}",
         [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
     ),
     ("guestlist.v1.AccountService/GetCaller", "{}", [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK]),
+    ("guestlist.v1.SignInService/ListProviders", "{}", [OK, U, U, OK, OK, OK, OK, OK, OK, OK, OK]),
+    (
+        "guestlist.v1.SignInService/BeginSignIn",
+        r#"{"issuer": "https://id.example", "state": "0123456789abcdef", "nonce": "0123456789abcdef", "codeChallenge": "0123456789012345678901234567890123456789012"}"#,
+        [NF, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
+    (
+        "guestlist.v1.SignInService/FinishSignIn",
+        r#"{"issuer": "https://id.example", "code": "x", "nonce": "0123456789abcdef", "codeVerifier": "0123456789012345678901234567890123456789012"}"#,
+        [NF, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
     (
         "guestlist.v1.AccountService/ResolveAccount",
         r#"{"issuer": "https://id.example", "subject": "1"}"#,
@@ -191,6 +214,16 @@ pub const ROWS: &[Row] = &[
         "guestlist.v1.MemberService/BatchGetMemberships",
         r#"{"memberships": [{"organizationId": "$organization", "accountId": "$stranger"}]}"#,
         [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD],
+    ),
+    (
+        "guestlist.v1.MemberService/ListMemberships",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/UpdateMemberMetadata",
+        r#"{"organizationId": "$organization", "memberId": "$member", "externalId": "x-1"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
         "guestlist.v1.MemberService/AddMember",
@@ -315,6 +348,83 @@ pub const ROWS: &[Row] = &[
         r#"{"organizationId": "$organization", "webhookId": "$webhook"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
+    (
+        "guestlist.v1.DomainService/AddDomain",
+        r#"{"organizationId": "$organization", "domain": "acme.com"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/VerifyDomain",
+        r#"{"organizationId": "$organization", "domainId": "$domain"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/ListDomains",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/SetDomainMode",
+        r#"{"organizationId": "$organization", "domainId": "$domain", "mode": "DOMAIN_MODE_AUTOMATIC"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.DomainService/RemoveDomain",
+        r#"{"organizationId": "$organization", "domainId": "$domain"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        // No domain lets anybody ask.
+        "guestlist.v1.JoinRequestService/CreateJoinRequest",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, AE, AE, AE],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/ListJoinRequests",
+        r#"{"organizationId": "$organization"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/ApproveJoinRequest",
+        r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/DenyJoinRequest",
+        r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        // The operator's key is of the stranger, who has asked.
+        "guestlist.v1.JoinRequestService/WithdrawJoinRequest",
+        r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
+        [U, U, U, NF, OK, NF, OK, NF, NF, NF, NF],
+    ),
+    (
+        "guestlist.v1.JoinRequestService/ListJoinableOrganizations",
+        r#"{}"#,
+        [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/TransferOwnership",
+        r#"{"organizationId": "$organization", "memberId": "$member", "ownRole": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchSetMemberRole",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"], "role": "edit"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchSuspendMembers",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
+        "guestlist.v1.MemberService/BatchRemoveMembers",
+        r#"{"organizationId": "$organization", "memberIds": ["$member"]}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
 ];
 
 /// Everybody, in the order of `CALLERS`.
@@ -369,6 +479,25 @@ pub async fn webhook_for(request: &str, org: &Organization) -> String {
     org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap().0.id
 }
 
+/// The id of a domain whose proof is there, if a request names one.
+pub async fn domain_for(request: &str, org: &Organization) -> String {
+    if !request.contains("$domain") {
+        return String::new();
+    }
+    let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
+    prove(&domain);
+    domain.id
+}
+
+/// The id of the stranger's pending request to join, if a request names one.
+pub async fn request_for(request: &str, org: &Organization) -> String {
+    if !request.contains("$request") {
+        return String::new();
+    }
+    let link = org.admin.approval_link(&org.id).await;
+    org.stranger.ask(&link.token).await.unwrap().id
+}
+
 /// Sets what no RPC sets yet.
 async fn put_member(app: &TestApp, member: &str, change: &str) {
     let connection = app.database.connect().await;
@@ -391,8 +520,12 @@ everywhere! {
             let link = org.admin.link(&org.id, "member").await.unwrap().id;
             let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
             let webhook = webhook_for(request, &org).await;
+            let domain = domain_for(request, &org).await;
+            let asked = request_for(request, &org).await;
             let request = request
                 .replace("$webhook", &webhook)
+                .replace("$domain", &domain)
+                .replace("$request", &asked)
                 .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
                 .replace("$invite", &link)
                 .replace("$organization", &org.id)
@@ -428,7 +561,7 @@ on_both_engines! {
             }
             let path = format!("/{rpc}");
             for (id, member) in [(&org.id, &org.admin_id), (&unknown, &unknown)] {
-                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook"]
+                let request = ["$admin", "$member", "$stranger", "$invitation", "$invite", "$webhook", "$domain", "$request"]
                     .iter()
                     .fold(request.replace("$organization", id), |request, name| {
                         request.replace(name, member)

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use guestlist::clock::Clock;
 use guestlist::config::Config;
-use guestlist::domain::{KeyScope, Role};
+use guestlist::dns::Dns;
+use guestlist::domain::{DomainChecks, KeyScope, Role};
 use guestlist::operations::accounts::erase;
 use guestlist::operations::delete_old_results;
+use guestlist::operations::domains::check_due;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{CreateKey, Owner, create_key, revoke_key};
 use prost::Message;
@@ -20,6 +22,8 @@ use serde_json::Value;
 
 use crate::joining::{limited_link, open_domain};
 use crate::support::client::{DESCRIPTORS, method};
+use crate::support::domains::{disprove, prove};
+use crate::support::nameserver::{self, new_domain};
 use crate::support::{
     Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with, trust_intranet,
 };
@@ -30,8 +34,9 @@ use crate::{matrix, rest};
 const BOOKKEEPING: [&str; 5] =
     ["outbox", "requests", "settings", "seaql_migrations", "webhook_deliveries"];
 
-/// Columns that hold no change: when a key was last used, and how far a webhook is.
-const PROGRESS: [&str; 7] = [
+/// Columns that hold no change: when a key was last used, how far a webhook is, and what the last
+/// check of a domain has found.
+const PROGRESS: [&str; 10] = [
     "last_used_at",
     "epoch",
     "position",
@@ -39,6 +44,9 @@ const PROGRESS: [&str; 7] = [
     "next_attempt_at",
     "claimed_by",
     "first_failure_at",
+    "checked_at",
+    "missing_since",
+    "next_check_at",
 ];
 
 type Row = serde_json::Map<String, Value>;
@@ -210,6 +218,8 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
         Some(Data::Grant(it)) => ("grant.", it.grant_id),
         Some(Data::Key(it)) => ("key.", it.key_id),
         Some(Data::Webhook(it)) => ("webhook.", it.webhook_id),
+        Some(Data::Domain(it)) => ("domain.", it.domain_id),
+        Some(Data::JoinRequest(it)) => ("join_request.", it.join_request_id),
         None => ("", String::new()),
     };
     let mut wrong = Vec::new();
@@ -227,6 +237,8 @@ fn mistyped(before: &State, after: &State, event: &Event) -> Vec<String> {
             "organizations" => &["name"],
             "invites" => &["email"],
             "webhooks" => &["url", "description"],
+            "domains" => &["domain", "challenge"],
+            "join_requests" => &["reason"],
             _ => &[],
         };
         for column in secrets {
@@ -280,7 +292,10 @@ fn miscounted(before: &State, after: &State, events: &[&Event]) -> Vec<String> {
 /// members and invites, and a member's row repeats the account's name and address.
 fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Event]) -> bool {
     match (old, new) {
-        (Some(old), None) if ["members", "invites", "grants", "webhooks"].contains(&table) => {
+        (Some(old), None)
+            if ["members", "invites", "grants", "webhooks", "domains", "join_requests"]
+                .contains(&table) =>
+        {
             let organization = text(old, "organization_id");
             events
                 .iter()
@@ -290,12 +305,24 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
         (Some(old), Some(new)) if table == "invites" => {
             let but_address = |row: &Row| {
                 let mut row = row.clone();
-                row.remove("email");
-                row.remove("delivery_error");
+                for column in ["email", "delivery_error", "metadata", "external_id", "locale"] {
+                    row.remove(column);
+                }
                 row
             };
             but_address(old) == but_address(new)
                 && new["email"].is_null()
+                && events.iter().any(|event| event.action == "account.erased")
+        }
+        // An erased person's denied requests lose the texts of the admins.
+        (Some(old), Some(new)) if table == "join_requests" => {
+            let but_reason = |row: &Row| {
+                let mut row = row.clone();
+                row.remove("reason");
+                row
+            };
+            but_reason(old) == but_reason(new)
+                && new["reason"] == ""
                 && events.iter().any(|event| event.action == "account.erased")
         }
         // It gets the last event before it ends.
@@ -308,8 +335,12 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
         (Some(old), Some(new)) if table == "members" => {
             let but_place = |row: &Row| {
                 let mut row = row.clone();
-                row.remove("sort_name");
-                row.remove("email");
+                for column in ["sort_name", "email", "metadata", "external_id"] {
+                    // An erased person loses what integrators stored; else it stays.
+                    if !["metadata", "external_id"].contains(&column) || new[column].is_null() {
+                        row.remove(column);
+                    }
+                }
                 row
             };
             let account = text(new, "account_id");
@@ -381,8 +412,12 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
         let link = org.admin.link(&org.id, "member").await.unwrap().id;
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
         let webhook = matrix::webhook_for(request, &org).await;
+        let domain = matrix::domain_for(request, &org).await;
+        let asked = matrix::request_for(request, &org).await;
         let request = request
             .replace("$webhook", &webhook)
+            .replace("$domain", &domain)
+            .replace("$request", &asked)
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$invite", &link)
             .replace("$organization", &org.id)
@@ -569,7 +604,11 @@ async fn walk_the_doors(walk: &mut Walk<'_>) {
         organization_id: org.id.clone(),
         invitations: emails
             .iter()
-            .map(|email| own::EmailInvitation { email: (*email).into(), role: "read".into() })
+            .map(|email| own::EmailInvitation {
+                email: (*email).into(),
+                role: "read".into(),
+                ..Default::default()
+            })
             .collect(),
         ..Default::default()
     };
@@ -649,6 +688,77 @@ async fn walk_the_webhooks(walk: &mut Walk<'_>) {
             own::ReplayRequest { organization_id, webhook_id, start_time, ..Default::default() };
         walk.expect("Replay", &[], async { owner.replay(request).await.is_ok() }).await;
     }
+    let delete = async { org.admin.delete(&org.id).await.is_ok() };
+    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+}
+
+async fn walk_the_domains(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let org = app.organization().await;
+    let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
+    walk.expect("no proof", &[], async { org.admin.verify(&domain).await.is_ok() }).await;
+    prove(&domain);
+    for expected in [&["domain.verified"][..], &[]] {
+        walk.expect(VERIFY, expected, async { org.admin.verify(&domain).await.is_ok() }).await;
+    }
+    let mode = own::DomainMode::Automatic;
+    for expected in [&["domain.mode_changed"][..], &[]] {
+        let set = org.admin.set_mode(&domain, mode);
+        walk.expect("SetDomainMode", expected, async { set.await.is_ok() }).await;
+    }
+    disprove(&domain);
+    let dns = Dns::new(vec![nameserver::address()]);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let checks = DomainChecks { interval: day, grace: day };
+    for expected in [&[][..], &["domain.lapsed"]] {
+        app.clock.advance(day);
+        let check = check_due(app.store(), &dns, checks, app.clock.now());
+        walk.expect("check", expected, async { check.await.is_ok() }).await;
+    }
+    org.admin.domain(&org.id, &new_domain()).await.unwrap();
+    let delete = async { org.admin.delete(&org.id).await.is_ok() };
+    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+}
+
+async fn walk_the_requests(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let org = app.organization().await;
+    let link = org.admin.approval_link(&org.id).await;
+    let actions = walk.step("join by it", async {
+        // A refusal that keeps its change.
+        org.stranger.join(&link.token).await.unwrap_err().reason == "APPROVAL_PENDING"
+    });
+    assert_eq!(actions.await, ["join_request.created"]);
+    let asked = org.stranger.ask(&link.token).await.unwrap();
+    for expected in [&["join_request.withdrawn"][..], &[]] {
+        let withdraw = async { org.stranger.withdraw(&asked).await.is_ok() };
+        walk.expect(WITHDRAW, expected, withdraw).await;
+    }
+    for expected in [&["join_request.created"][..], &[]] {
+        walk.expect(ASK, expected, async { org.stranger.ask(&link.token).await.is_ok() }).await;
+    }
+    let asked = org.stranger.ask(&link.token).await.unwrap();
+    for expected in [&["join_request.denied"][..], &[]] {
+        let deny = async { org.admin.deny(&asked, "Not yet, sorry", 0).await.is_ok() };
+        walk.expect("DenyJoinRequest", expected, deny).await;
+    }
+    let asked = org.stranger.ask(&link.token).await.unwrap();
+    for expected in [&["join_request.approved", "member.joined"][..], &[]] {
+        let approve = async { org.admin.approve(&asked, "").await.is_ok() };
+        walk.expect("ApproveJoinRequest", expected, approve).await;
+    }
+    let kim = app.person("kim").await;
+    kim.ask(&link.token).await.unwrap();
+    let token = org.admin.current_invite(&org.id).await.unwrap();
+    let expected = ["join_request.ended", "member.joined"];
+    walk.expect("join beside a request", &expected, async { kim.join(&token).await.is_ok() }).await;
+    let lea = app.person("lea").await;
+    let asked = lea.ask(&link.token).await.unwrap();
+    org.admin.deny(&asked, "Lea was here before", 0).await.unwrap();
+    lea.ask(&link.token).await.unwrap();
+    let (account, now) = (lea.account().await, app.clock.now());
+    let expected = ["account.erased", "join_request.ended", "key.revoked"];
+    walk.expect("erase", &expected, async { erase(app.store(), account, now).await.is_ok() }).await;
     let delete = async { org.admin.delete(&org.id).await.is_ok() };
     walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
 }
@@ -735,7 +845,9 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
 
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while
 /// there is a join link, what only sends to a webhook, and what the walks of ends, doors and the rest do by name.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 15] = [
+    ASK,
+    WITHDRAW,
     "gitpod.v1.OrganizationService/GetOrganizationInvite",
     "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     LEAVE,
@@ -747,6 +859,8 @@ const ELSEWHERE: [&str; 12] = [
     RESOLVE,
     "guestlist.v1.WebhookService/SendTest",
     "guestlist.v1.WebhookService/Replay",
+    // It changes nothing of ours: the code is the issuer's.
+    "guestlist.v1.SignInService/FinishSignIn",
     ENABLE,
 ];
 
@@ -757,6 +871,9 @@ const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
 const ACCEPT: &str = "guestlist.v1.InviteService/Accept";
 const DECLINE: &str = "guestlist.v1.InviteService/Decline";
 const ENABLE: &str = "guestlist.v1.WebhookService/EnableWebhook";
+const ASK: &str = "guestlist.v1.JoinRequestService/CreateJoinRequest";
+const WITHDRAW: &str = "guestlist.v1.JoinRequestService/WithdrawJoinRequest";
+const VERIFY: &str = "guestlist.v1.DomainService/VerifyDomain";
 const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
 
 /// Begins with what the first start has written.
@@ -815,6 +932,18 @@ async fn webhooks(app: &TestApp) {
     walk.finish([ENABLE].map(str::to_owned).into_iter());
 }
 
+async fn domains(app: &TestApp) {
+    let mut walk = begin(app).await;
+    walk_the_domains(&mut walk).await;
+    walk.finish([VERIFY].map(str::to_owned).into_iter());
+}
+
+async fn requests(app: &TestApp) {
+    let mut walk = begin(app).await;
+    walk_the_requests(&mut walk).await;
+    walk.finish([ASK, WITHDRAW].map(str::to_owned).into_iter());
+}
+
 fn settings(config: &mut Config) {
     trust_intranet(config);
     config.limits.invites_per_account = 0;
@@ -846,4 +975,4 @@ macro_rules! walks {
     };
 }
 
-walks! { rpcs routes ends doors webhooks rest }
+walks! { rpcs routes ends doors webhooks domains requests rest }

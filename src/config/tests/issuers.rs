@@ -54,6 +54,33 @@ fn a_text_for_email_verified_is_taken_only_where_it_is_set() {
 }
 
 #[test]
+fn p23_people_sign_in_only_where_it_can_work() {
+    let wants = r#"sign_in = { client_id = "guestlist", name = "Acme" "#;
+    let config = with_file(&issuer(&[], &format!("{wants}}}"))).unwrap();
+    let Trust::Jwt { sign_in: Some(sign_in), .. } = &config.issuers[0].trust else {
+        panic!("people sign in with it")
+    };
+    assert_eq!((sign_in.token, sign_in.scopes.len()), (SignInToken::Id, 3));
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&[], r#"sign_in = { client_id = "guestlist" }"#, "name"),
+        (&[], r#"sign_in = { client_id = "guestlist", name = " " }"#, "sign_in.name"),
+        (&[], r#"sign_in = { client_id = "", name = "Acme" }"#, "sign_in.client_id"),
+        (&[], r#"sign_in = { client_id = "x", name = "Acme" }"#, "audience"),
+        (&[], &format!("{wants}, scopes = [\"email\"] }}"), "openid"),
+        (&[], &format!("{wants}, scopes = [\"openid email\"] }}"), "without spaces"),
+        (&[], &format!("{wants}, secret = \"x\" }}"), "unknown field"),
+        (&[], &format!("{wants}, token = \"refresh\" }}"), "refresh"),
+        (&["issuer"], &format!("issuer = \"acme\"\n{wants}}}"), "https://"),
+        (&["issuer"], &format!("issuer = \"http://id.example\"\n{wants}}}"), "https://"),
+    ];
+    for (without, plus, word) in cases {
+        refused(with_file(&issuer(without, plus)), &[word]);
+    }
+    let access = r#"sign_in = { client_id = "x", name = "Acme", token = "access", scopes = [] }"#;
+    assert!(with_file(&issuer(&[], access)).is_ok());
+}
+
+#[test]
 fn half_an_issuer_is_refused() {
     let cases: &[(&[&str], &str, &[&str])] = &[
         (&["issuer"], "", &["issuers[0]", "issuer"]),

@@ -19,6 +19,15 @@ fn load(change: impl FnOnce(&mut config::Mail)) -> Result<Templates> {
 }
 
 fn render(templates: &Templates, organization: &str, inviter: &str) -> Mail {
+    render_in(templates, organization, inviter, None)
+}
+
+fn render_in(
+    templates: &Templates,
+    organization: &str,
+    inviter: &str,
+    locale: Option<&Locale>,
+) -> Mail {
     let invitation = Invitation {
         id: "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b".parse().unwrap(),
         version: 7,
@@ -28,6 +37,7 @@ fn render(templates: &Templates, organization: &str, inviter: &str) -> Mail {
         role: Role::Member,
         link: LINK,
         expires_at: Some(Timestamp::from_micros(1_795_000_000_000_000)),
+        locale,
     };
     templates.render(&invitation, Timestamp::from_micros(1_794_000_000_000_000)).unwrap()
 }
@@ -201,6 +211,35 @@ fn a_deployment_brings_its_own_language() {
     let english = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
     let mail = render(&english.unwrap(), "Acme", "Ana");
     assert!(mail.text.starts_with("own") && mail.html.contains("<strong>“Acme”"), "{mail:?}");
+}
+
+#[test]
+fn an_invitation_is_in_its_own_language_if_there_are_templates() {
+    let dir = tempfile::tempdir().unwrap();
+    for language in ["pt", "pt-BR", "de"] {
+        own(dir.path(), language, &format!("{language} {{{{ link }}}}"), "{{ link }}");
+    }
+    std::fs::write(dir.path().join("de").join(SUBJECT_FILE), "Einladung zu {{ organization }}")
+        .unwrap();
+    // Not a language with both templates.
+    std::fs::create_dir(dir.path().join("fr")).unwrap();
+    std::fs::create_dir(dir.path().join("assets.old")).unwrap();
+    let templates = load(|settings| settings.template_dir = Some(dir.path().to_owned())).unwrap();
+    for (locale, text, subject) in [
+        ("pt-BR", "pt-BR ", "You are invited to “Acme”"),
+        ("pt-PT", "pt ", "You are invited to “Acme”"),
+        ("de-CH-1996", "de ", "Einladung zu Acme"),
+        ("fr", "Hello", "You are invited to “Acme”"),
+        ("en-GB", "Hello", "You are invited to “Acme”"),
+    ] {
+        let locale: Locale = locale.parse().unwrap();
+        let mail = render_in(&templates, "Acme", "", Some(&locale));
+        assert!(mail.text.starts_with(text), "{locale}: {}", mail.text);
+        assert_eq!(mail.subject, subject, "{locale}");
+    }
+    own(dir.path(), "it", "{{ link", "{{ link }}");
+    let broken = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
+    refused(broken, &["it/invitation.txt"]);
 }
 
 #[track_caller]

@@ -11,12 +11,13 @@ use crate::domain::{
 };
 use crate::error::{Error, Kind, Result, reason};
 use crate::operations::invites::{end, expire};
+use crate::operations::join_requests::end_everywhere;
 use crate::operations::keys::revoke_key;
 use crate::operations::members::{depart, leaves_no_admin};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{
-    Store, Tx, accounts, api_keys, invites, members, organizations, outbox, requests,
+    Store, Tx, accounts, api_keys, invites, join_requests, members, organizations, outbox, requests,
 };
 
 /// How often an account is begun anew because something came up. Each round revokes the keys,
@@ -117,6 +118,7 @@ async fn try_erase(
             erased.invitations_ended += usize::from(ended);
         }
     }
+    end_everywhere(store, id, &actor(), now).await?;
     for key in api_keys::not_revoked_of(store.read(), id).await? {
         match revoke_key(store, key, now).await {
             Ok(()) => erased.keys_revoked += 1,
@@ -213,6 +215,7 @@ async fn blank(
             || own != known.verified_email()
             || !members::all_current_of(tx, id).await?.is_empty()
             || !api_keys::not_revoked_of(tx, id).await?.is_empty()
+            || !join_requests::pending_everywhere(tx, id).await?.is_empty()
         {
             return Ok(false);
         }
@@ -220,6 +223,7 @@ async fn blank(
         outbox::delete_of(tx, &ended).await?;
         invites::erase_addresses(tx, &ended).await?;
         requests::delete_of(tx, id).await?;
+        join_requests::erase_reasons(tx, id).await?;
         accounts::erase(tx, id, now).await?;
         let event = NewEvent {
             action: Action::AccountErased,

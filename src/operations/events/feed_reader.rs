@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
+use super::described::describe;
 use crate::domain::{
     AuditEvent, Caller, FeedPlace, KeyScope, OrganizationId, Permission, Timestamp,
 };
@@ -14,6 +15,7 @@ use crate::operations::access::Access;
 use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext, WaitingCall};
+use crate::proto::guestlist::v1 as pb;
 use crate::storage::{EventFollower, events};
 
 /// The most events that one request looks at.
@@ -43,7 +45,7 @@ pub struct FeedQuery {
 #[derive(Debug, Clone)]
 pub struct EventList {
     /// In the feed's order.
-    pub events: Vec<AuditEvent>,
+    pub events: Vec<pb::Event>,
     pub cursor: String,
     pub has_more: bool,
 }
@@ -113,8 +115,13 @@ impl FeedReader {
             }
             _ => (Vec::new(), false),
         };
+        let events = describe(self.cx.store.read(), &found).await?;
+        let is_cut = events.len() < found.len();
+        if let Some(last) = events.len().checked_sub(1).filter(|_| is_cut) {
+            self.cursor = cursor_at(Some(&found[last]), found[last].at);
+        }
         let cursor = self.pagination.token(&self.cx.keyring, &self.cursor)?;
-        Ok(EventList { events: found, cursor, has_more })
+        Ok(EventList { events, cursor, has_more: has_more || is_cut })
     }
 
     /// The same, but waits until there is an event, at most for `longest`. `follower` has

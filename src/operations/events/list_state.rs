@@ -1,6 +1,7 @@
 //! `guestlist.v1.EventService/ListState`
 
-use crate::domain::{KeyScope, OrganizationId, PageSize};
+use super::described::MAX_METADATA_BYTES;
+use crate::domain::{Attributes, KeyScope, OrganizationId, PageSize};
 use crate::error::{Error, Result};
 use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
@@ -13,6 +14,7 @@ pub struct OrganizationState {
     pub id: OrganizationId,
     /// To which these members belong.
     pub version: i64,
+    pub attributes: Attributes,
     pub members: Vec<MemberState>,
 }
 
@@ -41,6 +43,7 @@ pub async fn list_state(
     let after = pagination.cursor(&cx.keyring, token)?;
     let _permit = cx.limits.list(only).await?;
     let mut members = state::page(cx.store.read(), only, after, size.get() + 1).await?;
+    let size = PageSize::of(size.get().min(fitting(&members)));
     let next_token = pagination.cut(&cx.keyring, &mut members, size, MemberState::place)?;
     let mut organizations: Vec<OrganizationState> = Vec::new();
     for member in members {
@@ -49,9 +52,24 @@ pub async fn list_state(
             _ => organizations.push(OrganizationState {
                 id: member.organization,
                 version: member.version,
+                attributes: member.of_organization.clone(),
                 members: vec![member],
             }),
         }
     }
     Ok(StateList { organizations, next_token })
+}
+
+/// How many members have no more metadata than fits in a response, with that of their
+/// organizations; at least one.
+fn fitting(members: &[MemberState]) -> u64 {
+    let (mut bytes, mut organization) = (0, None);
+    let fits = members.iter().take_while(|member| {
+        if organization.replace(member.organization) != Some(member.organization) {
+            bytes += member.of_organization.size();
+        }
+        bytes += member.attributes.size();
+        bytes <= MAX_METADATA_BYTES
+    });
+    u64::try_from(fits.count()).unwrap_or(u64::MAX).max(1)
 }

@@ -1,5 +1,6 @@
 //! The feed of events.
 
+mod described;
 mod feed_reader;
 mod list_events;
 mod list_state;
@@ -10,7 +11,7 @@ pub use list_events::{ListEvents, list_events};
 pub use list_state::{OrganizationState, StateList, list_state};
 pub use watch::watch;
 
-pub use crate::storage::event_data::{read as to_message, to_timestamp};
+pub use crate::storage::event_data::to_timestamp;
 pub use crate::storage::state::MemberState;
 
 use crate::domain::Timestamp;

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::carried::{check_continue_url, require_free};
 use super::{
     InviteWithToken, advance, check_grantable, check_link_expiry, load, new_invite, record, tokens,
 };
 use crate::domain::{
-    Action, ContentGrant, EmailDomain, InviteData, InviteKind, InviteToken, OrganizationId,
-    Permission, Role, Timestamp,
+    Action, Attributes, ContentGrant, ContinueUrl, EmailDomain, InviteData, InviteKind,
+    InviteToken, OrganizationId, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
+use crate::operations::attributes::encode;
 use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
@@ -33,6 +35,11 @@ pub struct CreateLink {
     pub allowed_domains: Vec<EmailDomain>,
     /// Free text.
     pub note: String,
+    pub attributes: Attributes,
+    /// Where members go on after joining.
+    pub continue_url: Option<ContinueUrl>,
+    /// The link only asks to join; for links with a role.
+    pub requires_approval: bool,
     pub request: Option<RequestToken>,
 }
 
@@ -50,6 +57,7 @@ pub async fn create_link(
     call: &RequestContext,
     input: CreateLink,
 ) -> Result<InviteWithToken> {
+    check_continue_url(cx, input.continue_url.as_ref())?;
     let now = cx.now();
     let CreateLink { organization, request, .. } = &input;
     let idempotency =
@@ -77,9 +85,12 @@ pub async fn create_link(
                     LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
                 };
                 check_grantable(&access, content.as_ref().map_or(role, |content| content.level))?;
+                let Access { mut organization, member } = access;
+                let next = organization.next_version();
+                let external_id = input.attributes.external_id.as_ref();
+                require_free(tx, next, external_id, None, now).await?;
                 budget.spend_on_link()?;
 
-                let Access { mut organization, member } = access;
                 advance(tx, &mut organization).await?;
                 let mut invite =
                     new_invite(InviteKind::NamedLink, role, &organization, member.id, now);
@@ -88,6 +99,9 @@ pub async fn create_link(
                 invite.max_uses = input.max_uses;
                 invite.allowed_domains = input.allowed_domains.clone();
                 invite.note = input.note.clone();
+                invite.attributes = input.attributes.clone();
+                invite.continue_url = input.continue_url.clone();
+                invite.requires_approval = input.requires_approval;
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::insert(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 let note = format!("link, {}", granted(&input.grants));
@@ -107,11 +121,21 @@ fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
             encoding.flag(true).text(kind.as_str()).text(id.as_str()).text(level.as_str())
         }
     };
-    encoding
+    let encoding = encoding
         .option(input.expires_at, Encoding::time)
         .option(input.max_uses, Encoding::number)
         .list(&input.allowed_domains, |encoding, domain| encoding.text(domain.as_str()))
-        .text(&input.note)
+        .text(&input.note);
+    let encoding = encode(encoding, &input.attributes);
+    let encoding = match &input.continue_url {
+        Some(url) => encoding.text("continue_url").text(url.as_str()),
+        None => encoding,
+    };
+    // Only if it is set: a request from before the field existed keeps its encoding.
+    match input.requires_approval {
+        true => encoding.flag(true),
+        false => encoding,
+    }
 }
 
 fn granted(grants: &LinkGrants) -> String {

@@ -6,21 +6,26 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::carried::check_continue_url;
 use super::{check_grantable, email_expiry, event, expire, load, new_invite, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
-    Action, Delivery, EmailAddress, Invite, InviteData, InviteId, InviteKind, InviteToken,
-    MemberId, OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
+    Action, Attributes, ContinueUrl, Delivery, EmailAddress, ExternalId, Invite, InviteData,
+    InviteId, InviteKind, InviteToken, Locale, MemberId, OrganizationId, OrganizationVersion,
+    Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
 use crate::operations::access::Access;
+use crate::operations::attributes::encode_all;
 use crate::operations::budget::Budget;
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
-use crate::storage::{Tx, accounts, audit_events, invites, members, organizations, outbox};
+use crate::storage::{
+    Tx, accounts, attributes, audit_events, invites, members, organizations, outbox,
+};
 
 #[derive(Debug, Clone)]
 pub struct InviteByEmail {
@@ -30,6 +35,8 @@ pub struct InviteByEmail {
     pub expires_at: Option<Timestamp>,
     /// Only accounts of the organization's single sign-on may accept.
     pub sso: bool,
+    /// Where members go on after accepting.
+    pub continue_url: Option<ContinueUrl>,
     pub request: Option<RequestToken>,
 }
 
@@ -38,6 +45,31 @@ pub struct Invitation {
     /// The text of the request, not yet parsed.
     pub email: String,
     pub role: Role,
+    /// For the member.
+    pub attributes: Attributes,
+    /// The language of the mail.
+    pub locale: Option<Locale>,
+}
+
+impl InviteByEmail {
+    /// With all optional fields empty.
+    pub fn new(organization: OrganizationId, invitations: Vec<Invitation>) -> Self {
+        Self {
+            organization,
+            invitations,
+            expires_at: None,
+            sso: false,
+            continue_url: None,
+            request: None,
+        }
+    }
+}
+
+impl Invitation {
+    /// With all optional fields empty.
+    pub fn new(email: String, role: Role) -> Self {
+        Self { email, role, attributes: Attributes::default(), locale: None }
+    }
 }
 
 /// The result for one address.
@@ -66,6 +98,8 @@ pub enum Outcome {
     DomainNotAllowed,
     /// No seat is left.
     SeatLimit,
+    /// A current member, a live invite or an earlier address has the external id.
+    ExternalIdTaken,
 }
 
 /// The stored result for one address: outcome, invitation, `sso_failed`.
@@ -89,6 +123,7 @@ pub(super) async fn execute(
     input: InviteByEmail,
     accept: fn(Outcome) -> Result<()>,
 ) -> Result<Vec<Invited>> {
+    check_continue_url(cx, input.continue_url.as_ref())?;
     let now = cx.now();
     let lifetime = cx.rules.email_invitation_lifetime;
     let request = input.request.as_ref();
@@ -134,6 +169,7 @@ pub(super) async fn execute(
                         max_uses: Some(1),
                         delivery: Some(Delivery::Pending),
                         sso: input.sso,
+                        continue_url: input.continue_url.clone(),
                         ..new_invite(InviteKind::Email, Role::Guest, &organization, member.id, now)
                     },
                 };
@@ -142,18 +178,18 @@ pub(super) async fn execute(
                 budget.spend_on_mail(invitable.iter().copied())?;
                 let sso_elsewhere = batch.sso_elsewhere(&invitable).await?;
                 let mut invited = Vec::with_capacity(input.invitations.len());
-                for (Invitation { email, role }, address) in input.invitations.iter().zip(addresses)
-                {
+                for (invitation, address) in input.invitations.iter().zip(addresses) {
                     let (outcome, invite, sso_failed) = match address {
                         Err(outcome) => (outcome, None, false),
                         Ok(address) => {
                             let sso_failed = sso_elsewhere.contains(&address);
-                            let invite = batch.invite(address, *role, sso_failed, now);
+                            let invite = batch.invite(address, invitation, sso_failed, now);
                             (Outcome::Invited, Some(invite), sso_failed)
                         }
                     };
                     accept(outcome)?;
-                    invited.push(Invited { email: email.clone(), outcome, invite, sso_failed });
+                    let email = invitation.email.clone();
+                    invited.push(Invited { email, outcome, invite, sso_failed });
                 }
                 let new: Vec<_> = invited.iter().filter_map(|one| one.invite.as_ref()).collect();
                 if !new.is_empty() {
@@ -226,7 +262,8 @@ impl Batch<'_> {
             }
         }
         let mut seen = HashSet::new();
-        let outcome = |email: Option<EmailAddress>| {
+        let mut taken = self.taken_ids(invitations, now).await?;
+        let outcome = |(email, invitation): (Option<EmailAddress>, &Invitation)| {
             let email = email.ok_or(Outcome::InvalidAddress)?;
             if !seen.insert(email.clone()) {
                 return Err(Outcome::AlreadyInvited);
@@ -243,9 +280,37 @@ impl Batch<'_> {
             if !self.has_seat {
                 return Err(Outcome::SeatLimit);
             }
+            if let Some(id) = &invitation.attributes.external_id
+                && !taken.insert(id.clone())
+            {
+                return Err(Outcome::ExternalIdTaken);
+            }
             Ok(email)
         };
-        Ok(parsed.into_iter().map(outcome).collect())
+        Ok(parsed.into_iter().zip(invitations).map(outcome).collect())
+    }
+
+    /// The external ids of these invitations that members or live invites have.
+    async fn taken_ids(
+        &self,
+        invitations: &[Invitation],
+        now: Timestamp,
+    ) -> Result<HashSet<ExternalId>> {
+        let ids = invitations.iter().filter_map(|one| one.attributes.external_id.as_ref());
+        let ids: Vec<&ExternalId> = ids.collect();
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let organization = self.template.organization;
+        let mut taken = attributes::among_members(self.tx, organization, &ids).await?;
+        for invite in attributes::invites_with(self.tx, organization, &ids).await? {
+            if invite.is_live(now) {
+                taken.extend(invite.attributes.external_id);
+            } else if expire(self.tx, &invite, self.version, now).await? {
+                organizations::set_version(self.tx, self.version).await?;
+            }
+        }
+        Ok(taken)
     }
 
     /// Whether a single sign-on of the organization may verify the address. Otherwise no
@@ -271,11 +336,19 @@ impl Batch<'_> {
         Ok(tied)
     }
 
-    fn invite(&self, email: EmailAddress, role: Role, sso_failed: bool, now: Timestamp) -> Invite {
+    fn invite(
+        &self,
+        email: EmailAddress,
+        invitation: &Invitation,
+        sso_failed: bool,
+        now: Timestamp,
+    ) -> Invite {
         Invite {
             id: InviteId::generate(now),
-            role,
+            role: invitation.role,
             email: Some(email),
+            attributes: invitation.attributes.clone(),
+            locale: invitation.locale.clone(),
             sso: self.template.sso && !sso_failed,
             member: Some(MemberId::generate(now)),
             ..self.template.clone()
@@ -303,10 +376,23 @@ impl Batch<'_> {
 }
 
 fn encode_request(encoding: Encoding, input: &InviteByEmail) -> Encoding {
-    encoding
+    let encoding = encoding
         .list(&input.invitations, |encoding, invitation| {
             encoding.text(&invitation.email).text(invitation.role.as_str())
         })
         .option(input.expires_at, Encoding::time)
-        .flag(input.sso)
+        .flag(input.sso);
+    let is_plain = |one: &Invitation| one.attributes.is_empty() && one.locale.is_none();
+    let encoding = match input.invitations.iter().all(is_plain) {
+        true => encoding,
+        false => encoding.text("invitations").list(&input.invitations, |encoding, one| {
+            let locale = one.locale.as_ref();
+            let encoding = encoding.option(locale, |encoding, tag| encoding.text(tag.as_str()));
+            encode_all(encoding, &one.attributes)
+        }),
+    };
+    match &input.continue_url {
+        Some(url) => encoding.text("continue_url").text(url.as_str()),
+        None => encoding,
+    }
 }

@@ -3,6 +3,7 @@
 use super::invite_by_email::{Invitation, InviteByEmail, Outcome, execute};
 use crate::domain::{Invite, OrganizationId};
 use crate::error::{Error, Kind, Result, reason};
+use crate::operations::attributes::external_id_taken;
 use crate::operations::idempotency::RequestToken;
 use crate::operations::{Context, RequestContext};
 
@@ -18,7 +19,7 @@ pub struct InviteOne {
 pub async fn invite_one(cx: &Context, call: &RequestContext, input: InviteOne) -> Result<Invite> {
     let InviteOne { organization, invitation, request } = input;
     let invitations = vec![invitation];
-    let input = InviteByEmail { organization, invitations, expires_at: None, sso: false, request };
+    let input = InviteByEmail { request, ..InviteByEmail::new(organization, invitations) };
     let invited = execute(cx, call, input, Outcome::into_result).await?;
     let one = invited.into_iter().next();
     one.and_then(|one| one.invite)
@@ -39,6 +40,7 @@ impl Outcome {
             Outcome::AlreadyInvited => {
                 taken(reason::ALREADY_INVITED, "the address has a pending invitation already")
             }
+            Outcome::ExternalIdTaken => Err(external_id_taken()),
             Outcome::InvalidAddress => Err(Error::invalid("email", "must be a mail address")),
             Outcome::DomainNotAllowed => Err(Error::precondition(
                 reason::DOMAIN_NOT_ALLOWED,

@@ -3,9 +3,10 @@
 use uuid::Uuid;
 
 use super::{InviteFilter, InviteWithToken, Order};
-use crate::domain::{OrganizationId, PageSize, Permission};
+use crate::domain::{Attributes, OrganizationId, PageSize, Permission};
 use crate::error::Result;
 use crate::operations::access::Access;
+use crate::operations::attributes::encode;
 use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
@@ -71,9 +72,9 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
 }
 
 fn encode_list(input: &ListInvites) -> Encoding {
-    let InviteFilter { kinds, states, role, inviter, email, start, end, without_content } =
+    let InviteFilter { kinds, states, role, inviter, email, start, end, without_content, .. } =
         &input.filter;
-    Encoding::new("List")
+    let encoding = Encoding::new("List")
         .id(input.organization)
         .list(kinds, |encoding, kind| encoding.text(kind.as_str()))
         .list(states, |encoding, state| encoding.text(state.as_str()))
@@ -84,5 +85,8 @@ fn encode_list(input: &ListInvites) -> Encoding {
         .option(*end, Encoding::time)
         .flag(*without_content)
         .flag(input.oldest_first)
-        .flag(input.with_tokens)
+        .flag(input.with_tokens);
+    let InviteFilter { metadata, external_id, .. } = &input.filter;
+    let with = Attributes { metadata: metadata.clone(), external_id: external_id.clone() };
+    encode(encoding, &with)
 }

@@ -1,6 +1,7 @@
 //! Invites. The operations are the same for all contracts (`gitpod.v1`, `guestlist.v1`,
 //! ClickHouse, GitBook).
 
+mod carried;
 mod create_link;
 mod create_organization_invite;
 mod decline;
@@ -20,6 +21,7 @@ mod token_or_id;
 mod tokens;
 mod update;
 
+pub(in crate::operations) use carried::shown_continue_url;
 pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
 pub use decline::{Decline, decline};
@@ -48,9 +50,9 @@ pub use crate::storage::invite_lists::{InviteFilter, Order};
 use std::time::Duration;
 
 use crate::domain::{
-    Action, Actor, EndReason, Ending, EventData, Invite, InviteData, InviteId, InviteKind,
-    InviteState, InviteToken, MemberId, Organization, OrganizationId, OrganizationVersion, Role,
-    Timestamp,
+    Action, Actor, Attributes, EndReason, Ending, EventData, Invite, InviteData, InviteId,
+    InviteKind, InviteState, InviteToken, MemberId, Organization, OrganizationId,
+    OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::keyring::Keyring;
@@ -108,8 +110,12 @@ fn new_invite(
         email: None,
         allowed_domains: Vec::new(),
         sso: false,
+        requires_approval: false,
         member: None,
         note: String::new(),
+        attributes: Attributes::default(),
+        continue_url: None,
+        locale: None,
         inviter,
         state: InviteState::Live,
         version: organization.version,

@@ -1,6 +1,7 @@
 //! `guestlist.v1.InviteService/Preview`, also used by `GetOrganizationInviteSummary`.
 
-use crate::domain::{InviteToken, OrganizationId, OrganizationName};
+use super::shown_continue_url;
+use crate::domain::{ContinueUrl, InviteToken, OrganizationId, OrganizationName};
 use crate::error::{Error, Result};
 use crate::operations::budget::count_preview;
 use crate::operations::{Context, MaybeCaller};
@@ -13,6 +14,8 @@ pub struct InviteSummary {
     pub name: OrganizationName,
     /// Active and suspended members.
     pub member_count: i64,
+    /// Where to go on after joining.
+    pub continue_url: Option<ContinueUrl>,
 }
 
 /// Returns a summary of a live invite's organization to every caller with the token. For
@@ -32,10 +35,11 @@ pub async fn preview(
         .filter(|it| cx.rules.public_preview || it.email.is_none() || it.email.as_ref() == own)
         .filter(|it| call.is_none_or(|call| call.caller.reaches(it.organization)))
         .ok_or_else(Error::not_found)?;
-    let Preview { organization, name, member_count, .. } = &*preview;
+    let Preview { organization, name, member_count, continue_url, .. } = &*preview;
     Ok(InviteSummary {
         organization: *organization,
         name: name.clone(),
         member_count: *member_count,
+        continue_url: shown_continue_url(cx, continue_url.as_ref()),
     })
 }

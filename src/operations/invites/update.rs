@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::carried::require_free;
 use super::{
     InviteWithToken, advance, check_grantable, check_link_expiry, email_expiry, invite_ended, load,
     record,
 };
 use crate::domain::{
-    Action, EndReason, Ending, Invite, InviteData, InviteId, InviteKind, OrganizationId,
-    Permission, Role, Timestamp,
+    Action, AttributeChanges, EndReason, Ending, Invite, InviteData, InviteId, InviteKind,
+    OrganizationId, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
+use crate::operations::attributes::{changed, encode_changes};
 use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
-use crate::storage::invites;
+use crate::storage::{attributes, invites};
 
 /// A field that is `None` is not changed.
 #[derive(Debug, Clone)]
@@ -31,19 +33,21 @@ pub struct Update {
     pub expires_at: Option<Option<Timestamp>>,
     /// `Some(None)`: any number of uses.
     pub max_uses: Option<Option<i64>>,
+    pub attributes: AttributeChanges,
     pub request: Option<RequestToken>,
 }
 
-/// Changes role, expiry or uses of a live invite. Admins may, up to their own role.
+/// Changes role, expiry, uses, metadata or external id of a live invite. Admins may, up to their own role.
 pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Result<InviteWithToken> {
     let now = cx.now();
     let idempotency =
         Idempotency::new(call, input.organization, "Update", input.request.as_ref(), |encoding| {
-            encoding
+            let encoding = encoding
                 .id(input.id)
                 .option(input.role, |encoding, role| encoding.text(role.as_str()))
                 .option(input.expires_at, |encoding, at| encoding.option(at, Encoding::time))
-                .option(input.max_uses, |encoding, most| encoding.option(most, Encoding::number))
+                .option(input.max_uses, |encoding, most| encoding.option(most, Encoding::number));
+            encode_changes(encoding, &input.attributes)
         });
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
@@ -59,7 +63,9 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                     return InviteWithToken::with_token(&keyring, row, now);
                 }
                 let (before, sealed) = row;
-                if before.kind == InviteKind::JoinLink {
+                let changes_terms =
+                    input.role.is_some() || input.expires_at.is_some() || input.max_uses.is_some();
+                if before.kind == InviteKind::JoinLink && changes_terms {
                     return Err(Error::precondition(
                         reason::JOIN_LINK,
                         "the join link is replaced by CreateOrganizationInvite, not changed",
@@ -82,9 +88,19 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                 if let Some(max_uses) = input.max_uses {
                     after.max_uses = new_max_uses(&before, max_uses)?;
                 }
+                after.attributes = changed(&before.attributes, &input.attributes)?;
                 if after != before {
+                    if after.attributes.external_id != before.attributes.external_id {
+                        let id = after.attributes.external_id.as_ref();
+                        let version = access.organization.next_version();
+                        require_free(tx, version, id, Some(before.id), now).await?;
+                    }
                     advance(tx, &mut access.organization).await?;
                     invites::update_terms(tx, &after).await?;
+                    if after.attributes != before.attributes {
+                        let (organization, to) = (input.organization, &after.attributes);
+                        attributes::set_of_invite(tx, organization, input.id, to).await?;
+                    }
                     let mut data = InviteData {
                         previous_role: previous_role(&before, &after),
                         ..InviteData::from(&after)
@@ -151,6 +167,7 @@ fn changes(before: &Invite, after: &Invite) -> String {
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))
+    .chain(before.attributes.changes(&after.attributes))
     .collect::<Vec<_>>()
     .join(", ")
 }

@@ -7,21 +7,25 @@ use uuid::Uuid;
 
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::domain::{
-    AccountId, EndReason, JoinedBy, MemberStatus, Membership, OrganizationId, Permission, Role,
+    AccountId, Attributes, EndReason, JoinedBy, MemberStatus, Membership, OrganizationId,
+    Permission, Role,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
+use crate::operations::attributes::{encode, require_free_for_member};
 use crate::operations::budget::Budget;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::invites::end;
+use crate::operations::join_requests::end as end_request;
 use crate::operations::{Context, RequestContext};
-use crate::storage::{accounts, change, members};
+use crate::storage::{accounts, change, join_requests, members};
 
 #[derive(Debug, Clone)]
 pub struct AddMember {
     pub organization: OrganizationId,
     pub account: AccountId,
     pub role: Role,
+    pub attributes: Attributes,
     pub request: Option<RequestToken>,
 }
 
@@ -40,7 +44,10 @@ pub async fn add_member(
         input.organization,
         "AddMember",
         input.request.as_ref(),
-        |encoding| encoding.id(input.account).text(input.role.as_str()),
+        |encoding| {
+            let encoding = encoding.id(input.account).text(input.role.as_str());
+            encode(encoding, &input.attributes)
+        },
     );
     let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
     cx.store
@@ -71,6 +78,8 @@ pub async fn add_member(
                     return Ok(Membership::from(&member));
                 }
                 require_seat(&organization)?;
+                let external_id = input.attributes.external_id.as_ref();
+                require_free_for_member(tx, organization.id, external_id).await?;
                 budget.spend_on_link()?;
                 issuers.limit(&mut account);
                 let actor = call.actor();
@@ -80,12 +89,17 @@ pub async fn add_member(
                     by: JoinedBy::Admin,
                     invite: None,
                     reserved: None,
+                    attributes: input.attributes.clone(),
                     actor: &actor,
                 };
                 let added = admit(tx, &mut organization, admission, now).await?.member;
                 let version = organization.at_version();
                 if let Some(pending) = pending_invitation(tx, version, &account, now).await? {
                     end(tx, &pending, EndReason::AlreadyMember, version, &actor, now).await?;
+                }
+                let asked = join_requests::pending(tx, organization.id, account.id).await?;
+                if let Some(asked) = asked {
+                    end_request(tx, asked, version, &actor, now).await?;
                 }
                 idempotency.store(tx, &Uuid::from(added.id), now).await?;
                 Ok(Membership::from(&added))

@@ -2,7 +2,7 @@
 //! the pending invitation of the new member.
 
 use crate::domain::{
-    Account, Action, Actor, EventData, Invite, JoinedBy, Member, MemberData, MemberId,
+    Account, Action, Actor, Attributes, EventData, Invite, JoinedBy, Member, MemberData, MemberId,
     MemberProfile, MemberStatus, Organization, OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
@@ -22,6 +22,7 @@ pub(in crate::operations) struct Admission<'a> {
     pub invite: Option<&'a Invite>,
     /// The membership id that an email invitation reserved.
     pub reserved: Option<MemberId>,
+    pub attributes: Attributes,
     pub actor: &'a Actor,
 }
 
@@ -32,7 +33,7 @@ pub(in crate::operations) async fn admit(
     admission: Admission<'_>,
     now: Timestamp,
 ) -> Result<MemberProfile> {
-    let Admission { account, role, by, invite: used, reserved, actor } = admission;
+    let Admission { account, role, by, invite: used, reserved, attributes, actor } = admission;
     let invite = used.map(|invite| invite.id);
     let member = Member {
         id: reserved.unwrap_or_else(|| MemberId::generate(now)),
@@ -43,6 +44,7 @@ pub(in crate::operations) async fn admit(
         joined_at: now,
         joined_by: by,
         invite,
+        attributes,
         departure: None,
     };
     members::insert(tx, &member, &account.profile).await?;
@@ -68,7 +70,7 @@ pub(in crate::operations) async fn admit(
 
 /// # Errors
 /// FAILED_PRECONDITION if no seat is left.
-pub(super) fn require_seat(organization: &Organization) -> Result<()> {
+pub(in crate::operations) fn require_seat(organization: &Organization) -> Result<()> {
     if organization.has_seat() {
         return Ok(());
     }
@@ -78,7 +80,7 @@ pub(super) fn require_seat(organization: &Organization) -> Result<()> {
 
 /// The live email invitation of the account's verified address. An expired one is ended
 /// here, with this version of the organization.
-pub(super) async fn pending_invitation(
+pub(in crate::operations) async fn pending_invitation(
     tx: &Tx,
     organization: OrganizationVersion,
     account: &Account,

@@ -22,7 +22,7 @@ pub async fn batch_get_memberships(
     let membership = |key: &MembershipKey| {
         let found = found.get(key).filter(|_| caller.reaches(key.0))?;
         let may = key.1 == caller.account.id || cx.issuers.may_be_acted_for(&found.issuer);
-        may.then_some(found.membership)
+        may.then(|| found.membership.clone())
     };
     Ok(keys.iter().map(membership).collect())
 }

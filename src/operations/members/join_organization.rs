@@ -7,23 +7,26 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join3;
+use futures_util::future::{try_join, try_join3};
 
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::auth::Issuers;
 use crate::domain::{
-    Account, Action, Departure, EndReason, EventData, Grant, GrantData, GrantId, Invite, InviteId,
-    InviteKind, JoinedBy, Member, MemberProfile, MemberStatus, Organization, OrganizationId,
-    OrganizationVersion, Role, Timestamp,
+    Account, Action, Attributes, Departure, DomainMode, EndReason, EventData, Grant, GrantData,
+    GrantId, Invite, InviteId, InviteKind, JoinRequest, JoinedBy, Member, MemberProfile,
+    MemberStatus, Organization, OrganizationId, OrganizationVersion, Role, Timestamp,
 };
-use crate::error::{Error, Result, reason};
+use crate::error::{Error, Kind, Result, reason};
 use crate::operations::access::{account_is_gone, suspended};
+use crate::operations::attributes::inherited;
 use crate::operations::budget::count_join;
+use crate::operations::domains::proved_mode;
 use crate::operations::invites::{TokenOrId, end, find_by_token_or_id, find_under_lock};
-use crate::operations::{Context, RequestContext};
+use crate::operations::join_requests::{ask, end as end_request};
+use crate::operations::{Context, RequestContext, Rules};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Tx, accounts, grants, invites, members, organizations};
+use crate::storage::{Tx, accounts, grants, invites, join_requests, members, organizations};
 
 #[derive(Debug, Clone, Copy)]
 pub enum JoinBy {
@@ -36,12 +39,47 @@ pub enum JoinBy {
     Organization(OrganizationId),
 }
 
+/// Whether the caller wants to become a member, or only to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::operations) enum Entry {
+    Join,
+    Ask,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(in crate::operations) enum Entered {
+    Member(MemberProfile),
+    /// The request waits for an admin.
+    Asked(JoinRequest),
+}
+
 /// Makes the caller a member, or returns the existing membership.
+///
+/// # Errors
+/// FAILED_PRECONDITION `APPROVAL_PENDING` after a request to join was committed, or if there
+/// is one already, for a link that needs approval.
 pub async fn join_organization(
     cx: &Context,
     call: &RequestContext,
     by: JoinBy,
 ) -> Result<MemberProfile> {
+    match enter(cx, call, by, Entry::Join).await? {
+        Entered::Member(member) => Ok(member),
+        Entered::Asked(_) => {
+            let what = "an admin of the organization must approve your request to join";
+            Err(Error::precondition(reason::APPROVAL_PENDING, what))
+        }
+    }
+}
+
+/// Joins, or asks to join, under the same rules.
+pub(in crate::operations) async fn enter(
+    cx: &Context,
+    call: &RequestContext,
+    by: JoinBy,
+    entry: Entry,
+) -> Result<Entered> {
     count_join(cx, call)?;
     let now = cx.now();
     // A first lookup without a lock finds the organization to lock, so that requests with
@@ -62,7 +100,7 @@ pub async fn join_organization(
     if !call.caller.reaches(organization) {
         return Err(Error::not_found());
     }
-    let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
+    let (issuers, call, rules) = (Arc::clone(&cx.issuers), call.clone(), cx.rules);
     cx.store
         .write_in(
             organization,
@@ -77,8 +115,16 @@ pub async fn join_organization(
                 let organization = locked.ok_or_else(Error::not_found)?;
                 let mut account = account.ok_or_else(account_is_gone)?;
                 issuers.limit(&mut account);
-                let joining =
-                    Joining { tx, call: &call, issuers: &issuers, account, organization, now };
+                let joining = Joining {
+                    tx,
+                    call: &call,
+                    issuers: &issuers,
+                    rules,
+                    entry,
+                    account,
+                    organization,
+                    now,
+                };
                 match named {
                     Some((name, id)) => joining.with_invite(current, &name, id).await,
                     None => joining.by_organization_id(current).await,
@@ -93,6 +139,8 @@ struct Joining<'a> {
     tx: &'a Tx,
     call: &'a RequestContext,
     issuers: &'a Issuers,
+    rules: Rules,
+    entry: Entry,
     /// The caller's account, read in this transaction.
     account: Account,
     organization: Organization,
@@ -105,12 +153,12 @@ impl Joining<'_> {
         current: Option<Member>,
         name: &TokenOrId,
         id: InviteId,
-    ) -> Result<MemberProfile> {
+    ) -> Result<Entered> {
         if let Some(member) = &current
             && member.status == MemberStatus::Active
             && member.invite == Some(id)
         {
-            return Ok(self.profile(member.clone()));
+            return self.as_member(member.clone());
         }
         let (tx, now) = (self.tx, self.now);
         let invite = find_under_lock(tx, self.call, name, self.organization.id, id).await?;
@@ -118,7 +166,8 @@ impl Joining<'_> {
             return Err(Error::not_found());
         }
         if let Some(member) = current {
-            return self.join_again(member, &invite).await;
+            self.require_may_be_member()?;
+            return self.join_again(member, &invite).await.map(Entered::Member);
         }
         if let Some(left) = self.last_removal().await?
             && invite.version <= left.version
@@ -127,7 +176,46 @@ impl Joining<'_> {
         }
         self.require_inviter_authority(&invite).await?;
         self.check_restrictions(&invite)?;
-        self.join_with(&invite).await
+        if invite.requires_approval {
+            return self.ask(Some(invite.id)).await;
+        }
+        self.require_no_question()?;
+        self.join_with(&invite).await.map(Entered::Member)
+    }
+
+    /// Makes a request to join, which has passed all checks.
+    async fn ask(self, invite: Option<InviteId>) -> Result<Entered> {
+        let by = (self.account.id, invite);
+        let asked = ask(self.tx, self.organization, by, &self.call.actor(), self.now).await?;
+        Ok(Entered::Asked(asked))
+    }
+
+    /// The caller is a member already.
+    fn as_member(&self, member: Member) -> Result<Entered> {
+        self.require_may_be_member()?;
+        Ok(Entered::Member(self.profile(member)))
+    }
+
+    /// # Errors
+    /// ALREADY_EXISTS if the caller, a member, asks to join.
+    fn require_may_be_member(&self) -> Result<()> {
+        match self.entry {
+            Entry::Join => Ok(()),
+            Entry::Ask => Err(Error::new(Kind::AlreadyExists, "you are a member already")
+                .with_reason(reason::ALREADY_MEMBER)),
+        }
+    }
+
+    /// # Errors
+    /// FAILED_PRECONDITION if the caller asks although it may join.
+    fn require_no_question(&self) -> Result<()> {
+        match self.entry {
+            Entry::Join => Ok(()),
+            Entry::Ask => {
+                let what = "you may join without a request";
+                Err(Error::precondition(reason::NO_APPROVAL_NEEDED, what))
+            }
+        }
     }
 
     /// Makes the caller a member by an invite that has passed all checks.
@@ -140,36 +228,50 @@ impl Joining<'_> {
             by: JoinedBy::Invite,
             invite: Some(invite),
             reserved: invite.member,
+            attributes: inherited(self.tx, invite).await?,
             actor: &self.call.actor(),
         };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
         self.record_grant(&joined.member, invite).await?;
-        if let Some(pending) = self.pending_invitation(self.organization.at_version()).await? {
+        // Both are read together.
+        let invitation = self.pending_invitation(self.organization.at_version());
+        let request = self.pending_request();
+        let (invitation, request) = try_join(invitation, request).await?;
+        if let Some(pending) = invitation {
             self.end_as_already_member(&pending).await?;
         }
+        self.end_request(request).await?;
         Ok(joined)
     }
 
-    async fn by_organization_id(mut self, current: Option<Member>) -> Result<MemberProfile> {
+    async fn by_organization_id(mut self, current: Option<Member>) -> Result<Entered> {
         if let Some(member) = current {
             return match member.status {
-                MemberStatus::Active => Ok(self.profile(member)),
+                MemberStatus::Active => self.as_member(member),
                 _ => Err(suspended()),
             };
         }
         let has_admin = members::has_active_admin(self.tx, self.organization.id, None).await?;
-        let domain = self.account.profile.verified_email().and_then(|email| email.domain());
-        let invited = domain.is_some_and(|own| self.organization.invite_domains.contains(&own));
         let (role, by) = if !has_admin && self.organization.creator == self.account.id {
             (Role::Admin, JoinedBy::Creation)
-        } else if has_admin && invited {
-            (Role::Member, JoinedBy::Domain)
+        } else if has_admin {
+            match self.domain_mode().await? {
+                DomainMode::Automatic => (Role::Member, JoinedBy::Domain),
+                DomainMode::OnRequest if self.entry == Entry::Ask => {
+                    return match self.last_removal().await? {
+                        Some(_) => Err(Error::not_found()),
+                        None => self.ask(None).await,
+                    };
+                }
+                DomainMode::OnRequest | DomainMode::InviteOnly => return Err(Error::not_found()),
+            }
         } else {
             return Err(Error::not_found());
         };
         if self.last_removal().await?.is_some() {
             return Err(Error::not_found());
         }
+        self.require_no_question()?;
         // If it has expired, it ends with the version that the join will have.
         let version = self.organization.version + 1;
         let version = OrganizationVersion { version, ..self.organization.at_version() };
@@ -179,17 +281,45 @@ impl Joining<'_> {
             && self.require_inviter_authority(invite).await.is_ok()
             && self.check_restrictions(invite).is_ok()
         {
-            return self.join_with(invite).await;
+            return self.join_with(invite).await.map(Entered::Member);
         }
         require_seat(&self.organization)?;
         let (account, actor) = (&self.account, self.call.actor());
-        let admission =
-            Admission { account, role, by, invite: None, reserved: None, actor: &actor };
+        let admission = Admission {
+            account,
+            role,
+            by,
+            invite: None,
+            reserved: None,
+            attributes: Attributes::default(),
+            actor: &actor,
+        };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
         if let Some(pending) = pending {
             self.end_as_already_member(&pending).await?;
         }
-        Ok(joined)
+        let request = self.pending_request().await?;
+        self.end_request(request).await?;
+        Ok(Entered::Member(joined))
+    }
+
+    /// What the domain of the caller's verified address allows. One of the `invite_domains`
+    /// lets people in like a proved one that is open to all.
+    async fn domain_mode(&self) -> Result<DomainMode> {
+        let email = self.account.profile.verified_email();
+        let Some(own) = email.and_then(|email| email.domain()) else {
+            return Ok(DomainMode::InviteOnly);
+        };
+        let is_stated = self.organization.invite_domains.contains(&own);
+        if is_stated && !self.rules.require_domain_proof {
+            return Ok(DomainMode::Automatic);
+        }
+        let (id, checks) = (self.organization.id, self.rules.domain_checks);
+        Ok(match proved_mode(self.tx, id, &own, checks, self.now).await? {
+            Some(_) if is_stated => DomainMode::Automatic,
+            Some(mode) => mode,
+            None => DomainMode::InviteOnly,
+        })
     }
 
     fn profile(&self, member: Member) -> MemberProfile {
@@ -300,6 +430,17 @@ impl Joining<'_> {
 
     async fn pending_invitation(&self, version: OrganizationVersion) -> Result<Option<Invite>> {
         pending_invitation(self.tx, version, &self.account, self.now).await
+    }
+
+    async fn pending_request(&self) -> Result<Option<JoinRequest>> {
+        join_requests::pending(self.tx, self.organization.id, self.account.id).await
+    }
+
+    /// Ends the caller's pending request: members have none.
+    async fn end_request(&self, pending: Option<JoinRequest>) -> Result<()> {
+        let Some(pending) = pending else { return Ok(()) };
+        let version = self.organization.at_version();
+        end_request(self.tx, pending, version, &self.call.actor(), self.now).await
     }
 
     /// Ends the caller's pending invitation: members have none.

@@ -118,7 +118,8 @@ async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
 }
 
 fn encode_list(input: &ListMembers) -> Encoding {
-    let MemberFilter { search, statuses, admins, ids, email, login_provider } = &input.filter;
+    // Only ListMemberships filters by metadata and external id.
+    let MemberFilter { search, statuses, admins, ids, email, login_provider, .. } = &input.filter;
     Encoding::new("ListMembers")
         .id(input.organization)
         .text(search)
@@ -165,6 +166,7 @@ mod tests {
             ids: vec![id.parse().unwrap()],
             email: Some("y".to_owned()),
             login_provider: Some(LoginProviderKind::Sso),
+            ..MemberFilter::default()
         };
         assert_eq!(
             of(input(filter, Some((MemberSort::Joined, true)))),

@@ -2,16 +2,17 @@
 
 use super::reject_public_domains;
 use crate::domain::{
-    Action, Caller, Creators, EmailDomain, EventData, JoinedBy, KeyScope, MemberProfile,
-    Organization, OrganizationId, OrganizationName, Role, Tier,
+    Action, Attributes, Caller, Creators, EmailDomain, EventData, JoinedBy, KeyScope,
+    MemberProfile, Organization, OrganizationId, OrganizationName, Role, Tier,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::account_is_gone;
+use crate::operations::attributes::external_id_taken;
 use crate::operations::members::{Admission, admit};
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{accounts, organizations};
+use crate::storage::{accounts, attributes, organizations};
 
 #[derive(Debug, Clone)]
 pub struct CreateOrganization {
@@ -21,6 +22,7 @@ pub struct CreateOrganization {
     /// Accounts with a verified address in the caller's mail domain may join by
     /// organization id.
     pub invite_own_domain: bool,
+    pub attributes: Attributes,
 }
 
 #[derive(Debug, Clone)]
@@ -59,11 +61,17 @@ pub async fn create_organization(
         version: 1,
         member_count: 0,
         seat_limit: cx.rules.default_seat_limit,
+        attributes: input.attributes,
     };
     let call = call.clone();
     cx.store
         .write(change!(async move |tx| {
             let mut organization = new.clone();
+            if let Some(id) = &organization.attributes.external_id
+                && attributes::is_of_creator(tx, organization.creator, id).await?
+            {
+                return Err(external_id_taken());
+            }
             organizations::insert(tx, &organization).await?;
             let event = NewEvent {
                 action: Action::OrganizationCreated,
@@ -81,6 +89,7 @@ pub async fn create_organization(
                     by: JoinedBy::Creation,
                     invite: None,
                     reserved: None,
+                    attributes: Attributes::default(),
                     actor: &call.actor(),
                 };
                 Some(admit(tx, &mut organization, admission, now).await?)

@@ -6,7 +6,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Store, api_keys, organizations, removals, webhooks};
+use crate::storage::{Store, api_keys, domains, organizations, removals, webhooks};
 
 /// The most rows that one transaction deletes. Other changes wait for the transaction, so
 /// it must be short.
@@ -50,6 +50,8 @@ pub async fn delete_organization(
                 audit_events::append_all(tx, events.collect(), now).await?;
                 organizations::delete(tx, id).await?;
                 webhooks::end_all(tx, id).await?;
+                // At once: another organization may verify them now.
+                domains::delete_all(tx, id).await?;
                 if !removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
                     removals::insert(tx, id).await?;
                 }

@@ -2,12 +2,13 @@
 
 use uuid::Uuid;
 
-use crate::domain::{Member, Organization, PageSize};
+use crate::domain::{Attributes, Member, Organization, PageSize};
 use crate::error::Result;
+use crate::operations::attributes::encode;
 use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
 use crate::operations::{Context, RequestContext};
-use crate::storage::member_lists::{self, MemberCursor};
+use crate::storage::member_lists::{self, MemberCursor, OrganizationFilter};
 
 #[derive(Debug, Clone)]
 pub struct MyOrganizations {
@@ -18,11 +19,12 @@ pub struct MyOrganizations {
 }
 
 /// Lists the organizations of which the caller is an active member; for a key that is bound
-/// to one organization, only that one. `token_field` is the request's field with `token`,
+/// to one organization, only that one; those with all these pairs and this external id. `token_field` is the request's field with `token`,
 /// for errors.
 pub async fn list_my_organizations(
     cx: &Context,
     call: &RequestContext,
+    with: Attributes,
     size: PageSize,
     token: &str,
     token_field: &'static str,
@@ -30,13 +32,16 @@ pub async fn list_my_organizations(
     let caller = &call.caller;
     let bound = caller.bound_to();
     let list_key = Encoding::new("ListMyOrganizations").option(bound, Encoding::id);
+    let list_key = encode(list_key, &with);
     let pagination = Pagination::new(list_key, caller.account.id, token_field);
     let after: Option<MemberCursor> = pagination.cursor(&cx.keyring, token)?;
 
+    let Attributes { metadata, external_id } = with;
+    let filter = OrganizationFilter { only: bound, metadata, external_id };
     let mut entries = member_lists::organizations_of(
         cx.store.read(),
         caller.account.id,
-        bound,
+        &filter,
         after.as_ref(),
         size.get() + 1,
     )

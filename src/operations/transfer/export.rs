@@ -115,6 +115,7 @@ impl From<Organization> for OrganizationRecord {
             updated_at: Some(organization.updated_at),
             version: Some(organization.version),
             seat_limit: Some(organization.seat_limit),
+            attributes: organization.attributes,
         }
     }
 }
@@ -129,6 +130,7 @@ impl From<Member> for MemberRecord {
             status: member.status,
             joined_at: Some(member.joined_at),
             joined_by: member.joined_by,
+            attributes: member.attributes,
             departure: member.departure.map(|left| DepartureRecord {
                 at: left.at,
                 removed: left.removed,
@@ -152,5 +154,8 @@ fn invitation(invite: Invite, inviter: AccountId) -> Result<InvitationRecord> {
         created_at: Some(invite.created_at),
         expires_at: invite.expires_at,
         version: Some(invite.version),
+        attributes: invite.attributes,
+        continue_url: invite.continue_url,
+        locale: invite.locale,
     })
 }

@@ -226,6 +226,7 @@ impl<S: Source> Reader<'_, S> {
             version: record.version.unwrap_or(1),
             member_count: 0,
             seat_limit: record.seat_limit.unwrap_or(terms.default_seat_limit),
+            attributes: record.attributes,
         })
     }
 
@@ -247,6 +248,9 @@ impl<S: Source> Reader<'_, S> {
             sso: record.sso,
             member: Some(record.member.unwrap_or_else(|| MemberId::generate(now))),
             note: record.note,
+            attributes: record.attributes,
+            continue_url: record.continue_url,
+            locale: record.locale,
             // Found when it is written.
             inviter: uuid::Uuid::nil().into(),
             state: InviteState::Live,
@@ -257,6 +261,7 @@ impl<S: Source> Reader<'_, S> {
             created_at: record.created_at.unwrap_or(now),
             ending: None,
             delivery: self.to.mails.then_some(Delivery::Pending),
+            requires_approval: false,
         };
         let token = seal(self.to.keyring, &invite, &token)?;
         Ok(Invitation { invite, inviter, hash: token.hash, sealed: token.sealed })
@@ -290,6 +295,7 @@ fn member(record: &MemberRecord, account: AccountId, now: Timestamp) -> Member {
         joined_at: record.joined_at.or(departure.map(|left| left.at)).unwrap_or(now),
         joined_by: record.joined_by,
         invite: None,
+        attributes: record.attributes.clone(),
         departure,
     }
 }

@@ -11,7 +11,9 @@ use crate::domain::transfer::{
     AccountKey, AccountRecord, InvitationRecord, MemberRecord, OrganizationRecord, Record,
     derived_id,
 };
-use crate::domain::{AccountId, InviteId, MemberId, MemberStatus, OrganizationId, Role};
+use crate::domain::{
+    AccountId, Attributes, InviteId, MemberId, MemberStatus, OrganizationId, Role,
+};
 use crate::error::Result;
 use crate::storage::Store;
 use crate::storage::transfer;
@@ -267,6 +269,21 @@ impl Plan {
         })
     }
 
+    /// Notes that the file gives an external id to a current member or a pending invitation.
+    fn add_external_id(
+        &mut self,
+        kind: &str,
+        organization: OrganizationId,
+        attributes: &Attributes,
+    ) -> Result<(), String> {
+        let Some(id) = &attributes.external_id else { return Ok(()) };
+        let key = ["external_id", kind, &organization.to_string(), id.as_str()];
+        match self.seen.insert(derived_id(&key)) {
+            true => Ok(()),
+            false => Err("external_id: an earlier line has the same".into()),
+        }
+    }
+
     fn resolve_member(&mut self, place: Place, record: MemberRecord) -> Result<Resolved, String> {
         self.bundle(record.organization).map_err(|what| format!("organization_id: {what}"))?;
         let account = self.account(&record.account).map_err(|what| format!("account: {what}"))?;
@@ -322,6 +339,9 @@ impl Plan {
         if is_current && self.erased.contains(&account) {
             return Err("account: was erased".into());
         }
+        if is_current {
+            self.add_external_id("member", organization, &record.attributes)?;
+        }
         let bundle = self.bundle(organization)?;
         bundle.members.push(place);
         if is_current {
@@ -366,6 +386,7 @@ impl Plan {
                 member.role == Role::Admin && member.status == MemberStatus::Active
             })
         };
+        self.add_external_id("invitation", organization, &record.attributes)?;
         let bundle = self.bundle(organization)?;
         let may_invite = match inviter {
             Some(inviter) => bundle.admins.contains(&inviter) || stored(inviter),

@@ -3,7 +3,7 @@
 use sea_orm::entity::prelude::*;
 
 use super::organization::split_domains;
-use super::stored;
+use super::{attributes, stored};
 use crate::domain::{ContentGrant, Delivery, Ending, Invite, Timestamp};
 use crate::error::{Error, Result};
 
@@ -43,6 +43,13 @@ pub struct Model {
     pub member_id: Option<Uuid>,
     pub delivery: Option<String>,
     pub delivery_error: Option<String>,
+    /// JSON.
+    pub metadata: Option<String>,
+    pub external_id: Option<String>,
+    pub continue_url: Option<String>,
+    pub locale: Option<String>,
+    /// It only asks to join.
+    pub requires_approval: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -92,7 +99,15 @@ impl TryFrom<Model> for Invite {
             created_at: Timestamp::from_micros(row.created_at),
             ending: ending(&row)?,
             delivery: delivery(&row)?,
+            attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
+            continue_url: row
+                .continue_url
+                .as_deref()
+                .map(|url| stored("invites.continue_url", url))
+                .transpose()?,
+            locale: row.locale.as_deref().map(|tag| stored("invites.locale", tag)).transpose()?,
             note: row.note,
+            requires_approval: row.requires_approval,
         })
     }
 }

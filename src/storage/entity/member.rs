@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::stored;
+use super::{attributes, stored};
 use crate::domain::{Departure, Member, Timestamp};
 use crate::error::{Error, Result};
 
@@ -26,6 +26,9 @@ pub struct Model {
     pub left_at: Option<i64>,
     pub removed: bool,
     pub left_version: Option<i64>,
+    /// JSON.
+    pub metadata: Option<String>,
+    pub external_id: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -84,6 +87,7 @@ impl TryFrom<Model> for Member {
             joined_at: Timestamp::from_micros(row.joined_at),
             joined_by: stored("members.joined_by", &row.joined_by)?,
             invite: row.invite_id.map(Into::into),
+            attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
             departure,
         })
     }

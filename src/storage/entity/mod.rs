@@ -8,8 +8,10 @@ pub mod api_key;
 pub mod audit_event;
 pub mod grant;
 pub mod invite;
+pub mod join_request;
 pub mod member;
 pub mod organization;
+pub mod organization_domain;
 pub mod outbox;
 pub mod removal;
 pub mod request;
@@ -19,6 +21,7 @@ pub mod webhook_delivery;
 
 use std::str::FromStr;
 
+use crate::domain::Attributes;
 use crate::error::{Error, Result};
 
 /// The time of what is not due at all, in columns that order by time.
@@ -32,4 +35,11 @@ where
     T::Err: std::fmt::Display,
 {
     text.parse().map_err(|e| Error::internal(format!("column {column}: {e}")))
+}
+
+/// The values of the columns `metadata` and `external_id`.
+pub(super) fn attributes(metadata: Option<&str>, external_id: Option<&str>) -> Result<Attributes> {
+    let metadata = metadata.map(|json| stored("metadata", json)).transpose()?;
+    let external_id = external_id.map(|id| stored("external_id", id)).transpose()?;
+    Ok(Attributes { metadata: metadata.unwrap_or_default(), external_id })
 }

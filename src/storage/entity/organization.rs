@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use super::stored;
+use super::{attributes, stored};
 use crate::domain::{EmailDomain, Organization, Timestamp};
 use crate::error::{Error, Result};
 
@@ -22,6 +22,9 @@ pub struct Model {
     pub version: i64,
     pub member_count: i64,
     pub seat_limit: i64,
+    /// JSON.
+    pub metadata: Option<String>,
+    pub external_id: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -55,6 +58,7 @@ impl TryFrom<Model> for Organization {
             version: row.version,
             member_count: row.member_count,
             seat_limit: row.seat_limit,
+            attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
         })
     }
 }

@@ -30,6 +30,8 @@ impl MigrationTrait for Migration {
             removals(),
             webhooks(),
             webhook_deliveries(),
+            domains(),
+            join_requests(),
         ] {
             manager.create_table(table).await?;
         }
@@ -78,6 +80,9 @@ fn organizations() -> TableCreateStatement {
             integer("version"),
             integer("member_count"),
             integer("seat_limit"),
+            // JSON, as `domain::Metadata` writes it.
+            text_or_null("metadata"),
+            text_or_null("external_id"),
         ],
     )
     .check(("organizations_member_count", Expr::cust("member_count >= 0")))
@@ -128,6 +133,8 @@ fn members(postgres: bool) -> TableCreateStatement {
             integer_or_null("left_at"),
             boolean("removed"),
             integer_or_null("left_version"),
+            text_or_null("metadata"),
+            text_or_null("external_id"),
         ],
     )
     .check(("members_status", Expr::cust("status IN ('active', 'suspended', 'left')")))
@@ -166,6 +173,11 @@ fn invites() -> TableCreateStatement {
             uuid_or_null("member_id"),
             text_or_null("delivery"),
             text_or_null("delivery_error"),
+            text_or_null("metadata"),
+            text_or_null("external_id"),
+            text_or_null("continue_url"),
+            text_or_null("locale"),
+            boolean("requires_approval").default(false).to_owned(),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
@@ -328,12 +340,62 @@ fn webhook_deliveries() -> TableCreateStatement {
     .to_owned()
 }
 
+/// Domains that organizations have proved, or want to.
+fn domains() -> TableCreateStatement {
+    table(
+        "domains",
+        [
+            id(),
+            uuid("organization_id"),
+            text("domain"),
+            text("challenge"),
+            text("mode"),
+            text("state"),
+            integer("created_at"),
+            integer_or_null("verified_at"),
+            integer_or_null("checked_at"),
+            integer_or_null("missing_since"),
+            integer("next_check_at"),
+        ],
+    )
+    .check(("domains_state", Expr::cust("state IN ('pending', 'verified', 'lapsed')")))
+    .to_owned()
+}
+
+/// Requests of accounts to become members.
+fn join_requests() -> TableCreateStatement {
+    table(
+        "join_requests",
+        [
+            id(),
+            uuid("organization_id"),
+            uuid("account_id"),
+            text("state"),
+            uuid_or_null("invite_id"),
+            integer("version"),
+            integer("created_at"),
+            integer_or_null("decided_at"),
+            uuid_or_null("decided_by"),
+            text("reason"),
+            integer_or_null("ask_again_at"),
+            uuid_or_null("member_id"),
+        ],
+    )
+    .check(("join_requests_decided", Expr::cust("(state = 'pending') = (decided_at IS NULL)")))
+    .foreign_key(&mut references(("join_requests", "account_id"), "accounts"))
+    .to_owned()
+}
+
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
         index("accounts_email", "accounts", ["email"]),
         // For the operator, who lists the organizations of a creator.
         index("organizations_of_creator", "organizations", ["creator_id", "id"]),
+        index("organizations_external_id", "organizations", ["creator_id", "external_id"])
+            .unique()
+            .and_where(Expr::cust("external_id IS NOT NULL"))
+            .to_owned(),
         index("api_keys_account", "api_keys", ["account_id"]),
         index("api_keys_organization", "api_keys", ["organization_id"]),
         // The account first: most accounts that join are new, so their entries share a
@@ -356,6 +418,14 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .and_where(Expr::cust("role = 'admin' AND status = 'active'"))
             .to_owned(),
         index("members_of_account", "members", ["account_id", "joined_at", "id"]),
+        index("members_external_id", "members", ["organization_id", "external_id"])
+            .unique()
+            .and_where(Expr::cust("external_id IS NOT NULL AND status <> 'left'"))
+            .to_owned(),
+        index("invites_external_id", "invites", ["organization_id", "external_id"])
+            .unique()
+            .and_where(Expr::cust("external_id IS NOT NULL AND state = 'live'"))
+            .to_owned(),
         index("invites_token", "invites", ["token_hash"]).unique().to_owned(),
         index("invites_by_id", "invites", ["organization_id", "id"]),
         index("invites_one_join_link", "invites", ["organization_id"])
@@ -410,5 +480,21 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("webhook_deliveries_due", "webhook_deliveries", ["webhook_id", "next_attempt_at"]),
         index("webhook_deliveries_of_webhook", "webhook_deliveries", ["webhook_id", "id"]),
         index("webhook_deliveries_oldest", "webhook_deliveries", ["created_at"]),
+        index("domains_one_verified", "domains", ["domain"])
+            .unique()
+            .and_where(Expr::cust("state = 'verified'"))
+            .to_owned(),
+        index("domains_one_each", "domains", ["organization_id", "domain"]).unique().to_owned(),
+        index("domains_due", "domains", ["next_check_at"]),
+        index("join_requests_one_pending", "join_requests", ["account_id", "organization_id"])
+            .unique()
+            .and_where(Expr::cust("state = 'pending'"))
+            .to_owned(),
+        index(
+            "join_requests_of_account",
+            "join_requests",
+            ["account_id", "organization_id", "ask_again_at"],
+        ),
+        index("join_requests_by_state", "join_requests", ["organization_id", "state", "id"]),
     ]
 }

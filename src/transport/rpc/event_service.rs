@@ -26,7 +26,7 @@ impl EventService for Service {
             let (call, message) = authenticated(request)?;
             let input = convert::list_events(message)?;
             let list = events::list_events(&self.0, &call, input, &*waiting).await?;
-            convert::event_list(list)
+            Ok(convert::event_list(list))
         })
         .await
     }
@@ -42,8 +42,7 @@ impl EventService for Service {
             let (call, message) = authenticated(request)?;
             let query = convert::watch(message)?;
             let lists = events::watch(&self.0, &call, query, waiting).await?;
-            let messages =
-                lists.map(|list| list.and_then(convert::watch_response).map_err(to_status));
+            let messages = lists.map(|list| list.map(convert::watch_response).map_err(to_status));
             Ok(Box::pin(messages) as Self::WatchStream)
         })
         .await

@@ -107,8 +107,7 @@ impl InviteService for Service {
         respond(async {
             let (call, message) = authenticated(request)?;
             let invitation = convert::accept(&message)?;
-            let membership = members::accept(&self.0, &call, invitation).await?;
-            Ok(pb::AcceptResponse { membership: Some(membership.into()) })
+            Ok(members::accept(&self.0, &call, invitation).await?.into())
         })
         .await
     }

@@ -38,6 +38,32 @@ impl MemberService for Service {
         .await
     }
 
+    async fn list_memberships(
+        &self,
+        request: Request<pb::ListMembershipsRequest>,
+    ) -> RpcResult<pb::ListMembershipsResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let input = convert::list_memberships(message)?;
+            Ok(members::list_memberships(&self.0, &call, input).await?.into())
+        })
+        .await
+    }
+
+    async fn update_member_metadata(
+        &self,
+        request: Request<pb::UpdateMemberMetadataRequest>,
+    ) -> RpcResult<pb::UpdateMemberMetadataResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (member, changes) = convert::update_member_metadata(message)?;
+            let membership = members::update_member_metadata(&self.0, &call, member, changes);
+            let membership = Some(membership.await?.into());
+            Ok(pb::UpdateMemberMetadataResponse { membership })
+        })
+        .await
+    }
+
     async fn add_member(
         &self,
         request: Request<pb::AddMemberRequest>,
@@ -73,6 +99,58 @@ impl MemberService for Service {
             let (member, role) = convert::set_member_role(&message)?;
             members::set_member_role(&self.0, &call, member, role).await?;
             Ok(pb::SetMemberRoleResponse {})
+        })
+        .await
+    }
+
+    async fn transfer_ownership(
+        &self,
+        request: Request<pb::TransferOwnershipRequest>,
+    ) -> RpcResult<pb::TransferOwnershipResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (to, role) = convert::transfer_ownership(&message)?;
+            members::transfer_ownership(&self.0, &call, to, role).await?;
+            Ok(pb::TransferOwnershipResponse {})
+        })
+        .await
+    }
+
+    async fn batch_set_member_role(
+        &self,
+        request: Request<pb::BatchSetMemberRoleRequest>,
+    ) -> RpcResult<pb::BatchSetMemberRoleResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (who, role) = convert::batch_set_member_role(&message)?;
+            let done = members::batch_set_member_role(&self.0, &call, who, role).await?;
+            Ok(pb::BatchSetMemberRoleResponse { results: convert::member_results(done) })
+        })
+        .await
+    }
+
+    async fn batch_suspend_members(
+        &self,
+        request: Request<pb::BatchSuspendMembersRequest>,
+    ) -> RpcResult<pb::BatchSuspendMembersResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let who = convert::members_of(&message.organization_id, &message.member_ids)?;
+            let done = members::batch_suspend_members(&self.0, &call, who).await?;
+            Ok(pb::BatchSuspendMembersResponse { results: convert::member_results(done) })
+        })
+        .await
+    }
+
+    async fn batch_remove_members(
+        &self,
+        request: Request<pb::BatchRemoveMembersRequest>,
+    ) -> RpcResult<pb::BatchRemoveMembersResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let who = convert::members_of(&message.organization_id, &message.member_ids)?;
+            let done = members::batch_remove_members(&self.0, &call, who).await?;
+            Ok(pb::BatchRemoveMembersResponse { results: convert::member_results(done) })
         })
         .await
     }

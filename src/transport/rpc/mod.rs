@@ -5,12 +5,15 @@ mod account_service;
 mod admin_service;
 mod audit_service;
 mod convert;
+mod domain_service;
 mod event_service;
 mod grant_service;
 mod invite_service;
+mod join_request_service;
 mod member_service;
 mod my_organization_service;
 mod organization_service;
+mod sign_in_service;
 mod webhook_service;
 
 use tonic::{Request, Response, Status};
@@ -34,6 +37,13 @@ pub const PREVIEWS: &[&str] = &[
     "/guestlist.v1.InviteService/Preview",
 ];
 
+/// The methods that never need a credential: people sign in with them.
+pub const SIGN_IN: &[&str] = &[
+    "/guestlist.v1.SignInService/ListProviders",
+    "/guestlist.v1.SignInService/BeginSignIn",
+    "/guestlist.v1.SignInService/FinishSignIn",
+];
+
 /// The methods that may wait for events.
 pub const WAITING: &[&str] =
     &["/guestlist.v1.EventService/ListEvents", "/guestlist.v1.EventService/Watch"];
@@ -44,11 +54,14 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     use guestlist::account_service_server::AccountServiceServer;
     use guestlist::admin_service_server::AdminServiceServer;
     use guestlist::audit_service_server::AuditServiceServer;
+    use guestlist::domain_service_server::DomainServiceServer;
     use guestlist::event_service_server::EventServiceServer;
     use guestlist::grant_service_server::GrantServiceServer;
     use guestlist::invite_service_server::InviteServiceServer;
+    use guestlist::join_request_service_server::JoinRequestServiceServer;
     use guestlist::member_service_server::MemberServiceServer;
     use guestlist::organization_service_server::OrganizationServiceServer as MyOrganizationServer;
+    use guestlist::sign_in_service_server::SignInServiceServer;
     use guestlist::webhook_service_server::WebhookServiceServer;
 
     let organizations = organization_service::Service(cx.clone());
@@ -60,7 +73,10 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
     let grants = grant_service::Service(cx.clone());
     let members = member_service::Service(cx.clone());
     let admin = admin_service::Service(cx.clone());
+    let sign_in = sign_in_service::Service(cx.clone());
     let webhooks = webhook_service::Service(cx.clone());
+    let domains = domain_service::Service(cx.clone());
+    let requests = join_request_service::Service(cx.clone());
     Services::default()
         .with(bounded!(OrganizationServiceServer::new(organizations), http))
         .with(bounded!(MyOrganizationServer::new(mine), http))
@@ -71,7 +87,10 @@ pub fn services(cx: &Context, http: &config::Http) -> Services {
         .with(bounded!(GrantServiceServer::new(grants), http))
         .with(bounded!(MemberServiceServer::new(members), http))
         .with(bounded!(AdminServiceServer::new(admin), http))
+        .with(bounded!(SignInServiceServer::new(sign_in), http))
         .with(bounded!(WebhookServiceServer::new(webhooks), http))
+        .with(bounded!(DomainServiceServer::new(domains), http))
+        .with(bounded!(JoinRequestServiceServer::new(requests), http))
 }
 
 /// The caller and the message of a request, for methods that need no credential.

@@ -115,6 +115,7 @@ impl MailWorker {
             role: invite.role,
             link: &self.links.link(&token),
             expires_at: invite.expires_at,
+            locale: invite.locale.as_ref(),
         };
         Ok(Prepared::Send(Box::new(self.templates.render(&invitation, now)?)))
     }

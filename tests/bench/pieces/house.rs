@@ -2,11 +2,14 @@
 //! without a network. Nothing is logged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use guestlist::auth::Authenticator;
 use guestlist::clock::{Clock, SystemClock};
 use guestlist::config::{Config, Limits as LimitSettings};
-use guestlist::domain::{Creators, InviteToken, OrganizationId, RequestId};
+use guestlist::domain::{
+    Attributes, Creators, DomainChecks, InviteToken, OrganizationId, RequestId,
+};
 use guestlist::keyring::Keyring;
 use guestlist::limits::Limits;
 use guestlist::operations::invites::create_organization_invite;
@@ -88,8 +91,14 @@ async fn build() -> impl FnOnce(Runtime) -> House {
             event_retention: config.events.retention,
             longest_wait: config.http.request_timeout,
             max_webhooks: 10,
+            domain_checks: DomainChecks {
+                interval: Duration::from_secs(60 * 60),
+                grace: Duration::from_secs(60 * 60),
+            },
+            require_domain_proof: false,
             public_preview: false,
         },
+        continue_origins: Arc::default(),
         limits: Arc::new(Limits::new(&NO_LIMITS, &clock)),
         clock,
         mail_wakeup: Arc::default(),
@@ -98,6 +107,7 @@ async fn build() -> impl FnOnce(Runtime) -> House {
                 .expect("a client"),
         ),
         webhook_wakeup: Arc::default(),
+        dns: Arc::default(),
     };
 
     let authorization = key(&context).await;
@@ -133,7 +143,12 @@ async fn key(context: &Context) -> HeaderValue {
 
 async fn organization(context: &Context, call: &RequestContext, name: &str) -> OrganizationId {
     let name = name.parse().expect("a name");
-    let wanted = CreateOrganization { name, join: true, invite_own_domain: false };
+    let wanted = CreateOrganization {
+        name,
+        join: true,
+        invite_own_domain: false,
+        attributes: Attributes::default(),
+    };
     create_organization(context, call, wanted).await.expect("an organization").organization.id
 }
 
@@ -143,10 +158,11 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         descriptors: rpc::DESCRIPTORS,
         contracts: rest::routes(context, &config.http),
         authenticator,
-        anonymous_methods: &[],
+        anonymous_methods: Vec::new(),
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
+        console: false,
         waiting_methods: rpc::WAITING,
         http: &config.http,
         events: &config.events,

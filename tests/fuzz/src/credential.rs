@@ -236,6 +236,7 @@ fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
             jwks: JwksSource::File(file),
             email_verified_as_text: false,
             sso_organizations: Vec::new(),
+            sign_in: None,
         },
         login_provider: "example".to_owned(),
         login_provider_kind: LoginProviderKind::Other,

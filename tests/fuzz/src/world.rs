@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use guestlist::auth::Authenticator;
+use guestlist::auth::{Authenticator, SignIns};
 use guestlist::clock::Clock;
-use guestlist::domain::{Creators, KeyScope};
+use guestlist::dns::Dns;
+use guestlist::domain::{Creators, DomainChecks, KeyScope};
 use guestlist::limits::Limits;
 use guestlist::operations::keys::{CreateKey, Owner};
 use guestlist::operations::{Context, Rules};
@@ -214,6 +215,9 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         store: disk.store.clone(),
         keyring: Arc::clone(&disk.keyring),
         issuers: Arc::clone(authenticator.issuers()),
+        sign_ins: Arc::new(
+            SignIns::new(&[], "http://localhost", Arc::clone(&authenticator)).expect("no issuers"),
+        ),
         rules: Rules {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
@@ -221,8 +225,14 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
             event_retention: config.events.retention,
             longest_wait: std::time::Duration::ZERO,
             max_webhooks: 10,
+            domain_checks: DomainChecks {
+                interval: config.domains.check_interval,
+                grace: config.domains.grace,
+            },
+            require_domain_proof: false,
             public_preview: true,
         },
+        continue_origins: Arc::default(),
         limits: Arc::new(Limits::new(&config.limits, &clock)),
         clock,
         mail_wakeup: Arc::default(),
@@ -231,6 +241,8 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
                 .expect("a client"),
         ),
         webhook_wakeup: Arc::default(),
+        // Nothing listens there: no input makes a lookup leave the machine.
+        dns: Arc::new(Dns::new(vec![([127, 0, 0, 1], 9).into()])),
     };
     let readiness = Readiness::new();
     readiness.set_store(true);
@@ -239,10 +251,11 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         services: rpc::services(&context, &config.http),
         contracts: rest::routes(&context, &config.http),
         authenticator,
-        anonymous_methods: rpc::PREVIEWS,
+        anonymous_methods: [rpc::PREVIEWS, rpc::SIGN_IN].concat(),
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::Loopback,
         readiness,
+        console: true,
         waiting_methods: rpc::WAITING,
         events: &config.events,
         http: &config.http,

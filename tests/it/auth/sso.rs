@@ -28,6 +28,7 @@ async fn organization(world: &World) -> Person {
         version: 1,
         member_count: 0,
         seat_limit: 0,
+        attributes: Default::default(),
     };
     let insert =
         world.app.store().write(change!(async move |tx| organizations::insert(tx, &new).await));
@@ -43,8 +44,11 @@ fn by_single_sign_on(world: &World) -> Person {
 }
 
 fn request(emails: &[&str]) -> own::InviteByEmailRequest {
-    let invitation =
-        |email: &&str| own::EmailInvitation { email: (*email).into(), role: String::new() };
+    let invitation = |email: &&str| own::EmailInvitation {
+        email: (*email).into(),
+        role: String::new(),
+        ..Default::default()
+    };
     own::InviteByEmailRequest {
         organization_id: SSO_ORGANIZATION.into(),
         invitations: emails.iter().map(invitation).collect(),

@@ -95,7 +95,11 @@ impl Wire {
             }
             Call::InviteByEmail { organization, addresses } => {
                 let path = "/guestlist.v1.InviteService/InviteByEmail";
-                let invitation = |email| own::EmailInvitation { email, role: "member".to_owned() };
+                let invitation = |email| own::EmailInvitation {
+                    email,
+                    role: "member".to_owned(),
+                    ..Default::default()
+                };
                 let request = own::InviteByEmailRequest {
                     organization_id: organization,
                     invitations: addresses.into_iter().map(invitation).collect(),

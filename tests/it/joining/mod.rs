@@ -1,9 +1,11 @@
 //! Joining, by every way in: after a removal, by domain beside an invitation, while
 //! others join and while the invite ends.
 
+mod carried;
 mod consume;
 mod domain;
 mod names;
+mod proved_domain;
 mod races;
 mod removal;
 mod seats;

@@ -84,6 +84,7 @@ async fn make(app: &TestApp, org: &Organization, end: End, by_mail: bool) -> (St
             invitations: vec![own::EmailInvitation {
                 email: "zoe@example.com".into(),
                 role: "read".into(),
+                ..Default::default()
             }],
             expire_time,
             ..Default::default()

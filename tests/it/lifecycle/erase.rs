@@ -19,6 +19,8 @@ const NAME: &str = "Wilhelmina Quetzal";
 const OLD_NAME: &str = "Mina Kestrel";
 const EMAIL: &str = "wilhelmina@quetzal.example";
 const PICTURE: &str = "https://pictures.example/wilhelmina.png";
+/// What integrators have stored about her.
+const STORED: [&str; 2] = ["quetzal-department", "quetzal-personnel-number"];
 
 /// The columns of each table: those with personal data, which `accounts erase` blanks or whose
 /// rows it deletes, and the others. Two of the others may have names in them all the same, since
@@ -31,7 +33,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "members",
-        &["sort_name", "email"],
+        &["sort_name", "email", "metadata", "external_id"],
         &[
             "id",
             "organization_id",
@@ -48,7 +50,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
     ),
     (
         "invites",
-        &["email", "delivery_error"],
+        &["email", "delivery_error", "metadata", "external_id", "locale"],
         &[
             "id",
             "organization_id",
@@ -74,6 +76,8 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "content_level",
             "member_id",
             "delivery",
+            "continue_url",
+            "requires_approval",
         ],
     ),
     (
@@ -96,6 +100,8 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "version",
             "member_count",
             "seat_limit",
+            "metadata",
+            "external_id",
         ],
     ),
     (
@@ -193,6 +199,40 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "join_requests",
+        &["reason"],
+        &[
+            "id",
+            "organization_id",
+            "account_id",
+            "state",
+            "invite_id",
+            "version",
+            "created_at",
+            "decided_at",
+            "decided_by",
+            "ask_again_at",
+            "member_id",
+        ],
+    ),
+    (
+        "domains",
+        &[],
+        &[
+            "id",
+            "organization_id",
+            "domain",
+            "challenge",
+            "mode",
+            "state",
+            "created_at",
+            "verified_at",
+            "checked_at",
+            "missing_since",
+            "next_check_at",
+        ],
+    ),
+    (
         "webhook_deliveries",
         &[],
         &[
@@ -247,7 +287,7 @@ async fn traces(at: &Installation) -> Vec<String> {
         }
     }
     let mut found = Vec::new();
-    for text in [SUBJECT, NAME, OLD_NAME, EMAIL, PICTURE, ISSUER] {
+    for text in [SUBJECT, NAME, OLD_NAME, EMAIL, PICTURE, ISSUER, STORED[0], STORED[1]] {
         for form in [text.to_owned(), text.to_lowercase(), hex::encode(text)] {
             for (place, bytes) in &places {
                 if bytes.windows(form.len()).any(|window| window == form.as_bytes()) {
@@ -279,7 +319,19 @@ on_both_engines! {
         // A member by invitation, with a link of her own and an ended invitation that tells
         // what a mail server said.
         let (acme, _) = ana.found("Acme").await;
-        let invited = ana.invite_address(&acme, EMAIL, "admin").await.unwrap().invite.unwrap();
+        let request = own::InviteByEmailRequest {
+            organization_id: acme.clone(),
+            invitations: vec![own::EmailInvitation {
+                email: EMAIL.into(),
+                role: "admin".into(),
+                metadata: [("department".to_owned(), STORED[0].to_owned())].into(),
+                external_id: STORED[1].into(),
+                locale: "de-CH".into(),
+            }],
+            ..Default::default()
+        };
+        let invited = ana.invite_by_email(request).await.unwrap().results.remove(0);
+        let invited = invited.invite.unwrap();
         let accept = own::AcceptRequest { invitation: invited.id.clone() };
         let member = mina.accept_invitation(accept).await.unwrap().membership.unwrap().member_id;
         let request = own::CreateLinkRequest {

@@ -2,6 +2,7 @@
 //! it, its end in order. (Its end by force is in `durability`.)
 
 mod backup;
+mod demo;
 mod erase;
 mod first_start;
 mod hostile;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{column, on_both_engines, until};
 use crate::support::program::Said;
-use crate::support::{Code, Engine, Installation, Server, gitpod, own};
+use crate::support::{Code, Engine, Installation, Server, gitpod, own, pairs};
 
 const ISSUER: &str = "https://id.example";
 
@@ -65,6 +65,30 @@ async fn fill(at: &Installation, server: &Server) -> String {
     kim.end(&kim_id).await.unwrap();
     let uma = server.person(&at.new_key("uma@acme.com"));
     let uma_id = uma.join(&link).await.unwrap().user_id;
+    // Metadata of everything, and what an invitation carries.
+    let organization = own::UpdateOrganizationMetadataRequest {
+        organization_id: acme.clone(),
+        metadata: pairs(&[("plan", "pro \"x\"")]),
+        external_id: Some("crm-1".into()),
+    };
+    ana.update_organization_metadata(organization).await.unwrap();
+    for (member_id, id) in [(&uma_id, "crm-2"), (&ben_id, "crm-3")] {
+        let member = own::UpdateMemberMetadataRequest {
+            organization_id: acme.clone(),
+            member_id: member_id.clone(),
+            metadata: pairs(&[("dept", "r&d")]),
+            external_id: Some(id.into()),
+        };
+        ana.update_member_metadata(member).await.unwrap();
+    }
+    let eve = own::UpdateRequest {
+        organization_id: acme.clone(),
+        id: eve.invite.unwrap().id,
+        metadata: pairs(&[("dept", "sales")]),
+        external_id: Some("crm-2".into()),
+        ..Default::default()
+    };
+    ana.update_invite(eve).await.unwrap();
     let suspend = own::SuspendMemberRequest { organization_id: acme, member_id: uma_id };
     ana.suspend_member(suspend).await.unwrap();
     link
@@ -78,6 +102,16 @@ async fn move_there_and_back(from: Engine, to: Engine) {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(server.stop().code, Some(0));
     assert!(!first.contains(&link) && !first.contains("token"), "{first}");
+    for stored in [
+        r#""metadata":{"plan":"pro \"x\""}"#,
+        r#""metadata":{"dept":"r&d"}"#,
+        r#""metadata":{"dept":"sales"}"#,
+        r#""externalId":"crm-1""#,
+        r#""externalId":"crm-2""#,
+        r#""externalId":"crm-3""#,
+    ] {
+        assert!(first.contains(stored), "{stored} in {first}");
+    }
     // The first start's account, ana, ben, zoe, kim and uma; five that stay, three that left.
     let count = |kind: &str| {
         records(&first).iter().filter(|l| l.starts_with(&format!("{{\"{kind}\":"))).count()

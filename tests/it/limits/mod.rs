@@ -77,8 +77,11 @@ fn wait<T>(result: Result<T, Failure>) -> Duration {
 }
 
 fn mail_to(organization: &str, addresses: &[&str]) -> own::InviteByEmailRequest {
-    let invitation =
-        |email: &&str| own::EmailInvitation { email: (*email).to_owned(), role: "read".to_owned() };
+    let invitation = |email: &&str| own::EmailInvitation {
+        email: (*email).to_owned(),
+        role: "read".to_owned(),
+        ..Default::default()
+    };
     own::InviteByEmailRequest {
         organization_id: organization.to_owned(),
         invitations: addresses.iter().map(invitation).collect(),

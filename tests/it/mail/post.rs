@@ -172,8 +172,12 @@ impl Post {
             email: Some(email.parse().unwrap()),
             allowed_domains: Vec::new(),
             sso: false,
+            requires_approval: false,
             member: Some(MemberId::generate(now)),
             note: String::new(),
+            attributes: Default::default(),
+            continue_url: None,
+            locale: None,
             inviter: self.inviter.id,
             state: InviteState::Live,
             version: 1,
@@ -288,6 +292,7 @@ fn organization(creator: AccountId, now: Timestamp) -> Organization {
         version: 1,
         member_count: 1,
         seat_limit: 0,
+        attributes: Default::default(),
     }
 }
 
@@ -301,6 +306,7 @@ fn member(organization: &Organization, account: AccountId, now: Timestamp) -> Me
         joined_at: now,
         joined_by: JoinedBy::Creation,
         invite: None,
+        attributes: Default::default(),
         departure: None,
     }
 }

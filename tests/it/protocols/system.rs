@@ -1,5 +1,6 @@
 //! What operators and probes ask for.
 
+mod console;
 mod health;
 mod metrics;
 mod reflection;

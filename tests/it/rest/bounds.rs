@@ -25,8 +25,11 @@ fn with_small_answers(behaviour: impl AsyncFn(&TestApp)) {
 fn p43_lists_without_pages_end_at_the_bound_of_an_answer() {
     with_small_answers(async |app| {
         let org = app.organization().await;
-        let one =
-            |i| own::EmailInvitation { email: format!("a{i}@example.org"), role: String::new() };
+        let one = |i| own::EmailInvitation {
+            email: format!("a{i}@example.org"),
+            role: String::new(),
+            ..Default::default()
+        };
         let invite = async |range: std::ops::Range<i32>| {
             let request = own::InviteByEmailRequest {
                 organization_id: org.id.clone(),

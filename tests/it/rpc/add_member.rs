@@ -11,6 +11,7 @@ fn request(organization: &str, account: &str, id: &str) -> own::AddMemberRequest
         account_id: account.into(),
         role: "edit".into(),
         request_id: id.into(),
+        ..Default::default()
     }
 }
 

@@ -6,8 +6,11 @@ use crate::{everywhere, on_both_engines};
 use own::EmailInvitationOutcome as Outcome;
 
 fn request(organization: &str, emails: &[&str]) -> own::InviteByEmailRequest {
-    let invitation =
-        |email: &&str| own::EmailInvitation { email: (*email).into(), role: String::new() };
+    let invitation = |email: &&str| own::EmailInvitation {
+        email: (*email).into(),
+        role: String::new(),
+        ..Default::default()
+    };
     own::InviteByEmailRequest {
         organization_id: organization.into(),
         invitations: emails.iter().map(invitation).collect(),

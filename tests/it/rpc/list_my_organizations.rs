@@ -13,7 +13,7 @@ everywhere! {
         loop {
             let page = Some(own::PageRequest { page_size: 2, page_token });
             let listed =
-                org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page }).await.unwrap();
+                org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page, filter: None }).await.unwrap();
             assert!(listed.organizations.len() <= 2);
             for entry in listed.organizations {
                 assert_eq!(entry.role, "admin");
@@ -34,7 +34,7 @@ everywhere! {
         assert_eq!(mine.organizations, []);
 
         let wrong = Some(own::PageRequest { page_size: 101, page_token: "x".into() });
-        let failure = org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page: wrong });
+        let failure = org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page: wrong, filter: None });
         let failure = failure.await.unwrap_err();
         assert_eq!(failure.code, Code::InvalidArgument);
         assert_eq!(failure.fields, ["page.page_size"]);

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use guestlist::clock::Clock;
-use guestlist::domain::{KeyScope, Timestamp};
+use guestlist::dns::Dns;
+use guestlist::domain::{DomainChecks, KeyScope, Timestamp};
 use guestlist::operations::accounts::erase;
+use guestlist::operations::domains::check_due;
 use guestlist::operations::events::delete_old_events;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
@@ -16,7 +18,10 @@ use guestlist::storage::{outbox, requests};
 use sea_orm::sea_query::Values;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use crate::support::{Database, Engine, Organization, Protocol, TestApp, gitpod, link_to, own};
+use crate::support::nameserver;
+use crate::support::{
+    Database, Engine, Organization, Protocol, TestApp, gitpod, link_to, own, pairs,
+};
 use crate::webhooks::{Endpoint, Reply, eventually};
 
 type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
@@ -94,11 +99,15 @@ async fn everything(app: &TestApp) {
     org.admin.found("Second").await;
     for page_token in ["".to_owned(), {
         let page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
-        let listed = org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page });
+        let listed =
+            org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page, filter: None });
         listed.await.unwrap().next_page_token
     }] {
         let page = Some(own::PageRequest { page_size: 1, page_token });
-        org.admin.list_my_organizations(own::ListMyOrganizationsRequest { page }).await.unwrap();
+        org.admin
+            .list_my_organizations(own::ListMyOrganizationsRequest { page, filter: None })
+            .await
+            .unwrap();
     }
     let mut audit = own::ListAuditEventsRequest {
         organization_id: org.id.clone(),
@@ -119,6 +128,7 @@ async fn everything(app: &TestApp) {
     org.admin.list_audit_events(audit).await.unwrap();
 
     memberships(app, &org).await;
+    metadata(app, &org).await;
     invitations(app, &org).await;
     org.member.end(&org.member_id).await.unwrap();
     let token = org.admin.current_invite(&org.id).await.unwrap();
@@ -173,6 +183,7 @@ async fn everything(app: &TestApp) {
     delete_old_events(app.store(), Timestamp::from_micros(1)).await.unwrap();
     list_keys(app.store()).await.unwrap();
     webhooks(app).await;
+    domains(app).await;
     let (large, _) = org.admin.found("Large").await;
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
@@ -185,6 +196,41 @@ async fn everything(app: &TestApp) {
     org.admin.invite_address(&other, "gone@example.com", "read").await.unwrap();
     let account = gone.account().await;
     assert_eq!(erase(app.store(), account, app.clock.now()).await.unwrap().left.len(), 1);
+}
+
+/// Domains, a join by one, and what the worker does with them.
+async fn domains(app: &TestApp) {
+    let org = app.organization().await;
+    let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
+    org.admin.verify(&domain).await.unwrap();
+    org.admin.domains(&org.id).await.unwrap();
+    let person = app.person_with(&format!("dan@{}", domain.domain)).await;
+    person.join_by_id(&org.id).await.unwrap();
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    app.clock.advance(day);
+    let dns = Dns::new(vec![nameserver::address()]);
+    let checks = DomainChecks { interval: day, grace: day };
+    check_due(app.store(), &dns, checks, app.clock.now()).await.unwrap();
+    org.admin.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
+    let dora = app.person_with(&format!("dora@{}", domain.domain)).await;
+    dora.list_joinable_organizations(Default::default()).await.unwrap();
+    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    dora.withdraw(&asked).await.unwrap();
+    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    org.admin.deny(&asked, "", 0).await.unwrap();
+    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    let mut page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
+    for state in [own::JoinRequestState::Pending, own::JoinRequestState::Denied] {
+        let list = own::ListJoinRequestsRequest {
+            organization_id: org.id.clone(),
+            state: state.into(),
+            page: page.take(),
+        };
+        org.admin.list_join_requests(list).await.unwrap();
+    }
+    org.admin.approve(&asked, "").await.unwrap();
+    org.admin.remove(&domain).await.unwrap();
+    org.admin.delete(&org.id).await.unwrap();
 }
 
 /// Webhooks of both kinds of owners, and what the worker does with them.
@@ -305,6 +351,72 @@ async fn memberships(app: &TestApp, org: &Organization) {
 }
 
 /// The same for every kind of invite.
+/// Metadata and external ids: set, found and read with events.
+async fn metadata(app: &TestApp, org: &Organization) {
+    let plan = || pairs(&[("plan", "pro")]);
+    let create = own::CreateOrganizationRequest {
+        name: "With metadata".into(),
+        metadata: plan(),
+        external_id: "x".into(),
+    };
+    org.admin.create_own_organization(create).await.unwrap();
+    let update = own::UpdateOrganizationMetadataRequest {
+        organization_id: org.id.clone(),
+        metadata: plan(),
+        external_id: Some("y".into()),
+    };
+    org.admin.update_organization_metadata(update).await.unwrap();
+    let filter = own::MyOrganizationFilter { metadata: plan(), external_id: "y".into() };
+    let list = own::ListMyOrganizationsRequest { filter: Some(filter), page: None };
+    assert_eq!(org.admin.list_my_organizations(list).await.unwrap().organizations.len(), 1);
+    let update = own::UpdateMemberMetadataRequest {
+        organization_id: org.id.clone(),
+        member_id: org.admin_id.clone(),
+        metadata: plan(),
+        external_id: Some("z".into()),
+    };
+    org.admin.update_member_metadata(update).await.unwrap();
+    for filter in [
+        own::MembershipFilter::default(),
+        own::MembershipFilter { metadata: plan(), external_id: "z".into() },
+    ] {
+        let list = own::ListMembershipsRequest {
+            organization_id: org.id.clone(),
+            filter: Some(filter),
+            page: Some(own::PageRequest { page_size: 1, page_token: String::new() }),
+        };
+        let page = org.admin.list_memberships(list.clone()).await.unwrap();
+        let page = own::PageRequest { page_size: 1, page_token: page.next_page_token };
+        org.admin
+            .list_memberships(own::ListMembershipsRequest { page: Some(page), ..list })
+            .await
+            .unwrap();
+    }
+    let link = own::CreateLinkRequest {
+        grants: Some(own::create_link_request::Grants::Role("read".into())),
+        metadata: plan(),
+        external_id: "x".into(),
+        max_uses: 1,
+        ..link_to(&org.id)
+    };
+    let link = org.admin.create_link(link).await.unwrap().invite.unwrap();
+    let update = own::UpdateRequest {
+        organization_id: org.id.clone(),
+        id: link.id,
+        external_id: Some("w".into()),
+        ..Default::default()
+    };
+    org.admin.update_invite(update).await.unwrap();
+    app.person("wim").await.join(&link.token).await.unwrap();
+    let events = own::ListEventsRequest {
+        organization_id: org.id.clone(),
+        start_time: Some(prost_types::Timestamp::default()),
+        limit: 1000,
+        ..Default::default()
+    };
+    org.admin.list_events(events).await.unwrap();
+}
+
 async fn invitations(app: &TestApp, org: &Organization) {
     let operator = app.operator().await;
     let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 100 };
@@ -347,6 +459,8 @@ async fn invitations(app: &TestApp, org: &Organization) {
             email: "gus@example.com".into(),
             start_time: Some(prost_types::Timestamp { seconds: 0, nanos: 0 }),
             end_time: Some(prost_types::Timestamp { seconds: 9_000_000_000, nanos: 0 }),
+            metadata: pairs(&[("plan", "pro")]),
+            external_id: "x".into(),
         },
     ] {
         let list = own::ListRequest {

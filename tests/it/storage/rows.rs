@@ -2,15 +2,17 @@
 //! empty that may be.
 
 use guestlist::domain::{
-    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, AuditEventId, ContentGrant, ContentKind,
-    Delivery, Departure, Disabling, DisablingReason, Invite, InviteId, InviteKind, InviteState,
-    InviteToken, JoinedBy, KeyScope, LoginProviderKind, Member, MemberId, MemberStatus,
-    Organization, OrganizationId, Profile, Role, Tier, Timestamp, Webhook, WebhookId,
+    Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Attributes, AuditEventId, ContentGrant,
+    ContentKind, Delivery, Departure, Disabling, DisablingReason, DomainChallenge, DomainId,
+    DomainMode, DomainState, Invite, InviteId, InviteKind, InviteState, InviteToken, JoinedBy,
+    KeyScope, LoginProviderKind, Member, MemberId, MemberStatus, Metadata, MetadataChanges,
+    Organization, OrganizationDomain, OrganizationId, Profile, Role, Tier, Timestamp, Webhook,
+    WebhookId,
 };
 use guestlist::storage::change;
 use guestlist::storage::webhook_deliveries::{FailedAttempt, NewDelivery};
 use guestlist::storage::{
-    Opener, Store, accounts, api_keys, invites, member_lists, members, organizations,
+    Opener, Store, accounts, api_keys, domains, invites, member_lists, members, organizations,
     webhook_deliveries, webhooks,
 };
 
@@ -45,6 +47,17 @@ fn account(full: bool) -> Account {
     }
 }
 
+fn attributes(full: bool) -> Attributes {
+    let pairs = [("plan", "pro \"x\" \\ 🦀 %_'"), ("a.b-c_D", "é")];
+    let pairs = pairs.into_iter().filter(|_| full);
+    let changes = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let changes = MetadataChanges::new(changes).unwrap();
+    Attributes {
+        metadata: Metadata::default().merged(&changes).unwrap(),
+        external_id: full.then(|| "crm|7 'ü'".parse().unwrap()),
+    }
+}
+
 fn organization(full: bool, creator: AccountId) -> Organization {
     let domains = ["acme.com", "xn--bcher-kva.example"];
     Organization {
@@ -58,6 +71,7 @@ fn organization(full: bool, creator: AccountId) -> Organization {
         version: if full { i64::MAX } else { 0 },
         member_count: if full { i64::MAX } else { 0 },
         seat_limit: if full { i64::MAX } else { 0 },
+        attributes: attributes(full),
     }
 }
 
@@ -71,6 +85,7 @@ fn member(full: bool, organization: OrganizationId, account: AccountId) -> Membe
         joined_at: at(4),
         joined_by: if full { JoinedBy::Invite } else { JoinedBy::Creation },
         invite: full.then(|| InviteId::generate(at(4))),
+        attributes: attributes(full),
         departure: full.then(|| Departure { at: at(5), removed: true, version: 7 }),
     }
 }
@@ -99,9 +114,13 @@ async fn round_trip(store: &Store, full: bool) {
         email: full.then(|| "zoe@xn--bcher-kva.example".parse().unwrap()),
         allowed_domains: organization.invite_domains.clone(),
         sso: full,
+        requires_approval: full,
         member: full.then(|| MemberId::generate(at(6))),
         note: if full { "für Zoë\n🦀".into() } else { String::new() },
         ending: None,
+        attributes: attributes(full),
+        continue_url: full.then(|| "https://app.acme.com/?a=b#c".parse().unwrap()),
+        locale: full.then(|| "zh-Hant-TW".parse().unwrap()),
         delivery: full.then(|| Delivery::Failed("550 no such user".into())),
     };
     let (token, secret) = (InviteToken::generate().unwrap(), ApiKeySecret::generate().unwrap());
@@ -133,6 +152,19 @@ async fn round_trip(store: &Store, full: bool) {
         created_at: at(11),
         updated_at: if full { at(12) } else { at(11) },
     };
+    let domain = OrganizationDomain {
+        id: DomainId::generate(at(16)),
+        organization: organization.id,
+        name: "xn--bcher-kva.example".parse().unwrap(),
+        challenge: DomainChallenge::generate().unwrap(),
+        mode: if full { DomainMode::Automatic } else { DomainMode::InviteOnly },
+        state: if full { DomainState::Lapsed } else { DomainState::Pending },
+        created_at: at(16),
+        verified_at: full.then(|| at(17)),
+        checked_at: full.then(|| at(18)),
+        missing_since: full.then(|| at(19)),
+    };
+    let d = domain.clone();
     let w = webhook.clone();
     let (a, o, m, i, k, s) = (
         account.clone(),
@@ -150,6 +182,7 @@ async fn round_trip(store: &Store, full: bool) {
             let stored = invites::StoredToken { hash: token.hash(), sealed: s.clone() };
             invites::insert(tx, &i, stored).await?;
             api_keys::insert(tx, &k).await?;
+            domains::insert(tx, &d).await?;
             webhooks::insert(tx, &w, s.clone(), None).await?;
             if let Some(disabling) = w.disabled {
                 webhooks::disable(tx, w.id, disabling).await?;
@@ -187,6 +220,8 @@ async fn round_trip(store: &Store, full: bool) {
     assert_eq!(format!("{found:?}"), format!("{key:?}"));
     assert!(found.hash.matches(&key.hash));
     assert_eq!(owner, account);
+    let found = domains::find(db, organization.id, domain.id).await.unwrap();
+    assert_eq!(found, Some(domain));
     let found = webhooks::find_with_secrets(db, webhook.organization, webhook.id).await.unwrap();
     let (found, secrets) = found.unwrap();
     assert_eq!(found, webhook);

@@ -1,5 +1,6 @@
 //! People with a credential, and what they can ask for.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,14 @@ rpcs! {
         "gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
     leave_organization: gitpod::LeaveOrganizationRequest => LeaveOrganizationResponse,
         "gitpod.v1.OrganizationService/LeaveOrganization";
+    create_own_organization: own::CreateOrganizationRequest => CreateOrganizationResponse,
+        "guestlist.v1.OrganizationService/CreateOrganization";
+    update_organization_metadata: own::UpdateOrganizationMetadataRequest => UpdateOrganizationMetadataResponse,
+        "guestlist.v1.OrganizationService/UpdateOrganizationMetadata";
+    list_memberships: own::ListMembershipsRequest => ListMembershipsResponse,
+        "guestlist.v1.MemberService/ListMemberships";
+    update_member_metadata: own::UpdateMemberMetadataRequest => UpdateMemberMetadataResponse,
+        "guestlist.v1.MemberService/UpdateMemberMetadata";
     list_my_organizations: own::ListMyOrganizationsRequest => ListMyOrganizationsResponse,
         "guestlist.v1.OrganizationService/ListMyOrganizations";
     get_caller: own::GetCallerRequest => GetCallerResponse,
@@ -81,6 +90,12 @@ rpcs! {
     revoke_invite: own::RevokeRequest => RevokeResponse, "guestlist.v1.InviteService/Revoke";
     resend_invite: own::ResendRequest => ResendResponse, "guestlist.v1.InviteService/Resend";
     decline_invite: own::DeclineRequest => DeclineResponse, "guestlist.v1.InviteService/Decline";
+    list_providers: own::ListProvidersRequest => ListProvidersResponse,
+        "guestlist.v1.SignInService/ListProviders";
+    begin_sign_in: own::BeginSignInRequest => BeginSignInResponse,
+        "guestlist.v1.SignInService/BeginSignIn";
+    finish_sign_in: own::FinishSignInRequest => FinishSignInResponse,
+        "guestlist.v1.SignInService/FinishSignIn";
     preview_invite: own::PreviewRequest => PreviewResponse, "guestlist.v1.InviteService/Preview";
     list_my_invitations: own::ListMyInvitationsRequest => ListMyInvitationsResponse,
         "guestlist.v1.InviteService/ListMyInvitations";
@@ -136,6 +151,36 @@ rpcs! {
         "guestlist.v1.WebhookService/ListDeliveries";
     replay: own::ReplayRequest => ReplayResponse,
         "guestlist.v1.WebhookService/Replay";
+    add_domain: own::AddDomainRequest => AddDomainResponse,
+        "guestlist.v1.DomainService/AddDomain";
+    verify_domain: own::VerifyDomainRequest => VerifyDomainResponse,
+        "guestlist.v1.DomainService/VerifyDomain";
+    list_domains: own::ListDomainsRequest => ListDomainsResponse,
+        "guestlist.v1.DomainService/ListDomains";
+    remove_domain: own::RemoveDomainRequest => RemoveDomainResponse,
+        "guestlist.v1.DomainService/RemoveDomain";
+    create_join_request: own::CreateJoinRequestRequest => CreateJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/CreateJoinRequest";
+    list_join_requests: own::ListJoinRequestsRequest => ListJoinRequestsResponse,
+        "guestlist.v1.JoinRequestService/ListJoinRequests";
+    approve_join_request: own::ApproveJoinRequestRequest => ApproveJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/ApproveJoinRequest";
+    deny_join_request: own::DenyJoinRequestRequest => DenyJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/DenyJoinRequest";
+    withdraw_join_request: own::WithdrawJoinRequestRequest => WithdrawJoinRequestResponse,
+        "guestlist.v1.JoinRequestService/WithdrawJoinRequest";
+    list_joinable_organizations: own::ListJoinableOrganizationsRequest => ListJoinableOrganizationsResponse,
+        "guestlist.v1.JoinRequestService/ListJoinableOrganizations";
+    transfer_ownership: own::TransferOwnershipRequest => TransferOwnershipResponse,
+        "guestlist.v1.MemberService/TransferOwnership";
+    batch_set_member_role: own::BatchSetMemberRoleRequest => BatchSetMemberRoleResponse,
+        "guestlist.v1.MemberService/BatchSetMemberRole";
+    batch_suspend_members: own::BatchSuspendMembersRequest => BatchSuspendMembersResponse,
+        "guestlist.v1.MemberService/BatchSuspendMembers";
+    batch_remove_members: own::BatchRemoveMembersRequest => BatchRemoveMembersResponse,
+        "guestlist.v1.MemberService/BatchRemoveMembers";
+    set_domain_mode: own::SetDomainModeRequest => SetDomainModeResponse,
+        "guestlist.v1.DomainService/SetDomainMode";
 }
 
 impl Person {
@@ -280,7 +325,7 @@ impl Person {
             organization_id: organization.to_owned(),
             account_id: account.to_owned(),
             role: role.to_owned(),
-            request_id: String::new(),
+            ..Default::default()
         };
         Ok(self.add_member(request).await?.membership.unwrap())
     }
@@ -333,6 +378,7 @@ impl Person {
             invitations: vec![own::EmailInvitation {
                 email: email.to_owned(),
                 role: role.to_owned(),
+                ..Default::default()
             }],
             ..Default::default()
         };
@@ -410,6 +456,11 @@ impl Person {
 /// A link that still lacks what it grants.
 pub fn link_to(organization: &str) -> own::CreateLinkRequest {
     own::CreateLinkRequest { organization_id: organization.to_owned(), ..Default::default() }
+}
+
+/// Metadata as messages have it.
+pub fn pairs(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A moment as messages have it.

@@ -190,6 +190,8 @@ fn config(database: &Database, secret_key: &SecretString, settings: Settings) ->
     // Webhooks of tests are on this machine.
     config.webhooks.allow_http = true;
     config.webhooks.allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    // No question leaves this machine.
+    config.domains.nameservers = vec![super::nameserver::address()];
     settings(&mut config);
     config
 }

@@ -39,6 +39,12 @@ on_both_engines! {
         let first = all.next_of("organization.deleted").await;
         assert_eq!(first.json()["data"]["organization"]["organizationId"], org.id.as_str());
         eventually("the other ones end", async || webhooks_of(app).await == 2).await;
+        // The time of the second attempt counts from when the failure is stored.
+        eventually("the failure is stored", async || {
+            let failed = "SELECT count(*) FROM webhook_deliveries WHERE status = 503";
+            app.database.count(failed).await == 1
+        })
+        .await;
         app.clock.advance(Duration::from_secs(10));
         let second = all.next_of("organization.deleted").await;
         assert_eq!(second.header("webhook-id"), first.header("webhook-id"));

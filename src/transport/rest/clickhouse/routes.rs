@@ -7,7 +7,9 @@ use utoipa_axum::routes;
 use super::error::{Body, ErrorResponses, ErrorResponsesWithBody};
 use super::model::{Done, Envelope, Invitation, InvitationEnvelope, NewInvitation, Organization};
 use super::roles::{ListedRole, Role};
-use crate::domain::{self, Invite, InviteId, InviteKind, InviteState, OrganizationId, PageSize};
+use crate::domain::{
+    self, Attributes, Invite, InviteId, InviteKind, InviteState, OrganizationId, PageSize,
+};
 use crate::error::{Error, Result};
 use crate::operations::invites::{
     self, InviteFilter, InviteOne, ListInvites, RequestToken, Revoke,
@@ -55,6 +57,7 @@ async fn list_organizations(request: RestRequest) -> RestResult {
         let page = organizations::list_my_organizations(
             &request.cx,
             &request.call,
+            Attributes::default(),
             PAGE_SIZE,
             &token,
             "page",
@@ -175,7 +178,7 @@ async fn create_invitation(mut request: RestRequest) -> RestResult {
     let token = idempotency_key(&request)?;
     let new: NewInvitation = request.json().await?;
     let role = new.role()?.into();
-    let invitation = invites::Invitation { email: new.email, role };
+    let invitation = invites::Invitation::new(new.email, role);
     let input = InviteOne { organization, invitation, request: token };
     let invite = invites::invite_one(&request.cx, &request.call, input).await?;
     ok(&InvitationEnvelope::new(&request.call.request_id, invite.try_into()?))

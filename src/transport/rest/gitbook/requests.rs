@@ -110,7 +110,7 @@ impl NewInvitations {
             if let Err(Invalid(why)) = email.parse::<EmailAddress>() {
                 wrong.add(field, why);
             }
-            invitations.push(Invitation { email, role });
+            invitations.push(Invitation::new(email, role));
         }
         if wrong.is_empty() { Ok(invitations) } else { Err(Error::violations(wrong)) }
     }

@@ -9,8 +9,10 @@ use super::links::{Link, OrganizationLink};
 use super::model::{Done, Invited, List, OrganizationShown, User};
 use super::requests::{LinkChange, NewInvitations, NewLink, Paging};
 use super::roles::{from_member_role, to_member_role};
-use crate::domain::{InviteKind, InviteState, OrganizationId, PageSize};
-use crate::error::{Error, Result};
+use crate::domain::{
+    AttributeChanges, Attributes, InviteKind, InviteState, OrganizationId, PageSize,
+};
+use crate::error::{Error, Kind, Result, reason};
 use crate::operations::invites::{
     self, CreateLink, InviteByEmail, InviteFilter, InviteWithToken, ListInvites, Revoke, Update,
 };
@@ -69,9 +71,15 @@ async fn get_user(request: RestRequest) -> RestResult {
 async fn list_organizations(request: RestRequest) -> RestResult {
     let paging: Paging = request.query()?;
     let (size, page) = (PageSize::of(paging.limit()?), &paging.page);
-    let listed =
-        organizations::list_my_organizations(&request.cx, &request.call, size, page, "page")
-            .await?;
+    let listed = organizations::list_my_organizations(
+        &request.cx,
+        &request.call,
+        Attributes::default(),
+        size,
+        page,
+        "page",
+    )
+    .await?;
     let mut items = BoundedList::new(request.max_response_bytes, FEWER);
     for (_, organization) in listed.entries {
         items.add(OrganizationShown::from(organization))?;
@@ -114,7 +122,7 @@ async fn invite(mut request: RestRequest) -> RestResult {
     let new: NewInvitations = request.json().await?;
     let sso = new.sso;
     let invitations = new.invitations()?;
-    let input = InviteByEmail { organization, invitations, expires_at: None, sso, request: None };
+    let input = InviteByEmail { sso, ..InviteByEmail::new(organization, invitations) };
     let invited = invites::invite_by_email(&request.cx, &request.call, input).await?;
     Ok(json(StatusCode::OK, &Invited::new(invited, sso)))
 }
@@ -135,8 +143,16 @@ async fn join(request: RestRequest) -> RestResult {
     let organization = organization(&request)?;
     let name = id_parameter(&request, INVITE)?.parse().map_err(|_| Error::not_found())?;
     let by = JoinBy::InviteTo(organization, name);
-    members::join_organization(&request.cx, &request.call, by).await?;
+    members::join_organization(&request.cx, &request.call, by).await.map_err(as_forbidden)?;
     Ok(json(StatusCode::OK, &Done {}))
+}
+
+/// This contract has 403 for a caller that an admin must let in first.
+fn as_forbidden(error: Error) -> Error {
+    match error.reason {
+        reason::APPROVAL_PENDING => Error { kind: Kind::PermissionDenied, ..error },
+        _ => error,
+    }
 }
 
 /// Lists the live links that grant a role in the organization, oldest first. Requires the admin
@@ -203,6 +219,9 @@ async fn create_link(mut request: RestRequest) -> RestResult {
         max_uses: None,
         allowed_domains: Vec::new(),
         note: String::new(),
+        attributes: Attributes::default(),
+        continue_url: None,
+        requires_approval: false,
         request: None,
     };
     let shown = invites::create_link(&request.cx, &request.call, input).await?;
@@ -261,6 +280,7 @@ async fn update_link(mut request: RestRequest) -> RestResult {
         role: Some(from_member_role(granted)),
         expires_at: None,
         max_uses: None,
+        attributes: AttributeChanges::default(),
         request: None,
     };
     let shown = invites::update(&request.cx, &request.call, input).await?;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::attributes::{external_id, metadata};
 use super::{Fields, MAX_TOKEN};
 use crate::domain::PageSize;
 use crate::error::Result;
-use crate::operations::events::{self, EventList, FeedQuery, ListEvents, MemberState, StateList};
+use crate::operations::events::{EventList, FeedQuery, ListEvents, MemberState, StateList};
 use crate::proto::guestlist::v1 as pb;
 
 /// The longest wait of a call.
@@ -68,19 +69,13 @@ fn query(
     FeedQuery { organization, types, cursor, start }
 }
 
-/// # Errors
-/// INTERNAL if the data of a stored event is damaged.
-pub fn event_list(list: EventList) -> Result<pb::ListEventsResponse> {
+pub fn event_list(list: EventList) -> pb::ListEventsResponse {
     let EventList { events, cursor, has_more } = list;
-    let events = events.into_iter().map(events::to_message).collect::<Result<_>>()?;
-    Ok(pb::ListEventsResponse { events, cursor, has_more })
+    pb::ListEventsResponse { events, cursor, has_more }
 }
 
-/// # Errors
-/// INTERNAL if the data of a stored event is damaged.
-pub fn watch_response(list: EventList) -> Result<pb::WatchResponse> {
-    let events = list.events.into_iter().map(events::to_message).collect::<Result<_>>()?;
-    Ok(pb::WatchResponse { events, cursor: list.cursor })
+pub fn watch_response(list: EventList) -> pb::WatchResponse {
+    pb::WatchResponse { events: list.events, cursor: list.cursor }
 }
 
 pub fn state_list(list: StateList) -> pb::ListStateResponse {
@@ -88,6 +83,8 @@ pub fn state_list(list: StateList) -> pb::ListStateResponse {
         organization_id: of.id.to_string(),
         version: of.version,
         members: of.members.into_iter().map(member_state).collect(),
+        metadata: metadata(&of.attributes.metadata),
+        external_id: external_id(&of.attributes),
     });
     let organizations = organizations.collect();
     pb::ListStateResponse { organizations, next_page_token: list.next_token }
@@ -101,5 +98,7 @@ fn member_state(member: MemberState) -> pb::MemberState {
         subject: member.subject,
         role: member.role.to_string(),
         status: member.status.as_str().to_owned(),
+        metadata: metadata(&member.attributes.metadata),
+        external_id: external_id(&member.attributes),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::attributes::{external_id, metadata};
 use super::{Fields, to_timestamp};
 use crate::domain::{
-    ContentGrant, ContentKind, Delivery, EmailDomain, Invite, InviteKind, InviteState, Role,
+    ContentGrant, ContentKind, Delivery, EmailDomain, Invite, InviteKind, InviteState, Locale, Role,
 };
 use crate::error::Result;
 use crate::operations::invites::{
@@ -42,6 +43,11 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     if message.note.chars().any(char::is_control) {
         fields.wrong("note", "must not contain control characters");
     }
+    let attributes = fields.attributes("", message.metadata, &message.external_id);
+    let continue_url = fields.parse_optional("continue_url", &message.continue_url);
+    if message.requires_approval && matches!(grants, Some(LinkGrants::Content(_))) {
+        fields.wrong("requires_approval", "must be false for a link to content");
+    }
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
         Some(CreateLink {
@@ -51,6 +57,9 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
             max_uses,
             allowed_domains,
             note: message.note,
+            attributes,
+            continue_url,
+            requires_approval: message.requires_approval,
             request,
         })
     })
@@ -85,6 +94,7 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
         "" => Some(Role::Member),
         role => fields.parse("role", role),
     };
+    let default_locale: Option<Locale> = fields.parse_optional("locale", &message.locale);
     let mut invitations = Vec::with_capacity(count.min(MOST_INVITATIONS));
     for (i, one) in message.invitations.into_iter().take(MOST_INVITATIONS).enumerate() {
         fields.text(format_args!("invitations[{i}].email"), &one.email, 320);
@@ -92,11 +102,16 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
             "" => default,
             role => fields.parse(format_args!("invitations[{i}].role"), role),
         };
+        let prefix = format!("invitations[{i}].");
+        let attributes = fields.attributes(&prefix, one.metadata, &one.external_id);
+        let locale = fields.parse_optional(format_args!("{prefix}locale"), &one.locale);
+        let locale = locale.or_else(|| default_locale.clone());
         if let Some(role) = role {
-            invitations.push(Invitation { email: one.email, role });
+            invitations.push(Invitation { email: one.email, role, attributes, locale });
         }
     }
     let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
+    let continue_url = fields.parse_optional("continue_url", &message.continue_url);
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
         Some(InviteByEmail {
@@ -104,6 +119,7 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
             invitations,
             expires_at,
             sso: message.sso,
+            continue_url,
             request,
         })
     })
@@ -194,6 +210,11 @@ impl From<Invite> for pb::Invite {
             delivery_error,
             member_id: from.member.map(|member| member.to_string()).unwrap_or_default(),
             sso: from.sso,
+            metadata: metadata(&from.attributes.metadata),
+            external_id: external_id(&from.attributes),
+            continue_url: from.continue_url.map(|url| url.to_string()).unwrap_or_default(),
+            locale: from.locale.map(|locale| locale.to_string()).unwrap_or_default(),
+            requires_approval: from.requires_approval,
         }
     }
 }
@@ -216,6 +237,7 @@ impl From<Invited> for pb::EmailInvitationResult {
             Outcome::InvalidAddress => InviteWithToken::InvalidAddress,
             Outcome::DomainNotAllowed => InviteWithToken::DomainNotAllowed,
             Outcome::SeatLimit => InviteWithToken::SeatLimit,
+            Outcome::ExternalIdTaken => InviteWithToken::ExternalIdTaken,
         };
         Self { email: one.email, outcome: outcome.into(), invite: one.invite.map(Into::into) }
     }

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::operations::invites::{
     Decline, InviteSummary, MyInvitations, Resend, Revoke, TokenOrId, Update,
 };
+use crate::operations::members::Accepted;
 use crate::proto::guestlist::v1 as pb;
 
 pub fn invite_of(organization: &str, id: &str) -> Result<(OrganizationId, InviteId)> {
@@ -37,9 +38,11 @@ pub fn update(message: pb::UpdateRequest) -> Result<Update> {
         (None, false) => None,
     };
     let max_uses = message.max_uses.map(|uses| max_uses(&mut fields, uses));
+    let attributes = fields.attribute_changes(message.metadata, message.external_id);
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
-        Some(Update { organization: organization?, id: id?, role, expires_at, max_uses, request })
+        let (organization, id) = (organization?, id?);
+        Some(Update { organization, id, role, expires_at, max_uses, attributes, request })
     })
 }
 
@@ -73,12 +76,22 @@ pub fn decline(message: pb::DeclineRequest) -> Result<Decline> {
     fields.finish(|| Some(Decline { name: name?, request }))
 }
 
+impl From<Accepted> for pb::AcceptResponse {
+    fn from(accepted: Accepted) -> Self {
+        Self {
+            membership: Some(accepted.membership.into()),
+            continue_url: accepted.continue_url.map(|url| url.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
 impl From<InviteSummary> for pb::PreviewResponse {
     fn from(summary: InviteSummary) -> Self {
         Self {
             organization_id: summary.organization.to_string(),
             organization_name: summary.name.to_string(),
             member_count: summary.member_count,
+            continue_url: summary.continue_url.map(|url| url.to_string()).unwrap_or_default(),
         }
     }
 }

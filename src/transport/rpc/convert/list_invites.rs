@@ -33,7 +33,10 @@ fn filter(fields: &mut Fields, from: pb::InviteFilter) -> InviteFilter {
     let email = fields.address_filter("filter.email", &from.email);
     let role = fields.parse_optional("filter.role", &from.role);
     let inviter = fields.parse_optional("filter.inviter_id", &from.inviter_id);
+    let with = fields.attributes("filter.", from.metadata, &from.external_id);
     InviteFilter {
+        metadata: with.metadata,
+        external_id: with.external_id,
         kinds: kinds(fields, &from.kinds),
         states: states(fields, &from.states),
         role,

@@ -43,6 +43,7 @@ fn filter(fields: &mut Fields, from: request::Filter) -> MemberFilter {
         ids: fields.parse_all("filter.user_ids", &from.user_ids, MAX_ENTRIES),
         email,
         login_provider: login_provider(fields, from.login_provider),
+        ..MemberFilter::default()
     }
 }
 

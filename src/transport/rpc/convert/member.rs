@@ -20,9 +20,11 @@ pub fn add_member(message: pb::AddMemberRequest) -> Result<AddMember> {
     let organization = fields.parse("organization_id", &message.organization_id);
     let account = fields.parse("account_id", &message.account_id);
     let role = fields.parse("role", &message.role);
+    let attributes = fields.attributes("", message.metadata, &message.external_id);
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
-        Some(AddMember { organization: organization?, account: account?, role: role?, request })
+        let (organization, account, role) = (organization?, account?, role?);
+        Some(AddMember { organization, account, role, attributes, request })
     })
 }
 

@@ -1,9 +1,12 @@
 //! Messages about memberships, as services ask for them.
 
+use super::attributes::{external_id, metadata};
 use super::{Fields, to_timestamp};
-use crate::domain::{Membership, OrganizationId, Permission};
+use crate::domain::{AttributeChanges, Membership, OrganizationId, Permission};
 use crate::error::Result;
-use crate::operations::members::{MAX_KEYS, MembershipKey, Whose};
+use crate::operations::members::{
+    ListMemberships, MAX_KEYS, MemberOf, MembershipKey, MembershipList, Whose,
+};
 use crate::proto::gitpod::v1::UserStatus;
 use crate::proto::guestlist::v1 as pb;
 
@@ -40,6 +43,37 @@ pub fn batch_get_memberships(
     fields.finish(|| Some(keys))
 }
 
+pub fn list_memberships(message: pb::ListMembershipsRequest) -> Result<ListMemberships> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let filter = message.filter.unwrap_or_default();
+    let with = fields.attributes("filter.", filter.metadata, &filter.external_id);
+    let page = fields.page(message.page);
+    fields.finish(|| {
+        let (size, token) = page?;
+        Some(ListMemberships { organization: organization?, with, size, token })
+    })
+}
+
+pub fn update_member_metadata(
+    message: pb::UpdateMemberMetadataRequest,
+) -> Result<(MemberOf, AttributeChanges)> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let member = fields.parse("member_id", &message.member_id);
+    let changes = fields.attribute_changes(message.metadata, message.external_id);
+    fields.finish(|| Some((MemberOf { organization: organization?, member: member? }, changes)))
+}
+
+impl From<MembershipList> for pb::ListMembershipsResponse {
+    fn from(list: MembershipList) -> Self {
+        Self {
+            memberships: list.memberships.into_iter().map(Into::into).collect(),
+            next_page_token: list.next_token,
+        }
+    }
+}
+
 impl From<Membership> for pb::Membership {
     fn from(membership: Membership) -> Self {
         let may = |permission: &Permission| membership.allows(*permission);
@@ -52,6 +86,8 @@ impl From<Membership> for pb::Membership {
             status: UserStatus::from(membership.status).into(),
             permissions: permissions.map(|one| pb::Permission::from(one).into()).collect(),
             since: Some(to_timestamp(membership.since)),
+            metadata: metadata(&membership.attributes.metadata),
+            external_id: external_id(&membership.attributes),
         }
     }
 }

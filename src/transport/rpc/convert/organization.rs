@@ -5,17 +5,14 @@ use std::str::FromStr;
 
 use super::{Fields, to_timestamp};
 use crate::domain::{
-    EmailDomain, Invalid, InviteToken, MemberId, MemberProfile, MemberStatus, Organization,
-    OrganizationId, Role, Tier,
+    Attributes, EmailDomain, Invalid, InviteToken, MemberId, MemberProfile, MemberStatus,
+    Organization, OrganizationId, Role, Tier,
 };
 use crate::error::{Error, Result};
 use crate::operations::invites::InviteSummary;
 use crate::operations::members::{ContractRole, JoinBy, MemberOf, SetRole};
-use crate::operations::organizations::{
-    CreateOrganization, Created, MyOrganizations, UpdateOrganization,
-};
+use crate::operations::organizations::{CreateOrganization, Created, UpdateOrganization};
 use crate::proto::gitpod::v1 as pb;
-use crate::proto::guestlist::v1 as own;
 
 /// The maximum number of invite domains of an organization.
 const MOST_DOMAINS: usize = 100;
@@ -45,6 +42,7 @@ pub fn create_organization(message: pb::CreateOrganizationRequest) -> Result<Cre
             name: name?,
             join: message.join_organization,
             invite_own_domain: message.invite_accounts_with_matching_domain,
+            attributes: Attributes::default(),
         })
     })
 }
@@ -178,21 +176,6 @@ impl From<InviteSummary> for pb::GetOrganizationInviteSummaryResponse {
             organization_id: summary.organization.to_string(),
             organization_name: summary.name.to_string(),
             organization_member_count: i32::try_from(summary.member_count).unwrap_or(i32::MAX),
-        }
-    }
-}
-
-impl From<MyOrganizations> for own::ListMyOrganizationsResponse {
-    fn from(listed: MyOrganizations) -> Self {
-        let entry =
-            |(member, organization): (crate::domain::Member, Organization)| own::MyOrganization {
-                organization: Some(organization.into()),
-                member_id: member.id.to_string(),
-                role: member.role.to_string(),
-            };
-        Self {
-            organizations: listed.entries.into_iter().map(entry).collect(),
-            next_page_token: listed.next_token,
         }
     }
 }

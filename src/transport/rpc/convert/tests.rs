@@ -54,6 +54,7 @@ prop_compose! {
             version: 1,
             member_count: 1,
             seat_limit: 0,
+            attributes: Default::default(),
         }
     }
 }
@@ -78,6 +79,7 @@ prop_compose! {
             joined_at,
             joined_by: JoinedBy::Invite,
             invite: None,
+            attributes: Default::default(),
             departure: None,
         };
         let profile = Profile {

@@ -1,155 +1,290 @@
-"use strict";
+// Shows an invitation and joins with it. The invite's token comes from the fragment of the URL and
+// leaves the address bar at once; the page sends it in the body of a call only. Only a click on
+// "Join" uses the invitation.
+import { CallError, begin, call, providers, resume } from "./sign-in.js";
+import { fill, formatNumber, formatTime, text } from "./text.js";
 
-// Shows an invitation and joins with it. The token comes from the fragment of the URL, and the page
-// sends it in the body of a call only. Only a click on "Join" uses the invitation.
-(() => {
-  const PREVIEW = "guestlist.v1.InviteService/Preview";
-  const JOIN = "gitpod.v1.OrganizationService/JoinOrganization";
-  const TIMEOUT_MS = 20000;
-  const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const INVITES = "guestlist.v1.InviteService";
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const TEXT_OF_REASON = {
+  EMAIL_MISMATCH: "email-mismatch",
+  EMAIL_UNVERIFIED: "email-unverified",
+  DOMAIN_NOT_ALLOWED: "domain",
+  SSO_REQUIRED: "sso",
+  SEAT_LIMIT: "seats",
+  SUSPENDED: "suspended",
+  RATE_LIMITED: "rate",
+  ISSUER_MISMATCH: "sign-in-issuer",
+  SIGN_IN_REFUSED: "sign-in-refused",
+  TOKEN_REJECTED: "sign-in-rejected",
+  PROVIDER_UNAVAILABLE: "sign-in-unavailable",
+  denied: "sign-in-denied",
+  refused: "sign-in-refused",
+  state: "sign-in-state",
+};
 
-  const element = (id) => document.getElementById(id);
-  const form = element("form");
-  const key = element("key");
-  const look = element("look");
-  const join = element("join");
-  const status = element("status");
+const element = (id) => document.getElementById(id);
+const show = (id, shown) => {
+  element(id).hidden = !shown;
+};
 
-  let organization = "";
+let token = "";
+let credential = "";
+let account = null;
+let organization = "";
+let issuers = [];
 
-  const token = () => location.hash.slice(1);
+function say(words, wrong = false) {
+  element("status").textContent = words;
+  element("status").className = wrong ? "wrong" : "";
+}
 
-  function say(text, wrong = false) {
-    status.textContent = text;
-    status.classList.toggle("wrong", wrong);
+function explain(error) {
+  const name = account?.email || account?.name || "";
+  const known = TEXT_OF_REASON[error.reason];
+  if (known) {
+    return text(known, { organization });
   }
+  switch (error.code) {
+    case "unauthenticated":
+      return text(issuers.length ? "session-ended" : "key-refused");
+    case "not_found":
+      return credential ? text("ended-or-other", { name }) : text("ended");
+    case "unavailable":
+    case "deadline_exceeded":
+      return text("unavailable");
+    case "insecure":
+      return text("insecure");
+    case "elsewhere":
+      return text("elsewhere", { origin: error.message });
+    default:
+      return text("failed", { code: error.code });
+  }
+}
 
-  // Calls a method over Connect. Returns the response, or throws an error with its code.
-  async function call(method, message) {
-    const headers = { "Content-Type": "application/json", "Connect-Protocol-Version": "1" };
-    const credential = key.value.trim();
-    if (credential) {
-      headers.Authorization = `Bearer ${credential}`;
+// What the person can do next; everything else is hidden.
+function offer({ signIn = false, actions = false, confirm = false, again = false, who = false }) {
+  show("sign-in", signIn);
+  show("form", issuers.length === 0);
+  show("actions", actions);
+  show("confirm", confirm);
+  show("again", again);
+  show("who", who && Boolean(account));
+}
+
+async function busy(work) {
+  const buttons = document.querySelectorAll("button");
+  buttons.forEach((button) => (button.disabled = true));
+  element("status").setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof CallError)) {
+      throw error;
     }
-    let response;
-    let answer;
+    say(explain(error), true);
+    offer({ again: error.code !== "permission_denied", who: true });
+  } finally {
+    buttons.forEach((button) => (button.disabled = false));
+    element("status").removeAttribute("aria-busy");
+  }
+}
+
+function fact(id, value) {
+  element(id).textContent = value;
+  element(id).parentElement.hidden = !value;
+}
+
+function showPreview(preview) {
+  organization = preview.organizationName;
+  element("organization").textContent = organization;
+  const count = Number(preview.memberCount ?? 0);
+  fact("members", text("members", { count, shown: formatNumber(count) }));
+  showInvitation(undefined);
+  show("preview", true);
+}
+
+function showInvitation(mine) {
+  const role = mine?.role ?? "";
+  fact("inviter", mine?.inviterName ?? "");
+  fact("role", role && role[0].toUpperCase() + role.slice(1));
+  fact("until", mine?.expireTime ? formatTime(mine.expireTime) : "");
+  show("sso", Boolean(mine?.sso));
+  show("decline", Boolean(mine));
+}
+
+// The invitation of this organization, if it is for the verified address of the account.
+async function findMine(organizationId) {
+  let pageToken = "";
+  do {
+    const page = { pageSize: 100, pageToken };
+    const answer = await call(`${INVITES}/ListMyInvitations`, { page }, credential);
+    const found = (answer.invitations ?? []).find((one) => one.organizationId === organizationId);
+    if (found) {
+      return found;
+    }
+    pageToken = answer.nextPageToken ?? "";
+  } while (pageToken);
+  return undefined;
+}
+
+async function isMember(organizationId) {
+  try {
+    await call("guestlist.v1.MemberService/GetMembership", { organizationId }, credential);
+    return true;
+  } catch (error) {
+    if (error.code === "not_found") {
+      return false;
+    }
+    throw error;
+  }
+}
+
+function askToSignIn(words, wrong = false) {
+  credential = "";
+  account = null;
+  say(words, wrong);
+  offer({ signIn: true });
+}
+
+async function look(first = "") {
+  show("preview", false);
+  offer({});
+  say(text("loading"));
+  await busy(async () => {
+    let preview;
     try {
-      response = await fetch(method, {
-        method: "POST",
-        headers,
-        body: JSON.stringify(message),
-        credentials: "omit",
-        cache: "no-store",
-        redirect: "error",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
-      answer = await response.json();
-    } catch {
-      throw { code: "unavailable", message: "" };
-    }
-    if (!response.ok) {
-      throw { code: String(answer.code), message: String(answer.message || "") };
-    }
-    return answer;
-  }
-
-  function explain(error) {
-    switch (error.code) {
-      case "unauthenticated":
-        return "This API key or token was not accepted.";
-      case "not_found":
-        return "This invitation does not exist, has ended, or is not for this account.";
-      case "unavailable":
-        return "The service cannot be reached. Try again in a moment.";
-      case "permission_denied":
-      case "failed_precondition":
-      case "resource_exhausted":
-        return `You cannot join: ${error.message}.`;
-      default:
-        return `That did not work (${error.code}).`;
-    }
-  }
-
-  async function busy(work) {
-    look.disabled = true;
-    join.disabled = true;
-    try {
-      await work();
-    } finally {
-      look.disabled = false;
-      join.disabled = false;
-    }
-  }
-
-  function show(preview) {
-    organization = preview.organizationName;
-    element("organization").textContent = organization;
-    const members = Number(preview.memberCount || 0);
-    element("members").textContent = members === 1 ? "It has 1 member." : `It has ${members} members.`;
-    element("preview").hidden = false;
-    look.hidden = true;
-    join.hidden = false;
-    say("");
-  }
-
-  function forget() {
-    organization = "";
-    element("preview").hidden = true;
-    look.hidden = false;
-    join.hidden = true;
-  }
-
-  async function preview() {
-    await busy(async () => {
-      try {
-        show(await call(PREVIEW, { token: token() }));
-      } catch (error) {
-        forget();
-        if (error.code === "unauthenticated" && !key.value.trim()) {
-          say("To see the invitation, say who you are.");
-        } else {
-          say(explain(error), true);
-        }
+      if (credential) {
+        account = (await call("guestlist.v1.AccountService/GetCaller", {}, credential)).account;
+        element("name").textContent = text("signed-in-as", { name: account.email || account.name });
       }
-    });
-  }
-
-  async function joinNow() {
-    if (!key.value.trim()) {
-      say("To join, say who you are.", true);
-      key.focus();
-      return;
-    }
-    await busy(async () => {
-      try {
-        await call(JOIN, { inviteId: token() });
-        key.value = "";
-        form.hidden = true;
-        // Removes the used token from the history of the browser.
-        history.replaceState(null, "", location.pathname);
-        say(`You are a member of ${organization} now.`);
-      } catch (error) {
+      preview = await call(`${INVITES}/Preview`, { token }, credential);
+    } catch (error) {
+      if (error.code === "unauthenticated") {
+        askToSignIn(credential ? explain(error) : first || text("sign-in-to-see"), Boolean(credential || first));
+        return;
+      }
+      if (error.code === "not_found") {
         say(explain(error), true);
+        offer({ who: true });
+        return;
       }
-    });
-  }
-
-  function open() {
-    forget();
-    if (!UUID.test(token())) {
-      form.hidden = true;
-      say("This link is not complete. Open the whole address from the mail.", true);
-      return;
+      throw error;
     }
-    form.hidden = false;
-    preview();
-  }
-
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    preview();
+    showPreview(preview);
+    if (!credential) {
+      askToSignIn(first || text("sign-in-to-join"), Boolean(first));
+    } else if (await isMember(preview.organizationId)) {
+      finish(text("already", { organization }));
+      offer({ who: true });
+    } else {
+      showInvitation(await findMine(preview.organizationId));
+      say("");
+      offer({ actions: true, who: true });
+    }
   });
-  join.addEventListener("click", joinNow);
-  window.addEventListener("hashchange", open);
-  open();
-})();
+}
+
+// The invitation is used up: neither the token nor a credential is needed any more.
+function finish(words) {
+  credential = "";
+  show("preview", false);
+  offer({});
+  history.replaceState(null, "", location.pathname);
+  say(words);
+  element("status").classList.add("done");
+}
+
+async function join() {
+  await busy(async () => {
+    try {
+      await call("gitpod.v1.OrganizationService/JoinOrganization", { inviteId: token }, credential);
+    } catch (error) {
+      if (error.code === "not_found") {
+        say(text("ended-or-removed", { organization }), true);
+        offer({ who: true });
+        return;
+      }
+      throw error;
+    }
+    finish(text("joined", { organization }));
+  });
+}
+
+async function decline() {
+  await busy(async () => {
+    await call(`${INVITES}/Decline`, { invitation: token }, credential);
+    finish(text("declined", { organization }));
+  });
+}
+
+function showProviders() {
+  const buttons = issuers.map(({ issuer, name }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "main";
+    button.textContent = text("continue-with", { name });
+    button.addEventListener("click", () => busy(() => begin(issuer, "invite", { invite: token })));
+    return button;
+  });
+  element("providers").replaceChildren(...buttons);
+}
+
+async function open() {
+  const fragment = location.hash.slice(1);
+  // The state of this entry of the history survives a reload, and no other page reads it.
+  const remember = (invite) => history.replaceState({ invite }, "", location.pathname);
+  if (fragment) {
+    remember(fragment);
+  }
+  const resumed = await resume();
+  token = fragment || resumed?.kept?.invite || history.state?.invite || "";
+  if (!UUID.test(token)) {
+    history.replaceState(null, "", location.pathname);
+    show("preview", false);
+    offer({});
+    say(text("incomplete"), true);
+    return;
+  }
+  remember(token);
+  credential = resumed?.token ?? "";
+  let failure = resumed?.error ? explain(resumed.error) : "";
+  await busy(async () => {
+    issuers = await providers();
+    showProviders();
+    await look(failure);
+  });
+}
+
+fill(document);
+document.title = text("title");
+element("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  credential = element("key").value.trim();
+  element("key").value = "";
+  look();
+});
+element("join").addEventListener("click", join);
+element("decline").addEventListener("click", () => {
+  offer({ confirm: true, who: true });
+  element("keep").focus();
+});
+element("keep").addEventListener("click", () => {
+  offer({ actions: true, who: true });
+  element("decline").focus();
+});
+element("decline-now").addEventListener("click", decline);
+element("again").addEventListener("click", () => (issuers.length || credential ? look() : open()));
+element("other").addEventListener("click", () => {
+  credential = "";
+  account = null;
+  look();
+});
+window.addEventListener("hashchange", open);
+// Back from the issuer by the browser's button, to a page that the browser has kept.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    open();
+  }
+});
+open();

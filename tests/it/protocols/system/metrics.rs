@@ -245,8 +245,16 @@ fn the_store_the_workers_and_the_process_are_measured() {
             assert!(scrape.contains_key(&waits), "{waits}");
         }
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        for worker in ["event_lag", "expiry", "key_usage", "mail", "pruning", "removal", "webhooks"]
-        {
+        for worker in [
+            "domains",
+            "event_lag",
+            "expiry",
+            "key_usage",
+            "mail",
+            "pruning",
+            "removal",
+            "webhooks",
+        ] {
             let of =
                 |name: &str| scrape[&format!("guestlist_worker_{name}{{worker=\"{worker}\"}}")];
             let age = now.as_secs_f64() - of("last_success_timestamp_seconds");

@@ -1,0 +1,198 @@
+//! Signing in on our pages: the authorization code flow of OpenID Connect (Core 1.0 §3.1) with
+//! PKCE (RFC 7636), by the issuers whose settings have `sign_in`.
+//!
+//! The page makes `state`, `nonce` and the code verifier, and compares `state`; everything
+//! else is checked here. The redirect URI comes from the settings and never from a request.
+
+use std::sync::Arc;
+
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::Authenticator;
+use super::provider::{ExchangeError, Provider};
+use crate::config::{Issuer, SignInToken, Trust};
+use crate::error::{Error, Kind, Result, chain, reason};
+
+/// The path of the page that issuers send the browser to.
+const RETURN_PAGE: &str = "/sign-in";
+/// The longest token: a longer one does not fit into the head of a request.
+const MAX_TOKEN_BYTES: usize = 16_384;
+
+/// The issuers that people can sign in with.
+pub struct SignIns {
+    providers: Vec<Provider>,
+    redirect_uri: String,
+    authenticator: Arc<Authenticator>,
+}
+
+/// The first step, by a page.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    pub issuer: String,
+    pub state: String,
+    pub nonce: String,
+    pub code_challenge: String,
+}
+
+/// Where the browser goes next, and where it comes back to.
+#[derive(Debug, Clone)]
+pub struct Begun {
+    pub authorization_url: String,
+    pub redirect_uri: String,
+}
+
+/// The second step, with the parameters of the redirect.
+pub struct Finish {
+    pub issuer: String,
+    pub code: SecretString,
+    /// The parameter `iss`.
+    pub response_issuer: Option<String>,
+    pub code_verifier: SecretString,
+    pub nonce: String,
+}
+
+/// The claims of an ID token that bind it to one sign-in.
+#[derive(Deserialize)]
+struct Binding {
+    iss: String,
+    nonce: Option<String>,
+}
+
+impl SignIns {
+    /// `pages` is the URL of our pages, without a `/` at its end.
+    ///
+    /// # Errors
+    /// If the system's root certificates cannot be used.
+    pub fn new(issuers: &[Issuer], pages: &str, authenticator: Arc<Authenticator>) -> Result<Self> {
+        let mut providers = Vec::new();
+        for issuer in issuers {
+            if let Trust::Jwt { sign_in: Some(settings), .. } = &issuer.trust {
+                let provider = Provider::new(&issuer.issuer, settings).map_err(Error::internal)?;
+                providers.push(provider);
+            }
+        }
+        Ok(Self { providers, redirect_uri: format!("{pages}{RETURN_PAGE}"), authenticator })
+    }
+
+    /// Issuer and name of each, in the order of the settings.
+    pub fn providers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.providers.iter().map(|one| (one.issuer(), one.settings.name.as_str()))
+    }
+
+    fn provider(&self, issuer: &str) -> Result<&Provider> {
+        self.providers.iter().find(|one| one.issuer() == issuer).ok_or_else(Error::not_found)
+    }
+
+    /// The address of the issuer's page (RFC 6749 §4.1.1).
+    pub async fn begin(&self, input: &Begin) -> Result<Begun> {
+        let provider = self.provider(&input.issuer)?;
+        let description = provider.description().await.map_err(unavailable)?;
+        let settings = &provider.settings;
+        let scope = settings.scopes.join(" ");
+        let mut url = description.authorization_endpoint.clone();
+        let mut query = url.query_pairs_mut();
+        query.extend_pairs([
+            ("response_type", "code"),
+            ("client_id", &settings.client_id),
+            ("redirect_uri", &self.redirect_uri),
+            ("scope", &scope),
+            ("state", &input.state),
+            ("nonce", &input.nonce),
+            ("code_challenge", &input.code_challenge),
+            ("code_challenge_method", "S256"),
+        ]);
+        query.extend_pairs(settings.resource.iter().map(|it| ("resource", it)));
+        query.extend_pairs(settings.audience.iter().map(|it| ("audience", it)));
+        drop(query);
+        Ok(Begun { authorization_url: url.into(), redirect_uri: self.redirect_uri.clone() })
+    }
+
+    /// The token for a code, verified as that of any request, and bound to the nonce.
+    pub async fn finish(&self, input: &Finish) -> Result<SecretString> {
+        let provider = self.provider(&input.issuer)?;
+        let description = provider.description().await.map_err(unavailable)?;
+        // RFC 9207: an attacker may make an honest browser bring a code of another issuer.
+        let is_same = match &input.response_issuer {
+            Some(issuer) => issuer == provider.issuer(),
+            None => !description.authorization_response_iss_parameter_supported,
+        };
+        if !is_same {
+            let what = "the response is not from the issuer that was asked";
+            return Err(Error::precondition(reason::ISSUER_MISMATCH, what));
+        }
+        let (code, verifier) = (input.code.expose_secret(), input.code_verifier.expose_secret());
+        let exchanged = provider.exchange(&description, code, verifier, &self.redirect_uri).await;
+        let tokens = exchanged.map_err(|error| match error {
+            ExchangeError::Refused => {
+                let what = "the issuer refuses the code: it is too old, was used before, or belongs \
+                            to another browser";
+                Error::precondition(reason::SIGN_IN_REFUSED, what)
+            }
+            ExchangeError::Failed(cause) => {
+                tracing::warn!(
+                    issuer = provider.issuer(),
+                    cause = %chain(&*cause),
+                    "a code cannot be exchanged; the person cannot sign in"
+                );
+                unavailable(cause)
+            }
+        })?;
+
+        let token = match provider.settings.token {
+            SignInToken::Id => tokens.id_token.clone(),
+            SignInToken::Access => tokens.access_token,
+        };
+        let token = token.ok_or_else(|| rejected("the issuer's response has no such token"))?;
+        if token.expose_secret().len() > MAX_TOKEN_BYTES {
+            return Err(rejected("the token is longer than 16,384 bytes"));
+        }
+        let identity = self.authenticator.identity(token.expose_secret()).await;
+        let identity = identity.map_err(|error| match error.kind {
+            Kind::Unauthenticated => {
+                let cause = error.source.as_deref().map_or(String::new(), ToString::to_string);
+                rejected(&cause)
+            }
+            _ => error,
+        })?;
+        if identity.issuer != provider.issuer() {
+            return Err(rejected("the token is of another issuer"));
+        }
+        let asks_for_id = provider.settings.scopes.iter().any(|scope| scope == "openid");
+        match &tokens.id_token {
+            Some(id_token) => check_binding(id_token, provider.issuer(), &input.nonce)?,
+            None if asks_for_id => return Err(rejected("the issuer's response has no ID token")),
+            None => {}
+        }
+        Ok(token)
+    }
+}
+
+/// The ID token came from the issuer's own endpoint over TLS, which needs no further proof
+/// (OpenID Connect Core 1.0 §3.1.3.7); the token that is returned has been verified.
+fn check_binding(id_token: &SecretString, issuer: &str, nonce: &str) -> Result<()> {
+    let binding: Binding = insecure_decode_claims(id_token.expose_secret())
+        .map_err(|_| rejected("the ID token has no claims"))?;
+    if binding.iss != issuer {
+        return Err(rejected("the ID token is of another issuer"));
+    }
+    if binding.nonce.as_deref() != Some(nonce) {
+        return Err(rejected("the ID token is of another sign-in: its nonce differs"));
+    }
+    Ok(())
+}
+
+/// The cause goes to the log.
+fn rejected(cause: &str) -> Error {
+    tracing::warn!(cause, "a person cannot sign in: the issuer's token is rejected");
+    let what = "the issuer's token is not for this service or not for this sign-in; the log of the \
+                server has the reason";
+    Error::precondition(reason::TOKEN_REJECTED, what)
+}
+
+fn unavailable(cause: super::fetch::BoxError) -> Error {
+    Error::new(Kind::Unavailable, "the issuer cannot be reached; try again later")
+        .with_reason(reason::PROVIDER_UNAVAILABLE)
+        .with_source(cause)
+}

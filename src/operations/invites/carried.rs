@@ -1,0 +1,51 @@
+//! Checks of what an invite carries for its members: external id and URL to go on to.
+
+use super::expire;
+use crate::domain::{ContinueUrl, ExternalId, InviteId, OrganizationVersion, Timestamp};
+use crate::error::{Error, Result, reason};
+use crate::operations::Context;
+use crate::operations::attributes::external_id_taken;
+use crate::storage::{Tx, attributes};
+
+/// Checks that no live invite of the locked organization but `own` has the external id. An
+/// expired one is ended here, with this version of the organization.
+///
+/// # Errors
+/// ALREADY_EXISTS.
+pub(super) async fn require_free(
+    tx: &Tx,
+    organization: OrganizationVersion,
+    external_id: Option<&ExternalId>,
+    own: Option<InviteId>,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(id) = external_id else { return Ok(()) };
+    for other in attributes::invites_with(tx, organization.id, &[id]).await? {
+        if Some(other.id) == own {
+            continue;
+        }
+        if other.is_live(now) {
+            return Err(external_id_taken());
+        }
+        expire(tx, &other, organization, now).await?;
+    }
+    Ok(())
+}
+
+/// # Errors
+/// INVALID_ARGUMENT if the settings do not have the URL's origin.
+pub(super) fn check_continue_url(cx: &Context, url: Option<&ContinueUrl>) -> Result<()> {
+    if url.is_none_or(|url| cx.continue_origins.allow(url)) {
+        return Ok(());
+    }
+    let what = "must have an origin of the setting invites.continue_origins";
+    Err(Error::invalid("continue_url", what).with_reason(reason::CONTINUE_URL_NOT_ALLOWED))
+}
+
+/// The URL, if the settings still have its origin.
+pub(in crate::operations) fn shown_continue_url(
+    cx: &Context,
+    url: Option<&ContinueUrl>,
+) -> Option<ContinueUrl> {
+    url.filter(|url| cx.continue_origins.allow(url)).cloned()
+}

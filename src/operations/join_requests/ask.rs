@@ -1,0 +1,50 @@
+//! The last step of asking, by whatever way.
+
+use super::record::record;
+use crate::domain::{
+    AccountId, Action, Actor, InviteId, JoinRequest, JoinRequestId, JoinRequestState, Organization,
+    Timestamp,
+};
+use crate::error::{Error, Result, reason};
+use crate::storage::{Tx, join_requests, organizations};
+
+/// Makes a request of an account, or returns its pending one. The organization's row must be
+/// locked, and the account is no member.
+///
+/// # Errors
+/// FAILED_PRECONDITION `ASK_LATER` while a denial forbids it.
+pub(in crate::operations) async fn ask(
+    tx: &Tx,
+    mut organization: Organization,
+    (account, invite): (AccountId, Option<InviteId>),
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<JoinRequest> {
+    if let Some(pending) = join_requests::pending(tx, organization.id, account).await? {
+        return Ok(pending);
+    }
+    let paused = join_requests::paused_until(tx, organization.id, account, now).await?;
+    if let Some(until) = paused {
+        let micros = until.as_micros().saturating_sub(now.as_micros());
+        let wait = std::time::Duration::from_micros(micros.unsigned_abs());
+        let what = "your last request was denied; ask again later";
+        return Err(Error::precondition(reason::ASK_LATER, what).with_retry_after(wait));
+    }
+    organization.version += 1;
+    let version = organization.at_version();
+    organizations::set_version(tx, version).await?;
+    let request = JoinRequest {
+        id: JoinRequestId::generate(now),
+        organization: organization.id,
+        account,
+        state: JoinRequestState::Pending,
+        invite,
+        version: version.version,
+        created_at: now,
+        decision: None,
+        member: None,
+    };
+    join_requests::insert(tx, &request).await?;
+    record(tx, Action::JoinRequestCreated, &request, version, actor, now).await?;
+    Ok(request)
+}

@@ -1,0 +1,33 @@
+//! `guestlist.v1.JoinRequestService/CreateJoinRequest`
+
+use crate::domain::{JoinRequest, OrganizationId};
+use crate::error::{Error, Result};
+use crate::operations::invites::TokenOrId;
+use crate::operations::members::{Entered, Entry, JoinBy, enter};
+use crate::operations::{Context, RequestContext};
+
+/// The way by which an account asks.
+#[derive(Debug, Clone, Copy)]
+pub enum AskBy {
+    /// A link that needs approval.
+    Link(TokenOrId),
+    /// A domain that lets its people ask.
+    Organization(OrganizationId),
+}
+
+/// Asks to join, or returns the pending request. The rules are those of a join, except seats,
+/// which count when the request is approved.
+pub async fn create_join_request(
+    cx: &Context,
+    call: &RequestContext,
+    by: AskBy,
+) -> Result<JoinRequest> {
+    let by = match by {
+        AskBy::Link(name) => JoinBy::Invite(name),
+        AskBy::Organization(id) => JoinBy::Organization(id),
+    };
+    match enter(cx, call, by, Entry::Ask).await? {
+        Entered::Asked(request) => Ok(request),
+        Entered::Member(_) => Err(Error::internal("a request to join has made a member")),
+    }
+}

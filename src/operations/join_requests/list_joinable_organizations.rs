@@ -1,0 +1,41 @@
+//! `guestlist.v1.JoinRequestService/ListJoinableOrganizations`
+
+use crate::domain::{DomainMode, JoinRequest, Organization};
+use crate::error::Result;
+use crate::operations::{Context, RequestContext};
+use crate::storage::{domains, join_requests, members, organizations};
+
+/// An organization that the caller may join, or ask to.
+#[derive(Debug, Clone)]
+pub struct Joinable {
+    pub organization: Organization,
+    pub mode: DomainMode,
+    /// The caller's pending request.
+    pub pending: Option<JoinRequest>,
+}
+
+/// The organization that has proved the domain of the caller's verified address and lets its
+/// people join or ask; none if the caller is a member or was removed by an admin. A domain is
+/// verified for one organization, so there is one at most.
+pub async fn list_joinable_organizations(
+    cx: &Context,
+    call: &RequestContext,
+) -> Result<Vec<Joinable>> {
+    let (db, account) = (cx.store.read(), &call.caller.account);
+    let email = account.profile.verified_email();
+    let Some(own) = email.and_then(|email| email.domain()) else { return Ok(Vec::new()) };
+    let Some(domain) = domains::verified(db, &own).await? else { return Ok(Vec::new()) };
+    let id = domain.organization;
+    let is_open = domain.mode != DomainMode::InviteOnly
+        && domain.is_proved(cx.now(), cx.rules.domain_checks.grace)
+        && call.caller.reaches(id)
+        && members::current(db, id, account.id).await?.is_none()
+        && members::last_removal(db, id, account.id).await?.is_none()
+        && members::has_active_admin(db, id, None).await?;
+    if !is_open {
+        return Ok(Vec::new());
+    }
+    let Some(organization) = organizations::find(db, id).await? else { return Ok(Vec::new()) };
+    let pending = join_requests::pending(db, id, account.id).await?;
+    Ok(vec![Joinable { organization, mode: domain.mode, pending }])
+}

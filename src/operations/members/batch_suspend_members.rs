@@ -1,0 +1,15 @@
+//! `guestlist.v1.MemberService/BatchSuspendMembers`
+
+use super::batch::{MemberAction, MemberOutcome, change_members};
+use crate::domain::{MemberId, OrganizationId};
+use crate::error::Result;
+use crate::operations::{Context, RequestContext};
+
+/// Suspends members, with a result for each. Admins may.
+pub async fn batch_suspend_members(
+    cx: &Context,
+    call: &RequestContext,
+    members: (OrganizationId, Vec<MemberId>),
+) -> Result<Vec<MemberOutcome>> {
+    change_members(cx, call, members, MemberAction::Suspend).await
+}

@@ -1,0 +1,57 @@
+//! `guestlist.v1.MemberService/ListMemberships`
+
+use crate::domain::{Attributes, Membership, OrganizationId, PageSize, Permission};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::operations::cursor::Pagination;
+use crate::operations::encoding::Encoding;
+use crate::operations::{Context, RequestContext, attributes};
+use crate::storage::member_lists::{self, MemberCursor, MemberFilter, MemberPage, MemberSort};
+
+#[derive(Debug, Clone)]
+pub struct ListMemberships {
+    pub organization: OrganizationId,
+    /// With all of these pairs, and with this external id if there is one.
+    pub with: Attributes,
+    pub size: PageSize,
+    /// The token of the previous page; empty for the first page.
+    pub token: String,
+}
+
+/// One page of memberships.
+#[derive(Debug, Clone)]
+pub struct MembershipList {
+    pub memberships: Vec<Membership>,
+    /// Empty on the last page.
+    pub next_token: String,
+}
+
+/// Lists active and suspended members with their metadata, oldest first. Members that may list
+/// members may.
+pub async fn list_memberships(
+    cx: &Context,
+    call: &RequestContext,
+    input: ListMemberships,
+) -> Result<MembershipList> {
+    let ListMemberships { organization, with, size, token } = input;
+    let (db, list) = (cx.store.read(), Permission::ListMembers);
+    Access::to_read(db, &call.caller, organization, list).await?;
+    let encoding = attributes::encode(Encoding::new("ListMemberships").id(organization), &with);
+    let Attributes { metadata, external_id } = with;
+    let filter = MemberFilter { metadata, external_id, ..MemberFilter::default() };
+    let pagination = Pagination::new(encoding, call.caller.account.id, "page.page_token");
+    let after: Option<MemberCursor> = pagination.cursor(&cx.keyring, &token)?;
+    let _permit = cx.limits.list(organization).await?;
+    let page = MemberPage {
+        filter: &filter,
+        except: None,
+        sort: MemberSort::Joined,
+        descending: false,
+        after: after.as_ref(),
+        limit: size.get() + 1,
+    };
+    let mut rows = member_lists::page(db, organization, page).await?;
+    let next_token = pagination.cut(&cx.keyring, &mut rows, size, |(_, place)| place.clone())?;
+    let memberships = rows.iter().map(|(member, _)| Membership::from(&member.member)).collect();
+    Ok(MembershipList { memberships, next_token })
+}

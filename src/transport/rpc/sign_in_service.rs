@@ -1,0 +1,53 @@
+//! `guestlist.v1.SignInService`
+
+use secrecy::ExposeSecret;
+use tonic::{Request, Response, Status};
+
+use super::{convert, open, respond};
+use crate::operations::{Context, sign_in};
+use crate::proto::guestlist::v1 as pb;
+use crate::proto::guestlist::v1::sign_in_service_server::SignInService;
+
+pub struct Service(pub Context);
+
+#[tonic::async_trait]
+impl SignInService for Service {
+    async fn list_providers(
+        &self,
+        _: Request<pb::ListProvidersRequest>,
+    ) -> Result<Response<pb::ListProvidersResponse>, Status> {
+        let providers = sign_in::list_providers(&self.0)
+            .map(|(issuer, name)| pb::Provider { issuer: issuer.into(), name: name.into() })
+            .collect();
+        Ok(Response::new(pb::ListProvidersResponse { providers }))
+    }
+
+    async fn begin_sign_in(
+        &self,
+        request: Request<pb::BeginSignInRequest>,
+    ) -> Result<Response<pb::BeginSignInResponse>, Status> {
+        respond(async {
+            let (caller, message) = open(request);
+            let input = convert::begin_sign_in(message)?;
+            let begun = sign_in::begin_sign_in(&self.0, &caller, &input).await?;
+            Ok(pb::BeginSignInResponse {
+                authorization_url: begun.authorization_url,
+                redirect_uri: begun.redirect_uri,
+            })
+        })
+        .await
+    }
+
+    async fn finish_sign_in(
+        &self,
+        request: Request<pb::FinishSignInRequest>,
+    ) -> Result<Response<pb::FinishSignInResponse>, Status> {
+        respond(async {
+            let (caller, message) = open(request);
+            let input = convert::finish_sign_in(message)?;
+            let token = sign_in::finish_sign_in(&self.0, &caller, &input).await?;
+            Ok(pb::FinishSignInResponse { token: token.expose_secret().to_owned() })
+        })
+        .await
+    }
+}

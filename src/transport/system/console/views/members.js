@@ -1,0 +1,115 @@
+import { call } from "../api.js";
+import { h } from "../dom.js";
+import { exactRoles, nameOf } from "../people.js";
+import { options } from "../roles.js";
+import { role, t } from "../text.js";
+import { ask, badge, busy, confirm, field, list, menu, row, say, select, time } from "../ui.js";
+
+const MANAGE = "PERMISSION_MANAGE_MEMBERS";
+const SEARCH_PAUSE_MS = 250;
+
+/** Members: search, filters, roles, suspending, removing and leaving. */
+export function members({ organization, membership, may, query, setQuery, signal }) {
+  const organizationId = organization.id;
+  const search = h("input", { type: "search", value: query.get("search") ?? "", placeholder: t("members.search"), "aria-label": t("members.search"), maxlength: 256 });
+  const roles = select([["", t("members.allRoles")], ["ORGANIZATION_ROLE_ADMIN", t("members.admins")], ["ORGANIZATION_ROLE_MEMBER", t("members.others")]],
+    query.get("role") ?? "", { "aria-label": t("role") });
+  const statuses = select([["", t("members.present")], ["USER_STATUS_ACTIVE", t("status.USER_STATUS_ACTIVE")], ["USER_STATUS_SUSPENDED", t("status.USER_STATUS_SUSPENDED")], ["USER_STATUS_LEFT", t("status.USER_STATUS_LEFT")]],
+    query.get("status") ?? "", { "aria-label": t("status") });
+  const total = h("p", { class: "muted total", role: "status" });
+
+  const found = list({
+    label: t("members.title"),
+    empty: t("members.empty"),
+    load: async (token) => {
+      const filter = { search: search.value, roles: roles.value ? [roles.value] : [], statuses: statuses.value ? [statuses.value] : [] };
+      const answer = await call("organizations.ListMembers", { organizationId, filter, pagination: { pageSize: 25, token }, count: { include: !token } }, { signal });
+      const entries = answer.members ?? [];
+      if (!token) total.replaceChildren(t("members.count", { count: answer.count?.value ?? 0 }));
+      const exact = await exactRoles(organizationId, entries, { signal });
+      return [entries.map((member) => ({ ...member, role: exact.get(member.userId) })), answer.pagination?.nextToken];
+    },
+    row: memberRow,
+  });
+
+  function memberRow(member, { reload }) {
+    const name = nameOf(member);
+    const own = member.userId === membership.memberId;
+    const left = member.status === "USER_STATUS_LEFT";
+    const ids = { organizationId, memberId: member.userId };
+    const chosen = select(options(), member.role, { "aria-label": t("members.roleOf", { name }) });
+    chosen.addEventListener("change", () => busy(chosen, async () => {
+      try {
+        await call("members.SetMemberRole", { ...ids, role: chosen.value });
+        member.role = chosen.value;
+        say(t("members.roleSet", { name, role: role(chosen.value) }));
+      } catch (error) {
+        chosen.value = member.role;
+        throw error;
+      }
+    }));
+    const change = (method) => async () => {
+      await call(`members.${method}`, ids);
+      reload();
+    };
+    const suspend = async () => {
+      const done = await confirm(t("members.suspendTitle", { name }), t("members.suspendNote"), t("members.suspend"), async () => {
+        await call("members.SuspendMember", ids);
+        return true;
+      });
+      if (done) reload();
+    };
+    const remove = async () => {
+      const done = await confirm(t("members.removeTitle", { name }), t("members.removeNote"), t("members.remove"), async () => {
+        await call("organizations.LeaveOrganization", { userId: member.userId });
+        return true;
+      });
+      if (done) reload();
+    };
+    const suspended = member.status === "USER_STATUS_SUSPENDED";
+    const actions = [
+      may(MANAGE) && !own && !left && (suspended ? [t("members.restore"), change("RestoreMember")] : [t("members.suspend"), suspend]),
+      may(MANAGE) && !own && !left && [t("members.remove"), remove, true],
+      own && [t("members.leave"), () => leave(organization, membership), true],
+    ];
+    const title = [name, own && badge(t("members.you"), "accent"), suspended && badge(t("status.USER_STATUS_SUSPENDED"), "warn"), left && badge(t("status.USER_STATUS_LEFT"))];
+    return row(title.filter(Boolean), member.email === name ? null : member.email,
+      [may(MANAGE) && !left && !suspended ? chosen : h("span", {}, role(member.role)), h("span", { class: "muted" }, time(member.memberSince))],
+      menu(t("actions", { name }), actions));
+  }
+
+  function filterChanged() {
+    setQuery({ search: search.value, role: roles.value, status: statuses.value });
+    found.reload();
+  }
+  let pause;
+  search.addEventListener("input", () => {
+    clearTimeout(pause);
+    pause = setTimeout(filterChanged, SEARCH_PAUSE_MS);
+  });
+  roles.addEventListener("change", filterChanged);
+  statuses.addEventListener("change", filterChanged);
+  const invite = may("PERMISSION_MANAGE_INVITES") && h("a", { class: "button primary", href: `#/o/${organizationId}/invitations` }, t("members.invite"));
+  return [h("div", { class: "bar filters" }, search, roles, statuses, invite), total, h("div", { class: "card flush members" }, found)];
+}
+
+/** Leaves an organization. The last admin names a successor. */
+async function leave(organization, { memberId, role: own }) {
+  const organizationId = organization.id;
+  const body = [h("p", {}, t("members.leaveNote"))];
+  let successor;
+  if (own === "admin") {
+    const answer = await call("organizations.ListMembers", { organizationId, filter: { statuses: ["USER_STATUS_ACTIVE"] }, pagination: { pageSize: 100 } });
+    const others = (answer.members ?? []).filter((member) => member.userId !== memberId);
+    successor = select([["", t("members.noSuccessor")], ...others.map((member) => [member.userId, nameOf(member)])], "");
+    if (others.length > 0) body.push(field(t("members.successor"), successor, t("members.successorHint")));
+  }
+  const done = await ask({
+    title: t("members.leaveTitle", { name: organization.name }), body, action: t("members.leave"), danger: true,
+    work: async () => {
+      await call("members.LeaveOrganization", { organizationId, successorMemberId: successor?.value ?? "" });
+      return true;
+    },
+  });
+  if (done) location.hash = "#/";
+}

@@ -1,0 +1,53 @@
+// Three OpenID providers (npm's oidc-provider), each on a port of its own. The first line of standard
+// output has their addresses; they end with standard input.
+//
+// acme: a public client, ID tokens. beta: a client with a secret, access tokens for guestlist.
+// other: the same, but its access tokens are for another service.
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+const [packages, secret] = process.argv.slice(2);
+const require = createRequire(`${packages}/package.json`);
+const { Provider } = await import(pathToFileURL(require.resolve("oidc-provider")));
+
+const person = (id) => ({ email: id, email_verified: true, name: id.split("@")[0] });
+
+async function start(client, audience) {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const provider = new Provider(issuer, {
+    clients: [{
+      client_id: "guestlist",
+      application_type: "native", // whatever port the server listens on
+      redirect_uris: ["http://127.0.0.1/sign-in"],
+      grant_types: ["authorization_code"],
+      response_types: ["code"],
+      ...client,
+    }],
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...person(id) }) }),
+    claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
+    conformIdTokenClaims: false, // the ID token has the address, too
+    cookies: { keys: ["test"] },
+    pkce: { required: () => true },
+    extraTokenClaims: (_, token) => person(token.accountId),
+    features: {
+      devInteractions: { enabled: true },
+      resourceIndicators: {
+        enabled: Boolean(audience),
+        getResourceServerInfo: () => ({ scope: "openid email profile", audience, accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } } }),
+        useGrantedResource: () => true,
+      },
+    },
+  });
+  server.on("request", provider.callback());
+  return issuer;
+}
+
+const open = { token_endpoint_auth_method: "none" };
+const closed = { token_endpoint_auth_method: "client_secret_basic", client_secret: secret };
+const issuers = { acme: await start(open), beta: await start(closed, "guestlist"), other: await start(closed, "elsewhere") };
+console.log(JSON.stringify(issuers));
+process.stdin.resume();
+process.stdin.on("end", () => process.exit());

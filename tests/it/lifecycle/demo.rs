@@ -1,0 +1,114 @@
+//! `guestlist demo`: something to look at, which leaves nothing behind.
+
+use std::fs::read_dir;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use guestlist::domain::ApiKeySecret;
+
+use super::until;
+use crate::support::program::{program, say};
+use crate::support::{Server, gitpod, own};
+
+fn command(temporary: &Path, listen: &str) -> std::process::Command {
+    let mut command = program(temporary, &["demo", "--listen", listen]);
+    command.env("TMPDIR", temporary);
+    command
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The keys that it prints, in their order.
+fn keys(said: &str) -> Vec<String> {
+    let words = said.split_whitespace().filter(|word| word.starts_with("gl_"));
+    words.map(str::to_owned).inspect(|key| assert!(key.parse::<ApiKeySecret>().is_ok())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = command(temporary.path(), "127.0.0.1:0");
+    // The store of the settings stays as it is.
+    command.env("GUESTLIST_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
+    let server = Server::start(command);
+    let said = server.said();
+    let console = format!("  http://{}/console\n", server.addr);
+    assert!(said.contains(&console), "the address alone, without a key: {said}");
+    let [ana, ben, eve, operator] = keys(&said).try_into().expect("four keys");
+
+    let folders = entries(temporary.path());
+    let [folder] = &folders[..] else { panic!("one folder: {folders:?}") };
+    let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "only this user reads it");
+    assert!(said.contains(&format!("{}/mail", folder.display())), "{said}");
+
+    let ana = server.person(&ana);
+    let mine = ana.list_my_organizations(own::ListMyOrganizationsRequest::default()).await.unwrap();
+    let found: Vec<_> =
+        mine.organizations.iter().filter_map(|it| it.organization.clone()).collect();
+    let names: Vec<_> = found.iter().map(|organization| organization.name.as_str()).collect();
+    assert_eq!(names, ["Acme", "Globex"]);
+    let acme = found[0].id.clone();
+
+    let request = gitpod::ListMembersRequest {
+        organization_id: acme.clone(),
+        pagination: Some(gitpod::PaginationRequest { page_size: 100, ..Default::default() }),
+        ..Default::default()
+    };
+    let members = ana.list_members(request.clone()).await.unwrap().members;
+    assert_eq!(members.len(), 29, "who has left is not among them");
+    let suspended = gitpod::UserStatus::Suspended as i32;
+    assert_eq!(members.iter().filter(|member| member.status == suspended).count(), 1);
+    let seen = server.person(&ben).list_members(request).await.unwrap().members;
+    assert_eq!(seen.len(), 29);
+
+    let invites = own::ListRequest { organization_id: acme.clone(), ..Default::default() };
+    let invites = ana.list_invites(invites).await.unwrap().invites;
+    let email = own::InviteKind::Email as i32;
+    let state = |wanted: own::InviteState| {
+        invites.iter().filter(|it| it.kind == email && it.state == wanted as i32).count()
+    };
+    assert_eq!(state(own::InviteState::Live), 2);
+    assert_eq!(state(own::InviteState::Expired), 2);
+    assert_eq!(state(own::InviteState::Revoked), 1);
+
+    let eve = server.person(&eve);
+    let waiting = eve.list_my_invitations(own::ListMyInvitationsRequest::default()).await.unwrap();
+    assert_eq!(waiting.invitations[0].organization_name, "Acme");
+    let caller = server.person(&operator).get_caller(own::GetCallerRequest {}).await.unwrap();
+    assert_eq!(caller.scope, "operator");
+
+    until("mails are files", async || {
+        let mails = folder.join("mail");
+        mails.exists() && entries(&mails).len() >= 3
+    })
+    .await;
+    until("one endpoint accepts events, and one does not", async || {
+        let list = own::ListWebhooksRequest { organization_id: acme.clone(), page: None };
+        let webhooks = ana.list_webhooks(list).await.unwrap().webhooks;
+        let failing = |path: &str| {
+            let webhook = webhooks.iter().find(|it| it.url.ends_with(path)).unwrap();
+            webhook.first_failure_time.is_some()
+        };
+        failing("/refused") && !failing("/accepted")
+    })
+    .await;
+
+    server.signal("INT");
+    let ended = server.ended();
+    assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
+    assert_eq!(entries(temporary.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_demo_that_cannot_start_says_why_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = say(command(temporary.path(), &address));
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains(&address), "{}", said.err);
+    assert_eq!(entries(temporary.path()), Vec::<PathBuf>::new());
+}
