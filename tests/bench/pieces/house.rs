@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use guestlist::auth::Authenticator;
+use guestlist::auth::{Authenticator, SignIns};
 use guestlist::clock::{Clock, SystemClock};
 use guestlist::config::{Config, Limits as LimitSettings};
 use guestlist::domain::{
@@ -39,6 +39,7 @@ const NO_LIMITS: LimitSettings = LimitSettings {
     joins_per_account: 0,
     joins_per_network: 0,
     lists_per_organization: 0,
+    sign_ins_per_network: 0,
 };
 
 /// The name of the organization that is read.
@@ -80,10 +81,12 @@ async fn build() -> impl FnOnce(Runtime) -> House {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let authenticator = Authenticator::start(&[], store.clone(), Arc::clone(&clock)).await;
     let authenticator = Arc::new(authenticator.expect("no keys to read"));
+    let sign_ins = SignIns::new(&[], "http://localhost", Arc::clone(&authenticator));
     let context = Context {
         store: store.clone(),
         keyring: Arc::new(Keyring::generate().expect("a key")),
         issuers: Arc::clone(authenticator.issuers()),
+        sign_ins: Arc::new(sign_ins.expect("no issuers")),
         rules: Rules {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
