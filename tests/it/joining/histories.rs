@@ -1,0 +1,519 @@
+//! P50: people ask, join and leave by every way while admins decide, remove, close the doors and
+//! change the seats, all at once and through two replicas. Afterwards one order of the changes,
+//! that of the events, must explain every answer: each is what the [model](model) says in a
+//! state between the beginning and the end of its call.
+//!
+//! ```sh
+//! GUESTLIST_TEST_HISTORIES=10000 cargo test --release --test it joining::histories -- --nocapture
+//! ```
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::join_all;
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::Owner;
+use http_body_util::{BodyExt, Full};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::on_both_engines;
+use crate::support::client::{Http, http};
+use crate::support::{Code, Engine, Failure, Person, TestApp, gitpod, nameserver, own};
+
+mod model;
+
+use model::{Answer, Link, Mode, Stage, State, Step, Who};
+
+const PEOPLE: usize = 4;
+/// How many histories there are at a time.
+const AT_ONCE: usize = 8;
+const USUAL: u64 = 60;
+/// What a step may be refused for, besides that something does not exist.
+const REASONS: [&str; 7] = [
+    "ALREADY_MEMBER",
+    "APPROVAL_PENDING",
+    "ASK_LATER",
+    "INVITE_ENDED",
+    "NO_APPROVAL_NEEDED",
+    "REQUEST_DECIDED",
+    "SEAT_LIMIT",
+];
+
+on_both_engines! {
+    async fn p50_one_order_explains_every_answer(app: TestApp) {
+        let number = std::env::var("GUESTLIST_TEST_HISTORIES");
+        let number = number.map_or(USUAL, |text| text.parse().expect("a number"));
+        let crew = Crew::new(app).await;
+        let histories = futures::stream::iter(0..number).map(|_| one(app, &crew));
+        let told: Vec<Told> = histories.buffer_unordered(AT_ONCE).collect().await;
+        let mut answers = BTreeMap::<String, u64>::new();
+        for answer in told.iter().flat_map(|told| &told.answers) {
+            *answers.entry(answer.clone()).or_default() += 1;
+        }
+        let changes: usize = told.iter().map(|told| told.changes).sum();
+        println!("{number} histories, {changes} changes, answers: {answers:?}");
+        // A refusal that never occurs is not tested.
+        for reason in REASONS {
+            assert!(answers.keys().any(|answer| answer.contains(reason)), "no {reason}");
+        }
+    }
+}
+
+/// What all histories share.
+struct Crew {
+    http: Http<Full<Bytes>>,
+    addresses: Vec<SocketAddr>,
+    founder: Person,
+    operator: Person,
+    reader: Person,
+}
+
+/// What a history had in it.
+struct Told {
+    changes: usize,
+    answers: Vec<String>,
+}
+
+impl Crew {
+    async fn new(app: &TestApp) -> Self {
+        let mut addresses = vec![app.addr()];
+        if app.database.engine == Engine::Postgres {
+            addresses.push(app.replica().await);
+        }
+        let consumer = Owner::Service("consumer".parse().unwrap());
+        Self {
+            http: http(),
+            addresses,
+            founder: app.person("ana").await,
+            operator: app.operator().await,
+            reader: app.key(consumer, Some(KeyScope::Events), None).await,
+        }
+    }
+}
+
+/// A call and what came of it.
+struct Call {
+    id: String,
+    step: Step,
+    begun: u64,
+    ended: u64,
+    answer: Result<(), (Code, String)>,
+}
+
+/// One organization with its people, and what happens in it.
+struct World<'a> {
+    crew: &'a Crew,
+    seed: u64,
+    since: Option<prost_types::Timestamp>,
+    /// The version with which the history begins.
+    from: i64,
+    organization: String,
+    domain: String,
+    links: HashMap<Link, own::Invite>,
+    people: Vec<Person>,
+    /// Orders the beginnings and ends of calls.
+    time: AtomicU64,
+    calls: Mutex<Vec<Call>>,
+    known: Mutex<Known>,
+}
+
+/// The ids that anybody has seen, in the order of their times.
+#[derive(Default)]
+struct Known {
+    requests: Vec<String>,
+    own_requests: HashMap<Who, String>,
+    members: Vec<String>,
+}
+
+async fn one(app: &TestApp, crew: &Crew) -> Told {
+    let (seed, name) = (rand::random(), nameserver::new_domain());
+    let since = app.in_the_future(Duration::ZERO);
+    let (organization, _) = crew.founder.found("Acme").await;
+    let domain = crew.founder.domain(&organization, &name).await.unwrap();
+    crate::support::domains::prove(&domain);
+    crew.founder.verify(&domain).await.unwrap();
+    crew.founder.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
+    set_seats(&crew.operator, &organization, 3).await;
+    let links = HashMap::from([
+        (Link::Approval, crew.founder.approval_link(&organization).await),
+        (Link::Open, crew.founder.link(&organization, "read").await.unwrap()),
+    ]);
+    let mut people = Vec::new();
+    for who in 0..PEOPLE {
+        people.push(app.person_with(&format!("p{who}@{name}")).await);
+    }
+    let mut world = World {
+        crew,
+        seed,
+        since,
+        from: 0,
+        organization,
+        domain: domain.id,
+        links,
+        people,
+        time: AtomicU64::new(0),
+        calls: Mutex::default(),
+        known: Mutex::default(),
+    };
+    app.settle().await;
+    world.from = world.events().await.last().unwrap().organization_version;
+    let people = (0..PEOPLE).map(|who| world.person(who));
+    let admins = (0..2).map(|n| world.admin(n));
+    futures::join!(join_all(people), join_all(admins));
+    app.settle().await;
+    world.check().await
+}
+
+async fn set_seats(operator: &Person, organization: &str, seats: i64) {
+    let request =
+        own::SetSeatLimitRequest { organization_id: organization.to_owned(), seat_limit: seats };
+    operator.set_seat_limit(request).await.unwrap();
+}
+
+impl World<'_> {
+    /// What one of the people does.
+    async fn person(&self, who: Who) {
+        let mut random = StdRng::seed_from_u64(self.seed.wrapping_add(who as u64));
+        for _ in 0..5 {
+            let own_request = self.known.lock().unwrap().own_requests.get(&who).cloned();
+            let step = match random.random_range(0..14) {
+                0..3 => Step::AskByLink(who),
+                3..5 => Step::AskByDomain(who),
+                5..7 => Step::Join(who, Link::Approval),
+                7 => Step::Join(who, Link::Open),
+                8..10 => Step::JoinByDomain(who),
+                10 => Step::Leave(who),
+                _ => match own_request {
+                    Some(request) => Step::Withdraw { request },
+                    None => Step::AskByDomain(who),
+                },
+            };
+            self.make(&self.people[who], step, &mut random).await;
+        }
+    }
+
+    /// What an admin does.
+    async fn admin(&self, number: u64) {
+        let mut random = StdRng::seed_from_u64(self.seed.wrapping_sub(number + 1));
+        for _ in 0..8 {
+            self.look().await;
+            let (request, member) = {
+                let known = self.known.lock().unwrap();
+                let recent = known.requests.iter().rev().take(3).collect::<Vec<_>>();
+                let request = recent.choose(&mut random).map(|id| (*id).clone());
+                (request, known.members.choose(&mut random).cloned())
+            };
+            let by = &self.crew.founder;
+            let (by, step) = match (random.random_range(0..16), request, member) {
+                (0..6, Some(request), _) => (by, Step::Approve { request }),
+                (6..9, Some(request), _) => {
+                    (by, Step::Deny { request, for_a_while: random.random_bool(0.3) })
+                }
+                (9..11, _, Some(member)) => (by, Step::Remove { member }),
+                (11..13, ..) => {
+                    let seats = *[0, 2, 3, 4].choose(&mut random).unwrap();
+                    (&self.crew.operator, Step::SetSeats(seats))
+                }
+                (13, ..) => {
+                    let link = *[Link::Approval, Link::Open].choose(&mut random).unwrap();
+                    (by, Step::Revoke(link))
+                }
+                _ => {
+                    let modes = [Mode::InviteOnly, Mode::OnRequest, Mode::Automatic];
+                    (by, Step::SetMode(*modes.choose(&mut random).unwrap()))
+                }
+            };
+            self.make(by, step, &mut random).await;
+        }
+    }
+
+    /// Sees the requests that wait.
+    async fn look(&self) {
+        let founder = &self.crew.founder;
+        let pending = founder.requests(&self.organization, own::JoinRequestState::Pending).await;
+        let mut known = self.known.lock().unwrap();
+        for request in pending.unwrap() {
+            if !known.requests.contains(&request.id) {
+                known.requests.push(request.id);
+            }
+        }
+    }
+
+    /// Makes a step and notes what came of it.
+    async fn make(&self, by: &Person, step: Step, random: &mut StdRng) {
+        let (path, body) = self.call_of(&step);
+        let address = *self.crew.addresses.choose(random).unwrap();
+        let begun = self.time.fetch_add(1, Ordering::SeqCst);
+        let id = format!("{}-{begun}", self.organization);
+        let key = by.key.as_ref().unwrap();
+        let request = http::Request::post(format!("http://{address}/{path}"))
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {key}"))
+            .header("x-request-id", &id)
+            .body(Full::new(Bytes::from(body.to_string())))
+            .unwrap();
+        let answer = self.crew.http.request(request).await.expect("an answer");
+        let is_done = answer.status().is_success();
+        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        let ended = self.time.fetch_add(1, Ordering::SeqCst);
+        let answer = if is_done {
+            self.see(&step, &serde_json::from_slice(&body).unwrap());
+            Ok(())
+        } else {
+            let failure = Failure::from_connect(&body);
+            Err((failure.code, failure.reason))
+        };
+        self.calls.lock().unwrap().push(Call { id, step, begun, ended, answer });
+    }
+
+    fn call_of(&self, step: &Step) -> (&'static str, Value) {
+        let organization = &self.organization;
+        let own = |request| json!({ "organizationId": organization, "joinRequestId": request });
+        match step {
+            Step::AskByLink(_) => (
+                "guestlist.v1.JoinRequestService/CreateJoinRequest",
+                json!({ "linkToken": self.links[&Link::Approval].token }),
+            ),
+            Step::AskByDomain(_) => (
+                "guestlist.v1.JoinRequestService/CreateJoinRequest",
+                json!({ "organizationId": organization }),
+            ),
+            Step::Join(_, link) => (
+                "gitpod.v1.OrganizationService/JoinOrganization",
+                json!({ "inviteId": self.links[link].token }),
+            ),
+            Step::JoinByDomain(_) => (
+                "gitpod.v1.OrganizationService/JoinOrganization",
+                json!({ "organizationId": organization }),
+            ),
+            Step::Leave(_) => (
+                "guestlist.v1.MemberService/LeaveOrganization",
+                json!({ "organizationId": organization }),
+            ),
+            Step::Withdraw { request } => {
+                ("guestlist.v1.JoinRequestService/WithdrawJoinRequest", own(request))
+            }
+            Step::Approve { request } => {
+                ("guestlist.v1.JoinRequestService/ApproveJoinRequest", own(request))
+            }
+            Step::Deny { request, for_a_while } => {
+                let mut body = own(request);
+                if *for_a_while {
+                    body["pause"] = "86400s".into();
+                }
+                ("guestlist.v1.JoinRequestService/DenyJoinRequest", body)
+            }
+            Step::Remove { member } => {
+                ("gitpod.v1.OrganizationService/LeaveOrganization", json!({ "userId": member }))
+            }
+            Step::SetSeats(seats) => (
+                "guestlist.v1.AdminService/SetSeatLimit",
+                json!({ "organizationId": organization, "seatLimit": seats }),
+            ),
+            Step::SetMode(mode) => {
+                let mode = match mode {
+                    Mode::InviteOnly => "DOMAIN_MODE_INVITE_ONLY",
+                    Mode::OnRequest => "DOMAIN_MODE_ON_REQUEST",
+                    Mode::Automatic => "DOMAIN_MODE_AUTOMATIC",
+                };
+                (
+                    "guestlist.v1.DomainService/SetDomainMode",
+                    json!({ "organizationId": organization, "domainId": self.domain, "mode": mode }),
+                )
+            }
+            Step::Revoke(link) => (
+                "guestlist.v1.InviteService/Revoke",
+                json!({ "organizationId": organization, "id": self.links[link].id }),
+            ),
+        }
+    }
+
+    /// Keeps the ids of an answer.
+    fn see(&self, step: &Step, answer: &Value) {
+        let mut known = self.known.lock().unwrap();
+        if let Some(request) = answer["joinRequest"]["id"].as_str() {
+            if let Step::AskByLink(who) | Step::AskByDomain(who) = step {
+                known.own_requests.insert(*who, request.to_owned());
+            }
+            if !known.requests.iter().any(|id| id == request) {
+                known.requests.push(request.to_owned());
+            }
+        }
+        let joined = answer["member"]["userId"].as_str();
+        let approved = answer["membership"]["memberId"].as_str();
+        if let Some(member) = joined.or(approved)
+            && !known.members.iter().any(|id| id == member)
+        {
+            known.members.push(member.to_owned());
+        }
+    }
+
+    /// Finds the states between the changes, and an explanation for each answer.
+    async fn check(self) -> Told {
+        let calls = self.calls.lock().unwrap();
+        let seed = self.seed;
+        let by_id: HashMap<&str, &Call> = calls.iter().map(|call| (&*call.id, call)).collect();
+        let changes = self.changes().await;
+        let made: HashMap<&str, usize> =
+            changes.iter().enumerate().map(|(index, change)| (&*change.request, index)).collect();
+        assert_eq!(made.len(), changes.len(), "a call has one change");
+
+        // states[n] is the state before the change n.
+        let mut state = State::new(3, Mode::OnRequest);
+        let mut states = vec![state.clone()];
+        for change in &changes {
+            let call = by_id.get(&*change.request).expect("each change is of a call");
+            let effect = state.effect(&call.step);
+            let kinds: Vec<&str> = change.kinds.iter().map(String::as_str).collect();
+            assert_eq!(kinds, effect.events, "{:?} in {state:?}, seed {seed}", call.step);
+            assert_eq!(call.said(), effect.answer, "{:?} in {state:?}", call.step);
+            let (member, request) = (change.new_member.as_deref(), change.new_request.as_deref());
+            state.apply(&call.step, member, request);
+            states.push(state.clone());
+        }
+        for call in calls.iter() {
+            let earliest = self.first_after(&calls, &made, call);
+            let latest = self.last_before(&calls, &made, call, changes.len());
+            if let Some(&change) = made.get(&*call.id) {
+                assert!((earliest..=latest).contains(&change), "{:?} is out of order", call.step);
+                continue;
+            }
+            let is_explained = states[earliest..=latest].iter().any(|state| {
+                let effect = state.effect(&call.step);
+                effect.events.is_empty() && effect.answer == call.said()
+            });
+            assert!(
+                is_explained,
+                "{:?} was answered {:?} in one of {:#?}, seed {seed}",
+                call.step,
+                call.said(),
+                &states[earliest..=latest],
+            );
+        }
+        self.compare(&state).await;
+        let said = |call: &Call| format!("{:?}", call.said());
+        Told { changes: changes.len(), answers: calls.iter().map(said).collect() }
+    }
+
+    /// The first state that the call can have seen: behind all that was answered before.
+    fn first_after(&self, calls: &[Call], made: &HashMap<&str, usize>, call: &Call) -> usize {
+        let before = calls.iter().filter(|other| other.ended < call.begun);
+        before.filter_map(|other| made.get(&*other.id)).map(|change| change + 1).max().unwrap_or(0)
+    }
+
+    /// The last state that the call can have seen: before all that was begun after it.
+    fn last_before(
+        &self,
+        calls: &[Call],
+        made: &HashMap<&str, usize>,
+        call: &Call,
+        last: usize,
+    ) -> usize {
+        let after = calls.iter().filter(|other| other.begun > call.ended);
+        after.filter_map(|other| made.get(&*other.id)).copied().min().unwrap_or(last)
+    }
+
+    /// The events of the organization, in the feed's order.
+    async fn events(&self) -> Vec<own::Event> {
+        let request = own::ListEventsRequest {
+            organization_id: self.organization.clone(),
+            start_time: self.since,
+            limit: 1000,
+            ..Default::default()
+        };
+        let page = self.crew.reader.list_events(request).await.unwrap();
+        assert!(!page.has_more, "a history fits on a page");
+        page.events
+    }
+
+    /// The changes of the history, in the feed's order.
+    async fn changes(&self) -> Vec<Change> {
+        let from = self.from;
+        let mut changes: Vec<Change> = Vec::new();
+        for event in
+            self.events().await.into_iter().filter(|event| event.organization_version > from)
+        {
+            let version = event.organization_version;
+            if changes.last().is_none_or(|last| last.version != version) {
+                let last = changes.last().map_or(from, |last| last.version);
+                assert_eq!(version, last + 1, "no version is missing, and none comes again");
+                changes.push(Change { version, request: event.request_id, ..Default::default() });
+            } else {
+                assert_eq!(changes.last().unwrap().request, event.request_id);
+            }
+            let change = changes.last_mut().unwrap();
+            match event.data.unwrap() {
+                own::event::Data::Member(member) if event.r#type == "member.joined" => {
+                    change.new_member = Some(member.member_id);
+                }
+                own::event::Data::JoinRequest(request)
+                    if event.r#type == "join_request.created" =>
+                {
+                    change.new_request = Some(request.join_request_id);
+                }
+                _ => {}
+            }
+            change.kinds.push(event.r#type);
+        }
+        changes
+    }
+
+    /// The lists say what the last state says.
+    async fn compare(&self, state: &State) {
+        let founder = &self.crew.founder;
+        let listed = founder.members(&self.organization).await.unwrap();
+        let listed: HashSet<&str> = listed
+            .iter()
+            .filter(|member| member.role != i32::from(gitpod::OrganizationRole::Admin))
+            .map(|member| member.user_id.as_str())
+            .collect();
+        assert_eq!(listed, state.members(), "seed {}", self.seed);
+        for (shown, expected) in [
+            (own::JoinRequestState::Pending, state.requests(|stage| *stage == Stage::Pending)),
+            (
+                own::JoinRequestState::Approved,
+                state.requests(|stage| matches!(stage, Stage::Approved(_))),
+            ),
+            (own::JoinRequestState::Denied, state.requests(|stage| *stage == Stage::Denied)),
+            (own::JoinRequestState::Withdrawn, state.requests(|stage| *stage == Stage::Withdrawn)),
+            (own::JoinRequestState::Ended, state.requests(|stage| *stage == Stage::Ended)),
+        ] {
+            let requests = founder.requests(&self.organization, shown).await.unwrap();
+            let ids: HashSet<&str> = requests.iter().map(|request| request.id.as_str()).collect();
+            assert_eq!(ids, expected, "{shown:?}, seed {}", self.seed);
+        }
+    }
+}
+
+impl Call {
+    fn said(&self) -> Answer {
+        match &self.answer {
+            Ok(()) => Answer::Done,
+            Err((code, reason)) => {
+                let reasons = [&REASONS[..], &["NOT_FOUND"]].concat();
+                let known = reasons.iter().find(|known| *known == reason);
+                let known = known.unwrap_or_else(|| panic!("{code:?} {reason} is no refusal here"));
+                Answer::Refused(*code, known)
+            }
+        }
+    }
+}
+
+/// The events of one version of the organization.
+#[derive(Debug, Default)]
+struct Change {
+    version: i64,
+    /// The id of the call that made it.
+    request: String,
+    kinds: Vec<String>,
+    new_member: Option<String>,
+    new_request: Option<String>,
+}
