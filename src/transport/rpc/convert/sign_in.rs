@@ -56,7 +56,7 @@ pub fn finish_sign_in(message: pb::FinishSignInRequest) -> Result<Finish> {
 
 fn random(fields: &mut Fields, field: &str, text: &str) {
     if !(16..=128).contains(&text.len()) || !text.bytes().all(is_url_safe) {
-        fields.wrong(field, "must have 16 and at most 128 characters of A-Z, a-z, 0-9, - and _");
+        fields.wrong(field, "must be 16 to 128 characters of A-Z, a-z, 0-9, - and _");
     }
 }
 
