@@ -333,18 +333,24 @@ fn goes_along(table: &str, old: Option<&Row>, new: Option<&Row>, events: &[&Even
                 .any(|event| event.action == "organization.deleted" && event.target == organization)
         }
         (Some(old), Some(new)) if table == "members" => {
+            let account = text(new, "account_id");
+            let of_account: Vec<_> =
+                events.iter().filter(|event| event.target == account).collect();
+            let is_erased = of_account.iter().any(|event| event.action == "account.erased");
             let but_place = |row: &Row| {
                 let mut row = row.clone();
-                for column in ["sort_name", "email", "metadata", "external_id"] {
-                    // An erased person loses what integrators stored; else it stays.
-                    if !["metadata", "external_id"].contains(&column) || new[column].is_null() {
+                for column in ["sort_name", "email"] {
+                    row.remove(column);
+                }
+                // An erased person loses what integrators stored.
+                for column in ["metadata", "external_id"] {
+                    if is_erased && new[column].is_null() {
                         row.remove(column);
                     }
                 }
                 row
             };
-            let account = text(new, "account_id");
-            but_place(old) == but_place(new) && events.iter().any(|event| event.target == account)
+            but_place(old) == but_place(new) && !of_account.is_empty()
         }
         _ => false,
     }
