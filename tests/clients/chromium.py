@@ -97,10 +97,11 @@ class Browser:
         return [entry["message"] for entry in self("POST", "/se/log", type="browser")]
 
     def requests(self):
-        """Every request since the last look: address, method, headers."""
+        """Every request since the last look: address, method, headers, and the address of the document that made it."""
         events = [json.loads(entry["message"])["message"] for entry in self("POST", "/se/log", type="performance")]
-        sent = [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        return [(one["url"] + one.get("urlFragment", ""), one["method"], one["headers"]) for one in sent]
+        sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+        sent = [(one["request"], one["documentURL"]) for one in sent]
+        return [(one["url"] + one.get("urlFragment", ""), one["method"], one["headers"], by) for one, by in sent]
 
 
 def start():
