@@ -90,8 +90,12 @@ impl Transaction {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
         let sending = async {
             let mut pipeline = self.pipeline.lock().await;
-            let result = self.send(&mut pipeline, statement).await?;
-            pipeline.unread.push(result);
+            let result = self.send(&mut pipeline, statement).await;
+            if result.is_err() {
+                // First: an earlier failure may be the reason for this one.
+                mem::take(&mut pipeline.unread).read().await?;
+            }
+            pipeline.unread.push(result?);
             Ok(())
         };
         let sent = timeout_at(self.bound(), sending).await;
