@@ -40,7 +40,7 @@ pub fn finish_sign_in(message: pb::FinishSignInRequest) -> Result<Finish> {
     let verifier = &message.code_verifier;
     let is_verifier = |b: u8| is_url_safe(b) || matches!(b, b'.' | b'~');
     if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(is_verifier) {
-        fields.wrong("code_verifier", "must have 43 and at most 128 characters of RFC 7636");
+        fields.wrong("code_verifier", "must be 43 to 128 characters of RFC 7636");
     }
     random(&mut fields, "nonce", &message.nonce);
     fields.finish(|| {
