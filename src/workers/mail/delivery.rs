@@ -9,7 +9,7 @@ use super::MailWorker;
 use crate::domain::{Action, Actor, Delivery, EventData, Invite, InviteData};
 use crate::error::Result;
 use crate::mail::{Invitation, Mail, SendError};
-use crate::operations::invites::unseal;
+use crate::operations::invites::{has_gone_inviter, unseal};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{accounts, invites, members, organizations, outbox};
@@ -105,6 +105,9 @@ impl MailWorker {
         let Some(organization) = organizations::find(db, invite.organization).await? else {
             return Ok(Prepared::Discard(None));
         };
+        if has_gone_inviter(db, &organization, &invite, now).await? {
+            return Ok(Prepared::Discard(Some("the invitation ended before it was sent".to_owned())));
+        }
         let token = unseal(&self.keyring, &invite, &sealed)?;
         let invitation = Invitation {
             id: invite.id,
