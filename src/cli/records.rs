@@ -12,8 +12,8 @@ use crate::domain::transfer::{
 };
 use crate::domain::{
     AccountKind, Attributes, EmailAddress, Invalid, JoinedBy, LOCAL_ISSUER, LoginProviderKind,
-    MEMBER_LIFETIME, MemberEnd, MemberStatus, Metadata, MetadataChanges, OrganizationId, Profile, Role, Tier, Timestamp,
-    person_name,
+    MEMBER_LIFETIME, MemberEnd, MemberStatus, Metadata, MetadataChanges, OrganizationId, Profile,
+    Role, Tier, Timestamp, person_name,
 };
 use crate::error::{Error, Result};
 use crate::proto::FILE_DESCRIPTOR_SET;

@@ -4,8 +4,8 @@
 use super::{
     AccountId, AccountKind, ContentGrant, DisablingReason, DomainId, DomainMode, DomainState,
     EndReason, GrantId, Invite, InviteId, InviteKind, JoinRequest, JoinRequestId, JoinRequestState,
-    JoinedBy, KeyId, KeyScope, Member, MemberEnd, MemberId, MemberStatus, Organization, OrganizationDomain,
-    OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
+    JoinedBy, KeyId, KeyScope, Member, MemberEnd, MemberId, MemberStatus, Organization,
+    OrganizationDomain, OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
 };
 
 /// The changed object and the change.

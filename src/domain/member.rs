@@ -63,12 +63,7 @@ impl MemberEnd {
 
 impl Member {
     pub fn authority(&self) -> Authority {
-        Authority {
-            id: self.id,
-            role: self.role,
-            status: self.status,
-            expires_at: self.expires_at,
-        }
+        Authority { id: self.id, role: self.role, status: self.status, expires_at: self.expires_at }
     }
 
     /// Whether the membership has not ended at `now`.

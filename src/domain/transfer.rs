@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::{
     AccountId, AccountKind, Attributes, ContinueUrl, EmailAddress, EmailDomain, InviteId, JoinedBy,
-    Locale, MemberEnd, MemberId, MemberStatus, OrganizationId, OrganizationName, Profile, Role, Tier,
-    Timestamp,
+    Locale, MemberEnd, MemberId, MemberStatus, OrganizationId, OrganizationName, Profile, Role,
+    Tier, Timestamp,
 };
 
 /// The version of the format.

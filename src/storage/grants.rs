@@ -57,10 +57,7 @@ pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<Vec<GrantId>>
 
 /// Deletes all grants of these members of a locked organization; returns their ids with the
 /// members.
-pub async fn delete_of_members(
-    tx: &Tx,
-    members: &[MemberId],
-) -> Result<Vec<(GrantId, MemberId)>> {
+pub async fn delete_of_members(tx: &Tx, members: &[MemberId]) -> Result<Vec<(GrantId, MemberId)>> {
     use grant::Column;
 
     let mut found = Vec::new();

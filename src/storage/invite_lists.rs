@@ -13,8 +13,8 @@ use super::entity::{account, invite, member, organization, stored};
 use super::invites::with_sealed_token;
 use super::members::{ids_of_due_members, lasts_beyond};
 use crate::domain::{
-    AccountId, EmailAddress, EndReason, ExternalId, Invite, InviteId, InviteKind, InviteState, MemberId,
-    Metadata, OrganizationId, ReceivedInvitation, Role, Timestamp,
+    AccountId, EmailAddress, EndReason, ExternalId, Invite, InviteId, InviteKind, InviteState,
+    MemberId, Metadata, OrganizationId, ReceivedInvitation, Role, Timestamp,
 };
 use crate::error::Result;
 
@@ -72,7 +72,8 @@ impl InviteFilter {
                 let live = || Condition::all().add(in_state(InviteState::Live, now));
                 if self.states.contains(&InviteState::Live) {
                     let others = self.states.iter().filter(|state| **state != InviteState::Live);
-                    any = others.fold(Condition::any(), |any, state| any.add(in_state(*state, now)));
+                    any =
+                        others.fold(Condition::any(), |any, state| any.add(in_state(*state, now)));
                     any = any.add(live().add(Column::InviterId.not_in_subquery(ended())));
                 }
                 if self.states.contains(&EndReason::InviterGone.state()) {

@@ -72,9 +72,8 @@ pub async fn with_due_members(
         let beyond = Condition::any()
             .add(Column::NextMemberEnd.gt(next_member_end.as_micros()))
             .add(Column::Id.gt(Uuid::from(id)));
-        select = select
-            .filter(Column::NextMemberEnd.gte(next_member_end.as_micros()))
-            .filter(beyond);
+        select =
+            select.filter(Column::NextMemberEnd.gte(next_member_end.as_micros())).filter(beyond);
     }
     let rows = all(db, &select).await?.into_iter();
     let due = rows.map(|mut row| {

@@ -1,9 +1,7 @@
 //! Checks of what an invite carries for its members: external id and URL to go on to.
 
 use super::expire;
-use crate::domain::{
-    ContinueUrl, ExternalId, InviteId, MemberEnd, OrganizationVersion, Timestamp,
-};
+use crate::domain::{ContinueUrl, ExternalId, InviteId, MemberEnd, OrganizationVersion, Timestamp};
 use crate::error::{Error, Result, reason};
 use crate::operations::Context;
 use crate::operations::attributes::external_id_taken;

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::carried::{check_continue_url, encode_member_end, require_free};
 use super::{
-    InviteWithToken, advance, check_grantable, check_link_expiry, check_member_end, load, new_invite, record, tokens,
+    InviteWithToken, advance, check_grantable, check_link_expiry, check_member_end, load,
+    new_invite, record, tokens,
 };
 use crate::domain::{
     Action, Attributes, ContentGrant, ContinueUrl, EmailDomain, InviteData, InviteKind,

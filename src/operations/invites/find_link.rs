@@ -50,7 +50,8 @@ pub async fn grantable_roles(
     organization: OrganizationId,
 ) -> Result<Vec<Role>> {
     let manage = Permission::ManageInvites;
-    let access = Access::to_read(cx.store.read(), &call.caller, organization, manage, cx.now()).await?;
+    let access =
+        Access::to_read(cx.store.read(), &call.caller, organization, manage, cx.now()).await?;
     let own = access.member.role;
     Ok(Role::ALL.into_iter().filter(|role| own.may_grant(*role)).collect())
 }

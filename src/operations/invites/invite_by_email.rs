@@ -8,14 +8,12 @@ use uuid::Uuid;
 
 use super::carried::{check_continue_url, encode_member_end};
 use super::ending::event;
-use super::{
-    check_grantable, check_member_end, email_expiry, expire, load, new_invite, tokens,
-};
+use super::{check_grantable, check_member_end, email_expiry, expire, load, new_invite, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
     Action, Attributes, ContinueUrl, Delivery, EmailAddress, ExternalId, Invite, InviteData,
-    InviteId, InviteKind, InviteToken, Locale, MemberEnd, MemberId, OrganizationId, OrganizationVersion,
-    Permission, Role, Timestamp,
+    InviteId, InviteKind, InviteToken, Locale, MemberEnd, MemberId, OrganizationId,
+    OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;

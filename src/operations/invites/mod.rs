@@ -55,8 +55,8 @@ pub use crate::storage::invite_lists::{InviteFilter, Order};
 use std::time::Duration;
 
 use crate::domain::{
-    Action, Attributes, EndReason, Ending, Invite, InviteData, InviteId, InviteKind, InviteState, InviteToken, MemberEnd, MemberId, Organization, OrganizationId,
-    Role, Timestamp,
+    Action, Attributes, EndReason, Ending, Invite, InviteData, InviteId, InviteKind, InviteState,
+    InviteToken, MemberEnd, MemberId, Organization, OrganizationId, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::keyring::Keyring;

@@ -11,7 +11,7 @@ use crate::domain::{
     Action, Actor, EndReason, Ending, EventData, InviteData, Member, MemberData, MemberId,
     MemberStatus, Organization, OrganizationId, Timestamp,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::operations::invites::event as invite_event;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Connection, Store, Tx, change, grants, invites, members, organizations};
@@ -44,14 +44,21 @@ pub async fn end_expired_members(
     let mut last = None;
     loop {
         let page = organizations::with_due_members(store.read(), now, last, batch).await?;
-        last = page.last().copied();
-        if last.is_none() {
+        if page.is_empty() {
             return Ok(run);
         }
         for due in page {
+            last = Some(due);
             match end_in(store, due.id, now).await {
                 Ok(ended) => run.ended += ended,
-                Err(error) => run.failed.push((due.id, error)),
+                Err(error) => {
+                    let waited = error.kind == Kind::Unavailable;
+                    run.failed.push((due.id, error));
+                    if waited {
+                        // If the whole store fails, the next read returns the error.
+                        break;
+                    }
+                }
             }
         }
     }

@@ -30,7 +30,9 @@ pub async fn get_membership(
     let found = match whose {
         Whose::Own => cx.store.membership(organization, caller.account.id, now).await?,
         Whose::Account(account) => cx.store.membership(organization, account, now).await?,
-        Whose::Member(id) => memberships::find_by_id(cx.store.read(), organization, id, now).await?,
+        Whose::Member(id) => {
+            memberships::find_by_id(cx.store.read(), organization, id, now).await?
+        }
     };
     let found = found.ok_or_else(Error::not_found)?;
     let may = found.membership.account == caller.account.id

@@ -260,8 +260,7 @@ impl Joining<'_> {
                 _ => Err(suspended()),
             };
         }
-        let has_admin =
-            members::has_active_admin(self.tx, self.organization.id, self.now).await?;
+        let has_admin = members::has_active_admin(self.tx, self.organization.id, self.now).await?;
         let (role, by) = if !has_admin && self.organization.creator == self.account.id {
             (Role::Admin, JoinedBy::Creation)
         } else if has_admin {

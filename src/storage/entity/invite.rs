@@ -146,9 +146,7 @@ fn member_end(row: &Model) -> Option<MemberEnd> {
 }
 
 /// The columns `member_lifetime` and `member_expires_at`.
-pub(in crate::storage) fn member_end_columns(
-    end: Option<MemberEnd>,
-) -> (Option<i64>, Option<i64>) {
+pub(in crate::storage) fn member_end_columns(end: Option<MemberEnd>) -> (Option<i64>, Option<i64>) {
     match end {
         // The API allows years, not ages.
         Some(MemberEnd::After(lifetime)) => {

@@ -106,7 +106,9 @@ impl MailWorker {
             return Ok(Prepared::Discard(None));
         };
         if has_gone_inviter(db, &organization, &invite, now).await? {
-            return Ok(Prepared::Discard(Some("the invitation ended before it was sent".to_owned())));
+            return Ok(Prepared::Discard(Some(
+                "the invitation ended before it was sent".to_owned(),
+            )));
         }
         let token = unseal(&self.keyring, &invite, &sealed)?;
         let invitation = Invitation {

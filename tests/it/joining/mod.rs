@@ -4,6 +4,7 @@
 mod carried;
 mod consume;
 mod domain;
+mod ends;
 mod names;
 mod proved_domain;
 mod races;

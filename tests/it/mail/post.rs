@@ -176,6 +176,7 @@ impl Post {
             member: Some(MemberId::generate(now)),
             note: String::new(),
             attributes: Default::default(),
+            member_end: None,
             continue_url: None,
             locale: None,
             inviter: self.inviter.id,
@@ -292,6 +293,7 @@ fn organization(creator: AccountId, now: Timestamp) -> Organization {
         version: 1,
         member_count: 1,
         seat_limit: 0,
+        next_member_end: None,
         attributes: Default::default(),
     }
 }
@@ -307,6 +309,7 @@ fn member(organization: &Organization, account: AccountId, now: Timestamp) -> Me
         joined_by: JoinedBy::Creation,
         invite: None,
         attributes: Default::default(),
+        expires_at: None,
         departure: None,
     }
 }
