@@ -59,6 +59,8 @@ pub struct Invite {
     pub ending: Option<Ending>,
     /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
+    /// The reminders that were sent since the invitation was sent, or sent again.
+    pub reminders: u32,
     /// A link that only asks to join: an admin approves each request.
     pub requires_approval: bool,
 }
@@ -359,6 +361,7 @@ mod tests {
             created_at: at(0),
             ending: None,
             delivery: None,
+            reminders: 0,
         }
     }
 

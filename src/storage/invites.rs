@@ -288,6 +288,7 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
         requires_approval: Set(new.requires_approval),
         member_lifetime: Set(member_lifetime),
         member_expires_at: Set(member_expires_at),
+        reminders: Set(new.reminders.into()),
     }
 }
 
@@ -507,8 +508,17 @@ pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> 
         .col_expr(Column::ExpiresAt, Expr::value(renewed.expires_at.map(Timestamp::as_micros)))
         .col_expr(Column::Delivery, Expr::value(delivery_text(&Delivery::Pending)))
         .col_expr(Column::DeliveryError, Expr::value(None::<String>))
+        .col_expr(Column::Reminders, Expr::value(0))
         .filter(Column::Id.eq(Uuid::from(renewed.id)))
         .filter(Column::OrganizationId.eq(Uuid::from(renewed.organization)));
+    update(tx, updated).await.map(drop)
+}
+
+/// Stores that so many reminders of an invitation were sent.
+pub async fn set_reminders(tx: &Tx, id: InviteId, reminders: u32) -> Result<()> {
+    let updated = invite::Entity::update_many()
+        .col_expr(invite::Column::Reminders, Expr::value(i64::from(reminders)))
+        .filter(invite::Column::Id.eq(Uuid::from(id)));
     update(tx, updated).await.map(drop)
 }
 

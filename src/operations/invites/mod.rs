@@ -129,6 +129,7 @@ fn new_invite(
         created_at: now,
         ending: None,
         delivery: None,
+        reminders: 0,
     }
 }
 

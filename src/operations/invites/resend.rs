@@ -68,6 +68,7 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
                 invite.version = access.organization.version;
                 invite.expires_at = invite.capped_expiry(Some(expires_at));
                 invite.delivery = Some(Delivery::Pending);
+                invite.reminders = 0;
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 outbox::enqueue(tx, invite.organization, invite.id, call.trace, now).await?;

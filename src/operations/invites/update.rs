@@ -20,7 +20,7 @@ use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
-use crate::storage::{attributes, invites};
+use crate::storage::{attributes, invites, outbox};
 
 /// A field that is `None` is not changed.
 #[derive(Debug, Clone)]
@@ -111,6 +111,13 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                     }
                     advance(tx, &mut access.organization).await?;
                     invites::update_terms(tx, &after).await?;
+                    if let (Some(old), Some(new)) = (before.expires_at, after.expires_at)
+                        && before.kind == InviteKind::Email
+                        && old != new
+                    {
+                        let by = new.as_micros().saturating_sub(old.as_micros());
+                        outbox::move_reminder(tx, input.id, by).await?;
+                    }
                     if after.attributes != before.attributes {
                         let (organization, to) = (input.organization, &after.attributes);
                         attributes::set_of_invite(tx, organization, input.id, to).await?;

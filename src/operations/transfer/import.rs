@@ -266,6 +266,7 @@ impl<S: Source> Reader<'_, S> {
             ending: None,
             delivery: self.to.mails.then_some(Delivery::Pending),
             requires_approval: false,
+            reminders: 0,
         };
         let invite = Invite { expires_at: invite.capped_expiry(invite.expires_at), ..invite };
         let token = seal(self.to.keyring, &invite, &token)?;

@@ -55,6 +55,8 @@ pub struct Model {
     /// In microseconds.
     pub member_lifetime: Option<i64>,
     pub member_expires_at: Option<i64>,
+    /// The reminders that were sent.
+    pub reminders: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -105,6 +107,7 @@ impl TryFrom<Model> for Invite {
             ending: ending(&row)?,
             delivery: delivery(&row)?,
             member_end: member_end(&row),
+            reminders: u32::try_from(row.reminders).unwrap_or(u32::MAX),
             attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
             continue_url: row
                 .continue_url

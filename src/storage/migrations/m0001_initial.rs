@@ -183,6 +183,7 @@ fn invites() -> TableCreateStatement {
             boolean("requires_approval").default(false).to_owned(),
             integer_or_null("member_lifetime"),
             integer_or_null("member_expires_at"),
+            integer("reminders").default(0).to_owned(),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
@@ -222,6 +223,8 @@ fn outbox() -> TableCreateStatement {
             uuid_or_null("claimed_by"),
             integer("created_at"),
             text_or_null("traceparent"),
+            // 0: the invitation itself; 1 or more: a reminder.
+            integer("reminder").default(0).to_owned(),
         ],
     )
     .foreign_key(&mut references(("outbox", "invite_id"), "invites"))

@@ -81,6 +81,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "requires_approval",
             "member_lifetime",
             "member_expires_at",
+            "reminders",
         ],
     ),
     (

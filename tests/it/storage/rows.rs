@@ -127,6 +127,7 @@ async fn round_trip(store: &Store, full: bool) {
         continue_url: full.then(|| "https://app.acme.com/?a=b#c".parse().unwrap()),
         locale: full.then(|| "zh-Hant-TW".parse().unwrap()),
         delivery: full.then(|| Delivery::Failed("550 no such user".into())),
+        reminders: u32::from(full),
     };
     let (token, secret) = (InviteToken::generate().unwrap(), ApiKeySecret::generate().unwrap());
     let key = ApiKey {

@@ -226,6 +226,7 @@ impl From<Invite> for pb::Invite {
             continue_url: from.continue_url.map(|url| url.to_string()).unwrap_or_default(),
             locale: from.locale.map(|locale| locale.to_string()).unwrap_or_default(),
             requires_approval: from.requires_approval,
+            reminders_sent: from.reminders,
         }
     }
 }
