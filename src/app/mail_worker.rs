@@ -31,6 +31,7 @@ pub(super) fn new(
             retry_after: config.mail.retry_after,
             max_attempts: config.mail.max_attempts,
         },
+        reminders: config.invites.reminders(),
         counts: Counts::default(),
     })
 }

@@ -12,12 +12,13 @@ use crate::domain::transfer::{
 };
 use crate::domain::{
     AccountKind, Attributes, EmailAddress, Invalid, JoinedBy, LOCAL_ISSUER, LoginProviderKind,
-    MemberStatus, Metadata, MetadataChanges, OrganizationId, Profile, Role, Tier, Timestamp,
-    person_name,
+    MEMBER_LIFETIME, MemberEnd, MemberStatus, Metadata, MetadataChanges, OrganizationId, Profile,
+    Role, Tier, Timestamp, person_name,
 };
 use crate::error::{Error, Result};
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::guestlist::v1 as pb;
+use crate::proto::guestlist::v1::export_invitation::MemberEnd as MemberEndField;
 use crate::proto::guestlist::v1::export_record::Record as Line;
 use crate::storage::event_data::to_timestamp as time;
 
@@ -216,6 +217,7 @@ fn to_member(from: pb::ExportMember) -> Checked<MemberRecord> {
         status,
         joined_at: moment("joinTime", from.join_time)?,
         joined_by: optional("joinedBy", &from.joined_by)?.unwrap_or(JoinedBy::Admin),
+        expires_at: moment("expireTime", from.expire_time)?,
         departure: None,
         attributes: attributes(from.metadata, &from.external_id)?,
     })
@@ -231,6 +233,7 @@ fn of_member(from: MemberRecord) -> pb::ExportMember {
         status: from.status.as_str().to_owned(),
         join_time: from.joined_at.map(time),
         joined_by: from.joined_by.as_str().to_owned(),
+        expire_time: from.expires_at.map(time),
         metadata: metadata(&from.attributes),
         external_id: external_id(&from.attributes),
     }
@@ -246,6 +249,7 @@ fn to_departure(from: pb::ExportDeparture) -> Checked<MemberRecord> {
         status: MemberStatus::Left,
         joined_at: moment("joinTime", from.join_time)?,
         joined_by: optional("joinedBy", &from.joined_by)?.unwrap_or(JoinedBy::Admin),
+        expires_at: moment("expireTime", from.expire_time)?,
         departure: Some(DepartureRecord {
             at,
             removed: from.removed,
@@ -265,6 +269,7 @@ fn of_departure(from: MemberRecord, left: DepartureRecord) -> pb::ExportDepartur
         join_time: from.joined_at.map(time),
         joined_by: from.joined_by.as_str().to_owned(),
         leave_time: Some(time(left.at)),
+        expire_time: from.expires_at.map(time),
         removed: left.removed,
         version: left.version.unwrap_or_default(),
         metadata: metadata(&from.attributes),
@@ -286,6 +291,7 @@ fn to_invitation(from: pb::ExportInvitation) -> Checked<InvitationRecord> {
         expires_at: moment("expireTime", from.expire_time)?,
         version: (from.version > 0).then_some(from.version),
         attributes: attributes(from.metadata, &from.external_id)?,
+        member_end: member_end(from.member_end)?,
         continue_url: optional("continueUrl", &from.continue_url)?,
         locale: optional("locale", &from.locale)?,
     })
@@ -307,8 +313,34 @@ fn of_invitation(from: InvitationRecord) -> pb::ExportInvitation {
         version: from.version.unwrap_or_default(),
         metadata: metadata(&from.attributes),
         external_id: external_id(&from.attributes),
+        member_end: from.member_end.map(of_member_end),
         continue_url: from.continue_url.map(|url| url.to_string()).unwrap_or_default(),
         locale: from.locale.map(|locale| locale.to_string()).unwrap_or_default(),
+    }
+}
+
+fn member_end(from: Option<MemberEndField>) -> Checked<Option<MemberEnd>> {
+    Ok(match from {
+        None => None,
+        Some(MemberEndField::MemberLifetime(lifetime)) => {
+            let lifetime = std::time::Duration::try_from(lifetime).ok();
+            let lifetime = lifetime.filter(|it| MEMBER_LIFETIME.contains(it));
+            let what = "memberLifetime: must be 1 second to 3,650 days";
+            Some(MemberEnd::After(lifetime.ok_or(what)?))
+        }
+        Some(MemberEndField::MemberExpireTime(at)) => {
+            moment("memberExpireTime", Some(at))?.map(MemberEnd::At)
+        }
+    })
+}
+
+fn of_member_end(end: MemberEnd) -> MemberEndField {
+    match end {
+        MemberEnd::After(lifetime) => {
+            // No longer than the greatest one.
+            MemberEndField::MemberLifetime(lifetime.try_into().unwrap_or_default())
+        }
+        MemberEnd::At(end) => MemberEndField::MemberExpireTime(time(end)),
     }
 }
 

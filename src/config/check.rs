@@ -2,12 +2,11 @@
 //! depend on each other.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::problems::{MAX_DURATION, Problems};
-use super::{Config, ConfigError, Http, domains, limits, links, mail, tls, webhooks};
+use super::{Config, ConfigError, Http, domains, invites, limits, links, mail, tls, webhooks};
 
 /// The smallest buffer that hyper accepts for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
@@ -25,10 +24,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     http(&config.http, &mut problems);
     tls::check(&config.tls, &mut problems);
     database(config, &mut problems);
-    let hour = Duration::from_secs(60 * 60);
-    if !(hour..=hour * 24 * 30).contains(&config.invites.email_lifetime) {
-        problems.add("invites.email_lifetime: must be between 1h and 30days");
-    }
+    invites::check(&config.invites, &mut problems);
     limits::check(&config.limits, &mut problems);
     links::check(config, &mut problems);
     mail::check(config, &mut problems);

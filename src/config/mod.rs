@@ -38,7 +38,7 @@ pub use error::ConfigError;
 pub use events::{Audit, Events};
 pub use http::{Cors, Http};
 pub use identity::{Algorithm, Issuer, JwksSource, Trust, VerifiableDomains};
-pub use invites::Invites;
+pub use invites::{Before, Invites};
 pub use limits::Limits;
 pub use links::reachable;
 pub use load::Sources;

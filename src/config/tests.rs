@@ -1,4 +1,5 @@
 use std::ffi::OsString;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
@@ -197,6 +198,23 @@ fn origins_to_go_on_to_are_exact() {
     }
     for origin in ["*", "https://*.acme.com", "https://acme.com/", "acme.com", "null", ""] {
         refused(with(origin), &["invites.continue_origins"]);
+    }
+}
+
+#[test]
+fn at_most_two_reminders_of_different_times() {
+    let with = |list: &str| with_file(&format!("[invites]\nreminders = [{list}]"));
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    for (list, expected) in [
+        ("", vec![]),
+        ("'1day'", vec![days(1)]),
+        ("'1day', '3days'", vec![days(3), days(1)]),
+        ("'29days', '1h'", vec![days(29), Duration::from_secs(3600)]),
+    ] {
+        assert_eq!(with(list).unwrap().invites.reminders(), expected, "{list}");
+    }
+    for list in ["'1h', '2h', '3h'", "'1day', '24h'", "'59m'", "'30days'", "'soon'"] {
+        refused(with(list), &["invites.reminders"]);
     }
 }
 

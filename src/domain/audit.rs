@@ -64,6 +64,8 @@ pub enum Action {
     MemberLeft,
     /// An admin removed the member.
     MemberRemoved,
+    /// The membership ended by its time.
+    MemberExpired,
     MemberRoleChanged,
     InviteCreated,
     /// Role, expiry or uses changed.
@@ -87,7 +89,7 @@ pub enum Action {
     GrantEnded,
     MemberSuspended,
     MemberRestored,
-    /// The metadata or the external id changed.
+    /// The metadata, the external id or the expiry changed.
     MemberUpdated,
     KeyCreated,
     KeyRevoked,
@@ -138,6 +140,7 @@ text_enum! {
         MemberJoined = "member.joined",
         MemberLeft = "member.left",
         MemberRemoved = "member.removed",
+        MemberExpired = "member.expired",
         MemberRoleChanged = "member.role_changed",
         InviteCreated = "invite.created",
         InviteUpdated = "invite.updated",

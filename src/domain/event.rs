@@ -4,8 +4,8 @@
 use super::{
     AccountId, AccountKind, ContentGrant, DisablingReason, DomainId, DomainMode, DomainState,
     EndReason, GrantId, Invite, InviteId, InviteKind, JoinRequest, JoinRequestId, JoinRequestState,
-    JoinedBy, KeyId, KeyScope, Member, MemberId, MemberStatus, Organization, OrganizationDomain,
-    OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
+    JoinedBy, KeyId, KeyScope, Member, MemberEnd, MemberId, MemberStatus, Organization,
+    OrganizationDomain, OrganizationId, Role, TargetKind, Tier, Timestamp, Webhook, WebhookId,
 };
 
 /// The changed object and the change.
@@ -49,6 +49,7 @@ pub struct MemberData {
     pub previous_role: Option<Role>,
     pub status: MemberStatus,
     pub joined_by: JoinedBy,
+    pub expires_at: Option<Timestamp>,
     /// Whether the member has metadata or an external id. Events do not hold them, so that
     /// they go when an account is erased; readers of the feed get the present ones.
     pub has_attributes: bool,
@@ -79,6 +80,7 @@ pub struct InviteTerms {
     pub member: Option<MemberId>,
     pub expires_at: Option<Timestamp>,
     pub max_uses: Option<i64>,
+    pub member_end: Option<MemberEnd>,
     pub has_attributes: bool,
 }
 
@@ -181,6 +183,7 @@ impl From<&Member> for MemberData {
             previous_role: None,
             status: member.status,
             joined_by: member.joined_by,
+            expires_at: member.expires_at,
             has_attributes: !member.attributes.is_empty(),
             used: None,
         }
@@ -210,6 +213,7 @@ impl From<&Invite> for InviteData {
             member: invite.member,
             expires_at: invite.expires_at,
             max_uses: invite.max_uses,
+            member_end: invite.member_end,
             has_attributes: !invite.attributes.is_empty(),
         };
         Self { terms: Some(terms), ..Self::of_id(invite.id) }

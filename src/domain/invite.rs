@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::ids::parse_uuid;
 use super::{
     Attributes, ContinueUrl, EmailAddress, EmailDomain, GrantId, Invalid, InviteId, Locale,
-    MemberId, OrganizationId, OrganizationName, Role, SecretHash, Timestamp, text_enum,
+    MemberEnd, MemberId, OrganizationId, OrganizationName, Role, SecretHash, Timestamp, text_enum,
 };
 
 /// An invite without its token, which the store keeps only hashed and sealed.
@@ -37,6 +37,8 @@ pub struct Invite {
     /// A member that joins with it gets the metadata, and of an invite with one use also the
     /// external id.
     pub attributes: Attributes,
+    /// When the membership of who joins with it ends; `None`: it lasts.
+    pub member_end: Option<MemberEnd>,
     /// Where its recipients go on after joining.
     pub continue_url: Option<ContinueUrl>,
     /// The language of the invitation's mail.
@@ -57,6 +59,8 @@ pub struct Invite {
     pub ending: Option<Ending>,
     /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
+    /// The reminders that were sent since the invitation was sent, or sent again.
+    pub reminders: u32,
     /// A link that only asks to join: an admin approves each request.
     pub requires_approval: bool,
 }
@@ -188,15 +192,29 @@ impl Invite {
     /// The invite as it is at `now`: shown as expired from the moment of expiry, even
     /// if the expiry worker has not stored that yet.
     #[must_use]
-    pub fn as_of(mut self, now: Timestamp) -> Self {
-        if let Some(end) = self.expires_at
-            && self.state == InviteState::Live
-            && end <= now
-        {
-            self.state = InviteState::Expired;
-            self.ending = Some(Ending { at: end, by: None, reason: EndReason::Expired });
+    pub fn as_of(self, now: Timestamp) -> Self {
+        match self.expires_at {
+            Some(end) if end <= now => self.shown_ended(end, EndReason::Expired),
+            _ => self,
+        }
+    }
+
+    /// The invite, shown as ended at a moment that is not stored yet.
+    #[must_use]
+    pub fn shown_ended(mut self, at: Timestamp, reason: EndReason) -> Self {
+        if self.state == InviteState::Live {
+            self.state = reason.state();
+            self.ending = Some(Ending { at, by: None, reason });
         }
         self
+    }
+
+    /// Limits an expiry: an invite ends no later than the memberships that it gives.
+    pub fn capped_expiry(&self, expires_at: Option<Timestamp>) -> Option<Timestamp> {
+        match self.member_end {
+            Some(MemberEnd::At(end)) => Some(expires_at.map_or(end, |at| at.min(end))),
+            _ => expires_at,
+        }
     }
 }
 
@@ -331,6 +349,7 @@ mod tests {
             member: None,
             note: String::new(),
             attributes: Attributes::default(),
+            member_end: None,
             continue_url: None,
             locale: None,
             inviter: id.into(),
@@ -342,6 +361,7 @@ mod tests {
             created_at: at(0),
             ending: None,
             delivery: None,
+            reminders: 0,
         }
     }
 

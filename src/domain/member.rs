@@ -1,5 +1,8 @@
 //! Memberships.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::{
     AccountId, Attributes, InviteId, MemberId, OrganizationId, Permission, Profile, Role,
     Timestamp, text_enum,
@@ -19,6 +22,8 @@ pub struct Member {
     /// The invite that the member joined with; `None` unless `joined_by` is `Invite`.
     pub invite: Option<InviteId>,
     pub attributes: Attributes,
+    /// The membership ends at this moment, whether or not that is stored. `None`: it lasts.
+    pub expires_at: Option<Timestamp>,
     /// `None` while the membership lasts.
     pub departure: Option<Departure>,
 }
@@ -30,12 +35,71 @@ pub struct Authority {
     pub id: MemberId,
     pub role: Role,
     pub status: MemberStatus,
+    /// It counts before this moment only.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The shortest and the longest lifetime that an invite may give.
+pub const MEMBER_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3_650 * 24 * 60 * 60);
+
+/// When the membership of who joins with an invite ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberEnd {
+    /// So long after the join.
+    After(Duration),
+    At(Timestamp),
+}
+
+impl MemberEnd {
+    /// The end of a membership that begins at `joined`.
+    pub fn of(self, joined: Timestamp) -> Timestamp {
+        match self {
+            MemberEnd::After(lifetime) => joined.plus(lifetime),
+            MemberEnd::At(end) => end,
+        }
+    }
 }
 
 impl Member {
     pub fn authority(&self) -> Authority {
-        Authority { id: self.id, role: self.role, status: self.status }
+        Authority { id: self.id, role: self.role, status: self.status, expires_at: self.expires_at }
     }
+
+    /// Whether the membership has not ended at `now`.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        self.status != MemberStatus::Left && !is_over(self.expires_at, now)
+    }
+
+    /// An active admin whose membership has no end. An organization with members keeps one.
+    pub fn is_lasting_admin(&self) -> bool {
+        self.role == Role::Admin && self.status == MemberStatus::Active && self.expires_at.is_none()
+    }
+
+    /// The member as it is at `now`: shown as left from the moment of its end, even if that is
+    /// not stored yet.
+    #[must_use]
+    pub fn as_of(mut self, now: Timestamp) -> Self {
+        if let Some(end) = self.expires_at
+            && self.status != MemberStatus::Left
+            && end <= now
+        {
+            self.status = MemberStatus::Left;
+        }
+        self
+    }
+}
+
+impl Authority {
+    /// Whether the membership has not ended at `now`.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        !is_over(self.expires_at, now)
+    }
+}
+
+/// Whether this end has come.
+fn is_over(end: Option<Timestamp>, now: Timestamp) -> bool {
+    end.is_some_and(|end| end <= now)
 }
 
 /// The part of a membership that other services ask for.
@@ -48,6 +112,8 @@ pub struct Membership {
     pub status: MemberStatus,
     /// When this membership began.
     pub since: Timestamp,
+    /// It counts before this moment only.
+    pub expires_at: Option<Timestamp>,
     pub attributes: Attributes,
 }
 
@@ -55,6 +121,11 @@ impl Membership {
     /// Whether the member has this right now.
     pub fn allows(&self, permission: Permission) -> bool {
         self.status == MemberStatus::Active && self.role.allows(permission)
+    }
+
+    /// Whether it has not ended at `now`.
+    pub fn is_current(&self, now: Timestamp) -> bool {
+        !is_over(self.expires_at, now)
     }
 }
 
@@ -67,6 +138,7 @@ impl From<&Member> for Membership {
             role: member.role,
             status: member.status,
             since: member.joined_at,
+            expires_at: member.expires_at,
             attributes: member.attributes.clone(),
         }
     }
@@ -76,7 +148,8 @@ impl From<&Member> for Membership {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     pub at: Timestamp,
-    /// `true`: an admin removed the member; `false`: the member left.
+    /// `true`: an admin removed the member; `false`: the member left, or the membership ended by
+    /// its time.
     pub removed: bool,
     /// The organization's version at that moment.
     pub version: i64,

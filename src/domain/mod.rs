@@ -53,7 +53,10 @@ pub use invite::{
 pub use invite_links::InviteLinks;
 pub use join_request::{Decision, JoinRequest, JoinRequestState};
 pub use locale::Locale;
-pub use member::{Authority, Departure, JoinedBy, Member, MemberProfile, MemberStatus, Membership};
+pub use member::{
+    Authority, Departure, JoinedBy, MEMBER_LIFETIME, Member, MemberEnd, MemberProfile,
+    MemberStatus, Membership,
+};
 pub use network::Network;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
 pub use organization_domain::{

@@ -29,6 +29,9 @@ pub struct Organization {
     pub member_count: i64,
     /// The maximum of `member_count`; 0 means no limit.
     pub seat_limit: i64,
+    /// The earliest end of a current membership, if any has one: without a query it tells
+    /// whether a membership has ended by its time and is not stored as ended yet.
+    pub next_member_end: Option<Timestamp>,
     pub attributes: Attributes,
 }
 
@@ -61,6 +64,18 @@ pub enum Tier {
 }
 
 impl Organization {
+    /// Whether a membership has ended by its time at `now` and still counts as current in the
+    /// store.
+    pub fn has_due_members(&self, now: Timestamp) -> bool {
+        self.next_member_end.is_some_and(|end| end <= now)
+    }
+
+    /// A current membership ends at `end`.
+    pub fn add_member_end(&mut self, end: Option<Timestamp>) {
+        let ends = self.next_member_end.into_iter().chain(end);
+        self.next_member_end = ends.min();
+    }
+
     /// Whether one more member may join.
     pub fn has_seat(&self) -> bool {
         self.seat_limit == 0 || self.member_count < self.seat_limit

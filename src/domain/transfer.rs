@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::{
     AccountId, AccountKind, Attributes, ContinueUrl, EmailAddress, EmailDomain, InviteId, JoinedBy,
-    Locale, MemberId, MemberStatus, OrganizationId, OrganizationName, Profile, Role, Tier,
-    Timestamp,
+    Locale, MemberEnd, MemberId, MemberStatus, OrganizationId, OrganizationName, Profile, Role,
+    Tier, Timestamp,
 };
 
 /// The version of the format.
@@ -68,6 +68,7 @@ pub struct MemberRecord {
     pub status: MemberStatus,
     pub joined_at: Option<Timestamp>,
     pub joined_by: JoinedBy,
+    pub expires_at: Option<Timestamp>,
     pub departure: Option<DepartureRecord>,
     pub attributes: Attributes,
 }
@@ -93,6 +94,7 @@ pub struct InvitationRecord {
     pub expires_at: Option<Timestamp>,
     pub version: Option<i64>,
     pub attributes: Attributes,
+    pub member_end: Option<MemberEnd>,
     pub continue_url: Option<ContinueUrl>,
     pub locale: Option<Locale>,
 }

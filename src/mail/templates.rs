@@ -38,6 +38,8 @@ pub struct Invitation<'a> {
     pub id: InviteId,
     /// The version of the invitation; distinguishes the mails of one that is sent again.
     pub version: i64,
+    /// 0: the invitation itself; 1 or more: a reminder.
+    pub reminder: u32,
     /// The recipient.
     pub email: &'a EmailAddress,
     pub organization: &'a OrganizationName,
@@ -96,6 +98,7 @@ impl Templates {
             email => invitation.email.as_str(),
             link => invitation.link,
             expires => invitation.expires_at.map(minute).unwrap_or_default(),
+            reminder => invitation.reminder > 0,
         };
         let environment = self.of(invitation.locale);
         let render = |name: &str| {
@@ -103,7 +106,10 @@ impl Templates {
             rendered.map_err(|e| wrong(name, &e))
         };
         Ok(Mail {
-            id: format!("{}.{}", invitation.id, invitation.version),
+            id: match invitation.reminder {
+                0 => format!("{}.{}", invitation.id, invitation.version),
+                number => format!("{}.{}.{number}", invitation.id, invitation.version),
+            },
             to: invitation.email.clone(),
             subject: one_line(&render(SUBJECT)?, MAX_SUBJECT_CHARS),
             text: render(TEXT)?,
@@ -117,10 +123,11 @@ impl Templates {
         let email = "ana@example.com".parse().map_err(Error::internal)?;
         let organization = "Example".parse().map_err(Error::internal)?;
         for locale in self.others.keys().map(Some).chain([None]) {
-            for (inviter, expires_at) in [("", None), ("Ana", Some(now))] {
+            for (inviter, expires_at, reminder) in [("", None, 0), ("Ana", Some(now), 1)] {
                 let sample = Invitation {
                     id: InviteId::generate(now),
                     version: 0,
+                    reminder,
                     email: &email,
                     organization: &organization,
                     inviter,

@@ -4,9 +4,10 @@
 use futures_util::future::try_join;
 
 use crate::domain::{
-    Authority, Caller, InviteId, MemberStatus, Organization, OrganizationId, Permission,
+    Authority, Caller, InviteId, MemberStatus, Organization, OrganizationId, Permission, Timestamp,
 };
 use crate::error::{Error, Result, reason};
+use crate::operations::members::end_due;
 use crate::storage::{Connection, Tx, members, organizations};
 
 /// An organization in which the caller has the requested permission.
@@ -28,6 +29,7 @@ impl Access {
         caller: &Caller,
         organization: OrganizationId,
         permission: Permission,
+        now: Timestamp,
     ) -> Result<Self> {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
@@ -35,14 +37,22 @@ impl Access {
         let (member, organization) =
             members::current_with_organization(db, organization, caller.account.id)
                 .await?
+                .filter(|(member, _)| member.is_current(now))
                 .ok_or_else(Error::not_found)?;
         let member = member.authority();
         permit(member, permission)?;
         Ok(Self { organization, member })
     }
 
+    /// `now`, if memberships of the organization have ended that are stored as current: lists
+    /// must leave them out.
+    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.organization.has_due_members(now).then_some(now)
+    }
+
     /// Access for a change: locks the organization's row first, so that the checked
-    /// permission still holds at the commit.
+    /// permission still holds at the commit. Memberships of the organization whose time has come
+    /// end with it: what the change reads afterwards is as of `now`.
     ///
     /// # Errors
     /// As [`Access::to_read`].
@@ -51,12 +61,14 @@ impl Access {
         caller: &Caller,
         organization: OrganizationId,
         permission: Permission,
+        now: Timestamp,
     ) -> Result<Self> {
         let member = async {
             let member = members::authority(tx, organization, caller.account.id).await?;
             Ok(member.map(|member| (member, ())))
         };
-        let (access, ()) = Self::under_lock(tx, caller, organization, permission, member).await?;
+        let (access, (), _) =
+            Self::under_lock(tx, caller, organization, permission, member, now).await?;
         Ok(access)
     }
 
@@ -68,29 +80,44 @@ impl Access {
         tx: &Tx,
         caller: &Caller,
         organization: OrganizationId,
+        now: Timestamp,
     ) -> Result<(Self, Option<InviteId>)> {
-        let member = members::authority_and_join_link(tx, organization, caller.account.id);
-        Self::under_lock(tx, caller, organization, Permission::ManageInvites, member).await
+        let (account, manage) = (caller.account.id, Permission::ManageInvites);
+        let member = members::authority_and_join_link(tx, organization, account);
+        let (access, mut link, has_ended) =
+            Self::under_lock(tx, caller, organization, manage, member, now).await?;
+        if has_ended {
+            // Perhaps the link with its inviter.
+            let again = members::authority_and_join_link(tx, organization, account).await?;
+            link = again.and_then(|(_, link)| link);
+        }
+        Ok((access, link))
     }
 
+    /// Also returns whether memberships have ended since the read.
     async fn under_lock<T>(
         tx: &Tx,
         caller: &Caller,
         organization: OrganizationId,
         permission: Permission,
         member: impl Future<Output = Result<Option<(Authority, T)>>>,
-    ) -> Result<(Self, T)> {
+        now: Timestamp,
+    ) -> Result<(Self, T, bool)> {
         if !caller.reaches(organization) {
             return Err(Error::not_found());
         }
         // Both statements are sent together and run in this order, so the membership is
         // read under the lock.
         let locked = organizations::lock(tx, organization);
-        let (Some(organization), Some((member, rest))) = try_join(locked, member).await? else {
+        let (Some(mut organization), Some((member, rest))) = try_join(locked, member).await? else {
             return Err(Error::not_found());
         };
+        if !member.is_current(now) {
+            return Err(Error::not_found());
+        }
         permit(member, permission)?;
-        Ok((Self { organization, member }, rest))
+        let has_ended = end_due(tx, &mut organization, now).await?;
+        Ok((Self { organization, member }, rest, has_ended))
     }
 }
 

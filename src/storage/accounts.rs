@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, member, stored};
+use super::members::lasts_beyond;
 use super::sql::{Named, is_one_of, query, set};
 use super::statement::SIZES;
 use crate::domain::{
@@ -94,6 +95,7 @@ pub async fn members_elsewhere(
     issuer: &str,
     addresses: &[&EmailAddress],
     except: OrganizationId,
+    now: Timestamp,
 ) -> Result<HashSet<EmailAddress>> {
     let select = member::Entity::find()
         .select_only()
@@ -102,6 +104,7 @@ pub async fn members_elsewhere(
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
         .filter(member::Column::OrganizationId.ne(Uuid::from(except)))
         .filter(member::Column::Status.ne(MemberStatus::Left.as_str()))
+        .filter(lasts_beyond(now))
         .filter(is_one_of(account::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(account::Column::Issuer.eq(issuer));
     let emails = all(db, &select).await?.into_iter();

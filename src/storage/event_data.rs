@@ -5,7 +5,7 @@ use prost::Message;
 
 use crate::domain::{
     AuditEvent, ContentGrant, DomainData, EventData, GrantData, InviteData, JoinRequestData,
-    MemberData, Timestamp, WebhookData,
+    MemberData, MemberEnd, Timestamp, WebhookData,
 };
 use crate::error::{Error, Result};
 use crate::proto::guestlist::v1 as pb;
@@ -103,6 +103,7 @@ fn of_member(member: &MemberData) -> pb::MemberEvent {
         joined_by: member.joined_by.as_str().to_owned(),
         invite_id: text(member.used.map(|(invite, _)| invite)),
         invite_used_up: member.used.is_some_and(|(_, used_up)| used_up),
+        expire_time: member.expires_at.map(to_timestamp),
         has_metadata: member.has_attributes,
         ..Default::default()
     }
@@ -126,8 +127,21 @@ fn of_invite(invite: &InviteData) -> pb::InviteEvent {
         member_id: text(terms.member),
         expire_time: terms.expires_at.map(to_timestamp),
         max_uses: terms.max_uses.unwrap_or_default(),
+        member_end: terms.member_end.map(of_member_end),
         has_metadata: terms.has_attributes,
         ..event
+    }
+}
+
+fn of_member_end(end: MemberEnd) -> pb::invite_event::MemberEnd {
+    use pb::invite_event::MemberEnd as Field;
+
+    match end {
+        // No longer than the greatest one.
+        MemberEnd::After(lifetime) => {
+            Field::MemberLifetime(lifetime.try_into().unwrap_or_default())
+        }
+        MemberEnd::At(end) => Field::MemberExpireTime(to_timestamp(end)),
     }
 }
 

@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use super::connection::{self, Connection, Db, Tx, all, delete, models};
 use super::entity::grant;
-use crate::domain::{ContentGrant, Grant, GrantId, MemberId, OrganizationId};
+use super::members::ids_of_due_members;
+use super::sql::is_one_of;
+use super::statement::SIZES;
+use crate::domain::{ContentGrant, Grant, GrantId, MemberId, OrganizationId, Timestamp};
 use crate::error::Result;
 
 /// Whether a member has exactly this grant.
@@ -52,13 +55,38 @@ pub async fn delete_of_member(tx: &Tx, member: MemberId) -> Result<Vec<GrantId>>
     Ok(ids)
 }
 
-/// At most `limit` grants of an organization, oldest first, newer than `after`.
+/// Deletes all grants of these members of a locked organization; returns their ids with the
+/// members.
+pub async fn delete_of_members(tx: &Tx, members: &[MemberId]) -> Result<Vec<(GrantId, MemberId)>> {
+    use grant::Column;
+
+    let mut found = Vec::new();
+    for members in members.chunks(SIZES[0]) {
+        let theirs = is_one_of(Column::MemberId, members.iter().copied().map(Uuid::from));
+        let select = grant::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::MemberId])
+            .filter(theirs.clone());
+        let rows = all(tx, &select).await?;
+        if !rows.is_empty() {
+            delete(tx, grant::Entity::delete_many().filter(theirs)).await?;
+        }
+        for mut row in rows {
+            found.push((row.value::<Uuid>()?.into(), row.value::<Uuid>()?.into()));
+        }
+    }
+    Ok(found)
+}
+
+/// At most `limit` grants of an organization, oldest first, newer than `after`. `due`: without
+/// those of members whose end has come at this moment.
 pub async fn page(
     db: &Db,
     organization: OrganizationId,
     member: Option<MemberId>,
     after: Option<GrantId>,
     limit: u64,
+    due: Option<Timestamp>,
 ) -> Result<Vec<Grant>> {
     let mut select = grant::Entity::find()
         .filter(grant::Column::OrganizationId.eq(Uuid::from(organization)))
@@ -69,6 +97,10 @@ pub async fn page(
     }
     if let Some(after) = after {
         select = select.filter(grant::Column::Id.gt(Uuid::from(after)));
+    }
+    if let Some(now) = due {
+        let ended = ids_of_due_members(organization, now);
+        select = select.filter(grant::Column::MemberId.not_in_subquery(ended));
     }
     let rows = models(&db.for_lists(), select).await?;
     rows.into_iter().map(Grant::try_from).collect()

@@ -11,9 +11,10 @@ use super::attributes::has_pairs;
 use super::connection::{self, Connection, Db, all, models};
 use super::entity::{account, invite, member, organization, stored};
 use super::invites::with_sealed_token;
+use super::members::{ids_of_due_members, lasts_beyond};
 use crate::domain::{
-    AccountId, EmailAddress, ExternalId, Invite, InviteId, InviteKind, InviteState, MemberId,
-    Metadata, OrganizationId, ReceivedInvitation, Role, Timestamp,
+    AccountId, EmailAddress, EndReason, ExternalId, Invite, InviteId, InviteKind, InviteState,
+    MemberId, Metadata, OrganizationId, ReceivedInvitation, Role, Timestamp,
 };
 use crate::error::Result;
 
@@ -49,7 +50,12 @@ pub enum Order {
 }
 
 impl InviteFilter {
-    fn select(&self, organization: OrganizationId, now: Timestamp) -> Select<invite::Entity> {
+    fn select(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+        due_inviters: bool,
+    ) -> Select<invite::Entity> {
         use invite::Column;
 
         let mut all = Condition::all().add(Column::OrganizationId.eq(Uuid::from(organization)));
@@ -57,10 +63,23 @@ impl InviteFilter {
             all = all.add(Column::Kind.is_in(self.kinds.iter().map(|kind| kind.as_str())));
         }
         if !self.states.is_empty() {
-            let any = self
+            let mut any = self
                 .states
                 .iter()
                 .fold(Condition::any(), |any, state| any.add(in_state(*state, now)));
+            if due_inviters {
+                let ended = || ids_of_due_members(organization, now);
+                let live = || Condition::all().add(in_state(InviteState::Live, now));
+                if self.states.contains(&InviteState::Live) {
+                    let others = self.states.iter().filter(|state| **state != InviteState::Live);
+                    any =
+                        others.fold(Condition::any(), |any, state| any.add(in_state(*state, now)));
+                    any = any.add(live().add(Column::InviterId.not_in_subquery(ended())));
+                }
+                if self.states.contains(&EndReason::InviterGone.state()) {
+                    any = any.add(live().add(Column::InviterId.in_subquery(ended())));
+                }
+            }
             all = all.add(any);
         }
         if let Some(role) = self.role {
@@ -108,18 +127,19 @@ fn in_state(state: InviteState, now: Timestamp) -> Condition {
     }
 }
 
-/// At most `limit` invites with their sealed tokens.
+/// At most `limit` invites with their sealed tokens. `due_inviters`: the end of some members
+/// has come, and their invites count as ended.
 pub async fn page(
     db: &Db,
     organization: OrganizationId,
     filter: &InviteFilter,
     order: Order,
     limit: u64,
-    now: Timestamp,
+    (now, due_inviters): (Timestamp, bool),
 ) -> Result<Vec<(Invite, Vec<u8>)>> {
     use invite::Column;
 
-    let mut select = filter.select(organization, now).limit(limit);
+    let mut select = filter.select(organization, now, due_inviters).limit(limit);
     select = match order {
         Order::NewestFirst(_) => select.order_by_desc(Column::Id),
         Order::OldestFirst(_) => select.order_by_asc(Column::Id),
@@ -142,9 +162,10 @@ pub async fn count(
     db: &Db,
     organization: OrganizationId,
     filter: &InviteFilter,
-    now: Timestamp,
+    (now, due_inviters): (Timestamp, bool),
 ) -> Result<u64> {
-    connection::count(&db.for_lists(), filter.select(organization, now)).await
+    let select = filter.select(organization, now, due_inviters);
+    connection::count(&db.for_lists(), select).await
 }
 
 /// The predicate of the index of pending invitations, beside other tables.
@@ -173,6 +194,8 @@ pub async fn received(
         .filter(Column::Email.eq(email.as_str()))
         .filter(Expr::cust(PENDING))
         .filter(Column::ExpiresAt.gt(now.as_micros()))
+        // That of the inviter: its invites end with it.
+        .filter(lasts_beyond(now))
         .filter(Expr::exists(later_removals(account)).not())
         .order_by_desc(Column::Id)
         .limit(limit);

@@ -8,7 +8,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::connection::{self, Connection, Db, Tx, all, first, insert_many, models, update};
-use super::entity::invite::{LIVE_JOIN_LINK, delivery_text};
+use super::entity::invite::{LIVE_JOIN_LINK, delivery_text, member_end_columns};
 use super::entity::organization::join_domains;
 use super::entity::{invite, member, organization};
 use super::sql::{Named, is_one_of, query, set};
@@ -253,6 +253,7 @@ pub async fn insert_all(tx: &Tx, new: Vec<(&Invite, StoredToken)>) -> Result<()>
 
 fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
     let content = new.content.as_ref();
+    let (member_lifetime, member_expires_at) = member_end_columns(new.member_end);
     invite::ActiveModel {
         id: Set(new.id.into()),
         organization_id: Set(new.organization.into()),
@@ -285,6 +286,9 @@ fn row(new: &Invite, token: StoredToken) -> invite::ActiveModel {
         continue_url: Set(new.continue_url.as_ref().map(ToString::to_string)),
         locale: Set(new.locale.as_ref().map(ToString::to_string)),
         requires_approval: Set(new.requires_approval),
+        member_lifetime: Set(member_lifetime),
+        member_expires_at: Set(member_expires_at),
+        reminders: Set(new.reminders.into()),
     }
 }
 
@@ -376,6 +380,33 @@ pub async fn end_all_of(
     Ok(ended)
 }
 
+/// The live invites of a locked organization that rest on the authority of these members, each
+/// with its inviter.
+pub async fn live_of(
+    tx: &Tx,
+    organization: OrganizationId,
+    inviters: &[MemberId],
+) -> Result<Vec<(InviteId, MemberId)>> {
+    use invite::Column;
+
+    let mut found = Vec::new();
+    for inviters in inviters.chunks(SIZES[0]) {
+        // Each has an index of its own.
+        for which in [LIVE_JOIN_LINK, LIVE_BUT_JOIN_LINK] {
+            let select = invite::Entity::find()
+                .select_only()
+                .columns([Column::Id, Column::InviterId])
+                .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+                .filter(is_one_of(Column::InviterId, inviters.iter().copied().map(Uuid::from)))
+                .filter(Expr::cust(which));
+            for mut row in all(tx, &select).await? {
+                found.push((row.value::<Uuid>()?.into(), row.value::<Uuid>()?.into()));
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Ends the invites of an organization that match a condition with one value.
 fn end_where(which: Expr) -> UpdateMany<invite::Entity> {
     use invite::Column;
@@ -451,11 +482,14 @@ pub async fn update_terms(tx: &Tx, changed: &Invite) -> Result<()> {
     use invite::Column;
 
     let level = changed.content.as_ref().map(|content| content.level.as_str());
+    let (member_lifetime, member_expires_at) = member_end_columns(changed.member_end);
     let updated = invite::Entity::update_many()
         .col_expr(Column::Role, Expr::value(changed.role.as_str()))
         .col_expr(Column::ContentLevel, Expr::value(level))
         .col_expr(Column::ExpiresAt, Expr::value(changed.expires_at.map(Timestamp::as_micros)))
         .col_expr(Column::MaxUses, Expr::value(changed.max_uses))
+        .col_expr(Column::MemberLifetime, Expr::value(member_lifetime))
+        .col_expr(Column::MemberExpiresAt, Expr::value(member_expires_at))
         .filter(Column::Id.eq(Uuid::from(changed.id)))
         .filter(Column::OrganizationId.eq(Uuid::from(changed.organization)));
     update(tx, updated).await.map(drop)
@@ -474,8 +508,17 @@ pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> 
         .col_expr(Column::ExpiresAt, Expr::value(renewed.expires_at.map(Timestamp::as_micros)))
         .col_expr(Column::Delivery, Expr::value(delivery_text(&Delivery::Pending)))
         .col_expr(Column::DeliveryError, Expr::value(None::<String>))
+        .col_expr(Column::Reminders, Expr::value(0))
         .filter(Column::Id.eq(Uuid::from(renewed.id)))
         .filter(Column::OrganizationId.eq(Uuid::from(renewed.organization)));
+    update(tx, updated).await.map(drop)
+}
+
+/// Stores that so many reminders of an invitation were sent.
+pub async fn set_reminders(tx: &Tx, id: InviteId, reminders: u32) -> Result<()> {
+    let updated = invite::Entity::update_many()
+        .col_expr(invite::Column::Reminders, Expr::value(i64::from(reminders)))
+        .filter(invite::Column::Id.eq(Uuid::from(id)));
     update(tx, updated).await.map(drop)
 }
 

@@ -1,7 +1,7 @@
 //! Rows that workers claim for a limited time: several replicas work on one table, and what a
 //! replica has claimed when it ends is due again later.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     TryIntoModel,
@@ -80,12 +80,16 @@ where
     Ok(!models(db, due).await?.is_empty())
 }
 
-/// How many rows wait, and since when the oldest one does.
-pub(super) async fn backlog<E: EntityTrait>(db: &Db) -> Result<(i64, Option<Timestamp>)> {
+/// How many rows wait at `now`, and since when the oldest one does.
+pub(super) async fn backlog<E: EntityTrait>(
+    db: &Db,
+    now: Timestamp,
+) -> Result<(i64, Option<Timestamp>)> {
     let numbers = E::find()
         .select_only()
         .column_as(Expr::cust("COUNT(*)"), "waiting")
-        .column_as(Expr::cust("MIN(created_at)"), "oldest");
+        .column_as(Expr::cust("MIN(created_at)"), "oldest")
+        .filter(Expr::cust("created_at").lte(now.as_micros()));
     let row = all(&db.for_lists(), &numbers).await?.into_iter().next();
     let Some(mut row) = row else { return Ok((0, None)) };
     let (waiting, oldest): (i64, Option<i64>) = (row.value()?, row.value()?);

@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IntoSimpleExpr, JoinType, Order, QueryFilter, QueryOrder,
-    QuerySelect, RelationTrait,
+    QuerySelect, RelationTrait, Select,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,11 +11,11 @@ use uuid::Uuid;
 use super::attributes::has_pairs;
 use super::connection::{self, Connection, Db, all};
 use super::entity::{account, member, organization, stored};
-use super::members::{with_organization, with_profile};
+use super::members::{due_members, lasts_beyond, with_organization, with_profile};
 use super::sql::{contains_pattern, is_one_of};
 use crate::domain::{
     AccountId, ExternalId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
-    Metadata, Organization, OrganizationId, Role,
+    Metadata, Organization, OrganizationId, Role, Timestamp,
 };
 use crate::error::Result;
 
@@ -76,6 +76,9 @@ pub struct MemberPage<'a> {
     /// The page begins after this position.
     pub after: Option<&'a MemberCursor>,
     pub limit: u64,
+    /// Members whose end has come at this moment have left. `None`: there are none, which keeps
+    /// the statement short.
+    pub due: Option<Timestamp>,
 }
 
 impl MemberFilter {
@@ -89,7 +92,7 @@ impl MemberFilter {
         self.email.is_some() || self.login_provider.is_some()
     }
 
-    fn condition(&self) -> Condition {
+    fn condition(&self, due: Option<Timestamp>) -> Condition {
         use member::Column;
 
         let statuses: &[MemberStatus] = if self.statuses.is_empty() {
@@ -97,8 +100,7 @@ impl MemberFilter {
         } else {
             &self.statuses
         };
-        let mut all = Condition::all()
-            .add(Column::Status.is_in(statuses.iter().map(|status| status.as_str())));
+        let mut all = Condition::all().add(has_status(statuses, due));
         if let Some(admins) = self.admins {
             all = all.add(if admins { Column::Role.eq("admin") } else { Column::Role.ne("admin") });
         }
@@ -129,6 +131,19 @@ impl MemberFilter {
     }
 }
 
+/// The condition that a member has one of these statuses, where members whose end has come at
+/// `due` have left.
+fn has_status(statuses: &[MemberStatus], due: Option<Timestamp>) -> Condition {
+    use member::Column;
+
+    let stored = Column::Status.is_in(statuses.iter().map(|status| status.as_str()));
+    let Some(now) = due else { return Condition::all().add(stored) };
+    if statuses.contains(&MemberStatus::Left) {
+        return Condition::any().add(stored).add(Column::ExpiresAt.lte(now.as_micros()));
+    }
+    Condition::all().add(stored).add(lasts_beyond(now))
+}
+
 /// Members with their profiles and positions.
 pub async fn page(
     db: &Db,
@@ -143,7 +158,7 @@ pub async fn page(
     let mut select = member::Entity::find()
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .find_also_related(account::Entity)
-        .filter(page.filter.condition())
+        .filter(page.filter.condition(page.due))
         .order_by(column, order.clone())
         .order_by(member::Column::Id, order)
         .limit(page.limit);
@@ -168,18 +183,27 @@ pub async fn page(
                 joined_at: member.joined_at,
                 id: member.id,
             };
-            Ok((with_profile(member, row)?, cursor))
+            let mut found = with_profile(member, row)?;
+            if let Some(now) = page.due {
+                found.member = found.member.as_of(now);
+            }
+            Ok((found, cursor))
         })
         .collect()
 }
 
-/// The number of members that match a filter.
-pub async fn count(db: &Db, organization: OrganizationId, filter: &MemberFilter) -> Result<u64> {
+/// The number of members that match a filter; `due` as in [`MemberPage`].
+pub async fn count(
+    db: &Db,
+    organization: OrganizationId,
+    filter: &MemberFilter,
+    due: Option<Timestamp>,
+) -> Result<u64> {
     let mut select = member::Entity::find()
         .select_only()
         .column(member::Column::Id)
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
-        .filter(filter.condition());
+        .filter(filter.condition(due));
     if filter.reads_accounts() {
         select = select.join(JoinType::InnerJoin, member::Relation::Account.def());
     }
@@ -191,13 +215,29 @@ pub async fn counts(
     db: &Db,
     organization: OrganizationId,
 ) -> Result<Vec<(MemberStatus, Role, i64)>> {
+    let its = member::Column::OrganizationId.eq(Uuid::from(organization));
+    counted(db, member::Entity::find().filter(its)).await
+}
+
+/// The same of the members that count as current, but whose end has come at `now`.
+pub async fn counts_of_due(
+    db: &Db,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Vec<(MemberStatus, Role, i64)>> {
+    counted(db, due_members(organization, now)).await
+}
+
+async fn counted(
+    db: &Db,
+    members: Select<member::Entity>,
+) -> Result<Vec<(MemberStatus, Role, i64)>> {
     use member::Column;
 
-    let select = member::Entity::find()
+    let select = members
         .select_only()
         .columns([Column::Status, Column::Role])
         .column_as(Expr::cust("COUNT(*)"), "number")
-        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
         .group_by(Column::Status)
         .group_by(Column::Role);
     let rows = all(&db.for_lists(), &select).await?.into_iter();
@@ -216,12 +256,14 @@ pub async fn organizations_of(
     filter: &OrganizationFilter,
     after: Option<&MemberCursor>,
     limit: u64,
+    now: Timestamp,
 ) -> Result<Vec<(Member, Organization)>> {
     use member::Column;
 
     let mut select = member::Entity::find()
         .filter(Column::AccountId.eq(Uuid::from(account)))
         .filter(Column::Status.eq(MemberStatus::Active.as_str()))
+        .filter(lasts_beyond(now))
         .order_by_asc(Column::JoinedAt)
         .order_by_asc(Column::Id)
         .limit(limit);

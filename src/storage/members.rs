@@ -1,18 +1,18 @@
 //! Queries on single rows of `members`. Lists are in `member_lists`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationTrait, Select, Value,
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, RelationTrait, Select, Value,
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
+use super::connection::{self, Connection, Tx, all, count, first, insert_many, models, update};
 use super::entity::{account, invite, member, organization, stored};
 use super::sql::{Named, is_one_of, query};
-use super::statement::Row;
+use super::statement::{Row, SIZES};
 use crate::domain::{
     AccountId, Authority, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile,
     MemberStatus, Organization, OrganizationId, Profile, Role, Timestamp,
@@ -24,6 +24,7 @@ use crate::error::Result;
 const CURRENT: &str = "\"members\".\"status\" <> 'left'";
 const REMOVED: &str = "removed";
 const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
+const EXPIRING: &str = "expires_at IS NOT NULL AND status <> 'left'";
 
 fn of_account(organization: OrganizationId, account: AccountId) -> Select<member::Entity> {
     member::Entity::find()
@@ -85,7 +86,12 @@ pub async fn all_current_of(
 fn select_authority() -> Select<member::Entity> {
     use member::Column;
 
-    current_of_account().select_only().columns([Column::Id, Column::Role, Column::Status])
+    current_of_account().select_only().columns([
+        Column::Id,
+        Column::Role,
+        Column::Status,
+        Column::ExpiresAt,
+    ])
 }
 
 fn read_authority(row: &mut Row) -> Result<Authority> {
@@ -93,6 +99,7 @@ fn read_authority(row: &mut Row) -> Result<Authority> {
         id: row.value::<Uuid>()?.into(),
         role: stored("members.role", &row.value::<String>()?)?,
         status: stored("members.status", &row.value::<String>()?)?,
+        expires_at: row.value::<Option<i64>>()?.map(Timestamp::from_micros),
     })
 }
 
@@ -173,20 +180,112 @@ pub async fn last_removal(
     Ok(member.and_then(|member| member.departure))
 }
 
-/// Whether the organization has an active admin other than `except`.
+/// Whether the organization has an active admin at `now`.
 pub async fn has_active_admin(
     db: &impl Connection,
     organization: OrganizationId,
-    except: Option<MemberId>,
+    now: Timestamp,
 ) -> Result<bool> {
-    let mut select = member::Entity::find()
+    let select = admins(organization).filter(lasts_beyond(now)).limit(1);
+    Ok(!models(db, select).await?.is_empty())
+}
+
+/// Whether the organization has an active admin without an end other than `except`.
+pub async fn has_lasting_admin(
+    db: &impl Connection,
+    organization: OrganizationId,
+    except: MemberId,
+) -> Result<bool> {
+    let select = admins(organization)
+        .filter(member::Column::ExpiresAt.is_null())
+        .filter(member::Column::Id.ne(Uuid::from(except)))
+        .limit(1);
+    Ok(!models(db, select).await?.is_empty())
+}
+
+fn admins(organization: OrganizationId) -> Select<member::Entity> {
+    member::Entity::find()
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(Expr::cust(ACTIVE_ADMIN))
-        .limit(1);
-    if let Some(except) = except {
-        select = select.filter(member::Column::Id.ne(Uuid::from(except)));
+}
+
+/// The condition that a membership has no end, or ends after `now`.
+pub(super) fn lasts_beyond(now: Timestamp) -> Condition {
+    Condition::any()
+        .add(member::Column::ExpiresAt.is_null())
+        .add(member::Column::ExpiresAt.gt(now.as_micros()))
+}
+
+/// The members of an organization that count as current in the store, but whose end has come
+/// at `now`.
+pub(super) fn due_members(organization: OrganizationId, now: Timestamp) -> Select<member::Entity> {
+    member::Entity::find()
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(Expr::cust(EXPIRING))
+        .filter(member::Column::ExpiresAt.lte(now.as_micros()))
+}
+
+/// Their ids, as a part of another query.
+pub(super) fn ids_of_due_members(organization: OrganizationId, now: Timestamp) -> SelectStatement {
+    due_members(organization, now).select_only().column(member::Column::Id).into_query()
+}
+
+/// At most `limit` of them, the earliest first.
+pub async fn due(
+    tx: &Tx,
+    organization: OrganizationId,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<Member>> {
+    let select = due_members(organization, now)
+        .order_by_asc(member::Column::ExpiresAt)
+        .order_by_asc(member::Column::Id)
+        .limit(limit);
+    models(tx, select).await?.into_iter().map(Member::try_from).collect()
+}
+
+/// Their number.
+pub async fn count_due(
+    db: &impl Connection,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<i64> {
+    let number = count(db, due_members(organization, now)).await?;
+    Ok(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// Those of these members that are among them, each with its end.
+pub async fn due_among(
+    db: &impl Connection,
+    organization: OrganizationId,
+    ids: &[MemberId],
+    now: Timestamp,
+) -> Result<HashMap<MemberId, Timestamp>> {
+    let mut found = HashMap::new();
+    for ids in ids.chunks(SIZES[0]) {
+        let select = due_members(organization, now)
+            .select_only()
+            .columns([member::Column::Id, member::Column::ExpiresAt])
+            .filter(is_one_of(member::Column::Id, ids.iter().copied().map(Uuid::from)));
+        for mut row in all(db, &select).await? {
+            let id = row.value::<Uuid>()?.into();
+            found.insert(id, Timestamp::from_micros(row.value()?));
+        }
     }
-    Ok(!models(db, select).await?.is_empty())
+    Ok(found)
+}
+
+/// The earliest end of a current member.
+pub async fn next_end(tx: &Tx, organization: OrganizationId) -> Result<Option<Timestamp>> {
+    let select = member::Entity::find()
+        .select_only()
+        .column(member::Column::ExpiresAt)
+        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(Expr::cust(EXPIRING))
+        .order_by_asc(member::Column::ExpiresAt)
+        .limit(1);
+    let row = all(tx, &select).await?.into_iter().next();
+    row.map(|mut row| Ok(Timestamp::from_micros(row.value()?))).transpose()
 }
 
 /// Creates a membership of the account with this profile.
@@ -217,6 +316,7 @@ fn row(new: &Member, profile: &Profile) -> member::ActiveModel {
         left_version: Set(new.departure.map(|left| left.version)),
         metadata: Set(new.attributes.metadata.to_json()),
         external_id: Set(new.attributes.external_id.as_ref().map(ToString::to_string)),
+        expires_at: Set(new.expires_at.map(Timestamp::as_micros)),
     }
 }
 
@@ -270,6 +370,43 @@ pub async fn addresses_among(
         .filter(account::Column::EmailVerified.eq(true));
     let emails = all(db, &select).await?.into_iter();
     emails.map(|mut row| stored("accounts.email", &row.value::<String>()?)).collect()
+}
+
+/// Sets or removes the end of a membership.
+pub async fn set_expiry(
+    tx: &Tx,
+    organization: OrganizationId,
+    id: MemberId,
+    expires_at: Option<Timestamp>,
+) -> Result<()> {
+    use member::Column;
+
+    let updated = member::Entity::update_many()
+        .col_expr(Column::ExpiresAt, Expr::value(expires_at.map(Timestamp::as_micros)))
+        .filter(Column::Id.eq(Uuid::from(id)))
+        .filter(Column::OrganizationId.eq(Uuid::from(organization)));
+    update(tx, updated).await.map(drop)
+}
+
+/// Ends memberships at their own ends, with this version of the organization. Their rows stay.
+pub async fn expire(
+    tx: &Tx,
+    organization: OrganizationId,
+    ids: &[MemberId],
+    version: i64,
+) -> Result<()> {
+    use member::Column;
+
+    for ids in ids.chunks(SIZES[0]) {
+        let expired = member::Entity::update_many()
+            .col_expr(Column::Status, Expr::value(MemberStatus::Left.as_str()))
+            .col_expr(Column::LeftAt, Expr::col(Column::ExpiresAt))
+            .col_expr(Column::LeftVersion, Expr::value(version))
+            .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(is_one_of(Column::Id, ids.iter().copied().map(Uuid::from)));
+        update(tx, expired).await?;
+    }
+    Ok(())
 }
 
 /// Ends a membership. Its row stays.

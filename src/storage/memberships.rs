@@ -31,7 +31,7 @@ const CURRENT: &str = "\"members\".\"status\" <> 'left'";
 /// An organization and an account.
 pub type MembershipKey = (OrganizationId, AccountId);
 
-/// A current membership with the issuer of its account.
+/// A membership that has not ended in the store, with the issuer of its account.
 #[derive(Debug, Clone)]
 pub struct StoredMembership {
     pub membership: Membership,
@@ -43,31 +43,48 @@ pub struct StoredMembership {
 pub(super) struct Memberships(OrganizationCache<MembershipKey, StoredMembership>);
 
 impl Memberships {
-    /// The current membership of an account.
+    /// The current membership of an account at `now`.
     pub(super) async fn find(
         &self,
         db: &Db,
         organization: OrganizationId,
         account: AccountId,
+        now: Timestamp,
     ) -> Result<Option<StoredMembership>> {
         static FIND: Named = Named::new(|| query(select().filter(has_key())));
         let key = (organization, account);
         let read = async { first(db, FIND.with(db, values(key))).await?.map(read).transpose() };
-        self.0.find(db, key, read).await
+        let found = self.0.find(db, key, read).await?;
+        // A membership ends without a change.
+        Ok(found.filter(|found| found.membership.is_current(now)))
     }
 
-    /// The current memberships of at most [`MAX_KEYS`] keys, by one statement.
+    /// The current memberships of at most [`MAX_KEYS`] keys at `now`, by one statement.
     pub(super) async fn find_all(
         &self,
         db: &Db,
         keys: &[MembershipKey],
+        now: Timestamp,
     ) -> Result<HashMap<MembershipKey, StoredMembership>> {
-        let Some(now) = Moment::now(db) else { return on_postgres(db, keys).await };
-        let kept = keys.iter().filter_map(|key| Some((*key, self.0.get(db, key, now)?)));
+        let mut found = match Moment::now(db) {
+            Some(read_at) => self.find_all_on_sqlite(db, keys, read_at).await?,
+            None => on_postgres(db, keys).await?,
+        };
+        found.retain(|_, found| found.membership.is_current(now));
+        Ok(found)
+    }
+
+    async fn find_all_on_sqlite(
+        &self,
+        db: &Db,
+        keys: &[MembershipKey],
+        read_at: Moment,
+    ) -> Result<HashMap<MembershipKey, StoredMembership>> {
+        let kept = keys.iter().filter_map(|key| Some((*key, self.0.get(db, key, read_at)?)));
         let mut found: HashMap<_, _> = kept.collect();
         let missing: Vec<_> = keys.iter().copied().filter(|key| !found.contains_key(key)).collect();
         for (key, membership) in on_sqlite(db, &missing).await? {
-            self.0.insert(key, membership.clone(), now);
+            self.0.insert(key, membership.clone(), read_at);
             found.insert(key, membership);
         }
         Ok(found)
@@ -80,18 +97,20 @@ impl OfOrganization for StoredMembership {
     }
 }
 
-/// The current membership with this id.
+/// The current membership with this id at `now`.
 pub async fn find_by_id(
     db: &impl Connection,
     organization: OrganizationId,
     id: MemberId,
+    now: Timestamp,
 ) -> Result<Option<StoredMembership>> {
     static FIND: Named = Named::new(|| {
         let its = member::Column::OrganizationId.eq(Uuid::nil());
         query(select().filter(its).filter(member::Column::Id.eq(Uuid::nil())).filter(current()))
     });
     let values = [Uuid::from(organization).into(), Uuid::from(id).into()];
-    first(db, FIND.with(db, values)).await?.map(read).transpose()
+    let found = first(db, FIND.with(db, values)).await?.map(read).transpose()?;
+    Ok(found.filter(|found| found.membership.is_current(now)))
 }
 
 /// Few and many keys have a statement each.
@@ -155,7 +174,7 @@ fn select() -> Select<member::Entity> {
     member::Entity::find()
         .select_only()
         .columns([Column::OrganizationId, Column::Id, Column::AccountId])
-        .columns([Column::Role, Column::Status, Column::JoinedAt])
+        .columns([Column::Role, Column::Status, Column::JoinedAt, Column::ExpiresAt])
         .columns([Column::Metadata, Column::ExternalId])
         .column(account::Column::Issuer)
         // The rows of a deleted organization may still be there.
@@ -200,6 +219,7 @@ fn read(mut row: Row) -> Result<StoredMembership> {
         role: stored("members.role", &row.value::<String>()?)?,
         status: stored("members.status", &row.value::<String>()?)?,
         since: Timestamp::from_micros(row.value()?),
+        expires_at: row.value::<Option<i64>>()?.map(Timestamp::from_micros),
         attributes: {
             let metadata: Option<String> = row.value()?;
             let external_id: Option<String> = row.value()?;

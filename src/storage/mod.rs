@@ -182,7 +182,7 @@ impl Store {
         self.shared.previews.find(self.read(), hash, now).await
     }
 
-    /// The current membership of an account, which may be as old as the last commit.
+    /// The current membership of an account at `now`, which may be as old as the last commit.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -190,8 +190,9 @@ impl Store {
         &self,
         organization: OrganizationId,
         account: AccountId,
+        now: Timestamp,
     ) -> Result<Option<StoredMembership>> {
-        self.shared.memberships.find(self.read(), organization, account).await
+        self.shared.memberships.find(self.read(), organization, account, now).await
     }
 
     /// The same of at most [`memberships::MAX_KEYS`] keys.
@@ -201,8 +202,9 @@ impl Store {
     pub async fn memberships(
         &self,
         keys: &[MembershipKey],
+        now: Timestamp,
     ) -> Result<HashMap<MembershipKey, StoredMembership>> {
-        self.shared.memberships.find_all(self.read(), keys).await
+        self.shared.memberships.find_all(self.read(), keys, now).await
     }
 
     /// Follows the events that become readable from now on, of this and of other processes.

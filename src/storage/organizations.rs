@@ -1,13 +1,16 @@
 //! Queries on `organizations`.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, first, insert_many};
+use super::connection::{self, Connection, Tx, all, first, insert_many};
 use super::entity::organization::{self, join_domains};
 use super::sql::{Named, query, set};
-use crate::domain::{Organization, OrganizationId, OrganizationVersion};
+use crate::domain::{Organization, OrganizationId, OrganizationVersion, Timestamp};
 use crate::error::Result;
 
 static FIND: Named = Named::new(|| query(organization::Entity::find_by_id(Uuid::nil())));
@@ -41,6 +44,47 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
     row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }
 
+/// An organization with members whose end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WithDueMembers {
+    pub id: OrganizationId,
+    pub next_member_end: Timestamp,
+}
+
+/// At most `limit` organizations with members whose end has come at `now`, in the order of that
+/// end and id, after `after`.
+pub async fn with_due_members(
+    db: &impl Connection,
+    now: Timestamp,
+    after: Option<WithDueMembers>,
+    limit: u64,
+) -> Result<Vec<WithDueMembers>> {
+    use organization::Column;
+
+    let mut select = organization::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::NextMemberEnd])
+        .filter(Column::NextMemberEnd.lte(now.as_micros()))
+        .order_by_asc(Column::NextMemberEnd)
+        .order_by_asc(Column::Id)
+        .limit(limit);
+    if let Some(WithDueMembers { id, next_member_end }) = after {
+        let beyond = Condition::any()
+            .add(Column::NextMemberEnd.gt(next_member_end.as_micros()))
+            .add(Column::Id.gt(Uuid::from(id)));
+        select =
+            select.filter(Column::NextMemberEnd.gte(next_member_end.as_micros())).filter(beyond);
+    }
+    let rows = all(db, &select).await?.into_iter();
+    let due = rows.map(|mut row| {
+        Ok(WithDueMembers {
+            id: row.value::<Uuid>()?.into(),
+            next_member_end: Timestamp::from_micros(row.value()?),
+        })
+    });
+    due.collect()
+}
+
 /// Inserts an organization.
 pub async fn insert(tx: &Tx, new: &Organization) -> Result<()> {
     tx.locks(new.id.into());
@@ -66,6 +110,7 @@ fn row(new: &Organization) -> organization::ActiveModel {
         seat_limit: Set(new.seat_limit),
         metadata: Set(new.attributes.metadata.to_json()),
         external_id: Set(new.attributes.external_id.as_ref().map(ToString::to_string)),
+        next_member_end: Set(new.next_member_end.map(Timestamp::as_micros)),
     }
 }
 
@@ -82,6 +127,7 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
             (Column::MemberCount, 0_i64.into()),
             (Column::SeatLimit, 0_i64.into()),
             (Column::Tier, "".into()),
+            (Column::NextMemberEnd, None::<i64>.into()),
         ];
         query(set(organization::Entity, columns).filter(Column::Id.eq(Uuid::nil())))
     });
@@ -93,6 +139,7 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
         changed.member_count.into(),
         changed.seat_limit.into(),
         changed.tier.as_str().into(),
+        changed.next_member_end.map(Timestamp::as_micros).into(),
         Uuid::from(changed.id).into(),
     ];
     Ok(tx.queue(UPDATE.changing::<organization::Entity, _>(tx, values)).await?)

@@ -1,11 +1,11 @@
 //! Queries on `outbox`: mails that wait to be sent. A row refers to an invitation; the mail
 //! is rendered when it is sent.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use super::connection::{Connection, Db, Tx, delete, insert_many, models, update};
+use super::connection::{Connection, Db, Tx, delete, insert, insert_many, models, update};
 use super::entity::outbox;
 use super::lease::{self, Leased, held};
 use super::sql::is_one_of;
@@ -23,6 +23,8 @@ pub struct Claimed {
     pub attempts: i64,
     /// The trace of the request that asked for it.
     pub trace: Option<TraceParent>,
+    /// 0: the invitation itself; 1 or more: a reminder.
+    pub reminder: u32,
 }
 
 /// Enqueues an invitation's mail, in place of an older one of the same invitation.
@@ -67,8 +69,48 @@ pub async fn enqueue_all(
         claimed_by: Set(None),
         created_at: Set(now.as_micros()),
         traceparent: Set(trace.clone()),
+        reminder: Set(0),
     });
     insert_many(tx, rows.collect()).await
+}
+
+/// Enqueues a reminder of an invitation, to be sent at `due`.
+pub async fn enqueue_reminder(
+    tx: &Tx,
+    organization: OrganizationId,
+    invite: InviteId,
+    (reminder, due): (u32, Timestamp),
+    now: Timestamp,
+) -> Result<()> {
+    let row = outbox::ActiveModel {
+        id: Set(OutboxId::generate(now).into()),
+        organization_id: Set(organization.into()),
+        invite_id: Set(invite.into()),
+        attempts: Set(0),
+        next_attempt_at: Set(due.as_micros()),
+        claimed_by: Set(None),
+        // It does not wait before.
+        created_at: Set(due.as_micros()),
+        traceparent: Set(None),
+        reminder: Set(reminder.into()),
+    };
+    insert(tx, row).await
+}
+
+/// Moves the reminder of an invitation whose expiry has been moved by so many microseconds.
+pub async fn move_reminder(tx: &Tx, invite: InviteId, by_micros: i64) -> Result<()> {
+    use outbox::Column;
+
+    let moved = |column: Column| Expr::col(column).add(by_micros);
+    let its = outbox::Entity::update_many()
+        .col_expr(Column::NextAttemptAt, moved(Column::NextAttemptAt))
+        .col_expr(Column::CreatedAt, moved(Column::CreatedAt))
+        .filter(Column::InviteId.eq(Uuid::from(invite)))
+        .filter(Column::Reminder.gt(0))
+        // One that is being sent, or was tried, is not moved.
+        .filter(Column::ClaimedBy.is_null())
+        .filter(Column::Attempts.eq(0));
+    update(tx, its).await.map(drop)
 }
 
 /// Claims at most `limit` mails that are due, for `claimant`. At `lease_ends` they are due
@@ -87,6 +129,7 @@ pub async fn claim(
         invite: row.invite_id.into(),
         attempts: row.attempts,
         trace: row.traceparent.as_deref().and_then(TraceParent::parse),
+        reminder: u32::try_from(row.reminder).unwrap_or(u32::MAX),
     });
     Ok(claimed.collect())
 }
@@ -129,9 +172,9 @@ pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     lease::is_any_due::<outbox::Entity>(db, now).await
 }
 
-/// How many mails wait, and since when the oldest one does.
-pub async fn backlog(db: &Db) -> Result<(i64, Option<Timestamp>)> {
-    lease::backlog::<outbox::Entity>(db).await
+/// How many mails wait, and since when the oldest one does. A reminder waits from its time on.
+pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
+    lease::backlog::<outbox::Entity>(db, now).await
 }
 
 impl Leased for outbox::Entity {

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::connection::{Connection, Db, first};
 use super::entity::{invite, organization, stored};
 use super::invites::usable;
+use super::members;
 use super::organization_cache::{OfOrganization, OrganizationCache};
 use super::sql::{Named, query};
 use crate::domain::{
-    ContinueUrl, EmailAddress, OrganizationId, OrganizationName, SecretHash, Timestamp,
+    ContinueUrl, EmailAddress, MemberId, OrganizationId, OrganizationName, SecretHash, Timestamp,
 };
 use crate::error::Result;
 
@@ -29,13 +30,34 @@ impl Previews {
     ) -> Result<Option<Arc<Preview>>> {
         let read = async { Ok(read(db, hash, now).await?.map(Arc::new)) };
         let found = self.0.find(db, hash.into_bytes(), read).await?;
-        // An invite expires without a change.
-        Ok(found.filter(|preview| preview.expires_at.is_none_or(|end| now < end)))
+        // An invite expires without a change, and so does a membership.
+        let found = found.filter(|preview| preview.expires_at.is_none_or(|end| now < end));
+        match found {
+            Some(preview) if preview.next_member_end.is_some_and(|end| end <= now) => {
+                without_due_members(db, &preview, now).await
+            }
+            found => Ok(found),
+        }
     }
 }
 
+/// The preview of an organization with members whose end has come, as if that were stored.
+async fn without_due_members(
+    db: &Db,
+    preview: &Preview,
+    now: Timestamp,
+) -> Result<Option<Arc<Preview>>> {
+    let organization = preview.organization;
+    if !members::due_among(db, organization, &[preview.inviter], now).await?.is_empty() {
+        return Ok(None);
+    }
+    let ended = members::count_due(db, organization, now).await?;
+    let member_count = preview.member_count - ended;
+    Ok(Some(Arc::new(Preview { member_count, ..preview.clone() })))
+}
+
 /// What a live invite shows to a holder of its token.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Preview {
     pub organization: OrganizationId,
     pub name: OrganizationName,
@@ -47,6 +69,9 @@ pub struct Preview {
     pub expires_at: Option<Timestamp>,
     /// Where its recipients go on after joining.
     pub continue_url: Option<ContinueUrl>,
+    inviter: MemberId,
+    /// As in [`Organization`](crate::domain::Organization).
+    next_member_end: Option<Timestamp>,
 }
 
 impl OfOrganization for Arc<Preview> {
@@ -60,11 +85,12 @@ async fn read(db: &impl Connection, hash: &SecretHash, now: Timestamp) -> Result
         let select = invite::Entity::find()
             .select_only()
             .columns([invite::Column::Email, invite::Column::ExpiresAt])
-            .column(invite::Column::ContinueUrl)
+            .columns([invite::Column::ContinueUrl, invite::Column::InviterId])
             .columns([
                 organization::Column::Id,
                 organization::Column::Name,
                 organization::Column::MemberCount,
+                organization::Column::NextMemberEnd,
             ])
             .join(JoinType::InnerJoin, invite::Relation::Organization.def())
             .filter(invite::Column::TokenHash.eq(&[][..]))
@@ -76,12 +102,19 @@ async fn read(db: &impl Connection, hash: &SecretHash, now: Timestamp) -> Result
     let email: Option<String> = row.value()?;
     let expires_at: Option<i64> = row.value()?;
     let continue_url: Option<String> = row.value()?;
+    let inviter: Uuid = row.value()?;
+    let organization: Uuid = row.value()?;
+    let name: String = row.value()?;
+    let member_count: i64 = row.value()?;
+    let next_member_end: Option<i64> = row.value()?;
     Ok(Some(Preview {
-        organization: row.value::<Uuid>()?.into(),
-        name: stored("organizations.name", &row.value::<String>()?)?,
-        member_count: row.value()?,
+        organization: organization.into(),
+        name: stored("organizations.name", &name)?,
+        member_count,
         email: email.map(|email| stored("invites.email", &email)).transpose()?,
         expires_at: expires_at.map(Timestamp::from_micros),
         continue_url: continue_url.map(|url| stored("invites.continue_url", &url)).transpose()?,
+        inviter: inviter.into(),
+        next_member_end: next_member_end.map(Timestamp::from_micros),
     }))
 }

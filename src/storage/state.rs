@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::connection::{Db, all};
 use super::entity::{account, attributes, member, organization, stored};
+use super::members::lasts_beyond;
 use super::statement::Row;
 use crate::domain::{
     AccountId, Attributes, MemberId, MemberStatus, OrganizationId, Role, Timestamp,
@@ -27,6 +28,7 @@ pub struct MemberState {
     pub subject: String,
     pub role: Role,
     pub status: MemberStatus,
+    pub expires_at: Option<Timestamp>,
     pub attributes: Attributes,
     /// Those of the organization.
     pub of_organization: Attributes,
@@ -49,6 +51,7 @@ pub async fn page(
     only: Option<OrganizationId>,
     after: Option<StatePlace>,
     limit: u64,
+    now: Timestamp,
 ) -> Result<Vec<MemberState>> {
     use member::Column;
 
@@ -61,7 +64,7 @@ pub async fn page(
     let mut select = member::Entity::find()
         .select_only()
         .columns(ORDER)
-        .columns([Column::AccountId, Column::Role, Column::Status])
+        .columns([Column::AccountId, Column::Role, Column::Status, Column::ExpiresAt])
         .columns([Column::Metadata, Column::ExternalId])
         .column(organization::Column::Version)
         .columns([organization::Column::Metadata, organization::Column::ExternalId])
@@ -69,6 +72,7 @@ pub async fn page(
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
         .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(Column::Status.is_in(statuses))
+        .filter(lasts_beyond(now))
         .filter(here.gt(Expr::tuple(there)))
         .limit(limit);
     for column in ORDER {
@@ -86,6 +90,7 @@ pub async fn page(
             account: row.value::<Uuid>()?.into(),
             role: stored("members.role", &row.value::<String>()?)?,
             status: stored("members.status", &row.value::<String>()?)?,
+            expires_at: row.value::<Option<i64>>()?.map(Timestamp::from_micros),
             attributes: read_attributes(&mut row)?,
             version: row.value()?,
             of_organization: read_attributes(&mut row)?,

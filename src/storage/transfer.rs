@@ -181,7 +181,7 @@ pub async fn existing_invites(db: &impl Connection, ids: &[InviteId]) -> Result<
     Ok(found)
 }
 
-/// An active admin of an organization: the one with the lowest id.
+/// An active admin of an organization whose membership has no end: the one with the lowest id.
 pub async fn first_admin(
     db: &impl Connection,
     organization: OrganizationId,
@@ -189,6 +189,7 @@ pub async fn first_admin(
     let admins = member::Entity::find()
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(sea_orm::sea_query::Expr::cust("role = 'admin' AND status = 'active'"))
+        .filter(member::Column::ExpiresAt.is_null())
         .order_by_asc(member::Column::Id)
         .limit(1);
     Ok(models(db, admins).await?.first().map(|row| row.id.into()))

@@ -136,6 +136,6 @@ pub async fn count_of(db: &impl Connection, webhook: WebhookId) -> Result<u64> {
 }
 
 /// How many deliveries of all endpoints wait, and since when the oldest one does.
-pub async fn backlog(db: &Db) -> Result<(i64, Option<Timestamp>)> {
-    lease::backlog::<webhook_delivery::Entity>(db).await
+pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
+    lease::backlog::<webhook_delivery::Entity>(db, now).await
 }

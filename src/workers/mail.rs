@@ -4,6 +4,10 @@
 //! not send the same mail. One transaction removes the row and stores the delivery in the
 //! invitation. After a crash in between, the mail is sent again with the same Message-ID; no
 //! mail is lost.
+//!
+//! The transaction that stores a mail as sent also adds the row of the next reminder, which is
+//! due later. So each reminder has one row, and one that is due is sent only if the invitation
+//! has not ended.
 
 mod delivery;
 mod numbers;
@@ -50,6 +54,8 @@ pub struct MailWorker {
     pub links: InviteLinks,
     pub mailer: Arc<dyn Mailer>,
     pub bounds: Bounds,
+    /// How long before an invitation expires its recipient is reminded, the longest first.
+    pub reminders: Vec<Duration>,
     /// For the metrics.
     pub counts: Counts,
 }

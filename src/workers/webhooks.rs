@@ -116,8 +116,8 @@ impl WebhookWorker {
     }
 
     async fn count(&self) -> Result<()> {
-        let asked = webhook_deliveries::backlog(self.store.read());
-        self.backlog.count(asked, self.clock.now()).await
+        let now = self.clock.now();
+        self.backlog.count(webhook_deliveries::backlog(self.store.read(), now), now).await
     }
 }
 

@@ -241,6 +241,11 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
+        "guestlist.v1.MemberService/SetMemberExpiry",
+        r#"{"organizationId": "$organization", "memberId": "$member", "expireTime": "2999-12-31T23:59:59.999999Z"}"#,
+        [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
+    ),
+    (
         "guestlist.v1.MemberService/SuspendMember",
         r#"{"organizationId": "$organization", "memberId": "$admin"}"#,
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, FP],

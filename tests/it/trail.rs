@@ -14,6 +14,7 @@ use guestlist::operations::delete_old_results;
 use guestlist::operations::domains::check_due;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{CreateKey, Owner, create_key, revoke_key};
+use guestlist::operations::members::end_expired_members;
 use prost::Message;
 use prost_reflect::DynamicMessage;
 use prost_types::method_options::IdempotencyLevel;
@@ -373,7 +374,8 @@ impl Walk<'_> {
         let after = look(self.app).await;
         let (wrong, mut actions) = judge(&before, &after);
         self.wrong.extend(wrong.into_iter().map(|what| format!("{name}: {what}")));
-        if !done && actions.iter().any(|action| action != "invite.expired") {
+        let by_worker = ["invite.expired", "member.expired"];
+        if !done && actions.iter().any(|action| !by_worker.contains(&action.as_str())) {
             self.wrong.push(format!("{name}: refused, and {actions:?}"));
         }
         if done && !actions.is_empty() {
@@ -653,6 +655,48 @@ async fn walk_the_doors(walk: &mut Walk<'_>) {
     }
 }
 
+/// What ends by its time, stored by the worker or by the next change of the organization.
+async fn walk_the_member_ends(walk: &mut Walk<'_>) {
+    let app = walk.app;
+    let hour = Duration::from_secs(60 * 60);
+    let org = second_admin(app).await;
+    let end = app.in_the_future(hour);
+    for (end, expected) in
+        [(end, &["member.updated"][..]), (end, &[]), (None, &["member.updated"]), (None, &[])]
+    {
+        let set = org.admin.set_end(&org.id, &org.member_id, end);
+        walk.expect(SET_EXPIRY, expected, async { set.await.is_ok() }).await;
+    }
+    let past = app.in_the_future(Duration::ZERO);
+    let set = org.admin.set_end(&org.id, &org.member_id, past);
+    walk.expect("an end in the past", &[], async { set.await.is_ok() }).await;
+
+    org.admin.set_end(&org.id, &org.member_id, app.in_the_future(hour)).await.unwrap();
+    app.clock.advance(hour);
+    let now = app.clock.now();
+    let expected =
+        ["grant.ended", "invite.ended", "invite.ended", "invite.ended", "member.expired"];
+    for expected in [&expected[..], &[]] {
+        let end = end_expired_members(app.store(), now, 10);
+        walk.expect("the worker", expected, async { end.await.is_ok() }).await;
+    }
+
+    let org = second_admin(app).await;
+    org.admin.set_end(&org.id, &org.member_id, app.in_the_future(hour)).await.unwrap();
+    let link = limited_link(&org.admin, &org.id, 1).await.token;
+    app.clock.advance(hour);
+    let expected = [
+        "grant.ended",
+        "invite.ended",
+        "invite.ended",
+        "invite.ended",
+        "member.expired",
+        "member.joined",
+    ];
+    let join = async { org.stranger.join(&link).await.is_ok() };
+    walk.expect("a join after an end", &expected, join).await;
+}
+
 async fn walk_the_webhooks(walk: &mut Walk<'_>) {
     let app = walk.app;
     let org = app.organization().await;
@@ -849,6 +893,8 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     walk.expect("pruning", &[], async { delete_old_results(app.store(), now).await.is_ok() }).await;
 }
 
+const SET_EXPIRY: &str = "guestlist.v1.MemberService/SetMemberExpiry";
+
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while
 /// there is a join link, what only sends to a webhook, and what the walks of ends, doors and the rest do by name.
 const ELSEWHERE: [&str; 15] = [
@@ -926,6 +972,12 @@ async fn doors(app: &TestApp) {
     walk.finish([ACCEPT, DECLINE].map(str::to_owned).into_iter());
 }
 
+async fn member_ends(app: &TestApp) {
+    let mut walk = begin(app).await;
+    walk_the_member_ends(&mut walk).await;
+    walk.finish([SET_EXPIRY].map(str::to_owned).into_iter());
+}
+
 async fn rest(app: &TestApp) {
     let mut walk = begin(app).await;
     walk_the_rest(&mut walk).await;
@@ -981,4 +1033,4 @@ macro_rules! walks {
     };
 }
 
-walks! { rpcs routes ends doors webhooks domains requests rest }
+walks! { rpcs routes ends member_ends doors webhooks domains requests rest }

@@ -31,6 +31,7 @@ fn render_in(
     let invitation = Invitation {
         id: "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b".parse().unwrap(),
         version: 7,
+        reminder: 0,
         email: &"zoe@example.com".parse().unwrap(),
         organization: &organization.parse().unwrap(),
         inviter,
@@ -68,6 +69,31 @@ fn a_mail_says_who_invites_where_as_what_and_until_when() {
 
     let mail = render(&load(|_| ()).unwrap(), "Acme", "");
     assert_eq!(mail.subject, "You are invited to “Acme”");
+}
+
+#[test]
+fn a_reminder_says_that_it_is_one_and_is_another_mail() {
+    let templates = load(|_| ()).unwrap();
+    let email = "zoe@example.com".parse().unwrap();
+    let organization = "Acme".parse().unwrap();
+    let invitation = Invitation {
+        id: "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b".parse().unwrap(),
+        version: 7,
+        reminder: 2,
+        email: &email,
+        organization: &organization,
+        inviter: "Ana",
+        role: Role::Member,
+        link: LINK,
+        expires_at: None,
+        locale: None,
+    };
+    let mail = templates.render(&invitation, Timestamp::from_micros(0)).unwrap();
+    assert_eq!(mail.id, "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7.2");
+    assert_eq!(mail.subject, "Reminder: Ana invites you to “Acme”");
+    for text in [&mail.text, &mail.html] {
+        assert!(text.contains("This is a reminder: "), "{text}");
+    }
 }
 
 #[test]

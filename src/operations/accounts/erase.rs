@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result, reason};
 use crate::operations::invites::{end, expire};
 use crate::operations::join_requests::end_everywhere;
 use crate::operations::keys::revoke_key;
-use crate::operations::members::{depart, leaves_no_admin};
+use crate::operations::members::{depart, leaves_no_admin, lock_and_end_due};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{
@@ -141,7 +141,7 @@ async fn leave(
     now: Timestamp,
 ) -> Result<()> {
     let leave = change!(async move |tx: &Tx| {
-        let Some(mut organization) = organizations::lock(tx, organization).await? else {
+        let Some(mut organization) = lock_and_end_due(tx, organization, now).await? else {
             return Ok(None);
         };
         let Some(member) = members::current(tx, organization.id, id).await? else {
@@ -152,7 +152,7 @@ async fn leave(
         }
         organization.member_count -= 1;
         organization.version += 1;
-        depart(tx, &organization, &member, member.id, &actor(), now).await?;
+        depart(tx, &mut organization, &member, member.id, &actor(), now).await?;
         Ok(Some(organization.member_count))
     });
     if let Some(others) = store.write_in(organization, leave).await? {

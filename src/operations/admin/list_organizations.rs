@@ -7,6 +7,7 @@ use crate::domain::{AccountId, Organization, OrganizationId, PageSize, Tier, Tim
 use crate::error::Result;
 use crate::operations::cursor::Pagination;
 use crate::operations::encoding::Encoding;
+use crate::operations::members::as_counted;
 use crate::operations::{Context, RequestContext};
 use crate::storage::organization_lists;
 
@@ -107,7 +108,11 @@ pub async fn list_organizations(
             if let (false, Some(last)) = (ends, before) {
                 next_token = pagination.token(&cx.keyring, &Uuid::from(last))?;
             }
-            return Ok(OrganizationList { organizations: found, next_token });
+            let mut organizations = Vec::with_capacity(found.len());
+            for organization in found {
+                organizations.push(as_counted(cx.store.read(), organization, cx.now()).await?);
+            }
+            return Ok(OrganizationList { organizations, next_token });
         }
     }
 }

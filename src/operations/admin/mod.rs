@@ -14,6 +14,7 @@ pub use set_tier::set_tier;
 
 use crate::domain::{Action, EventData, KeyScope, Organization, OrganizationId};
 use crate::error::{Error, Result};
+use crate::operations::members::lock_and_end_due;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
@@ -38,7 +39,7 @@ async fn change_organization(
             id,
             change!(async move |tx| {
                 let mut organization =
-                    organizations::lock(tx, id).await?.ok_or_else(Error::not_found)?;
+                    lock_and_end_due(tx, id, now).await?.ok_or_else(Error::not_found)?;
                 let Some((field, note)) = change(&mut organization) else { return Ok(()) };
                 organization.version += 1;
                 organization.updated_at = now;

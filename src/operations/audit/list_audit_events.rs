@@ -39,7 +39,9 @@ pub async fn list_audit_events(
     let is_operator = caller.scope() == Some(KeyScope::Operator);
     match input.organization {
         Some(id) => {
-            if let Err(rejection) = Access::to_read(db, caller, id, Permission::ReadAudit).await {
+            if let Err(rejection) =
+                Access::to_read(db, caller, id, Permission::ReadAudit, cx.now()).await
+            {
                 let is_deleted = is_operator
                     && caller.reaches(id)
                     && organizations::find(db, id).await?.is_none();

@@ -42,7 +42,7 @@ pub async fn add_domain(
     let call = call.clone();
     let added = change!(async move |tx| {
         let manage = Permission::ManageOrganization;
-        let access = Access::to_change(tx, &call.caller, organization, manage).await?;
+        let access = Access::to_change(tx, &call.caller, organization, manage, now).await?;
         reject_public_domains(std::slice::from_ref(&new.name))?;
         if let Some(known) = domains::find_by_name(tx, organization, &new.name).await? {
             return Ok(known);

@@ -14,6 +14,6 @@ pub async fn list_domains(
 ) -> Result<Vec<OrganizationDomain>> {
     let db = cx.store.read();
     let manage = Permission::ManageOrganization;
-    Access::to_read(db, &call.caller, organization, manage).await?;
+    Access::to_read(db, &call.caller, organization, manage, cx.now()).await?;
     domains::all_of(db, organization).await
 }

@@ -44,9 +44,10 @@ async fn to_change(
     tx: &Tx,
     call: &RequestContext,
     of: DomainRef,
+    now: Timestamp,
 ) -> Result<(Organization, OrganizationDomain)> {
     let manage = Permission::ManageOrganization;
-    let access = Access::to_change(tx, &call.caller, of.organization, manage).await?;
+    let access = Access::to_change(tx, &call.caller, of.organization, manage, now).await?;
     let found = domains::find(tx, of.organization, of.id).await?;
     Ok((access.organization, found.ok_or_else(Error::not_found)?))
 }

@@ -12,7 +12,7 @@ pub async fn remove_domain(cx: &Context, call: &RequestContext, of: DomainRef) -
     let now = cx.now();
     let call = call.clone();
     let removed = change!(async move |tx| {
-        let (organization, domain) = to_change(tx, &call, of).await?;
+        let (organization, domain) = to_change(tx, &call, of, now).await?;
         domains::delete(tx, of.organization, of.id).await?;
         let event = (Action::DomainRemoved, DomainData::from(&domain));
         record(tx, organization, event, domain.name.to_string(), &call.actor(), now).await

@@ -16,7 +16,7 @@ pub async fn set_domain_mode(
     let now = cx.now();
     let call = call.clone();
     let set = change!(async move |tx| {
-        let (organization, before) = to_change(tx, &call, of).await?;
+        let (organization, before) = to_change(tx, &call, of, now).await?;
         if before.mode == mode {
             return Ok(before);
         }

@@ -16,7 +16,7 @@ pub async fn verify_domain(
 ) -> Result<OrganizationDomain> {
     let db = cx.store.read();
     let manage = Permission::ManageOrganization;
-    Access::to_read(db, &call.caller, of.organization, manage).await?;
+    Access::to_read(db, &call.caller, of.organization, manage, cx.now()).await?;
     let found = domains::find(db, of.organization, of.id).await?;
     let asked = found.ok_or_else(Error::not_found)?;
     {
@@ -26,7 +26,7 @@ pub async fn verify_domain(
     }
     let (now, checks, call) = (cx.now(), cx.rules.domain_checks, call.clone());
     let verified = change!(async move |tx| {
-        let (organization, before) = to_change(tx, &call, of).await?;
+        let (organization, before) = to_change(tx, &call, of, now).await?;
         // An id names one domain and one challenge for ever, so the proof is that of `before`.
         let after = before.clone().proved(now);
         if before.state == DomainState::Verified {

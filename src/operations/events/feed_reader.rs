@@ -242,7 +242,7 @@ async fn authorize(
         Some(id) if reads_all && caller.reaches(id) => Ok(()),
         Some(id) => {
             let permission = Permission::ReadAudit;
-            Access::to_read(cx.store.read(), caller, id, permission).await.map(drop)
+            Access::to_read(cx.store.read(), caller, id, permission, cx.now()).await.map(drop)
         }
         None if reads_all => Ok(()),
         None => Err(Error::permission_denied(

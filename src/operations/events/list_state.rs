@@ -42,7 +42,7 @@ pub async fn list_state(
     let pagination = Pagination::new(encoding, caller.account.id, "page_token");
     let after = pagination.cursor(&cx.keyring, token)?;
     let _permit = cx.limits.list(only).await?;
-    let mut members = state::page(cx.store.read(), only, after, size.get() + 1).await?;
+    let mut members = state::page(cx.store.read(), only, after, size.get() + 1, cx.now()).await?;
     let size = PageSize::of(size.get().min(fitting(&members)));
     let next_token = pagination.cut(&cx.keyring, &mut members, size, MemberState::place)?;
     let mut organizations: Vec<OrganizationState> = Vec::new();

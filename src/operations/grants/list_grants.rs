@@ -34,9 +34,9 @@ pub async fn list_grants(
     call: &RequestContext,
     input: ListGrants,
 ) -> Result<GrantList> {
-    let db = cx.store.read();
+    let (db, now) = (cx.store.read(), cx.now());
     let view = Permission::ViewOrganization;
-    let access = Access::to_read(db, &call.caller, input.organization, view).await?;
+    let access = Access::to_read(db, &call.caller, input.organization, view, now).await?;
     let own = access.member.id;
     let member = if access.member.role.allows(Permission::ManageMembers) {
         input.member
@@ -50,8 +50,9 @@ pub async fn list_grants(
     let after: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
     let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
+    let due = access.due(now);
     let mut grants =
-        grants::page(db, input.organization, member, after.map(Into::into), limit).await?;
+        grants::page(db, input.organization, member, after.map(Into::into), limit, due).await?;
     let next_token =
         pagination.cut(&cx.keyring, &mut grants, input.size, |last| Uuid::from(last.id))?;
     Ok(GrantList { grants, next_token })

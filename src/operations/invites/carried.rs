@@ -1,10 +1,11 @@
 //! Checks of what an invite carries for its members: external id and URL to go on to.
 
 use super::expire;
-use crate::domain::{ContinueUrl, ExternalId, InviteId, OrganizationVersion, Timestamp};
+use crate::domain::{ContinueUrl, ExternalId, InviteId, MemberEnd, OrganizationVersion, Timestamp};
 use crate::error::{Error, Result, reason};
 use crate::operations::Context;
 use crate::operations::attributes::external_id_taken;
+use crate::operations::encoding::Encoding;
 use crate::storage::{Tx, attributes};
 
 /// Checks that no live invite of the locked organization but `own` has the external id. An
@@ -30,6 +31,17 @@ pub(super) async fn require_free(
         expire(tx, &other, organization, now).await?;
     }
     Ok(())
+}
+
+/// Adds the end of memberships to the encoding of a request.
+pub(super) fn encode_member_end(encoding: Encoding, end: MemberEnd) -> Encoding {
+    match end {
+        MemberEnd::After(lifetime) => {
+            let micros = i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX);
+            encoding.flag(false).number(micros)
+        }
+        MemberEnd::At(end) => encoding.flag(true).time(end),
+    }
 }
 
 /// # Errors

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::carried::{check_continue_url, require_free};
+use super::carried::{check_continue_url, encode_member_end, require_free};
 use super::{
-    InviteWithToken, advance, check_grantable, check_link_expiry, load, new_invite, record, tokens,
+    InviteWithToken, advance, check_grantable, check_link_expiry, check_member_end, load,
+    new_invite, record, tokens,
 };
 use crate::domain::{
     Action, Attributes, ContentGrant, ContinueUrl, EmailDomain, InviteData, InviteKind,
-    InviteToken, OrganizationId, Permission, Role, Timestamp,
+    InviteToken, MemberEnd, OrganizationId, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
@@ -36,6 +37,8 @@ pub struct CreateLink {
     /// Free text.
     pub note: String,
     pub attributes: Attributes,
+    /// When the memberships end.
+    pub member_end: Option<MemberEnd>,
     /// Where members go on after joining.
     pub continue_url: Option<ContinueUrl>,
     /// The link only asks to join; for links with a role.
@@ -72,7 +75,7 @@ pub async fn create_link(
             change!(async move |tx| {
                 let manage = Permission::ManageInvites;
                 let access =
-                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                    Access::to_change(tx, &call.caller, input.organization, manage, now).await?;
                 if let Some(id) = idempotency.lookup::<Uuid>(tx, now).await? {
                     let row = load(tx, input.organization, id.into()).await?;
                     return InviteWithToken::with_token(&keyring, row, now);
@@ -80,6 +83,7 @@ pub async fn create_link(
                 if let Some(expires_at) = input.expires_at {
                     check_link_expiry(expires_at, now)?;
                 }
+                check_member_end(input.member_end, now)?;
                 let (role, content) = match &input.grants {
                     LinkGrants::Role(role) => (*role, None),
                     LinkGrants::Content(content) => (Role::Guest, Some(content.clone())),
@@ -95,7 +99,8 @@ pub async fn create_link(
                 let mut invite =
                     new_invite(InviteKind::NamedLink, role, &organization, member.id, now);
                 invite.content = content;
-                invite.expires_at = input.expires_at;
+                invite.member_end = input.member_end;
+                invite.expires_at = invite.capped_expiry(input.expires_at);
                 invite.max_uses = input.max_uses;
                 invite.allowed_domains = input.allowed_domains.clone();
                 invite.note = input.note.clone();
@@ -132,9 +137,13 @@ fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
         None => encoding,
     };
     // Only if it is set: a request from before the field existed keeps its encoding.
-    match input.requires_approval {
+    let encoding = match input.requires_approval {
         true => encoding.flag(true),
         false => encoding,
+    };
+    match input.member_end {
+        Some(end) => encode_member_end(encoding.text("member_end"), end),
+        None => encoding,
     }
 }
 

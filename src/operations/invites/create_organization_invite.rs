@@ -24,7 +24,7 @@ pub async fn create_organization_invite(
             organization,
             change!(async move |tx| {
                 let (access, before) =
-                    Access::to_replace_join_link(tx, &call.caller, organization).await?;
+                    Access::to_replace_join_link(tx, &call.caller, organization, now).await?;
                 budget.spend_on_link()?;
                 rotate_join_link(tx, &keyring, &call, access, before, now).await
             }),

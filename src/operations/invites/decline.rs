@@ -2,15 +2,17 @@
 
 use uuid::Uuid;
 
+use super::inviters::has_gone_inviter;
 use super::token_or_id::{TokenOrId, find_by_token_or_id, find_under_lock};
 use super::{advance, record};
 use crate::domain::{Action, EndReason, Ending, Invite, InviteData, InviteKind};
 use crate::error::{Error, Result, reason};
 use crate::operations::budget::count_join;
 use crate::operations::idempotency::{Idempotency, RequestToken};
+use crate::operations::members::lock_and_end_due;
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
-use crate::storage::{invites, organizations};
+use crate::storage::invites;
 
 #[derive(Debug, Clone)]
 pub struct Decline {
@@ -30,7 +32,10 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
         return Err(Error::not_found());
     }
     if let Err(rejection) = check_recipient(call, &invite) {
-        return Err(if invite.is_live(now) { rejection } else { Error::not_found() });
+        let db = cx.store.read();
+        let is_live =
+            invite.is_live(now) && !has_gone_inviter(db, &organization, &invite, now).await?;
+        return Err(if is_live { rejection } else { Error::not_found() });
     }
 
     let idempotency =
@@ -42,8 +47,8 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
         .write_in(
             organization.id,
             change!(async move |tx| {
-                let mut organization =
-                    organizations::lock(tx, organization.id).await?.ok_or_else(Error::not_found)?;
+                let locked = lock_and_end_due(tx, organization.id, now).await?;
+                let mut organization = locked.ok_or_else(Error::not_found)?;
                 if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                     return Ok(());
                 }

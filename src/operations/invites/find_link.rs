@@ -1,6 +1,7 @@
 //! Named links, for contracts that identify a link by its token.
 
 use super::InviteWithToken;
+use super::inviters::has_gone_inviter;
 use crate::domain::{Invite, InviteKind, InviteToken, OrganizationId, Permission, Role};
 use crate::error::Result;
 use crate::operations::access::Access;
@@ -14,23 +15,28 @@ pub async fn find_link(
     organization: OrganizationId,
     token: &str,
 ) -> Result<Option<InviteWithToken>> {
-    let db = cx.store.read();
+    let (db, now) = (cx.store.read(), cx.now());
     let manage = Permission::ManageInvites;
-    Access::to_read(db, &call.caller, organization, manage).await?;
+    let access = Access::to_read(db, &call.caller, organization, manage, now).await?;
     let Ok(token) = token.parse::<InviteToken>() else { return Ok(None) };
     let found = invites::find_by_token(db, &token.hash())
         .await?
         .map(|(invite, _)| invite)
         .filter(|invite| invite.organization == organization)
-        .filter(|invite| invite.kind == InviteKind::NamedLink && invite.is_live(cx.now()));
-    Ok(found.map(|invite| InviteWithToken { invite, token: Some(token) }))
+        .filter(|invite| invite.kind == InviteKind::NamedLink && invite.is_live(now));
+    match found {
+        Some(link) if !has_gone_inviter(db, &access.organization, &link, now).await? => {
+            Ok(Some(InviteWithToken { invite: link, token: Some(token) }))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Whether the caller, a member, already has everything that the link grants.
 pub async fn is_redundant(cx: &Context, call: &RequestContext, link: &Invite) -> Result<bool> {
     let db = cx.store.read();
     let view = Permission::ViewOrganization;
-    let access = Access::to_read(db, &call.caller, link.organization, view).await?;
+    let access = Access::to_read(db, &call.caller, link.organization, view, cx.now()).await?;
     match &link.content {
         Some(content) => grants::exists(db, access.member.id, content).await,
         None => Ok(access.member.role.may_grant(link.role)),
@@ -44,7 +50,8 @@ pub async fn grantable_roles(
     organization: OrganizationId,
 ) -> Result<Vec<Role>> {
     let manage = Permission::ManageInvites;
-    let access = Access::to_read(cx.store.read(), &call.caller, organization, manage).await?;
+    let access =
+        Access::to_read(cx.store.read(), &call.caller, organization, manage, cx.now()).await?;
     let own = access.member.role;
     Ok(Role::ALL.into_iter().filter(|role| own.may_grant(*role)).collect())
 }

@@ -1,6 +1,7 @@
 //! `guestlist.v1.InviteService/Get`
 
 use super::InviteWithToken;
+use super::inviters::as_of_inviters;
 use crate::domain::{InviteId, OrganizationId, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
@@ -14,9 +15,10 @@ pub async fn get(
     organization: OrganizationId,
     id: InviteId,
 ) -> Result<InviteWithToken> {
-    let db = cx.store.read();
+    let (db, now) = (cx.store.read(), cx.now());
     let manage = Permission::ManageInvites;
-    Access::to_read(db, &call.caller, organization, manage).await?;
+    let access = Access::to_read(db, &call.caller, organization, manage, now).await?;
     let row = invites::find_with_token(db, organization, id).await?.ok_or_else(Error::not_found)?;
-    InviteWithToken::with_token(&cx.keyring, row, cx.now())
+    let row = as_of_inviters(db, &access, vec![row], now).await?.pop();
+    InviteWithToken::with_token(&cx.keyring, row.ok_or_else(Error::not_found)?, now)
 }

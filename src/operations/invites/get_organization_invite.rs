@@ -21,8 +21,11 @@ pub async fn get_organization_invite(
     let now = cx.now();
     let manage = Permission::ManageInvites;
     let db = cx.store.read();
-    Access::to_read(db, &call.caller, organization, manage).await?;
-    if let Some((invite, sealed)) = invites::join_link(db, organization).await?
+    let access = Access::to_read(db, &call.caller, organization, manage, now).await?;
+    // If memberships have ended, the link may end with its inviter: that is found out under the
+    // lock.
+    if access.due(now).is_none()
+        && let Some((invite, sealed)) = invites::join_link(db, organization).await?
         && invite.is_live(now)
     {
         return unseal(&cx.keyring, &invite, &sealed);
@@ -34,7 +37,7 @@ pub async fn get_organization_invite(
         .write_in(
             organization,
             change!(async move |tx| {
-                let access = Access::to_change(tx, &call.caller, organization, manage).await?;
+                let access = Access::to_change(tx, &call.caller, organization, manage, now).await?;
                 // Another request may have created one since the first read.
                 let before = match invites::join_link(tx, organization).await? {
                     Some((invite, sealed)) if invite.is_live(now) => {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::carried::check_continue_url;
-use super::{check_grantable, email_expiry, event, expire, load, new_invite, tokens};
+use super::carried::{check_continue_url, encode_member_end};
+use super::ending::event;
+use super::{check_grantable, check_member_end, email_expiry, expire, load, new_invite, tokens};
 use crate::auth::Issuers;
 use crate::domain::{
     Action, Attributes, ContinueUrl, Delivery, EmailAddress, ExternalId, Invite, InviteData,
-    InviteId, InviteKind, InviteToken, Locale, MemberId, OrganizationId, OrganizationVersion,
-    Permission, Role, Timestamp,
+    InviteId, InviteKind, InviteToken, Locale, MemberEnd, MemberId, OrganizationId,
+    OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result};
 use crate::keyring::Keyring;
@@ -47,6 +48,8 @@ pub struct Invitation {
     pub role: Role,
     /// For the member.
     pub attributes: Attributes,
+    /// When the membership ends.
+    pub member_end: Option<MemberEnd>,
     /// The language of the mail.
     pub locale: Option<Locale>,
 }
@@ -68,7 +71,7 @@ impl InviteByEmail {
 impl Invitation {
     /// With all optional fields empty.
     pub fn new(email: String, role: Role) -> Self {
-        Self { email, role, attributes: Attributes::default(), locale: None }
+        Self { email, role, attributes: Attributes::default(), member_end: None, locale: None }
     }
 }
 
@@ -141,7 +144,7 @@ pub(super) async fn execute(
             change!(async move |tx| {
                 let manage = Permission::ManageInvites;
                 let access =
-                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                    Access::to_change(tx, &call.caller, input.organization, manage, now).await?;
                 if let Some(before) = idempotency.lookup::<Vec<Reference>>(tx, now).await? {
                     before.iter().try_for_each(|(outcome, ..)| accept(*outcome))?;
                     return stored_results(tx, &input, before).await;
@@ -149,6 +152,7 @@ pub(super) async fn execute(
                 let expires_at = email_expiry(input.expires_at, lifetime, now)?;
                 for invitation in &input.invitations {
                     check_grantable(&access, invitation.role)?;
+                    check_member_end(invitation.member_end, now)?;
                 }
                 let Access { mut organization, member } = access;
                 if input.sso && issuers.sso_of(organization.id).next().is_none() {
@@ -176,7 +180,7 @@ pub(super) async fn execute(
                 let addresses = batch.addresses(&input.invitations, now).await?;
                 let invitable: Vec<_> = addresses.iter().flatten().collect();
                 budget.spend_on_mail(invitable.iter().copied())?;
-                let sso_elsewhere = batch.sso_elsewhere(&invitable).await?;
+                let sso_elsewhere = batch.sso_elsewhere(&invitable, now).await?;
                 let mut invited = Vec::with_capacity(input.invitations.len());
                 for (invitation, address) in input.invitations.iter().zip(addresses) {
                     let (outcome, invite, sso_failed) = match address {
@@ -323,13 +327,18 @@ impl Batch<'_> {
     }
 
     /// The addresses whose account uses the single sign-on in another organization.
-    async fn sso_elsewhere(&self, addresses: &[&EmailAddress]) -> Result<HashSet<EmailAddress>> {
+    async fn sso_elsewhere(
+        &self,
+        addresses: &[&EmailAddress],
+        now: Timestamp,
+    ) -> Result<HashSet<EmailAddress>> {
         let mut tied = HashSet::new();
         if self.template.sso && !addresses.is_empty() {
             for issuer in self.issuers.sso_of(self.template.organization) {
                 let except = self.template.organization;
                 let theirs =
-                    accounts::members_elsewhere(self.tx, &issuer.issuer, addresses, except).await?;
+                    accounts::members_elsewhere(self.tx, &issuer.issuer, addresses, except, now)
+                        .await?;
                 tied.extend(theirs);
             }
         }
@@ -343,16 +352,19 @@ impl Batch<'_> {
         sso_failed: bool,
         now: Timestamp,
     ) -> Invite {
-        Invite {
+        let mut invite = Invite {
             id: InviteId::generate(now),
             role: invitation.role,
             email: Some(email),
             attributes: invitation.attributes.clone(),
+            member_end: invitation.member_end,
             locale: invitation.locale.clone(),
             sso: self.template.sso && !sso_failed,
             member: Some(MemberId::generate(now)),
             ..self.template.clone()
-        }
+        };
+        invite.expires_at = invite.capped_expiry(invite.expires_at);
+        invite
     }
 
     /// Inserts the invitations, each with its audit event and its mail in the outbox.
@@ -383,12 +395,19 @@ fn encode_request(encoding: Encoding, input: &InviteByEmail) -> Encoding {
         .option(input.expires_at, Encoding::time)
         .flag(input.sso);
     let is_plain = |one: &Invitation| one.attributes.is_empty() && one.locale.is_none();
+    let lasts = |one: &Invitation| one.member_end.is_none();
     let encoding = match input.invitations.iter().all(is_plain) {
         true => encoding,
         false => encoding.text("invitations").list(&input.invitations, |encoding, one| {
             let locale = one.locale.as_ref();
             let encoding = encoding.option(locale, |encoding, tag| encoding.text(tag.as_str()));
             encode_all(encoding, &one.attributes)
+        }),
+    };
+    let encoding = match input.invitations.iter().all(lasts) {
+        true => encoding,
+        false => encoding.text("member_end").list(&input.invitations, |encoding, one| {
+            encoding.option(one.member_end, encode_member_end)
         }),
     };
     match &input.continue_url {

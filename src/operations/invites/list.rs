@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::inviters::as_of_inviters;
 use super::{InviteFilter, InviteWithToken, Order};
 use crate::domain::{Attributes, OrganizationId, PageSize, Permission};
 use crate::error::Result;
@@ -44,7 +45,7 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
     let now = cx.now();
     let db = cx.store.read();
     let manage = Permission::ManageInvites;
-    Access::to_read(db, &call.caller, input.organization, manage).await?;
+    let access = Access::to_read(db, &call.caller, input.organization, manage, now).await?;
     let pagination =
         Pagination::new(encode_list(&input), call.caller.account.id, input.token_field);
     let place: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;
@@ -55,11 +56,12 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
     let _permit = cx.limits.list(input.organization).await?;
     let limit = input.size.get() + 1;
     let filter = &input.filter;
-    let mut rows = invite_lists::page(db, input.organization, filter, order, limit, now).await?;
+    let at = (now, access.due(now).is_some());
+    let mut rows = invite_lists::page(db, input.organization, filter, order, limit, at).await?;
     let next_token =
         pagination.cut(&cx.keyring, &mut rows, input.size, |(last, _)| Uuid::from(last.id))?;
     let count = if input.count {
-        Some(invite_lists::count(db, input.organization, filter, now).await?)
+        Some(invite_lists::count(db, input.organization, filter, at).await?)
     } else {
         None
     };
@@ -67,6 +69,7 @@ pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Re
         true => InviteWithToken::with_token(&cx.keyring, row, now),
         false => Ok(InviteWithToken { invite: row.0.as_of(now), token: None }),
     };
+    let rows = as_of_inviters(db, &access, rows, now).await?;
     let invites = rows.into_iter().map(show).collect::<Result<_>>()?;
     Ok(InviteList { invites, next_token, count })
 }

@@ -5,6 +5,7 @@ mod carried;
 mod create_link;
 mod create_organization_invite;
 mod decline;
+mod ending;
 mod expiry;
 mod find_link;
 mod get;
@@ -12,6 +13,7 @@ mod get_organization_invite;
 mod get_organization_invite_summary;
 mod invite_by_email;
 mod invite_one;
+mod inviters;
 mod list;
 mod list_my_invitations;
 mod preview;
@@ -25,6 +27,8 @@ pub(in crate::operations) use carried::shown_continue_url;
 pub use create_link::{CreateLink, LinkGrants, create_link};
 pub use create_organization_invite::create_organization_invite;
 pub use decline::{Decline, decline};
+use ending::record;
+pub(in crate::operations) use ending::{end, end_all_of, event};
 pub(in crate::operations) use expiry::expire;
 pub use expiry::{ExpiryRun, end_expired};
 pub use find_link::{find_link, grantable_roles, is_redundant};
@@ -33,6 +37,7 @@ pub use get_organization_invite::get_organization_invite;
 pub use get_organization_invite_summary::get_organization_invite_summary;
 pub use invite_by_email::{Invitation, InviteByEmail, Invited, Outcome, invite_by_email};
 pub use invite_one::{InviteOne, invite_one};
+pub use inviters::has_gone_inviter;
 pub use list::{InviteList, ListInvites, list};
 pub use list_my_invitations::{MyInvitations, list_my_invitations};
 pub use preview::{InviteSummary, preview};
@@ -50,15 +55,13 @@ pub use crate::storage::invite_lists::{InviteFilter, Order};
 use std::time::Duration;
 
 use crate::domain::{
-    Action, Actor, Attributes, EndReason, Ending, EventData, Invite, InviteData, InviteId,
-    InviteKind, InviteState, InviteToken, MemberId, Organization, OrganizationId,
-    OrganizationVersion, Role, Timestamp,
+    Action, Attributes, EndReason, Ending, Invite, InviteData, InviteId, InviteKind, InviteState,
+    InviteToken, MemberEnd, MemberId, Organization, OrganizationId, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::keyring::Keyring;
 use crate::operations::RequestContext;
 use crate::operations::access::Access;
-use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, invites, organizations};
 
 /// The shortest and the longest lifetime of an email invitation.
@@ -114,6 +117,7 @@ fn new_invite(
         member: None,
         note: String::new(),
         attributes: Attributes::default(),
+        member_end: None,
         continue_url: None,
         locale: None,
         inviter,
@@ -125,6 +129,7 @@ fn new_invite(
         created_at: now,
         ending: None,
         delivery: None,
+        reminders: 0,
     }
 }
 
@@ -132,65 +137,6 @@ fn new_invite(
 async fn advance(tx: &Tx, organization: &mut Organization) -> Result<()> {
     organization.version += 1;
     organizations::set_version(tx, organization.at_version()).await
-}
-
-/// Writes an audit event about an invite.
-async fn record(
-    tx: &Tx,
-    action: Action,
-    data: InviteData,
-    version: OrganizationVersion,
-    actor: &Actor,
-    note: String,
-    now: Timestamp,
-) -> Result<()> {
-    audit_events::append(tx, event(action, data, version, actor, note), now).await
-}
-
-fn event(
-    action: Action,
-    data: InviteData,
-    version: OrganizationVersion,
-    actor: &Actor,
-    note: String,
-) -> NewEvent<'_> {
-    NewEvent { action, data: EventData::Invite(data), organization: Some(version), actor, note }
-}
-
-/// Ends a live invite as a consequence of another change, with its audit event. The
-/// organization's row must be locked; `version` is that after the change.
-pub(in crate::operations) async fn end(
-    tx: &Tx,
-    invite: &Invite,
-    reason: EndReason,
-    version: OrganizationVersion,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<()> {
-    invites::end(tx, invite.organization, invite.id, &Ending { at: now, by: None, reason }).await?;
-    let data = InviteData::from(invite).ended(reason);
-    record(tx, Action::InviteEnded, data, version, actor, reason.as_str().to_owned(), now).await
-}
-
-/// Ends every live invite of the member `inviter`, each with an audit event; returns how
-/// many. `by` is the member that caused it.
-pub(in crate::operations) async fn end_all_of(
-    tx: &Tx,
-    organization: OrganizationVersion,
-    inviter: MemberId,
-    by: MemberId,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<usize> {
-    let reason = EndReason::InviterGone;
-    let ending = Ending { at: now, by: Some(by), reason };
-    let ended = invites::end_all_of(tx, organization.id, inviter, &ending).await?;
-    let events = ended.iter().map(|id| {
-        let data = InviteData::of_id(*id).ended(reason);
-        event(Action::InviteEnded, data, organization, actor, reason.as_str().to_owned())
-    });
-    audit_events::append_all(tx, events.collect(), now).await?;
-    Ok(ended.len())
 }
 
 /// The invite with its sealed token.
@@ -229,6 +175,17 @@ fn email_expiry(
         return Ok(requested);
     }
     Err(Error::invalid("expire_time", "must be 1 hour to 30 days from now"))
+}
+
+/// # Errors
+/// INVALID_ARGUMENT if the end of memberships is not in the future.
+fn check_member_end(end: Option<MemberEnd>, now: Timestamp) -> Result<()> {
+    match end {
+        Some(MemberEnd::At(end)) if end <= now => {
+            Err(Error::invalid("member_expire_time", "must be in the future"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// # Errors

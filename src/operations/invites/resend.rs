@@ -46,7 +46,7 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
             change!(async move |tx| {
                 let manage = Permission::ManageInvites;
                 let mut access =
-                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                    Access::to_change(tx, &call.caller, input.organization, manage, now).await?;
                 let (mut invite, _) = load(tx, input.organization, input.id).await?;
                 if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                     return Ok(invite);
@@ -66,8 +66,9 @@ pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Resul
                 advance(tx, &mut access.organization).await?;
                 invite.inviter = access.member.id;
                 invite.version = access.organization.version;
-                invite.expires_at = Some(expires_at);
+                invite.expires_at = invite.capped_expiry(Some(expires_at));
                 invite.delivery = Some(Delivery::Pending);
+                invite.reminders = 0;
                 let token = InviteToken::generate().map_err(Error::internal)?;
                 invites::renew(tx, &invite, tokens::seal(&keyring, &invite, &token)?).await?;
                 outbox::enqueue(tx, invite.organization, invite.id, call.trace, now).await?;

@@ -41,7 +41,7 @@ pub async fn revoke(cx: &Context, call: &RequestContext, input: Revoke) -> Resul
             change!(async move |tx| {
                 let manage = Permission::ManageInvites;
                 let mut access =
-                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                    Access::to_change(tx, &call.caller, input.organization, manage, now).await?;
                 let (invite, _) = load(tx, input.organization, input.id).await?;
                 let again = idempotency.lookup::<Uuid>(tx, now).await?.is_some();
                 if again || !invite.is_live(now) {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::carried::require_free;
+use super::carried::{encode_member_end, require_free};
 use super::{
-    InviteWithToken, advance, check_grantable, check_link_expiry, email_expiry, invite_ended, load,
-    record,
+    InviteWithToken, advance, check_grantable, check_link_expiry, check_member_end, email_expiry,
+    invite_ended, load, record,
 };
 use crate::domain::{
     Action, AttributeChanges, EndReason, Ending, Invite, InviteData, InviteId, InviteKind,
-    OrganizationId, Permission, Role, Timestamp,
+    MemberEnd, OrganizationId, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -20,7 +20,7 @@ use crate::operations::encoding::Encoding;
 use crate::operations::idempotency::{Idempotency, RequestToken};
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
-use crate::storage::{attributes, invites};
+use crate::storage::{attributes, invites, outbox};
 
 /// A field that is `None` is not changed.
 #[derive(Debug, Clone)]
@@ -33,11 +33,14 @@ pub struct Update {
     pub expires_at: Option<Option<Timestamp>>,
     /// `Some(None)`: any number of uses.
     pub max_uses: Option<Option<i64>>,
+    /// `Some(None)`: the memberships last.
+    pub member_end: Option<Option<MemberEnd>>,
     pub attributes: AttributeChanges,
     pub request: Option<RequestToken>,
 }
 
-/// Changes role, expiry, uses, metadata or external id of a live invite. Admins may, up to their own role.
+/// Changes role, expiry, uses, metadata, external id or the end of memberships of a live invite.
+/// Admins may, up to their own role.
 pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Result<InviteWithToken> {
     let now = cx.now();
     let idempotency =
@@ -47,7 +50,11 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                 .option(input.role, |encoding, role| encoding.text(role.as_str()))
                 .option(input.expires_at, |encoding, at| encoding.option(at, Encoding::time))
                 .option(input.max_uses, |encoding, most| encoding.option(most, Encoding::number));
-            encode_changes(encoding, &input.attributes)
+            let encoding = encode_changes(encoding, &input.attributes);
+            match input.member_end {
+                Some(end) => encoding.text("member_end").option(end, encode_member_end),
+                None => encoding,
+            }
         });
     let lifetime = cx.rules.email_invitation_lifetime;
     let (keyring, call) = (Arc::clone(&cx.keyring), call.clone());
@@ -57,14 +64,16 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
             change!(async move |tx| {
                 let manage = Permission::ManageInvites;
                 let mut access =
-                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                    Access::to_change(tx, &call.caller, input.organization, manage, now).await?;
                 let row = load(tx, input.organization, input.id).await?;
                 if idempotency.lookup::<Uuid>(tx, now).await?.is_some() {
                     return InviteWithToken::with_token(&keyring, row, now);
                 }
                 let (before, sealed) = row;
-                let changes_terms =
-                    input.role.is_some() || input.expires_at.is_some() || input.max_uses.is_some();
+                let changes_terms = input.role.is_some()
+                    || input.expires_at.is_some()
+                    || input.max_uses.is_some()
+                    || input.member_end.is_some();
                 if before.kind == InviteKind::JoinLink && changes_terms {
                     return Err(Error::precondition(
                         reason::JOIN_LINK,
@@ -82,9 +91,14 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                         None => after.role = role,
                     }
                 }
+                if let Some(member_end) = input.member_end {
+                    check_member_end(member_end, now)?;
+                    after.member_end = member_end;
+                }
                 if let Some(expires_at) = input.expires_at {
                     after.expires_at = new_expiry(&before, expires_at, lifetime, now)?;
                 }
+                after.expires_at = after.capped_expiry(after.expires_at);
                 if let Some(max_uses) = input.max_uses {
                     after.max_uses = new_max_uses(&before, max_uses)?;
                 }
@@ -97,6 +111,13 @@ pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Resul
                     }
                     advance(tx, &mut access.organization).await?;
                     invites::update_terms(tx, &after).await?;
+                    if let (Some(old), Some(new)) = (before.expires_at, after.expires_at)
+                        && before.kind == InviteKind::Email
+                        && old != new
+                    {
+                        let by = new.as_micros().saturating_sub(old.as_micros());
+                        outbox::move_reminder(tx, input.id, by).await?;
+                    }
                     if after.attributes != before.attributes {
                         let (organization, to) = (input.organization, &after.attributes);
                         attributes::set_of_invite(tx, organization, input.id, to).await?;
@@ -164,6 +185,7 @@ fn changes(before: &Invite, after: &Invite) -> String {
         ("role", role),
         ("expire_time", before.expires_at != after.expires_at),
         ("max_uses", before.max_uses != after.max_uses),
+        ("member_end", before.member_end != after.member_end),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

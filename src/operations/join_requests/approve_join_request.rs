@@ -22,6 +22,8 @@ pub struct ApproveJoinRequest {
     pub of: JoinRequestRef,
     /// `None`: the role of the link, or member.
     pub role: Option<Role>,
+    /// When the membership ends. `None`: what the link has.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Makes the account of a request a member. An approved request whose member is still there
@@ -32,11 +34,11 @@ pub async fn approve_join_request(
     input: ApproveJoinRequest,
 ) -> Result<(JoinRequest, Membership)> {
     let now = cx.now();
-    let ApproveJoinRequest { of, role } = input;
+    let ApproveJoinRequest { of, role, expires_at } = input;
     let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
     let approved = change!(async move |tx| {
         let manage = Permission::ManageMembers;
-        let access = Access::to_change(tx, &call.caller, of.organization, manage).await?;
+        let access = Access::to_change(tx, &call.caller, of.organization, manage, now).await?;
         let mut organization = access.organization;
         let found = join_requests::find(tx, organization.id, of.id).await?;
         let request = found.ok_or_else(Error::not_found)?;
@@ -63,6 +65,11 @@ pub async fn approve_join_request(
         if !access.member.role.may_grant(role) {
             return Err(Error::permission_denied("you cannot grant a role above your own"));
         }
+        if expires_at.is_some_and(|end| end <= now) {
+            return Err(Error::invalid("expire_time", "must be in the future"));
+        }
+        let of_link = link.as_ref().and_then(|link| link.member_end);
+        let expires_at = expires_at.or(of_link.map(|end| end.of(now)));
         require_seat(&organization)?;
         if let Some(link) = &link
             && !invites::consume(tx, link, now).await?
@@ -82,6 +89,7 @@ pub async fn approve_join_request(
             invite: link.as_ref(),
             reserved: None,
             attributes,
+            expires_at,
             actor: &actor,
         };
         let member = admit(tx, &mut organization, admission, now).await?.member;

@@ -29,7 +29,7 @@ pub async fn deny_join_request(
     let call = call.clone();
     let denied = change!(async move |tx| {
         let manage = Permission::ManageMembers;
-        let access = Access::to_change(tx, &call.caller, of.organization, manage).await?;
+        let access = Access::to_change(tx, &call.caller, of.organization, manage, now).await?;
         let mut organization = access.organization;
         let found = join_requests::find(tx, organization.id, of.id).await?;
         let request = found.ok_or_else(Error::not_found)?;

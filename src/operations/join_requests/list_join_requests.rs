@@ -34,7 +34,7 @@ pub async fn list_join_requests(
     input: ListJoinRequests,
 ) -> Result<JoinRequestList> {
     let (db, organization) = (cx.store.read(), input.organization);
-    Access::to_read(db, &call.caller, organization, Permission::ManageMembers).await?;
+    Access::to_read(db, &call.caller, organization, Permission::ManageMembers, cx.now()).await?;
     let list = Encoding::new("ListJoinRequests").id(organization).text(input.state.as_str());
     let pagination = Pagination::new(list, call.caller.account.id, "page.page_token");
     let after: Option<Uuid> = pagination.cursor(&cx.keyring, &input.token)?;

@@ -2,6 +2,7 @@
 
 use crate::domain::{DomainMode, JoinRequest, Organization};
 use crate::error::Result;
+use crate::operations::members::as_counted;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{domains, join_requests, members, organizations};
 
@@ -26,16 +27,19 @@ pub async fn list_joinable_organizations(
     let Some(own) = email.and_then(|email| email.domain()) else { return Ok(Vec::new()) };
     let Some(domain) = domains::verified(db, &own).await? else { return Ok(Vec::new()) };
     let id = domain.organization;
+    let now = cx.now();
+    let current = members::current(db, id, account.id).await?;
     let is_open = domain.mode != DomainMode::InviteOnly
-        && domain.is_proved(cx.now(), cx.rules.domain_checks.grace)
+        && domain.is_proved(now, cx.rules.domain_checks.grace)
         && call.caller.reaches(id)
-        && members::current(db, id, account.id).await?.is_none()
+        && current.is_none_or(|member| !member.is_current(now))
         && members::last_removal(db, id, account.id).await?.is_none()
-        && members::has_active_admin(db, id, None).await?;
+        && members::has_active_admin(db, id, now).await?;
     if !is_open {
         return Ok(Vec::new());
     }
     let Some(organization) = organizations::find(db, id).await? else { return Ok(Vec::new()) };
+    let organization = as_counted(db, organization, now).await?;
     let pending = join_requests::pending(db, id, account.id).await?;
     Ok(vec![Joinable { organization, mode: domain.mode, pending }])
 }

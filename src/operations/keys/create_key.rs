@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::auth;
 use crate::domain::{
     Account, AccountId, AccountKind, Action, Actor, ApiKey, ApiKeySecret, EmailAddress, EventData,
-    Invalid, KeyScope, LOCAL_ISSUER, LoginProviderKind, MemberStatus, OrganizationId,
+    Invalid, KeyScope, LOCAL_ISSUER, LoginProviderKind, Member, MemberStatus, OrganizationId,
     OrganizationVersion, Profile, Timestamp, person_name,
 };
 use crate::error::{Error, Kind, Result};
@@ -92,7 +92,10 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
             {
                 let found = members::current_with_organization(tx, organization, account.id);
                 let member = found.await?;
-                if member.is_none_or(|(member, _)| member.status != MemberStatus::Active) {
+                let is_active = |member: &Member| {
+                    member.status == MemberStatus::Active && member.is_current(now)
+                };
+                if member.is_none_or(|(member, _)| !is_active(&member)) {
                     return Err(Error::new(
                         Kind::FailedPrecondition,
                         format!("the account is no active member of organization {organization}"),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use crate::domain::{
     AccountId, Attributes, EndReason, JoinedBy, MemberStatus, Membership, OrganizationId,
-    Permission, Role,
+    Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
@@ -26,6 +26,8 @@ pub struct AddMember {
     pub account: AccountId,
     pub role: Role,
     pub attributes: Attributes,
+    /// When the membership ends.
+    pub expires_at: Option<Timestamp>,
     pub request: Option<RequestToken>,
 }
 
@@ -46,7 +48,12 @@ pub async fn add_member(
         input.request.as_ref(),
         |encoding| {
             let encoding = encoding.id(input.account).text(input.role.as_str());
-            encode(encoding, &input.attributes)
+            let encoding = encode(encoding, &input.attributes);
+            // Only if it is set: a request from before the field existed keeps its encoding.
+            match input.expires_at {
+                Some(end) => encoding.text("expire_time").time(end),
+                None => encoding,
+            }
         },
     );
     let (issuers, call) = (Arc::clone(&cx.issuers), call.clone());
@@ -56,7 +63,7 @@ pub async fn add_member(
             change!(async move |tx| {
                 let manage = Permission::ManageMembers;
                 let access =
-                    Access::to_change(tx, &call.caller, input.organization, manage).await?;
+                    Access::to_change(tx, &call.caller, input.organization, manage, now).await?;
                 let mut organization = access.organization;
                 if let Some(first) = idempotency.lookup::<Uuid>(tx, now).await? {
                     let member = members::find(tx, organization.id, first.into()).await?;
@@ -77,6 +84,9 @@ pub async fn add_member(
                     idempotency.store(tx, &Uuid::from(member.id), now).await?;
                     return Ok(Membership::from(&member));
                 }
+                if input.expires_at.is_some_and(|end| end <= now) {
+                    return Err(Error::invalid("expire_time", "must be in the future"));
+                }
                 require_seat(&organization)?;
                 let external_id = input.attributes.external_id.as_ref();
                 require_free_for_member(tx, organization.id, external_id).await?;
@@ -90,6 +100,7 @@ pub async fn add_member(
                     invite: None,
                     reserved: None,
                     attributes: input.attributes.clone(),
+                    expires_at: input.expires_at,
                     actor: &actor,
                 };
                 let added = admit(tx, &mut organization, admission, now).await?.member;

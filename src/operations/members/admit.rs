@@ -23,6 +23,8 @@ pub(in crate::operations) struct Admission<'a> {
     /// The membership id that an email invitation reserved.
     pub reserved: Option<MemberId>,
     pub attributes: Attributes,
+    /// When the membership ends; it must be after this moment.
+    pub expires_at: Option<Timestamp>,
     pub actor: &'a Actor,
 }
 
@@ -33,7 +35,8 @@ pub(in crate::operations) async fn admit(
     admission: Admission<'_>,
     now: Timestamp,
 ) -> Result<MemberProfile> {
-    let Admission { account, role, by, invite: used, reserved, attributes, actor } = admission;
+    let Admission { account, role, by, invite: used, reserved, attributes, expires_at, actor } =
+        admission;
     let invite = used.map(|invite| invite.id);
     let member = Member {
         id: reserved.unwrap_or_else(|| MemberId::generate(now)),
@@ -45,10 +48,12 @@ pub(in crate::operations) async fn admit(
         joined_by: by,
         invite,
         attributes,
+        expires_at,
         departure: None,
     };
     members::insert(tx, &member, &account.profile).await?;
     organization.member_count += 1;
+    organization.add_member_end(expires_at);
     organization.version += 1;
     organizations::update(tx, organization).await?;
     let event = NewEvent {

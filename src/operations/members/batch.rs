@@ -1,7 +1,8 @@
 //! The same change of many members, with a result for each.
 
 use super::change_member::{MemberChange, MemberOf};
-use super::leave_organization::{depart, leaves_no_admin};
+use super::departure::depart;
+use super::leave_organization::leaves_no_admin;
 use crate::domain::{
     Action, MemberData, MemberId, MemberStatus, OrganizationId, Permission, Role, Timestamp,
 };
@@ -39,7 +40,7 @@ pub(super) async fn change_members(
     let call = call.clone();
     let changed = change!(async move |tx| {
         let manage = Permission::ManageMembers;
-        Access::to_change(tx, &call.caller, organization, manage).await?;
+        Access::to_change(tx, &call.caller, organization, manage, now).await?;
         let mut outcomes = Vec::with_capacity(members.len());
         for member in &members {
             let who = MemberOf { organization, member: *member };
@@ -89,7 +90,7 @@ async fn change_one(
                 return Err(Error::precondition(reason::LAST_ADMIN, what));
             }
             organization.member_count -= 1;
-            depart(tx, &organization, &member, own.id, &call.actor(), now).await
+            depart(tx, &mut organization, &member, own.id, &call.actor(), now).await
         }
     }
 }

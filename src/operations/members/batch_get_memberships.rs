@@ -18,7 +18,7 @@ pub async fn batch_get_memberships(
     if !caller.may_act() {
         return Err(Error::permission_denied("only a key of scope act may get many memberships"));
     }
-    let found = cx.store.memberships(&keys).await?;
+    let found = cx.store.memberships(&keys, cx.now()).await?;
     let membership = |key: &MembershipKey| {
         let found = found.get(key).filter(|_| caller.reaches(key.0))?;
         let may = key.1 == caller.account.id || cx.issuers.may_be_acted_for(&found.issuer);

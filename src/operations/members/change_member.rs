@@ -1,5 +1,6 @@
 //! The common steps of changes that an admin makes to a member.
 
+use super::departure::invites_ended;
 use crate::domain::{
     Action, EventData, Member, MemberData, MemberId, MemberStatus, OrganizationId, Permission,
     Role, Timestamp,
@@ -19,13 +20,20 @@ pub struct MemberOf {
 
 /// A change of one member; the organization's row is locked.
 pub(super) struct MemberChange<'a> {
-    tx: &'a Tx,
+    pub(super) tx: &'a Tx,
     call: &'a RequestContext,
     /// The admin's membership; the organization has the version after the change.
     pub(super) access: Access,
     /// Active or suspended.
     pub(super) member: Member,
     now: Timestamp,
+}
+
+/// The error for a change that would leave an organization without an admin that lasts.
+pub(super) fn last_admin() -> Error {
+    let what = "an organization needs at least one admin whose membership has no end: make another \
+                member such an admin first";
+    Error::precondition(reason::LAST_ADMIN, what)
 }
 
 impl<'a> MemberChange<'a> {
@@ -38,7 +46,7 @@ impl<'a> MemberChange<'a> {
         now: Timestamp,
     ) -> Result<Self> {
         let manage = Permission::ManageMembers;
-        let mut access = Access::to_change(tx, &call.caller, who.organization, manage).await?;
+        let mut access = Access::to_change(tx, &call.caller, who.organization, manage, now).await?;
         access.organization.version += 1;
         let member = members::find(tx, who.organization, who.member)
             .await?
@@ -48,18 +56,13 @@ impl<'a> MemberChange<'a> {
     }
 
     /// # Errors
-    /// FAILED_PRECONDITION if the member is the last active admin.
+    /// FAILED_PRECONDITION if the member is the last active admin without an end.
     pub(super) async fn require_another_admin(&self) -> Result<()> {
-        let is_active_admin =
-            self.member.role == Role::Admin && self.member.status == MemberStatus::Active;
         let organization = self.access.organization.id;
-        if is_active_admin
-            && !members::has_active_admin(self.tx, organization, Some(self.member.id)).await?
+        if self.member.is_lasting_admin()
+            && !members::has_lasting_admin(self.tx, organization, self.member.id).await?
         {
-            return Err(Error::precondition(
-                reason::LAST_ADMIN,
-                "an organization needs at least one admin: make another member an admin first",
-            ));
+            return Err(last_admin());
         }
         Ok(())
     }
@@ -110,9 +113,4 @@ impl<'a> MemberChange<'a> {
         };
         audit_events::append(self.tx, event, self.now).await
     }
-}
-
-/// The audit note about invites that ended with a change; empty if none did.
-pub(super) fn invites_ended(ended: usize) -> String {
-    if ended == 0 { String::new() } else { format!("invites ended: {ended}") }
 }

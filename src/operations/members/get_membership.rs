@@ -1,6 +1,6 @@
 //! `guestlist.v1.MemberService/GetMembership`
 
-use crate::domain::{AccountId, MemberId, Membership, OrganizationId, Permission};
+use crate::domain::{AccountId, MemberId, Membership, OrganizationId, Permission, Timestamp};
 use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 use crate::storage::memberships;
@@ -26,15 +26,18 @@ pub async fn get_membership(
     if !caller.reaches(organization) {
         return Err(Error::not_found());
     }
+    let now = cx.now();
     let found = match whose {
-        Whose::Own => cx.store.membership(organization, caller.account.id).await?,
-        Whose::Account(account) => cx.store.membership(organization, account).await?,
-        Whose::Member(id) => memberships::find_by_id(cx.store.read(), organization, id).await?,
+        Whose::Own => cx.store.membership(organization, caller.account.id, now).await?,
+        Whose::Account(account) => cx.store.membership(organization, account, now).await?,
+        Whose::Member(id) => {
+            memberships::find_by_id(cx.store.read(), organization, id, now).await?
+        }
     };
     let found = found.ok_or_else(Error::not_found)?;
     let may = found.membership.account == caller.account.id
         || (caller.may_act() && cx.issuers.may_be_acted_for(&found.issuer))
-        || may_list_members(cx, call, organization).await?;
+        || may_list_members(cx, call, organization, now).await?;
     if may { Ok(found.membership) } else { Err(Error::not_found()) }
 }
 
@@ -42,7 +45,8 @@ async fn may_list_members(
     cx: &Context,
     call: &RequestContext,
     organization: OrganizationId,
+    now: Timestamp,
 ) -> Result<bool> {
-    let own = cx.store.membership(organization, call.caller.account.id).await?;
+    let own = cx.store.membership(organization, call.caller.account.id, now).await?;
     Ok(own.is_some_and(|own| own.membership.allows(Permission::ListMembers)))
 }

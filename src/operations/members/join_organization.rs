@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures_util::future::{try_join, try_join3};
 
 use super::admit::{Admission, admit, pending_invitation, require_seat};
+use super::expiry::end_due;
 use crate::auth::Issuers;
 use crate::domain::{
     Account, Action, Attributes, Departure, DomainMode, EndReason, EventData, Grant, GrantData,
@@ -113,6 +114,8 @@ pub(in crate::operations) async fn enter(
                 let current = members::current(tx, organization, id);
                 let (locked, account, current) = try_join3(locked, account, current).await?;
                 let organization = locked.ok_or_else(Error::not_found)?;
+                // One whose time has come ends before a new one begins.
+                let current = current.filter(|member| member.is_current(now));
                 let mut account = account.ok_or_else(account_is_gone)?;
                 issuers.limit(&mut account);
                 let joining = Joining {
@@ -149,7 +152,7 @@ struct Joining<'a> {
 
 impl Joining<'_> {
     async fn with_invite(
-        self,
+        mut self,
         current: Option<Member>,
         name: &TokenOrId,
         id: InviteId,
@@ -160,10 +163,10 @@ impl Joining<'_> {
         {
             return self.as_member(member.clone());
         }
-        let (tx, now) = (self.tx, self.now);
-        let invite = find_under_lock(tx, self.call, name, self.organization.id, id).await?;
-        if !invite.is_live(now) {
-            return Err(Error::not_found());
+        let mut invite = self.find_live(name, id).await?;
+        if end_due(self.tx, &mut self.organization, self.now).await? {
+            // It may have ended with its inviter.
+            invite = self.find_live(name, id).await?;
         }
         if let Some(member) = current {
             self.require_may_be_member()?;
@@ -181,6 +184,11 @@ impl Joining<'_> {
         }
         self.require_no_question()?;
         self.join_with(&invite).await.map(Entered::Member)
+    }
+
+    async fn find_live(&self, name: &TokenOrId, id: InviteId) -> Result<Invite> {
+        let found = find_under_lock(self.tx, self.call, name, self.organization.id, id).await?;
+        if found.is_live(self.now) { Ok(found) } else { Err(Error::not_found()) }
     }
 
     /// Makes a request to join, which has passed all checks.
@@ -229,6 +237,7 @@ impl Joining<'_> {
             invite: Some(invite),
             reserved: invite.member,
             attributes: inherited(self.tx, invite).await?,
+            expires_at: invite.member_end.map(|end| end.of(self.now)),
             actor: &self.call.actor(),
         };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
@@ -251,13 +260,14 @@ impl Joining<'_> {
                 _ => Err(suspended()),
             };
         }
-        let has_admin = members::has_active_admin(self.tx, self.organization.id, None).await?;
+        let has_admin = members::has_active_admin(self.tx, self.organization.id, self.now).await?;
         let (role, by) = if !has_admin && self.organization.creator == self.account.id {
             (Role::Admin, JoinedBy::Creation)
         } else if has_admin {
             match self.domain_mode().await? {
                 DomainMode::Automatic => (Role::Member, JoinedBy::Domain),
                 DomainMode::OnRequest if self.entry == Entry::Ask => {
+                    end_due(self.tx, &mut self.organization, self.now).await?;
                     return match self.last_removal().await? {
                         Some(_) => Err(Error::not_found()),
                         None => self.ask(None).await,
@@ -272,6 +282,7 @@ impl Joining<'_> {
             return Err(Error::not_found());
         }
         self.require_no_question()?;
+        end_due(self.tx, &mut self.organization, self.now).await?;
         // If it has expired, it ends with the version that the join will have.
         let version = self.organization.version + 1;
         let version = OrganizationVersion { version, ..self.organization.at_version() };
@@ -292,6 +303,7 @@ impl Joining<'_> {
             invite: None,
             reserved: None,
             attributes: Attributes::default(),
+            expires_at: None,
             actor: &actor,
         };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;

@@ -1,17 +1,16 @@
 //! `LeaveOrganization`, of both contracts
 
-use super::change_member::invites_ended;
+use super::departure::depart;
 use crate::domain::{
-    Action, Actor, Departure, EventData, GrantData, Member, MemberData, MemberId, MemberStatus,
-    Organization, OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
+    Action, Actor, EventData, Member, MemberData, MemberId, MemberStatus, Organization,
+    OrganizationId, OrganizationVersion, Permission, Role, Timestamp,
 };
 use crate::error::{Error, Result, reason};
 use crate::operations::access::Access;
-use crate::operations::invites::end_all_of;
 use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{Connection, Tx, grants, members, organizations};
+use crate::storage::{Connection, Tx, members};
 
 /// Whose membership ends.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +26,8 @@ pub enum Leave {
 }
 
 /// Ends a membership: the caller's own or, if the caller is an admin, any. The member's
-/// invites and grants end in the same transaction. The last active admin leaves others only
-/// with a successor, who becomes an admin in the same transaction.
+/// invites and grants end in the same transaction. The last active admin without an end leaves
+/// others only with a successor, who becomes an admin in the same transaction.
 pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leave) -> Result<()> {
     let now = cx.now();
     let (organization, id, successor) = match leave {
@@ -44,7 +43,7 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leav
             organization,
             change!(async move |tx| {
                 let leave = Permission::Leave;
-                let access = Access::to_change(tx, &call.caller, organization, leave).await?;
+                let access = Access::to_change(tx, &call.caller, organization, leave, now).await?;
                 let mut organization = access.organization;
                 let member = members::find(tx, organization.id, id.unwrap_or(access.member.id))
                     .await?
@@ -65,52 +64,22 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leav
                     let version = organization.at_version();
                     promote(tx, &member, successor, version, &actor, now).await?;
                 }
-                depart(tx, &organization, &member, access.member.id, &actor, now).await
+                depart(tx, &mut organization, &member, access.member.id, &actor, now).await
             }),
         )
         .await
 }
 
-/// Whether a member is the last active admin of an organization with other members.
+/// Whether a member is the last active admin without an end, of an organization with other
+/// members.
 pub(in crate::operations) async fn leaves_no_admin(
     db: &impl Connection,
     organization: &Organization,
     member: &Member,
 ) -> Result<bool> {
-    let is_active_admin = member.role == Role::Admin && member.status == MemberStatus::Active;
-    Ok(is_active_admin
+    Ok(member.is_lasting_admin()
         && organization.member_count > 1
-        && !members::has_active_admin(db, organization.id, Some(member.id)).await?)
-}
-
-/// Ends a membership with its grants and invites. The organization's row is locked; it has
-/// the version and the number of members after the change. `by`: the member that ends it.
-pub(in crate::operations) async fn depart(
-    tx: &Tx,
-    organization: &Organization,
-    member: &Member,
-    by: MemberId,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<()> {
-    let version = organization.at_version();
-    let removed = by != member.id;
-    let departure = Departure { at: now, removed, version: organization.version };
-    members::depart(tx, organization.id, member.id, departure).await?;
-    end_grants(tx, version, member.id, actor, now).await?;
-    let ended = end_all_of(tx, version, member.id, by, actor, now).await?;
-    organizations::update(tx, organization).await?;
-    let event = NewEvent {
-        action: if removed { Action::MemberRemoved } else { Action::MemberLeft },
-        data: EventData::Member(MemberData {
-            status: MemberStatus::Left,
-            ..MemberData::from(member)
-        }),
-        organization: Some(version),
-        actor,
-        note: invites_ended(ended),
-    };
-    audit_events::append(tx, event, now).await
+        && !members::has_lasting_admin(db, organization.id, member.id).await?)
 }
 
 /// Makes the successor of the last admin an admin.
@@ -134,6 +103,9 @@ async fn promote(
         .await?
         .filter(|member| member.status == MemberStatus::Active && member.id != leaving.id)
         .ok_or_else(|| last_admin("the successor must be another active member"))?;
+    if successor.expires_at.is_some() {
+        return Err(last_admin("the successor's membership must have no end"));
+    }
     members::set_role(tx, organization, successor.id, Role::Admin).await?;
     let event = NewEvent {
         action: Action::MemberRoleChanged,
@@ -147,23 +119,4 @@ async fn promote(
         note: format!("role: {} → {}; succeeds {}", successor.role, Role::Admin, leaving.id),
     };
     audit_events::append(tx, event, now).await
-}
-
-/// Deletes a member's grants, with one audit event for each.
-async fn end_grants(
-    tx: &Tx,
-    organization: OrganizationVersion,
-    member: MemberId,
-    actor: &Actor,
-    now: Timestamp,
-) -> Result<()> {
-    let grants = grants::delete_of_member(tx, member).await?;
-    let events = grants.iter().map(|id| NewEvent {
-        action: Action::GrantEnded,
-        data: EventData::Grant(GrantData { id: *id, member, given: None }),
-        organization: Some(organization),
-        actor,
-        note: format!("of member {member}"),
-    });
-    audit_events::append_all(tx, events.collect(), now).await
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{MemberProfile, OrganizationId, PageSize, Permission};
+use super::expiry::as_counted;
+use crate::domain::{MemberProfile, OrganizationId, PageSize, Permission, Timestamp};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::cursor::Pagination;
@@ -49,9 +50,9 @@ pub async fn list_members(
     call: &RequestContext,
     input: ListMembers,
 ) -> Result<MemberList> {
-    let db = cx.store.read();
+    let (db, now) = (cx.store.read(), cx.now());
     let list = Permission::ListMembers;
-    let access = Access::to_read(db, &call.caller, input.organization, list).await?;
+    let access = Access::to_read(db, &call.caller, input.organization, list, now).await?;
     let pagination =
         Pagination::new(encode_list(&input), call.caller.account.id, "pagination.token");
     let position: Option<Position> = pagination.cursor(&cx.keyring, &input.token)?;
@@ -71,6 +72,7 @@ pub async fn list_members(
         descending,
         after: position.as_ref().and_then(|position| position.after.as_ref()),
         limit: input.size.get() + 1,
+        due: access.due(now),
     };
     let others = member_lists::page(db, input.organization, page).await?;
     found.extend(others.into_iter().map(|(member, cursor)| (member, Some(cursor))));
@@ -78,7 +80,7 @@ pub async fn list_members(
     let next_token = pagination
         .cut(&cx.keyring, &mut found, input.size, |(_, after)| Position { after: after.clone() })?;
     let count = if input.count && first_page {
-        Some(count(db, &access, &input.filter).await?)
+        Some(count(db, &access, &input.filter, now).await?)
     } else {
         None
     };
@@ -104,17 +106,19 @@ async fn own_entry(
         descending: false,
         after: None,
         limit: 1,
+        due: None,
     };
     let found = member_lists::page(db, access.organization.id, page).await?;
     Ok(found.into_iter().next().map(|(member, _)| member))
 }
 
 /// Without a filter the count is a column of the organization, so no rows are counted.
-async fn count(db: &Db, access: &Access, filter: &MemberFilter) -> Result<u64> {
+async fn count(db: &Db, access: &Access, filter: &MemberFilter, now: Timestamp) -> Result<u64> {
     if filter.is_default() {
-        return Ok(u64::try_from(access.organization.member_count).unwrap_or(0));
+        let counted = as_counted(db, access.organization.clone(), now).await?;
+        return Ok(u64::try_from(counted.member_count).unwrap_or(0));
     }
-    member_lists::count(db, access.organization.id, filter).await
+    member_lists::count(db, access.organization.id, filter, access.due(now)).await
 }
 
 fn encode_list(input: &ListMembers) -> Encoding {

@@ -34,8 +34,8 @@ pub async fn list_memberships(
     input: ListMemberships,
 ) -> Result<MembershipList> {
     let ListMemberships { organization, with, size, token } = input;
-    let (db, list) = (cx.store.read(), Permission::ListMembers);
-    Access::to_read(db, &call.caller, organization, list).await?;
+    let (db, now, list) = (cx.store.read(), cx.now(), Permission::ListMembers);
+    let access = Access::to_read(db, &call.caller, organization, list, now).await?;
     let encoding = attributes::encode(Encoding::new("ListMemberships").id(organization), &with);
     let Attributes { metadata, external_id } = with;
     let filter = MemberFilter { metadata, external_id, ..MemberFilter::default() };
@@ -49,6 +49,7 @@ pub async fn list_memberships(
         descending: false,
         after: after.as_ref(),
         limit: size.get() + 1,
+        due: access.due(now),
     };
     let mut rows = member_lists::page(db, organization, page).await?;
     let next_token = pagination.cut(&cx.keyring, &mut rows, size, |(_, place)| place.clone())?;

@@ -1,6 +1,7 @@
 //! `guestlist.v1.MemberService/TransferOwnership`
 
-use super::change_member::{MemberOf, invites_ended};
+use super::change_member::{MemberOf, last_admin};
+use super::departure::invites_ended;
 use crate::domain::{
     Action, EventData, Member, MemberData, MemberStatus, OrganizationVersion, Permission, Role,
 };
@@ -23,7 +24,7 @@ pub async fn transfer_ownership(
     let call = call.clone();
     let transfer = change!(async move |tx| {
         let manage = Permission::ManageMembers;
-        let access = Access::to_change(tx, &call.caller, to.organization, manage).await?;
+        let access = Access::to_change(tx, &call.caller, to.organization, manage, now).await?;
         let (mut organization, own) = (access.organization, access.member);
         if to.member == own.id {
             return Err(Error::invalid("member_id", "must be another member"));
@@ -40,6 +41,13 @@ pub async fn transfer_ownership(
         let caller = caller.ok_or_else(Error::not_found)?;
         if other.role == Role::Admin && caller.role == own_role {
             return Ok(());
+        }
+        if own_role != Role::Admin
+            && caller.is_lasting_admin()
+            && other.expires_at.is_some()
+            && !members::has_lasting_admin(tx, organization.id, caller.id).await?
+        {
+            return Err(last_admin());
         }
         organization.version += 1;
         let (version, actor) = (organization.at_version(), call.actor());

@@ -61,6 +61,7 @@ pub async fn create_organization(
         version: 1,
         member_count: 0,
         seat_limit: cx.rules.default_seat_limit,
+        next_member_end: None,
         attributes: input.attributes,
     };
     let call = call.clone();
@@ -90,6 +91,7 @@ pub async fn create_organization(
                     invite: None,
                     reserved: None,
                     attributes: Attributes::default(),
+                    expires_at: None,
                     actor: &call.actor(),
                 };
                 Some(admit(tx, &mut organization, admission, now).await?)

@@ -30,7 +30,7 @@ pub async fn delete_organization(
             id,
             change!(async move |tx| {
                 let manage = Permission::ManageOrganization;
-                let mut access = Access::to_change(tx, &call.caller, id, manage).await?;
+                let mut access = Access::to_change(tx, &call.caller, id, manage, now).await?;
                 access.organization.version += 1;
                 let version = access.organization.at_version();
                 let actor = call.actor();

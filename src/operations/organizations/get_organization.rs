@@ -12,6 +12,6 @@ pub async fn get_organization(
     id: OrganizationId,
 ) -> Result<Organization> {
     let view = Permission::ViewOrganization;
-    let access = Access::to_read(cx.store.read(), &call.caller, id, view).await?;
+    let access = Access::to_read(cx.store.read(), &call.caller, id, view, cx.now()).await?;
     Ok(access.organization)
 }

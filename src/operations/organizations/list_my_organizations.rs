@@ -44,6 +44,7 @@ pub async fn list_my_organizations(
         &filter,
         after.as_ref(),
         size.get() + 1,
+        cx.now(),
     )
     .await?;
     let next_token =

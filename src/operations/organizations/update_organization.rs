@@ -33,7 +33,7 @@ pub async fn update_organization(
             input.id,
             change!(async move |tx| {
                 let manage = Permission::ManageOrganization;
-                let access = Access::to_change(tx, &call.caller, input.id, manage).await?;
+                let access = Access::to_change(tx, &call.caller, input.id, manage, now).await?;
                 reject_public_domains(input.invite_domains.as_deref().unwrap_or_default())?;
 
                 let before = access.organization;

@@ -25,7 +25,7 @@ pub async fn update_organization_metadata(
             id,
             change!(async move |tx| {
                 let manage = Permission::ManageOrganization;
-                let access = Access::to_change(tx, &call.caller, id, manage).await?;
+                let access = Access::to_change(tx, &call.caller, id, manage, now).await?;
                 let Access { mut organization, member } = access;
                 let before = organization.attributes.clone();
                 let after = changed(&before, &changes)?;

@@ -20,7 +20,7 @@ pub(super) struct Bundle {
     pub count: i64,
     pub adds_members: bool,
     pub seat_limit: i64,
-    /// The active admins of the file.
+    /// The active admins of the file whose memberships have no end.
     pub admins: Vec<AccountId>,
 }
 
@@ -42,7 +42,7 @@ impl Bundle {
         }
     }
 
-    /// Whether no member is an active admin. An organization of the store that has members has
+    /// Whether no member is an active admin without an end. An organization of the store that has members has
     /// one.
     pub fn lacks_admin(&self) -> bool {
         self.admins.is_empty() && self.stored == 0

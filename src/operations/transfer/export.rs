@@ -130,6 +130,7 @@ impl From<Member> for MemberRecord {
             status: member.status,
             joined_at: Some(member.joined_at),
             joined_by: member.joined_by,
+            expires_at: member.expires_at,
             attributes: member.attributes,
             departure: member.departure.map(|left| DepartureRecord {
                 at: left.at,
@@ -155,6 +156,7 @@ fn invitation(invite: Invite, inviter: AccountId) -> Result<InvitationRecord> {
         expires_at: invite.expires_at,
         version: Some(invite.version),
         attributes: invite.attributes,
+        member_end: invite.member_end,
         continue_url: invite.continue_url,
         locale: invite.locale,
     })

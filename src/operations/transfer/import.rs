@@ -202,6 +202,8 @@ impl<S: Source> Reader<'_, S> {
         if let Some(new) = &mut new {
             let current = joined.iter().filter(|member| member.departure.is_none()).count();
             new.member_count = i64::try_from(current).map_err(Error::internal)?;
+            let current = joined.iter().filter(|member| member.departure.is_none());
+            current.for_each(|member| new.add_member_end(member.expires_at));
             new.version = version;
         }
         let new = new.filter(|_| chunk.has_own);
@@ -226,6 +228,7 @@ impl<S: Source> Reader<'_, S> {
             version: record.version.unwrap_or(1),
             member_count: 0,
             seat_limit: record.seat_limit.unwrap_or(terms.default_seat_limit),
+            next_member_end: None,
             attributes: record.attributes,
         })
     }
@@ -249,6 +252,7 @@ impl<S: Source> Reader<'_, S> {
             member: Some(record.member.unwrap_or_else(|| MemberId::generate(now))),
             note: record.note,
             attributes: record.attributes,
+            member_end: record.member_end,
             continue_url: record.continue_url,
             locale: record.locale,
             // Found when it is written.
@@ -262,7 +266,9 @@ impl<S: Source> Reader<'_, S> {
             ending: None,
             delivery: self.to.mails.then_some(Delivery::Pending),
             requires_approval: false,
+            reminders: 0,
         };
+        let invite = Invite { expires_at: invite.capped_expiry(invite.expires_at), ..invite };
         let token = seal(self.to.keyring, &invite, &token)?;
         Ok(Invitation { invite, inviter, hash: token.hash, sealed: token.sealed })
     }
@@ -296,6 +302,7 @@ fn member(record: &MemberRecord, account: AccountId, now: Timestamp) -> Member {
         joined_by: record.joined_by,
         invite: None,
         attributes: record.attributes.clone(),
+        expires_at: record.expires_at,
         departure,
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::{
     MemberStatus, Organization, OrganizationId, Role, SecretHash, Timestamp,
 };
 use crate::error::{Error, Kind, Result, reason};
+use crate::operations::members::lock_and_end_due;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::invites::StoredToken;
 use crate::storage::{Tx, accounts, invites, members, organizations, outbox, transfer};
@@ -74,7 +75,10 @@ pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) 
     for part in parts {
         let organization = match &part.new {
             Some(new) => new.clone(),
-            None => organizations::lock(tx, part.id).await?.ok_or_else(|| deleted(part.id))?,
+            None => {
+                let locked = lock_and_end_due(tx, part.id, now).await?;
+                locked.ok_or_else(|| deleted(part.id))?
+            }
         };
         all.push((part, organization));
     }
@@ -82,7 +86,7 @@ pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) 
     let profiles = accounts::lock_profiles(tx, &ids.collect::<Vec<_>>()).await?;
     let mut open = Vec::with_capacity(parts.len());
     for (part, organization) in all {
-        let one = prepare(tx, part, organization, &profiles).await?;
+        let one = prepare(tx, part, organization, &profiles, now).await?;
         let skipped = part.rows() - usize::from(one.is_new) - one.members.len() - one.invites.len();
         written.skipped += count(skipped);
         written.organizations += u64::from(one.is_new);
@@ -133,6 +137,7 @@ async fn prepare<'a>(
     part: &'a Part,
     mut organization: Organization,
     profiles: &HashMap<AccountId, Account>,
+    now: Timestamp,
 ) -> Result<Open<'a>> {
     let is_new = part.new.is_some();
     let mut members: Vec<&Member> = part.members.iter().collect();
@@ -149,11 +154,13 @@ async fn prepare<'a>(
             return Err(gone(member));
         }
     }
-    let invites = new_invites(tx, part, &members, profiles).await?;
+    let invites = new_invites(tx, part, &members, profiles, now).await?;
     let has_rows = !members.is_empty() || !invites.is_empty();
     if !is_new && has_rows {
         let joined = members.iter().filter(|member| member.departure.is_none()).count();
         organization.member_count += i64::try_from(joined).map_err(Error::internal)?;
+        let current = members.iter().filter(|member| member.departure.is_none());
+        current.for_each(|member| organization.add_member_end(member.expires_at));
         organization.version = part.version.max(organization.version + 1);
         let seats = organization.seat_limit;
         if joined > 0 && seats != 0 && organization.member_count > seats {
@@ -185,6 +192,7 @@ async fn new_invites(
     part: &Part,
     new: &[&Member],
     profiles: &HashMap<AccountId, Account>,
+    now: Timestamp,
 ) -> Result<Vec<(Invite, StoredToken)>> {
     if part.invitations.is_empty() {
         return Ok(Vec::new());
@@ -206,7 +214,10 @@ async fn new_invites(
     for member in
         transfer::current_members(tx, part.id, &inviters).await?.iter().chain(new.iter().copied())
     {
-        if member.role == Role::Admin && member.status == MemberStatus::Active {
+        if member.role == Role::Admin
+            && member.status == MemberStatus::Active
+            && member.is_current(now)
+        {
             admins.insert(member.account, member.id);
         }
     }

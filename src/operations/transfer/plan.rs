@@ -326,7 +326,12 @@ impl Plan {
             Some(member) if (member.organization, member.account) != (organization, account) => {
                 return Err("id: belongs to another membership of the store".into());
             }
-            None if is_current && known.current.contains_key(&(organization, account)) => {
+            None if is_current
+                && known
+                    .current
+                    .get(&(organization, account))
+                    .is_some_and(|member| member.is_current(self.terms.now)) =>
+            {
                 self.unchanged += 1;
                 return Ok(());
             }
@@ -347,7 +352,10 @@ impl Plan {
         if is_current {
             bundle.adds_members = true;
             bundle.count += 1;
-            if record.role == Role::Admin && record.status == MemberStatus::Active {
+            if record.role == Role::Admin
+                && record.status == MemberStatus::Active
+                && record.expires_at.is_none()
+            {
                 bundle.admins.push(account);
                 bundle.first_admin = bundle.first_admin.or(Some(account));
             }
@@ -380,10 +388,13 @@ impl Plan {
             self.expired += 1;
             return Ok(());
         }
+        let now = self.terms.now;
         let stored = |account: AccountId| {
             let member = known.current.get(&(organization, account));
             member.is_some_and(|member| {
-                member.role == Role::Admin && member.status == MemberStatus::Active
+                member.role == Role::Admin
+                    && member.status == MemberStatus::Active
+                    && member.is_current(now)
             })
         };
         self.add_external_id("invitation", organization, &record.attributes)?;

@@ -48,7 +48,7 @@ pub async fn create_webhook(
     let max = cx.rules.max_webhooks;
     let (call, new) = (call.clone(), webhook.clone());
     let created = change!(async move |tx| {
-        let owner = Owner::to_change(tx, &call, new.organization).await?;
+        let owner = Owner::to_change(tx, &call, new.organization, now).await?;
         if let Some(organization) = new.organization
             && webhooks::count_of(tx, organization).await? >= max
         {

@@ -12,7 +12,7 @@ pub async fn delete_webhook(cx: &Context, call: &RequestContext, of: WebhookRef)
     let now = cx.now();
     let call = call.clone();
     let deleted = change!(async move |tx| {
-        let (owner, webhook, _) = Owner::and_webhook(tx, &call, of).await?;
+        let (owner, webhook, _) = Owner::and_webhook(tx, &call, of, now).await?;
         webhooks::delete(tx, webhook.id).await?;
         owner.record(tx, Action::WebhookDeleted, &webhook, Vec::new(), &call.actor(), now).await
     });

@@ -18,7 +18,7 @@ pub async fn disable_webhook(
     let now = cx.now();
     let call = call.clone();
     let disabled = change!(async move |tx| {
-        let (owner, mut webhook, _) = Owner::and_webhook(tx, &call, of).await?;
+        let (owner, mut webhook, _) = Owner::and_webhook(tx, &call, of, now).await?;
         if webhook.disabled.is_some() {
             return Ok(webhook);
         }

@@ -29,7 +29,7 @@ pub async fn enable_webhook(
     let lost_before = lost_before(cx, of, now).await?;
     let call = call.clone();
     let enabled = change!(async move |tx| {
-        let (owner, mut webhook, _) = Owner::and_webhook(tx, &call, of).await?;
+        let (owner, mut webhook, _) = Owner::and_webhook(tx, &call, of, now).await?;
         if webhook.disabled.is_none() {
             return Ok(Enabled { webhook, lost_before: None });
         }

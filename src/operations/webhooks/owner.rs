@@ -49,7 +49,7 @@ pub(super) async fn to_read(
 ) -> Result<Option<Organization>> {
     let Some(id) = organization else { return require_operator(call).map(|()| None) };
     let manage = Permission::ManageOrganization;
-    let access = Access::to_read(cx.store.read(), &call.caller, id, manage).await?;
+    let access = Access::to_read(cx.store.read(), &call.caller, id, manage, cx.now()).await?;
     Ok(Some(access.organization))
 }
 
@@ -74,10 +74,11 @@ impl Owner {
         tx: &Tx,
         call: &RequestContext,
         organization: Option<OrganizationId>,
+        now: Timestamp,
     ) -> Result<Self> {
         let Some(id) = organization else { return require_operator(call).map(|()| Self(None)) };
         let manage = Permission::ManageOrganization;
-        let access = Access::to_change(tx, &call.caller, id, manage).await?;
+        let access = Access::to_change(tx, &call.caller, id, manage, now).await?;
         Ok(Self(Some(access.organization)))
     }
 
@@ -94,8 +95,9 @@ impl Owner {
         tx: &Tx,
         call: &RequestContext,
         of: WebhookRef,
+        now: Timestamp,
     ) -> Result<(Self, Webhook, SealedSecrets)> {
-        let owner = Self::to_change(tx, call, of.organization).await?;
+        let owner = Self::to_change(tx, call, of.organization, now).await?;
         let found = webhooks::lock(tx, of.organization, of.id).await?;
         let (webhook, secrets) = found.ok_or_else(Error::not_found)?;
         Ok((owner, webhook, secrets))

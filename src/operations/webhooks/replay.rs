@@ -140,7 +140,7 @@ async fn enqueue(
     let new: Vec<NewDelivery> = new.collect();
     let call = call.clone();
     let enqueued = change!(async move |tx| {
-        let (_, webhook, _) = Owner::and_webhook(tx, &call, of).await?;
+        let (_, webhook, _) = Owner::and_webhook(tx, &call, of, now).await?;
         if webhook.disabled.is_some() {
             let what = "the webhook is disabled; enable it first";
             return Err(Error::precondition(reason::WEBHOOK_DISABLED, what));

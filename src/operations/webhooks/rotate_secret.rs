@@ -25,7 +25,7 @@ pub async fn rotate_secret(
     let sealed = seal(&cx.keyring, of.id, &secret)?;
     let call = call.clone();
     let rotated = change!(async move |tx| {
-        let (owner, mut webhook, before) = Owner::and_webhook(tx, &call, of).await?;
+        let (owner, mut webhook, before) = Owner::and_webhook(tx, &call, of, now).await?;
         let ends = now.plus(OVERLAP);
         webhooks::set_secret(tx, webhook.id, sealed.clone(), (before.current, ends), now).await?;
         webhook.previous_secret_ends_at = Some(ends);

@@ -30,7 +30,7 @@ pub async fn update_webhook(
     let now = cx.now();
     let call = call.clone();
     let updated = change!(async move |tx| {
-        let (owner, before, _) = Owner::and_webhook(tx, &call, input.of).await?;
+        let (owner, before, _) = Owner::and_webhook(tx, &call, input.of, now).await?;
         let mut after = before.clone();
         let mut changes = Vec::new();
         if let Some(url) = url.clone().filter(|url| *url != before.url) {

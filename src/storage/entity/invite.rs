@@ -1,10 +1,12 @@
 //! Table `invites`.
 
+use std::time::Duration;
+
 use sea_orm::entity::prelude::*;
 
 use super::organization::split_domains;
 use super::{attributes, stored};
-use crate::domain::{ContentGrant, Delivery, Ending, Invite, Timestamp};
+use crate::domain::{ContentGrant, Delivery, Ending, Invite, MemberEnd, Timestamp};
 use crate::error::{Error, Result};
 
 /// The predicate of the live join link's index. It is a literal: a bound value does not use
@@ -50,6 +52,11 @@ pub struct Model {
     pub locale: Option<String>,
     /// It only asks to join.
     pub requires_approval: bool,
+    /// In microseconds.
+    pub member_lifetime: Option<i64>,
+    pub member_expires_at: Option<i64>,
+    /// The reminders that were sent.
+    pub reminders: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -99,6 +106,8 @@ impl TryFrom<Model> for Invite {
             created_at: Timestamp::from_micros(row.created_at),
             ending: ending(&row)?,
             delivery: delivery(&row)?,
+            member_end: member_end(&row),
+            reminders: u32::try_from(row.reminders).unwrap_or(u32::MAX),
             attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
             continue_url: row
                 .continue_url
@@ -130,6 +139,25 @@ pub(in crate::storage) fn content_grant(
         id: stored("content_id", id)?,
         level: stored("content_level", level)?,
     }))
+}
+
+fn member_end(row: &Model) -> Option<MemberEnd> {
+    let lifetime = row.member_lifetime.map(|micros| Duration::from_micros(micros.unsigned_abs()));
+    lifetime
+        .map(MemberEnd::After)
+        .or_else(|| Some(MemberEnd::At(Timestamp::from_micros(row.member_expires_at?))))
+}
+
+/// The columns `member_lifetime` and `member_expires_at`.
+pub(in crate::storage) fn member_end_columns(end: Option<MemberEnd>) -> (Option<i64>, Option<i64>) {
+    match end {
+        // The API allows years, not ages.
+        Some(MemberEnd::After(lifetime)) => {
+            (Some(i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX)), None)
+        }
+        Some(MemberEnd::At(end)) => (None, Some(end.as_micros())),
+        None => (None, None),
+    }
 }
 
 fn ending(row: &Model) -> Result<Option<Ending>> {

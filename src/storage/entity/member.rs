@@ -29,6 +29,7 @@ pub struct Model {
     /// JSON.
     pub metadata: Option<String>,
     pub external_id: Option<String>,
+    pub expires_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -88,6 +89,7 @@ impl TryFrom<Model> for Member {
             joined_by: stored("members.joined_by", &row.joined_by)?,
             invite: row.invite_id.map(Into::into),
             attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
+            expires_at: row.expires_at.map(Timestamp::from_micros),
             departure,
         })
     }

@@ -25,6 +25,7 @@ pub struct Model {
     /// JSON.
     pub metadata: Option<String>,
     pub external_id: Option<String>,
+    pub next_member_end: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -58,6 +59,7 @@ impl TryFrom<Model> for Organization {
             version: row.version,
             member_count: row.member_count,
             seat_limit: row.seat_limit,
+            next_member_end: row.next_member_end.map(Timestamp::from_micros),
             attributes: attributes(row.metadata.as_deref(), row.external_id.as_deref())?,
         })
     }

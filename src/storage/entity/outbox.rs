@@ -18,6 +18,8 @@ pub struct Model {
     pub created_at: i64,
     /// As in `audit_events`.
     pub traceparent: Option<String>,
+    /// 0: the invitation itself; 1 or more: a reminder.
+    pub reminder: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -83,6 +83,8 @@ fn organizations() -> TableCreateStatement {
             // JSON, as `domain::Metadata` writes it.
             text_or_null("metadata"),
             text_or_null("external_id"),
+            // The earliest `expires_at` of its current members.
+            integer_or_null("next_member_end"),
         ],
     )
     .check(("organizations_member_count", Expr::cust("member_count >= 0")))
@@ -135,6 +137,7 @@ fn members(postgres: bool) -> TableCreateStatement {
             integer_or_null("left_version"),
             text_or_null("metadata"),
             text_or_null("external_id"),
+            integer_or_null("expires_at"),
         ],
     )
     .check(("members_status", Expr::cust("status IN ('active', 'suspended', 'left')")))
@@ -178,6 +181,9 @@ fn invites() -> TableCreateStatement {
             text_or_null("continue_url"),
             text_or_null("locale"),
             boolean("requires_approval").default(false).to_owned(),
+            integer_or_null("member_lifetime"),
+            integer_or_null("member_expires_at"),
+            integer("reminders").default(0).to_owned(),
         ],
     )
     .check(("invites_uses", Expr::cust("uses >= 0 AND (max_uses IS NULL OR uses <= max_uses)")))
@@ -217,6 +223,8 @@ fn outbox() -> TableCreateStatement {
             uuid_or_null("claimed_by"),
             integer("created_at"),
             text_or_null("traceparent"),
+            // 0: the invitation itself; 1 or more: a reminder.
+            integer("reminder").default(0).to_owned(),
         ],
     )
     .foreign_key(&mut references(("outbox", "invite_id"), "invites"))
@@ -396,6 +404,9 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .unique()
             .and_where(Expr::cust("external_id IS NOT NULL"))
             .to_owned(),
+        index("organizations_with_member_ends", "organizations", ["next_member_end", "id"])
+            .and_where(Expr::cust("next_member_end IS NOT NULL"))
+            .to_owned(),
         index("api_keys_account", "api_keys", ["account_id"]),
         index("api_keys_organization", "api_keys", ["organization_id"]),
         // The account first: most accounts that join are new, so their entries share a
@@ -416,6 +427,10 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("members_by_date", "members", ["organization_id", "joined_at", "id"]),
         index("members_admins", "members", ["organization_id"])
             .and_where(Expr::cust("role = 'admin' AND status = 'active'"))
+            .to_owned(),
+        // Most memberships never end by time.
+        index("members_expiring", "members", ["organization_id", "expires_at", "id"])
+            .and_where(Expr::cust("expires_at IS NOT NULL AND status <> 'left'"))
             .to_owned(),
         index("members_of_account", "members", ["account_id", "joined_at", "id"]),
         index("members_external_id", "members", ["organization_id", "external_id"])

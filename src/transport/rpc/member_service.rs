@@ -103,6 +103,19 @@ impl MemberService for Service {
         .await
     }
 
+    async fn set_member_expiry(
+        &self,
+        request: Request<pb::SetMemberExpiryRequest>,
+    ) -> RpcResult<pb::SetMemberExpiryResponse> {
+        respond(async {
+            let (call, message) = authenticated(request)?;
+            let (member, end) = convert::set_member_expiry(message)?;
+            let membership = members::set_member_expiry(&self.0, &call, member, end).await?;
+            Ok(pb::SetMemberExpiryResponse { membership: Some(membership.into()) })
+        })
+        .await
+    }
+
     async fn transfer_ownership(
         &self,
         request: Request<pb::TransferOwnershipRequest>,

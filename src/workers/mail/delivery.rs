@@ -1,18 +1,21 @@
 //! The delivery of one claimed mail.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tracing::{Instrument, Span, info_span};
 use uuid::Uuid;
 
 use super::MailWorker;
-use crate::domain::{Action, Actor, Delivery, EventData, Invite, InviteData};
+use crate::domain::{
+    Action, Actor, Delivery, EventData, Invite, InviteData, InviteId, OrganizationId, Timestamp,
+};
 use crate::error::Result;
 use crate::mail::{Invitation, Mail, SendError};
-use crate::operations::invites::unseal;
+use crate::operations::invites::{has_gone_inviter, unseal};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
-use crate::storage::{accounts, invites, members, organizations, outbox};
+use crate::storage::{Tx, accounts, invites, members, organizations, outbox};
 use crate::telemetry::trace;
 use crate::workers::backoff;
 
@@ -21,6 +24,30 @@ enum Prepared {
     /// The mail is not needed any more. The reason is stored in the invitation, if there is
     /// one.
     Discard(Option<String>),
+}
+
+/// Enqueues the next reminder of an invitation, if one is to be sent before it expires. The
+/// reminders count from 1; `last` is the number of the mail that was sent just now.
+async fn remind(
+    tx: &Tx,
+    (organization, id): (OrganizationId, InviteId),
+    last: u32,
+    reminders: &[Duration],
+    now: Timestamp,
+) -> Result<()> {
+    if reminders.is_empty() {
+        return Ok(());
+    }
+    let invite = invites::find(tx, organization, id).await?;
+    let live = invite.filter(|invite| invite.is_live(now));
+    let Some(end) = live.and_then(|invite| invite.expires_at) else { return Ok(()) };
+    // One whose time has passed is left out: two mails at once would help nobody.
+    let next = (1..).zip(reminders).filter(|(number, _)| *number > last);
+    let next = next.map(|(number, before)| (number, end.minus(*before)));
+    match next.into_iter().find(|(_, due)| now < *due) {
+        Some(next) => outbox::enqueue_reminder(tx, organization, id, next, now).await,
+        None => Ok(()),
+    }
 }
 
 /// The span of a delivery, below that of the request that asked for the mail.
@@ -92,10 +119,13 @@ impl MailWorker {
         let Some((invite, sealed)) = found else {
             return Ok(Prepared::Discard(None));
         };
+        // An invitation that ends before its reminder was sent all the same.
+        let ended = || {
+            let why = "the invitation ended before it was sent";
+            Prepared::Discard((claimed.reminder == 0).then(|| why.to_owned()))
+        };
         let (true, Some(email)) = (invite.is_live(now), &invite.email) else {
-            return Ok(Prepared::Discard(Some(
-                "the invitation ended before it was sent".to_owned(),
-            )));
+            return Ok(ended());
         };
         // Checked after the token was read: sending again creates a new token and a new row,
         // so a held claim proves that the token is current.
@@ -105,10 +135,14 @@ impl MailWorker {
         let Some(organization) = organizations::find(db, invite.organization).await? else {
             return Ok(Prepared::Discard(None));
         };
+        if has_gone_inviter(db, &organization, &invite, now).await? {
+            return Ok(ended());
+        }
         let token = unseal(&self.keyring, &invite, &sealed)?;
         let invitation = Invitation {
             id: invite.id,
             version: invite.version,
+            reminder: claimed.reminder,
             email,
             organization: &organization.name,
             inviter: &self.name_of_inviter(&invite).await?,
@@ -138,6 +172,7 @@ impl MailWorker {
         delivery: Option<Delivery>,
     ) -> Result<()> {
         let (id, invite, organization) = (claimed.id, claimed.invite, claimed.organization);
+        let (reminder, reminders) = (claimed.reminder, self.reminders.clone());
         let now = self.clock.now();
         self.store
             .write(change!(async move |tx| {
@@ -152,6 +187,12 @@ impl MailWorker {
                 organization.version += 1;
                 organizations::set_version(tx, organization.at_version()).await?;
                 invites::set_delivery(tx, invite, delivery).await?;
+                if *delivery == Delivery::Sent {
+                    if reminder > 0 {
+                        invites::set_reminders(tx, invite, reminder).await?;
+                    }
+                    remind(tx, (organization.id, invite), reminder, &reminders, now).await?;
+                }
                 let event = NewEvent {
                     action: match delivery {
                         Delivery::Failed(_) => Action::InviteMailFailed,
@@ -160,7 +201,11 @@ impl MailWorker {
                     data: EventData::Invite(InviteData::of_id(invite)),
                     organization: Some(organization.at_version()),
                     actor: &Actor::system("mail"),
-                    note: String::new(),
+                    note: if reminder == 0 {
+                        String::new()
+                    } else {
+                        format!("reminder {reminder}")
+                    },
                 };
                 audit_events::append(tx, event, now).await
             }))

@@ -44,7 +44,7 @@ impl MailWorker {
 
     /// Counts the outbox, unless that was done a moment ago.
     pub(super) async fn count(&self) -> Result<()> {
-        let asked = outbox::backlog(self.store.read());
-        self.counts.backlog.count(asked, self.clock.now()).await
+        let now = self.clock.now();
+        self.counts.backlog.count(outbox::backlog(self.store.read(), now), now).await
     }
 }

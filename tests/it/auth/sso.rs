@@ -28,6 +28,7 @@ async fn organization(world: &World) -> Person {
         version: 1,
         member_count: 0,
         seat_limit: 0,
+        next_member_end: None,
         attributes: Default::default(),
     };
     let insert =

@@ -5,6 +5,7 @@ mod carried;
 mod consume;
 mod domain;
 mod histories;
+mod ends;
 mod names;
 mod proved_domain;
 mod races;

@@ -46,6 +46,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "left_at",
             "removed",
             "left_version",
+            "expires_at",
         ],
     ),
     (
@@ -78,6 +79,9 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "delivery",
             "continue_url",
             "requires_approval",
+            "member_lifetime",
+            "member_expires_at",
+            "reminders",
         ],
     ),
     (
@@ -102,6 +106,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "seat_limit",
             "metadata",
             "external_id",
+            "next_member_end",
         ],
     ),
     (
@@ -327,6 +332,7 @@ on_both_engines! {
                 metadata: [("department".to_owned(), STORED[0].to_owned())].into(),
                 external_id: STORED[1].into(),
                 locale: "de-CH".into(),
+                ..Default::default()
             }],
             ..Default::default()
         };

@@ -5,6 +5,7 @@ mod files;
 mod loss;
 mod page;
 mod post;
+mod reminders;
 
 use std::time::Duration;
 

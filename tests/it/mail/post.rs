@@ -33,6 +33,10 @@ pub const BOUNDS: Bounds = Bounds {
     max_attempts: 3,
 };
 
+/// Two, at most.
+const REMINDERS: [Duration; 2] =
+    [Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(24 * 60 * 60)];
+
 /// A store of invitations.
 pub struct Post {
     database: Database,
@@ -155,6 +159,7 @@ impl Post {
             links: config.invite_links(config.listen).unwrap(),
             mailer,
             bounds: BOUNDS,
+            reminders: REMINDERS.to_vec(),
             counts: Counts::default(),
         })
     }
@@ -176,6 +181,7 @@ impl Post {
             member: Some(MemberId::generate(now)),
             note: String::new(),
             attributes: Default::default(),
+            member_end: None,
             continue_url: None,
             locale: None,
             inviter: self.inviter.id,
@@ -187,6 +193,7 @@ impl Post {
             created_at: now,
             ending: None,
             delivery: Some(Delivery::Pending),
+            reminders: 0,
         };
         let (new, stored) = (invite.clone(), Mutex::new(Some(self.seal(&invite, &token))));
         self.store
@@ -233,6 +240,17 @@ impl Post {
     pub async fn delivery(&self, invite: &Invite) -> Delivery {
         let found = invites::find(self.store.read(), invite.organization, invite.id).await;
         found.unwrap().unwrap().delivery.unwrap()
+    }
+
+    /// How many reminders were sent.
+    pub async fn reminders(&self, invite: &Invite) -> u32 {
+        let found = invites::find(self.store.read(), invite.organization, invite.id).await;
+        found.unwrap().unwrap().reminders
+    }
+
+    /// How many mails wait now, for the metrics.
+    pub async fn waiting(&self) -> i64 {
+        outbox::backlog(self.store.read(), self.clock.now()).await.unwrap().0
     }
 
     /// When the next mail is due.
@@ -292,6 +310,7 @@ fn organization(creator: AccountId, now: Timestamp) -> Organization {
         version: 1,
         member_count: 1,
         seat_limit: 0,
+        next_member_end: None,
         attributes: Default::default(),
     }
 }
@@ -307,6 +326,7 @@ fn member(organization: &Organization, account: AccountId, now: Timestamp) -> Me
         joined_by: JoinedBy::Creation,
         invite: None,
         attributes: Default::default(),
+        expires_at: None,
         departure: None,
     }
 }

@@ -59,6 +59,7 @@ mod revoke;
 mod rotate_secret;
 mod send_test;
 mod set_domain_mode;
+mod set_member_expiry;
 mod set_member_role;
 mod set_role;
 mod set_seat_limit;

@@ -12,6 +12,7 @@ use guestlist::operations::domains::check_due;
 use guestlist::operations::events::delete_old_events;
 use guestlist::operations::invites::end_expired;
 use guestlist::operations::keys::{Owner, list_keys};
+use guestlist::operations::members::end_expired_members;
 use guestlist::operations::organizations::remove_deleted;
 use guestlist::storage::change;
 use guestlist::storage::{outbox, requests};
@@ -128,6 +129,7 @@ async fn everything(app: &TestApp) {
     org.admin.list_audit_events(audit).await.unwrap();
 
     memberships(app, &org).await;
+    member_ends(app).await;
     metadata(app, &org).await;
     invitations(app, &org).await;
     org.member.end(&org.member_id).await.unwrap();
@@ -348,6 +350,50 @@ async fn memberships(app: &TestApp, org: &Organization) {
     let bound = app.key(bound, None, Some(own_one.parse().unwrap())).await;
     bound.list_my_invitations(Default::default()).await.unwrap();
     max.accept_invitation(own::AcceptRequest { invitation: invitation.id }).await.unwrap();
+}
+
+/// Memberships whose end has come: asked for before and after that is stored.
+async fn member_ends(app: &TestApp) {
+    use gitpod::list_members_request::Filter;
+
+    let org = app.organization().await;
+    let admin = gitpod::OrganizationRole::Admin;
+    org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+    org.member.link(&org.id, "read").await.unwrap();
+    let link = org.admin.link(&org.id, "read").await.unwrap();
+    let hour = std::time::Duration::from_secs(60 * 60);
+    let end = app.in_the_future(hour);
+    org.admin.set_end(&org.id, &org.member_id, end).await.unwrap();
+    app.clock.advance(hour);
+    org.member.get(&org.id).await.unwrap_err();
+    org.admin.preview(&link.token).await.unwrap();
+    org.admin.look_at(&org.id, &link.id).await.unwrap();
+    for statuses in [vec![], vec![1, 2], vec![1, 2, 3]] {
+        let list = gitpod::ListMembersRequest {
+            organization_id: org.id.clone(),
+            filter: Some(Filter { statuses, ..Default::default() }),
+            count: Some(gitpod::CountRequest { include: true }),
+            ..Default::default()
+        };
+        org.admin.list_members(list).await.unwrap();
+    }
+    for states in [vec![], vec![1], vec![5], vec![1, 4, 5]] {
+        let list = own::ListRequest {
+            organization_id: org.id.clone(),
+            filter: Some(own::InviteFilter { states, ..Default::default() }),
+            count: true,
+            ..Default::default()
+        };
+        org.admin.list_invites(list).await.unwrap();
+    }
+    let list = own::ListGrantsRequest { organization_id: org.id.clone(), ..Default::default() };
+    org.admin.list_grants(list).await.unwrap();
+    let operator = app.operator().await;
+    let request = own::GetOrganizationStatsRequest { organization_id: org.id.clone() };
+    operator.get_organization_stats(request).await.unwrap();
+    let now = app.clock.now();
+    end_expired_members(app.store(), now, 1).await.unwrap();
+    org.stranger.join(&link.token).await.unwrap();
 }
 
 /// The same for every kind of invite.

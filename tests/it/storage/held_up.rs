@@ -95,7 +95,8 @@ async fn p42_lists_have_connections_of_their_own_and_end_with_those_that_wait_fo
             let store = store.clone();
             let organization = OrganizationId::from(uuid::Uuid::nil());
             tokio::spawn(async move {
-                member_lists::count(store.read(), organization, &MemberFilter::default()).await
+                member_lists::count(store.read(), organization, &MemberFilter::default(), None)
+                    .await
             })
         })
         .collect();

@@ -132,6 +132,7 @@ fn organization() -> Organization {
         version: 1,
         member_count: 0,
         seat_limit: 0,
+        next_member_end: None,
         attributes: Default::default(),
     }
 }

@@ -1,13 +1,15 @@
 //! What goes into a row comes out of it: with everything set, and with everything
 //! empty that may be.
 
+use std::time::Duration;
+
 use guestlist::domain::{
     Account, AccountId, AccountKind, ApiKey, ApiKeySecret, Attributes, AuditEventId, ContentGrant,
     ContentKind, Delivery, Departure, Disabling, DisablingReason, DomainChallenge, DomainId,
     DomainMode, DomainState, Invite, InviteId, InviteKind, InviteState, InviteToken, JoinedBy,
-    KeyScope, LoginProviderKind, Member, MemberId, MemberStatus, Metadata, MetadataChanges,
-    Organization, OrganizationDomain, OrganizationId, Profile, Role, Tier, Timestamp, Webhook,
-    WebhookId,
+    KeyScope, LoginProviderKind, Member, MemberEnd, MemberId, MemberStatus, Metadata,
+    MetadataChanges, Organization, OrganizationDomain, OrganizationId, Profile, Role, Tier,
+    Timestamp, Webhook, WebhookId,
 };
 use guestlist::storage::change;
 use guestlist::storage::webhook_deliveries::{FailedAttempt, NewDelivery};
@@ -71,6 +73,7 @@ fn organization(full: bool, creator: AccountId) -> Organization {
         version: if full { i64::MAX } else { 0 },
         member_count: if full { i64::MAX } else { 0 },
         seat_limit: if full { i64::MAX } else { 0 },
+        next_member_end: full.then(|| at(10)),
         attributes: attributes(full),
     }
 }
@@ -86,6 +89,7 @@ fn member(full: bool, organization: OrganizationId, account: AccountId) -> Membe
         joined_by: if full { JoinedBy::Invite } else { JoinedBy::Creation },
         invite: full.then(|| InviteId::generate(at(4))),
         attributes: attributes(full),
+        expires_at: full.then(|| at(11)),
         departure: full.then(|| Departure { at: at(5), removed: true, version: 7 }),
     }
 }
@@ -119,9 +123,11 @@ async fn round_trip(store: &Store, full: bool) {
         note: if full { "für Zoë\n🦀".into() } else { String::new() },
         ending: None,
         attributes: attributes(full),
+        member_end: full.then(|| MemberEnd::After(Duration::from_micros(86_400_000_001))),
         continue_url: full.then(|| "https://app.acme.com/?a=b#c".parse().unwrap()),
         locale: full.then(|| "zh-Hant-TW".parse().unwrap()),
         delivery: full.then(|| Delivery::Failed("550 no such user".into())),
+        reminders: u32::from(full),
     };
     let (token, secret) = (InviteToken::generate().unwrap(), ApiKeySecret::generate().unwrap());
     let key = ApiKey {
@@ -233,7 +239,7 @@ async fn round_trip(store: &Store, full: bool) {
     assert_eq!((delivery.reason.is_empty(), delivery.answer.is_empty()), (!full, !full));
     let filter =
         member_lists::MemberFilter { statuses: MemberStatus::ALL.to_vec(), ..Default::default() };
-    assert_eq!(member_lists::count(db, organization.id, &filter).await.unwrap(), 1);
+    assert_eq!(member_lists::count(db, organization.id, &filter, None).await.unwrap(), 1);
 }
 
 async fn on(engine: Engine) {

@@ -79,6 +79,7 @@ fn with_members(member_count: i64) -> Organization {
         version: 1,
         member_count,
         seat_limit: 0,
+        next_member_end: None,
         attributes: Default::default(),
     }
 }

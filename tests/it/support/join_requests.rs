@@ -41,6 +41,7 @@ impl Person {
             organization_id: request.organization_id.clone(),
             join_request_id: request.id.clone(),
             role: role.to_owned(),
+            expire_time: None,
         };
         self.approve_join_request(request).await
     }

@@ -112,6 +112,8 @@ rpcs! {
         "guestlist.v1.MemberService/LeaveOrganization";
     set_member_role: own::SetMemberRoleRequest => SetMemberRoleResponse,
         "guestlist.v1.MemberService/SetMemberRole";
+    set_member_expiry: own::SetMemberExpiryRequest => SetMemberExpiryResponse,
+        "guestlist.v1.MemberService/SetMemberExpiry";
     suspend_member: own::SuspendMemberRequest => SuspendMemberResponse,
         "guestlist.v1.MemberService/SuspendMember";
     restore_member: own::RestoreMemberRequest => RestoreMemberResponse,
@@ -312,6 +314,21 @@ impl Person {
     ) -> Result<own::Membership, Failure> {
         let request = own::GetMembershipRequest { organization_id: organization.to_owned(), whose };
         Ok(self.get_membership(request).await?.membership.unwrap())
+    }
+
+    /// Sets or removes the end of a membership.
+    pub async fn set_end(
+        &self,
+        organization: &str,
+        member: &str,
+        expire_time: Option<prost_types::Timestamp>,
+    ) -> Result<own::Membership, Failure> {
+        let request = own::SetMemberExpiryRequest {
+            organization_id: organization.to_owned(),
+            member_id: member.to_owned(),
+            expire_time,
+        };
+        Ok(self.set_member_expiry(request).await?.membership.unwrap())
     }
 
     /// Makes an account a member, without an invite.

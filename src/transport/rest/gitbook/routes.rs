@@ -220,6 +220,7 @@ async fn create_link(mut request: RestRequest) -> RestResult {
         allowed_domains: Vec::new(),
         note: String::new(),
         attributes: Attributes::default(),
+        member_end: None,
         continue_url: None,
         requires_approval: false,
         request: None,
@@ -280,6 +281,7 @@ async fn update_link(mut request: RestRequest) -> RestResult {
         role: Some(from_member_role(granted)),
         expires_at: None,
         max_uses: None,
+        member_end: None,
         attributes: AttributeChanges::default(),
         request: None,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::attributes::{external_id, metadata};
-use super::{Fields, MAX_TOKEN};
+use super::{Fields, MAX_TOKEN, to_timestamp};
 use crate::domain::PageSize;
 use crate::error::Result;
 use crate::operations::events::{EventList, FeedQuery, ListEvents, MemberState, StateList};
@@ -100,5 +100,6 @@ fn member_state(member: MemberState) -> pb::MemberState {
         status: member.status.as_str().to_owned(),
         metadata: metadata(&member.attributes.metadata),
         external_id: external_id(&member.attributes),
+        expire_time: member.expires_at.map(to_timestamp),
     }
 }

@@ -45,6 +45,8 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     }
     let attributes = fields.attributes("", message.metadata, &message.external_id);
     let continue_url = fields.parse_optional("continue_url", &message.continue_url);
+    let member_end = message.member_end.map(Into::into);
+    let member_end = member_end.and_then(|end| fields.member_end("", end));
     if message.requires_approval && matches!(grants, Some(LinkGrants::Content(_))) {
         fields.wrong("requires_approval", "must be false for a link to content");
     }
@@ -58,6 +60,7 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
             allowed_domains,
             note: message.note,
             attributes,
+            member_end,
             continue_url,
             requires_approval: message.requires_approval,
             request,
@@ -95,6 +98,8 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
         role => fields.parse("role", role),
     };
     let default_locale: Option<Locale> = fields.parse_optional("locale", &message.locale);
+    let default_member_end = message.member_end.map(Into::into);
+    let default_member_end = default_member_end.and_then(|end| fields.member_end("", end));
     let mut invitations = Vec::with_capacity(count.min(MOST_INVITATIONS));
     for (i, one) in message.invitations.into_iter().take(MOST_INVITATIONS).enumerate() {
         fields.text(format_args!("invitations[{i}].email"), &one.email, 320);
@@ -106,8 +111,13 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
         let attributes = fields.attributes(&prefix, one.metadata, &one.external_id);
         let locale = fields.parse_optional(format_args!("{prefix}locale"), &one.locale);
         let locale = locale.or_else(|| default_locale.clone());
+        let member_end = match one.member_end {
+            Some(end) => fields.member_end(&prefix, end.into()),
+            None => default_member_end,
+        };
         if let Some(role) = role {
-            invitations.push(Invitation { email: one.email, role, attributes, locale });
+            let email = one.email;
+            invitations.push(Invitation { email, role, attributes, member_end, locale });
         }
     }
     let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
@@ -212,9 +222,11 @@ impl From<Invite> for pb::Invite {
             sso: from.sso,
             metadata: metadata(&from.attributes.metadata),
             external_id: external_id(&from.attributes),
+            member_end: from.member_end.map(Into::into),
             continue_url: from.continue_url.map(|url| url.to_string()).unwrap_or_default(),
             locale: from.locale.map(|locale| locale.to_string()).unwrap_or_default(),
             requires_approval: from.requires_approval,
+            reminders_sent: from.reminders,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Messages that change, end or preview an invite.
 
 use super::invite::{max_uses, request_id};
+use super::member_end::EndChange;
 use super::{Fields, to_timestamp};
 use crate::domain::{InviteId, InviteToken, OrganizationId, ReceivedInvitation};
 use crate::error::Result;
@@ -39,10 +40,24 @@ pub fn update(message: pb::UpdateRequest) -> Result<Update> {
     };
     let max_uses = message.max_uses.map(|uses| max_uses(&mut fields, uses));
     let attributes = fields.attribute_changes(message.metadata, message.external_id);
+    let member_end = match message.member_end.map(Into::into) {
+        Some(EndChange::Never(true)) => Some(None),
+        Some(EndChange::Never(false)) | None => None,
+        Some(EndChange::Set(end)) => fields.member_end("", end).map(Some),
+    };
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
         let (organization, id) = (organization?, id?);
-        Some(Update { organization, id, role, expires_at, max_uses, attributes, request })
+        Some(Update {
+            organization,
+            id,
+            role,
+            expires_at,
+            max_uses,
+            member_end,
+            attributes,
+            request,
+        })
     })
 }
 

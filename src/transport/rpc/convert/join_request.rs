@@ -73,7 +73,8 @@ pub fn approve_join_request(message: pb::ApproveJoinRequestRequest) -> Result<Ap
     let mut fields = Fields::default();
     let of = fields.join_request(&message.organization_id, &message.join_request_id);
     let role: Option<Role> = fields.parse_optional("role", &message.role);
-    fields.finish(|| Some(ApproveJoinRequest { of: of?, role }))
+    let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
+    fields.finish(|| Some(ApproveJoinRequest { of: of?, role, expires_at }))
 }
 
 pub fn deny_join_request(message: pb::DenyJoinRequestRequest) -> Result<DenyJoinRequest> {

@@ -21,10 +21,11 @@ pub fn add_member(message: pb::AddMemberRequest) -> Result<AddMember> {
     let account = fields.parse("account_id", &message.account_id);
     let role = fields.parse("role", &message.role);
     let attributes = fields.attributes("", message.metadata, &message.external_id);
+    let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
     let request = request_id(&mut fields, message.request_id);
     fields.finish(|| {
         let (organization, account, role) = (organization?, account?, role?);
-        Some(AddMember { organization, account, role, attributes, request })
+        Some(AddMember { organization, account, role, attributes, expires_at, request })
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::attributes::{external_id, metadata};
 use super::{Fields, to_timestamp};
-use crate::domain::{AttributeChanges, Membership, OrganizationId, Permission};
+use crate::domain::{AttributeChanges, Membership, OrganizationId, Permission, Timestamp};
 use crate::error::Result;
 use crate::operations::members::{
     ListMemberships, MAX_KEYS, MemberOf, MembershipKey, MembershipList, Whose,
@@ -65,6 +65,16 @@ pub fn update_member_metadata(
     fields.finish(|| Some((MemberOf { organization: organization?, member: member? }, changes)))
 }
 
+pub fn set_member_expiry(
+    message: pb::SetMemberExpiryRequest,
+) -> Result<(MemberOf, Option<Timestamp>)> {
+    let mut fields = Fields::default();
+    let organization = fields.parse("organization_id", &message.organization_id);
+    let member = fields.parse("member_id", &message.member_id);
+    let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
+    fields.finish(|| Some((MemberOf { organization: organization?, member: member? }, expires_at)))
+}
+
 impl From<MembershipList> for pb::ListMembershipsResponse {
     fn from(list: MembershipList) -> Self {
         Self {
@@ -88,6 +98,7 @@ impl From<Membership> for pb::Membership {
             since: Some(to_timestamp(membership.since)),
             metadata: metadata(&membership.attributes.metadata),
             external_id: external_id(&membership.attributes),
+            expire_time: membership.expires_at.map(to_timestamp),
         }
     }
 }

@@ -15,6 +15,7 @@ mod join_request;
 mod list_invites;
 mod list_members;
 mod member;
+mod member_end;
 mod membership;
 mod my_organization;
 mod organization;
@@ -37,7 +38,8 @@ pub use list_invites::list_invites;
 pub use list_members::list_members;
 pub use member::{add_member, leave, list_grants, member_of, set_member_role};
 pub use membership::{
-    batch_get_memberships, get_membership, list_memberships, update_member_metadata,
+    batch_get_memberships, get_membership, list_memberships, set_member_expiry,
+    update_member_metadata,
 };
 pub use my_organization::{
     create_own_organization, list_my_organizations, my_organization, update_organization_metadata,

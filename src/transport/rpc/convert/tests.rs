@@ -54,6 +54,7 @@ prop_compose! {
             version: 1,
             member_count: 1,
             seat_limit: 0,
+            next_member_end: None,
             attributes: Default::default(),
         }
     }
@@ -80,6 +81,7 @@ prop_compose! {
             joined_by: JoinedBy::Invite,
             invite: None,
             attributes: Default::default(),
+            expires_at: None,
             departure: None,
         };
         let profile = Profile {

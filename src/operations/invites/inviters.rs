@@ -1,0 +1,44 @@
+//! Invites whose inviter's membership has ended by its time: they have ended with it, whether or
+//! not that is stored.
+
+use crate::domain::{EndReason, Invite, MemberId, Organization, Timestamp};
+use crate::error::Result;
+use crate::operations::access::Access;
+use crate::storage::{Connection, members};
+
+/// Whether the membership of an invite's inviter has ended by its time. It costs no statement if
+/// no membership of the organization has.
+pub async fn has_gone_inviter(
+    db: &impl Connection,
+    organization: &Organization,
+    invite: &Invite,
+    now: Timestamp,
+) -> Result<bool> {
+    if !organization.has_due_members(now) {
+        return Ok(false);
+    }
+    let due = members::due_among(db, organization.id, &[invite.inviter], now).await?;
+    Ok(!due.is_empty())
+}
+
+/// Shows live invites as ended whose inviter's membership has ended by its time.
+pub(super) async fn as_of_inviters<T>(
+    db: &impl Connection,
+    access: &Access,
+    mut rows: Vec<(Invite, T)>,
+    now: Timestamp,
+) -> Result<Vec<(Invite, T)>> {
+    if access.due(now).is_none() {
+        return Ok(rows);
+    }
+    let inviters: Vec<MemberId> = rows.iter().map(|(invite, _)| invite.inviter).collect();
+    let due = members::due_among(db, access.organization.id, &inviters, now).await?;
+    for (invite, _) in &mut rows {
+        if let Some(end) = due.get(&invite.inviter)
+            && invite.expires_at.is_none_or(|expiry| *end <= expiry)
+        {
+            *invite = invite.clone().shown_ended(*end, EndReason::InviterGone);
+        }
+    }
+    Ok(rows)
+}

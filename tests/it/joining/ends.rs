@@ -1,0 +1,765 @@
+//! P49: a membership that ends by its time ends exactly then, whoever asks and whichever worker is
+//! late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use guestlist::clock::Clock;
+use guestlist::domain::KeyScope;
+use guestlist::operations::keys::Owner;
+use guestlist::operations::members::end_expired_members;
+use own::create_link_request::{Grants, MemberEnd};
+use sea_orm::ConnectionTrait;
+use tokio::sync::Notify;
+
+use super::{Door, open_domain};
+use crate::rest::client::Rest;
+use crate::support::{
+    Code, Database, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own,
+    run_with, trust_intranet,
+};
+use crate::{everywhere, on_both_engines};
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+fn lifetime(of: Duration) -> MemberEnd {
+    MemberEnd::MemberLifetime(of.try_into().unwrap())
+}
+
+/// A link for members whose memberships end.
+async fn ending_link(admin: &Person, org: &str, end: MemberEnd) -> own::Invite {
+    let request = own::CreateLinkRequest {
+        grants: Some(Grants::Role("read".into())),
+        member_end: Some(end),
+        ..link_to(org)
+    };
+    admin.create_link(request).await.unwrap().invite.unwrap()
+}
+
+/// Ends Ben's membership in an hour; the clock stands a microsecond before.
+async fn until_the_end(app: &TestApp, org: &Organization) -> prost_types::Timestamp {
+    app.clock.stop_at(app.clock.now());
+    let end = app.in_the_future(HOUR);
+    let set = org.admin.set_end(&org.id, &org.member_id, end).await.unwrap();
+    assert_eq!(set.expire_time, end);
+    app.clock.advance(HOUR - MICROSECOND);
+    end.unwrap()
+}
+
+async fn status(org: &Organization, statuses: Vec<i32>) -> (Vec<String>, Option<i32>) {
+    let request = gitpod::ListMembersRequest {
+        organization_id: org.id.clone(),
+        filter: Some(gitpod::list_members_request::Filter { statuses, ..Default::default() }),
+        count: Some(gitpod::CountRequest { include: true }),
+        ..Default::default()
+    };
+    let list = org.admin.list_members(request).await.unwrap();
+    let count = list.count.map(|count| count.value);
+    (list.members.into_iter().map(|member| member.user_id).collect(), count)
+}
+
+/// How many events of this kind there are.
+async fn events(app: &TestApp, action: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM audit_events WHERE action = '{action}'");
+    app.database.count(&sql).await
+}
+
+/// The columns that are kept beside the memberships say what these say.
+async fn counted(app: &TestApp) {
+    let wrong = "SELECT count(*) FROM organizations AS o WHERE \
+        o.member_count <> (SELECT count(*) FROM members AS m WHERE m.organization_id = o.id \
+            AND m.status <> 'left') \
+        OR COALESCE(o.next_member_end, 0) <> COALESCE((SELECT min(m.expires_at) FROM members AS m \
+            WHERE m.organization_id = o.id AND m.status <> 'left'), 0)";
+    assert_eq!(app.database.count(wrong).await, 0);
+}
+
+everywhere! {
+    async fn p49_a_membership_ends_at_its_microsecond_on_every_call(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        let ours = org.admin.link(&org.id, "read").await.unwrap();
+        let theirs = org.member.link(&org.id, "read").await.unwrap();
+        let join_link = org.member.invite(&org.id).await.unwrap();
+        let content = Some(own::content_grant::Content::Space("s1".into()));
+        let grant = own::ContentGrant { content, level: "read".into() };
+        let content = own::CreateLinkRequest { grants: Some(Grants::Grant(grant)), ..link_to(&org.id) };
+        let content = org.admin.create_link(content).await.unwrap().invite.unwrap();
+        org.member.join(&content.token).await.unwrap();
+        let reader = Owner::Service("reader".parse().unwrap());
+        let reader = app.key(reader, Some(KeyScope::Events), None).await;
+        let operator = app.operator().await;
+        let end = until_the_end(app, &org).await;
+
+        let whose = || Some(own::get_membership_request::Whose::MemberId(org.member_id.clone()));
+        let by_account = org.member.account().await.to_string();
+        let by_account = || Some(own::get_membership_request::Whose::AccountId(by_account.clone()));
+        let state = async || {
+            let state = reader.list_state(own::ListStateRequest::default()).await.unwrap();
+            let of = state.organizations.into_iter().find(|one| one.organization_id == org.id);
+            of.unwrap().members
+        };
+        let mine = async || {
+            let mine = org.member.list_my_organizations(Default::default()).await.unwrap();
+            mine.organizations.len()
+        };
+        let live = async |states: Vec<i32>| {
+            let filter = Some(own::InviteFilter { states, ..Default::default() });
+            let list = own::ListRequest { organization_id: org.id.clone(), filter, count: true, ..Default::default() };
+            let list = org.admin.list_invites(list).await.unwrap();
+            assert_eq!(list.count, Some(i64::try_from(list.invites.len()).unwrap()));
+            list.invites.into_iter().map(|invite| invite.id).collect::<Vec<_>>()
+        };
+        let grants = async || {
+            let list = own::ListGrantsRequest { organization_id: org.id.clone(), ..Default::default() };
+            org.admin.list_grants(list).await.unwrap().grants.len()
+        };
+        let memberships = async || {
+            let list = own::ListMembershipsRequest { organization_id: org.id.clone(), ..Default::default() };
+            org.admin.list_memberships(list).await.unwrap().memberships
+        };
+        let stats = async || {
+            let request = own::GetOrganizationStatsRequest { organization_id: org.id.clone() };
+            operator.get_organization_stats(request).await.unwrap()
+        };
+
+        // A microsecond before: all is as ever, and what is cached is cached now.
+        org.member.get(&org.id).await.unwrap();
+        let before = org.member.membership(&org.id, None).await.unwrap();
+        assert_eq!(before.expire_time, Some(end));
+        assert_eq!(org.admin.membership(&org.id, whose()).await.unwrap(), before);
+        assert_eq!(org.admin.membership(&org.id, by_account()).await.unwrap(), before);
+        assert_eq!(status(&org, vec![]).await, (vec![org.admin_id.clone(), org.member_id.clone()], Some(2)));
+        assert_eq!(memberships().await.len(), 2);
+        assert_eq!(state().await.iter().filter_map(|member| member.expire_time).collect::<Vec<_>>(), [end]);
+        assert_eq!((mine().await, grants().await), (1, 1));
+        assert_eq!(org.admin.preview(&ours.token).await.unwrap().organization_member_count, 2);
+        for token in [&theirs.token, &join_link] {
+            assert_eq!(org.stranger.preview(token).await.unwrap().organization_member_count, 2);
+        }
+        assert!(live(vec![1]).await.contains(&theirs.id));
+        assert_eq!(org.admin.current_invite(&org.id).await.unwrap(), join_link);
+        assert_eq!(org.member.audit(&org.id).await.unwrap()[0].action, "member.updated");
+        let counts = stats().await;
+        assert_eq!(counts.organization.unwrap().member_count, 2);
+        assert_eq!(counts.members.iter().map(|one| one.count).sum::<i64>(), 2);
+
+        app.clock.advance(MICROSECOND);
+        let refused = org.stranger.get(&org.id).await.unwrap_err();
+        assert_eq!(org.member.get(&org.id).await.unwrap_err(), refused);
+        assert_eq!(org.member.membership(&org.id, None).await.unwrap_err(), refused);
+        assert_eq!(org.admin.membership(&org.id, whose()).await.unwrap_err(), refused);
+        assert_eq!(org.admin.membership(&org.id, by_account()).await.unwrap_err(), refused);
+        assert_eq!(org.member.membership(&org.id, Some(own::get_membership_request::Whose::MemberId(org.admin_id.clone()))).await.unwrap_err(), refused);
+        assert_eq!(status(&org, vec![]).await, (vec![org.admin_id.clone()], Some(1)));
+        assert_eq!(status(&org, vec![1, 2]).await, (vec![org.admin_id.clone()], Some(1)));
+        assert_eq!(status(&org, vec![3]).await, (vec![org.member_id.clone()], Some(1)));
+        assert_eq!(memberships().await.len(), 1);
+        assert_eq!(state().await.len(), 1);
+        assert_eq!((mine().await, grants().await), (0, 0));
+        assert_eq!(org.admin.preview(&ours.token).await.unwrap().organization_member_count, 1);
+        for token in [&theirs.token, &join_link] {
+            assert_eq!(org.stranger.preview(token).await.unwrap_err(), refused);
+            assert_eq!(org.stranger.join(token).await.unwrap_err(), refused);
+        }
+        assert!(!live(vec![1]).await.contains(&theirs.id));
+        assert!(live(vec![1]).await.contains(&ours.id));
+        assert!(live(vec![5]).await.contains(&theirs.id));
+        assert_eq!(live(vec![]).await.len(), 4);
+        let ended = org.admin.look_at(&org.id, &theirs.id).await.unwrap();
+        assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Revoked, "INVITER_GONE"));
+        assert_eq!((ended.end_time, ended.token.as_str()), (Some(end), ""));
+        assert_eq!(org.member.audit(&org.id).await.unwrap_err(), refused);
+        assert_eq!(org.member.link(&org.id, "read").await.unwrap_err(), refused);
+        assert_eq!(org.member.end(&org.member_id).await.unwrap_err(), refused);
+        let counts = stats().await;
+        assert_eq!(counts.organization.unwrap().member_count, 1);
+        let left = |one: &&own::MemberCount| one.status() == gitpod::UserStatus::Left;
+        assert_eq!(counts.members.iter().filter(left).map(|one| one.count).sum::<i64>(), 1);
+        assert_eq!(counts.members.iter().map(|one| one.count).sum::<i64>(), 2);
+        let bound = own::ListOrganizationsRequest {
+            filter: Some(own::OrganizationFilter { organization_id: org.id.clone(), ..Default::default() }),
+            page: None,
+        };
+        let listed = operator.list_organizations(bound).await.unwrap().organizations;
+        assert_eq!(listed[0].member_count, 1);
+
+        // The next change of the organization stores it, once, at its time.
+        let fresh = org.admin.current_invite(&org.id).await.unwrap();
+        assert_ne!(fresh, join_link);
+        org.stranger.preview(&fresh).await.unwrap();
+        let trail = org.admin.audit(&org.id).await.unwrap();
+        let expired: Vec<_> = trail.iter().filter(|event| event.action == "member.expired").collect();
+        assert_eq!(expired.len(), 1);
+        assert_eq!((&expired[0].target_id, expired[0].actor_account_id.as_str()), (&org.member_id, ""));
+        assert_eq!(org.admin.look_at(&org.id, &theirs.id).await.unwrap(), ended);
+        assert_eq!(status(&org, vec![3]).await, (vec![org.member_id.clone()], Some(1)));
+        assert_eq!(org.admin.set_end(&org.id, &org.member_id, None).await.unwrap_err(), refused);
+        let run = end_expired_members(app.store(), app.clock.now(), 10).await.unwrap();
+        assert_eq!((run.ended, run.failed.len()), (0, 0));
+        counted(app).await;
+    }
+
+    async fn p49_what_an_invite_gives_is_counted_from_the_join(app: TestApp) {
+        let org = app.organization().await;
+        app.clock.stop_at(app.clock.now());
+        let link = ending_link(&org.admin, &org.id, lifetime(HOUR)).await;
+        assert_eq!(link.member_end, Some(own::invite::MemberEnd::MemberLifetime(HOUR.try_into().unwrap())));
+        assert_eq!(link.expire_time, None);
+        app.clock.advance(5 * HOUR);
+        let end = app.in_the_future(HOUR);
+        org.stranger.join(&link.token).await.unwrap();
+        let joined = org.stranger.membership(&org.id, None).await.unwrap();
+        assert_eq!(joined.expire_time, end);
+        // Said again, it changes nothing.
+        app.clock.advance(HOUR - MICROSECOND);
+        org.stranger.join(&link.token).await.unwrap();
+        assert_eq!(org.stranger.membership(&org.id, None).await.unwrap(), joined);
+        // The old link is valid: the account comes back by it, with a membership of its own.
+        app.clock.advance(MICROSECOND);
+        let again = org.stranger.join(&link.token).await.unwrap().user_id;
+        assert_ne!(again, joined.member_id);
+        let again = org.stranger.membership(&org.id, None).await.unwrap();
+        assert_eq!(again.expire_time, app.in_the_future(HOUR));
+        assert_eq!(events(app, "member.expired").await, 1);
+
+        // By a fresh one, too, which a later end of the membership does not close.
+        app.clock.advance(HOUR);
+        let fresh = org.admin.link(&org.id, "edit").await.unwrap();
+        org.stranger.join(&fresh.token).await.unwrap();
+        let lasting = org.stranger.membership(&org.id, None).await.unwrap();
+        assert_eq!((lasting.role.as_str(), lasting.expire_time), ("edit", None));
+        assert_eq!(events(app, "member.expired").await, 2);
+        counted(app).await;
+    }
+
+    async fn p49_a_fixed_end_is_that_of_the_invite_too(app: TestApp) {
+        let org = app.organization().await;
+        app.clock.stop_at(app.clock.now());
+        let end = app.in_the_future(2 * HOUR);
+        let link = ending_link(&org.admin, &org.id, MemberEnd::MemberExpireTime(end.unwrap())).await;
+        assert_eq!((link.expire_time, link.member_end), (end, end.map(own::invite::MemberEnd::MemberExpireTime)));
+        let update = |member_end| own::UpdateRequest {
+            organization_id: org.id.clone(),
+            id: link.id.clone(),
+            member_end: Some(member_end),
+            ..Default::default()
+        };
+        use own::update_request::MemberEnd as Change;
+        let later = app.in_the_future(3 * HOUR).unwrap();
+        let updated = org.admin.update_invite(update(Change::MemberExpireTime(later))).await.unwrap().invite.unwrap();
+        assert_eq!(updated.expire_time, end, "an expiry is not moved to later");
+        let never = own::UpdateRequest { never_expires: true, ..update(Change::MemberExpireTime(later)) };
+        let updated = org.admin.update_invite(never).await.unwrap().invite.unwrap();
+        assert_eq!(updated.expire_time, Some(later));
+
+        // Each way in has it: by mail, by hand, by approval.
+        let mailed = own::InviteByEmailRequest {
+            organization_id: org.id.clone(),
+            invitations: ["zoe", "yan"].map(|name| own::EmailInvitation {
+                email: format!("{name}@example.com"),
+                member_end: (name == "yan").then(|| own::email_invitation::MemberEnd::MemberLifetime(HOUR.try_into().unwrap())),
+                ..Default::default()
+            }).into(),
+            member_end: end.map(own::invite_by_email_request::MemberEnd::MemberExpireTime),
+            ..Default::default()
+        };
+        let mailed = org.admin.invite_by_email(mailed).await.unwrap().results;
+        let invitations: Vec<_> = mailed.into_iter().map(|one| one.invite.unwrap()).collect();
+        assert_eq!(invitations[0].expire_time, end, "earlier than the setting says");
+        app.clock.advance(HOUR);
+        let accept = own::AcceptRequest { invitation: invitations[0].id.clone() };
+        let joined = org.stranger.accept_invitation(accept).await.unwrap().membership.unwrap();
+        assert_eq!(joined.expire_time, end);
+        let yan = app.person("yan").await;
+        yan.join(&invitations[1].id).await.unwrap();
+        assert_eq!(yan.membership(&org.id, None).await.unwrap().expire_time, app.in_the_future(HOUR));
+
+        let xia = app.person("xia").await;
+        let add = own::AddMemberRequest {
+            organization_id: org.id.clone(),
+            account_id: xia.account().await.to_string(),
+            role: "read".into(),
+            request_id: "r".into(),
+            expire_time: end,
+            ..Default::default()
+        };
+        for _ in 0..2 {
+            let added = org.admin.add_member(add.clone()).await.unwrap().membership.unwrap();
+            assert_eq!(added.expire_time, end);
+        }
+        let other = own::AddMemberRequest { expire_time: None, ..add.clone() };
+        assert_eq!(org.admin.add_member(other).await.unwrap_err().code, Code::InvalidArgument);
+
+        let asking = own::CreateLinkRequest {
+            grants: Some(Grants::Role("read".into())),
+            requires_approval: true,
+            member_end: Some(lifetime(HOUR)),
+            ..link_to(&org.id)
+        };
+        let asking = org.admin.create_link(asking).await.unwrap().invite.unwrap();
+        for (name, given) in [("wim", None), ("ugo", end)] {
+            let person = app.person(name).await;
+            let asked = person.ask(&asking.token).await.unwrap();
+            let approve = own::ApproveJoinRequestRequest {
+                organization_id: org.id.clone(),
+                join_request_id: asked.id,
+                role: String::new(),
+                expire_time: given,
+            };
+            let joined = org.admin.approve_join_request(approve).await.unwrap().membership.unwrap();
+            assert_eq!(joined.expire_time, given.or(app.in_the_future(HOUR)));
+        }
+
+        // Readers of the feed get it.
+        let read = own::ListEventsRequest {
+            organization_id: org.id.clone(),
+            start_time: Some(prost_types::Timestamp::default()),
+            limit: 1000,
+            ..Default::default()
+        };
+        let read = org.admin.list_events(read).await.unwrap().events;
+        let ends = |member: &str| read.iter().filter_map(|event| match &event.data {
+            Some(own::event::Data::Member(it)) if it.member_id == member => Some(it.expire_time),
+            _ => None,
+        }).collect::<Vec<_>>();
+        assert_eq!(ends(&joined.member_id), [end]);
+        assert_eq!(ends(&org.member_id), [None]);
+        let given = read.iter().find_map(|event| match &event.data {
+            Some(own::event::Data::Invite(it)) if it.invite_id == link.id => it.member_end,
+            _ => None,
+        });
+        assert_eq!(given, end.map(own::invite_event::MemberEnd::MemberExpireTime));
+
+        // The invite is over when the memberships are.
+        app.clock.advance(2 * HOUR);
+        assert_eq!(app.person("tom").await.join(&link.token).await.unwrap_err().code, Code::NotFound);
+        counted(app).await;
+    }
+
+    async fn ends_that_cannot_be_are_refused_by_the_names_of_their_fields(app: TestApp) {
+        let org = app.organization().await;
+        app.clock.stop_at(app.clock.now());
+        let now = app.in_the_future(Duration::ZERO).unwrap();
+        let duration = |seconds, nanos| MemberEnd::MemberLifetime(prost_types::Duration { seconds, nanos });
+        for (end, field) in [
+            (MemberEnd::MemberExpireTime(now), "member_expire_time"),
+            (duration(0, 0), "member_lifetime"),
+            (duration(0, 999_999_999), "member_lifetime"),
+            (duration(-5, 0), "member_lifetime"),
+            (duration(3_650 * 86_400, 1), "member_lifetime"),
+        ] {
+            let request = own::CreateLinkRequest {
+                grants: Some(Grants::Role("read".into())),
+                member_end: Some(end),
+                ..link_to(&org.id)
+            };
+            let failure = org.admin.create_link(request).await.unwrap_err();
+            assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec![field.to_owned()]));
+        }
+        let invitation = own::EmailInvitation {
+            email: "zoe@example.com".into(),
+            member_end: Some(own::email_invitation::MemberEnd::MemberLifetime(Default::default())),
+            ..Default::default()
+        };
+        let request = own::InviteByEmailRequest {
+            organization_id: org.id.clone(),
+            invitations: vec![invitation],
+            ..Default::default()
+        };
+        let failure = org.admin.invite_by_email(request).await.unwrap_err();
+        assert_eq!(failure.fields, ["invitations[0].member_lifetime"]);
+        for accepted in [duration(1, 0), duration(3_650 * 86_400, 0)] {
+            ending_link(&org.admin, &org.id, accepted).await;
+        }
+        // A join link cannot have an end.
+        let list = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
+        let invites = org.admin.list_invites(list).await.unwrap().invites;
+        let join_link = invites.into_iter().find(|one| one.kind() == own::InviteKind::JoinLink).unwrap();
+        let update = own::UpdateRequest {
+            organization_id: org.id.clone(),
+            id: join_link.id,
+            member_end: Some(own::update_request::MemberEnd::MemberLifetime(HOUR.try_into().unwrap())),
+            ..Default::default()
+        };
+        assert_eq!(org.admin.update_invite(update).await.unwrap_err().reason, "JOIN_LINK");
+    }
+}
+
+/// What opens each door, made by this person.
+async fn name_for(app: &TestApp, by: &Person, org: &str, door: Door, email: &str) -> String {
+    match door {
+        Door::Domain => String::new(),
+        Door::JoinLink => by.invite(org).await.unwrap(),
+        Door::NamedLink | Door::Rest => by.link(org, "read").await.unwrap().token,
+        Door::MailToken | Door::MailId => {
+            let invited = by.invite_address(org, email, "read").await.unwrap().invite.unwrap();
+            match door {
+                Door::MailToken => app.mailed_token(org, &invited.id).await,
+                _ => invited.id,
+            }
+        }
+    }
+}
+
+on_both_engines! {
+    async fn p49_every_way_in_frees_the_seat_of_one_whose_time_has_come(app: TestApp) {
+        let operator = app.operator().await;
+        for door in Door::ALL {
+            let org = app.organization().await;
+            open_domain(&org.admin, &org.id).await;
+            let name = name_for(app, &org.admin, &org.id, door, "zoe@example.com").await;
+            let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
+            operator.set_seat_limit(limit).await.unwrap();
+            until_the_end(app, &org).await;
+            let early = door.enter(&org.stranger, &org.id, &name).await;
+            assert_eq!(early, Err(Code::FailedPrecondition), "{door:?}");
+            app.clock.advance(MICROSECOND);
+            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Ok(()), "{door:?}");
+            let trail = org.admin.audit(&org.id).await.unwrap();
+            let ends: Vec<&str> = trail.iter().map(|event| event.action.as_str()).take(2).collect();
+            assert_eq!(ends, ["member.joined", "member.expired"], "{door:?}, newest first");
+            let full = app.person("max").await.join(&org.admin.current_invite(&org.id).await.unwrap()).await;
+            assert_eq!(full.unwrap_err().reason, "SEAT_LIMIT");
+            counted(app).await;
+        }
+        // By an admin's hand and by approval.
+        for approve in [false, true] {
+            let org = app.organization().await;
+            let link = org.admin.approval_link(&org.id).await;
+            let asked = org.stranger.ask(&link.token).await.unwrap();
+            let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
+            operator.set_seat_limit(limit).await.unwrap();
+            let zoe = org.stranger.account().await.to_string();
+            until_the_end(app, &org).await;
+            let enter = async || match approve {
+                true => org.admin.approve(&asked, "").await.map(drop),
+                false => org.admin.add(&org.id, &zoe, "read").await.map(drop),
+            };
+            assert_eq!(enter().await.unwrap_err().reason, "SEAT_LIMIT");
+            app.clock.advance(MICROSECOND);
+            enter().await.unwrap();
+            counted(app).await;
+        }
+        assert_eq!(events(app, "member.expired").await, 8);
+    }
+
+    async fn p49_an_inviter_whose_time_has_come_lets_nobody_in(app: TestApp) {
+        let admin = gitpod::OrganizationRole::Admin;
+        for door in Door::ALL.into_iter().filter(|door| *door != Door::Domain) {
+            let org = app.organization().await;
+            org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+            let name = name_for(app, &org.member, &org.id, door, "zoe@example.com").await;
+            until_the_end(app, &org).await;
+            let by_mail = matches!(door, Door::MailToken | Door::MailId);
+            let received = async || org.stranger.list_my_invitations(Default::default()).await.unwrap().invitations.len();
+            assert_eq!(received().await, usize::from(by_mail), "{door:?}");
+            app.clock.advance(MICROSECOND);
+            assert_eq!(received().await, 0, "{door:?}");
+            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Err(Code::NotFound), "{door:?}");
+            if by_mail {
+                let decline = own::DeclineRequest { invitation: name.clone(), request_id: String::new() };
+                assert_eq!(org.stranger.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
+                // Not even the reason of a refusal is told any more.
+                let eve = app.person("eve").await;
+                let decline = own::DeclineRequest { invitation: name, request_id: String::new() };
+                assert_eq!(eve.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
+            }
+            assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 1);
+        }
+        // Up to the last microsecond they do.
+        for door in [Door::JoinLink, Door::NamedLink, Door::Rest, Door::MailId] {
+            let org = app.organization().await;
+            org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+            let name = name_for(app, &org.member, &org.id, door, "zoe@example.com").await;
+            until_the_end(app, &org).await;
+            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Ok(()), "{door:?}");
+        }
+    }
+
+    async fn p49_suspended_members_end_too_and_keep_the_seat_until_then(app: TestApp) {
+        let org = app.organization().await;
+        let suspend = own::SuspendMemberRequest { organization_id: org.id.clone(), member_id: org.member_id.clone() };
+        org.admin.suspend_member(suspend.clone()).await.unwrap();
+        until_the_end(app, &org).await;
+        assert_eq!(org.member.get(&org.id).await.unwrap_err().reason, "SUSPENDED");
+        assert_eq!(org.member.membership(&org.id, None).await.unwrap().status(), gitpod::UserStatus::Suspended);
+        app.clock.advance(MICROSECOND);
+        assert_eq!(org.member.get(&org.id).await.unwrap_err().code, Code::NotFound);
+        let restore = own::RestoreMemberRequest { organization_id: org.id.clone(), member_id: org.member_id.clone() };
+        assert_eq!(org.admin.restore_member(restore).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 1);
+        // A refusal stores nothing; the join does.
+        let token = org.admin.current_invite(&org.id).await.unwrap();
+        org.member.join(&token).await.unwrap();
+        assert_eq!(events(app, "member.expired").await, 1);
+        counted(app).await;
+    }
+
+    async fn p49_routes_of_other_products_end_with_it(app: TestApp) {
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        let routes = [
+            format!("/v1/orgs/{}/link-invites", org.id),
+            format!("/v1/organizations/{}/invitations", org.id),
+        ];
+        let link = org.member.link(&org.id, "read").await.unwrap().token;
+        let shown = format!("/v1/orgs/{}/link-invites/{link}", org.id);
+        until_the_end(app, &org).await;
+        let ask = async |who: &Person, path: &str| Rest::new(who, "GET", path).send().await.status.as_u16();
+        for route in routes.iter().chain([&shown]) {
+            assert_eq!(ask(&org.member, route).await, 200, "{route}");
+        }
+        app.clock.advance(MICROSECOND);
+        for route in routes.iter().chain([&shown]) {
+            assert_eq!(ask(&org.member, route).await, 404, "{route}");
+        }
+        assert_eq!(ask(&org.admin, &shown).await, 404);
+    }
+
+    async fn p49_a_waiting_reader_of_the_feed_is_refused_when_its_time_has_come(app: TestApp) {
+        use futures::stream::StreamExt;
+
+        let org = app.organization().await;
+        let admin = gitpod::OrganizationRole::Admin;
+        org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+        until_the_end(app, &org).await;
+        let watch = own::WatchRequest { organization_id: org.id.clone(), ..Default::default() };
+        let mut watching = org.member.watch(watch).await.unwrap();
+        watching.next().await.unwrap().unwrap();
+        app.clock.advance(MICROSECOND);
+        // Nothing of what comes afterwards is told.
+        org.admin.link(&org.id, "read").await.unwrap();
+        let failure = loop {
+            match watching.next().await.unwrap() {
+                Ok(message) => assert!(message.events.is_empty(), "{message:?}"),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(failure.code, Code::NotFound);
+    }
+
+    async fn p49_the_worker_ends_all_in_parts_and_each_once(app: TestApp) {
+        app.clock.stop_at(app.clock.now());
+        let ana = app.person("ana").await;
+        let end = app.clock.now().plus(HOUR);
+        let mut organizations = Vec::new();
+        // More members than a transaction ends, and more organizations than are read at once.
+        for i in 0..7 {
+            let (org, _) = ana.found(&format!("Org {i}")).await;
+            organizations.push(org);
+        }
+        app.database.crowd(&organizations[0], 1100).await;
+        app.settle().await;
+        let connection = app.database.connect().await;
+        let set = format!("UPDATE members SET expires_at = {} WHERE role <> 'admin'", end.as_micros());
+        connection.execute_unprepared(&set).await.unwrap();
+        let set = format!(
+            "UPDATE organizations SET next_member_end = {}, member_count = (SELECT count(*) FROM members \
+             WHERE organization_id = organizations.id) WHERE id IN (SELECT organization_id FROM members \
+             WHERE expires_at IS NOT NULL)", end.as_micros());
+        connection.execute_unprepared(&set).await.unwrap();
+        connection.close().await.unwrap();
+        for org in &organizations[1..] {
+            let ben = app.person("ben").await;
+            let request = own::AddMemberRequest {
+                organization_id: org.clone(),
+                account_id: ben.account().await.to_string(),
+                role: "read".into(),
+                expire_time: app.in_the_future(HOUR),
+                ..Default::default()
+            };
+            ana.add_member(request).await.unwrap();
+        }
+        app.clock.advance(HOUR - MICROSECOND);
+        let early = end_expired_members(app.store(), app.clock.now(), 2).await.unwrap();
+        assert_eq!((early.ended, early.failed.len()), (0, 0));
+        app.clock.advance(MICROSECOND);
+        let run = || async { end_expired_members(app.store(), app.clock.now(), 2).await.unwrap() };
+        let runs = join_all([run(), run(), run()]).await;
+        assert!(runs.iter().all(|run| run.failed.is_empty()), "{runs:?}");
+        assert_eq!(events(app, "member.expired").await, 1106);
+        assert_eq!(events(app, "grant.ended").await, 1100);
+        let left = format!("SELECT count(*) FROM members WHERE status = 'left' AND left_at = {}", end.as_micros());
+        assert_eq!(app.database.count(&left).await, 1106);
+        let versions = "SELECT count(DISTINCT organization_version) FROM audit_events WHERE action = 'member.expired'";
+        assert!(app.database.count(versions).await >= 3, "in parts");
+        counted(app).await;
+    }
+}
+
+/// As often as these ask.
+fn unlimited(config: &mut guestlist::config::Config) {
+    trust_intranet(config);
+    config.limits.invites_per_account = 0;
+    config.limits.joins_per_account = 0;
+    config.limits.joins_per_network = 0;
+}
+
+macro_rules! on_both_engines_unlimited {
+    ($($name:ident: $behaviour:ident;)+) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn sqlite() {
+                run_with(unlimited, Engine::Sqlite, Protocol::Grpc, $behaviour);
+            }
+
+            #[test]
+            fn postgres() {
+                run_with(unlimited, Engine::Postgres, Protocol::Grpc, $behaviour);
+            }
+        }
+    )+};
+}
+
+on_both_engines_unlimited! {
+    p49_one_seat_that_becomes_free_is_taken_once: one_seat_is_taken_once;
+    p49_many_memberships_are_found_until_their_end: many_are_found_until_their_end;
+}
+
+/// Many want the seat, and the worker comes along.
+async fn one_seat_is_taken_once(app: &TestApp) {
+    let operator = app.operator().await;
+    let mut people = Vec::new();
+    for i in 0..6 {
+        people.push(app.person(&format!("p{i}")).await);
+    }
+    let people = app.at_replicas(&people.iter().collect::<Vec<_>>()).await;
+    for round in 0..6_usize {
+        let org = app.organization().await;
+        let link = org.admin.link(&org.id, "read").await.unwrap().token;
+        let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
+        operator.set_seat_limit(limit).await.unwrap();
+        until_the_end(app, &org).await;
+        let before = events(app, "member.expired").await;
+        app.clock.advance(MICROSECOND);
+        let joins = people.iter().enumerate().map(|(i, at)| {
+            let at = &at[(i + round) % at.len()];
+            async { at.join(&link).await.map(drop).map_err(|failure| failure.reason) }
+        });
+        let work = async { end_expired_members(app.store(), app.clock.now(), 10).await.unwrap() };
+        let (joined, run) = futures::join!(join_all(joins), work);
+        assert!(run.failed.is_empty(), "{run:?}");
+        let let_in = joined.iter().filter(|one| one.is_ok()).count();
+        assert_eq!(let_in, 1, "{joined:?}");
+        let refused = joined.iter().filter_map(|one| one.as_ref().err());
+        assert!(refused.clone().all(|reason| reason == "SEAT_LIMIT"), "{joined:?}");
+        assert_eq!(events(app, "member.expired").await, before + 1);
+        assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
+        counted(app).await;
+    }
+}
+
+async fn many_are_found_until_their_end(app: &TestApp) {
+    let org = app.organization().await;
+    let service = Owner::Service("portal".parse().unwrap());
+    let service = app.key(service, Some(KeyScope::Act), None).await;
+    app.clock.stop_at(app.clock.now());
+    let mut keys = Vec::new();
+    for i in 0..14_u32 {
+        let person = own::ResolveAccountRequest {
+            issuer: "intranet".into(),
+            subject: format!("p{i}"),
+            ..Default::default()
+        };
+        let account = service.resolve_account(person).await.unwrap().account.unwrap().id;
+        let request = own::AddMemberRequest {
+            organization_id: org.id.clone(),
+            account_id: account.clone(),
+            role: "read".into(),
+            expire_time: app.in_the_future(HOUR * (1 + i % 2)),
+            ..Default::default()
+        };
+        org.admin.add_member(request).await.unwrap();
+        let key = own::MembershipKey { organization_id: org.id.clone(), account_id: account };
+        keys.push(key);
+    }
+    let found = async |number: usize| {
+        let request = own::BatchGetMembershipsRequest { memberships: keys[..number].to_vec() };
+        let found = service.batch_get_memberships(request).await.unwrap().memberships;
+        found.into_iter().filter(|one| one.membership.is_some()).count()
+    };
+    app.clock.advance(HOUR - MICROSECOND);
+    // Few and many keys have a statement each, and the second time they are cached.
+    for _ in 0..2 {
+        assert_eq!((found(4).await, found(14).await), (4, 14));
+    }
+    app.clock.advance(MICROSECOND);
+    assert_eq!((found(4).await, found(14).await), (2, 7));
+    app.clock.advance(HOUR);
+    assert_eq!((found(4).await, found(14).await), (0, 0));
+}
+
+/// Joins that wait for a lock while the time of their inviter runs out: each counts as of its
+/// beginning, and the events tell it in this order.
+async fn calls_around_the_end(engine: Engine) {
+    let began = Arc::new(Notify::new());
+    let observer = {
+        let began = Arc::clone(&began);
+        // The first read of a join, after it has looked at the clock.
+        Arc::new(move |statement: &guestlist::storage::Statement| {
+            if statement.sql.contains("\"token_hash\" =") {
+                began.notify_one();
+            }
+        })
+    };
+    let database = Database::migrated(engine).await;
+    let app = TestApp::on(database, Protocol::Grpc, |_| (), Some(observer)).await;
+    let org = app.organization().await;
+    let admin = gitpod::OrganizationRole::Admin;
+    org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
+    let link = org.member.link(&org.id, "read").await.unwrap().token;
+    let late = app.person("eve").await;
+    until_the_end(&app, &org).await;
+
+    let lock = match engine {
+        Engine::Sqlite => "BEGIN IMMEDIATE",
+        Engine::Postgres => "BEGIN; SELECT 1 FROM organizations FOR UPDATE",
+    };
+    let holder = app.database.connect().await;
+    holder.execute_unprepared(lock).await.unwrap();
+    // The permit of a call before is none of these.
+    let _ = futures::FutureExt::now_or_never(began.notified());
+    let (before, after, ()) = futures::join!(
+        org.stranger.join(&link),
+        async {
+            began.notified().await;
+            app.clock.advance(MICROSECOND);
+            late.join(&link).await
+        },
+        async {
+            // The second notice is of the join after the end.
+            began.notified().await;
+            holder.execute_unprepared("COMMIT").await.unwrap();
+        }
+    );
+    before.unwrap();
+    assert_eq!(after.unwrap_err().code, Code::NotFound);
+    holder.close().await.unwrap();
+    org.admin.link(&org.id, "read").await.unwrap();
+    let trail = org.admin.audit(&org.id).await.unwrap();
+    let actions: Vec<&str> = trail.iter().map(|event| event.action.as_str()).take(4).collect();
+    assert_eq!(actions, ["invite.created", "member.expired", "invite.ended", "member.joined"]);
+    counted(&app).await;
+    app.stop().await;
+}
+
+mod p49_a_call_that_began_before_the_end_counts_as_of_then {
+    use super::{Engine, calls_around_the_end};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sqlite() {
+        calls_around_the_end(Engine::Sqlite).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn postgres() {
+        calls_around_the_end(Engine::Postgres).await;
+    }
+}
