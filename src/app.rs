@@ -39,6 +39,7 @@ use crate::transport::{rest, rpc, server};
 use crate::workers;
 use crate::workers::event_lag::{self, EventLag};
 use crate::workers::mail::MailWorker;
+use crate::workers::notices::NoticeWorker;
 use crate::workers::schedule::Schedule;
 use crate::workers::webhooks::WebhookWorker;
 
@@ -199,6 +200,7 @@ impl App {
             dns: Arc::new(Dns::new(config.domains.nameservers.clone())),
         };
         let mail_worker = Arc::new(mail_worker::new(&config, local_addr, &context)?);
+        let notices = mail_worker::notices(&config, local_addr, &context, &mail_worker)?;
         let webhook_worker = Arc::new(webhook_worker::worker(&context));
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
@@ -235,6 +237,7 @@ impl App {
         }
         app.start_refresh_workers(&authenticator);
         app.start_mail_worker(mail_worker, &context);
+        app.start_notice_worker(notices);
         app.start_webhook_worker(webhook_worker, &context);
         app.start_domain_worker(&context);
         app.start_cleanup_workers(&context);
@@ -273,6 +276,12 @@ impl App {
         let schedule = self.schedule("mail", workers::mail::POLL_INTERVAL);
         let run = workers::mail::run(mail_worker, schedule, wakeup, stopped(&self.stop_workers));
         self.workers.push(tokio::spawn(run));
+    }
+
+    fn start_notice_worker(&mut self, worker: NoticeWorker) {
+        let schedule = self.schedule("notices", workers::notices::POLL_INTERVAL);
+        let stop = stopped(&self.stop_workers);
+        self.workers.push(tokio::spawn(workers::notices::run(Arc::new(worker), schedule, stop)));
     }
 
     fn start_webhook_worker(&mut self, worker: Arc<WebhookWorker>, context: &Context) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::mail::{self, Templates};
+use crate::mail::{self, NoticeTemplates, Templates};
 use crate::operations::Context;
 use crate::workers::mail::{Bounds, Counts, MailWorker};
+use crate::workers::notices::NoticeWorker;
 
 /// `local_addr` is used in links if `public_url` is not set.
 pub(super) fn new(
@@ -36,8 +37,26 @@ pub(super) fn new(
     })
 }
 
+/// The worker that sends notices over the mail worker's mail server.
+pub(super) fn notices(
+    config: &Config,
+    local_addr: SocketAddr,
+    context: &Context,
+    mail: &Arc<MailWorker>,
+) -> Result<NoticeWorker> {
+    let templates = NoticeTemplates::load(&config.mail)?;
+    let console = format!("{}/console", config.public_base(local_addr));
+    Ok(NoticeWorker {
+        mail: Arc::clone(mail),
+        issuers: Arc::clone(&context.issuers),
+        templates: Some(templates).filter(|_| config.mail.notices),
+        console: Some(console).filter(|_| config.console.enabled),
+    })
+}
+
 /// Checks the templates and the mail settings; sends nothing.
 pub(super) fn check(config: &Config) -> Result<()> {
     Templates::load(&config.mail)?;
+    NoticeTemplates::load(&config.mail)?;
     mail::open(config).map(|_| ())
 }

@@ -27,6 +27,8 @@ pub struct Mail {
     pub language: Language,
     /// A directory with one subdirectory for each language.
     pub template_dir: Option<PathBuf>,
+    /// Send mails that tell of changes.
+    pub notices: bool,
     /// For sending one mail.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,

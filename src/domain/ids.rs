@@ -73,6 +73,7 @@ uuid_ids! {
     DomainId;
     /// A request to join an organization.
     JoinRequestId;
+    NoticeId;
 }
 
 impl AuditEventId {

@@ -19,6 +19,7 @@ mod join_request;
 mod locale;
 mod member;
 mod network;
+mod notice;
 mod organization;
 mod organization_domain;
 mod page;
@@ -43,7 +44,7 @@ pub use event::{
     OrganizationVersion, WebhookData,
 };
 pub use ids::{
-    AccountId, AuditEventId, DomainId, GrantId, InviteId, JoinRequestId, KeyId, MemberId,
+    AccountId, AuditEventId, DomainId, GrantId, InviteId, JoinRequestId, KeyId, MemberId, NoticeId,
     OrganizationId, OutboxId, WebhookDeliveryId, WebhookId,
 };
 pub use invite::{
@@ -58,6 +59,7 @@ pub use member::{
     MemberStatus, Membership,
 };
 pub use network::Network;
+pub use notice::NoticeKind;
 pub use organization::{Creators, Organization, OrganizationName, Tier};
 pub use organization_domain::{
     DomainChallenge, DomainChecks, DomainMode, DomainState, OrganizationDomain,

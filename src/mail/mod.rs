@@ -1,10 +1,11 @@
-//! Rendering and sending of invitation mails.
+//! Rendering and sending of mails: invitations, and notices of changes.
 //!
-//! A rendered mail contains a live token. It is kept in memory only, unless no mail server
+//! A rendered invitation contains a live token. It is kept in memory only, unless no mail server
 //! is configured and mails are written to files.
 
 mod files;
 mod message;
+mod notices;
 mod smtp;
 mod templates;
 
@@ -17,6 +18,7 @@ use crate::domain::{EmailAddress, Timestamp};
 use crate::error::Result;
 
 pub use files::Files;
+pub use notices::{Change, Notice, NoticeTemplates};
 pub use smtp::Smtp;
 pub use templates::{Invitation, Templates};
 

@@ -15,6 +15,7 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::{Error as SmtpError, client::TlsVersion};
 use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument, info_span};
 
@@ -40,6 +41,8 @@ pub struct Smtp {
     hello: ClientId,
     timeout: Duration,
     max_idle: usize,
+    /// One for each connection that may be open: several workers send.
+    permits: Semaphore,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -79,11 +82,14 @@ impl Smtp {
             from,
             timeout: settings.timeout,
             max_idle: settings.max_connections,
+            permits: Semaphore::new(settings.max_connections),
             idle: Mutex::default(),
         })
     }
 
     async fn send_message(&self, message: &Message) -> std::result::Result<(), SmtpFailure> {
+        // It is never closed.
+        let _permit = self.permits.acquire().await;
         let mut connection = self.connection().await.map_err(SmtpFailure::Connecting)?;
         let bytes = message.formatted();
         connection.smtp.send(message.envelope(), &bytes).await.map_err(SmtpFailure::Sending)?;

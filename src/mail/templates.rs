@@ -22,8 +22,8 @@ const SUBJECT_FILE: &str = "subject.txt";
 
 /// The longest name of a person or organization in a mail; longer ones are cut, so that a
 /// name cannot contain a message of its own.
-const MAX_NAME_CHARS: usize = 100;
-const MAX_SUBJECT_CHARS: usize = 200;
+pub(super) const MAX_NAME_CHARS: usize = 100;
+pub(super) const MAX_SUBJECT_CHARS: usize = 200;
 
 /// The templates of all languages.
 pub struct Templates {
@@ -231,7 +231,12 @@ fn wrong(place: &str, error: &minijinja::Error) -> Error {
 /// A name for mails: one line of bounded length, without texts that mail programs turn into
 /// links and without `“` and `”`, since templates put names between these.
 fn name(text: &str) -> String {
-    let plain = one_line(text, MAX_NAME_CHARS).replace(['“', '”', '„', '‟'], "\"");
+    quoted(text, MAX_NAME_CHARS)
+}
+
+/// The same for a text of at most `max_chars` characters.
+pub(super) fn quoted(text: &str, max_chars: usize) -> String {
+    let plain = one_line(text, max_chars).replace(['“', '”', '„', '‟', '«', '»', '「', '」'], "\"");
     without_links(&plain)
 }
 
@@ -261,7 +266,7 @@ fn without_links(text: &str) -> String {
 
 /// One line of at most `max_chars` characters: without line ends, invisible characters and
 /// characters that change the text direction.
-fn one_line(text: &str, max_chars: usize) -> String {
+pub(super) fn one_line(text: &str, max_chars: usize) -> String {
     let spaced: String = text
         .chars()
         .map(|c| if c.is_control() || c.is_whitespace() { ' ' } else { c })
@@ -275,7 +280,7 @@ fn one_line(text: &str, max_chars: usize) -> String {
 }
 
 /// A time with a precision of minutes, in a form for all languages.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     let seconds = u64::try_from(at.shown().as_seconds()).unwrap_or(0);
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
     let text = humantime::format_rfc3339_seconds(at).to_string();

@@ -22,6 +22,7 @@ pub mod invites;
 pub mod join_requests;
 pub mod keys;
 pub mod members;
+pub mod notices;
 pub mod organizations;
 pub mod reseal;
 pub mod setup;

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Db, Tx, first, models};
+use super::connection::{self, Connection, Db, Tx, all, first, models};
 use super::entity::join_request::{self as entity, Column};
 use super::sql::{Named, query};
 use crate::domain::{
@@ -79,6 +79,20 @@ pub async fn pending_everywhere(
         .filter(Column::AccountId.eq(Uuid::from(account)))
         .filter(Expr::cust(PENDING));
     models(db, all).await?.into_iter().map(TryInto::try_into).collect()
+}
+
+/// How many requests of an organization are pending, and the version at which the newest of
+/// them was made.
+pub async fn waiting(db: &impl Connection, organization: OrganizationId) -> Result<(i64, i64)> {
+    let numbers = entity::Entity::find()
+        .select_only()
+        .column_as(Expr::cust("COUNT(*)"), "pending")
+        .column_as(Expr::cust("COALESCE(MAX(version), 0)"), "newest")
+        .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(Column::State.eq(JoinRequestState::Pending.as_str()));
+    let row = all(db, &numbers).await?.into_iter().next();
+    let Some(mut row) = row else { return Ok((0, 0)) };
+    Ok((row.value()?, row.value()?))
 }
 
 /// When an account may ask again, if a denial forbids it at `now`.

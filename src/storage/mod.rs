@@ -39,6 +39,7 @@ pub mod join_requests;
 pub mod member_lists;
 pub mod members;
 pub mod memberships;
+pub mod notices;
 pub mod organization_lists;
 pub mod organizations;
 pub mod outbox;

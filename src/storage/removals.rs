@@ -13,7 +13,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::connection::{self, Tx, models};
-use super::entity::{grant, invite, join_request, member, outbox, removal};
+use super::entity::{grant, invite, join_request, member, notice, outbox, removal};
 use crate::domain::OrganizationId;
 use crate::error::Result;
 
@@ -47,6 +47,8 @@ pub async fn remove_rows(tx: &Tx, organization: OrganizationId, most: u64) -> Re
     left -= remove(tx, grant::Entity, (id, organization), &of, left).await?;
     let (id, organization) = (outbox::Column::Id, outbox::Column::OrganizationId);
     left -= remove(tx, outbox::Entity, (id, organization), &of, left).await?;
+    let (id, organization) = (notice::Column::Id, notice::Column::OrganizationId);
+    left -= remove(tx, notice::Entity, (id, organization), &of, left).await?;
     let (id, organization) = (invite::Column::Id, invite::Column::OrganizationId);
     left -= remove(tx, invite::Entity, (id, organization), &of, left).await?;
     let (id, organization) = (join_request::Column::Id, join_request::Column::OrganizationId);

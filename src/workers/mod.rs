@@ -8,6 +8,7 @@ pub mod expiry;
 pub mod key_usage;
 mod lease;
 pub mod mail;
+pub mod notices;
 mod periodic;
 pub mod pruning;
 pub mod public_keys;

@@ -32,8 +32,8 @@ use crate::{matrix, rest};
 
 /// Tables that hold no change of their own: mail and events that wait to be sent, answers for repeated
 /// requests, the secret key's fingerprint, the schema's version.
-const BOOKKEEPING: [&str; 5] =
-    ["outbox", "requests", "settings", "seaql_migrations", "webhook_deliveries"];
+const BOOKKEEPING: [&str; 6] =
+    ["notices", "outbox", "requests", "settings", "seaql_migrations", "webhook_deliveries"];
 
 /// Columns that hold no change: when a key was last used, how far a webhook is, and what the last
 /// check of a domain has found.

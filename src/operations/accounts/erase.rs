@@ -17,7 +17,8 @@ use crate::operations::members::{depart, leaves_no_admin, lock_and_end_due};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{
-    Store, Tx, accounts, api_keys, invites, join_requests, members, organizations, outbox, requests,
+    Store, Tx, accounts, api_keys, invites, join_requests, members, notices, organizations, outbox,
+    requests,
 };
 
 /// How often an account is begun anew because something came up. Each round revokes the keys,
@@ -224,6 +225,7 @@ async fn blank(
         invites::erase_addresses(tx, &ended).await?;
         requests::delete_of(tx, id).await?;
         join_requests::erase_reasons(tx, id).await?;
+        notices::delete_of(tx, id).await?;
         accounts::erase(tx, id, now).await?;
         let event = NewEvent {
             action: Action::AccountErased,

@@ -6,6 +6,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::error::{Error, Result, reason};
+use crate::operations::notices::tell_of_waiting;
 use crate::storage::{Tx, join_requests, organizations};
 
 /// Makes a request of an account, or returns its pending one. The organization's row must be
@@ -46,5 +47,6 @@ pub(in crate::operations) async fn ask(
     };
     join_requests::insert(tx, &request).await?;
     record(tx, Action::JoinRequestCreated, &request, version, actor, now).await?;
+    tell_of_waiting(tx, request.organization, actor, now).await?;
     Ok(request)
 }

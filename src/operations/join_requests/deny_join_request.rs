@@ -6,6 +6,7 @@ use super::record::{JoinRequestRef, decided, record};
 use crate::domain::{Action, Decision, JoinRequest, JoinRequestState, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
+use crate::operations::notices::tell_of_decision;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, join_requests, organizations};
 
@@ -49,7 +50,9 @@ pub async fn deny_join_request(
         };
         let request = request.decided(JoinRequestState::Denied, decision);
         join_requests::decide(tx, &request).await?;
-        record(tx, Action::JoinRequestDenied, &request, version, &call.actor(), now).await?;
+        let actor = call.actor();
+        record(tx, Action::JoinRequestDenied, &request, version, &actor, now).await?;
+        tell_of_decision(tx, &request, &actor, now).await?;
         Ok(request)
     });
     cx.store.write_in(of.organization, denied).await

@@ -10,6 +10,7 @@ pub mod grant;
 pub mod invite;
 pub mod join_request;
 pub mod member;
+pub mod notice;
 pub mod organization;
 pub mod organization_domain;
 pub mod outbox;

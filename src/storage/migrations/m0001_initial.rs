@@ -32,6 +32,7 @@ impl MigrationTrait for Migration {
             webhook_deliveries(),
             domains(),
             join_requests(),
+            notices(),
         ] {
             manager.create_table(table).await?;
         }
@@ -394,6 +395,27 @@ fn join_requests() -> TableCreateStatement {
     .to_owned()
 }
 
+/// Mails that tell of a change, by reference. No foreign key: a mail without its organization or
+/// account is discarded.
+fn notices() -> TableCreateStatement {
+    table(
+        "notices",
+        [
+            id(),
+            uuid("organization_id"),
+            uuid("account_id"),
+            text("kind"),
+            uuid("subject_id"),
+            integer("told_version"),
+            integer("due_at"),
+            integer("attempts"),
+            integer("next_attempt_at"),
+            uuid_or_null("claimed_by"),
+            text_or_null("traceparent"),
+        ],
+    )
+}
+
 fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
@@ -511,5 +533,14 @@ fn indexes() -> Vec<IndexCreateStatement> {
             ["account_id", "organization_id", "ask_again_at"],
         ),
         index("join_requests_by_state", "join_requests", ["organization_id", "state", "id"]),
+        index(
+            "notices_one_each",
+            "notices",
+            ["organization_id", "kind", "subject_id", "account_id"],
+        )
+        .unique()
+        .to_owned(),
+        index("notices_due", "notices", ["next_attempt_at"]),
+        index("notices_of_account", "notices", ["account_id"]),
     ]
 }

@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::MailWorker;
 use crate::error::Result;
-use crate::storage::outbox;
+use crate::storage::{notices, outbox};
 use crate::workers::backlog::Backlog;
 
 #[derive(Debug, Default)]
 pub struct Counts {
     backlog: Backlog,
-    pub(super) sent: AtomicU64,
-    pub(super) postponed: AtomicU64,
-    pub(super) failed: AtomicU64,
+    pub(in crate::workers) sent: AtomicU64,
+    pub(in crate::workers) postponed: AtomicU64,
+    pub(in crate::workers) failed: AtomicU64,
 }
 
 /// The numbers of the metrics.
@@ -42,9 +42,15 @@ impl MailWorker {
         }
     }
 
-    /// Counts the outbox, unless that was done a moment ago.
+    /// Counts the outbox and the notices, unless that was done a moment ago.
     pub(super) async fn count(&self) -> Result<()> {
         let now = self.clock.now();
-        self.counts.backlog.count(outbox::backlog(self.store.read(), now), now).await
+        let asked = async {
+            let db = self.store.read();
+            let (mails, oldest_mail) = outbox::backlog(db, now).await?;
+            let (notices, oldest_notice) = notices::backlog(db, now).await?;
+            Ok((mails + notices, oldest_mail.into_iter().chain(oldest_notice).min()))
+        };
+        self.counts.backlog.count(asked, now).await
     }
 }

@@ -221,6 +221,23 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
+        "notices",
+        &[],
+        &[
+            "id",
+            "organization_id",
+            "account_id",
+            "kind",
+            "subject_id",
+            "told_version",
+            "due_at",
+            "attempts",
+            "next_attempt_at",
+            "claimed_by",
+            "traceparent",
+        ],
+    ),
+    (
         "domains",
         &[],
         &[

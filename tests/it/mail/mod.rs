@@ -1,8 +1,11 @@
-//! The mail that carries invitations: from the outbox to whoever takes it.
+//! The mails that carry invitations and those that tell of changes: from their queues to whoever
+//! takes them.
 
 mod courier;
 mod files;
 mod loss;
+mod notices;
+mod notified;
 mod page;
 mod post;
 mod reminders;

@@ -15,7 +15,7 @@ use guestlist::operations::keys::{Owner, list_keys};
 use guestlist::operations::members::end_expired_members;
 use guestlist::operations::organizations::remove_deleted;
 use guestlist::storage::change;
-use guestlist::storage::{outbox, requests};
+use guestlist::storage::{join_requests, notices, outbox, requests};
 use sea_orm::sea_query::Values;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
@@ -549,6 +549,15 @@ async fn invitations(app: &TestApp, org: &Organization) {
                 outbox::postpone(tx, mail.id, claimant, at).await?;
                 outbox::is_held(tx, mail.id, claimant).await?;
                 outbox::finish(tx, mail.id, claimant).await?;
+            }
+            notices::is_any_due(tx, at).await?;
+            for notice in
+                notices::claim(tx, claimant, Timestamp::from_micros(i64::MAX), at, 9).await?
+            {
+                join_requests::waiting(tx, notice.topic.organization).await?;
+                notices::postpone(tx, notice.id, claimant, at).await?;
+                notices::renew(tx, notice.id, claimant, 1, at).await?;
+                notices::finish(tx, notice.id, claimant).await?;
             }
             Ok(())
         }))

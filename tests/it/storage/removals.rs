@@ -12,7 +12,7 @@ use super::commit::store;
 use crate::on_both_engines;
 use crate::support::{Code, Database, Engine, TestApp};
 
-const TABLES: [&str; 5] = ["grants", "outbox", "invites", "members", "removals"];
+const TABLES: [&str; 6] = ["grants", "notices", "outbox", "invites", "members", "removals"];
 
 /// More than one part of each kind of row.
 const MANY: u32 = 1200;

@@ -59,6 +59,12 @@ impl Database {
                  WHERE organization_id = {organization} AND kind = 'email'"
             ),
             format!(
+                "INSERT INTO notices (id, organization_id, account_id, kind, subject_id, \
+                 told_version, due_at, attempts, next_attempt_at) SELECT {id}, {organization}, \
+                 account_id, 'request_decided', id, 0, 1, 0, 9000000000000000 FROM members \
+                 WHERE organization_id = {organization}"
+            ),
+            format!(
                 "UPDATE organizations SET member_count = member_count + {number} \
                  WHERE id = {organization}"
             ),

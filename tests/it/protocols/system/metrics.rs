@@ -251,6 +251,7 @@ fn the_store_the_workers_and_the_process_are_measured() {
             "expiry",
             "key_usage",
             "mail",
+            "notices",
             "pruning",
             "removal",
             "webhooks",

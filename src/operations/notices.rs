@@ -1,0 +1,55 @@
+//! Mails that tell of changes. They are enqueued in the transaction of the change.
+
+use uuid::Uuid;
+
+use crate::domain::{
+    Actor, JoinRequest, NoticeKind, OrganizationDomain, OrganizationId, Timestamp,
+};
+use crate::error::Result;
+use crate::storage::Tx;
+use crate::storage::notices::{self, Topic};
+
+/// The most admins that get a mail.
+const MAX_ADMINS: u64 = 100;
+
+/// Tells the admins that requests to join wait. An admin who was told within the last hour is
+/// told later. The organization's row must be locked.
+pub async fn tell_of_waiting(
+    tx: &Tx,
+    organization: OrganizationId,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    let (kind, subject) = (NoticeKind::RequestsWaiting, Uuid::from(organization));
+    tell_admins(tx, Topic { organization, kind, subject }, actor, now).await
+}
+
+/// Tells the admins that a domain has lapsed. The organization's row must be locked.
+pub async fn tell_of_lapse(
+    tx: &Tx,
+    domain: &OrganizationDomain,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    let (kind, subject) = (NoticeKind::DomainLapsed, Uuid::from(domain.id));
+    let topic = Topic { organization: domain.organization, kind, subject };
+    tell_admins(tx, topic, actor, now).await
+}
+
+/// Tells the account of a request that it was approved or denied. The organization's row must be
+/// locked.
+pub async fn tell_of_decision(
+    tx: &Tx,
+    request: &JoinRequest,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<()> {
+    let (kind, subject) = (NoticeKind::RequestDecided, Uuid::from(request.id));
+    let topic = Topic { organization: request.organization, kind, subject };
+    notices::enqueue(tx, topic, vec![request.account], actor.trace, now).await
+}
+
+async fn tell_admins(tx: &Tx, topic: Topic, actor: &Actor, now: Timestamp) -> Result<()> {
+    let admins = notices::admins(tx, topic.organization, MAX_ADMINS).await?;
+    notices::enqueue(tx, topic, admins, actor.trace, now).await
+}

@@ -1,0 +1,339 @@
+//! When which notice is sent: on a store, with a moved clock and a mailer that does as it is told.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use guestlist::auth::Issuers;
+use guestlist::clock::Clock;
+use guestlist::config::Config;
+use guestlist::domain::{
+    Account, AccountId, Actor, Decision, JoinRequest, JoinRequestId, JoinRequestState, Member,
+    MemberId, MemberStatus, Profile, Role,
+};
+use guestlist::mail::{Mailer, NoticeTemplates};
+use guestlist::operations::notices::{tell_of_decision, tell_of_waiting};
+use guestlist::storage::{
+    Opener, Store, accounts, change, join_requests, members, notices, organizations,
+};
+use guestlist::workers::notices::{NoticeWorker, PAUSE};
+
+use super::post::{BOUNDS, Post, Recorder, permanent, temporary};
+use crate::on_both_stores;
+use crate::support::databases::pool;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Addresses and texts of the mails since the last call.
+fn taken(recorder: &Recorder) -> Vec<(String, String)> {
+    let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
+    sent.into_iter().map(|(_, to, text)| (to, text)).collect()
+}
+
+/// The text of the one mail since the last call.
+fn the_text(recorder: &Recorder) -> String {
+    let mut taken = taken(recorder);
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    taken.remove(0).1
+}
+
+impl Post {
+    /// One that sends notices over `mailer`, as each replica has it.
+    fn notifier(&self, mailer: Arc<dyn Mailer>) -> Arc<NoticeWorker> {
+        let config = Config::reference();
+        Arc::new(NoticeWorker {
+            mail: self.courier(mailer),
+            issuers: Arc::new(Issuers::new(&config.issuers)),
+            templates: Some(NoticeTemplates::load(&config.mail).unwrap()),
+            console: Some("https://invites.example.com/console".to_owned()),
+        })
+    }
+
+    /// An account with this name and an address of this name.
+    async fn account(&self, name: &str, email_verified: bool) -> AccountId {
+        let ana = accounts::find(self.store.read(), self.inviter.account).await.unwrap().unwrap();
+        let email = format!("{name}@example.com");
+        let new = Account {
+            id: AccountId::generate(self.clock.now()),
+            subject: email.clone(),
+            profile: Profile {
+                email: Some(email.parse().unwrap()),
+                email_verified,
+                name: name.to_owned(),
+                ..ana.profile.clone()
+            },
+            ..ana
+        };
+        let id = new.id;
+        let made = change!(async move |tx| accounts::insert(tx, &new).await);
+        self.store.write(made).await.unwrap();
+        id
+    }
+
+    /// A member of the organization, besides Ana.
+    async fn member(&self, name: &str, verified: bool, role: Role, status: MemberStatus) -> Member {
+        let account = self.account(name, verified).await;
+        let member = Member {
+            id: MemberId::generate(self.clock.now()),
+            account,
+            role,
+            status,
+            ..self.inviter.clone()
+        };
+        let (profile, new) = (
+            accounts::find(self.store.read(), account).await.unwrap().unwrap().profile,
+            member.clone(),
+        );
+        let made = change!(async move |tx| members::insert(tx, &new, &profile).await);
+        self.store.write(made).await.unwrap();
+        member
+    }
+
+    /// A new person asks to join, as the operation has it.
+    async fn ask(&self) -> JoinRequest {
+        let account = self.account(&uuid::Uuid::new_v4().simple().to_string(), true).await;
+        let (now, of) = (self.clock.now(), self.organization.id);
+        let asked = change!(async move |tx| {
+            let mut organization = organizations::lock(tx, of).await?.expect("it is there");
+            organization.version += 1;
+            organizations::set_version(tx, organization.at_version()).await?;
+            let request = JoinRequest {
+                id: JoinRequestId::generate(now),
+                organization: of,
+                account,
+                state: JoinRequestState::Pending,
+                invite: None,
+                version: organization.version,
+                created_at: now,
+                decision: None,
+                member: None,
+            };
+            join_requests::insert(tx, &request).await?;
+            tell_of_waiting(tx, of, &Actor::system("test"), now).await?;
+            Ok(request)
+        });
+        self.store.write_in(of, asked).await.unwrap()
+    }
+
+    /// Ends a request, as the operations have it.
+    async fn decide(&self, request: JoinRequest, state: JoinRequestState, reason: &str) {
+        let (now, of) = (self.clock.now(), request.organization);
+        let decision = Decision { reason: reason.to_owned(), ..Decision::at(now) };
+        let decided = request.decided(state, decision);
+        let decided = change!(async move |tx| {
+            organizations::lock(tx, of).await?;
+            join_requests::decide(tx, &decided).await?;
+            tell_of_decision(tx, &decided, &Actor::system("test"), now).await
+        });
+        self.store.write_in(of, decided).await.unwrap();
+    }
+
+    /// Takes a request away without a mail.
+    async fn withdraw(&self, request: JoinRequest) {
+        let now = self.clock.now();
+        let withdrawn = request.decided(JoinRequestState::Withdrawn, Decision::at(now));
+        let withdrawn = change!(async move |tx| join_requests::decide(tx, &withdrawn).await);
+        self.store.write(withdrawn).await.unwrap();
+    }
+
+    /// The rows of the queue, whenever they are due.
+    async fn waiting(&self) -> i64 {
+        notices::backlog(self.store.read(), self.clock.now().plus(2 * PAUSE)).await.unwrap().0
+    }
+}
+
+on_both_stores! {
+    async fn admins_are_told_at_once_and_then_once_an_hour_of_all_who_wait(post: Post) {
+        let recorder = Arc::new(Recorder::default());
+        let notifier = post.notifier(recorder.clone());
+        let first = post.ask().await;
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        let text = the_text(&recorder);
+        assert!(text.contains("1 person asks to join “Acme”"), "{text}");
+        let link = "https://invites.example.com/console";
+        assert!(text.lines().any(|line| line == link), "{text}");
+
+        post.ask().await;
+        post.clock.advance(58 * MINUTE);
+        post.ask().await;
+        assert_eq!(notifier.send_due().await.unwrap(), 0, "not within the hour");
+        let backlog = notices::backlog(post.store.read(), post.clock.now()).await.unwrap();
+        assert_eq!(backlog, (0, None), "what is not due yet does not count as waiting");
+        post.clock.advance(3 * MINUTE);
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        let text = the_text(&recorder);
+        assert!(text.contains("3 people ask to join “Acme”"), "{text}");
+
+        // Nothing is new an hour later, so nobody is reminded of the old ones.
+        post.clock.advance(PAUSE + MINUTE);
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+
+        // So the next one is told at once, with those that still wait.
+        post.withdraw(first).await;
+        post.ask().await;
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        let text = the_text(&recorder);
+        assert!(text.contains("3 people ask to join “Acme”"), "{text}");
+    }
+
+    async fn nobody_is_told_of_what_is_decided_when_the_mail_is_due(post: Post) {
+        let recorder = Arc::new(Recorder::default());
+        let notifier = post.notifier(recorder.clone());
+        let request = post.ask().await;
+        post.withdraw(request).await;
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+
+        post.ask().await;
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        the_text(&recorder);
+        let second = post.ask().await;
+        post.withdraw(second).await;
+        post.clock.advance(PAUSE + MINUTE);
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+    }
+
+    async fn every_active_admin_with_a_verified_address_is_told_and_nobody_else(post: Post) {
+        post.member("bea", true, Role::Admin, MemberStatus::Active).await;
+        post.member("dev", true, Role::Developer, MemberStatus::Active).await;
+        post.member("sue", true, Role::Admin, MemberStatus::Suspended).await;
+        post.member("una", false, Role::Admin, MemberStatus::Active).await;
+        // These two end while their mails wait.
+        let dora = post.member("dora", true, Role::Admin, MemberStatus::Active).await;
+        let sam = post.member("sam", true, Role::Admin, MemberStatus::Active).await;
+        post.ask().await;
+        let of = post.organization.id;
+        let ended = change!(async move |tx| {
+            members::set_role(tx, of, dora.id, Role::Member).await?;
+            members::set_status(tx, of, sam.id, MemberStatus::Suspended).await
+        });
+        post.store.write(ended).await.unwrap();
+        let recorder = Arc::new(Recorder::default());
+        assert_eq!(post.notifier(recorder.clone()).send_due().await.unwrap(), 4);
+        let told: BTreeSet<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
+        let expected = ["ana@example.com", "bea@example.com"].map(str::to_owned);
+        assert_eq!(told, expected.into());
+        assert_eq!(post.waiting().await, 2, "only those who were told wait for the next hour");
+    }
+
+    async fn two_replicas_send_each_notice_once(post: Post) {
+        let mut expected = BTreeSet::from(["ana@example.com".to_owned()]);
+        for n in 0..60 {
+            post.member(&format!("a{n}"), true, Role::Admin, MemberStatus::Active).await;
+            expected.insert(format!("a{n}@example.com"));
+        }
+        post.ask().await;
+        let recorder = Arc::new(Recorder::default());
+        let other = Store::open(&post.location(), &pool(), Opener::CommandLine, None).await.unwrap();
+        let one = post.notifier(recorder.clone());
+        let mut two = post.notifier(recorder.clone());
+        let mail = Arc::get_mut(&mut Arc::get_mut(&mut two).unwrap().mail).unwrap();
+        mail.store = other.clone();
+        let (one, two) = tokio::join!(
+            tokio::spawn(async move { one.send_due().await.unwrap() }),
+            tokio::spawn(async move { two.send_due().await.unwrap() }),
+        );
+        assert_eq!(one.unwrap() + two.unwrap(), expected.len());
+        let told: Vec<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(told.len(), expected.len(), "each once");
+        assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), expected);
+        other.close().await.unwrap();
+    }
+
+    async fn who_asks_while_a_mail_is_on_its_way_is_told_with_the_next_one(post: Post) {
+        post.ask().await;
+        let slow = Recorder::silent(Ok(()));
+        let notifier = post.notifier(slow.clone());
+        let sending = tokio::spawn(async move { notifier.send_due().await });
+        slow.told.notified().await;
+        post.ask().await;
+        slow.release.notify_one();
+        assert_eq!(sending.await.unwrap().unwrap(), 1);
+        assert!(the_text(&slow).contains("1 person asks"));
+        let recorder = Arc::new(Recorder::default());
+        let notifier = post.notifier(recorder.clone());
+        assert_eq!(notifier.send_due().await.unwrap(), 0);
+        post.clock.advance(PAUSE + MINUTE);
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        assert!(the_text(&recorder).contains("2 people ask"));
+    }
+
+    async fn what_fails_is_tried_again_and_given_up(post: Post) {
+        post.ask().await;
+        let attempts = usize::try_from(BOUNDS.max_attempts).unwrap();
+        let recorder = Recorder::answering((0..attempts).map(|_| temporary("busy")));
+        let notifier = post.notifier(recorder.clone());
+        for _ in 0..attempts {
+            assert_eq!(notifier.send_due().await.unwrap(), 1);
+            assert_eq!(notifier.send_due().await.unwrap(), 0, "not before a pause");
+            post.clock.advance(5 * MINUTE);
+        }
+        let ids = recorder.ids();
+        assert!(ids.len() == attempts && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+        assert_eq!(notifier.send_due().await.unwrap(), 0, "it was given up");
+        let numbers = notifier.mail.numbers();
+        let expected = (0, u64::try_from(attempts - 1).unwrap(), 1);
+        assert_eq!((numbers.sent, numbers.postponed, numbers.failed), expected);
+        taken(&recorder);
+
+        // The next hour has another try for those who come then.
+        post.ask().await;
+        post.clock.advance(PAUSE);
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        assert!(the_text(&recorder).contains("2 people ask"));
+    }
+
+    async fn a_crash_before_the_result_is_stored_sends_the_same_mail_again(post: Post) {
+        post.ask().await;
+        let crashing = Recorder::silent(Ok(()));
+        let notifier = post.notifier(crashing.clone());
+        let crashed = tokio::spawn(async move { notifier.send_due().await });
+        crashing.told.notified().await;
+        crashed.abort();
+        assert!(crashed.await.unwrap_err().is_cancelled());
+        let recorder = Arc::new(Recorder::default());
+        let notifier = post.notifier(recorder.clone());
+        assert_eq!(notifier.send_due().await.unwrap(), 0, "its claim still stands");
+        post.clock.advance(BOUNDS.timeout + Duration::from_secs(61));
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        assert_eq!(recorder.ids(), crashing.ids(), "the same Message-ID");
+    }
+
+    async fn the_person_is_told_of_the_decision_once(post: Post) {
+        let recorder = Recorder::answering([permanent("no such mailbox")]);
+        let notifier = post.notifier(recorder.clone());
+        let requests = [post.ask().await, post.ask().await, post.ask().await];
+        // The mail to Ana, whose server rejects it.
+        assert_eq!(notifier.send_due().await.unwrap(), 1);
+        taken(&recorder);
+        let reason = "You left.\nAsk at https://evil.example/x?y” or evil.example";
+        let [approved, denied, plain] = requests;
+        post.decide(approved, JoinRequestState::Approved, "").await;
+        post.decide(denied, JoinRequestState::Denied, reason).await;
+        post.decide(plain, JoinRequestState::Denied, "").await;
+        assert_eq!(notifier.send_due().await.unwrap(), 3);
+        let texts: Vec<String> = taken(&recorder).into_iter().map(|(_, text)| text).collect();
+        let text = |part: &str| -> Vec<&String> {
+            texts.iter().filter(|text| text.contains(part)).collect()
+        };
+        let shown = "The reason: “You left. Ask at https: //evil. example/x?y\" or evil. example”";
+        assert_eq!((texts.len(), text(shown).len()), (3, 1), "{texts:?}");
+        assert_eq!(text("Your request to join “Acme” was approved").len(), 1, "{texts:?}");
+        assert_eq!(text("Your request to join “Acme” was denied.").len(), 2, "{texts:?}");
+        assert!(texts.iter().all(|text| !text.contains("://")), "{texts:?}");
+        // What is left is the pause of Ana's row.
+        assert_eq!((notifier.send_due().await.unwrap(), post.waiting().await), (0, 1));
+    }
+
+    async fn switched_off_nothing_is_sent_and_nothing_stays(post: Post) {
+        let request = post.ask().await;
+        post.decide(request, JoinRequestState::Denied, "").await;
+        let recorder = Arc::new(Recorder::default());
+        let mut notifier = post.notifier(recorder.clone());
+        Arc::get_mut(&mut notifier).unwrap().templates = None;
+        assert_eq!(notifier.send_due().await.unwrap(), 2);
+        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+    }
+}
