@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::domain::Brand;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{self, Templates};
 use crate::operations::Context;
@@ -12,6 +13,7 @@ use crate::workers::mail::{Bounds, Counts, MailWorker};
 /// `local_addr` is used in links if `public_url` is not set.
 pub(super) fn new(
     config: &Config,
+    brand: &Brand,
     local_addr: SocketAddr,
     context: &Context,
 ) -> Result<MailWorker> {
@@ -22,7 +24,7 @@ pub(super) fn new(
         store: context.store.clone(),
         clock: Arc::clone(&context.clock),
         keyring: Arc::clone(&context.keyring),
-        templates: Templates::load(&config.mail)?,
+        templates: Templates::load(&config.mail, brand)?,
         links,
         mailer: mail::open(config)?,
         bounds: Bounds {
@@ -36,7 +38,7 @@ pub(super) fn new(
 }
 
 /// Checks the templates and the mail settings; sends nothing.
-pub(super) fn check(config: &Config) -> Result<()> {
-    Templates::load(&config.mail)?;
+pub(super) fn check(config: &Config, brand: &Brand) -> Result<()> {
+    Templates::load(&config.mail, brand)?;
     mail::open(config).map(|_| ())
 }

@@ -5,6 +5,7 @@
 
 mod files;
 mod message;
+mod phrases;
 mod smtp;
 mod templates;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::config::Config;
-use crate::domain::{EmailAddress, Timestamp};
+use crate::domain::{EmailAddress, Logo, Timestamp};
 use crate::error::Result;
 
 pub use files::Files;
@@ -32,6 +33,8 @@ pub struct Mail {
     pub text: String,
     /// The HTML version of the mail.
     pub html: String,
+    /// The image that the HTML version shows.
+    pub logo: Option<Logo>,
     pub date: Timestamp,
 }
 
