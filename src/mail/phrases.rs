@@ -45,7 +45,7 @@ impl Phrases {
     /// All phrases as text.
     pub(super) fn text(&self, inserts: &[Insert<'_>]) -> Value {
         let filled = |phrase| fill(phrase, inserts, |insert| insert.value.to_owned());
-        self.0.iter().map(|(name, phrase)| (name.as_str(), Value::from(filled(phrase)))).collect()
+        Value::from_pairs(self.0.iter().map(|(name, phrase)| (name.as_str(), filled(phrase))))
     }
 
     /// All phrases as HTML.
@@ -58,7 +58,7 @@ impl Phrases {
             });
             Value::from_safe_string(filled)
         };
-        self.0.iter().map(|(name, phrase)| (name.as_str(), filled(phrase))).collect()
+        Value::from_pairs(self.0.iter().map(|(name, phrase)| (name.as_str(), filled(phrase))))
     }
 }
 

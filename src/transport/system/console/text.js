@@ -41,7 +41,8 @@ const known = (name, values) => (has(`error.${name}`) ? t(`error.${name}`, value
 /** What an error means, in words. */
 export function explain(error) {
   if (error.words) return error.words;
-  const byReason = error.reason && known(error.reason);
+  // Results of batches have the name of the code as their reason, if there is no finer one.
+  const byReason = error.reason && (known(error.reason) || known(error.reason.toLowerCase()));
   if (byReason) return byReason;
   const general = known(error.code, { origin: error.message }) || t("error.other");
   // The server's message names the field, in English.
