@@ -142,6 +142,7 @@ onSignOut((isLost) => {
   caller = null;
   shown = "";
   said = isLost ? t("signIn.lost") : "";
+  document.getElementById("said").replaceChildren();
   route();
 });
 window.addEventListener("hashchange", route);

@@ -30,7 +30,7 @@ export function domains({ organization, signal }) {
     found.reload();
     await record(organizationId, domain, found.reload);
   };
-  return card(t("domains.list"), h("p", { class: "muted" }, t("domains.note")), h("div", { class: "bar" }, button(t("domains.add"), add, { class: "primary" })), found);
+  return card(t("domains.list"), h("p", { class: "muted" }, t("domains.note")), h("div", { class: "bar" }, button(t("domains.add"), add, { class: "primary" })), h("div", { class: "wide" }, found));
 }
 
 /** The TXT record to set. */

@@ -74,7 +74,8 @@ function joinableRow({ organizationId, name, memberCount, needsApproval, pending
   };
   const action = pendingRequest ? button(t("joinable.withdraw"), withdraw)
     : needsApproval ? button(t("joinable.ask"), askToJoin, { class: "primary" }) : button(t("joinable.join"), enter, { class: "primary" });
-  return row(name, null, [pendingRequest && badge(t("joinable.waiting"), "warn"), h("span", { class: "muted" }, t("members.count", { count: Number(memberCount ?? 0) }))], action);
+  const title = pendingRequest ? [name, badge(t("joinable.waiting"), "warn")] : name;
+  return row(title, null, [h("span", { class: "muted" }, t("members.count", { count: Number(memberCount ?? 0) }))], action);
 }
 
 async function create() {

@@ -96,7 +96,7 @@ export function members({ organization, membership, may, query, setQuery, signal
     const title = [name, own && badge(t("members.you"), "accent"), suspended && badge(t("status.USER_STATUS_SUSPENDED"), "warn"), left && badge(t("status.USER_STATUS_LEFT"))];
     return row(title.filter(Boolean), member.email === name ? null : member.email,
       [may(MANAGE) && !left && !suspended ? chosen : h("span", {}, role(member.role)), h("span", { class: "muted" }, time(member.memberSince))],
-      menu(t("actions", { name }), actions), batch && !own && !left && batch.box(member.userId, name));
+      menu(t("actions", { name }), actions), batch && (own || left ? h("span") : batch.box(member.userId, name)));
   }
 
   function filterChanged() {
