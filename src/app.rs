@@ -1,5 +1,6 @@
 //! The composition root: builds and starts all parts of the service from the settings.
 
+mod brand;
 mod limit_metrics;
 mod mail_metrics;
 mod mail_worker;
@@ -33,8 +34,8 @@ use crate::transport::metrics::Metrics;
 use crate::transport::server::Counters;
 use crate::transport::server::tls::{Files, Reload, Tls};
 use crate::transport::stack::{self, Parts};
-use crate::transport::system::MetricsAccess;
 use crate::transport::system::readiness::Readiness;
+use crate::transport::system::{MetricsAccess, Pages};
 use crate::transport::{rest, rpc, server};
 use crate::workers;
 use crate::workers::event_lag::{self, EventLag};
@@ -151,6 +152,7 @@ impl App {
         // which creates the first key: its file is logged only once, by the start that
         // created it.
         let local_addr = address_of(&listener)?;
+        let brand = brand::load(&config.pages)?;
         let metrics_listener = match config.metrics_listen {
             Some(addr) => Some(listen(addr).await?),
             None => None,
@@ -199,8 +201,8 @@ impl App {
             webhook_wakeup: Arc::default(),
             dns: Arc::new(Dns::new(config.domains.nameservers.clone())),
         };
-        let mail_worker = Arc::new(mail_worker::new(&config, local_addr, &context)?);
-        let notices = mail_worker::notices(&config, local_addr, &context, &mail_worker)?;
+        let mail_worker = Arc::new(mail_worker::new(&config, &brand, local_addr, &context)?);
+        let notices = mail_worker::notices(&config, &brand, local_addr, &context, &mail_worker)?;
         let webhook_worker = Arc::new(webhook_worker::worker(&context));
         let first_key = setup::prepare(&store, setup, context.clock.now()).await?;
 
@@ -230,7 +232,9 @@ impl App {
         mail_metrics::register(&metrics, &mail_worker);
         webhook_metrics::register(&metrics, &webhook_worker);
         limit_metrics::register(&metrics, &context.limits);
-        app.serve(config, listeners, &context, Arc::clone(&authenticator), metrics.clone())?;
+        let pages = Pages::new(&brand, config.pages.language, config.console.enabled);
+        let authenticating = Arc::clone(&authenticator);
+        app.serve(config, listeners, &context, authenticating, metrics.clone(), pages)?;
         if let Some((reload, period)) = reload {
             let run = reload.run(period, stopped(&app.stop_workers));
             app.workers.push(tokio::spawn(run));
@@ -346,6 +350,7 @@ impl App {
         context: &Context,
         authenticator: Arc<Authenticator>,
         metrics: Metrics,
+        pages: Pages,
     ) -> Result<()> {
         store_metrics::register(&metrics, self.store.clone(), self.event_lag.clone());
         let mut anonymous_methods = rpc::SIGN_IN.to_vec();
@@ -364,7 +369,7 @@ impl App {
                 None => MetricsAccess::Loopback,
             },
             readiness: self.readiness.clone(),
-            console: config.console.enabled,
+            pages,
             waiting_methods: rpc::WAITING,
             http: &config.http,
             events: &config.events,
@@ -464,7 +469,7 @@ pub async fn check(config: &Config) -> Result<()> {
     secret_key::load(config, &location)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     load_tls(config, &clock).await?;
-    mail_worker::check(config)?;
+    mail_worker::check(config, &brand::load(&config.pages)?)?;
     auth::check(&config.issuers).await
 }
 

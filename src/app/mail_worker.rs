@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::domain::Brand;
 use crate::error::{Error, Kind, Result};
 use crate::mail::{self, NoticeTemplates, Templates};
 use crate::operations::Context;
@@ -13,6 +14,7 @@ use crate::workers::notices::NoticeWorker;
 /// `local_addr` is used in links if `public_url` is not set.
 pub(super) fn new(
     config: &Config,
+    brand: &Brand,
     local_addr: SocketAddr,
     context: &Context,
 ) -> Result<MailWorker> {
@@ -23,7 +25,7 @@ pub(super) fn new(
         store: context.store.clone(),
         clock: Arc::clone(&context.clock),
         keyring: Arc::clone(&context.keyring),
-        templates: Templates::load(&config.mail)?,
+        templates: Templates::load(&config.mail, brand)?,
         links,
         mailer: mail::open(config)?,
         bounds: Bounds {
@@ -40,11 +42,12 @@ pub(super) fn new(
 /// The worker that sends notices over the mail worker's mail server.
 pub(super) fn notices(
     config: &Config,
+    brand: &Brand,
     local_addr: SocketAddr,
     context: &Context,
     mail: &Arc<MailWorker>,
 ) -> Result<NoticeWorker> {
-    let templates = NoticeTemplates::load(&config.mail)?;
+    let templates = NoticeTemplates::load(&config.mail, brand)?;
     let console = format!("{}/console", config.public_base(local_addr));
     Ok(NoticeWorker {
         mail: Arc::clone(mail),
@@ -55,8 +58,8 @@ pub(super) fn notices(
 }
 
 /// Checks the templates and the mail settings; sends nothing.
-pub(super) fn check(config: &Config) -> Result<()> {
-    Templates::load(&config.mail)?;
-    NoticeTemplates::load(&config.mail)?;
+pub(super) fn check(config: &Config, brand: &Brand) -> Result<()> {
+    Templates::load(&config.mail, brand)?;
+    NoticeTemplates::load(&config.mail, brand)?;
     mail::open(config).map(|_| ())
 }

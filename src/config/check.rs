@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use secrecy::ExposeSecret;
 
 use super::problems::{MAX_DURATION, Problems};
-use super::{Config, ConfigError, Http, domains, invites, limits, links, mail, tls, webhooks};
+use super::{
+    Config, ConfigError, Http, domains, invites, limits, links, mail, pages, tls, webhooks,
+};
 
 /// The smallest buffer that hyper accepts for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
@@ -30,6 +32,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     mail::check(config, &mut problems);
     webhooks::check(&config.webhooks, &mut problems);
     domains::check(&config.domains, &mut problems);
+    pages::check(&config.pages, &mut problems);
     for origin in &config.cors.allowed_origins {
         if let Err(problem) = exact_origin(origin) {
             problems.add(format!("cors.allowed_origins: `{origin}` {problem}"));

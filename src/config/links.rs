@@ -67,7 +67,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     }
 }
 
-fn web_address(text: &str, without: &[&str]) -> Result<(), String> {
+pub(super) fn web_address(text: &str, without: &[&str]) -> Result<(), String> {
     let url = Url::parse(text).map_err(|problem| format!("is not a URL ({problem})"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must begin with https:// or http://".into());

@@ -22,8 +22,8 @@ pub struct Mail {
     pub username: Option<String>,
     pub password: Option<SecretString>,
     pub from: Option<Sender>,
-    /// A template of one line.
-    pub subject: String,
+    /// A template of one line. `None`: in the language of the mail.
+    pub subject: Option<String>,
     pub language: Language,
     /// A directory with one subdirectory for each language.
     pub template_dir: Option<PathBuf>,

@@ -18,6 +18,7 @@ mod links;
 mod load;
 mod mail;
 mod organizations;
+mod pages;
 mod problems;
 mod protected;
 pub mod reference;
@@ -44,6 +45,7 @@ pub use links::reachable;
 pub use load::Sources;
 pub use mail::{Language, Mail, Security, Sender};
 pub use organizations::Organizations;
+pub use pages::Pages;
 pub use protected::is_protected;
 pub use sign_in::{SignIn, SignInToken};
 pub use tls::Tls;
@@ -73,6 +75,7 @@ pub struct Config {
     pub tls: Tls,
     pub cors: Cors,
     pub console: Console,
+    pub pages: Pages,
     pub database: Database,
     pub organizations: Organizations,
     pub invites: Invites,

@@ -7,6 +7,7 @@ mod account;
 mod api_key;
 mod attributes;
 mod audit;
+mod brand;
 mod caller;
 mod continue_url;
 mod email_address;
@@ -16,6 +17,7 @@ mod ids;
 mod invite;
 mod invite_links;
 mod join_request;
+mod language;
 mod locale;
 mod member;
 mod network;
@@ -35,6 +37,7 @@ pub use account::{Account, AccountKind, ERASED_ISSUER, LOCAL_ISSUER, LoginProvid
 pub use api_key::{ApiKey, ApiKeySecret, KeyScope, SecretHash};
 pub use attributes::{AttributeChanges, Attributes, ExternalId, Metadata, MetadataChanges};
 pub use audit::{Action, AuditEvent, FeedPlace, TargetKind};
+pub use brand::{Brand, Color, Logo, Shades};
 pub use caller::{Actor, Caller, Credential, RequestId};
 pub use continue_url::{ContinueOrigins, ContinueUrl};
 pub use email_address::EmailAddress;
@@ -53,6 +56,7 @@ pub use invite::{
 };
 pub use invite_links::InviteLinks;
 pub use join_request::{Decision, JoinRequest, JoinRequestState};
+pub use language::Language;
 pub use locale::Locale;
 pub use member::{
     Authority, Departure, JoinedBy, MEMBER_LIFETIME, Member, MemberEnd, MemberProfile,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::message::header::{Header, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
 use super::{Mail, SendError};
@@ -13,6 +13,9 @@ use crate::error::{Error, Kind, Result};
 
 /// The sender of mails in files, if the settings name none.
 const DEFAULT_SENDER: &str = "guestlist@localhost";
+
+/// The Content-ID of the logo.
+pub(super) const LOGO: &str = "logo@guestlist";
 
 /// Marks the mail as automatic, so that servers send no absence notes (RFC 3834).
 #[derive(Clone)]
@@ -64,8 +67,21 @@ pub(super) fn message(mail: &Mail, from: &Mailbox) -> Result<Message, SendError>
         .subject(&mail.subject)
         .message_id(Some(format!("<{}@{}>", mail.id, from.email.domain())))
         .header(AutoSubmitted)
-        .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+        .multipart(body(mail).map_err(|_| cannot())?)
         .map_err(|_| cannot())
+}
+
+/// Text and HTML; the logo belongs to the HTML (RFC 2387).
+fn body(mail: &Mail) -> Result<MultiPart, lettre::message::header::ContentTypeErr> {
+    let Some(logo) = &mail.logo else {
+        return Ok(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()));
+    };
+    let image = Attachment::new_inline(LOGO.to_owned())
+        .body(logo.bytes.to_vec(), ContentType::parse(logo.media_type)?);
+    let html = MultiPart::related().singlepart(SinglePart::html(mail.html.clone()));
+    Ok(MultiPart::alternative()
+        .singlepart(SinglePart::plain(mail.text.clone()))
+        .multipart(html.singlepart(image)))
 }
 
 fn time(at: Timestamp) -> std::time::SystemTime {

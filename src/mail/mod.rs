@@ -4,8 +4,10 @@
 //! is configured and mails are written to files.
 
 mod files;
+mod look;
 mod message;
 mod notices;
+mod phrases;
 mod smtp;
 mod templates;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::config::Config;
-use crate::domain::{EmailAddress, Timestamp};
+use crate::domain::{EmailAddress, Logo, Timestamp};
 use crate::error::Result;
 
 pub use files::Files;
@@ -34,6 +36,8 @@ pub struct Mail {
     pub text: String,
     /// The HTML version of the mail.
     pub html: String,
+    /// The image that the HTML version shows.
+    pub logo: Option<Logo>,
     pub date: Timestamp,
 }
 

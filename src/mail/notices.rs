@@ -6,9 +6,11 @@ use std::iter::successors;
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::Mail;
+use super::look;
+use super::phrases::{Insert, fill};
 use super::templates::{MAX_NAME_CHARS, MAX_SUBJECT_CHARS, minute, one_line, quoted};
 use crate::config;
-use crate::domain::{EmailAddress, EmailDomain, NoticeId, OrganizationName, Timestamp};
+use crate::domain::{Brand, EmailAddress, EmailDomain, NoticeId, OrganizationName, Timestamp};
 use crate::error::{Error, Kind, Result};
 
 const TEXT: &str = "notice.txt";
@@ -35,6 +37,7 @@ type Texts = BTreeMap<String, String>;
 
 /// The texts of one language and the layout of the mails.
 pub struct NoticeTemplates {
+    brand: Brand,
     language: String,
     texts: Texts,
     environment: Environment<'static>,
@@ -71,7 +74,7 @@ impl NoticeTemplates {
     ///
     /// # Errors
     /// If the texts of the deployment are invalid; the message names the file.
-    pub fn load(settings: &config::Mail) -> Result<Self> {
+    pub fn load(settings: &config::Mail, brand: &Brand) -> Result<Self> {
         let (language, texts) = texts_of(settings)?;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -81,7 +84,7 @@ impl NoticeTemplates {
         ] {
             environment.add_template(name, source).map_err(Error::internal)?;
         }
-        Ok(Self { language, texts, environment })
+        Ok(Self { brand: brand.clone(), language, texts, environment })
     }
 
     /// Renders a mail.
@@ -90,9 +93,11 @@ impl NoticeTemplates {
     /// If a template cannot be rendered.
     pub fn render(&self, notice: &Notice<'_>, now: Timestamp) -> Result<Mail> {
         let organization = quoted(notice.organization.as_str(), MAX_NAME_CHARS);
-        let text = |name: &str, value: (&str, &str)| {
+        let text = |name: &str, value: (&'static str, &str)| {
             let text = self.texts.get(name).map_or("", String::as_str);
-            fill(text, &[("organization", &organization), value])
+            let values = [("organization", organization.as_str()), value];
+            let inserts = values.map(|(name, value)| Insert { name, value, bold: false });
+            fill(text, &inserts, |insert| insert.value.to_owned())
         };
         let plain = |name: &str| text(name, ("", ""));
         let (subject, paragraphs, lead, why) = match notice.change {
@@ -130,16 +135,22 @@ impl NoticeTemplates {
         let link = notice.console.filter(|_| !lead.is_empty()).unwrap_or_default();
         let subject = one_line(&subject, MAX_SUBJECT_CHARS);
         let (language, greeting) = (&self.language, plain("greeting"));
-        let values = context! { language, greeting, subject => subject.as_str(), paragraphs, lead, link, why };
+        let imprint_name = plain("imprint");
+        let values = context! {
+            language, greeting, subject => subject.as_str(), paragraphs, lead, link, why, imprint_name,
+            ..look::values(&self.brand)
+        };
         let render = |name| {
             let template = self.environment.get_template(name).map_err(Error::internal)?;
             template.render(&values).map_err(Error::internal)
         };
+        let html = render(HTML)?;
         Ok(Mail {
             id: format!("{}.{}", notice.id, notice.version),
             to: notice.to.clone(),
             text: render(TEXT)?,
-            html: render(HTML)?,
+            logo: look::logo_in(&html, &self.brand),
+            html,
             subject,
             date: now,
         })
@@ -192,21 +203,6 @@ fn parse(json: &str) -> Result<Texts, String> {
 /// The names of the values in a text.
 fn values(text: &str) -> BTreeSet<&str> {
     text.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect()
-}
-
-/// Replaces each `{name}` once: a value is never searched for further names.
-fn fill(text: &str, values: &[(&str, &str)]) -> String {
-    let mut filled = String::with_capacity(text.len() + 64);
-    let mut rest = text;
-    while let Some((before, (name, after))) =
-        rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
-    {
-        filled.push_str(before);
-        let value = values.iter().find(|(known, _)| *known == name);
-        filled.push_str(value.map_or("", |(_, value)| value));
-        rest = after;
-    }
-    filled + rest
 }
 
 #[cfg(test)]

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
 use super::Mail;
+use super::look;
+use super::phrases::{Insert, Phrases};
 use crate::config;
 use crate::domain::{
-    EmailAddress, InviteId, Locale, OrganizationName, Role, Timestamp, is_unfit_for_names,
+    Brand, EmailAddress, InviteId, Language, Locale, OrganizationName, Role, Timestamp,
+    is_unfit_for_names,
 };
 use crate::error::{Error, Kind, Result};
 
-/// The language of the built-in templates.
-const BUILT_IN: &str = "en";
 const TEXT: &str = "invitation.txt";
 const HTML: &str = "invitation.html";
 const SUBJECT: &str = "subject";
@@ -27,10 +28,19 @@ pub(super) const MAX_SUBJECT_CHARS: usize = 200;
 
 /// The templates of all languages.
 pub struct Templates {
+    brand: Brand,
     /// Of the setting `mail.language`.
-    default: Environment<'static>,
-    /// Those of the directories whose names are language tags.
-    others: BTreeMap<Locale, Environment<'static>>,
+    default: Templated,
+    /// Those that are built in, and those of the directories whose names are language tags.
+    others: BTreeMap<Locale, Templated>,
+}
+
+/// The templates of one language.
+struct Templated {
+    tag: String,
+    /// For a language that is not built in: those of English.
+    phrases: Phrases,
+    environment: Environment<'static>,
 }
 
 /// The values for the templates.
@@ -55,12 +65,12 @@ pub struct Invitation<'a> {
 
 impl Templates {
     /// Reads the templates and renders each with sample values, so that invalid ones are found at
-    /// the start: those of the configured language, and of each directory that is named as a
-    /// language tag and has both templates.
+    /// the start: those of the configured language, of the built-in ones, and of each directory
+    /// that is named as a language tag and has both templates.
     ///
     /// # Errors
     /// If a template is missing or invalid; the message names its file and line.
-    pub fn load(settings: &config::Mail) -> Result<Self> {
+    pub fn load(settings: &config::Mail, brand: &Brand) -> Result<Self> {
         let language = settings.language.as_str();
         let directory = settings.template_dir.as_deref();
         if directory.is_some_and(|dir| !dir.is_dir()) {
@@ -68,19 +78,24 @@ impl Templates {
             return Err(Error::new(Kind::FailedPrecondition, message));
         }
         let own = directory.map(|directory| directory.join(language));
-        let default = environment(settings, language, own.as_deref())?;
+        let default = templated(settings, language, own.as_deref())?;
         let mut others = BTreeMap::new();
+        for language in Language::ALL.map(Language::as_str) {
+            let locale = language.parse().map_err(Error::internal)?;
+            let own = directory.map(|directory| directory.join(language));
+            others.insert(locale, templated(settings, language, own.as_deref())?);
+        }
         for (locale, directory) in directory.map(languages).transpose()?.unwrap_or_default() {
-            let own = environment(settings, locale.as_str(), Some(&directory))?;
+            let own = templated(settings, locale.as_str(), Some(&directory))?;
             others.insert(locale, own);
         }
-        let templates = Self { default, others };
+        let templates = Self { brand: brand.clone(), default, others };
         templates.render_samples()?;
         Ok(templates)
     }
 
     /// The templates of a language, or of its tag without the last subtags.
-    fn of(&self, locale: Option<&Locale>) -> &Environment<'static> {
+    fn of(&self, locale: Option<&Locale>) -> &Templated {
         let tags = locale.into_iter().flat_map(Locale::fallbacks);
         let mut found = tags.filter_map(|tag| self.others.get(&tag.parse().ok()?));
         found.next().unwrap_or(&self.default)
@@ -91,20 +106,41 @@ impl Templates {
     /// # Errors
     /// If a template cannot be rendered.
     pub fn render(&self, invitation: &Invitation<'_>, now: Timestamp) -> Result<Mail> {
+        let Templated { tag, phrases, environment } = self.of(invitation.locale);
+        let (organization, inviter) =
+            (name(invitation.organization.as_str()), name(invitation.inviter));
+        let role = phrases.role(invitation.role);
+        let expires = invitation.expires_at.map(minute).unwrap_or_default();
+        let email = invitation.email.as_str();
+        let insert = |name, value, bold| Insert { name, value, bold };
+        let inserts = [
+            insert("organization", organization.as_str(), true),
+            insert("inviter", inviter.as_str(), true),
+            insert("role", role, false),
+            insert("email", email, false),
+            insert("expires", expires.as_str(), false),
+        ];
         let values = context! {
-            organization => name(invitation.organization.as_str()),
-            inviter => name(invitation.inviter),
-            role => invitation.role.as_str(),
-            email => invitation.email.as_str(),
+            organization => &organization,
+            inviter => &inviter,
+            role,
+            email,
+            expires => &expires,
             link => invitation.link,
-            expires => invitation.expires_at.map(minute).unwrap_or_default(),
             reminder => invitation.reminder > 0,
+            language => tag,
+            ..look::values(&self.brand)
         };
-        let environment = self.of(invitation.locale);
-        let render = |name: &str| {
-            let rendered = environment.get_template(name).and_then(|t| t.render(&values));
-            rendered.map_err(|e| wrong(name, &e))
+        let render = |template: &str| {
+            let texts = match template {
+                HTML => phrases.html(&inserts),
+                _ => phrases.text(&inserts),
+            };
+            let values = context! { texts, ..values.clone() };
+            let rendered = environment.get_template(template).and_then(|t| t.render(values));
+            rendered.map_err(|e| wrong(template, &e))
         };
+        let html = render(HTML)?;
         Ok(Mail {
             id: match invitation.reminder {
                 0 => format!("{}.{}", invitation.id, invitation.version),
@@ -113,7 +149,8 @@ impl Templates {
             to: invitation.email.clone(),
             subject: one_line(&render(SUBJECT)?, MAX_SUBJECT_CHARS),
             text: render(TEXT)?,
-            html: render(HTML)?,
+            logo: look::logo_in(&html, &self.brand),
+            html,
             date: now,
         })
     }
@@ -162,12 +199,14 @@ fn languages(directory: &Path) -> Result<Vec<(Locale, PathBuf)>> {
     Ok(found)
 }
 
-/// The templates of a language, from a directory; those of [`BUILT_IN`] may be missing in it.
-fn environment(
+/// The templates of a language, from a directory; those of built-in languages may be missing in
+/// it.
+fn templated(
     settings: &config::Mail,
     language: &str,
     directory: Option<&Path>,
-) -> Result<Environment<'static>> {
+) -> Result<Templated> {
+    let built_in = Language::of_tag(language);
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|name| match name {
@@ -175,26 +214,27 @@ fn environment(
         _ => AutoEscape::None,
     });
     let own = directory.map(|directory| directory.join(SUBJECT_FILE));
-    let subject = match own.as_deref().filter(|file| file.exists()) {
-        Some(file) => (read(file)?, file.display().to_string()),
-        None => (settings.subject.clone(), "mail.subject".to_owned()),
+    let subject = match (own.as_deref().filter(|file| file.exists()), &settings.subject) {
+        (Some(file), _) => (read(file)?, file.display().to_string()),
+        (None, Some(subject)) => (subject.clone(), "mail.subject".to_owned()),
+        (None, None) => (include_str!("templates/subject.txt").to_owned(), SUBJECT.to_owned()),
     };
     add(&mut environment, SUBJECT, subject.0, &subject.1)?;
-    let built_in = [
-        (TEXT, include_str!("templates/en/invitation.txt")),
-        (HTML, include_str!("templates/en/invitation.html")),
-    ];
-    for (name, built_in) in built_in {
+    for (name, source) in [
+        (TEXT, include_str!("templates/invitation.txt")),
+        (HTML, include_str!("templates/invitation.html")),
+    ] {
         let file = directory.map(|directory| directory.join(name));
         let source = match file.as_deref().filter(|file| file.exists()) {
             Some(file) => read(file)?,
-            None if language == BUILT_IN => built_in.to_owned(),
+            None if built_in.is_some() => source.to_owned(),
             None => return Err(missing(language, name)),
         };
         let place = file.map_or(name.to_owned(), |file| file.display().to_string());
         add(&mut environment, name, source, &place)?;
     }
-    Ok(environment)
+    let phrases = Phrases::of(built_in.unwrap_or(Language::En))?;
+    Ok(Templated { tag: language.to_owned(), phrases, environment })
 }
 
 fn add(
@@ -229,7 +269,7 @@ fn wrong(place: &str, error: &minijinja::Error) -> Error {
 }
 
 /// A name for mails: one line of bounded length, without texts that mail programs turn into
-/// links and without `“` and `”`, since templates put names between these.
+/// links and without the quotation marks that templates put names between.
 fn name(text: &str) -> String {
     quoted(text, MAX_NAME_CHARS)
 }

@@ -30,6 +30,8 @@ pub struct MemberFilter {
     pub admins: Option<bool>,
     /// One of these; empty means all.
     pub ids: Vec<MemberId>,
+    /// Of one of these; empty means all.
+    pub accounts: Vec<AccountId>,
     /// The normalised address.
     pub email: Option<String>,
     pub login_provider: Option<LoginProviderKind>,
@@ -106,6 +108,10 @@ impl MemberFilter {
         }
         if !self.ids.is_empty() {
             all = all.add(is_one_of(Column::Id, self.ids.iter().copied().map(Uuid::from)));
+        }
+        if !self.accounts.is_empty() {
+            let accounts = self.accounts.iter().copied().map(Uuid::from);
+            all = all.add(is_one_of(Column::AccountId, accounts));
         }
         if !self.search.is_empty() {
             let like = || LikeExpr::new(contains_pattern(&self.search)).escape('\\');

@@ -30,7 +30,7 @@ use super::protocol::router::ProtocolRouter;
 use super::rest::route_guard::RouteGuard;
 use super::services::Services;
 use super::system::readiness::Readiness;
-use super::system::{MetricsAccess, System, health, reflection};
+use super::system::{MetricsAccess, Pages, System, health, reflection};
 use super::{Request, Response};
 use crate::config::{Cors, Events, Http};
 use crate::error::{Error, Result};
@@ -67,8 +67,8 @@ pub struct Parts<'a, A> {
     /// The peers that may read the metrics here.
     pub metrics_access: MetricsAccess,
     pub readiness: Readiness,
-    /// Serve the console.
-    pub console: bool,
+    /// The pages for people.
+    pub pages: Pages,
     /// Methods whose calls may wait for events, as `/package.Service/Method`.
     pub waiting_methods: &'static [&'static str],
     pub http: &'a Http,
@@ -129,7 +129,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     // Every request. Probes skip admission and deadline, so that they work under any load.
     let proxies = &parts.http.trusted_proxies;
     let system = System::new(parts.readiness, parts.metrics.clone(), parts.metrics_access, proxies)
-        .with_console(parts.console);
+        .with_pages(parts.pages);
     let identify = Arc::new(Identify::new(methods));
     let client_network = Arc::new(ClientNetwork::new(parts.http.trusted_proxies.clone()));
     let all = ServiceBuilder::new()

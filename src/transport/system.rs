@@ -4,6 +4,8 @@
 mod console;
 pub mod health;
 mod invite_page;
+mod languages;
+mod pages;
 pub mod readiness;
 pub mod reflection;
 
@@ -17,6 +19,7 @@ use http_body_util::Full;
 use tonic::body::Body;
 use tower::Service;
 
+pub use self::pages::Pages;
 use self::readiness::Readiness;
 use super::metrics::Metrics;
 use super::middleware::BoxFuture;
@@ -55,9 +58,8 @@ are under /v1/organizations and /v1/orgs.
 
 /// The template of the page at `path`.
 pub fn template(path: &str) -> Option<&'static str> {
-    let pages = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
-    let pages = pages.into_iter().chain(invite_page::paths()).chain(console::paths());
-    pages.into_iter().find(|page| *page == path)
+    let own = [ROOT, HEALTHZ, READYZ, METRICS, OPENAPI];
+    own.into_iter().chain(pages::paths()).find(|page| *page == path)
 }
 
 /// The peers that may read `/metrics`.
@@ -78,7 +80,8 @@ pub struct System {
     metrics: Metrics,
     access: MetricsAccess,
     proxies: Arc<[Network]>,
-    console: bool,
+    /// `None`: the listener serves no calls, so it has no pages that make them.
+    pages: Option<Arc<Pages>>,
 }
 
 impl System {
@@ -90,23 +93,19 @@ impl System {
         access: MetricsAccess,
         proxies: &[Network],
     ) -> Self {
-        Self { readiness, metrics, access, proxies: proxies.into(), console: false }
+        Self { readiness, metrics, access, proxies: proxies.into(), pages: None }
     }
 
-    /// Serves the console too, if `console` is set.
-    pub fn with_console(self, console: bool) -> Self {
-        Self { console, ..self }
+    /// Serves the pages for people too.
+    pub fn with_pages(self, pages: Pages) -> Self {
+        Self { pages: Some(Arc::new(pages)), ..self }
     }
 
     fn respond(&self, request: &Request) -> Response {
         let Some(page) = template(request.uri().path()) else {
             return text(StatusCode::NOT_FOUND, "not found\n");
         };
-        // The listener for metrics does not serve the calls that the invite page makes.
-        let is_invite_page = invite_page::paths().any(|path| path == page);
-        let hidden = is_invite_page && self.access == MetricsAccess::Anyone;
-        let hidden = hidden || console::has(page) && !self.console;
-        if hidden || page == METRICS && !self.may_read_metrics(request) {
+        if page == METRICS && !self.may_read_metrics(request) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         match *request.method() {
@@ -143,9 +142,10 @@ impl System {
                 }
             },
             ROOT => text(StatusCode::OK, WELCOME),
-            page if console::has(page) => console::respond(page, headers),
-            page => invite_page::respond(page, headers)
-                .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found\n")),
+            page => {
+                let found = self.pages.as_ref().and_then(|pages| pages.respond(page, headers));
+                found.unwrap_or_else(|| text(StatusCode::NOT_FOUND, "not found\n"))
+            }
         }
     }
 
@@ -243,6 +243,7 @@ fn allow(status: StatusCode) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Brand, Language};
     use std::net::SocketAddr;
 
     fn status(system: &System, peer: &str, path: &str, headers: &[&'static str]) -> u16 {
@@ -309,21 +310,16 @@ mod tests {
     }
 
     #[test]
-    fn the_invite_page_is_where_its_calls_are_served() {
-        for path in ["/invite", "/invite.js", "/invite.css", "/sign-in", "/texts.js"] {
-            assert_eq!(status(&system(MetricsAccess::NoOne), "10.0.0.1:1", path, &[]), 200);
-            assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
-        }
-    }
-
-    #[test]
-    fn the_console_is_where_it_is_enabled() {
-        for path in console::paths() {
-            for (enabled, expected) in [(true, 200), (false, 404)] {
-                let system = system(MetricsAccess::NoOne).with_console(enabled);
-                assert_eq!(status(&system, "10.0.0.1:1", path, &[]), expected, "{path}");
+    fn the_pages_are_where_their_calls_are_served() {
+        for (console, expected) in [(true, 200), (false, 404)] {
+            let pages = Pages::new(&Brand::built_in(), Language::En, console);
+            let serving = system(MetricsAccess::NoOne).with_pages(pages);
+            for path in pages::paths().filter(|path| *path != "/logo") {
+                let expected = if console::has(path) { expected } else { 200 };
+                assert_eq!(status(&serving, "10.0.0.1:1", path, &[]), expected, "{path}");
+                let metrics = system(MetricsAccess::Anyone);
+                assert_eq!(status(&metrics, "10.0.0.1:1", path, &[]), 404, "{path}");
             }
-            assert_eq!(status(&system(MetricsAccess::Anyone), "10.0.0.1:1", path, &[]), 404);
         }
     }
 

@@ -1,4 +1,5 @@
-//! What the demo shows: two organizations with people, invites in every state, and a webhook.
+//! What the demo shows: two organizations with people, invites in every state, requests to join, a
+//! domain, and webhooks.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub(super) const SPAN: Duration = Duration::from_secs(12 * 24 * 60 * 60);
 const GITPOD: &str = "gitpod.v1.OrganizationService";
 const INVITES: &str = "guestlist.v1.InviteService";
 const MEMBERS: &str = "guestlist.v1.MemberService";
+const REQUESTS: &str = "guestlist.v1.JoinRequestService";
+const DOMAINS: &str = "guestlist.v1.DomainService";
 const WEBHOOKS: &str = "guestlist.v1.WebhookService";
 
 /// The keys that the demo prints, and those of the crowd.
@@ -30,6 +33,7 @@ pub(super) struct Keys {
     pub eve: ApiKeySecret,
     pub operator: ApiKeySecret,
     crowd: Vec<ApiKeySecret>,
+    asking: Vec<ApiKeySecret>,
 }
 
 /// The people who join Acme by its link.
@@ -64,6 +68,13 @@ const CROWD: [&str; 28] = [
     "Đorđe Ilić",
 ];
 
+/// The people who ask to join Acme.
+const ASKING: [(&str, &str); 3] = [
+    ("Nora Bell", "nora@partner.example"),
+    ("Omar Said", "omar@partner.example"),
+    ("Pia Lopes", "pia@partner.example"),
+];
+
 /// Creates the accounts and their keys.
 pub(super) async fn keys(store: &Store, clock: &OffsetClock) -> Result<Keys> {
     let key = async |name: &str, email: &str, scope| {
@@ -76,12 +87,17 @@ pub(super) async fn keys(store: &Store, clock: &OffsetClock) -> Result<Keys> {
     for (number, name) in CROWD.into_iter().enumerate() {
         crowd.push(key(name, &format!("person{number:02}@acme.example"), None).await?);
     }
+    let mut asking = Vec::new();
+    for (name, email) in ASKING {
+        asking.push(key(name, email, None).await?);
+    }
     Ok(Keys {
         ana: key("Ana Silva", "ana@acme.example", None).await?,
         ben: key("Ben Fischer", "ben@acme.example", None).await?,
         eve: key("Eve Laine", "eve@partner.example", None).await?,
         operator: key("Operator", "operator@guestlist.example", Some(KeyScope::Operator)).await?,
         crowd,
+        asking,
     })
 }
 
@@ -140,6 +156,24 @@ pub(super) async fn tell(
         let message = json!({"organizationId": acme, "role": role, "note": note, "maxUses": uses});
         ana(format!("{INVITES}/CreateLink"), message).await?;
     }
+    let approved = json!({"organizationId": acme, "role": "member", "note": "Partners", "requiresApproval": true});
+    let made = ana(format!("{INVITES}/CreateLink"), approved).await?;
+    let token = text(&made["invite"]["token"])?;
+    let mut asked = Vec::new();
+    for key in &keys.asking {
+        let ask = format!("{REQUESTS}/CreateJoinRequest");
+        let answer = call(server, key, &ask, json!({"linkToken": token})).await?;
+        asked.push(text(&answer["joinRequest"]["id"])?);
+    }
+    let denied = json!({
+        "organizationId": acme,
+        "joinRequestId": asked[2],
+        "reason": "Please ask your contact at Acme first.",
+        "pause": "604800s",
+    });
+    ana(format!("{REQUESTS}/DenyJoinRequest"), denied).await?;
+    let domain = json!({"organizationId": acme, "domain": "acme.example"});
+    ana(format!("{DOMAINS}/AddDomain"), domain).await?;
     clock.advance(DAY * 2);
     Ok(())
 }

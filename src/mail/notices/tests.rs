@@ -6,7 +6,7 @@ const CONSOLE: &str = "https://guests.example.com/console";
 fn load(change: impl FnOnce(&mut config::Mail)) -> Result<NoticeTemplates> {
     let mut settings = Config::reference().mail;
     change(&mut settings);
-    NoticeTemplates::load(&settings)
+    NoticeTemplates::load(&settings, &Brand::built_in())
 }
 
 fn in_language(tag: &str) -> NoticeTemplates {

@@ -4,6 +4,7 @@ use lettre::message::Mailbox;
 
 use super::*;
 use crate::config::Config;
+use crate::domain::Logo;
 use crate::mail::message::message;
 
 const LINK: &str = "https://invites.example.com/invite#0197a2b4-5c6d-4e8f-9a0b-1c2d3e4f5a6b";
@@ -15,7 +16,7 @@ fn settings(change: impl FnOnce(&mut config::Mail)) -> config::Mail {
 }
 
 fn load(change: impl FnOnce(&mut config::Mail)) -> Result<Templates> {
-    Templates::load(&settings(change))
+    Templates::load(&settings(change), &Brand::built_in())
 }
 
 fn render(templates: &Templates, organization: &str, inviter: &str) -> Mail {
@@ -92,7 +93,7 @@ fn a_reminder_says_that_it_is_one_and_is_another_mail() {
     assert_eq!(mail.id, "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7.2");
     assert_eq!(mail.subject, "Reminder: Ana invites you to “Acme”");
     for text in [&mail.text, &mail.html] {
-        assert!(text.contains("This is a reminder: "), "{text}");
+        assert!(text.contains("This is a reminder. "), "{text}");
     }
 }
 
@@ -220,14 +221,14 @@ fn own(dir: &Path, language: &str, text: &str, html: &str) {
 #[test]
 fn a_deployment_brings_its_own_language() {
     let dir = tempfile::tempdir().unwrap();
-    own(dir.path(), "de", "{{ organization }}: {{ link }}", "<b>{{ organization }}</b> {{ link }}");
-    let german = load(|settings| {
-        settings.language = "de".to_owned().try_into().unwrap();
+    own(dir.path(), "it", "{{ organization }}: {{ link }}", "<b>{{ organization }}</b> {{ link }}");
+    let italian = load(|settings| {
+        settings.language = "it".to_owned().try_into().unwrap();
         settings.template_dir = Some(dir.path().to_owned());
-        settings.subject = "Einladung zu {{ organization }}".into();
+        settings.subject = Some("Invito a {{ organization }}".into());
     });
-    let mail = render(&german.unwrap(), "A & B", "Ana");
-    assert_eq!(mail.subject, "Einladung zu A & B");
+    let mail = render(&italian.unwrap(), "A & B", "Ana");
+    assert_eq!(mail.subject, "Invito a A & B");
     assert_eq!(mail.text, format!("A & B: {LINK}"));
     assert!(mail.html.starts_with("<b>A &amp; B</b> "), "{}", mail.html);
 
@@ -236,7 +237,10 @@ fn a_deployment_brings_its_own_language() {
     std::fs::remove_file(dir.path().join("en").join(HTML)).unwrap();
     let english = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
     let mail = render(&english.unwrap(), "Acme", "Ana");
-    assert!(mail.text.starts_with("own") && mail.html.contains("<strong>“Acme”"), "{mail:?}");
+    assert!(
+        mail.text.starts_with("own") && mail.html.contains("“<strong>Acme</strong>”"),
+        "{mail:?}"
+    );
 }
 
 #[test]
@@ -248,14 +252,15 @@ fn an_invitation_is_in_its_own_language_if_there_are_templates() {
     std::fs::write(dir.path().join("de").join(SUBJECT_FILE), "Einladung zu {{ organization }}")
         .unwrap();
     // Not a language with both templates.
-    std::fs::create_dir(dir.path().join("fr")).unwrap();
+    std::fs::create_dir(dir.path().join("it")).unwrap();
     std::fs::create_dir(dir.path().join("assets.old")).unwrap();
     let templates = load(|settings| settings.template_dir = Some(dir.path().to_owned())).unwrap();
     for (locale, text, subject) in [
-        ("pt-BR", "pt-BR ", "You are invited to “Acme”"),
-        ("pt-PT", "pt ", "You are invited to “Acme”"),
+        ("pt-BR", "pt-BR ", "Você recebeu um convite para “Acme”"),
+        ("pt-PT", "pt ", "Você recebeu um convite para “Acme”"),
         ("de-CH-1996", "de ", "Einladung zu Acme"),
-        ("fr", "Hello", "You are invited to “Acme”"),
+        ("fr-CA", "Bonjour,", "Vous êtes invité à rejoindre « Acme »"),
+        ("it", "Hello", "You are invited to “Acme”"),
         ("en-GB", "Hello", "You are invited to “Acme”"),
     ] {
         let locale: Locale = locale.parse().unwrap();
@@ -278,16 +283,103 @@ fn refused(loaded: Result<Templates>, words: &[&str]) {
 
 #[test]
 fn templates_that_cannot_be_rendered_stop_the_start() {
-    refused(load(|settings| settings.subject = "{{ organisation }}".into()), &["subject"]);
-    refused(load(|settings| settings.subject = "{{ link".into()), &["mail.subject"]);
+    refused(load(|settings| settings.subject = Some("{{ organisation }}".into())), &["subject"]);
+    refused(load(|settings| settings.subject = Some("{{ link".into())), &["mail.subject"]);
     let language = |settings: &mut config::Mail| {
-        settings.language = "de".to_owned().try_into().unwrap();
+        settings.language = "it".to_owned().try_into().unwrap();
     };
-    refused(load(language), &["mail.language", "de/invitation.txt"]);
+    refused(load(language), &["mail.language", "it/invitation.txt"]);
     let dir = tempfile::tempdir().unwrap();
     own(dir.path(), "en", "{{ link }}", "{{ link }}\n{% if %}");
     let broken = load(|settings| settings.template_dir = Some(dir.path().to_owned()));
     refused(broken, &["en/invitation.html", "line 2"]);
     let away = load(|settings| settings.template_dir = Some("/nowhere".into()));
     refused(away, &["mail.template_dir"]);
+}
+
+#[test]
+fn every_built_in_language_says_all_and_names_the_role() {
+    let templates = load(|_| ()).unwrap();
+    let plain = linked(&render(&templates, "Acme", "Ana").text).len();
+    for (language, role) in [
+        (Language::En, "as member"),
+        (Language::De, "Mitglied"),
+        (Language::Fr, "membre"),
+        (Language::Es, "miembro"),
+        (Language::Pt, "membro"),
+        (Language::Ja, "メンバー"),
+        (Language::Zh, "成员"),
+    ] {
+        let tag: Locale = language.as_str().parse().unwrap();
+        for inviter in ["Ana", ""] {
+            let mail = render_in(&templates, "Acme", inviter, Some(&tag));
+            for told in ["Acme", inviter, role, "zoe@example.com", "2026-11-18 11:06 UTC"] {
+                assert!(mail.text.contains(told), "{tag}: {told} in {}", mail.text);
+                assert!(mail.html.contains(told), "{tag}: {told} in {}", mail.html);
+            }
+            assert!(mail.subject.contains("Acme") && mail.subject.contains(inviter), "{mail:?}");
+            assert!(mail.html.contains(&format!("<html lang=\"{tag}\">")), "{}", mail.html);
+            assert!(mail.text.lines().any(|line| line == LINK), "{tag}: {}", mail.text);
+            assert_eq!(linked(&mail.text).len(), plain, "{tag}: {}", mail.text);
+        }
+    }
+}
+
+#[test]
+fn no_name_ends_the_quotation_marks_around_it() {
+    let templates = load(|_| ()).unwrap();
+    for language in Language::ALL {
+        let tag: Locale = language.as_str().parse().unwrap();
+        let plain = render_in(&templates, "x", "", Some(&tag));
+        let marked = render_in(&templates, "x“”„‟«»「」x", "", Some(&tag));
+        let marks = |text: &str| text.chars().filter(|c| "“”„‟«»「」".contains(*c)).count();
+        assert_eq!(marks(&marked.text), marks(&plain.text), "{tag}: {}", marked.text);
+    }
+}
+
+#[test]
+fn the_setting_is_the_language_of_mails_without_one() {
+    let language = |settings: &mut config::Mail| {
+        settings.language = "ja".to_owned().try_into().unwrap();
+    };
+    let templates = load(language).unwrap();
+    assert_eq!(render(&templates, "Acme", "").subject, "「Acme」への招待");
+    let unknown: Locale = "nl".parse().unwrap();
+    assert_eq!(render_in(&templates, "Acme", "", Some(&unknown)).subject, "「Acme」への招待");
+}
+
+#[test]
+fn mails_show_the_brand() {
+    let brand = |logo: &[u8]| Brand {
+        name: "Acme & Co".to_owned(),
+        accent: Some("#ff6600".parse().unwrap()),
+        logo: Some(Logo::new(logo.to_vec()).unwrap()),
+        imprint: Some("https://example.com/imprint".to_owned()),
+    };
+    let load = |brand: &Brand| Templates::load(&settings(|_| ()), brand).unwrap();
+    let png = brand(b"\x89PNG\r\n\x1a\n");
+    let mail = render(&load(&png), "Acme", "Ana");
+    let accent = png.accent.unwrap().on_light().accent.to_string();
+    for told in [accent.as_str(), "src=\"cid:logo@guestlist\"", "alt=\"Acme &amp; Co\""] {
+        assert!(mail.html.contains(told), "{told} in {}", mail.html);
+    }
+    assert!(
+        mail.text.ends_with("Acme & Co\nImprint: https://example.com/imprint"),
+        "{}",
+        mail.text
+    );
+    let message = travels_as(&mail);
+    for part in [
+        "multipart/alternative;",
+        "multipart/related;",
+        "Content-ID: <logo@guestlist>\r\n",
+        "Content-Type: image/png\r\n",
+    ] {
+        assert!(message.contains(part), "{part} in {message}");
+    }
+
+    // Mail programs show no SVG: the name is there instead.
+    let mail = render(&load(&brand(b"<svg/>")), "Acme", "Ana");
+    assert!(mail.logo.is_none() && mail.html.contains("<strong>Acme &amp; Co</strong>"));
+    assert!(!travels_as(&mail).contains("multipart/related"));
 }

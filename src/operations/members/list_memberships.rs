@@ -1,6 +1,8 @@
 //! `guestlist.v1.MemberService/ListMemberships`
 
-use crate::domain::{Attributes, Membership, OrganizationId, PageSize, Permission};
+use crate::domain::{
+    AccountId, Attributes, MemberId, Membership, OrganizationId, PageSize, Permission,
+};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::cursor::Pagination;
@@ -13,6 +15,10 @@ pub struct ListMemberships {
     pub organization: OrganizationId,
     /// With all of these pairs, and with this external id if there is one.
     pub with: Attributes,
+    /// One of these; empty means all.
+    pub ids: Vec<MemberId>,
+    /// Of one of these; empty means all.
+    pub accounts: Vec<AccountId>,
     pub size: PageSize,
     /// The token of the previous page; empty for the first page.
     pub token: String,
@@ -33,12 +39,12 @@ pub async fn list_memberships(
     call: &RequestContext,
     input: ListMemberships,
 ) -> Result<MembershipList> {
-    let ListMemberships { organization, with, size, token } = input;
+    let encoding = encode_list(&input);
+    let ListMemberships { organization, with, ids, accounts, size, token } = input;
     let (db, now, list) = (cx.store.read(), cx.now(), Permission::ListMembers);
     let access = Access::to_read(db, &call.caller, organization, list, now).await?;
-    let encoding = attributes::encode(Encoding::new("ListMemberships").id(organization), &with);
     let Attributes { metadata, external_id } = with;
-    let filter = MemberFilter { metadata, external_id, ..MemberFilter::default() };
+    let filter = MemberFilter { metadata, external_id, ids, accounts, ..MemberFilter::default() };
     let pagination = Pagination::new(encoding, call.caller.account.id, "page.page_token");
     let after: Option<MemberCursor> = pagination.cursor(&cx.keyring, &token)?;
     let _permit = cx.limits.list(organization).await?;
@@ -55,4 +61,17 @@ pub async fn list_memberships(
     let next_token = pagination.cut(&cx.keyring, &mut rows, size, |(_, place)| place.clone())?;
     let memberships = rows.iter().map(|(member, _)| Membership::from(&member.member)).collect();
     Ok(MembershipList { memberships, next_token })
+}
+
+fn encode_list(input: &ListMemberships) -> Encoding {
+    let encoding = Encoding::new("ListMemberships").id(input.organization);
+    let encoding = attributes::encode(encoding, &input.with);
+    // Page tokens are older than these fields.
+    if input.ids.is_empty() && input.accounts.is_empty() {
+        return encoding;
+    }
+    encoding
+        .text("ids")
+        .list(&input.ids, |encoding, id| encoding.id(*id))
+        .list(&input.accounts, |encoding, id| encoding.id(*id))
 }

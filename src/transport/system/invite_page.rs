@@ -1,87 +1,56 @@
-//! The page that an invite link opens, for deployments without a page of their own.
+//! The page that an invite link opens, for deployments without a page of their own, and the page
+//! that issuers send the browser back to.
 //!
 //! The page is static. The token is in the fragment of the URL, which browsers do not send; the
 //! script of the page sends it in the body of a call. So the token is in no log and in no
 //! `Referer`, and loading the page does not use the invite.
 
-mod languages;
+use super::languages::{Texts, texts};
+use super::pages::{HTML, SCRIPT, STYLE, Source};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-
-use super::response_with;
-use crate::transport::Response;
-
-const HTML: &str = "text/html; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
-
-/// The texts of the pages, in the language of the request.
-const TEXTS: &str = "/texts.js";
-
-/// Path, content type and text of each file. `/sign-in` is where issuers send the browser to.
-const FILES: [(&str, &str, &str); 7] = [
-    ("/invite", HTML, include_str!("invite_page/invite.html")),
-    ("/invite.js", SCRIPT, include_str!("invite_page/invite.js")),
-    ("/invite.css", STYLE, include_str!("invite_page/invite.css")),
-    ("/sign-in", HTML, include_str!("invite_page/sign-in.html")),
-    ("/sign-in.js", SCRIPT, include_str!("invite_page/sign-in.js")),
-    ("/sign-in-return.js", SCRIPT, include_str!("invite_page/sign-in-return.js")),
-    ("/text.js", SCRIPT, include_str!("invite_page/text.js")),
-];
-
-/// The paths of the pages and their files.
-pub(super) fn paths() -> impl Iterator<Item = &'static str> {
-    FILES.into_iter().map(|(path, ..)| path).chain([TEXTS])
-}
-
-/// Nothing inline, nothing from other origins, not in a frame. The icon is a data URL, which saves
-/// a request.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'; require-trusted-types-for 'script'";
-
-pub(super) const HEADERS: [(HeaderName, &str); 7] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-];
-
-/// A file of the page; no cache may store it. `None`: there is no such file.
-pub(super) fn respond(path: &str, headers: &HeaderMap) -> Option<Response> {
-    let (content_type, text) = match FILES.into_iter().find(|(known, ..)| *known == path) {
-        Some((_, content_type, text)) => (content_type, Bytes::from_static(text.as_bytes())),
-        None if path == TEXTS => (SCRIPT, languages::module(headers).into()),
-        None => return None,
+macro_rules! file {
+    ($path:literal, $name:literal, $content_type:expr) => {
+        Source {
+            path: $path,
+            content_type: $content_type,
+            text: include_str!(concat!("invite_page/", $name)),
+        }
     };
-    let content_type = HeaderValue::from_static(content_type);
-    let mut response = response_with(StatusCode::OK, content_type, text);
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    Some(response)
 }
+
+/// `/sign-in` is where issuers send the browser to. `connect.js` and `sign-in.js` are also used by
+/// the console.
+pub(super) static FILES: [Source; 8] = [
+    file!("/invite", "invite.html", HTML),
+    file!("/invite.css", "invite.css", STYLE),
+    file!("/invite.js", "invite.js", SCRIPT),
+    file!("/connect.js", "connect.js", SCRIPT),
+    file!("/sign-in", "sign-in.html", HTML),
+    file!("/sign-in.js", "sign-in.js", SCRIPT),
+    file!("/sign-in-return.js", "sign-in-return.js", SCRIPT),
+    file!("/text.js", "text.js", SCRIPT),
+];
+
+/// The texts in the language of the request.
+pub(super) const TEXTS_PATH: &str = "/texts.js";
+
+pub(super) static TEXTS: Texts = texts!("invite_page/languages");
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::languages::tests::{flat, no_language_lacks_a_text};
     use super::*;
 
     #[test]
     fn the_page_has_nothing_inline_and_loads_its_own_files() {
-        for (path, content_type, text) in FILES {
-            assert!(
-                content_type != HTML || !text.contains("<style") && !text.contains("style="),
-                "{path}"
-            );
+        for file in FILES.iter().filter(|file| file.content_type == HTML) {
+            for word in ["<style", " style=", " onclick", " onsubmit", " onload", "javascript:"] {
+                assert!(!file.text.contains(word), "{} {word}", file.path);
+            }
         }
-        let page = include_str!("invite_page/invite.html");
-        for word in ["<style", " style=", " onclick", " onsubmit", " onload", "javascript:"] {
-            assert!(!page.contains(word), "{word}");
-        }
+        let page = FILES[0].text;
         assert_eq!(page.matches("<script").count(), 1);
         assert!(
             page.contains("<script src=\"invite.js\" type=\"module\""),
@@ -91,14 +60,31 @@ mod tests {
     }
 
     #[test]
-    fn every_file_has_the_strict_headers() {
-        for path in paths() {
-            let response = respond(path, &HeaderMap::new()).unwrap();
-            for (name, value) in HEADERS {
-                assert_eq!(response.headers()[&name], value, "{path}");
-            }
-            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store", "{path}");
+    fn no_language_lacks_a_text_or_a_value_of_one() {
+        no_language_lacks_a_text(&TEXTS);
+    }
+
+    #[test]
+    fn the_pages_name_texts_that_exist_and_no_text_is_left_over() {
+        let english = flat(TEXTS[0].1);
+        let sources: Vec<_> =
+            FILES.iter().filter(|file| file.path != "/text.js").map(|file| file.text).collect();
+        let quoted: BTreeSet<_> =
+            sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)).collect();
+        for name in english.keys() {
+            let name = name.split('.').next().unwrap();
+            let is_role = name.starts_with("role-");
+            assert!(is_role || quoted.contains(name), "no page has {name}");
         }
-        assert!(!POLICY.contains("unsafe"), "{POLICY}");
+        for source in sources {
+            for rest in source.split("data-text=\"").chain(source.split("text(\"")).skip(1) {
+                let name = rest.split('"').next().unwrap();
+                let is_name = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+                let known = ["", ".other"]
+                    .iter()
+                    .any(|form| english.contains_key(&format!("{name}{form}")));
+                assert!(!is_name || known, "no language has {name}");
+            }
+        }
     }
 }

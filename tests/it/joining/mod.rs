@@ -4,8 +4,8 @@
 mod carried;
 mod consume;
 mod domain;
-mod histories;
 mod ends;
+mod histories;
 mod names;
 mod proved_domain;
 mod races;

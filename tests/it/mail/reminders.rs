@@ -33,7 +33,7 @@ on_both_stores! {
         }
         assert_eq!(recorder.ids(), ids(&invite, &["1", "1.1", "1.2"]));
         let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
-        let is_reminder = |text: &str| text.contains("This is a reminder: Ana invites you");
+        let is_reminder = |text: &str| text.contains("This is a reminder. Ana invites you");
         let told: Vec<bool> = sent.iter().map(|(_, _, text)| is_reminder(text)).collect();
         assert_eq!(told, [false, true, true]);
         assert!(sent.iter().all(|(_, _, text)| text.contains(&token.expose())));

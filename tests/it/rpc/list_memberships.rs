@@ -5,6 +5,7 @@ everywhere! {
     async fn members_are_found_by_their_pairs_and_their_external_id(app: TestApp) {
         let org = app.organization().await;
         let mut ids = vec![org.admin_id.clone(), org.member_id.clone()];
+        let mut accounts = vec![org.admin.account().await.to_string()];
         for (name, metadata, external_id) in [
             ("ada", pairs(&[("plan", "pro"), ("dept", "r&d")]), "1"),
             ("bob", pairs(&[("plan", "Pro")]), "2"),
@@ -12,9 +13,10 @@ everywhere! {
             ("dot", pairs(&[("plan", "pro plus")]), "3"),
         ] {
             app.clock.advance(std::time::Duration::from_secs(1));
+            let account = app.person(name).await.account().await.to_string();
             let request = own::AddMemberRequest {
                 organization_id: org.id.clone(),
-                account_id: app.person(name).await.account().await.to_string(),
+                account_id: account.clone(),
                 role: "read".into(),
                 metadata: metadata.clone(),
                 external_id: external_id.into(),
@@ -23,6 +25,7 @@ everywhere! {
             let added = org.admin.add_member(request).await.unwrap().membership.unwrap();
             assert_eq!((&added.metadata, added.external_id.as_str()), (&metadata, external_id));
             ids.push(added.member_id);
+            accounts.push(account);
         }
         let list = async |filter: own::MembershipFilter, page_size: i32| {
             let (mut found, mut page_token) = (Vec::new(), String::new());
@@ -40,7 +43,15 @@ everywhere! {
                 }
             }
         };
+        let other = app.organization().await;
+        let by_ids = |member_ids: Vec<String>, account_ids: Vec<String>| own::MembershipFilter {
+            member_ids, account_ids, ..Default::default()
+        };
         for (filter, expected) in [
+            (by_ids(vec![ids[3].clone(), ids[0].clone(), other.admin_id.clone()], vec![]), vec![0, 3]),
+            (by_ids(vec![], accounts[..3].to_vec()), vec![0, 2, 3]),
+            (by_ids(vec![ids[2].clone(), ids[4].clone()], accounts[..2].to_vec()), vec![2]),
+            (by_ids(vec![other.admin_id.clone()], vec![]), vec![]),
             (own::MembershipFilter::default(), vec![0, 1, 2, 3, 4, 5]),
             (own::MembershipFilter { metadata: pairs(&[("plan", "pro")]), ..Default::default() }, vec![2, 4]),
             (
@@ -50,7 +61,11 @@ everywhere! {
             (own::MembershipFilter { metadata: pairs(&[("plan", "p")]), ..Default::default() }, vec![]),
             (own::MembershipFilter { external_id: "2".into(), ..Default::default() }, vec![3]),
             (
-                own::MembershipFilter { metadata: pairs(&[("plan", "pro")]), external_id: "2".into() },
+                own::MembershipFilter {
+                    metadata: pairs(&[("plan", "pro")]),
+                    external_id: "2".into(),
+                    ..Default::default()
+                },
                 vec![],
             ),
         ] {
@@ -62,6 +77,13 @@ everywhere! {
             sorted.sort();
             assert_eq!(found, sorted, "{filter:?}");
             assert_eq!(list(filter.clone(), 100).await.len(), expected.len(), "{filter:?}");
+        }
+        for filter in [by_ids(vec![ids[0].clone(); 101], vec![]), by_ids(vec![], vec!["x".into()])] {
+            let request = own::ListMembershipsRequest {
+                organization_id: org.id.clone(), filter: Some(filter), page: None,
+            };
+            let failure = org.member.list_memberships(request).await.unwrap_err();
+            assert_eq!(failure.code, Code::InvalidArgument);
         }
         let request = own::ListMembershipsRequest {
             organization_id: org.id.clone(),

@@ -424,7 +424,12 @@ async fn metadata(app: &TestApp, org: &Organization) {
     org.admin.update_member_metadata(update).await.unwrap();
     for filter in [
         own::MembershipFilter::default(),
-        own::MembershipFilter { metadata: plan(), external_id: "z".into() },
+        own::MembershipFilter { metadata: plan(), external_id: "z".into(), ..Default::default() },
+        own::MembershipFilter { member_ids: vec![org.admin_id.clone()], ..Default::default() },
+        own::MembershipFilter {
+            account_ids: vec![org.admin.account().await.to_string()],
+            ..Default::default()
+        },
     ] {
         let list = own::ListMembershipsRequest {
             organization_id: org.id.clone(),

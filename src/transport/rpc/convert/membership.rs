@@ -48,10 +48,12 @@ pub fn list_memberships(message: pb::ListMembershipsRequest) -> Result<ListMembe
     let organization = fields.parse("organization_id", &message.organization_id);
     let filter = message.filter.unwrap_or_default();
     let with = fields.attributes("filter.", filter.metadata, &filter.external_id);
+    let ids = fields.parse_all("filter.member_ids", &filter.member_ids, MAX_KEYS);
+    let accounts = fields.parse_all("filter.account_ids", &filter.account_ids, MAX_KEYS);
     let page = fields.page(message.page);
     fields.finish(|| {
         let (size, token) = page?;
-        Some(ListMemberships { organization: organization?, with, size, token })
+        Some(ListMemberships { organization: organization?, with, ids, accounts, size, token })
     })
 }
 

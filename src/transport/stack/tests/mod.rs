@@ -21,7 +21,8 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::domain::{
-    Account, AccountKind, Caller, Credential, LoginProviderKind, Profile, RequestId, Timestamp,
+    Account, AccountKind, Brand, Caller, Credential, Language, LoginProviderKind, Profile,
+    RequestId, Timestamp,
 };
 use crate::error::{Kind, reason};
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -151,7 +152,7 @@ fn build_with(http: &Http, origins: &[&str]) -> Built {
         metrics: metrics.clone(),
         metrics_access: MetricsAccess::Loopback,
         readiness: readiness.clone(),
-        console: true,
+        pages: Pages::new(&Brand::built_in(), Language::En, true),
         waiting_methods: &[],
         http,
         events: &Config::reference().events,

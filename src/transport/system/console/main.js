@@ -2,13 +2,14 @@
 //
 // The address of a view is in the fragment, with its filters: `#/o/ORGANIZATION/members?search=ana`.
 
+import { resume } from "../sign-in.js";
 import { call } from "./api.js";
 import { h } from "./dom.js";
 import { ORGANIZATION_VIEWS, VIEWS } from "./navigation.js";
 import { current, onSignOut, signOut } from "./session.js";
-import { explain, loadLanguage, t } from "./text.js";
+import { brand, explain, language, t } from "./text.js";
 import { button } from "./ui.js";
-import { signInView } from "./views/sign_in.js";
+import { enter, signInView } from "./views/sign_in.js";
 
 const top = document.getElementById("top");
 const main = document.getElementById("main");
@@ -16,6 +17,8 @@ const main = document.getElementById("main");
 let caller = null;
 let leaving = new AbortController();
 let shown = "";
+/** Why the person must sign in. */
+let said = "";
 
 const address = () => {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
@@ -33,7 +36,7 @@ function header() {
   const name = caller?.account.name || caller?.account.email || caller?.account.subject;
   top.replaceChildren(
     h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); focusMain(); } }, t("skip")),
-    h("a", { class: "brand", href: "#/" }, "Guestlist"),
+    h("a", { class: "brand", href: "#/" }, brand.logo ? h("img", { src: "logo", alt: brand.name }) : brand.name),
     h("span", { class: "grow" }),
     ...(caller
       ? [
@@ -52,7 +55,7 @@ function focusMain() {
 }
 
 function show(title, ...children) {
-  document.title = title ? `${title} · Guestlist` : "Guestlist";
+  document.title = title ? `${title} · ${brand.name}` : brand.name;
   main.replaceChildren(...children);
 }
 
@@ -91,16 +94,19 @@ async function route() {
   leaving.abort();
   leaving = new AbortController();
   const { path, parts, query } = address();
+  // They belong to the view that is left; what was typed in them is kept.
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
   header();
   if (!caller) {
     show(t("signIn.title"), signInView(async (who) => {
       caller = who;
+      said = "";
       await route();
-    }));
+    }, said));
     focusMain();
     return;
   }
-  const context = { caller, query, setQuery, signal: leaving.signal };
+  const context = { caller, query, setQuery, signal: leaving.signal, renew: route };
   const isNew = shown !== path;
   shown = path;
   try {
@@ -119,10 +125,24 @@ async function route() {
   }
 }
 
-onSignOut(() => {
+/** Back from an issuer: signs in, at the address that the person left. */
+async function goOn() {
+  const back = await resume();
+  if (!back) return;
+  if (String(back.kept?.address).startsWith("#/")) history.replaceState(null, "", back.kept.address);
+  try {
+    if (back.error) throw back.error;
+    caller = await enter(back.token);
+  } catch (error) {
+    said = error.code === "unauthenticated" ? t("error.TOKEN_REJECTED") : explain(error.code === "sign-in" ? { code: error.reason } : error);
+  }
+}
+
+onSignOut((isLost) => {
   caller = null;
   shown = "";
-  document.querySelectorAll("dialog").forEach((dialog) => dialog.remove());
+  said = isLost ? t("signIn.lost") : "";
+  document.getElementById("said").replaceChildren();
   route();
 });
 window.addEventListener("hashchange", route);
@@ -130,5 +150,15 @@ window.addEventListener("hashchange", route);
 window.addEventListener("beforeunload", (event) => {
   if (current() && main.querySelector("[data-unsent]")) event.preventDefault();
 });
-await loadLanguage();
+// Back from an issuer by the browser's button, to a page that the browser has kept.
+window.addEventListener("pageshow", async (event) => {
+  if (event.persisted) {
+    await goOn();
+    await route();
+  }
+});
+
+document.documentElement.lang = language;
+if (brand.imprint) document.getElementById("foot").append(h("a", { href: brand.imprint }, t("imprint")));
+await goOn();
 await route();

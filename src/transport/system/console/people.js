@@ -1,16 +1,14 @@
-// Names of members, asked for once.
+// Names and roles of members, asked for by one call a page.
 
 import { call } from "./api.js";
-import { onSignOut } from "./session.js";
+import { onForget } from "./session.js";
 
-const PRESENT = ["USER_STATUS_ACTIVE", "USER_STATUS_SUSPENDED"];
-const ALL = [...PRESENT, "USER_STATUS_LEFT"];
+const ALL = ["USER_STATUS_ACTIVE", "USER_STATUS_SUSPENDED", "USER_STATUS_LEFT"];
 const names = new Map();
 /** The memberships of accounts, by `ORGANIZATION/ACCOUNT`. */
 const memberIds = new Map();
 
-// The next person may not see what this one saw.
-onSignOut(() => {
+onForget(() => {
   names.clear();
   memberIds.clear();
 });
@@ -28,35 +26,29 @@ export async function memberNames(organizationId, ids, options) {
   return names;
 }
 
+async function memberships(organizationId, filter, options) {
+  const answer = await call("members.ListMemberships", { organizationId, filter, page: { pageSize: 100 } }, options);
+  return answer.memberships ?? [];
+}
+
 /** The names of accounts that are members, by the accounts' ids. */
 export async function accountNames(organizationId, ids, options) {
   const key = (accountId) => `${organizationId}/${accountId}`;
   const accounts = [...new Set(ids)].filter(Boolean);
-  await Promise.all(accounts.filter((id) => !memberIds.has(key(id))).map(async (accountId) => {
-    try {
-      const { membership } = await call("members.GetMembership", { organizationId, accountId }, options);
-      memberIds.set(key(accountId), membership.memberId);
-    } catch (error) {
-      if (error.code !== "not_found") throw error; // no member, or none any more
-    }
-  }));
+  const missing = accounts.filter((id) => !memberIds.has(key(id))).slice(0, 100);
+  if (missing.length > 0) {
+    const found = await memberships(organizationId, { accountIds: missing }, options);
+    found.forEach(({ accountId, memberId }) => memberIds.set(key(accountId), memberId));
+  }
   const found = accounts.filter((id) => memberIds.has(key(id)));
   const members = await memberNames(organizationId, found.map((id) => memberIds.get(key(id))), options);
   return new Map(found.map((id) => [id, members.get(memberIds.get(key(id)))]));
 }
 
-/** The roles of members by their ids: the list has only `admin` and `member`. */
+/** The roles of members by their ids: the list itself has only `admin` and `member`. */
 export async function exactRoles(organizationId, members, options) {
-  const asked = members.map(async ({ userId, role, status }) => {
-    if (role === "ORGANIZATION_ROLE_ADMIN") return [userId, "admin"];
-    if (status === "USER_STATUS_LEFT") return [userId, ""];
-    try {
-      const { membership } = await call("members.GetMembership", { organizationId, memberId: userId }, options);
-      return [userId, membership.role];
-    } catch (error) {
-      if (error.code !== "not_found") throw error; // it has left meanwhile
-      return [userId, ""];
-    }
-  });
-  return new Map(await Promise.all(asked));
+  const asked = members.filter(({ role, status }) => role !== "ORGANIZATION_ROLE_ADMIN" && status !== "USER_STATUS_LEFT");
+  const found = asked.length === 0 ? [] : await memberships(organizationId, { memberIds: asked.map(({ userId }) => userId) }, options);
+  const exact = new Map(found.map(({ memberId, role }) => [memberId, role]));
+  return new Map(members.map(({ userId, role }) => [userId, exact.get(userId) ?? (role === "ORGANIZATION_ROLE_ADMIN" ? "admin" : "")]));
 }

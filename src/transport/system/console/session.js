@@ -1,18 +1,31 @@
 // The credential of the person. It is in memory only: a reload asks for it again.
 
 let credential = "";
-const listeners = new Set();
+let account = "";
+const leavers = new Set();
+const forgetters = new Set();
 
 /** The credential of the calls: an API key or a JSON Web Token; empty before the sign-in. */
 export const current = () => credential;
 
-export function signIn(value) {
+/** The next person may not see what the one before saw or typed. */
+function forget() {
+  account = "";
+  forgetters.forEach((listener) => listener());
+}
+
+export function signIn(value, accountId) {
+  if (account !== accountId) forget();
   credential = value;
+  account = accountId;
 }
 
-export function signOut() {
+/** `isLost`: the credential has ended. What was typed is there again if the same person signs in. */
+export function signOut(isLost = false) {
   credential = "";
-  listeners.forEach((listener) => listener());
+  if (!isLost) forget();
+  leavers.forEach((listener) => listener(isLost));
 }
 
-export const onSignOut = (listener) => listeners.add(listener);
+export const onSignOut = (listener) => leavers.add(listener);
+export const onForget = (listener) => forgetters.add(listener);

@@ -1,23 +1,14 @@
-// The words of the pages. A language is a file in `text`; add its name here.
+// The words of the pages, in the language that the server has chosen: a file in `languages` each.
 
-const LANGUAGES = ["en", "de"];
+import { brand, language, texts } from "./texts.js";
 
-let words = {};
-let language = "en";
-let plurals = new Intl.PluralRules("en");
+const plurals = new Intl.PluralRules(language);
 
-/** Loads the first of the browser's languages that there is. */
-export async function loadLanguage(wanted = navigator.languages) {
-  const short = wanted.map((name) => name.split("-")[0].toLowerCase());
-  language = short.find((name) => LANGUAGES.includes(name)) ?? "en";
-  ({ words } = await import(`./text/${language}.js`));
-  plurals = new Intl.PluralRules(language);
-  document.documentElement.lang = language;
-}
+export { brand, language };
 
 /** The text with this key. `{name}` is replaced; `count` chooses the plural. */
 export function t(key, values = {}) {
-  const found = words[key] ?? key;
+  const found = texts[key] ?? key;
   const text = typeof found === "string" ? found : (found[plurals.select(values.count)] ?? found.other);
   return text.replace(/\{(\w+)\}/g, (_, name) => {
     const value = values[name] ?? "";
@@ -25,7 +16,7 @@ export function t(key, values = {}) {
   });
 }
 
-export const has = (key) => key in words;
+export const has = (key) => key in texts;
 
 /** The name of a role. */
 export const role = (name) => (has(`role.${name}`) ? t(`role.${name}`) : name);
@@ -44,10 +35,21 @@ export function ago(time) {
 export const day = (time) => new Date(time).toLocaleDateString(language, { dateStyle: "medium" });
 export const moment = (time) => new Date(time).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
 
+/** What the reason or the code of an error means; empty if it says nothing to people. */
+const known = (name, values) => (has(`error.${name}`) ? t(`error.${name}`, values) : "");
+
 /** What an error means, in words. */
 export function explain(error) {
-  if (error.reason && has(`error.${error.reason}`)) return t(`error.${error.reason}`);
+  if (error.words) return error.words;
+  // Results of batches have the name of the code as their reason, if there is no finer one.
+  const byReason = error.reason && (known(error.reason) || known(error.reason.toLowerCase()));
+  if (byReason) return byReason;
+  const general = known(error.code, { origin: error.message }) || t("error.other");
+  // The server's message names the field, in English.
   const detail = error.message ? `${error.message[0].toUpperCase()}${error.message.slice(1)}.` : "";
-  const generic = has(`error.${error.code}`) ? t(`error.${error.code}`) : t("error.other", { code: error.code ?? error.name });
-  return ["invalid_argument", "failed_precondition"].includes(error.code) && detail ? detail : generic;
+  if (!detail || !["invalid_argument", "failed_precondition"].includes(error.code)) return general;
+  return language === "en" ? detail : `${general} ${detail}`;
 }
+
+/** An error that the page itself finds, in these words. */
+export const wrong = (words) => Object.assign(new Error(words), { words });

@@ -1,6 +1,7 @@
 // The parts that all views are made of.
 
 import { h, newId } from "./dom.js";
+import { keep } from "./drafts.js";
 import { ago, explain, moment, t } from "./text.js";
 
 /** Says something at the lower edge of the window, and to screen readers. */
@@ -77,15 +78,19 @@ export function menu(label, actions) {
   return details;
 }
 
-/** A dialog with a form. Resolves to what `work` returns, or to undefined if it is closed. */
-export function ask({ title, body = [], action, danger = false, work = async () => true }) {
+/**
+ * A dialog with a form. Resolves to what `work` returns, or to undefined if it is closed. With
+ * `draft`, a key, what was typed is there again when the dialog is opened after that.
+ */
+export function ask({ title, body = [], action, danger = false, draft, work = async () => true }) {
   return new Promise((resolve) => {
     const heading = h("h2", { id: newId() }, title);
     const wrong = h("p", { class: "wrong", role: "alert" });
     const submit = action && h("button", { type: "submit", class: danger ? "primary danger" : "primary" }, action);
     const cancel = h("button", { type: "button", onclick: () => dialog.close() }, action ? t("cancel") : t("close"));
-    const form = h("form", { novalidate: false }, heading, body, wrong, h("div", { class: "actions" }, cancel, submit));
+    const form = h("form", {}, heading, body, wrong, h("div", { class: "actions" }, cancel, submit));
     const dialog = h("dialog", { "aria-labelledby": heading.id }, form);
+    const kept = draft && keep(form, draft);
     let result;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -93,6 +98,7 @@ export function ask({ title, body = [], action, danger = false, work = async () 
       wrong.replaceChildren();
       try {
         result = await work();
+        kept?.forget();
         dialog.close();
       } catch (error) {
         wrong.replaceChildren(explain(error));
@@ -156,10 +162,23 @@ export function list({ label, load, row, empty }) {
   return Object.assign(element, actions);
 }
 
-/** A row of a list: what it is, its columns, and its actions. */
-export function row(title, note, columns = [], actions = null) {
-  return h("li", {}, h("div", { class: "what" }, h("div", { class: "title" }, title), note && h("div", { class: "note" }, note)),
+/** A row of a list: what it is, its columns, its actions, and what stands before all of it. */
+export function row(title, note, columns = [], actions = null, first = null) {
+  return h("li", {}, first && h("div", { class: "first" }, first), h("div", { class: "what" }, h("div", { class: "title" }, title), note && h("div", { class: "note" }, note)),
     columns.map((column) => h("div", { class: "column" }, column)), actions && h("div", { class: "do" }, actions));
+}
+
+/** A text to copy. */
+export function copyField(label, text) {
+  const input = h("input", { readonly: true, value: text, class: "link", onfocus: () => input.select() });
+  return h("div", { class: "copy" }, field(label, input), button(t("copy"), () => copy(text), { "aria-label": `${t("copy")}: ${label}` }));
+}
+
+/** A check box with its label and an optional hint. */
+export function check(label, box, hint) {
+  const note = hint && h("p", { class: "hint", id: newId() }, hint);
+  if (note) box.setAttribute("aria-describedby", note.id);
+  return h("div", { class: "field" }, h("label", { class: "check" }, box, label), note);
 }
 
 /** A part of a page. */

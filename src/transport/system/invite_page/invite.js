@@ -1,8 +1,9 @@
 // Shows an invitation and joins with it. The invite's token comes from the fragment of the URL and
 // leaves the address bar at once; the page sends it in the body of a call only. Only a click on
 // "Join" uses the invitation.
-import { CallError, begin, call, providers, resume } from "./sign-in.js";
-import { fill, formatNumber, formatTime, text } from "./text.js";
+import { CallError, call } from "./connect.js";
+import { begin, providers, resume } from "./sign-in.js";
+import { fill, formatNumber, formatTime, text, titled } from "./text.js";
 
 const INVITES = "guestlist.v1.InviteService";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -14,6 +15,7 @@ const TEXT_OF_REASON = {
   SEAT_LIMIT: "seats",
   SUSPENDED: "suspended",
   RATE_LIMITED: "rate",
+  ASK_LATER: "ask-later",
   ISSUER_MISMATCH: "sign-in-issuer",
   SIGN_IN_REFUSED: "sign-in-refused",
   TOKEN_REJECTED: "sign-in-rejected",
@@ -107,7 +109,7 @@ function showPreview(preview) {
 function showInvitation(mine) {
   const role = mine?.role ?? "";
   fact("inviter", mine?.inviterName ?? "");
-  fact("role", role && role[0].toUpperCase() + role.slice(1));
+  fact("role", role && text(`role-${role}`));
   fact("until", mine?.expireTime ? formatTime(mine.expireTime) : "");
   show("sso", Boolean(mine?.sso));
   show("decline", Boolean(mine));
@@ -205,6 +207,10 @@ async function join() {
         offer({ who: true });
         return;
       }
+      if (error.reason === "APPROVAL_PENDING") {
+        finish(text("asked", { organization }));
+        return;
+      }
       throw error;
     }
     finish(text("joined", { organization }));
@@ -257,7 +263,7 @@ async function open() {
 }
 
 fill(document);
-document.title = text("title");
+document.title = titled(text("title"));
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
   credential = element("key").value.trim();

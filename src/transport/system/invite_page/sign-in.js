@@ -4,48 +4,10 @@
 // that the page needs again. `receive` and `resume` erase them. The access token is in memory only:
 // after a reload, the person signs in again.
 
+import { CallError, call } from "./connect.js";
+
 const FLOW = "guestlist.sign-in";
 const SERVICE = "guestlist.v1.SignInService";
-const TIMEOUT_MS = 20000;
-
-// An error of a call: the code of Connect, and the reason of its details.
-export class CallError extends Error {
-  constructor(code, reason = "", message = "") {
-    super(message);
-    this.code = code;
-    this.reason = reason;
-  }
-}
-
-// Calls a method over Connect.
-export async function call(method, message, credential = "") {
-  const headers = { "Content-Type": "application/json", "Connect-Protocol-Version": "1" };
-  if (credential) {
-    headers.Authorization = `Bearer ${credential}`;
-  }
-  let response;
-  let answer;
-  try {
-    response = await fetch(method, {
-      method: "POST",
-      headers,
-      body: JSON.stringify(message),
-      credentials: "omit",
-      cache: "no-store",
-      redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    answer = await response.json();
-  } catch {
-    throw new CallError("unavailable");
-  }
-  if (!response.ok) {
-    const info = (answer.details ?? []).find((detail) => detail.type === "google.rpc.ErrorInfo");
-    throw new CallError(String(answer.code), String(info?.debug?.reason ?? ""), String(answer.message ?? ""));
-  }
-  return answer;
-}
-
 // The issuers that people can sign in with: `{ issuer, name }` each.
 export async function providers() {
   return (await call(`${SERVICE}/ListProviders`, {})).providers ?? [];

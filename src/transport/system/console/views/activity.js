@@ -1,17 +1,22 @@
 import { call } from "../api.js";
 import { h } from "../dom.js";
 import { accountNames, memberNames } from "../people.js";
-import { has, t } from "../text.js";
+import { has, role, t } from "../text.js";
 import { badge, card, list, row, time } from "../ui.js";
 
 const WAIT = "10s";
-/** The id of an invite in a note, which says nothing to people. */
-const ID = /,? by invite [0-9a-f-]{36}/;
 const PAUSE_MS = 5000;
 /** The most new events that are kept on the page. */
 const MAX_LIVE = 200;
 
-const kind = (type) => (has(`event.${type}`) ? t(`event.${type}`) : type);
+const kind = (type) => (has(`event.${type}`) ? t(`event.${type}`) : t("activity.other"));
+
+/** What a note of the trail says to people: the roles of a change, or the name of a domain. */
+function shortened(action, note = "") {
+  const [, before, after] = note.match(/^role: (\w+) → (\w+)/) ?? [];
+  if (before) return `${role(before)} → ${role(after)}`;
+  return action.startsWith("domain.") ? note.split(/[:;\s]/)[0] : "";
+}
 
 /** The events of the organization: the past ones by pages, new ones as they happen. */
 export function activity({ organization, caller, signal }) {
@@ -66,7 +71,7 @@ export function activity({ organization, caller, signal }) {
     load: async (pageToken) => {
       const answer = await call("audit.ListAuditEvents", { organizationId, page: { pageToken } }, { signal });
       const events = (answer.events ?? []).filter((event) => !seen.has(event.id)).map((event) => ({
-        ...event, type: event.action, target: event.targetType === "member" ? event.targetId : "", note: event.note?.replace(ID, ""),
+        ...event, type: event.action, target: event.targetType === "member" ? event.targetId : "", note: shortened(event.action, event.note),
       }));
       events.forEach((event) => seen.add(event.id));
       const names = await namesOf(events);
@@ -80,7 +85,7 @@ export function activity({ organization, caller, signal }) {
 
 /** An event of the feed with the fields of one of the trail. */
 function fromFeed(event) {
-  const { member, organization, invite } = event;
-  const change = member?.previousRole ? `${member.previousRole} → ${member.role}` : (organization?.changedFields ?? []).join(", ");
-  return { ...event, target: member?.memberId ?? "", note: change || invite?.endReason || "" };
+  const { member, domain } = event;
+  const change = member?.previousRole ? `${role(member.previousRole)} → ${role(member.role)}` : "";
+  return { ...event, target: member?.memberId ?? "", note: change || (domain?.domain ?? "") };
 }

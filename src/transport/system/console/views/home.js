@@ -1,6 +1,6 @@
 import { call, requestId } from "../api.js";
 import { h } from "../dom.js";
-import { role, t } from "../text.js";
+import { role, t, wrong } from "../text.js";
 import { ask, badge, button, card, confirm, field, list, row, say, time } from "../ui.js";
 
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/i;
@@ -45,8 +45,37 @@ export function home({ signal }) {
         [button(t("home.accept"), accept, { class: "primary" }), button(t("home.decline"), decline)]);
     },
   });
+  const joinable = list({
+    label: t("joinable.title"),
+    empty: t("joinable.none"),
+    load: async () => [(await call("requests.ListJoinableOrganizations", {}, { signal })).organizations ?? [], ""],
+    row: joinableRow,
+  });
   const bar = h("div", { class: "bar" }, button(t("home.create"), create, { class: "primary" }), button(t("home.join"), join));
-  return [bar, card(t("home.mine"), organizations), card(t("home.invitations"), invitations)];
+  return [bar, card(t("home.mine"), organizations), card(t("home.invitations"), invitations), card(t("joinable.title"), joinable)];
+}
+
+/** An organization that the person may join, or ask to. */
+function joinableRow({ organizationId, name, memberCount, needsApproval, pendingRequest }, { reload }) {
+  const enter = async () => {
+    await call("organizations.JoinOrganization", { organizationId });
+    say(t("home.joined", { name }));
+    open(organizationId);
+  };
+  const askToJoin = async () => {
+    await call("requests.CreateJoinRequest", { organizationId });
+    say(t("joinable.asked", { name }));
+    reload();
+  };
+  const withdraw = async () => {
+    await call("requests.WithdrawJoinRequest", { organizationId, joinRequestId: pendingRequest.id });
+    say(t("joinable.withdrawn", { name }));
+    reload();
+  };
+  const action = pendingRequest ? button(t("joinable.withdraw"), withdraw)
+    : needsApproval ? button(t("joinable.ask"), askToJoin, { class: "primary" }) : button(t("joinable.join"), enter, { class: "primary" });
+  const title = pendingRequest ? [name, badge(t("joinable.waiting"), "warn")] : name;
+  return row(title, null, [h("span", { class: "muted" }, t("members.count", { count: Number(memberCount ?? 0) }))], action);
 }
 
 async function create() {
@@ -55,6 +84,7 @@ async function create() {
     title: t("home.create"),
     body: [field(t("organization.name"), name)],
     action: t("create"),
+    draft: "home.create",
     work: async () => (await call("organizations.CreateOrganization", { name: name.value, joinOrganization: true })).organization.id,
   });
   if (id) open(id);
@@ -67,12 +97,19 @@ async function join() {
     title: t("home.join"),
     body: [field(t("home.joinBy"), text, t("home.joinHint"))],
     action: t("home.joinAction"),
+    draft: "home.join",
     work: async () => {
       const token = text.value.match(UUID)?.[0];
-      if (!token) throw Object.assign(new Error(t("home.joinWrong").replace(/\.$/, "")), { code: "invalid_argument" });
+      if (!token) throw wrong(t("home.joinWrong"));
       try {
         const preview = await call("invites.Preview", { token });
-        await call("organizations.JoinOrganization", { inviteId: token });
+        try {
+          await call("organizations.JoinOrganization", { inviteId: token });
+        } catch (error) {
+          if (error.reason !== "APPROVAL_PENDING") throw error;
+          say(t("joinable.asked", { name: preview.organizationName }));
+          return "";
+        }
         return preview.organizationId;
       } catch (error) {
         if (error.code !== "not_found") throw error;

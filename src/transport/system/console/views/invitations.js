@@ -1,8 +1,8 @@
 import { parse } from "../addresses.js";
 import { call, requestId } from "../api.js";
 import { h } from "../dom.js";
+import { keep } from "../drafts.js";
 import { options } from "../roles.js";
-import { onSignOut } from "../session.js";
 import { role, t } from "../text.js";
 import { badge, busy, button, card, confirm, field, list, menu, row, say, select, time } from "../ui.js";
 
@@ -11,11 +11,6 @@ const PART = 50;
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 const INVITED = "EMAIL_INVITATION_OUTCOME_INVITED";
 const TONES = { DELIVERY_SENT: "good", DELIVERY_FAILED: "bad", DELIVERY_PENDING: "" };
-
-/** What was typed and not sent yet, for each organization: it is there after going back. */
-const drafts = new Map();
-
-onSignOut(() => drafts.clear());
 
 /** Inviting by mail, and the invitations that there are. */
 export function invitations({ organization, query, setQuery, signal }) {
@@ -69,7 +64,6 @@ function invitationRow(organizationId, invite, reload) {
 /** Takes pasted addresses or a CSV file, and shows a result for each. */
 function form(organizationId, sent) {
   const area = h("textarea", { rows: 5, spellcheck: "false", autocomplete: "off", placeholder: "ana@example.com\nben@example.com, cleo@example.com" });
-  area.value = drafts.get(organizationId) ?? "";
   const chosen = select(options(), "member");
   const count = h("span", { class: "muted", role: "status" });
   const results = h("div", { class: "results" });
@@ -77,7 +71,7 @@ function form(organizationId, sent) {
   const submit = h("button", { type: "submit", class: "primary" }, t("invitations.send"));
 
   function changed() {
-    drafts.set(organizationId, area.value);
+    draft.save();
     area.toggleAttribute("data-unsent", area.value.trim() !== "");
     const { length } = parse(area.value);
     count.replaceChildren(area.value.trim() ? t("invitations.found", { count: length }) : "");
@@ -121,6 +115,7 @@ function form(organizationId, sent) {
     h("div", { class: "bar" }, h("span", {}, button(t("invitations.file"), async () => file.click()), file), count),
     field(t("role"), chosen, t("invitations.roleHint")),
     h("div", { class: "actions" }, submit), results);
+  const draft = keep(element, `invitations/${organizationId}`);
   area.addEventListener("input", changed);
   file.addEventListener("change", () => take(file.files[0]));
   element.addEventListener("dragover", (event) => {

@@ -3,7 +3,7 @@ import { h } from "../dom.js";
 import { image } from "../qr.js";
 import { options } from "../roles.js";
 import { role, t } from "../text.js";
-import { ask, button, card, confirm, copy, field, list, menu, row, say, select, time } from "../ui.js";
+import { ask, badge, button, card, check, confirm, copy, field, list, menu, row, say, select, time } from "../ui.js";
 
 /** The address that opens an invite. */
 const linkOf = (token) => new URL(`invite#${token}`, document.baseURI).href;
@@ -82,7 +82,8 @@ function namedRow(organizationId, invite, reload) {
   const max = Number(invite.maxUses ?? 0);
   const uses = max ? t("links.usesOf", { uses: Number(invite.uses ?? 0), count: max }) : t("links.uses", { count: Number(invite.uses ?? 0) });
   const gives = invite.role ? role(invite.role) : t("links.content", { level: role(invite.grant?.level ?? "") });
-  return row(title, (invite.allowedDomains ?? []).join(", ") || null,
+  const name = invite.requiresApproval ? [title, badge(t("links.approval"), "accent")] : title;
+  return row(name, (invite.allowedDomains ?? []).join(", ") || null,
     [gives, uses, h("span", { class: "muted" }, invite.expireTime ? [t("ends"), " ", time(invite.expireTime)] : t("links.never"))],
     [button(t("links.show"), open), menu(t("actions", { name: title }), [[t("revoke"), revoke, true]])]);
 }
@@ -93,16 +94,19 @@ function create(organizationId) {
   const ends = h("input", { type: "datetime-local" });
   const uses = h("input", { type: "number", min: 0, value: 0, required: true });
   const domains = h("input", { autocomplete: "off", spellcheck: "false", placeholder: "example.com" });
+  const approval = h("input", { type: "checkbox" });
   const request = requestId();
   return ask({
     title: t("links.create"),
     body: [field(t("links.note"), note), field(t("role"), chosen), field(t("links.ends"), ends, t("links.endsHint")),
-      field(t("links.maxUses"), uses, t("links.maxUsesHint")), field(t("links.domains"), domains, t("links.domainsHint"))],
+      field(t("links.maxUses"), uses, t("links.maxUsesHint")), field(t("links.domains"), domains, t("links.domainsHint")),
+      check(t("links.approval"), approval, t("links.approvalHint"))],
     action: t("create"),
+    draft: `links/${organizationId}`,
     work: async () => (await call("invites.CreateLink", {
       organizationId, role: chosen.value, note: note.value, maxUses: Number(uses.value),
       expireTime: ends.value ? new Date(ends.value).toISOString() : undefined,
-      allowedDomains: domains.value.split(/[\s,;]+/).filter(Boolean), requestId: request,
+      allowedDomains: domains.value.split(/[\s,;]+/).filter(Boolean), requiresApproval: approval.checked, requestId: request,
     })).invite,
   });
 }

@@ -1,4 +1,5 @@
 import { call } from "../api.js";
+import { selection } from "../batch.js";
 import { h } from "../dom.js";
 import { exactRoles, nameOf } from "../people.js";
 import { options } from "../roles.js";
@@ -8,8 +9,8 @@ import { ask, badge, busy, confirm, field, list, menu, row, say, select, time } 
 const MANAGE = "PERMISSION_MANAGE_MEMBERS";
 const SEARCH_PAUSE_MS = 250;
 
-/** Members: search, filters, roles, suspending, removing and leaving. */
-export function members({ organization, membership, may, query, setQuery, signal }) {
+/** Members: search, filters, roles, suspending, removing, leaving, and changes of many at once. */
+export function members({ organization, membership, may, query, setQuery, signal, renew }) {
   const organizationId = organization.id;
   const search = h("input", { type: "search", value: query.get("search") ?? "", placeholder: t("members.search"), "aria-label": t("members.search"), maxlength: 256 });
   const roles = select([["", t("members.allRoles")], ["ORGANIZATION_ROLE_ADMIN", t("members.admins")], ["ORGANIZATION_ROLE_MEMBER", t("members.others")]],
@@ -17,16 +18,21 @@ export function members({ organization, membership, may, query, setQuery, signal
   const statuses = select([["", t("members.present")], ["USER_STATUS_ACTIVE", t("status.USER_STATUS_ACTIVE")], ["USER_STATUS_SUSPENDED", t("status.USER_STATUS_SUSPENDED")], ["USER_STATUS_LEFT", t("status.USER_STATUS_LEFT")]],
     query.get("status") ?? "", { "aria-label": t("status") });
   const total = h("p", { class: "muted total", role: "status" });
+  const batch = may(MANAGE) ? selection(organizationId, membership.role, () => found.reload()) : null;
 
   const found = list({
     label: t("members.title"),
     empty: t("members.empty"),
     load: async (token) => {
       const filter = { search: search.value, roles: roles.value ? [roles.value] : [], statuses: statuses.value ? [statuses.value] : [] };
-      const answer = await call("organizations.ListMembers", { organizationId, filter, pagination: { pageSize: 25, token }, count: { include: !token } }, { signal });
+      const filtered = Boolean(search.value || roles.value || statuses.value);
+      const answer = await call("organizations.ListMembers", { organizationId, filter, pagination: { pageSize: 25, token }, count: { include: !token && !filtered } }, { signal });
       const entries = answer.members ?? [];
-      if (!token) total.replaceChildren(t("members.count", { count: answer.count?.value ?? 0 }));
+      // To count what matches would read all members.
+      const count = answer.pagination?.nextToken ? answer.count?.value : entries.length;
+      if (!token) total.replaceChildren(count === undefined ? "" : t("members.count", { count: Number(count) }));
       const exact = await exactRoles(organizationId, entries, { signal });
+      if (!token) batch?.reset();
       return [entries.map((member) => ({ ...member, role: exact.get(member.userId) })), answer.pagination?.nextToken];
     },
     row: memberRow,
@@ -37,7 +43,7 @@ export function members({ organization, membership, may, query, setQuery, signal
     const own = member.userId === membership.memberId;
     const left = member.status === "USER_STATUS_LEFT";
     const ids = { organizationId, memberId: member.userId };
-    const chosen = select(options(), member.role, { "aria-label": t("members.roleOf", { name }) });
+    const chosen = select(options(membership.role), member.role, { "aria-label": t("members.roleOf", { name }) });
     chosen.addEventListener("change", () => busy(chosen, async () => {
       try {
         await call("members.SetMemberRole", { ...ids, role: chosen.value });
@@ -66,8 +72,23 @@ export function members({ organization, membership, may, query, setQuery, signal
       });
       if (done) reload();
     };
+    const transfer = async () => {
+      const ownRole = select(options(membership.role), "member");
+      const done = await ask({
+        title: t("members.transferTitle", { name }), danger: true, action: t("members.transfer"),
+        body: [h("p", {}, t("members.transferNote", { name })), field(t("members.ownRole"), ownRole)],
+        work: async () => {
+          await call("members.TransferOwnership", { ...ids, ownRole: ownRole.value });
+          return true;
+        },
+      });
+      if (!done) return;
+      say(t("members.transferred", { name }));
+      renew(); // the person may do less from now on
+    };
     const suspended = member.status === "USER_STATUS_SUSPENDED";
     const actions = [
+      may(MANAGE) && !own && !left && !suspended && [t("members.transfer"), transfer],
       may(MANAGE) && !own && !left && (suspended ? [t("members.restore"), change("RestoreMember")] : [t("members.suspend"), suspend]),
       may(MANAGE) && !own && !left && [t("members.remove"), remove, true],
       own && [t("members.leave"), () => leave(organization, membership), true],
@@ -75,7 +96,7 @@ export function members({ organization, membership, may, query, setQuery, signal
     const title = [name, own && badge(t("members.you"), "accent"), suspended && badge(t("status.USER_STATUS_SUSPENDED"), "warn"), left && badge(t("status.USER_STATUS_LEFT"))];
     return row(title.filter(Boolean), member.email === name ? null : member.email,
       [may(MANAGE) && !left && !suspended ? chosen : h("span", {}, role(member.role)), h("span", { class: "muted" }, time(member.memberSince))],
-      menu(t("actions", { name }), actions));
+      menu(t("actions", { name }), actions), batch && (own || left ? h("span") : batch.box(member.userId, name)));
   }
 
   function filterChanged() {
@@ -90,7 +111,7 @@ export function members({ organization, membership, may, query, setQuery, signal
   roles.addEventListener("change", filterChanged);
   statuses.addEventListener("change", filterChanged);
   const invite = may("PERMISSION_MANAGE_INVITES") && h("a", { class: "button primary", href: `#/o/${organizationId}/invitations` }, t("members.invite"));
-  return [h("div", { class: "bar filters" }, search, roles, statuses, invite), total, h("div", { class: "card flush members" }, found)];
+  return [h("div", { class: "bar filters" }, search, roles, statuses, invite), total, h("div", { class: "card flush members" }, batch?.element, found)];
 }
 
 /** Leaves an organization. The last admin names a successor. */

@@ -1,6 +1,7 @@
 import { call } from "../api.js";
 import { h } from "../dom.js";
-import { role, t } from "../text.js";
+import { keep } from "../drafts.js";
+import { role, t, wrong } from "../text.js";
 import { ask, busy, button, card, copy, field, say, time } from "../ui.js";
 
 /** The organization itself: its name, who may join by mail domain, and its end. */
@@ -20,12 +21,14 @@ export function settings({ organization, membership, may }) {
   domains.value = (organization.inviteDomains?.domains ?? []).join("\n");
   const save = h("button", { type: "submit", class: "primary" }, t("save"));
   const form = h("form", {}, field(t("organization.name"), name), field(t("settings.domains"), domains, t("settings.domainsHint")), h("div", { class: "actions" }, save));
+  const draft = keep(form, `settings/${organizationId}`);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(save, async () => {
       const inviteDomains = { domains: domains.value.split(/[\s,;]+/).filter(Boolean) };
       const answer = await call("organizations.UpdateOrganization", { organizationId, name: name.value, inviteDomains });
       document.querySelector(".where strong")?.replaceChildren(answer.organization.name);
+      draft.forget();
       say(t("saved"));
     });
   });
@@ -37,8 +40,9 @@ export function settings({ organization, membership, may }) {
       body: [h("p", {}, t("settings.deleteNote")), field(t("settings.deleteType", { name: organization.name }), typed)],
       action: t("settings.delete"), danger: true,
       work: async () => {
-        if (typed.value !== organization.name) throw Object.assign(new Error(t("settings.deleteOther")), { code: "invalid_argument" });
+        if (typed.value !== organization.name) throw wrong(t("settings.deleteOther"));
         await call("organizations.DeleteOrganization", { organizationId });
+        draft.forget();
         return true;
       },
     });

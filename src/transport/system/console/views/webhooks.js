@@ -1,7 +1,7 @@
 import { call } from "../api.js";
 import { h } from "../dom.js";
 import { t } from "../text.js";
-import { ask, badge, button, card, confirm, copy, field, list, menu, row, say, time } from "../ui.js";
+import { ask, badge, button, card, confirm, copyField, field, list, menu, row, say, time } from "../ui.js";
 
 const HOUR_MS = 3600 * 1000;
 
@@ -26,7 +26,7 @@ export function webhooks({ organization, query, setQuery, signal }) {
     row: (webhook, { reload }) => endpointRow(organizationId, webhook, reload, show),
   });
   const make = async () => {
-    const answer = await edit(t("webhooks.create"), t("create"), {}, (fields) => call("webhooks.CreateWebhook", { organizationId, ...fields }));
+    const answer = await edit(t("webhooks.create"), t("create"), {}, `webhooks/${organizationId}`, (fields) => call("webhooks.CreateWebhook", { organizationId, ...fields }));
     if (!answer) return;
     endpoints.reload();
     await showSecret(answer.secret);
@@ -35,18 +35,17 @@ export function webhooks({ organization, query, setQuery, signal }) {
 }
 
 function showSecret(secret) {
-  const input = h("input", { readonly: true, value: secret, class: "link", onfocus: () => input.select() });
-  return ask({ title: t("webhooks.secret"), body: [field(t("webhooks.secret"), input, t("webhooks.secretHint")), h("div", { class: "bar" }, button(t("copy"), () => copy(secret)))] });
+  return ask({ title: t("webhooks.secret"), body: [h("p", {}, t("webhooks.secretHint")), copyField(t("webhooks.secret"), secret)] });
 }
 
-function edit(title, action, webhook, work) {
+function edit(title, action, webhook, draft, work) {
   const url = h("input", { type: "url", required: true, maxlength: 2048, value: webhook.url ?? "", placeholder: "https://example.com/events" });
   const description = h("input", { maxlength: 512, value: webhook.description ?? "", autocomplete: "off" });
   const types = h("input", { value: (webhook.eventTypes ?? []).join(", "), spellcheck: "false", autocomplete: "off", placeholder: "member.joined, member.left" });
   return ask({
     title,
     body: [field(t("webhooks.url"), url), field(t("webhooks.description"), description), field(t("webhooks.types"), types, t("webhooks.typesHint"))],
-    action,
+    action, draft,
     work: () => work({ url: url.value, description: description.value, eventTypes: types.value.split(/[\s,;]+/).filter(Boolean) }),
   });
 }
@@ -62,7 +61,7 @@ function endpointRow(organizationId, webhook, reload, show) {
     say(result.accepted ? t("webhooks.accepted") : t("webhooks.refused", { reason: result.reason || result.status }), !result.accepted);
   };
   const update = async () => {
-    const done = await edit(t("webhooks.edit"), t("save"), webhook, ({ url, description, eventTypes: types }) =>
+    const done = await edit(t("webhooks.edit"), t("save"), webhook, `webhooks/${webhook.id}`, ({ url, description, eventTypes: types }) =>
       call("webhooks.UpdateWebhook", { ...ids, url, description, eventTypes: { types } }));
     if (done) reload();
   };
