@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{self, Connection, Tx, all, count, first, insert_many, models, update};
+use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, invite, member, organization, stored};
 use super::sql::{Named, is_one_of, query};
 use super::statement::{Row, SIZES};
@@ -244,29 +244,43 @@ pub async fn due(
     models(tx, select).await?.into_iter().map(Member::try_from).collect()
 }
 
-/// Their number.
-pub async fn count_due(
+/// The number of members of an organization at `now`, by one statement: others may store their
+/// end meanwhile.
+pub async fn count_at(
     db: &impl Connection,
     organization: OrganizationId,
     now: Timestamp,
 ) -> Result<i64> {
-    let number = count(db, due_members(organization, now)).await?;
-    Ok(i64::try_from(number).unwrap_or(i64::MAX))
+    let due = due_members(organization, now)
+        .select_only()
+        .column_as(Expr::cust("COUNT(*)"), "due")
+        .into_query();
+    let select = organization::Entity::find_by_id(Uuid::from(organization))
+        .select_only()
+        .column(organization::Column::MemberCount)
+        .column_as(Expr::SubQuery(None, Box::new(due.into())), "due");
+    let Some(mut row) = all(db, &select).await?.into_iter().next() else { return Ok(0) };
+    Ok(row.value::<i64>()? - row.value::<i64>()?)
 }
 
-/// Those of these members that are among them, each with its end.
-pub async fn due_among(
+/// Those of these members whose end has come at `now`, each with its end, whether or not that is
+/// stored.
+pub async fn ended_among(
     db: &impl Connection,
     organization: OrganizationId,
     ids: &[MemberId],
     now: Timestamp,
 ) -> Result<HashMap<MemberId, Timestamp>> {
+    use member::Column;
+
     let mut found = HashMap::new();
     for ids in ids.chunks(SIZES[0]) {
-        let select = due_members(organization, now)
+        let select = member::Entity::find()
             .select_only()
-            .columns([member::Column::Id, member::Column::ExpiresAt])
-            .filter(is_one_of(member::Column::Id, ids.iter().copied().map(Uuid::from)));
+            .columns([Column::Id, Column::ExpiresAt])
+            .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(is_one_of(Column::Id, ids.iter().copied().map(Uuid::from)))
+            .filter(Column::ExpiresAt.lte(now.as_micros()));
         for mut row in all(db, &select).await? {
             let id = row.value::<Uuid>()?.into();
             found.insert(id, Timestamp::from_micros(row.value()?));

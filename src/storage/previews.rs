@@ -48,11 +48,10 @@ async fn without_due_members(
     now: Timestamp,
 ) -> Result<Option<Arc<Preview>>> {
     let organization = preview.organization;
-    if !members::due_among(db, organization, &[preview.inviter], now).await?.is_empty() {
+    if !members::ended_among(db, organization, &[preview.inviter], now).await?.is_empty() {
         return Ok(None);
     }
-    let ended = members::count_due(db, organization, now).await?;
-    let member_count = preview.member_count - ended;
+    let member_count = members::count_at(db, organization, now).await?;
     Ok(Some(Arc::new(Preview { member_count, ..preview.clone() })))
 }
 

@@ -17,8 +17,8 @@ pub async fn has_gone_inviter(
     if !organization.has_due_members(now) {
         return Ok(false);
     }
-    let due = members::due_among(db, organization.id, &[invite.inviter], now).await?;
-    Ok(!due.is_empty())
+    let ended = members::ended_among(db, organization.id, &[invite.inviter], now).await?;
+    Ok(!ended.is_empty())
 }
 
 /// Shows live invites as ended whose inviter's membership has ended by its time.
@@ -32,9 +32,9 @@ pub(super) async fn as_of_inviters<T>(
         return Ok(rows);
     }
     let inviters: Vec<MemberId> = rows.iter().map(|(invite, _)| invite.inviter).collect();
-    let due = members::due_among(db, access.organization.id, &inviters, now).await?;
+    let ended = members::ended_among(db, access.organization.id, &inviters, now).await?;
     for (invite, _) in &mut rows {
-        if let Some(end) = due.get(&invite.inviter)
+        if let Some(end) = ended.get(&invite.inviter)
             && invite.expires_at.is_none_or(|expiry| *end <= expiry)
         {
             *invite = invite.clone().shown_ended(*end, EndReason::InviterGone);

@@ -173,7 +173,7 @@ pub(in crate::operations) async fn as_counted(
     now: Timestamp,
 ) -> Result<Organization> {
     if organization.has_due_members(now) {
-        organization.member_count -= members::count_due(db, organization.id, now).await?;
+        organization.member_count = members::count_at(db, organization.id, now).await?;
     }
     Ok(organization)
 }

@@ -15,6 +15,7 @@ use crate::domain::{
     AccountId, Attributes, InviteId, MemberId, MemberStatus, OrganizationId, Role,
 };
 use crate::error::Result;
+use crate::operations::members::as_counted;
 use crate::storage::Store;
 use crate::storage::transfer;
 
@@ -185,6 +186,7 @@ impl Plan {
             by_id.insert(account.id, key);
         }
         for organization in names.organizations(store).await? {
+            let organization = as_counted(store.read(), organization, self.terms.now).await?;
             self.index.insert(organization.id, self.organizations.len());
             self.organizations.push(Bundle {
                 stored: organization.member_count,

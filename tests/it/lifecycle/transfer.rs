@@ -86,9 +86,15 @@ async fn fill(at: &Installation, server: &Server) -> String {
         id: eve.invite.unwrap().id,
         metadata: pairs(&[("dept", "sales")]),
         external_id: Some("crm-2".into()),
+        member_end: Some(own::update_request::MemberEnd::MemberLifetime(prost_types::Duration {
+            seconds: 86_400,
+            nanos: 1_000,
+        })),
         ..Default::default()
     };
     ana.update_invite(eve).await.unwrap();
+    let end = prost_types::Timestamp { seconds: 32_503_679_999, nanos: 999_999_000 };
+    ana.set_end(&acme, &ben_id, Some(end)).await.unwrap();
     let suspend = own::SuspendMemberRequest { organization_id: acme, member_id: uma_id };
     ana.suspend_member(suspend).await.unwrap();
     link
@@ -106,6 +112,8 @@ async fn move_there_and_back(from: Engine, to: Engine) {
         r#""metadata":{"plan":"pro \"x\""}"#,
         r#""metadata":{"dept":"r&d"}"#,
         r#""metadata":{"dept":"sales"}"#,
+        r#""expireTime":"2999-12-31T23:59:59.999999Z""#,
+        r#""memberLifetime":"86400.000001s""#,
         r#""externalId":"crm-1""#,
         r#""externalId":"crm-2""#,
         r#""externalId":"crm-3""#,

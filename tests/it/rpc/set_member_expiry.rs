@@ -34,8 +34,8 @@ everywhere! {
             let failure = org.admin.set_end(&org.id, &org.member_id, Some(past)).await.unwrap_err();
             assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["expire_time".to_owned()]));
         }
-        let failure = org.admin.set_end("x", "y", Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 })).await;
-        assert_eq!(failure.unwrap_err().fields, ["organization_id", "member_id", "expire_time"]);
+        let failure = org.admin.set_end("x", "y", soon).await.unwrap_err();
+        assert_eq!(failure.fields, ["organization_id", "member_id"]);
         assert_eq!(org.member.set_end(&org.id, &org.admin_id, soon).await.unwrap_err().code, Code::PermissionDenied);
         let other = app.person("oda").await;
         let (_, elsewhere) = other.found("Other").await;
