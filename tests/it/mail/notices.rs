@@ -137,7 +137,7 @@ impl Post {
     }
 
     /// The rows of the queue, whenever they are due.
-    async fn waiting(&self) -> i64 {
+    async fn notices_waiting(&self) -> i64 {
         notices::backlog(self.store.read(), self.clock.now().plus(2 * PAUSE)).await.unwrap().0
     }
 }
@@ -167,7 +167,7 @@ on_both_stores! {
         // Nothing is new an hour later, so nobody is reminded of the old ones.
         post.clock.advance(PAUSE + MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
 
         // So the next one is told at once, with those that still wait.
         post.withdraw(first).await;
@@ -183,7 +183,7 @@ on_both_stores! {
         let request = post.ask().await;
         post.withdraw(request).await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
 
         post.ask().await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
@@ -192,7 +192,7 @@ on_both_stores! {
         post.withdraw(second).await;
         post.clock.advance(PAUSE + MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
     }
 
     async fn every_active_admin_with_a_verified_address_is_told_and_nobody_else(post: Post) {
@@ -215,7 +215,7 @@ on_both_stores! {
         let told: BTreeSet<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
         let expected = ["ana@example.com", "bea@example.com"].map(str::to_owned);
         assert_eq!(told, expected.into());
-        assert_eq!(post.waiting().await, 2, "only those who were told wait for the next hour");
+        assert_eq!(post.notices_waiting().await, 2, "only those who were told wait for the next hour");
     }
 
     async fn two_replicas_send_each_notice_once(post: Post) {
@@ -324,7 +324,7 @@ on_both_stores! {
         assert_eq!(text("Your request to join “Acme” was denied.").len(), 2, "{texts:?}");
         assert!(texts.iter().all(|text| !text.contains("://")), "{texts:?}");
         // What is left is the pause of Ana's row.
-        assert_eq!((notifier.send_due().await.unwrap(), post.waiting().await), (0, 1));
+        assert_eq!((notifier.send_due().await.unwrap(), post.notices_waiting().await), (0, 1));
     }
 
     async fn switched_off_nothing_is_sent_and_nothing_stays(post: Post) {
@@ -334,6 +334,6 @@ on_both_stores! {
         let mut notifier = post.notifier(recorder.clone());
         Arc::get_mut(&mut notifier).unwrap().templates = None;
         assert_eq!(notifier.send_due().await.unwrap(), 2);
-        assert_eq!((taken(&recorder).len(), post.waiting().await), (0, 0));
+        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
     }
 }
