@@ -83,7 +83,8 @@ class Browser:
         return self("GET", self.find(selector) + "/displayed")
 
     def text(self):
-        return self("GET", self.find("main") + "/text")
+        """The text of the page; empty on the way from one page to another."""
+        return self.run("return document.querySelector('main')?.innerText ?? ''")
 
     def wait(self, words):
         """Until the page says these words; answers all it says."""

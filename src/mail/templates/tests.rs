@@ -364,7 +364,7 @@ fn mails_show_the_brand() {
         assert!(mail.html.contains(told), "{told} in {}", mail.html);
     }
     assert!(
-        mail.text.ends_with("Acme & Co\nImprint: https://example.com/imprint"),
+        mail.text.ends_with("Acme & Co\nImprint – https://example.com/imprint"),
         "{}",
         mail.text
     );
