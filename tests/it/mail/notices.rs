@@ -8,8 +8,8 @@ use guestlist::auth::Issuers;
 use guestlist::clock::Clock;
 use guestlist::config::Config;
 use guestlist::domain::{
-    Account, AccountId, Actor, Decision, JoinRequest, JoinRequestId, JoinRequestState, Member,
-    MemberId, MemberStatus, Profile, Role,
+    Account, AccountId, Actor, Brand, Decision, JoinRequest, JoinRequestId, JoinRequestState,
+    Member, MemberId, MemberStatus, Profile, Role,
 };
 use guestlist::mail::{Mailer, NoticeTemplates};
 use guestlist::operations::notices::{tell_of_decision, tell_of_waiting};
@@ -44,7 +44,7 @@ impl Post {
         Arc::new(NoticeWorker {
             mail: self.courier(mailer),
             issuers: Arc::new(Issuers::new(&config.issuers)),
-            templates: Some(NoticeTemplates::load(&config.mail).unwrap()),
+            templates: Some(NoticeTemplates::load(&config.mail, &Brand::built_in()).unwrap()),
             console: Some("https://invites.example.com/console".to_owned()),
         })
     }
