@@ -8,7 +8,7 @@ use guestlist::auth::{Authenticator, SignIns};
 use guestlist::clock::{Clock, SystemClock};
 use guestlist::config::{Config, Limits as LimitSettings};
 use guestlist::domain::{
-    Attributes, Creators, DomainChecks, InviteToken, OrganizationId, RequestId,
+    Attributes, Brand, Creators, DomainChecks, InviteToken, Language, OrganizationId, RequestId,
 };
 use guestlist::keyring::Keyring;
 use guestlist::limits::Limits;
@@ -20,8 +20,8 @@ use guestlist::storage::change;
 use guestlist::storage::{Location, Opener, Store};
 use guestlist::transport::metrics::Metrics;
 use guestlist::transport::stack::{self, Parts, Stack};
-use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
+use guestlist::transport::system::{MetricsAccess, Pages};
 use guestlist::transport::{rest, rpc};
 use guestlist::webhooks::{Sender, Targets, system_lookup};
 use http::HeaderValue;
@@ -165,7 +165,7 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
-        console: false,
+        pages: Pages::new(&Brand::built_in(), Language::En, false),
         waiting_methods: rpc::WAITING,
         http: &config.http,
         events: &config.events,

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use guestlist::config::Config;
 use guestlist::domain::{
-    Account, AccountId, AccountKind, Caller, Credential, LoginProviderKind, Profile, RequestId,
-    Timestamp,
+    Account, AccountId, AccountKind, Brand, Caller, Credential, Language, LoginProviderKind,
+    Profile, RequestId, Timestamp,
 };
 use guestlist::transport::layers::authenticate::Authenticate;
 use guestlist::transport::metrics::Metrics;
@@ -21,8 +21,8 @@ use guestlist::transport::server;
 use guestlist::transport::server::tls::{Pem, Tls};
 use guestlist::transport::services::Services;
 use guestlist::transport::stack::{self, Parts, Stack};
-use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
+use guestlist::transport::system::{MetricsAccess, Pages};
 use http::HeaderValue;
 use prost::Message;
 use tokio::net::TcpListener;
@@ -90,7 +90,7 @@ fn stack(config: &Config) -> Fallible<Stack> {
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::NoOne,
         readiness: Readiness::new(),
-        console: false,
+        pages: Pages::new(&Brand::built_in(), Language::En, false),
         waiting_methods: &[],
         http: &config.http,
         events: &config.events,

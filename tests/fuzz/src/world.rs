@@ -8,7 +8,7 @@ use bytes::Bytes;
 use guestlist::auth::{Authenticator, SignIns};
 use guestlist::clock::Clock;
 use guestlist::dns::Dns;
-use guestlist::domain::{Creators, DomainChecks, KeyScope};
+use guestlist::domain::{Brand, Creators, DomainChecks, KeyScope, Language};
 use guestlist::limits::Limits;
 use guestlist::operations::keys::{CreateKey, Owner};
 use guestlist::operations::{Context, Rules};
@@ -16,8 +16,8 @@ use guestlist::proto::FILE_DESCRIPTOR_SET;
 use guestlist::transport::metrics::Metrics;
 use guestlist::transport::peer::Peer;
 use guestlist::transport::stack::{self, Parts, Stack};
-use guestlist::transport::system::MetricsAccess;
 use guestlist::transport::system::readiness::Readiness;
+use guestlist::transport::system::{MetricsAccess, Pages};
 use guestlist::transport::{rest, rpc};
 use guestlist::webhooks::{Sender, Targets, system_lookup};
 use http::{HeaderValue, header};
@@ -255,7 +255,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         metrics: Metrics::new(),
         metrics_access: MetricsAccess::Loopback,
         readiness,
-        console: true,
+        pages: Pages::new(&Brand::built_in(), Language::En, true),
         waiting_methods: rpc::WAITING,
         events: &config.events,
         http: &config.http,
