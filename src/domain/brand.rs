@@ -96,19 +96,21 @@ impl Color {
     /// The colour for light pages, darker if it would not be readable.
     pub fn on_light(self) -> Shades {
         let tint = WHITE.mixed(self, 10);
-        Shades { accent: self.readable_on(tint, BLACK), on_accent: WHITE, tint }
+        Shades { accent: self.readable_on([WHITE, tint], BLACK), on_accent: WHITE, tint }
     }
 
     /// The colour for dark pages, lighter if it would not be readable.
     pub fn on_dark(self) -> Shades {
         let tint = DARK_SURFACE.mixed(self, 16);
-        Shades { accent: self.readable_on(tint, WHITE), on_accent: DARK_TEXT, tint }
+        let accent = self.readable_on([DARK_SURFACE, tint], WHITE);
+        Shades { accent, on_accent: DARK_TEXT, tint }
     }
 
-    /// The colour nearest to this one on the way to `end` that is readable on `background`.
-    fn readable_on(self, background: Color, end: Color) -> Color {
-        let mut steps = (0..=100).map(|percent| self.mixed(end, percent));
-        steps.find(|color| color.contrast(background) >= READABLE).unwrap_or(end)
+    /// The colour nearest to this one on the way to `end` that is readable on both backgrounds.
+    fn readable_on(self, backgrounds: [Color; 2], end: Color) -> Color {
+        let readable =
+            |color: &Color| backgrounds.iter().all(|one| color.contrast(*one) >= READABLE);
+        (0..=100).map(|percent| self.mixed(end, percent)).find(readable).unwrap_or(end)
     }
 
     fn mixed(self, other: Color, percent: u16) -> Color {

@@ -300,7 +300,6 @@ fn templates_that_cannot_be_rendered_stop_the_start() {
 #[test]
 fn every_built_in_language_says_all_and_names_the_role() {
     let templates = load(|_| ()).unwrap();
-    let plain = linked(&render(&templates, "Acme", "Ana").text).len();
     for (language, role) in [
         (Language::En, "as member"),
         (Language::De, "Mitglied"),
@@ -320,7 +319,6 @@ fn every_built_in_language_says_all_and_names_the_role() {
             assert!(mail.subject.contains("Acme") && mail.subject.contains(inviter), "{mail:?}");
             assert!(mail.html.contains(&format!("<html lang=\"{tag}\">")), "{}", mail.html);
             assert!(mail.text.lines().any(|line| line == LINK), "{tag}: {}", mail.text);
-            assert_eq!(linked(&mail.text).len(), plain, "{tag}: {}", mail.text);
         }
     }
 }
@@ -330,7 +328,7 @@ fn no_name_ends_the_quotation_marks_around_it() {
     let templates = load(|_| ()).unwrap();
     for language in Language::ALL {
         let tag: Locale = language.as_str().parse().unwrap();
-        let plain = render_in(&templates, "x", "", Some(&tag));
+        let plain = render_in(&templates, "xxx", "", Some(&tag));
         let marked = render_in(&templates, "x“”„‟«»「」x", "", Some(&tag));
         let marks = |text: &str| text.chars().filter(|c| "“”„‟«»「」".contains(*c)).count();
         assert_eq!(marks(&marked.text), marks(&plain.text), "{tag}: {}", marked.text);

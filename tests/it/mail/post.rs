@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use guestlist::clock::{Clock, OffsetClock};
 use guestlist::config::Config;
 use guestlist::domain::{
-    Account, AccountId, AccountKind, Delivery, EndReason, Ending, Invite, InviteId, InviteKind,
-    InviteState, InviteToken, JoinedBy, LoginProviderKind, Member, MemberId, MemberStatus,
-    Organization, OrganizationId, Profile, Role, Tier, Timestamp,
+    Account, AccountId, AccountKind, Brand, Delivery, EndReason, Ending, Invite, InviteId,
+    InviteKind, InviteState, InviteToken, JoinedBy, LoginProviderKind, Member, MemberId,
+    MemberStatus, Organization, OrganizationId, Profile, Role, Tier, Timestamp,
 };
 use guestlist::keyring::{Keyring, Purpose};
 use guestlist::mail::{Mail, Mailer, SendError, Templates};
@@ -155,7 +155,7 @@ impl Post {
             store: self.store.clone(),
             clock: Arc::new(self.clock.clone()),
             keyring: Arc::clone(&self.keyring),
-            templates: Templates::load(&config.mail).unwrap(),
+            templates: Templates::load(&config.mail, &Brand::built_in()).unwrap(),
             links: config.invite_links(config.listen).unwrap(),
             mailer,
             bounds: BOUNDS,

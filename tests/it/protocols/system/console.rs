@@ -6,7 +6,7 @@ use crate::protocols::door::{Door, Form};
 use crate::support::{Engine, Protocol, TestApp};
 
 const FILES: [&str; 4] =
-    ["/console", "/console/main.js", "/console/console.css", "/console/text/en.js"];
+    ["/console", "/console/main.js", "/console/console.css", "/console/texts.js"];
 
 async fn statuses_of(enabled: bool) -> Vec<u16> {
     let settings = match enabled {
