@@ -315,6 +315,7 @@ everywhere! {
         }
 
         // Readers of the feed get it.
+        app.settle().await;
         let read = own::ListEventsRequest {
             organization_id: org.id.clone(),
             start_time: Some(prost_types::Timestamp::default()),

@@ -150,6 +150,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
             "claimed_by",
             "created_at",
             "traceparent",
+            "reminder",
         ],
     ),
     (

@@ -33,10 +33,6 @@ pub const BOUNDS: Bounds = Bounds {
     max_attempts: 3,
 };
 
-/// Two, at most.
-const REMINDERS: [Duration; 2] =
-    [Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(24 * 60 * 60)];
-
 /// A store of invitations.
 pub struct Post {
     database: Database,
@@ -149,6 +145,11 @@ impl Post {
 
     /// One that delivers over `mailer`, as each replica has it.
     pub fn courier(&self, mailer: Arc<dyn Mailer>) -> Arc<MailWorker> {
+        self.reminding(mailer, &[])
+    }
+
+    /// The same with reminders so long before an invitation expires.
+    pub fn reminding(&self, mailer: Arc<dyn Mailer>, reminders: &[Duration]) -> Arc<MailWorker> {
         let mut config = Config::reference();
         config.public_url = Some("https://invites.example.com".into());
         Arc::new(MailWorker {
@@ -159,7 +160,7 @@ impl Post {
             links: config.invite_links(config.listen).unwrap(),
             mailer,
             bounds: BOUNDS,
-            reminders: REMINDERS.to_vec(),
+            reminders: reminders.to_vec(),
             counts: Counts::default(),
         })
     }

@@ -11,6 +11,7 @@ use crate::on_both_stores;
 use crate::support::{Engine, Protocol, TestApp, gitpod, own, run_with};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const REMINDERS: [Duration; 2] = [Duration::from_secs(3 * 24 * 60 * 60), DAY];
 
 fn ids(invite: &Invite, numbers: &[&str]) -> Vec<String> {
     numbers.iter().map(|number| format!("{}.{number}", invite.id)).collect()
@@ -20,7 +21,7 @@ on_both_stores! {
     async fn each_reminder_is_sent_once_at_its_time_by_one_of_the_servers(post: Post) {
         let (invite, token) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let servers = [post.courier(recorder.clone()), post.courier(recorder.clone())];
+        let servers = [post.reminding(recorder.clone(), &REMINDERS), post.reminding(recorder.clone(), &REMINDERS)];
         let work = async || {
             let done = join_all(servers.iter().map(|server| server.deliver_due())).await;
             done.into_iter().map(Result::unwrap).sum::<usize>()
@@ -46,7 +47,7 @@ on_both_stores! {
     async fn a_reminder_whose_time_has_passed_is_left_out(post: Post) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let courier = post.courier(recorder.clone());
+        let courier = post.reminding(recorder.clone(), &REMINDERS);
         // The mail itself is late.
         post.clock.advance(5 * DAY);
         assert_eq!(courier.deliver_due().await.unwrap(), 1);
@@ -65,7 +66,7 @@ on_both_stores! {
     async fn an_invitation_that_is_sent_again_begins_anew(post: Post) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let courier = post.courier(recorder.clone());
+        let courier = post.reminding(recorder.clone(), &REMINDERS);
         assert_eq!(courier.deliver_due().await.unwrap(), 1);
         post.clock.advance(4 * DAY);
         assert_eq!(courier.deliver_due().await.unwrap(), 1);
@@ -85,7 +86,7 @@ on_both_stores! {
     async fn what_has_ended_reminds_nobody_and_stays_as_it_was(post: Post) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let courier = post.courier(recorder.clone());
+        let courier = post.reminding(recorder.clone(), &REMINDERS);
         courier.deliver_due().await.unwrap();
         post.revoke(&invite).await;
         post.clock.advance(4 * DAY);
@@ -98,7 +99,7 @@ on_both_stores! {
     async fn a_reminder_that_fails_is_tried_again_and_given_up(post: Post) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Recorder::answering([Ok(()), temporary("busy"), permanent("no such user")]);
-        let courier = post.courier(recorder.clone());
+        let courier = post.reminding(recorder.clone(), &REMINDERS);
         courier.deliver_due().await.unwrap();
         post.clock.advance(4 * DAY);
         courier.deliver_due().await.unwrap();
