@@ -50,6 +50,6 @@ pub async fn tell_of_decision(
 }
 
 async fn tell_admins(tx: &Tx, topic: Topic, actor: &Actor, now: Timestamp) -> Result<()> {
-    let admins = notices::admins(tx, topic.organization, MAX_ADMINS).await?;
+    let admins = notices::admins(tx, topic.organization, MAX_ADMINS, now).await?;
     notices::enqueue(tx, topic, admins, actor.trace, now).await
 }

@@ -17,6 +17,7 @@ use super::connection::{Connection, Db, Tx, all, delete, insert_many, update};
 use super::entity::notice::{self, Column};
 use super::entity::{account, member, stored};
 use super::lease::{self, Leased, held};
+use super::members::lasts_beyond;
 use crate::domain::{AccountId, NoticeId, NoticeKind, OrganizationId, Timestamp, TraceParent};
 use crate::error::Result;
 
@@ -47,13 +48,19 @@ pub struct Claimed {
 
 /// The accounts of at most `limit` active admins that have a verified address, those first who
 /// joined first.
-pub async fn admins(tx: &Tx, organization: OrganizationId, limit: u64) -> Result<Vec<AccountId>> {
+pub async fn admins(
+    tx: &Tx,
+    organization: OrganizationId,
+    limit: u64,
+    now: Timestamp,
+) -> Result<Vec<AccountId>> {
     let select = member::Entity::find()
         .select_only()
         .column(member::Column::AccountId)
         .join(JoinType::InnerJoin, member::Relation::Account.def())
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
         .filter(Expr::cust(ACTIVE_ADMIN))
+        .filter(lasts_beyond(now))
         .filter(account::Column::Email.is_not_null())
         .filter(account::Column::EmailVerified.eq(true))
         .order_by_asc(member::Column::JoinedAt)

@@ -144,8 +144,11 @@ impl NoticeWorker {
         let (db, organization) = (self.mail.store.read(), claimed.topic.organization);
         if claimed.topic.kind != NoticeKind::RequestDecided {
             let member = members::current(db, organization, claimed.recipient).await?;
+            let now = self.mail.clock.now();
             let is_admin = member.is_some_and(|member| {
-                member.role == Role::Admin && member.status == MemberStatus::Active
+                member.role == Role::Admin
+                    && member.status == MemberStatus::Active
+                    && member.is_current(now)
             });
             if !is_admin {
                 return Ok(None);

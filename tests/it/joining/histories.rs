@@ -1,7 +1,7 @@
-//! P50: people ask, join and leave by every way while admins decide, remove, close the doors and
-//! change the seats, all at once and through two replicas. Afterwards one order of the changes,
-//! that of the events, must explain every answer: each is what the [model](model) says in a
-//! state between the beginning and the end of its call.
+//! P49, P50: people ask, join and leave by every way while admins decide, remove, close the doors
+//! and change the seats, and memberships end by their time, all at once and through two replicas.
+//! Afterwards one order of the changes, that of the events, must explain every answer: each is what
+//! the [model](model) says in a state, and at a time, between the beginning and the end of its call.
 //!
 //! ```sh
 //! GUESTLIST_TEST_HISTORIES=10000 cargo test --release --test it joining::histories -- --nocapture
@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::join_all;
+use guestlist::clock::{Clock, OffsetClock};
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 use http_body_util::{BodyExt, Full};
@@ -30,8 +31,10 @@ use crate::support::{Code, Engine, Failure, Person, TestApp, gitpod, nameserver,
 
 mod model;
 
-use model::{Answer, Link, Mode, Stage, State, Step, Who};
+use model::{Answer, Link, Micros, Mode, Stage, State, Step, Who};
 
+/// The request id of the ends of memberships by their time.
+const EXPIRY: &str = "expiry";
 const PEOPLE: usize = 4;
 /// How many histories there are at a time.
 const AT_ONCE: usize = 8;
@@ -105,12 +108,15 @@ struct Call {
     step: Step,
     begun: u64,
     ended: u64,
+    /// The time between these is that of the call.
+    times: (Micros, Micros),
     answer: Result<(), (Code, String)>,
 }
 
 /// One organization with its people, and what happens in it.
 struct World<'a> {
     crew: &'a Crew,
+    clock: OffsetClock,
     seed: u64,
     since: Option<prost_types::Timestamp>,
     /// The version with which the history begins.
@@ -152,6 +158,7 @@ async fn one(app: &TestApp, crew: &Crew) -> Told {
     }
     let mut world = World {
         crew,
+        clock: app.clock.clone(),
         seed,
         since,
         from: 0,
@@ -217,7 +224,11 @@ impl World<'_> {
                 (6..9, Some(request), _) => {
                     (by, Step::Deny { request, for_a_while: random.random_bool(0.3) })
                 }
-                (9..11, _, Some(member)) => (by, Step::Remove { member }),
+                (9, _, Some(member)) => (by, Step::Remove { member }),
+                (10, _, Some(member)) => {
+                    let after = random.random_range(1_000..100_000);
+                    (by, Step::SetEnd { member, at: self.now() + after })
+                }
                 (11..13, ..) => {
                     let seats = *[0, 2, 3, 4].choose(&mut random).unwrap();
                     (&self.crew.operator, Step::SetSeats(seats))
@@ -233,6 +244,10 @@ impl World<'_> {
             };
             self.make(by, step, &mut random).await;
         }
+    }
+
+    fn now(&self) -> Micros {
+        self.clock.now().as_micros()
     }
 
     /// Sees the requests that wait.
@@ -252,6 +267,7 @@ impl World<'_> {
         let (path, body) = self.call_of(&step);
         let address = *self.crew.addresses.choose(random).unwrap();
         let begun = self.time.fetch_add(1, Ordering::SeqCst);
+        let from = self.now();
         let id = format!("{}-{begun}", self.organization);
         let key = by.key.as_ref().unwrap();
         let request = http::Request::post(format!("http://{address}/{path}"))
@@ -263,6 +279,7 @@ impl World<'_> {
         let answer = self.crew.http.request(request).await.expect("an answer");
         let is_done = answer.status().is_success();
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
+        let times = (from, self.now());
         let ended = self.time.fetch_add(1, Ordering::SeqCst);
         let answer = if is_done {
             self.see(&step, &serde_json::from_slice(&body).unwrap());
@@ -271,7 +288,7 @@ impl World<'_> {
             let failure = Failure::from_connect(&body);
             Err((failure.code, failure.reason))
         };
-        self.calls.lock().unwrap().push(Call { id, step, begun, ended, answer });
+        self.calls.lock().unwrap().push(Call { id, step, begun, ended, times, answer });
     }
 
     fn call_of(&self, step: &Step) -> (&'static str, Value) {
@@ -313,6 +330,14 @@ impl World<'_> {
             }
             Step::Remove { member } => {
                 ("gitpod.v1.OrganizationService/LeaveOrganization", json!({ "userId": member }))
+            }
+            Step::SetEnd { member, at } => {
+                let end = UNIX_EPOCH + Duration::from_micros(at.unsigned_abs());
+                let end = humantime::format_rfc3339_micros(end).to_string();
+                (
+                    "guestlist.v1.MemberService/SetMemberExpiry",
+                    json!({ "organizationId": organization, "memberId": member, "expireTime": end }),
+                )
             }
             Step::SetSeats(seats) => (
                 "guestlist.v1.AdminService/SetSeatLimit",
@@ -364,14 +389,26 @@ impl World<'_> {
         let changes = self.changes().await;
         let made: HashMap<&str, usize> =
             changes.iter().enumerate().map(|(index, change)| (&*change.request, index)).collect();
-        assert_eq!(made.len(), changes.len(), "a call has one change");
+        let of_calls = changes.iter().filter(|change| change.request != EXPIRY).count();
+        let calls_with_changes = made.keys().filter(|request| **request != EXPIRY).count();
+        assert_eq!(calls_with_changes, of_calls, "a call has one change");
 
         // states[n] is the state before the change n.
         let mut state = State::new(3, Mode::OnRequest);
         let mut states = vec![state.clone()];
         for change in &changes {
+            if change.request == EXPIRY {
+                for (kind, member) in change.kinds.iter().zip(&change.expired) {
+                    assert_eq!(kind, "member.expired");
+                    state.expire(member, change.at);
+                }
+                assert_eq!(change.kinds.len(), change.expired.len());
+                states.push(state.clone());
+                continue;
+            }
             let call = by_id.get(&*change.request).expect("each change is of a call");
-            let effect = state.effect(&call.step);
+            assert!((call.times.0..=call.times.1).contains(&change.at));
+            let effect = state.effect(&call.step, change.at);
             let kinds: Vec<&str> = change.kinds.iter().map(String::as_str).collect();
             assert_eq!(kinds, effect.events, "{:?} in {state:?}, seed {seed}", call.step);
             assert_eq!(call.said(), effect.answer, "{:?} in {state:?}", call.step);
@@ -387,8 +424,10 @@ impl World<'_> {
                 continue;
             }
             let is_explained = states[earliest..=latest].iter().any(|state| {
-                let effect = state.effect(&call.step);
-                effect.events.is_empty() && effect.answer == call.said()
+                call.moments(state).any(|now| {
+                    let effect = state.effect(&call.step, now);
+                    effect.events.is_empty() && effect.answer == call.said()
+                })
             });
             assert!(
                 is_explained,
@@ -445,7 +484,10 @@ impl World<'_> {
             if changes.last().is_none_or(|last| last.version != version) {
                 let last = changes.last().map_or(from, |last| last.version);
                 assert_eq!(version, last + 1, "no version is missing, and none comes again");
-                changes.push(Change { version, request: event.request_id, ..Default::default() });
+                let time = event.time.unwrap();
+                let at = time.seconds * 1_000_000 + i64::from(time.nanos / 1000);
+                let request = event.request_id;
+                changes.push(Change { version, at, request, ..Default::default() });
             } else {
                 assert_eq!(changes.last().unwrap().request, event.request_id);
             }
@@ -453,6 +495,9 @@ impl World<'_> {
             match event.data.unwrap() {
                 own::event::Data::Member(member) if event.r#type == "member.joined" => {
                     change.new_member = Some(member.member_id);
+                }
+                own::event::Data::Member(member) if event.r#type == "member.expired" => {
+                    change.expired.push(member.member_id);
                 }
                 own::event::Data::JoinRequest(request)
                     if event.r#type == "join_request.created" =>
@@ -469,13 +514,20 @@ impl World<'_> {
     /// The lists say what the last state says.
     async fn compare(&self, state: &State) {
         let founder = &self.crew.founder;
+        let before = self.now();
         let listed = founder.members(&self.organization).await.unwrap();
+        let times = (before, self.now());
         let listed: HashSet<&str> = listed
             .iter()
             .filter(|member| member.role != i32::from(gitpod::OrganizationRole::Admin))
             .map(|member| member.user_id.as_str())
             .collect();
-        assert_eq!(listed, state.members(), "seed {}", self.seed);
+        let mut moments = moments(times, state.ends());
+        let seed = self.seed;
+        assert!(
+            moments.any(|now| listed == state.members(now)),
+            "{listed:?} {state:?}, seed {seed}"
+        );
         for (shown, expected) in [
             (own::JoinRequestState::Pending, state.requests(|stage| *stage == Stage::Pending)),
             (
@@ -493,12 +545,29 @@ impl World<'_> {
     }
 }
 
+/// The times of a call at which something may become different.
+fn moments(
+    (from, to): (Micros, Micros),
+    ends: impl Iterator<Item = Micros>,
+) -> impl Iterator<Item = Micros> {
+    let ends = ends.filter(move |end| (from..=to).contains(end));
+    [from, to].into_iter().chain(ends)
+}
+
 impl Call {
+    fn moments(&self, state: &State) -> impl Iterator<Item = Micros> {
+        let end = match self.step {
+            Step::SetEnd { at, .. } => Some(at),
+            _ => None,
+        };
+        moments(self.times, state.ends().chain(end))
+    }
+
     fn said(&self) -> Answer {
         match &self.answer {
             Ok(()) => Answer::Done,
             Err((code, reason)) => {
-                let reasons = [&REASONS[..], &["NOT_FOUND"]].concat();
+                let reasons = [&REASONS[..], &["NOT_FOUND", "INVALID_ARGUMENT"]].concat();
                 let known = reasons.iter().find(|known| *known == reason);
                 let known = known.unwrap_or_else(|| panic!("{code:?} {reason} is no refusal here"));
                 Answer::Refused(*code, known)
@@ -511,9 +580,11 @@ impl Call {
 #[derive(Debug, Default)]
 struct Change {
     version: i64,
-    /// The id of the call that made it.
+    at: Micros,
+    /// The id of the call that made it, or that of the expiry.
     request: String,
     kinds: Vec<String>,
+    expired: Vec<String>,
     new_member: Option<String>,
     new_request: Option<String>,
 }

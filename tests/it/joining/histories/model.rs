@@ -7,6 +7,9 @@ use crate::support::Code;
 /// An account, by its number in the history.
 pub type Who = usize;
 
+/// A time, in microseconds of the Unix epoch.
+pub type Micros = i64;
+
 /// A link of the organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Link {
@@ -31,10 +34,24 @@ pub enum Step {
     Join(Who, Link),
     JoinByDomain(Who),
     Leave(Who),
-    Withdraw { request: String },
-    Approve { request: String },
-    Deny { request: String, for_a_while: bool },
-    Remove { member: String },
+    Withdraw {
+        request: String,
+    },
+    Approve {
+        request: String,
+    },
+    Deny {
+        request: String,
+        for_a_while: bool,
+    },
+    Remove {
+        member: String,
+    },
+    /// Ends the membership at a time.
+    SetEnd {
+        member: String,
+        at: Micros,
+    },
     SetSeats(i64),
     SetMode(Mode),
     Revoke(Link),
@@ -58,6 +75,13 @@ pub struct Effect {
 struct Member {
     who: Who,
     link: Option<Link>,
+    end: Option<Micros>,
+}
+
+impl Member {
+    fn is_over(&self, now: Micros) -> bool {
+        self.end.is_some_and(|end| end <= now)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,8 +148,14 @@ impl State {
         }
     }
 
-    pub fn members(&self) -> HashSet<&str> {
-        self.members.keys().map(String::as_str).collect()
+    pub fn members(&self, now: Micros) -> HashSet<&str> {
+        let members = self.members.iter().filter(|(_, member)| !member.is_over(now));
+        members.map(|(id, _)| id.as_str()).collect()
+    }
+
+    /// The times at which a membership ends by itself.
+    pub fn ends(&self) -> impl Iterator<Item = Micros> {
+        self.members.values().filter_map(|member| member.end)
     }
 
     /// The requests in a stage of this kind.
@@ -153,8 +183,14 @@ impl State {
         self.seats == 0 || i64::try_from(self.members.len()).unwrap() + 1 < self.seats
     }
 
-    /// What the step does now.
-    pub fn effect(&self, step: &Step) -> Effect {
+    /// What the step does at this time.
+    pub fn effect(&self, step: &Step, now: Micros) -> Effect {
+        let mut state = self.clone();
+        state.members.retain(|_, member| !member.is_over(now));
+        state.effect_when_all_are_current(step, now)
+    }
+
+    fn effect_when_all_are_current(&self, step: &Step, now: Micros) -> Effect {
         match step {
             Step::AskByLink(who) => self.by_link(*who, Link::Approval, true),
             Step::Join(who, link) => self.by_link(*who, *link, false),
@@ -183,6 +219,14 @@ impl State {
             Step::Remove { member } if self.members.contains_key(member) => {
                 change(Answer::Done, ["member.removed"])
             }
+            Step::SetEnd { at, .. } if *at <= now => {
+                no_change(Answer::Refused(Code::InvalidArgument, "INVALID_ARGUMENT"))
+            }
+            Step::SetEnd { member, at } => match self.members.get(member) {
+                None => no_change(NOT_FOUND),
+                Some(member) if member.end == Some(*at) => no_change(Answer::Done),
+                Some(_) => change(Answer::Done, ["member.updated"]),
+            },
             Step::Remove { .. } => no_change(NOT_FOUND),
             Step::SetSeats(seats) if *seats == self.seats => no_change(Answer::Done),
             Step::SetSeats(_) => change(Answer::Done, ["organization.updated"]),
@@ -297,10 +341,19 @@ impl State {
                 let removed = self.members.remove(member).expect("a member");
                 self.removed.insert(removed.who);
             }
+            Step::SetEnd { member, at } => {
+                self.members.get_mut(member).expect("a member").end = Some(*at);
+            }
             Step::SetSeats(seats) => self.seats = *seats,
             Step::SetMode(mode) => self.mode = *mode,
             Step::Revoke(link) => assert!(self.live.remove(link)),
         }
+    }
+
+    /// Stores the end of a membership whose time has come.
+    pub fn expire(&mut self, member: &str, now: Micros) {
+        let member = self.members.remove(member).expect("a member");
+        assert!(member.is_over(now), "{member:?} at {now}");
     }
 
     fn ask(&mut self, who: Who, link: Option<Link>, id: Option<&str>) {
@@ -314,7 +367,10 @@ impl State {
             self.decide(&pending, Stage::Ended);
         }
         let id = id.expect("a member is made").to_owned();
-        assert!(self.members.insert(id, Member { who, link }).is_none(), "its id is new");
+        assert!(
+            self.members.insert(id, Member { who, link, end: None }).is_none(),
+            "its id is new"
+        );
     }
 
     fn decide(&mut self, request: &str, stage: Stage) {
