@@ -508,7 +508,7 @@ pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> 
         .col_expr(Column::ExpiresAt, Expr::value(renewed.expires_at.map(Timestamp::as_micros)))
         .col_expr(Column::Delivery, Expr::value(delivery_text(&Delivery::Pending)))
         .col_expr(Column::DeliveryError, Expr::value(None::<String>))
-        .col_expr(Column::Reminders, Expr::value(0))
+        .col_expr(Column::Reminders, Expr::value(0_i64))
         .filter(Column::Id.eq(Uuid::from(renewed.id)))
         .filter(Column::OrganizationId.eq(Uuid::from(renewed.organization)));
     update(tx, updated).await.map(drop)

@@ -106,10 +106,10 @@ pub async fn move_reminder(tx: &Tx, invite: InviteId, by_micros: i64) -> Result<
         .col_expr(Column::NextAttemptAt, moved(Column::NextAttemptAt))
         .col_expr(Column::CreatedAt, moved(Column::CreatedAt))
         .filter(Column::InviteId.eq(Uuid::from(invite)))
-        .filter(Column::Reminder.gt(0))
+        .filter(Column::Reminder.gt(0_i64))
         // One that is being sent, or was tried, is not moved.
         .filter(Column::ClaimedBy.is_null())
-        .filter(Column::Attempts.eq(0));
+        .filter(Column::Attempts.eq(0_i64));
     update(tx, its).await.map(drop)
 }
 
