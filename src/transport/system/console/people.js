@@ -45,10 +45,9 @@ export async function accountNames(organizationId, ids, options) {
   return new Map(found.map((id) => [id, members.get(memberIds.get(key(id)))]));
 }
 
-/** The roles of members by their ids: the list itself has only `admin` and `member`. */
-export async function exactRoles(organizationId, members, options) {
-  const asked = members.filter(({ role, status }) => role !== "ORGANIZATION_ROLE_ADMIN" && status !== "USER_STATUS_LEFT");
-  const found = asked.length === 0 ? [] : await memberships(organizationId, { memberIds: asked.map(({ userId }) => userId) }, options);
-  const exact = new Map(found.map(({ memberId, role }) => [memberId, role]));
-  return new Map(members.map(({ userId, role }) => [userId, exact.get(userId) ?? (role === "ORGANIZATION_ROLE_ADMIN" ? "admin" : "")]));
+/** The memberships of members by their ids: the list itself has neither all roles nor ends. */
+export async function exactMemberships(organizationId, members, options) {
+  const memberIds = members.filter(({ status }) => status !== "USER_STATUS_LEFT").map(({ userId }) => userId);
+  const found = memberIds.length === 0 ? [] : await memberships(organizationId, { memberIds }, options);
+  return new Map(found.map((membership) => [membership.memberId, membership]));
 }

@@ -1,9 +1,9 @@
 import { call } from "../api.js";
 import { selection } from "../batch.js";
 import { h } from "../dom.js";
-import { exactRoles, nameOf } from "../people.js";
+import { exactMemberships, nameOf } from "../people.js";
 import { options } from "../roles.js";
-import { role, t } from "../text.js";
+import { moment, role, t } from "../text.js";
 import { ask, badge, busy, confirm, field, list, menu, row, say, select, time } from "../ui.js";
 
 const MANAGE = "PERMISSION_MANAGE_MEMBERS";
@@ -31,9 +31,14 @@ export function members({ organization, membership, may, query, setQuery, signal
       // To count what matches would read all members.
       const count = answer.pagination?.nextToken ? answer.count?.value : entries.length;
       if (!token) total.replaceChildren(count === undefined ? "" : t("members.count", { count: Number(count) }));
-      const exact = await exactRoles(organizationId, entries, { signal });
+      const exact = await exactMemberships(organizationId, entries, { signal });
       if (!token) batch?.reset();
-      return [entries.map((member) => ({ ...member, role: exact.get(member.userId) })), answer.pagination?.nextToken];
+      const complete = (member) => {
+        const contractRole = member.role === "ORGANIZATION_ROLE_ADMIN" ? "admin" : "";
+        const { role = contractRole, expireTime } = exact.get(member.userId) ?? {};
+        return { ...member, role, expireTime };
+      };
+      return [entries.map(complete), answer.pagination?.nextToken];
     },
     row: memberRow,
   });
@@ -72,6 +77,19 @@ export function members({ organization, membership, may, query, setQuery, signal
       });
       if (done) reload();
     };
+    const setEnd = async () => {
+      const end = h("input", { type: "datetime-local", value: localTime(member.expireTime) });
+      const done = await ask({
+        title: t("members.endTitle", { name }), action: t("save"),
+        body: [field(t("ends"), end, t("members.endHint"))],
+        work: async () => {
+          const expireTime = end.value ? new Date(end.value).toISOString() : undefined;
+          await call("members.SetMemberExpiry", { ...ids, expireTime });
+          return true;
+        },
+      });
+      if (done) reload();
+    };
     const transfer = async () => {
       const ownRole = select(options(membership.role), "member");
       const done = await ask({
@@ -89,12 +107,15 @@ export function members({ organization, membership, may, query, setQuery, signal
     const suspended = member.status === "USER_STATUS_SUSPENDED";
     const actions = [
       may(MANAGE) && !own && !left && !suspended && [t("members.transfer"), transfer],
+      may(MANAGE) && !own && !left && [t("members.setEnd"), setEnd],
       may(MANAGE) && !own && !left && (suspended ? [t("members.restore"), change("RestoreMember")] : [t("members.suspend"), suspend]),
       may(MANAGE) && !own && !left && [t("members.remove"), remove, true],
       own && [t("members.leave"), () => leave(organization, membership), true],
     ];
     const title = [name, own && badge(t("members.you"), "accent"), suspended && badge(t("status.USER_STATUS_SUSPENDED"), "warn"), left && badge(t("status.USER_STATUS_LEFT"))];
-    return row(title.filter(Boolean), member.email === name ? null : member.email,
+    const ends = member.expireTime && t("members.until", { time: moment(member.expireTime) });
+    const note = [member.email === name ? null : member.email, ends].filter(Boolean).join(" · ");
+    return row(title.filter(Boolean), note || null,
       [may(MANAGE) && !left && !suspended ? chosen : h("span", {}, role(member.role)), h("span", { class: "muted" }, time(member.memberSince))],
       menu(t("actions", { name }), actions), batch && (own || left ? h("span") : batch.box(member.userId, name)));
   }
@@ -112,6 +133,13 @@ export function members({ organization, membership, may, query, setQuery, signal
   statuses.addEventListener("change", filterChanged);
   const invite = may("PERMISSION_MANAGE_INVITES") && h("a", { class: "button primary", href: `#/o/${organizationId}/invitations` }, t("members.invite"));
   return [h("div", { class: "bar filters" }, search, roles, statuses, invite), total, h("div", { class: "card flush members" }, batch?.element, found)];
+}
+
+/** A time as its input has it: in the browser's zone, to the minute. */
+function localTime(text) {
+  if (!text) return "";
+  const time = new Date(text);
+  return new Date(time - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 /** Leaves an organization. The last admin names a successor. */
