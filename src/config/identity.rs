@@ -46,7 +46,7 @@ pub enum Trust {
         /// The organizations that use this issuer as their single sign-on.
         sso_organizations: Vec<OrganizationId>,
         /// `None`: nobody signs in with it on our pages.
-        sign_in: Option<SignIn>,
+        sign_in: Option<Box<SignIn>>,
     },
     /// By an internal service that calls `ResolveAccount`.
     Service,
@@ -193,7 +193,7 @@ fn parse(entry: Entry) -> Result<Issuer, String> {
                 jwks: parse_jwks(entry.jwks_file, entry.jwks_url)?,
                 email_verified_as_text: entry.email_verified_as_text.unwrap_or(false),
                 sso_organizations: parse_organizations(entry.sso_organizations)?,
-                sign_in: sign_in.transpose()?,
+                sign_in: sign_in.transpose()?.map(Box::new),
             }
         }
         Kind::Service => {

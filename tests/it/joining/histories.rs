@@ -383,7 +383,7 @@ impl World<'_> {
 
     /// Finds the states between the changes, and an explanation for each answer.
     async fn check(self) -> Told {
-        let calls = self.calls.lock().unwrap();
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
         let seed = self.seed;
         let by_id: HashMap<&str, &Call> = calls.iter().map(|call| (&*call.id, call)).collect();
         let changes = self.changes().await;
