@@ -8,6 +8,7 @@ mod languages;
 mod pages;
 pub mod readiness;
 pub mod reflection;
+mod source;
 
 use std::convert::Infallible;
 use std::sync::Arc;

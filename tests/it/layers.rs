@@ -202,7 +202,7 @@ const STORAGE: Table = &[
     ("organizations", &QUERY),
     ("organization_lists", &QUERY),
     ("lease", &["connection"]),
-    ("notices", &["connection", "entity", "error", "sql", "statement", "lease"]),
+    ("notices", &["connection", "entity", "error", "sql", "statement", "lease", "members"]),
     ("outbox", &["connection", "entity", "error", "sql", "statement", "lease"]),
     (
         "previews",

@@ -4,7 +4,7 @@
 //! person, so the console can do what the credential can.
 
 use super::languages::{Texts, texts};
-use super::pages::{HTML, SCRIPT, STYLE, Source};
+use super::source::{HTML, SCRIPT, STYLE, Source};
 
 /// A file below `/console`, with its type.
 macro_rules! file {

@@ -6,7 +6,7 @@
 //! `Referer`, and loading the page does not use the invite.
 
 use super::languages::{Texts, texts};
-use super::pages::{HTML, SCRIPT, STYLE, Source};
+use super::source::{HTML, SCRIPT, STYLE, Source};
 
 macro_rules! file {
     ($path:literal, $name:literal, $content_type:expr) => {

@@ -13,13 +13,10 @@ use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::languages::{Texts, accepted};
+use super::source::{HTML, SCRIPT, STYLE, Source};
 use super::{console, invite_page, response_with};
 use crate::domain::{Brand, Color, Language, Shades};
 use crate::transport::Response;
-
-pub(super) const HTML: &str = "text/html; charset=utf-8";
-pub(super) const STYLE: &str = "text/css; charset=utf-8";
-pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The logo of the deployment.
 const LOGO: &str = "/logo";
@@ -42,13 +39,6 @@ pub(super) const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
-
-/// An embedded file.
-pub(super) struct Source {
-    pub path: &'static str,
-    pub content_type: &'static str,
-    pub text: &'static str,
-}
 
 /// A file as it is served.
 struct File {
