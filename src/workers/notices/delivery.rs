@@ -198,8 +198,8 @@ impl NoticeWorker {
         self.mail.store.write(renewed).await
     }
 
-    /// Removes the row of an admin who knows all requests that wait. A request that was made
-    /// meanwhile has found the row, and so it is told now.
+    /// Removes the row of an admin who knows all requests that wait. A new request does not add a
+    /// row while there is one. So if a newer request waits, the row stays and its mail is due now.
     async fn close(&self, claimed: &Claimed, claimant: Uuid) -> Result<()> {
         let (id, told, of) = (claimed.id, claimed.told_version, claimed.topic.organization);
         let now = self.mail.clock.now();
