@@ -10,7 +10,9 @@ use super::look;
 use super::phrases::{Insert, fill};
 use super::templates::{MAX_NAME_CHARS, MAX_SUBJECT_CHARS, minute, one_line, quoted};
 use crate::config;
-use crate::domain::{Brand, EmailAddress, EmailDomain, NoticeId, OrganizationName, Timestamp};
+use crate::domain::{
+    Brand, EmailAddress, EmailDomain, Language, NoticeId, OrganizationName, Timestamp,
+};
 use crate::error::{Error, Kind, Result};
 
 const TEXT: &str = "notice.txt";
@@ -18,16 +20,18 @@ const HTML: &str = "notice.html";
 /// The texts of a language in a directory of `mail.template_dir`.
 const FILE: &str = "notices.json";
 
-/// The built-in texts. The first language is used if there is none for the setting.
-const BUILT_IN: [(&str, &str); 7] = [
-    ("en", include_str!("notices/en.json")),
-    ("de", include_str!("notices/de.json")),
-    ("fr", include_str!("notices/fr.json")),
-    ("es", include_str!("notices/es.json")),
-    ("pt", include_str!("notices/pt.json")),
-    ("ja", include_str!("notices/ja.json")),
-    ("zh", include_str!("notices/zh.json")),
-];
+/// The built-in texts of a language.
+const fn built_in(language: Language) -> &'static str {
+    match language {
+        Language::En => include_str!("notices/en.json"),
+        Language::De => include_str!("notices/de.json"),
+        Language::Fr => include_str!("notices/fr.json"),
+        Language::Es => include_str!("notices/es.json"),
+        Language::Pt => include_str!("notices/pt.json"),
+        Language::Ja => include_str!("notices/ja.json"),
+        Language::Zh => include_str!("notices/zh.json"),
+    }
+}
 
 /// A reason for a denial has at most this many characters when it is given.
 const MAX_REASON_CHARS: usize = 500;
@@ -161,8 +165,7 @@ impl NoticeTemplates {
 fn texts_of(settings: &config::Mail) -> Result<(String, Texts)> {
     let tag = settings.language.as_str();
     let tags = || successors(Some(tag), |tag| Some(tag.rsplit_once('-')?.0));
-    let (first, _) = BUILT_IN[0];
-    for tag in tags().chain([first]) {
+    for tag in tags().chain([Language::En.as_str()]) {
         if let Some(directory) = &settings.template_dir {
             let file = directory.join(tag).join(FILE);
             if file.exists() {
@@ -175,9 +178,10 @@ fn texts_of(settings: &config::Mail) -> Result<(String, Texts)> {
                 return Ok((tag.to_owned(), texts));
             }
         }
-        if let Some((tag, json)) = BUILT_IN.iter().find(|(name, _)| name.eq_ignore_ascii_case(tag))
-        {
-            return Ok(((*tag).to_owned(), parse(json).map_err(Error::internal)?));
+        let is_it = |language: &Language| language.as_str().eq_ignore_ascii_case(tag);
+        if let Some(language) = Language::ALL.into_iter().find(is_it) {
+            let texts = parse(built_in(language)).map_err(Error::internal)?;
+            return Ok((language.as_str().to_owned(), texts));
         }
     }
     Err(Error::internal("no mail texts are built in"))
@@ -186,7 +190,7 @@ fn texts_of(settings: &config::Mail) -> Result<(String, Texts)> {
 /// Reads texts: all that English has, with no other values than it has.
 fn parse(json: &str) -> Result<Texts, String> {
     let read = |json| serde_json::from_str::<Texts>(json).map_err(|e| e.to_string());
-    let (texts, english) = (read(json)?, read(BUILT_IN[0].1)?);
+    let (texts, english) = (read(json)?, read(built_in(Language::En))?);
     for (name, expected) in &english {
         let text = texts.get(name).filter(|text| !text.trim().is_empty());
         let text = text.ok_or_else(|| format!("`{name}` is missing"))?;
