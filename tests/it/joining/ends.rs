@@ -13,7 +13,7 @@ use own::create_link_request::{Grants, MemberEnd};
 use sea_orm::ConnectionTrait;
 use tokio::sync::Notify;
 
-use super::{Door, open_domain};
+use super::{Door, open_domain, unlimited};
 use crate::rest::client::Rest;
 use crate::support::{
     Code, Database, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own,
@@ -593,33 +593,13 @@ on_both_engines! {
     }
 }
 
-/// As often as these ask.
-fn unlimited(config: &mut guestlist::config::Config) {
+fn settings(config: &mut guestlist::config::Config) {
     trust_intranet(config);
-    config.limits.invites_per_account = 0;
-    config.limits.joins_per_account = 0;
-    config.limits.joins_per_network = 0;
+    unlimited(config);
 }
 
-macro_rules! on_both_engines_unlimited {
-    ($($name:ident: $behaviour:ident;)+) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn sqlite() {
-                run_with(unlimited, Engine::Sqlite, Protocol::Grpc, $behaviour);
-            }
-
-            #[test]
-            fn postgres() {
-                run_with(unlimited, Engine::Postgres, Protocol::Grpc, $behaviour);
-            }
-        }
-    )+};
-}
-
-on_both_engines_unlimited! {
+on_both_engines_with! {
+    settings;
     p49_one_seat_that_becomes_free_is_taken_once: one_seat_is_taken_once;
     p49_many_memberships_are_found_until_their_end: many_are_found_until_their_end;
 }

@@ -1,6 +1,25 @@
 //! Joining, by every way in: after a removal, by domain beside an invitation, while
 //! others join and while the invite ends.
 
+/// Runs behaviours on both engines with these settings.
+macro_rules! on_both_engines_with {
+    ($settings:ident; $($name:ident: $behaviour:ident;)+) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn sqlite() {
+                run_with($settings, Engine::Sqlite, Protocol::Grpc, $behaviour);
+            }
+
+            #[test]
+            fn postgres() {
+                run_with($settings, Engine::Postgres, Protocol::Grpc, $behaviour);
+            }
+        }
+    )+};
+}
+
 mod carried;
 mod consume;
 mod domain;
@@ -14,6 +33,15 @@ mod seats;
 
 use crate::rest::client::Rest;
 use crate::support::{Code, Failure, Person, gitpod, link_to, own};
+
+/// No limits: these tests ask often.
+pub fn unlimited(config: &mut guestlist::config::Config) {
+    config.limits.invites_per_account = 0;
+    config.limits.invites_per_organization = 0;
+    config.limits.invites_per_address = 0;
+    config.limits.joins_per_account = 0;
+    config.limits.joins_per_network = 0;
+}
 
 /// A way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -251,16 +251,7 @@ async fn with_proof_only(app: &TestApp) {
     assert_eq!(code(&person, &org.id).await, Code::Ok);
 }
 
-mod p50_a_setting_demands_proof_for_invite_domains {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(require_proof, Engine::Sqlite, Protocol::Grpc, with_proof_only);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(require_proof, Engine::Postgres, Protocol::Grpc, with_proof_only);
-    }
+on_both_engines_with! {
+    require_proof;
+    p50_a_setting_demands_proof_for_invite_domains: with_proof_only;
 }

@@ -6,19 +6,13 @@ use std::time::Duration;
 use guestlist::clock::Clock;
 use guestlist::operations::invites::end_expired;
 
-use crate::support::run_with;
-use crate::support::{Code, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own};
+use super::unlimited;
+use crate::support::{
+    Code, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with,
+};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const ROUNDS: usize = 12;
-
-fn unlimited(config: &mut guestlist::config::Config) {
-    config.limits.invites_per_account = 0;
-    config.limits.invites_per_organization = 0;
-    config.limits.invites_per_address = 0;
-    config.limits.joins_per_account = 0;
-    config.limits.joins_per_network = 0;
-}
 
 /// What ends the invite while somebody joins with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,16 +208,7 @@ async fn judge(
     }
 }
 
-mod p16_a_join_against_what_ends_the_invite_has_one_winner {
-    use super::{Engine, Protocol, race, run_with, unlimited};
-
-    #[test]
-    fn sqlite() {
-        run_with(unlimited, Engine::Sqlite, Protocol::Grpc, race);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(unlimited, Engine::Postgres, Protocol::Grpc, race);
-    }
+on_both_engines_with! {
+    unlimited;
+    p16_a_join_against_what_ends_the_invite_has_one_winner: race;
 }

@@ -111,18 +111,9 @@ async fn nobody_comes_back(app: &TestApp) {
     }
 }
 
-mod p10_who_was_removed_needs_an_invite_made_later_by_every_door {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(with_issuer, Engine::Sqlite, Protocol::Grpc, nobody_comes_back);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(with_issuer, Engine::Postgres, Protocol::Grpc, nobody_comes_back);
-    }
+on_both_engines_with! {
+    with_issuer;
+    p10_who_was_removed_needs_an_invite_made_later_by_every_door: nobody_comes_back;
 }
 
 on_both_engines! {

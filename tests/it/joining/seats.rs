@@ -3,37 +3,11 @@
 
 use futures::future::join_all;
 
-use super::{Door, limited_link, open_domain};
+use super::{Door, limited_link, open_domain, unlimited};
 use crate::support::{Code, Engine, Organization, Person, Protocol, TestApp, own, run_with};
 
-/// As often as these ask.
-fn unlimited(config: &mut guestlist::config::Config) {
-    config.limits.invites_per_account = 0;
-    config.limits.invites_per_organization = 0;
-    config.limits.joins_per_account = 0;
-    config.limits.joins_per_network = 0;
-}
-
-/// Runs a behaviour on both engines, without limits.
-macro_rules! on_both_engines_unlimited {
-    ($($name:ident: $behaviour:ident;)+) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn sqlite() {
-                run_with(unlimited, Engine::Sqlite, Protocol::Grpc, $behaviour);
-            }
-
-            #[test]
-            fn postgres() {
-                run_with(unlimited, Engine::Postgres, Protocol::Grpc, $behaviour);
-            }
-        }
-    )+};
-}
-
-on_both_engines_unlimited! {
+on_both_engines_with! {
+    unlimited;
     p12_a_link_lets_in_as_many_as_its_uses: limited_links_let_in_as_many_as_their_uses;
     p14_no_door_oversells_the_seats: no_door_oversells_the_seats;
     p14_all_doors_together_do_not_oversell_the_seats: all_doors_together;
