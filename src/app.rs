@@ -1,5 +1,6 @@
 //! The composition root: builds and starts all parts of the service from the settings.
 
+mod background;
 mod brand;
 mod limit_metrics;
 mod mail_metrics;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
+use self::background::{Background, stopped};
 use crate::auth::{self, Authenticator, SignIns};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -37,12 +39,7 @@ use crate::transport::stack::{self, Parts};
 use crate::transport::system::readiness::Readiness;
 use crate::transport::system::{MetricsAccess, Pages};
 use crate::transport::{rest, rpc, server};
-use crate::workers;
-use crate::workers::event_lag::{self, EventLag};
-use crate::workers::mail::MailWorker;
-use crate::workers::notices::NoticeWorker;
-use crate::workers::schedule::Schedule;
-use crate::workers::webhooks::WebhookWorker;
+use crate::workers::event_lag::EventLag;
 
 /// The first API key of a new store is written to this file in the data directory.
 pub const FIRST_KEY_FILE: &str = "admin.key";
@@ -57,11 +54,9 @@ pub struct App {
     readiness: Readiness,
     event_lag: EventLag,
     stop_serving: watch::Sender<bool>,
-    stop_workers: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
-    workers: Vec<JoinHandle<()>>,
+    background: Background,
     shutdown_delay: Duration,
-    schedules: Vec<Arc<Schedule>>,
     drain_timeout: Duration,
 }
 
@@ -217,11 +212,9 @@ impl App {
             readiness: Readiness::new(),
             event_lag: EventLag::default(),
             stop_serving: watch::channel(false).0,
-            stop_workers: watch::channel(false).0,
             servers: Vec::new(),
-            workers: Vec::new(),
+            background: Background::new(),
             shutdown_delay: config.http.shutdown_delay,
-            schedules: Vec::new(),
             drain_timeout: config.http.drain_timeout,
         };
         // `setup::prepare` has just written to the store.
@@ -235,111 +228,16 @@ impl App {
         let pages = Pages::new(&brand, config.pages.language, config.console.enabled);
         let authenticating = Arc::clone(&authenticator);
         app.serve(config, listeners, &context, authenticating, metrics.clone(), pages)?;
+        let background = &mut app.background;
         if let Some((reload, period)) = reload {
-            let run = reload.run(period, stopped(&app.stop_workers));
-            app.workers.push(tokio::spawn(run));
+            background.spawn(|stop| reload.run(period, stop));
         }
-        app.start_refresh_workers(&authenticator);
-        app.start_mail_worker(mail_worker, &context);
-        app.start_notice_worker(notices);
-        app.start_webhook_worker(webhook_worker, &context);
-        app.start_domain_worker(&context);
-        app.start_cleanup_workers(&context);
-        app.start_event_workers(audit_retention, &context);
-        worker_metrics::register(&metrics, std::mem::take(&mut app.schedules));
+        background.start_refresh(&authenticator, &context.store, &app.readiness);
+        background.start_senders(mail_worker, notices, webhook_worker, &context);
+        background.start_cleanup(&context);
+        background.start_events(audit_retention, &app.event_lag, &context);
+        worker_metrics::register(&metrics, background.schedules());
         Ok(app)
-    }
-
-    /// Starts the workers for key usage, readiness and the issuers' public keys.
-    fn start_refresh_workers(&mut self, authenticator: &Arc<Authenticator>) {
-        let usage = Arc::clone(authenticator.key_usage());
-        let schedule = self.schedule("key_usage", workers::key_usage::PERIOD);
-        let (store, stop) = (self.store.clone(), stopped(&self.stop_workers));
-        let key_usage = workers::key_usage::run(schedule, store, usage, stop);
-        self.workers.push(tokio::spawn(key_usage));
-
-        let (readiness, store) = (self.readiness.clone(), self.store.clone());
-        self.workers.push(tokio::spawn(async move {
-            readiness.follow(|| store.check_writable()).await;
-        }));
-
-        let refresh =
-            workers::public_keys::run(Arc::clone(authenticator), stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(refresh));
-    }
-
-    /// The schedule of a worker, which is in the metrics.
-    fn schedule(&mut self, worker: &'static str, period: Duration) -> Arc<Schedule> {
-        let schedule = Schedule::new(worker, period);
-        self.schedules.push(Arc::clone(&schedule));
-        schedule
-    }
-
-    fn start_mail_worker(&mut self, mail_worker: Arc<MailWorker>, context: &Context) {
-        let wakeup = Arc::clone(&context.mail_wakeup);
-        let schedule = self.schedule("mail", workers::mail::POLL_INTERVAL);
-        let run = workers::mail::run(mail_worker, schedule, wakeup, stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(run));
-    }
-
-    fn start_notice_worker(&mut self, worker: NoticeWorker) {
-        let schedule = self.schedule("notices", workers::notices::POLL_INTERVAL);
-        let stop = stopped(&self.stop_workers);
-        self.workers.push(tokio::spawn(workers::notices::run(Arc::new(worker), schedule, stop)));
-    }
-
-    fn start_webhook_worker(&mut self, worker: Arc<WebhookWorker>, context: &Context) {
-        // Notified when an endpoint has something to send before the next poll.
-        let wakeup = Arc::clone(&context.webhook_wakeup);
-        let schedule = self.schedule("webhooks", workers::webhooks::POLL_INTERVAL);
-        let run = workers::webhooks::run(worker, schedule, wakeup, stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(run));
-    }
-
-    fn start_domain_worker(&mut self, context: &Context) {
-        use workers::domains;
-
-        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
-        let work = (Arc::clone(&context.dns), context.rules.domain_checks);
-        let schedule = self.schedule("domains", domains::PERIOD);
-        let run = domains::run(schedule, store, clock, work, stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(run));
-    }
-
-    /// Starts the workers that end expired invites and delete old rows.
-    fn start_cleanup_workers(&mut self, context: &Context) {
-        use workers::{expiry, pruning, removal};
-
-        let Context { store, clock, limits, .. } = context;
-        let (store, clock) = (|| store.clone(), || Arc::clone(clock));
-        let schedule = self.schedule("expiry", expiry::PERIOD);
-        let expiry = expiry::run(schedule, store(), clock(), stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(expiry));
-        let schedule = self.schedule("removal", removal::PERIOD);
-        let removal = removal::run(schedule, store(), stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(removal));
-        let limits = Arc::clone(limits);
-        let schedule = self.schedule("pruning", pruning::PERIOD);
-        let pruning = pruning::run(schedule, store(), clock(), limits, stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(pruning));
-    }
-
-    /// Starts the worker that measures the feed of events, and the one that deletes old
-    /// events, if they are not kept for ever.
-    fn start_event_workers(&mut self, audit: Option<Duration>, context: &Context) {
-        use workers::retention;
-
-        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
-        let (lag, stop) = (self.event_lag.clone(), stopped(&self.stop_workers));
-        let schedule = self.schedule("event_lag", event_lag::PERIOD);
-        let measure = event_lag::run(schedule, store, clock, lag, stop);
-        self.workers.push(tokio::spawn(measure));
-        let Some(audit) = audit else { return };
-        let keep = audit.max(context.rules.event_retention);
-        let (store, clock) = (context.store.clone(), Arc::clone(&context.clock));
-        let schedule = self.schedule("retention", retention::PERIOD);
-        let run = retention::run(schedule, store, clock, keep, stopped(&self.stop_workers));
-        self.workers.push(tokio::spawn(run));
     }
 
     /// Starts serving on the listener, and on the metrics listener if there is one.
@@ -435,8 +333,7 @@ impl App {
         for server in self.servers {
             outcome = outcome.and(server.await.map_err(Error::internal));
         }
-        self.stop_workers.send_replace(true);
-        let (workers, store) = (self.workers, self.store);
+        let (workers, store) = (self.background.stop(), self.store);
         let aborts: Vec<AbortHandle> = workers.iter().map(JoinHandle::abort_handle).collect();
         let flush = async {
             for worker in workers {
@@ -495,13 +392,4 @@ async fn load_tls(config: &Config, clock: &Arc<dyn Clock>) -> Result<Option<(Tls
 
 fn address_of(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(Error::internal)
-}
-
-/// Resolves when `stop` becomes true or its sender is dropped.
-fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
-    let mut stop = stop.subscribe();
-    async move {
-        // An error means that the sender was dropped.
-        let _ = stop.wait_for(|stopped| *stopped).await;
-    }
 }
