@@ -7,7 +7,7 @@
 //! the last event as its cursor, which is what a consumer would build for itself: it misses some.
 //!
 //! ```sh
-//! GUESTLIST_TEST_CHANGES=1000000 GUESTLIST_TEST_KILLS=200 \
+//! GUESTLIST_TEST_CHANGES=1000000 GUESTLIST_TEST_KILLS=200 GUESTLIST_TEST_HANG=7200 \
 //!     cargo test --release --test it durability::feed -- --nocapture
 //! ```
 
@@ -28,11 +28,11 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::HANG;
 use super::killed::until_it_is_back;
-use super::{HANG, from_environment};
 use crate::support::client::{Http, http};
 use crate::support::cluster::{Cluster, kill};
-use crate::support::{Database, Engine, Installation, Server, run_installed_on};
+use crate::support::{Database, Engine, Installation, Server, from_environment, run_installed_on};
 
 const WRITERS: u64 = 12;
 const ORGANIZATIONS: usize = 5;

@@ -8,9 +8,11 @@ use rustix::process::{Pid, Signal};
 
 use super::ledger::Said;
 use super::round::Moment;
-use super::{BACK, HANG, World, from_environment};
+use super::{BACK, HANG, World};
 use crate::support::cluster::{Cluster, kill};
-use crate::support::{Code, Database, Installation, Server, own, run_installed_on};
+use crate::support::{
+    Code, Database, Installation, Server, from_environment, own, run_installed_on,
+};
 
 /// After so many kills everything is compared.
 const LOOK: u64 = 10;

@@ -44,7 +44,7 @@ use self::ledger::{Entry, Ledger, Said};
 use self::round::{Moment, Round};
 use self::rows::Rows;
 use self::wire::Wire;
-use crate::support::{Engine, Installation, Server};
+use crate::support::{Engine, Installation, Server, from_environment};
 
 /// Calls at once, at the most.
 const CALLERS: u64 = 32;
@@ -56,11 +56,6 @@ const HANG: Duration = Duration::from_secs(900);
 
 /// In this time the service is back (P35).
 const BACK: Duration = Duration::from_secs(5);
-
-/// A number that the environment may set.
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
-}
 
 /// A store, its callers and their ledger.
 struct World<'a> {

@@ -4,7 +4,8 @@
 //! the [model](model) says in a state, and at a time, between the beginning and the end of its call.
 //!
 //! ```sh
-//! GUESTLIST_TEST_HISTORIES=10000 cargo test --release --test it joining::histories -- --nocapture
+//! GUESTLIST_TEST_HISTORIES=10000 GUESTLIST_TEST_HANG=7200 \
+//!     cargo test --release --test it joining::histories -- --nocapture
 //! ```
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,7 +28,9 @@ use serde_json::{Value, json};
 
 use crate::on_both_engines;
 use crate::support::client::{Http, http};
-use crate::support::{Code, Engine, Failure, Person, TestApp, gitpod, nameserver, own};
+use crate::support::{
+    Code, Engine, Failure, Person, TestApp, from_environment, gitpod, nameserver, own,
+};
 
 mod model;
 
@@ -52,8 +55,7 @@ const REASONS: [&str; 7] = [
 
 on_both_engines! {
     async fn p50_one_order_explains_every_answer(app: TestApp) {
-        let number = std::env::var("GUESTLIST_TEST_HISTORIES");
-        let number = number.map_or(USUAL, |text| text.parse().expect("a number"));
+        let number = from_environment("GUESTLIST_TEST_HISTORIES").unwrap_or(USUAL);
         let crew = Crew::new(app).await;
         let histories = futures::stream::iter(0..number).map(|_| one(app, &crew));
         let told: Vec<Told> = histories.buffer_unordered(AT_ONCE).collect().await;

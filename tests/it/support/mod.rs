@@ -19,7 +19,7 @@ pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to, pairs, refused_after_a_second};
 pub use program::{Installation, Server};
-pub use run::{run, run_installed, run_installed_on, run_with};
+pub use run::{from_environment, run, run_installed, run_installed_on, run_with};
 pub use server::{Settings, TestApp, trust_intranet};
 
 pub use guestlist::proto::gitpod::v1 as gitpod;

@@ -58,9 +58,16 @@ async fn hold(app: TestApp, behaviour: impl AsyncFn(&TestApp)) -> Held {
     held
 }
 
+/// A number that a longer run gives.
+pub fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
 type Held = std::thread::Result<Result<(), tokio::time::error::Elapsed>>;
 
+/// A run that is longer than usual says its bound, in seconds, by `GUESTLIST_TEST_HANG`.
 async fn held(hang: Duration, behaviour: impl Future<Output = ()>) -> Held {
+    let hang = from_environment("GUESTLIST_TEST_HANG").map_or(hang, Duration::from_secs);
     AssertUnwindSafe(tokio::time::timeout(hang, behaviour)).catch_unwind().await
 }
 
