@@ -45,7 +45,7 @@ use token_cache::VerifiedToken;
 pub use accounts::{resolve, resolve_local};
 pub use identity::Identity;
 pub use issuers::Issuers;
-pub use sign_in::{Begin, Begun, Finish, SignIns};
+pub use sign_in::{Begin, Begun, Finish, Renew, SignIns, SignedIn};
 
 /// The header with the id of the account that an internal service acts for.
 pub const ON_BEHALF_OF: &str = "guestlist-on-behalf-of";

@@ -1,4 +1,4 @@
-//! An OpenID provider: its description, and the exchange of a code for tokens.
+//! An OpenID provider: its description, and the exchange of a code or refresh token for tokens.
 //!
 //! Two small requests, so the service's HTTP client and serde read them: the crates for OpenID
 //! Connect verify tokens in ways of their own, with further crates for cryptography, while here
@@ -48,17 +48,18 @@ fn default_methods() -> Vec<String> {
     vec!["client_secret_basic".to_owned()]
 }
 
-/// The tokens of a code.
+/// The tokens of a code or of a refresh token.
 #[derive(Deserialize)]
 pub struct Tokens {
     pub access_token: Option<SecretString>,
     pub id_token: Option<SecretString>,
+    pub refresh_token: Option<SecretString>,
 }
 
 /// The reason for having no tokens.
 #[derive(Debug)]
 pub enum ExchangeError {
-    /// The provider refuses the code.
+    /// The provider refuses the code or refresh token.
     Refused,
     /// Anything else; for the log.
     Failed(BoxError),
@@ -148,12 +149,30 @@ impl Provider {
         code_verifier: &str,
         redirect_uri: &str,
     ) -> Result<Tokens, ExchangeError> {
-        let mut form = vec![
+        let form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", redirect_uri),
             ("code_verifier", code_verifier),
         ];
+        self.tokens(description, form).await
+    }
+
+    /// Exchanges a refresh token (RFC 6749 §6).
+    pub async fn refresh(
+        &self,
+        description: &Description,
+        refresh_token: &str,
+    ) -> Result<Tokens, ExchangeError> {
+        let form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        self.tokens(description, form).await
+    }
+
+    async fn tokens<'a>(
+        &'a self,
+        description: &Description,
+        mut form: Vec<(&str, &'a str)>,
+    ) -> Result<Tokens, ExchangeError> {
         if let Some(resource) = &self.settings.resource {
             form.push(("resource", resource));
         }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::Authenticator;
-use super::provider::{ExchangeError, Provider};
+use super::provider::{ExchangeError, Provider, Tokens};
 use crate::config::{Issuer, SignInToken, Trust};
 use crate::error::{Error, Kind, Result, chain, reason};
 
@@ -53,10 +53,26 @@ pub struct Finish {
     pub nonce: String,
 }
 
-/// The claims of an ID token that bind it to one sign-in.
+/// A refresh token, and the token that it renews.
+pub struct Renew {
+    pub issuer: String,
+    pub refresh_token: SecretString,
+    /// It may have expired.
+    pub token: SecretString,
+}
+
+/// What a page has of a person who is signed in.
+pub struct SignedIn {
+    pub token: SecretString,
+    /// `None`: the issuer does not renew it.
+    pub refresh_token: Option<SecretString>,
+}
+
+/// The claims of a token that bind it to a person and, in ID tokens, to one sign-in.
 #[derive(Deserialize)]
 struct Binding {
     iss: String,
+    sub: String,
     nonce: Option<String>,
 }
 
@@ -110,7 +126,7 @@ impl SignIns {
     }
 
     /// The token for a code, verified as that of any request, and bound to the nonce.
-    pub async fn finish(&self, input: &Finish) -> Result<SecretString> {
+    pub async fn finish(&self, input: &Finish) -> Result<SignedIn> {
         let provider = self.provider(&input.issuer)?;
         let description = provider.description().await.map_err(unavailable)?;
         // RFC 9207: an attacker may make an honest browser bring a code of another issuer.
@@ -124,26 +140,58 @@ impl SignIns {
         }
         let (code, verifier) = (input.code.expose_secret(), input.code_verifier.expose_secret());
         let exchanged = provider.exchange(&description, code, verifier, &self.redirect_uri).await;
-        let tokens = exchanged.map_err(|error| match error {
-            ExchangeError::Refused => {
-                let what = "the issuer refuses the code: it is too old, was used before, or belongs \
-                            to another browser";
-                Error::precondition(reason::SIGN_IN_REFUSED, what)
-            }
-            ExchangeError::Failed(cause) => {
-                tracing::warn!(
-                    issuer = provider.issuer(),
-                    cause = %chain(&*cause),
-                    "a code cannot be exchanged; the person cannot sign in"
-                );
-                unavailable(cause)
-            }
+        let tokens = exchanged.map_err(|error| {
+            let refused = "the issuer refuses the code: it is too old, was used before, or belongs \
+                           to another browser";
+            not_exchanged(provider, error, refused)
         })?;
+        let (signed_in, _) = self.verified(provider, &tokens).await?;
+        let asks_for_id = provider.settings.scopes.iter().any(|scope| scope == "openid");
+        match &tokens.id_token {
+            Some(id_token) => {
+                let binding = binding(id_token, provider)?;
+                if binding.nonce.as_deref() != Some(&input.nonce) {
+                    return Err(rejected("the ID token is of another sign-in: its nonce differs"));
+                }
+            }
+            None if asks_for_id => return Err(rejected("the issuer's response has no ID token")),
+            None => {}
+        }
+        Ok(signed_in)
+    }
 
+    /// A new token of the same person (OpenID Connect Core 1.0 §12).
+    pub async fn renew(&self, input: &Renew) -> Result<SignedIn> {
+        let provider = self.provider(&input.issuer)?;
+        let before = binding(&input.token, provider)?;
+        let description = provider.description().await.map_err(unavailable)?;
+        let refreshed = provider.refresh(&description, input.refresh_token.expose_secret()).await;
+        let tokens = refreshed.map_err(|error| {
+            let refused = "the issuer refuses the refresh token: it has ended or was used before";
+            not_exchanged(provider, error, refused)
+        })?;
+        let (signed_in, subject) = self.verified(provider, &tokens).await?;
+        if subject != before.sub {
+            return Err(rejected("the new token is of another person"));
+        }
+        if let Some(id_token) = &tokens.id_token {
+            let binding = binding(id_token, provider)?;
+            let is_same = binding.nonce.is_none() || binding.nonce == before.nonce;
+            if provider.settings.token == SignInToken::Id && !is_same {
+                return Err(rejected("the new ID token is of another sign-in: its nonce differs"));
+            }
+        }
+        let refresh_token = signed_in.refresh_token.or_else(|| Some(input.refresh_token.clone()));
+        Ok(SignedIn { refresh_token, ..signed_in })
+    }
+
+    /// The token that pages send, verified as that of any request, and its subject.
+    async fn verified(&self, provider: &Provider, tokens: &Tokens) -> Result<(SignedIn, String)> {
         let token = match provider.settings.token {
-            SignInToken::Id => tokens.id_token.clone(),
-            SignInToken::Access => tokens.access_token,
+            SignInToken::Id => &tokens.id_token,
+            SignInToken::Access => &tokens.access_token,
         };
+        let token = token.as_ref();
         let token = token.ok_or_else(|| rejected("the issuer's response has no such token"))?;
         if token.expose_secret().len() > MAX_TOKEN_BYTES {
             return Err(rejected("the token is longer than 16,384 bytes"));
@@ -159,28 +207,38 @@ impl SignIns {
         if identity.issuer != provider.issuer() {
             return Err(rejected("the token is of another issuer"));
         }
-        let asks_for_id = provider.settings.scopes.iter().any(|scope| scope == "openid");
-        match &tokens.id_token {
-            Some(id_token) => check_binding(id_token, provider.issuer(), &input.nonce)?,
-            None if asks_for_id => return Err(rejected("the issuer's response has no ID token")),
-            None => {}
-        }
-        Ok(token)
+        let refresh_token = tokens.refresh_token.clone();
+        // A longer one does not fit into RenewSignInRequest: the person signs in again.
+        let refresh_token =
+            refresh_token.filter(|token| token.expose_secret().len() <= MAX_TOKEN_BYTES);
+        Ok((SignedIn { token: token.clone(), refresh_token }, identity.subject))
     }
 }
 
-/// The ID token came from the issuer's own endpoint over TLS, which needs no further proof
-/// (OpenID Connect Core 1.0 §3.1.3.7); the token that is returned has been verified.
-fn check_binding(id_token: &SecretString, issuer: &str, nonce: &str) -> Result<()> {
-    let binding: Binding = insecure_decode_claims(id_token.expose_secret())
-        .map_err(|_| rejected("the ID token has no claims"))?;
-    if binding.iss != issuer {
-        return Err(rejected("the ID token is of another issuer"));
+/// What binds a token of this issuer. It needs no proof: it came from the issuer's own endpoint
+/// over TLS (OpenID Connect Core 1.0 §3.1.3.7), or it only narrows what is accepted.
+fn binding(token: &SecretString, provider: &Provider) -> Result<Binding> {
+    let binding: Binding = insecure_decode_claims(token.expose_secret())
+        .map_err(|_| rejected("a token has no claims"))?;
+    if binding.iss != provider.issuer() {
+        return Err(rejected("a token is of another issuer"));
     }
-    if binding.nonce.as_deref() != Some(nonce) {
-        return Err(rejected("the ID token is of another sign-in: its nonce differs"));
+    Ok(binding)
+}
+
+/// `refused` tells why the issuer may refuse.
+fn not_exchanged(provider: &Provider, error: ExchangeError, refused: &str) -> Error {
+    match error {
+        ExchangeError::Refused => Error::precondition(reason::SIGN_IN_REFUSED, refused),
+        ExchangeError::Failed(cause) => {
+            tracing::warn!(
+                issuer = provider.issuer(),
+                cause = %chain(&*cause),
+                "an issuer gives no tokens; the person cannot sign in"
+            );
+            unavailable(cause)
+        }
     }
-    Ok(())
 }
 
 /// The cause goes to the log.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QuerySelect,
     RelationTrait,
@@ -11,12 +11,13 @@ use uuid::Uuid;
 
 use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, member, stored};
-use super::members::lasts_beyond;
+use super::join_requests;
+use super::members::{self, lasts_beyond};
 use super::sql::{Named, is_one_of, query, set};
 use super::statement::SIZES;
 use crate::domain::{
-    Account, AccountId, ERASED_ISSUER, EmailAddress, LoginProviderKind, MemberStatus,
-    OrganizationId, Profile, Timestamp,
+    Account, AccountId, ERASED_ISSUER, EmailAddress, JoinRequestId, LoginProviderKind,
+    MemberStatus, OrganizationId, Profile, Timestamp,
 };
 use crate::error::Result;
 
@@ -38,7 +39,47 @@ pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     Ok(found.filter(|account| !account.is_erased()))
 }
 
-/// The same of many accounts, also of erased ones.
+/// What the store has of an account that may join an organization.
+#[derive(Debug)]
+pub struct Joiner {
+    pub account: Account,
+    /// The version of the organization at which an admin last removed the account.
+    pub removed_at: Option<i64>,
+    /// Its pending request to join.
+    pub request: Option<JoinRequestId>,
+}
+
+/// The same as [`lock_profile`], with what the organization knows of the account.
+pub async fn lock_joiner(
+    tx: &Tx,
+    id: AccountId,
+    organization: OrganizationId,
+) -> Result<Option<Joiner>> {
+    static LOCK: Named = Named::new(|| {
+        let part = |select: SelectStatement| Expr::SubQuery(None, Box::new(select.into()));
+        let select = account::Entity::find_by_id(Uuid::nil())
+            .column_as(part(members::version_of_last_removal()), "removed_at")
+            .column_as(part(join_requests::id_of_pending()), "request")
+            .lock_shared();
+        query(select)
+    });
+    let (account, organization) = (Uuid::from(id), Uuid::from(organization));
+    let values = [
+        organization.into(),
+        account.into(),
+        1_u64.into(),
+        account.into(),
+        organization.into(),
+        account.into(),
+    ];
+    let Some(mut row) = first(tx, LOCK.with(tx, values)).await? else { return Ok(None) };
+    let account = Account::try_from(row.model::<account::Entity>()?)?;
+    let removed_at = row.value()?;
+    let request = row.value::<Option<Uuid>>()?.map(Into::into);
+    Ok(Some(Joiner { account, removed_at, request }).filter(|it| !it.account.is_erased()))
+}
+
+/// The accounts with these ids, their profiles locked, also erased ones.
 pub async fn lock_profiles(tx: &Tx, ids: &[AccountId]) -> Result<HashMap<AccountId, Account>> {
     let mut found = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(SIZES[0]) {

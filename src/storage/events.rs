@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, ExprTrait, Order, QueryFilter, QueryOrder, QuerySelect,
     Select,
@@ -11,8 +11,6 @@ use uuid::Uuid;
 
 use super::connection::{Connection, Db, Tx, all, delete, first, models};
 use super::entity::audit_event::{self, Column};
-use super::entity::setting;
-use super::error::StoreError;
 use super::postgres;
 use super::sql::{Named, is_one_of, query};
 use super::statement::Statement;
@@ -21,10 +19,6 @@ use crate::error::Result;
 
 /// The columns of the feed's order.
 const ORDER: [Column; 3] = [Column::Epoch, Column::Position, Column::Ordinal];
-
-/// The last position that was given, on SQLite. Not the rowid, which VACUUM may change, and
-/// not the greatest position plus one, which starts anew when old rows are deleted.
-const POSITION: &str = "event_position";
 
 /// The feed's order, to compare with [`place`].
 pub(super) fn order() -> Expr {
@@ -45,28 +39,19 @@ pub(super) fn place(at: FeedPlace) -> Expr {
 }
 
 /// The position for events that a change appends now; `None` on PostgreSQL, where the
-/// column's default is the transaction.
+/// column's default is the transaction. SQLite has one writer, and [`prune`] leaves the newest
+/// event, so the position after that is never given twice. (The rowid may be: VACUUM changes it.)
 pub(super) async fn next_position(tx: &Tx) -> Result<Option<i64>> {
-    static NEXT: Named = Named::new(|| {
-        let next = OnConflict::column(setting::Column::Name)
-            .value(setting::Column::Value, Expr::cust("CAST(settings.value AS INTEGER) + 1"))
-            .to_owned();
-        Query::insert()
-            .into_table(setting::Entity)
-            .columns([setting::Column::Name, setting::Column::Value])
-            .values_panic(["".into(), "".into()])
-            .on_conflict(next)
-            .returning(Query::returning().expr(Expr::cust("CAST(value AS INTEGER)")))
-            .to_owned()
-            .into()
+    static NEWEST: Named = Named::new(|| {
+        let newest = audit_event::Entity::find().select_only().column(Column::Position);
+        query(ordered(newest, Order::Desc).limit(1))
     });
     if tx.backend() == DbBackend::Postgres {
         return Ok(None);
     }
-    let next = NEXT.changing::<setting::Entity, _>(tx, [POSITION.into(), "1".into()]);
-    let row = first(tx, next).await?;
-    let mut row = row.ok_or_else(|| StoreError::fault("a position has no row"))?;
-    Ok(Some(row.value()?))
+    let newest = first(tx, NEWEST.with(tx, [1_u64.into()])).await?;
+    let newest: i64 = newest.map(|mut row| row.value()).transpose()?.unwrap_or(0);
+    Ok(Some(newest + 1))
 }
 
 /// The newest event that readers may have. Every event before it is committed, so a reader

@@ -1,8 +1,9 @@
 //! Queries on `join_requests`.
 
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 use uuid::Uuid;
 
@@ -68,6 +69,17 @@ pub async fn pending(
     let values = [Uuid::from(account).into(), Uuid::from(organization).into()];
     let row = first(db, FIND.with(db, values)).await?;
     row.map(|mut row| row.model::<entity::Entity>()?.try_into()).transpose()
+}
+
+/// The id of the pending request of an account and an organization, as a part of another query.
+pub(super) fn id_of_pending() -> SelectStatement {
+    let pending = entity::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::AccountId.eq(Uuid::nil()))
+        .filter(Column::OrganizationId.eq(Uuid::nil()))
+        .filter(Expr::cust(PENDING));
+    pending.into_query()
 }
 
 /// The pending requests of an account in all organizations.

@@ -152,9 +152,12 @@ pub async fn find(
     organization: OrganizationId,
     id: MemberId,
 ) -> Result<Option<Member>> {
-    let select = member::Entity::find_by_id(Uuid::from(id))
-        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)));
-    models(db, select).await?.into_iter().next().map(Member::try_from).transpose()
+    static FIND: Named = Named::new(|| {
+        let its = member::Column::OrganizationId.eq(Uuid::nil());
+        query(member::Entity::find_by_id(Uuid::nil()).filter(its))
+    });
+    let row = first(db, FIND.with(db, [Uuid::from(id).into(), Uuid::from(organization).into()]));
+    row.await?.map(|mut row| row.model::<member::Entity>()?.try_into()).transpose()
 }
 
 /// The organization of a membership. The only query by a member's id alone, for
@@ -171,13 +174,33 @@ pub async fn last_removal(
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Option<Departure>> {
-    let newest = of_account(organization, account)
+    use member::Column;
+
+    let newest = newest_removal(organization, account)
+        .select_only()
+        .columns([Column::LeftAt, Column::LeftVersion]);
+    let row = all(db, &newest).await?.into_iter().next();
+    let departure = row.map(|mut row| {
+        let (at, version) = (Timestamp::from_micros(row.value()?), row.value()?);
+        Ok(Departure { at, removed: true, version })
+    });
+    departure.transpose()
+}
+
+fn newest_removal(organization: OrganizationId, account: AccountId) -> Select<member::Entity> {
+    of_account(organization, account)
         .filter(Expr::cust(REMOVED))
         .order_by_desc(member::Column::LeftVersion)
-        .limit(1);
-    let row = models(db, newest).await?.into_iter().next();
-    let member = row.map(Member::try_from).transpose()?;
-    Ok(member.and_then(|member| member.departure))
+        .limit(1)
+}
+
+/// The organization's version at the newest removal, as a part of another query; the values are
+/// those of organization, account and limit.
+pub(super) fn version_of_last_removal() -> SelectStatement {
+    newest_removal(Uuid::nil().into(), Uuid::nil().into())
+        .select_only()
+        .column(member::Column::LeftVersion)
+        .into_query()
 }
 
 /// Whether the organization has an active admin at `now`.

@@ -1,8 +1,9 @@
-// Three OpenID providers (npm's oidc-provider), each on a port of its own. The first line of standard
+// Four OpenID providers (npm's oidc-provider), each on a port of its own. The first line of standard
 // output has their addresses; they end with standard input.
 //
 // acme: a public client, ID tokens. beta: a client with a secret, access tokens for guestlist.
-// other: the same, but its access tokens are for another service.
+// other: the same, but its access tokens are for another service. brief: as acme, but its tokens end
+// soon, and it renews them.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -11,9 +12,14 @@ const [packages, secret] = process.argv.slice(2);
 const require = createRequire(`${packages}/package.json`);
 const { Provider } = await import(pathToFileURL(require.resolve("oidc-provider")));
 
+// The service accepts tokens for a minute after their end. By a clock that is late, those of brief end
+// there after twelve seconds: more than the console's longest call.
+const now = Date.now;
+Date.now = () => now() - 49_000;
+
 const person = (id) => ({ email: id, email_verified: true, name: id.split("@")[0] });
 
-async function start(client, audience) {
+async function start(client, audience, options = {}) {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${server.address().port}`;
@@ -31,6 +37,7 @@ async function start(client, audience) {
     conformIdTokenClaims: false, // the ID token has the address, too
     cookies: { keys: ["test"] },
     pkce: { required: () => true },
+    ...options,
     extraTokenClaims: (_, token) => person(token.accountId),
     features: {
       devInteractions: { enabled: true },
@@ -47,7 +54,9 @@ async function start(client, audience) {
 
 const open = { token_endpoint_auth_method: "none" };
 const closed = { token_endpoint_auth_method: "client_secret_basic", client_secret: secret };
-const issuers = { acme: await start(open), beta: await start(closed, "guestlist"), other: await start(closed, "elsewhere") };
+const brief = { issueRefreshToken: () => true, ttl: { IdToken: 1 } };
+const renewed = { ...open, grant_types: ["authorization_code", "refresh_token"] };
+const issuers = { brief: await start(renewed, undefined, brief), acme: await start(open), beta: await start(closed, "guestlist"), other: await start(closed, "elsewhere") };
 console.log(JSON.stringify(issuers));
 process.stdin.resume();
 process.stdin.on("end", () => process.exit());

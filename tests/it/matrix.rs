@@ -134,6 +134,11 @@ pub const ROWS: &[Row] = &[
         [NF, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
     ),
     (
+        "guestlist.v1.SignInService/RenewSignIn",
+        r#"{"issuer": "https://id.example", "refreshToken": "x", "token": "x"}"#,
+        [NF, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
+    ),
+    (
         "guestlist.v1.AccountService/ResolveAccount",
         r#"{"issuer": "https://id.example", "subject": "1"}"#,
         [U, U, U, PD, PD, PD, PD, PD, PD, PD, PD],

@@ -897,7 +897,7 @@ const SET_EXPIRY: &str = "guestlist.v1.MemberService/SetMemberExpiry";
 
 /// Changing RPCs that the walk of the tables does not carry out: what only reads while
 /// there is a join link, what only sends to a webhook, and what the walks of ends, doors and the rest do by name.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 16] = [
     ASK,
     WITHDRAW,
     "gitpod.v1.OrganizationService/GetOrganizationInvite",
@@ -911,8 +911,9 @@ const ELSEWHERE: [&str; 15] = [
     RESOLVE,
     "guestlist.v1.WebhookService/SendTest",
     "guestlist.v1.WebhookService/Replay",
-    // It changes nothing of ours: the code is the issuer's.
+    // They change nothing of ours: code and refresh token are the issuer's.
     "guestlist.v1.SignInService/FinishSignIn",
+    "guestlist.v1.SignInService/RenewSignIn",
     ENABLE,
 ];
 

@@ -7,14 +7,14 @@
 
 use std::sync::Arc;
 
-use futures_util::future::{try_join, try_join3};
+use futures_util::future::try_join3;
 
 use super::admit::{Admission, admit, pending_invitation, require_seat};
 use super::expiry::end_due;
 use crate::auth::Issuers;
 use crate::domain::{
-    Account, Action, Attributes, Departure, DomainMode, EndReason, EventData, Grant, GrantData,
-    GrantId, Invite, InviteId, InviteKind, JoinRequest, JoinedBy, Member, MemberProfile,
+    Account, Action, Attributes, DomainMode, EndReason, EventData, Grant, GrantData, GrantId,
+    Invite, InviteId, InviteKind, JoinRequest, JoinRequestId, JoinedBy, Member, MemberProfile,
     MemberStatus, Organization, OrganizationId, OrganizationVersion, Role, Timestamp,
 };
 use crate::error::{Error, Kind, Result, reason};
@@ -110,21 +110,23 @@ pub(in crate::operations) async fn enter(
                 // The three statements are sent together and run in this order: account and
                 // membership are read under the organization's lock.
                 let locked = organizations::lock(tx, organization);
-                let account = accounts::lock_profile(tx, id);
+                let joiner = accounts::lock_joiner(tx, id, organization);
                 let current = members::current(tx, organization, id);
-                let (locked, account, current) = try_join3(locked, account, current).await?;
+                let (locked, joiner, current) = try_join3(locked, joiner, current).await?;
                 let organization = locked.ok_or_else(Error::not_found)?;
                 // One whose time has come ends before a new one begins.
                 let current = current.filter(|member| member.is_current(now));
-                let mut account = account.ok_or_else(account_is_gone)?;
-                issuers.limit(&mut account);
+                let mut joiner = joiner.ok_or_else(account_is_gone)?;
+                issuers.limit(&mut joiner.account);
                 let joining = Joining {
                     tx,
                     call: &call,
                     issuers: &issuers,
                     rules,
                     entry,
-                    account,
+                    account: joiner.account,
+                    removed_at: joiner.removed_at,
+                    request: joiner.request,
                     organization,
                     now,
                 };
@@ -146,6 +148,11 @@ struct Joining<'a> {
     entry: Entry,
     /// The caller's account, read in this transaction.
     account: Account,
+    /// The organization's version when an admin last removed the caller, even if the caller
+    /// joined and left again after it.
+    removed_at: Option<i64>,
+    /// The caller's pending request to join.
+    request: Option<JoinRequestId>,
     organization: Organization,
     now: Timestamp,
 }
@@ -172,9 +179,7 @@ impl Joining<'_> {
             self.require_may_be_member()?;
             return self.join_again(member, &invite).await.map(Entered::Member);
         }
-        if let Some(left) = self.last_removal().await?
-            && invite.version <= left.version
-        {
+        if self.removed_at.is_some_and(|removed_at| invite.version <= removed_at) {
             return Err(Error::not_found());
         }
         self.require_inviter_authority(&invite).await?;
@@ -242,14 +247,10 @@ impl Joining<'_> {
         };
         let joined = admit(self.tx, &mut self.organization, admission, self.now).await?;
         self.record_grant(&joined.member, invite).await?;
-        // Both are read together.
-        let invitation = self.pending_invitation(self.organization.at_version());
-        let request = self.pending_request();
-        let (invitation, request) = try_join(invitation, request).await?;
-        if let Some(pending) = invitation {
+        if let Some(pending) = self.pending_invitation(self.organization.at_version()).await? {
             self.end_as_already_member(&pending).await?;
         }
-        self.end_request(request).await?;
+        self.end_request().await?;
         Ok(joined)
     }
 
@@ -268,7 +269,7 @@ impl Joining<'_> {
                 DomainMode::Automatic => (Role::Member, JoinedBy::Domain),
                 DomainMode::OnRequest if self.entry == Entry::Ask => {
                     end_due(self.tx, &mut self.organization, self.now).await?;
-                    return match self.last_removal().await? {
+                    return match self.removed_at {
                         Some(_) => Err(Error::not_found()),
                         None => self.ask(None).await,
                     };
@@ -278,7 +279,7 @@ impl Joining<'_> {
         } else {
             return Err(Error::not_found());
         };
-        if self.last_removal().await?.is_some() {
+        if self.removed_at.is_some() {
             return Err(Error::not_found());
         }
         self.require_no_question()?;
@@ -310,8 +311,7 @@ impl Joining<'_> {
         if let Some(pending) = pending {
             self.end_as_already_member(&pending).await?;
         }
-        let request = self.pending_request().await?;
-        self.end_request(request).await?;
+        self.end_request().await?;
         Ok(Entered::Member(joined))
     }
 
@@ -355,12 +355,6 @@ impl Joining<'_> {
             self.record_grant(&member, invite).await?;
         }
         Ok(self.profile(member))
-    }
-
-    /// The last time that an admin removed the caller, even if the caller joined and left
-    /// again after it.
-    async fn last_removal(&self) -> Result<Option<Departure>> {
-        members::last_removal(self.tx, self.organization.id, self.account.id).await
     }
 
     /// Rejects an invite whose inviter lost the right to make it. Operations that take the
@@ -444,13 +438,11 @@ impl Joining<'_> {
         pending_invitation(self.tx, version, &self.account, self.now).await
     }
 
-    async fn pending_request(&self) -> Result<Option<JoinRequest>> {
-        join_requests::pending(self.tx, self.organization.id, self.account.id).await
-    }
-
     /// Ends the caller's pending request: members have none.
-    async fn end_request(&self, pending: Option<JoinRequest>) -> Result<()> {
-        let Some(pending) = pending else { return Ok(()) };
+    async fn end_request(&self) -> Result<()> {
+        let Some(id) = self.request else { return Ok(()) };
+        let found = join_requests::find(self.tx, self.organization.id, id).await?;
+        let Some(pending) = found else { return Ok(()) };
         let version = self.organization.at_version();
         end_request(self.tx, pending, version, &self.call.actor(), self.now).await
     }

@@ -1,8 +1,6 @@
 //! `guestlist.v1.SignInService/FinishSignIn`
 
-use secrecy::SecretString;
-
-use crate::auth::Finish;
+use crate::auth::{Finish, SignedIn};
 use crate::error::Result;
 use crate::operations::budget::count_sign_in;
 use crate::operations::{Context, MaybeCaller};
@@ -13,7 +11,7 @@ pub async fn finish_sign_in(
     cx: &Context,
     caller: &MaybeCaller,
     input: &Finish,
-) -> Result<SecretString> {
+) -> Result<SignedIn> {
     count_sign_in(cx, caller)?;
     cx.sign_ins.finish(input).await
 }

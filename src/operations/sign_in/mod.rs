@@ -3,8 +3,10 @@
 mod begin_sign_in;
 mod finish_sign_in;
 mod list_providers;
+mod renew_sign_in;
 
-pub use crate::auth::{Begin, Begun, Finish};
+pub use crate::auth::{Begin, Begun, Finish, Renew, SignedIn};
 pub use begin_sign_in::begin_sign_in;
 pub use finish_sign_in::finish_sign_in;
 pub use list_providers::list_providers;
+pub use renew_sign_in::renew_sign_in;

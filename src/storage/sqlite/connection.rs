@@ -1,5 +1,6 @@
 //! One connection. Statements run on the caller's thread.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, Value as Owned, ValueRef};
-use rusqlite::{Column, Connection as Rusqlite, OpenFlags};
+use rusqlite::{Column, Connection as Rusqlite, OpenFlags, Statement as Prepared};
 use sea_orm::Value;
 
 use crate::storage::error::StoreError;
@@ -43,7 +44,11 @@ const MAX_MAPPED_BYTES: i64 = 1 << 40;
 /// A connection to a SQLite file. It blocks the caller's thread: statements that take long
 /// run on the connections of `lists.rs`.
 #[derive(Debug)]
-pub struct Connection(Mutex<Option<Rusqlite>>);
+pub struct Connection {
+    /// `None` after it was closed.
+    open: Mutex<Option<Rusqlite>>,
+    types: ColumnTypes,
+}
 
 impl Connection {
     /// Opens a file for reading and writing. `busy_timeout` is the longest wait for another
@@ -66,7 +71,11 @@ impl Connection {
         connection
             .query_row("SELECT count(*) FROM sqlite_master", (), |_| Ok(()))
             .map_err(failed)?;
-        Ok(Self(Mutex::new(Some(connection))))
+        Ok(Self::new(connection))
+    }
+
+    fn new(open: Rusqlite) -> Self {
+        Self { open: Mutex::new(Some(open)), types: ColumnTypes::default() }
     }
 
     /// Opens a file for reading only.
@@ -78,7 +87,7 @@ impl Connection {
         busy_timeout: Duration,
     ) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Ok(Self(Mutex::new(Some(opened(path, flags, busy_timeout).map_err(failed)?))))
+        Ok(Self::new(opened(path, flags, busy_timeout).map_err(failed)?))
     }
 
     /// Opens a file for reading many pages at a time, mapped into memory: pages are not
@@ -107,7 +116,7 @@ impl Connection {
 
     /// Whether no statement runs on it now.
     pub(super) fn is_idle(&self) -> bool {
-        self.0.try_lock().is_ok()
+        self.open.try_lock().is_ok()
     }
 
     /// Whether no transaction is open on it.
@@ -125,7 +134,7 @@ impl Connection {
 
     /// Runs a statement.
     pub fn run(&self, statement: &Statement) -> Result<StatementResult, StoreError> {
-        run(self.lock().as_ref().ok_or_else(StoreError::closed)?, statement)
+        self.run_on(self.lock().as_ref().ok_or_else(StoreError::closed)?, statement)
     }
 
     /// The same, but the statement fails as interrupted soon after `cancelled` is set.
@@ -139,7 +148,35 @@ impl Connection {
         let cancelled = Arc::clone(cancelled);
         let is_cancelled = move || cancelled.load(Ordering::Relaxed);
         connection.progress_handler(CANCEL_CHECK_STEPS, Some(is_cancelled)).map_err(failed)?;
-        run(connection, statement)
+        self.run_on(connection, statement)
+    }
+
+    fn run_on(
+        &self,
+        connection: &Rusqlite,
+        statement: &Statement,
+    ) -> Result<StatementResult, StoreError> {
+        let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
+        for (i, value) in statement.values.iter().enumerate() {
+            prepared.raw_bind_parameter(i + 1, bound(value)?).map_err(failed)?;
+        }
+        if prepared.column_count() == 0 {
+            let affected = prepared.raw_execute().map_err(failed)?;
+            return Ok(StatementResult { affected: affected as u64, ..StatementResult::default() });
+        }
+        let types = self.types.of(&statement.sql, &prepared);
+        let columns = match statement.names_columns {
+            true => prepared.column_names().into_iter().map(str::to_owned).collect(),
+            false => Vec::new(),
+        };
+        let mut found = prepared.raw_query();
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(failed)? {
+            let values =
+                types.iter().enumerate().map(|(i, of)| of.read(row.get_ref(i).map_err(failed)?));
+            rows.push(Row::new(values.collect::<Result<_, _>>()?));
+        }
+        Ok(StatementResult { rows, affected: 0, columns })
     }
 
     /// Overwrites with zeros, from now on, what statements of this connection delete or
@@ -194,32 +231,8 @@ impl Connection {
 
     fn lock(&self) -> MutexGuard<'_, Option<Rusqlite>> {
         // A panic leaves a usable connection: statements are reset when they are dropped.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn run(connection: &Rusqlite, statement: &Statement) -> Result<StatementResult, StoreError> {
-    let mut prepared = connection.prepare_cached(&statement.sql).map_err(failed)?;
-    for (i, value) in statement.values.iter().enumerate() {
-        prepared.raw_bind_parameter(i + 1, bound(value)?).map_err(failed)?;
-    }
-    if prepared.column_count() == 0 {
-        let affected = prepared.raw_execute().map_err(failed)?;
-        return Ok(StatementResult { affected: affected as u64, ..StatementResult::default() });
-    }
-    let types: Vec<Type> = prepared.columns().iter().map(Type::of).collect();
-    let columns = match statement.names_columns {
-        true => prepared.column_names().into_iter().map(str::to_owned).collect(),
-        false => Vec::new(),
-    };
-    let mut found = prepared.raw_query();
-    let mut rows = Vec::new();
-    while let Some(row) = found.next().map_err(failed)? {
-        let values =
-            types.iter().enumerate().map(|(i, of)| of.read(row.get_ref(i).map_err(failed)?));
-        rows.push(Row::new(values.collect::<Result<_, _>>()?));
-    }
-    Ok(StatementResult { rows, affected: 0, columns })
 }
 
 fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {
@@ -242,8 +255,28 @@ fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {
     })
 }
 
+/// The types of the columns of statements, by their SQL. To read them from SQLite at each use
+/// costs as much as to find a row by its key. No migration changes the type of a column.
+#[derive(Debug, Default)]
+struct ColumnTypes(Mutex<HashMap<String, Arc<[Type]>>>);
+
+impl ColumnTypes {
+    fn of(&self, sql: &str, prepared: &Prepared<'_>) -> Arc<[Type]> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(types) = known.get(sql) {
+            return Arc::clone(types);
+        }
+        let types: Arc<[Type]> = prepared.columns().iter().map(Type::of).collect();
+        if known.len() >= MAX_PREPARED {
+            known.clear();
+        }
+        known.insert(sql.to_owned(), Arc::clone(&types));
+        types
+    }
+}
+
 /// The declared type of a column, which SQLite's values do not tell.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Type {
     Bool,
     Uuid,

@@ -42,6 +42,7 @@ pub const SIGN_IN: &[&str] = &[
     "/guestlist.v1.SignInService/ListProviders",
     "/guestlist.v1.SignInService/BeginSignIn",
     "/guestlist.v1.SignInService/FinishSignIn",
+    "/guestlist.v1.SignInService/RenewSignIn",
 ];
 
 /// The methods that may wait for events.

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use tonic::{Request, Response, Status};
 
 use super::{convert, open, respond};
+use crate::operations::sign_in::SignedIn;
 use crate::operations::{Context, sign_in};
 use crate::proto::guestlist::v1 as pb;
 use crate::proto::guestlist::v1::sign_in_service_server::SignInService;
@@ -45,9 +46,30 @@ impl SignInService for Service {
         respond(async {
             let (caller, message) = open(request);
             let input = convert::finish_sign_in(message)?;
-            let token = sign_in::finish_sign_in(&self.0, &caller, &input).await?;
-            Ok(pb::FinishSignInResponse { token: token.expose_secret().to_owned() })
+            let signed_in = sign_in::finish_sign_in(&self.0, &caller, &input).await?;
+            let (token, refresh_token) = exposed(&signed_in);
+            Ok(pb::FinishSignInResponse { token, refresh_token })
         })
         .await
     }
+
+    async fn renew_sign_in(
+        &self,
+        request: Request<pb::RenewSignInRequest>,
+    ) -> Result<Response<pb::RenewSignInResponse>, Status> {
+        respond(async {
+            let (caller, message) = open(request);
+            let input = convert::renew_sign_in(message)?;
+            let signed_in = sign_in::renew_sign_in(&self.0, &caller, &input).await?;
+            let (token, refresh_token) = exposed(&signed_in);
+            Ok(pb::RenewSignInResponse { token, refresh_token })
+        })
+        .await
+    }
+}
+
+/// The token and the refresh token, for the page.
+fn exposed(signed_in: &SignedIn) -> (String, String) {
+    let refresh_token = signed_in.refresh_token.as_ref().map(ExposeSecret::expose_secret);
+    (signed_in.token.expose_secret().to_owned(), refresh_token.unwrap_or_default().to_owned())
 }

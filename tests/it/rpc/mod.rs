@@ -51,6 +51,7 @@ mod list_state;
 mod list_webhooks;
 mod preview;
 mod remove_domain;
+mod renew_sign_in;
 mod replay;
 mod resend;
 mod resolve_account;

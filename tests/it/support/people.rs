@@ -96,6 +96,8 @@ rpcs! {
         "guestlist.v1.SignInService/BeginSignIn";
     finish_sign_in: own::FinishSignInRequest => FinishSignInResponse,
         "guestlist.v1.SignInService/FinishSignIn";
+    renew_sign_in: own::RenewSignInRequest => RenewSignInResponse,
+        "guestlist.v1.SignInService/RenewSignIn";
     preview_invite: own::PreviewRequest => PreviewResponse, "guestlist.v1.InviteService/Preview";
     list_my_invitations: own::ListMyInvitationsRequest => ListMyInvitationsResponse,
         "guestlist.v1.InviteService/ListMyInvitations";

@@ -49,7 +49,7 @@ pub use organization::{
     update_organization,
 };
 
-pub use sign_in::{begin_sign_in, finish_sign_in};
+pub use sign_in::{begin_sign_in, finish_sign_in, renew_sign_in};
 pub use webhook::{
     create_webhook, list_deliveries, list_webhooks, replay, update_webhook, webhook_ref,
 };

@@ -2,10 +2,11 @@
 
 use super::Fields;
 use crate::error::Result;
-use crate::operations::sign_in::{Begin, Finish};
+use crate::operations::sign_in::{Begin, Finish, Renew};
 use crate::proto::guestlist::v1 as pb;
 
 const MAX_ISSUER: usize = 512;
+const MAX_TOKEN: usize = 16_384;
 /// The length of a SHA-256 hash in base64url.
 const CHALLENGE: usize = 43;
 
@@ -50,6 +51,24 @@ pub fn finish_sign_in(message: pb::FinishSignInRequest) -> Result<Finish> {
             response_issuer: Some(message.response_issuer).filter(|issuer| !issuer.is_empty()),
             code_verifier: message.code_verifier.into(),
             nonce: message.nonce,
+        })
+    })
+}
+
+pub fn renew_sign_in(message: pb::RenewSignInRequest) -> Result<Renew> {
+    let mut fields = Fields::default();
+    fields.text("issuer", &message.issuer, MAX_ISSUER);
+    for (field, token) in [("refresh_token", &message.refresh_token), ("token", &message.token)] {
+        if token.is_empty() {
+            fields.wrong(field, "must be set");
+        }
+        fields.text(field, token, MAX_TOKEN);
+    }
+    fields.finish(|| {
+        Some(Renew {
+            issuer: message.issuer,
+            refresh_token: message.refresh_token.into(),
+            token: message.token.into(),
         })
     })
 }

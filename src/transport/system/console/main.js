@@ -132,7 +132,7 @@ async function goOn() {
   if (String(back.kept?.address).startsWith("#/")) history.replaceState(null, "", back.kept.address);
   try {
     if (back.error) throw back.error;
-    caller = await enter(back.token);
+    caller = await enter(back.credential);
   } catch (error) {
     said = error.code === "unauthenticated" ? t("error.TOKEN_REJECTED") : explain(error.code === "sign-in" ? { code: error.reason } : error);
   }

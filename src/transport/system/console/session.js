@@ -1,11 +1,11 @@
-// The credential of the person. It is in memory only: a reload asks for it again.
+// The Credential of the person. It is in memory only: a reload asks for it again.
 
-let credential = "";
+let credential = null;
 let account = "";
 const leavers = new Set();
 const forgetters = new Set();
 
-/** The credential of the calls: an API key or a JSON Web Token; empty before the sign-in. */
+/** The Credential of the calls; null before the sign-in. */
 export const current = () => credential;
 
 /** The next person may not see what the one before saw or typed. */
@@ -22,7 +22,7 @@ export function signIn(value, accountId) {
 
 /** `isLost`: the credential has ended. What was typed is there again if the same person signs in. */
 export function signOut(isLost = false) {
-  credential = "";
+  credential = null;
   if (!isLost) forget();
   leavers.forEach((listener) => listener(isLost));
 }

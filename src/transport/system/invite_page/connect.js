@@ -11,8 +11,20 @@ export class CallError extends Error {
   }
 }
 
-// Calls a method such as `package.Service/Method`. Throws a CallError.
-export async function call(method, message, credential = "", signal = undefined) {
+// Calls a method such as `package.Service/Method`, with a Credential or none. Throws a CallError.
+export async function call(method, message, credential = null, signal = undefined) {
+  const value = credential?.value ?? "";
+  try {
+    return await send(method, message, value, signal);
+  } catch (error) {
+    if (error.code !== "unauthenticated" || !(await credential?.renew(value))) {
+      throw error;
+    }
+    return send(method, message, credential.value, signal);
+  }
+}
+
+async function send(method, message, credential, signal) {
   const headers = { "Content-Type": "application/json", "Connect-Protocol-Version": "1" };
   if (credential) {
     headers.Authorization = `Bearer ${credential}`;

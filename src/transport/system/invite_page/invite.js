@@ -2,7 +2,7 @@
 // leaves the address bar at once; the page sends it in the body of a call only. Only a click on
 // "Join" uses the invitation.
 import { CallError, call } from "./connect.js";
-import { begin, providers, resume } from "./sign-in.js";
+import { Credential, begin, providers, resume } from "./sign-in.js";
 import { fill, formatNumber, formatTime, text, titled } from "./text.js";
 
 const INVITES = "guestlist.v1.InviteService";
@@ -31,9 +31,11 @@ const show = (id, shown) => {
 };
 
 let token = "";
-let credential = "";
+let credential = null;
 let account = null;
 let organization = "";
+// Where members go on; empty: nowhere.
+let next = "";
 let issuers = [];
 
 function say(words, wrong = false) {
@@ -71,6 +73,7 @@ function offer({ signIn = false, actions = false, confirm = false, again = false
   show("actions", actions);
   show("confirm", confirm);
   show("again", again);
+  show("on", false);
   show("who", who && Boolean(account));
 }
 
@@ -99,6 +102,7 @@ function fact(id, value) {
 
 function showPreview(preview) {
   organization = preview.organizationName;
+  next = preview.continueUrl ?? "";
   element("organization").textContent = organization;
   const count = Number(preview.memberCount ?? 0);
   fact("members", text("members", { count, shown: formatNumber(count) }));
@@ -143,7 +147,7 @@ async function isMember(organizationId) {
 }
 
 function askToSignIn(words, wrong = false) {
-  credential = "";
+  credential = null;
   account = null;
   say(words, wrong);
   offer({ signIn: true });
@@ -179,6 +183,7 @@ async function look(first = "") {
     } else if (await isMember(preview.organizationId)) {
       finish(text("already", { organization }));
       offer({ who: true });
+      offerNext();
     } else {
       showInvitation(await findMine(preview.organizationId));
       say("");
@@ -189,12 +194,21 @@ async function look(first = "") {
 
 // The invitation is used up: neither the token nor a credential is needed any more.
 function finish(words) {
-  credential = "";
+  credential = null;
   show("preview", false);
   offer({});
   history.replaceState(null, "", location.pathname);
   say(words);
   element("status").classList.add("done");
+}
+
+// Where the service has what the person was invited to.
+function offerNext() {
+  if (next) {
+    element("continue").href = next;
+    element("continue").textContent = text("continue-to", { host: new URL(next).host });
+    show("on", true);
+  }
 }
 
 async function join() {
@@ -214,6 +228,10 @@ async function join() {
       throw error;
     }
     finish(text("joined", { organization }));
+    offerNext();
+    if (next) {
+      location.assign(next);
+    }
   });
 }
 
@@ -253,7 +271,7 @@ async function open() {
     return;
   }
   remember(token);
-  credential = resumed?.token ?? "";
+  credential = resumed?.credential ?? null;
   let failure = resumed?.error ? explain(resumed.error) : "";
   await busy(async () => {
     issuers = await providers();
@@ -266,7 +284,7 @@ fill(document);
 document.title = titled(text("title"));
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  credential = element("key").value.trim();
+  credential = new Credential(element("key").value.trim());
   element("key").value = "";
   look();
 });
@@ -282,7 +300,7 @@ element("keep").addEventListener("click", () => {
 element("decline-now").addEventListener("click", decline);
 element("again").addEventListener("click", () => (issuers.length || credential ? look() : open()));
 element("other").addEventListener("click", () => {
-  credential = "";
+  credential = null;
   account = null;
   look();
 });

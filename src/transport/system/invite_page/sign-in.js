@@ -1,13 +1,56 @@
 // Signing in with an issuer, for every page: the authorization code flow with PKCE by a redirect.
 //
 // While the person is at the issuer, sessionStorage has state, nonce, code verifier and the values
-// that the page needs again. `receive` and `resume` erase them. The access token is in memory only:
-// after a reload, the person signs in again.
+// that the page needs again. `receive` and `resume` erase them. A credential is in memory only: after
+// a reload, the person signs in again.
 
 import { CallError, call } from "./connect.js";
 
 const FLOW = "guestlist.sign-in";
 const SERVICE = "guestlist.v1.SignInService";
+
+// What a person signs in with: an API key, or a token, which the issuer may renew.
+export class Credential {
+  #issuer;
+  #refreshToken;
+  #renewal = null;
+
+  constructor(value, issuer = "", refreshToken = "") {
+    this.value = value;
+    this.#issuer = issuer;
+    this.#refreshToken = refreshToken;
+  }
+
+  // After the service refused this value: whether there is a new one. Throws a CallError if the
+  // issuer cannot be asked. Calls at the same time share one renewal.
+  async renew(refused) {
+    if (this.value !== refused) {
+      return true;
+    }
+    this.#renewal ??= this.#ask().finally(() => (this.#renewal = null));
+    return this.#renewal;
+  }
+
+  async #ask() {
+    if (!this.#refreshToken) {
+      return false;
+    }
+    const asked = { issuer: this.#issuer, refreshToken: this.#refreshToken, token: this.value };
+    try {
+      const renewed = await call(`${SERVICE}/RenewSignIn`, asked);
+      this.value = renewed.token;
+      this.#refreshToken = renewed.refreshToken;
+      return true;
+    } catch (error) {
+      if (error.code !== "failed_precondition") {
+        throw error;
+      }
+      this.#refreshToken = "";
+      return false;
+    }
+  }
+}
+
 // The issuers that people can sign in with: `{ issuer, name }` each.
 export async function providers() {
   return (await call(`${SERVICE}/ListProviders`, {})).providers ?? [];
@@ -68,7 +111,7 @@ export function receive() {
   return page.href;
 }
 
-// On the page that began: `{ kept, token }` or `{ kept, error }`; null if there is no sign-in to go
+// On the page that began: `{ kept, credential }` or `{ kept, error }`; null if there is no sign-in to go
 // on with.
 export async function resume() {
   const flow = takeFlow();
@@ -81,8 +124,8 @@ export async function resume() {
     return { kept, error: new CallError("sign-in", flow.failed ?? "denied") };
   }
   try {
-    const { token } = await call(`${SERVICE}/FinishSignIn`, flow.finish);
-    return { kept, token };
+    const { token, refreshToken } = await call(`${SERVICE}/FinishSignIn`, flow.finish);
+    return { kept, credential: new Credential(token, flow.finish.issuer, refreshToken) };
   } catch (error) {
     return { kept, error: error.code === "not_found" ? new CallError("sign-in", "refused") : error };
   }

@@ -1,4 +1,4 @@
-import { begin, providers } from "../../sign-in.js";
+import { Credential, begin, providers } from "../../sign-in.js";
 import { call } from "../api.js";
 import { h } from "../dom.js";
 import { signIn } from "../session.js";
@@ -8,7 +8,7 @@ import { button, field } from "../ui.js";
 /** The page that issuers lead back to, below the page `sign-in`. */
 const PAGE = "console";
 
-/** Signs in with a credential: the answer of GetCaller. */
+/** Signs in with a Credential: the answer of GetCaller. */
 export async function enter(credential) {
   const caller = await call("account.GetCaller", {}, { credential });
   signIn(credential, caller.account.id);
@@ -56,7 +56,7 @@ function keyForm(wrong, done) {
     try {
       // A key has no other characters, and a header could not have them.
       if (!/^[\x21-\x7e]+$/.test(credential)) throw Object.assign(new Error(), { code: "unauthenticated" });
-      const caller = await enter(credential);
+      const caller = await enter(new Credential(credential));
       key.value = "";
       await done(caller);
     } catch (error) {

@@ -1,0 +1,24 @@
+//! The renewal by real providers is in `tests/clients/sign-in`.
+
+use crate::everywhere;
+use crate::support::{Code, TestApp, own};
+
+everywhere! {
+    async fn an_issuer_that_is_not_configured_is_not_found(app: TestApp) {
+        let request = own::RenewSignInRequest {
+            issuer: "https://id.example".to_owned(),
+            refresh_token: "x".to_owned(),
+            token: "x".to_owned(),
+        };
+        let nobody = app.nobody();
+        let failure = nobody.renew_sign_in(request.clone()).await.unwrap_err();
+        assert_eq!(failure.code, Code::NotFound);
+        let wrong = own::RenewSignInRequest {
+            refresh_token: String::new(),
+            token: "x".repeat(16_385),
+            ..request
+        };
+        let failure = nobody.renew_sign_in(wrong).await.unwrap_err();
+        assert_eq!(failure.fields, ["refresh_token", "token"]);
+    }
+}
