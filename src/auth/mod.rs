@@ -45,7 +45,9 @@ use token_cache::VerifiedToken;
 pub use accounts::{resolve, resolve_local};
 pub use identity::Identity;
 pub use issuers::Issuers;
-pub use sign_in::{Begin, Begun, Finish, Renew, SignIns, SignedIn};
+pub use sign_in::{
+    Begin, Begun, Finish, MAX_REFRESH_BYTES, MAX_RENEWED_BYTES, Renew, SignIns, SignedIn,
+};
 
 /// The header with the id of the account that an internal service acts for.
 pub const ON_BEHALF_OF: &str = "guestlist-on-behalf-of";

@@ -19,6 +19,10 @@ use crate::error::{Error, Kind, Result, chain, reason};
 const RETURN_PAGE: &str = "/sign-in";
 /// The longest token: a longer one does not fit into the head of a request.
 const MAX_TOKEN_BYTES: usize = 16_384;
+/// The longest token that can be renewed, and the longest refresh token: both fit into a request
+/// without a credential.
+pub const MAX_RENEWED_BYTES: usize = 8192;
+pub const MAX_REFRESH_BYTES: usize = 4096;
 
 /// The issuers that people can sign in with.
 pub struct SignIns {
@@ -170,6 +174,9 @@ impl SignIns {
             let refused = "the issuer refuses the refresh token: it has ended or was used before";
             not_exchanged(provider, error, refused)
         })?;
+        // Without a new refresh token, the last one stays in use.
+        let refresh_token = tokens.refresh_token.or_else(|| Some(input.refresh_token.clone()));
+        let tokens = Tokens { refresh_token, ..tokens };
         let (signed_in, subject) = self.verified(provider, &tokens).await?;
         if subject != before.sub {
             return Err(rejected("the new token is of another person"));
@@ -181,8 +188,7 @@ impl SignIns {
                 return Err(rejected("the new ID token is of another sign-in: its nonce differs"));
             }
         }
-        let refresh_token = signed_in.refresh_token.or_else(|| Some(input.refresh_token.clone()));
-        Ok(SignedIn { refresh_token, ..signed_in })
+        Ok(signed_in)
     }
 
     /// The token that pages send, verified as that of any request, and its subject.
@@ -207,10 +213,10 @@ impl SignIns {
         if identity.issuer != provider.issuer() {
             return Err(rejected("the token is of another issuer"));
         }
-        let refresh_token = tokens.refresh_token.clone();
-        // A longer one does not fit into RenewSignInRequest: the person signs in again.
-        let refresh_token =
-            refresh_token.filter(|token| token.expose_secret().len() <= MAX_TOKEN_BYTES);
+        let is_short = token.expose_secret().len() <= MAX_RENEWED_BYTES;
+        let refresh_token = tokens.refresh_token.clone().filter(|refresh_token| {
+            is_short && refresh_token.expose_secret().len() <= MAX_REFRESH_BYTES
+        });
         Ok((SignedIn { token: token.clone(), refresh_token }, identity.subject))
     }
 }

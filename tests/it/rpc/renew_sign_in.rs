@@ -15,7 +15,7 @@ everywhere! {
         assert_eq!(failure.code, Code::NotFound);
         let wrong = own::RenewSignInRequest {
             refresh_token: String::new(),
-            token: "x".repeat(16_385),
+            token: "x".repeat(8193),
             ..request
         };
         let failure = nobody.renew_sign_in(wrong).await.unwrap_err();

@@ -2,11 +2,10 @@
 
 use super::Fields;
 use crate::error::Result;
-use crate::operations::sign_in::{Begin, Finish, Renew};
+use crate::operations::sign_in::{Begin, Finish, MAX_REFRESH_BYTES, MAX_RENEWED_BYTES, Renew};
 use crate::proto::guestlist::v1 as pb;
 
 const MAX_ISSUER: usize = 512;
-const MAX_TOKEN: usize = 16_384;
 /// The length of a SHA-256 hash in base64url.
 const CHALLENGE: usize = 43;
 
@@ -58,11 +57,15 @@ pub fn finish_sign_in(message: pb::FinishSignInRequest) -> Result<Finish> {
 pub fn renew_sign_in(message: pb::RenewSignInRequest) -> Result<Renew> {
     let mut fields = Fields::default();
     fields.text("issuer", &message.issuer, MAX_ISSUER);
-    for (field, token) in [("refresh_token", &message.refresh_token), ("token", &message.token)] {
+    let tokens = [
+        ("refresh_token", &message.refresh_token, MAX_REFRESH_BYTES),
+        ("token", &message.token, MAX_RENEWED_BYTES),
+    ];
+    for (field, token, max) in tokens {
         if token.is_empty() {
             fields.wrong(field, "must be set");
         }
-        fields.text(field, token, MAX_TOKEN);
+        fields.text(field, token, max);
     }
     fields.finish(|| {
         Some(Renew {
