@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::cache_versions::{CacheVersions, Outdated};
 use super::disk_space::DiskSpace;
-use super::error::{Cause, StoreError, TransactionError};
+use super::error::{Again, Cause, StoreError, TransactionError};
 use super::statement::{Row, SIZES, Statement, StatementResult};
 use super::statistics::{Statistics, observe};
 use super::{postgres, sqlite};
@@ -218,23 +218,13 @@ impl Transaction {
         }
     }
 
-    /// Runs a statement without values, such as SAVEPOINT. On PostgreSQL it fails if a write
-    /// that was queued before it has failed.
-    pub(super) async fn command(&self, sql: &'static str) -> Result<(), StoreError> {
-        match self {
-            Transaction::Postgres(transaction) => {
-                transaction.run(Statement::new(sql, Vec::new())).await.map(drop)
-            }
-            Transaction::Sqlite(connection) => connection.command(sql),
-        }
-    }
-
-    /// Rolls back to a savepoint by this statement.
-    pub(super) async fn roll_back_to(&self, sql: &'static str) -> Result<(), StoreError> {
-        if let Transaction::Postgres(transaction) = self {
-            transaction.forget_failures().await;
-        }
-        self.command(sql).await
+    /// The error of the transaction when a change has failed after it wrote, and others are in
+    /// the same transaction.
+    pub(super) fn change_failed(&self) -> TransactionError {
+        TransactionError::change_failed(match self {
+            Transaction::Postgres(_) => Again::Alone,
+            Transaction::Sqlite(_) => Again::InSavepoints,
+        })
     }
 
     /// Checks after a change that the transaction can be committed.

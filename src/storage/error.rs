@@ -48,7 +48,7 @@ pub(super) enum Again {
     No,
     /// One of them failed and all are undone: together, each in a savepoint.
     InSavepoints,
-    /// The transaction failed and is undone: each in one of its own.
+    /// All are undone: each in a transaction of its own.
     Alone,
 }
 
@@ -59,9 +59,9 @@ impl TransactionError {
     }
 
     /// One of its changes failed.
-    pub(super) fn change_failed() -> Self {
+    pub(super) fn change_failed(again: Again) -> Self {
         let error = StoreError::fault("a change beside it failed");
-        Self { error, is_unknown: false, again: Again::InSavepoints }
+        Self { error, is_unknown: false, again }
     }
 
     /// Its changes may have been made.

@@ -115,15 +115,6 @@ impl Transaction {
         }
     }
 
-    /// Forgets statements that failed or were not waited for, before they are rolled back.
-    pub async fn forget_failures(&self) {
-        self.unfinished.store(0, Ordering::Relaxed);
-        let unread = mem::take(&mut self.pipeline.lock().await.unread);
-        if let Err(error) = unread.read().await {
-            tracing::debug!(%error, "a statement that is rolled back has failed");
-        }
-    }
-
     /// Commits. A change is acknowledged only if this returns `Ok`.
     ///
     /// # Errors

@@ -95,9 +95,6 @@ pub(super) trait Job: Send {
     /// Says that the commit has ended.
     fn committed(&mut self);
 
-    /// Replaces the result of the last run by an error that was reported later.
-    fn fail(&mut self, error: StoreError);
-
     /// The cached values that its last run outdates.
     fn outdated(&self) -> &Outdated;
 
@@ -255,11 +252,6 @@ impl<T: Send> Job for Waiting<T> {
 
     fn committed(&mut self) {
         self.commit = Span::none();
-    }
-
-    fn fail(&mut self, error: StoreError) {
-        self.cause = Some(error.cause);
-        self.result = Some(Ok(Err(error.into())));
     }
 
     fn outdated(&self) -> &Outdated {

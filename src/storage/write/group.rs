@@ -1,9 +1,11 @@
 //! Runs a group of changes in one transaction, on either engine.
 //!
-//! A change that fails before it has written leaves nothing that must be undone, so no
-//! savepoint is needed for it. If one fails later, the whole group is undone and runs once
-//! more, each change in a savepoint. If the transaction itself fails then, each change runs
-//! in a transaction of its own.
+//! A change that fails before it has written leaves nothing that must be undone. If one fails
+//! later, the whole group is undone and runs once more: on SQLite each change in a savepoint,
+//! and if the transaction itself fails then, in a transaction of its own; on PostgreSQL at once
+//! in transactions of their own. A rollback to a savepoint would release the organization's lock
+//! there, and the transaction would keep its id: changes of another server could then have later
+//! ids and earlier versions, and ids are positions in the feed of events.
 //!
 //! All results are sent after the commit: a refusal may rest on an earlier change of the
 //! group.
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use super::change::{Job, Ran};
 use crate::storage::connection::{StoreState, Transaction};
 use crate::storage::error::{Again, StoreError, TransactionError};
+use crate::storage::sqlite::Connection;
 use crate::storage::statistics::observe;
 
 /// What begins and ends transactions, one after another.
@@ -127,35 +130,30 @@ async fn run_all(
     }
     let mut has_changed = false;
     for job in group {
-        let ran = match in_savepoints {
-            false => job.run(transaction, state).await,
-            true => run_in_savepoint(transaction, state, job.as_mut()).await?,
+        let ran = match transaction {
+            Transaction::Sqlite(connection) if in_savepoints => {
+                connection.command("SAVEPOINT change")?;
+                let ran = job.run(transaction, state).await;
+                end_savepoint(connection, ran)?
+            }
+            _ => job.run(transaction, state).await,
         };
         match ran {
             Ran::Changed => has_changed = true,
             Ran::Unchanged => {}
-            Ran::Failed => return Err(TransactionError::change_failed()),
+            Ran::Failed => return Err(transaction.change_failed()),
         }
         transaction.check_open()?;
     }
     Ok(has_changed)
 }
 
-/// Runs a change so that it is undone alone if it fails.
-async fn run_in_savepoint(
-    transaction: &Transaction,
-    state: &Arc<StoreState>,
-    job: &mut dyn Job,
-) -> Result<Ran, StoreError> {
-    transaction.command("SAVEPOINT change").await?;
-    let ran = job.run(transaction, state).await;
-    if ran != Ran::Failed {
-        match transaction.command("RELEASE change").await {
-            Ok(()) => return Ok(ran),
-            // One of its queued writes has failed.
-            Err(error) => job.fail(error),
-        }
+/// Keeps what a change has written in its savepoint, or undoes it if the change has failed.
+fn end_savepoint(connection: &Connection, ran: Ran) -> Result<Ran, StoreError> {
+    if ran == Ran::Failed {
+        connection.command("ROLLBACK TO change")?;
+        return Ok(Ran::Unchanged);
     }
-    transaction.roll_back_to("ROLLBACK TO change").await?;
-    Ok(Ran::Unchanged)
+    connection.command("RELEASE change")?;
+    Ok(ran)
 }

@@ -1,7 +1,7 @@
 //! Changes that come together share a transaction, and each is answered as if it were alone.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
 use futures::poll;
@@ -175,10 +175,7 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
                 return Err(Error::not_found());
             }
             settings::set(tx, &format!("change-{number}"), "made").await?;
-            let id = Statement::new("SELECT pg_current_xact_id()::text::bigint", Vec::new());
-            let rows = tx.run(id).await.map_err(Error::internal)?.rows;
-            let id = rows.into_iter().next().unwrap().into_values().next();
-            let Some(sea_orm::Value::BigInt(Some(id))) = id else { panic!("{id:?}") };
+            let id = transaction_id(tx).await?;
             if *fate == Fate::Violates {
                 let twice = tx.run(Statement::new(TWICE, Vec::new())).await;
                 twice.map_err(Error::internal)?;
@@ -192,12 +189,7 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
     });
     let mut changes: Vec<_> = changes.collect();
     assert!(poll!(&mut changes[0]).is_pending());
-    let waits =
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass";
-    let since = std::time::Instant::now();
-    while database.count(waits).await == 0 {
-        assert!(since.elapsed() < std::time::Duration::from_secs(30), "nothing waits");
-    }
+    wait_for_a_lock_of_requests(&database).await;
     // The first has begun: the others are behind it.
     for change in &mut changes[1..] {
         assert!(poll!(change).is_pending());
@@ -209,6 +201,16 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
     beside.close().await.unwrap();
     database.remove().await;
     (answers, there, runs.iter().map(|runs| runs.load(Ordering::SeqCst)).collect())
+}
+
+/// Waits until a transaction waits for the table that the test has locked.
+async fn wait_for_a_lock_of_requests(database: &Database) {
+    let waits =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass";
+    let since = std::time::Instant::now();
+    while database.count(waits).await == 0 {
+        assert!(since.elapsed() < std::time::Duration::from_secs(30), "nothing waits");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +245,81 @@ async fn p38_a_change_that_fails_after_a_write_is_undone_alone_on_postgres() {
     }
     assert_eq!(there, [0, 1, 3, 5]);
     assert!(runs.iter().all(|runs| *runs <= 2), "twice at most: {runs:?}");
+}
+
+/// Changes an organization; returns its version and the position of the change's events.
+async fn advance(tx: &Tx, id: OrganizationId) -> Result<(i64, i64)> {
+    let mut organization = organizations::lock(tx, id).await?.unwrap();
+    organization.version += 1;
+    organizations::set_version(tx, organization.at_version()).await?;
+    Ok((organization.version, transaction_id(tx).await?))
+}
+
+async fn transaction_id(tx: &Tx) -> Result<i64> {
+    let id = Statement::new("SELECT pg_current_xact_id()::text::bigint", Vec::new());
+    let rows = tx.run(id).await.map_err(Error::internal)?.rows;
+    let id = rows.into_iter().next().unwrap().into_values().next();
+    let Some(sea_orm::Value::BigInt(Some(id))) = id else { panic!("{id:?}") };
+    Ok(id)
+}
+
+/// A change fails after it has written, another server changes the organization, and then a
+/// change runs that was in one transaction with the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_on_postgres() {
+    let database = Database::migrated(Engine::Postgres).await;
+    let (store, replica) = (store(&database).await, store(&database).await);
+    let organization = with_members(1);
+    let id = organization.id;
+    let insert = change!(async move |tx: &Tx| organizations::insert(tx, &organization).await);
+    store.write(insert).await.unwrap();
+
+    let beside = database.connect().await;
+    beside.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
+    let first = change!(async move |tx: &Tx| {
+        let lock = Statement::new("LOCK TABLE requests", Vec::new());
+        tx.run(lock).await.map_err(Error::internal)?;
+        advance(tx, id).await
+    });
+    let fails = change!(async move |tx: &Tx| {
+        advance(tx, id).await?;
+        Err::<(i64, i64), _>(Error::not_found())
+    });
+    let (others, of_replica) = (replica.clone(), Arc::new(Mutex::new(None)));
+    let last = {
+        let of_replica = Arc::clone(&of_replica);
+        change!(async move |tx: &Tx| {
+            // What has failed before it holds no lock any more.
+            let change = change!(async move |tx: &Tx| advance(tx, id).await);
+            *of_replica.lock().unwrap() = Some(others.write_in(id, change).await?);
+            advance(tx, id).await
+        })
+    };
+    let mut changes = [first, fails, last].map(|change| {
+        let store = store.clone();
+        Box::pin(async move { store.write_in(id, change).await })
+    });
+    assert!(poll!(&mut changes[0]).is_pending());
+    wait_for_a_lock_of_requests(&database).await;
+    for change in &mut changes[1..] {
+        assert!(poll!(change).is_pending());
+    }
+    beside.execute_unprepared("COMMIT").await.unwrap();
+    let answers = join_all(changes).await;
+
+    let [Ok(first), Err(failed), Ok(last)] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(failed.kind, Kind::NotFound);
+    let of_replica = of_replica.lock().unwrap().take().expect("the last has run");
+    let mut by_version = [*first, of_replica, *last];
+    by_version.sort_unstable();
+    assert_eq!(by_version.map(|(version, _)| version), [2, 3, 4]);
+    assert!(by_version.is_sorted_by_key(|(_, position)| *position), "{by_version:?}");
+
+    for store in [store, replica] {
+        store.close().await.unwrap();
+    }
+    beside.close().await.unwrap();
+    database.remove().await;
 }
 
 /// Twenty changes at once, one of which does something to the whole transaction.
