@@ -3,7 +3,7 @@
 //
 // acme: a public client, ID tokens. beta: a client with a secret, access tokens for guestlist.
 // other: the same, but its access tokens are for another service. brief: as acme, but its tokens end
-// soon, and it renews them.
+// soon, and it renews them, but not those of gone@example.net.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -32,7 +32,10 @@ async function start(client, audience, options = {}) {
       response_types: ["code"],
       ...client,
     }],
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...person(id) }) }),
+    findAccount: (_, id, token) => {
+      const isRefused = token?.kind === "RefreshToken" && id === "gone@example.net";
+      return isRefused ? undefined : { accountId: id, claims: () => ({ sub: id, ...person(id) }) };
+    },
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
     conformIdTokenClaims: false, // the ID token has the address, too
     cookies: { keys: ["test"] },
