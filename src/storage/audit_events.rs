@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::connection::{Db, Tx, insert, insert_many, models};
+use super::connection::{Connection, Db, Tx, insert, insert_many, models};
 use super::entity::audit_event;
 use super::sql::is_one_of;
 use super::{event_data, events};
@@ -48,28 +48,21 @@ pub struct EventFilter {
     pub end: Option<Timestamp>,
 }
 
-/// Orders the events of one position. One transaction belongs to one process, so a number
+/// Orders the events of one position on PostgreSQL. One transaction belongs to one process, so a number
 /// that never falls while the process runs is enough.
 static ORDINAL: AtomicI64 = AtomicI64::new(1);
 
 /// Appends an event in the transaction of its change.
 pub async fn append(tx: &Tx, event: NewEvent<'_>, now: Timestamp) -> Result<()> {
-    let position = events::next_position(tx).await?;
-    insert(tx, row(event, position, now)).await
+    insert(tx, row(event, now)).await
 }
 
 /// Appends the events of many changes in one transaction.
 pub async fn append_all(tx: &Tx, events: Vec<NewEvent<'_>>, now: Timestamp) -> Result<()> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let position = events::next_position(tx).await?;
-    let rows = events.into_iter().map(|event| row(event, position, now));
-    insert_many(tx, rows.collect()).await
+    insert_many(tx, events.into_iter().map(|event| row(event, now)).collect()).await
 }
 
-/// `position`: `None` if the database gives it.
-fn row(event: NewEvent<'_>, position: Option<i64>, now: Timestamp) -> audit_event::ActiveModel {
+fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
     audit_event::ActiveModel {
         id: Set(AuditEventId::generate(now).into()),
         at: Set(now.as_micros()),
@@ -81,8 +74,9 @@ fn row(event: NewEvent<'_>, position: Option<i64>, now: Timestamp) -> audit_even
         organization_id: Set(event.organization.map(|of| of.id.into())),
         request_id: Set(event.actor.request_id.0.to_string()),
         note: Set(event.note),
+        // The database gives both.
         epoch: NotSet,
-        position: position.map_or(NotSet, Set),
+        position: NotSet,
         ordinal: Set(ORDINAL.fetch_add(1, Ordering::Relaxed)),
         organization_version: Set(event.organization.map_or(0, |of| of.version)),
         data: Set(event_data::encode(&event.data)),
@@ -106,9 +100,10 @@ pub async fn page(
         None => Column::OrganizationId.is_null(),
     };
     let within = audit_event::Entity::find().filter(within);
-    let mut select = events::ordered(within, Order::Desc).limit(limit);
+    let backend = db.backend();
+    let mut select = events::ordered(backend, within, Order::Desc).limit(limit);
     if let Some(before) = before {
-        select = select.filter(events::order().lt(events::place(before)));
+        select = select.filter(events::order(backend).lt(events::place(backend, before)));
     }
     if !filter.actions.is_empty() {
         select =

@@ -17,52 +17,53 @@ use super::statement::Statement;
 use crate::domain::{AuditEvent, AuditEventId, FeedPlace, OrganizationId, Timestamp};
 use crate::error::Result;
 
-/// The columns of the feed's order.
-const ORDER: [Column; 3] = [Column::Epoch, Column::Position, Column::Ordinal];
+/// The columns of the feed's order. SQLite's epoch never changes, and its position is the key of
+/// the table.
+fn columns(backend: DbBackend) -> &'static [Column] {
+    match backend {
+        DbBackend::Postgres => &[Column::Epoch, Column::Position, Column::Ordinal],
+        _ => &[Column::Position],
+    }
+}
 
 /// The feed's order, to compare with [`place`].
-pub(super) fn order() -> Expr {
-    Expr::tuple(ORDER.map(Expr::col))
+pub(super) fn order(backend: DbBackend) -> Expr {
+    match columns(backend) {
+        [only] => Expr::col(*only),
+        columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))),
+    }
 }
 
 /// Rows in the feed's order, or in the opposite one.
 pub(super) fn ordered(
+    backend: DbBackend,
     select: Select<audit_event::Entity>,
     order: Order,
 ) -> Select<audit_event::Entity> {
-    ORDER.into_iter().fold(select, |select, column| select.order_by(column, order.clone()))
+    columns(backend).iter().fold(select, |select, column| select.order_by(*column, order.clone()))
 }
 
 /// A place in the feed's order.
-pub(super) fn place(at: FeedPlace) -> Expr {
-    Expr::tuple([at.epoch, at.position, at.ordinal].map(Expr::value))
-}
-
-/// The position for events that a change appends now; `None` on PostgreSQL, where the
-/// column's default is the transaction. SQLite has one writer, and [`prune`] leaves the newest
-/// event, so the position after that is never given twice. (The rowid may be: VACUUM changes it.)
-pub(super) async fn next_position(tx: &Tx) -> Result<Option<i64>> {
-    static NEWEST: Named = Named::new(|| {
-        let newest = audit_event::Entity::find().select_only().column(Column::Position);
-        query(ordered(newest, Order::Desc).limit(1))
-    });
-    if tx.backend() == DbBackend::Postgres {
-        return Ok(None);
+pub(super) fn place(backend: DbBackend, at: FeedPlace) -> Expr {
+    match backend {
+        DbBackend::Postgres => {
+            Expr::tuple([at.epoch, at.position, at.ordinal].map(Expr::value))
+        }
+        _ => Expr::value(at.position),
     }
-    let newest = first(tx, NEWEST.with(tx, [1_u64.into()])).await?;
-    let newest: i64 = newest.map(|mut row| row.value()).transpose()?.unwrap_or(0);
-    Ok(Some(newest + 1))
 }
 
 /// The newest event that readers may have. Every event before it is committed, so a reader
 /// that has read up to it has missed none.
 pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
-    fn newest() -> Select<audit_event::Entity> {
-        ordered(audit_event::Entity::find(), Order::Desc).limit(1)
+    fn newest(backend: DbBackend) -> Select<audit_event::Entity> {
+        ordered(backend, audit_event::Entity::find(), Order::Desc).limit(1)
     }
 
-    static SQLITE: Named = Named::new(|| query(newest()));
-    static POSTGRES: Named = Named::new(|| query(newest().filter(Expr::cust(postgres::SETTLED))));
+    static SQLITE: Named = Named::new(|| query(newest(DbBackend::Sqlite)));
+    static POSTGRES: Named = Named::new(|| {
+        query(newest(DbBackend::Postgres).filter(Expr::cust(postgres::SETTLED)))
+    });
     let statement = match db.backend() {
         DbBackend::Postgres => &POSTGRES,
         _ => &SQLITE,
@@ -97,13 +98,15 @@ pub async fn between(
     until: FeedPlace,
     limit: u64,
 ) -> Result<Vec<AuditEvent>> {
-    let until = audit_event::Entity::find().filter(order().lte(place(until)));
-    let mut select = ordered(until, Order::Asc).limit(limit);
+    let backend = db.backend();
+    let until = order(backend).lte(place(backend, until));
+    let until = audit_event::Entity::find().filter(until);
+    let mut select = ordered(backend, until, Order::Asc).limit(limit);
     if let Some(organization) = organization {
         select = select.filter(Column::OrganizationId.eq(Uuid::from(organization)));
     }
     if let Some(after) = after {
-        select = select.filter(order().gt(place(after)));
+        select = select.filter(order(backend).gt(place(backend, after)));
     }
     let rows = models(&db.for_lists(), select).await?;
     Ok(rows.into_iter().map(Into::into).collect())
@@ -117,11 +120,12 @@ pub(super) async fn organizations_between(
     until: FeedPlace,
     limit: u64,
 ) -> Result<Option<HashSet<Option<OrganizationId>>>> {
+    let backend = db.backend();
     let select = audit_event::Entity::find()
         .select_only()
         .column(Column::OrganizationId)
-        .filter(order().gt(place(after)))
-        .filter(order().lte(place(until)))
+        .filter(order(backend).gt(place(backend, after)))
+        .filter(order(backend).lte(place(backend, until)))
         .limit(limit);
     let rows = all(db, &select).await?;
     if u64::try_from(rows.len()).unwrap_or(u64::MAX) >= limit {
@@ -168,9 +172,10 @@ pub async fn oldest_waiting(db: &Db) -> Result<Option<(Timestamp, String)>> {
 }
 
 /// Deletes some of the oldest events if they are older than `before`; never the newest of all
-/// events, on which the cursors of idle readers stand. Returns how many.
+/// events, on which the cursors of idle readers stand, and whose position SQLite would give again.
+/// Returns how many.
 pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
-    let oldest = ordered(audit_event::Entity::find(), Order::Asc).limit(limit + 1);
+    let oldest = ordered(tx.backend(), audit_event::Entity::find(), Order::Asc).limit(limit + 1);
     let mut rows = models(tx, oldest).await?;
     // The last one tells that another row stands behind each of the others.
     rows.pop();
@@ -184,7 +189,8 @@ pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
 
 /// The event before a place.
 pub async fn before(db: &Db, at: FeedPlace) -> Result<Option<AuditEvent>> {
-    let before = audit_event::Entity::find().filter(order().lt(place(at)));
-    let before = ordered(before, Order::Desc).limit(1);
+    let backend = db.backend();
+    let before = audit_event::Entity::find().filter(order(backend).lt(place(backend, at)));
+    let before = ordered(backend, before, Order::Desc).limit(1);
     Ok(models(db, before).await?.into_iter().next().map(Into::into))
 }

@@ -8,8 +8,12 @@ use std::sync::Arc;
 use connectrpc::router::MethodKind;
 use http::Uri;
 use http::uri::PathAndQuery;
+use prost::Message;
+use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::prost_types::method_options::IdempotencyLevel;
-use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
+
+use crate::error::{Error, Result};
 
 pub struct Method {
     path: PathAndQuery,
@@ -28,12 +32,18 @@ pub struct Methods {
 }
 
 impl Methods {
-    /// Reads encoded `google.protobuf.FileDescriptorSet`s. A file that is
-    /// in several sets is read once.
-    pub fn new(descriptor_sets: &[&[u8]]) -> Result<Self, DescriptorError> {
+    /// Reads encoded `google.protobuf.FileDescriptorSet`s. A file that is in several sets is read
+    /// once.
+    ///
+    /// # Errors
+    /// If a set is not valid.
+    pub fn new(descriptor_sets: &[&[u8]]) -> Result<Self> {
         let mut pool = DescriptorPool::new();
         for set in descriptor_sets {
-            pool.decode_file_descriptor_set(*set)?;
+            let mut set = FileDescriptorSet::decode(*set).map_err(Error::internal)?;
+            // Comments would stay in memory.
+            set.file.iter_mut().for_each(|file| file.source_code_info = None);
+            pool.add_file_descriptor_set(set).map_err(Error::internal)?;
         }
         let by_path = pool
             .services()
@@ -53,6 +63,11 @@ impl Methods {
     /// All methods, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Method> {
         self.by_path.values().map(Arc::as_ref)
+    }
+
+    /// The full names of all services, in no order.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(String::as_str)
     }
 
     /// Whether a path begins with the name of a known service.

@@ -82,11 +82,12 @@ pub struct Parts<'a, A> {
 /// If a CORS setting is not valid.
 pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let descriptors = [parts.descriptors, STANDARD].concat();
-    let methods = Methods::new(&descriptors).map_err(Error::internal)?;
+    let methods = Methods::new(&descriptors)?;
     let cors = cors::layer(parts.cors)?;
     let access =
         Access { public_services: PUBLIC_SERVICES, anonymous_methods: parts.anonymous_methods };
-    let health = health::server(parts.readiness.clone(), services(parts.descriptors)?);
+    let own = methods.services().filter(|service| !PUBLIC_SERVICES.contains(service));
+    let health = health::server(parts.readiness.clone(), own.map(str::to_owned).collect());
     let reflected = [descriptors.as_slice(), &[DETAIL_TYPES]].concat();
     let services = parts.services.with(bounded!(health, parts.http));
     let services = reflection::add(services, &reflected, parts.http).map_err(Error::internal)?;
@@ -163,15 +164,6 @@ pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
 fn marked(mut request: Request, mark: impl FnOnce(&mut Request)) -> Request {
     mark(&mut request);
     request
-}
-
-/// The names of the services in these descriptor sets.
-fn services(descriptors: &[&[u8]]) -> Result<Vec<String>> {
-    let mut pool = prost_reflect::DescriptorPool::new();
-    for set in descriptors {
-        pool.decode_file_descriptor_set(*set).map_err(Error::internal)?;
-    }
-    Ok(pool.services().map(|service| service.full_name().to_owned()).collect())
 }
 
 /// Sends a request to one of two services. Clones share them.

@@ -22,6 +22,12 @@ pub fn integer(of: &'static str) -> ColumnDef {
     column(of).big_integer().not_null().to_owned()
 }
 
+/// The key of SQLite's table itself, which needs no index: a row without a number gets the
+/// highest one plus one. The type must be written like this.
+pub fn row_number(of: &'static str) -> ColumnDef {
+    column(of).custom("integer").not_null().primary_key().to_owned()
+}
+
 pub fn integer_or_null(of: &'static str) -> ColumnDef {
     column(of).big_integer().null().to_owned()
 }

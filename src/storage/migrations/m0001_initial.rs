@@ -36,7 +36,7 @@ impl MigrationTrait for Migration {
         ] {
             manager.create_table(table).await?;
         }
-        for index in indexes() {
+        for index in indexes().into_iter().chain(indexes_of_events(postgres)) {
             manager.create_index(index).await?;
         }
         Ok(())
@@ -256,18 +256,23 @@ fn requests() -> TableCreateStatement {
     .to_owned()
 }
 
-/// The audit trail, which is the feed of events too. Its order is epoch, position, ordinal.
+/// The audit trail, which is the feed of events too. Its order is epoch, position, ordinal on
+/// PostgreSQL, and on SQLite position alone.
 fn audit_events(postgres: bool) -> TableCreateStatement {
-    let mut position = integer("position");
-    if postgres {
+    let (id, position) = match postgres {
         // The transaction: what committed transactions have written is complete below the
         // oldest one that still runs.
-        position.default(Expr::cust("pg_current_xact_id()::text::bigint"));
-    }
+        true => {
+            let transaction = Expr::cust("pg_current_xact_id()::text::bigint");
+            (id(), integer("position").default(transaction).to_owned())
+        }
+        // One connection writes, and the newest event is never deleted.
+        false => (uuid("id").unique_key().to_owned(), row_number("position")),
+    };
     table(
         "audit_events",
         [
-            id(),
+            id,
             integer("at"),
             text("action"),
             uuid_or_null("actor_id"),
@@ -495,17 +500,6 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("outbox_of_invite", "outbox", ["invite_id"]),
         index("outbox_of_organization", "outbox", ["organization_id"]),
         index("requests_by_time", "requests", ["created_at"]),
-        index("audit_events_feed", "audit_events", ["epoch", "position", "ordinal"]),
-        index(
-            "audit_events_of_organization",
-            "audit_events",
-            ["organization_id", "epoch", "position", "ordinal"],
-        ),
-        // PostgreSQL cannot read the rows without an organization in order from the index
-        // above.
-        index("audit_events_outside", "audit_events", ["epoch", "position", "ordinal"])
-            .and_where(Expr::cust("organization_id IS NULL"))
-            .to_owned(),
         index("webhooks_of_organization", "webhooks", ["organization_id", "id"]),
         index("webhooks_due", "webhooks", ["next_attempt_at"]),
         index("webhooks_enabled", "webhooks", ["id"])
@@ -542,5 +536,23 @@ fn indexes() -> Vec<IndexCreateStatement> {
         .to_owned(),
         index("notices_due", "notices", ["next_attempt_at"]),
         index("notices_of_account", "notices", ["account_id"]),
+    ]
+}
+
+/// Indexes of the feed's order: of all events, and of those of an organization or of none.
+fn indexes_of_events(postgres: bool) -> Vec<IndexCreateStatement> {
+    const NAME: &str = "audit_events_of_organization";
+    if !postgres {
+        // The position is in every index of the table.
+        return vec![index(NAME, "audit_events", ["organization_id"])];
+    }
+    let order = ["epoch", "position", "ordinal"];
+    vec![
+        index("audit_events_feed", "audit_events", order),
+        index(NAME, "audit_events", ["organization_id", "epoch", "position", "ordinal"]),
+        // The index above does not have the rows without an organization in order.
+        index("audit_events_outside", "audit_events", order)
+            .and_where(Expr::cust("organization_id IS NULL"))
+            .to_owned(),
     ]
 }

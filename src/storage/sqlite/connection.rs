@@ -1,6 +1,8 @@
 //! One connection. Statements run on the caller's thread.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -255,24 +257,47 @@ fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {
     })
 }
 
-/// The types of the columns of statements, by their SQL. To read them from SQLite at each use
-/// costs as much as to find a row by its key. No migration changes the type of a column.
+/// The types of the columns of statements. To read them from SQLite at each use costs as much as
+/// to find a row by its key. No migration changes the type of a column.
 #[derive(Debug, Default)]
-struct ColumnTypes(Mutex<HashMap<String, Arc<[Type]>>>);
+struct ColumnTypes {
+    /// By the address and length of SQL that is never freed.
+    of_static: Mutex<HashMap<(usize, usize), Arc<[Type]>>>,
+    of_built: Mutex<HashMap<String, Arc<[Type]>>>,
+}
 
 impl ColumnTypes {
-    fn of(&self, sql: &str, prepared: &Prepared<'_>) -> Arc<[Type]> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(types) = known.get(sql) {
-            return Arc::clone(types);
+    fn of(&self, sql: &Cow<'static, str>, prepared: &Prepared<'_>) -> Arc<[Type]> {
+        match sql {
+            Cow::Borrowed(sql) => {
+                let key = (sql.as_ptr().addr(), sql.len());
+                kept(&self.of_static, &key, |key| *key, prepared)
+            }
+            Cow::Owned(sql) => kept(&self.of_built, sql.as_str(), str::to_owned, prepared),
         }
-        let types: Arc<[Type]> = prepared.columns().iter().map(Type::of).collect();
-        if known.len() >= MAX_PREPARED {
-            known.clear();
-        }
-        known.insert(sql.to_owned(), Arc::clone(&types));
-        types
     }
+}
+
+fn kept<K, Q>(
+    known: &Mutex<HashMap<K, Arc<[Type]>>>,
+    key: &Q,
+    owned: impl FnOnce(&Q) -> K,
+    prepared: &Prepared<'_>,
+) -> Arc<[Type]>
+where
+    K: Borrow<Q> + Eq + Hash,
+    Q: Eq + Hash + ?Sized,
+{
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(types) = known.get(key) {
+        return Arc::clone(types);
+    }
+    let types: Arc<[Type]> = prepared.columns().iter().map(Type::of).collect();
+    if known.len() >= MAX_PREPARED {
+        known.clear();
+    }
+    known.insert(owned(key), Arc::clone(&types));
+    types
 }
 
 /// The declared type of a column, which SQLite's values do not tell.
