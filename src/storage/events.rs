@@ -46,9 +46,7 @@ pub(super) fn ordered(
 /// A place in the feed's order.
 pub(super) fn place(backend: DbBackend, at: FeedPlace) -> Expr {
     match backend {
-        DbBackend::Postgres => {
-            Expr::tuple([at.epoch, at.position, at.ordinal].map(Expr::value))
-        }
+        DbBackend::Postgres => Expr::tuple([at.epoch, at.position, at.ordinal].map(Expr::value)),
         _ => Expr::value(at.position),
     }
 }
@@ -61,9 +59,8 @@ pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
     }
 
     static SQLITE: Named = Named::new(|| query(newest(DbBackend::Sqlite)));
-    static POSTGRES: Named = Named::new(|| {
-        query(newest(DbBackend::Postgres).filter(Expr::cust(postgres::SETTLED)))
-    });
+    static POSTGRES: Named =
+        Named::new(|| query(newest(DbBackend::Postgres).filter(Expr::cust(postgres::SETTLED))));
     let statement = match db.backend() {
         DbBackend::Postgres => &POSTGRES,
         _ => &SQLITE,
