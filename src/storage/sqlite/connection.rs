@@ -166,7 +166,7 @@ impl Connection {
             let affected = prepared.raw_execute().map_err(failed)?;
             return Ok(StatementResult { affected: affected as u64, ..StatementResult::default() });
         }
-        let types = self.types.of(&statement.sql, &prepared);
+        let types = self.types.of(statement, &prepared);
         let columns = match statement.names_columns {
             true => prepared.column_names().into_iter().map(str::to_owned).collect(),
             false => Vec::new(),
@@ -262,13 +262,15 @@ fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {
 #[derive(Debug, Default)]
 struct ColumnTypes {
     /// By the address and length of SQL that is never freed.
-    of_static: Mutex<HashMap<(usize, usize), Arc<[Type]>>>,
-    of_built: Mutex<HashMap<String, Arc<[Type]>>>,
+    of_static: Known<(usize, usize)>,
+    of_built: Known<String>,
 }
 
+type Known<K> = Mutex<HashMap<K, Arc<[Type]>>>;
+
 impl ColumnTypes {
-    fn of(&self, sql: &Cow<'static, str>, prepared: &Prepared<'_>) -> Arc<[Type]> {
-        match sql {
+    fn of(&self, statement: &Statement, prepared: &Prepared<'_>) -> Arc<[Type]> {
+        match &statement.sql {
             Cow::Borrowed(sql) => {
                 let key = (sql.as_ptr().addr(), sql.len());
                 kept(&self.of_static, &key, |key| *key, prepared)
@@ -279,7 +281,7 @@ impl ColumnTypes {
 }
 
 fn kept<K, Q>(
-    known: &Mutex<HashMap<K, Arc<[Type]>>>,
+    known: &Known<K>,
     key: &Q,
     owned: impl FnOnce(&Q) -> K,
     prepared: &Prepared<'_>,

@@ -31,7 +31,7 @@ mod p33_what_was_acknowledged_is_there_after_a_kill {
     fn sqlite() {
         let directory = std::env::temp_dir();
         run_installed_on(Database::on_disk(&directory), HANG, async |at| {
-            killed(at, None, 100).await;
+            killed(at, None, 40).await;
         });
     }
 
@@ -39,7 +39,7 @@ mod p33_what_was_acknowledged_is_there_after_a_kill {
     fn postgres() {
         let cluster = Cluster::start(&std::env::temp_dir());
         run_installed_on(Database::on_server(cluster.url.clone()), HANG, async |at| {
-            killed(at, Some(&cluster), 30).await;
+            killed(at, Some(&cluster), 20).await;
         });
     }
 }

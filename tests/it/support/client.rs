@@ -13,7 +13,7 @@ use guestlist::proto::FILE_DESCRIPTOR_SET;
 use http::uri::PathAndQuery;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 use tonic::client::{Grpc, GrpcService};
@@ -72,7 +72,12 @@ where
 {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector)
+    // The server closes a connection on which nothing was sent for some seconds; the client has
+    // such when it opens one while another becomes free.
+    hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(1))
+        .build(connector)
 }
 
 pub static DESCRIPTORS: LazyLock<DescriptorPool> =
