@@ -48,8 +48,8 @@ pub struct EventFilter {
     pub end: Option<Timestamp>,
 }
 
-/// Orders the events of one position on PostgreSQL. One transaction belongs to one process, so a number
-/// that never falls while the process runs is enough.
+/// Orders the events of one position on PostgreSQL. One transaction belongs to one process, so
+/// a number that never falls while the process runs is enough.
 static ORDINAL: AtomicI64 = AtomicI64::new(1);
 
 /// Appends an event in the transaction of its change.

@@ -17,21 +17,23 @@ use super::statement::Statement;
 use crate::domain::{AuditEvent, AuditEventId, FeedPlace, OrganizationId, Timestamp};
 use crate::error::Result;
 
-/// The columns of the feed's order. SQLite's epoch never changes, and its position is the key of
-/// the table.
-fn columns(backend: DbBackend) -> &'static [Column] {
+/// A column of the feed's order, and its value at a place.
+type Part = (Column, fn(FeedPlace) -> i64);
+
+/// The feed's order. SQLite's epoch never changes, and its position is the key of the table.
+fn parts(backend: DbBackend) -> &'static [Part] {
+    const POSITION: Part = (Column::Position, |at| at.position);
     match backend {
-        DbBackend::Postgres => &[Column::Epoch, Column::Position, Column::Ordinal],
-        _ => &[Column::Position],
+        DbBackend::Postgres => {
+            &[(Column::Epoch, |at| at.epoch), POSITION, (Column::Ordinal, |at| at.ordinal)]
+        }
+        _ => &[POSITION],
     }
 }
 
 /// The feed's order, to compare with [`place`].
 pub(super) fn order(backend: DbBackend) -> Expr {
-    match columns(backend) {
-        [only] => Expr::col(*only),
-        columns => Expr::tuple(columns.iter().map(|column| Expr::col(*column))),
-    }
+    Expr::tuple(parts(backend).iter().map(|(column, _)| Expr::col(*column)))
 }
 
 /// Rows in the feed's order, or in the opposite one.
@@ -40,15 +42,13 @@ pub(super) fn ordered(
     select: Select<audit_event::Entity>,
     order: Order,
 ) -> Select<audit_event::Entity> {
-    columns(backend).iter().fold(select, |select, column| select.order_by(*column, order.clone()))
+    let columns = parts(backend).iter().map(|(column, _)| *column);
+    columns.fold(select, |select, column| select.order_by(column, order.clone()))
 }
 
 /// A place in the feed's order.
 pub(super) fn place(backend: DbBackend, at: FeedPlace) -> Expr {
-    match backend {
-        DbBackend::Postgres => Expr::tuple([at.epoch, at.position, at.ordinal].map(Expr::value)),
-        _ => Expr::value(at.position),
-    }
+    Expr::tuple(parts(backend).iter().map(|(_, value)| Expr::value(value(at))))
 }
 
 /// The newest event that readers may have. Every event before it is committed, so a reader

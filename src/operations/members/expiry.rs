@@ -101,11 +101,7 @@ pub(in crate::operations) async fn end_due(
     organization: &mut Organization,
     now: Timestamp,
 ) -> Result<bool> {
-    if !organization.has_due_members(now) {
-        return Ok(false);
-    }
-    // In a box: it is rare, and would double the size of every change that calls this.
-    Ok(Box::pin(end_at_most(tx, organization, ALL, now)).await? > 0)
+    Ok(end_at_most(tx, organization, ALL, now).await? > 0)
 }
 
 async fn end_at_most(
@@ -117,6 +113,16 @@ async fn end_at_most(
     if !organization.has_due_members(now) {
         return Ok(0);
     }
+    // In a box: it is rare, and would double the size of every change that calls this.
+    Box::pin(end_the_due(tx, organization, most, now)).await
+}
+
+async fn end_the_due(
+    tx: &Tx,
+    organization: &mut Organization,
+    most: u64,
+    now: Timestamp,
+) -> Result<usize> {
     let due = members::due(tx, organization.id, now, most).await?;
     let ids: Vec<MemberId> = due.iter().map(|member| member.id).collect();
     if !due.is_empty() {

@@ -17,9 +17,9 @@ use super::{Door, open_domain, unlimited};
 use crate::rest::client::Rest;
 use crate::support::{
     Code, Database, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own,
-    run_with, trust_intranet,
+    trust_intranet,
 };
-use crate::{everywhere, on_both_engines};
+use crate::{everywhere, on_both_engines, on_both_engines_with};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const MICROSECOND: Duration = Duration::from_micros(1);

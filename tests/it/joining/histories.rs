@@ -18,7 +18,6 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::join_all;
 use guestlist::clock::{Clock, OffsetClock};
-use guestlist::config::Config;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 use http_body_util::{BodyExt, Full};
@@ -27,10 +26,11 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
+use super::unlimited;
+use crate::on_both_engines_with;
 use crate::support::client::{Http, http};
 use crate::support::{
-    Code, Engine, Failure, Person, Protocol, TestApp, from_environment, gitpod, nameserver, own,
-    run_with,
+    Code, Engine, Failure, Person, TestApp, from_environment, gitpod, nameserver, own,
 };
 
 mod model;
@@ -54,25 +54,9 @@ const REASONS: [&str; 7] = [
     "SEAT_LIMIT",
 ];
 
-/// As many calls as the machine can make come from one network.
-fn unlimited(config: &mut Config) {
-    config.limits.joins_per_account = 0;
-    config.limits.joins_per_network = 0;
-    config.limits.invites_per_account = 0;
-}
-
-mod p50_one_order_explains_every_answer {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(unlimited, Engine::Sqlite, Protocol::Grpc, explained);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(unlimited, Engine::Postgres, Protocol::Grpc, explained);
-    }
+on_both_engines_with! {
+    unlimited;
+    p50_one_order_explains_every_answer: explained;
 }
 
 async fn explained(app: &TestApp) {

@@ -1,25 +1,6 @@
 //! Joining, by every way in: after a removal, by domain beside an invitation, while
 //! others join and while the invite ends.
 
-/// Runs behaviours on both engines with these settings.
-macro_rules! on_both_engines_with {
-    ($settings:ident; $($name:ident: $behaviour:ident;)+) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn sqlite() {
-                run_with($settings, Engine::Sqlite, Protocol::Grpc, $behaviour);
-            }
-
-            #[test]
-            fn postgres() {
-                run_with($settings, Engine::Postgres, Protocol::Grpc, $behaviour);
-            }
-        }
-    )+};
-}
-
 mod carried;
 mod consume;
 mod domain;

@@ -10,8 +10,8 @@ use guestlist::operations::domains::{CheckRun, check_due};
 
 use crate::support::domains::{disprove, prove};
 use crate::support::nameserver::{self, Zone, publish};
-use crate::support::{Code, Engine, Person, Protocol, TestApp, gitpod, own, run_with};
-use crate::{everywhere, on_both_engines};
+use crate::support::{Code, Person, TestApp, gitpod, own};
+use crate::{everywhere, on_both_engines, on_both_engines_with};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The defaults.

@@ -7,9 +7,8 @@ use guestlist::clock::Clock;
 use guestlist::operations::invites::end_expired;
 
 use super::unlimited;
-use crate::support::{
-    Code, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own, run_with,
-};
+use crate::on_both_engines_with;
+use crate::support::{Code, Organization, Person, TestApp, gitpod, link_to, own};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const ROUNDS: usize = 12;

@@ -6,8 +6,8 @@ use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
 use super::{Door, open_domain};
-use crate::on_both_engines;
-use crate::support::{Code, Engine, Person, Protocol, TestApp, own, run_with, trust_intranet};
+use crate::support::{Code, Person, TestApp, own, trust_intranet};
+use crate::{on_both_engines, on_both_engines_with};
 
 const ZOE: &str = "zoe@example.com";
 

@@ -4,7 +4,8 @@
 use futures::future::join_all;
 
 use super::{Door, limited_link, open_domain, unlimited};
-use crate::support::{Code, Engine, Organization, Person, Protocol, TestApp, own, run_with};
+use crate::on_both_engines_with;
+use crate::support::{Code, Organization, Person, TestApp, own};
 
 on_both_engines_with! {
     unlimited;

@@ -10,11 +10,10 @@ mod page;
 mod post;
 mod reminders;
 
-use std::time::Duration;
+use crate::support::HANG;
 
-/// No behaviour takes longer unless it hangs.
 async fn in_time(behaviour: impl Future<Output = ()>) {
-    let held = tokio::time::timeout(Duration::from_secs(300), behaviour).await;
+    let held = tokio::time::timeout(HANG, behaviour).await;
     held.expect("the behaviour hangs");
 }
 

@@ -7,8 +7,8 @@ use futures::future::join_all;
 use guestlist::domain::{Delivery, Invite};
 
 use super::post::{Post, Recorder, permanent, temporary};
-use crate::on_both_stores;
-use crate::support::{Engine, Protocol, TestApp, gitpod, own, run_with};
+use crate::support::{TestApp, gitpod, own};
+use crate::{on_both_engines_with, on_both_stores};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const REMINDERS: [Duration; 2] = [Duration::from_secs(3 * 24 * 60 * 60), DAY];
@@ -191,16 +191,7 @@ async fn ends_stop_reminders(app: &TestApp) {
     }
 }
 
-mod all_that_ends_an_invitation_stops_its_reminders {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(reminding, Engine::Sqlite, Protocol::Grpc, ends_stop_reminders);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(reminding, Engine::Postgres, Protocol::Grpc, ends_stop_reminders);
-    }
+on_both_engines_with! {
+    reminding;
+    all_that_ends_an_invitation_stops_its_reminders: ends_stop_reminders;
 }

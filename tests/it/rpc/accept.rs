@@ -1,8 +1,8 @@
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
-use crate::everywhere;
-use crate::support::{Code, Engine, Protocol, TestApp, own, run_with, trust_intranet};
+use crate::support::{Code, TestApp, own, trust_intranet};
+use crate::{everywhere, on_both_engines_with};
 
 fn request(invitation: &str) -> own::AcceptRequest {
     own::AcceptRequest { invitation: invitation.into() }
@@ -88,16 +88,7 @@ async fn unverified(app: &TestApp) {
     }
 }
 
-mod p23_an_unverified_address_accepts_nothing {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(trust_intranet, Engine::Sqlite, Protocol::Grpc, unverified);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(trust_intranet, Engine::Postgres, Protocol::Grpc, unverified);
-    }
+on_both_engines_with! {
+    trust_intranet;
+    p23_an_unverified_address_accepts_nothing: unverified;
 }

@@ -2,8 +2,8 @@ use futures::future::join_all;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
-use crate::support::{Code, Engine, Protocol, TestApp, gitpod, own, run_with, trust_intranet};
-use crate::{everywhere, on_both_engines};
+use crate::support::{Code, TestApp, gitpod, own, trust_intranet};
+use crate::{everywhere, on_both_engines, on_both_engines_with};
 
 fn request(organization: &str, account: &str, id: &str) -> own::AddMemberRequest {
     own::AddMemberRequest {
@@ -189,16 +189,7 @@ async fn on_behalf(app: &TestApp) {
     assert_eq!(event.actor_account_id, service.account().await.to_string());
 }
 
-mod p39_a_service_adds_on_behalf_of_an_admin {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(trust_intranet, Engine::Sqlite, Protocol::Grpc, on_behalf);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(trust_intranet, Engine::Postgres, Protocol::Grpc, on_behalf);
-    }
+on_both_engines_with! {
+    trust_intranet;
+    p39_a_service_adds_on_behalf_of_an_admin: on_behalf;
 }

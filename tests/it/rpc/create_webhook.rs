@@ -1,7 +1,7 @@
 use guestlist::config::Config;
 
-use crate::everywhere;
-use crate::support::{Code, Engine, Protocol, TestApp, own, run_with};
+use crate::support::{Code, TestApp, own};
+use crate::{everywhere, on_both_engines_with};
 
 const URL: &str = "http://127.0.0.1:9/hooks";
 
@@ -80,16 +80,7 @@ async fn at_the_limit(app: &TestApp) {
     }
 }
 
-mod p42_an_organization_has_so_many_webhooks_even_if_many_are_made_at_once {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(three, Engine::Sqlite, Protocol::Grpc, at_the_limit);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(three, Engine::Postgres, Protocol::Grpc, at_the_limit);
-    }
+on_both_engines_with! {
+    three;
+    p42_an_organization_has_so_many_webhooks_even_if_many_are_made_at_once: at_the_limit;
 }

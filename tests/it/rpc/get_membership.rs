@@ -3,10 +3,8 @@ use guestlist::operations::keys::Owner;
 use own::Permission as May;
 use own::get_membership_request::Whose;
 
-use crate::support::{
-    Code, Engine, Failure, Person, Protocol, TestApp, gitpod, own, run_with, trust_intranet,
-};
-use crate::{everywhere, on_both_engines};
+use crate::support::{Code, Failure, Person, TestApp, gitpod, own, trust_intranet};
+use crate::{everywhere, on_both_engines, on_both_engines_with};
 
 fn account(id: impl ToString) -> Option<Whose> {
     Some(Whose::AccountId(id.to_string()))
@@ -200,16 +198,7 @@ async fn services(app: &TestApp) {
     assert_eq!(service.membership(&org.id, account(&uma_id)).await.unwrap_err(), unknown);
 }
 
-mod p39_a_service_asks_about_those_whom_it_may_act_for {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(trust_intranet, Engine::Sqlite, Protocol::Grpc, services);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(trust_intranet, Engine::Postgres, Protocol::Grpc, services);
-    }
+on_both_engines_with! {
+    trust_intranet;
+    p39_a_service_asks_about_those_whom_it_may_act_for: services;
 }

@@ -3,8 +3,8 @@ use std::time::Duration;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
-use crate::everywhere;
-use crate::support::{Code, Engine, Person, Protocol, TestApp, own, run_with, trust_intranet};
+use crate::support::{Code, Person, TestApp, own, trust_intranet};
+use crate::{everywhere, on_both_engines_with};
 
 async fn all(person: &Person) -> Vec<own::MyInvitation> {
     person.list_my_invitations(Default::default()).await.unwrap().invitations
@@ -138,16 +138,7 @@ async fn unverified(app: &TestApp) {
     uma.accept_invitation(accept).await.unwrap();
 }
 
-mod p23_an_unverified_address_has_no_invitations {
-    use super::*;
-
-    #[test]
-    fn sqlite() {
-        run_with(trust_intranet, Engine::Sqlite, Protocol::Grpc, unverified);
-    }
-
-    #[test]
-    fn postgres() {
-        run_with(trust_intranet, Engine::Postgres, Protocol::Grpc, unverified);
-    }
+on_both_engines_with! {
+    trust_intranet;
+    p23_an_unverified_address_has_no_invitations: unverified;
 }

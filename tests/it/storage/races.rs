@@ -107,7 +107,8 @@ on_both_engines! {
     }
 
     async fn p12_each_of_many_limited_links_lets_in_one(app: TestApp) {
-        let rounds = from_environment("GUESTLIST_TEST_ROUNDS").unwrap_or(30);
+        let rounds = from_environment("GUESTLIST_TEST_ROUNDS");
+        let rounds = rounds.map_or(30, |rounds| usize::try_from(rounds).unwrap());
         let org = app.organization().await;
         let mut people = Vec::new();
         for i in 0..24 {
@@ -128,7 +129,6 @@ on_both_engines! {
                         max_uses: 1,
                         ..link_to(&org.id)
                     };
-                    let round = usize::try_from(round).unwrap();
                     let admin = &admins[(lane + round) % admins.len()];
                     let link = admin.create_link(request).await.unwrap().invite.unwrap();
                     let joins = three

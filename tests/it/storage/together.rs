@@ -160,16 +160,13 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
     let database = Database::migrated(Engine::Postgres).await;
     let store = store(&database).await;
     store.write(change!(async |tx| settings::set(tx, "taken", "once").await)).await.unwrap();
-    let beside = database.connect().await;
-    beside.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
     let runs: Arc<Vec<_>> = Arc::new(fates.iter().map(|_| AtomicUsize::new(0)).collect());
     let changes = fates.iter().enumerate().map(|(number, fate)| {
         let (store, runs) = (store.clone(), Arc::clone(&runs));
         let change = change!(async move |tx: &Tx| {
             runs[number].fetch_add(1, Ordering::SeqCst);
             if number == 0 {
-                let lock = Statement::new("LOCK TABLE requests", Vec::new());
-                tx.run(lock).await.map_err(Error::internal)?;
+                wait_for_requests(tx).await?;
             }
             if *fate == Fate::Refuses {
                 return Err(Error::not_found());
@@ -187,30 +184,42 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
         });
         Box::pin(async move { store.write_in(Uuid::from_u128(1).into(), change).await })
     });
-    let mut changes: Vec<_> = changes.collect();
-    assert!(poll!(&mut changes[0]).is_pending());
-    wait_for_a_lock_of_requests(&database).await;
-    // The first has begun: the others are behind it.
-    for change in &mut changes[1..] {
-        assert!(poll!(change).is_pending());
-    }
-    beside.execute_unprepared("COMMIT").await.unwrap();
-    let answers = join_all(changes).await;
+    let answers = grouped(&database, changes.collect()).await;
     let there = all(&store).await;
     store.close().await.unwrap();
-    beside.close().await.unwrap();
     database.remove().await;
     (answers, there, runs.iter().map(|runs| runs.load(Ordering::SeqCst)).collect())
 }
 
-/// Waits until a transaction waits for the table that the test has locked.
-async fn wait_for_a_lock_of_requests(database: &Database) {
+/// Makes a group of all changes but the first, on PostgreSQL: they come while the first waits for
+/// a lock ([`wait_for_requests`]).
+async fn grouped<T: Send + 'static>(
+    database: &Database,
+    mut changes: Vec<impl Future<Output = T> + Unpin>,
+) -> Vec<T> {
+    let beside = database.connect().await;
+    beside.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
+    assert!(poll!(&mut changes[0]).is_pending());
     let waits =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass";
     let since = std::time::Instant::now();
     while database.count(waits).await == 0 {
         assert!(since.elapsed() < std::time::Duration::from_secs(30), "nothing waits");
     }
+    // The first has begun: the others are behind it.
+    for change in &mut changes[1..] {
+        assert!(poll!(change).is_pending());
+    }
+    beside.execute_unprepared("COMMIT").await.unwrap();
+    let answers = join_all(changes).await;
+    beside.close().await.unwrap();
+    answers
+}
+
+/// Waits for the lock that the test has.
+async fn wait_for_requests(tx: &Tx) -> Result<()> {
+    let lock = Statement::new("LOCK TABLE requests", Vec::new());
+    tx.run(lock).await.map(drop).map_err(Error::internal)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -274,11 +283,8 @@ async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_o
     let insert = change!(async move |tx: &Tx| organizations::insert(tx, &organization).await);
     store.write(insert).await.unwrap();
 
-    let beside = database.connect().await;
-    beside.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
     let first = change!(async move |tx: &Tx| {
-        let lock = Statement::new("LOCK TABLE requests", Vec::new());
-        tx.run(lock).await.map_err(Error::internal)?;
+        wait_for_requests(tx).await?;
         advance(tx, id).await
     });
     let fails = change!(async move |tx: &Tx| {
@@ -295,17 +301,11 @@ async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_o
             advance(tx, id).await
         })
     };
-    let mut changes = [first, fails, last].map(|change| {
+    let changes = [first, fails, last].map(|change| {
         let store = store.clone();
         Box::pin(async move { store.write_in(id, change).await })
     });
-    assert!(poll!(&mut changes[0]).is_pending());
-    wait_for_a_lock_of_requests(&database).await;
-    for change in &mut changes[1..] {
-        assert!(poll!(change).is_pending());
-    }
-    beside.execute_unprepared("COMMIT").await.unwrap();
-    let answers = join_all(changes).await;
+    let answers = grouped(&database, changes.into()).await;
 
     let [Ok(first), Err(failed), Ok(last)] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!(failed.kind, Kind::NotFound);
@@ -318,7 +318,6 @@ async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_o
     for store in [store, replica] {
         store.close().await.unwrap();
     }
-    beside.close().await.unwrap();
     database.remove().await;
 }
 

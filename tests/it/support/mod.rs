@@ -19,7 +19,7 @@ pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
 pub use people::{Organization, Person, link_to, pairs, refused_after_a_second};
 pub use program::{Installation, Server};
-pub use run::{from_environment, run, run_installed, run_installed_on, run_with};
+pub use run::{HANG, from_environment, run, run_installed, run_installed_on, run_with};
 pub use server::{Settings, TestApp, trust_intranet};
 
 pub use guestlist::proto::gitpod::v1 as gitpod;
@@ -86,6 +86,26 @@ macro_rules! on_both_engines {
                     $crate::support::Protocol::Grpc,
                     async |app| behaviour(app).await,
                 );
+            }
+        }
+    )+};
+}
+
+/// The same with these settings.
+#[macro_export]
+macro_rules! on_both_engines_with {
+    ($settings:ident; $($name:ident: $behaviour:ident;)+) => {$(
+        mod $name {
+            use $crate::support::{Engine, Protocol, run_with};
+
+            #[test]
+            fn sqlite() {
+                run_with(super::$settings, Engine::Sqlite, Protocol::Grpc, super::$behaviour);
+            }
+
+            #[test]
+            fn postgres() {
+                run_with(super::$settings, Engine::Postgres, Protocol::Grpc, super::$behaviour);
             }
         }
     )+};

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use super::{Database, Engine, Installation, Protocol, Settings, TestApp};
 
 /// No behaviour takes longer unless it hangs, also on a slow machine beside other work.
-const HANG: Duration = Duration::from_secs(300);
+pub const HANG: Duration = Duration::from_secs(300);
 
 /// Runs `behaviour` against a new server in this process.
 pub fn run(engine: Engine, protocol: Protocol, behaviour: impl AsyncFn(&TestApp)) {
