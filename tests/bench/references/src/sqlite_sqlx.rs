@@ -3,6 +3,7 @@
 //! caller, whose account the harness names, and seals nothing.
 
 use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::{
@@ -36,12 +37,11 @@ const INSERT_INVITE: &str = "INSERT INTO invites (id, organization_id, kind, rol
     (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const INSERT_EVENT: &str = "INSERT INTO audit_events (id, at, action, actor_id, on_behalf_of_id, \
-    target_kind, target_id, organization_id, request_id, note, position, ordinal, \
-    organization_version, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    target_kind, target_id, organization_id, request_id, note, ordinal, \
+    organization_version, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-const NEXT_POSITION: &str = "INSERT INTO settings (name, value) VALUES ('event_position', '1') \
-    ON CONFLICT (name) DO UPDATE SET value = CAST(settings.value AS INTEGER) + 1 \
-    RETURNING CAST(value AS INTEGER)";
+/// As Guestlist's: a number that rises.
+static ORDINAL: AtomicI64 = AtomicI64::new(1);
 
 /// As long as the event of a replaced link.
 const EVENT: [u8; 140] = [7; 140];
@@ -186,7 +186,6 @@ async fn insert_event(
     note: String,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let position: i64 = sqlx::query_scalar(NEXT_POSITION).fetch_one(&mut *tx).await?;
     sqlx::query(INSERT_EVENT)
         .bind(Uuid::now_v7())
         .bind(now)
@@ -198,8 +197,7 @@ async fn insert_event(
         .bind(organization)
         .bind(Uuid::new_v4().to_string())
         .bind(note)
-        .bind(position)
-        .bind(position)
+        .bind(ORDINAL.fetch_add(1, Ordering::Relaxed))
         .bind(version)
         .bind(&EVENT[..])
         .execute(tx)
