@@ -62,9 +62,14 @@ function show(title, ...children) {
 function failed(error) {
   if (error.code === "canceled") return;
   const gone = error.code === "not_found";
-  show(t("failed.title"), h("h1", {}, t(gone ? "failed.gone" : "failed.title")),
+  show(t("failed.title"), h("div", { class: "content alone" }, h("h1", {}, t(gone ? "failed.gone" : "failed.title")),
     h("p", {}, gone ? t("failed.goneNote") : explain(error)),
-    h("p", { class: "actions" }, h("a", { class: "button", href: "#/" }, t("home.back")), !gone && button(t("list.retry"), route)));
+    h("p", { class: "actions" }, h("a", { class: "button", href: "#/" }, t("home.back")), !gone && button(t("list.retry"), route))));
+}
+
+/** On a phone the names of the views are a line that scrolls. */
+function showCurrentView() {
+  main.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 async function organizationPage(parts, context) {
@@ -84,8 +89,7 @@ async function organizationPage(parts, context) {
       h("p", { class: "where" }, h("a", { href: "#/" }, t("home.title")), h("strong", {}, organization.name)),
       h("nav", { "aria-label": organization.name }, links)),
     content));
-  // On a phone the views are a line that scrolls.
-  main.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
+  showCurrentView();
   content.append(h("h1", {}, t(`${chosen.id}.title`)));
   content.append(...[chosen.view({ ...context, organization, membership, may })].flat().filter(Boolean));
 }
@@ -146,6 +150,7 @@ onSignOut((isLost) => {
   route();
 });
 window.addEventListener("hashchange", route);
+window.addEventListener("resize", showCurrentView);
 // Nothing that was typed is lost by closing the window in error.
 window.addEventListener("beforeunload", (event) => {
   if (current() && main.querySelector("[data-unsent]")) event.preventDefault();
