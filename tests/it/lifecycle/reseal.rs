@@ -1,4 +1,8 @@
-//! `guestlist secret-key reseal`, beside a server and killed.
+//! `guestlist secret-key reseal`, beside a server and killed after each of its transactions.
+//!
+//! ```sh
+//! GUESTLIST_TEST_LINKS=30000 cargo test --test it lifecycle::reseal -- --nocapture
+//! ```
 
 use std::process::Stdio;
 
@@ -12,11 +16,13 @@ use tokio::task::block_in_place;
 use super::{on_both_engines, until};
 use crate::support::databases::pool;
 use crate::support::program::{Said, say};
-use crate::support::{Engine, Installation, Person, own};
+use crate::support::{Engine, Installation, Person, from_environment, own};
 use crate::webhooks::Endpoint;
 
-/// More than two batches of the command.
-const LINKS: usize = 1100;
+/// The number of links to seal again, more than two batches of the command.
+fn number_of_links() -> usize {
+    from_environment("GUESTLIST_TEST_LINKS").map_or(1100, |links| usize::try_from(links).unwrap())
+}
 
 fn new_key() -> String {
     hex::encode(rand::random::<[u8; 32]>())
@@ -120,7 +126,7 @@ on_both_engines! {
         let ana = server.person(&key);
         let (organization, _) = ana.found("Acme").await;
         let (other, _) = ana.found("Other").await;
-        let made = links(&ana, &organization, LINKS).await;
+        let made = links(&ana, &organization, number_of_links()).await;
         let token = ana.invite(&organization).await.unwrap();
         let ended = ana.link(&organization, "read").await.unwrap();
         ana.revoke(&organization, &ended.id).await.unwrap();
@@ -135,7 +141,7 @@ on_both_engines! {
 
         // Before a server seals with the new key, a server could not open what it seals.
         let total = sealed_by(at, &old).await;
-        assert!(total.0 > 1100 && total.1 == 2, "{total:?}");
+        assert!(total.0 > i64::try_from(made.len()).unwrap() && total.1 == 2, "{total:?}");
         let said = run(at, &["secret-key", "reseal"], &both);
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
         assert!(said.err.contains(&id(&old)) && said.err.contains(&id(&new)), "{}", said.err);
@@ -151,7 +157,9 @@ on_both_engines! {
         stop_after_one_transaction(at, &both).await;
         let left = sealed_by(at, &old).await;
         assert!(left.0 > 0 && left.0 < total.0, "in the middle: {left:?} of {total:?}");
-        assert!(kill_again_and_again(at, &both, &old).await > 0);
+        let kills = kill_again_and_again(at, &both, &old).await;
+        println!("{} tokens and secrets, {kills} kills", total.0 + total.1);
+        assert!(kills > 0);
         let said = run(at, &["secret-key", "reseal"], &both);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
         let nothing = "invite tokens 0, webhook secrets 0";
