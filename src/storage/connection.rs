@@ -3,6 +3,9 @@
 //! Query functions take `&impl Connection`, so that the same function reads outside and
 //! inside of a transaction. Those that write take a [`Tx`], which only
 //! [`Store::write`](super::Store::write) gives.
+//!
+//! The futures of PostgreSQL's client are in boxes: they are large, and an operation's future would
+//! have room for one, on SQLite too.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -110,7 +113,7 @@ impl Connection for Db {
         self.state.before(&statement);
         let begun = Instant::now();
         let result = match &self.engine {
-            Readers::Postgres(readers) => readers.run(statement).await,
+            Readers::Postgres(readers) => Box::pin(readers.run(statement)).await,
             Readers::Sqlite(readers) => readers.run(statement).await,
         };
         observe(&self.state.statistics.reads, begun);
@@ -177,7 +180,7 @@ impl Tx {
         };
         self.writes();
         self.state.before(&statement);
-        transaction.queue(statement).await.inspect_err(|error| self.failed(error))
+        Box::pin(transaction.queue(statement)).await.inspect_err(|error| self.failed(error))
     }
 
     /// Keeps the cause of a statement's failure, which decides whether the change is retried.
@@ -213,7 +216,7 @@ impl Connection for Tx {
 impl Transaction {
     pub(super) async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
         match self {
-            Transaction::Postgres(transaction) => transaction.run(statement).await,
+            Transaction::Postgres(transaction) => Box::pin(transaction.run(statement)).await,
             Transaction::Sqlite(connection) => connection.run(&statement),
         }
     }
