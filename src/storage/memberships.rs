@@ -15,7 +15,7 @@ use super::entity::{account, attributes, member, stored};
 use super::organization_cache::{Moment, OfOrganization, OrganizationCache};
 use super::sql::{Named, query};
 use super::statement::Row;
-use crate::domain::{AccountId, MemberId, Membership, OrganizationId, Timestamp};
+use crate::domain::{Account, AccountId, MemberId, Membership, OrganizationId, Timestamp};
 use crate::error::{Error, Result};
 
 /// The most memberships in one request.
@@ -54,6 +54,36 @@ impl Memberships {
         static FIND: Named = Named::new(|| query(select().filter(has_key())));
         let key = (organization, account);
         let read = async { first(db, FIND.with(db, values(key))).await?.map(read).transpose() };
+        self.find_or_read(db, key, read, now).await
+    }
+
+    /// The same of an account whose issuer is known, without a read of `accounts`.
+    pub(super) async fn find_of(
+        &self,
+        db: &Db,
+        organization: OrganizationId,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<Option<StoredMembership>> {
+        static FIND: Named = Named::new(|| query(select_without_issuer().filter(has_key())));
+        let key = (organization, account.id);
+        let read = async {
+            let Some(mut row) = first(db, FIND.with(db, values(key))).await? else {
+                return Ok(None);
+            };
+            let issuer = account.issuer.as_str().into();
+            Ok(Some(StoredMembership { membership: membership(&mut row)?, issuer }))
+        };
+        self.find_or_read(db, key, read, now).await
+    }
+
+    async fn find_or_read(
+        &self,
+        db: &Db,
+        key: MembershipKey,
+        read: impl Future<Output = Result<Option<StoredMembership>>>,
+        now: Timestamp,
+    ) -> Result<Option<StoredMembership>> {
         let found = self.0.find(db, key, read).await?;
         // A membership ends without a change.
         Ok(found.filter(|found| found.membership.is_current(now)))
@@ -169,6 +199,12 @@ fn by_key(rows: Vec<Row>) -> Result<HashMap<MembershipKey, StoredMembership>> {
 }
 
 fn select() -> Select<member::Entity> {
+    select_without_issuer()
+        .column(account::Column::Issuer)
+        .join(JoinType::InnerJoin, member::Relation::Account.def())
+}
+
+fn select_without_issuer() -> Select<member::Entity> {
     use member::Column;
 
     member::Entity::find()
@@ -176,10 +212,8 @@ fn select() -> Select<member::Entity> {
         .columns([Column::OrganizationId, Column::Id, Column::AccountId])
         .columns([Column::Role, Column::Status, Column::JoinedAt, Column::ExpiresAt])
         .columns([Column::Metadata, Column::ExternalId])
-        .column(account::Column::Issuer)
         // The rows of a deleted organization may still be there.
         .join(JoinType::InnerJoin, member::Relation::Organization.def())
-        .join(JoinType::InnerJoin, member::Relation::Account.def())
 }
 
 fn current() -> Expr {
@@ -212,7 +246,12 @@ fn all_values<const N: usize>(keys: &[MembershipKey], last: MembershipKey) -> Re
 }
 
 fn read(mut row: Row) -> Result<StoredMembership> {
-    let membership = Membership {
+    let membership = membership(&mut row)?;
+    Ok(StoredMembership { membership, issuer: row.value::<String>()?.into() })
+}
+
+fn membership(row: &mut Row) -> Result<Membership> {
+    Ok(Membership {
         organization: row.value::<Uuid>()?.into(),
         id: row.value::<Uuid>()?.into(),
         account: row.value::<Uuid>()?.into(),
@@ -225,6 +264,5 @@ fn read(mut row: Row) -> Result<StoredMembership> {
             let external_id: Option<String> = row.value()?;
             attributes(metadata.as_deref(), external_id.as_deref())?
         },
-    };
-    Ok(StoredMembership { membership, issuer: row.value::<String>()?.into() })
+    })
 }

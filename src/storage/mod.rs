@@ -76,7 +76,7 @@ pub use statistics::Statistics;
 
 pub use crate::change;
 use crate::config;
-use crate::domain::{AccountId, OrganizationId, SecretHash, Timestamp};
+use crate::domain::{Account, AccountId, OrganizationId, SecretHash, Timestamp};
 use crate::error::Result;
 use connection::{Readers, StoreState};
 use event_watch::EventWatch;
@@ -194,6 +194,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<StoredMembership>> {
         self.shared.memberships.find(self.read(), organization, account, now).await
+    }
+
+    /// The same of an account of which more than its id is known.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn membership_of(
+        &self,
+        organization: OrganizationId,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<Option<StoredMembership>> {
+        self.shared.memberships.find_of(self.read(), organization, account, now).await
     }
 
     /// The same of at most [`memberships::MAX_KEYS`] keys.

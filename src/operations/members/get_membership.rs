@@ -28,7 +28,7 @@ pub async fn get_membership(
     }
     let now = cx.now();
     let found = match whose {
-        Whose::Own => cx.store.membership(organization, caller.account.id, now).await?,
+        Whose::Own => cx.store.membership_of(organization, &caller.account, now).await?,
         Whose::Account(account) => cx.store.membership(organization, account, now).await?,
         Whose::Member(id) => {
             memberships::find_by_id(cx.store.read(), organization, id, now).await?
@@ -47,6 +47,6 @@ async fn may_list_members(
     organization: OrganizationId,
     now: Timestamp,
 ) -> Result<bool> {
-    let own = cx.store.membership(organization, call.caller.account.id, now).await?;
+    let own = cx.store.membership_of(organization, &call.caller.account, now).await?;
     Ok(own.is_some_and(|own| own.membership.allows(Permission::ListMembers)))
 }
