@@ -57,7 +57,7 @@ impl Memberships {
         self.find_or_read(db, key, read, now).await
     }
 
-    /// The same of an account whose issuer is known, without a read of `accounts`.
+    /// The same of an account that is already read: its issuer does not come from `accounts`.
     pub(super) async fn find_of(
         &self,
         db: &Db,

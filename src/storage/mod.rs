@@ -196,7 +196,7 @@ impl Store {
         self.shared.memberships.find(self.read(), organization, account, now).await
     }
 
-    /// The same of an account of which more than its id is known.
+    /// The same of an account that is already read, such as the caller's.
     ///
     /// # Errors
     /// If the store cannot be read.

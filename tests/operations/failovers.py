@@ -10,13 +10,15 @@ SECONDS = float(os.environ.get("GUESTLIST_TEST_SECONDS", "4"))
 MAX_OUTAGE = 5
 
 
-def under_load(step, stack, primary, ports, fail):
-    """Two servers with the ports of all hosts in their URL; `fail` ends the primary and returns the URL of the next.
+def under_load(step, stack, databases, fail):
+    """Two servers with all databases in their URL, which `databases` returns with the primary first.
 
-    It returns once that one accepts changes.
+    `fail` ends the primary and returns the URL of the next one, once that one accepts changes.
     """
     with step("two servers start"):
-        hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+        # Called here: if they did not start, this step says so.
+        primary, *others = databases()
+        hosts = ",".join(f"127.0.0.1:{one.port}" for one in (primary, *others))
         settings = {
             **NO_LIMITS,
             "GUESTLIST_DATABASE_URL": f"postgres://postgres@{hosts}/postgres?target_session_attrs=read-write",
@@ -25,7 +27,7 @@ def under_load(step, stack, primary, ports, fail):
         servers = [stack.enter_context(Server("postgres", settings)) for _ in range(2)]
         addresses = [server.address for server in servers]
         keys, reader = make_keys(servers[0], 4), events_key(servers[0])
-        feed = stack.enter_context(Feed(addresses[1], reader, primary))
+        feed = stack.enter_context(Feed(addresses[1], reader, primary.url))
         load = stack.enter_context(Load(addresses, keys, clients=6))
 
     with step("the standby is promoted, and the first change follows within 5 s"):

@@ -1,4 +1,4 @@
-//! `guestlist secret-key reseal`, beside a server and killed after each of its transactions.
+//! `guestlist secret-key reseal`, beside a server and killed again and again.
 //!
 //! ```sh
 //! GUESTLIST_TEST_LINKS=30000 cargo test --test it lifecycle::reseal -- --nocapture

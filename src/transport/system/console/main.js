@@ -62,7 +62,8 @@ function show(title, ...children) {
 function failed(error) {
   if (error.code === "canceled") return;
   const gone = error.code === "not_found";
-  show(t("failed.title"), h("div", { class: "content alone" }, h("h1", {}, t(gone ? "failed.gone" : "failed.title")),
+  show(t("failed.title"), h("div", { class: "content alone" },
+    h("h1", {}, t(gone ? "failed.gone" : "failed.title")),
     h("p", {}, gone ? t("failed.goneNote") : explain(error)),
     h("p", { class: "actions" }, h("a", { class: "button", href: "#/" }, t("home.back")), !gone && button(t("list.retry"), route))));
 }
