@@ -18,11 +18,23 @@ def credential(key):
     return {"headers": {"authorization": f"Bearer {key}"}}
 
 
+def shown(message):
+    return {"types": [event.type for event in message.events], "cursor": message.cursor}
+
+
 def read(organization, cursor, wait):
     request = event_pb2.ListEventsRequest(
         organization_id=organization, cursor=cursor, wait=Duration(seconds=int(wait)))
-    response = feed.list_events(request, **credential(ana))
-    return {"types": [event.type for event in response.events], "cursor": response.cursor}
+    return shown(feed.list_events(request, **credential(ana)))
+
+
+def watch(organization, cursor):
+    request = event_pb2.WatchRequest(organization_id=organization, cursor=cursor)
+    for message in feed.watch(request, timeout_ms=30_000, **credential(ana)):
+        print(json.dumps(shown(message)), flush=True)
+        if message.events:
+            return
+    sys.exit("the stream has ended without an event")
 
 
 if phase == "story":
@@ -42,5 +54,7 @@ if phase == "story":
     print(json.dumps({
         "organization": organization, "name": summary.organization_name, "token": token,
         "members": sorted(member.email for member in listed.members), "cursor": cursor}))
+elif phase == "watch":
+    watch(*more)
 else:
     print(json.dumps(read(*more)))

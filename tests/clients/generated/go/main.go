@@ -34,15 +34,46 @@ func must[T any](response *connect.Response[T], err error) *T {
 	return response.Msg
 }
 
+func shown(events []*guestlist.Event, cursor string) map[string]any {
+	types := []string{}
+	for _, event := range events {
+		types = append(types, event.Type)
+	}
+	return map[string]any{"types": types, "cursor": cursor}
+}
+
 func read(key, organization, cursor string, wait time.Duration) map[string]any {
 	feed := guestlistv1connect.NewEventServiceClient(http.DefaultClient, url)
 	request := &guestlist.ListEventsRequest{OrganizationId: organization, Cursor: cursor, Wait: durationpb.New(wait)}
 	response := must(feed.ListEvents(context.Background(), with(key, request)))
-	types := []string{}
-	for _, event := range response.Events {
-		types = append(types, event.Type)
+	return shown(response.Events, response.Cursor)
+}
+
+// Prints the messages of the stream before the first one with events, and returns that one.
+func watch(key, organization, cursor string) map[string]any {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	feed := guestlistv1connect.NewEventServiceClient(http.DefaultClient, url)
+	request := &guestlist.WatchRequest{OrganizationId: organization, Cursor: cursor}
+	messages, err := feed.Watch(ctx, with(key, request))
+	if err != nil {
+		log.Fatal(err)
 	}
-	return map[string]any{"types": types, "cursor": response.Cursor}
+	for messages.Receive() {
+		message := shown(messages.Msg().Events, messages.Msg().Cursor)
+		if len(messages.Msg().Events) > 0 {
+			return message
+		}
+		printed(message)
+	}
+	log.Fatal("the stream has ended without an event: ", messages.Err())
+	return nil
+}
+
+func printed(result map[string]any) {
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		log.Fatal(err)
+	}
 }
 
 func story(ana, ben string) map[string]any {
@@ -68,17 +99,16 @@ func story(ana, ben string) map[string]any {
 }
 
 func main() {
-	var result map[string]any
-	if ana := os.Args[3]; os.Args[2] == "story" {
-		result = story(ana, os.Args[4])
-	} else {
+	switch ana := os.Args[3]; os.Args[2] {
+	case "story":
+		printed(story(ana, os.Args[4]))
+	case "watch":
+		printed(watch(ana, os.Args[4], os.Args[5]))
+	default:
 		wait, err := time.ParseDuration(os.Args[6] + "s")
 		if err != nil {
 			log.Fatal(err)
 		}
-		result = read(ana, os.Args[4], os.Args[5], wait)
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
-		log.Fatal(err)
+		printed(read(ana, os.Args[4], os.Args[5], wait))
 	}
 }
