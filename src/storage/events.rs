@@ -109,6 +109,49 @@ pub async fn between(
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// What says whom an event concerns.
+#[derive(Debug, Clone)]
+pub struct EventHead {
+    pub organization: Option<OrganizationId>,
+    pub action: String,
+    pub place: FeedPlace,
+}
+
+/// The heads of at most `limit` events behind `after` and not behind `until`, in the feed's order.
+pub async fn heads_between(
+    db: &Db,
+    after: FeedPlace,
+    until: FeedPlace,
+    limit: u64,
+) -> Result<Vec<EventHead>> {
+    let backend = db.backend();
+    let select = audit_event::Entity::find()
+        .select_only()
+        .columns([
+            Column::OrganizationId,
+            Column::Action,
+            Column::Epoch,
+            Column::Position,
+            Column::Ordinal,
+        ])
+        .filter(order(backend).gt(place(backend, after)))
+        .filter(order(backend).lte(place(backend, until)));
+    let select = ordered(backend, select, Order::Asc).limit(limit);
+    let rows = all(&db.for_lists(), &select).await?;
+    let heads = rows.into_iter().map(|mut row| {
+        Ok(EventHead {
+            organization: row.value::<Option<Uuid>>()?.map(Into::into),
+            action: row.value()?,
+            place: FeedPlace {
+                epoch: row.value()?,
+                position: row.value()?,
+                ordinal: row.value()?,
+            },
+        })
+    });
+    heads.collect()
+}
+
 /// The organizations of the events behind `after` and not behind `until`, `None` among them
 /// for events without one; `None` if there are `limit` events or more.
 pub(super) async fn organizations_between(

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{AuditEvent, FeedPlace, OrganizationId, Timestamp, WebhookId};
+use crate::domain::{FeedPlace, OrganizationId, Timestamp, WebhookId};
 use crate::error::Result;
 use crate::storage::webhook_turns::{self, Endpoint};
+use crate::storage::events::EventHead;
 use crate::storage::{Store, change, events, webhooks};
 
 /// The events or endpoints that are read at once.
@@ -69,18 +70,19 @@ impl Feed {
         let db = store.read();
         let mut read = 0;
         while seen < newest && read < MAX_EVENTS {
-            let rows = events::between(db, None, Some(seen), newest, PAGE).await?;
-            let Some(last) = rows.last() else { break };
+            // Their heads alone: this runs each second, beside the calls.
+            let heads = events::heads_between(db, seen, newest, PAGE).await?;
+            let Some(last) = heads.last() else { break };
             let last = last.place;
             read += PAGE;
             let mut organizations: Vec<OrganizationId> =
-                rows.iter().filter_map(|event| event.organization).collect();
+                heads.iter().filter_map(|event| event.organization).collect();
             organizations.sort_unstable();
             organizations.dedup();
             let mut endpoints = webhook_turns::enabled_of(db, &organizations).await?;
             endpoints.extend(webhook_turns::enabled_of_deployment(db).await?);
             for endpoint in endpoints {
-                let its = rows.iter().rev().find(|event| is_for(&endpoint, event));
+                let its = heads.iter().rev().find(|event| is_for(&endpoint, event));
                 if let Some(event) = its {
                     self.candidates.insert(endpoint.webhook.id, event.place);
                 }
@@ -125,7 +127,7 @@ impl Feed {
 }
 
 /// Whether an endpoint must look at an event.
-fn is_for(endpoint: &Endpoint, event: &AuditEvent) -> bool {
+fn is_for(endpoint: &Endpoint, event: &EventHead) -> bool {
     let webhook = &endpoint.webhook;
     let is_its = webhook.organization.is_none() || webhook.organization == event.organization;
     // The last event of an organization ends its endpoints, whatever they take.
