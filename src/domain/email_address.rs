@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use unicode_normalization::UnicodeNormalization;
-
+use super::text::composed_compatible;
 use super::{EmailDomain, Invalid};
 
 /// A mail address: trimmed, NFKC, lower case, with an A-label domain.
@@ -41,9 +40,9 @@ impl FromStr for EmailAddress {
         if text.len() > 4 * 320 {
             return Err(WRONG);
         }
-        let text: String = text.trim().nfkc().collect::<String>().to_lowercase();
+        let text = composed_compatible(text.trim()).to_lowercase();
         // Composed again: lower-casing can decompose (`İ`).
-        let text: String = text.nfkc().collect();
+        let text = composed_compatible(&text);
         let (local, domain) = text.rsplit_once('@').ok_or(WRONG)?;
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| WRONG)?;
         let normal = format!("{local}@{domain}");

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use unicode_normalization::UnicodeNormalization;
-
-use super::text::{is_blank, is_unfit_for_names, is_zero_width};
+use super::text::{composed, is_blank, is_unfit_for_names, is_zero_width};
 use super::{AccountId, Attributes, EmailDomain, Invalid, OrganizationId, Timestamp, text_enum};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +102,7 @@ impl FromStr for OrganizationName {
                  change how a name shows, such as bidirectional overrides",
             ));
         }
-        let name: String = text.nfc().collect();
+        let name = composed(text);
         let shown = name.trim_matches(is_blank).chars().filter(|c| !is_zero_width(*c));
         if shown.count() < 3 {
             return Err(Invalid("must have at least 3 characters"));
@@ -112,7 +110,7 @@ impl FromStr for OrganizationName {
         if name.chars().count() > 256 {
             return Err(TOO_LONG);
         }
-        Ok(Self(name))
+        Ok(Self(name.into_owned()))
     }
 }
 

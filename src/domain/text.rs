@@ -1,6 +1,8 @@
 //! Names that people choose: allowed characters, normalization and comparison.
 
-use unicode_normalization::UnicodeNormalization;
+use std::borrow::Cow;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
 /// The maximal length of a person's name.
 const MAX_NAME_CHARS: usize = 256;
@@ -31,6 +33,22 @@ pub fn is_blank(c: char) -> bool {
     c.is_whitespace() || is_zero_width(c)
 }
 
+/// A text in composed form (NFC). Most texts are in this form already: stored ones always are.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text.into(),
+        _ => text.nfc().collect::<String>().into(),
+    }
+}
+
+/// The same without compatibility characters (NFKC).
+pub fn composed_compatible(text: &str) -> Cow<'_, str> {
+    match is_nfkc_quick(text.chars()) {
+        IsNormalized::Yes => text.into(),
+        _ => text.nfkc().collect::<String>().into(),
+    }
+}
+
 /// Cleans a person's name for storage and display: removes the characters for which
 /// [`is_unfit_for_names`] holds, composes (NFC), trims and cuts to 256 characters. Returns
 /// an empty text if no character is visible.
@@ -52,7 +70,7 @@ pub fn person_name(text: &str) -> String {
 pub fn fold(text: &str) -> String {
     // `to_lowercase` writes a sigma at the end of a word as 'ς', but a search text may end
     // in the middle of a word. Composed again at the end: lower-casing can decompose (`İ`).
-    text.nfc().collect::<String>().to_lowercase().replace('ς', "σ").nfc().collect()
+    composed(&composed(text).to_lowercase().replace('ς', "σ")).into_owned()
 }
 
 #[cfg(test)]
@@ -109,6 +127,14 @@ mod tests {
             prop_assert!(!name.chars().any(is_unfit_for_names));
             prop_assert_eq!(person_name(&name), name.clone());
             prop_assert_eq!(fold(&fold(&name)), fold(&name));
+        }
+
+        #[test]
+        fn p48_a_text_that_is_left_as_it_is_was_in_its_form(text in "(\\PC|[a-zé]|\u{301}|\u{327}|\u{1d160}|[ﬁＡ각가]){0,40}") {
+            let nfc: String = text.nfc().collect();
+            let nfkc: String = text.nfkc().collect();
+            prop_assert_eq!(composed(&text), nfc);
+            prop_assert_eq!(composed_compatible(&text), nfkc);
         }
     }
 }

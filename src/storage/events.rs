@@ -142,11 +142,7 @@ pub async fn heads_between(
         Ok(EventHead {
             organization: row.value::<Option<Uuid>>()?.map(Into::into),
             action: row.value()?,
-            place: FeedPlace {
-                epoch: row.value()?,
-                position: row.value()?,
-                ordinal: row.value()?,
-            },
+            place: FeedPlace { epoch: row.value()?, position: row.value()?, ordinal: row.value()? },
         })
     });
     heads.collect()

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::domain::{FeedPlace, OrganizationId, Timestamp, WebhookId};
 use crate::error::Result;
-use crate::storage::webhook_turns::{self, Endpoint};
 use crate::storage::events::EventHead;
+use crate::storage::webhook_turns::{self, Endpoint};
 use crate::storage::{Store, change, events, webhooks};
 
 /// The events or endpoints that are read at once.
