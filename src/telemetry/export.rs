@@ -19,16 +19,12 @@ use tracing_subscriber::filter::DynFilterFn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::trace;
+use super::trace::{self, ROOT_TARGET, TARGET};
 use client::Client;
 use environment::Variables;
 
 /// The spans that are still there at the end are sent within this time.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The target of exported spans, and of those that begin a trace in this process.
-pub(super) const TARGET: &str = "otel";
-const ROOT_TARGET: &str = "otel::root";
 
 const SERVICE_NAME: &str = "service.name";
 

@@ -14,7 +14,9 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use super::trace::is_for_export;
 
 /// Enough for most lines.
 const LINE_CAPACITY_BYTES: usize = 512;
@@ -51,7 +53,8 @@ where
         line.push_str(",\"target\":");
         push_text(&mut line, event.metadata().target());
         let parent = event.parent().and_then(|id| context.span(id));
-        if let Some(span) = parent.or_else(|| context.lookup_current()) {
+        let span = parent.or_else(|| context.lookup_current());
+        if let Some(span) = span.and_then(of_the_log) {
             line.push_str(",\"span\":{");
             let extensions = span.extensions();
             let members = extensions.get::<FormattedFields<JsonFields>>();
@@ -66,6 +69,14 @@ where
         line.push_str("}\n");
         writer.write_str(&line)
     }
+}
+
+/// The span itself, or if it is one for export, the next one outside of it that is not.
+fn of_the_log<'a, S: LookupSpan<'a>>(span: SpanRef<'a, S>) -> Option<SpanRef<'a, S>> {
+    if !is_for_export(span.metadata()) {
+        return Some(span);
+    }
+    span.scope().find(|span| !is_for_export(span.metadata()))
 }
 
 impl<'writer> FormatFields<'writer> for JsonFields {
@@ -276,5 +287,19 @@ mod tests {
         assert_eq!(ours, theirs);
         assert_eq!(ours.len(), 7);
         assert_eq!(ours[0]["message"], json!(ours[0]["odd"].as_str().map(|s| format!("said {s}"))));
+    }
+
+    #[test]
+    fn a_line_has_the_span_of_the_request_within_spans_for_export() {
+        let [ours, _] = ours_and_theirs(|| {
+            let export = |name| tracing::info_span!(target: "otel", "export", name);
+            export("alone").in_scope(|| tracing::info!("outside of a request"));
+            tracing::error_span!("request", id = 1).in_scope(|| {
+                let call = tracing::info_span!(target: "otel::root", "call");
+                call.in_scope(|| export("below").in_scope(|| tracing::info!("inside")));
+            });
+        });
+        let spans: Vec<_> = ours.iter().map(|line| line.get("span")).collect();
+        assert_eq!(spans, [None, Some(&json!({"id": 1, "name": "request"}))]);
     }
 }

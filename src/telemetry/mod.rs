@@ -89,15 +89,17 @@ fn init_with(settings: &config::Log, export: Option<&Export>) -> Result<LogGuard
                 .event_format(JsonLine)
         };
     }
-    // Without an export one filter holds for all, which costs less than one for each layer.
-    let started = match (export.map(Export::layer), is_text) {
+    // One filter for all costs less than one for each layer. Lines in JSON leave out the spans for
+    // export by themselves.
+    let started = match (export, is_text) {
         (None, true) => registry().with(filter).with(line!(text)).try_init(),
         (None, false) => registry().with(filter).with(line!(json)).try_init(),
         (Some(export), true) => {
-            registry().with(export).with(line!(text).with_filter(filter)).try_init()
+            registry().with(export.layer()).with(line!(text).with_filter(filter)).try_init()
         }
         (Some(export), false) => {
-            registry().with(export).with(line!(json).with_filter(filter)).try_init()
+            let filter = filter.with_target(trace::TARGET, LevelFilter::INFO);
+            registry().with(filter).with(line!(json)).with(export.layer()).try_init()
         }
     };
     started.map_err(Error::internal)?;
@@ -120,7 +122,7 @@ fn filter(text: &str) -> Result<Targets> {
     let quiet = QUIET.into_iter().filter(|library| !is_named(library));
     let quiet: Vec<_> = quiet.map(|library| (library, LevelFilter::WARN)).collect();
     // Spans for export would stand in lines in the place of the request.
-    Ok(filter.with_targets(quiet).with_target(export::TARGET, LevelFilter::OFF))
+    Ok(filter.with_targets(quiet).with_target(trace::TARGET, LevelFilter::OFF))
 }
 
 /// Logs place and message of a panic, with a backtrace if `RUST_BACKTRACE` is set. `Debug` of

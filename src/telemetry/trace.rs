@@ -14,10 +14,15 @@ use opentelemetry::trace::{
 use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, ShouldSample,
 };
-use tracing::Span;
+use tracing::{Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::domain::TraceParent;
+
+/// The target of spans for export.
+pub(super) const TARGET: &str = "otel";
+/// The target of those that begin the part of a trace in this process.
+pub(super) const ROOT_TARGET: &str = "otel::root";
 
 /// Decides which requests have spans; unset while no trace is exported.
 static SAMPLER: OnceLock<Sampler> = OnceLock::new();
@@ -25,6 +30,11 @@ static SAMPLER: OnceLock<Sampler> = OnceLock::new();
 /// Starts to export spans.
 pub(super) fn begin(sampler: Sampler) {
     SAMPLER.get_or_init(|| sampler);
+}
+
+/// Whether a span is one for export. It is not in the log.
+pub fn is_for_export(span: &Metadata<'_>) -> bool {
+    matches!(span.target(), TARGET | ROOT_TARGET)
 }
 
 /// Whether work that continues this trace, or begins one, is exported. Always false if no

@@ -240,8 +240,8 @@ async fn webhooks(app: &TestApp) {
     let org = app.organization().await;
     let operator = app.operator().await;
     let endpoint = Endpoint::start().await;
-    endpoint.otherwise(Reply::Status(500, "", ""));
     for (owner, organization) in [(&org.admin, org.id.as_str()), (&operator, "")] {
+        endpoint.otherwise(Reply::Status(500, "", ""));
         let (webhook, _) = owner.webhook(organization, &endpoint.url).await.unwrap();
         owner.webhook(organization, &endpoint.url).await.unwrap();
         endpoint.next().await;
@@ -294,7 +294,9 @@ async fn webhooks(app: &TestApp) {
         owner.enable_webhook(enable).await.unwrap();
         // Accepted after a failure, and one that is disabled by its answer.
         app.clock.advance(std::time::Duration::from_secs(600));
-        endpoint.plan([Reply::Status(200, "", ""), Reply::Status(410, "", "")]);
+        endpoint.plan([Reply::Status(200, "", "")]);
+        // Not planned: the clock ends claims, so an answer may be lost and its event sent again.
+        endpoint.otherwise(Reply::Status(410, "", ""));
         eventually("it is disabled", async || {
             app.clock.advance(std::time::Duration::from_secs(600));
             app.database.count("SELECT count(*) FROM webhooks WHERE disabled_at IS NOT NULL").await
