@@ -13,13 +13,13 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Metadata, Subscriber};
+use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::DynFilterFn;
+use tracing_subscriber::filter::{DynFilterFn, filter_fn};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::trace::{self, ROOT_TARGET, TARGET};
+use super::trace::{self, TARGET, is_for_export};
 use client::Client;
 use environment::Variables;
 
@@ -62,13 +62,6 @@ impl Export {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        // A span below no exported one is not made.
-        let filter =
-            DynFilterFn::new(|metadata, context: &Context<'_, S>| match metadata.target() {
-                ROOT_TARGET => true,
-                TARGET => context.lookup_current().is_some(),
-                _ => false,
-            });
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer(env!("CARGO_PKG_NAME")))
             .with_context_activation(false)
@@ -76,9 +69,7 @@ impl Export {
             .with_location(false)
             .with_threads(false)
             .with_target(false)
-            .with_filter(
-                filter.with_callsite_filter(interest).with_max_level_hint(LevelFilter::INFO),
-            )
+            .with_filter(filter_fn(is_for_export).with_max_level_hint(LevelFilter::INFO))
     }
 
     /// From now on spans are made.
@@ -94,12 +85,19 @@ impl Export {
     }
 }
 
-fn interest(metadata: &'static Metadata<'static>) -> Interest {
-    match metadata.target() {
-        ROOT_TARGET => Interest::always(),
+/// The filter that a span for export is made within another one alone, unless it begins a trace.
+pub(super) fn within_a_trace<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let filter = DynFilterFn::new(|metadata, context: &Context<'_, S>| {
+        let is_within = |span: SpanRef<'_, S>| span.scope().any(|it| is_for_export(it.metadata()));
+        metadata.target() != TARGET || context.lookup_current().is_some_and(is_within)
+    });
+    filter.with_callsite_filter(|metadata| match metadata.target() {
         TARGET => Interest::sometimes(),
-        _ => Interest::never(),
-    }
+        _ => Interest::always(),
+    })
 }
 
 /// What describes this process: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, else our name.

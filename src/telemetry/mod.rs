@@ -18,6 +18,7 @@ use tracing_subscriber::{Layer, registry};
 use crate::config::{self, LogFormat};
 use crate::error::{Error, Result};
 pub use export::Export;
+use export::within_a_trace;
 use json::{JsonFields, JsonLine};
 use writer::LogGuard;
 
@@ -95,11 +96,13 @@ fn init_with(settings: &config::Log, export: Option<&Export>) -> Result<LogGuard
         (None, true) => registry().with(filter).with(line!(text)).try_init(),
         (None, false) => registry().with(filter).with(line!(json)).try_init(),
         (Some(export), true) => {
-            registry().with(export.layer()).with(line!(text).with_filter(filter)).try_init()
+            let line = line!(text).with_filter(filter);
+            registry().with(within_a_trace()).with(export.layer()).with(line).try_init()
         }
         (Some(export), false) => {
             let filter = filter.with_target(trace::TARGET, LevelFilter::INFO);
-            registry().with(filter).with(line!(json)).with(export.layer()).try_init()
+            let spans = registry().with(within_a_trace()).with(filter);
+            spans.with(line!(json)).with(export.layer()).try_init()
         }
     };
     started.map_err(Error::internal)?;

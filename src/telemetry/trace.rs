@@ -22,7 +22,7 @@ use crate::domain::TraceParent;
 /// The target of spans for export.
 pub(super) const TARGET: &str = "otel";
 /// The target of those that begin the part of a trace in this process.
-pub(super) const ROOT_TARGET: &str = "otel::root";
+const ROOT_TARGET: &str = "otel::root";
 
 /// Decides which requests have spans; unset while no trace is exported.
 static SAMPLER: OnceLock<Sampler> = OnceLock::new();

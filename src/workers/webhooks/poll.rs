@@ -16,7 +16,7 @@ const MAX_EVENTS: u64 = 10_000;
 /// How far this process has read the feed.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    /// `None`: not at all, or no endpoint was enabled.
+    /// `None`: not at all, or no endpoint was enabled and accepting events.
     seen: Option<FeedPlace>,
     /// Endpoints with their last event, until a worker has claimed them after it. One that is
     /// claimed when its event arrives may not have seen the event.
@@ -27,7 +27,8 @@ impl Feed {
     /// Makes the endpoints due that have new events.
     pub(super) async fn poll(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         let db = store.read();
-        if webhook_turns::enabled(db, None, 1).await?.is_empty() {
+        // One that accepts nothing is due by time alone.
+        if !webhook_turns::is_any_accepting(db).await? {
             *self = Self::default();
             return Ok(());
         }
@@ -109,7 +110,7 @@ impl Feed {
             if endpoint.cursor >= *place {
                 continue;
             }
-            // One that accepts nothing is due by time alone.
+            // Due by time alone, too.
             if endpoint.is_claimed || endpoint.webhook.first_failure_at.is_some() {
                 remaining.insert(id, *place);
             } else {

@@ -84,6 +84,8 @@ on_both_engines! {
                 && org.admin.look_at_webhook(&webhook).await.unwrap().first_failure_time.is_none()
         })
         .await;
+        let link = org.admin.link(&org.id, "read").await.unwrap().id;
+        assert_eq!(endpoint.next().await.json()["data"]["invite"]["inviteId"], link.as_str());
     }
 
     async fn one_event_that_fails_holds_up_no_other(app: TestApp) {
