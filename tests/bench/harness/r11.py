@@ -15,6 +15,7 @@ ENDPOINTS = 10
 ORGANIZATIONS = 8
 RATE = 25  # changes a second in each of them
 SLOWER = 1.1  # times the p99 without endpoints
+SECONDS = 20  # of one round, at least: of 4,000 calls, 40 are slower than the p99
 SETTINGS = {"GUESTLIST_WEBHOOKS__ALLOW_HTTP": "true", "GUESTLIST_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8"]'}
 
 
@@ -34,12 +35,20 @@ def measure(run):
                 create_webhook(server, headers, organizations[number % ORGANIZATIONS], endpoint.url)
             load = calls.create_paced(organizations, headers, RATE)
             candidates.append(Candidate(f"{name}, {what}", server, load, database=database, count=store.count, metrics=True))
-        measured = rounds(run, candidates)
+        measured = long_rounds(run, candidates)
         assert endpoint.requests >= ENDPOINTS, "no endpoint got a request"
         (before_name, before), (name, after) = measured.items()
         ratio, bar = at_most(after.p99 / before.p99, SLOWER)
         lines += line(before_name, before, "1"), line(name, after, f"{ratio} of p99", bar)
     return table(lines)
+
+
+def long_rounds(run, candidates):
+    seconds, run.seconds = run.seconds, run.seconds if run.smoke else max(run.seconds, SECONDS)
+    try:
+        return rounds(run, candidates)
+    finally:
+        run.seconds = seconds
 
 
 def create_webhook(server, headers, organization, url):
