@@ -110,15 +110,6 @@ pub async fn is_held(tx: &Tx, id: WebhookId, claimant: Uuid) -> Result<bool> {
     Ok(!models(tx, select).await?.is_empty())
 }
 
-/// Whether any enabled endpoint has accepted its last event.
-pub async fn is_any_accepting(db: &Db) -> Result<bool> {
-    let select = webhook::Entity::find()
-        .filter(Column::DisabledAt.is_null())
-        .filter(Column::FirstFailureAt.is_null())
-        .limit(1);
-    Ok(!models(db, select).await?.is_empty())
-}
-
 /// At most `limit` enabled endpoints after this one.
 pub async fn enabled(db: &Db, after: Option<WebhookId>, limit: u64) -> Result<Vec<Endpoint>> {
     let select = webhook::Entity::find()

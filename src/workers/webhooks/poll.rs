@@ -6,10 +6,12 @@ use crate::domain::{FeedPlace, OrganizationId, Timestamp, WebhookId};
 use crate::error::Result;
 use crate::storage::events::EventHead;
 use crate::storage::webhook_turns::{self, Endpoint};
-use crate::storage::{Store, change, events, webhooks};
+use crate::storage::{Db, Store, change, events, webhooks};
 
 /// The events or endpoints that are read at once.
 const PAGE: u64 = 500;
+/// The endpoints that are read at once to find one.
+const FEW: u64 = 32;
 /// The most events of one poll; the next one goes on.
 const MAX_EVENTS: u64 = 10_000;
 
@@ -27,8 +29,7 @@ impl Feed {
     /// Makes the endpoints due that have new events.
     pub(super) async fn poll(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         let db = store.read();
-        // One that accepts nothing is due by time alone.
-        if !webhook_turns::is_any_accepting(db).await? {
+        if !is_any_accepting(db).await? {
             *self = Self::default();
             return Ok(());
         }
@@ -124,6 +125,19 @@ impl Feed {
         }
         self.candidates = remaining;
         Ok(())
+    }
+}
+
+/// Whether any enabled endpoint accepts events. One that accepts nothing is due by time alone.
+async fn is_any_accepting(db: &Db) -> Result<bool> {
+    let (mut after, mut limit) = (None, 1);
+    loop {
+        let endpoints = webhook_turns::enabled(db, after, limit).await?;
+        let Some(last) = endpoints.last() else { return Ok(false) };
+        if endpoints.iter().any(|endpoint| endpoint.webhook.first_failure_at.is_none()) {
+            return Ok(true);
+        }
+        (after, limit) = (Some(last.webhook.id), FEW);
     }
 }
 
