@@ -318,7 +318,7 @@ where
     let mut given = 0_u64;
     let mut values = Vec::with_capacity(columns().count());
     for (place, column) in columns() {
-        // Taken: a copy of each text and id costs time in every change.
+        // The value is taken, not copied: every change inserts rows.
         match row.take(column) {
             ActiveValue::Set(value) if !is_null(&value) => {
                 given |= 1 << place;

@@ -109,7 +109,7 @@ pub async fn between(
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// What says whom an event concerns.
+/// The organization, the type and the place of an event.
 #[derive(Debug, Clone)]
 pub struct EventHead {
     pub organization: Option<OrganizationId>,

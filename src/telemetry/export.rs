@@ -85,7 +85,8 @@ impl Export {
     }
 }
 
-/// The filter that a span for export is made within another one alone, unless it begins a trace.
+/// A filter for all layers: a span for export is only made inside another one, unless it begins a
+/// trace.
 pub(super) fn within_a_trace<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

@@ -10,7 +10,7 @@ use crate::storage::{Db, Store, change, events, webhooks};
 
 /// The events or endpoints that are read at once.
 const PAGE: u64 = 500;
-/// The endpoints that are read at once to find one.
+/// Endpoints that are read at once to find one that accepts events.
 const FEW: u64 = 32;
 /// The most events of one poll; the next one goes on.
 const MAX_EVENTS: u64 = 10_000;
@@ -72,7 +72,7 @@ impl Feed {
         let db = store.read();
         let mut read = 0;
         while seen < newest && read < MAX_EVENTS {
-            // Their heads alone: this runs each second, beside the calls.
+            // Only their heads: this runs every second, beside the calls.
             let heads = events::heads_between(db, seen, newest, PAGE).await?;
             let Some(last) = heads.last() else { break };
             let last = last.place;
@@ -111,7 +111,7 @@ impl Feed {
             if endpoint.cursor >= *place {
                 continue;
             }
-            // Due by time alone, too.
+            // One that accepts nothing is due by time alone.
             if endpoint.is_claimed || endpoint.webhook.first_failure_at.is_some() {
                 remaining.insert(id, *place);
             } else {
