@@ -51,6 +51,20 @@ pub(super) fn place(backend: DbBackend, at: FeedPlace) -> Expr {
     Expr::tuple(parts(backend).iter().map(|(_, value)| Expr::value(value(at))))
 }
 
+/// The rows behind `after` and not behind `until`.
+fn range(
+    backend: DbBackend,
+    after: Option<FeedPlace>,
+    until: FeedPlace,
+) -> Select<audit_event::Entity> {
+    let until = order(backend).lte(place(backend, until));
+    let select = audit_event::Entity::find().filter(until);
+    match after {
+        Some(after) => select.filter(order(backend).gt(place(backend, after))),
+        None => select,
+    }
+}
+
 /// The newest event that readers may have. Every event before it is committed, so a reader
 /// that has read up to it has missed none.
 pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
@@ -96,14 +110,9 @@ pub async fn between(
     limit: u64,
 ) -> Result<Vec<AuditEvent>> {
     let backend = db.backend();
-    let until = order(backend).lte(place(backend, until));
-    let until = audit_event::Entity::find().filter(until);
-    let mut select = ordered(backend, until, Order::Asc).limit(limit);
+    let mut select = ordered(backend, range(backend, after, until), Order::Asc).limit(limit);
     if let Some(organization) = organization {
         select = select.filter(Column::OrganizationId.eq(Uuid::from(organization)));
-    }
-    if let Some(after) = after {
-        select = select.filter(order(backend).gt(place(backend, after)));
     }
     let rows = models(&db.for_lists(), select).await?;
     Ok(rows.into_iter().map(Into::into).collect())
@@ -125,17 +134,13 @@ pub async fn heads_between(
     limit: u64,
 ) -> Result<Vec<EventHead>> {
     let backend = db.backend();
-    let select = audit_event::Entity::find()
-        .select_only()
-        .columns([
-            Column::OrganizationId,
-            Column::Action,
-            Column::Epoch,
-            Column::Position,
-            Column::Ordinal,
-        ])
-        .filter(order(backend).gt(place(backend, after)))
-        .filter(order(backend).lte(place(backend, until)));
+    let select = range(backend, Some(after), until).select_only().columns([
+        Column::OrganizationId,
+        Column::Action,
+        Column::Epoch,
+        Column::Position,
+        Column::Ordinal,
+    ]);
     let select = ordered(backend, select, Order::Asc).limit(limit);
     let rows = all(&db.for_lists(), &select).await?;
     let heads = rows.into_iter().map(|mut row| {
@@ -156,12 +161,9 @@ pub(super) async fn organizations_between(
     until: FeedPlace,
     limit: u64,
 ) -> Result<Option<HashSet<Option<OrganizationId>>>> {
-    let backend = db.backend();
-    let select = audit_event::Entity::find()
+    let select = range(db.backend(), Some(after), until)
         .select_only()
         .column(Column::OrganizationId)
-        .filter(order(backend).gt(place(backend, after)))
-        .filter(order(backend).lte(place(backend, until)))
         .limit(limit);
     let rows = all(db, &select).await?;
     if u64::try_from(rows.len()).unwrap_or(u64::MAX) >= limit {

@@ -76,18 +76,6 @@ impl Endpoint {
         let methods = self.methods.iter().map(Method::as_str);
         methods.chain(head).chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
     }
-
-    /// Whether `path` matches the template: segment by segment, and no parameter is empty.
-    pub fn matches(&self, path: &str) -> bool {
-        let mut segments = path.split('/');
-        let fit = self.template.split('/').all(|expected| {
-            segments.next().is_some_and(|given| match expected.starts_with('{') {
-                true => !given.is_empty(),
-                false => given == expected,
-            })
-        });
-        fit && segments.next().is_none()
-    }
 }
 
 #[cfg(test)]

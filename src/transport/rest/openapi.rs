@@ -23,13 +23,14 @@ static DOCUMENT: LazyLock<serde_json::Result<Bytes>> = LazyLock::new(|| {
     serde_json::to_vec(&document).map(Bytes::from)
 });
 
-static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
-    let OpenApi { paths, .. } = described().split_for_parts().1;
-    paths
-        .paths
-        .into_iter()
-        .map(|(template, item)| Endpoint::new(template, methods(&item)))
-        .collect()
+/// By path, as axum's router finds its routes: with the same library.
+static ENDPOINTS: LazyLock<matchit::Router<Endpoint>> = LazyLock::new(|| {
+    let mut by_path = matchit::Router::new();
+    for endpoint in endpoints() {
+        let template = endpoint.template().to_owned();
+        by_path.insert(template, endpoint).expect("axum's router has the same templates");
+    }
+    by_path
 });
 
 /// The document as JSON.
@@ -43,7 +44,14 @@ pub fn document() -> Result<Bytes, &'static serde_json::Error> {
 /// The endpoint that a request's path belongs to.
 pub fn endpoint(path: &str) -> Option<&'static Endpoint> {
     RestApi::of(path)?;
-    ENDPOINTS.iter().find(|endpoint| endpoint.matches(path))
+    let found = ENDPOINTS.at(path).ok()?;
+    let has_empty_parameter = found.params.iter().any(|(_, value)| value.is_empty());
+    (!has_empty_parameter).then_some(found.value)
+}
+
+fn endpoints() -> impl Iterator<Item = Endpoint> {
+    let OpenApi { paths, .. } = described().split_for_parts().1;
+    paths.paths.into_iter().map(|(template, item)| Endpoint::new(template, methods(&item)))
 }
 
 /// Every route with its OpenAPI description.
@@ -130,11 +138,11 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_belongs_to_a_contract() {
-        for endpoint in ENDPOINTS.iter() {
+        for endpoint in endpoints() {
             assert!(RestApi::of(endpoint.template()).is_some(), "{}", endpoint.template());
             assert_ne!(endpoint.allow_header(), "OPTIONS");
         }
-        assert_eq!(ENDPOINTS.len(), 12);
+        assert_eq!(endpoints().count(), 12);
         assert!(document().unwrap().starts_with(b"{\"openapi\":\"3.1.0\""));
     }
 }
