@@ -92,6 +92,13 @@ impl Connection {
         Ok(Self::new(opened(path, flags, busy_timeout).map_err(failed)?))
     }
 
+    /// The same with a page cache of this size.
+    pub(super) fn with_cache(self, kib: i64) -> Result<Self, StoreError> {
+        let set = |open: &Rusqlite| open.pragma_update(None, "cache_size", -kib);
+        self.lock().as_ref().map_or(Ok(()), set).map_err(failed)?;
+        Ok(self)
+    }
+
     /// Opens a file for reading many pages at a time, mapped into memory: pages are not
     /// copied. SQLite maps the file again after every commit, which costs more than to copy a
     /// page or two.

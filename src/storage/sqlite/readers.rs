@@ -13,6 +13,11 @@ use crate::storage::PoolSize;
 use crate::storage::error::StoreError;
 use crate::storage::statement::{Statement, StatementResult};
 
+/// The page caches of the connections for short statements, in KiB, all together and at least for
+/// each. Every connection has its own.
+const CACHE_KIB: i64 = 32 * 1024;
+const MIN_CACHE_KIB: i64 = 2 * 1024;
+
 /// Connections that read, each as of the last commit when its statement begins.
 /// Clones share them.
 #[derive(Clone)]
@@ -38,8 +43,10 @@ impl Readers {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let number = threads.max(usize::try_from(least).unwrap_or(threads)).max(2);
         let lists = number / 2;
-        let short: Vec<_> = (0..number - lists)
-            .map(|_| Connection::open_to_read(path, patience))
+        let short = number - lists;
+        let cache = i64::try_from(short).map_or(0, |short| CACHE_KIB / short).max(MIN_CACHE_KIB);
+        let short: Vec<_> = (0..short)
+            .map(|_| Connection::open_to_read(path, patience)?.with_cache(cache))
             .collect::<Result<_, _>>()?;
         let lists: Vec<_> = (0..lists)
             .map(|_| Connection::open_mapped(path, patience))
