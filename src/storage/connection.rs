@@ -347,11 +347,18 @@ where
 type Inserts = RwLock<HashMap<(TypeId, u64, bool), &'static str>>;
 static INSERTS: LazyLock<Inserts> = LazyLock::new(Inserts::default);
 
-/// Inserts rows, many in a statement.
+/// Inserts rows. On PostgreSQL many in a statement; on SQLite, where a statement costs no round
+/// trip, each by one that stays prepared.
 pub(super) async fn insert_many<A>(tx: &Tx, mut rows: Vec<A>) -> Result<()>
 where
-    A: ActiveModelTrait,
+    A: ActiveModelTrait + 'static,
 {
+    if tx.backend() == DbBackend::Sqlite {
+        for row in rows {
+            insert(tx, row).await?;
+        }
+        return Ok(());
+    }
     for size in SIZES {
         while rows.len() >= size {
             let rest = rows.split_off(size);

@@ -13,6 +13,8 @@ MEMBERSHIPS = "/guestlist.v1.MemberService/BatchGetMemberships"
 ADD_MEMBER = "/guestlist.v1.MemberService/AddMember"
 CREATE_WEBHOOK = "/guestlist.v1.WebhookService/CreateWebhook"
 LIST_MEMBERS = f"{SERVICE}/ListMembers"
+DELETE = f"{SERVICE}/DeleteOrganization"
+INVITE_BY_EMAIL = "/guestlist.v1.InviteService/InviteByEmail"
 LIST_INVITES = "/guestlist.v1.InviteService/List"
 
 # Joining over REST, where all that differs is in the path.
