@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::connection::{Connection, Tx, all, models, update};
 use super::entity::{attributes, invite, member, organization, stored};
-use super::sql::is_one_of;
+use super::sql::{is_one_of, size_beside_organization};
 use super::statement::{Row, SIZES};
 use crate::domain::{
     AccountId, Attributes, ExternalId, Invite, InviteId, MemberId, Metadata, OrganizationId,
@@ -98,7 +98,7 @@ pub async fn among_members(
     ids: &[&ExternalId],
 ) -> Result<HashSet<ExternalId>> {
     let mut found = HashSet::new();
-    for ids in ids.chunks(SIZES[0]) {
+    for ids in ids.chunks(size_beside_organization(db)) {
         let select = member::Entity::find()
             .select_only()
             .column(member::Column::ExternalId)
@@ -119,7 +119,7 @@ pub async fn invites_with(
     ids: &[&ExternalId],
 ) -> Result<Vec<Invite>> {
     let mut found = Vec::new();
-    for ids in ids.chunks(SIZES[0]) {
+    for ids in ids.chunks(size_beside_organization(db)) {
         let select = invite::Entity::find()
             .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
             .filter(is_one_of(invite::Column::ExternalId, ids.iter().map(|id| id.as_str())))

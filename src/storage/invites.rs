@@ -11,7 +11,7 @@ use super::connection::{self, Connection, Db, Tx, all, first, insert_many, model
 use super::entity::invite::{LIVE_JOIN_LINK, delivery_text, member_end_columns};
 use super::entity::organization::join_domains;
 use super::entity::{invite, member, organization};
-use super::sql::{Named, is_one_of, query, set};
+use super::sql::{Named, belongs_to, is_one_of, query, set};
 use super::statement::{Row, SIZES, Statement};
 use crate::domain::{
     AccountId, Delivery, EmailAddress, EndReason, Ending, Invite, InviteId, InviteKind,
@@ -129,7 +129,7 @@ pub async fn pending_of_addresses(
     addresses: &[&EmailAddress],
 ) -> Result<Vec<Invite>> {
     let select = invite::Entity::find()
-        .filter(invite::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(belongs_to(invite::Column::OrganizationId, organization))
         .filter(is_one_of(invite::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(Expr::cust(PENDING_EMAIL));
     models(db, select).await?.into_iter().map(Invite::try_from).collect()
@@ -155,7 +155,7 @@ pub async fn pending_everywhere(
 
 /// The ended email invitations of a person that still tell of it: those of the account's
 /// memberships and, if it is given, of this address. This reads the whole table: no other
-/// query needs an index of ended invitations.
+/// query needs an index of memberships' invitations.
 pub async fn ended_of_person(
     db: &Db,
     account: AccountId,
@@ -391,12 +391,14 @@ pub async fn live_of(
 
     let mut found = Vec::new();
     for inviters in inviters.chunks(SIZES[0]) {
-        // Each has an index of its own.
-        for which in [LIVE_JOIN_LINK, LIVE_BUT_JOIN_LINK] {
+        // Each has an index of its own: of organizations, and of inviters.
+        let its = Column::OrganizationId.eq(Uuid::from(organization));
+        let belongs = belongs_to(Column::OrganizationId, organization);
+        for (which, belongs) in [(LIVE_JOIN_LINK, its), (LIVE_BUT_JOIN_LINK, belongs)] {
             let select = invite::Entity::find()
                 .select_only()
                 .columns([Column::Id, Column::InviterId])
-                .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+                .filter(belongs)
                 .filter(is_one_of(Column::InviterId, inviters.iter().copied().map(Uuid::from)))
                 .filter(Expr::cust(which));
             for mut row in all(tx, &select).await? {

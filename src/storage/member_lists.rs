@@ -1,6 +1,6 @@
 //! Lists over `members`, one page at a time.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, SimpleExpr};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, IntoSimpleExpr, JoinType, Order, QueryFilter, QueryOrder,
     QuerySelect, RelationTrait, Select,
@@ -12,7 +12,7 @@ use super::attributes::has_pairs;
 use super::connection::{self, Connection, Db, all};
 use super::entity::{account, member, organization, stored};
 use super::members::{due_members, lasts_beyond, with_organization, with_profile};
-use super::sql::{contains_pattern, is_one_of};
+use super::sql::{belongs_to, contains_pattern, is_one_of};
 use crate::domain::{
     AccountId, ExternalId, LoginProviderKind, Member, MemberId, MemberProfile, MemberStatus,
     Metadata, Organization, OrganizationId, Role, Timestamp,
@@ -90,17 +90,13 @@ impl MemberFilter {
     }
 
     /// The condition that a member belongs to the organization.
-    ///
-    /// A filter by ids names few members. SQLite, which keeps no statistics here, would read all
-    /// members of the organization by an index on it; for an expression there is no index, so it
-    /// looks up the ids.
     fn in_organization(&self, organization: OrganizationId) -> SimpleExpr {
-        let column = || member::Column::OrganizationId.into_simple_expr();
-        let column = match self.ids.is_empty() && self.accounts.is_empty() {
-            true => column(),
-            false => Func::coalesce([column(), column()]).into(),
-        };
-        column.eq(Uuid::from(organization))
+        let column = member::Column::OrganizationId;
+        match self.ids.is_empty() && self.accounts.is_empty() && self.email.is_none() {
+            true => column.eq(Uuid::from(organization)),
+            // It names few members.
+            false => belongs_to(column, organization),
+        }
     }
 
     /// Whether the condition has columns of `accounts`.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::connection::{self, Connection, Tx, all, first, insert_many, models, update};
 use super::entity::{account, invite, member, organization, stored};
-use super::sql::{Named, is_one_of, query};
+use super::sql::{Named, belongs_to, is_one_of, query};
 use super::statement::{Row, SIZES};
 use crate::domain::{
     AccountId, Authority, Departure, EmailAddress, InviteId, Member, MemberId, MemberProfile,
@@ -301,7 +301,7 @@ pub async fn ended_among(
         let select = member::Entity::find()
             .select_only()
             .columns([Column::Id, Column::ExpiresAt])
-            .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(belongs_to(Column::OrganizationId, organization))
             .filter(is_one_of(Column::Id, ids.iter().copied().map(Uuid::from)))
             .filter(Column::ExpiresAt.lte(now.as_micros()));
         for mut row in all(db, &select).await? {
@@ -401,7 +401,7 @@ pub async fn addresses_among(
         .select_only()
         .column(account::Column::Email)
         .join(JoinType::InnerJoin, member::Relation::Account.def())
-        .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+        .filter(belongs_to(member::Column::OrganizationId, organization))
         .filter(Expr::cust(CURRENT))
         .filter(is_one_of(account::Column::Email, addresses.iter().map(|address| address.as_str())))
         .filter(account::Column::EmailVerified.eq(true));
@@ -439,7 +439,7 @@ pub async fn expire(
             .col_expr(Column::Status, Expr::value(MemberStatus::Left.as_str()))
             .col_expr(Column::LeftAt, Expr::col(Column::ExpiresAt))
             .col_expr(Column::LeftVersion, Expr::value(version))
-            .filter(Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(belongs_to(Column::OrganizationId, organization))
             .filter(is_one_of(Column::Id, ids.iter().copied().map(Uuid::from)));
         update(tx, expired).await?;
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::connection::{Connection, all, models};
 use super::entity::{account, invite, member, organization};
-use super::sql::is_one_of;
+use super::sql::{belongs_to, is_one_of};
 use super::statement::SIZES;
 use crate::domain::{
     Account, AccountId, EmailAddress, Invite, InviteId, InviteKind, InviteState, Member, MemberId,
@@ -158,7 +158,7 @@ pub async fn current_members(
     for accounts in accounts.chunks(SIZES[0]) {
         let ids = accounts.iter().copied().map(Uuid::from);
         let some = member::Entity::find()
-            .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
+            .filter(belongs_to(member::Column::OrganizationId, organization))
             .filter(is_one_of(member::Column::AccountId, ids))
             .filter(sea_orm::sea_query::Expr::cust("\"members\".\"status\" <> 'left'"));
         found.extend(models(db, some).await?);

@@ -479,6 +479,10 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .unique()
             .and_where(Expr::cust("kind = 'email' AND state = 'live'"))
             .to_owned(),
+        // For a list by address; erasing a person empties it.
+        index("invites_of_address", "invites", ["email", "organization_id", "id"])
+            .and_where(Expr::cust("email IS NOT NULL"))
+            .to_owned(),
         // Without join links: an organization has one, which is found without its
         // inviter and is replaced most often.
         index("invites_live_of_inviter", "invites", ["inviter_id"])
