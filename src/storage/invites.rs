@@ -154,8 +154,8 @@ pub async fn pending_everywhere(
 }
 
 /// The ended email invitations of a person that still tell of it: those of the account's
-/// memberships and, if it is given, of this address. This reads the whole table: no other
-/// query needs an index of memberships' invitations.
+/// memberships and, if it is given, of this address. This reads the whole table: there is no
+/// index by membership, which no other query needs.
 pub async fn ended_of_person(
     db: &Db,
     account: AccountId,
