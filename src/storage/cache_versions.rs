@@ -5,8 +5,13 @@
 //! changes. So a statement outdates the cached values of those of these organizations that
 //! are among its own values, and of all organizations if none is: no change has to say what
 //! it outdates.
+//!
+//! Other processes may change the file too: the command line erases accounts beside the server.
+//! The writer looks for that a few times a second, and cached values are used only while its
+//! last look is recent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sea_orm::Value;
 use uuid::Uuid;
@@ -15,6 +20,10 @@ use super::statement::Statement;
 
 /// The tables whose rows are cached.
 const TABLES: [&str; 3] = ["invites", "members", "organizations"];
+
+/// How long cached values are used after a look for changes of other processes. Shorter than one
+/// second, as for keys: nothing that another process ends is shown for longer.
+const MAX_AGE: Duration = Duration::from_millis(900);
 
 /// Organizations share a shard, which has the time of the last change of any of them.
 const SHARDS: usize = 4096;
@@ -66,6 +75,10 @@ pub(super) struct CacheVersions {
     now: AtomicU64,
     all: AtomicU64,
     shards: Box<[AtomicU64]>,
+    start: Instant,
+    /// Until when the last look for changes of other processes is recent, in microseconds since
+    /// `start`.
+    recent_until: AtomicU64,
 }
 
 impl CacheVersions {
@@ -74,7 +87,27 @@ impl CacheVersions {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Whether what was read of an organization after `then` is up to date.
+    /// Whether the last look for changes of other processes is recent at `now`.
+    pub(super) fn is_recent(&self, now: Instant) -> bool {
+        self.micros(now) < self.recent_until.load(Ordering::SeqCst)
+    }
+
+    /// The writer has begun a look for changes of other processes at `begun`: whether there were
+    /// any since the look before.
+    pub(super) fn looked(&self, begun: Instant, is_changed: bool) {
+        if is_changed {
+            self.outdate([Outdated { all: true, ..Outdated::default() }].iter());
+        }
+        self.recent_until.store(self.micros(begun + MAX_AGE), Ordering::SeqCst);
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.start);
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether what was read of an organization after `then` is up to date, if no other process
+    /// has changed it.
     pub(super) fn is_current(&self, organization: Uuid, then: u64) -> bool {
         let last = self.shard(organization).load(Ordering::SeqCst);
         last.max(self.all.load(Ordering::SeqCst)) <= then
@@ -105,7 +138,13 @@ impl CacheVersions {
 impl Default for CacheVersions {
     fn default() -> Self {
         let shards = std::iter::repeat_with(AtomicU64::default).take(SHARDS).collect();
-        Self { now: AtomicU64::default(), all: AtomicU64::default(), shards }
+        Self {
+            now: AtomicU64::default(),
+            all: AtomicU64::default(),
+            shards,
+            start: Instant::now(),
+            recent_until: AtomicU64::default(),
+        }
     }
 }
 
@@ -181,6 +220,22 @@ mod tests {
         };
         assert_eq!(current(ONE), [false, false, true]);
         assert_eq!(current(TWO), [false, false, false]);
+    }
+
+    #[test]
+    fn cached_values_are_used_for_less_than_a_second_after_a_look_for_other_changes() {
+        let versions = CacheVersions::default();
+        let look = Instant::now();
+        let is_recent = |millis| versions.is_recent(look + Duration::from_millis(millis));
+        assert!(!is_recent(0), "nothing was looked at");
+        let before = versions.now();
+        versions.looked(look, false);
+        assert!(versions.is_current(ONE, before));
+        assert!(is_recent(0) && is_recent(899));
+        assert!(!is_recent(900));
+        versions.looked(look, true);
+        assert!(!versions.is_current(ONE, before));
+        assert!(versions.is_current(ONE, versions.now()));
     }
 
     #[test]

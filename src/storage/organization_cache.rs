@@ -2,22 +2,18 @@
 //!
 //! On SQLite this process makes all changes of organizations, members and invites that
 //! clients ask for: a lock keeps a second server off the file. So a value is valid until this
-//! process changes its organization (see [`cache_versions`](super::cache_versions)), and for
-//! less than a second: the command line beside the server erases accounts. On PostgreSQL other
-//! replicas may change it at any time, so nothing is cached.
+//! process changes its organization, or finds that another process has written (see
+//! [`cache_versions`](super::cache_versions)). On PostgreSQL other replicas may change it at any
+//! time, so nothing is cached.
 
 use std::hash::Hash;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
 use super::connection::{Db, Readers};
 use crate::error::Result;
-
-/// The longest time that a value is kept, as that of keys: a membership that the command line
-/// ends is not shown for longer than a second.
-const MAX_AGE: Duration = Duration::from_millis(900);
 
 /// The most values that are kept; one takes about 300 bytes.
 const CAPACITY: usize = 20_000;
@@ -33,7 +29,8 @@ pub(super) trait OfOrganization: Clone {
 #[derive(Clone)]
 struct Kept<V> {
     value: V,
-    read_at: Moment,
+    /// See [`Moment`].
+    version: u64,
 }
 
 /// The moment when a read begins: a change during the read makes its value outdated.
@@ -76,15 +73,17 @@ impl<K: Hash + Eq, V: OfOrganization> OrganizationCache<K, V> {
     /// The value, if it was read since the last change of its organization.
     pub(super) fn get(&self, db: &Db, key: &K, now: Moment) -> Option<V> {
         let is_valid = |kept: &Kept<V>| {
-            db.state.cache_versions.is_current(kept.value.organization(), kept.read_at.version)
-                && now.at.saturating_duration_since(kept.read_at.at) < MAX_AGE
+            db.state.cache_versions.is_current(kept.value.organization(), kept.version)
         };
+        if !db.state.cache_versions.is_recent(now.at) {
+            return None;
+        }
         self.0.get(key).filter(is_valid).map(|kept| kept.value)
     }
 
     /// Keeps a value whose read began at `read_at`.
     pub(super) fn insert(&self, key: K, value: V, read_at: Moment) {
-        self.0.insert(key, Kept { value, read_at });
+        self.0.insert(key, Kept { value, version: read_at.version });
     }
 }
 

@@ -133,6 +133,14 @@ impl Connection {
         self.lock().as_ref().map(Rusqlite::is_autocommit).ok_or_else(StoreError::closed)
     }
 
+    /// A number that another connection's commit changes, and this connection's do not.
+    pub(in crate::storage) fn data_version(&self) -> Result<i64, StoreError> {
+        let lock = self.lock();
+        let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
+        let mut pragma = connection.prepare_cached("PRAGMA data_version").map_err(failed)?;
+        pragma.query_row((), |row| row.get(0)).map_err(failed)
+    }
+
     /// Runs a statement without values, such as COMMIT.
     pub(in crate::storage) fn command(&self, sql: &'static str) -> Result<(), StoreError> {
         let lock = self.lock();

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
 
 use super::change::Job;
 use super::group::{self, Session};
+use crate::storage::cache_versions::CacheVersions;
 use crate::storage::connection::{StoreState, Transaction};
 use crate::storage::error::{Cause, StoreError, TransactionError};
 use crate::storage::sqlite::{Connection, Files};
@@ -18,6 +21,10 @@ use crate::storage::sqlite::{Connection, Files};
 const MAX_GROUP: usize = 256;
 /// The most changes that wait for the thread; further ones wait for a place among them.
 const MAX_WAITING: usize = 1024;
+
+/// The pause between two looks for changes of other processes, a third of the time for which
+/// cached values are used after one.
+const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// Sends changes to the thread.
 pub struct Writer {
@@ -39,9 +46,14 @@ impl Writer {
         state: Arc<StoreState>,
     ) -> std::io::Result<Self> {
         let (changes, waiting) = mpsc::channel(MAX_WAITING);
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let connection = Arc::new(connection);
-        let session = SqliteSession { connection: Arc::clone(&connection), files };
+        let session = SqliteSession {
+            connection: Arc::clone(&connection),
+            files,
+            next_look: Instant::now(),
+            data_version: None,
+        };
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || runtime.block_on(session.run(waiting, state)))?;
@@ -88,6 +100,9 @@ pub(super) fn busy() -> StoreError {
 struct SqliteSession {
     connection: Arc<Connection>,
     files: Files,
+    next_look: Instant,
+    /// As of the last look.
+    data_version: Option<i64>,
 }
 
 impl SqliteSession {
@@ -99,12 +114,30 @@ impl SqliteSession {
     ) -> Result<(), StoreError> {
         let mut received = Vec::with_capacity(MAX_GROUP);
         loop {
-            let number = waiting.recv_many(&mut received, MAX_GROUP).await;
+            self.look_if_due(&state.cache_versions);
+            let arrived = waiting.recv_many(&mut received, MAX_GROUP);
+            let Ok(number) = timeout(PAUSE_BETWEEN_LOOKS, arrived).await else { continue };
             let group: Vec<_> = received.drain(..).flatten().collect();
             let has_ended = group.len() < number || number == 0;
             group::run(&mut self, &state, group).await;
             if has_ended {
                 return self.connection.close();
+            }
+        }
+    }
+
+    /// Looks for changes of other processes, which outdate all cached values, unless the last
+    /// look is recent.
+    fn look_if_due(&mut self, versions: &CacheVersions) {
+        let begun = Instant::now();
+        if begun < self.next_look {
+            return;
+        }
+        self.next_look = begun + PAUSE_BETWEEN_LOOKS;
+        match self.connection.data_version() {
+            Ok(found) => versions.looked(begun, self.data_version.replace(found) != Some(found)),
+            Err(error) => {
+                tracing::warn!(%error, "the file cannot be read: caches are not used until it can");
             }
         }
     }

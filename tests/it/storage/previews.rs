@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
@@ -115,25 +115,24 @@ async fn counting() -> (TestApp, impl Fn() -> usize) {
     (app, move || reads.load(Ordering::SeqCst))
 }
 
-/// How often a preview is read again after `change`. Only a run of less than a second counts:
-/// a preview is not kept for longer.
+/// How often a preview is read again after `change`: the fewest reads of several runs. If the
+/// machine is so busy that the writer does not look for changes of other processes in time, one
+/// run reads once more.
 async fn reads_after(
     reads: impl Fn() -> usize,
     looker: &Person,
     token: &str,
     change: impl AsyncFn(),
 ) -> usize {
-    for _ in 0..100 {
-        let begun = Instant::now();
+    let mut fewest = usize::MAX;
+    for _ in 0..5 {
         assert!(seen(looker, token).await.is_some());
         change().await;
         let before = reads();
         assert!(seen(looker, token).await.is_some());
-        if begun.elapsed() < Duration::from_millis(900) {
-            return reads() - before;
-        }
+        fewest = fewest.min(reads() - before);
     }
-    panic!("this machine is too slow for a second");
+    fewest
 }
 
 #[tokio::test(flavor = "multi_thread")]

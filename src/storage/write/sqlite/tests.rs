@@ -19,6 +19,7 @@ use crate::storage::write::change;
 struct Bench {
     writer: Writer,
     connection: Connection,
+    state: Arc<StoreState>,
     is_faulty: Arc<AtomicBool>,
     directory: TempDir,
 }
@@ -40,9 +41,10 @@ impl Bench {
         };
         connection.with(|connection| connection.authorizer(Some(authorizer))).unwrap();
         let files = Files::of(&path).unwrap();
-        let writer = Writer::start(connection, files, Arc::default()).unwrap();
+        let state = Arc::<StoreState>::default();
+        let writer = Writer::start(connection, files, Arc::clone(&state)).unwrap();
         let connection = Connection::open(&path, Duration::from_secs(10)).unwrap();
-        Self { writer, connection, is_faulty, directory }
+        Self { writer, connection, state, is_faulty, directory }
     }
 
     /// Writes a number, and then answers or refuses.
@@ -146,9 +148,37 @@ async fn a_change_is_skipped_if_its_caller_goes_while_it_waits_for_the_lock() {
         }
         drop(change);
         bench.connection.batch("COMMIT").unwrap();
+        // Only then is the lock free for the next round.
+        assert_eq!(kind(bench.change(100 + number, true).await), None);
     }
-    assert_eq!(kind(bench.change(20, true).await), None);
-    assert_eq!(bench.made(), [20]);
+    assert_eq!(bench.made(), (100..120).collect::<Vec<_>>());
+    bench.writer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_of_another_process_outdates_all_cached_values_and_an_own_one_does_not() {
+    let bench = Bench::new(|_| false);
+    let versions = &bench.state.cache_versions;
+    let organization = uuid::Uuid::now_v7();
+    let hang = std::time::Instant::now() + Duration::from_secs(60);
+    let looks_again = |is_done: &dyn Fn() -> bool| {
+        while !is_done() {
+            assert!(std::time::Instant::now() < hang, "the writer does not look");
+            std::thread::yield_now();
+        }
+    };
+    looks_again(&|| versions.is_recent(std::time::Instant::now()));
+
+    let before = versions.now();
+    assert_eq!(kind(bench.change(1, true).await), None);
+    // After the pause the writer looks before the next change begins.
+    let pause_ends = std::time::Instant::now() + PAUSE_BETWEEN_LOOKS;
+    looks_again(&|| std::time::Instant::now() >= pause_ends);
+    assert_eq!(kind(bench.change(2, true).await), None);
+    assert!(versions.is_current(organization, before));
+
+    bench.connection.batch("INSERT INTO made VALUES (3)").unwrap();
+    looks_again(&|| !versions.is_current(organization, before));
     bench.writer.close().await.unwrap();
 }
 
