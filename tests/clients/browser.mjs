@@ -1,4 +1,4 @@
-// The page's script: makes a call with one of the clients and tells what came of it, in plain values:
+// The page's script: makes a call with one of the clients and returns the result in plain values:
 // {message} or {code, text, details}.
 import { create, createRegistry, fromBinary, fromJson, toBinary, toJson } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
@@ -14,7 +14,7 @@ import { StatusSchema } from "stubs/status_pb.js";
 const SERVICES = Object.fromEntries([OrganizationService, MyOrganizationService, Health].map((one) => [one.typeName, one]));
 const DETAILS = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
 
-// Each client by its name: a function of the server's address that answers how to call.
+// Each client by its name: a function that takes the server's URL and returns the functions that make calls.
 const CLIENTS = {
     "grpc-web, text": (url) => grpcWeb(url, "text"),
     "grpc-web, binary": (url) => grpcWeb(url, "binary"),
@@ -24,7 +24,7 @@ const CLIENTS = {
     "connect-web, gRPC-Web": (url) => connect(createGrpcWebTransport({ baseUrl: url })),
 };
 
-/** A call of `service/method` with a message in JSON. */
+/** Calls `service/method` with a message in JSON. */
 window.call = async ({ client, url, method: path, message, key, timeout }) => {
     const [service, name] = path.split("/");
     const method = SERVICES[service].methods.find((one) => one.name === name);
@@ -37,7 +37,7 @@ window.call = async ({ client, url, method: path, message, key, timeout }) => {
     }
 };
 
-/** The first message of the stream of health, which the page then leaves. */
+/** Returns the first message of the health stream, then stops reading the stream. */
 window.watch = async ({ client, url }) => {
     try {
         return { message: toJson(Health.method.watch.output, await CLIENTS[client](url).first(Health.method.watch, {})) };
@@ -85,7 +85,7 @@ function grpcWeb(url, format) {
     };
 }
 
-/** An error of either library: gRPC's number of its code, its text, its details by type. */
+/** The plain values of an error of either library: the number of its gRPC code, its text, its details by type. */
 function told(error) {
     const details = {};
     if (error instanceof ConnectError) {

@@ -14,7 +14,7 @@ import urllib.request
 
 from support import Unavailable
 
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the name that WebDriver gives references
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id in WebDriver's JSON
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--no-first-run",
@@ -22,7 +22,7 @@ FLAGS = [
 
 
 class Browser:
-    """Chromium through chromedriver, spoken to in plain WebDriver (W3C)."""
+    """Chromium through chromedriver, controlled by plain WebDriver requests (W3C)."""
 
     def __init__(self, chromium, driver):
         self.folder = tempfile.mkdtemp(prefix="guestlist-chromium-")
@@ -53,19 +53,19 @@ class Browser:
         with contextlib.suppress(Exception):
             self("DELETE", "")
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # the group that was started above
+            os.killpg(self.process.pid, signal.SIGKILL)  # the process group that __init__ started
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def open(self, url):
-        self("POST", "/url", url="about:blank")  # the same page with another fragment is not loaded again
+        self("POST", "/url", url="about:blank")  # a URL that differs only in its fragment does not load the page again
         self("POST", "/url", url=url)
 
     def run(self, script):
         return self("POST", "/execute/sync", script=script, args=[])
 
     def promised(self, script, *arguments):
-        """What the promise comes to that this expression is; `arguments` are its values."""
+        """Evaluates an expression whose value is a promise; returns its result. The expression can use `arguments`."""
         script = f"const done = arguments[arguments.length - 1]; ({script}).then(done, error => done({{thrown: String(error)}}))"
         return self("POST", "/execute/async", script=script, args=arguments)
 
@@ -83,11 +83,11 @@ class Browser:
         return self("GET", self.find(selector) + "/displayed")
 
     def text(self):
-        """The text of the page; empty on the way from one page to another."""
+        """The text of the page; empty while another page loads."""
         return self.run("return document.querySelector('main')?.innerText ?? ''")
 
     def wait(self, words):
-        """Until the page says these words; answers all it says."""
+        """Waits until the page contains these words; returns its whole text."""
         deadline = time.monotonic() + 15
         while words not in (text := self.text()):
             assert time.monotonic() < deadline, f"{words!r} is not in {text!r}"
@@ -98,7 +98,7 @@ class Browser:
         return [entry["message"] for entry in self("POST", "/se/log", type="browser")]
 
     def requests(self):
-        """Every request since the last look: address, method, headers, and the address of the document that made it."""
+        """Every request since the last call: URL, method, headers, and URL of the document that sent it."""
         events = [json.loads(entry["message"])["message"] for entry in self("POST", "/se/log", type="performance")]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
         sent = [(one["request"], one["documentURL"]) for one in sent]
@@ -106,7 +106,7 @@ class Browser:
 
 
 def start():
-    """A browser, installed where that is possible."""
+    """Starts a browser; installs Chromium if it is missing and this process can install packages."""
     programs = [shutil.which("chromium"), shutil.which("chromedriver")]
     if not all(programs):
         if os.geteuid() != 0 or not shutil.which("apt-get"):

@@ -1,4 +1,5 @@
-// Calls the client as asked for, a JSON object a line: {key, call, arguments} in, {status, data} or {error} out.
+// Makes one call with the client for each line of input, in JSON: {key, call, arguments} in, {status, data} or
+// {error} out.
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 

@@ -1,9 +1,9 @@
-// Four OpenID providers (npm's oidc-provider), each on a port of its own. The first line of standard
-// output has their addresses; they end with standard input.
+// Four OpenID providers (npm's oidc-provider), each on its own port. The first line of standard output
+// has their URLs; they end when standard input closes.
 //
 // acme: a public client, ID tokens. beta: a client with a secret, access tokens for guestlist.
-// other: the same, but its access tokens are for another service. brief: as acme, but its tokens end
-// soon, and it renews them, but not those of gone@example.net.
+// other: as beta, but its access tokens are for another service. brief: as acme, but its tokens expire
+// soon; it renews them, except those of gone@example.net.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -12,8 +12,8 @@ const [packages, secret] = process.argv.slice(2);
 const require = createRequire(`${packages}/package.json`);
 const { Provider } = await import(pathToFileURL(require.resolve("oidc-provider")));
 
-// The service accepts tokens for a minute after their end. By a clock that is late, those of brief end
-// there after twelve seconds: more than the console's longest call.
+// The service accepts tokens for a minute after they expire. The clock here is 49 seconds slow, so the
+// service accepts tokens of brief for twelve seconds: longer than the console's longest call.
 const now = Date.now;
 Date.now = () => now() - 49_000;
 
@@ -26,7 +26,7 @@ async function start(client, audience, options = {}) {
   const provider = new Provider(issuer, {
     clients: [{
       client_id: "guestlist",
-      application_type: "native", // whatever port the server listens on
+      application_type: "native", // allows any port of the server in the redirect URI
       redirect_uris: ["http://127.0.0.1/sign-in"],
       grant_types: ["authorization_code"],
       response_types: ["code"],
@@ -37,7 +37,7 @@ async function start(client, audience, options = {}) {
       return isRefused ? undefined : { accountId: id, claims: () => ({ sub: id, ...person(id) }) };
     },
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
-    conformIdTokenClaims: false, // the ID token has the address, too
+    conformIdTokenClaims: false, // the ID token contains the mail address, too
     cookies: { keys: ["test"] },
     pkce: { required: () => true },
     ...options,

@@ -1,7 +1,7 @@
-"""The story that every SDK tells: an organization from its making to its end.
+"""The steps that run with each SDK: the life of an organization from its creation to its deletion.
 
-An SDK is handed over as an object with
-  person(key)          somebody who calls: .call(rpc, **fields), .members(**fields) -> Listing
+An SDK is passed as an object with
+  person(key)          the caller with this key: .call(rpc, **fields), .members(**fields) -> Listing
   refused(code)        a context in which the SDK must raise its error for this code
   role(member), has(message, field)
 """
@@ -18,7 +18,7 @@ CROWD = ["carol", "dave", "erin", "frank", "grace"]
 
 
 def make_keys(server):
-    """A key each for alice, who makes the organization, bob, a crowd, and others who stand outside."""
+    """A key for each of: alice, who creates the organization; bob and CROWD; zoe and heidi, at first not members."""
     return {name: server.key(f"{name}@example.com") for name in ["alice", "bob", *CROWD, "zoe", "heidi"]}
 
 
@@ -40,7 +40,7 @@ def organization_story(step, server, sdk, keys):
 
     with step("create an organization, join it by id as its first admin, delete it"):
         second = alice.call("CreateOrganization", name="Second crew")
-        assert not sdk.has(second, "member"), "a member without join_organization"
+        assert not sdk.has(second, "member"), "there is a member without join_organization"
         joined = alice.call("JoinOrganization", organization_id=second.organization.id)
         equal(sdk.role(joined.member), ADMIN)
         alice.call("DeleteOrganization", organization_id=second.organization.id)
@@ -52,10 +52,10 @@ def organization_story(step, server, sdk, keys):
         token = server.secret(alice.call("CreateOrganizationInvite", organization_id=org).invite.invite_id)
         equal(uuid.UUID(token).version, 4, "the token's UUID version")
 
-    with step("get the invite: the same"):
+    with step("get the invite: it is the same one"):
         equal(alice.call("GetOrganizationInvite", organization_id=org).invite.invite_id, token)
 
-    with step("the invited sees a preview"):
+    with step("the invited account gets a preview"):
         summary = bob.call("GetOrganizationInviteSummary", invite_id=token)
         equal(summary.organization_id, org)
         equal(summary.organization_name, "Crew")
@@ -66,10 +66,10 @@ def organization_story(step, server, sdk, keys):
         equal(sdk.role(joined), MEMBER)
         equal(joined.email, "bob@example.com")
 
-    with step("joining again answers the same member"):
+    with step("joining again returns the same member"):
         equal(bob.call("JoinOrganization", invite_id=token).member.user_id, joined.user_id)
 
-    with step("five more join"):
+    with step("five more accounts join"):
         for name in CROWD:
             sdk.person(keys[name]).call("JoinOrganization", invite_id=token)
         equal(bob.call("GetOrganizationInviteSummary", invite_id=token).organization_member_count, 7)
@@ -83,13 +83,13 @@ def organization_story(step, server, sdk, keys):
         listing = bob.members(organization_id=org)
         equal((len(listing.members), listing.pages), (7, 1))
 
-    with step("sorted by name, from the end, over several pages"):
+    with step("members sorted by name, descending, over several pages"):
         sort = {"field": "SORT_FIELD_NAME", "order": "SORT_ORDER_DESC"}
         listing = bob.members(organization_id=org, page_size=2, sort=sort)
         equal(emails(listing), [*reversed(CROWD), "bob", "alice"])
         equal(listing.pages, 4, "pages")
 
-    with step("sorted by the day of joining"):
+    with step("members sorted by the date of joining"):
         sort = {"field": "SORT_FIELD_DATE_JOINED", "order": "SORT_ORDER_ASC"}
         equal(emails(bob.members(organization_id=org, page_size=3, sort=sort)), ["alice", "bob", *CROWD])
 
@@ -107,11 +107,11 @@ def organization_story(step, server, sdk, keys):
     with step("filter: member ids"):
         equal(emails(alice.members(organization_id=org, filter={"user_ids": [joined.user_id, me]})), ["alice", "bob"])
 
-    with step("the count, only when asked for"):
+    with step("the count comes only when it is requested"):
         equal(alice.members(organization_id=org, page_size=2, count={"include": True}).count, 7)
         equal(alice.members(organization_id=org, page_size=2).count, None)
 
-    with step("a member is no admin: PERMISSION_DENIED"):
+    with step("a member calls RPCs for admins: PERMISSION_DENIED"):
         for rpc, fields in [
             ("UpdateOrganization", {"name": "Mine now"}),
             ("DeleteOrganization", {}),
@@ -124,7 +124,7 @@ def organization_story(step, server, sdk, keys):
         with sdk.refused("permission_denied"):
             bob.call("LeaveOrganization", user_id=me)
 
-    with step("to a stranger there is no organization: NOT_FOUND"):
+    with step("an account that is not a member finds no organization: NOT_FOUND"):
         for rpc, fields in [
             ("GetOrganization", {}),
             ("UpdateOrganization", {"name": "Mine now"}),
@@ -161,7 +161,7 @@ def organization_story(step, server, sdk, keys):
             with sdk.refused("unauthenticated"):
                 sdk.person(key).call("GetOrganization", organization_id=org)
 
-    with step("the last admin stays: FAILED_PRECONDITION"):
+    with step("the last admin cannot leave or lose the role: FAILED_PRECONDITION"):
         with sdk.refused("failed_precondition"):
             alice.call("SetRole", organization_id=org, user_id=me, role=MEMBER)
         with sdk.refused("failed_precondition"):
@@ -180,13 +180,13 @@ def organization_story(step, server, sdk, keys):
         assert fresh != token, "the token stayed the same"
         equal(alice.call("GetOrganizationInvite", organization_id=org).invite.invite_id, fresh)
 
-    with step("the old link is refused for preview and join: NOT_FOUND"):
+    with step("the old link is rejected for preview and join: NOT_FOUND"):
         with sdk.refused("not_found"):
             zoe.call("GetOrganizationInviteSummary", invite_id=token)
         with sdk.refused("not_found"):
             zoe.call("JoinOrganization", invite_id=token)
 
-    with step("the new link is good"):
+    with step("the new link works"):
         equal(zoe.call("GetOrganizationInviteSummary", invite_id=fresh).organization_member_count, 7)
         guest = zoe.call("JoinOrganization", invite_id=fresh).member
         equal(sdk.role(guest), MEMBER)
@@ -198,7 +198,7 @@ def organization_story(step, server, sdk, keys):
         changed = alice.call("UpdateOrganization", organization_id=org, invite_domains=domains).organization
         equal((changed.name, list(changed.invite_domains.domains)), ("Crew and guests", domains["domains"]))
 
-    with step("public mail domains are refused: FAILED_PRECONDITION"):
+    with step("public mail domains are rejected: FAILED_PRECONDITION"):
         with sdk.refused("failed_precondition"):
             alice.call("UpdateOrganization", organization_id=org, invite_domains={"domains": ["gmail.com"]})
 
@@ -206,7 +206,7 @@ def organization_story(step, server, sdk, keys):
         by_domain = heidi.call("JoinOrganization", organization_id=org).member
         equal(sdk.role(by_domain), MEMBER)
 
-    with step("an admin removes a member, whom neither link nor domain let back: NOT_FOUND"):
+    with step("an admin removes a member; that account cannot join again by link or mail domain: NOT_FOUND"):
         alice.call("LeaveOrganization", user_id=by_domain.user_id)
         with sdk.refused("not_found"):
             heidi.call("GetOrganization", organization_id=org)
@@ -228,11 +228,11 @@ def organization_story(step, server, sdk, keys):
         left = alice.members(organization_id=org, filter={"statuses": ["USER_STATUS_LEFT"], "search": "bob"})
         equal([member.user_id for member in left.members], [joined.user_id])
 
-    with step("who left may come back, as a new member"):
+    with step("an account that left can join again, as a new member"):
         back = bob.call("JoinOrganization", invite_id=fresh).member
-        assert back.user_id != joined.user_id, "the old member id"
+        assert back.user_id != joined.user_id, "the member id is the old one"
 
-    with step("delete the organization; afterwards there is none: NOT_FOUND"):
+    with step("delete the organization; after that calls for it end with NOT_FOUND"):
         alice.call("DeleteOrganization", organization_id=org)
         for rpc in ("GetOrganization", "DeleteOrganization", "CreateOrganizationInvite"):
             with sdk.refused("not_found"):

@@ -1,7 +1,7 @@
-"""What the client sections share: real tools, a fresh server on each engine, and steps that are counted.
+"""Shared by the client sections: real tools, a fresh server on each engine, and counted steps.
 
-A section is an executable file in this folder. It prints one line a step, `ok NAME`,
-`not ok NAME # reason` or `skip NAME # reason`, which tests/run counts. It also runs alone:
+A section is an executable file in this folder. It prints one line for each step, `ok NAME`,
+`not ok NAME # reason` or `skip NAME # reason`; tests/run counts these lines. A section also runs alone:
 `GUESTLIST_TEST_POSTGRES_URL=... tests/clients/curl`.
 """
 
@@ -33,7 +33,7 @@ SECTION = pathlib.Path(sys.argv[0]).name
 
 
 class Unavailable(Exception):
-    """Something this machine cannot give; the section is skipped with this reason."""
+    """This machine lacks something that the section needs; the section is skipped with this reason."""
 
 
 # Steps
@@ -45,7 +45,7 @@ def one_line(error):
 
 
 class Steps:
-    """`with step("name"):` prints ok, or not ok with what was raised, and goes on."""
+    """`with step("name"):` prints `ok`, or `not ok` with the exception; the section continues in both cases."""
 
     def __init__(self, label):
         self.label = label
@@ -54,7 +54,7 @@ class Steps:
     def __call__(self, name):
         try:
             yield
-        except NameError as error:  # a value that an earlier step did not leave
+        except NameError as error:  # an earlier step failed before it set this variable
             print(f"not ok {self.label}: {name} # an earlier step failed ({one_line(error)})", flush=True)
         except Exception as error:
             print(f"not ok {self.label}: {name} # {type(error).__name__}: {one_line(error)}", flush=True)
@@ -67,14 +67,14 @@ def equal(got, expected, what="value"):
 
 
 def wait_for(what, seconds=25):
-    """Until `what()` answers something true; answers that."""
+    """Waits until `what()` returns a true value, and returns that value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = what()
         if answer:
             return answer
         time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
+    raise AssertionError("the condition was not met in time")
 
 
 def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), settings=lambda prepared: {}):
@@ -93,7 +93,7 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), setti
                 story(step, server, prepared)
                 with step("the server ends on SIGTERM with code 0"):
                     equal(server.stop(), 0, "exit code")
-                with step("no key and no token is in the server's log"):
+                with step("the server's log contains no key and no token"):
                     leaked = [secret for secret in server.secrets if secret in server.log()]
                     equal(len(leaked), 0, "secrets in the log")
         except Unavailable as reason:
@@ -103,17 +103,17 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), setti
 
 
 def told_to_end(*_):
-    """Ends the section, and its server with it; the signal may come twice, by a terminal and by `timeout`."""
+    """Signal handler: ends the section and its server. The signal may come twice, from a terminal and `timeout`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit("told to end")
+    sys.exit("ended by a signal")
 
 
 # The server
 
 
 def free_port():
-    """A port below the kernel's range for outgoing connections."""
+    """A free port below the kernel's range for outgoing connections."""
     while True:
         port = random.randint(20000, 32000)
         with socket.socket() as one:
@@ -189,7 +189,7 @@ class Server:
         return self.process.wait(timeout=30)
 
     def command(self, *arguments):
-        """Another `guestlist` command on the same store; its standard output."""
+        """Runs another `guestlist` command on the same store; returns its standard output."""
         done = subprocess.run(
             [BINARY, *arguments], env=self.env, cwd=self.dir,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
@@ -199,13 +199,13 @@ class Server:
         return done.stdout
 
     def key(self, email, *options):
-        """A new API key for the account with this address."""
+        """Creates an API key for the account with this address."""
         key = self.command("keys", "create", "--email", email, *options).strip()
         assert re.fullmatch(r"gl_[0-9a-f]{16}_[0-9a-f]{64}", key), f"`keys create` printed {key!r}"
         return self.secret(key)
 
     def call(self, method, key=None, **message):
-        """A call over Connect in JSON: the HTTP status and the answer."""
+        """Makes a Connect call in JSON; returns the HTTP status and the response."""
         headers = {"content-type": "application/json"}
         if key:
             headers["authorization"] = f"Bearer {key}"
@@ -218,7 +218,7 @@ class Server:
                 return refusal.code, json.load(refusal)
 
     def secret(self, text):
-        """Notes a key or token that must not be seen in the log."""
+        """Records a key or token that must not appear in the log; returns it."""
         self.secrets.add(text)
         return text
 
@@ -253,9 +253,10 @@ def _install(*command, env=None, folder=None):
 
 
 def in_venv(requirements):
-    """Goes on in a virtual environment with exactly these requirements (a file of this folder).
+    """Continues in a virtual environment with exactly these requirements (a file of this folder).
 
-    Called first thing in a section, before it imports the packages: runs the section again there.
+    A section calls this first, before it imports the packages. Outside of that environment, this function
+    replaces the process: the section runs again, inside of it.
     """
     text = (HERE / requirements).read_bytes()
     name = f"{pathlib.Path(requirements).stem}-{hashlib.sha256(text).hexdigest()[:12]}"
@@ -276,7 +277,7 @@ def in_venv(requirements):
 
 
 def node_packages(lock):
-    """The folder of exactly the npm packages of a lock file of this folder, which names no addresses."""
+    """The folder with exactly the npm packages of a lock file of this folder. The lock file has no download URLs."""
     text = (HERE / lock).read_bytes()
     folder = CACHE / f"npm-{lock.split('.')[0]}-{hashlib.sha256(text).hexdigest()[:12]}"
     complete = folder / "complete"
@@ -313,7 +314,7 @@ def cargo_programs(*packages):
         if not shutil.which("cargo"):
             raise Unavailable(f"no cargo to build {packages[0]} with")
         shutil.rmtree(folder, ignore_errors=True)
-        # They share what they depend on.
+        # One target folder for all packages: they share their dependencies.
         target = folder / "target"
         _install("cargo", "install", "--quiet", "--debug", "--locked", "--root", str(folder), *packages,
                  env={"CARGO_TARGET_DIR": str(target), "CARGO_PROFILE_DEV_DEBUG": "false"})
@@ -327,7 +328,7 @@ def grpcurl():
 
 
 def go_program_of(package, modules):
-    """The same where the module names no versions of what it needs: those of `modules`.mod of this folder."""
+    """Like go_program, for a module without versions of its dependencies: takes them from `modules`.mod here."""
     texts = {suffix: (HERE / f"{modules}.{suffix}").read_bytes() for suffix in ("mod", "sum")}
     name = package.rsplit("/", 1)[1]
     folder = CACHE / f"{name}-{hashlib.sha256(texts['mod'] + texts['sum']).hexdigest()[:12]}"
@@ -343,7 +344,7 @@ def go_program_of(package, modules):
 
 
 def go_program_from(folder, modules, *options):
-    """A program of this folder's own, built by Go from `folder` with the versions of `modules`.mod in it."""
+    """A program with its source in the subfolder `folder`; Go builds it with the versions of `modules`.mod there."""
     folder = HERE / folder
     sources = sorted(folder.glob("*.go"))
     files = {**{file.name: file for file in sources},
@@ -362,7 +363,7 @@ def go_program_from(folder, modules, *options):
 
 
 def debian_programs(package):
-    """The folder `usr/bin` of a Debian package, unpacked and not installed: no service of it starts."""
+    """The folder `usr/bin` of a Debian package. It is unpacked and not installed, so none of its services starts."""
     folder = CACHE / f"debian-{package}"
     complete = folder / "complete"
     if not complete.exists():

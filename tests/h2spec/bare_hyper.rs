@@ -1,5 +1,5 @@
-//! hyper as it comes, with nothing of ours: what the h2spec section measures the
-//! door by. Prints its address, and serves until it is killed.
+//! hyper without any of our code. The h2spec section compares Guestlist's server with it.
+//! Prints its address, and serves until it is killed.
 
 use std::convert::Infallible;
 
@@ -23,7 +23,7 @@ async fn main() -> std::io::Result<()> {
             .serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                eprintln!("{error}"); // what the judge provokes
+                eprintln!("{error}"); // an error that h2spec causes
             }
         });
     }

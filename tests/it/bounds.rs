@@ -1,6 +1,6 @@
 //! P43 and P48: every list and every text has a bound that its `.proto` states, and no
-//! text has U+0000. Walked from the descriptors: a new field without a bound fails, and
-//! so does one whose bound is stated but not kept.
+//! text has U+0000. The tests take all fields from the descriptors: a new field without a
+//! stated bound fails, and so does a field whose stated bound the server does not enforce.
 
 use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
@@ -9,19 +9,19 @@ use crate::everywhere;
 use crate::support::client::DESCRIPTORS;
 use crate::support::{Code, Failure, Person, TestApp, own};
 
-/// What a reader of a list in JSON takes: no list of a request may be allowed more.
+/// The JSON decoder accepts at most this many entries in a list. No `.proto` may allow more.
 const MAX_ENTRIES: usize = 1000;
 
-/// What the comments of all maps state: their pairs, and the characters of a value. Keys have
-/// at most 40.
+/// The bounds in the comments of all maps: the number of pairs, and the characters of a value.
+/// A key has at most 40 characters.
 const MAX_PAIRS: usize = 16;
 const MAX_VALUE: usize = 500;
 const MAX_KEY: usize = 40;
 
-/// Characters of a UUID, where a comment says that a text is one.
+/// Characters of a UUID: the bound of a text whose comment says that it is a UUID.
 const UUID: usize = 36;
 
-/// A field of a request, by the fields that lead to it.
+/// A field of a request, with the fields that lead to it.
 struct Leaf {
     method: String,
     path: String,
@@ -33,7 +33,7 @@ impl Leaf {
         self.chain.last().unwrap()
     }
 
-    /// The request with nothing but this field in it.
+    /// The request with only this field set.
     fn request(&self, value: Value) -> Vec<u8> {
         let mut value = value;
         for field in self.chain.iter().rev() {
@@ -125,7 +125,8 @@ fn maps() -> Vec<Leaf> {
     leaves().into_iter().filter(|leaf| leaf.field().is_map()).collect()
 }
 
-/// A map of so many pairs, the first of which has a key and a value of these lengths.
+/// A map with this number of pairs. The first key has `key` characters; all pairs have the same
+/// value.
 fn map(pairs: usize, key: usize, value: &str) -> Value {
     let pair = |i: usize| {
         let width = if i == 0 { key } else { 4 };
@@ -138,7 +139,7 @@ fn texts() -> Vec<Leaf> {
     leaves().into_iter().filter(|leaf| leaf.field().kind() == Kind::String).collect()
 }
 
-/// The `i`th of a list's entries that are right and all different where that counts.
+/// The `i`th entry of a valid list. The entries are different where they must be.
 fn entry(field: &FieldDescriptor, i: usize) -> Value {
     match field.kind() {
         Kind::Enum(kind) => {
@@ -172,7 +173,7 @@ fn list(field: &FieldDescriptor, length: usize) -> Value {
     Value::List((0..length).map(|i| entry(field, i)).collect())
 }
 
-/// A text for a field, which may be a list of texts.
+/// The value of a text field. If the field is a list, the list has only this text.
 fn text(field: &FieldDescriptor, text: String) -> Value {
     match field.is_list() {
         true => Value::List(vec![Value::String(text)]),
@@ -180,7 +181,7 @@ fn text(field: &FieldDescriptor, text: String) -> Value {
     }
 }
 
-/// How violations name it.
+/// The name of the field in violations.
 fn named(leaf: &Leaf) -> String {
     let index = if leaf.field().is_list() { "[0]" } else { "" };
     format!("{}{index}", leaf.path)
@@ -203,10 +204,10 @@ fn p43_every_list_and_text_states_its_bound() {
             }
         }
     }
-    assert!(unbounded.is_empty(), "their .proto does not say:\n{}", unbounded.join("\n"));
+    assert!(unbounded.is_empty(), "missing in a .proto comment:\n{}", unbounded.join("\n"));
     for leaf in lists() {
         let most = entries(leaf.field()).unwrap();
-        assert!(most <= MAX_ENTRIES, "{}: {most} are not read in JSON", leaf.path);
+        assert!(most <= MAX_ENTRIES, "{}: the JSON decoder rejects {most} entries", leaf.path);
     }
     assert!(texts().len() > 50 && lists().len() > 5, "the walk finds the fields");
 }
@@ -222,7 +223,7 @@ everywhere! {
             assert_eq!(failure.code, Code::InvalidArgument, "{at}");
             assert!(failure.fields.contains(&leaf.path), "{at}: {failure:?}");
 
-            // Other fields are missing: only this one is right.
+            // Other fields are missing, so the call may fail, but not because of this field.
             if let Err(failure) = leaf.call(&ana, list(leaf.field(), most)).await {
                 let blamed = failure.fields.iter().any(|field| field.starts_with(&leaf.path));
                 assert!(!blamed, "{at}: {failure:?}");
@@ -246,7 +247,7 @@ everywhere! {
                 assert_eq!(failure.code, Code::InvalidArgument, "{at}");
                 assert!(failure.fields.contains(&leaf.path), "{at}: {failure:?}");
             }
-            // Other fields are missing: only this one is right.
+            // Other fields are missing, so the call may fail, but not because of this field.
             if let Err(failure) = leaf.call(&ana, map(MAX_PAIRS, key, &value)).await {
                 assert!(!failure.fields.contains(&leaf.path), "{at}: {failure:?}");
             }
@@ -264,8 +265,8 @@ everywhere! {
             assert_eq!(failure.code, Code::InvalidArgument, "{at}");
             assert!(failure.fields.contains(&named(&leaf)), "{at}: {failure:?}");
 
-            // It may be wrong in another way, but not by its length, which counts
-            // characters and not bytes.
+            // The text may be invalid for another reason, but not because of its length, which
+            // is in characters and not in bytes.
             for fit in ["x".repeat(most), "é".repeat(most)] {
                 if let Err(failure) = leaf.call(&ana, text(leaf.field(), fit)).await {
                     let blamed = failure.message.contains(&format!("{}: must have", named(&leaf)));

@@ -1,5 +1,5 @@
-//! The program as it is called: what it prints, where, and its exit codes. Its
-//! life beside the store and other processes is in `lifecycle/`.
+//! The command line of the program: what it prints, where, and its exit codes. The tests with
+//! a store and other processes are in `lifecycle/`.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn run(directory: &Path, arguments: &[&str]) -> Said {
 }
 
 #[test]
-fn what_is_wrong_is_told_on_standard_error() {
+fn errors_are_printed_on_standard_error() {
     let directory = TempDir::new().unwrap();
     std::fs::write(directory.path().join("half.toml"), "[[issuers]]\nissuer = 'x'\n").unwrap();
     std::fs::write(directory.path().join("keys.txt"), "no key").unwrap();
@@ -39,14 +39,14 @@ fn what_is_wrong_is_told_on_standard_error() {
         assert!(said.err.contains(words), "{arguments:?}: {}", said.err);
         assert_eq!(said.out, "", "{arguments:?}");
     }
-    assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
+    assert!(!directory.path().join("guestlist-data").exists(), "no data directory is created");
     let said = run(directory.path(), &["check-config"]);
     assert_eq!((said.code, said.out.as_str()), (0, "the configuration is valid\n"));
-    assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
+    assert!(!directory.path().join("guestlist-data").exists(), "no data directory is created");
 }
 
 #[test]
-fn what_is_wrong_in_the_environment_is_told_by_its_name() {
+fn an_error_names_the_environment_variable() {
     let directory = TempDir::new().unwrap();
     for (variable, value, words) in [
         ("GUESTLIST_LISTN", "127.0.0.1:1", "GUESTLIST_LISTN: unknown"),
@@ -64,13 +64,13 @@ fn what_is_wrong_in_the_environment_is_told_by_its_name() {
             assert!(said.err.contains(words), "{variable}: {}", said.err);
         }
     }
-    // Nor is a secret shown because it is wrong.
+    // An invalid secret is not printed either.
     let mut command = program(directory.path(), &["check-config"]);
     command.env("GUESTLIST_SECRET_KEY", "hunter2");
     let said = say(command);
     assert_ne!(said.code, 0);
     assert!(!said.err.contains("hunter2"), "P05: {}", said.err);
-    assert!(!directory.path().join("guestlist-data").exists(), "nothing was made");
+    assert!(!directory.path().join("guestlist-data").exists(), "no data directory is created");
 }
 
 #[test]
@@ -87,13 +87,13 @@ fn the_health_check_ends_with_what_the_server_says() {
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     assert!(said.err.contains(&addr), "{}", said.err);
 
-    // Somebody who takes connections and says nothing.
+    // A listener that accepts connections and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     assert_eq!(check(&silent.local_addr().unwrap().to_string()).code, 1);
 }
 
 #[test]
-fn a_second_server_on_one_file_is_told_off() {
+fn a_second_server_on_one_file_is_rejected() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path(), &["--listen", "127.0.0.1:0"]));
     let said = run(directory.path(), &["--listen", "127.0.0.1:0"]);
@@ -123,7 +123,7 @@ fn the_proto_files_are_written_as_they_are() {
         }
     }
     assert_eq!(said.out, format!("wrote {number} files to api/of/guestlist\n"));
-    // A second time replaces them; where a file is in the way, the error names it.
+    // A second run replaces the files. If a file has the name of the directory, the error names it.
     assert_eq!(run(directory.path(), &["proto", "--out", "api/of/guestlist"]).code, 0);
     std::fs::write(directory.path().join("file"), "").unwrap();
     let said = run(directory.path(), &["proto", "--out", "file"]);

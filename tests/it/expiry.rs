@@ -1,4 +1,5 @@
-//! What runs out: invitations at their time, requests a day after they were made.
+//! Expiry: invites end at their expiry time. The stored results of requests are deleted one day
+//! after the request.
 
 use std::collections::HashSet;
 use std::future::pending;
@@ -20,14 +21,14 @@ use crate::support::{Code, Engine, TestApp, gitpod, link_to, own};
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const OFTEN: Duration = Duration::from_millis(5);
 
-/// Waits until the question has this answer; a test that hangs is ended.
+/// Waits until the query returns `expected`, without a timeout: the harness ends a test that hangs.
 async fn until(app: &TestApp, sql: &str, expected: i64) {
     while app.database.count(sql).await != expected {
         tokio::time::sleep(OFTEN).await;
     }
 }
 
-/// Writes a role by hand that may be none.
+/// Writes `role` directly into the store. It may be a text that is not a role.
 async fn set_role(app: &TestApp, invites: &HashSet<String>, role: &str) {
     let connection = app.database.connect().await;
     for id in invites {
@@ -46,7 +47,7 @@ on_both_engines! {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
-        // More than a worker takes at a time.
+        // More than a worker ends in one batch.
         let emails: Vec<String> = (0..250).map(|i| format!("p{i}@example.org")).collect();
         let invitation =
             |email: &String| own::EmailInvitation { email: email.clone(), role: "read".into(), ..Default::default() };
@@ -81,17 +82,17 @@ on_both_engines! {
         let trail = org.admin.audit(&org.id).await.unwrap();
         let event = trail.into_iter().find(|one| one.action == "invite.expired").unwrap();
         assert_eq!((event.action.as_str(), &event.target_id), ("invite.expired", &link.id));
-        assert_eq!(event.actor_account_id, "", "nobody did it");
+        assert_eq!(event.actor_account_id, "", "the event has no actor");
 
         app.clock.advance(HOUR);
         until(app, events, 251).await;
         let live = "SELECT count(*) FROM invites WHERE state = 'live'";
-        assert_eq!(app.database.count(live).await, 2, "the join link and the one that lasts");
+        assert_eq!(app.database.count(live).await, 2, "the join link and the one without expiry");
         for worker in workers {
             worker.abort();
             assert!(worker.await.unwrap_err().is_cancelled());
         }
-        assert_eq!(app.database.count(events).await, 251, "each by one of them");
+        assert_eq!(app.database.count(events).await, 251, "one worker ended each invite");
         let ended = org.admin.look_at(&org.id, &mailed.id).await.unwrap();
         assert_eq!(ended.end_reason, "EXPIRED");
         assert_eq!(org.admin.look_at(&org.id, &lasting.id).await.unwrap().end_reason, "");
@@ -109,7 +110,7 @@ on_both_engines! {
             };
             org.admin.create_link(request).await.unwrap().invite.unwrap().id
         };
-        // The broken ones first, last and in between, among some that expire at once.
+        // The broken rows come first, last and in between. Some rows expire at the same time.
         let mut broken = HashSet::new();
         for (after, organization) in [(1, &org.id), (3, &other), (3, &org.id), (9, &other)] {
             broken.insert(link(organization, after).await);
@@ -125,14 +126,14 @@ on_both_engines! {
             let round = end_expired(app.store(), app.clock.now(), batch).await.unwrap();
             let failed: HashSet<String> =
                 round.failed.iter().map(|(id, _)| id.to_string()).collect();
-            assert_eq!(failed, broken, "each of them by name, in each round");
+            assert_eq!(failed, broken, "each round reports every broken row");
             assert_eq!(round.failed.len(), 4);
             assert_eq!(round.ended, if batch == 3 { 12 } else { 0 });
             assert_eq!(app.database.count(live).await, 4);
         }
         let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.expired'";
         assert_eq!(app.database.count(events).await, 12);
-        // The worker comes back to them.
+        // The worker tries the failed rows again.
         let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
         let worker = tokio::spawn(expiry::run(Schedule::new("expiry", OFTEN), app.store().clone(), clock, pending()));
         set_role(app, &broken, "read").await;

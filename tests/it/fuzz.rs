@@ -1,4 +1,4 @@
-//! The kept inputs of the fuzz targets, through the bodies of the targets.
+//! Replays the stored inputs of the fuzz targets through the same functions that the targets run.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::path::Path;
 mod targets;
 
 use targets::World;
-use targets::credential::Gate;
+use targets::credential::CredentialTarget;
 
 /// Runs every input in the target's folder.
 fn replay(target: &str, run: impl Fn(&[u8])) {
@@ -41,7 +41,7 @@ fn connect() {
 
 #[test]
 fn credential() {
-    let gate = Gate::new();
+    let gate = CredentialTarget::new();
     replay("credential", |data| targets::credential::run(&gate, data));
 }
 

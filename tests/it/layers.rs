@@ -1,5 +1,5 @@
-//! Keeps the architecture: which part may use which, and no two files use each other. Read from the
-//! tokens of the sources.
+//! Checks the architecture: which part may use which other part, and that no two files use each
+//! other. The tests read the tokens of the sources.
 
 mod rings;
 
@@ -14,8 +14,8 @@ use crate::support::client::DESCRIPTORS;
 /// Parts in order, each with the parts before it that it may use.
 type Table = &'static [(&'static str, &'static [&'static str])];
 
-/// Every room and the rooms it may know; the one way down.
-const ROOMS: Table = &[
+/// Every top-level module and the modules that it may use. A module may only use earlier ones.
+const MODULES: Table = &[
     ("proto", &[]),
     ("domain", &[]),
     ("error", &[]),
@@ -29,16 +29,16 @@ const ROOMS: Table = &[
     ("limits", &["domain", "error", "config", "clock"]),
     // An event is stored as the message that its readers get.
     ("storage", &["change", "domain", "error", "config", "certificates", "proto"]),
-    // A leaf: what it sends is handed to it.
+    // A leaf: it receives the complete messages that it sends.
     ("mail", &["domain", "error", "config"]),
-    // The same.
+    // A leaf, like `mail`.
     ("webhooks", &["domain", "error", "proto", "telemetry"]),
-    // Knows names and addresses only.
+    // Uses only names and addresses.
     ("dns", &[]),
     ("auth", &["storage", "domain", "error", "config", "clock"]),
     (
         "operations",
-        // A test of an endpoint sends in a request, and a domain is looked up in one.
+        // `SendTest` sends to a webhook and `VerifyDomain` looks up a domain during the request.
         &[
             "auth", "dns", "webhooks", "storage", "domain", "error", "clock", "keyring", "limits",
             "proto",
@@ -46,7 +46,7 @@ const ROOMS: Table = &[
     ),
     (
         "workers",
-        // Mail is rendered and sent beside the requests, never in one.
+        // Only workers render and send mail; a request never does.
         &[
             "operations",
             "auth",
@@ -103,7 +103,7 @@ const ROOMS: Table = &[
 
 /// The parts of `transport` and the parts that each may use.
 const TRANSPORT: Table = &[
-    // Data and tools that know no protocol.
+    // Data and tools that do not depend on a protocol.
     ("body", &[]),
     ("endpoint", &[]),
     ("fair_semaphore", &[]),
@@ -114,7 +114,7 @@ const TRANSPORT: Table = &[
     ("status", &[]),
     ("call", &["endpoint", "methods"]),
     ("metrics", &["status"]),
-    // The accept loop takes any service: it does not know the stack.
+    // The accept loop accepts any service: it does not depend on the stack.
     ("server", &["body", "fair_semaphore", "metrics", "peer"]),
     ("protocol", &["body", "call", "methods", "middleware", "status"]),
     ("rest", &["call", "endpoint", "maybe_caller", "middleware", "status"]),
@@ -165,7 +165,7 @@ const STORAGE: Table = &[
     ("entity", &[]),
     ("disk_space", &["error"]),
     ("statement", &["error"]),
-    // The drivers know no change and no query.
+    // The drivers do not depend on changes or queries.
     ("postgres", &["error", "statistics", "statement"]),
     ("sqlite", &["error", "statement"]),
     ("cache_versions", &["statement"]),
@@ -238,11 +238,11 @@ const STORAGE: Table = &[
     ("restore", &["backup", "location", "sqlite"]),
 ];
 
-/// The tables of the parts inside of rooms.
-const INSIDE: &[(&str, Table)] = &[("storage", STORAGE), ("transport", TRANSPORT)];
+/// The tables for the parts of top-level modules.
+const PART_TABLES: &[(&str, Table)] = &[("storage", STORAGE), ("transport", TRANSPORT)];
 
-/// Crates that one room alone may know.
-const AT_HOME: &[(&str, &str)] = &[
+/// Crates that only one top-level module may use.
+const CRATE_OWNERS: &[(&str, &str)] = &[
     ("sea_orm", "storage"),
     ("sea_orm_migration", "storage"),
     ("rusqlite", "storage"),
@@ -261,11 +261,11 @@ const AT_HOME: &[(&str, &str)] = &[
     ("clap", "cli"),
 ];
 
-/// Crates the domain must not know: it does nothing, it only is.
+/// Crates and types that the domain must not use: it has only data and rules, no side effects.
 const NOT_IN_THE_DOMAIN: &[&str] =
     &["tokio", "tracing", "http", "reqwest", "SystemTime", "Instant"];
 
-/// Crate, module path of the file, and the file.
+/// A source file: its module path, its path, its tokens and its number of lines.
 struct Source {
     modules: Vec<String>,
     path: PathBuf,
@@ -273,7 +273,7 @@ struct Source {
     lines: usize,
 }
 
-/// What a file refers to: rooms of ours by their first module, and crates.
+/// What a file refers to: our top-level modules, and all identifiers, which include crates.
 #[derive(Default)]
 struct References {
     rooms: BTreeSet<String>,
@@ -320,7 +320,7 @@ fn is_colons(tokens: &[TokenTree]) -> bool {
     colon(tokens.first()) && colon(tokens.get(1))
 }
 
-/// Reads tokens, macros and groups included; skips modules for tests alone.
+/// Reads tokens, including those in macros and groups. Skips modules that are only for tests.
 fn read(tokens: TokenStream, here: &[String], found: &mut References) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut for_tests = false;
@@ -380,7 +380,7 @@ fn read(tokens: TokenStream, here: &[String], found: &mut References) {
     }
 }
 
-/// The name that follows, or each first name of a group.
+/// Adds the first name of the path that follows, or of each path in a group `{…}`.
 fn first_names(tokens: &[TokenTree], names: &mut BTreeSet<String>) {
     match tokens.first() {
         Some(TokenTree::Ident(name)) => {
@@ -403,7 +403,7 @@ fn references(source: &Source) -> References {
     found
 }
 
-/// Whether the file is compiled for tests alone (`mod tests;` in a file of its own).
+/// Whether the file is compiled only for tests (`mod tests;` with its own file).
 fn is_for_tests(source: &Source) -> bool {
     source.modules.iter().any(|module| module == "tests")
 }
@@ -412,14 +412,14 @@ fn is_for_tests(source: &Source) -> bool {
 fn every_room_knows_only_the_rooms_below_it() {
     for source in all_sources().iter().filter(|source| !is_for_tests(source)) {
         let Some(room) = source.modules.first() else { continue };
-        let known = ROOMS.iter().find(|(name, _)| name == room);
+        let known = MODULES.iter().find(|(name, _)| name == room);
         let Some((_, below)) = known else {
-            panic!("{}: the room {room} has no place in the house", source.path.display());
+            panic!("{}: the module {room} is missing in MODULES", source.path.display());
         };
         for other in references(source).rooms {
             assert!(
                 other == *room || below.contains(&other.as_str()),
-                "{}: {room} must not know {other}",
+                "{}: {room} must not use {other}",
                 source.path.display()
             );
         }
@@ -428,11 +428,11 @@ fn every_room_knows_only_the_rooms_below_it() {
 
 #[test]
 fn the_tables_have_no_way_back_up() {
-    for table in INSIDE.iter().map(|(_, table)| *table).chain([ROOMS]) {
+    for table in PART_TABLES.iter().map(|(_, table)| *table).chain([MODULES]) {
         for (i, (room, below)) in table.iter().enumerate() {
             for other in *below {
                 let at = table.iter().position(|(name, _)| name == other);
-                assert!(at.is_some_and(|at| at < i), "{room} knows {other}, which is not below it");
+                assert!(at.is_some_and(|at| at < i), "{room} uses {other}, which is not before it");
             }
         }
     }
@@ -441,7 +441,7 @@ fn the_tables_have_no_way_back_up() {
 #[test]
 fn the_parts_of_a_room_know_only_the_parts_below_them() {
     let graph = graph();
-    for (room, table) in INSIDE {
+    for (room, table) in PART_TABLES {
         let part = |file: &rings::Modules| match file.as_slice() {
             [first, part, ..] if first == room => Some(part.clone()),
             _ => None,
@@ -449,7 +449,7 @@ fn the_parts_of_a_room_know_only_the_parts_below_them() {
         for (file, edges) in &graph {
             let Some(here) = part(file) else { continue };
             let Some((_, below)) = table.iter().find(|(name, _)| *name == here) else {
-                panic!("{room}/{here} has no place in the table");
+                panic!("{room}/{here} is missing in its table");
             };
             for (there, names) in edges.iter().filter_map(|(to, names)| Some((part(to)?, names))) {
                 assert!(
@@ -479,7 +479,7 @@ fn no_files_use_each_other() {
 
 fn graph() -> rings::Graph {
     let sources = all_sources();
-    // The command line is a crate of its own.
+    // The command line, `main.rs`, is a separate crate.
     let library = sources.iter().filter(|source| !source.path.ends_with("main.rs"));
     rings::graph(library.map(|source| (&source.modules, &source.tokens)))
 }
@@ -491,7 +491,8 @@ fn rings_are_found_through_imports_paths_and_reexports() {
         ("a", "mod inner; pub use inner::Thing; use crate::{b::B, d};"),
         ("a/inner", "use super::Other; pub struct Thing; fn f() { d::unrelated(); }"),
         ("b", "pub struct B; fn f(x: &super::c::C) -> usize { 1 }"),
-        // `self` is the file `a` and closes the ring; `Thing` is defined in `a/inner`, which has no way on.
+        // `self` is the file `a` and closes the ring. `Thing` is defined in `a/inner`, which leads
+        // to no other file.
         (
             "c",
             "use super::a::{self, Thing}; pub struct C; #[cfg(test)] mod tests { use crate::b; }",
@@ -523,10 +524,10 @@ fn some_crates_are_at_home_in_one_room() {
             continue;
         }
         let words = references(source).words;
-        for (name, home) in AT_HOME {
+        for (name, home) in CRATE_OWNERS {
             assert!(
                 room == home || !words.contains(*name),
-                "{}: {name} belongs to {home}",
+                "{}: only {home} may use {name}",
                 source.path.display()
             );
         }
@@ -534,7 +535,7 @@ fn some_crates_are_at_home_in_one_room() {
             for name in NOT_IN_THE_DOMAIN {
                 assert!(
                     !words.contains(*name),
-                    "{}: the domain knows {name}",
+                    "{}: the domain must not use {name}",
                     source.path.display()
                 );
             }

@@ -1,7 +1,7 @@
-//! Guestlist from outside: one test binary over the real server, in process.
+//! Tests Guestlist from outside: one test binary, which runs the real server in the same process.
 //!
 //! `support/` has the harness: databases, people, and a client for each protocol
-//! behind one trait. A test that names a property (`p07_…`) keeps it.
+//! behind one trait. A test with a property in its name (`p07_…`) checks that property.
 
 mod bounds;
 mod layers;

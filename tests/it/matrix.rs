@@ -1,6 +1,6 @@
 //! P21: every RPC for every kind of caller, over every protocol, on both engines.
-//! The rows come from here, the RPCs from the descriptors: an RPC without a row
-//! fails.
+//! The rows are in this file, and the RPCs come from the descriptors: an RPC without
+//! a row fails the test.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub const CALLERS: [&str; 11] = [
 
 pub type Row = (&'static str, &'static str, [Code; CALLERS.len()]);
 
-/// RPC · request, with `$…` for what differs · the answer to each caller.
+/// RPC · request, with `$…` for ids and tokens · the code that each caller receives.
 pub const ROWS: &[Row] = &[
     (
         "gitpod.v1.OrganizationService/CreateOrganization",
@@ -184,13 +184,13 @@ pub const ROWS: &[Row] = &[
         [U, U, U, OK, OK, OK, OK, OK, OK, OK, OK],
     ),
     (
-        // The invitation is for somebody else, whoever asks.
+        // The invitation is for an address that no caller has.
         "guestlist.v1.InviteService/Accept",
         r#"{"invitation": "$invitation"}"#,
         [U, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
     ),
     (
-        // The same.
+        // As for `Accept`.
         "guestlist.v1.InviteService/Decline",
         r#"{"invitation": "$invitation"}"#,
         [U, U, U, NF, NF, NF, NF, NF, NF, NF, NF],
@@ -286,7 +286,7 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
-        // The events outside organizations.
+        // The events that belong to no organization.
         "guestlist.v1.AuditService/ListAuditEvents",
         "{}",
         [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
@@ -297,7 +297,7 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
-        // Of the deployment.
+        // A webhook of the deployment.
         "guestlist.v1.WebhookService/CreateWebhook",
         r#"{"url": "http://127.0.0.1:9/"}"#,
         [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
@@ -313,7 +313,7 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
-        // Of the deployment.
+        // The webhooks of the deployment.
         "guestlist.v1.WebhookService/ListWebhooks",
         r#"{}"#,
         [U, U, U, PD, PD, PD, OK, PD, PD, PD, PD],
@@ -384,7 +384,7 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
-        // No domain lets anybody ask.
+        // The organization has no domain that allows join requests.
         "guestlist.v1.JoinRequestService/CreateJoinRequest",
         r#"{"organizationId": "$organization"}"#,
         [U, U, U, NF, NF, NF, NF, PD, AE, AE, AE],
@@ -405,7 +405,7 @@ pub const ROWS: &[Row] = &[
         [U, U, U, NF, NF, NF, NF, PD, PD, PD, OK],
     ),
     (
-        // The operator's key is of the stranger, who has asked.
+        // The stranger made the join request. The operator's key belongs to the same account.
         "guestlist.v1.JoinRequestService/WithdrawJoinRequest",
         r#"{"organizationId": "$organization", "joinRequestId": "$request"}"#,
         [U, U, U, NF, OK, NF, OK, NF, NF, NF, NF],
@@ -437,7 +437,7 @@ pub const ROWS: &[Row] = &[
     ),
 ];
 
-/// Everybody, in the order of `CALLERS`.
+/// One caller of each kind, in the order of `CALLERS`.
 pub async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
     let admin = Owner::Account(org.admin.account().await);
     let key = |expires_in| CreateKey {
@@ -481,7 +481,8 @@ pub async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
     ]
 }
 
-/// The id of a webhook where nothing listens, if a request names one.
+/// The id of a new webhook if the request has a placeholder for one, else an empty text. Nothing
+/// listens at the URL of the webhook.
 pub async fn webhook_for(request: &str, org: &Organization) -> String {
     if !request.contains("$webhook") {
         return String::new();
@@ -489,7 +490,8 @@ pub async fn webhook_for(request: &str, org: &Organization) -> String {
     org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap().0.id
 }
 
-/// The id of a domain whose proof is there, if a request names one.
+/// The id of a new domain if the request has a placeholder for one, else an empty text. The
+/// domain's proof is in DNS.
 pub async fn domain_for(request: &str, org: &Organization) -> String {
     if !request.contains("$domain") {
         return String::new();
@@ -499,7 +501,8 @@ pub async fn domain_for(request: &str, org: &Organization) -> String {
     domain.id
 }
 
-/// The id of the stranger's pending request to join, if a request names one.
+/// The id of the stranger's pending join request if the request has a placeholder for one, else
+/// an empty text.
 pub async fn request_for(request: &str, org: &Organization) -> String {
     if !request.contains("$request") {
         return String::new();
@@ -508,7 +511,7 @@ pub async fn request_for(request: &str, org: &Organization) -> String {
     org.stranger.ask(&link.token).await.unwrap().id
 }
 
-/// Sets what no RPC sets yet.
+/// Changes a member's row directly in the store, without an RPC.
 async fn put_member(app: &TestApp, member: &str, change: &str) {
     let connection = app.database.connect().await;
     let id = match app.database.engine {

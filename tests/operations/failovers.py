@@ -1,4 +1,4 @@
-"""What holds when a primary of PostgreSQL fails under load, however its standby is promoted."""
+"""The checks of a failover of PostgreSQL under load, for each way to promote the standby."""
 
 import os
 import secrets
@@ -11,12 +11,13 @@ MAX_OUTAGE = 5
 
 
 def under_load(step, stack, databases, fail):
-    """Two servers with all databases in their URL, which `databases` returns with the primary first.
+    """Starts two servers, whose URL has the hosts of all databases, and fails the primary under load.
 
-    `fail` ends the primary and returns the URL of the next one, once that one accepts changes.
+    `databases` returns the databases, the primary first. `fail` ends the primary and returns the URL of the new
+    primary, once it accepts changes.
     """
     with step("two servers start"):
-        # Called here: if they did not start, this step says so.
+        # Called inside the step, which fails if the databases did not start.
         primary, *others = databases()
         hosts = ",".join(f"127.0.0.1:{one.port}" for one in (primary, *others))
         settings = {
@@ -44,14 +45,14 @@ def under_load(step, stack, databases, fail):
               f"{accepts - failed:.1f} s, the first change {outage:.2f} s later; {dict(load.codes)}")
         assert outage < MAX_OUTAGE, f"{outage:.1f} s"
 
-    with step("no call is answered INTERNAL"):
+    with step("no call returns INTERNAL"):
         load.check_no_internal()
 
     with step("both servers are ready"):
         for address in addresses:
             wait_for(lambda: is_ready(address), 5)
 
-    with step("what was acknowledged is in the new primary"):
+    with step("each acknowledged change is in the new primary"):
         load.check_kept(promoted)
 
     with step("the feed has each event once, in order"):

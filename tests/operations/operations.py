@@ -1,4 +1,6 @@
-"""What the sections of this folder share: PostgreSQL, poolers and proxies as processes, and a load with a ledger."""
+"""Code that the sections of this folder share: processes, PostgreSQL, PgBouncer, a load that records acknowledged
+changes, a reader of events, and a webhook endpoint.
+"""
 
 import collections
 import http.client
@@ -35,12 +37,12 @@ for number in (signal.SIGINT, signal.SIGTERM):
 
 
 def program(name, package):
-    """The path of a program; as root, Debian's package is installed if it is missing."""
+    """The path of a program. If it is missing, root installs Debian's package."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     if not shutil.which(name, path=path):
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             raise Unavailable(f"no {name}: install Debian's {package}")
-        # A package must not start a service of its own here.
+        # A package must not start its service here.
         policy = pathlib.Path("/usr/sbin/policy-rc.d")
         had_policy = policy.exists()
         if not had_policy:
@@ -62,7 +64,7 @@ def program(name, package):
 
 
 def unprivileged(sign="TERM"):
-    """What begins the command of a program that refuses to run as root; `sign` is sent to it if this ends."""
+    """The first words of a command that must not run as root. The program gets the signal `sign` if this one ends."""
     command = ["setpriv", "--pdeathsig", sign]
     if os.geteuid() == 0:
         name = "postgres" if subprocess.run(["id", "-u", "postgres"], capture_output=True).returncode == 0 else "nobody"
@@ -85,7 +87,7 @@ def accepts(port):
 
 
 class Process:
-    """A program of a test, ended with it by its id."""
+    """A process that a test starts, and ends by its id."""
 
     def __init__(self, command, log, **options):
         with open(log, "ab") as out:
@@ -115,7 +117,7 @@ def debian_postgres():
 
 
 def sql(url, statement, seconds=20):
-    """The rows of a statement, by psql, as text."""
+    """Runs a statement with psql and returns its rows as text."""
     psql = shutil.which("psql") or str(debian_postgres() / "psql")
     done = subprocess.run(
         [psql, "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1",
@@ -128,7 +130,7 @@ def sql(url, statement, seconds=20):
 
 
 class Postgres:
-    """A server of PostgreSQL on a port of its own; `copy_of` makes it a standby, which streams."""
+    """A PostgreSQL server on its own port. With `copy_of` it is a streaming standby of that server."""
 
     def __init__(self, bin=None, copy_of=None, settings=(), name="one"):
         self.bin = pathlib.Path(bin or debian_postgres())
@@ -173,7 +175,7 @@ class Postgres:
         return len(lines) > 7 and lines[7].strip() in ("ready", "standby")
 
     def kill(self):
-        """Ends it as a machine without power does. Its children notice, and end too."""
+        """Ends the server without a shutdown, as a power failure does. Its child processes end by themselves."""
         self.process.process.kill()
         self.process.process.wait()
 
@@ -190,12 +192,12 @@ class Postgres:
 
 
 class Pooler:
-    """PgBouncer before a server of PostgreSQL, for all of its databases; `kept` statements stay prepared."""
+    """PgBouncer in front of a PostgreSQL server, for all its databases. It keeps up to `kept` prepared statements."""
 
     def __init__(self, port, mode="transaction", size=4, kept=0):
         self.program = os.environ.get("GUESTLIST_TEST_PGBOUNCER") or program("pgbouncer", "pgbouncer")
         self.folder, self.port, self.target, self.size = folder(), free_port(), port, size
-        # Older versions do not know the setting.
+        # PgBouncer before 1.21 does not know the setting.
         self.more = f"max_prepared_statements = {kept}\n" if self.version() >= (1, 21) else ""
         self.write(mode)
         self.process = Process([*unprivileged(), self.program, self.folder / "ini"], self.folder / "out")
@@ -231,7 +233,7 @@ class Pooler:
 
 
 def is_ready(address):
-    """What the probe `/readyz` says."""
+    """Whether `/readyz` returns 200."""
     connection = http.client.HTTPConnection(address, timeout=5)
     try:
         connection.request("GET", "/readyz")
@@ -243,13 +245,13 @@ def is_ready(address):
 
 
 class Caller:
-    """A client with one connection, opened again when it has ended."""
+    """A client with one connection, which it opens again after the connection has ended."""
 
     def __init__(self, address, timeout=15):
         self.address, self.timeout, self.connection = address, timeout, None
 
     def __call__(self, method, key, **message):
-        """The HTTP status and the answer; 0 and the error if there is no answer."""
+        """Returns the HTTP status and the answer, or 0 and the error if there is no answer."""
         headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
         for is_last in (False, True):
             is_new = self.connection is None
@@ -262,14 +264,14 @@ class Caller:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.connection.close()
                 self.connection = None
-                # The server has closed an idle connection.
+                # The request is sent again only if the server has closed an idle connection.
                 if is_new or is_last or not isinstance(error, http.client.RemoteDisconnected):
                     return 0, {"code": type(error).__name__, "message": str(error)}
         raise AssertionError("the loop has returned")
 
 
 class Load:
-    """Clients that create organizations and join them until told to end. What was acknowledged is kept."""
+    """Clients that create organizations and join them until the end of the load. Acknowledged changes are recorded."""
 
     def __init__(self, addresses, keys, clients=6):
         self.addresses, self.keys = addresses, keys
@@ -331,26 +333,26 @@ class Load:
             ask("guestlist.v1.OrganizationService/ListMyOrganizations")
 
     def check_no_internal(self):
-        """Every answer is a success or UNAVAILABLE."""
+        """Checks that every answer is a success or UNAVAILABLE."""
         wrong = {code: self.samples[code] for code in self.codes if code not in ("ok", "503 unavailable")}
         assert not wrong, f"{wrong} among {dict(self.codes)}"
-        assert self.codes["ok"] > 0, f"nothing succeeded: {dict(self.codes)} {self.samples}"
+        assert self.codes["ok"] > 0, f"no call succeeded: {dict(self.codes)} {self.samples}"
 
     def check_all_ok(self):
         self.check_no_internal()
         equal(self.codes["503 unavailable"], 0, f"UNAVAILABLE ({self.samples})")
 
     def check_kept(self, url):
-        """All that was acknowledged is in the database."""
+        """Checks that each acknowledged change is in the database."""
         organizations = set(sql(url, "SELECT id FROM organizations"))
         members = set(sql(url, "SELECT id FROM members"))
         equal(len(self.created - organizations), 0, f"lost of {len(self.created)} organizations")
         equal(len(self.joined - members), 0, f"lost of {len(self.joined)} members")
-        assert self.created and self.joined, "nothing was made"
+        assert self.created and self.joined, "no organization or no member was created"
 
 
 class Feed:
-    """A reader of all events, which keeps its cursor."""
+    """A client that reads all events and keeps its cursor."""
 
     def __init__(self, address, key, url):
         self.call, self.key, self.cursor = Caller(address), key, None
@@ -385,7 +387,7 @@ class Feed:
             self._read(wait="1s")
 
     def settle(self, load, seconds=30):
-        """Waits until the reader has the event of each change that was acknowledged."""
+        """Waits until the reader has the event of each acknowledged change."""
         def missing():
             events = self.events[:]
             made = {one["organizationId"] for one in events if one["type"] == "organization.created"}
@@ -398,7 +400,7 @@ class Feed:
             raise AssertionError(f"{len(missing())} changes have no event in the feed; {dict(self.refused)}") from None
 
     def check(self, url):
-        """The reader has each event of the database once, and those of an organization in their order."""
+        """Checks that the reader has each event of the database once, and those of each organization in their order."""
         ids = [one["id"] for one in self.events]
         equal(len(ids), len(set(ids)), "events, each once")
         assert not {code for code in self.refused if not code.startswith("503 ")}, dict(self.refused)
@@ -414,8 +416,8 @@ class Feed:
 
 
 class Receiver:
-    """An endpoint of webhooks, which keeps the ids of the events that it accepts. It refuses a share of the events the
-    first time: with a status, or with the end of the connection."""
+    """A webhook endpoint that records the ids of the events that it accepts. It rejects a share of the events, each
+    once: with status 500, or by closing the connection."""
 
     def __init__(self, refusing=0.0):
         self.accepted, self.refused, self.requests = set(), set(), 0
@@ -445,7 +447,7 @@ class Receiver:
 
         class Listener(http.server.ThreadingHTTPServer):
             def handle_error(self, *details):
-                # A killed server resets its connections.
+                # Not an error: a killed server resets its connections.
                 if not isinstance(sys.exc_info()[1], ConnectionError):
                     super().handle_error(*details)
 

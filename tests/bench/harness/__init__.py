@@ -1,1 +1,1 @@
-"""What tests/bench/run is made of: one module a row of the table, and what they share."""
+"""The parts of tests/bench/run: a module for each row of the table, and the modules that rows share."""

@@ -1,4 +1,4 @@
-"""Everything that is measured: Guestlist with the profile `dist`, the rest in release mode."""
+"""Builds the programs to measure: Guestlist with the profile `dist`, the others in release mode."""
 
 import json
 import os
@@ -12,24 +12,24 @@ CACHE = pathlib.Path.home() / ".cache/guestlist"
 
 
 def guestlist():
-    """The path of the program as it is shipped."""
+    """Builds the program as it is released, and returns its path."""
     cargo("build", "--profile", "dist", "--locked", "--manifest-path", ROOT / "Cargo.toml")
     return target(ROOT / "target") / "dist/guestlist"
 
 
 def references():
-    """The path of the program that all references are."""
+    """Builds the program that contains all references, and returns its path."""
     folder = target(CACHE / "bench-references")
     cargo("build", "--release", "--locked", "--manifest-path", BENCH / "references/Cargo.toml", "--target-dir", folder)
     return folder / "release/reference"
 
 
 class LeftOut(Exception):
-    """A peer that cannot be had here, and why."""
+    """A peer cannot be built here; the message is the reason."""
 
 
 def peer(name):
-    """The command that starts a peer: the last line that its own build prints."""
+    """Builds a peer and returns the command that starts it, which is the last line that its build prints."""
     script = BENCH / "peers" / name / "build"
     if not script.exists():
         raise LeftOut("there is no such peer here")

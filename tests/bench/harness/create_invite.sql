@@ -1,6 +1,7 @@
--- CreateOrganizationInvite as Guestlist asks it of PostgreSQL: a script of pgbench's. Which
--- organization is by chance; `pgbench.py` defines `first`, the upper half of the first one's id,
--- whose lower half tells only its number, and `account`, the caller.
+-- A script for pgbench with the statements that Guestlist sends to PostgreSQL for
+-- CreateOrganizationInvite. Each transaction is in a random one of the first 64 organizations.
+-- `pgbench.py` defines `first`, the upper half of the first organization's id, `account`, the
+-- caller, and `number`, a start for new ids. The lower half of an id depends only on its number.
 \set which random(0, 63)
 \set upper :first + :which * 65536
 \set lower -9223372036854775807 - 1 + :which

@@ -1,9 +1,9 @@
 """Fills a store by SQL with organizations, their members and their invites.
 
-Every row is made of its number, so that a store of a shape is always the same, and the ids and
-tokens are known without reading it. The store has its schema and the caller's account already
-(`guestlist keys create`). Sealed tokens are random bytes: a call that opens one is measured where
-`CreateOrganizationInvite` has made another before.
+Each row is computed from its number. So stores of one shape are always the same, and the ids and tokens are known
+without reading the store. `guestlist keys create` has already made the schema and the caller's account. The sealed
+tokens are random bytes, which cannot be opened. So a call that opens a token is measured only on links that
+`CreateOrganizationInvite` has made.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import uuid
 from harness.postgres import psql
 
 EPOCH_MS = 1_700_000_000_000
-FAR = 4_000_000_000_000_000  # microseconds; when what expires does
+FAR = 4_000_000_000_000_000  # microseconds; the expiry of the invites that have one
 BATCH = 50_000
 
 COLUMNS = {
@@ -34,13 +34,13 @@ COLUMNS = {table: columns.split() for table, columns in COLUMNS.items()}
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """How large. The caller is an admin of every organization; each has one live join link."""
+    """The size of a store. The caller is an admin of each organization. Each organization has one live join link."""
 
     organizations: int = 10_000
     members_each: int = 1
     invites_each: int = 1
-    crowd: int = 0  # further members of the first organization, and as many further invites
-    joiners: int = 1  # people with a key who are members of nothing
+    crowd: int = 0  # additional members of the first organization, and the same number of additional invites
+    joiners: int = 1  # accounts with an API key that are members of no organization
 
     @property
     def members(self):
@@ -51,8 +51,8 @@ class Shape:
         return self.organizations * self.invites_each + self.crowd
 
 
-# Ids and tokens, by number. All are UUIDs of version 7 or 4, whose place in the order of time is
-# the number: as they would have come to be.
+# Ids and tokens by number. Ids are UUIDs of version 7 and tokens of version 4, as in Guestlist. The time in an id
+# rises with the number, so that ids are in the order of their numbers.
 
 
 def identity(kind, number):
@@ -77,7 +77,7 @@ def invite_id(number):
 
 
 def token(number):
-    """The join link's of organization `number`; those of other invites come after all of them."""
+    """The token of the join link of organization `number`. Higher numbers are the other invites."""
     return uuid.UUID(bytes=hashlib.sha256(b"token %d" % number).digest()[:16], version=4)
 
 
@@ -101,7 +101,7 @@ def organization_name(number):
 
 
 def rows(shape, caller):
-    """Every table's name and rows, in an order that foreign keys allow."""
+    """The name and the rows of each table, in an order that the foreign keys allow."""
     yield "accounts", accounts(shape)
     yield "api_keys", api_keys(shape)
     yield "organizations", organizations(shape, caller)
@@ -110,7 +110,7 @@ def rows(shape, caller):
 
 
 def further_members(shape):
-    """Number, organization and account's number of all members but the caller."""
+    """The numbers of the member, its organization and its account, for each member except the caller."""
     each = shape.members_each - 1
     for number in range(shape.organizations * each + shape.crowd):
         organization = number // each if number < shape.organizations * each else 0
@@ -154,7 +154,7 @@ def members(shape, caller):
 
 
 def invites(shape):
-    """The live join links first; then, in turn, links that were replaced, named ones, and mailed ones."""
+    """First the live join links; then, in turn, replaced join links, named links and email invitations."""
     for number in range(shape.organizations):
         yield invite(number, number, "join_link")
     kinds = itertools.cycle(["replaced", "named_link", "email"])
@@ -180,7 +180,7 @@ def invite(number, organization, kind):
 
 
 def fill_sqlite(path, shape, caller):
-    """Indexes come after the rows: built at once they take a fraction of the time."""
+    """Fills SQLite. The indexes are created after the rows, which is much faster."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
@@ -199,13 +199,13 @@ def fill_sqlite(path, shape, caller):
         for _, sql in indexes:
             database.execute(sql)
         database.execute("PRAGMA journal_mode = WAL")
-    # Or the system would write it to the disk while others are measured.
+    # Otherwise the system would write the file to the disk during later measurements.
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
 
 
 def fill_postgres(url, shape, caller):
-    """The same; and the rows fit together as they are made, so that foreign keys need not be looked after."""
+    """Fills PostgreSQL in the same way. Foreign keys are not checked, because the rows are made consistent."""
     def ask(*statements, rows=None):
         return psql(url, [part for statement in statements for part in ("--command", statement)], rows)
 
@@ -226,7 +226,7 @@ def fill_postgres(url, shape, caller):
 
 
 def in_copy(value):
-    """A value in the text format of COPY. No text of ours holds what would have to be escaped."""
+    """A value in the text format of COPY. No text here has characters that must be escaped."""
     match value:
         case None:
             return "\\N"

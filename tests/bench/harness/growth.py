@@ -1,4 +1,4 @@
-"""R6: what a call costs in a small store and in one with a thousand times as many organizations."""
+"""R6: the cost of a call in a small store and in one with a thousand times as many organizations."""
 
 import dataclasses
 import itertools
@@ -13,9 +13,9 @@ from harness.table import markdown, microseconds, milliseconds
 
 TITLE = "R6: growth, on SQLite"
 
-SIZES = "BENCH_GROWTH"  # organizations of the small store and of the large one
-EACH = 10  # members and invites of an organization, beside the crowd in the first one
-IDS = 10_000  # at most, where ids are many
+SIZES = "BENCH_GROWTH"  # environment variable: the numbers of organizations of the small and of the large store
+EACH = 10  # members and invites of each organization; the first one also has the crowd
+IDS = 10_000  # the most ids in a load with many ids
 BARS = {"CPU": 1.25, "p50": 1.25, "p99": 2}
 UNITS = {"CPU": microseconds, "p50": milliseconds, "p99": milliseconds}
 
@@ -49,7 +49,7 @@ def compared(what, before, after):
 
 
 def value(figure, measured):
-    """The database's CPU counts with the server's."""
+    """A figure; CPU is that of the server and of the database together."""
     return measured.cpu + (measured.database_cpu or 0) if figure == "CPU" else getattr(measured, figure)
 
 
@@ -60,7 +60,7 @@ class Side:
         say(f"filling a store of {organizations:,} organizations on {engine}")
         self.shape = fill.Shape(organizations, EACH, EACH, crowd=organizations, joiners=32 * calls.WRITERS)
         self.store = guestlist.Store.filled(run, engine, self.shape, f"growth-{organizations}")
-        # It takes gigabytes, and goes with the row. What PostgreSQL holds goes with PostgreSQL.
+        # The store takes gigabytes, so it is deleted at the end of the row. tests/postgres deletes its own data.
         run.stack.callback(shutil.rmtree, self.store.directory)
         self.server = self.store.serve(f"guestlist-{organizations}")
         self.headers = self.store.authorization()
@@ -68,13 +68,13 @@ class Side:
         self.joiners = itertools.count()
 
     def spread(self, count):
-        """Numbers of organizations over the whole store, all with as many members."""
+        """Numbers of organizations over the whole store, without the first one: all have as many members."""
         others = self.shape.organizations - 1
         count = min(count, others)
         return [1 + number * others // count for number in range(count)]
 
     def few(self):
-        """Ids of as many as have a process of their own."""
+        """The ids of up to WRITERS organizations, one for each process."""
         return [str(fill.organization_id(number)) for number in self.spread(calls.WRITERS)]
 
     def candidate(self, name, load, kind=Candidate, **more):
@@ -106,13 +106,13 @@ def listing_crowd(path, request):
 
 @dataclasses.dataclass
 class Joins(Candidate):
-    """Every call is by an account that joins an organization it is no member of: in each round new
-    accounts, one a process, each from another place on in the list of organizations."""
+    """In each call an account joins an organization that it is not a member of. Each round has new accounts, one for
+    each process, and each account starts at another place in the list of organizations."""
 
     side: Side = None
 
     def prepare(self):
-        pass  # one call would be one of those that are to be counted
+        pass  # a call here would be one of the joins that are to be counted
 
     def shoot(self, number):
         numbers = self.side.spread(IDS) * 2
@@ -122,7 +122,7 @@ class Joins(Candidate):
             first = process * len(numbers) // 2 // calls.WRITERS
             mine = numbers[first:first + each]
             joiner = next(self.side.joiners)
-            assert joiner < self.side.shape.joiners, "no more people to join"
+            assert joiner < self.side.shape.joiners, "no account is left that can join"
             invites = [(fill.organization_id(organization), fill.token(organization)) for organization in mine]
             self.loads.append(calls.join(invites, fill.joiner_key(joiner)))
         return super().shoot(number)
@@ -134,7 +134,7 @@ def join(side, name):
 
 
 def get(side, name):
-    """Of links that are made here: what those of the filled store have sealed opens to nothing."""
+    """Reads links that are created here, because the sealed tokens of the filled store cannot be opened."""
     for organization in side.few():
         ask(side, wire.CREATE, {"organizationId": organization})
     bodies = map(wire.by_id, side.few())

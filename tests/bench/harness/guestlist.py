@@ -1,4 +1,4 @@
-"""Guestlist as it is shipped, on stores that are filled before it starts."""
+"""Guestlist as it is released, on stores that are filled before it starts."""
 
 import contextlib
 import secrets
@@ -11,8 +11,8 @@ import uuid
 from harness import fill
 from harness.processes import Process
 
-# Everything is as by default but these numbers: a load generator is one account from one network,
-# and would reach them within a second. It is counted all the same, so this is the most they can be.
+# All settings except these limits are the defaults. The load generator is one account on one network and would reach
+# the default limits within a second. The limits have their maximum and are not off, so that calls are still counted.
 MOST = "1000000000"
 LIMITS = {
     f"GUESTLIST_LIMITS__{name}": MOST
@@ -38,7 +38,7 @@ class Store:
 
     @classmethod
     def filled(cls, run, engine, shape, name="template"):
-        """With the caller's account and key, and all that the shape says."""
+        """A new store with the caller's account and key, and the rows of the shape."""
         store = cls(run, engine, f"{name}-{engine}")
         store.directory.mkdir(parents=True)
         if engine == "postgres":
@@ -54,7 +54,7 @@ class Store:
         return store
 
     def copy(self, name):
-        """The same again, for one who writes."""
+        """A copy of this store, for a server that may change it."""
         store = Store(self.run, self.engine, f"{name}-{self.engine}")
         store.key, store.account = self.key, self.account
         shutil.copytree(self.directory, store.directory)
@@ -73,7 +73,7 @@ class Store:
         return done.stdout
 
     def rows(self, statement):
-        """What a SQLite store answers."""
+        """The rows of a statement on a SQLite store."""
         file = f"file:{self.directory}/guestlist.db?mode=ro"
         with contextlib.closing(sqlite3.connect(file, uri=True)) as database:
             return database.execute(statement).fetchall()
@@ -84,14 +84,14 @@ class Store:
         return int(self.run.postgres.sql(statement, self.url))
 
     def serve(self, name="guestlist"):
-        """Guestlist on this store."""
+        """Starts Guestlist on this store."""
         command = [self.run.guestlist, "serve", "--listen", "127.0.0.1:0"]
         server = Process(name, command, self.run.scratch / f"{self.name}-{name}-log", {**self.environment, **LIMITS})
         self.run.stack.callback(server.stop)
         return server.until_ready()
 
     def service(self):
-        """The account and the headers of a service with a key of scope act; before the store serves."""
+        """Creates a service with a key of scope act, and returns its account and headers. Call it before `serve`."""
         key = self.command("keys", "create", "--service", "--name", "bench", "--scope", "act").strip()
         statement = "SELECT id FROM accounts WHERE kind = 'service'"
         if self.engine == "sqlite":
@@ -105,7 +105,7 @@ class Store:
 
 
 def answered(server):
-    """How many calls have ended in each code, by Guestlist's own metrics."""
+    """The number of ended calls by RPC and code, from Guestlist's metrics."""
     with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     counts = {}

@@ -1,4 +1,4 @@
-"""The machine, and what must be on it."""
+"""The machine, and the tools that must be on it."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ ROOT = postgres.ROOT
 
 
 def install_tools():
-    """h2load, as root on Debian where it is missing; tests/postgres sees to PostgreSQL itself."""
+    """Installs h2load if it is missing (as root on Debian). tests/postgres installs PostgreSQL."""
     if shutil.which("h2load"):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -26,7 +26,7 @@ def install_tools():
 
 
 def line(scratch):
-    """The machine, the versions and the commit, for those who read the figures elsewhere."""
+    """The machine, the versions and the commit, so that readers on other machines understand the figures."""
     memory = re.search(r"MemTotal:\s+(\d+)", read("/proc/meminfo"))
     model = re.search(r"model name\s*:\s*(.+)", read("/proc/cpuinfo"))
     facts = [
@@ -47,7 +47,7 @@ def line(scratch):
 
 
 class Steal:
-    """The share of the machine's time that others took since this was made, as /proc/stat counts it."""
+    """The share of CPU time that the hypervisor gave to other machines since this was created, from /proc/stat."""
 
     def __init__(self):
         self.before = self.times()
@@ -62,7 +62,7 @@ class Steal:
 
 
 def sync_time(folder, times=101):
-    """What making 4 KiB durable takes here: the median."""
+    """The median time, in seconds, that makes 4 KiB durable in this folder."""
     taken, path = [], pathlib.Path(folder) / "sync"
     with open(path, "wb", buffering=0) as file:
         for _ in range(times):
@@ -87,7 +87,7 @@ def has_postgres():
 
 
 def said(*command):
-    """What a program prints, or nothing where there is none."""
+    """The output of a program, or an empty text if the program is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -13,7 +13,7 @@ from harness.table import markdown
 TITLE = "Memory of open and idle connections"
 
 CONNECTIONS = 10_000
-BAR = 12  # KiB of an HTTP/2 connection
+BAR = 12  # KiB, the most that an HTTP/2 connection may take
 REQUEST = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
 ACKNOWLEDGE = bytes.fromhex("000000040100000000")
@@ -48,7 +48,7 @@ def serve(run, name, certificate=None):
 
 
 def memory(server, kind, number):
-    """Bytes a connection, after a first tenth that does not count: buffers and tables of the process grow with it."""
+    """Bytes for each connection. A first tenth is not counted, because it grows buffers and tables of the process."""
     with contextlib.ExitStack() as open_ones:
         connect(open_ones, server.address, kind, number // 10)
         before = settled(server)
@@ -57,7 +57,7 @@ def memory(server, kind, number):
 
 
 def settled(server):
-    """Resident bytes, once they are the same twice in a row."""
+    """The resident bytes, once two readings in a row are the same."""
     last = None
     while (now := server.resident()) != last:
         last = now
@@ -76,10 +76,10 @@ def connect(open_ones, address, kind, number):
         open_ones.callback(one.close)
         if kind == "http1":
             one.sendall(REQUEST)
-            assert one.recv(4096).startswith(b"HTTP/1.1 200"), "it answers"
+            assert one.recv(4096).startswith(b"HTTP/1.1 200"), "the answer is not 200"
         else:
             one.sendall(PREFACE)
-            assert len(one.recv(4096)) >= 9, "it sends its settings"
+            assert len(one.recv(4096)) >= 9, "the server sent no settings"
             one.sendall(ACKNOWLEDGE)
 
 

@@ -1,4 +1,4 @@
-"""Instructions a call, counted by callgrind: the same on every machine, and on a busy one."""
+"""Instructions of a call, counted by callgrind. The number does not depend on the machine or on its load."""
 
 import dataclasses
 import re
@@ -32,7 +32,7 @@ def measure(run):
 
 
 def measured(run, store):
-    """The calls, by name: as many kinds of reads and changes as the other rows have."""
+    """Names of calls, each with a load to warm up and a load to count: the kinds of reads and changes of other rows."""
     headers = store.authorization()
     number = 20 if run.smoke else CALLS
     tokens = calls.tokens(run.shape)
@@ -40,7 +40,7 @@ def measured(run, store):
     yield "Summary, gRPC", [alone(calls.summary(tokens[-1], headers))] * 2
     yield "Summary, Connect GET", [alone(calls.summary_get(tokens[-number:], headers))] * 2
     yield "CreateOrganizationInvite, gRPC", [calls.create_alone(organization, headers)] * 2
-    # Each joins other organizations. The first one's link is replaced by now.
+    # Each half joins other organizations. The first organization is left out, because its link is already replaced.
     invites = [(str(fill.organization_id(n)), tokens[n]) for n in range(1, 2 * number + 1)]
     key = fill.joiner_key(0)
     yield "JoinOrganization, REST", [alone(calls.join(half, key)) for half in (invites[:number], invites[number:])]
@@ -51,7 +51,7 @@ def alone(one):
 
 
 def count(run, server, loads):
-    """Instructions of one call: first as many calls that do not count, so that everything is cached."""
+    """The instructions of one call. As many calls run before without being counted, to fill the caches."""
     number = 20 if run.smoke else CALLS
     first, second = loads
     size = None if first.paths and first is not second else load.answer_size(server.address, first)

@@ -1,4 +1,4 @@
-"""An issuer of JSON Web Tokens, whose keys and signatures openssl makes."""
+"""An issuer of JSON Web Tokens. openssl makes its keys and signatures."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ class Issuer:
 
     def public(self, algorithm):
         if algorithm == "ES256":
-            # A point that is not compressed ends the DER.
+            # The DER ends with the uncompressed point: x, then y.
             point = openssl("pkey", "-in", self.key(algorithm), "-pubout", "-outform", "DER")[-2 * EC_COORDINATE:]
             x, y = point[:EC_COORDINATE], point[EC_COORDINATE:]
             return {"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)}
@@ -36,7 +36,7 @@ class Issuer:
         return {"kty": "RSA", "n": encode(bytes.fromhex(modulus)), "e": "AQAB"}
 
     def configuration(self):
-        """The path of a configuration file that trusts this issuer."""
+        """Writes a configuration file that trusts this issuer, and returns its path."""
         path = self.directory / "guestlist.toml"
         path.write_text(f"""
             [[issuers]]
@@ -50,7 +50,7 @@ class Issuer:
         return path
 
     def token(self, algorithm):
-        """A token for an hour, with the claims that providers of sign-ins send."""
+        """A token that is valid for an hour, with the claims that sign-in providers send."""
         now = int(time.time())
         header = {"alg": algorithm, "typ": "JWT", "kid": algorithm}
         claims = {
@@ -66,7 +66,7 @@ class Issuer:
 
 
 def raw(signature):
-    """The two numbers of an ECDSA signature in DER, as a token has them (RFC 7518, 3.4)."""
+    """Converts an ECDSA signature from DER to the two numbers that a token has (RFC 7518, 3.4)."""
     numbers, rest = [], signature[2:]
     for _ in range(2):
         length = rest[1]

@@ -1,5 +1,5 @@
-"""An organization of a million members and as many invites: its lists, a thousand addresses in one call, and its
-deletion. Beside the last two, how long a change of another organization takes.
+"""An organization with a million members and a million invites: its lists, a call with a thousand addresses, and its
+deletion. During the last two, also the time of a change in another organization.
 """
 
 import http.client
@@ -41,7 +41,7 @@ class Side:
         self.store = guestlist.Store.filled(run, engine, shape, "large")
         self.server = self.store.serve()
         self.crowd, self.other = (str(fill.organization_id(number)) for number in (0, 50))
-        # A member of the crowd, and an address that the crowd has invited.
+        # A member of the large organization, and the number of an email invitation to it.
         self.account = shape.organizations * shape.members_each + crowd // 2
         self.guest = next(number for number in range(shape.invites - 3, shape.invites) if number % 3 == (shape.organizations + 2) % 3)
         self.quiet = 1 if run.smoke else QUIET_SECONDS
@@ -78,7 +78,7 @@ class Side:
             found["DeleteOrganization"] = deleted, deleted
             begun = time.monotonic()
             while self.store.count("SELECT count(*) FROM removals"):
-                assert time.monotonic() - begun < LONGEST, "it is deleted"
+                assert time.monotonic() - begun < LONGEST, "the organization is not deleted in time"
                 time.sleep(0.5)
             self.took = time.monotonic() - begun
             found["CreateOrganizationInvite elsewhere, while its rows are deleted"] = changes.since()
@@ -97,14 +97,14 @@ class Side:
 
 
 class Client:
-    """One connection, one call at a time."""
+    """A client with one connection, which makes one call at a time."""
 
     def __init__(self, address, headers):
         self.connection = http.client.HTTPConnection(address, timeout=120)
         self.headers = {**wire.JSON, **headers}
 
     def timed(self, path, request):
-        """The answer, and the seconds that it took."""
+        """Makes a call, and returns the answer and the seconds that it took."""
         begun = time.perf_counter()
         self.connection.request("POST", path, json.dumps(request), self.headers)
         answer = self.connection.getresponse()
@@ -115,7 +115,7 @@ class Client:
 
 
 class Changes:
-    """Changes of another organization, one after another in a thread."""
+    """A thread that makes changes in another organization, one after another."""
 
     def __init__(self, side):
         self.client, self.request = side.client(), {"organizationId": side.other}
@@ -134,11 +134,11 @@ class Changes:
         try:
             while not self.has_ended.is_set():
                 self.times.append(self.client.timed(wire.CREATE, self.request)[1])
-        except Exception as failure:  # raised where it is waited for
+        except Exception as failure:  # raised again in `since`
             self.failure = failure
 
     def since(self):
-        """The median and the longest time since the last such question."""
+        """The median and the longest time of the changes since the last call of `since`."""
         if self.failure:
             raise self.failure
         times, self.times = self.times, []

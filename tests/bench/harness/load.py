@@ -1,7 +1,7 @@
-"""The load generator: h2load, and what its own record of every request says.
+"""The load generator: runs h2load and reads its log of each request.
 
-A round has a fixed number of calls, so that every one of them can be accounted for. Its rate and
-latencies are of the time in which every process was sending: beginnings and ends are cut off.
+A round has a fixed number of calls, so that each call can be checked. The rate and the latencies are those of the
+time in which every process was sending: the beginning and the end of a round are cut off.
 """
 
 import contextlib
@@ -10,48 +10,48 @@ import re
 import subprocess
 import tempfile
 
-EDGE = 0.05  # of that time, cut off at each end
+EDGE = 0.05  # the share of that time that is also cut off at each end
 
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """Calls of one kind. h2load sends one body a process: several bodies are several processes."""
+    """Calls of one kind. A process of h2load can send only one body, so each body has its own process."""
 
     path: str = ""
     headers: dict = dataclasses.field(default_factory=dict)
-    bodies: tuple = ()  # of POST, each by a process of its own; none: GET
-    paths: tuple = ()  # instead of one path: each in turn
-    clients: int = 8  # of each process
-    streams: int = 32  # at a time, of each client
-    answer: int | None = None  # bytes of a good answer's body; None: as many as the first one has
+    bodies: tuple = ()  # of POST, each sent by its own process; empty: GET
+    paths: tuple = ()  # used instead of `path`, each in turn
+    clients: int = 8  # connections of each process
+    streams: int = 32  # calls in flight on each connection
+    answer: int | None = None  # bytes of a good answer's body; None: the size of the first answer
     http1: bool = False
-    route: str = ""  # as the metrics call it, where that is not the path
-    rps: float | None = None  # calls a second of each client; None: as many as are answered
+    route: str = ""  # the name in the metrics, if it is not the path
+    rps: float | None = None  # calls a second on each connection; None: no limit
 
     @property
     def name(self):
-        """The call, as Guestlist's metrics name it."""
+        """The name of the call in Guestlist's metrics."""
         return self.route or (self.paths[0] if self.paths else self.path).split("?")[0].lstrip("/")
 
     def by_process(self):
-        """What each process sends."""
+        """The loads of the single processes, one for each body."""
         return [dataclasses.replace(self, bodies=(body,)) for body in self.bodies] or [self]
 
 
 @dataclasses.dataclass(frozen=True)
 class Shot:
-    """What came of one round."""
+    """The result of one round."""
 
     calls: int
     rate: float  # calls a second
     p50: float  # seconds
     p99: float
-    lasted: float  # seconds in which all of them were sending
+    lasted: float  # seconds in which all processes were sending
 
 
 def shoot(address, loads, calls):
-    """Makes at least this many calls, of each load as many and by its own process; fails unless
-    every one has a good answer."""
+    """Makes at least this many calls, the same number of each load. Each load has its own process. Fails unless each
+    call has a good answer."""
     each = max(-(-calls // len(loads)), *(load.clients * load.streams for load in loads))
     with tempfile.TemporaryDirectory(prefix="guestlist-load-") as folder, contextlib.ExitStack() as running:
         started = [start(running, folder, address, load, number, each) for number, load in enumerate(loads)]
@@ -93,7 +93,8 @@ def end(process):
 
 
 def check(process, output, calls, answer):
-    """Every request answered, by 2xx, and as many bytes as good answers have: a gRPC refusal has none."""
+    """Checks that each request has a 2xx answer with as many bytes as a good one: a gRPC error has no data. Returns the
+    bytes of data."""
     done = re.search(r"requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", output)
     codes = re.search(r"status codes: (\d+) 2xx", output)
     data = re.search(r"\((\d+)\) data", output)
@@ -108,7 +109,7 @@ def check(process, output, calls, answer):
 
 
 def answer_size(address, load):
-    """Bytes of the answer to one call."""
+    """Makes one call, and returns the bytes of its answer."""
     one = dataclasses.replace(load, paths=load.paths[:1], clients=1, streams=1)
     with tempfile.TemporaryDirectory(prefix="guestlist-load-") as folder, contextlib.ExitStack() as running:
         process = start(running, folder, address, one, 0, 1)
@@ -116,7 +117,7 @@ def answer_size(address, load):
 
 
 def read(log):
-    """The start and the duration of every request, in microseconds."""
+    """The start and the duration of each request, in microseconds."""
     with open(log) as lines:
         fields = (line.split("\t") for line in lines)
         return [(int(start), int(took)) for start, _, took, *_ in fields]
@@ -129,7 +130,7 @@ def summed_up(records):
     lasted = max(0, high - low)
     low, high = low + EDGE * lasted, high - EDGE * lasted
     inside = between(records, low, high)
-    if not inside:  # so few calls that one process had ended before another began
+    if not inside:  # so few calls that one process ended before another began
         low, high = min(begun), max(ended)
         inside = between(records, low, high)
     return Shot(
@@ -142,7 +143,7 @@ def summed_up(records):
 
 
 def between(records, low, high):
-    """The durations of the requests that ended in this time, in order."""
+    """The durations, sorted, of the requests that ended in this time."""
     return sorted(took for record in records for start, took in record if low <= start + took <= high)
 
 

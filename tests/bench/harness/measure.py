@@ -1,4 +1,4 @@
-"""Rounds: everybody in turn, several times; the median counts."""
+"""Rounds: each candidate is measured several times, in turn with the others. The median counts."""
 
 import dataclasses
 import math
@@ -12,23 +12,23 @@ WARM_UP = 256  # calls of the first warm-up; four times as many until it lasts l
 
 @dataclasses.dataclass
 class Candidate:
-    """Somebody who answers calls."""
+    """A server to measure, and its load."""
 
     name: str
-    server: object  # a Process, or another with `cpu` and `cut_log`
+    server: object  # a Process, or an object with `cpu` and `cut_log`
     load: load.Load
-    database: object = None  # a Postgres, whose CPU is told apart
-    count: object = None  # how many rows there are, one more after each call
-    metrics: bool = False  # Guestlist, whose own metrics know how its calls have ended
+    database: object = None  # a Postgres, whose CPU is a separate figure
+    count: object = None  # a function that returns a number of rows; each call must add one row
+    metrics: bool = False  # the server is Guestlist, and its metrics are checked
     note: str = ""
-    most: float = math.inf  # calls in a round, where there are no more to make
-    loads: list = dataclasses.field(default_factory=list)  # of each process, once prepared
+    most: float = math.inf  # the most calls that a round can have
+    loads: list = dataclasses.field(default_factory=list)  # of the single processes, after `prepare`
 
     def shoot(self, calls):
         return load.shoot(self.server.address, self.loads, calls)
 
     def prepare(self):
-        """Looks at one answer of each process: all the others must be as long."""
+        """Makes one call of each process: all later answers must have the size of its answer."""
         self.loads = [self.prepared(one) for one in self.load.by_process()]
 
     def prepared(self, one):
@@ -36,24 +36,24 @@ class Candidate:
         if one.answer not in (None, size):
             raise RuntimeError(f"{self.name}: an answer of {size} bytes, not {one.answer}")
         if size == 0:
-            raise RuntimeError(f"{self.name} refuses the call")
+            raise RuntimeError(f"{self.name} rejects the call")
         return dataclasses.replace(one, answer=size)
 
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """One candidate's figures of one round."""
+    """The figures of one candidate in one round."""
 
     rate: float
     p50: float
     p99: float
-    cpu: float  # seconds of the server's, a call
+    cpu: float  # seconds of the server's CPU for each call
     database_cpu: float | None
     calls: int
 
 
 def rounds(run, candidates):
-    """The medians of every candidate, by name."""
+    """The medians of each candidate, by its name."""
     calls = {}
     for candidate in candidates:
         candidate.prepare()
@@ -69,7 +69,7 @@ def rounds(run, candidates):
 
 
 def warm_up(run, candidate):
-    """Answers how many calls fill a round, after a round that does not count: some compile as they run."""
+    """Returns how many calls fill a round. The warm-up is not counted: some servers compile their code at run time."""
     calls = WARM_UP
     while (shot := candidate.shoot(calls)).lasted < min(1.0, run.seconds / 2) and calls < candidate.most:
         candidate.server.cut_log()
@@ -80,12 +80,12 @@ def warm_up(run, candidate):
 
 
 def filling(run, candidate, shot):
-    beside = shot.calls - shot.rate * shot.lasted  # before all were sending, and after
+    beside = shot.calls - shot.rate * shot.lasted  # calls outside the time in which all processes were sending
     return max(1, min(candidate.most, round(beside + shot.rate * run.seconds)))
 
 
 def measured(candidate, calls):
-    """One round, with everything checked that can be."""
+    """Measures one round, and checks its rows and metrics."""
     rows = candidate.count() if candidate.count else None
     ended = guestlist.answered(candidate.server) if candidate.metrics else None
     database = candidate.database.cpu() if candidate.database else None
@@ -103,7 +103,7 @@ def measured(candidate, calls):
 
 
 def check_codes(candidate, before, after, calls):
-    """Guestlist itself says that these calls ended well, and no other."""
+    """Checks in Guestlist's metrics that exactly these calls of the RPC ended, all with the code ok."""
     rpc = candidate.load.name
     changed = {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
     changed = {key: number for key, number in changed.items() if key[0] == rpc}
@@ -120,5 +120,5 @@ def median(of):
 
 
 def say(line):
-    """Progress; the table alone is on standard output."""
+    """Prints progress to standard error; standard output has only the table."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Peers: the same calls by others, or the nearest that they have."""
+"""Peers: other servers with the same calls, or with the most similar ones that they have."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ SQLITE_ONLY = {"connect-es", "better-auth"}
 
 
 def candidates(run, engine, key):
-    """A peer's candidates for Summary and for CreateOrganizationInvite, by its name; and whom there is none of."""
+    """Each peer's candidates for Summary and CreateOrganizationInvite, by name, and the reasons for missing peers."""
     found, left_out = {}, {}
     for name in NAMES:
         if engine != "sqlite" and name in SQLITE_ONLY:
@@ -49,13 +49,14 @@ def of(run, engine, key, name):
 def loads(said, headers):
     if "summary" in said:
         return of_its_own(said["summary"]), of_its_own(said["create"])
-    # Not one of those whose links CreateOrganizationInvite replaces; and names may have another length.
+    # CreateOrganizationInvite replaces the first links, so Summary reads the last one. A peer's answers may differ in
+    # size from Guestlist's, because its names may have another length.
     summary = calls.summary(said["invite_ids"][-1], headers)
     create = calls.create(said["organization_ids"], headers)
     return dataclasses.replace(summary, answer=None), dataclasses.replace(create, answer=None)
 
 
 def of_its_own(call):
-    """A REST call, 256 in flight on as many connections of HTTP/1.1."""
+    """A REST call, 256 in flight on 256 connections of HTTP/1.1."""
     bodies = (call["body"].encode(),) if call["method"] == "POST" else ()
     return Load(call["path"], call["headers"], bodies, clients=256, streams=1, http1=True)

@@ -1,7 +1,7 @@
-"""PostgreSQL by itself: pgbench with the statements of CreateOrganizationInvite.
+"""PostgreSQL alone: pgbench with the statements of CreateOrganizationInvite.
 
-Each transaction is of one of the organizations that h2load writes to, by chance. The ids and the
-token are made by the script, ids in the order of time as Guestlist's.
+Each transaction is in a random one of the organizations that h2load changes. The script makes the ids and the token;
+the ids are in the order of time, as in Guestlist.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from harness.measure import Candidate
 from harness.postgres import program
 
 SCRIPT = pathlib.Path(__file__).with_name("create_invite.sql")
-CONNECTIONS = 8  # as many as Guestlist's `database.max_connections` by default
+CONNECTIONS = 8  # the default of Guestlist's `database.max_connections`
 
 
 class Nothing:
-    """There is no server beside PostgreSQL."""
+    """Takes the place of a server: there is none except PostgreSQL."""
 
     def cpu(self):
         return 0.0
@@ -43,7 +43,7 @@ class Pgbench(Candidate):
             defined = {
                 "first": fill.organization_id(0).int >> 64,
                 "account": self.store.account,
-                "number": time.time_ns() // 1000,  # larger than any of the rounds before
+                "number": time.time_ns() // 1000,  # larger than the numbers of earlier rounds
             }
             done = subprocess.run(
                 [program("pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={CONNECTIONS}", "--jobs=2",
@@ -57,7 +57,7 @@ class Pgbench(Candidate):
             return summed_up(self.records(pathlib.Path(folder)))
 
     def records(self, folder):
-        """The start and the duration of each connection's transactions, in microseconds."""
+        """For each connection, the start and the duration of its transactions, in microseconds."""
         connections = {}
         for log in folder.glob("log.*"):
             for line in log.read_text().splitlines():

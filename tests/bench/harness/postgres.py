@@ -1,4 +1,4 @@
-"""The PostgreSQL of a run: tests/postgres, with its fsync on."""
+"""The PostgreSQL of a run: tests/postgres, with fsync on."""
 
 import os
 import pathlib
@@ -24,7 +24,7 @@ class Postgres:
         self.server = next(pid for pid, name in named.items() if name == "postgres")
 
     def stop(self):
-        """It ends with its standard input."""
+        """Closes the standard input of tests/postgres, which ends it."""
         self.holder.stdin.close()
         try:
             self.holder.wait(timeout=60)
@@ -34,7 +34,7 @@ class Postgres:
         self.holder.stdout.close()
 
     def database(self, name, template="template0"):
-        """A new database; answers its URL. Nobody may be connected to the template."""
+        """Creates a database and returns its URL. No client may be connected to the template."""
         self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return f"{self.url.rsplit('/', 1)[0]}/{name}"
 
@@ -42,22 +42,22 @@ class Postgres:
         self.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def sql(self, statement, url=None):
-        """Runs SQL; answers the rows as psql prints them, without heads."""
+        """Runs SQL, and returns the rows as psql prints them, without headers."""
         return psql(url or self.url, ["--command", statement])
 
     def cpu(self):
-        """Seconds of CPU of the whole server: the backends that are, and those that were."""
+        """CPU seconds of the whole server, with its running and its ended backends."""
         total = sum(processes.cpu_times(self.server))
         for pid in processes.children(self.server):
             try:
                 total += sum(processes.cpu_times(pid)[:2])
             except OSError:
-                pass  # ended since, and counted from the next time on as one that was
+                pass  # it has just ended; the next call counts it among the ended backends
         return total
 
 
 def psql(url, arguments, rows=None):
-    """Runs psql, with `rows` (lines, or nothing) as its standard input."""
+    """Runs psql, with `rows` (lines, or None) as its standard input, and returns its output."""
     command = [program("psql"), "--no-psqlrc", "--quiet", "--no-align", "--tuples-only",
                "--set", "ON_ERROR_STOP=1", *arguments, url]
     given = subprocess.PIPE if rows is not None else subprocess.DEVNULL
@@ -72,7 +72,7 @@ def psql(url, arguments, rows=None):
 
 
 def program(name):
-    """A program of PostgreSQL's: of the PATH, or the newest of Debian's."""
+    """The path of a program of PostgreSQL: the newest of Debian, or else the one in PATH."""
     folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
     if not found:

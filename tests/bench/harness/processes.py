@@ -1,4 +1,4 @@
-"""Processes that are measured: started here, ended here by their id, and what they cost."""
+"""Starts the processes to measure, ends them by their id, and reads their CPU and memory."""
 
 import json
 import os
@@ -13,13 +13,14 @@ READY_WITHIN = 300  # seconds; a peer fills its store before it is ready
 
 
 class Process:
-    """A server that says on its standard output when it serves; the rest goes to a log."""
+    """A server that prints a line on standard output when it serves. Its standard error goes to a log."""
 
     def __init__(self, name, command, directory, environment=None):
         self.name = name
         directory.mkdir(parents=True, exist_ok=True)
         self.log = directory / "log"
-        # Nothing of this shell's own settings; appended to, so that it can be cut between rounds.
+        # The server gets no GUESTLIST_ variable of this shell. The log is appended to, so that it can be truncated
+        # between rounds.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("GUESTLIST_")}
         with open(self.log, "ab") as log:
             self.begun = time.monotonic()
@@ -35,7 +36,7 @@ class Process:
         return self.process.pid
 
     def until_ready(self):
-        """Waits for the ready line: Guestlist's own, or one of JSON with an address."""
+        """Waits for the ready line: that of Guestlist, or a line of JSON with an address."""
         deadline, text = self.begun + READY_WITHIN, b""
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -55,16 +56,16 @@ class Process:
         return self.said["address"]
 
     def cpu(self):
-        """Seconds of CPU that the whole process has taken."""
+        """The CPU seconds of the whole process."""
         return sum(cpu_times(self.pid)[:2])
 
     def resident(self):
-        """Bytes of memory that it holds."""
+        """The resident bytes of the process."""
         with open(f"/proc/{self.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
 
     def cut_log(self):
-        """Forgets what it has logged, which would fill the disk."""
+        """Truncates the log, which would otherwise fill the disk."""
         os.truncate(self.log, 0)
 
     def last_words(self):
@@ -82,7 +83,7 @@ class Process:
 
 
 def ready_line(text):
-    """What a server has said of itself, once its line is complete."""
+    """The data of the ready line; empty until the line is complete."""
     for line in text.decode(errors="replace").splitlines(keepends=True):
         if not line.endswith("\n"):
             break
@@ -95,14 +96,14 @@ def ready_line(text):
 
 
 def cpu_times(pid):
-    """User and system seconds of a process, and those of its children that have ended."""
+    """User and system seconds of a process, then those of its ended children."""
     with open(f"/proc/{pid}/stat") as stat:
         fields = stat.read().rsplit(")", 1)[1].split()
     return [int(field) / TICKS for field in fields[11:15]]
 
 
 def children(pid):
-    """The processes that have this one as their parent, with their names."""
+    """The child processes of a process: their ids and names."""
     found = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -111,7 +112,7 @@ def children(pid):
             with open(f"/proc/{entry}/stat") as stat:
                 name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
         if int(rest.split()[1]) == pid:
             found[int(entry)] = name
     return found

@@ -1,4 +1,4 @@
-"""R1: GetOrganizationInviteSummary on SQLite against a bare tonic call, and by GET against a bare GET."""
+"""R1: GetOrganizationInviteSummary on SQLite, over gRPC against a bare tonic call, by GET against a bare axum GET."""
 
 from harness import calls
 from harness.measure import Candidate, rounds

@@ -1,4 +1,4 @@
-"""R10: GetMembership against Summary on both engines, and a hundred memberships against one."""
+"""R10: GetMembership against Summary on both engines, and a batch of a hundred memberships against a batch of one."""
 
 import json
 import urllib.request
@@ -41,7 +41,7 @@ def measure(run):
 
 
 def add(server, headers, organization, account):
-    """Makes the service a member, so that each pair of the batch is found."""
+    """Makes the service a member of the organization, so that the batch finds each membership."""
     body = json.dumps({"organizationId": organization, "accountId": str(account), "role": "read"}).encode()
     request = urllib.request.Request(f"http://{server.address}{wire.ADD_MEMBER}", body, {**wire.JSON, **headers})
     with urllib.request.urlopen(request, timeout=10) as answer:

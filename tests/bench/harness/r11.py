@@ -1,4 +1,4 @@
-"""R11: CreateOrganizationInvite while ten endpoints of webhooks take every request and answer none."""
+"""R11: CreateOrganizationInvite while ten webhook endpoints accept each request and never answer."""
 
 import json
 import socket
@@ -13,9 +13,9 @@ TITLE = "R11: CreateOrganizationInvite beside ten endpoints that do not answer"
 
 ENDPOINTS = 10
 ORGANIZATIONS = 8
-RATE = 25  # changes a second in each of them
-SLOWER = 1.1  # times the p99 without endpoints
-SECONDS = 20  # of one round, at least: of 4,000 calls, 40 are slower than the p99
+RATE = 25  # changes a second in each organization
+SLOWER = 1.1  # the p99 may be at most this many times the p99 without endpoints
+SECONDS = 20  # the shortest round: it has 4,000 calls, of which 40 are slower than the p99
 SETTINGS = {"GUESTLIST_WEBHOOKS__ALLOW_HTTP": "true", "GUESTLIST_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8"]'}
 
 
@@ -36,7 +36,7 @@ def measure(run):
             load = calls.create_paced(organizations, headers, RATE)
             candidates.append(Candidate(f"{name}, {what}", server, load, database=database, count=store.count, metrics=True))
         measured = long_rounds(run, candidates)
-        assert endpoint.requests >= ENDPOINTS, "no endpoint got a request"
+        assert endpoint.requests >= ENDPOINTS, "the endpoints received too few requests"
         (before_name, before), (name, after) = measured.items()
         ratio, bar = at_most(after.p99 / before.p99, SLOWER)
         lines += line(before_name, before, "1"), line(name, after, f"{ratio} of p99", bar)
@@ -59,7 +59,7 @@ def create_webhook(server, headers, organization, url):
 
 
 class Silent:
-    """Accepts connections and sends nothing."""
+    """An endpoint that accepts connections and sends nothing."""
 
     def __init__(self):
         self.requests, self.connections = 0, []

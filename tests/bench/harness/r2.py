@@ -1,4 +1,4 @@
-"""R2: CreateOrganizationInvite on SQLite against the same statements through sqlx, each in its transaction."""
+"""R2: CreateOrganizationInvite on SQLite against the same statements through sqlx, one transaction for each call."""
 
 from harness import calls
 from harness.measure import Candidate, rounds

@@ -1,4 +1,4 @@
-"""R3: PostgreSQL: Summary against sqlx alone with the same select, CreateOrganizationInvite against pgbench."""
+"""R3: on PostgreSQL, Summary against the same select through sqlx, and CreateOrganizationInvite against pgbench."""
 
 from harness import calls
 from harness.measure import Candidate, rounds

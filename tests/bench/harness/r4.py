@@ -1,4 +1,4 @@
-"""R4: the protocols beside gRPC, for Summary on SQLite over HTTP/2."""
+"""R4: Connect and gRPC-Web against gRPC, for Summary on SQLite over HTTP/2."""
 
 from harness import calls
 from harness.measure import Candidate, rounds

@@ -1,4 +1,4 @@
-"""R5: what a call costs the server, against peers that do the same on the same engine."""
+"""R5: the server's CPU for a call, against peers that do the same on the same engine."""
 
 from harness import calls, peers
 from harness.measure import Candidate, rounds, say
@@ -6,7 +6,7 @@ from harness.table import at_most, line, table
 
 TITLE = "R5: CPU of a call, against peers"
 
-# How much of a peer's CPU Guestlist may take.
+# The largest share of a peer's CPU that Guestlist may take.
 BARS = {"connect-go": 1 / 2, "better-auth": 1 / 20}
 
 
@@ -39,7 +39,7 @@ def on(run, engine):
 
 
 def compared(measured, what):
-    """The ratio is Guestlist's CPU to theirs."""
+    """The lines of a call; the ratio is Guestlist's CPU divided by the peer's."""
     own = measured.pop("Guestlist")
     yield line(f"Guestlist, {what}", own)
     for name, theirs in measured.items():

@@ -1,4 +1,4 @@
-"""R7: the time until it serves, on a store that is there; its memory when idle; its size."""
+"""R7: the time until Guestlist serves on an existing store, its memory when idle, and the size of the program."""
 
 import statistics
 import urllib.request

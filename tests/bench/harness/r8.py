@@ -1,4 +1,4 @@
-"""R8: GetOrganizationInviteSummary while the links of other organizations are made, a tenth as many."""
+"""R8: GetOrganizationInviteSummary while links of other organizations are created, one change for ten reads."""
 
 import contextlib
 import dataclasses
@@ -14,9 +14,9 @@ TITLE = "R8: GetOrganizationInviteSummary beside changes of other organizations"
 
 SHARE = 0.1  # changes for each read of the quiet rate
 BARS = {"sqlite": 0.70, "postgres": 0.80}
-SLOWER = 2  # times the quiet p99
-WRITERS = 8  # organizations, each with a process of its own
-LONGEST = 600  # seconds that a writer could go on; it is ended with the reads
+SLOWER = 2  # the p99 may be at most this many times the quiet p99
+WRITERS = 8  # organizations with changes, each with its own process
+LONGEST = 600  # seconds; the length of a writer's load, which is ended when the reads end
 
 
 def measure(run):
@@ -28,7 +28,7 @@ def on(run, engine):
     server, headers = store.serve(), store.authorization()
     database = run.postgres if engine == "postgres" else None
     tokens, organizations = calls.tokens(run.shape), calls.organizations(run.shape)
-    # Links of organizations that nobody writes to.
+    # Links of organizations that have no changes.
     reads = {
         "Connect GET": calls.summary_get(tokens[WRITERS:], headers),
         "gRPC": calls.summary_of_eight(tokens[-8:], headers),
@@ -42,7 +42,7 @@ def on(run, engine):
         beside = Beside(f"{name}, beside changes", server, read, database=database, metrics=True,
                         writes=calls.create_paced(organizations[:WRITERS], headers, rate / WRITERS))
         measured = rounds(run, [quiet, beside])
-        made = statistics.median(beside.made[-run.rounds:])  # those before are of warm-ups
+        made = statistics.median(beside.made[-run.rounds:])  # the earlier ones are of warm-ups
         lines += compared(quiet.name, measured, BARS[engine], f"{made:,.0f} of {rate:,.0f} changes a second")
     return lines
 
@@ -59,7 +59,7 @@ def compared(name, measured, bar, changes):
 
 @dataclasses.dataclass
 class Beside(Candidate):
-    """Reads beside paced changes, whose rate is that of the answers that Guestlist counts."""
+    """Reads while changes run at a fixed rate. Guestlist's metrics give the rate of the changes that succeeded."""
 
     writes: load.Load = None
     made: list = dataclasses.field(default_factory=list)
@@ -88,8 +88,8 @@ class Beside(Candidate):
         raise RuntimeError(f"{self.name}: no changes")
 
     def written(self, before, after):
-        """The changes in between; all must have ended well. Those that were under way when the
-        writers of a round before were ended have been canceled."""
+        """The number of changes between two readings of the metrics. None may have failed, except canceled ones: they
+        were running when the writers of an earlier round were ended."""
         rpc = self.writes.name
         changed = {code: after[rpc, code] - before.get((rpc, code), 0) for (of, code) in after if of == rpc}
         failed = {code: number for code, number in changed.items() if number and code not in ("ok", "canceled", "cancelled")}

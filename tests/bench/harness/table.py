@@ -1,4 +1,4 @@
-"""Figures as a Markdown table, and the file they are kept in."""
+"""Formats figures as a Markdown table, and keeps the tables in a file."""
 
 import dataclasses
 import pathlib
@@ -14,7 +14,7 @@ says on which machine and by which command it came to be.
 
 @dataclasses.dataclass
 class Line:
-    """One who was measured. What was not measured, or means nothing there, is None."""
+    """A line of the table. A figure that was not measured, or that has no meaning in this line, is None."""
 
     name: str
     rate: float | None = None
@@ -30,14 +30,14 @@ HEADS = ["", "calls/s", "p50", "p99", "server CPU a call", "database CPU a call"
 
 
 def line(name, measured, ratio="", bar=""):
-    """A line of what `measure.rounds` answered."""
+    """A line from a result of `measure.rounds`."""
     return Line(name, measured.rate, measured.p50, measured.p99, measured.cpu, measured.database_cpu, ratio, bar)
 
 
 def table(lines):
     rows = [[one.name, number(one.rate), milliseconds(one.p50), milliseconds(one.p99), microseconds(one.cpu),
              microseconds(one.database_cpu), one.ratio, one.bar] for one in lines]
-    # A column that nobody fills is left out.
+    # A column without a value is left out.
     used = [i for i in range(len(HEADS)) if i == 0 or any(row[i] for row in rows)]
     return markdown([HEADS[i] for i in used], [[row[i] for i in used] for row in rows])
 
@@ -60,7 +60,7 @@ def microseconds(seconds):
 
 
 def at_least(value, bar, aim=None):
-    """A ratio and whether it is as large as it must be, for the last two columns."""
+    """The last two columns: a ratio, and whether it is large enough."""
     wanted = f"≥ {bar:g}" + (f" (aim {aim:g})" if aim else "")
     return f"{value:.2f}", f"{wanted}: {'met' if value >= bar else '**missed**'}"
 
@@ -70,7 +70,7 @@ def at_most(value, bar):
 
 
 def keep(name, section):
-    """Puts a row's section into the file in place of the one before it; the order is that of names."""
+    """Replaces the section of a row in the file. The sections are sorted by name."""
     text = RESULTS.read_text() if RESULTS.exists() else ""
     sections = dict(re.findall(r"<!-- (\w+) -->\n(.*?)(?=\n<!-- \w+ -->\n|\Z)", text, re.S))
     sections[name] = section

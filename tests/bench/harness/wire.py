@@ -1,4 +1,4 @@
-"""What is sent and what a good answer is, byte by byte, on each protocol."""
+"""The bytes of requests, and the sizes of good answers, on each protocol."""
 
 import json
 import struct
@@ -17,9 +17,9 @@ DELETE = f"{SERVICE}/DeleteOrganization"
 INVITE_BY_EMAIL = "/guestlist.v1.InviteService/InviteByEmail"
 LIST_INVITES = "/guestlist.v1.InviteService/List"
 
-# Joining over REST, where all that differs is in the path.
+# Joining over REST. The path has all data of the request.
 JOIN_ROUTE = "POST /v1/orgs/{organizationId}/invites/{inviteId}"
-NOTHING = b"{}"  # in JSON; h2load sends no POST without a body
+NOTHING = b"{}"  # an empty JSON message; h2load cannot send a POST without a body
 
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 GRPC_WEB = {"content-type": "application/grpc-web+proto", "accept": "application/grpc-web+proto", "x-grpc-web": "1"}
@@ -27,23 +27,23 @@ JSON = {"content-type": "application/json"}
 
 
 def text(number, value):
-    """A protobuf field of text, or of an embedded message's bytes."""
+    """A protobuf field with a text, or with the bytes of an embedded message."""
     raw = value.encode() if isinstance(value, str) else value
-    assert len(raw) < 128, "one byte of length"
+    assert len(raw) < 128, "the length does not fit into one byte"
     return bytes([number << 3 | 2, len(raw)]) + raw
 
 
 def frame(message):
-    """A message as gRPC sends it, not compressed."""
+    """An uncompressed message in the frame of gRPC."""
     return struct.pack(">BI", 0, len(message)) + message
 
 
 def by_id(id):
-    """A request of a call whose one field is an id."""
+    """A request whose only field is an id."""
     return frame(text(1, id))
 
 
-PAGE = b"\x08\x32"  # the first one, of 50
+PAGE = b"\x08\x32"  # the first page, with 50 items
 
 
 def invites_of(organization):
@@ -55,7 +55,7 @@ def members_of(organization):
 
 
 def memberships_of(keys):
-    """Asks about many pairs of an organization and an account."""
+    """A request for many pairs of an organization and an account."""
     return frame(b"".join(text(1, text(1, organization) + text(2, account)) for organization, account in keys))
 
 
@@ -64,7 +64,7 @@ def join_path(organization, token):
 
 
 def summary_size(name):
-    """Bytes of a good answer's DATA; a refusal has none."""
+    """The size in bytes of a good answer's DATA frames; an error has no data."""
     organization = "0" * 36
     return len(frame(text(1, organization) + text(2, name) + b"\x18\x01"))
 
@@ -77,6 +77,6 @@ def json_by_id(id):
 
 
 def connect_get(id):
-    """The path of a Summary by Connect's GET."""
+    """The path of a GetOrganizationInviteSummary by Connect's GET."""
     query = {"connect": "v1", "encoding": "json", "message": json.dumps({"inviteId": id}, separators=(",", ":"))}
     return f"{SUMMARY}?{urllib.parse.urlencode(query)}"

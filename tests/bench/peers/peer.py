@@ -1,4 +1,4 @@
-"""What the builds of the peers share: a folder in the cache for exactly the files that a peer is made of."""
+"""Code that the builds of the peers share: each peer is built in a cache folder, named by a hash of its files."""
 
 import contextlib
 import fcntl
@@ -13,19 +13,19 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent.parent
 PROTO = ROOT / "proto"
-CODE_GENERATORS = "web.lock.json"  # buf and protoc-gen-es, as tests/clients has them
+CODE_GENERATORS = "web.lock.json"  # buf and protoc-gen-es, in the versions of tests/clients
 sys.path.insert(0, str(ROOT / "tests/clients"))
 
 import support  # noqa: E402
 
 
 def build(name, shared, make, command):
-    """Makes a peer of its files and of `shared` ones, if these have not been made before, and says how it is started."""
+    """Builds a peer from its and the `shared` files, unless the cache has it, and prints the command that starts it."""
     own = sorted(path for path in (HERE / name).rglob("*") if path.is_file() and path.name != "build")
     files = {path.relative_to(HERE / name): path for path in own} | {pathlib.Path(path.name): path for path in shared}
     inputs = [*files.values(), HERE / name / "build", HERE / "peer.py", ROOT / "tests/clients" / CODE_GENERATORS]
     inputs += sorted(PROTO.rglob("*.proto"))
-    digest = hashlib.sha256(node_version())  # SQLite for Node is compiled for that Node
+    digest = hashlib.sha256(node_version())  # SQLite is compiled for this version of Node
     for path in inputs:
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     folder = support.CACHE / f"bench-{name}-{digest.hexdigest()[:12]}"
@@ -45,7 +45,7 @@ def build(name, shared, make, command):
 
 @contextlib.contextmanager
 def alone(name):
-    """One build of a peer at a time: another would take the folder away from under it."""
+    """A lock for one build of a peer at a time: another build would delete the folder that this one uses."""
     support.CACHE.mkdir(parents=True, exist_ok=True)
     with open(support.CACHE / f"bench-{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -53,12 +53,12 @@ def alone(name):
 
 
 def run(*command, cwd, env=None):
-    """What it prints is for people: the last line of standard output is the command."""
+    """Runs a program with its output on standard error, because standard output ends with the command."""
     subprocess.run(command, check=True, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
 
 def generate(folder, plugins, path=None):
-    """Code for gitpod.v1 by these plugins of buf, which are programs of `path`."""
+    """Generates code for gitpod.v1 with these plugins of buf, which are programs in `path`."""
     programs = support.node_packages(CODE_GENERATORS) / "node_modules/.bin"
     template = {"version": "v2", "plugins": [{"out": str(folder / "gen"), **plugin} for plugin in plugins]}
     path = os.pathsep.join(map(str, [path or programs, os.environ["PATH"]]))
@@ -67,7 +67,7 @@ def generate(folder, plugins, path=None):
 
 
 def node_packages(folder):
-    """The packages of the folder's lock file. Only SQLite is compiled: no other package's script runs."""
+    """Installs the packages of the folder's lock file. Only SQLite is compiled; no scripts of other packages run."""
     run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
     run("npm", "rebuild", "better-sqlite3", "--build-from-source", cwd=folder, env=node_headers())
 
@@ -82,7 +82,7 @@ def node_command(folder):
 
 
 def node_headers():
-    """Node's own headers, where they came with it: node-gyp would otherwise ask the network for them."""
+    """The environment that names the headers installed with Node; otherwise node-gyp would download them."""
     node = shutil.which("node")
     prefix = pathlib.Path(node).resolve().parent.parent if node else None
     return {"npm_config_nodedir": str(prefix)} if prefix and (prefix / "include/node/node.h").exists() else {}

@@ -1,5 +1,5 @@
--- Guestlist's tables as far as the measured calls touch them, with all their indexes, which cost
--- writes. These names of types are PostgreSQL's; SQLite takes a value of any type under any of them.
+-- Guestlist's tables, as far as the measured calls use them, with all their indexes, because indexes
+-- make writes slower. The type names are PostgreSQL's; SQLite stores values of any type in each column.
 
 CREATE TABLE accounts (
     id uuid NOT NULL PRIMARY KEY,

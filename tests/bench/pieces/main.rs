@@ -1,23 +1,23 @@
-//! The pieces that a profile of the server names, each by itself and in this process:
-//! `cargo bench --bench pieces`. What they come to together, over a network, is
-//! measured by `tests/bench/run`.
+//! Benches of the parts that take time in a profile of the server, each alone and in this
+//! process: `cargo bench --bench pieces`. `tests/bench/run` measures the whole server over a
+//! network.
 
-mod door;
-mod house;
+mod fixture;
+mod protocols;
 mod store;
 mod tokens;
 
 use criterion::Criterion;
 
-/// As the server has it.
+/// The server's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let house = house::House::new();
+    let fixture = fixture::Fixture::new();
     let mut criterion = Criterion::default().configure_from_args();
-    door::bench(&mut criterion, &house);
-    tokens::bench(&mut criterion, &house);
-    store::bench(&mut criterion, &house);
+    protocols::bench(&mut criterion, &fixture);
+    tokens::bench(&mut criterion, &fixture);
+    store::bench(&mut criterion, &fixture);
     criterion.final_summary();
 }

@@ -1,4 +1,4 @@
-//! Compiles the contract's own messages, so that the references answer the same bytes.
+//! Compiles Guestlist's own messages, so that the references return the same bytes.
 
 use std::error::Error;
 
@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_transport(false)
         .build_client(false)
-        // A reference has one call; the others are UNIMPLEMENTED.
+        // A reference implements one call; the others return UNIMPLEMENTED.
         .generate_default_stubs(true)
         .compile_fds(files)?;
     Ok(())

@@ -1,7 +1,7 @@
 // Decodes the manifests on standard input strictly, as Kubernetes' API server does with
-// `fieldValidation: Strict`: a field that its kind does not have, a wrong type, and a field that is given
-// twice are errors. Prints each object in JSON on a line of its own. The kinds are in kinds.go and
-// custom.go; the version of their types is that of the module file, see tests/clients/helm.
+// `fieldValidation: Strict`: an unknown field, a wrong type, and a field that is given twice
+// are errors. Prints each object in JSON on its own line. The kinds are in kinds.go and custom.go; the version of
+// their types is that of the module file, see tests/clients/helm.
 package main
 
 import (
@@ -44,7 +44,7 @@ func run() error {
 	return nil
 }
 
-// nil for an empty document.
+// Returns nil for an empty document.
 func decode(document []byte) (any, error) {
 	text, err := yaml.YAMLToJSONStrict(document)
 	if err != nil || string(text) == "null" {

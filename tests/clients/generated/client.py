@@ -1,4 +1,4 @@
-"""A generated client: the README's story, or the feed from a cursor on. Prints its result as JSON."""
+"""Uses a generated client: runs the README's example, or reads the feed after a cursor. Prints its result as JSON."""
 
 import json
 import sys

@@ -1,5 +1,5 @@
-// A generated client: the README's story, or the feed from a cursor on, by one call or by a stream
-// until there is an event. Prints its result as JSON, a line for each message.
+// Uses a generated client: runs the README's example, or reads the feed after a cursor, by one call or
+// by a stream until there is an event. Prints its result as JSON, a line for each message.
 import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { OrganizationService } from "./typescript/gitpod/v1/organization_pb";
@@ -44,7 +44,7 @@ if (phase === "story") {
         cursor,
     }));
 } else if (phase === "watch") {
-    // To leave the loop does not end the call.
+    // Leaving the loop does not end the call.
     const call = new AbortController();
     for await (const message of feed.watch({ organizationId: more[0], cursor: more[1] }, { signal: call.signal })) {
         console.log(JSON.stringify(shown(message)));

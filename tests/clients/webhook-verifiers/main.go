@@ -1,5 +1,5 @@
-// Verifies webhook requests with the Standard Webhooks module: one JSON line each,
-// `{secret, headers, body}`. Prints `ok`, or what the module said.
+// Verifies webhook requests with the Standard Webhooks module. Reads one request from each line, in JSON:
+// `{secret, headers, body}`. Prints `ok`, or the module's error.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Verifies webhook requests with the package `standardwebhooks`: one JSON line each, `{secret, headers, body}`.
-// Prints `ok`, or what the package said.
+// Verifies webhook requests with the package `standardwebhooks`. Reads one request from each line, in JSON:
+// `{secret, headers, body}`. Prints `ok`, or the package's error.
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 

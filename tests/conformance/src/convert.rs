@@ -1,4 +1,4 @@
-//! The suite's words for headers, errors and requests, and tonic's.
+//! Converts headers, errors and requests between the suite's types and tonic's types.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use crate::pb;
 use crate::pb::conformance_payload::RequestInfo;
 
-/// What the suite wants to hear of a call: its headers, its timeout, its messages.
+/// What the suite wants to know about a call: its headers, its timeout, its messages.
 pub fn request_info(metadata: &MetadataMap, requests: Vec<Any>) -> RequestInfo {
     let value = |entry| match entry {
         KeyAndValueRef::Ascii(_, value) => value.to_str().unwrap_or_default().to_owned(),
@@ -39,7 +39,7 @@ pub fn request_info(metadata: &MetadataMap, requests: Vec<Any>) -> RequestInfo {
     }
 }
 
-/// gRPC's word for a span of time.
+/// The milliseconds of a `grpc-timeout` value.
 fn milliseconds(timeout: &str) -> Option<i64> {
     let (digits, unit) = timeout.split_at_checked(timeout.len().checked_sub(1)?)?;
     let number = digits.parse().ok()?;
@@ -55,7 +55,7 @@ fn milliseconds(timeout: &str) -> Option<i64> {
     i64::try_from(span.as_millis()).ok()
 }
 
-/// Headers or trailers, as HTTP has them.
+/// Headers or trailers as an HTTP header map.
 pub fn headers(given: &[pb::Header]) -> http::HeaderMap {
     let mut headers = http::HeaderMap::new();
     for header in given {
@@ -67,7 +67,7 @@ pub fn headers(given: &[pb::Header]) -> http::HeaderMap {
     headers
 }
 
-/// The error that is asked for; `more` is told with its details.
+/// The requested error. `more` is added to its details.
 pub fn status(error: &pb::Error, more: Option<&RequestInfo>, metadata: http::HeaderMap) -> Status {
     let message = error.message.clone().unwrap_or_default();
     let mut details = error.details.clone();

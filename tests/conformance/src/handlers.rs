@@ -1,5 +1,5 @@
-//! The suite's service: it answers as each request itself says, and tells what it
-//! saw of it.
+//! The suite's service: each request defines its response, and the response reports what
+//! the service received.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::convert::{any, headers, request_info, status};
 use crate::pb;
 use crate::pb::conformance_payload::RequestInfo;
 use crate::pb::conformance_service_server::ConformanceService;
-use crate::pb::unary_response_definition::Response as Asked;
+use crate::pb::unary_response_definition::Response as RequestedResponse;
 use crate::trailers::Trailers;
 
 /// See the module.
@@ -110,7 +110,7 @@ impl ConformanceService for Service {
     }
 }
 
-/// The one answer that a definition asks for.
+/// The single response that a definition requests.
 async fn one(
     metadata: &MetadataMap,
     definition: Option<pb::UnaryResponseDefinition>,
@@ -122,12 +122,12 @@ async fn one(
     let mut head = headers(&definition.response_headers);
     let trailers = headers(&definition.response_trailers);
     let data = match definition.response {
-        Some(Asked::Error(error)) => {
-            // With an error, tonic has one place for both.
+        Some(RequestedResponse::Error(error)) => {
+            // With an error, tonic has one map for headers and trailers.
             head.extend(trailers);
             return Err(status(&error, Some(&info), head));
         }
-        Some(Asked::ResponseData(data)) => data,
+        Some(RequestedResponse::ResponseData(data)) => data,
         None => Vec::new(),
     };
     let payload = pb::ConformancePayload { data, request_info: Some(info) };
@@ -141,7 +141,7 @@ fn respond<T>(message: T, head: http::HeaderMap, trailers: http::HeaderMap) -> R
     response
 }
 
-/// Answers that `task` sends, behind the headers that a definition asks for.
+/// A stream of the responses that `task` sends, with the headers and trailers of the definition.
 fn many<T, F>(
     metadata: MetadataMap,
     definition: pb::StreamResponseDefinition,
@@ -149,13 +149,13 @@ fn many<T, F>(
     task: impl FnOnce(Answers<T>) -> F,
 ) -> Response<Messages<T>>
 where
-    F: Future<Output = Result<(), Gone>> + Send + 'static,
+    F: Future<Output = Result<(), Disconnected>> + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(1);
     let (head, trailers) =
         (headers(&definition.response_headers), headers(&definition.response_trailers));
     let info = request_info(&metadata, Vec::new());
-    // That the caller has gone ends the task, and that is all.
+    // If the caller disconnects, the task ends. Its error is ignored.
     tokio::spawn(task(Answers {
         info: Some(info),
         data: definition.response_data.into(),
@@ -167,9 +167,9 @@ where
     respond(ReceiverStream::new(receiver), head, trailers)
 }
 
-/// The answers that are still to be sent.
+/// The responses that are not sent yet.
 struct Answers<T> {
-    /// What is told with the first answer, or with the error where there is none.
+    /// Sent with the first response, or with the error if there is no response.
     info: Option<RequestInfo>,
     data: VecDeque<Vec<u8>>,
     delay: Duration,
@@ -178,12 +178,12 @@ struct Answers<T> {
     sender: mpsc::Sender<Result<T, Status>>,
 }
 
-/// Nobody listens any more.
-struct Gone;
+/// The caller no longer receives the responses.
+struct Disconnected;
 
 impl<T> Answers<T> {
     /// Sends the next message, if there is one left.
-    async fn next(&mut self, requests: Vec<Any>) -> Result<(), Gone> {
+    async fn next(&mut self, requests: Vec<Any>) -> Result<(), Disconnected> {
         let Some(data) = self.data.pop_front() else {
             return Ok(());
         };
@@ -191,11 +191,11 @@ impl<T> Answers<T> {
         let tells = self.info.is_some() || !requests.is_empty();
         let info = RequestInfo { requests, ..self.info.take().unwrap_or_default() };
         let payload = pb::ConformancePayload { data, request_info: tells.then_some(info) };
-        self.sender.send(Ok((self.wrap)(payload))).await.map_err(|_| Gone)
+        self.sender.send(Ok((self.wrap)(payload))).await.map_err(|_| Disconnected)
     }
 
-    /// Sends all that is left, and then the error if one is asked for.
-    async fn rest(mut self, mut requests: Vec<Any>) -> Result<(), Gone> {
+    /// Sends all remaining responses, and then the error if the definition requests one.
+    async fn rest(mut self, mut requests: Vec<Any>) -> Result<(), Disconnected> {
         while !self.data.is_empty() {
             self.next(std::mem::take(&mut requests)).await?;
         }
@@ -203,12 +203,12 @@ impl<T> Answers<T> {
             return Ok(());
         };
         let info = self.info.take().map(|info| RequestInfo { requests, ..info });
-        // Its trailers are sent with the others.
+        // `many` has already set the trailers of the response, so the error has none.
         let status = status(&error, info.as_ref(), http::HeaderMap::new());
         self.fail(status).await
     }
 
-    async fn fail(self, status: Status) -> Result<(), Gone> {
-        self.sender.send(Err(status)).await.map_err(|_| Gone)
+    async fn fail(self, status: Status) -> Result<(), Disconnected> {
+        self.sender.send(Err(status)).await.map_err(|_| Disconnected)
     }
 }

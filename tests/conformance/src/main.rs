@@ -1,6 +1,6 @@
-//! The server that the Connect project's conformance suite judges: Guestlist's own
-//! door, as it is, in front of the suite's service. Its runner starts one for each
-//! configuration, and kills it.
+//! The server that the Connect project's conformance suite tests: Guestlist's own server
+//! stack, unchanged, in front of the suite's service. The suite's runner starts one server for
+//! each configuration, and kills it.
 
 mod convert;
 mod handlers;
@@ -63,7 +63,7 @@ async fn main() -> Fallible<()> {
     Ok(())
 }
 
-/// TLS as Guestlist speaks it, with what the runner gave.
+/// Guestlist's own TLS, with the certificates and the key from the runner.
 fn tls(creds: &pb::TlsCreds, client_ca: Vec<u8>) -> Fallible<Tls> {
     Ok(Tls::new(&Pem {
         certificate: creds.cert.clone(),
@@ -72,7 +72,7 @@ fn tls(creds: &pb::TlsCreds, client_ca: Vec<u8>) -> Fallible<Tls> {
     })?)
 }
 
-/// The door as Guestlist has it, in front of another service.
+/// Guestlist's own server stack, in front of the suite's service.
 fn stack(config: &Config) -> Fallible<Stack> {
     use tonic::codec::CompressionEncoding::Gzip;
 
@@ -98,8 +98,8 @@ fn stack(config: &Config) -> Fallible<Stack> {
     })?)
 }
 
-/// Takes every request for one caller's: the suite has no credentials, and sends more
-/// than those without one may.
+/// Authenticates every request as the same caller: the suite sends no credentials, and it sends
+/// more than callers without a credential may.
 struct OneCaller(Arc<Caller>);
 
 impl Authenticate for OneCaller {
@@ -134,7 +134,7 @@ fn caller() -> Caller {
     Caller { account, acting: None, credential: Credential::Jwt }
 }
 
-/// Reads one message from standard input, behind its length.
+/// Reads one message from standard input. The length comes before the message.
 fn read() -> Fallible<Vec<u8>> {
     let mut input = std::io::stdin().lock();
     let mut length = [0; 4];
@@ -144,7 +144,7 @@ fn read() -> Fallible<Vec<u8>> {
     Ok(message)
 }
 
-/// Writes one message to standard output, behind its length.
+/// Writes one message to standard output. The length comes before the message.
 fn write(message: &impl Message) -> Fallible<()> {
     let message = message.encode_to_vec();
     let mut output = std::io::stdout().lock();

@@ -1,4 +1,4 @@
-//! Trailers of a good answer, for which tonic's `Response` has no place
+//! Trailers of a successful response. tonic's `Response` has no field for them
 //! (grpc/grpc-rust#1370).
 
 use std::convert::Infallible;
@@ -11,11 +11,11 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tower::Service;
 
-/// What a handler puts into its answer's extensions to have it sent at the end.
+/// A handler puts these trailers into the extensions of its response, to send them at the end.
 #[derive(Clone)]
 pub struct Trailers(pub HeaderMap);
 
-/// A tonic service that sends them.
+/// A tonic service that sends these trailers.
 #[derive(Clone)]
 pub struct WithTrailers<S>(pub S);
 

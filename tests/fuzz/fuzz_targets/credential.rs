@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use targets::credential::{Gate, run};
+use targets::credential::{CredentialTarget, run};
 
-static GATE: LazyLock<Gate> = LazyLock::new(Gate::new);
+static GATE: LazyLock<CredentialTarget> = LazyLock::new(CredentialTarget::new);
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| run(&GATE, data));

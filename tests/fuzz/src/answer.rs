@@ -1,5 +1,5 @@
-//! Answers, and what must hold of each: whole in its own protocol, and never a
-//! fault of ours.
+//! Responses, and what must hold for each: it is complete in its own protocol, and it
+//! never reports a fault of the server.
 
 use std::fmt;
 
@@ -12,16 +12,16 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tonic::{Code, Status};
 
-/// A whole answer.
+/// A complete response.
 pub struct Answer {
     pub head: http::response::Parts,
     pub body: Bytes,
     pub trailers: HeaderMap,
-    /// Whether it goes on until its client goes; no more than its head is known then.
+    /// Whether the response continues until its client disconnects. Only its head is read then.
     endless: bool,
 }
 
-/// What a caller is told, whatever the protocol: a code with its words, and messages.
+/// What a caller receives in any protocol: a code with its text, and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     pub code: Code,
@@ -29,29 +29,29 @@ pub struct Outcome {
     pub messages: Vec<Bytes>,
 }
 
-/// A stream of Connect's or gRPC-Web's ends with such a frame.
+/// The flags of the last frame of a Connect stream and of a gRPC-Web response.
 const CONNECT_END: u8 = 2;
 const WEB_END: u8 = 0x80;
 
 impl Answer {
-    /// Reads to the end, or the first piece of an answer that has none.
+    /// Reads the response to its end. Of an endless response, reads only the first frame.
     pub async fn read(response: Response, endless: bool) -> Self {
         let (head, mut body) = response.into_parts();
         if endless {
             if let Some(first) = body.frame().await {
-                first.expect("its first piece comes");
+                first.expect("the first frame arrives");
             }
             return Self { head, body: Bytes::new(), trailers: HeaderMap::new(), endless };
         }
-        let whole = body.collect().await.expect("the body comes to its end");
+        let whole = body.collect().await.expect("the body is read to its end");
         let trailers = whole.trailers().cloned().unwrap_or_default();
         Self { head, body: whole.to_bytes(), trailers, endless }
     }
 
-    /// Asserts what must hold of any answer.
+    /// Asserts what must hold for every response.
     pub fn check(&self) {
         let status = self.head.status;
-        // Not implemented, too late, and gRPC over HTTP/1.1: of the callers' making.
+        // Not implemented, deadline exceeded, and gRPC over HTTP/1.1: the caller is the cause.
         let theirs = [501, 504, 505].contains(&status.as_u16());
         assert!(!status.is_server_error() || theirs, "{self:?}");
         assert!(self.head.headers.contains_key("x-request-id"), "{self:?}");
@@ -62,7 +62,7 @@ impl Answer {
         }
         if let Some(outcome) = self.outcome() {
             let ours = [Code::Internal, Code::DataLoss, Code::Unknown];
-            // gRPC's compression.md wants INTERNAL for that, though the caller made it.
+            // gRPC's compression.md requires INTERNAL here, although the caller is the cause.
             let theirs = outcome.text == "a message is compressed, but no header says how";
             assert!(theirs || !ours.contains(&outcome.code), "{outcome:?} in {self:?}");
         }
@@ -73,8 +73,8 @@ impl Answer {
         value.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// What a client of the answer's RPC protocol makes of it. `None` if it is in
-    /// none, or one of a page's.
+    /// The response as a client of its RPC protocol reads it. `None` if the response is endless,
+    /// or in no RPC protocol: a page, or an error of a REST contract or of plain HTTP.
     pub fn outcome(&self) -> Option<Outcome> {
         if self.endless {
             return None;
@@ -103,7 +103,7 @@ impl Answer {
             }
             "application/json" => {
                 let error: Value = serde_json::from_slice(&body).ok()?;
-                // Contracts have errors of their own, and so has plain HTTP.
+                // The REST contracts and plain HTTP have other formats for errors.
                 let of_http = matches!(self.head.status.as_u16(), 405 | 415 | 505);
                 let code = connect_code(error["code"].as_str().filter(|_| !of_http)?);
                 Some(Outcome { code, text: text(&error), messages: Vec::new() })
@@ -128,10 +128,10 @@ impl Answer {
         self.once([Status::from_header_map(&self.head.headers), in_body], frames)
     }
 
-    /// A status is told once.
+    /// The outcome of a gRPC or gRPC-Web response, which must have exactly one status.
     fn once(&self, statuses: [Option<Status>; 2], frames: Vec<(u8, Bytes)>) -> Outcome {
         let ([Some(status), None] | [None, Some(status)]) = statuses else {
-            panic!("not one status: {self:?}")
+            panic!("not exactly one status: {self:?}")
         };
         let packed = self.head.headers.contains_key("grpc-encoding");
         let good = |flag| flag == 0 || (flag == 1 && packed);
@@ -143,9 +143,9 @@ impl Answer {
 
 fn of_connect_stream(body: Bytes) -> Outcome {
     let mut frames = frames(body);
-    let (flag, end) = frames.pop().expect("a stream has an end");
-    assert_eq!(flag, CONNECT_END, "it ends a stream");
-    let end: Value = serde_json::from_slice(&end).expect("its end is JSON");
+    let (flag, end) = frames.pop().expect("a stream has a last frame");
+    assert_eq!(flag, CONNECT_END, "the last frame ends the stream");
+    let end: Value = serde_json::from_slice(&end).expect("the last frame is JSON");
     let error = &end["error"];
     let code = match error {
         Value::Null => Code::Ok,
@@ -159,7 +159,7 @@ fn text(error: &Value) -> String {
     error["message"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Flag and content of each.
+/// The flag and the content of each frame.
 fn frames(mut body: Bytes) -> Vec<(u8, Bytes)> {
     let mut frames = Vec::new();
     while body.has_remaining() {
@@ -172,14 +172,14 @@ fn frames(mut body: Bytes) -> Vec<(u8, Bytes)> {
     frames
 }
 
-/// Base64, possibly of several pieces with their own padding.
+/// Decodes base64, possibly of several pieces with their own padding.
 fn unpack_text(body: &[u8]) -> Bytes {
-    assert!(body.len().is_multiple_of(4), "base64 comes by fours");
+    assert!(body.len().is_multiple_of(4), "the length of base64 is a multiple of 4");
     let piece = |four: &[u8]| STANDARD.decode(four).expect("base64");
     body.chunks(4).flat_map(piece).collect()
 }
 
-/// A code by its name in Connect.
+/// The code with this name in Connect.
 fn connect_code(name: &str) -> Code {
     let number = match name {
         "canceled" => 1,
@@ -198,7 +198,7 @@ fn connect_code(name: &str) -> Code {
         "unavailable" => 14,
         "data_loss" => 15,
         "unauthenticated" => 16,
-        other => panic!("{other} is no code of Connect's"),
+        other => panic!("{other} is not a code of Connect"),
     };
     Code::from(number)
 }

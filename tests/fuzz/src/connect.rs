@@ -1,4 +1,4 @@
-//! One message in every wrapping means the same. An input is one of
+//! A message has the same result in every protocol and encoding. An input is one of
 //!
 //! * `?`: the query of a Connect GET,
 //! * `{`: a message as JSON,
@@ -21,15 +21,15 @@ use super::World;
 use super::answer::Outcome;
 use super::world::Changed;
 
-/// A method that may be asked by GET, with a rich message.
+/// A method that accepts GET, with a complex request message.
 const METHOD: &str = "/gitpod.v1.OrganizationService/ListMembers";
-/// One that streams both ways, and ends when its caller does.
+/// A method that streams in both directions, and ends when its caller ends the request.
 const STREAM: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 static TYPES: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors"));
 
-/// The bytes as what their first one says.
+/// Runs an input. Its first byte says what kind of input it is.
 pub fn run(world: &World, data: &[u8]) {
     let data = world.fill_in(data);
     match data.first() {
@@ -39,7 +39,7 @@ pub fn run(world: &World, data: &[u8]) {
     }
 }
 
-/// A GET that is answered is answered as the POST of its message.
+/// If a GET succeeds, a POST with the same message has the same result.
 fn query(world: &World, query: &[u8]) {
     let Ok(query) = std::str::from_utf8(query) else { return };
     let Some(by_get) = get(world, query) else { return };
@@ -53,7 +53,7 @@ fn query(world: &World, query: &[u8]) {
         match values[..] {
             [] => Some(Vec::new()),
             [value] => Some(percent_decode(value.replace('+', " ").as_bytes()).collect()),
-            // Which of them counts is nobody's rule.
+            // No rule says which of several values counts.
             _ => None,
         }
     };
@@ -68,7 +68,7 @@ fn query(world: &World, query: &[u8]) {
     let message = if base64 == b"1" {
         let unpadded = message.split(|byte| *byte == b'=').next().unwrap_or_default();
         let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        engine.decode(unpadded).expect("what was answered is base64")
+        engine.decode(unpadded).expect("the server accepted it as base64")
     } else {
         message
     };
@@ -77,12 +77,12 @@ fn query(world: &World, query: &[u8]) {
     same(&by_get, &by_post, content_type.ends_with("json"), "GET and POST");
 }
 
-/// JSON and what it stands for, by every way.
+/// Sends a message as JSON and as protobuf, in every protocol.
 fn message(world: &World, text: &[u8]) {
     let escaped = percent_encode(text, NON_ALPHANUMERIC);
     let by_json = post(world, METHOD, "application/json", Bytes::copy_from_slice(text));
     let by_get = get(world, &format!("connect=v1&encoding=json&message={escaped}"));
-    let by_get = by_get.expect("a query of ours");
+    let by_get = by_get.expect("the query is valid");
     same(&by_json, &by_get, true, "JSON by POST and by GET");
     for content_type in ["application/grpc+json", "application/grpc-web+json"] {
         let by_grpc = post(world, METHOD, content_type, envelope(text));
@@ -98,7 +98,7 @@ fn message(world: &World, text: &[u8]) {
     assert_eq!(by_json.code, by_proto.code, "JSON and protobuf");
     let base64 = URL_SAFE.encode(&encoded);
     let by_get = get(world, &format!("connect=v1&encoding=proto&base64=1&message={base64}"));
-    same(&by_proto, &by_get.expect("a query of ours"), false, "protobuf by POST and by GET");
+    same(&by_proto, &by_get.expect("the query is valid"), false, "protobuf by POST and by GET");
     same(&by_proto, &envelopes(world, &envelope(&encoded)), false, "Connect and gRPC");
 }
 
@@ -107,8 +107,8 @@ fn envelope(message: &[u8]) -> Bytes {
     [&[0][..], &length.to_be_bytes(), message].concat().into()
 }
 
-/// The same envelopes over gRPC and both forms of gRPC-Web; and into a stream of
-/// Connect's, which must end as streams do.
+/// Sends the same envelopes over gRPC and both forms of gRPC-Web, and also as a Connect stream,
+/// which must end with the last frame of a stream.
 fn envelopes(world: &World, body: &[u8]) -> Outcome {
     let whole = Bytes::copy_from_slice(body);
     let by_grpc = post(world, METHOD, "application/grpc", whole.clone());
@@ -128,17 +128,17 @@ fn post(world: &World, method: &str, content_type: &str, body: Bytes) -> Outcome
         .version(Version::HTTP_2)
         .header(header::CONTENT_TYPE, content_type)
         .header(header::TE, "trailers");
-    ask(world, request.body(body).expect("a request")).expect("an answer of its protocol")
+    ask(world, request.body(body).expect("a request")).expect("a response of its protocol")
 }
 
-/// `None` if that is no query of HTTP's, or asks for an encoding that is none.
+/// `None` if HTTP does not allow the query, or if it names an encoding that does not exist.
 fn get(world: &World, query: &str) -> Option<Outcome> {
     let uri: http::Uri = format!("{METHOD}?{query}").parse().ok()?;
     let request = http::Request::builder().method(Method::GET).uri(uri);
     ask(world, request.body(Bytes::new()).ok()?)
 }
 
-/// A method that is no stream answers a message or an error.
+/// Sends a request. A unary method must return either one message or an error.
 fn ask(world: &World, request: http::Request<Bytes>) -> Option<Outcome> {
     let unary = request.uri().path() == METHOD;
     let (answer, changed) = world.ask(request);
@@ -150,7 +150,7 @@ fn ask(world: &World, request: http::Request<Bytes>) -> Option<Outcome> {
     Some(outcome)
 }
 
-/// Equal, but for the tokens of next pages, which are new ones each time.
+/// Asserts that codes and messages are equal, except page tokens, which differ each time.
 fn same(one: &Outcome, other: &Outcome, json: bool, what: &str) {
     let known = |outcome: &Outcome| {
         let Some(message) = outcome.messages.first() else {

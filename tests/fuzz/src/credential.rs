@@ -1,7 +1,7 @@
-//! Credentials as they come in `authorization` and `guestlist-on-behalf-of`.
+//! Credentials in the headers `authorization` and `guestlist-on-behalf-of`.
 //!
-//! An input is the value of the first, and after a line end that of the second; or
-//! the claims of a token (beginning with `{`), which the issuer then signs.
+//! An input is the value of the first header and, after a line end, the value of the second; or
+//! the claims of a token (beginning with `{`), which the test signs with the issuer's key.
 
 use std::sync::Arc;
 
@@ -29,27 +29,27 @@ use super::disk::Disk;
 const ISSUER: &str = "https://id.example";
 const AUDIENCE: &str = "guestlist";
 
-/// Accounts: one with a key, a service with a key of scope `act`, and one of the
-/// issuer's, for which the service may act.
+/// The accounts: a person with a key, a service with a key of scope `act`, and a person of the
+/// issuer, for whom the service may act.
 const KEY: &str =
     "gl_00000000000000a1_00000000000000000000000000000000000000000000000000000000000000a1";
 const SERVICE_KEY: &str =
     "gl_00000000000000b2_00000000000000000000000000000000000000000000000000000000000000b2";
 const SUBJECT: &str = "ana";
 
-/// Who may come in.
-pub struct Gate {
+/// The authenticator under test, and what the checks need.
+pub struct CredentialTarget {
     authenticator: Authenticator,
     signing: EncodingKey,
-    /// A token of the issuer's for [`SUBJECT`].
+    /// A token of the issuer for [`SUBJECT`].
     token: String,
-    /// What is said to whoever is not let in.
+    /// The error message for every invalid credential.
     refusal: String,
     disk: Disk,
     runtime: Runtime,
 }
 
-impl Gate {
+impl CredentialTarget {
     #[allow(clippy::new_without_default)] // it is a lot of work
     pub fn new() -> Self {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -72,7 +72,7 @@ impl Gate {
         let mut gate =
             Self { authenticator, signing, token, refusal: String::new(), disk, runtime };
         let nobody = gate.authenticate(&HeaderValue::from_static("Bearer nobody"), None);
-        gate.refusal = nobody.expect_err("nobody is let in").message;
+        gate.refusal = nobody.expect_err("the credential is invalid").message;
         gate
     }
 
@@ -95,12 +95,12 @@ impl Gate {
     }
 }
 
-/// The bytes as what their first one says.
-pub fn run(gate: &Gate, data: &[u8]) {
+/// Runs an input. Its first byte says what kind of input it is.
+pub fn run(gate: &CredentialTarget, data: &[u8]) {
     if data.first() == Some(&b'{') { claims(gate, data) } else { headers(gate, data) }
 }
 
-fn headers(gate: &Gate, data: &[u8]) {
+fn headers(gate: &CredentialTarget, data: &[u8]) {
     let (first, second) = match data.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&data[..end], Some(&data[end + 1..])),
         None => (data, None),
@@ -110,32 +110,32 @@ fn headers(gate: &Gate, data: &[u8]) {
     let shown = shown(gate, first);
     match gate.authenticate(&authorization, on_behalf_of.as_ref()) {
         Ok(caller) => {
-            let shown = shown.expect("only a good credential lets in");
+            let shown = shown.expect("only a valid credential is accepted");
             let account = account(shown).id;
             match (&caller.acting, on_behalf_of) {
                 (None, None) => assert_eq!(caller.account.id, account),
                 (Some(acting), Some(_)) => {
                     assert_eq!((shown, acting.id), (InviteWithToken::Service, account));
                     assert_eq!(caller.account.id, self::account(InviteWithToken::Token).id);
-                    let said = second.expect("it is there");
+                    let said = second.expect("the header is there");
                     let named = caller.account.id.to_string();
                     assert!(said.eq_ignore_ascii_case(named.as_bytes()), "{said:?}");
                 }
-                (acting, asked) => panic!("{acting:?} acts, {asked:?} was asked"),
+                (acting, asked) => panic!("{acting:?} acts, but the header is {asked:?}"),
             }
         }
         Err(error) if shown.is_some() && on_behalf_of.is_some() => {
             assert_eq!(error.kind, Kind::PermissionDenied, "{error:?}");
         }
         Err(error) => {
-            assert!(shown.is_none(), "a good credential is refused: {error:?}");
+            assert!(shown.is_none(), "a valid credential is rejected: {error:?}");
             refused(gate, &error);
         }
     }
 }
 
-/// Whatever is wrong, the words are the same.
-fn refused(gate: &Gate, error: &Error) {
+/// Every invalid credential has the same error message.
+fn refused(gate: &CredentialTarget, error: &Error) {
     assert_eq!(error.kind, Kind::Unauthenticated, "{error:?}");
     assert_eq!(error.message, gate.refusal);
     assert!(error.violations.is_empty());
@@ -148,9 +148,9 @@ enum InviteWithToken {
     Token,
 }
 
-/// Which credential a header holds, read otherwise than the service does: a scheme
-/// in any case, blanks, and then exactly one of these texts.
-fn shown(gate: &Gate, header: &[u8]) -> Option<InviteWithToken> {
+/// Which credential a header holds. The test does not use the server's parser: it reads a scheme in
+/// any letter case, blanks, and then exactly one of these texts.
+fn shown(gate: &CredentialTarget, header: &[u8]) -> Option<InviteWithToken> {
     let blank = [' ', '\t'];
     let text = std::str::from_utf8(header).ok()?.trim_matches(blank);
     let (scheme, rest) = text.split_once(' ')?;
@@ -174,7 +174,7 @@ fn shown(gate: &Gate, header: &[u8]) -> Option<InviteWithToken> {
     }
 }
 
-/// A secret is a number in hexadecimal: the case of its digits does not count.
+/// A secret is a number in hexadecimal: the letter case of its digits does not matter.
 fn is_key(text: &str, key: &str) -> bool {
     let (Some((id, secret)), (key_id, key_secret)) = (text.split_at_checked(20), key.split_at(20))
     else {
@@ -183,15 +183,15 @@ fn is_key(text: &str, key: &str) -> bool {
     id == key_id && secret.eq_ignore_ascii_case(key_secret)
 }
 
-/// A token with these claims, signed as it should be, lets in whom it names, if it
-/// is for here and now.
-fn claims(gate: &Gate, claims: &[u8]) {
+/// A token with these claims and a valid signature authenticates its subject, but only if its
+/// issuer, its audience and its times are valid.
+fn claims(gate: &CredentialTarget, claims: &[u8]) {
     let token = format!("Bearer {}", sign(&gate.signing, claims));
     let authorization = HeaderValue::from_str(&token).expect("ASCII");
     match gate.authenticate(&authorization, None) {
         Err(error) => refused(gate, &error),
         Ok(caller) => {
-            // Nobody looks at members of other names, be they text or not.
+            // The server ignores other claims, even if they are not valid UTF-8.
             let claims = String::from_utf8_lossy(claims);
             let claims: Value = serde_json::from_str(&claims).expect("claims are JSON");
             assert_eq!(claims["iss"], ISSUER);
@@ -203,13 +203,13 @@ fn claims(gate: &Gate, claims: &[u8]) {
             };
             assert!(audiences.contains(&AUDIENCE.into()), "{claims}");
             let now = 1_893_456_000.0;
-            assert!(claims["exp"].as_f64().expect("it ends") > now - 60.0, "{claims}");
+            assert!(claims["exp"].as_f64().expect("an expiry") > now - 60.0, "{claims}");
             assert!(claims["nbf"].as_f64().is_none_or(|begin| begin <= now + 60.0), "{claims}");
             if caller.account.profile.email_verified {
                 assert_eq!(claims["email_verified"], true);
                 let email =
-                    caller.account.profile.email.as_ref().expect("what is verified is there");
-                assert_eq!(email.domain(), "example.com".parse().ok(), "only what it vouches for");
+                    caller.account.profile.email.as_ref().expect("a verified address exists");
+                assert_eq!(email.domain(), "example.com".parse().ok(), "only the issuer's domains");
             }
         }
     }
@@ -224,7 +224,7 @@ fn sign(key: &EncodingKey, claims: &[u8]) -> String {
 
 fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
     let key = Jwk::from_encoding_key(signing, jsonwebtoken::Algorithm::EdDSA);
-    let mut key = key.expect("its public half");
+    let mut key = key.expect("the public key");
     key.common.key_id = Some("1".to_owned());
     let file = disk.directory.path().join("jwks.json");
     std::fs::write(&file, json!({ "keys": [key] }).to_string()).expect("a file");
@@ -277,7 +277,7 @@ async fn populate(disk: &Disk) {
     made.await.expect("accounts and keys");
 }
 
-/// Whose a credential is.
+/// The account of a credential.
 fn account(shown: InviteWithToken) -> Account {
     let (id, issuer, subject, kind) = match shown {
         InviteWithToken::Key => (1, LOCAL_ISSUER, "keyholder", AccountKind::Person),

@@ -1,4 +1,4 @@
-//! A store on disk, and the way back to how it was.
+//! A store on disk that can be restored to an earlier state.
 
 use std::sync::Arc;
 
@@ -17,15 +17,15 @@ pub struct Disk {
     pub config: Config,
     pub clock: OffsetClock,
     pub keyring: Arc<Keyring>,
-    /// A connection of its own, which sees what others commit.
+    /// A separate connection, which sees the commits of the other connections.
     beside: sqlite::Connection,
-    /// The statements that bring back what was kept.
+    /// The statements that restore the kept state.
     restore: String,
     pub directory: TempDir,
 }
 
 impl Disk {
-    /// A new store with its schema, on a clock that stands still.
+    /// A new store with its schema and with a stopped clock.
     pub async fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("guestlist-fuzz-").tempdir();
         let directory = folder.expect("a folder");
@@ -58,7 +58,7 @@ impl Disk {
         create_key(&self.store, input, self.clock.now()).await.expect("a key is made")
     }
 
-    /// What is in the store now is what [`Disk::restore`] brings back.
+    /// Keeps a copy of the current state, which [`Disk::restore`] restores.
     pub async fn keep(&mut self) {
         let copy = self.directory.path().join("kept.db");
         self.run(&format!("VACUUM INTO '{}'", copy.display())).await;
@@ -74,12 +74,12 @@ impl Disk {
         self.restore = format!("BEGIN IMMEDIATE; {all} COMMIT");
     }
 
-    /// A number that is another one whenever somebody else has committed.
+    /// A number that changes whenever another connection commits.
     pub async fn version(&self) -> i64 {
         self.values("PRAGMA data_version").remove(0).unwrap()
     }
 
-    /// Makes the store as it was.
+    /// Restores the state that [`Disk::keep`] kept.
     pub async fn restore(&self) {
         self.run(&self.restore).await;
     }
@@ -87,13 +87,13 @@ impl Disk {
     async fn run(&self, sql: &str) {
         for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
             let statement = Statement::new(statement.to_owned(), Vec::new());
-            self.beside.run(&statement).expect("SQL of ours");
+            self.beside.run(&statement).expect("valid SQL");
         }
     }
 
     /// The values of a query of one column.
     fn values(&self, sql: &'static str) -> Vec<sea_orm::Value> {
-        let result = self.beside.run(&Statement::new(sql, Vec::new())).expect("SQL of ours");
+        let result = self.beside.run(&Statement::new(sql, Vec::new())).expect("valid SQL");
         result.rows.into_iter().flat_map(Row::into_values).collect()
     }
 }

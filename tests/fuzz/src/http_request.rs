@@ -1,4 +1,4 @@
-//! A whole request into the door, with the real operations behind it:
+//! A complete request to the server, with the real operations behind it:
 //!
 //! ```text
 //! POST /gitpod.v1.OrganizationService/GetOrganization HTTP/2
@@ -13,14 +13,14 @@ use http::{HeaderName, HeaderValue, Method, Version};
 use super::World;
 use super::world::Changed;
 
-/// The bytes as a request; what hyper would not let in is let alone.
+/// Sends the input as a request. Skips an input that hyper would reject.
 pub fn run(world: &World, data: &[u8]) {
     let filled = world.fill_in(data);
     let Some(request) = request(&filled) else { return };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let (answer, changed) = world.ask(request);
     answer.check();
-    assert!(!(reads && changed == Changed::Yes), "it changes something");
+    assert!(!(reads && changed == Changed::Yes), "a method that only reads changes the store");
 }
 
 fn request(mut text: &[u8]) -> Option<http::Request<Bytes>> {

@@ -1,5 +1,5 @@
-//! What is done with the bytes of each fuzz target, and what must hold then. The
-//! kept inputs are replayed by `cargo test` through these same functions.
+//! For each fuzz target: what it does with an input, and what must hold then. `cargo test`
+//! replays the stored inputs through these same functions.
 
 pub mod connect;
 pub mod credential;

@@ -1,4 +1,4 @@
-//! Page tokens: only what was made here, unchanged and for the same list, opens.
+//! Page tokens: only a token that the server made opens, if it is unchanged and for the same list.
 
 use std::sync::LazyLock;
 
@@ -9,22 +9,23 @@ use guestlist::operations::cursor::Pagination;
 use guestlist::operations::encoding::Encoding;
 use serde_json::{Value, json};
 
-/// The same in every run, so that kept tokens stay good. It makes none here: the
-/// fuzzer sees what is compared, and would send it in.
+/// The same key in every run, so that stored tokens stay valid. This target makes no tokens with
+/// it: the fuzzer sees the values that are compared, and would use such a token as an input.
 static KEYRING: LazyLock<Keyring> =
     LazyLock::new(|| Keyring::from_texts(["11".repeat(32)]).expect("a key"));
 
-/// What the tokens that are made here are made with.
-static MAKING: LazyLock<Keyring> = LazyLock::new(|| Keyring::generate().expect("randomness"));
+/// The key for the tokens that this target makes.
+static SIGNING_KEYRING: LazyLock<Keyring> =
+    LazyLock::new(|| Keyring::generate().expect("randomness"));
 
-/// Tokens made with the first key at some time, which the corpus has too.
+/// Tokens that were made earlier with [`KEYRING`]. The corpus contains them too.
 const MADE: &[&str] = &[
     "Acjtdlz4kzLn1HEINl1lAyCKjMYkUU3nBOqkYxJN3rjXqLWr7_Ci8UI",
     "Acjtdlz4kzLnH3vBJWzM9m0BvTalkllMHL3ZBEZTRuWqZkdwVf_ODxxV3qAMX6WT",
     "Acjtdlz4kzLnRYO1Es0VJ-zl7RfvQ1OB4d3xeSD25r2xp7uP65YfoA",
 ];
 
-/// The bytes as a token of somebody's, then as what a token is made of.
+/// Uses the input first as a token from a client, then as the content of a new token.
 pub fn run(data: &[u8]) {
     let list = Pagination::new(shown("ListThings", "shown"), account(1), "page.token");
     if let Ok(token) = std::str::from_utf8(data) {
@@ -41,22 +42,23 @@ pub fn run(data: &[u8]) {
 
     let place = json!([data.len(), String::from_utf8_lossy(data)]);
     let mut rows = vec![place.clone(), Value::Null];
-    let token =
-        list.cut(&MAKING, &mut rows, PageSize::of(1), Value::clone).expect("a place can be sealed");
+    let token = list
+        .cut(&SIGNING_KEYRING, &mut rows, PageSize::of(1), Value::clone)
+        .expect("a place can be sealed");
     assert_eq!(rows, std::slice::from_ref(&place));
-    assert_eq!(list.cursor(&MAKING, &token).expect("its own token"), Some(place));
+    assert_eq!(list.cursor(&SIGNING_KEYRING, &token).expect("its own token"), Some(place));
 
-    // Not for another list, caller or filter, nor by another key.
+    // The token does not open for another list, caller or filter, or with another key.
     for other in [
         Pagination::new(shown("ListOther", "shown"), account(1), "page.token"),
         Pagination::new(shown("ListThings", "shown"), account(2), "page.token"),
         Pagination::new(shown("ListThings", "shown otherwise"), account(1), "page.token"),
     ] {
-        assert!(other.cursor::<Value>(&MAKING, &token).is_err());
+        assert!(other.cursor::<Value>(&SIGNING_KEYRING, &token).is_err());
     }
     assert!(list.cursor::<Value>(&KEYRING, &token).is_err());
 
-    // Not changed in one place, wherever that is, nor cut, nor longer.
+    // The token does not open if any character is changed, or if it is cut or longer.
     let at = data
         .iter()
         .fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)))
@@ -70,17 +72,17 @@ pub fn run(data: &[u8]) {
     let changed = String::from_utf8(changed).expect("ASCII");
     for wrong in [&changed, &token[..at], &token[at..], &format!("{token}A"), &format!("{token}=")]
     {
-        let opened = list.cursor::<Value>(&MAKING, wrong);
+        let opened = list.cursor::<Value>(&SIGNING_KEYRING, wrong);
         assert!(
             wrong == token.as_str() || wrong.is_empty() || opened.is_err(),
             "{token} opens as {wrong}"
         );
     }
 
-    // What is sealed for something else is no page token.
-    let sealed = MAKING.seal(Purpose::InviteToken, b"", data).expect("it can be sealed");
-    assert!(MAKING.open(Purpose::PageToken, b"", &sealed).is_err());
-    assert_eq!(*MAKING.open(Purpose::InviteToken, b"", &sealed).expect("its own"), data);
+    // A value that is sealed for another purpose is not a page token.
+    let sealed = SIGNING_KEYRING.seal(Purpose::InviteToken, b"", data).expect("it can be sealed");
+    assert!(SIGNING_KEYRING.open(Purpose::PageToken, b"", &sealed).is_err());
+    assert_eq!(*SIGNING_KEYRING.open(Purpose::InviteToken, b"", &sealed).expect("it opens"), data);
 }
 
 fn shown(list: &str, what: &str) -> Encoding {

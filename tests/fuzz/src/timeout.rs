@@ -1,4 +1,4 @@
-//! The headers with a client's deadline, against the words of their specifications.
+//! The headers with a client's deadline, compared with their specifications.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use guestlist::transport::call::Protocol;
 use guestlist::transport::protocol::timeout::requested;
 use http::{HeaderMap, HeaderValue};
 
-/// The bytes as the value of `grpc-timeout` and of `connect-timeout-ms`.
+/// Uses the input as the value of `grpc-timeout` and of `connect-timeout-ms`.
 pub fn run(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let headers = HeaderMap::from_iter([

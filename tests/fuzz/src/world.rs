@@ -1,5 +1,5 @@
-//! The whole door in front of a store with an organization in it, in this process
-//! and without a network. Every input finds it as it was at the beginning.
+//! The whole stack in front of a store with an organization in it, in this process
+//! and without a network. The store has the same state at the start of every input.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,8 @@ use tower::ServiceExt;
 use super::answer::Answer;
 use super::disk::Disk;
 
-/// What stands in inputs for the organization and for what is in it. As long as
-/// the real one, so that lengths in inputs stay right.
+/// Placeholders in inputs for the ids and tokens of the organization. They are as long as the
+/// real ones, so that lengths in inputs stay correct.
 pub const ORGANIZATION: &str = "00000000-0000-7000-8000-000000000001";
 const ADMIN: &str = "00000000-0000-7000-8000-000000000002";
 const MEMBER: &str = "00000000-0000-7000-8000-000000000003";
@@ -39,7 +39,7 @@ const INVITATION: &str = "00000000-0000-7000-8000-000000000005";
 const JOIN_TOKEN: &str = "00000000-0000-4000-8000-000000000006";
 const LINK_TOKEN: &str = "00000000-0000-4000-8000-000000000007";
 
-/// No answer takes longer: the door itself ends a request after 15 s.
+/// No answer takes longer: the server itself ends a request after 15 s.
 const HANG: Duration = Duration::from_secs(60);
 
 /// See the module.
@@ -47,7 +47,7 @@ pub struct World {
     stack: Stack,
     disk: Disk,
     placeholders: Vec<(&'static str, String)>,
-    /// Keys by the name that stands for them in `authorization`.
+    /// Keys by the name that inputs use for them in `authorization`.
     keys: Vec<(&'static str, String)>,
     runtime: Runtime,
 }
@@ -64,7 +64,7 @@ impl World {
     pub fn new() -> Self {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
-        let (stack, disk, keys) = runtime.block_on(door());
+        let (stack, disk, keys) = runtime.block_on(build_stack());
         let mut world = Self { stack, disk, placeholders: Vec::new(), keys, runtime };
         world.populate();
         world.runtime.block_on(world.disk.keep());
@@ -131,8 +131,8 @@ impl World {
         filled
     }
 
-    /// The answer, and whether the store is another one for it; it is as before
-    /// afterwards.
+    /// Sends a request. Returns the response, and whether the request changed the store. A
+    /// changed store is restored.
     pub fn ask(&self, mut request: http::Request<Bytes>) -> (Answer, Changed) {
         let sent = format!("{} {:?}", request.uri(), request.headers());
         let sent = [sent.as_bytes(), request.body()].concat();
@@ -148,18 +148,18 @@ impl World {
         });
         for (_, key) in &self.keys {
             let secret = key.rsplit('_').next().unwrap_or(key).as_bytes();
-            // Whoever names an organization so is shown its name.
+            // A request may use the secret as the name of an organization, and receives the name.
             let named = answer.head.status.is_success() && find(&sent, secret).is_some();
             assert!(
                 named || find(&answer.body, secret).is_none(),
-                "a key in an answer: {answer:?}"
+                "a key is in the response: {answer:?}"
             );
         }
         (answer, changed)
     }
 
-    /// Puts a key in the place of its owner's name: the admin's if nothing is said,
-    /// none for `-`.
+    /// Replaces the owner's name in `authorization` with the owner's key. Without the header, uses
+    /// the admin's key; for `-`, no key.
     fn authorize(&self, request: &mut http::Request<Bytes>) {
         let said = request.headers().get(header::AUTHORIZATION);
         let said = said.map_or(Ok("admin"), HeaderValue::to_str).unwrap_or_default();
@@ -175,7 +175,7 @@ impl World {
         request
             .extensions_mut()
             .insert(Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 7))));
-        // It goes on until its client goes.
+        // This response continues until its client disconnects.
         let endless = request.uri().path().ends_with("/Watch");
         let answer = async {
             let response = match self.stack.clone().oneshot(request.map(Full::new)).await {
@@ -185,16 +185,16 @@ impl World {
             Answer::read(response, endless).await
         };
         let answer = self.runtime.block_on(async { tokio::time::timeout(HANG, answer).await });
-        answer.expect("an answer comes")
+        answer.expect("the response arrives in time")
     }
 }
 
-async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
+async fn build_stack() -> (Stack, Disk, Vec<(&'static str, String)>) {
     let disk = Disk::new().await;
     let mut config = disk.config.clone();
     config.http.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
     config.cors.allowed_origins = vec!["https://app.example.com".to_owned()];
-    // Counted, they would make an answer depend on the inputs before.
+    // With limits, a response would depend on earlier inputs.
     let limits = &mut config.limits;
     for limit in [
         &mut limits.organizations_per_account,
@@ -241,7 +241,7 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
                 .expect("a client"),
         ),
         webhook_wakeup: Arc::default(),
-        // Nothing listens there: no input makes a lookup leave the machine.
+        // Nothing listens at this address, so no lookup leaves the machine.
         dns: Arc::new(Dns::new(vec![([127, 0, 0, 1], 9).into()])),
     };
     let readiness = Readiness::new();
@@ -276,10 +276,10 @@ async fn door() -> (Stack, Disk, Vec<(&'static str, String)>) {
         let key = disk.key(CreateKey { owner, organization: None, scope, expires_in: None }).await;
         people.push((name, key.expose().to_string()));
     }
-    (stack.expect("the settings are good"), disk, people)
+    (stack.expect("the settings are valid"), disk, people)
 }
 
-/// Where one text begins in another.
+/// The position of `part` in `text`.
 pub fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::{ACME, INTRANET, World, account, on_both_engines};
 use crate::support::{Code, Person, own};
 
-/// Resolves a person of the intranet's; answers the account's id.
+/// Resolves a person of the issuer `INTRANET`; returns the account's id.
 async fn resolved(service: &Person, subject: &str) -> String {
     let request = own::ResolveAccountRequest {
         issuer: INTRANET.to_owned(),
@@ -80,7 +80,7 @@ async fn p39_whom_it_may_not_act_for_are_all_alike() {
         }
         assert_eq!(messages.len(), 1);
 
-        // An account of an issuer with tokens of its own counts as well.
+        // A service may also act for an account of an issuer that signs tokens itself.
         let ana = account(&world.bearer(ACME, &json!({ "sub": "ana" }))).await;
         assert_eq!(account(&service.on_behalf_of(&ana.id)).await.id, ana.id);
     })

@@ -25,13 +25,13 @@ async fn p31_its_tokens_are_unavailable_on_every_protocol_until_its_keys_are_rea
             |protocol, token: String| Person::new(Client::new(app.addr(), protocol), Some(token));
         let path = "/v1/orgs/0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b/link-invites";
 
-        // A forged token is no better and no worse then.
+        // Before the keys are read, a forged token gets the same error as a good one.
         for token in [token(&key), token(&SigningKey::generate())] {
             for protocol in Protocol::ALL {
                 let ana = by(protocol, token.clone());
                 let failure = ana.get_caller(own::GetCallerRequest {}).await.unwrap_err();
                 assert_eq!(failure.code, Code::Unavailable, "{protocol:?}: {failure:?}");
-                let after = failure.retry_after.expect("it tells when to try again");
+                let after = failure.retry_after.expect("the error has a retry delay");
                 assert!(after >= Duration::from_secs(1), "{after:?}");
             }
             let answer = Rest::new(&by(Protocol::Grpc, token), "GET", path).send().await;

@@ -5,7 +5,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
-/// An issuer's key, made anew in each test.
+/// An issuer's signing key. Each test generates its own.
 pub struct SigningKey {
     id: &'static str,
     key: EncodingKey,
@@ -22,7 +22,7 @@ impl SigningKey {
         Self { id, key: EncodingKey::from_ed_der(key.to_pkcs8_der().unwrap().as_bytes()) }
     }
 
-    /// The JWK set with the public half.
+    /// The JWK set with the public key.
     pub fn jwks(&self) -> String {
         let mut key = Jwk::from_encoding_key(&self.key, Algorithm::EdDSA).unwrap();
         key.common.key_id = Some(self.id.to_owned());

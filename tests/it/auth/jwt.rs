@@ -7,7 +7,8 @@ use serde_json::json;
 use super::{ACME, OTHER, World, account, on_both_engines, open_to_acme};
 use crate::support::{Code, Person, gitpod, own};
 
-/// Action, actor, request and note of what happened to an account, oldest first.
+/// The audit events of an account, oldest first: the action, whether the account is the actor,
+/// whether there is a request id, and the note.
 async fn trail(world: &World, target: &str) -> Vec<(String, bool, bool, String)> {
     let db = world.app.database.connect().await;
     let sql = format!(
@@ -48,7 +49,7 @@ async fn a_token_makes_its_account_once_and_keeps_it_up_to_date() {
         let trail = trail(world, &first.id).await;
         let made = ("account.created".to_owned(), true, true, String::new());
         let updated = |note: &str| ("account.updated".to_owned(), true, true, note.to_owned());
-        // The first token, without the name, was shown again, and changed nothing.
+        // The first token, which has no name, was sent again and changed nothing.
         assert_eq!(trail, [made, updated("name")]);
     })
     .await;
@@ -79,7 +80,7 @@ async fn p23_one_customers_issuer_cannot_vouch_for_anothers_domain() {
         assert!(!account(&eve).await.email_verified);
         assert_eq!(eve.join_by_id(&organization).await.unwrap_err().code, Code::NotFound);
 
-        // Its own issuer has not verified it, or says so in another way.
+        // The domain's own issuer has not verified the address, or the claim is not a boolean.
         for word in [json!(false), json!("true"), json!(null)] {
             let claims = json!({ "sub": "ana", "email": "ana@acme.com", "email_verified": word });
             let ana = world.bearer(ACME, &claims);
@@ -124,7 +125,7 @@ async fn p31_whatever_is_wrong_with_a_token_the_answer_is_one() {
             format!("{good}x"),
             "not-a-token".to_owned(),
         ];
-        // The valid token is in the cache of verified ones then.
+        // After this request the valid token is in the cache of verified tokens.
         let bearer = Person::new(world.app.client(), Some(good));
         assert!(bearer.get_caller(own::GetCallerRequest {}).await.is_ok());
         let mut answers = HashSet::new();
@@ -187,7 +188,7 @@ async fn p28_address_and_verification_are_one_pair_that_changes_at_once() {
         let first = says(json!({ "sub": "zoe" }));
         let id = account(&first).await.id;
         let verified = json!({ "sub": "zoe", "email": "zoe@acme.com", "email_verified": true });
-        // Nothing had been known: the name comes with the address.
+        // The account had no address before. The name is stored together with the address.
         let now = account(&says(verified.clone())).await;
         assert_eq!((now.email.as_str(), now.email_verified, now.name.as_str()), ("zoe@acme.com", true, "zoe"));
         let alone = account(&says(json!({ "sub": "zoe", "email": "zoe@acme.com" }))).await;
@@ -196,7 +197,7 @@ async fn p28_address_and_verification_are_one_pair_that_changes_at_once() {
         let moved = json!({ "sub": "zoe", "email": "zoe@other.com", "email_verified": true, "name": "Zoe" });
         let moved = account(&says(moved)).await;
         assert_eq!((moved.email.as_str(), moved.email_verified), ("zoe@other.com", false));
-        assert_eq!(moved.name, "Zoe", "what comes with the pair comes at once");
+        assert_eq!(moved.name, "Zoe", "a name is stored at once together with a new address");
         let notes: Vec<String> = trail(world, &id).await.into_iter().map(|event| event.3).collect();
         let expected = ["", "email, email_verified, name", "email_verified", "email_verified", "email, email_verified, name"];
         assert_eq!(notes, expected);

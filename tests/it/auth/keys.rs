@@ -5,7 +5,7 @@ use guestlist::domain::KeyId;
 use guestlist::operations::keys::{CreateKey, Owner, revoke_key};
 
 use crate::on_both_engines;
-use crate::support::{Code, Engine, TestApp, own, refused_after_a_second};
+use crate::support::{Code, Engine, TestApp, assert_rejected_within_a_second, own};
 
 on_both_engines! {
     async fn p22_a_revoked_key_ends_within_a_second_on_every_replica(app: TestApp) {
@@ -25,7 +25,7 @@ on_both_engines! {
                 Ok(_) => Code::Ok,
                 Err(failure) => failure.code,
             };
-            refused_after_a_second(revoked, ask).await;
+            assert_rejected_within_a_second(revoked, ask).await;
         }
     }
 

@@ -1,5 +1,5 @@
-//! Credentials from outside: tokens of issuers, services that act for people,
-//! keys that end. How a credential is taken apart is tested beside the code.
+//! Credentials: tokens of issuers, services that act for people, API keys that are revoked or
+//! expire. Unit tests beside the code test how a credential is parsed.
 
 mod acting;
 mod away;
@@ -17,17 +17,17 @@ use guestlist::operations::keys::Owner;
 use crate::support::{Database, Engine, Person, Protocol, TestApp, gitpod, own};
 use issuer::SigningKey;
 
-/// Signs for addresses in acme.com.
+/// An issuer that signs tokens and may verify addresses in acme.com.
 const ACME: &str = "https://acme.example";
-/// Signs for addresses in other.com.
+/// An issuer that signs tokens and may verify addresses in other.com.
 const OTHER: &str = "https://other.example";
-/// Speaks through a service, for addresses in acme.com.
+/// An issuer without tokens: a service resolves its accounts. It may verify addresses in acme.com.
 const INTRANET: &str = "intranet";
 
-/// The organization whose single sign-on ACME is.
+/// The organization that uses `ACME` for its single sign-on.
 const SSO_ORGANIZATION: &str = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
 
-/// A server that trusts three issuers, and the keys of two of them.
+/// A server that trusts three issuers, and the signing keys of two of them.
 struct World {
     app: TestApp,
     acme: SigningKey,
@@ -85,7 +85,7 @@ async fn on_both_engines(behaviour: impl AsyncFn(&World)) {
 }
 
 impl World {
-    /// Somebody with a token of this issuer's, with these claims besides.
+    /// A person with a token of this issuer. The token has these claims besides the required ones.
     fn bearer(&self, issuer: &str, claims: &serde_json::Value) -> Person {
         let key = if issuer == ACME { &self.acme } else { &self.other };
         let token = key.token(&self.claims(issuer, claims));
@@ -100,7 +100,7 @@ impl World {
         claims
     }
 
-    /// An internal service with a key of this scope, bound to an organization or not.
+    /// An internal service with a key of this scope, which may be bound to an organization.
     async fn service(&self, scope: Option<KeyScope>, bound_to: Option<OrganizationId>) -> Person {
         let owner = Owner::Service("portal".parse().unwrap());
         self.app.key(owner, scope, bound_to).await
@@ -111,7 +111,7 @@ async fn account(person: &Person) -> own::Account {
     person.get_caller(own::GetCallerRequest {}).await.unwrap().account.unwrap()
 }
 
-/// Lets addresses in acme.com join by themselves.
+/// Lets accounts with addresses in acme.com join without an invite.
 async fn open_to_acme(admin: &Person, organization: &str) {
     let request = gitpod::UpdateOrganizationRequest {
         organization_id: organization.to_owned(),

@@ -10,7 +10,7 @@ use guestlist::config::Config;
 use super::ACME;
 use crate::support::{Database, Engine, Protocol, TestApp};
 
-/// Publishes keys; without keys it answers 500.
+/// An HTTP server that returns the published keys, or status 500 before any are published.
 pub struct Publisher {
     url: String,
     keys: Arc<Mutex<Option<String>>>,
@@ -34,7 +34,7 @@ impl Publisher {
                 let length = body.len();
                 let head =
                     format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}");
-                // A server that stops does not read the rest.
+                // A Guestlist server that stops does not read the rest of the response.
                 let _written = peer.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
             }
         });
@@ -50,7 +50,7 @@ impl Publisher {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// A server that trusts ACME and reads its keys here.
+    /// A server that trusts `ACME` and reads its keys from this publisher.
     pub async fn app(&self, engine: Engine) -> TestApp {
         let database = Database::migrated(engine).await;
         std::fs::write(database.directory.path().join("jwks_url"), &self.url).unwrap();
@@ -58,7 +58,7 @@ impl Publisher {
     }
 }
 
-/// Reads the address that the test has left in the data directory.
+/// Configures the publisher's URL, which [`Publisher::app`] wrote to the data directory.
 fn with_publisher(config: &mut Config) {
     let url = std::fs::read_to_string(config.data_dir.join("jwks_url")).unwrap();
     let issuers = format!(

@@ -1,4 +1,4 @@
-//! Invitations that only the organization's single sign-on redeems.
+//! Email invitations that only an account of the organization's single sign-on can accept.
 
 use guestlist::clock::Clock;
 use guestlist::domain::{Organization, Tier};
@@ -12,8 +12,8 @@ use crate::support::{Code, Person, own};
 
 use own::EmailInvitationOutcome as Outcome;
 
-/// The organization that the configuration knows by its id, with an admin who has
-/// a key.
+/// Creates the organization whose id is in the configuration; returns its admin, who uses an
+/// API key.
 async fn organization(world: &World) -> Person {
     let admin = world.app.person("ana").await;
     let now = world.app.clock.now();
@@ -38,7 +38,7 @@ async fn organization(world: &World) -> Person {
     admin
 }
 
-/// Zoe, by the organization's single sign-on.
+/// Zoe, signed in by the organization's single sign-on.
 fn by_single_sign_on(world: &World) -> Person {
     let claims = json!({ "sub": "zoe", "email": "zoe@acme.com", "email_verified": true });
     world.bearer(ACME, &claims)
@@ -65,11 +65,11 @@ async fn only_the_single_sign_on_redeems_what_was_made_for_it() {
         let asked = request(&["zoe@acme.com", "zoe@elsewhere.com"]);
         let results = admin.invite_by_email(asked).await.unwrap().results;
         assert_eq!(results[0].outcome(), Outcome::Invited);
-        assert_eq!(results[1].outcome(), Outcome::DomainNotAllowed, "nobody could redeem it");
+        assert_eq!(results[1].outcome(), Outcome::DomainNotAllowed, "no account could accept it");
         let invite = results[0].invite.clone().unwrap();
         assert!(invite.sso);
 
-        // The address is right and verified, the sign-in is not.
+        // The address is the invited one and verified, but the account does not use single sign-on.
         let by_key = world.app.person_with("zoe@acme.com").await;
         let failure = by_key.join(&invite.id).await.unwrap_err();
         assert_eq!(
@@ -120,11 +120,11 @@ async fn gitbooks_contract_names_those_who_are_tied_elsewhere() {
         let members: Vec<_> = listed.iter().map(|invite| json!(invite.member_id)).collect();
         assert_eq!(answer["users"], json!(members));
 
-        // Without it asked for, nothing is said of it.
+        // A request that does not set `sso` gets no `failedSSOEmails`.
         let body = json!({ "emails": ["xi@acme.com"] });
         let answer = give(&admin, "POST", &invites, &body).await.json(200);
         assert_eq!(answer.get("failedSSOEmails"), None);
-        // Where there is none, it cannot be asked for.
+        // An organization without single sign-on rejects a request that sets `sso`.
         let (other, _) = admin.found("Other").await;
         let invites = format!("/v1/orgs/{other}/invites");
         let body = json!({ "emails": ["w@acme.com"], "sso": true });

@@ -1,4 +1,4 @@
-//! A key that its issuer withdraws, and tokens that were verified just before.
+//! Tokens in the cache of verified tokens: their issuer withdraws the key, or they expire.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ async fn code(person: &Person) -> Code {
     }
 }
 
-/// Keys are at most five minutes old, for tokens that are cached as for all others.
+/// Keys are at most five minutes old, also for cached tokens.
 #[tokio::test(flavor = "multi_thread")]
 async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_again() {
     let minute = Duration::from_secs(60);
@@ -48,9 +48,9 @@ async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_
         for ana in &everywhere {
             assert_eq!(code(ana).await, Code::Ok);
         }
-        assert_eq!(publisher.requests(), 1, "the keys are not old");
+        assert_eq!(publisher.requests(), 1, "the keys are not stale yet");
 
-        // The keys are read beside the requests, so a few more may succeed.
+        // The keys are refreshed in the background, so a few more requests may succeed.
         app.clock.advance(minute);
         let limit = Instant::now() + Duration::from_secs(30);
         while code(&everywhere[0]).await == Code::Ok {
@@ -66,7 +66,7 @@ async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_
     }
 }
 
-/// A cached token ends with its `exp`, on every protocol.
+/// A cached token expires at its `exp`, on every protocol.
 #[tokio::test(flavor = "multi_thread")]
 async fn p31_a_token_that_was_verified_just_before_ends_at_its_second() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
@@ -79,7 +79,7 @@ async fn p31_a_token_that_was_verified_just_before_ends_at_its_second() {
         let everywhere = Protocol::ALL.map(|protocol| {
             Person::new(Client::new(app.addr(), protocol), Some(key.token(&claims)))
         });
-        // The leeway is a minute. The clock stands inside of a second.
+        // The leeway is a minute. The clock is stopped between two whole seconds.
         for (seconds, expected) in [(0, Code::Ok), (159, Code::Ok), (1, Code::Unauthenticated)] {
             app.clock.advance(Duration::from_secs(seconds));
             for ana in &everywhere {

@@ -1,8 +1,8 @@
-//! A caller: makes organizations and changes them, and notes each answer before
-//! it asks again.
+//! A caller of the server: it creates organizations and changes them, and writes each response to
+//! the ledger before it sends the next request.
 //!
-//! An organization is changed by the one caller who made it, in an order that the
-//! ledger therefore knows; the others join it.
+//! Only the caller that created an organization changes it, so the ledger has the order of these
+//! changes. The other callers only make accounts join it.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,24 +12,24 @@ use rand::{RngExt, SeedableRng};
 
 use super::ledger::{Call, Entry, Ledger, Said};
 use super::round::Round;
-use super::wire::Wire;
+use super::wire::GrpcClient;
 
-/// Of the organizations that a caller made, those it still changes.
+/// How many of its organizations a caller still changes: those that it created last.
 const CHANGED: usize = 3;
-/// Of the links of all callers, those by which somebody still tries to join.
+/// How many links the callers still use for joins: the newest ones of all callers.
 const TRIED: usize = 24;
 
-/// The ids of an organization's members, but for its caller's own.
+/// The ids of an organization's members, without the member that is the caller itself.
 type Members = Arc<Mutex<Vec<String>>>;
 
-/// An organization that its caller changes.
+/// An organization that the caller created and still changes.
 struct Own {
     id: String,
     members: Members,
     invites: Vec<String>,
 }
 
-/// A link that anybody may join by, used up or not.
+/// A link by which any account may join. It may be used up already.
 #[derive(Clone)]
 struct Link {
     organization: String,
@@ -38,11 +38,11 @@ struct Link {
     role: String,
 }
 
-/// What the callers know of one another: the links that they made. Clones share it.
+/// The links that the callers created, for use by all callers. Clones share the list.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<Vec<Link>>>);
+pub struct SharedLinks(Arc<Mutex<Vec<Link>>>);
 
-impl Board {
+impl SharedLinks {
     fn put(&self, link: Link) {
         let mut links = self.0.lock().unwrap();
         links.push(link);
@@ -60,19 +60,19 @@ pub struct Caller {
     name: String,
     random: StdRng,
     calls: usize,
-    /// Whom the service's key acts for.
+    /// The account on whose behalf the service's key acts.
     account: Option<String>,
-    /// Accounts that are nowhere a member yet.
+    /// Accounts that are not a member of any organization yet.
     visitors: Vec<String>,
     own: Vec<Own>,
-    /// An address that is invited, and where.
+    /// An organization, and an address that it has invited.
     invited: Option<(String, String)>,
-    board: Board,
+    board: SharedLinks,
     ledger: Ledger,
 }
 
 impl Caller {
-    pub fn new(number: u64, seed: u64, board: Board, ledger: Ledger) -> Self {
+    pub fn new(number: u64, seed: u64, board: SharedLinks, ledger: Ledger) -> Self {
         Self {
             name: format!("caller{number}"),
             random: StdRng::seed_from_u64(seed ^ (number << 32)),
@@ -86,8 +86,8 @@ impl Caller {
         }
     }
 
-    /// Calls until the round is over or nothing answers any more.
-    pub async fn work(mut self, wire: Wire, round: Arc<Round>) -> Self {
+    /// Makes calls until the round is over or the result of a call is unknown.
+    pub async fn work(mut self, wire: GrpcClient, round: Arc<Round>) -> Self {
         while !round.is_over() {
             let (call, link) = self.next_call();
             self.calls += 1;
@@ -110,12 +110,12 @@ impl Caller {
         self
     }
 
-    /// Something that no other call names.
+    /// A text that no other call contains.
     fn mark(&self) -> String {
         format!("{} mark {}", self.name, self.calls)
     }
 
-    /// What to do next, and the link that it is done by.
+    /// The next call, and for a join its link.
     fn next_call(&mut self) -> (Call, Option<Link>) {
         if self.account.is_none() {
             return (Call::ResolveAccount { subject: self.name.clone() }, None);
@@ -137,7 +137,7 @@ impl Caller {
         (call, None)
     }
 
-    /// A change of an organization, if there is one to change.
+    /// A random change of one of the caller's organizations. With `None`, the caller creates one.
     fn change(&mut self) -> Option<Call> {
         let mark = self.mark();
         let random = &mut self.random;
@@ -157,14 +157,14 @@ impl Caller {
             (50..65, _) => {
                 let address = |n| format!("{}-{n}@example.com", mark.replace(' ', "-"));
                 let mut addresses: Vec<_> = (0..random.random_range(1..=3)).map(address).collect();
-                // Over the limit, unless the server has started since: refused when
-                // part of the change is made.
+                // The last address is over the limit, unless the server has restarted since: the
+                // server rejects the call when part of the change is done.
                 addresses
                     .extend(self.invited.take_if(|(at, _)| *at != organization).map(|of| of.1));
                 Call::InviteByEmail { organization, addresses }
             }
             (65..75, _) => Call::UpdateOrganization { organization, name: mark },
-            // Another's: refused, and there is nothing of it.
+            // Usually another caller's organization: rejected, and nothing of it is stored.
             (75..80, _) => {
                 let organization = self.board.any(random)?.organization;
                 Call::UpdateOrganization { organization, name: format!("not {mark}") }
@@ -183,7 +183,7 @@ impl Caller {
         })
     }
 
-    /// Takes up what an answer names.
+    /// Remembers the ids and tokens that a response contains.
     fn learn(&mut self, entry: &Entry, link: Option<Link>) {
         let Said::Acknowledged(names) = &entry.said else { return };
         match &entry.call {
@@ -221,7 +221,7 @@ impl Caller {
     }
 
     fn own_mut(&mut self, organization: &str) -> &mut Own {
-        self.own.iter_mut().find(|own| own.id == organization).expect("it is changed still")
+        self.own.iter_mut().find(|own| own.id == organization).expect("the caller still has it")
     }
 
     fn put_link(&mut self, organization: &str, token: &str, role: &str) {

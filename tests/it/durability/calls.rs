@@ -1,16 +1,16 @@
-//! Each call of the callers' as the message it is.
+//! The request message of each call, and the ids and tokens of its response.
 
 use gitpod::join_organization_request::JoinId;
 
 use super::ledger::{Call, Said};
-use super::wire::{Envelope, Wire};
+use super::wire::{Envelope, GrpcClient};
 use crate::support::{gitpod, link_to, own};
 
-/// The issuer that the callers' people are of.
+/// The issuer of all accounts that the callers create.
 pub const ISSUER: &str = "intranet";
 
-impl Wire {
-    /// Makes a call, as whom it acts for; the answer's names are noted.
+impl GrpcClient {
+    /// Makes a call on behalf of an account; returns the ids, tokens or names in the response.
     pub async fn make(&self, request: &str, on_behalf_of: Option<&str>, call: &Call) -> Said {
         let envelope = Envelope { request, on_behalf_of };
         match self.names(&envelope, call.clone()).await {

@@ -1,4 +1,4 @@
-//! Whether the store holds what its callers were told, and nothing else.
+//! Checks that the store agrees with the responses that its callers received, and has nothing else.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
@@ -8,10 +8,10 @@ use super::ledger::{Entry, Said};
 use super::model::Model;
 use super::rows::{Event, Rows};
 
-/// The request that the mail worker's events name.
+/// The request id of the mail worker's events.
 const MAIL_WORKER: &str = "mail";
 
-/// What is wrong, a line each.
+/// The errors in the store, one line for each.
 pub struct Findings(pub Vec<String>);
 
 impl Findings {
@@ -19,7 +19,7 @@ impl Findings {
         self.0.push(what.into());
     }
 
-    /// What is in one of two sets alone.
+    /// Adds each element that only one of the two sets has.
     fn differ<T: Eq + Hash + Debug>(&mut self, what: &str, is: HashSet<T>, should: HashSet<T>) {
         for one in is.difference(&should) {
             self.add(format!("{what}: there is {one:?}, which nobody made so"));
@@ -30,15 +30,15 @@ impl Findings {
     }
 }
 
-/// Compares. `before` are the request ids of the events that were there before the
-/// first call.
+/// Compares the store with the ledger. `before` has the request ids of the events that existed
+/// before the first call.
 pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findings {
     let mut findings = Findings(rows.damage.clone());
     let mut events: HashMap<&str, Vec<&Event>> = HashMap::new();
     for event in rows.events.iter().filter(|event| !before.contains(&event.request)) {
         events.entry(&event.request).or_default().push(event);
     }
-    // Ids grow within a request.
+    // Within a request, a later id is greater than an earlier one.
     events.values_mut().for_each(|of| of.sort_by(|a, b| a.target.cmp(&b.target)));
 
     let mut model = Model::default();
@@ -48,7 +48,7 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
             (Said::Refused { .. }, false) => {
                 Err("refused, and there is something of it".to_owned())
             }
-            (Said::Acknowledged(_), true) if !model.holds_already(&entry.call) => {
+            (Said::Acknowledged(_), true) if !model.is_no_op(&entry.call) => {
                 Err("acknowledged, and it is lost".to_owned())
             }
             (_, true) => Ok(()),
@@ -60,7 +60,7 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
     }
     let mailed = events.remove(MAIL_WORKER).unwrap_or_default();
     mails(&mut findings, rows, &mailed);
-    // Each raises the version, as every event of an organization does.
+    // Each of these events increases the version, as every event of an organization does.
     for organization in mailed.iter().filter_map(|event| event.organization) {
         if let Some(organization) = model.organizations.get_mut(&organization) {
             organization.version += 1;
@@ -76,8 +76,8 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
     findings
 }
 
-/// What the mail worker has written: that a mail has gone or was given up, on the
-/// invitation and in the trail, or on neither.
+/// Checks the results of the mail worker: both the invitation and the audit trail record that a
+/// mail is sent or has failed, or neither does.
 fn mails(findings: &mut Findings, rows: &Rows, events: &[&Event]) {
     let outcome = |action: &str| match action {
         "invite.mailed" => "sent",
@@ -96,7 +96,8 @@ fn mails(findings: &mut Findings, rows: &Rows, events: &[&Event]) {
 }
 
 fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
-    // The founders' accounts are the callers', which no event of the founding names.
+    // No event of an organization's creation names the creator's account: it is an account of a
+    // caller.
     let accounts: HashSet<_> = model.accounts.values().copied().collect();
     for member in rows.members.iter().filter(|member| !accounts.contains(&member.account)) {
         findings.add(format!("member {} is an account that nobody made", member.id));
@@ -142,7 +143,7 @@ fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
             findings.add(format!("member {} is another's account", row.id));
         }
     }
-    // The counters, by the rows themselves too.
+    // Checks the counters against the rows as well.
     for row in &rows.organizations {
         let members =
             rows.members.iter().filter(|m| m.organization == row.id && m.status != "left");
@@ -179,7 +180,8 @@ fn invites(findings: &mut Findings, rows: &Rows, model: &Model) {
             findings.add(format!("invite {} has another token than was answered", row.id));
         }
     }
-    // A mail waits for each invitation whose mail is pending, unless that has ended.
+    // The outbox has a mail for each invitation whose mail is pending, unless the invitation has
+    // ended.
     let pending = |state: fn(&str) -> bool| {
         let of = rows.invites.iter().filter(move |row| state(&row.state));
         let of = of.filter(|row| row.delivery.as_deref() == Some("pending"));

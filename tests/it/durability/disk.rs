@@ -1,5 +1,5 @@
-//! A small disk: a file system in memory, in a mount namespace in which the test
-//! runs itself again, so that it is gone with the test, however that ends.
+//! A small disk: a file system in memory. The test runs itself again in a new mount namespace, so
+//! the disk disappears with the test, however the test ends.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -8,13 +8,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Set where a test runs in a namespace of its own.
+/// The environment variable that is set when a test runs in its own namespace.
 const INSIDE: &str = "GUESTLIST_TEST_IN_NAMESPACE";
 
-/// Runs `test` with a disk of so many megabytes; `path` leads to the test that asks
-/// for it. Where no disk can be had, that is said and nothing run.
+/// Runs `test` with a disk of this many megabytes. `path` is the path of the calling test. If no
+/// disk can be mounted, it prints that and runs nothing.
 pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
-    // The harness leaves the crate's name out.
+    // The names in the test harness do not contain the crate's name.
     let (_, name) = path.split_once("::").unwrap();
     if std::env::var_os(INSIDE).is_some() {
         return test(Disk::mount(megabytes));
@@ -29,12 +29,12 @@ pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
         Err(error) => Some(error.to_string()),
     };
     if let Some(reason) = reason {
-        // Past the harness, which shows no output of tests that pass.
+        // Written to stderr directly, because the harness hides the output of tests that pass.
         let mut told = std::io::stderr();
         writeln!(told, "skipped: {name}, no small disk: {reason}").unwrap();
         return;
     }
-    // Both end with this thread, should it not see their end.
+    // The kernel kills the started processes if this thread ends before them.
     let inside = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "unshare"])
         .args(namespace)
@@ -49,7 +49,7 @@ pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
     assert!(said(&inside.stdout).contains("1 passed"), "there is no test {name}");
 }
 
-/// The disk, mounted.
+/// A mounted disk.
 pub struct Disk {
     directory: TempDir,
     ballast: PathBuf,
@@ -70,7 +70,7 @@ impl Disk {
         self.directory.path()
     }
 
-    /// Takes all room but so many bytes.
+    /// Fills the disk until only this many bytes are free.
     pub fn fill_up_to(&self, left: u64) {
         let mut file = File::options().create(true).append(true).open(&self.ballast).unwrap();
         let full = std::io::copy(&mut std::io::repeat(0), &mut file).unwrap_err();
@@ -79,7 +79,7 @@ impl Disk {
         file.set_len(size.saturating_sub(left)).unwrap();
     }
 
-    /// Gives that room back.
+    /// Frees that space again.
     pub fn make_room(&self) {
         std::fs::remove_file(&self.ballast).unwrap();
     }
@@ -87,7 +87,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // What is in it goes with the namespace.
+        // Its content disappears with the namespace.
         let unmounted = Command::new("umount").arg("--lazy").arg(self.path()).status();
         assert!(unmounted.unwrap().success() || std::thread::panicking());
     }

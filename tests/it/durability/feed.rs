@@ -1,10 +1,10 @@
-//! The feed of events while servers and databases are killed, transactions stall and the reader
-//! itself ends again and again.
+//! Reads the feed of events while servers and databases are killed, transactions stall and the
+//! reader itself restarts again and again.
 //!
-//! Many at once make changes, each with a request id of its own, through several servers. A
-//! reader keeps its cursor together with what it has read. At the end it must have each event of
-//! the store, and each acknowledged change among them. Beside it a second reader has the id of
-//! the last event as its cursor, which is what a consumer would build for itself: it misses some.
+//! Many writers at once make changes through several servers, each change with its own request
+//! id. A reader keeps its cursor together with the events that it has read. At the end it must
+//! have each event of the store, and each acknowledged change among them. A second reader uses the
+//! id of the last event as its cursor, as a consumer without the feed does: it misses some events.
 //!
 //! ```sh
 //! GUESTLIST_TEST_CHANGES=1000000 GUESTLIST_TEST_KILLS=200 GUESTLIST_TEST_HANG=7200 \
@@ -57,7 +57,7 @@ mod p44_no_event_is_missed {
     }
 }
 
-/// What all parts of the test share.
+/// The state that all parts of the test share.
 struct World<'a> {
     at: &'a Installation,
     http: Http<Full<Bytes>>,
@@ -65,7 +65,7 @@ struct World<'a> {
     reader: String,
     organizations: Vec<String>,
     servers: Mutex<Vec<Server>>,
-    /// The changes to make.
+    /// The number of changes to make.
     changes: u64,
     begun: AtomicU64,
     /// When each change was acknowledged, by its request id.
@@ -73,7 +73,7 @@ struct World<'a> {
     is_over: AtomicBool,
 }
 
-/// What the reader keeps.
+/// The state that the reader keeps.
 #[derive(Default)]
 struct Read {
     cursor: String,
@@ -115,7 +115,7 @@ async fn followed(
         is_over: AtomicBool::new(false),
     };
     let runtime = tokio::runtime::Handle::current();
-    // To start a server blocks its thread, and the others go on meanwhile.
+    // The start of a server blocks its thread. The other parts continue meanwhile.
     let (read, missed) = tokio::task::block_in_place(|| {
         std::thread::scope(|scope| {
             let kills = scope.spawn(|| runtime.block_on(world.kill(cluster, kills)));
@@ -134,7 +134,7 @@ async fn followed(
     });
 
     let stored = ids(&at.database).await;
-    assert_eq!(read.ids.symmetric_difference(&stored).count(), 0, "each event once or more");
+    assert_eq!(read.ids.symmetric_difference(&stored).count(), 0, "each event at least once");
     let acknowledged = world.acknowledged.lock().unwrap();
     assert!(acknowledged.keys().all(|request| read.requests.contains(request)));
     let mut lags = read.lags;
@@ -151,7 +151,7 @@ async fn followed(
         at_percent(99),
     );
     if cluster.is_some() {
-        assert!(missed > 0, "the test must be able to show a loss");
+        assert!(missed > 0, "the cursor over ids misses nothing: the test cannot detect a loss");
     }
 }
 
@@ -160,14 +160,14 @@ impl World<'_> {
         self.acknowledged.lock().unwrap().len() as u64
     }
 
-    /// A server, if one runs.
+    /// The address of a server; `None` if none runs.
     fn address(&self) -> Option<SocketAddr> {
         let servers = self.servers.lock().unwrap();
         let index = rand::rng().random_range(0..servers.len().max(1));
         servers.get(index).map(|server| server.addr)
     }
 
-    /// The answer of a server, if it gives one.
+    /// The response of a server; `None` if there is none or the server has failed.
     async fn call(&self, path: &str, key: &str, request: &str, body: Value) -> Option<Value> {
         let call = http::Request::post(format!("http://{}/{path}", self.address()?))
             .header("content-type", "application/json")
@@ -195,13 +195,14 @@ impl World<'_> {
             if self.call(path, &self.admin, &request, body).await.is_some() {
                 self.acknowledged.lock().unwrap().insert(request, Instant::now());
             } else {
-                // A server that is being started again.
+                // Waits for a server that is starting again.
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
     }
 
-    /// Kills a server each so many changes, or all servers of the database.
+    /// Kills a server after each of `kills` equal parts of the changes; each fourth time the
+    /// database instead, if it is a cluster.
     async fn kill(&self, cluster: Option<&Cluster>, kills: u64) {
         for n in 1..=kills {
             while self.acknowledged() < self.changes * n / (kills + 1) {
@@ -226,7 +227,7 @@ impl World<'_> {
         }
     }
 
-    /// Reads the feed, ends at any moment, and goes on with the cursor that it has kept.
+    /// Reads the feed, stops at random moments, and continues with the cursor that it has kept.
     async fn follow(&self) -> Read {
         let mut kept = Read::default();
         let mut ended_at = None;
@@ -253,7 +254,7 @@ impl World<'_> {
             let events = page["events"].as_array().unwrap_or(&none);
             events.iter().for_each(|event| self.keep(&mut kept, event));
             kept.cursor = page["cursor"].as_str().unwrap().to_owned();
-            // A transaction of before may still have to end after the last change.
+            // A transaction that began earlier may still be open after the last change.
             let is_idle = was_over && events.is_empty() && page["hasMore"] != json!(true);
             ended_at = if is_idle { ended_at.or(Some(Instant::now())) } else { None };
             if ended_at.is_some_and(|at| at.elapsed() > Duration::from_secs(1)) {
@@ -277,7 +278,7 @@ impl World<'_> {
         assert!(before.is_none_or(|before| before <= version), "{before:?} before {event}");
     }
 
-    /// Reads the rows in the order of their ids; returns how many it has missed.
+    /// Reads the rows in the order of their ids; returns how many rows it has missed.
     async fn follow_by_id(&self) -> usize {
         if self.at.database.engine == Engine::Sqlite {
             return 0;
@@ -294,8 +295,8 @@ impl World<'_> {
         stored.iter().filter(|id| **id <= last && !seen.contains(*id)).count()
     }
 
-    /// Writes an event in a transaction that stays open for a while, as a busy server does, or on
-    /// SQLite holds the write lock.
+    /// Writes an event in a transaction that stays open for a while, as on a busy server. On
+    /// SQLite it holds the write lock instead.
     async fn stall(&self) {
         while !self.is_over.load(Ordering::Relaxed) {
             let pause = Duration::from_millis(rand::rng().random_range(1..30));
@@ -329,7 +330,7 @@ async fn ids(database: &Database) -> HashSet<Uuid> {
     ids_after(database, Uuid::nil()).await.expect("the database answers").into_iter().collect()
 }
 
-/// The ids of the events after one; `None` if the database does not answer.
+/// The ids of the events after `last`; `None` if the database does not respond.
 async fn ids_after(database: &Database, last: Uuid) -> Option<Vec<Uuid>> {
     let connection = database.try_connect().await.ok()?;
     let backend = connection.get_database_backend();

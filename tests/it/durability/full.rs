@@ -1,23 +1,22 @@
-//! The disk is full while the server is under load: what cannot be written is
-//! refused, nothing of it is there, and there is no need to start again once there
-//! is room (P35, P38).
+//! The disk is full while the server is under load. The server rejects changes that it cannot
+//! write and stores nothing of them. It needs no restart once there is free space (P35, P38).
 
 use rustix::process::Signal;
 
 use super::disk::{Disk, with_small_disk};
 use super::killed::{process_of, until_it_is_back};
 use super::round::Moment;
-use super::{BACK, HANG, World};
+use super::{HANG, RECOVERY_LIMIT, World};
 use crate::support::cluster::{Cluster, kill};
 use crate::support::{Database, Engine, Installation, Server, own, run_installed_on};
 
-/// How often the disk is full.
+/// How many times the disk is filled.
 const TIMES: usize = 3;
 
-/// More than that fits into no room that is left.
+/// The free space that is left is too small for more acknowledged calls than this.
 const MOST: usize = 5000;
 
-/// The ends of rounds with room and without.
+/// The ends of rounds with free space and without.
 const SOME: Moment =
     Moment { acknowledged: 200, failed: 0, unanswered: 0, at_a_call: false, most: MOST };
 const FULL: Moment = Moment { acknowledged: 0, failed: 200, ..SOME };
@@ -43,7 +42,7 @@ mod p35_p38_what_a_full_disk_did_not_take_is_never_acknowledged {
     }
 }
 
-/// Fills the disk again and again, and kills the server while it is full.
+/// Fills the disk several times. The last time, kills the server while the disk is full.
 async fn filled(at: &Installation, disk: &Disk) {
     let mut world = World::new(at).await;
     let server = world.serve();
@@ -78,22 +77,22 @@ async fn filled(at: &Installation, disk: &Disk) {
     println!("seed {}\n{}", world.seed, world.told());
 }
 
-/// Calls are refused for want of room, and of none there is anything.
+/// The server rejects calls because the disk is full, and stores nothing of them.
 async fn refused(world: &mut World<'_>, server: &Server) {
     let round = world.round(server.addr, FULL, || ()).await;
     if world.at.database.engine == Engine::Sqlite {
-        // Reading goes on. PostgreSQL ends itself where its log finds no room.
+        // Reads still succeed. PostgreSQL stops itself if there is no space for its log.
         let caller = server.person(&world.key).get_caller(own::GetCallerRequest {}).await;
         assert!(caller.is_ok(), "{caller:?}");
         world.check().await;
     }
-    assert!(round.failed() >= FULL.failed, "the disk is full, and takes everything");
+    assert!(round.failed() >= FULL.failed, "the disk is full, but calls are acknowledged");
 }
 
-/// There is room, and in time calls are acknowledged again (P35).
+/// There is free space, and the server acknowledges calls again within `RECOVERY_LIMIT` (P35).
 async fn back(world: &mut World<'_>, server: &Server) {
     let round = world.round(server.addr, SOME, || ()).await;
-    let back = round.first().expect("somebody was acknowledged");
-    assert!(back < BACK, "it was back after {back:?}");
+    let back = round.first().expect("a call was acknowledged");
+    assert!(back < RECOVERY_LIMIT, "it was back after {back:?}");
     world.check().await;
 }

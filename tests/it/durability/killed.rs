@@ -8,16 +8,16 @@ use rustix::process::{Pid, Signal};
 
 use super::ledger::Said;
 use super::round::Moment;
-use super::{BACK, HANG, World};
+use super::{HANG, RECOVERY_LIMIT, World};
 use crate::support::cluster::{Cluster, kill};
 use crate::support::{
     Code, Database, Installation, Server, from_environment, own, run_installed_on,
 };
 
-/// After so many kills everything is compared.
+/// The number of kills after which the store is compared with the ledger.
 const LOOK: u64 = 10;
 
-/// What is killed.
+/// The process that is killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Victim {
     Server,
@@ -44,7 +44,7 @@ mod p33_what_was_acknowledged_is_there_after_a_kill {
     }
 }
 
-/// Kills again and again, of a database of the test's own each third time.
+/// Kills the server repeatedly; each third time the database instead, if the test has its own.
 async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
     let kills = from_environment("GUESTLIST_TEST_KILLS").unwrap_or(usual);
     let mut world = World::new(at).await;
@@ -62,12 +62,12 @@ async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
         };
         let moment = moment(&mut world);
         let round = world.round(server.addr, moment, move || kill(process, signal)).await;
-        let back = round.first().expect("somebody was acknowledged");
-        assert!(!was_database || back < BACK, "it was back after {back:?}");
+        let back = round.first().expect("a call was acknowledged");
+        assert!(!was_database || back < RECOVERY_LIMIT, "it was back after {back:?}");
 
         was_database = victim != Victim::Server;
         if was_database {
-            // The server stays, and finds it again by itself.
+            // The server keeps running, and reconnects by itself.
             until_it_is_back(at).await;
         } else {
             server.kill();
@@ -81,10 +81,10 @@ async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
     assert_eq!(server.stop().code, Some(0));
     println!("seed {}, {kills} kills\n{}", world.seed, world.told());
     let unknown = |said: &Said| matches!(said, Said::Unknown(_));
-    assert!(world.ledger.read().iter().any(|entry| unknown(&entry.said)), "nothing was under way");
+    assert!(world.ledger.read().iter().any(|entry| unknown(&entry.said)), "no call was running");
 }
 
-/// Early and late, in the middle of groups and between them.
+/// A random moment: early or late, in the middle of a group of changes or between groups.
 fn moment(world: &mut World<'_>) -> Moment {
     Moment {
         acknowledged: world.random.random_range(1..=200),
@@ -98,7 +98,7 @@ fn moment(world: &mut World<'_>) -> Moment {
 pub async fn until_it_is_back(at: &Installation) {
     let since = Instant::now();
     let address = Address::parse(&at.database.url).unwrap();
-    while postgres::Connection::open(&address, BACK).await.is_err() {
+    while postgres::Connection::open(&address, RECOVERY_LIMIT).await.is_err() {
         assert!(since.elapsed() < Duration::from_secs(60), "the database does not come back");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -108,11 +108,15 @@ pub fn process_of(server: &Server) -> Pid {
     Pid::from_raw(server.pid().try_into().unwrap()).unwrap()
 }
 
-/// After the end of a database, too, as soon as it has a new connection (P35).
+/// Waits until the server responds; after a kill of the database, until it has a new connection
+/// (P35).
 async fn until_it_answers(server: &Server, key: &str) {
     let since = Instant::now();
     while let Err(failure) = server.person(key).get_caller(own::GetCallerRequest {}).await {
-        assert!(failure.code == Code::Unavailable && since.elapsed() < BACK, "{failure:?}");
+        assert!(
+            failure.code == Code::Unavailable && since.elapsed() < RECOVERY_LIMIT,
+            "{failure:?}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,5 +1,5 @@
-//! What the callers asked and were told, in a file outside the store: a line is on
-//! the disk before its caller asks again, whatever becomes of the server.
+//! The calls and their results, in a file outside the store. A line is on the disk before its
+//! caller sends the next request, even if the server is killed.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// One call. Each names something that no other call names, so that what it left
-/// can be searched for.
+/// One call. Each contains something that no other call contains, so that the rows of a call can be
+/// found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
     ResolveAccount { subject: String },
@@ -27,32 +27,32 @@ pub enum Call {
 }
 
 impl Call {
-    /// Its name alone.
+    /// The name of the call, without its fields.
     pub fn name(&self) -> String {
         let all = format!("{self:?}");
         all.split(' ').next().unwrap_or_default().to_owned()
     }
 }
 
-/// What a caller was told.
+/// The result of a call, as the caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
-    /// Done, and which ids or tokens the answer names.
+    /// Done, with the ids or tokens in the response.
     Acknowledged(Vec<String>),
     /// Not done.
     Refused { code: String, reason: String },
-    /// Nothing, or that it is not known.
+    /// No response, or a response that the result is not known.
     Unknown(String),
 }
 
 impl Said {
-    /// Whether it was refused for no fault of its own.
+    /// Whether the call was rejected because of a failure of the store, not because of the call.
     pub fn is_fault(&self) -> bool {
         let Said::Refused { code, reason } = self else { return false };
         code == "Unavailable" || (code == "ResourceExhausted" && reason == "DISK_FULL")
     }
 
-    /// Whether it was refused as its rules want it, such as a link that is used up.
+    /// Whether the call was rejected by a rule of the service, such as for a link that is used up.
     pub fn is_rule(&self) -> bool {
         let Said::Refused { code, reason } = self else { return false };
         matches!(
@@ -62,16 +62,16 @@ impl Said {
     }
 }
 
-/// A call and what was said to it.
+/// A call and its result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
-    /// `x-request-id`, which stands in the audit trail.
+    /// `x-request-id`, which the audit trail contains.
     pub request: String,
     pub call: Call,
     pub said: Said,
 }
 
-/// The file. Clones share it.
+/// The file of the entries. Clones share it.
 #[derive(Clone)]
 pub struct Ledger {
     path: PathBuf,
@@ -85,7 +85,7 @@ impl Ledger {
         Self { path, file: Arc::new(file) }
     }
 
-    /// Writes an entry; done when the disk has it.
+    /// Writes an entry; returns when it is on the disk.
     pub async fn note(&self, entry: &Entry) {
         let line = serde_json::to_string(entry).unwrap() + "\n";
         let file = Arc::clone(&self.file);
@@ -97,7 +97,7 @@ impl Ledger {
         written.await.unwrap().unwrap();
     }
 
-    /// All that was written, as the file has it.
+    /// Reads all entries from the file.
     pub fn read(&self) -> Vec<Entry> {
         let text = std::fs::read_to_string(&self.path).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -1,21 +1,20 @@
-//! What was acknowledged is there, and of what was refused there is nothing (P33,
-//! P35, P38), whatever becomes of the server, the database and the disk.
+//! The store has each acknowledged change and nothing of a rejected change (P33, P35, P38),
+//! whatever happens to the server, the database and the disk.
 //!
-//! In rounds, many callers at once change the store through a server that is a
-//! process of its own, and write what each answer said into a ledger beside it
-//! (`ledger`) before they ask again. A round ends at a moment that the calls
-//! themselves make (`round`), never after a time. In between, everything in the
-//! store is compared with the ledger (`check`): both the audit trail, which names
-//! each request, and all other rows, which must be what the trail tells.
+//! The tests run in rounds. Many callers at once change the store through a server in its own
+//! process. Each caller writes each result to a ledger outside the store (`ledger`) before it sends
+//! the next request. The numbers of calls decide when a round ends (`round`), never a time. Between
+//! rounds, everything in the store is compared with the ledger (`check`): the audit trail, which
+//! has the id of each request, and all other rows, which must agree with the trail.
 //!
-//! More kills than usual, and the same again:
+//! More kills than usual, and a seed, so that a run can be repeated:
 //!
 //! ```sh
 //! GUESTLIST_TEST_KILLS=1000 GUESTLIST_TEST_SEED=7 cargo test --test it durability:: -- --nocapture
 //! ```
 //!
-//! A kill takes no power away: what the server has handed to the kernel survives
-//! it, synced or not.
+//! A kill is not a power failure: data that the server has passed to the kernel survives it, synced
+//! or not.
 
 mod caller;
 mod calls;
@@ -39,23 +38,23 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 
-use self::caller::{Board, Caller};
+use self::caller::{Caller, SharedLinks};
 use self::ledger::{Entry, Ledger, Said};
 use self::round::{Moment, Round};
 use self::rows::Rows;
-use self::wire::Wire;
+use self::wire::GrpcClient;
 use crate::support::{Engine, Installation, Server, from_environment};
 
-/// Calls at once, at the most.
+/// The number of callers: the greatest number of calls at once.
 const CALLERS: u64 = 32;
-/// The connections that they share.
+/// The number of connections that the callers share.
 const CONNECTIONS: usize = 4;
 
-/// No test takes longer unless it hangs, or was asked for more.
+/// A test that takes longer hangs, unless it is started with more work than usual.
 const HANG: Duration = Duration::from_secs(900);
 
-/// In this time the service is back (P35).
-const BACK: Duration = Duration::from_secs(5);
+/// The service is back within this time (P35).
+const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A store, its callers and their ledger.
 struct World<'a> {
@@ -65,9 +64,9 @@ struct World<'a> {
     key: String,
     callers: Vec<Caller>,
     ledger: Ledger,
-    /// Where the ledger is, and the configuration.
+    /// The directory of the ledger and the configuration.
     outside: TempDir,
-    /// The request ids of the events that were there before the first call.
+    /// The request ids of the events that existed before the first call.
     before: HashSet<String>,
 }
 
@@ -82,7 +81,7 @@ impl<'a> World<'a> {
         let made = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
         assert_eq!(made.code, 0, "{}", made.err);
         let events = Rows::read(&at.database).await.events;
-        let (board, ledger) = (Board::default(), Ledger::new(outside.path()));
+        let (board, ledger) = (SharedLinks::default(), Ledger::new(outside.path()));
         let caller = |n| Caller::new(n, seed, board.clone(), ledger.clone());
         Self {
             at,
@@ -104,7 +103,7 @@ impl<'a> World<'a> {
         ])
     }
 
-    /// Lets the callers call until the moment, at which `end` runs.
+    /// Lets the callers make calls until `moment`; then runs `end`.
     async fn round(
         &mut self,
         addr: SocketAddr,
@@ -112,18 +111,19 @@ impl<'a> World<'a> {
         end: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Round> {
         let round = Arc::new(Round::new(moment, end));
-        let wires: Vec<Wire> = (0..CONNECTIONS).map(|_| Wire::new(addr, &self.key)).collect();
+        let wires: Vec<GrpcClient> =
+            (0..CONNECTIONS).map(|_| GrpcClient::new(addr, &self.key)).collect();
         let mut working = tokio::task::JoinSet::new();
         for (n, caller) in self.callers.drain(..).enumerate() {
             let wire = wires[n % CONNECTIONS].clone();
             working.spawn(caller.work(wire, Arc::clone(&round)));
         }
         self.callers = working.join_all().await;
-        assert!(round.is_over(), "seed {}: nothing answers any more", self.seed);
+        assert!(round.is_over(), "seed {}: the server does not respond", self.seed);
         round
     }
 
-    /// Compares the store with the ledger. A server runs on it that nobody asks.
+    /// Compares the store with the ledger. A server may run on it, but receives no requests.
     async fn check(&self) {
         self.until_no_change_is_open().await;
         let rows = Rows::read(&self.at.database).await;
@@ -138,7 +138,7 @@ impl<'a> World<'a> {
         );
     }
 
-    /// PostgreSQL may be at the commit of a server that is no more.
+    /// Waits, because PostgreSQL may still run a commit of a server that was killed.
     async fn until_no_change_is_open(&self) {
         if self.at.database.engine == Engine::Sqlite {
             return;
@@ -148,12 +148,12 @@ impl<'a> World<'a> {
                       AND backend_type = 'client backend'";
         let since = Instant::now();
         while self.at.database.count(others).await > 0 {
-            assert!(since.elapsed() < Duration::from_secs(60), "a change without an end");
+            assert!(since.elapsed() < Duration::from_secs(60), "a transaction does not end");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// What the ledger has, for people; that it has something of everything.
+    /// The counts of the ledger as text. Asserts that each kind of call was acknowledged.
     fn told(&self) -> String {
         let mut counts: BTreeMap<String, [usize; 4]> = BTreeMap::new();
         for Entry { call, said, .. } in self.ledger.read() {
@@ -161,7 +161,7 @@ impl<'a> World<'a> {
                 Said::Acknowledged(_) => 0,
                 Said::Refused { .. } if said.is_rule() => 1,
                 Said::Refused { .. } if said.is_fault() => 2,
-                Said::Refused { .. } => panic!("refused for no known reason: {call:?}, {said:?}"),
+                Said::Refused { .. } => panic!("rejected for no known reason: {call:?}, {said:?}"),
                 Said::Unknown(_) => 3,
             };
             counts.entry(call.name()).or_default()[column] += 1;

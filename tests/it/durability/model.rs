@@ -1,5 +1,5 @@
-//! What the store must hold by the ledger and the audit trail: each change that
-//! has its events is carried out here, on maps.
+//! The content that the store must have according to the ledger and the audit trail. The model
+//! applies each change that has its events to its maps.
 
 use std::collections::HashMap;
 
@@ -30,9 +30,9 @@ pub struct Invite {
     pub role: String,
     pub max_uses: Option<i64>,
     pub uses: i64,
-    /// Its address, or its note.
+    /// The address of an email invitation, or the note of a link.
     pub mark: String,
-    /// Unless its maker was never told.
+    /// `None` if the creator never received it.
     pub token: Option<InviteToken>,
 }
 
@@ -43,14 +43,14 @@ pub struct Model {
     pub organizations: HashMap<Uuid, Organization>,
     pub members: HashMap<Uuid, Member>,
     pub invites: HashMap<Uuid, Invite>,
-    /// Those that somebody was told to have ended before.
+    /// Invites that had ended before a revocation, according to its response.
     pub ended: Vec<Uuid>,
 }
 
 type Outcome = Result<(), String>;
 
 impl Model {
-    /// Carries out a change that has these events, or says what is wrong with them.
+    /// Applies a change that has these events, or returns what is wrong with them.
     pub fn apply(&mut self, entry: &Entry, events: &[&Event]) -> Outcome {
         let mut actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
         actions.sort_unstable();
@@ -114,8 +114,8 @@ impl Model {
         }
     }
 
-    /// Whether a change that was acknowledged and has no event changed nothing.
-    pub fn holds_already(&mut self, call: &Call) -> bool {
+    /// Whether an acknowledged change without an event had nothing to change.
+    pub fn is_no_op(&mut self, call: &Call) -> bool {
         match call {
             Call::ResolveAccount { subject } => self.accounts.contains_key(subject),
             Call::SetMemberRole { member, role, .. } => {
@@ -140,7 +140,7 @@ impl Model {
         let id = uuid(&target("organization.created").target);
         let member = uuid(&target("member.joined").target);
         let name = name.to_owned();
-        // Made, and joined by its maker.
+        // Version 2: the creation and the join of the creator.
         self.organizations.insert(id, Organization { name, version: 2, member_count: 1 });
         let role = "admin".to_owned();
         let (account, invite) = (None, None);
@@ -157,7 +157,7 @@ impl Model {
             Call::CreateLink { note, role, max_uses, .. } => {
                 ("named_link", role.clone(), Some(*max_uses), note.clone(), names.get(1))
             }
-            // In the order of the request, as their ids are.
+            // The ids are in the order of the request.
             Call::InviteByEmail { addresses, .. } => {
                 ("email", member, Some(1), addresses[n].clone(), None)
             }
@@ -192,8 +192,8 @@ impl Model {
         }
     }
 
-    /// Counts uses and ends what they have used up: at the end, since the ledger
-    /// does not know in which order several callers joined.
+    /// Counts the uses of invites and ends those that are used up. It runs at the end, because the
+    /// ledger does not have the order in which several callers joined.
     pub fn count_uses(&mut self) -> Outcome {
         for member in self.members.values() {
             let Some(id) = &member.invite else { continue };
@@ -211,7 +211,7 @@ impl Model {
         }
     }
 
-    /// The organization of a change, which counts it.
+    /// Increases the version of a change's organization, and returns the organization.
     fn advance(&mut self, place: Option<Uuid>) -> Result<&mut Organization, String> {
         let organization = place.and_then(|id| self.organizations.get_mut(&id));
         let organization = organization.ok_or("a change of an organization that is not there")?;
@@ -233,7 +233,7 @@ impl Model {
     }
 }
 
-/// The events of a change, sorted.
+/// The actions of the events that a change must have, sorted.
 fn expected(call: &Call) -> Vec<&'static str> {
     match call {
         Call::ResolveAccount { .. } => vec!["account.created"],
@@ -266,10 +266,10 @@ fn organization_of(call: &Call) -> Option<Uuid> {
     }
 }
 
-/// Compares the ids that an answer named with those of its events.
+/// Compares the ids in a response with those of its events.
 fn says(call: &Call, names: &[String], ids: &[Uuid]) -> Outcome {
     let told: Vec<Uuid> = match call {
-        // They name something else: a token, a name, nothing.
+        // Their responses contain no id, but a token or a name.
         Call::CreateOrganizationInvite { .. } | Call::UpdateOrganization { .. } => return Ok(()),
         Call::CreateLink { .. } => vec![uuid(&names[0])],
         _ => names.iter().map(|name| uuid(name)).collect(),

@@ -1,4 +1,4 @@
-//! One life of the server under load, and when it ends.
+//! One round of load on the server, and the condition that ends it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,21 +6,21 @@ use std::time::{Duration, Instant};
 
 use super::ledger::Said;
 
-/// When a round ends: when there have been at least so many of each.
+/// The condition that ends a round: at least this many calls of each kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     pub acknowledged: usize,
-    /// Refused for a fault of the store's.
+    /// Rejected because of a failure of the store.
     pub failed: usize,
-    /// At this very moment.
+    /// Running calls at this moment.
     pub unanswered: usize,
-    /// Looked at when a call is sent, instead of when one has ended.
+    /// Whether the condition is checked when a call is sent, instead of when one has ended.
     pub at_a_call: bool,
-    /// It is given up when more than these were acknowledged.
+    /// The round also ends when more calls than this are acknowledged.
     pub most: usize,
 }
 
-/// What the callers of one round share.
+/// The state that the callers of one round share.
 pub struct Round {
     moment: Moment,
     acknowledged: AtomicUsize,
@@ -33,7 +33,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// `end` runs once, on the thread of the caller who finds that it is time.
+    /// `end` runs once, on the thread of the caller that finds the condition met.
     pub fn new(moment: Moment, end: impl Fn() + Send + Sync + 'static) -> Self {
         let (acknowledged, failed, unanswered, over, first) = Default::default();
         let (since, end) = (Instant::now(), Box::new(end));
@@ -44,7 +44,7 @@ impl Round {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// After what time the first call was acknowledged.
+    /// The time from the start of the round until the first call was acknowledged.
     pub fn first(&self) -> Option<Duration> {
         self.first.get().copied()
     }
@@ -73,7 +73,7 @@ impl Round {
         self.unanswered.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// How many were refused for a fault of the store's.
+    /// How many calls were rejected because of a failure of the store.
     pub fn failed(&self) -> usize {
         self.failed.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! All rows that the callers' changes are made of, as one moment has them.
+//! All rows that the callers' changes write, as they are at one moment.
 
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use uuid::Uuid;
@@ -56,14 +56,14 @@ pub struct Rows {
     pub members: Vec<Member>,
     pub invites: Vec<Invite>,
     pub accounts: Vec<Account>,
-    /// The invitations whose mail waits.
+    /// The invitations that have a mail in the outbox.
     pub waiting: Vec<Uuid>,
-    /// What the engine finds wrong with its own files, which is nothing.
+    /// The errors that the engine finds in its own files. There must be none.
     pub damage: Vec<String>,
 }
 
 impl Rows {
-    /// Reads them beside the server, in one transaction.
+    /// Reads them directly from the database, in one transaction.
     pub async fn read(database: &Database) -> Self {
         let db = database.connect().await;
         let begin = match database.engine {

@@ -1,5 +1,5 @@
-//! How the callers call: gRPC over a connection that is kept, and every failure
-//! told apart by whether the server has spoken.
+//! The callers' connection: gRPC over a connection that stays open. It separates the failures that
+//! the server returns from those without a response of the server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use tonic_prost::ProstCodec;
 use super::ledger::Said;
 use crate::support::Failure;
 
-/// The server's own bound is far below: longer is a hang.
+/// The server's own timeout is far shorter, so a call that takes longer hangs.
 const HANG: Duration = Duration::from_secs(30);
 
 /// A connection and a key. Clones share both.
 #[derive(Clone)]
-pub struct Wire {
+pub struct GrpcClient {
     channel: Channel,
     bearer: MetadataValue<Ascii>,
 }
 
-/// The name of a call, and for whom it is made.
+/// The request id of a call, and the account on whose behalf it is made.
 pub struct Envelope<'a> {
     pub request: &'a str,
     pub on_behalf_of: Option<&'a str>,
 }
 
-impl Wire {
+impl GrpcClient {
     pub fn new(addr: SocketAddr, key: &str) -> Self {
         let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
         Self { channel, bearer: format!("Bearer {key}").parse().unwrap() }
     }
 
-    /// Asks once.
+    /// Sends a request once.
     pub async fn ask<Q, A>(
         &self,
         envelope: &Envelope<'_>,
@@ -60,21 +60,21 @@ impl Wire {
             let path = http::uri::PathAndQuery::from_static(path);
             grpc.unary(request, path, ProstCodec::<Q, A>::default()).await
         };
-        let answer = tokio::time::timeout(HANG, call).await.expect("it is answered in time");
+        let answer = tokio::time::timeout(HANG, call).await.expect("it returns in time");
         answer.map(tonic::Response::into_inner).map_err(failed)
     }
 }
 
-/// The server puts the request's id on each of its answers; what fails without it
-/// has failed on the way. So has what broke off behind the answer's head, of which the
-/// connection's error is the source.
+/// The server puts the request's id into each of its responses, so a failure without the id is a
+/// failure of the connection. A response that breaks off after its head is one, too: its source is
+/// the connection's error.
 fn failed(status: Status) -> Said {
     let on_the_way = std::error::Error::source(&status).is_some();
     if on_the_way || !status.metadata().contains_key("x-request-id") {
         return Said::Unknown(format!("{:?}: {}", status.code(), status.message()));
     }
     let failure = Failure::from(status);
-    // So the server says it of a commit of which it does not know.
+    // The server returns this if it does not know the result of a commit.
     if failure.code == Code::Unavailable && failure.message.contains("did not confirm") {
         return Said::Unknown(failure.message);
     }

@@ -1,4 +1,4 @@
-//! Peers without a credential whose bodies come, but for their ends.
+//! Peers without a credential that send all of a body except its end.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 
 use super::Target;
 
-/// All bodies together, one a connection.
+/// The number of bodies, one on each connection.
 const BODIES: usize = 1000;
 
-/// What a body says it has, and what comes of it.
+/// The content length of a body, and the part of it that is sent.
 const LENGTH: usize = 1 << 20;
 static ALL_BUT_THE_END: [u8; LENGTH - 1] = [b' '; LENGTH - 1];
 
@@ -32,7 +32,7 @@ const WAYS: [(&str, &str, bool); 6] = [
     ("application/json", "/v1/orgs/x/invites", true),
 ];
 
-/// How long those that are refused hold on to their connections.
+/// How long the peers keep their connections open after all are rejected.
 const HELD: Duration = Duration::from_secs(1);
 
 pub async fn unfinished(target: Target) {
@@ -40,12 +40,12 @@ pub async fn unfinished(target: Target) {
     let peers = (0..BODIES).map(|n| {
         let (target, refused) = (&target, &refused);
         async move {
-            // A connection that was closed over its unread body may take the answer with it.
+            // If the server closes a connection with an unread body, the response may be lost.
             if let Some((status, grpc)) = refusal(target, WAYS[n % WAYS.len()]).await {
                 assert!(status == 401 || grpc.as_deref() == Some("16"), "{status} {grpc:?}");
             }
             refused.send_modify(|count| *count += 1);
-            // Nobody hangs up before all have been refused.
+            // No peer closes its connection before all are rejected.
             let mut all = refused.subscribe();
             all.wait_for(|count| *count == BODIES).await.unwrap();
             tokio::time::sleep(HELD).await;
@@ -58,8 +58,8 @@ pub async fn unfinished(target: Target) {
     futures::join!(join_all(peers), in_place);
 }
 
-/// The status of HTTP and of gRPC, if there was an answer; the connection stays until
-/// its client is dropped.
+/// The HTTP status and the gRPC status, if there is a response. The connection stays open until its
+/// client is dropped.
 async fn refusal(
     target: &Target,
     (content_type, path, is_http2): (&str, &str, bool),

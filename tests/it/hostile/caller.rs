@@ -1,4 +1,4 @@
-//! Somebody well-behaved: calls over a connection that is kept, and over new ones.
+//! A well-behaved client: it calls over a connection that stays open, and over new ones.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub struct Caller {
     kept: AccountServiceClient<Channel>,
 }
 
-/// How long calls took.
+/// The durations of calls.
 pub struct Latencies(Vec<Duration>);
 
 impl Latencies {
@@ -30,7 +30,7 @@ impl Latencies {
         self.0.extend(more.0);
     }
 
-    /// What 99 of 100 calls took at most.
+    /// The longest duration of the fastest 99 of 100 calls.
     pub fn p99(&self) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -45,34 +45,34 @@ impl Caller {
         Self { addr, key: key.to_owned(), kept }
     }
 
-    /// Calls one after another, by turns over gRPC on the connection that is kept and
-    /// over Connect on a new one. Every call succeeds.
+    /// Makes calls one after another, in turn over gRPC on the connection that stays open and over
+    /// Connect on a new one. Every call must succeed.
     pub async fn calls(&mut self, count: usize) -> Latencies {
         let mut latencies = Vec::new();
         for n in 0..count {
             let since = Instant::now();
             if n % 2 == 0 {
-                self.over_kept().await;
+                self.over_open_connection().await;
             } else {
-                self.over_new().await;
+                self.over_new_connection().await;
             }
             latencies.push(since.elapsed());
         }
         Latencies(latencies)
     }
 
-    /// The same over the kept connection alone.
+    /// The same, only over the connection that stays open.
     pub async fn calls_over_kept(&mut self, count: usize) -> Latencies {
         let mut latencies = Vec::new();
         for _ in 0..count {
             let since = Instant::now();
-            self.over_kept().await;
+            self.over_open_connection().await;
             latencies.push(since.elapsed());
         }
         Latencies(latencies)
     }
 
-    /// Whether somebody new is let in, and not for probes alone.
+    /// Whether the server accepts a new connection, and not only for probes.
     pub async fn is_served(&self) -> bool {
         let asked = async {
             let stream = TcpStream::connect(self.addr).await?;
@@ -87,16 +87,16 @@ impl Caller {
         asked.await.is_ok_and(|status| status == 200)
     }
 
-    async fn over_kept(&mut self) {
+    async fn over_open_connection(&mut self) {
         let mut request = tonic::Request::new(GetCallerRequest {});
         let key = format!("Bearer {}", self.key).parse().unwrap();
         request.metadata_mut().insert("authorization", key);
-        let answer = self.kept.get_caller(request).await.expect("it is answered");
+        let answer = self.kept.get_caller(request).await.expect("the server responds");
         assert!(answer.into_inner().account.is_some());
     }
 
-    async fn over_new(&self) {
-        let stream = TcpStream::connect(self.addr).await.expect("the server takes connections");
+    async fn over_new_connection(&self) {
+        let stream = TcpStream::connect(self.addr).await.expect("the server accepts connections");
         stream.set_nodelay(true).unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -107,9 +107,9 @@ impl Caller {
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from_static(b"{}")))
             .unwrap();
-        let answer = sender.send_request(request).await.expect("it is answered");
+        let answer = sender.send_request(request).await.expect("the server responds");
         let status = answer.status();
-        let body = answer.into_body().collect().await.expect("the answer is whole").to_bytes();
+        let body = answer.into_body().collect().await.expect("the body is complete").to_bytes();
         assert_eq!(status, 200, "{body:?}");
     }
 }

@@ -21,15 +21,15 @@ fn p37_more_connections_than_file_descriptors() {
     });
 }
 
-/// More connections than descriptors, which are held: those for whom there is no
-/// room are closed at once, whoever is connected is served meanwhile, and whoever
-/// comes when they have gone.
+/// Opens more connections than there are descriptors, and keeps them open. The server immediately
+/// closes those that have no descriptor. Meanwhile it serves the connected clients, and it serves
+/// new clients after the peers have closed their connections.
 pub async fn attacked(at: &Installation, calls: usize) -> Figures {
-    // Nobody's silence makes room, and nobody has to connect again.
+    // No connection is closed because it is silent, and no client has to connect again.
     let patient = [
         ("GUESTLIST_HTTP__FIRST_BYTE_TIMEOUT", "10m"),
         ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "10m"),
-        // All come from one address.
+        // All connections come from one address.
         ("GUESTLIST_HTTP__MAX_CONNECTIONS_PER_NETWORK", "0"),
     ];
     let program = at.command(&["serve"], &[&BOUNDS[..], &patient].concat());
@@ -47,21 +47,21 @@ pub async fn attacked(at: &Installation, calls: usize) -> Figures {
     let connect = || join_all((0..2 * LIMIT).map(|_| TcpStream::connect(server.addr)));
     let held = connect().await;
     while caller.is_served().await {
-        // Not all have been looked at yet.
+        // The server has not handled all connections yet.
     }
     let with = caller.calls_over_kept(calls).await;
-    assert!(server.logged().contains("too many open connections"), "somebody is not let in");
-    // What is worked in a second in which nobody asks for anything is for nothing.
+    assert!(server.logged().contains("too many open connections"), "no peer is rejected");
+    // No client sends a request in this second, so the server should do no work.
     let idle = Work::of(server.pid());
     tokio::time::sleep(Duration::from_secs(1)).await;
     let share = idle.share();
-    assert!(share < 0.2, "it spins: {share}");
+    assert!(share < 0.2, "the idle server uses the processor: {share}");
     let growth = memory.growth();
     assert!(growth < MAX_GROWTH, "{} MiB", growth >> 20);
 
     drop(held);
     while !caller.is_served().await {
-        // Not all have been missed yet.
+        // The server has not noticed all closed connections yet.
     }
     caller.calls(20).await;
     let again = connect().await;

@@ -1,4 +1,4 @@
-//! Peers that send frames of HTTP/2 without an end.
+//! Peers that send HTTP/2 frames endlessly.
 
 use futures::future::join_all;
 
@@ -7,14 +7,14 @@ use super::peer::{END_HEADERS, END_STREAM, Peer, call, frame, kind};
 
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
-/// More than any buffer between here and there holds.
+/// More sends than all buffers between the peer and the server can hold.
 const MOST: usize = 1_000_000;
 
 async fn peers(target: &Target, count: usize) -> Vec<Peer> {
     join_all((0..count).map(|_| Peer::http2(target.addr, &[]))).await
 }
 
-/// Each of some peers floods until it is closed.
+/// Some peers flood the server, each until the server closes its connection.
 async fn floods(target: &Target, begin: &[u8], frames: &[u8]) {
     let mut peers = peers(target, 4).await;
     for peer in &mut peers {
@@ -22,11 +22,11 @@ async fn floods(target: &Target, begin: &[u8], frames: &[u8]) {
     }
     target.in_place();
     for sent in join_all(peers.iter_mut().map(|peer| peer.flood(frames, MOST))).await {
-        assert!(sent < MOST, "it is closed");
+        assert!(sent < MOST, "the server closes the connection");
     }
 }
 
-/// CVE-2024-27316 and its like.
+/// CVE-2024-27316 and similar attacks.
 pub async fn continuation(target: Target) {
     let begin = frame(kind::HEADERS, END_STREAM, 1, &call(HEALTH, None, &[]));
     let more = super::peer::block(&[("x", &"y".repeat(1000))]);

@@ -1,4 +1,5 @@
-//! Peers whose messages are not what they seem.
+//! Peers that send messages with a huge length, with a huge size after decompression, or in single
+//! bytes.
 
 use std::io::Write;
 use std::sync::LazyLock;
@@ -21,14 +22,14 @@ fn over_connect(key: &str) -> String {
 }
 
 async fn status(mut peer: Peer, request: Vec<u8>) -> u16 {
-    // It may be answered before it is sent whole.
+    // The server may respond before the whole request is sent.
     peer.send(&request).await;
     let answer = String::from_utf8_lossy(&peer.closed().await).into_owned();
     let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
     status.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
 }
 
-/// Nothing follows the length: what is refused is refused by it alone.
+/// No message follows the length, so the server rejects the call because of the length alone.
 pub async fn huge_length(target: Target) {
     let head = frame(kind::HEADERS, END_HEADERS, 1, &call(GET_CALLER, Some(&target.key), &[]));
     let length = frame(kind::DATA, 0, 1, &[0, 0xff, 0xff, 0xff, 0xff]);
@@ -60,7 +61,7 @@ static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 pub async fn bomb(target: Target) {
     let bomb = tokio::task::spawn_blocking(|| BOMB.as_slice()).await.unwrap();
-    assert!(bomb.len() < 100_000, "within a stream's first window");
+    assert!(bomb.len() < 100_000, "it fits into a stream's first window");
     let head = call(GET_CALLER, Some(&target.key), &[("grpc-encoding", "gzip")]);
     let len = u32::try_from(bomb.len()).unwrap().to_be_bytes();
     let message = [&[1][..], &len, bomb].concat();
@@ -86,11 +87,11 @@ pub async fn bomb(target: Target) {
     assert!(said.await.into_iter().all(|status| status == 429), "RESOURCE_EXHAUSTED");
 }
 
-/// Some thousand bytes, each for itself.
+/// Some thousand bytes, each in its own frame or chunk.
 pub async fn slices(target: Target) {
     const BYTES: usize = 4000;
     let head = call(GET_CALLER, Some(&target.key), &[]);
-    // Field 15 is nobody's; it is skipped.
+    // The message has no field 15; the server skips it.
     let text = vec![b'x'; BYTES - 3];
     let mut message = vec![15 << 3 | 2];
     message.extend([(text.len() & 127) as u8 | 128, (text.len() >> 7) as u8]);

@@ -1,13 +1,12 @@
-//! Hostile peers (P34, P37, P41): a table of attacks over one harness, against the
-//! program as a process.
+//! Hostile peers (P34, P37, P41): a table of attacks in one harness, against the program in its own
+//! process.
 //!
-//! An attack is made of rounds, one after another: a round opens its connections,
-//! does its worst, and asserts what the server does about it. Meanwhile somebody
-//! well-behaved calls, and every call of theirs succeeds; the server's memory grows
-//! within its bound; SIGTERM ends it in time with the attackers connected; nothing
-//! panics.
+//! An attack runs in rounds, one after another. A round opens its connections, attacks, and asserts
+//! how the server reacts. Meanwhile a well-behaved client makes calls, and all of them succeed. The
+//! server's memory stays within its limit, SIGTERM ends the server in time while the attackers are
+//! connected, and nothing panics.
 //!
-//! The figures as a table, for which nothing else should run:
+//! This prints the figures as a table. Nothing else should run meanwhile:
 //!
 //! ```sh
 //! GUESTLIST_TEST_FIGURES=1 cargo test --release --test it hostile::figures -- --nocapture
@@ -15,7 +14,7 @@
 
 mod bodies;
 mod caller;
-mod crowds;
+mod connection_limits;
 mod files;
 mod floods;
 mod messages;
@@ -37,10 +36,10 @@ use self::caller::{Caller, Latencies};
 use self::process::Memory;
 use crate::support::{Engine, Installation, Server, run_installed};
 
-/// What an attack may cost, in bytes.
+/// The memory growth that an attack may cause, in bytes.
 const MAX_GROWTH: u64 = 64 << 20;
 
-/// The server's bounds while it is attacked: the usual ones, but for their times.
+/// The server's settings during an attack: shorter timeouts, and the usual values for all others.
 const BOUNDS: [(&str, &str); 9] = [
     ("GUESTLIST_HTTP__FIRST_BYTE_TIMEOUT", "2s"),
     ("GUESTLIST_HTTP__HEAD_TIMEOUT", "2s"),
@@ -50,25 +49,25 @@ const BOUNDS: [(&str, &str); 9] = [
     ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "2s"),
     ("GUESTLIST_HTTP__KEEP_ALIVE_TIMEOUT", "2s"),
     ("GUESTLIST_HTTP__DRAIN_TIMEOUT", "2s"),
-    // Each call of the well-behaved one would be a line.
+    // Without this, each call of the well-behaved client writes a log line.
     ("GUESTLIST_LOG__FILTER", "warn"),
 ];
 
-/// The drain timeout, and what may come after it, generously.
+/// The drain timeout, and much more time than the steps after it need.
 const END: Duration = Duration::from_secs(10);
 
-/// Set, it makes `figures` measure.
+/// If this environment variable is set, `figures` measures.
 const FIGURES: &str = "GUESTLIST_TEST_FIGURES";
 
-/// One way to be hostile.
+/// One kind of attack.
 struct Attack {
     name: &'static str,
-    /// What the server does about it.
+    /// How the server reacts.
     answer: &'static str,
     round: fn(Target) -> BoxFuture<'static, ()>,
 }
 
-/// Whom a round attacks.
+/// The server that a round attacks.
 #[derive(Clone)]
 struct Target {
     addr: SocketAddr,
@@ -77,13 +76,13 @@ struct Target {
 }
 
 impl Target {
-    /// Tells that a round's peers are connected and at it.
+    /// Reports that a round's peers are connected and attack.
     fn in_place(&self) {
         self.in_place.send_modify(|rounds| *rounds += 1);
     }
 }
 
-/// What was measured.
+/// The measurements of an attack.
 struct Figures {
     name: &'static str,
     answer: &'static str,
@@ -136,12 +135,12 @@ attacks! {
     p37_unread_answers: readers::unread, "20 that ask on and on over HTTP/1 and read nothing" => "not read on; closed after `write_timeout`";
 }
 
-/// Attacks a new server, and asserts all that is said at the top of this file.
+/// Attacks a new server, and asserts everything that the top of this file lists.
 async fn attacked(at: &Installation, attack: &Attack, calls: usize) -> Figures {
     let server = at.serve_with(&BOUNDS);
     let key = std::fs::read_to_string(at.key_file()).unwrap().trim().to_owned();
     let mut caller = Caller::new(server.addr, &key).await;
-    // What is made once at the first calls is not the attack's.
+    // The memory that the first calls allocate once is not a cost of the attack.
     caller.calls(calls / 2 + 20).await;
     let without = caller.calls(calls).await;
 
@@ -160,7 +159,7 @@ async fn attacked(at: &Installation, attack: &Attack, calls: usize) -> Figures {
     in_place.subscribe().wait_for(|rounds| *rounds > 0).await.unwrap();
 
     let mut with = caller.calls(calls).await;
-    // To the end of a round, since that is where it looks what the server did.
+    // Continues to the end of a round, because a round checks the server's reaction at its end.
     while *rounds.borrow_and_update() == 0 && attackers.go_on() {
         with.add(caller.calls(10).await);
     }
@@ -176,21 +175,21 @@ async fn attacked(at: &Installation, attack: &Attack, calls: usize) -> Figures {
     Figures { name: attack.name, answer: attack.answer, rounds, growth, without, with, end }
 }
 
-/// Those who run the rounds; gone with the test.
+/// The task that runs the rounds. It ends with the test.
 struct Attackers(Option<JoinHandle<()>>);
 
 impl Attackers {
-    /// Whether no round has found the server to be wrong.
+    /// Whether no round has found an error of the server.
     fn go_on(&self) -> bool {
         self.0.as_ref().is_some_and(|task| !task.is_finished())
     }
 
-    /// Tells what a round has found.
+    /// Returns the running task. Panics if a round has found an error.
     async fn still_there(mut self) -> JoinHandle<()> {
         let task = self.0.take().unwrap();
         if task.is_finished() {
-            task.await.expect("the server does what it should");
-            unreachable!("rounds go on");
+            task.await.expect("the server reacts as expected");
+            unreachable!("rounds have no end");
         }
         task
     }
@@ -204,7 +203,7 @@ impl Drop for Attackers {
     }
 }
 
-/// Ends the server under attack; answers how long that took.
+/// Ends the server under attack; returns how long that took.
 async fn end(server: Server, name: &str) -> Duration {
     let ended = tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
     assert_eq!(ended.code, Some(0), "{name}: {}", ended.err);

@@ -1,5 +1,4 @@
-//! Somebody at the other end of a connection who writes what they like, frame by
-//! frame.
+//! A client that can write any bytes to its connection, frame by frame.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -9,7 +8,7 @@ use tokio::net::TcpStream;
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Frames of HTTP/2 (RFC 9113 §6), as far as they are needed here.
+/// The types of HTTP/2 frames (RFC 9113 §6) that these tests need.
 pub mod kind {
     pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
@@ -76,7 +75,7 @@ pub fn call(path: &str, key: Option<&str>, more: &[(&str, &str)]) -> Vec<u8> {
     block(&fields)
 }
 
-/// The head of a question for a page.
+/// The head of a GET request for a page.
 pub fn get(path: &str) -> Vec<u8> {
     block(&[(":method", "GET"), (":scheme", "http"), (":path", path), (":authority", "x")])
 }
@@ -88,14 +87,14 @@ pub fn ids(count: usize) -> impl Iterator<Item = u32> + Clone {
 
 pub struct Peer(TcpStream);
 
-/// What became of streams.
+/// The results of streams.
 #[derive(Debug, Default)]
 pub struct Streams {
-    /// Those whose answer came to its end.
+    /// Streams whose response is complete.
     pub answered: HashSet<u32>,
-    /// Those that the server reset.
+    /// Streams that the server reset.
     pub reset: HashSet<u32>,
-    /// Whether the connection ended before that.
+    /// Whether the connection ended before the streams did.
     pub closed: bool,
 }
 
@@ -107,12 +106,12 @@ impl Streams {
 
 impl Peer {
     pub async fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).await.expect("the server takes connections");
+        let stream = TcpStream::connect(addr).await.expect("the server accepts connections");
         stream.set_nodelay(true).unwrap();
         Self(stream)
     }
 
-    /// One that has said that it speaks HTTP/2, with these settings.
+    /// A peer that has sent the HTTP/2 preface, with these settings.
     pub async fn http2(addr: SocketAddr, settings: &[(u16, u32)]) -> Self {
         let mut peer = Self::connect(addr).await;
         let mut payload = Vec::new();
@@ -124,13 +123,13 @@ impl Peer {
         peer
     }
 
-    /// Whether the server still took it.
+    /// Sends these bytes; returns whether the connection still accepted them.
     pub async fn send(&mut self, bytes: &[u8]) -> bool {
         self.0.write_all(bytes).await.is_ok()
     }
 
-    /// Sends this again and again, reading nothing, until the server has closed; says
-    /// how often, `most` at most.
+    /// Sends these bytes again and again, without reading, until the server closes the connection,
+    /// but at most `most` times; returns how often it sent them.
     pub async fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
         for sent in 0..most {
             if !self.send(bytes).await {
@@ -140,22 +139,22 @@ impl Peer {
         most
     }
 
-    /// Reads until the server ends the connection, however it does.
+    /// Reads until the server ends the connection, with or without an error.
     pub async fn closed(&mut self) -> Vec<u8> {
         let mut said = Vec::new();
         self.0.read_to_end(&mut said).await.ok();
         said
     }
 
-    /// Reads, and answers pings as a living peer does, until as many streams have
-    /// ended, or the connection.
+    /// Reads, and responds to pings like an ordinary client, until this many streams have ended, or
+    /// the connection has ended.
     pub async fn until_ended(&mut self, streams: usize) -> Streams {
         let mut found = Streams::default();
         while found.ended() < streams && self.next_of(&mut found).await {}
         found
     }
 
-    /// The same for one frame; whether there was one.
+    /// The same for one frame; returns whether there was one.
     pub async fn next_of(&mut self, found: &mut Streams) -> bool {
         let Ok((kind, flags, stream, payload)) = self.read().await else {
             found.closed = true;

@@ -1,8 +1,8 @@
-//! What a process costs, as the kernel tells it (proc(5)).
+//! The memory and the processor time of a process, as the kernel reports them (proc(5)).
 
 use std::time::{Duration, Instant};
 
-/// The memory of a process, from here on.
+/// The memory growth of a process since [`Memory::of`].
 pub struct Memory {
     pid: u32,
     before: u64,
@@ -10,12 +10,12 @@ pub struct Memory {
 
 impl Memory {
     pub fn of(pid: u32) -> Self {
-        // The peak is forgotten.
+        // Resets the peak.
         std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
         Self { pid, before: bytes(pid, "VmRSS:") }
     }
 
-    /// By how many bytes the process has been larger, at most.
+    /// The greatest growth of the process, in bytes.
     pub fn growth(&self) -> u64 {
         bytes(self.pid, "VmHWM:").saturating_sub(self.before)
     }
@@ -28,7 +28,7 @@ fn bytes(pid: u32, name: &str) -> u64 {
     kilobytes * 1024
 }
 
-/// The work of a process, from here on.
+/// The processor time of a process since [`Work::of`].
 pub struct Work {
     pid: u32,
     since: Instant,
@@ -40,17 +40,17 @@ impl Work {
         Self { pid, since: Instant::now(), before: spent(pid) }
     }
 
-    /// The part of one processor that it took.
+    /// The part of one processor that the process used.
     pub fn share(&self) -> f64 {
         let spent = spent(self.pid) - self.before;
         spent.as_secs_f64() / self.since.elapsed().as_secs_f64()
     }
 }
 
-/// User's and system's time; in hundredths of a second on every Linux.
+/// The user and system time. The kernel counts hundredths of a second on every Linux.
 fn spent(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name before may hold spaces.
+    // The process name before these fields may contain spaces.
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     let fields: Vec<&str> = fields.split(' ').collect();
     let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();

@@ -1,4 +1,4 @@
-//! Peers that ask and do not take the answer.
+//! Peers that send requests and do not read the responses.
 
 use futures::future::join_all;
 
@@ -7,7 +7,7 @@ use super::peer::{END_HEADERS, END_STREAM, INITIAL_WINDOW, Peer, call, frame, ge
 
 const STREAMS: usize = 100;
 
-/// Windows that are never opened, by peers that answer every ping.
+/// Peers that never open their flow-control windows, but respond to every ping.
 pub async fn shut_window(target: Target) {
     let page = ids(STREAMS)
         .flat_map(|id| frame(kind::HEADERS, END_HEADERS | END_STREAM, id, &get("/openapi.json")));
@@ -32,14 +32,14 @@ pub async fn shut_window(target: Target) {
     }
 }
 
-/// Questions for a page of some length, until nobody reads them any more; in the end
-/// the connection goes.
+/// Requests for a page of some length, until the server reads no more of them. In the end the
+/// server closes the connection.
 pub async fn unread(target: Target) {
     const MOST: usize = 100_000;
     let mut peers = join_all((0..20).map(|_| Peer::connect(target.addr))).await;
     target.in_place();
     let questions = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
     for asked in join_all(peers.iter_mut().map(|peer| peer.flood(&questions, MOST))).await {
-        assert!(asked < MOST, "it is closed");
+        assert!(asked < MOST, "the server closes the connection");
     }
 }

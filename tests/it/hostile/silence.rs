@@ -1,4 +1,4 @@
-//! Peers that begin and do not go on.
+//! Peers that begin to send and do not continue.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use futures::future::join_all;
 use super::Target;
 use super::peer::{PREFACE, Peer, call, frame, kind};
 
-/// Connects as many, sends each the same and then nothing, and sees all closed.
+/// Opens `count` connections, sends `front` on each and then nothing, and waits until the server
+/// has closed all.
 async fn all_closed(target: &Target, count: usize, front: &[u8]) {
     let peers = (0..count).map(|_| async {
         let mut peer = Peer::connect(target.addr).await;
@@ -32,7 +33,7 @@ pub async fn partial_head(target: Target) {
         .await;
 }
 
-/// Always something more, and never an end: silence is not what ends it.
+/// Always sends one more byte and never ends the head, so no timeout for silence ends it.
 pub async fn dripping_head(target: Target) {
     let peers = (0..100).map(|_| async {
         let mut peer = Peer::connect(target.addr).await;
@@ -49,7 +50,7 @@ pub async fn dripping_head(target: Target) {
     join_all(drips).await;
 }
 
-/// HEADERS whose block does not end: no ping can be answered inside of it.
+/// HEADERS whose block does not end. Inside a block a peer cannot respond to a ping.
 pub async fn partial_block(target: Target) {
     let headers = frame(kind::HEADERS, 0, 1, &call("/grpc.health.v1.Health/Check", None, &[]));
     let front = [PREFACE, &frame(kind::SETTINGS, 0, 0, &[]), &headers].concat();

@@ -1,4 +1,4 @@
-//! Peers that open streams of HTTP/2 and do not mean them.
+//! Peers that open HTTP/2 streams to burden the server, not to get a response.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
 
-/// Streams on one connection.
+/// The number of streams on one connection.
 const STREAMS: usize = 100;
 
 /// The share of one network in `http.max_anonymous_streaming_requests`.
@@ -21,12 +21,12 @@ const MAX_WATCHERS: usize = 512 / 4;
 /// An empty message.
 const EMPTY: [u8; 5] = [0; 5];
 
-/// The frames that open as many streams, each with this head.
+/// The frames that open `count` streams, each with this head.
 fn opened(count: usize, flags: u8, head: &[u8]) -> Vec<u8> {
     ids(count).flat_map(|id| frame(kind::HEADERS, END_HEADERS | flags, id, head)).collect()
 }
 
-/// The bodies never come: all that is refused or runs out of time is answered.
+/// The bodies never arrive. The server responds to all calls: it rejects them or they time out.
 pub async fn unfinished(target: Target) {
     let strangers = std::iter::repeat_n(call(HEALTH, None, &[]), 12);
     let known = std::iter::repeat_n(call(GET_CALLER, Some(&target.key), &[]), 1);
@@ -42,7 +42,7 @@ pub async fn unfinished(target: Target) {
     }
 }
 
-/// Answers without an end, which cost the server as long as they are wanted.
+/// Responses without an end, which use the server as long as the client keeps them open.
 pub async fn watchers(target: Target) {
     let peers = (0..12).map(|_| async {
         let mut peer = Peer::http2(target.addr, &[]).await;
@@ -54,7 +54,7 @@ pub async fn watchers(target: Target) {
     });
     let mut peers = join_all(peers).await;
     target.in_place();
-    // The rest go on; so many more than may be are told at once.
+    // The server rejects all streams over the limit at once. The others continue.
     let refused = AtomicUsize::new(0);
     let watch = join_all(peers.iter_mut().map(|peer| async {
         let mut found = Streams::default();
@@ -81,7 +81,7 @@ pub async fn too_many(target: Target) {
     peer.send(&opened(10 * STREAMS, 0, &call(HEALTH, None, &[]))).await;
     target.in_place();
     let streams = peer.until_ended(10 * STREAMS).await;
-    // One by one, or with the whole connection.
+    // The server resets each of them, or closes the whole connection.
     assert!(streams.closed || streams.reset.len() >= 9 * STREAMS, "{streams:?}");
 }
 
@@ -110,12 +110,12 @@ pub async fn rapid_reset(target: Target) {
         MOST
     });
     for reset in join_all(floods).await {
-        assert!(reset < MOST, "it is closed");
+        assert!(reset < MOST, "the server closes the connection");
     }
 }
 
-/// CVE-2025-8671: WINDOW_UPDATE by nothing is an error of the stream, which the
-/// server resets.
+/// CVE-2025-8671: a WINDOW_UPDATE by zero is an error of the stream, and the server resets the
+/// stream.
 pub async fn made_resets(target: Target) {
     const MOST: usize = 20_000;
     let head = call(GET_CALLER, Some(&target.key), &[]);
@@ -130,5 +130,5 @@ pub async fn made_resets(target: Target) {
         }
         made += 1;
     }
-    assert!(made < MOST, "it is closed");
+    assert!(made < MOST, "the server closes the connection");
 }

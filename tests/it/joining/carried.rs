@@ -1,4 +1,4 @@
-//! What an invite carries to its member.
+//! Metadata, external ids, continue URLs and locales of invites, and what a member gets of them.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use futures::future::join_all;
 use guestlist::config::Config;
 use sea_orm::ConnectionTrait;
 
-use super::{Door, open_domain};
+use super::{JoinMethod, open_domain};
 use crate::support::{Code, Engine, Person, Protocol, TestApp, link_to, own, pairs, run_with};
 use crate::webhooks::Endpoint;
 use crate::{everywhere, on_both_engines};
 
-/// A link that gives a role.
+/// A request for a named link that gives a role.
 fn link_with(organization: &str, role: &str) -> own::CreateLinkRequest {
     own::CreateLinkRequest {
         grants: Some(own::create_link_request::Grants::Role(role.into())),
@@ -19,20 +19,22 @@ fn link_with(organization: &str, role: &str) -> own::CreateLinkRequest {
     }
 }
 
-/// Opens a way in; returns what it is entered with.
-async fn open(app: &TestApp, door: Door, admin: &Person, organization: &str) -> String {
-    match door {
-        Door::JoinLink => admin.current_invite(organization).await.unwrap(),
-        Door::NamedLink | Door::Rest => admin.link(organization, "read").await.unwrap().token,
-        Door::MailToken | Door::MailId => {
+/// Makes an invite for the method, or opens the domain. Returns the token or id to join with.
+async fn open(app: &TestApp, method: JoinMethod, admin: &Person, organization: &str) -> String {
+    match method {
+        JoinMethod::JoinLink => admin.current_invite(organization).await.unwrap(),
+        JoinMethod::NamedLink | JoinMethod::Rest => {
+            admin.link(organization, "read").await.unwrap().token
+        }
+        JoinMethod::MailToken | JoinMethod::MailId => {
             let invited = admin.invite_address(organization, "zoe@example.com", "read").await;
             let id = invited.unwrap().invite.unwrap().id;
-            if door == Door::MailId {
+            if method == JoinMethod::MailId {
                 return id;
             }
             app.mailed_token(organization, &id).await
         }
-        Door::Domain => {
+        JoinMethod::Domain => {
             open_domain(admin, organization).await;
             String::new()
         }
@@ -65,9 +67,9 @@ everywhere! {
         assert_eq!((&link.metadata, link.external_id.as_str()), (&pairs(&[("plan", "pro")]), "link-1"));
         org.stranger.join(&link.token).await.unwrap();
         let joined = org.stranger.membership(&org.id, None).await.unwrap();
-        // A link for many people keeps its own id.
+        // A link for many members does not pass its external id to them.
         assert_eq!((&joined.metadata, joined.external_id.as_str()), (&pairs(&[("plan", "pro")]), ""));
-        // The invite's later change does not reach its members.
+        // A later change of the invite does not change its members.
         let update = own::UpdateRequest {
             organization_id: org.id.clone(),
             id: link.id.clone(),
@@ -127,7 +129,7 @@ everywhere! {
             assert_eq!(sent.json()["data"][object]["hasMetadata"], true);
             sent_kinds.push(kind);
         }
-        // They arrive in any order.
+        // The webhook requests arrive in any order.
         sent_kinds.sort();
         assert_eq!(sent_kinds, ["invite.created", "member.joined"]);
         app.settle().await;
@@ -148,7 +150,7 @@ everywhere! {
             assert_eq!((metadata, external_id.as_str()), (link.metadata.clone(), "secret-id"));
         }
         assert_eq!(told, 2, "{events:?}");
-        // What is removed is gone from old events too.
+        // Removed metadata is removed from old events, too.
         let member = org.stranger.membership(&org.id, None).await.unwrap().member_id;
         let remove = own::UpdateMemberMetadataRequest {
             organization_id: org.id.clone(),
@@ -166,15 +168,16 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn every_way_in_carries_and_the_domain_has_nothing(app: TestApp) {
-        for door in Door::ALL {
+    async fn every_join_method_but_the_domain_carries_metadata(app: TestApp) {
+        for method in JoinMethod::ALL {
             let org = app.organization().await;
-            let expected = match door {
-                Door::Domain => pairs(&[]),
+            let expected = match method {
+                JoinMethod::Domain => pairs(&[]),
                 _ => pairs(&[("plan", "pro")]),
             };
-            let entry = open(app, door, &org.admin, &org.id).await;
-            // Set after the invite was made, so that all ways in can be treated alike.
+            let entry = open(app, method, &org.admin, &org.id).await;
+            // The metadata is set after the invite is made, so that this code is the same for all
+            // methods.
             let list = own::ListRequest {
                 organization_id: org.id.clone(),
                 filter: Some(own::InviteFilter { states: vec![1], ..Default::default() }),
@@ -189,9 +192,9 @@ on_both_engines! {
                 };
                 org.admin.update_invite(update).await.unwrap();
             }
-            door.enter(&org.stranger, &org.id, &entry).await.unwrap();
+            method.join(&org.stranger, &org.id, &entry).await.unwrap();
             let joined = org.stranger.membership(&org.id, None).await.unwrap();
-            assert_eq!(joined.metadata, expected, "{door:?}");
+            assert_eq!(joined.metadata, expected, "{method:?}");
         }
     }
 
@@ -215,11 +218,12 @@ on_both_engines! {
         let mailed = invitation(&org.id, "new@example.org", "one");
         let result = org.admin.invite_by_email(mailed.clone()).await.unwrap().results.remove(0);
         assert_eq!(result.outcome(), own::EmailInvitationOutcome::ExternalIdTaken);
-        // An expired one is not in the way, whether or not the worker has ended it.
+        // An expired invite does not keep its external id, even if no worker has ended it yet.
         app.clock.advance(Duration::from_secs(60));
         let result = org.admin.invite_by_email(mailed).await.unwrap().results.remove(0);
         assert_eq!(result.outcome(), own::EmailInvitationOutcome::Invited);
-        // The id is a member's when the invitation is used: the join goes on without it.
+        // If a member has the external id when the invitation is accepted, the join continues
+        // without it.
         let name = own::UpdateMemberMetadataRequest {
             organization_id: org.id.clone(),
             member_id: org.member_id.clone(),
@@ -415,7 +419,7 @@ on_both_engines! {
         org.stranger.join(&token).await.unwrap();
         let joined = org.stranger.membership(&org.id, None).await.unwrap();
         assert_eq!(joined.metadata, pairs(&[("plan", "pro")]));
-        // P03: the next one has none.
+        // P03: the next join link has no metadata.
         let next = org.admin.invite(&org.id).await.unwrap();
         let gus = app.person("gus").await;
         gus.join(&next).await.unwrap();

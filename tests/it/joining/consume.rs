@@ -1,5 +1,5 @@
-//! P06: the statement that consumes an invite checks its state, its expiry and its uses
-//! by itself, whatever was read before.
+//! P06: the statement that spends a use of an invite checks the state, the expiry and the uses
+//! itself. It does not rely on what was read before.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::limited_link;
 use crate::on_both_engines;
 use crate::support::{Database, Engine, Protocol, TestApp, link_to, own};
 
-/// Runs the consuming statement with an invite that was read when it was live.
+/// Spends a use of the invite, which was read while it was live. Returns whether a use was spent.
 async fn consume(app: &TestApp, invite: &guestlist::domain::Invite, now: Timestamp) -> bool {
     let invite = invite.clone();
     let change =
@@ -49,7 +49,8 @@ on_both_engines! {
             expire_time: app.in_the_future(Duration::from_secs(60)),
             ..link_to(&org.id)
         };
-        // Each is everything but what the case takes from it, and stays so.
+        // Each case changes these columns of a live link. If no use is spent, its uses and its
+        // state stay unchanged.
         let ended = "state = 'revoked', ended_at = 1, end_reason = 'REVOKED'";
         let cases = [
             ("live", "uses = 0", now, true),
@@ -83,7 +84,7 @@ on_both_engines! {
                 assert_eq!(after, before, "{case}");
             }
         }
-        // Nor is one of another organization, whatever its id.
+        // No use is spent if the organization is another one, even if the invite's id is right.
         let link = limited_link(&org.admin, &org.id, 2).await;
         let read = invites::find(app.store().read(), org.domain_id(), link.id.parse().unwrap());
         let mut elsewhere = read.await.unwrap().unwrap();

@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 
 const ZOE: &str = "zoe@example.com";
 
-/// An organization that example.com may join, and what Zoe is invited as.
+/// An organization that addresses in example.com may join, and Zoe's invitation with this role.
 async fn invited(app: &TestApp, role: &str) -> (Organization, own::Invite) {
     let org = app.organization().await;
     open_domain(&org.admin, &org.id).await;
@@ -17,7 +17,7 @@ async fn invited(app: &TestApp, role: &str) -> (Organization, own::Invite) {
     (org, invited.invite.unwrap())
 }
 
-/// Zoe's role by its own name.
+/// Zoe's role, by its name in Guestlist's own API.
 async fn role_of_zoe(org: &Organization) -> String {
     let mine = org.stranger.list_my_organizations(Default::default()).await.unwrap();
     let here = mine.organizations.into_iter().find(|one| {
@@ -26,7 +26,7 @@ async fn role_of_zoe(org: &Organization) -> String {
     here.unwrap().role
 }
 
-/// Actions and notes about an invite, oldest first.
+/// Actions and notes of the audit events about a target, oldest first.
 async fn trail(org: &Organization, target: &str) -> Vec<(String, String)> {
     let events = org.admin.audit(&org.id).await.unwrap();
     let about = events.into_iter().rev().filter(|event| event.target_id == target);
@@ -37,7 +37,7 @@ fn of(events: &[(&str, &str)]) -> Vec<(String, String)> {
     events.iter().map(|(action, note)| ((*action).to_owned(), (*note).to_owned())).collect()
 }
 
-/// Zoe has joined by domain as an ordinary member, and the invitation has ended.
+/// Joins Zoe by domain. Checks that she is an ordinary member and that the invitation has ended.
 async fn joins_as_member(org: &Organization, invite: &own::Invite) {
     let member = org.stranger.join_by_id(&org.id).await.unwrap();
     assert_ne!(member.user_id, invite.member_id);
@@ -64,7 +64,7 @@ everywhere! {
             let joined = trail(&org, &member.user_id).await;
             let note = format!("as {role}, by invite {}", invite.id);
             assert_eq!(joined, of(&[("member.joined", &note)]));
-            // The same again, by domain and by the invitation, is the same member.
+            // A second join, by domain or by the invitation, returns the same member.
             let again = org.stranger.join_by_id(&org.id).await.unwrap();
             assert_eq!(again.user_id, member.user_id);
             assert_eq!(org.stranger.join(&invite.id).await.unwrap().user_id, member.user_id);
@@ -81,7 +81,7 @@ everywhere! {
     }
 }
 
-/// Sets columns of one row by hand.
+/// Sets columns of one row directly in the database.
 async fn set(app: &TestApp, table: &str, id: &str, change: &str) {
     let id = match app.database.engine {
         Engine::Postgres => format!("'{id}'"),
@@ -104,7 +104,7 @@ on_both_engines! {
             set(app, "members", &org.member_id, change).await;
             joins_as_member(&org, &invited.invite.unwrap()).await;
         }
-        // Who may grant less than it grants may not grant it.
+        // An inviter whose role is below the invitation's role may not grant it.
         let (org, invite) = invited(app, "admin").await;
         set(app, "invites", &invite.id, "role = 'admin'").await;
         let admin = gitpod::OrganizationRole::Admin;
@@ -160,7 +160,7 @@ on_both_engines! {
         let (org, _) = invited(app, "guest").await;
         let gus = org.admin.invite_address(&org.id, "gus@example.com", "admin").await.unwrap();
         let gus = gus.invite.unwrap();
-        // One of another organization's for the same address stays as well.
+        // An invitation of another organization for the same address stays, too.
         let (other, _) = org.admin.found("Other").await;
         let elsewhere = org.admin.invite_address(&other, ZOE, "admin").await.unwrap();
         org.stranger.join_by_id(&org.id).await.unwrap();

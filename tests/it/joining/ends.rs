@@ -1,4 +1,4 @@
-//! P49: a membership that ends by its time ends exactly then, whoever asks and whichever worker is
+//! P49: a membership with an end time ends exactly then, for every caller, even if the worker is
 //! late.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use own::create_link_request::{Grants, MemberEnd};
 use sea_orm::ConnectionTrait;
 use tokio::sync::Notify;
 
-use super::{Door, open_domain, unlimited};
+use super::{JoinMethod, open_domain, unlimited};
 use crate::rest::client::Rest;
 use crate::support::{
     Code, Database, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own,
@@ -28,7 +28,7 @@ fn lifetime(of: Duration) -> MemberEnd {
     MemberEnd::MemberLifetime(of.try_into().unwrap())
 }
 
-/// A link for members whose memberships end.
+/// A named link whose members get this end of their membership.
 async fn ending_link(admin: &Person, org: &str, end: MemberEnd) -> own::Invite {
     let request = own::CreateLinkRequest {
         grants: Some(Grants::Role("read".into())),
@@ -38,7 +38,8 @@ async fn ending_link(admin: &Person, org: &str, end: MemberEnd) -> own::Invite {
     admin.create_link(request).await.unwrap().invite.unwrap()
 }
 
-/// Ends Ben's membership in an hour; the clock stands a microsecond before.
+/// Lets Ben's membership end in an hour and sets the stopped clock to a microsecond before.
+/// Returns the end.
 async fn until_the_end(app: &TestApp, org: &Organization) -> prost_types::Timestamp {
     app.clock.stop_at(app.clock.now());
     let end = app.in_the_future(HOUR);
@@ -66,7 +67,7 @@ async fn events(app: &TestApp, action: &str) -> i64 {
     app.database.count(&sql).await
 }
 
-/// The columns that are kept beside the memberships say what these say.
+/// Checks that `member_count` and `next_member_end` of each organization agree with its members.
 async fn counted(app: &TestApp) {
     let wrong = "SELECT count(*) FROM organizations AS o WHERE \
         o.member_count <> (SELECT count(*) FROM members AS m WHERE m.organization_id = o.id \
@@ -126,7 +127,7 @@ everywhere! {
             operator.get_organization_stats(request).await.unwrap()
         };
 
-        // A microsecond before: all is as ever, and what is cached is cached now.
+        // A microsecond before the end nothing has changed. These calls also fill the caches.
         org.member.get(&org.id).await.unwrap();
         let before = org.member.membership(&org.id, None).await.unwrap();
         assert_eq!(before.expire_time, Some(end));
@@ -187,7 +188,7 @@ everywhere! {
         let listed = operator.list_organizations(bound).await.unwrap().organizations;
         assert_eq!(listed[0].member_count, 1);
 
-        // The next change of the organization stores it, once, at its time.
+        // The next change in the organization stores the end once, with the time of the end.
         let fresh = org.admin.current_invite(&org.id).await.unwrap();
         assert_ne!(fresh, join_link);
         org.stranger.preview(&fresh).await.unwrap();
@@ -214,11 +215,11 @@ everywhere! {
         org.stranger.join(&link.token).await.unwrap();
         let joined = org.stranger.membership(&org.id, None).await.unwrap();
         assert_eq!(joined.expire_time, end);
-        // Said again, it changes nothing.
+        // A repeated join changes nothing.
         app.clock.advance(HOUR - MICROSECOND);
         org.stranger.join(&link.token).await.unwrap();
         assert_eq!(org.stranger.membership(&org.id, None).await.unwrap(), joined);
-        // The old link is valid: the account comes back by it, with a membership of its own.
+        // The old link is still valid: the account joins by it again and gets a new membership.
         app.clock.advance(MICROSECOND);
         let again = org.stranger.join(&link.token).await.unwrap().user_id;
         assert_ne!(again, joined.member_id);
@@ -226,7 +227,8 @@ everywhere! {
         assert_eq!(again.expire_time, app.in_the_future(HOUR));
         assert_eq!(events(app, "member.expired").await, 1);
 
-        // By a fresh one, too, which a later end of the membership does not close.
+        // The account can also join by a new link, which the end of the old membership does not
+        // end.
         app.clock.advance(HOUR);
         let fresh = org.admin.link(&org.id, "edit").await.unwrap();
         org.stranger.join(&fresh.token).await.unwrap();
@@ -251,12 +253,12 @@ everywhere! {
         use own::update_request::MemberEnd as Change;
         let later = app.in_the_future(3 * HOUR).unwrap();
         let updated = org.admin.update_invite(update(Change::MemberExpireTime(later))).await.unwrap().invite.unwrap();
-        assert_eq!(updated.expire_time, end, "an expiry is not moved to later");
+        assert_eq!(updated.expire_time, end, "the update does not move the expiry to later");
         let never = own::UpdateRequest { never_expires: true, ..update(Change::MemberExpireTime(later)) };
         let updated = org.admin.update_invite(never).await.unwrap().invite.unwrap();
         assert_eq!(updated.expire_time, Some(later));
 
-        // Each way in has it: by mail, by hand, by approval.
+        // The end also applies to email invitations, `AddMember` and approvals.
         let mailed = own::InviteByEmailRequest {
             organization_id: org.id.clone(),
             invitations: ["zoe", "yan"].map(|name| own::EmailInvitation {
@@ -269,7 +271,7 @@ everywhere! {
         };
         let mailed = org.admin.invite_by_email(mailed).await.unwrap().results;
         let invitations: Vec<_> = mailed.into_iter().map(|one| one.invite.unwrap()).collect();
-        assert_eq!(invitations[0].expire_time, end, "earlier than the setting says");
+        assert_eq!(invitations[0].expire_time, end, "earlier than the configured expiry");
         app.clock.advance(HOUR);
         let accept = own::AcceptRequest { invitation: invitations[0].id.clone() };
         let joined = org.stranger.accept_invitation(accept).await.unwrap().membership.unwrap();
@@ -314,7 +316,7 @@ everywhere! {
             assert_eq!(joined.expire_time, given.or(app.in_the_future(HOUR)));
         }
 
-        // Readers of the feed get it.
+        // Readers of the feed receive the end.
         app.settle().await;
         let read = own::ListEventsRequest {
             organization_id: org.id.clone(),
@@ -335,7 +337,7 @@ everywhere! {
         });
         assert_eq!(given, end.map(own::invite_event::MemberEnd::MemberExpireTime));
 
-        // The invite is over when the memberships are.
+        // The invite expires when the memberships end.
         app.clock.advance(2 * HOUR);
         assert_eq!(app.person("tom").await.join(&link.token).await.unwrap_err().code, Code::NotFound);
         counted(app).await;
@@ -376,7 +378,7 @@ everywhere! {
         for accepted in [duration(1, 0), duration(3_650 * 86_400, 0)] {
             ending_link(&org.admin, &org.id, accepted).await;
         }
-        // A join link cannot have an end.
+        // A join link cannot set an end of the membership.
         let list = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
         let invites = org.admin.list_invites(list).await.unwrap().invites;
         let join_link = invites.into_iter().find(|one| one.kind() == own::InviteKind::JoinLink).unwrap();
@@ -390,16 +392,23 @@ everywhere! {
     }
 }
 
-/// What opens each door, made by this person.
-async fn name_for(app: &TestApp, by: &Person, org: &str, door: Door, email: &str) -> String {
-    match door {
-        Door::Domain => String::new(),
-        Door::JoinLink => by.invite(org).await.unwrap(),
-        Door::NamedLink | Door::Rest => by.link(org, "read").await.unwrap().token,
-        Door::MailToken | Door::MailId => {
+/// Makes an invite for the method, as this person. Returns the token or id to join with; for
+/// `Domain` it is empty.
+async fn token_or_id(
+    app: &TestApp,
+    by: &Person,
+    org: &str,
+    method: JoinMethod,
+    email: &str,
+) -> String {
+    match method {
+        JoinMethod::Domain => String::new(),
+        JoinMethod::JoinLink => by.invite(org).await.unwrap(),
+        JoinMethod::NamedLink | JoinMethod::Rest => by.link(org, "read").await.unwrap().token,
+        JoinMethod::MailToken | JoinMethod::MailId => {
             let invited = by.invite_address(org, email, "read").await.unwrap().invite.unwrap();
-            match door {
-                Door::MailToken => app.mailed_token(org, &invited.id).await,
+            match method {
+                JoinMethod::MailToken => app.mailed_token(org, &invited.id).await,
                 _ => invited.id,
             }
         }
@@ -407,27 +416,27 @@ async fn name_for(app: &TestApp, by: &Person, org: &str, door: Door, email: &str
 }
 
 on_both_engines! {
-    async fn p49_every_way_in_frees_the_seat_of_one_whose_time_has_come(app: TestApp) {
+    async fn p49_every_join_method_frees_the_seat_of_an_ended_membership(app: TestApp) {
         let operator = app.operator().await;
-        for door in Door::ALL {
+        for method in JoinMethod::ALL {
             let org = app.organization().await;
             open_domain(&org.admin, &org.id).await;
-            let name = name_for(app, &org.admin, &org.id, door, "zoe@example.com").await;
+            let name = token_or_id(app, &org.admin, &org.id, method, "zoe@example.com").await;
             let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
             operator.set_seat_limit(limit).await.unwrap();
             until_the_end(app, &org).await;
-            let early = door.enter(&org.stranger, &org.id, &name).await;
-            assert_eq!(early, Err(Code::FailedPrecondition), "{door:?}");
+            let early = method.join(&org.stranger, &org.id, &name).await;
+            assert_eq!(early, Err(Code::FailedPrecondition), "{method:?}");
             app.clock.advance(MICROSECOND);
-            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Ok(()), "{door:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Ok(()), "{method:?}");
             let trail = org.admin.audit(&org.id).await.unwrap();
             let ends: Vec<&str> = trail.iter().map(|event| event.action.as_str()).take(2).collect();
-            assert_eq!(ends, ["member.joined", "member.expired"], "{door:?}, newest first");
+            assert_eq!(ends, ["member.joined", "member.expired"], "{method:?}, newest first");
             let full = app.person("max").await.join(&org.admin.current_invite(&org.id).await.unwrap()).await;
             assert_eq!(full.unwrap_err().reason, "SEAT_LIMIT");
             counted(app).await;
         }
-        // By an admin's hand and by approval.
+        // The same holds for `AddMember` and for an approval.
         for approve in [false, true] {
             let org = app.organization().await;
             let link = org.admin.approval_link(&org.id).await;
@@ -436,13 +445,13 @@ on_both_engines! {
             operator.set_seat_limit(limit).await.unwrap();
             let zoe = org.stranger.account().await.to_string();
             until_the_end(app, &org).await;
-            let enter = async || match approve {
+            let join = async || match approve {
                 true => org.admin.approve(&asked, "").await.map(drop),
                 false => org.admin.add(&org.id, &zoe, "read").await.map(drop),
             };
-            assert_eq!(enter().await.unwrap_err().reason, "SEAT_LIMIT");
+            assert_eq!(join().await.unwrap_err().reason, "SEAT_LIMIT");
             app.clock.advance(MICROSECOND);
-            enter().await.unwrap();
+            join().await.unwrap();
             counted(app).await;
         }
         assert_eq!(events(app, "member.expired").await, 8);
@@ -450,34 +459,34 @@ on_both_engines! {
 
     async fn p49_an_inviter_whose_time_has_come_lets_nobody_in(app: TestApp) {
         let admin = gitpod::OrganizationRole::Admin;
-        for door in Door::ALL.into_iter().filter(|door| *door != Door::Domain) {
+        for method in JoinMethod::ALL.into_iter().filter(|method| *method != JoinMethod::Domain) {
             let org = app.organization().await;
             org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
-            let name = name_for(app, &org.member, &org.id, door, "zoe@example.com").await;
+            let name = token_or_id(app, &org.member, &org.id, method, "zoe@example.com").await;
             until_the_end(app, &org).await;
-            let by_mail = matches!(door, Door::MailToken | Door::MailId);
+            let by_mail = matches!(method, JoinMethod::MailToken | JoinMethod::MailId);
             let received = async || org.stranger.list_my_invitations(Default::default()).await.unwrap().invitations.len();
-            assert_eq!(received().await, usize::from(by_mail), "{door:?}");
+            assert_eq!(received().await, usize::from(by_mail), "{method:?}");
             app.clock.advance(MICROSECOND);
-            assert_eq!(received().await, 0, "{door:?}");
-            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Err(Code::NotFound), "{door:?}");
+            assert_eq!(received().await, 0, "{method:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Err(Code::NotFound), "{method:?}");
             if by_mail {
                 let decline = own::DeclineRequest { invitation: name.clone(), request_id: String::new() };
                 assert_eq!(org.stranger.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
-                // Not even the reason of a refusal is told any more.
+                // An account with another address no longer gets the reason for the rejection.
                 let eve = app.person("eve").await;
                 let decline = own::DeclineRequest { invitation: name, request_id: String::new() };
                 assert_eq!(eve.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
             }
             assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 1);
         }
-        // Up to the last microsecond they do.
-        for door in [Door::JoinLink, Door::NamedLink, Door::Rest, Door::MailId] {
+        // Until the last microsecond the invites of this inviter work.
+        for method in [JoinMethod::JoinLink, JoinMethod::NamedLink, JoinMethod::Rest, JoinMethod::MailId] {
             let org = app.organization().await;
             org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
-            let name = name_for(app, &org.member, &org.id, door, "zoe@example.com").await;
+            let name = token_or_id(app, &org.member, &org.id, method, "zoe@example.com").await;
             until_the_end(app, &org).await;
-            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Ok(()), "{door:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Ok(()), "{method:?}");
         }
     }
 
@@ -493,7 +502,7 @@ on_both_engines! {
         let restore = own::RestoreMemberRequest { organization_id: org.id.clone(), member_id: org.member_id.clone() };
         assert_eq!(org.admin.restore_member(restore).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 1);
-        // A refusal stores nothing; the join does.
+        // The rejected calls do not store the end; the join does.
         let token = org.admin.current_invite(&org.id).await.unwrap();
         org.member.join(&token).await.unwrap();
         assert_eq!(events(app, "member.expired").await, 1);
@@ -533,7 +542,7 @@ on_both_engines! {
         let mut watching = org.member.watch(watch).await.unwrap();
         watching.next().await.unwrap().unwrap();
         app.clock.advance(MICROSECOND);
-        // Nothing of what comes afterwards is told.
+        // The reader receives no event from after the end.
         org.admin.link(&org.id, "read").await.unwrap();
         let failure = loop {
             match watching.next().await.unwrap() {
@@ -549,7 +558,8 @@ on_both_engines! {
         let ana = app.person("ana").await;
         let end = app.clock.now().plus(HOUR);
         let mut organizations = Vec::new();
-        // More members than a transaction ends, and more organizations than are read at once.
+        // One organization has more members than one transaction ends, and there are more
+        // organizations than one query reads.
         for i in 0..7 {
             let (org, _) = ana.found(&format!("Org {i}")).await;
             organizations.push(org);
@@ -588,7 +598,7 @@ on_both_engines! {
         let left = format!("SELECT count(*) FROM members WHERE status = 'left' AND left_at = {}", end.as_micros());
         assert_eq!(app.database.count(&left).await, 1106);
         let versions = "SELECT count(DISTINCT organization_version) FROM audit_events WHERE action = 'member.expired'";
-        assert!(app.database.count(versions).await >= 3, "in parts");
+        assert!(app.database.count(versions).await >= 3, "in several changes");
         counted(app).await;
     }
 }
@@ -604,7 +614,7 @@ on_both_engines_with! {
     p49_many_memberships_are_found_until_their_end: many_are_found_until_their_end;
 }
 
-/// Many want the seat, and the worker comes along.
+/// Several accounts join for one seat at the same time as the worker ends the membership.
 async fn one_seat_is_taken_once(app: &TestApp) {
     let operator = app.operator().await;
     let mut people = Vec::new();
@@ -667,7 +677,7 @@ async fn many_are_found_until_their_end(app: &TestApp) {
         found.into_iter().filter(|one| one.membership.is_some()).count()
     };
     app.clock.advance(HOUR - MICROSECOND);
-    // Few and many keys have a statement each, and the second time they are cached.
+    // Few keys and many keys use different statements. The second round reads the cache.
     for _ in 0..2 {
         assert_eq!((found(4).await, found(14).await), (4, 14));
     }
@@ -677,13 +687,13 @@ async fn many_are_found_until_their_end(app: &TestApp) {
     assert_eq!((found(4).await, found(14).await), (0, 0));
 }
 
-/// Joins that wait for a lock while the time of their inviter runs out: each counts as of its
-/// beginning, and the events tell it in this order.
+/// Two joins wait for a lock while their inviter's membership ends. Each join counts as of the time
+/// it began, and the events are in this order.
 async fn calls_around_the_end(engine: Engine) {
     let began = Arc::new(Notify::new());
     let observer = {
         let began = Arc::clone(&began);
-        // The first read of a join, after it has looked at the clock.
+        // The first query of a join, after it has read the clock.
         Arc::new(move |statement: &guestlist::storage::Statement| {
             if statement.sql.contains("\"token_hash\" =") {
                 began.notify_one();
@@ -705,7 +715,7 @@ async fn calls_around_the_end(engine: Engine) {
     };
     let holder = app.database.connect().await;
     holder.execute_unprepared(lock).await.unwrap();
-    // The permit of a call before is none of these.
+    // Clears the permit that an earlier call may have left.
     let _ = futures::FutureExt::now_or_never(began.notified());
     let (before, after, ()) = futures::join!(
         org.stranger.join(&link),
@@ -715,7 +725,7 @@ async fn calls_around_the_end(engine: Engine) {
             late.join(&link).await
         },
         async {
-            // The second notice is of the join after the end.
+            // The second notification comes from the join after the end.
             began.notified().await;
             holder.execute_unprepared("COMMIT").await.unwrap();
         }

@@ -1,7 +1,9 @@
-//! P49, P50: people ask, join and leave by every way while admins decide, remove, close the doors
-//! and change the seats, and memberships end by their time, all at once and through two replicas.
-//! Afterwards one order of the changes, that of the events, must explain every answer: each is what
-//! the [model](model) says in a state, and at a time, between the beginning and the end of its call.
+//! P49, P50: people request to join, join and leave by links and by domain. At the same time admins
+//! decide requests, remove members, revoke links, and change the domain's mode and the seats, and
+//! memberships expire. On PostgreSQL the calls go to two replicas.
+//!
+//! Afterwards the order of the events must explain every response: the [model](model) must return
+//! the same for a state and a time between the beginning and the end of the call.
 //!
 //! ```sh
 //! GUESTLIST_TEST_HISTORIES=10000 GUESTLIST_TEST_HANG=7200 \
@@ -37,13 +39,13 @@ mod model;
 
 use model::{Answer, Link, Micros, Mode, Stage, State, Step, Who};
 
-/// The request id of the ends of memberships by their time.
+/// The request id of the events of expired memberships.
 const EXPIRY: &str = "expiry";
 const PEOPLE: usize = 4;
-/// How many histories there are at a time.
+/// How many histories run at the same time.
 const AT_ONCE: usize = 8;
 const USUAL: u64 = 60;
-/// What a step may be refused for, besides that something does not exist.
+/// The reasons for which a step may be rejected, besides NOT_FOUND and INVALID_ARGUMENT.
 const REASONS: [&str; 7] = [
     "ALREADY_MEMBER",
     "APPROVAL_PENDING",
@@ -61,23 +63,23 @@ on_both_engines_with! {
 
 async fn explained(app: &TestApp) {
     let number = from_environment("GUESTLIST_TEST_HISTORIES").unwrap_or(USUAL);
-    let crew = Crew::new(app).await;
+    let crew = Clients::new(app).await;
     let histories = futures::stream::iter(0..number).map(|_| one(app, &crew));
-    let told: Vec<Told> = histories.buffer_unordered(AT_ONCE).collect().await;
+    let told: Vec<Summary> = histories.buffer_unordered(AT_ONCE).collect().await;
     let mut answers = BTreeMap::<String, u64>::new();
     for answer in told.iter().flat_map(|told| &told.answers) {
         *answers.entry(answer.clone()).or_default() += 1;
     }
     let changes: usize = told.iter().map(|told| told.changes).sum();
     println!("{number} histories, {changes} changes, answers: {answers:?}");
-    // A refusal that never occurs is not tested.
+    // A rejection that never occurs is not tested.
     for reason in REASONS {
-        assert!(answers.keys().any(|answer| answer.contains(reason)), "no {reason}");
+        assert!(answers.keys().any(|answer| answer.contains(reason)), "no {reason} occurred");
     }
 }
 
-/// What all histories share.
-struct Crew {
+/// The clients that all histories share.
+struct Clients {
     http: Http<Full<Bytes>>,
     addresses: Vec<SocketAddr>,
     founder: Person,
@@ -85,13 +87,13 @@ struct Crew {
     reader: Person,
 }
 
-/// What a history had in it.
-struct Told {
+/// The number of changes and the answers of one history.
+struct Summary {
     changes: usize,
     answers: Vec<String>,
 }
 
-impl Crew {
+impl Clients {
     async fn new(app: &TestApp) -> Self {
         let mut addresses = vec![app.addr()];
         if app.database.engine == Engine::Postgres {
@@ -108,36 +110,36 @@ impl Crew {
     }
 }
 
-/// A call and what came of it.
+/// A call and its result.
 struct Call {
     id: String,
     step: Step,
     begun: u64,
     ended: u64,
-    /// The time between these is that of the call.
+    /// The clock's time before and after the call.
     times: (Micros, Micros),
     answer: Result<(), (Code, String)>,
 }
 
-/// One organization with its people, and what happens in it.
+/// One organization with its people, and the calls in it.
 struct World<'a> {
-    crew: &'a Crew,
+    crew: &'a Clients,
     clock: OffsetClock,
     seed: u64,
     since: Option<prost_types::Timestamp>,
-    /// The version with which the history begins.
+    /// The organization's version at which the history begins.
     from: i64,
     organization: String,
     domain: String,
     links: HashMap<Link, own::Invite>,
     people: Vec<Person>,
-    /// Orders the beginnings and ends of calls.
+    /// A counter that orders the beginnings and ends of calls.
     time: AtomicU64,
     calls: Mutex<Vec<Call>>,
     known: Mutex<Known>,
 }
 
-/// The ids that anybody has seen, in the order of their times.
+/// The ids that any caller has received, in the order of arrival.
 #[derive(Default)]
 struct Known {
     requests: Vec<String>,
@@ -145,7 +147,7 @@ struct Known {
     members: Vec<String>,
 }
 
-async fn one(app: &TestApp, crew: &Crew) -> Told {
+async fn one(app: &TestApp, crew: &Clients) -> Summary {
     let (seed, name) = (rand::random(), nameserver::new_domain());
     let since = app.in_the_future(Duration::ZERO);
     let (organization, _) = crew.founder.found("Acme").await;
@@ -192,7 +194,7 @@ async fn set_seats(operator: &Person, organization: &str, seats: i64) {
 }
 
 impl World<'_> {
-    /// What one of the people does.
+    /// Makes the steps of one of the people.
     async fn person(&self, who: Who) {
         let mut random = StdRng::seed_from_u64(self.seed.wrapping_add(who as u64));
         for _ in 0..5 {
@@ -213,7 +215,7 @@ impl World<'_> {
         }
     }
 
-    /// What an admin does.
+    /// Makes the steps of an admin. The operator changes the seats.
     async fn admin(&self, number: u64) {
         let mut random = StdRng::seed_from_u64(self.seed.wrapping_sub(number + 1));
         for _ in 0..8 {
@@ -256,7 +258,7 @@ impl World<'_> {
         self.clock.now().as_micros()
     }
 
-    /// Sees the requests that wait.
+    /// Adds the pending join requests to the known ids.
     async fn look(&self) {
         let founder = &self.crew.founder;
         let pending = founder.requests(&self.organization, own::JoinRequestState::Pending).await;
@@ -268,7 +270,7 @@ impl World<'_> {
         }
     }
 
-    /// Makes a step and notes what came of it.
+    /// Makes the call of a step and records its result.
     async fn make(&self, by: &Person, step: Step, random: &mut StdRng) {
         let (path, body) = self.call_of(&step);
         let address = *self.crew.addresses.choose(random).unwrap();
@@ -367,7 +369,7 @@ impl World<'_> {
         }
     }
 
-    /// Keeps the ids of an answer.
+    /// Adds the ids of a response to the known ids.
     fn see(&self, step: &Step, answer: &Value) {
         let mut known = self.known.lock().unwrap();
         if let Some(request) = answer["joinRequest"]["id"].as_str() {
@@ -387,8 +389,8 @@ impl World<'_> {
         }
     }
 
-    /// Finds the states between the changes, and an explanation for each answer.
-    async fn check(self) -> Told {
+    /// Computes the states between the changes, and checks that one of them explains each response.
+    async fn check(self) -> Summary {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
         let seed = self.seed;
         let by_id: HashMap<&str, &Call> = calls.iter().map(|call| (&*call.id, call)).collect();
@@ -397,7 +399,7 @@ impl World<'_> {
             changes.iter().enumerate().map(|(index, change)| (&*change.request, index)).collect();
         let of_calls = changes.iter().filter(|change| change.request != EXPIRY).count();
         let calls_with_changes = made.keys().filter(|request| **request != EXPIRY).count();
-        assert_eq!(calls_with_changes, of_calls, "a call has one change");
+        assert_eq!(calls_with_changes, of_calls, "a call makes at most one change");
 
         // states[n] is the state before the change n.
         let mut state = State::new(3, Mode::OnRequest);
@@ -412,7 +414,7 @@ impl World<'_> {
                 states.push(state.clone());
                 continue;
             }
-            let call = by_id.get(&*change.request).expect("each change is of a call");
+            let call = by_id.get(&*change.request).expect("each change comes from a call");
             assert!((call.times.0..=call.times.1).contains(&change.at));
             let effect = state.effect(&call.step, change.at);
             let kinds: Vec<&str> = change.kinds.iter().map(String::as_str).collect();
@@ -437,7 +439,7 @@ impl World<'_> {
             });
             assert!(
                 is_explained,
-                "{:?} was answered {:?} in one of {:#?}, seed {seed}",
+                "{:?} returned {:?}, which no state explains: {:#?}, seed {seed}",
                 call.step,
                 call.said(),
                 &states[earliest..=latest],
@@ -445,16 +447,18 @@ impl World<'_> {
         }
         self.compare(&state).await;
         let said = |call: &Call| format!("{:?}", call.said());
-        Told { changes: changes.len(), answers: calls.iter().map(said).collect() }
+        Summary { changes: changes.len(), answers: calls.iter().map(said).collect() }
     }
 
-    /// The first state that the call can have seen: behind all that was answered before.
+    /// The first state that the call can have seen: after all changes of calls that ended before it
+    /// began.
     fn first_after(&self, calls: &[Call], made: &HashMap<&str, usize>, call: &Call) -> usize {
         let before = calls.iter().filter(|other| other.ended < call.begun);
         before.filter_map(|other| made.get(&*other.id)).map(|change| change + 1).max().unwrap_or(0)
     }
 
-    /// The last state that the call can have seen: before all that was begun after it.
+    /// The last state that the call can have seen: before all changes of calls that began after it
+    /// ended.
     fn last_before(
         &self,
         calls: &[Call],
@@ -475,7 +479,7 @@ impl World<'_> {
             ..Default::default()
         };
         let page = self.crew.reader.list_events(request).await.unwrap();
-        assert!(!page.has_more, "a history fits on a page");
+        assert!(!page.has_more, "the events of a history fit on one page");
         page.events
     }
 
@@ -489,7 +493,7 @@ impl World<'_> {
             let version = event.organization_version;
             if changes.last().is_none_or(|last| last.version != version) {
                 let last = changes.last().map_or(from, |last| last.version);
-                assert_eq!(version, last + 1, "no version is missing, and none comes again");
+                assert_eq!(version, last + 1, "no version is missing or repeated");
                 let time = event.time.unwrap();
                 let at = time.seconds * 1_000_000 + i64::from(time.nanos / 1000);
                 let request = event.request_id;
@@ -517,7 +521,7 @@ impl World<'_> {
         changes
     }
 
-    /// The lists say what the last state says.
+    /// Checks that the lists agree with the last state.
     async fn compare(&self, state: &State) {
         let founder = &self.crew.founder;
         let before = self.now();
@@ -551,7 +555,8 @@ impl World<'_> {
     }
 }
 
-/// The times of a call at which something may become different.
+/// The times at which a call may have different effects: its beginning and end, and the ends of
+/// memberships in between.
 fn moments(
     (from, to): (Micros, Micros),
     ends: impl Iterator<Item = Micros>,
@@ -575,7 +580,7 @@ impl Call {
             Err((code, reason)) => {
                 let reasons = [&REASONS[..], &["NOT_FOUND", "INVALID_ARGUMENT"]].concat();
                 let known = reasons.iter().find(|known| *known == reason);
-                let known = known.unwrap_or_else(|| panic!("{code:?} {reason} is no refusal here"));
+                let known = known.unwrap_or_else(|| panic!("{code:?} {reason} is unexpected"));
                 Answer::Refused(*code, known)
             }
         }
@@ -587,7 +592,7 @@ impl Call {
 struct Change {
     version: i64,
     at: Micros,
-    /// The id of the call that made it, or that of the expiry.
+    /// The id of the call that made it, or [`EXPIRY`].
     request: String,
     kinds: Vec<String>,
     expired: Vec<String>,

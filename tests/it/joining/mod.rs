@@ -1,5 +1,5 @@
-//! Joining, by every way in: after a removal, by domain beside an invitation, while
-//! others join and while the invite ends.
+//! Joining by every method: after a removal, by domain while an invitation is pending, while other
+//! accounts join and while the invite ends.
 
 mod carried;
 mod consume;
@@ -15,7 +15,7 @@ mod seats;
 use crate::rest::client::Rest;
 use crate::support::{Code, Failure, Person, gitpod, link_to, own};
 
-/// No limits: these tests ask often.
+/// Turns off the rate limits, because these tests make many calls.
 pub fn unlimited(config: &mut guestlist::config::Config) {
     config.limits.invites_per_account = 0;
     config.limits.invites_per_organization = 0;
@@ -24,9 +24,9 @@ pub fn unlimited(config: &mut guestlist::config::Config) {
     config.limits.joins_per_network = 0;
 }
 
-/// A way in.
+/// One of the methods by which an account joins an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum JoinMethod {
     JoinLink,
     NamedLink,
     /// GitBook's route, with a named link.
@@ -38,22 +38,28 @@ pub enum Door {
     Domain,
 }
 
-impl Door {
-    pub const ALL: [Door; 6] =
-        [Door::JoinLink, Door::NamedLink, Door::Rest, Door::MailToken, Door::MailId, Door::Domain];
+impl JoinMethod {
+    pub const ALL: [JoinMethod; 6] = [
+        JoinMethod::JoinLink,
+        JoinMethod::NamedLink,
+        JoinMethod::Rest,
+        JoinMethod::MailToken,
+        JoinMethod::MailId,
+        JoinMethod::Domain,
+    ];
 
-    /// Joins; `name` is what the door is opened with.
-    pub async fn enter(self, person: &Person, org: &str, name: &str) -> Result<(), Code> {
+    /// Joins. `name` is the token or id of the invite; `Domain` does not use it.
+    pub async fn join(self, person: &Person, org: &str, name: &str) -> Result<(), Code> {
         let joined = match self {
-            Door::Domain => person.join_by_id(org).await,
-            Door::Rest => return enter_by_rest(person, org, name).await,
+            JoinMethod::Domain => person.join_by_id(org).await,
+            JoinMethod::Rest => return join_by_rest(person, org, name).await,
             _ => person.join(name).await,
         };
         joined.map(drop).map_err(|failure: Failure| failure.code)
     }
 }
 
-async fn enter_by_rest(person: &Person, org: &str, name: &str) -> Result<(), Code> {
+async fn join_by_rest(person: &Person, org: &str, name: &str) -> Result<(), Code> {
     let mut request = Rest::new(person, "POST", &format!("/v1/orgs/{org}/invites/{name}"));
     if let Some(account) = &person.on_behalf_of {
         request = request.with("guestlist-on-behalf-of", account);
@@ -68,7 +74,7 @@ async fn enter_by_rest(person: &Person, org: &str, name: &str) -> Result<(), Cod
     }
 }
 
-/// Lets addresses in example.com join by themselves.
+/// Lets accounts with addresses in example.com join without an invite.
 pub async fn open_domain(admin: &Person, org: &str) {
     let request = gitpod::UpdateOrganizationRequest {
         organization_id: org.to_owned(),
@@ -78,7 +84,7 @@ pub async fn open_domain(admin: &Person, org: &str) {
     admin.update_organization(request).await.unwrap();
 }
 
-/// A link of this role that may be used so often.
+/// A named link with the role `read` and this many uses.
 pub async fn limited_link(admin: &Person, org: &str, max_uses: i64) -> own::Invite {
     let request = own::CreateLinkRequest {
         grants: Some(own::create_link_request::Grants::Role("read".into())),

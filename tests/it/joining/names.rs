@@ -1,4 +1,4 @@
-//! The name and address in a member's row are those that are stored in the account, not
+//! A member's row has the name and the address that the account has when the member joins, not
 //! those that the caller had when the request began.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ async fn renamed_in_between(engine: Engine) {
     let rename: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>> = Arc::default();
     let (trigger, action) = (Arc::clone(&armed), Arc::clone(&rename));
     let observer = Arc::new(move |statement: &guestlist::storage::Statement| {
-        // How the invite is looked up, without a lock.
+        // The query that looks up the invite without a lock.
         let looks_up = statement.sql.contains("token_hash\" =");
         if looks_up && trigger.swap(false, Ordering::SeqCst) {
             action.get().unwrap()();
@@ -85,7 +85,7 @@ on_both_engines! {
             assert_eq!(app.database.count(MISPLACED).await, 0, "round {round}");
             org.stranger.end(&joined.unwrap().user_id).await.unwrap();
         }
-        // A founder's too.
+        // The same holds for the founder of an organization.
         for round in 20..30 {
             let owner = Owner::Email {
                 email: "zoe@example.com".parse().unwrap(),

@@ -14,7 +14,7 @@ use crate::support::{Code, Person, TestApp, gitpod, own};
 use crate::{everywhere, on_both_engines, on_both_engines_with};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// The defaults.
+/// The default settings.
 const CHECKS: DomainChecks = DomainChecks {
     interval: Duration::from_secs(12 * 60 * 60),
     grace: Duration::from_secs(72 * 60 * 60),
@@ -29,7 +29,7 @@ async fn code(person: &Person, org: &str) -> Code {
     person.join_by_id(org).await.map_or_else(|failure| failure.code, |_| Code::Ok)
 }
 
-/// One run of the worker, at the time of the test.
+/// Runs the worker once, at the time of the test's clock.
 async fn check(app: &TestApp) -> CheckRun {
     let dns = Dns::new(vec![nameserver::address()]);
     let run = check_due(app.store(), &dns, CHECKS, app.clock.now()).await.unwrap();
@@ -61,12 +61,13 @@ everywhere! {
         assert_eq!(person.join_by_id(&org.id).await.unwrap().user_id, member.user_id);
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
         assert_eq!((event.action.as_str(), event.note.as_str()), ("member.joined", "as member, by domain"));
-        // Neither a subdomain nor the organization of another domain.
+        // An account in a subdomain cannot join, and the domain is not valid for another
+        // organization.
         let sub = app.person_with(&format!("eve@eu.{}", domain.domain)).await;
         assert_eq!(code(&sub, &org.id).await, Code::NotFound);
         let (other, _) = org.admin.found("Other").await;
         assert_eq!(code(&somebody(app, &domain).await, &other).await, Code::NotFound);
-        // Mailing the same domain's name does not show that the organization exists.
+        // The error does not show whether the organization exists.
         let unknown = uuid::Uuid::new_v4().to_string();
         let failures = [sub.join_by_id(&org.id).await, sub.join_by_id(&unknown).await];
         let [a, b] = failures.map(Result::unwrap_err);
@@ -83,7 +84,7 @@ everywhere! {
         org.admin.end(&member.user_id).await.unwrap();
         assert_eq!(code(&person, &org.id).await, Code::NotFound);
         org.admin.verify(&domain).await.unwrap();
-        assert_eq!(code(&person, &org.id).await, Code::NotFound, "no new proof helps");
+        assert_eq!(code(&person, &org.id).await, Code::NotFound, "a new proof does not help");
         let token = org.admin.invite(&org.id).await.unwrap();
         person.join(&token).await.unwrap();
     }
@@ -108,7 +109,7 @@ on_both_engines! {
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 5);
     }
 
-    async fn p50_a_proof_that_is_gone_closes_the_door_exactly_after_the_grace_period(app: TestApp) {
+    async fn p50_a_missing_proof_ends_joining_exactly_after_the_grace_period(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
         assert_eq!(check(app).await.checked, 0, "nothing is due");
@@ -124,24 +125,24 @@ on_both_engines! {
         let since = missing.proof_missing_since.unwrap();
         assert_eq!(missing.lapse_time.unwrap().seconds - since.seconds, 72 * 60 * 60);
         assert_eq!(code(&somebody(app, &domain).await, &org.id).await, Code::Ok);
-        assert_eq!(check(app).await.checked, 0, "once in each interval");
+        assert_eq!(check(app).await.checked, 0, "a domain is checked once in each interval");
 
-        // It comes back, and is lost again: the grace period begins anew.
+        // The proof is found again and lost again: the grace period starts again.
         prove(&domain);
         app.clock.advance(HOUR * 48);
         check(app).await;
         assert!(state(&org.admin, &domain).await.proof_missing_since.is_none());
-        // Pointed elsewhere, which is as good as gone.
+        // A TXT record with another value counts as missing.
         publish(&domain.txt_name, Some(Zone::Txt(vec!["elsewhere".to_owned()])));
         app.clock.advance(HOUR * 12);
         check(app).await;
         let early = somebody(app, &domain).await;
-        // The clock runs on: some seconds are left for that.
+        // The clock is not stopped, so 30 seconds are left for the calls.
         app.clock.advance(HOUR * 72 - Duration::from_secs(30));
         assert_eq!(code(&early, &org.id).await, Code::Ok);
         app.clock.advance(Duration::from_secs(30));
         let late = somebody(app, &domain).await;
-        assert_eq!(code(&late, &org.id).await, Code::NotFound, "no worker was needed");
+        assert_eq!(code(&late, &org.id).await, Code::NotFound, "no run of the worker is needed");
         assert_eq!(state(&org.admin, &domain).await.state(), own::DomainState::Verified);
         let run = check(app).await;
         assert_eq!((run.checked, run.lapsed), (1, 1));
@@ -152,10 +153,10 @@ on_both_engines! {
         assert!(event.actor_account_id.is_empty());
         assert_eq!(code(&late, &org.id).await, Code::NotFound);
         app.clock.advance(HOUR * 1000);
-        assert_eq!(check(app).await.checked, 0, "it is not looked for any more");
+        assert_eq!(check(app).await.checked, 0, "a lapsed domain is not checked any more");
 
         prove(&domain);
-        assert_eq!(code(&late, &org.id).await, Code::NotFound, "an admin verifies it again");
+        assert_eq!(code(&late, &org.id).await, Code::NotFound, "an admin must verify it again");
         org.admin.verify(&domain).await.unwrap();
         assert_eq!(code(&late, &org.id).await, Code::Ok);
     }
@@ -184,7 +185,7 @@ on_both_engines! {
         }
         domains.iter().for_each(disprove);
         app.clock.advance(HOUR * 12);
-        // Each is checked once, whoever is first.
+        // Each domain is checked once, by one of the runs.
         let runs = futures::future::join_all((0..4).map(|_| check(app))).await;
         assert_eq!(runs.iter().map(|run| run.checked).sum::<u64>(), 10);
         app.clock.advance(HOUR * 72);
@@ -209,7 +210,7 @@ on_both_engines! {
         let domain = org.admin.domain(&org.id, &nameserver::new_domain()).await.unwrap();
         state_domain(&org.admin, &org.id, &domain.domain).await;
         assert_eq!(code(&somebody(app, &domain).await, &org.id).await, Code::Ok);
-        // Also of a domain that another organization has proved.
+        // They also work if another organization has proved the domain.
         let (other, _) = org.admin.found("Other").await;
         let theirs = org.admin.domain(&other, &domain.domain).await.unwrap();
         prove(&theirs);
@@ -238,7 +239,7 @@ async fn with_proof_only(app: &TestApp) {
     state_domain(&org.admin, &org.id, &domain.domain).await;
     let person = somebody(app, &domain).await;
     assert_eq!(code(&person, &org.id).await, Code::NotFound);
-    // The proof of another organization counts for that one.
+    // The proof of another organization counts only for that organization.
     let (other, _) = org.admin.found("Other").await;
     let theirs = org.admin.domain(&other, &domain.domain).await.unwrap();
     prove(&theirs);

@@ -1,5 +1,5 @@
-//! P16: a join against whatever ends the invite has one winner, and the rows say the
-//! same as the answers.
+//! P16: if a join and the end of its invite happen at the same time, one of them comes first, and
+//! the rows agree with the responses.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::support::{Code, Organization, Person, TestApp, gitpod, link_to, own};
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const ROUNDS: usize = 12;
 
-/// What ends the invite while somebody joins with it.
+/// What ends the invite while an account joins with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Revoke,
     Decline,
     Rotate,
-    /// The time runs out and the worker writes it down.
+    /// The invite expires and the worker stores the end.
     Worker,
-    /// The time runs out, and nobody has written it down yet.
+    /// The invite expires, and no worker has stored the end yet.
     Clock,
-    /// Another replica's worker comes along while this one's ends it.
+    /// The invite expires, and two workers store the end at the same time.
     TwoWorkers,
 }
 
@@ -67,7 +67,8 @@ impl Race {
     }
 }
 
-/// The invite to race for, a microsecond before its time runs out if it has one.
+/// Makes an invite; returns its id and the token or id to join with. If the invite expires, the
+/// clock is set to a microsecond before.
 async fn make(app: &TestApp, org: &Organization, end: End, by_mail: bool) -> (String, String) {
     let expires = matches!(end, End::Worker | End::Clock | End::TwoWorkers);
     let expire_time = expires.then(|| app.in_the_future(2 * HOUR)).flatten();
@@ -135,7 +136,7 @@ async fn race(app: &TestApp) {
             race.decliner = strangers[(round + 1) % strangers.len()].clone();
             let (id, name) = make(app, &race.org, end, by_mail).await;
             let join = async {
-                // Every other round the join starts behind.
+                // In two of three rounds the join starts later.
                 for _ in 0..(round % 3) * 4 {
                     tokio::task::yield_now().await;
                 }
@@ -145,7 +146,8 @@ async fn race(app: &TestApp) {
             if let Err(failure) = &joined {
                 assert_eq!(failure.code, Code::NotFound, "{what}");
             }
-            judge(app, &race, end, by_mail, (&id, &name), (&joined, ended), &what).await;
+            assert_consistent(app, &race, end, by_mail, (&id, &name), (&joined, ended), &what)
+                .await;
             if let Ok(member) = joined {
                 race.org.stranger.end(&member.user_id).await.unwrap();
             }
@@ -153,8 +155,8 @@ async fn race(app: &TestApp) {
     }
 }
 
-/// The rows agree with the answers.
-async fn judge(
+/// Checks that the rows agree with the responses.
+async fn assert_consistent(
     app: &TestApp,
     race: &Race,
     end: End,
@@ -198,7 +200,7 @@ async fn judge(
         .iter()
         .filter(|event| event.action == "member.joined" && event.note.ends_with(&format!(" {id}")));
     assert_eq!(joins.count(), usize::from(joined.is_ok()), "{what}");
-    // It lets in nobody else.
+    // No other account can join with it.
     let late = app.person("gus").await.join(name).await.unwrap_err();
     assert_eq!(late.code, Code::NotFound, "{what}");
     if end == End::Clock {

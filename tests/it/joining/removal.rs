@@ -1,11 +1,11 @@
-//! P10: the newest removal by an admin counts, whatever came after it.
+//! P10: an account's newest removal by an admin counts, whatever happens after it.
 
 use guestlist::clock::Clock;
 use guestlist::config::Config;
 use guestlist::domain::KeyScope;
 use guestlist::operations::keys::Owner;
 
-use super::{Door, open_domain};
+use super::{JoinMethod, open_domain};
 use crate::support::{Code, Person, TestApp, own, trust_intranet};
 use crate::{on_both_engines, on_both_engines_with};
 
@@ -19,7 +19,7 @@ fn with_issuer(config: &mut Config) {
     config.limits.joins_per_network = 0;
 }
 
-/// Says what Zoe's address is; returns Zoe's account.
+/// Sets Zoe's address; returns the id of Zoe's account.
 async fn zoe_has(service: &Person, email: &str) -> String {
     let request = own::ResolveAccountRequest {
         issuer: "intranet".into(),
@@ -31,17 +31,17 @@ async fn zoe_has(service: &Person, email: &str) -> String {
     service.resolve_account(request).await.unwrap().account.unwrap().id
 }
 
-/// Lets Zoe in as a guest by a link made now; returns the membership.
-async fn readmit(admin: &Person, zoe: &Person, org: &str) -> String {
+/// Makes a link by which Zoe joins as a guest; returns the member's id.
+async fn join_as_guest(admin: &Person, zoe: &Person, org: &str) -> String {
     let link = admin.link(org, "guest").await.unwrap();
     zoe.join(&link.token).await.unwrap().user_id
 }
 
-/// What happens between the removal and the try to come back.
+/// The steps between the removal and the attempts to join again.
 const AFTERWARDS: [&str; 5] = ["", "leave", "leave leave", "suspend restore leave", "remove leave"];
 
-async fn nobody_comes_back(app: &TestApp) {
-    // Neither the clock nor the ids made from it tell what came first.
+async fn removed_account_is_rejected(app: &TestApp) {
+    // With a stopped clock, neither times nor ids show the order of events.
     app.clock.stop_at(app.clock.now());
     let admin = app.person("ana").await;
     let service = Owner::Service("portal".parse().unwrap());
@@ -51,10 +51,10 @@ async fn nobody_comes_back(app: &TestApp) {
         let (org, _) = admin.found("Acme").await;
         open_domain(&admin, &org).await;
 
-        // An invitation to an address that is Zoe's again only after the removal: it is
-        // pending all the while.
+        // Zoe gets the invited address back only after the removal, so the invitation stays
+        // pending until then.
         zoe_has(&service, "other@example.com").await;
-        let member = readmit(&admin, &zoe, &org).await;
+        let member = join_as_guest(&admin, &zoe, &org).await;
         let mail = admin.invite_address(&org, ZOE, "admin").await.unwrap().invite.unwrap();
         let token = app.mailed_token(&org, &mail.id).await;
         let named = admin.link(&org, "admin").await.unwrap().token;
@@ -64,7 +64,7 @@ async fn nobody_comes_back(app: &TestApp) {
         for step in afterwards.split_whitespace() {
             let member = match step {
                 "restore" => continue,
-                _ => readmit(&admin, &zoe, &org).await,
+                _ => join_as_guest(&admin, &zoe, &org).await,
             };
             let of = (org.clone(), member.clone());
             match step {
@@ -83,61 +83,61 @@ async fn nobody_comes_back(app: &TestApp) {
         }
 
         zoe_has(&service, ZOE).await;
-        for door in Door::ALL {
-            let name = match door {
-                Door::JoinLink => &join_link,
-                Door::NamedLink | Door::Rest => &named,
-                Door::MailToken => &token,
-                Door::MailId => &mail.id,
-                Door::Domain => "",
+        for method in JoinMethod::ALL {
+            let name = match method {
+                JoinMethod::JoinLink => &join_link,
+                JoinMethod::NamedLink | JoinMethod::Rest => &named,
+                JoinMethod::MailToken => &token,
+                JoinMethod::MailId => &mail.id,
+                JoinMethod::Domain => "",
             };
-            let entered = door.enter(&zoe, &org, name).await;
-            assert_eq!(entered, Err(Code::NotFound), "{door:?} after `{afterwards}`");
+            let entered = method.join(&zoe, &org, name).await;
+            assert_eq!(entered, Err(Code::NotFound), "{method:?} after `{afterwards}`");
         }
         let kept = admin.look_at(&org, &mail.id).await.unwrap();
-        assert_eq!((kept.uses, kept.state()), (0, own::InviteState::Live), "nothing is spent");
+        assert_eq!((kept.uses, kept.state()), (0, own::InviteState::Live), "no use is spent");
 
-        // Sent again, the very same invitation is newer than the removal.
+        // After it is sent again, the same invitation counts as newer than the removal.
         let again = own::ResendRequest {
             organization_id: org.clone(),
             id: mail.id.clone(),
             ..Default::default()
         };
         admin.resend_invite(again).await.unwrap();
-        let entered = Door::Domain.enter(&zoe, &org, "").await;
-        assert_eq!(entered, Err(Code::NotFound), "no domain join, whatever is pending");
-        assert_eq!(Door::MailId.enter(&zoe, &org, &mail.id).await, Ok(()));
+        let entered = JoinMethod::Domain.join(&zoe, &org, "").await;
+        assert_eq!(entered, Err(Code::NotFound), "no join by domain, even with a newer invitation");
+        assert_eq!(JoinMethod::MailId.join(&zoe, &org, &mail.id).await, Ok(()));
         assert_eq!(admin.look_at(&org, &mail.id).await.unwrap().uses, 1);
     }
 }
 
 on_both_engines_with! {
     with_issuer;
-    p10_who_was_removed_needs_an_invite_made_later_by_every_door: nobody_comes_back;
+    p10_who_was_removed_needs_an_invite_made_later_by_every_door: removed_account_is_rejected;
 }
 
 on_both_engines! {
-    async fn p10_a_link_made_after_the_removal_opens_every_door(app: TestApp) {
+    async fn p10_after_a_removal_every_new_invite_works(app: TestApp) {
         app.clock.stop_at(app.clock.now());
-        for door in [Door::JoinLink, Door::NamedLink, Door::Rest, Door::MailToken, Door::MailId] {
+        for method in [JoinMethod::JoinLink, JoinMethod::NamedLink, JoinMethod::Rest, JoinMethod::MailToken, JoinMethod::MailId] {
             let org = app.organization().await;
-            let member = readmit(&org.admin, &org.stranger, &org.id).await;
+            let member = join_as_guest(&org.admin, &org.stranger, &org.id).await;
             org.admin.end(&member).await.unwrap();
-            let name = match door {
-                Door::JoinLink => org.admin.invite(&org.id).await.unwrap(),
-                Door::NamedLink | Door::Rest => {
+            let name = match method {
+                JoinMethod::JoinLink => org.admin.invite(&org.id).await.unwrap(),
+                JoinMethod::NamedLink | JoinMethod::Rest => {
                     org.admin.link(&org.id, "read").await.unwrap().token
                 }
                 _ => {
                     let invited = org.admin.invite_address(&org.id, ZOE, "read").await.unwrap();
                     let id = invited.invite.unwrap().id;
-                    match door {
-                        Door::MailToken => app.mailed_token(&org.id, &id).await,
+                    match method {
+                        JoinMethod::MailToken => app.mailed_token(&org.id, &id).await,
                         _ => id,
                     }
                 }
             };
-            assert_eq!(door.enter(&org.stranger, &org.id, &name).await, Ok(()), "{door:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Ok(()), "{method:?}");
         }
     }
 
@@ -151,7 +151,7 @@ on_both_engines! {
         let guest = ana.join(&back.token).await.unwrap().user_id;
         ana.end(&guest).await.unwrap();
         ben.end(&ben_id).await.unwrap();
-        // There is no admin now, and ana made the organization, but was removed from it.
+        // The organization has no admin now. Ana created it, but was removed from it.
         assert_eq!(ana.join_by_id(&org).await.unwrap_err().code, Code::NotFound);
     }
 
@@ -159,14 +159,14 @@ on_both_engines! {
         let org = app.organization().await;
         open_domain(&org.admin, &org.id).await;
         let before = org.admin.link(&org.id, "read").await.unwrap();
-        // Removed elsewhere is not removed here.
+        // A removal from another organization does not count in this one.
         let (other, _) = org.admin.found("Other").await;
         let link = org.admin.link(&other, "read").await.unwrap();
         let elsewhere = org.stranger.join(&link.token).await.unwrap().user_id;
         org.admin.end(&elsewhere).await.unwrap();
         org.admin.end(&org.member_id).await.unwrap();
         org.stranger.join(&before.token).await.unwrap();
-        // Leaving is no removal, whatever invite or domain leads back.
+        // Leaving is not a removal: the account can join again by domain and by an older link.
         let gus = app.person("gus").await;
         for _ in 0..2 {
             let member = gus.join_by_id(&org.id).await.unwrap().user_id;

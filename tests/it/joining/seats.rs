@@ -1,17 +1,17 @@
-//! P12 and P14: neither a link's uses nor an organization's seats are oversold, by any
-//! door, from two replicas at once.
+//! P12 and P14: joins through two replicas at the same time never exceed a link's uses or an
+//! organization's seats, by any method.
 
 use futures::future::join_all;
 
-use super::{Door, limited_link, open_domain, unlimited};
+use super::{JoinMethod, limited_link, open_domain, unlimited};
 use crate::on_both_engines_with;
 use crate::support::{Code, Organization, Person, TestApp, own};
 
 on_both_engines_with! {
     unlimited;
     p12_a_link_lets_in_as_many_as_its_uses: limited_links_let_in_as_many_as_their_uses;
-    p14_no_door_oversells_the_seats: no_door_oversells_the_seats;
-    p14_all_doors_together_do_not_oversell_the_seats: all_doors_together;
+    p14_no_door_oversells_the_seats: no_method_oversells_the_seats;
+    p14_all_methods_together_do_not_oversell_the_seats: all_methods_together;
     p14_a_suspended_member_keeps_the_seat: restoring_takes_no_seat;
 }
 
@@ -30,9 +30,9 @@ async fn limited_links_let_in_as_many_as_their_uses(app: &TestApp) {
             let org = app.organization().await;
             let link = limited_link(&org.admin, &org.id, max_uses).await;
             let joins = people.iter().enumerate().map(|(i, at)| {
-                let (door, at) =
-                    ([Door::NamedLink, Door::Rest][i % 2], &at[(i + round) % at.len()]);
-                door.enter(at, &org.id, &link.token)
+                let (method, at) =
+                    ([JoinMethod::NamedLink, JoinMethod::Rest][i % 2], &at[(i + round) % at.len()]);
+                method.join(at, &org.id, &link.token)
             });
             let joined = join_all(joins).await;
             let let_in = joined.iter().filter(|one| one.is_ok()).count();
@@ -48,22 +48,27 @@ async fn limited_links_let_in_as_many_as_their_uses(app: &TestApp) {
     assert_eq!(app.database.count(counted).await, app.database.count(members).await);
 }
 
-/// What each of these people opens the door with.
-async fn names(app: &TestApp, org: &Organization, door: Door, people: usize) -> Vec<String> {
-    match door {
-        Door::Domain => vec![String::new(); people],
-        Door::JoinLink => vec![org.admin.current_invite(&org.id).await.unwrap(); people],
-        Door::NamedLink | Door::Rest => {
+/// The token or id with which each of these people joins; for `Domain` it is empty.
+async fn names(
+    app: &TestApp,
+    org: &Organization,
+    method: JoinMethod,
+    people: usize,
+) -> Vec<String> {
+    match method {
+        JoinMethod::Domain => vec![String::new(); people],
+        JoinMethod::JoinLink => vec![org.admin.current_invite(&org.id).await.unwrap(); people],
+        JoinMethod::NamedLink | JoinMethod::Rest => {
             vec![org.admin.link(&org.id, "read").await.unwrap().token; people]
         }
-        Door::MailToken | Door::MailId => {
+        JoinMethod::MailToken | JoinMethod::MailId => {
             let mut names = Vec::new();
             for i in 0..people {
                 let email = format!("p{i}@example.com");
                 let invited = org.admin.invite_address(&org.id, &email, "read").await.unwrap();
                 let id = invited.invite.unwrap().id;
-                names.push(match door {
-                    Door::MailToken => app.mailed_token(&org.id, &id).await,
+                names.push(match method {
+                    JoinMethod::MailToken => app.mailed_token(&org.id, &id).await,
                     _ => id,
                 });
             }
@@ -77,8 +82,7 @@ async fn limit_seats(operator: &Person, org: &Organization, seat_limit: i64) {
     operator.set_seat_limit(request).await.unwrap();
 }
 
-/// Three of these have joined, and nobody else: the answers, the rows and the uses say
-/// the same.
+/// Checks that exactly three of these joins succeeded, by the responses, the rows and the uses.
 async fn three_joined(org: &Organization, joined: &[Result<(), Code>], what: &str) {
     let let_in = joined.iter().filter(|one| one.is_ok()).count();
     assert_eq!(let_in, 3, "{what}: {joined:?}");
@@ -95,39 +99,40 @@ async fn three_joined(org: &Organization, joined: &[Result<(), Code>], what: &st
     assert_eq!(usize::try_from(spent).unwrap(), by_invite.count(), "{what}");
 }
 
-async fn no_door_oversells_the_seats(app: &TestApp) {
+async fn no_method_oversells_the_seats(app: &TestApp) {
     let operator = app.operator().await;
     let people = people(app, 8).await;
-    for door in Door::ALL {
+    for method in JoinMethod::ALL {
         let org = app.organization().await;
         open_domain(&org.admin, &org.id).await;
-        let names = names(app, &org, door, people.len()).await;
+        let names = names(app, &org, method, people.len()).await;
         limit_seats(&operator, &org, 5).await;
         let joins = people.iter().zip(&names).enumerate().map(|(i, (at, name))| {
             let at = &at[i % at.len()];
-            door.enter(at, &org.id, name)
+            method.join(at, &org.id, name)
         });
-        three_joined(&org, &join_all(joins).await, &format!("{door:?}")).await;
+        three_joined(&org, &join_all(joins).await, &format!("{method:?}")).await;
     }
     let counted = "SELECT count(*) FROM organizations WHERE member_count <> 5";
     assert_eq!(app.database.count(counted).await, 0);
 }
 
-async fn all_doors_together(app: &TestApp) {
+async fn all_methods_together(app: &TestApp) {
     let operator = app.operator().await;
     let people = people(app, 12).await;
     for round in 0..3 {
         let org = app.organization().await;
         open_domain(&org.admin, &org.id).await;
-        // All six doors side by side: each person's own.
-        let mut doors = Vec::new();
-        for door in Door::ALL.into_iter().filter(|door| *door != Door::MailToken) {
-            doors.push((door, names(app, &org, door, people.len()).await));
+        // All methods except `MailToken` at the same time. Each person uses one of them.
+        let mut methods = Vec::new();
+        for method in JoinMethod::ALL.into_iter().filter(|method| *method != JoinMethod::MailToken)
+        {
+            methods.push((method, names(app, &org, method, people.len()).await));
         }
         limit_seats(&operator, &org, 5).await;
         let joins = people.iter().enumerate().map(|(i, at)| {
-            let (door, names) = &doors[(i + round) % doors.len()];
-            door.enter(&at[i % at.len()], &org.id, &names[i])
+            let (method, names) = &methods[(i + round) % methods.len()];
+            method.join(&at[i % at.len()], &org.id, &names[i])
         });
         three_joined(&org, &join_all(joins).await, &format!("round {round}")).await;
     }

@@ -1,7 +1,9 @@
-//! Which file takes names from which, read from the tokens of the sources, and the rings in it.
+//! The graph of which file uses names of which other file, and its rings (cycles). It is read from
+//! the tokens of the sources.
 //!
-//! A name counts for the file that defines it, through every re-export. What a file takes from its
-//! own ancestors (`mod.rs`, the parent file) does not count: a child is part of its parent.
+//! A name belongs to the file that defines it, also if a file uses it through re-exports. Names
+//! that a file uses from its own ancestors (`mod.rs`, the parent file) do not count: a child is
+//! part of its parent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +12,10 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// One file by its module path, `["transport", "server"]` for `transport/server.rs`.
 pub type Modules = Vec<String>;
 
-/// For each file, the files that it takes names from, with these names.
+/// For each file, the files whose names it uses, with these names.
 pub type Graph = BTreeMap<Modules, BTreeMap<Modules, BTreeSet<String>>>;
 
-/// A path as it is written, and what a `use` calls it (`*` for all of a module).
+/// A path as it is written, and the local name that a `use` gives it (`*` for a glob).
 #[derive(Debug, Clone)]
 struct Mention {
     path: Vec<String>,
@@ -29,7 +31,7 @@ struct File {
 
 type Files = BTreeMap<Modules, File>;
 
-/// The graph of these files. Files and modules for tests alone are left out.
+/// The graph of these files, without files and modules that are only for tests.
 pub fn graph<'a>(sources: impl Iterator<Item = (&'a Modules, &'a TokenStream)>) -> Graph {
     let mut files = Files::new();
     for (modules, tokens) in sources.filter(|(modules, _)| !modules.iter().any(|m| m == "tests")) {
@@ -52,7 +54,7 @@ pub fn graph<'a>(sources: impl Iterator<Item = (&'a Modules, &'a TokenStream)>) 
     graph
 }
 
-/// Files that reach each other: the strongly connected components of two or more.
+/// Groups of files that reach each other: the strongly connected components of two or more files.
 pub fn rings(graph: &Graph) -> Vec<Vec<Modules>> {
     let reach: BTreeMap<&Modules, BTreeSet<&Modules>> =
         graph.keys().map(|start| (start, reachable(start, graph))).collect();
@@ -79,17 +81,17 @@ fn reachable<'a>(start: &Modules, graph: &'a Graph) -> BTreeSet<&'a Modules> {
     found
 }
 
-/// The path from the crate's root; none if it is another crate's.
+/// The path from the crate's root; `None` if the path belongs to another crate.
 fn absolute(path: &[String], here: &Modules, file: &File, files: &Files) -> Option<Vec<String>> {
     rooted(path, here, files).or_else(|| {
-        // What a `use` of this file has brought in.
+        // A name that a `use` of this file imports.
         let (first, rest) = path.split_first().filter(|(_, rest)| !rest.is_empty())?;
         let brought = file.mentions.iter().find(|one| one.alias.as_ref() == Some(first))?;
         Some([rooted(&brought.path, here, files)?, rest.to_vec()].concat())
     })
 }
 
-/// The same for a path that begins at the crate's root, here, above or in a child.
+/// As `absolute`, but only for a path that starts with `crate`, `self`, `super` or a child module.
 fn rooted(path: &[String], here: &Modules, files: &Files) -> Option<Vec<String>> {
     let (first, rest) = path.split_first()?;
     let up = path.iter().take_while(|name| *name == "super").count();
@@ -104,7 +106,8 @@ fn rooted(path: &[String], here: &Modules, files: &Files) -> Option<Vec<String>>
     }
 }
 
-/// The file that defines the item at an absolute path, or as much of it as is a module.
+/// The file that defines the item at an absolute path. If no definition is found, the file of the
+/// longest prefix of the path that is a module.
 fn defining_file(path: &[String], files: &Files, depth: usize) -> Modules {
     let mut module = Modules::new();
     for (i, name) in path.iter().enumerate() {
@@ -138,7 +141,8 @@ fn defining_file(path: &[String], files: &Files, depth: usize) -> Modules {
     module
 }
 
-/// Collects what the tokens of a file mention and define. `depth` counts the inline modules around.
+/// Collects the paths that the tokens of a file mention, and the names that they define. `depth` is
+/// the number of inline modules around the tokens.
 fn read(tokens: TokenStream, depth: usize, file: &mut File) {
     const ITEMS: [&str; 9] =
         ["struct", "enum", "union", "trait", "fn", "type", "const", "static", "macro_rules"];
@@ -147,7 +151,7 @@ fn read(tokens: TokenStream, depth: usize, file: &mut File) {
     while i < tokens.len() {
         match &tokens[i] {
             TokenTree::Punct(p) if p.as_char() == '#' && is_for_tests(tokens.get(i + 1)) => {
-                // The item goes with its attribute.
+                // Skips the attribute and its item.
                 i += 2;
                 while i < tokens.len() && !ends_item(&tokens[i]) {
                     i += 1;
@@ -205,7 +209,7 @@ fn is_separator(tokens: &[TokenTree]) -> bool {
     tokens.len() > 1 && is_punct(&tokens[0], ':') && is_punct(&tokens[1], ':')
 }
 
-/// The names joined by `::` from `start` on, and where they end.
+/// The names joined by `::` from `start` on, and the index after them.
 fn path_at(tokens: &[TokenTree], start: usize) -> (Vec<String>, usize) {
     let mut path = Vec::new();
     let mut next = start;
@@ -249,7 +253,7 @@ fn uses(tokens: &[TokenTree], before: &[String], depth: usize, found: &mut Vec<M
     }
 }
 
-/// Inside of inline modules the first `super`s stay in the file.
+/// Removes the leading `super`s that only lead out of inline modules, and so stay in the file.
 fn lowered(path: Vec<String>, depth: usize) -> Vec<String> {
     let inside = path.iter().take(depth).take_while(|name| *name == "super").count();
     path[inside..].to_vec()

@@ -1,4 +1,5 @@
-//! `guestlist backup` and `guestlist restore`: under load, killed, and what they refuse.
+//! `guestlist backup` and `guestlist restore`: under load, when they are killed, and the input that
+//! they reject.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Runs the command while the load of the test goes on.
+/// Runs the command while the load of the test continues.
 fn run(at: &Installation, arguments: &[&str]) -> Said {
     block_in_place(|| at.run(arguments))
 }
@@ -26,14 +27,15 @@ fn run(at: &Installation, arguments: &[&str]) -> Said {
 fn back_up(at: &Installation, name: &str) -> PathBuf {
     let file = at.directory().join(name);
     let said = run(at, &["backup", text(&file)]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "no progress without a terminal");
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "no progress output without a terminal");
     let bytes = std::fs::metadata(&file).unwrap().len();
     assert!(said.out.contains(&format!("{bytes} bytes")), "{}", said.out);
     assert!(said.out.contains("secret key is not in the file"), "{}", said.out);
     file
 }
 
-/// A whole database in one file, which the owner alone can read; the names of its organizations.
+/// Checks that the file is a whole database that only its owner can read; returns the names of its
+/// organizations.
 fn names_in(file: &Path) -> Vec<String> {
     assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     for suffix in ["-wal", "-shm", "-journal", ".unfinished"] {
@@ -44,7 +46,7 @@ fn names_in(file: &Path) -> Vec<String> {
     let answer = |sql: &str| database.query_row(sql, (), |row| row.get::<_, String>(0)).unwrap();
     assert_eq!(answer("PRAGMA integrity_check"), "ok");
     assert_eq!(answer("PRAGMA journal_mode"), "delete");
-    // A change and its event are both in it, or none of them.
+    // The file has both a change and its event, or neither.
     assert_eq!(
         answer("SELECT CAST(count(*) AS TEXT) FROM organizations"),
         answer(
@@ -55,7 +57,7 @@ fn names_in(file: &Path) -> Vec<String> {
     names.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// So that a copy takes several steps.
+/// Adds `mib` MiB to the database, so that a copy takes several steps.
 async fn fill(at: &Installation, mib: usize) {
     let beside = at.database.connect().await;
     for i in 0..mib {
@@ -84,7 +86,7 @@ fn p46_a_backup_under_load_restores_to_what_was_committed() {
             let before = load.answered();
             let file = back_up(at, &format!("backup {i}"));
             let after = load.answered();
-            assert!(after.len() > before.len(), "changes were made meanwhile");
+            assert!(after.len() > before.len(), "changes were committed during the backup");
             let names = names_in(&file);
             let lost: Vec<_> = before.iter().filter(|name| !names.contains(name)).collect();
             assert!(lost.is_empty(), "{lost:?}");
@@ -102,14 +104,14 @@ fn p46_a_backup_under_load_restores_to_what_was_committed() {
         let said = run(at, &["restore", text(&file), "--replace"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
         let kept = said.out.lines().find_map(|line| line.split_once(" before is at "));
-        let kept = Path::new(kept.expect("it tells where the store before is").1);
+        let kept = Path::new(kept.expect("the output has the path of the previous store").1);
         let server = at.serve();
         assert_eq!(organizations(at).await, saved);
         assert!(acknowledged.iter().all(|name| saved.contains(name)));
         create(&server.person(&key), "After").await.unwrap();
         server.stop();
 
-        // The way back.
+        // The previous store can be restored.
         let said = run(at, &["restore", text(kept), "--replace"]);
         assert_eq!(said.code, 0, "{}", said.err);
         assert_eq!(organizations(at).await, everything);
@@ -154,7 +156,7 @@ fn p44_p46_readers_beyond_a_backup_are_told_and_those_before_it_miss_nothing() {
         let (reader, ana) = (reader.at(server.addr), ana.at(server.addr));
         let told = Err((Code::FailedPrecondition, "HISTORY_CHANGED".to_owned()));
         assert_eq!(follow(&reader, &beyond).await, told);
-        // The position of the lost event is given again.
+        // A new event gets the position of the lost event.
         ana.link(&organization, "read").await.unwrap();
         assert_eq!(follow(&reader, &beyond).await, told);
         let (ids, _) = follow(&reader, &at_backup).await.unwrap();
@@ -216,7 +218,7 @@ fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
 
         let live = at.directory().join("guestlist.db");
         refused(&[text(&live), "--replace"], &[], &["the store itself"]);
-        // A copy of a database that is in use.
+        // A copy of a database that was in use: its `-wal` file is still there.
         let copied = at.directory().join("copied");
         std::fs::copy(&file, &copied).unwrap();
         std::fs::write(at.directory().join("copied-wal"), "changes").unwrap();
@@ -229,7 +231,7 @@ fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
         assert!(said.err.contains("exists"), "{}", said.err);
         assert_eq!(std::fs::read(&file).unwrap(), bytes);
 
-        // With its key, into a directory that does not exist yet.
+        // With its secret key, the backup can be restored into a directory that does not exist yet.
         let key = at.directory().join("secret.key");
         let settings = [settings[0], ("GUESTLIST_SECRET_KEY_FILE", text(&key))];
         std::fs::remove_dir_all(&elsewhere).unwrap();
@@ -239,7 +241,7 @@ fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
     });
 }
 
-/// Kills the command at a moment of its run; returns whether it had ended.
+/// Starts the command and kills it after this time; returns whether it had ended before.
 fn killed(at: &Installation, arguments: &[&str], after: Duration) -> bool {
     let mut process = at.command(arguments, &[]).spawn().unwrap();
     std::thread::sleep(after);
@@ -298,11 +300,11 @@ fn p46_the_changes_in_the_log_of_a_killed_server_are_kept_with_its_store() {
         create(&ana, "Later").await.unwrap();
         server.kill();
         let log = at.directory().join("guestlist.db-wal");
-        assert!(std::fs::metadata(&log).unwrap().len() > 0, "it was killed");
+        assert!(std::fs::metadata(&log).unwrap().len() > 0, "a killed server leaves its log");
 
         let said = run(at, &["restore", text(&file), "--replace"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
-        assert!(!log.exists(), "SQLite would add its changes to the backup");
+        assert!(!log.exists(), "SQLite would apply the old log to the restored store");
         let kept = said.out.trim_end().split_once(" before is at ").unwrap().1;
         let before = rusqlite::Connection::open(kept).unwrap();
         let count = "SELECT count(*) FROM organizations";

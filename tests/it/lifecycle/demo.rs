@@ -1,4 +1,4 @@
-//! `guestlist demo`: something to look at, which leaves nothing behind.
+//! `guestlist demo`: a server with sample data, which removes all its files when it ends.
 
 use std::fs::read_dir;
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +20,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The keys that it prints, in their order.
+/// The API keys in the output of the demo, in order.
 fn keys(said: &str) -> Vec<String> {
     let words = said.split_whitespace().filter(|word| word.starts_with("gl_"));
     words.map(str::to_owned).inspect(|key| assert!(key.parse::<ApiKeySecret>().is_ok())).collect()
@@ -30,18 +30,18 @@ fn keys(said: &str) -> Vec<String> {
 async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = command(temporary.path(), "127.0.0.1:0");
-    // The store of the settings stays as it is.
+    // The demo does not use the store of the settings.
     command.env("GUESTLIST_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     let server = Server::start(command);
     let said = server.said();
     let console = format!("  http://{}/console\n", server.addr);
-    assert!(said.contains(&console), "the address alone, without a key: {said}");
+    assert!(said.contains(&console), "the console's address has no key in it: {said}");
     let [ana, ben, eve, operator] = keys(&said).try_into().expect("four keys");
 
     let folders = entries(temporary.path());
     let [folder] = &folders[..] else { panic!("one folder: {folders:?}") };
     let mode = std::fs::metadata(folder).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700, "only this user reads it");
+    assert_eq!(mode & 0o777, 0o700, "only this user can read it");
     assert!(said.contains(&format!("{}/mail", folder.display())), "{said}");
 
     let ana = server.person(&ana);
@@ -58,7 +58,7 @@ async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
         ..Default::default()
     };
     let members = ana.list_members(request.clone()).await.unwrap().members;
-    assert_eq!(members.len(), 29, "who has left is not among them");
+    assert_eq!(members.len(), 29, "members who left are not listed");
     let suspended = gitpod::UserStatus::Suspended as i32;
     assert_eq!(members.iter().filter(|member| member.status == suspended).count(), 1);
     let seen = server.person(&ben).list_members(request).await.unwrap().members;
@@ -80,7 +80,7 @@ async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
     let caller = server.person(&operator).get_caller(own::GetCallerRequest {}).await.unwrap();
     assert_eq!(caller.scope, "operator");
 
-    until("mails are files", async || {
+    until("mails are written to files", async || {
         let mails = folder.join("mail");
         mails.exists() && entries(&mails).len() >= 3
     })

@@ -1,4 +1,4 @@
-//! `guestlist accounts erase`: what a person leaves behind, beside a running server.
+//! `guestlist accounts erase`, also while a server runs: which data of a person it removes.
 
 use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use super::{column, on_both_engines, until};
 use crate::auth::issuer::SigningKey;
 use crate::support::program::Said;
 use crate::support::{
-    Code, Engine, Installation, Person, Server, gitpod, own, refused_after_a_second,
+    Code, Engine, Installation, Person, Server, assert_rejected_within_a_second, gitpod, own,
 };
 
 const ISSUER: &str = "https://sign-in.quetzal.example";
@@ -19,12 +19,12 @@ const NAME: &str = "Wilhelmina Quetzal";
 const OLD_NAME: &str = "Mina Kestrel";
 const EMAIL: &str = "wilhelmina@quetzal.example";
 const PICTURE: &str = "https://pictures.example/wilhelmina.png";
-/// What integrators have stored about her.
+/// Values that integrators store about the person.
 const STORED: [&str; 2] = ["quetzal-department", "quetzal-personnel-number"];
 
-/// The columns of each table: those with personal data, which `accounts erase` blanks or whose
-/// rows it deletes, and the others. Two of the others may have names in them all the same, since
-/// they are free text of an organization's: `organizations.name` and `invites.note`.
+/// The columns of each table: first those with personal data, which `accounts erase` blanks or
+/// whose rows it deletes, then the others. Two of the others may still contain names, because they
+/// are free text of an organization: `organizations.name` and `invites.note`.
 const COLUMNS: &[(&str, &[&str], &[&str])] = &[
     (
         "accounts",
@@ -85,7 +85,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
-        // The request id is the caller's own text; the hash is of what was asked for.
+        // The caller chooses the text of the request id; the hash is of the request's parameters.
         "requests",
         &["request_id", "body_hash"],
         &["account_id", "organization_id", "operation", "outcome", "created_at"],
@@ -154,7 +154,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
         ],
     ),
     (
-        // Notes and data are written by the server: ids, roles and reasons.
+        // The server writes notes and data: ids, roles and reasons.
         "audit_events",
         &[],
         &[
@@ -178,7 +178,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("removals", &[], &["organization_id"]),
     ("settings", &[], &["name", "value"]),
-    // URL, description and answers are those of an organization's service.
+    // The URL, the description and the responses belong to an organization's service.
     (
         "webhooks",
         &[],
@@ -274,7 +274,7 @@ const COLUMNS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// A server that trusts an issuer.
+/// Starts a server that trusts the issuer `ISSUER`.
 fn serve(at: &Installation, key: &SigningKey) -> Server {
     let settings = format!(
         "[[issuers]]\nissuer = '{ISSUER}'\naudience = 'guestlist'\nalgorithms = ['EdDSA']\n\
@@ -285,7 +285,7 @@ fn serve(at: &Installation, key: &SigningKey) -> Server {
     at.serve_with(&[("GUESTLIST_CONFIG", "guestlist.toml")])
 }
 
-/// Somebody with a token of the issuer's.
+/// The person, with a token of the issuer.
 fn signed_in(server: &Server, key: &SigningKey, name: &str) -> Person {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     server.person(&key.token(&json!({
@@ -298,8 +298,8 @@ fn erase(at: &Installation, id: &str) -> Said {
     at.run(&["accounts", "erase", id])
 }
 
-/// Where a text of the person's is still found: in rows, and on SQLite in the bytes of the
-/// files.
+/// The places where a text of the person is still found: in rows, and on SQLite also in the bytes
+/// of the files.
 async fn traces(at: &Installation) -> Vec<String> {
     let rows = at.database.dump().await;
     let mut places: Vec<(String, Vec<u8>)> = vec![("a row".into(), rows.clone().into_bytes())];
@@ -329,7 +329,7 @@ async fn execute(at: &Installation, sql: &str) {
 }
 
 on_both_engines! {
-    async fn of_an_erased_person_no_row_no_file_and_no_log_line_tells(at: Installation) {
+    async fn erasing_removes_the_person_from_rows_files_and_logs(at: Installation) {
         let signing = SigningKey::generate();
         let server = serve(at, &signing);
         let ana = server.person(&at.new_key("ana@acme.com"));
@@ -339,8 +339,8 @@ on_both_engines! {
         let renamed = mina.get_caller(own::GetCallerRequest {}).await.unwrap().account.unwrap();
         assert_eq!((renamed.id, renamed.name.as_str()), (account.clone(), NAME));
 
-        // A member by invitation, with a link of her own and an ended invitation that tells
-        // what a mail server said.
+        // Mina joins by an email invitation and creates a link. The ended invitation gets the error
+        // text of a mail server below.
         let (acme, _) = ana.found("Acme").await;
         let request = own::InviteByEmailRequest {
             organization_id: acme.clone(),
@@ -365,12 +365,13 @@ on_both_engines! {
             ..Default::default()
         };
         let link = mina.create_link(request).await.unwrap().invite.unwrap();
-        // Invited elsewhere: once revoked, and once with a mail server's complaint.
+        // Another organization invites her twice: one invitation is revoked, the other stays
+        // pending and gets the error text of a mail server below.
         let (other, _) = ana.found("Other").await;
         let revoked = ana.invite_address(&other, EMAIL, "read").await.unwrap().invite.unwrap();
         ana.revoke(&other, &revoked.id).await.unwrap();
         let pending = ana.invite_address(&other, EMAIL, "read").await.unwrap().invite.unwrap();
-        // An organization of her own, and two keys.
+        // Mina has an organization of her own, and two keys.
         let (own_one, _) = mina.found("Of her own").await;
         let keys = [0, 1].map(|_| {
             let said = at.run(&["keys", "create", "--account", &account]);
@@ -385,7 +386,7 @@ on_both_engines! {
         .await;
         let complaint = format!("UPDATE invites SET delivery_error = '550 <{EMAIL}>: no' WHERE kind = 'email'");
         execute(at, &complaint).await;
-        assert!(!traces(at).await.is_empty(), "the traces are seen");
+        assert!(!traces(at).await.is_empty(), "the search finds traces before the erasure");
         let whose = || {
             let account = own::get_membership_request::Whose::AccountId(account.clone());
             ana.membership(&acme, Some(account))
@@ -407,8 +408,8 @@ on_both_engines! {
             assert!(said.out.contains(&line), "{line} is not in {}", said.out);
         }
 
-        // P22: a second later nothing of hers works.
-        refused_after_a_second(erased, async || {
+        // P22: a second later her keys, her membership and her invites do not work.
+        assert_rejected_within_a_second(erased, async || {
             match by_key.get_caller(own::GetCallerRequest {}).await {
                 Ok(_) => Code::Ok,
                 Err(failure) => failure.code,
@@ -436,7 +437,7 @@ on_both_engines! {
         for text in [SUBJECT, NAME, EMAIL, PICTURE, keys[0].as_str()] {
             assert!(!log.contains(text), "{log}");
         }
-        // The trail still refers to her, and tells what happened.
+        // The audit trail still refers to her account, and records what happened.
         let actions = format!(
             "SELECT action FROM audit_events WHERE request_id = 'command-line' AND target_id IN \
              ('{account}', '{member}', '{}') AND action <> 'key.created' ORDER BY action",
@@ -446,7 +447,7 @@ on_both_engines! {
         let blank = column(at, "SELECT subject FROM accounts WHERE issuer = 'erased'").await;
         assert_eq!(blank, std::slice::from_ref(&account));
 
-        // She comes back as somebody else.
+        // When she signs in again, she gets a new account.
         let new = mina.account().await.to_string();
         assert_ne!(new, account);
         assert_eq!(whose().await.unwrap_err().code, Code::NotFound);
@@ -469,7 +470,7 @@ on_both_engines! {
         let (alone, _) = ana.found("Alone").await;
         let (acme, _) = ana.found("Acme").await;
         let member = ben.join(&ana.invite(&acme).await.unwrap()).await.unwrap().user_id;
-        // So that nothing is written later.
+        // The server is stopped first, so that it writes nothing after the dump.
         assert_eq!(server.stop().code, Some(0));
         let before = at.database.dump().await;
         let said = erase(at, &account);
@@ -564,6 +565,6 @@ on_both_engines! {
         let known = COLUMNS.iter().flat_map(|(table, personal, others)| {
             personal.iter().chain(*others).map(move |column| format!("{table}.{column}"))
         });
-        assert_eq!(there, known.collect(), "say of a new column whether it tells of a person");
+        assert_eq!(there, known.collect(), "list each new column in COLUMNS: personal data or not");
     }
 }

@@ -6,13 +6,13 @@ use super::on_both_engines;
 use crate::support::program::say;
 use crate::support::{Installation, own};
 
-/// The key that stands in the file, which only its owner may read.
+/// The key in the file. Checks that only the owner can read the file.
 fn first_key(at: &Installation) -> String {
     let text = std::fs::read_to_string(at.key_file()).unwrap();
     let mode = std::fs::metadata(at.key_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let key = text.strip_suffix('\n').unwrap();
-    assert!(key.parse::<ApiKeySecret>().is_ok(), "the key alone");
+    assert!(key.parse::<ApiKeySecret>().is_ok(), "the file contains only the key");
     key.to_owned()
 }
 
@@ -45,7 +45,7 @@ on_both_engines! {
         }
     }
 
-    async fn the_first_command_that_it_tells_works(at: Installation) {
+    async fn the_first_command_that_it_prints_works(at: Installation) {
         let server = at.serve();
         let said = server.said();
         let (_, command) = said.split_once("Try:\n").unwrap();
@@ -67,7 +67,8 @@ on_both_engines! {
         assert_eq!(keys_listed(at), 1);
         assert!(server.person(&key).get_caller(own::GetCallerRequest {}).await.is_ok());
 
-        // Nor does one after the key was put away, or when a person came first.
+        // A start also makes no key after the file was removed, or when an account was created
+        // before the first start (see `keys`).
         server.stop();
         std::fs::remove_file(at.key_file()).unwrap();
         at.serve().stop();
@@ -76,7 +77,7 @@ on_both_engines! {
     }
 
     async fn what_a_failed_start_left_is_replaced(at: Installation) {
-        // Written and synced before a commit that then did not happen.
+        // A failed start wrote and synced this file before its commit, which then did not happen.
         std::fs::write(at.key_file(), "gl_0000000000000000_left\n").unwrap();
         let everybody = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(at.key_file(), everybody).unwrap();
@@ -109,7 +110,7 @@ on_both_engines! {
             assert!(said.err.contains(words), "{setting}: {}", said.err);
             assert!(!at.key_file().exists(), "{setting}");
         }
-        // So the next one is still the first.
+        // No account was created, so the next start is still the first.
         assert!(at.serve().said().contains("first start"));
     }
 }

@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 use super::{in_flight, refuses_connections, until};
 use crate::support::{Engine, Server, run_installed};
 
-/// What a peer sends before it falls silent: nothing, the front of a preface, an
-/// empty HTTP/2 connection, the front of a head, a question without another.
-const FRONTS: [&[u8]; 5] = [
+/// The bytes that a peer sends before it stops: nothing, the start of an HTTP/2 preface, an HTTP/2
+/// connection without streams, the start of a request head, one whole request.
+const PARTIAL_INPUTS: [&[u8]; 5] = [
     b"",
     b"PRI * HTTP/2.0\r\n\r\nSM",
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -17,7 +17,7 @@ const FRONTS: [&[u8]; 5] = [
     b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
 ];
 
-/// A call of which only the last byte, `}`, is missing.
+/// A call without its last byte, `}`.
 fn most_of_a_call(key: &str) -> String {
     format!(
         "POST /guestlist.v1.AccountService/GetCaller HTTP/1.1\r\nhost: x\r\n\
@@ -30,7 +30,7 @@ async fn connect(addr: SocketAddr) -> TcpStream {
     TcpStream::connect(addr).await.unwrap()
 }
 
-/// Asks on and on and reads no answer, until the server stops reading too.
+/// Sends requests and reads no response, until the server stops reading too.
 async fn never_reads(addr: SocketAddr) -> TcpStream {
     let mut peer = connect(addr).await;
     let questions = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
@@ -41,10 +41,10 @@ async fn never_reads(addr: SocketAddr) -> TcpStream {
             Err(_stuck) => return peer,
         }
     }
-    panic!("the server keeps what it cannot answer");
+    panic!("the server buffers requests without a limit");
 }
 
-/// Opens HTTP/2 streams whose bodies do not end, and answers no frame after that.
+/// Opens ten HTTP/2 streams whose bodies do not end; then it acknowledges no more frames.
 async fn leaves_streams_open(server: &Server, key: &str) -> Box<dyn Send> {
     let tcp = connect(server.addr).await;
     let (mut client, mut connection) = h2::client::handshake(tcp).await.unwrap();
@@ -62,9 +62,9 @@ async fn leaves_streams_open(server: &Server, key: &str) -> Box<dyn Send> {
             body.send_data(bytes::Bytes::from_static(b"\0\0"), false).unwrap();
             streams.push((answer, body));
         }
-        until("they run", async || in_flight(server).await == before + 10).await;
+        until("the calls run", async || in_flight(server).await == before + 10).await;
     };
-    // Frames are written and answered only here.
+    // The connection writes and acknowledges frames only while it is polled here.
     tokio::select! {
         () = open => {}
         ended = &mut connection => panic!("{ended:?}"),
@@ -73,7 +73,7 @@ async fn leaves_streams_open(server: &Server, key: &str) -> Box<dyn Send> {
 }
 
 #[test]
-fn p34_the_end_comes_in_time_whoever_holds_on() {
+fn p34_shutdown_is_in_time_with_slow_clients() {
     run_installed(Engine::Sqlite, async |at| {
         let server = at.serve_with(&[("GUESTLIST_HTTP__DRAIN_TIMEOUT", "2s")]);
         let key = std::fs::read_to_string(at.key_file()).unwrap();
@@ -82,18 +82,18 @@ fn p34_the_end_comes_in_time_whoever_holds_on() {
         let streams = leaves_streams_open(&server, key).await;
         let before = in_flight(&server).await;
         let mut peers = Vec::new();
-        for front in [FRONTS.as_slice(), &[call.as_bytes()]].concat().repeat(10) {
+        for front in [PARTIAL_INPUTS.as_slice(), &[call.as_bytes()]].concat().repeat(10) {
             let mut peer = connect(server.addr).await;
             peer.write_all(front).await.unwrap();
             peers.push(peer);
         }
-        // One of those that sent most of a call means well, and is only slow.
+        // One of the peers that sent most of a call is only slow: it sends the rest below.
         let mut honest = peers.pop().unwrap();
-        until("they run", async || in_flight(&server).await == before + 10).await;
+        until("the calls run", async || in_flight(&server).await == before + 10).await;
         peers.push(never_reads(server.addr).await);
 
         server.signal("TERM");
-        until("nobody new comes in", async || refuses_connections(&server).await).await;
+        until("new connections are refused", async || refuses_connections(&server).await).await;
         honest.write_all(b"}").await.unwrap();
         let mut answer = String::new();
         honest.read_to_string(&mut answer).await.unwrap();

@@ -1,4 +1,4 @@
-//! The programs of `deploy/import.md`, on small made-up exports.
+//! Tests the programs in `deploy/import.md` on small sample exports.
 
 use std::io::Write;
 use std::process::Command;
@@ -10,18 +10,18 @@ use crate::support::{Engine, Installation};
 
 const PAGE: &str = include_str!("../../../deploy/import.md");
 
-/// The program of a product.
+/// The program for a product in `deploy/import.md`.
 fn program(product: &str) -> &'static str {
-    let (_, section) = PAGE.split_once(&format!("\n## {product}\n")).expect("a section");
-    let (_, code) = section.split_once("```sh\n").expect("a program");
-    code.split_once("```").expect("its end").0
+    let (_, section) = PAGE.split_once(&format!("\n## {product}\n")).expect("a product section");
+    let (_, code) = section.split_once("```sh\n").expect("a program in it");
+    code.split_once("```").expect("the program ends").0
 }
 
-/// Runs a product's program on files, and imports what it writes; false without jq.
+/// Runs a product's program on files, and imports its output; returns false if jq is missing.
 async fn imported(at: &Installation, product: &str, files: &[(&str, Vec<Value>)]) -> bool {
     assert_eq!(at.serve().stop().code, Some(0));
     if Command::new("jq").arg("--version").output().is_err() {
-        // Past the harness, which shows no output of tests that pass.
+        // Written directly to stderr: the test harness hides the captured output of passed tests.
         let mut told = std::io::stderr();
         writeln!(told, "skipped: the import from {product}, no jq").unwrap();
         return false;
@@ -50,7 +50,7 @@ async fn imported(at: &Installation, product: &str, files: &[(&str, Vec<Value>)]
     true
 }
 
-/// Who is what: name, role, status and organization.
+/// The members: subject, name, role, status and organization.
 async fn members(at: &Installation) -> Vec<String> {
     let text = match at.database.engine {
         Engine::Sqlite => "",
@@ -106,7 +106,7 @@ on_both_engines! {
                 invitation("late", "pending", &in_days(-2)),
             ])]),
         ];
-        // The one that has expired is left out by the import, not by the program.
+        // The import, not the program, leaves out the expired invitation.
         if imported(at, "Better Auth", &files).await {
             assert_eq!(members(at).await, [
                 "u1 Ana, admin, active, Acme", "u2 Ben, member, active, Acme",

@@ -5,7 +5,7 @@ use guestlist::domain::ApiKeySecret;
 use sea_orm::ConnectionTrait;
 
 use super::on_both_engines;
-use crate::support::{Code, Engine, Server, own, refused_after_a_second};
+use crate::support::{Code, Engine, Server, assert_rejected_within_a_second, own};
 
 async fn code_of(server: &Server, key: &str) -> Code {
     match server.person(key).get_caller(own::GetCallerRequest {}).await {
@@ -16,7 +16,7 @@ async fn code_of(server: &Server, key: &str) -> Code {
 
 on_both_engines! {
     async fn p22_keys_made_and_revoked_beside_the_server_count_within_a_second(at: Installation) {
-        // On PostgreSQL there may be several.
+        // On PostgreSQL, several servers can use one store.
         let mut servers = vec![at.serve()];
         if at.database.engine == Engine::Postgres {
             servers.push(at.serve());
@@ -31,7 +31,7 @@ on_both_engines! {
             assert_eq!((said.code, said.out), (0, format!("revoked {id}\n")), "{}", said.err);
             let revoked = Instant::now();
             for server in &servers {
-                refused_after_a_second(revoked, async || code_of(server, &key).await).await;
+                assert_rejected_within_a_second(revoked, async || code_of(server, &key).await).await;
             }
         }
     }
@@ -40,14 +40,14 @@ on_both_engines! {
         let server = at.serve();
         let said = at.run(&["keys", "create", "--email", "Ana@ACME.com", "--expires", "90d"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""));
-        let key: ApiKeySecret = said.out.strip_suffix('\n').unwrap().parse().expect("the key alone");
+        let key: ApiKeySecret = said.out.strip_suffix('\n').unwrap().parse().expect("only the key");
         let said = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
         let service: ApiKeySecret = said.out.trim_end().parse().unwrap();
         let caller = server.person(&service.expose()).get_caller(own::GetCallerRequest {}).await;
         assert_eq!(caller.unwrap().scope, "act");
 
         let list = at.run(&["keys", "list"]).out;
-        assert_eq!(list.lines().count(), 4, "a head and three keys: {list}");
+        assert_eq!(list.lines().count(), 4, "a header and three keys: {list}");
         assert!(list.contains(key.id().as_str()) && list.contains("ana@acme.com"), "{list}");
         assert!(!list.contains(&key.expose()[20..]), "no secret: {list}");
 
@@ -67,10 +67,10 @@ on_both_engines! {
             assert!(said.err.contains("year 9999"), "{far}: {}", said.err);
         }
         let said = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", "7000y"]);
-        let key: ApiKeySecret = said.out.trim_end().parse().expect("the key alone");
+        let key: ApiKeySecret = said.out.trim_end().parse().expect("only the key");
         let server = at.serve();
         assert_eq!(code_of(&server, &key.expose()).await, Code::Ok);
-        // What older versions have stored is shown all the same.
+        // A later end, which older versions have stored, is still shown.
         let beside = at.database.connect().await;
         let far = format!("UPDATE api_keys SET expires_at = {}", i64::MAX);
         beside.execute_unprepared(&far).await.unwrap();

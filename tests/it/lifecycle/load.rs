@@ -1,5 +1,5 @@
-//! Callers that create organizations one after another until they are turned
-//! away, each in its own way of using connections.
+//! Callers that create organizations one after another until the server accepts no more calls.
+//! Each kind of caller uses connections in its own way.
 
 use std::error::Error;
 use std::io;
@@ -24,7 +24,7 @@ use crate::support::gitpod;
 /// A gRPC client that keeps its connection.
 pub type Client = OrganizationServiceClient<InterceptedService<Channel, Bearer>>;
 
-/// Shows a key with each call.
+/// Sends an API key with each call.
 #[derive(Clone)]
 pub struct Bearer(MetadataValue<Ascii>);
 
@@ -41,12 +41,12 @@ pub fn client(addr: SocketAddr, key: &str) -> Client {
     OrganizationServiceClient::with_interceptor(channel(addr), bearer)
 }
 
-/// A connection that is made when it is needed.
+/// A connection that opens when it is first used.
 pub fn channel(addr: SocketAddr) -> Channel {
     Endpoint::from_shared(format!("http://{addr}")).unwrap().connect_lazy()
 }
 
-/// What the callers of one server share.
+/// The state that the callers of one server share.
 pub struct Load {
     addr: SocketAddr,
     key: String,
@@ -55,11 +55,12 @@ pub struct Load {
     lost: Mutex<Vec<String>>,
 }
 
-/// How a call ended that was not answered.
+/// Why a call got no response.
 enum Unanswered {
-    /// The server had said before, or at once, that it takes no more.
-    TurnedAway,
-    /// It was sent, and nobody knows what became of it.
+    /// The server refused the connection, or rejected the call unprocessed: see
+    /// [`was_not_processed`].
+    NotProcessed,
+    /// The call was sent, and its outcome is unknown.
     Lost(String),
 }
 
@@ -76,7 +77,7 @@ impl Load {
         self.answered.lock().unwrap().clone()
     }
 
-    /// What happened to the calls that were sent and not answered.
+    /// What happened to the calls that were sent and got no response.
     pub fn lost(&self) -> Vec<String> {
         self.lost.lock().unwrap().clone()
     }
@@ -86,7 +87,7 @@ impl Load {
         client(self.addr, &self.key)
     }
 
-    /// Over gRPC, with a client of which others have clones.
+    /// Over gRPC, with a client that shares its connection with its clones.
     pub async fn over_grpc(&self, mut client: Client) {
         loop {
             let name = self.next_name();
@@ -94,7 +95,7 @@ impl Load {
                 gitpod::CreateOrganizationRequest { name: name.clone(), ..Default::default() };
             let outcome = match client.create_organization(request).await {
                 Ok(_) => Ok(()),
-                Err(status) if was_turned_away(&status) => Err(Unanswered::TurnedAway),
+                Err(status) if was_not_processed(&status) => Err(Unanswered::NotProcessed),
                 Err(status) => Err(lost("gRPC", &status)),
             };
             if !self.goes_on(name, outcome) {
@@ -130,11 +131,11 @@ impl Load {
         format!("organization {}", self.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Notes what became of a call; whether there should be another.
+    /// Records the outcome of a call; returns whether the caller should make another call.
     fn goes_on(&self, name: String, outcome: Outcome) -> bool {
         match outcome {
             Ok(()) => self.answered.lock().unwrap().push(name),
-            Err(Unanswered::TurnedAway) => return false,
+            Err(Unanswered::NotProcessed) => return false,
             Err(Unanswered::Lost(how)) => {
                 self.lost.lock().unwrap().push(format!("{name}: {how}"));
                 return false;
@@ -150,7 +151,7 @@ impl Load {
                 None => kept.insert(self.connect().await?),
             };
             match self.create(sender, name).await {
-                // Closed before the call was written.
+                // The connection was closed before the call was written.
                 Err(error) if error.is_closed() || error.is_canceled() => *kept = None,
                 outcome => return outcome.map_err(|error| lost("HTTP/1.1", &error)),
             }
@@ -159,7 +160,7 @@ impl Load {
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Unanswered> {
         let stream = TcpStream::connect(self.addr).await.map_err(|error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => Unanswered::TurnedAway,
+            io::ErrorKind::ConnectionRefused => Unanswered::NotProcessed,
             _ => lost("connecting", &error),
         })?;
         let (sender, connection) =
@@ -189,9 +190,9 @@ fn lost(how: &str, error: &dyn std::fmt::Debug) -> Unanswered {
     Unanswered::Lost(format!("{how}: {error:?}"))
 }
 
-/// Whether the server refused the connection, or said by GOAWAY that it has not
-/// looked at the call (RFC 9113 §6.8), so that whoever called may call elsewhere.
-pub fn was_turned_away(status: &Status) -> bool {
+/// Whether the server refused the connection, or reported by GOAWAY that it did not process the
+/// call (RFC 9113 §6.8), so that the client may send the call to another server.
+pub fn was_not_processed(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if error

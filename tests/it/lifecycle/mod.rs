@@ -1,5 +1,5 @@
-//! The life of the program as a process: its first start, the command line beside
-//! it, its end in order. (Its end by force is in `durability`.)
+//! The program as a process: its first start, the command line while a server runs, and its
+//! shutdown in order. (`durability` has the tests that kill it.)
 
 mod backup;
 mod demo;
@@ -9,7 +9,7 @@ mod hostile;
 mod import_page;
 mod keys;
 mod load;
-mod moved;
+mod moved_files;
 mod reseal;
 mod schema;
 mod secret_key;
@@ -26,7 +26,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use crate::support::client::http;
 use crate::support::{Failure, Installation, Person, Server, gitpod};
 
-/// Runs a behaviour of the program on both engines, each a test of its own.
+/// Tests a behaviour of the program on both engines, with a separate test for each.
 macro_rules! on_both_engines {
     ($(async fn $name:ident($at:ident: Installation) $body:block)+) => {$(
         mod $name {
@@ -51,7 +51,7 @@ macro_rules! on_both_engines {
 }
 use on_both_engines;
 
-/// Polls until something holds.
+/// Polls until a condition holds; panics with `what` after a minute.
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !holds().await {
@@ -65,7 +65,7 @@ async fn organizations(at: &Installation) -> Vec<String> {
     column(at, "SELECT name FROM organizations ORDER BY name").await
 }
 
-/// The texts that a statement finds, past the server.
+/// The texts that a query returns, read from the database directly.
 async fn column(at: &Installation, sql: &str) -> Vec<String> {
     let db = at.database.connect().await;
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await;
@@ -74,20 +74,20 @@ async fn column(at: &Installation, sql: &str) -> Vec<String> {
     texts
 }
 
-/// Makes an organization; answers its id.
+/// Creates an organization; returns its id.
 async fn create(person: &Person, name: &str) -> Result<String, Failure> {
     let request = gitpod::CreateOrganizationRequest { name: name.to_owned(), ..Default::default() };
     Ok(person.create_organization(request).await?.organization.unwrap().id)
 }
 
-/// How many requests run, this one included.
+/// The number of running requests, including this one.
 async fn in_flight(server: &Server) -> u32 {
     let text = get(server, "/metrics").await.1;
     let line = text.lines().find_map(|line| line.strip_prefix("guestlist_requests_in_flight "));
     line.unwrap().parse().unwrap()
 }
 
-/// The status and the text of a page.
+/// The status and the body of a page.
 async fn get(server: &Server, path: &str) -> (u16, String) {
     let uri = format!("http://{}{path}", server.addr).parse().unwrap();
     let answer = http::<Empty<Bytes>>().get(uri).await.unwrap();

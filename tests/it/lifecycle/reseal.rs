@@ -1,4 +1,4 @@
-//! `guestlist secret-key reseal`, beside a server and killed again and again.
+//! `guestlist secret-key reseal` while a server runs, and killed repeatedly.
 //!
 //! ```sh
 //! GUESTLIST_TEST_LINKS=30000 cargo test --test it lifecycle::reseal -- --nocapture
@@ -19,7 +19,7 @@ use crate::support::program::{Said, say};
 use crate::support::{Engine, Installation, Person, from_environment, own};
 use crate::webhooks::Endpoint;
 
-/// The number of links to seal again, more than two batches of the command.
+/// The number of links to seal again; the default is more than two batches of the command.
 fn number_of_links() -> usize {
     from_environment("GUESTLIST_TEST_LINKS").map_or(1100, |links| usize::try_from(links).unwrap())
 }
@@ -44,7 +44,7 @@ fn run(at: &Installation, arguments: &[&str], keys: &str) -> Said {
     block_in_place(|| say(at.command(arguments, &with_keys(keys))))
 }
 
-/// The invite tokens and webhook secrets that a key has sealed.
+/// The numbers of invite tokens and of webhook secrets that are sealed with a key.
 async fn sealed_by(at: &Installation, key: &str) -> (i64, i64) {
     let is = |column: &str| match at.database.engine {
         Engine::Postgres => format!("encode(substr({column}, 2, 8), 'hex') = '{}'", id(key)),
@@ -68,7 +68,8 @@ async fn links(person: &Person, organization: &str, number: usize) -> Vec<own::I
     made
 }
 
-/// Calls that need tokens, again and again until told otherwise; none may fail.
+/// Repeats calls that need tokens until `end` is true; none may fail. Returns the number of
+/// rounds.
 async fn work(
     person: Person,
     organization: String,
@@ -87,7 +88,7 @@ async fn work(
     rounds
 }
 
-/// Begins as the command does, and ends after the first rows.
+/// Starts as the command does, and stops after the first transaction with changes.
 async fn stop_after_one_transaction(at: &Installation, keys: &str) {
     let location = at.database.location();
     let store = Store::open(&location, &pool(), Opener::CommandLine, None).await.unwrap();
@@ -100,7 +101,8 @@ async fn stop_after_one_transaction(at: &Installation, keys: &str) {
     store.close().await.unwrap();
 }
 
-/// Runs the command and kills it after each of its first transactions; returns how often.
+/// Runs the command and kills it as soon as it has sealed some values, until no value with the old
+/// key is left; returns the number of kills.
 async fn kill_again_and_again(at: &Installation, keys: &str, old: &str) -> usize {
     let mut kills = 0;
     loop {
@@ -110,7 +112,7 @@ async fn kill_again_and_again(at: &Installation, keys: &str, old: &str) -> usize
         }
         let mut command = at.command(&["secret-key", "reseal"], &with_keys(keys));
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        until("it seals", async || sealed_by(at, old).await != left).await;
+        until("the command seals values", async || sealed_by(at, old).await != left).await;
         process.kill().unwrap();
         process.wait().unwrap();
         kills += 1;
@@ -139,7 +141,8 @@ on_both_engines! {
         let second = ana.rotate_secret(request).await.unwrap().secret;
         endpoint.next_of("webhook.updated").await;
 
-        // Before a server seals with the new key, a server could not open what it seals.
+        // The command is rejected until a server seals with the new key: the running server could
+        // not open the values that the command seals.
         let total = sealed_by(at, &old).await;
         assert!(total.0 > i64::try_from(made.len()).unwrap() && total.1 == 2, "{total:?}");
         let said = run(at, &["secret-key", "reseal"], &both);
@@ -163,11 +166,11 @@ on_both_engines! {
         let said = run(at, &["secret-key", "reseal"], &both);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
         let nothing = "invite tokens 0, webhook secrets 0";
-        assert!(said.out.contains(nothing), "P46: all was done: {}", said.out);
+        assert!(said.out.contains(nothing), "P46: no value was left to seal: {}", said.out);
         end.send_replace(true);
         assert!(worker.await.unwrap() > 0);
         assert_eq!(sealed_by(at, &new).await.1, total.1);
-        assert!(sealed_by(at, &new).await.0 >= total.0, "also those of ended invites");
+        assert!(sealed_by(at, &new).await.0 >= total.0, "the tokens of ended invites too");
         let said = run(at, &["check-config"], &both);
         let needed = format!("does not need the secret key {}", id(&old));
         assert!(said.code == 0 && said.out.contains(&needed), "{said:?}");
@@ -192,7 +195,7 @@ on_both_engines! {
         assert!(!log.contains("lacks"), "{log}");
     }
 
-    async fn p46_what_no_key_opens_is_told_and_stays(at: Installation) {
+    async fn p46_values_that_no_key_opens_are_reported_and_stay(at: Installation) {
         let (old, new) = (new_key(), new_key());
         let both = format!("{new},{old}");
         let server = at.serve_with(&with_keys(&old));

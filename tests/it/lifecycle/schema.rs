@@ -21,13 +21,14 @@ on_both_engines! {
         assert!(said.out.starts_with("the schema is up to date"), "{}", said.out);
         assert_eq!(at.run(&["migrate"]).out, "the schema was up to date\n");
 
-        // A schema alone is no first start: that makes the first account.
+        // A store with a schema but no account is still before its first start, which creates the
+        // first account.
         let server = at.serve_with(&[BY_HAND]);
         assert!(server.said().contains("first start"), "{}", server.said());
         let key = std::fs::read_to_string(at.key_file()).unwrap();
         let caller = server.person(key.trim()).get_caller(own::GetCallerRequest {}).await;
         assert!(caller.is_ok());
-        // Beside the server, too.
+        // This also works while a server runs.
         assert_eq!(at.run(&["migrate"]).out, "the schema was up to date\n");
     }
     async fn a_newer_one_is_refused_by_every_command(at: Installation) {
@@ -61,7 +62,7 @@ async fn change(at: &Installation, sql: &str) {
 }
 
 #[test]
-fn whatever_waits_for_anothers_migration_tells_who_has_the_lock() {
+fn waiting_for_a_migration_logs_the_lock_holder() {
     run_installed(Engine::Postgres, async |at| {
         for command in
             [&["migrate"][..], &["keys", "create", "--email", "ana@acme.com"], &["serve"]]
@@ -80,7 +81,7 @@ fn whatever_waits_for_anothers_migration_tells_who_has_the_lock() {
             let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
             for _ in 0..2 {
                 let line = log.by_ref().map(Result::unwrap).find(|line| line.contains("waiting"));
-                let line = line.expect("it tells again and again");
+                let line = line.expect("it logs repeatedly that it waits");
                 let holder = format!("pid {pid},");
                 for words in
                     [holder.as_str(), "another replica's migration", "pg_terminate_backend"]
@@ -88,9 +89,9 @@ fn whatever_waits_for_anothers_migration_tells_who_has_the_lock() {
                     assert!(line.contains(words), "{words}: {line}");
                 }
             }
-            assert!(process.try_wait().unwrap().is_none(), "it waits");
+            assert!(process.try_wait().unwrap().is_none(), "it still waits for the lock");
             other.close().await.unwrap();
-            // Read on, so that the pipe does not stop it.
+            // Standard error is read until its end: a full pipe would block the process.
             let rest = std::thread::spawn(move || log.map(Result::unwrap).last());
             let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
             assert!(said.by_ref().map(Result::unwrap).any(|line| match command {

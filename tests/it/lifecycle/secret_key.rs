@@ -1,4 +1,4 @@
-//! The exchange of the secret key, one server after the other.
+//! The rotation of the secret key, on one server after the other.
 
 use guestlist::keyring::Keyring;
 
@@ -14,12 +14,12 @@ fn new_key() -> String {
     hex::encode(rand::random::<[u8; 32]>())
 }
 
-/// What the log calls a key.
+/// The id of a key, as the log has it.
 fn id(key: &str) -> String {
     Keyring::from_texts([key]).unwrap().ids()[0].to_string()
 }
 
-/// A page of one entry; its token leads to the next.
+/// Requests a page of one invite; returns the token of the next page.
 async fn page(person: &Person, organization: &str, token: &str) -> Result<String, Code> {
     let page = own::PageRequest { page_size: 1, page_token: token.to_owned() };
     let request = own::ListRequest {
@@ -31,7 +31,7 @@ async fn page(person: &Person, organization: &str, token: &str) -> Result<String
     Ok(answer.next_page_token)
 }
 
-/// Every server shows what any of them has sealed just now.
+/// Checks that each server opens the tokens that every server has just sealed.
 pub(super) async fn all_show_what_each_sealed(servers: &[Server], key: &str, organization: &str) {
     for maker in servers.iter().map(|server| server.person(key)) {
         let token = maker.invite(organization).await.unwrap();
@@ -60,10 +60,10 @@ fn p40_in_two_rounds_no_call_fails_on_any_server() {
                 servers.push(serve(&keys));
                 all_show_what_each_sealed(&servers, &key, &organization).await;
                 let shown = servers[i].person(&key).look_at(&organization, &link.id).await.unwrap();
-                assert_eq!(shown.token, link.token, "sealed before the exchange");
+                assert_eq!(shown.token, link.token, "sealed before the rotation");
             }
         }
-        // Once nothing that the old key sealed is left.
+        // After this, no value in use is sealed with the old key, so the key can be removed.
         ana_of(&servers, &key).revoke(&organization, &link.id).await.unwrap();
         for _ in 0..servers.len() {
             servers.remove(0).stop();
@@ -98,7 +98,7 @@ fn p40_in_one_step_the_server_that_lacks_the_new_key_names_it() {
         refuses_on_every_protocol(&behind, &key, &organization, &link.id).await;
         let next = page(&there, &organization, "").await.unwrap();
         assert_eq!(page(&ana, &organization, &next).await, Err(Code::InvalidArgument));
-        // What was sealed by it is as good as ever.
+        // The server that has the new key still opens the token that it sealed.
         assert_eq!(there.current_invite(&organization).await.unwrap(), token);
 
         let log = behind.stop().err;
@@ -116,7 +116,8 @@ fn p40_in_one_step_the_server_that_lacks_the_new_key_names_it() {
     });
 }
 
-/// Neither a token that is wrong nor a fault: others can show it.
+/// Expects UNAVAILABLE: the token is not wrong and this is no internal error, because a server with
+/// the key can show the token.
 async fn refuses_on_every_protocol(server: &Server, key: &str, organization: &str, link: &str) {
     for protocol in Protocol::ALL {
         let person = Person::new(Client::new(server.addr, protocol), Some(key.to_owned()));
@@ -144,12 +145,12 @@ on_both_engines! {
         assert_eq!(server.person(&key).current_invite(&organization).await.unwrap(), token);
         let log = server.stop().err;
         let loaded = log.lines().find(|line| line.contains("secret keys"));
-        let loaded = loaded.expect("a start tells which keys it has");
+        let loaded = loaded.expect("a start logs its keys");
         assert!(loaded.contains(&id(&new)) && loaded.contains(&id(&old)), "{loaded}");
 
         let server = at.serve_with(&[(SETTING, &new)]);
         refuses_on_every_protocol(&server, &key, &organization, &link.id).await;
-        // The link is replaced as ever; the old one still lets people in.
+        // The join link can be replaced as usual; until then people can join with the old one.
         let fresh = server.person(&key).invite(&organization).await.unwrap();
         assert_eq!(server.person(&key).current_invite(&organization).await.unwrap(), fresh);
         let log = server.stop().err;

@@ -11,7 +11,7 @@ use super::{create, get, in_flight, on_both_engines, organizations, refuses_conn
 use crate::support::beside::Beside;
 use crate::support::{Engine, Installation, Protocol};
 
-/// A connection beside the server's that keeps every change waiting, until it is
+/// A separate connection that holds a lock, so that every change waits until this connection is
 /// closed.
 async fn hold_changes(at: &Installation) -> Beside {
     let db = at.database.connect().await;
@@ -26,7 +26,7 @@ async fn hold_changes(at: &Installation) -> Beside {
 }
 
 on_both_engines! {
-    async fn p34_under_load_every_call_is_answered_or_turned_away(at: Installation) {
+    async fn p34_under_load_every_call_is_answered_or_not_processed(at: Installation) {
         let server = at.serve();
         let load = Arc::new(Load::new(server.addr, at.new_key("ana@acme.com")));
         let mut callers = tokio::task::JoinSet::new();
@@ -50,7 +50,7 @@ on_both_engines! {
         let ended = server.ended();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert_eq!(load.lost(), Vec::<String>::new());
-        // And what was done was also answered.
+        // Each change that was committed also got a response.
         let mut answered = load.answered();
         answered.sort();
         assert_eq!(organizations(at).await, answered);
@@ -77,22 +77,22 @@ on_both_engines! {
             ana.client.protocol = Protocol::ALL[n % Protocol::ALL.len()];
             calls.spawn(async move { create(&ana, &format!("organization {n}")).await });
         }
-        until("all run", async || in_flight(&server).await == before + 8).await;
+        until("all calls run", async || in_flight(&server).await == before + 8).await;
 
         server.signal("TERM");
-        // A warning that the database accepts no changes may come before.
+        // The status may be NOT_SERVING earlier, because the database accepts no changes.
         let mut told = Vec::new();
         while let Some(status) = health().await {
             told.push(status);
         }
-        // Who watches does not hold up the end.
+        // The server ends this watch, so an open watch does not delay the shutdown.
         assert!(!told.is_empty() && told.iter().all(|status| *status == ServingStatus::NotServing));
-        until("nobody new comes in", async || refuses_connections(&server).await).await;
+        until("new connections are refused", async || refuses_connections(&server).await).await;
         assert!(calls.try_join_next().is_none(), "they still run");
 
         held.close().await.unwrap();
         for answer in calls.join_all().await {
-            answer.expect("it was let in, so it is answered");
+            answer.expect("the call was accepted, so it gets a response");
         }
         let ended = server.ended();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -105,11 +105,11 @@ on_both_engines! {
         let held = hold_changes(at).await;
         let before = in_flight(&server).await;
         let call = tokio::spawn(async move { create(&ana, "Acme").await });
-        until("it runs", async || in_flight(&server).await == before + 1).await;
+        until("the call runs", async || in_flight(&server).await == before + 1).await;
         let ended = server.stop();
-        assert!(call.await.unwrap().is_err(), "it is cut off");
+        assert!(call.await.unwrap().is_err(), "the call is cut off");
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        // PostgreSQL may let go of the connection that was cut off.
+        // On PostgreSQL, the connection of the call that was cut off may close in time.
         if at.database.engine == Engine::Sqlite {
             assert!(ended.err.contains("shutdown timed out"), "{}", ended.err);
         }
@@ -124,9 +124,9 @@ on_both_engines! {
         let held = hold_changes(at).await;
         let before = in_flight(&server).await;
         let call = tokio::spawn(async move { create(&ana, "Acme").await });
-        until("it runs", async || in_flight(&server).await == before + 1).await;
+        until("the call runs", async || in_flight(&server).await == before + 1).await;
         server.signal("INT");
-        until("it stops", async || refuses_connections(&server).await).await;
+        until("the server stops", async || refuses_connections(&server).await).await;
         server.signal("TERM");
         let ended = server.ended();
         assert_eq!(ended.code, Some(1));

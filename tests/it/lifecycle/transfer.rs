@@ -1,5 +1,5 @@
-//! `guestlist export` and `guestlist import`: a move to another store and back, foreign files,
-//! wrong lines, and what runs beside them.
+//! `guestlist export` and `guestlist import`: a move to another store and back, files of other
+//! products, wrong lines, and both commands while a server runs.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn exported(at: &Installation, name: &str) -> (PathBuf, String) {
     (file, text)
 }
 
-/// The records, without the header, which has the time.
+/// The records, without the header, because it contains the time of the export.
 fn records(text: &str) -> Vec<&str> {
     let mut lines = text.lines();
     assert!(lines.next().unwrap().starts_with("{\"header\":"), "{text}");
@@ -45,7 +45,7 @@ fn ok(said: &Said) {
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
 }
 
-/// A store with something of everything; returns the link of Acme.
+/// Fills the store with records of every kind; returns the token of Acme's join link.
 async fn fill(at: &Installation, server: &Server) -> String {
     let ana = server.person(&at.new_key("ana@acme.com"));
     let ben = server.person(&at.new_key("ben@acme.com"));
@@ -65,7 +65,7 @@ async fn fill(at: &Installation, server: &Server) -> String {
     kim.end(&kim_id).await.unwrap();
     let uma = server.person(&at.new_key("uma@acme.com"));
     let uma_id = uma.join(&link).await.unwrap().user_id;
-    // Metadata of everything, and what an invitation carries.
+    // Metadata and external ids of each kind, and the member lifetime of an invitation.
     let organization = own::UpdateOrganizationMetadataRequest {
         organization_id: acme.clone(),
         metadata: pairs(&[("plan", "pro \"x\"")]),
@@ -120,7 +120,8 @@ async fn move_there_and_back(from: Engine, to: Engine) {
     ] {
         assert!(first.contains(stored), "{stored} in {first}");
     }
-    // The first start's account, ana, ben, zoe, kim and uma; five that stay, three that left.
+    // The accounts are ana, ben, zoe, kim, uma and the first start's. Ana, ben (twice) and uma are
+    // members; zoe and kim left.
     let count = |kind: &str| {
         records(&first).iter().filter(|l| l.starts_with(&format!("{{\"{kind}\":"))).count()
     };
@@ -136,8 +137,8 @@ async fn move_there_and_back(from: Engine, to: Engine) {
     assert!(said.out.contains("new tokens"), "{}", said.out);
     let (file, second) = exported(&there, "two.jsonl");
     assert_eq!(records(&second), records(&first));
-    // P10: the removed one cannot come back: not by the old link, which is unknown here, and not
-    // by an invitation that is older than the removal.
+    // P10: a removed member cannot come back by the old link, which is unknown here, nor by an
+    // invitation that is older than the removal.
     let server = there.serve();
     let zoe = server.person(&there.new_key("zoe@acme.com"));
     assert_eq!(zoe.join(&link).await.unwrap_err().code, Code::NotFound);
@@ -148,7 +149,7 @@ async fn move_there_and_back(from: Engine, to: Engine) {
     ok(&import(&back, &file, &[]));
     let (file, third) = exported(&back, "three.jsonl");
     assert_eq!(records(&third), records(&first));
-    // Again, also beside a server where that may be: nothing changes.
+    // A second import of the same records changes nothing.
     let before = back.database.dump().await;
     let again = import(&back, &file, &["--send-mails"]);
     ok(&again);
@@ -168,7 +169,7 @@ fn a_store_moves_to_the_other_engine_and_back() {
     });
 }
 
-/// Lines of another product, by its own ids.
+/// Records of another product, with its own ids.
 fn foreign() -> Vec<String> {
     let account = |subject: &str| {
         format!(
@@ -209,7 +210,7 @@ on_both_engines! {
         ok(&said);
         let expected = "imported: accounts 3, organizations 1, members 2, former members 1, pending invitations 2\n";
         assert!(said.out.contains(expected), "{}", said.out);
-        // Each row has its event, and the versions fit.
+        // Each row has its event, the member count is right, and the mails are queued.
         let events = "SELECT action FROM audit_events WHERE note LIKE '%imported' ORDER BY action";
         let imported = ["account.created"; 3];
         let rest = ["invite.created", "invite.created", "member.joined", "member.joined", "member.removed", "organization.created"];
@@ -217,8 +218,8 @@ on_both_engines! {
         assert_eq!(at.database.count("SELECT member_count FROM organizations").await, 2);
         assert_eq!(at.database.count("SELECT count(*) FROM outbox").await, 2);
 
-        // P10: the removed one gets nothing of the invitation, the other one joins; both have
-        // addresses of local accounts here.
+        // Eve joins by her invitation, with a local account that has its address. (P10: the next
+        // test checks that a removed member cannot join by an older invitation.)
         let server = at.serve();
         until("the mails are sent", async || {
             at.database.count("SELECT count(*) FROM outbox").await == 0
@@ -261,7 +262,7 @@ on_both_engines! {
         let pending = pending.iter().find(|invite| invite.email == "zoe@acme.com").unwrap();
         let accept = own::AcceptRequest { invitation: pending.id.clone() };
         assert_eq!(zoe.accept_invitation(accept.clone()).await.unwrap_err().code, Code::NotFound);
-        // A new one counts.
+        // A resent invitation is newer than the removal, so it is valid.
         let resend = own::ResendRequest { organization_id: acme.clone(), id: pending.id.clone(), ..Default::default() };
         ana.resend_invite(resend).await.unwrap();
         zoe.accept_invitation(accept).await.unwrap();
@@ -375,7 +376,7 @@ on_both_engines! {
         assert_eq!(at.database.count(joined).await, 6001);
         assert_eq!(at.database.count("SELECT member_count FROM organizations").await, 6001);
         assert_eq!(at.database.count("SELECT version FROM organizations").await, 9000);
-        // An organization's events have rising versions.
+        // The versions of an organization's events never fall; this checks a sample of them.
         let falls = "SELECT count(*) FROM audit_events a JOIN audit_events b \
                      ON a.organization_id = b.organization_id AND a.position < b.position \
                      WHERE a.organization_version > b.organization_version AND b.ordinal % 997 = 1";
@@ -392,8 +393,8 @@ on_both_engines! {
         });
         for i in 0..5 {
             let (file, text) = exported(at, &format!("{i}.jsonl"));
-            // Whoever reads accounts, organizations and members at different moments finds
-            // organizations without their admin.
+            // An export that reads accounts, organizations and members at different moments
+            // contains organizations without their admin.
             let there = Installation::new(Engine::Sqlite).await;
             let said = import(&there, &file, &["--dry-run"]);
             assert_eq!(said.code, 0, "{}", said.err);

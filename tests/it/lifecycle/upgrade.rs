@@ -1,5 +1,6 @@
-//! Stores of released versions (tests/upgrade) are opened by this one, with all that clients
-//! keep of them; and a released server and this one serve one database during an upgrade.
+//! This version opens the stores of released versions (tests/upgrade), and the values that clients
+//! keep of them still work. Also, a released server and this one serve one database during an
+//! upgrade.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -30,7 +31,8 @@ use crate::support::{
 /// As in tests/upgrade/make.
 const SECRET_KEY_TEXT: &str = "the secret key of the fixtures in tests/upgrade";
 
-/// What clients of a released version keep of its store: see `fill` in tests/upgrade/make.
+/// The values that clients of a released version keep of its store: see `fill` in
+/// tests/upgrade/make.
 #[derive(Deserialize)]
 struct Kept {
     organization_id: String,
@@ -67,7 +69,8 @@ fn unpacked(file: &Path) -> Vec<u8> {
     bytes
 }
 
-/// The store of a release, a minute after it was made: a `request_id` is kept for a day.
+/// Opens the store of a release. The clock is a minute after the store was made, because a
+/// `request_id` is kept for only a day.
 async fn open(release: &Path, engine: Engine) -> (TestApp, Kept) {
     let database = Database::empty(engine).await;
     let name = match engine {
@@ -104,7 +107,7 @@ async fn holds(app: TestApp, kept: &Kept) -> TestApp {
     let ana = app.person("ana").await;
     members_are_there(&ana, kept).await;
     tokens_open(&app, &ana, kept).await;
-    lists_go_on(&app, &ana, kept).await;
+    lists_continue(&app, &ana, kept).await;
     a_retry_is_known(&ana, kept).await;
     with_another_key(app, kept).await
 }
@@ -135,7 +138,7 @@ async fn tokens_open(app: &TestApp, ana: &Person, kept: &Kept) {
     assert_eq!(joined.membership.unwrap().role, "create");
 }
 
-async fn lists_go_on(app: &TestApp, ana: &Person, kept: &Kept) {
+async fn lists_continue(app: &TestApp, ana: &Person, kept: &Kept) {
     let page = own::PageRequest { page_size: 100, page_token: kept.page_token.clone() };
     let request = own::ListRequest {
         organization_id: kept.organization_id.clone(),
@@ -175,8 +178,8 @@ async fn a_retry_is_known(ana: &Person, kept: &Kept) {
     assert_eq!(ana.create_link(other).await.unwrap_err().code, Code::InvalidArgument);
 }
 
-/// All that is encrypted in the store can be encrypted again, and then opens without the key of
-/// the release.
+/// Checks that the encrypted values of the store can be encrypted again, and then open without the
+/// key of the release.
 async fn with_another_key(mut app: TestApp, kept: &Kept) -> TestApp {
     let (old, new) = (app.secret_key.clone(), hex::encode(rand::random::<[u8; 32]>()));
     let both = format!("{new},{}", old.expose_secret());
@@ -221,8 +224,8 @@ fn of_program(program: &OsStr, command: &Command) -> Command {
     other
 }
 
-/// A server of the release whose program `GUESTLIST_TEST_RELEASED` names; without it, of this
-/// version, which is then tested with itself.
+/// Starts a server of the released program whose path is in `GUESTLIST_TEST_RELEASED`. Without that
+/// variable it is a server of this version, which is then tested with itself.
 fn serve_released(at: &Installation) -> Server {
     let command = at.command(&["serve"], &[]);
     match std::env::var_os("GUESTLIST_TEST_RELEASED") {
@@ -238,7 +241,7 @@ fn p34_p36_a_release_and_this_version_serve_one_database_during_an_upgrade() {
         let key = at.new_key("ana@acme.com");
         let ana = servers[0].person(&key);
         let (organization, _) = ana.found("Acme").await;
-        // A list of more than one page.
+        // With this link, the list of invites has more than one page.
         ana.link(&organization, "read").await.unwrap();
         let mut loads = Vec::new();
         let mut callers = tokio::task::JoinSet::new();

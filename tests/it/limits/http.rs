@@ -1,4 +1,4 @@
-//! What HTTP is told: 429, and when to come back.
+//! Rate limits over HTTP: status 429, and when to retry.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Searches of a large organization leave other organizations their lists.
+//! Searches in a large organization do not block lists of other organizations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,16 +9,17 @@ use tokio::task::JoinSet;
 use crate::on_both_engines;
 use crate::support::{Code, TestApp, gitpod};
 
-/// No list takes longer unless it hangs.
+/// A list that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
 
 const MEMBERS: u32 = 20_000;
 
-/// As many as one organization may have running and waiting, and more.
+/// The most lists that one organization may have at a time: 2 that run, and 16 that wait for each.
 const SEARCHES: usize = 34;
+/// How many more searches are started.
 const TOO_MANY: usize = 20;
 
-/// A search that looks at every member, twice.
+/// A search that reads every member twice: for the page and for the count.
 fn search(organization: &str) -> gitpod::ListMembersRequest {
     gitpod::ListMembersRequest {
         organization_id: organization.to_owned(),
@@ -52,9 +53,9 @@ on_both_engines! {
                 answered
             });
         }
-        // The first refusal shows that as many wait as may.
+        // The first rejection shows that the queue is full.
         let refused = loop {
-            let answered = searches.join_next().await.expect("there are some left").unwrap();
+            let answered = searches.join_next().await.expect("a search still runs").unwrap();
             if let Err(refused) = answered {
                 break refused;
             }
@@ -63,12 +64,12 @@ on_both_engines! {
         let before = done.load(Ordering::SeqCst);
         for _ in 0..3 {
             let listed = tokio::time::timeout(HANG, org.stranger.list_members(all(&other))).await;
-            assert_eq!(listed.expect("it is answered").unwrap().members.len(), 1);
+            assert_eq!(listed.expect("the list does not hang").unwrap().members.len(), 1);
         }
         let meanwhile = done.load(Ordering::SeqCst) - before;
-        assert!(meanwhile < SEARCHES / 2, "{meanwhile} searches went before");
+        assert!(meanwhile < SEARCHES / 2, "{meanwhile} searches ended first");
 
-        // All that wait are given up: their own organization is served again.
+        // All waiting searches are cancelled. Then lists of the large organization succeed again.
         searches.shutdown().await;
         loop {
             let listed = tokio::time::timeout(HANG, org.member.list_members(all(&org.id))).await;

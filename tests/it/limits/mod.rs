@@ -68,12 +68,12 @@ fn with_a_service(config: &mut Config) {
     config.limits.joins_per_network = 1;
 }
 
-/// How long to wait, as the failure tells.
+/// The retry delay of a rejected call.
 #[track_caller]
 fn wait<T>(result: Result<T, Failure>) -> Duration {
     let failure = result.err().expect("the limit is reached");
     assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
-    failure.retry_after.expect("waiting helps")
+    failure.retry_after.expect("the error has a retry delay")
 }
 
 fn mail_to(organization: &str, addresses: &[&str]) -> own::InviteByEmailRequest {
@@ -105,9 +105,9 @@ fn unknown_token() -> String {
 
 limited! {
     few_invites: async fn invites_are_counted_by_account_and_organization(app: TestApp) {
-        // One invite is its: that which the member came by.
+        // The organization has made one invite so far: the one by which the member joined.
         let org = app.organization().await;
-        // Who may not invite uses nothing up.
+        // Calls of accounts that may not invite do not count.
         for _ in 0..8 {
             assert_eq!(org.stranger.link(&org.id, "read").await.unwrap_err().code, Code::NotFound);
             let failure = org.member.link(&org.id, "read").await.unwrap_err();
@@ -135,15 +135,15 @@ limited! {
         wait(org.admin.resend_invite(resend).await);
         assert_eq!(invites(&org.admin, &org.id).await, before, "nothing is written");
 
-        // What makes no invite goes on: the live link, the same request again, those
-        // who are invited already.
+        // Calls that make no invite still succeed: the live join link, a repeated request,
+        // addresses that are invited already.
         org.admin.current_invite(&org.id).await.unwrap();
         let again = org.admin.create_link(link).await.unwrap().invite.unwrap();
         assert_eq!(again.id, first.id);
         let again = org.admin.invite_by_email(two).await.unwrap().results;
         assert!(again.iter().all(|one| one.invite.is_none()));
 
-        // Another admin has a number of their own, but the organization's is shared.
+        // Another admin has a separate limit, but the organization's limit is shared.
         let role = own::SetMemberRoleRequest {
             organization_id: org.id.clone(),
             member_id: org.member_id.clone(),
@@ -159,7 +159,7 @@ limited! {
         app.clock.advance(told);
         org.member.link(&org.id, "read").await.unwrap();
         wait(org.member.link(&org.id, "read").await);
-        // More than the number is too much at any time.
+        // A call for more invites than the limit never succeeds, so it gets no retry delay.
         let five = ["d@a.org", "e@a.org", "f@a.org", "g@a.org", "h@a.org"];
         let failure = org.admin.invite_by_email(mail_to(&org.id, &five)).await.unwrap_err();
         assert_eq!((failure.reason.as_str(), failure.retry_after), ("RATE_LIMITED", None));
@@ -188,7 +188,7 @@ limited! {
 
         let both = mail_to(&other, &["free@example.org", "Victim@Example.ORG"]);
         let told = wait(org.stranger.invite_by_email(both.clone()).await);
-        assert_eq!(invites(&org.stranger, &other).await, 1, "all of a call or nothing");
+        assert_eq!(invites(&org.stranger, &other).await, 1, "a call makes all invites or none");
         org.stranger.invite_address(&other, "free@example.org", "read").await.unwrap();
         app.clock.advance(told);
         let results = org.stranger.invite_by_email(both).await.unwrap().results;
@@ -196,7 +196,7 @@ limited! {
     }
 
     few_joins: async fn joins_and_refusals_are_counted_by_account_and_network(app: TestApp) {
-        // The member has joined once, from the network that all come from.
+        // The member has joined once. All accounts are in the same network.
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         let unknown = unknown_token();
@@ -268,7 +268,7 @@ limited! {
     }
 }
 
-/// A preview without a credential that a proxy says to come from there.
+/// A preview without a credential. The `x-forwarded-for` header has the client's address.
 async fn preview_from(app: &TestApp, client: &str, token: &str) -> Result<(), Failure> {
     let path = "/guestlist.v1.InviteService/Preview";
     let message = own::PreviewRequest { token: token.to_owned() }.encode_to_vec();

@@ -1,4 +1,4 @@
-//! What becomes of a mail that is due.
+//! How the worker delivers a mail that is due.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use guestlist::workers::schedule::Schedule;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::post::{BOUNDS, Post, Recorder, permanent, temporary};
+use super::post::{BOUNDS, MailFixture, Recorder, permanent, temporary};
 use crate::on_both_stores;
 
 on_both_stores! {
-    async fn a_mail_carries_the_link_and_is_marked_as_sent(post: Post) {
+    async fn a_mail_carries_the_link_and_is_marked_as_sent(post: MailFixture) {
         let (invite, token) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
         assert_eq!(post.courier(recorder.clone()).deliver_due().await.unwrap(), 1);
@@ -29,7 +29,7 @@ on_both_stores! {
         assert_eq!(post.next_due().await, None, "nothing waits any more");
     }
 
-    async fn what_fails_for_now_is_tried_again_after_growing_pauses(post: Post) {
+    async fn what_fails_for_now_is_tried_again_after_growing_pauses(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Recorder::answering([temporary("busy"), temporary("busy")]);
         let courier = post.courier(recorder.clone());
@@ -39,7 +39,7 @@ on_both_stores! {
             assert_eq!(courier.deliver_due().await.unwrap(), 0, "not before its time");
             let pause = post.pass_to_next_due().await;
             let least = Duration::from_secs(least);
-            // The clock goes on while the test runs.
+            // The clock is not stopped while the test runs.
             assert!(pause > least - Duration::from_secs(20) && pause <= 2 * least, "{pause:?}");
         }
         assert_eq!(courier.deliver_due().await.unwrap(), 1);
@@ -48,7 +48,7 @@ on_both_stores! {
         assert!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }
 
-    async fn what_never_gets_away_is_given_up_with_a_reason(post: Post) {
+    async fn what_never_gets_away_is_given_up_with_a_reason(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Recorder::answering((0..9).map(|_| temporary("the server is away")));
         let courier = post.courier(recorder.clone());
@@ -63,7 +63,7 @@ on_both_stores! {
         assert_eq!(courier.deliver_due().await.unwrap(), 0);
     }
 
-    async fn what_is_refused_for_good_is_given_up_at_once(post: Post) {
+    async fn what_is_refused_for_good_is_given_up_at_once(post: MailFixture) {
         let (refused, _) = post.invite("zoe@example.com").await;
         let (taken, _) = post.invite("ben@example.com").await;
         let recorder = Recorder::answering([permanent("the mail server rejected the mail (550)")]);
@@ -76,7 +76,7 @@ on_both_stores! {
         assert_eq!(post.next_due().await, None);
     }
 
-    async fn an_invitation_that_ended_sends_no_mail(post: Post) {
+    async fn an_invitation_that_ended_sends_no_mail(post: MailFixture) {
         let (revoked, _) = post.invite("zoe@example.com").await;
         post.revoke(&revoked).await;
         let (expired, _) = post.invite("ben@example.com").await;
@@ -91,18 +91,18 @@ on_both_stores! {
         assert_eq!(post.next_due().await, None);
     }
 
-    async fn only_the_newest_mail_of_an_invitation_is_sent(post: Post) {
+    async fn only_the_newest_mail_of_an_invitation_is_sent(post: MailFixture) {
         let (invite, old) = post.invite("zoe@example.com").await;
         let new = post.resend(&invite).await;
         let recorder = Arc::new(Recorder::default());
         assert_eq!(post.courier(recorder.clone()).deliver_due().await.unwrap(), 1);
         let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
         let [(id, _, text)] = sent.as_slice() else { panic!("{sent:?}") };
-        assert_eq!(*id, format!("{}.2", invite.id), "another mail than the first");
+        assert_eq!(*id, format!("{}.2", invite.id), "not the id of the first mail");
         assert!(text.contains(&new.expose()) && !text.contains(&old.expose()), "{text}");
     }
 
-    async fn a_mail_sent_again_meanwhile_does_not_mark_the_newer_one(post: Post) {
+    async fn a_mail_sent_again_meanwhile_does_not_mark_the_newer_one(post: MailFixture) {
         for (name, answer) in
             [("zoe", Ok(())), ("ben", permanent("no")), ("cleo", temporary("busy"))]
         {
@@ -113,7 +113,7 @@ on_both_stores! {
             recorder.told.notified().await;
             post.resend(&invite).await;
             recorder.release.notify_one();
-            // It goes on with the newer one, which waits to be answered.
+            // The worker continues with the newer mail, whose `send` waits for `release`.
             recorder.told.notified().await;
             assert_eq!(post.delivery(&invite).await, Delivery::Pending);
             recorder.release.notify_one();
@@ -123,7 +123,7 @@ on_both_stores! {
         }
     }
 
-    async fn new_mail_is_sent_at_once_and_the_end_is_in_order(post: Post) {
+    async fn new_mail_is_sent_at_once_and_the_end_is_in_order(post: MailFixture) {
         let recorder = Arc::new(Recorder::default());
         let wakeup = Arc::new(Notify::new());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -133,11 +133,11 @@ on_both_stores! {
         for name in ["zoe", "ben"] {
             let (invite, _) = post.invite(&format!("{name}@example.com")).await;
             wakeup.notify_one();
-            // It looks by itself only every five seconds.
-            timeout(Duration::from_secs(3), recorder.told.notified()).await.expect("at once");
+            // Without the wakeup the worker reads the queue only every five seconds.
+            timeout(Duration::from_secs(3), recorder.told.notified()).await.expect("sent at once");
             assert_eq!(recorder.ids().last().unwrap(), &format!("{}.1", invite.id));
         }
         stop.send(()).unwrap();
-        timeout(Duration::from_secs(4), running).await.expect("it ends").unwrap();
+        timeout(Duration::from_secs(4), running).await.expect("the worker stops").unwrap();
     }
 }

@@ -1,15 +1,15 @@
-//! Without a mail server, mails are files.
+//! Without a mail server, mails are written to files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::post::Post;
+use super::post::MailFixture;
 use crate::on_both_stores;
 use guestlist::config::Config;
 use guestlist::mail;
 
 on_both_stores! {
-    async fn mails_are_files_for_their_owner_alone(post: Post) {
+    async fn mails_are_files_for_their_owner_alone(post: MailFixture) {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config::reference();
         config.data_dir = directory.path().to_owned();
@@ -26,7 +26,7 @@ on_both_stores! {
         assert!(message.contains("To: zoe@example.com\r\n"), "{message}");
         assert!(message.replace("=\r\n", "").contains(&token.expose()), "{message}");
 
-        // Another mail is another file, and no unfinished one is left.
+        // Each mail is a file of its own, and no unfinished file is left.
         post.resend(&invite).await;
         courier.deliver_due().await.unwrap();
         let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
@@ -36,7 +36,7 @@ on_both_stores! {
         assert_eq!(files, expected);
     }
 
-    async fn a_mail_that_cannot_be_written_waits(post: Post) {
+    async fn a_mail_that_cannot_be_written_waits(post: MailFixture) {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("mail"), "not a directory").unwrap();
         let mut config = Config::reference();

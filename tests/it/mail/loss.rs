@@ -7,14 +7,14 @@ use std::time::Duration;
 use guestlist::domain::Delivery;
 use guestlist::storage::{Opener, Store};
 
-use super::post::{BOUNDS, Post, Recorder, permanent};
+use super::post::{BOUNDS, MailFixture, Recorder, permanent};
 use crate::on_both_stores;
 use crate::support::databases::pool;
 
 const MAILS: usize = 120;
 
 on_both_stores! {
-    async fn two_couriers_send_each_mail_once(post: Post) {
+    async fn two_couriers_send_each_mail_once(post: MailFixture) {
         let mut expected = BTreeSet::new();
         for n in 0..MAILS {
             let (invite, _) = post.invite(&format!("p{n}@example.com")).await;
@@ -32,13 +32,13 @@ on_both_stores! {
         );
         assert_eq!(one.unwrap() + two.unwrap(), MAILS);
         let ids = recorder.ids();
-        assert_eq!(ids.len(), MAILS, "each once");
+        assert_eq!(ids.len(), MAILS, "each mail is sent once");
         assert_eq!(ids.into_iter().collect::<BTreeSet<_>>(), expected);
         assert_eq!(post.next_due().await, None);
         other.close().await.unwrap();
     }
 
-    async fn a_crash_between_sending_and_marking_sends_the_same_mail_again(post: Post) {
+    async fn a_crash_between_sending_and_marking_sends_the_same_mail_again(post: MailFixture) {
         let (invite, token) = post.invite("zoe@example.com").await;
         let crashing = Recorder::silent(Ok(()));
         let courier = post.courier(crashing.clone());
@@ -49,17 +49,17 @@ on_both_stores! {
 
         let recorder = Arc::new(Recorder::default());
         let courier = post.courier(recorder.clone());
-        assert_eq!(courier.deliver_due().await.unwrap(), 0, "its claim still stands");
+        assert_eq!(courier.deliver_due().await.unwrap(), 0, "the claim is still valid");
         assert_eq!(post.delivery(&invite).await, Delivery::Pending);
         post.clock.advance(BOUNDS.timeout + Duration::from_secs(61));
-        assert_eq!(courier.deliver_due().await.unwrap(), 1, "and then runs out");
+        assert_eq!(courier.deliver_due().await.unwrap(), 1, "the claim has expired");
         assert_eq!(recorder.ids(), crashing.ids(), "the same Message-ID");
         let (_, _, text) = recorder.sent.lock().unwrap().pop().unwrap();
         assert!(text.contains(&token.expose()));
         assert_eq!(post.delivery(&invite).await, Delivery::Sent);
     }
 
-    async fn who_was_too_slow_no_longer_decides(post: Post) {
+    async fn who_was_too_slow_no_longer_decides(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let slow = Recorder::silent(permanent("no"));
         let courier = post.courier(slow.clone());

@@ -1,5 +1,4 @@
-//! The mails that carry invitations and those that tell of changes: from their queues to whoever
-//! takes them.
+//! Mails with invitations and mails about changes: from their queues to the mailer.
 
 mod courier;
 mod files;
@@ -20,23 +19,23 @@ async fn in_time(behaviour: impl Future<Output = ()>) {
 /// Runs a behaviour of the outbox on both engines.
 #[macro_export]
 macro_rules! on_both_stores {
-    ($($(#[$meta:meta])* async fn $name:ident($post:ident: Post) $body:block)+) => {$(
+    ($($(#[$meta:meta])* async fn $name:ident($post:ident: MailFixture) $body:block)+) => {$(
         $(#[$meta])*
         mod $name {
             use super::*;
 
-            async fn behaviour($post: &Post) $body
+            async fn behaviour($post: &MailFixture) $body
 
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
-                let post = Post::open($crate::support::Engine::Sqlite).await;
+                let post = MailFixture::open($crate::support::Engine::Sqlite).await;
                 $crate::mail::in_time(behaviour(&post)).await;
                 post.close().await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
-                let post = Post::open($crate::support::Engine::Postgres).await;
+                let post = MailFixture::open($crate::support::Engine::Postgres).await;
                 $crate::mail::in_time(behaviour(&post)).await;
                 post.close().await;
             }

@@ -1,4 +1,5 @@
-//! When which notice is sent: on a store, with a moved clock and a mailer that does as it is told.
+//! Which notice is sent when. The tests advance a clock and use a mailer that returns planned
+//! results.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use guestlist::storage::{
 };
 use guestlist::workers::notices::{NoticeWorker, PAUSE};
 
-use super::post::{BOUNDS, Post, Recorder, permanent, temporary};
+use super::post::{BOUNDS, MailFixture, Recorder, permanent, temporary};
 use crate::on_both_stores;
 use crate::support::databases::pool;
 
@@ -37,8 +38,8 @@ fn the_text(recorder: &Recorder) -> String {
     taken.remove(0).1
 }
 
-impl Post {
-    /// One that sends notices over `mailer`, as each replica has it.
+impl MailFixture {
+    /// A worker that sends notices through `mailer`, as in each replica.
     fn notifier(&self, mailer: Arc<dyn Mailer>) -> Arc<NoticeWorker> {
         let config = Config::reference();
         Arc::new(NoticeWorker {
@@ -49,7 +50,7 @@ impl Post {
         })
     }
 
-    /// An account with this name and an address of this name.
+    /// An account with this name and the address `{name}@example.com`.
     async fn account(&self, name: &str, email_verified: bool) -> AccountId {
         let ana = accounts::find(self.store.read(), self.inviter.account).await.unwrap().unwrap();
         let email = format!("{name}@example.com");
@@ -89,12 +90,12 @@ impl Post {
         member
     }
 
-    /// A new person asks to join, as the operation has it.
+    /// A new account requests to join, as by the operation.
     async fn ask(&self) -> JoinRequest {
         let account = self.account(&uuid::Uuid::new_v4().simple().to_string(), true).await;
         let (now, of) = (self.clock.now(), self.organization.id);
         let asked = change!(async move |tx| {
-            let mut organization = organizations::lock(tx, of).await?.expect("it is there");
+            let mut organization = organizations::lock(tx, of).await?.expect("it exists");
             organization.version += 1;
             organizations::set_version(tx, organization.at_version()).await?;
             let request = JoinRequest {
@@ -115,7 +116,7 @@ impl Post {
         self.store.write_in(of, asked).await.unwrap()
     }
 
-    /// Ends a request, as the operations have it.
+    /// Decides a request, as the operations do.
     async fn decide(&self, request: JoinRequest, state: JoinRequestState, reason: &str) {
         let (now, of) = (self.clock.now(), request.organization);
         let decision = Decision { reason: reason.to_owned(), ..Decision::at(now) };
@@ -128,7 +129,7 @@ impl Post {
         self.store.write_in(of, decided).await.unwrap();
     }
 
-    /// Takes a request away without a mail.
+    /// Withdraws a request. No mail is enqueued.
     async fn withdraw(&self, request: JoinRequest) {
         let now = self.clock.now();
         let withdrawn = request.decided(JoinRequestState::Withdrawn, Decision::at(now));
@@ -136,14 +137,14 @@ impl Post {
         self.store.write(withdrawn).await.unwrap();
     }
 
-    /// The rows of the queue, whenever they are due.
+    /// How many rows the queue has, due or not.
     async fn notices_waiting(&self) -> i64 {
         notices::backlog(self.store.read(), self.clock.now().plus(2 * PAUSE)).await.unwrap().0
     }
 }
 
 on_both_stores! {
-    async fn admins_are_told_at_once_and_then_once_an_hour_of_all_who_wait(post: Post) {
+    async fn admins_are_told_at_once_and_then_once_an_hour_of_all_who_wait(post: MailFixture) {
         let recorder = Arc::new(Recorder::default());
         let notifier = post.notifier(recorder.clone());
         let first = post.ask().await;
@@ -158,18 +159,18 @@ on_both_stores! {
         post.ask().await;
         assert_eq!(notifier.send_due().await.unwrap(), 0, "not within the hour");
         let backlog = notices::backlog(post.store.read(), post.clock.now()).await.unwrap();
-        assert_eq!(backlog, (0, None), "what is not due yet does not count as waiting");
+        assert_eq!(backlog, (0, None), "a row that is not due yet does not count as waiting");
         post.clock.advance(3 * MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
         let text = the_text(&recorder);
         assert!(text.contains("3 people ask to join “Acme”"), "{text}");
 
-        // Nothing is new an hour later, so nobody is reminded of the old ones.
+        // An hour later there is no new request, so no mail about the old ones is sent.
         post.clock.advance(PAUSE + MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
         assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
 
-        // So the next one is told at once, with those that still wait.
+        // So the mail about the next request is sent at once. It also counts those that still wait.
         post.withdraw(first).await;
         post.ask().await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
@@ -177,7 +178,7 @@ on_both_stores! {
         assert!(text.contains("3 people ask to join “Acme”"), "{text}");
     }
 
-    async fn nobody_is_told_of_what_is_decided_when_the_mail_is_due(post: Post) {
+    async fn no_mail_is_sent_about_a_decided_request(post: MailFixture) {
         let recorder = Arc::new(Recorder::default());
         let notifier = post.notifier(recorder.clone());
         let request = post.ask().await;
@@ -195,12 +196,12 @@ on_both_stores! {
         assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
     }
 
-    async fn every_active_admin_with_a_verified_address_is_told_and_nobody_else(post: Post) {
+    async fn only_active_admins_with_a_verified_address_get_the_mail(post: MailFixture) {
         post.member("bea", true, Role::Admin, MemberStatus::Active).await;
         post.member("dev", true, Role::Developer, MemberStatus::Active).await;
         post.member("sue", true, Role::Admin, MemberStatus::Suspended).await;
         post.member("una", false, Role::Admin, MemberStatus::Active).await;
-        // These two end while their mails wait.
+        // These two are no longer active admins when their mails are sent.
         let dora = post.member("dora", true, Role::Admin, MemberStatus::Active).await;
         let sam = post.member("sam", true, Role::Admin, MemberStatus::Active).await;
         post.ask().await;
@@ -215,10 +216,10 @@ on_both_stores! {
         let told: BTreeSet<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
         let expected = ["ana@example.com", "bea@example.com"].map(str::to_owned);
         assert_eq!(told, expected.into());
-        assert_eq!(post.notices_waiting().await, 2, "only those who were told wait for the next hour");
+        assert_eq!(post.notices_waiting().await, 2, "only the rows of sent mails stay");
     }
 
-    async fn two_replicas_send_each_notice_once(post: Post) {
+    async fn two_replicas_send_each_notice_once(post: MailFixture) {
         let mut expected = BTreeSet::from(["ana@example.com".to_owned()]);
         for n in 0..60 {
             post.member(&format!("a{n}"), true, Role::Admin, MemberStatus::Active).await;
@@ -237,12 +238,12 @@ on_both_stores! {
         );
         assert_eq!(one.unwrap() + two.unwrap(), expected.len());
         let told: Vec<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
-        assert_eq!(told.len(), expected.len(), "each once");
+        assert_eq!(told.len(), expected.len(), "each notice is sent once");
         assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), expected);
         other.close().await.unwrap();
     }
 
-    async fn who_asks_while_a_mail_is_on_its_way_is_told_with_the_next_one(post: Post) {
+    async fn a_request_during_a_delivery_is_in_the_next_mail(post: MailFixture) {
         post.ask().await;
         let slow = Recorder::silent(Ok(()));
         let notifier = post.notifier(slow.clone());
@@ -260,7 +261,7 @@ on_both_stores! {
         assert!(the_text(&recorder).contains("2 people ask"));
     }
 
-    async fn what_fails_is_tried_again_and_given_up(post: Post) {
+    async fn what_fails_is_tried_again_and_given_up(post: MailFixture) {
         post.ask().await;
         let attempts = usize::try_from(BOUNDS.max_attempts).unwrap();
         let recorder = Recorder::answering((0..attempts).map(|_| temporary("busy")));
@@ -278,14 +279,14 @@ on_both_stores! {
         assert_eq!((numbers.sent, numbers.postponed, numbers.failed), expected);
         taken(&recorder);
 
-        // The next hour has another try for those who come then.
+        // After the hour a new request is mailed again, together with the old one.
         post.ask().await;
         post.clock.advance(PAUSE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
         assert!(the_text(&recorder).contains("2 people ask"));
     }
 
-    async fn a_crash_before_the_result_is_stored_sends_the_same_mail_again(post: Post) {
+    async fn a_crash_before_the_result_is_stored_sends_the_same_mail_again(post: MailFixture) {
         post.ask().await;
         let crashing = Recorder::silent(Ok(()));
         let notifier = post.notifier(crashing.clone());
@@ -295,17 +296,17 @@ on_both_stores! {
         assert!(crashed.await.unwrap_err().is_cancelled());
         let recorder = Arc::new(Recorder::default());
         let notifier = post.notifier(recorder.clone());
-        assert_eq!(notifier.send_due().await.unwrap(), 0, "its claim still stands");
+        assert_eq!(notifier.send_due().await.unwrap(), 0, "the claim is still valid");
         post.clock.advance(BOUNDS.timeout + Duration::from_secs(61));
         assert_eq!(notifier.send_due().await.unwrap(), 1);
         assert_eq!(recorder.ids(), crashing.ids(), "the same Message-ID");
     }
 
-    async fn the_person_is_told_of_the_decision_once(post: Post) {
+    async fn the_person_gets_one_mail_about_the_decision(post: MailFixture) {
         let recorder = Recorder::answering([permanent("no such mailbox")]);
         let notifier = post.notifier(recorder.clone());
         let requests = [post.ask().await, post.ask().await, post.ask().await];
-        // The mail to Ana, whose server rejects it.
+        // This is the mail to Ana. Her mail server rejects it.
         assert_eq!(notifier.send_due().await.unwrap(), 1);
         taken(&recorder);
         let reason = "You left.\nAsk at https://evil.example/x?y” or evil.example";
@@ -323,11 +324,11 @@ on_both_stores! {
         assert_eq!(text("Your request to join “Acme” was approved").len(), 1, "{texts:?}");
         assert_eq!(text("Your request to join “Acme” was denied.").len(), 2, "{texts:?}");
         assert!(texts.iter().all(|text| !text.contains("://")), "{texts:?}");
-        // What is left is the pause of Ana's row.
+        // Only Ana's row is left, which waits for the end of its pause.
         assert_eq!((notifier.send_due().await.unwrap(), post.notices_waiting().await), (0, 1));
     }
 
-    async fn switched_off_nothing_is_sent_and_nothing_stays(post: Post) {
+    async fn switched_off_nothing_is_sent_and_nothing_stays(post: MailFixture) {
         let request = post.ask().await;
         post.decide(request, JoinRequestState::Denied, "").await;
         let recorder = Arc::new(Recorder::default());

@@ -1,4 +1,4 @@
-//! From the call or the lapse to the mail that tells of it.
+//! Notices from the call, or from the lapse of a domain, to the mail.
 
 use std::time::Duration;
 
@@ -17,14 +17,15 @@ use crate::support::{Engine, Protocol, TestApp, gitpod, nameserver, own, run_wit
 const OFTEN: Duration = Duration::from_millis(20);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The mails to an address, in no order, once there are so many. A test that hangs is ended.
+/// Waits until there are this many mails to an address; returns them in any order. The test's
+/// timeout bounds the wait.
 async fn mails_to(app: &TestApp, address: &str, number: usize) -> Vec<String> {
     let to = format!("To: {address}\r\n");
     loop {
         let files = std::fs::read_dir(app.data_dir().join("mail")).into_iter().flatten();
         let paths = files.map(|file| file.unwrap().path());
         let finished = paths.filter(|path| path.extension().is_some_and(|e| e == "eml"));
-        // Lines that quoted-printable broke.
+        // Joins the lines that quoted-printable has split.
         let mails =
             finished.map(|path| std::fs::read_to_string(path).unwrap().replace("=\r\n", ""));
         let mails: Vec<String> = mails.filter(|mail| mail.contains(&to)).collect();
@@ -44,7 +45,7 @@ on_both_engines! {
         let org = app.organization().await;
         let link = org.admin.approval_link(&org.id).await;
         let [gus, hal, ida] = [app.person("gus").await, app.person("hal").await, app.person("ida").await];
-        // A refusal that keeps its change tells the admins, too.
+        // A rejected call that stores a request also sends the mail to the admins.
         assert_eq!(gus.join(&link.token).await.unwrap_err().reason, "APPROVAL_PENDING");
         let asked = gus.ask(&link.token).await.unwrap();
         assert_eq!(rows(app, "kind = 'requests_waiting'").await, 1, "one for the one admin");
@@ -65,7 +66,7 @@ on_both_engines! {
         assert!(mail.contains("see https: //evil. example"), "{mail}");
         assert!(mail.contains("You can ask again from "), "{mail}");
         assert!(!mail.contains("https://") && !mail.contains("href"), "{mail}");
-        // One mail each, and the rows are gone with them.
+        // Each gets one mail, and the row is removed with the mail.
         while rows(app, "kind = 'request_decided'").await > 0 {
             tokio::time::sleep(OFTEN).await;
         }
@@ -105,7 +106,7 @@ on_both_engines! {
         org.stranger.ask(&link.token).await.unwrap();
         let ben = org.member.account().await;
         let bens = format!("account_id = {}", id_of(app, &ben.to_string()));
-        // They stay for an hour after their mail.
+        // The rows stay for an hour after their mail.
         assert_eq!((rows(app, "1 = 1").await, rows(app, &bens).await), (2, 1));
         erase(app.store(), ben, app.clock.now()).await.unwrap();
         assert_eq!((rows(app, "1 = 1").await, rows(app, &bens).await), (1, 0));
@@ -116,7 +117,7 @@ on_both_engines! {
     }
 }
 
-/// An id in SQL.
+/// An id as an SQL literal.
 fn id_of(app: &TestApp, id: &str) -> String {
     match app.database.engine {
         Engine::Sqlite => format!("x'{}'", id.replace('-', "")),

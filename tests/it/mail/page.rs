@@ -1,4 +1,4 @@
-//! From the call that invites to the link in the mail and the page behind it.
+//! From the call that invites to the link in the mail, and to the page that the link opens.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,13 +15,14 @@ use crate::support::{TestApp, own};
 
 const OFTEN: Duration = Duration::from_millis(5);
 
-/// The text of the one mail that the server writes. A test that hangs is ended.
+/// Waits for the one mail that the server writes; returns its text. The test's timeout bounds the
+/// wait.
 async fn the_mail(directory: &Path) -> String {
     loop {
         let files = std::fs::read_dir(directory.join("mail")).into_iter().flatten();
         let mut mails = files.map(|file| file.unwrap().path());
         if let Some(mail) = mails.find(|path| path.extension().is_some_and(|e| e == "eml")) {
-            // Lines that quoted-printable broke.
+            // Joins the lines that quoted-printable has split.
             return std::fs::read_to_string(mail).unwrap().replace("=\r\n", "");
         }
         tokio::time::sleep(OFTEN).await;
@@ -76,7 +77,7 @@ on_both_engines! {
                 assert_eq!(headers["referrer-policy"], "no-referrer");
             }
         }
-        // As scanners do that put the token where it does not belong.
+        // Scanners of links may put the token into the query.
         for path in ["/invite", "/invite.js", "/invite.css"] {
             for address in [format!("{path}?{token}"), format!("{path}?t={token}")] {
                 assert_eq!(ask(app, Method::GET, &address).await.0, StatusCode::OK, "{path}");
@@ -99,7 +100,7 @@ on_both_engines! {
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "member").await.unwrap();
         let invite = invited.invite.unwrap();
         let token = app.mailed_token(&org.id, &invite.id).await;
-        assert!(the_mail(&app.data_dir()).await.contains(&token), "the mail has what joins");
+        assert!(the_mail(&app.data_dir()).await.contains(&token), "the mail contains the token");
         loop {
             let shown = org.admin.look_at(&org.id, &invite.id).await.unwrap();
             if shown.delivery() == own::Delivery::Sent {

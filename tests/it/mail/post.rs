@@ -1,4 +1,4 @@
-//! A store with an organization that invites, and a mailer that does as it is told.
+//! A store with an organization and an inviter, and a mailer that returns planned results.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -33,8 +33,8 @@ pub const BOUNDS: Bounds = Bounds {
     max_attempts: 3,
 };
 
-/// A store of invitations.
-pub struct Post {
+/// A store with one organization and one inviter, and its clock.
+pub struct MailFixture {
     database: Database,
     pub store: Store,
     pub clock: OffsetClock,
@@ -43,17 +43,17 @@ pub struct Post {
     keyring: Arc<Keyring>,
 }
 
-/// Notes what it is asked to send.
+/// A mailer that records its mails and returns planned results.
 #[derive(Default)]
 pub struct Recorder {
     /// Id, address and text of each mail.
     pub sent: Mutex<Vec<(String, String, String)>>,
-    /// What it answers, in order; `Ok` afterwards.
+    /// The results of `send`, in order; `Ok` afterwards.
     pub answers: Mutex<VecDeque<Result<(), SendError>>>,
-    /// It does not answer what it has taken until it is released.
+    /// Whether each `send` waits for `release` before it returns.
     pub silent: bool,
     pub release: Notify,
-    /// Told of every mail.
+    /// Notified for every mail, when it is recorded.
     pub told: Notify,
 }
 
@@ -72,12 +72,12 @@ impl Mailer for Recorder {
 }
 
 impl Recorder {
-    /// Answers these before it takes every mail.
+    /// Returns these results first, and then accepts every mail.
     pub fn answering(answers: impl IntoIterator<Item = Result<(), SendError>>) -> Arc<Self> {
         Arc::new(Self { answers: Mutex::new(answers.into_iter().collect()), ..Self::default() })
     }
 
-    /// Answers this, but not before it is released.
+    /// Returns this result first. Each `send` waits for `release`.
     pub fn silent(answer: Result<(), SendError>) -> Arc<Self> {
         Arc::new(Self { silent: true, answers: Mutex::new([answer].into()), ..Self::default() })
     }
@@ -96,7 +96,7 @@ pub fn temporary(reason: &str) -> Result<(), SendError> {
     Err(SendError::Temporary(reason.to_owned()))
 }
 
-impl Post {
+impl MailFixture {
     pub async fn open(engine: Engine) -> Self {
         let database = Database::migrated(engine).await;
         let store =
@@ -143,12 +143,12 @@ impl Post {
         self.database.location()
     }
 
-    /// One that delivers over `mailer`, as each replica has it.
+    /// A worker that delivers through `mailer`, as in each replica.
     pub fn courier(&self, mailer: Arc<dyn Mailer>) -> Arc<MailWorker> {
         self.reminding(mailer, &[])
     }
 
-    /// The same with reminders so long before an invitation expires.
+    /// The same, with reminders at these durations before an invitation expires.
     pub fn reminding(&self, mailer: Arc<dyn Mailer>, reminders: &[Duration]) -> Arc<MailWorker> {
         let mut config = Config::reference();
         config.public_url = Some("https://invites.example.com".into());
@@ -165,7 +165,7 @@ impl Post {
         })
     }
 
-    /// Invites an address; its mail waits. Answers the invitation and its token.
+    /// Invites an address and enqueues its mail. Returns the invitation and its token.
     pub async fn invite(&self, email: &str) -> (Invite, InviteToken) {
         let now = self.clock.now();
         let token = InviteToken::generate().unwrap();
@@ -199,7 +199,7 @@ impl Post {
         let (new, stored) = (invite.clone(), Mutex::new(Some(self.seal(&invite, &token))));
         self.store
             .write(change!(async move |tx| {
-                let stored = stored.lock().unwrap().take().expect("it runs once");
+                let stored = stored.lock().unwrap().take().expect("the change runs once");
                 invites::insert(tx, &new, stored).await?;
                 outbox::enqueue(tx, new.organization, new.id, None, now).await
             }))
@@ -208,7 +208,7 @@ impl Post {
         (invite, token)
     }
 
-    /// Sends it again, as the operation does.
+    /// Sends an invitation again, as the operation does. Returns the new token.
     pub async fn resend(&self, invite: &Invite) -> InviteToken {
         let now = self.clock.now();
         let token = InviteToken::generate().unwrap();
@@ -216,7 +216,7 @@ impl Post {
         let stored = Mutex::new(Some(self.seal(invite, &token)));
         self.store
             .write(change!(async move |tx| {
-                let stored = stored.lock().unwrap().take().expect("it runs once");
+                let stored = stored.lock().unwrap().take().expect("the change runs once");
                 invites::renew(tx, &renewed, stored).await?;
                 outbox::enqueue(tx, renewed.organization, renewed.id, None, now).await
             }))
@@ -225,7 +225,7 @@ impl Post {
         token
     }
 
-    /// Takes it back.
+    /// Revokes an invitation.
     pub async fn revoke(&self, invite: &Invite) {
         let ending = Ending { at: self.clock.now(), by: None, reason: EndReason::Revoked };
         let (organization, id) = (invite.organization, invite.id);
@@ -237,7 +237,7 @@ impl Post {
         assert!(ended);
     }
 
-    /// What its invitation says about a mail.
+    /// The delivery state that the invitation shows for its mail.
     pub async fn delivery(&self, invite: &Invite) -> Delivery {
         let found = invites::find(self.store.read(), invite.organization, invite.id).await;
         found.unwrap().unwrap().delivery.unwrap()
@@ -249,7 +249,7 @@ impl Post {
         found.unwrap().unwrap().reminders
     }
 
-    /// How many mails wait now, for the metrics.
+    /// How many mails wait now, as in the metrics.
     pub async fn waiting(&self) -> i64 {
         outbox::backlog(self.store.read(), self.clock.now()).await.unwrap().0
     }
@@ -264,7 +264,7 @@ impl Post {
         row.try_get::<Option<i64>>("", "next").unwrap().map(Timestamp::from_micros)
     }
 
-    /// Moves the time to just after the next mail is due; answers how far that was.
+    /// Advances the clock to just after the time the next mail is due; returns the time until then.
     pub async fn pass_to_next_due(&self) -> Duration {
         let due = self.next_due().await.expect("a mail waits");
         let micros = due.as_micros() - self.clock.now().as_micros();

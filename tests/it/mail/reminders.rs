@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use guestlist::domain::{Delivery, Invite};
 
-use super::post::{Post, Recorder, permanent, temporary};
+use super::post::{MailFixture, Recorder, permanent, temporary};
 use crate::support::{TestApp, gitpod, own};
 use crate::{on_both_engines_with, on_both_stores};
 
@@ -18,7 +18,7 @@ fn ids(invite: &Invite, numbers: &[&str]) -> Vec<String> {
 }
 
 on_both_stores! {
-    async fn each_reminder_is_sent_once_at_its_time_by_one_of_the_servers(post: Post) {
+    async fn each_reminder_is_sent_once_at_its_time_by_one_of_the_servers(post: MailFixture) {
         let (invite, token) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
         let servers = [post.reminding(recorder.clone(), &REMINDERS), post.reminding(recorder.clone(), &REMINDERS)];
@@ -27,7 +27,7 @@ on_both_stores! {
             done.into_iter().map(Result::unwrap).sum::<usize>()
         };
         assert_eq!(work().await, 1);
-        assert_eq!(post.waiting().await, 0, "a reminder waits from its time on");
+        assert_eq!(post.waiting().await, 0, "a reminder counts as waiting only from its time on");
         for (days, sent) in [(3, 0), (1, 1), (1, 0), (1, 1)] {
             post.clock.advance(days * DAY);
             assert_eq!(work().await, sent);
@@ -44,11 +44,11 @@ on_both_stores! {
         assert_eq!((work().await, post.next_due().await), (0, None));
     }
 
-    async fn a_reminder_whose_time_has_passed_is_left_out(post: Post) {
+    async fn a_reminder_whose_time_has_passed_is_left_out(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
         let courier = post.reminding(recorder.clone(), &REMINDERS);
-        // The mail itself is late.
+        // The invitation's own mail is late.
         post.clock.advance(5 * DAY);
         assert_eq!(courier.deliver_due().await.unwrap(), 1);
         post.clock.advance(DAY);
@@ -63,7 +63,7 @@ on_both_stores! {
         assert_eq!(post.next_due().await, None);
     }
 
-    async fn an_invitation_that_is_sent_again_begins_anew(post: Post) {
+    async fn an_invitation_that_is_sent_again_begins_anew(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
         let courier = post.reminding(recorder.clone(), &REMINDERS);
@@ -83,7 +83,7 @@ on_both_stores! {
         assert!(last.2.contains(&token.expose()));
     }
 
-    async fn what_has_ended_reminds_nobody_and_stays_as_it_was(post: Post) {
+    async fn what_has_ended_reminds_nobody_and_stays_as_it_was(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
         let courier = post.reminding(recorder.clone(), &REMINDERS);
@@ -92,11 +92,11 @@ on_both_stores! {
         post.clock.advance(4 * DAY);
         courier.deliver_due().await.unwrap();
         assert_eq!(recorder.ids(), ids(&invite, &["1"]));
-        assert_eq!(post.delivery(&invite).await, Delivery::Sent, "it was sent");
+        assert_eq!(post.delivery(&invite).await, Delivery::Sent, "the invitation's mail was sent");
         assert_eq!(post.next_due().await, None);
     }
 
-    async fn a_reminder_that_fails_is_tried_again_and_given_up(post: Post) {
+    async fn a_reminder_that_fails_is_tried_again_and_given_up(post: MailFixture) {
         let (invite, _) = post.invite("zoe@example.com").await;
         let recorder = Recorder::answering([Ok(()), temporary("busy"), permanent("no such user")]);
         let courier = post.reminding(recorder.clone(), &REMINDERS);
@@ -167,7 +167,7 @@ async fn ends_stop_reminders(app: &TestApp) {
             _ => {}
         }
     }
-    // A reminder moves with the expiry.
+    // If the expiry changes, the time of the reminder changes, too.
     let update = own::UpdateRequest {
         organization_id: moved.id.clone(),
         id: invite.clone(),
@@ -179,7 +179,7 @@ async fn ends_stop_reminders(app: &TestApp) {
     until(app, mailed, 9).await;
     assert_eq!(moved.admin.look_at(&moved.id, &invite).await.unwrap().reminders_sent, 1);
 
-    // All others are due; those of invitations that have ended send nothing.
+    // All other reminders are due. No reminder is sent for an invitation that has ended.
     app.clock.advance(5 * DAY);
     until(app, "SELECT count(*) FROM outbox", 0).await;
     assert_eq!(app.database.count(mailed).await, 10);

@@ -1,4 +1,4 @@
-//! Bodies that are empty, too large, broken off or packed in no known way.
+//! Bodies that are empty, too large, incomplete or in an unknown or wrong compression.
 
 use bytes::Bytes;
 use http::Version;
@@ -6,26 +6,26 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::ask::Ask;
-use super::door::{Door, Form, encode, frame};
-use super::world::World;
+use super::fixture::Fixture;
+use super::request::TestRequest;
+use super::transport::{Form, Transport, encode, frame};
 use super::{gzip, rpc, served};
 use crate::support::Code;
 
 #[test]
 fn empty_bodies() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let bad = Ask::raw(door, rpc::GET, Bytes::new()).by(&world.org.admin);
-            if door.is_framed() {
+        let world = Fixture::new(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let bad = TestRequest::raw(transport, rpc::GET, Bytes::new()).by(&world.org.admin);
+            if transport.is_framed() {
                 let failure = world.refused(&mut connection, bad).await;
-                assert_eq!(failure.code, Code::Unimplemented, "{door:?}");
+                assert_eq!(failure.code, Code::Unimplemented, "{transport:?}");
                 continue;
             }
-            // In protobuf it is a message, with nothing in it.
-            let (field, words) = match door.form {
+            // An empty protobuf body is a valid message without fields.
+            let (field, words) = match transport.form {
                 Form::Proto => ("organization_id", "must be a UUID"),
                 _ => ("body", "is empty; send a JSON object"),
             };
@@ -39,35 +39,35 @@ fn empty_bodies() {
 #[test]
 fn bodies_of_two_mebibytes() {
     served(async |app| {
-        let world = World::new(app).await;
-        // In a field that nobody knows, so that only its size is wrong.
+        let world = Fixture::new(app).await;
+        // The bytes are in an unknown field, so that only the size of the message is wrong.
         let large = vec![b'x'; 2 << 20];
         let of_json = json!({"inviteId": world.token, "unknown": String::from_utf8_lossy(&large)});
         let mut of_proto = encode(rpc::JOIN, &json!({"inviteId": world.token}));
         // Field 15, of 2 MiB.
         of_proto.extend(b"\x7a\x80\x80\x80\x01".iter().chain(&large));
 
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let plain = match door.form {
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let plain = match transport.form {
                 Form::Json => of_json.to_string().into(),
                 Form::Proto => of_proto.clone().into(),
-                _ => door.wrap(&frame(0, &of_proto)),
+                _ => transport.wrap(&frame(0, &of_proto)),
             };
-            let (packed, encoding) = match door.form {
+            let (packed, encoding) = match transport.form {
                 Form::Json => (gzip(of_json.to_string().as_bytes()), "content-encoding"),
                 Form::Proto => (gzip(&of_proto), "content-encoding"),
-                _ => (door.wrap(&frame(1, &gzip(&of_proto))), "grpc-encoding"),
+                _ => (transport.wrap(&frame(1, &gzip(&of_proto))), "grpc-encoding"),
             };
-            assert!(packed.len() < 16 * 1024, "it is small on the wire");
-            let ask = |body| Ask::raw(door, rpc::JOIN, body).by(&world.org.stranger);
+            assert!(packed.len() < 16 * 1024, "the compressed body is small");
+            let ask = |body| TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
             let mut asks = vec![ask(plain.clone()), ask(packed).with(encoding, "gzip")];
-            if door.version == Version::HTTP_11 {
+            if transport.version == Version::HTTP_11 {
                 asks.push(ask(plain).with("transfer-encoding", "chunked"));
             }
             for bad in asks {
                 let failure = world.refused(&mut connection, bad).await;
-                assert_eq!(failure.code, Code::ResourceExhausted, "{door:?}");
+                assert_eq!(failure.code, Code::ResourceExhausted, "{transport:?}");
                 assert_eq!(failure.message, "the message is larger than the server takes");
             }
         }
@@ -78,7 +78,7 @@ fn bodies_of_two_mebibytes() {
 #[test]
 fn truncated_frames() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let whole = frame(0, &encode(rpc::JOIN, &json!({"inviteId": world.token})));
         let bodies: [(Bytes, &str); 6] = [
             (whole.slice(..1), "ends before"),
@@ -88,38 +88,41 @@ fn truncated_frames() {
             (frame(7, b""), "compression flag"),
             (Bytes::from_static(b"POST / HTTP/1.1"), "compression flag"),
         ];
-        for door in Door::framed() {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::framed() {
+            let mut connection = transport.connect(app).await;
             for (body, words) in &bodies {
-                let bad = Ask::raw(door, rpc::JOIN, door.wrap(body)).by(&world.org.stranger);
+                let bad = TestRequest::raw(transport, rpc::JOIN, transport.wrap(body))
+                    .by(&world.org.stranger);
                 let failure = world.invalid(&mut connection, bad, &["body"]).await;
-                assert!(failure.message.contains(words), "{door:?} {failure:?}");
+                assert!(failure.message.contains(words), "{transport:?} {failure:?}");
             }
         }
-        for door in Door::of(Form::WebText) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::WebText) {
+            let mut connection = transport.connect(app).await;
             for body in ["AAAA*AAA", "AAAAA", "no base64"] {
-                let bad = Ask::raw(door, rpc::JOIN, body).by(&world.org.stranger);
+                let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
                 let failure = world.invalid(&mut connection, bad, &["body"]).await;
-                assert!(failure.message.contains("is not base64"), "{door:?} {failure:?}");
+                assert!(failure.message.contains("is not base64"), "{transport:?} {failure:?}");
             }
         }
         world.is_as_before().await;
     });
 }
 
-/// The client stops sending in the middle, and listens.
+/// The client closes its sending side in the middle of the body and still reads the response.
 #[test]
 fn bodies_that_break_off() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let key = world.org.stranger.key.clone().unwrap();
-        for door in Door::ALL.into_iter().filter(|door| door.version == Version::HTTP_11) {
-            let whole = door.body(rpc::JOIN, &json!({"inviteId": world.token}));
+        for transport in
+            Transport::ALL.into_iter().filter(|transport| transport.version == Version::HTTP_11)
+        {
+            let whole = transport.body(rpc::JOIN, &json!({"inviteId": world.token}));
             let head = format!(
                 "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: {}\r\n",
                 rpc::JOIN,
-                door.content_type(),
+                transport.content_type(),
             );
             let half = String::from_utf8_lossy(&whole[..whole.len() / 2]).into_owned();
             for rest in [
@@ -133,7 +136,7 @@ fn bodies_that_break_off() {
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).await.unwrap();
                 let status = answer.lines().next().unwrap();
-                if door.is_framed() {
+                if transport.is_framed() {
                     assert_eq!(status, "HTTP/1.1 200 OK");
                     assert!(answer.contains("\r\ngrpc-status: 3\r\n"), "{answer}");
                 } else {
@@ -151,45 +154,45 @@ fn bodies_that_break_off() {
 #[test]
 fn unsupported_encodings() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"inviteId": world.token});
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let header = if door.is_framed() { "grpc-encoding" } else { "content-encoding" };
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let header = if transport.is_framed() { "grpc-encoding" } else { "content-encoding" };
             for encoding in ["br", "zstd", "deflate", "gzip, br", "x"] {
-                let body = match door.form {
+                let body = match transport.form {
                     Form::Json => request.to_string().into(),
                     Form::Proto => encode(rpc::JOIN, &request).into(),
-                    _ => door.wrap(&frame(1, &encode(rpc::JOIN, &request))),
+                    _ => transport.wrap(&frame(1, &encode(rpc::JOIN, &request))),
                 };
-                let bad = Ask::raw(door, rpc::JOIN, body).with(header, encoding);
+                let bad = TestRequest::raw(transport, rpc::JOIN, body).with(header, encoding);
                 let answer = world.tries(&mut connection, bad.by(&world.org.stranger)).await;
-                let failure = door.read(rpc::JOIN, &answer).unwrap_err();
-                assert_eq!(failure.code, Code::Unimplemented, "{door:?} {encoding}");
-                if door.is_framed() {
+                let failure = transport.read(rpc::JOIN, &answer).unwrap_err();
+                assert_eq!(failure.code, Code::Unimplemented, "{transport:?} {encoding}");
+                if transport.is_framed() {
                     assert_eq!(answer.header("grpc-accept-encoding"), Some("gzip,identity"));
                 } else {
                     assert!(failure.message.contains("gzip"), "{failure:?}");
                 }
             }
-            // Said to be packed, but not.
-            let body = match door.form {
+            // The header names gzip, but the message is not compressed.
+            let body = match transport.form {
                 Form::Json => request.to_string().into(),
                 Form::Proto => encode(rpc::JOIN, &request).into(),
-                _ => door.wrap(&frame(1, &encode(rpc::JOIN, &request))),
+                _ => transport.wrap(&frame(1, &encode(rpc::JOIN, &request))),
             };
-            let bad = Ask::raw(door, rpc::JOIN, body).with(header, "gzip");
+            let bad = TestRequest::raw(transport, rpc::JOIN, body).with(header, "gzip");
             let bad = bad.by(&world.org.stranger);
             let failure = world.invalid(&mut connection, bad, &["body"]).await;
             assert!(failure.message.contains("cannot be decompressed"), "{failure:?}");
         }
-        // A compressed message without a word about how.
-        for door in Door::framed() {
-            let mut connection = door.connect(app).await;
-            let body = door.wrap(&frame(1, &gzip(&encode(rpc::JOIN, &request))));
-            let bad = Ask::raw(door, rpc::JOIN, body).by(&world.org.stranger);
+        // The flag marks the message as compressed, but no header names the encoding.
+        for transport in Transport::framed() {
+            let mut connection = transport.connect(app).await;
+            let body = transport.wrap(&frame(1, &gzip(&encode(rpc::JOIN, &request))));
+            let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
             let failure = world.refused(&mut connection, bad).await;
-            assert_eq!(failure.code, Code::Internal, "as gRPC wants it");
+            assert_eq!(failure.code, Code::Internal, "gRPC requires this code");
             assert!(failure.message.contains("no header says how"), "{failure:?}");
         }
         world.is_as_before().await;

@@ -1,25 +1,25 @@
-//! Messages that are none, or not of their type.
+//! Messages that cannot be parsed, and fields whose values are not valid.
 
 use serde_json::{Value, json};
 
-use super::ask::Ask;
-use super::door::{Door, Form, frame};
-use super::world::World;
+use super::fixture::Fixture;
+use super::request::TestRequest;
+use super::transport::{Form, Transport, frame};
 use super::{rpc, served};
 
-/// What no protobuf parser takes for a `GetOrganizationRequest`.
+/// Bytes that no protobuf parser accepts as a `GetOrganizationRequest`.
 fn no_protobuf() -> [Vec<u8>; 6] {
     [
         b"\xff\xff\xff".to_vec(),
-        // Field 1 as a number.
+        // Field 1 is a number instead of a string.
         b"\x08\x01".to_vec(),
-        // Field 1 with more bytes than there are.
+        // Field 1 has a length that is greater than the rest of the message.
         b"\x0a\x7fx".to_vec(),
-        // Field 1 in no UTF-8.
+        // Field 1 is not valid UTF-8.
         b"\x0a\x02\xff\xfe".to_vec(),
         // Field number 0.
         b"\x02\x01x".to_vec(),
-        // A thousand unknown groups, one inside the other.
+        // A thousand unknown groups, each inside the previous one.
         [0x0b; 1000].to_vec(),
     ]
 }
@@ -27,15 +27,16 @@ fn no_protobuf() -> [Vec<u8>; 6] {
 #[test]
 fn malformed_protobuf() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::ALL.into_iter().filter(|door| door.form != Form::Json) {
-            let mut connection = door.connect(app).await;
+        let world = Fixture::new(app).await;
+        for transport in Transport::ALL.into_iter().filter(|transport| transport.form != Form::Json)
+        {
+            let mut connection = transport.connect(app).await;
             for bytes in no_protobuf() {
-                let body = match door.form {
+                let body = match transport.form {
                     Form::Proto => bytes.into(),
-                    _ => door.wrap(&frame(0, &bytes)),
+                    _ => transport.wrap(&frame(0, &bytes)),
                 };
-                let bad = Ask::raw(door, rpc::GET, body).by(&world.org.admin);
+                let bad = TestRequest::raw(transport, rpc::GET, body).by(&world.org.admin);
                 let failure = world.invalid(&mut connection, bad, &["body"]).await;
                 assert!(failure.message.contains("is not a protobuf message"), "{failure:?}");
             }
@@ -47,7 +48,7 @@ fn malformed_protobuf() {
 #[test]
 fn malformed_json() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let token = &world.token;
         let bodies: [(Vec<u8>, &str); 14] = [
             (format!("{{\"inviteId\": \"{token}\"").into(), "line 1, column 51"),
@@ -65,10 +66,10 @@ fn malformed_json() {
             (b"{\"organizationMemberCount\": 1e999}".into(), "line 1"),
             ("[".repeat(200_000).into(), "line 1, column 128"),
         ];
-        for door in Door::of(Form::Json) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::Json) {
+            let mut connection = transport.connect(app).await;
             for (body, words) in &bodies {
-                let bad = Ask::raw(door, rpc::JOIN, body.clone()).by(&world.org.admin);
+                let bad = TestRequest::raw(transport, rpc::JOIN, body.clone()).by(&world.org.admin);
                 let failure = world.invalid(&mut connection, bad, &["body"]).await;
                 assert!(failure.message.contains(words), "{failure:?}");
             }
@@ -80,7 +81,7 @@ fn malformed_json() {
 #[test]
 fn wrong_types_in_json() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let (id, token) = (&world.org.id, &world.token);
         let cases = [
             (rpc::JOIN, json!({"inviteId": {"inviteId": token}}), vec!["invite_id"]),
@@ -130,10 +131,10 @@ fn wrong_types_in_json() {
             ),
             (rpc::LIST_MEMBERS, json!({"filter": [{"search": token}]}), vec!["filter"]),
         ];
-        for door in Door::of(Form::Json) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::Json) {
+            let mut connection = transport.connect(app).await;
             for (path, body, fields) in &cases {
-                let bad = Ask::raw(door, path, body.to_string()).by(&world.org.admin);
+                let bad = TestRequest::raw(transport, path, body.to_string()).by(&world.org.admin);
                 world.invalid(&mut connection, bad, fields).await;
             }
         }
@@ -144,7 +145,7 @@ fn wrong_types_in_json() {
 #[test]
 fn unknown_values_of_enums() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let (id, user) = (&world.org.id, &world.org.member_id);
         let set_role = |role: Value| json!({"organizationId": id, "userId": user, "role": role});
         let list = json!({
@@ -159,20 +160,20 @@ fn unknown_values_of_enums() {
             "sort.order",
             "sort.field",
         ];
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             for role in [0, 3, 99, -1, i32::MIN] {
                 let request = set_role(role.into());
-                let bad = Ask::new(door, rpc::SET_ROLE, &request).by(&world.org.admin);
+                let bad = TestRequest::new(transport, rpc::SET_ROLE, &request).by(&world.org.admin);
                 world.invalid(&mut connection, bad, &["role"]).await;
             }
-            let bad = Ask::new(door, rpc::LIST_MEMBERS, &list).by(&world.org.admin);
+            let bad = TestRequest::new(transport, rpc::LIST_MEMBERS, &list).by(&world.org.admin);
             world.invalid(&mut connection, bad, &wrong_in_list).await;
         }
-        for door in Door::of(Form::Json) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::Json) {
+            let mut connection = transport.connect(app).await;
             for role in [json!("OWNER"), json!("organization_role_admin"), json!(""), json!(1.5)] {
-                let bad = Ask::raw(door, rpc::SET_ROLE, set_role(role).to_string());
+                let bad = TestRequest::raw(transport, rpc::SET_ROLE, set_role(role).to_string());
                 let bad = bad.by(&world.org.admin);
                 let failure = world.invalid(&mut connection, bad, &["role"]).await;
                 assert!(failure.message.contains("gitpod.v1.OrganizationRole"), "{failure:?}");
@@ -182,7 +183,7 @@ fn unknown_values_of_enums() {
     });
 }
 
-/// Every id of every request.
+/// Requests with one id that is `bad`: the path, the request, and the field of this id.
 fn each_id(id: &str, bad: &str) -> [(&'static str, Value, &'static str); 16] {
     const AUDIT: &str = "/guestlist.v1.AuditService/ListAuditEvents";
     const UPDATE: &str = "/gitpod.v1.OrganizationService/UpdateOrganization";
@@ -226,7 +227,7 @@ fn each_id(id: &str, bad: &str) -> [(&'static str, Value, &'static str); 16] {
 #[test]
 fn what_is_no_uuid() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let token = &world.token;
         let almost = [
             "x".to_owned(),
@@ -240,11 +241,11 @@ fn what_is_no_uuid() {
             format!(" {token}"),
             "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6ö".to_owned(),
         ];
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             for bad in &almost {
                 for (path, request, field) in each_id(&world.org.id, bad) {
-                    let bad = Ask::new(door, path, &request).by(&world.org.admin);
+                    let bad = TestRequest::new(transport, path, &request).by(&world.org.admin);
                     let failure = world.invalid(&mut connection, bad, &[field]).await;
                     assert!(failure.message.contains("must be a UUID"), "{failure:?}");
                 }

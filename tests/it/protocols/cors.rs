@@ -1,4 +1,4 @@
-//! Web pages of others: which of them may call, and what they get to see.
+//! CORS: which web pages of other origins may call the server, and which headers they may read.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::ask::Ask;
-use super::door::{Door, Form};
+use super::request::TestRequest;
+use super::transport::{Form, Transport};
 use super::wire::Answer;
 use super::{rpc, served};
 use crate::support::{Engine, Protocol, TestApp};
 
 const PAGE: &str = "https://app.example.com";
 const LOCAL: &str = "http://localhost:3000";
-/// Those of the RPC protocols and of the REST contracts.
+/// The HTTP methods of the RPC protocols and of the REST contracts.
 const ALLOWED_METHODS: [&str; 4] = ["delete", "get", "patch", "post"];
 
 fn two_pages(config: &mut Config) {
@@ -32,8 +32,8 @@ async fn with_two_pages(behaviour: impl AsyncFn(&TestApp)) {
     app.stop().await;
 }
 
-fn preflight(door: Door, origin: &str, asked: &str) -> Ask {
-    Ask::raw(door, rpc::JOIN, "")
+fn preflight(transport: Transport, origin: &str, asked: &str) -> TestRequest {
+    TestRequest::raw(transport, rpc::JOIN, "")
         .without("content-type")
         .verb(Method::OPTIONS)
         .with("origin", origin)
@@ -41,13 +41,13 @@ fn preflight(door: Door, origin: &str, asked: &str) -> Ask {
         .with("access-control-request-headers", asked)
 }
 
-/// The headers of CORS in an answer.
+/// The names of the CORS headers in a response.
 fn cors(answer: &Answer) -> Vec<&str> {
     let names = answer.headers.keys().map(|name| name.as_str());
     names.filter(|name| name.starts_with("access-control-")).collect()
 }
 
-/// The entries of a list in a header, in order.
+/// The entries of a header that is a list, in lower case and sorted.
 fn list(answer: &Answer, name: &str) -> Vec<String> {
     let mut entries: Vec<String> = answer
         .header(name)
@@ -59,11 +59,11 @@ fn list(answer: &Answer, name: &str) -> Vec<String> {
     entries
 }
 
-/// Good calls and every kind of refusal.
-fn calls(door: Door, key: &str) -> Vec<Ask> {
+/// Requests that succeed, and one request for each kind of rejection.
+fn calls(transport: Transport, key: &str) -> Vec<TestRequest> {
     let good = || {
         let bearer = format!("Bearer {key}");
-        Ask::new(door, rpc::GET_CALLER, &json!({})).with("authorization", &bearer)
+        TestRequest::new(transport, rpc::GET_CALLER, &json!({})).with("authorization", &bearer)
     };
     vec![
         good(),
@@ -81,11 +81,11 @@ fn calls(door: Door, key: &str) -> Vec<Ask> {
 fn p29_without_a_setting_no_page_may_call() {
     served(async |app| {
         let key = app.person("ana").await.key.unwrap();
-        for door in Door::ALL {
-            let answer = preflight(door, PAGE, "authorization,content-type").once(app).await;
+        for transport in Transport::ALL {
+            let answer = preflight(transport, PAGE, "authorization,content-type").once(app).await;
             assert_eq!((answer.status.as_u16(), answer.header("allow")), (204, Some("POST")));
             assert_eq!(cors(&answer), [""; 0]);
-            for ask in calls(door, &key) {
+            for ask in calls(transport, &key) {
                 let answer = ask.with("origin", PAGE).once(app).await;
                 assert_eq!(cors(&answer), [""; 0], "{answer:?}");
             }
@@ -97,10 +97,10 @@ fn p29_without_a_setting_no_page_may_call() {
 async fn p29_listed_pages_may_call_and_read_every_answer() {
     with_two_pages(async |app| {
         let key = app.person("ana").await.key.unwrap();
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             for page in [PAGE, LOCAL] {
-                for ask in calls(door, &key) {
+                for ask in calls(transport, &key) {
                     let answer = ask.with("origin", page).send(&mut connection).await;
                     assert_eq!(answer.header("access-control-allow-origin"), Some(page));
                     assert!(list(&answer, "vary").contains(&"origin".to_owned()), "{answer:?}");
@@ -134,8 +134,8 @@ async fn p29_preflights_allow_what_clients_send_and_no_more() {
                     connect-timeout-ms,grpc-timeout,grpc-encoding,grpc-accept-encoding,x-grpc-web,\
                     x-user-agent,x-request-id,guestlist-on-behalf-of,traceparent,tracestate,baggage,\
                     x-tenant";
-        for door in Door::of(Form::Json) {
-            let answer = preflight(door, PAGE, sent).once(app).await;
+        for transport in Transport::of(Form::Json) {
+            let answer = preflight(transport, PAGE, sent).once(app).await;
             assert_eq!(answer.status, 200);
             assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE));
             assert_eq!(list(&answer, "access-control-allow-methods"), ALLOWED_METHODS);
@@ -146,8 +146,8 @@ async fn p29_preflights_allow_what_clients_send_and_no_more() {
             assert_eq!(answer.header("access-control-max-age"), Some("7200"));
             assert_eq!(answer.header("access-control-allow-credentials"), None);
 
-            // What nobody needs is not allowed for being asked for.
-            let asked = preflight(door, PAGE, "cookie,x-forwarded-for")
+            // A header that no client needs stays forbidden, even if the preflight requests it.
+            let asked = preflight(transport, PAGE, "cookie,x-forwarded-for")
                 .and("access-control-request-private-network", "true");
             let answer = asked.once(app).await;
             let allowed = list(&answer, "access-control-allow-headers");
@@ -164,8 +164,8 @@ async fn p29_preflights_allow_what_clients_send_and_no_more() {
 async fn p29_other_pages_are_refused() {
     with_two_pages(async |app| {
         let key = app.person("ana").await.key.unwrap();
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             for other in [
                 "null",
                 "*",
@@ -182,11 +182,11 @@ async fn p29_other_pages_are_refused() {
                 "http://localhost:3001",
                 "http://127.0.0.1:3000",
             ] {
-                let asked = preflight(door, other, "authorization");
+                let asked = preflight(transport, other, "authorization");
                 let answer = asked.send(&mut connection).await;
                 assert_eq!(answer.header("access-control-allow-origin"), None, "{other}");
                 assert_eq!(answer.header("access-control-allow-credentials"), None);
-                for ask in calls(door, &key) {
+                for ask in calls(transport, &key) {
                     let answer = ask.with("origin", other).send(&mut connection).await;
                     assert_eq!(answer.header("access-control-allow-origin"), None, "{other}");
                 }
@@ -219,8 +219,8 @@ fn p29_what_names_no_single_header_is_no_setting() {
     }
 }
 
-/// However the settings came to be; and what fails to start leaves nothing running
-/// that would hold the store.
+/// The settings are checked wherever they come from. A failed start leaves nothing running that
+/// would keep the store open.
 #[tokio::test(flavor = "multi_thread")]
 async fn p29_a_list_that_is_not_exact_stops_the_start() {
     let directory = TempDir::new().unwrap();
@@ -230,7 +230,7 @@ async fn p29_a_list_that_is_not_exact_stops_the_start() {
         config.cors.allowed_origins = vec![PAGE.to_owned(), bad.to_owned()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let started = App::start(config, listener, Arc::new(SystemClock)).await;
-        let error = started.err().unwrap_or_else(|| panic!("{bad} was taken"));
+        let error = started.err().unwrap_or_else(|| panic!("{bad} was accepted"));
         assert!(error.message.contains("cors.allowed_origins[1]"), "{error}");
     }
 }

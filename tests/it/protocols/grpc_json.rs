@@ -1,26 +1,32 @@
-//! JSON in gRPC's framing: what Connect's JSON says, in gRPC's words.
+//! JSON in gRPC's framing: the messages are those of Connect's JSON, the status is that of gRPC.
 
 use serde_json::json;
 
-use super::ask::Ask;
-use super::door::{Door, Form, frame, frames, without_base64};
-use super::world::World;
+use super::fixture::Fixture;
+use super::request::TestRequest;
+use super::transport::{Form, Transport, frame, frames, without_base64};
 use super::{gunzip, gzip, rpc, served};
 use crate::support::Code;
 
 #[test]
 fn calls_are_answered_as_over_connect() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"organizationId": world.org.id, "sort": {}, "unknown": 1});
-        let list = |door| Ask::new(door, rpc::LIST_MEMBERS, &request).by(&world.org.admin);
-        let json = Door::of(Form::Json).next().unwrap();
+        let list = |transport| {
+            TestRequest::new(transport, rpc::LIST_MEMBERS, &request).by(&world.org.admin)
+        };
+        let json = Transport::of(Form::Json).next().unwrap();
         let expected = json.read(rpc::LIST_MEMBERS, &list(json).once(app).await).unwrap();
         assert_eq!(expected["members"][0]["role"], "ORGANIZATION_ROLE_ADMIN");
-        for door in Door::JSON_IN_FRAMES {
-            let mut connection = door.connect(app).await;
-            let answer = list(door).send(&mut connection).await;
-            assert_eq!(door.read(rpc::LIST_MEMBERS, &answer).unwrap(), expected, "{door:?}");
+        for transport in Transport::JSON_IN_FRAMES {
+            let mut connection = transport.connect(app).await;
+            let answer = list(transport).send(&mut connection).await;
+            assert_eq!(
+                transport.read(rpc::LIST_MEMBERS, &answer).unwrap(),
+                expected,
+                "{transport:?}"
+            );
         }
     });
 }
@@ -28,11 +34,12 @@ fn calls_are_answered_as_over_connect() {
 #[test]
 fn what_is_wrong_is_named() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::JSON_IN_FRAMES {
-            let mut connection = door.connect(app).await;
+        let world = Fixture::new(app).await;
+        for transport in Transport::JSON_IN_FRAMES {
+            let mut connection = transport.connect(app).await;
             let ask = |message: &[u8]| {
-                Ask::raw(door, rpc::JOIN, door.wrap(&frame(0, message))).by(&world.org.stranger)
+                TestRequest::raw(transport, rpc::JOIN, transport.wrap(&frame(0, message)))
+                    .by(&world.org.stranger)
             };
             for (message, field) in [
                 (&b"{\"inviteId\": 5}"[..], "invite_id"),
@@ -52,14 +59,15 @@ fn what_is_wrong_is_named() {
                 (ask(good.as_bytes()).with("grpc-encoding", "br"), Code::Unimplemented),
             ] {
                 let failure = world.refused(&mut connection, bad).await;
-                assert_eq!(failure.code, code, "{door:?} {failure:?}");
+                assert_eq!(failure.code, code, "{transport:?} {failure:?}");
             }
             let twice = [frame(0, good.as_bytes()), frame(0, good.as_bytes())].concat();
             let half = [&frame(0, good.as_bytes())[..], b"\0\0"].concat();
             for body in [twice, half, Vec::new()] {
-                let bad = Ask::raw(door, rpc::JOIN, door.wrap(&body)).by(&world.org.stranger);
+                let bad = TestRequest::raw(transport, rpc::JOIN, transport.wrap(&body))
+                    .by(&world.org.stranger);
                 let failure = world.refused(&mut connection, bad).await;
-                assert_eq!(failure.code, Code::Unimplemented, "{door:?}");
+                assert_eq!(failure.code, Code::Unimplemented, "{transport:?}");
             }
         }
         world.is_as_before().await;
@@ -69,35 +77,35 @@ fn what_is_wrong_is_named() {
 #[test]
 fn messages_come_and_go_packed() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"organizationId": world.org.id}).to_string();
-        for door in Door::JSON_IN_FRAMES {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::JSON_IN_FRAMES {
+            let mut connection = transport.connect(app).await;
             let ask = |message: &[u8]| {
-                Ask::raw(door, rpc::GET, door.wrap(&frame(1, message)))
+                TestRequest::raw(transport, rpc::GET, transport.wrap(&frame(1, message)))
                     .by(&world.org.admin)
                     .with("grpc-encoding", "gzip")
             };
             let plain = ask(&gzip(request.as_bytes())).with("grpc-accept-encoding", "identity");
             let answer = plain.send(&mut connection).await;
             assert_eq!(answer.header("grpc-encoding"), None);
-            let expected = door.read(rpc::GET, &answer).unwrap();
+            let expected = transport.read(rpc::GET, &answer).unwrap();
             assert_eq!(expected["organization"]["id"], world.org.id);
 
             let packed = ask(&gzip(request.as_bytes())).with("grpc-accept-encoding", "br, gzip");
             let answer = packed.send(&mut connection).await;
             assert_eq!(answer.header("grpc-encoding"), Some("gzip"));
-            let body = match door.form {
+            let body = match transport.form {
                 Form::WebTextJson => without_base64(&answer.body),
                 _ => answer.body,
             };
             let (flag, message) = frames(body)[0].clone();
             let message: serde_json::Value = serde_json::from_slice(&gunzip(&message)).unwrap();
-            assert_eq!((flag, message), (1, expected), "{door:?}");
+            assert_eq!((flag, message), (1, expected), "{transport:?}");
 
             let bomb = ask(&gzip(&vec![b' '; 2 << 20]));
             let failure = world.refused(&mut connection, bomb).await;
-            assert_eq!(failure.code, Code::ResourceExhausted, "{door:?}");
+            assert_eq!(failure.code, Code::ResourceExhausted, "{transport:?}");
             let broken = ask(request.as_bytes());
             world.invalid(&mut connection, broken, &["body"]).await;
         }

@@ -1,4 +1,4 @@
-//! gRPC-Web, binary and text, over HTTP/1.1 and HTTP/2, by the letter.
+//! gRPC-Web, binary and text, over HTTP/1.1 and HTTP/2: the exact headers and frames.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,15 +6,17 @@ use serde_json::json;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-use super::ask::Ask;
-use super::door::{Door, Form, decode, encode, frame, frames, web_trailers, without_base64};
-use super::world::World;
+use super::fixture::Fixture;
+use super::request::TestRequest;
+use super::transport::{
+    Form, Transport, decode, encode, frame, frames, web_trailers, without_base64,
+};
 use super::{rpc, served};
 
 const BINARY: &str = "application/grpc-web+proto";
 const TEXT: &str = "application/grpc-web-text+proto";
 
-/// What is asked in, what `accept` says, and what is answered in.
+/// The request's content type, its `accept` header, and the response's content type.
 const FORMS: [(&str, Option<&str>, &str); 14] = [
     ("application/grpc-web", None, BINARY),
     (BINARY, None, BINARY),
@@ -35,28 +37,28 @@ const FORMS: [(&str, Option<&str>, &str); 14] = [
 #[test]
 fn it_answers_in_the_form_that_is_accepted() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = encode(rpc::GET, &json!({"organizationId": world.org.id}));
-        for door in Door::of(Form::Web) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::Web) {
+            let mut connection = transport.connect(app).await;
             for (content_type, accept, answered) in FORMS {
                 let is_text = content_type.contains("-text");
                 let form = if is_text { Form::WebText } else { Form::Web };
-                let body = Door { form, ..door }.wrap(&frame(0, &request));
-                let ask = Ask::raw(door, rpc::GET, body).by(&world.org.admin);
+                let body = Transport { form, ..transport }.wrap(&frame(0, &request));
+                let ask = TestRequest::raw(transport, rpc::GET, body).by(&world.org.admin);
                 let mut ask = ask.with("content-type", content_type).with("x-grpc-web", "1");
                 if let Some(accept) = accept {
                     ask = ask.with("accept", accept);
                 }
                 let good = ask.clone().send(&mut connection).await;
                 let form = if answered == TEXT { Form::WebText } else { Form::Web };
-                let answered = Door { form, ..door };
+                let answered = Transport { form, ..transport };
                 let message = answered.read(rpc::GET, &good).unwrap();
                 assert_eq!(
                     message["organization"]["id"], world.org.id,
                     "{content_type} {accept:?}"
                 );
-                // A refusal comes in the same form.
+                // A rejection has the same form.
                 let bad = ask.without("authorization").send(&mut connection).await;
                 assert_eq!(
                     answered.read(rpc::GET, &bad).unwrap_err().code,
@@ -70,12 +72,12 @@ fn it_answers_in_the_form_that_is_accepted() {
 #[test]
 fn trailers_are_the_last_frame() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::of(Form::Web).chain(Door::of(Form::WebText)) {
-            let answer = world.good(door).once(app).await;
+        let world = Fixture::new(app).await;
+        for transport in Transport::of(Form::Web).chain(Transport::of(Form::WebText)) {
+            let answer = world.good(transport).once(app).await;
             assert!(answer.trailers.is_empty());
             assert_eq!(answer.header("grpc-status"), None);
-            let body = match door.form {
+            let body = match transport.form {
                 Form::WebText => without_base64(&answer.body),
                 _ => answer.body,
             };
@@ -92,10 +94,13 @@ fn trailers_are_the_last_frame() {
 #[test]
 fn a_failure_carries_its_details() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::of(Form::Web).chain(Door::of(Form::WebText)) {
+        let world = Fixture::new(app).await;
+        for transport in Transport::of(Form::Web).chain(Transport::of(Form::WebText)) {
             let request = json!({"organizationId": "x"});
-            let answer = Ask::new(door, rpc::GET, &request).by(&world.org.admin).once(app).await;
+            let answer = TestRequest::new(transport, rpc::GET, &request)
+                .by(&world.org.admin)
+                .once(app)
+                .await;
             assert!(answer.body.is_empty(), "the status is in the headers");
             let status = Status::from_header_map(&answer.headers).unwrap();
             let details = status.get_error_details();
@@ -106,22 +111,22 @@ fn a_failure_carries_its_details() {
     });
 }
 
-/// Base64 is read wherever the network took it apart.
+/// Base64 is decoded correctly, wherever the network splits it.
 #[test]
 fn text_of_every_length() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = encode(rpc::GET, &json!({"organizationId": world.org.id}));
-        for door in Door::of(Form::WebText) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::WebText) {
+            let mut connection = transport.connect(app).await;
             for unknown in [0_usize, 1, 2, 3, 4, 5, 1000, 65_536, 900_000] {
-                // Field 15, which nobody knows.
+                // Field 15 is unknown to the server.
                 let mut message = request.clone();
                 prost::encoding::bytes::encode(15, &vec![7_u8; unknown], &mut message);
                 let body = STANDARD.encode(frame(0, &message));
-                let ask = Ask::raw(door, rpc::GET, body).by(&world.org.admin);
+                let ask = TestRequest::raw(transport, rpc::GET, body).by(&world.org.admin);
                 let answer = ask.send(&mut connection).await;
-                let message = door.read(rpc::GET, &answer).unwrap();
+                let message = transport.read(rpc::GET, &answer).unwrap();
                 assert_eq!(message["organization"]["id"], world.org.id, "{unknown}");
             }
         }

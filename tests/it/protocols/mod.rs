@@ -1,26 +1,25 @@
-//! The door from outside, byte by byte: what each protocol says, to good input
-//! and to bad.
+//! The protocols as a client sees them, byte by byte: the responses to valid and to invalid input.
 
-pub mod ask;
 mod bad_bodies;
-mod bad_heads;
+mod bad_headers;
 mod bad_messages;
 mod connect;
 mod cors;
 mod credentials;
 mod deadlines;
-pub mod door;
+mod fixture;
 mod grpc;
 mod grpc_json;
 mod grpc_web;
 mod logs;
-mod strangers;
+mod no_access;
+pub mod request;
+mod stream_call;
 mod streams;
 mod system;
-mod talk;
+pub mod transport;
 mod unfinished;
 pub mod wire;
-mod world;
 
 use std::io::Write;
 
@@ -44,7 +43,7 @@ mod rpc {
     pub const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
 }
 
-/// Runs a behaviour that no engine changes.
+/// Runs a behaviour that is the same on both engines, so one engine is enough.
 fn served(behaviour: impl AsyncFn(&TestApp)) {
     run(Engine::Sqlite, Protocol::Grpc, behaviour);
 }

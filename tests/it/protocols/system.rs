@@ -1,4 +1,4 @@
-//! What operators and probes ask for.
+//! What operators and probes request.
 
 mod console;
 mod health;
@@ -9,19 +9,19 @@ use http::Method;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::ask::Ask;
-use super::door::{Door, Form};
+use super::request::TestRequest;
+use super::transport::{Form, Transport};
 use super::{rpc, served};
 use crate::support::own;
 
 #[test]
 fn pages() {
     served(async |app| {
-        for door in Door::of(Form::Json) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::Json) {
+            let mut connection = transport.connect(app).await;
             for (page, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
                 for path in [page.to_owned(), format!("{page}?x=y")] {
-                    let ask = || Ask::raw(door, &path, "").without("content-type");
+                    let ask = || TestRequest::raw(transport, &path, "").without("content-type");
                     let answer = ask().verb(Method::GET).send(&mut connection).await;
                     assert_eq!(
                         (answer.status.as_u16(), answer.body.as_ref()),
@@ -37,7 +37,7 @@ fn pages() {
                     assert_eq!(answer.header("allow"), Some("GET, HEAD, OPTIONS"));
                 }
             }
-            let ask = Ask::raw(door, "/", "").verb(Method::GET);
+            let ask = TestRequest::raw(transport, "/", "").verb(Method::GET);
             let welcome = ask.send(&mut connection).await;
             assert!(welcome.says("Guestlist") && welcome.says("/healthz"));
         }
@@ -49,9 +49,9 @@ fn a_request_keeps_its_name_or_gets_one() {
     served(async |app| {
         let org = app.organization().await;
         let by_id = json!({"organizationId": org.id});
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let good = || Ask::new(door, rpc::GET, &by_id).by(&org.admin);
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let good = || TestRequest::new(transport, rpc::GET, &by_id).by(&org.admin);
             let asks = || {
                 [
                     good(),
@@ -81,24 +81,25 @@ fn a_request_keeps_its_name_or_gets_one() {
             let all = made.len();
             made.sort_unstable();
             made.dedup();
-            assert_eq!(made.len(), all, "each has its own");
+            assert_eq!(made.len(), all, "each request has its own id");
         }
     });
 }
 
-/// The trail names the request that made each change.
+/// Each event of the audit trail has the id of the request that made the change.
 #[test]
 fn the_audit_trail_has_the_requests_name() {
     served(async |app| {
         let org = app.organization().await;
-        for (index, door) in Door::ALL.into_iter().enumerate() {
+        for (index, transport) in Transport::ALL.into_iter().enumerate() {
             let name = format!("change-{index}");
             let path = "/gitpod.v1.OrganizationService/CreateOrganizationInvite";
-            let ask = Ask::new(door, path, &json!({"organizationId": org.id})).by(&org.admin);
+            let ask = TestRequest::new(transport, path, &json!({"organizationId": org.id}))
+                .by(&org.admin);
             let answer = ask.with("x-request-id", &name).once(app).await;
-            door.read(path, &answer).unwrap();
+            transport.read(path, &answer).unwrap();
             let events: Vec<own::AuditEvent> = org.admin.audit(&org.id).await.unwrap();
-            assert_eq!(events[0].request_id, name, "{door:?}");
+            assert_eq!(events[0].request_id, name, "{transport:?}");
         }
     });
 }

@@ -1,5 +1,5 @@
-//! P41: peers without a valid credential that open requests and do not finish them,
-//! and callers with a key meanwhile.
+//! P41: peers without a valid credential open requests and do not finish them; meanwhile callers
+//! with a key are served.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,14 +17,14 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tonic::Status;
 
-use super::ask::Ask;
-use super::door::{Door, Form};
+use super::request::TestRequest;
+use super::transport::{Form, Transport};
 use super::wire::Answer;
 use super::{rpc, served};
 use crate::support::{Engine, Protocol, TestApp};
 
-/// Longer than anything takes that is not stuck.
-const STUCK: Duration = Duration::from_secs(60);
+/// A timeout: no step takes longer unless it hangs.
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 const PREVIEW: &str = "/guestlist.v1.InviteService/Preview";
 const CHECK: &str = "/grpc.health.v1.Health/Check";
@@ -32,16 +32,16 @@ const WATCH: &str = "/grpc.health.v1.Health/Watch";
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const REFLECTION_ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
 
-type Words = StreamBody<mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>>;
+type OpenBody = StreamBody<mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>>;
 
 /// A connection on which requests are opened; their bodies never end.
 #[derive(Clone)]
 enum Opener {
     Http1,
-    Http2(http2::SendRequest<Words>),
+    Http2(http2::SendRequest<OpenBody>),
 }
 
-/// A request that was begun, as long as it is kept.
+/// A request that has begun; its body stays open until this value is dropped.
 struct Open {
     _words: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
     answer: tokio::task::JoinHandle<Answer>,
@@ -58,7 +58,7 @@ impl Opener {
         Self::Http2(sender)
     }
 
-    /// Sends a head, and what `begin` is of a body.
+    /// Sends the head of a request and `begin`, the first bytes of its body.
     async fn open(
         &self,
         addr: SocketAddr,
@@ -74,7 +74,7 @@ impl Opener {
         let answer = match self.clone() {
             Self::Http1 => {
                 request = request.header("host", addr.to_string());
-                let request: Request<Words> = request.uri(path).body(body).unwrap();
+                let request: Request<OpenBody> = request.uri(path).body(body).unwrap();
                 let stream = TokioIo::new(TcpStream::connect(addr).await.unwrap());
                 let (mut sender, connection) = http1::handshake(stream).await.unwrap();
                 tokio::spawn(connection);
@@ -84,7 +84,7 @@ impl Opener {
             }
             Self::Http2(mut sender) => {
                 let uri = format!("http://{addr}{path}");
-                let request: Request<Words> = request.uri(uri).body(body).unwrap();
+                let request: Request<OpenBody> = request.uri(uri).body(body).unwrap();
                 sender.ready().await.unwrap();
                 tokio::spawn(
                     async move { whole(sender.send_request(request).await.unwrap()).await },
@@ -97,7 +97,7 @@ impl Opener {
 
 impl Open {
     async fn answered(self) -> Answer {
-        tokio::time::timeout(STUCK, self.answer).await.expect("an answer in time").unwrap()
+        tokio::time::timeout(HANG_TIMEOUT, self.answer).await.expect("a response in time").unwrap()
     }
 
     fn is_answered(&self) -> bool {
@@ -107,21 +107,21 @@ impl Open {
 
 async fn whole(answer: http::Response<hyper::body::Incoming>) -> Answer {
     let (head, body) = answer.into_parts();
-    let body = body.collect().await.expect("the answer is whole");
+    let body = body.collect().await.expect("the response is whole");
     let trailers = body.trailers().cloned().unwrap_or_default();
     Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
 }
 
-/// What is called, and how.
+/// A method to call, and how to call it.
 #[derive(Clone)]
-struct Way {
+struct CallTarget {
     version: Version,
     content_type: &'static str,
     path: String,
     method: Method,
 }
 
-impl Way {
+impl CallTarget {
     fn request(&self) -> http::request::Builder {
         Request::builder()
             .method(self.method.clone())
@@ -129,7 +129,7 @@ impl Way {
             .header("te", "trailers")
     }
 
-    /// A whole answer's status, over gRPC's family told in its headers.
+    /// Whether the response is UNAUTHENTICATED. In gRPC and gRPC-Web the status is in the headers.
     fn is_unauthenticated(&self, answer: &Answer) -> bool {
         match Status::from_header_map(&answer.headers) {
             Some(status) => status.code() == tonic::Code::Unauthenticated,
@@ -139,16 +139,17 @@ impl Way {
 }
 
 /// Every protocol over every version of HTTP, and both REST contracts.
-fn ways(organization: &str) -> Vec<Way> {
-    let rpcs = Door::ALL.into_iter().chain(Door::JSON_IN_FRAMES).map(|door| Way {
-        version: door.version,
-        content_type: door.content_type(),
-        path: rpc::GET.to_owned(),
-        method: Method::POST,
-    });
-    let mut all: Vec<Way> = rpcs.collect();
+fn ways(organization: &str) -> Vec<CallTarget> {
+    let rpcs =
+        Transport::ALL.into_iter().chain(Transport::JSON_IN_FRAMES).map(|transport| CallTarget {
+            version: transport.version,
+            content_type: transport.content_type(),
+            path: rpc::GET.to_owned(),
+            method: Method::POST,
+        });
+    let mut all: Vec<CallTarget> = rpcs.collect();
     for version in [Version::HTTP_11, Version::HTTP_2] {
-        let json = |method: Method, path: String| Way {
+        let json = |method: Method, path: String| CallTarget {
             version,
             content_type: "application/json",
             path,
@@ -164,21 +165,22 @@ fn ways(organization: &str) -> Vec<Way> {
     all
 }
 
-/// Calls of somebody with a key, one over each protocol; every one succeeds.
+/// Calls with a person's key over each protocol and both REST contracts; each call must succeed.
 async fn served_with_a_key(app: &TestApp, person: &crate::support::Person, organization: &str) {
-    for door in Door::ALL {
+    for transport in Transport::ALL {
         let by_id = json!({"organizationId": organization});
-        let answer = Ask::new(door, rpc::GET, &by_id).by(person).once(app).await;
-        door.read(rpc::GET, &answer).expect("callers with a key are served");
+        let answer = TestRequest::new(transport, rpc::GET, &by_id).by(person).once(app).await;
+        transport.read(rpc::GET, &answer).expect("callers with a key are served");
     }
-    let door = Door { form: Form::Json, version: Version::HTTP_11 };
+    let transport = Transport { form: Form::Json, version: Version::HTTP_11 };
     for path in [format!("/v1/organizations/{organization}/invitations"), "/v1/orgs".to_owned()] {
-        let answer = Ask::raw(door, &path, "").verb(Method::GET).by(person).once(app).await;
+        let answer =
+            TestRequest::raw(transport, &path, "").verb(Method::GET).by(person).once(app).await;
         assert_eq!(answer.status, 200, "{path} {answer:?}");
     }
 }
 
-/// And it is the refusal that a whole request gets.
+/// The rejection is the same as for a whole request.
 #[test]
 fn p41_without_a_valid_credential_the_refusal_comes_before_the_body() {
     served(async |app| {
@@ -200,8 +202,8 @@ fn p41_without_a_valid_credential_the_refusal_comes_before_the_body() {
             let answer = open.answered().await;
             assert!(way.is_unauthenticated(&answer), "{} {answer:?}", way.content_type);
 
-            let door = Door { form: Form::Json, version: way.version };
-            let mut ask = Ask::raw(door, &way.path, "").verb(way.method.clone());
+            let transport = Transport { form: Form::Json, version: way.version };
+            let mut ask = TestRequest::raw(transport, &way.path, "").verb(way.method.clone());
             ask = ask.with("content-type", way.content_type);
             if let Some(key) = key {
                 ask = ask.with("authorization", key);
@@ -213,7 +215,7 @@ fn p41_without_a_valid_credential_the_refusal_comes_before_the_body() {
     });
 }
 
-/// An answer without what differs from one request to the next, or with how much of it
+/// A response without the parts that differ between requests or depend on how much of the request
 /// was sent.
 fn plain(answer: &Answer) -> (StatusCode, Vec<(String, Vec<u8>)>, Bytes) {
     let own = ["date", "x-request-id", "connection", "content-length", "transfer-encoding"];
@@ -234,7 +236,8 @@ fn plain(answer: &Answer) -> (StatusCode, Vec<(String, Vec<u8>)>, Bytes) {
     (answer.status, headers, body)
 }
 
-/// `attacks/c24` in small: callers have 4 places, and 2,000 requests are open.
+/// A small version of `attacks/c24`: callers may have 4 requests at once, and 2,000 requests are
+/// open.
 #[tokio::test(flavor = "multi_thread")]
 async fn p41_2000_held_open_never_refuse_a_caller() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
@@ -242,7 +245,7 @@ async fn p41_2000_held_open_never_refuse_a_caller() {
     })
     .await;
     let org = app.organization().await;
-    let ways: Vec<Way> =
+    let ways: Vec<CallTarget> =
         ways(&org.id).into_iter().filter(|way| way.version == Version::HTTP_2).collect();
     let connections = (0..20).map(|n| {
         let (app, way) = (&app, &ways[n % ways.len()]);
@@ -272,10 +275,11 @@ async fn p41_2000_held_open_never_refuse_a_caller() {
     app.stop().await;
 }
 
-/// One message of `path`'s method, whole, over gRPC; answered or not.
+/// Opens a gRPC request to the method at `path`, with `message` as the first bytes of its body. The
+/// server may respond or not.
 async fn begun(app: &TestApp, path: &str, message: &[u8], key: Option<&str>) -> Open {
     let opener = Opener::new(app.addr(), Version::HTTP_2).await;
-    let way = Way {
+    let way = CallTarget {
         version: Version::HTTP_2,
         content_type: "application/grpc",
         path: path.to_owned(),
@@ -289,13 +293,12 @@ async fn begun(app: &TestApp, path: &str, message: &[u8], key: Option<&str>) -> 
     opener.open(app.addr(), request, path, &begin).await
 }
 
-/// Whether a call over gRPC is let in: it goes on, or ends otherwise than for want of
-/// room.
+/// Whether the server accepts a gRPC call, that is, does not reject it with RESOURCE_EXHAUSTED.
 async fn is_let_in(app: &TestApp, path: &str, key: Option<&str>) -> bool {
     let mut connection = super::wire::Connection::open(app.addr(), Version::HTTP_2).await;
-    let door = Door { form: Form::Grpc, version: Version::HTTP_2 };
-    // Nothing that these methods take, so that even streams end at once.
-    let mut ask = Ask::raw(door, path, super::door::frame(0, b"\xff\xff"));
+    let transport = Transport { form: Form::Grpc, version: Version::HTTP_2 };
+    // These methods cannot decode this message, so that even streams end at once.
+    let mut ask = TestRequest::raw(transport, path, super::transport::frame(0, b"\xff\xff"));
     if let Some(key) = key {
         ask = ask.with("authorization", &format!("Bearer {key}"));
     }
@@ -321,10 +324,10 @@ async fn p41_a_flood_of_one_open_method_turns_away_no_caller_and_no_other_kind()
     let key = org.admin.key.clone().unwrap();
     let kinds = [rpc::PREVIEW, PREVIEW, CHECK, WATCH, REFLECTION, REFLECTION_ALPHA];
     for flooded in kinds {
-        // Unary ones are never finished, and streams are never ended.
+        // Unary requests are never finished, and streams never end.
         let message: &[u8] = if flooded == WATCH { &[0; 5] } else { &[] };
         let held = join_all((0..20).map(|_| begun(&app, flooded, message, None))).await;
-        // Over the share of this network they are answered.
+        // The server responds to the requests that exceed this network's share of the limit.
         while held.iter().filter(|open| open.is_answered()).count() < 18 {
             tokio::task::yield_now().await;
         }
@@ -336,7 +339,7 @@ async fn p41_a_flood_of_one_open_method_turns_away_no_caller_and_no_other_kind()
             assert!(is_let_in(&app, kind, Some(&key)).await, "{flooded} {kind}");
         }
         served_with_a_key(&app, &org.admin, &org.id).await;
-        // They hang up, and the server has seen it when it lets others in.
+        // The clients disconnect; when the server accepts a new call, it has seen that.
         held.iter().for_each(|open| open.answer.abort());
         drop(held);
         while !is_let_in(&app, flooded, None).await {}

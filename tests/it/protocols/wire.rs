@@ -1,5 +1,5 @@
-//! HTTP as it goes over the wire: one connection, requests of any shape, answers
-//! with everything that came.
+//! HTTP on the wire: one connection, requests of any form, and whole responses with headers and
+//! trailers.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// One connection, on which requests follow each other.
+/// One connection, for one request after another.
 pub struct Connection {
     addr: SocketAddr,
     sender: Sender,
@@ -26,30 +26,30 @@ enum Sender {
     Http2(http2::SendRequest<Full<Bytes>>),
 }
 
-/// An answer, whole.
+/// A whole response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// HTTP's own, not gRPC-Web's.
+    /// The trailers of HTTP, not those that gRPC-Web puts in the body.
     pub trailers: HeaderMap,
 }
 
 impl Connection {
     pub async fn open(addr: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect(addr).await.expect("the server takes connections");
+        let stream = TcpStream::connect(addr).await.expect("the server accepts connections");
         stream.set_nodelay(true).unwrap();
         Self::over(stream, addr, version).await
     }
 
-    /// On a stream that leads to `addr`, in whatever way.
+    /// On a stream of any kind that is connected to `addr`.
     pub async fn over<IO>(stream: IO, addr: SocketAddr, version: Version) -> Self
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = TokioIo::new(stream);
-        // How a connection ends shows in the request that it ends.
+        // Errors of the connection need no check here: the request that they end fails.
         let sender = if version == Version::HTTP_2 {
             let (sender, connection) =
                 http2::handshake(TokioExecutor::new(), stream).await.unwrap();
@@ -63,7 +63,7 @@ impl Connection {
         Self { addr, sender }
     }
 
-    /// Sends a request whose URI is a path, and reads the answer to its end.
+    /// Sends a request whose URI is a path, and reads the whole response.
     pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Answer {
         let authority = self.addr.to_string();
         let answer = match &mut self.sender {
@@ -79,8 +79,8 @@ impl Connection {
                 sender.send_request(request).await
             }
         };
-        let (head, body) = answer.expect("the server answers").into_parts();
-        let body = body.collect().await.expect("the answer is whole");
+        let (head, body) = answer.expect("the server responds").into_parts();
+        let body = body.collect().await.expect("the response is whole");
         let trailers = body.trailers().cloned().unwrap_or_default();
         Answer { status: head.status, headers: head.headers, body: body.to_bytes(), trailers }
     }
@@ -99,7 +99,7 @@ impl Answer {
             .unwrap_or_else(|_| panic!("no JSON: {} {:?}", self.status, self.body))
     }
 
-    /// Whether a text stands in it anywhere, plainly or as base64.
+    /// Whether the response contains a text anywhere, as it is or in base64.
     pub fn says(&self, text: &str) -> bool {
         let headers = [&self.headers, &self.trailers].into_iter().flatten();
         let mut all = String::from_utf8_lossy(&self.body).into_owned();
@@ -111,7 +111,7 @@ impl Answer {
     }
 }
 
-/// What every part of a text would be that could be base64.
+/// The decoded form of each part of a text that may be base64.
 fn without_base64(text: &str) -> impl Iterator<Item = String> {
     let lenient =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

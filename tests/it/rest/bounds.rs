@@ -1,5 +1,5 @@
-//! P43 and P48 over REST: answers keep `http.max_response_bytes`, lists of requests have
-//! bounds, and no text has U+0000.
+//! P43 and P48 over REST: a response stays within `http.max_response_bytes`, lists in requests
+//! have a maximum length, and no text may contain U+0000.
 
 use guestlist::config::Config;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn small_answers(config: &mut Config) {
     config.http.max_response_bytes = 16 * 1024;
 }
 
-/// Runs a behaviour with answers of 16 KiB on both engines.
+/// Runs a behaviour on both engines, with responses of at most 16 KiB.
 fn with_small_answers(behaviour: impl AsyncFn(&TestApp)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         run_with(small_answers, engine, Protocol::Grpc, &behaviour);
@@ -47,8 +47,8 @@ fn p43_lists_without_pages_end_at_the_bound_of_an_answer() {
         let answer = ask(&org.admin, "GET", &invitations(&org.id)).await;
         let told = error(&answer, 400);
         assert!(told.contains("16384 bytes") && told.contains("InviteService/List"), "{told}");
-        assert_eq!(answer.header("retry-after"), None, "trying again does not help");
-        // The call that it names has pages.
+        assert_eq!(answer.header("retry-after"), None, "a retry does not help");
+        // The RPC that the error names returns pages.
         let request = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
         assert_eq!(org.admin.list_invites(request).await.unwrap().invites.len(), 25);
     });
@@ -85,7 +85,7 @@ on_both_engines! {
         let body = json!({"emails": vec!["a@example.org"; 1001]});
         let told = message(&give(admin, "POST", &invites(&org.id), &body).await, 400);
         assert!(told.contains("emails: must have 1 to 1000 entries"), "{told}");
-        // One line for a thousand wrong addresses.
+        // A thousand wrong addresses give one short error.
         let body = json!({"emails": vec!["no address"; 1000]});
         let answer = give(admin, "POST", &invites(&org.id), &body).await;
         let told = message(&answer, 400);
@@ -106,14 +106,14 @@ on_both_engines! {
                     path = path.replace(&format!("{{{other}}}"), value);
                 }
                 for method in methods.as_object().unwrap().keys().map(|m| m.to_uppercase()) {
-                    // Whatever the body says: the path is looked at first or last.
+                    // For any body: the path is checked, before or after the body.
                     let answer = give(&org.admin, &method, &path, &json!({"role": "read"})).await;
                     assert_eq!(answer.status, 400, "{method} {path}: {}", answer.text());
                     asked += 1;
                 }
             }
         }
-        assert!(asked >= 10, "the document has routes with names in them");
+        assert!(asked >= 10, "the document has routes with path parameters");
 
         for query in ["page=%00", "page=a%00b", "limit=%00", "limit=1%00"] {
             for path in ["/v1/orgs", &links(&org.id)] {

@@ -1,4 +1,4 @@
-//! ClickHouse's contract: the shapes field by field, and what is listed.
+//! ClickHouse's contract: each field of the responses, and the content of the lists.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn invitation(organization: &str, id: &str) -> String {
     format!("/v1/organizations/{organization}/invitations/{id}")
 }
 
-/// Invites an address; answers the invitation.
+/// Invites an address; returns the invitation.
 pub async fn invited(admin: &Person, organization: &str, body: &Value) -> Value {
     give(admin, "POST", &invitations(organization), body).await.json(200)["result"].clone()
 }
@@ -31,7 +31,7 @@ pub async fn listed(admin: &Person, organization: &str) -> Vec<Value> {
     listed["result"].as_array().unwrap().clone()
 }
 
-/// The error of a refusal of this status.
+/// The error of a rejection with this status.
 #[track_caller]
 pub fn error(answer: &Answer, status: u16) -> String {
     let body = answer.json(status);
@@ -41,7 +41,7 @@ pub fn error(answer: &Answer, status: u16) -> String {
     body["error"].as_str().unwrap().to_owned()
 }
 
-/// The request's name is the same in body and header.
+/// Checks that the body and the header have the same request id, a UUID.
 #[track_caller]
 pub fn envelope(answer: &Answer, body: &Value) {
     let id = body["requestId"].as_str().unwrap();
@@ -107,7 +107,7 @@ on_both_engines! {
         assert_eq!(body["result"], json!([result]));
     }
 
-    async fn pending_ones_of_every_door_are_listed_oldest_first(app: TestApp) {
+    async fn pending_invitations_of_every_api_are_listed_oldest_first(app: TestApp) {
         let org = app.organization().await;
         let admin = &org.admin;
         assert_eq!(listed(admin, &org.id).await, Vec::<Value>::new());
@@ -115,10 +115,10 @@ on_both_engines! {
         admin.invite_address(&org.id, "b@example.org", "review").await.unwrap();
         let path = format!("/v1/orgs/{}/invites", org.id);
         give(admin, "POST", &path, &json!({"emails": ["c@example.org"]})).await.json(200);
-        // None of these is an invitation by mail.
+        // Neither of these is an email invitation.
         admin.link(&org.id, "member").await.unwrap();
         admin.invite(&org.id).await.unwrap();
-        // Those that have ended are not pending.
+        // Ended invitations are not pending.
         let revoked = invited(admin, &org.id, &json!({"email": "d@example.org"})).await;
         admin.revoke(&org.id, revoked["id"].as_str().unwrap()).await.unwrap();
         let accepted = invited(admin, &org.id, &json!({"email": "e@example.org"})).await;
@@ -203,12 +203,12 @@ on_both_engines! {
                 assert_eq!(error(&answer, 404), "NOT_FOUND");
             }
         }
-        // Nothing has come of it.
+        // The rejected calls have changed nothing.
         assert_eq!(listed(&org.admin, &org.id).await, [made]);
         assert!(app.person("yan").await.preview(&link.token).await.is_ok());
     }
 
-    async fn neighbours_show_the_callers_own_organizations(app: TestApp) {
+    async fn organization_routes_show_the_callers_own_organizations(app: TestApp) {
         let org = app.organization().await;
         let (second, _) = org.admin.found("Second").await;
         let answer = ask(&org.admin, "GET", "/v1/organizations").await;

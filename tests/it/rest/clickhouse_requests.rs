@@ -1,4 +1,4 @@
-//! ClickHouse's contract: requests that are refused, and requests that come twice.
+//! ClickHouse's contract: rejected requests and repeated requests.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Organization, Person, TestApp};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Invites with a key for the request.
+/// Invites with an idempotency key.
 async fn keyed(admin: &Person, organization: &str, key: &str, body: &Value) -> Answer {
     let request = Rest::new(admin, "POST", &invitations(organization)).json(body);
     request.with("idempotency-key", key).send().await
@@ -35,7 +35,7 @@ on_both_engines! {
         let answer = give(&org.admin, "POST", &invitations(&org.id), &body).await;
         assert_eq!(error(&answer, 409), "CONFLICT: the address has a pending invitation already");
         assert_eq!(listed(&org.admin, &org.id).await, [made]);
-        // Run out, it is in nobody's way.
+        // An expired invitation does not block a new one.
         app.clock.advance(7 * DAY);
         assert_eq!(invited(&org.admin, &org.id, &body).await["role"], "admin");
     }
@@ -64,7 +64,7 @@ on_both_engines! {
         assert_eq!(again["result"], first["result"]);
         assert_ne!(again["requestId"], first["requestId"]);
         assert_eq!(events().await, audited, "nothing was done twice");
-        // Another key is another request.
+        // A request with another key is a new request.
         assert!(error(&keyed(admin, &org.id, "k-2", &body).await, 409).starts_with("CONFLICT: "));
 
         let other = json!({"email": "yan@example.org"});
@@ -74,13 +74,13 @@ on_both_engines! {
             "BAD_REQUEST: idempotency-key: was used for another request within the last 24 hours"
         );
         assert_eq!(listed(admin, &org.id).await.len(), 1);
-        // A key is one account's and one organization's.
+        // A key belongs to one account and one organization.
         let (second, _) = admin.found("Second").await;
         keyed(admin, &second, "k-1", &other).await.json(200);
 
         app.clock.advance(DAY);
         let late = keyed(admin, &org.id, "k-1", &body).await;
-        assert!(error(&late, 409).starts_with("CONFLICT: "), "remembered for a day");
+        assert!(error(&late, 409).starts_with("CONFLICT: "), "a key is stored for one day");
     }
 
     async fn a_refusal_is_not_remembered(app: TestApp) {
@@ -98,7 +98,7 @@ on_both_engines! {
         delete(&org, &made["id"], "k").await.json(200);
         delete(&org, &made["id"], "k").await.json(200);
         assert_eq!(error(&delete(&org, &made["id"], "other").await, 404), "NOT_FOUND");
-        // The key of a deletion is none of an invitation.
+        // The key of a deletion is still free for an invitation.
         keyed(&org.admin, &org.id, "k", &json!({"email": "zoe@example.org"})).await.json(200);
     }
 
@@ -178,6 +178,6 @@ on_both_engines! {
             assert!(error.starts_with("BAD_REQUEST: "), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         }
-        assert!(app.database.dump().await == before, "something has changed");
+        assert!(app.database.dump().await == before, "the database has changed");
     }
 }

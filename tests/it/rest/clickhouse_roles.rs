@@ -52,7 +52,7 @@ on_both_engines! {
                 (&json!(expected), &json!(expected))
             );
         }
-        // The other way: what this contract says is what is stored.
+        // In the other direction, a role of this contract is stored unchanged.
         for role in ["admin", "developer"] {
             let body = json!({"email": format!("to-{role}@example.org"), "role": role});
             let made = invited(&org.admin, &org.id, &body).await;

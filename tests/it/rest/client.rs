@@ -1,4 +1,4 @@
-//! A REST client as plain as they come.
+//! A simple REST client for the tests.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::Person;
 use crate::support::client::http;
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -16,13 +16,13 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// A request in the making.
+/// A request that is being built.
 pub struct Rest {
     request: Request<Full<Bytes>>,
 }
 
 impl Rest {
-    /// A request without a body, by somebody with a key or by nobody.
+    /// A request without a body, with the key of the person if there is one.
     pub fn new(person: &Person, method: &str, path: &str) -> Self {
         let mut request = Request::new(Full::default());
         *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
@@ -39,7 +39,7 @@ impl Rest {
         self
     }
 
-    /// One more header of this name.
+    /// Adds one more header of this name.
     pub fn and(mut self, name: &'static str, value: &str) -> Self {
         self.request.headers_mut().append(name, value.parse().unwrap());
         self
@@ -55,33 +55,33 @@ impl Rest {
     }
 
     pub async fn send(self) -> Answer {
-        let answer = http().request(self.request).await.expect("the server answers");
+        let answer = http().request(self.request).await.expect("the server responds");
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.expect("the answer is whole").to_bytes();
+        let body = body.collect().await.expect("the response is complete").to_bytes();
         Answer { status: head.status, headers: head.headers, body }
     }
 }
 
-/// Asks without a body.
+/// Sends a request without a body.
 pub async fn ask(person: &Person, method: &str, path: &str) -> Answer {
     Rest::new(person, method, path).send().await
 }
 
-/// Asks with a body.
+/// Sends a request with a JSON body.
 pub async fn give(person: &Person, method: &str, path: &str, body: &Value) -> Answer {
     Rest::new(person, method, path).json(body).send().await
 }
 
 impl Answer {
-    /// The body of an answer with this status.
+    /// The JSON body of a response with this status.
     #[track_caller]
     pub fn json(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         assert_eq!(self.header("content-type"), Some("application/json"));
-        serde_json::from_slice(&self.body).expect("a body of JSON")
+        serde_json::from_slice(&self.body).expect("the body is JSON")
     }
 
-    /// Checks an answer that its status says all of.
+    /// Checks that the response has this status and no body.
     #[track_caller]
     pub fn empty(&self, status: u16) {
         assert_eq!((self.status.as_u16(), self.body.len()), (status, 0), "{}", self.text());
@@ -95,11 +95,11 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// All that a stranger could tell answers apart by: not the request's name, and
-    /// not the time.
+    /// The parts of a response that can show a client a difference between two cases: all
+    /// except the request id and the date.
     pub fn comparable(&self) -> (StatusCode, HeaderMap, String) {
         let mut headers = self.headers.clone();
-        let id = headers.remove("x-request-id").expect("a request's name");
+        let id = headers.remove("x-request-id").expect("an x-request-id header");
         headers.remove("date");
         (self.status, headers, self.text().replace(id.to_str().unwrap(), "$request"))
     }

@@ -1,4 +1,4 @@
-//! GitBook's contract: its errors, its neighbours, and joining.
+//! GitBook's contract: errors, the routes for the user and for organizations, and joining.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -24,12 +24,12 @@ pub async fn join(person: &Person, organization: &str, token: &str) -> Answer {
     ask(person, "POST", &format!("/v1/orgs/{organization}/invites/{token}")).await
 }
 
-/// Makes a link; answers it.
+/// Creates a link; returns it.
 pub async fn made(admin: &Person, organization: &str, body: &Value) -> Value {
     give(admin, "POST", &links(organization), body).await.json(201)
 }
 
-/// The message of a refusal of this status.
+/// The message of a rejection with this status.
 #[track_caller]
 pub fn message(answer: &Answer, status: u16) -> String {
     let body = answer.json(status);
@@ -56,7 +56,7 @@ on_both_engines! {
         let members = org.admin.members(&org.id).await.unwrap();
         assert_eq!(members.len(), 3);
         assert!(org.stranger.get(&org.id).await.is_ok());
-        // A member stays what they are.
+        // A member keeps the role.
         assert_eq!(join(&org.admin, &org.id, token).await.json(200), json!({}));
         let admins = org.admin.members(&org.id).await.unwrap();
         let admin = i32::from(gitpod::OrganizationRole::Admin);
@@ -69,7 +69,7 @@ on_both_engines! {
             let made = made(&org.admin, &org.id, &json!({"level": level, kind: "c-1"})).await;
             join(&org.stranger, &org.id, made["id"].as_str().unwrap()).await.json(200);
         }
-        // Guests may see the organization and nobody in it.
+        // A guest may see the organization but not its members.
         assert!(org.stranger.get(&org.id).await.is_ok());
         assert!(org.stranger.members(&org.id).await.is_err());
         let grants = grants(&org.admin, &org.id).await;
@@ -98,7 +98,7 @@ on_both_engines! {
             assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
             assert_eq!(org.admin.members(&other).await.unwrap().len(), 1);
         }
-        // Where they belong, any of them joins.
+        // In its own organization, each of the tokens joins.
         assert_eq!(join(&org.stranger, &org.id, &mailed).await.json(200), json!({}));
         for (i, token) in [made["id"].as_str().unwrap(), &join_link].into_iter().enumerate() {
             let other = app.person(&format!("joins{i}")).await;
@@ -134,7 +134,7 @@ on_both_engines! {
             let answer = join(&org.stranger, &org.id, token).await;
             assert_eq!(answer.comparable(), expected.comparable(), "{token}");
         }
-        // A live token with an organization that is unknown.
+        // A live token with an unknown organization.
         let live = make(json!({"role": "read"})).await;
         for organization in [unknown.as_str(), "no-uuid"] {
             let answer = join(&org.stranger, organization, &live).await;
@@ -152,7 +152,7 @@ on_both_engines! {
         assert_eq!(join(&yan, &org.id, &token).await.json(200), json!({}));
     }
 
-    async fn neighbours_show_the_caller_and_their_organizations(app: TestApp) {
+    async fn user_routes_show_the_caller_and_their_organizations(app: TestApp) {
         let org = app.organization().await;
         let user = ask(&org.admin, "GET", "/v1/user").await.json(200);
         assert_eq!(keys(&user), ["displayName", "email", "id", "object"]);
@@ -207,7 +207,7 @@ on_both_engines! {
             message(&ask(&org.admin, "GET", "/orgs/a/nothing").await, 404),
             "there is no such path"
         );
-        // The other contract has no path without it.
+        // ClickHouse's contract has no path without the version.
         let answer = ask(&org.admin, "GET", "/organizations").await;
         assert_eq!(answer.json(404)["code"], "unimplemented");
     }

@@ -1,4 +1,4 @@
-//! GitBook's contract: invitations by mail.
+//! GitBook's contract: email invitations.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::gitbook::{invites, message};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp, own};
 
-/// What one request to invite comes to.
+/// Sends one request to invite; returns the response.
 pub async fn invited(admin: &Person, organization: &str, body: &Value) -> Value {
     give(admin, "POST", &invites(organization), body).await.json(200)
 }
@@ -53,7 +53,7 @@ on_both_engines! {
         let users: Vec<&str> = stored.iter().map(|(_, _, member)| member.as_str()).collect();
         assert_eq!(answer["users"], json!(users));
 
-        // The member is the one that was reserved.
+        // The member has the id that was reserved by the invitation.
         let a = app.person_with("a@example.org").await;
         let token = a.join(&pending(&org.admin, &org.id, "a@example.org").await).await.unwrap();
         assert_eq!(token.user_id, users[0]);
@@ -138,7 +138,7 @@ on_both_engines! {
             assert!(text.starts_with(expected), "{body}: {text}");
             assert!(!text.contains("s3cret"), "{text}");
         }
-        assert!(app.database.dump().await == before, "something has changed");
+        assert!(app.database.dump().await == before, "the database has changed");
     }
 
     async fn without_seats_nobody_is_invited(app: TestApp) {

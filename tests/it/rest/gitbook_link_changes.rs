@@ -43,7 +43,7 @@ on_both_engines! {
             let answer = give(&org.admin, "PATCH", &path, &body).await;
             assert!(message(&answer, 400).starts_with("body: must have "), "{body}");
         }
-        // What it now grants is what joining gives.
+        // A changed link still joins, and a later read shows the change.
         join(&org.stranger, &org.id, role["id"].as_str().unwrap()).await.json(200);
         let got = ask(&org.admin, "GET", &link(&org.id, space["id"].as_str().unwrap())).await;
         assert_eq!(got.json(200), after);

@@ -51,7 +51,7 @@ on_both_engines! {
         join(&org.admin, &org.id, token).await.json(200);
         let mine = ask(&org.admin, "GET", &link(&org.id, token)).await.json(200);
         assert_eq!(mine["redundant"], true);
-        // Another admin has no such grant, and another level is another grant.
+        // Another admin does not have this grant, and another level is a different grant.
         org.admin
             .grant(&org.id, &org.member_id, crate::support::gitpod::OrganizationRole::Admin)
             .await
@@ -184,7 +184,7 @@ on_both_engines! {
             assert_eq!(message(&change, 404), "not found");
             ask(&org.admin, "DELETE", &path).await.empty(204);
         }
-        assert!(app.database.dump().await == before, "something has changed");
+        assert!(app.database.dump().await == before, "the database has changed");
     }
 
     async fn links_that_have_run_out_are_gone(app: TestApp) {
@@ -258,6 +258,6 @@ on_both_engines! {
             let text = message(&ask(&org.admin, "GET", &path).await, 400);
             assert!(!text.contains("s3cret"), "{text}");
         }
-        assert!(app.database.dump().await == before, "something has changed");
+        assert!(app.database.dump().await == before, "the database has changed");
     }
 }

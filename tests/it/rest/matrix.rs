@@ -1,5 +1,5 @@
-//! P21: every REST route for every kind of caller, on both engines. The rows come
-//! from here, the routes from the served document: a route without a row fails.
+//! P21: every REST route for every kind of caller, on both engines. The rows are in this file;
+//! the routes are read from the served OpenAPI document. A route without a row fails the test.
 
 use serde_json::Value;
 
@@ -14,14 +14,14 @@ const ANY: [u16; CALLERS.len()] = [401, 401, 401, 200, 200, 200, 200, 200, 200, 
 const MEMBERS: [u16; CALLERS.len()] = [401, 401, 401, 404, 404, 404, 404, 403, 200, 200, 200];
 const ADMINS: [u16; CALLERS.len()] = [401, 401, 401, 404, 404, 404, 404, 403, 403, 403, 200];
 
-/// The same, where success has another status.
+/// The row [`ADMINS`] with another status for success.
 const fn admins(status: u16) -> [u16; CALLERS.len()] {
     let mut row = ADMINS;
     row[CALLERS.len() - 1] = status;
     row
 }
 
-/// Method · path, with `$…` for what differs · body · the answer to each caller.
+/// Method · path, with `$…` for values that the test fills in · body · the status for each caller.
 pub const ROWS: &[Row] = &[
     ("GET", "/v1/organizations", "", ANY),
     ("GET", "/v1/organizations/$organization", "", MEMBERS),
@@ -82,7 +82,7 @@ on_both_engines! {
                         "{method} {path}: {caller} got {status}, not {right}: {text}"
                     ));
                 }
-                // HEAD is as GET, without the body.
+                // HEAD returns the same status as GET, without a body.
                 if *method == "GET" {
                     let head = send(caller, "HEAD", &path, "").await;
                     assert_eq!((head.status.as_u16(), head.body.len()), (status, 0));

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::support::{Person, own};
 
-/// Waits until an invitation's mail has gone, so that nothing changes any more.
+/// Waits until the mail of an invitation is no longer pending, so that the database stays the same.
 async fn delivered(admin: &Person, organization: &str, id: &str) {
     while admin.look_at(organization, id).await.unwrap().delivery() == own::Delivery::Pending {
         tokio::time::sleep(Duration::from_millis(5)).await;

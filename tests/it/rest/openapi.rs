@@ -1,4 +1,4 @@
-//! The document that tools read.
+//! The served OpenAPI document, which tools read.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ async fn document(app: &TestApp) -> Answer {
     ask(&app.nobody(), "GET", "/openapi.json").await
 }
 
-/// Everything in a value that refers to something else in the document.
+/// Collects each `$ref` in a value.
 fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(object) => {
@@ -37,7 +37,7 @@ fn anybody_may_read_it_and_it_is_whole() {
         references(&document, &mut found);
         assert!(found.len() > 100);
         for reference in found {
-            let pointer = reference.strip_prefix('#').expect("a reference within it");
+            let pointer = reference.strip_prefix('#').expect("a reference within the document");
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
         let head = ask(&app.nobody(), "HEAD", "/openapi.json").await;
@@ -78,7 +78,7 @@ fn every_operation_names_its_refusals_and_credentials() {
                 }
                 assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
                 ids.push(operation["operationId"].as_str().unwrap().to_owned());
-                // Nobody's names of parameters but those in the path.
+                // The described path parameters are exactly those in the path.
                 let in_path: Vec<&str> = path
                     .split('/')
                     .filter_map(|s| s.strip_prefix('{')?.strip_suffix('}'))

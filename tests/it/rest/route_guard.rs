@@ -1,4 +1,4 @@
-//! The door to the contracts: methods, content types, bounds, unknown paths.
+//! The checks before the REST contracts: methods, content types, bounds, unknown paths.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::support::{Engine, Protocol, TestApp, run};
 
 const PAGE: &str = "https://app.example.com";
 
-/// Runs a behaviour that no engine changes.
+/// Runs a test whose result does not depend on the engine.
 fn served(behaviour: impl AsyncFn(&TestApp)) {
     run(Engine::Sqlite, Protocol::Grpc, behaviour);
 }
 
-/// The message of a refusal by either contract.
+/// The error message of a request that either contract rejected with this status.
 #[track_caller]
 fn refused(answer: &Answer, status: u16) -> String {
     match answer.json(status)["error"].is_string() {
@@ -104,7 +104,7 @@ fn bodies_are_json_and_bounded() {
             for other in ["text/plain", "application/jsonp", "application/x-www-form-urlencoded"] {
                 refused(&plain().with("content-type", other).send().await, 415);
             }
-            // A call of a method is none here.
+            // The content types of RPCs are not accepted here either.
             for other in ["application/grpc", "application/grpc-web+proto", "application/proto"] {
                 refused(&plain().with("content-type", other).send().await, 415);
             }
@@ -186,7 +186,7 @@ fn p29_listed_pages_may_use_every_method() {
             let headers = preflight.header("access-control-allow-headers").unwrap();
             assert!(headers.contains("idempotency-key"), "{headers}");
         }
-        // A refusal can be read, too.
+        // The page can read the response of a rejected request, too.
         let denied = Rest::new(&app.nobody(), "GET", "/v1/user").with("origin", PAGE).send().await;
         assert_eq!(denied.status, 401);
         assert_eq!(denied.header("access-control-allow-origin"), Some(PAGE));
@@ -195,7 +195,7 @@ fn p29_listed_pages_may_use_every_method() {
 }
 
 #[test]
-fn a_key_that_has_run_out_is_told_as_any_other() {
+fn an_expired_key_is_rejected_like_an_unknown_one() {
     served(async |app| {
         let org = app.organization().await;
         let owner = Owner::Account(org.admin.account().await);

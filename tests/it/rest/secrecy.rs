@@ -1,4 +1,4 @@
-//! What the contracts show to whom, and what asking changes.
+//! The secrets that the contracts show to each caller, and that a read changes nothing.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ on_both_engines! {
             link(&org.id, token),
         ];
         for path in &paths {
-            // A token of a mail reaches nobody but by mail; a join link has its own RPC.
+            // A mailed token is only in its mail; the join link is only in its own RPC.
             let text = ask(&org.admin, "GET", path).await.text();
             assert!(!text.contains(&mailed) && !text.contains(&join_link), "{path}");
             for other in [&org.member, &org.stranger, &app.nobody()] {
@@ -139,7 +139,7 @@ on_both_engines! {
                 }
             }
         }
-        assert!(app.database.dump().await == before, "something has changed");
+        assert!(app.database.dump().await == before, "the database has changed");
         join(&org.stranger, &org.id, token).await.json(200);
     }
 }

@@ -35,7 +35,7 @@ everywhere! {
         assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), events);
         assert!(zoe.list_my_invitations(Default::default()).await.unwrap().invitations.is_empty());
 
-        // P10: it does not bring a removed member back.
+        // P10: the accepted invitation does not bring a removed member back.
         org.admin.end(&joined.member_id).await.unwrap();
         assert_eq!(zoe.accept_invitation(request(&invite.id)).await.unwrap_err(), unknown);
         assert_eq!(zoe.accept_invitation(request("x")).await.unwrap_err().fields, ["invitation"]);
@@ -56,7 +56,7 @@ everywhere! {
         assert_eq!((failure.code, failure.reason.as_str()), (Code::PermissionDenied, "EMAIL_MISMATCH"));
         zoe.accept_invitation(request(&token)).await.unwrap();
 
-        // P14: the seats are those of every join.
+        // P14: to accept needs a free seat, as every join does.
         let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 4 };
         app.operator().await.set_seat_limit(limit).await.unwrap();
         let invited = org.admin.invite_address(&org.id, "gus@example.com", "read").await.unwrap();

@@ -20,7 +20,7 @@ everywhere! {
         assert!(domain.verify_time.is_none() && domain.check_time.is_none());
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
         assert_eq!((event.action.as_str(), &event.target_id), ("domain.added", &domain.id));
-        // The same again changes nothing, and every organization has its own value.
+        // A repeated request changes nothing, and each organization has its own TXT value.
         assert_eq!(org.admin.domain(&org.id, &name).await.unwrap(), domain);
         let (other, _) = org.admin.found("Other").await;
         let others = org.admin.domain(&other, &name).await.unwrap();
@@ -37,7 +37,7 @@ everywhere! {
             assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["domain".to_owned()]), "{name}");
         }
         let mode = own::AddDomainRequest { organization_id: org.id.clone(), domain: new_domain(), mode: 9 };
-        // JSON has names only, so a wrong number is a body that cannot be read.
+        // In JSON, an enum number without a name makes a body that cannot be parsed.
         let failure = org.admin.add_domain(mode).await.unwrap_err();
         assert_eq!(failure.code, Code::InvalidArgument);
         for name in ["gmail.com", "GMAIL.com"] {

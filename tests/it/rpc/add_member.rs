@@ -33,12 +33,12 @@ everywhere! {
         let ended = org.admin.look_at(&org.id, &invited.invite.unwrap().id).await.unwrap();
         assert_eq!(ended.end_reason, "ALREADY_MEMBER");
 
-        // P18: who is there keeps the role, and nothing happens.
+        // P18: an existing member keeps the role, and nothing changes.
         let again = org.admin.add(&org.id, &zoe, "admin").await.unwrap();
         assert_eq!(again, added);
         assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), events.len());
 
-        // P10: it counts as an invite made now, so a removal before it does not matter.
+        // P10: adding counts as an invite made now, so an earlier removal does not prevent it.
         org.admin.end(&added.member_id).await.unwrap();
         let back = org.admin.add(&org.id, &zoe, "read").await.unwrap();
         assert_ne!(back.member_id, added.member_id);
@@ -80,7 +80,7 @@ everywhere! {
         app.operator().await.set_seat_limit(limit(&org.id, 2)).await.unwrap();
         let failure = org.admin.add(&org.id, &gus, "guest").await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::FailedPrecondition, "SEAT_LIMIT"));
-        // A member needs no seat.
+        // An existing member needs no new seat.
         let ben = org.member.account().await.to_string();
         assert_eq!(org.admin.add(&org.id, &ben, "guest").await.unwrap().member_id, org.member_id);
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
@@ -148,7 +148,7 @@ on_both_engines! {
                 futures::join!(at.add(&org.id, &account, "read"), person.join(&token));
             let (added, joined) = (added.unwrap(), joined.unwrap());
             assert_eq!(added.member_id, joined.user_id);
-            // The first decides about the role; both answers say what is so.
+            // The first of the two calls sets the role; the responses show the stored membership.
             let now = person.membership(&org.id, None).await.unwrap();
             assert_eq!(added, now);
             let events = org.admin.audit(&org.id).await.unwrap();
@@ -180,7 +180,7 @@ async fn on_behalf(app: &TestApp) {
     assert_eq!(uma.add(&org, &ids[1], "read").await.unwrap_err().code, Code::NotFound);
     let invited = ana.invite_address(&org, "uma@example.com", "read").await.unwrap();
     let added = ana.add(&org, &ids[1], "read").await.unwrap();
-    // P23: Uma's address is not verified, so the invitation is not known to be Uma's.
+    // P23: Uma's address is not verified, so the invitation does not count as Uma's and stays live.
     let invitation = ana.look_at(&org, &invited.invite.unwrap().id).await.unwrap();
     assert_eq!(invitation.state(), own::InviteState::Live);
     let event = ana.audit(&org).await.unwrap().remove(0);

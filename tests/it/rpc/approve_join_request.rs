@@ -13,7 +13,7 @@ everywhere! {
             assert_eq!((request.state(), &request.member_id), (own::JoinRequestState::Approved, &membership.member_id));
             assert_eq!(request.decided_by, org.admin_id);
             assert_eq!(org.admin.look_at(&org.id, &link.id).await.unwrap().uses, 1);
-            // Both sides may repeat it.
+            // The admin and the account may each repeat the call.
             let again = org.admin.approve(&asked, role).await.unwrap();
             assert_eq!(again.membership.unwrap().member_id, membership.member_id);
             assert_eq!(org.stranger.join(&link.token).await.unwrap().user_id, membership.member_id);
@@ -50,7 +50,7 @@ everywhere! {
         let asked = org.stranger.ask(&link.token).await.unwrap();
         org.admin.revoke(&org.id, &link.id).await.unwrap();
         assert_eq!(org.admin.approve(&asked, "").await.unwrap_err().reason, "INVITE_ENDED");
-        // An admin may still add the member, which ends the request.
+        // An admin may still add the account, which ends the request.
         let account = org.stranger.account().await.to_string();
         org.admin.add(&org.id, &account, "read").await.unwrap();
         let ended = org.admin.requests(&org.id, own::JoinRequestState::Ended).await.unwrap();
@@ -76,7 +76,7 @@ on_both_engines! {
             assert_eq!(failure.reason, "SEAT_LIMIT");
         }
         let pending = org.admin.requests(&org.id, own::JoinRequestState::Pending).await.unwrap();
-        assert_eq!(pending.len(), 7, "they stay pending");
+        assert_eq!(pending.len(), 7, "the other requests stay pending");
     }
 
     async fn p16_approve_deny_and_withdraw_have_one_winner(app: TestApp) {

@@ -64,7 +64,7 @@ async fn many(app: &TestApp) {
     let found = service.batch_get_memberships(request(keys.clone())).await.unwrap().memberships;
     assert_eq!(of(&found), expected);
 
-    // One statement for few and another for many: both find the same.
+    // SQLite has one statement for few keys and another for many: both find the same.
     keys.extend(accounts.iter().rev().map(|account| key(&org.id, account)));
     let found = service.batch_get_memberships(request(keys.clone())).await.unwrap().memberships;
     assert_eq!(of(&found)[..8], expected);
@@ -84,7 +84,7 @@ async fn many(app: &TestApp) {
     let found = bound.batch_get_memberships(request(keys.clone())).await.unwrap().memberships;
     let first = found[0].membership.as_ref().unwrap();
     assert_eq!((&first.organization_id, &first.account_id), (&second, &itself));
-    assert!(found[1..].iter().all(|one| one.membership.is_none()), "it reaches one organization");
+    assert!(found[1..].iter().all(|one| one.membership.is_none()), "the key has one organization");
 
     let operator = app.operator().await;
     let plain = app.key(owner(), None, None).await;

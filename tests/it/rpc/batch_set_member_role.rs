@@ -21,7 +21,7 @@ everywhere! {
         assert_eq!(org.member.membership(&org.id, None).await.unwrap().role, "review");
         let before = org.admin.audit(&org.id).await.unwrap();
         org.admin.batch_set_member_role(request.clone()).await.unwrap();
-        assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), before.len(), "the same again");
+        assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), before.len(), "no new event");
 
         request.member_ids = vec![org.member_id.clone(); 2];
         let failure = org.admin.batch_set_member_role(request.clone()).await.unwrap_err();

@@ -46,13 +46,13 @@ async fn p41_each_network_has_a_limit() {
         response_issuer: String::new(),
     };
     let failure = nobody.finish_sign_in(ended).await.unwrap_err();
-    assert_eq!(failure.code, Code::ResourceExhausted, "all steps share it");
+    assert_eq!(failure.code, Code::ResourceExhausted, "all steps share the limit");
     let renewed = own::RenewSignInRequest {
         issuer: "https://id.example".to_owned(),
         refresh_token: "x".to_owned(),
         token: "x".to_owned(),
     };
     let failure = nobody.renew_sign_in(renewed).await.unwrap_err();
-    assert_eq!(failure.code, Code::ResourceExhausted, "all steps share it");
+    assert_eq!(failure.code, Code::ResourceExhausted, "all steps share the limit");
     app.stop().await;
 }

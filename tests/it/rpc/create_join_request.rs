@@ -7,7 +7,7 @@ everywhere! {
         let org = app.organization().await;
         let link = org.admin.approval_link(&org.id).await;
         assert!(link.requires_approval);
-        // A refusal that keeps its change; said again, it makes no second request.
+        // The join is rejected, but its join request is stored; another join makes no second one.
         for _ in 0..3 {
             let failure = org.stranger.join(&link.token).await.unwrap_err();
             assert_eq!((failure.code, failure.reason.as_str()), (Code::FailedPrecondition, "APPROVAL_PENDING"));
@@ -17,15 +17,15 @@ everywhere! {
         assert_eq!((pending[0].link_id.as_str(), pending[0].email.as_str()), (link.id.as_str(), "zoe@example.com"));
         let asked = org.stranger.ask(&link.token).await.unwrap();
         assert_eq!((&asked.id, asked.state()), (&pending[0].id, own::JoinRequestState::Pending));
-        assert!(asked.email.is_empty(), "profiles are for admins");
+        assert!(asked.email.is_empty(), "only admins see the profile");
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
         let shown = org.admin.look_at(&org.id, &link.id).await.unwrap();
-        assert_eq!(shown.uses, 0, "a request uses nothing");
+        assert_eq!(shown.uses, 0, "a join request does not count as a use");
         let events = org.admin.audit(&org.id).await.unwrap();
         let made: Vec<_> = events.iter().filter(|event| event.action == "join_request.created").collect();
         assert_eq!(made.len(), 1);
         assert_eq!(made[0].target_id, asked.id);
-        // Members and other links have no need to ask.
+        // A member needs no join request, and a link without approval needs none.
         let failure = org.member.ask(&link.token).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::AlreadyExists, "ALREADY_MEMBER"));
         let plain = org.admin.link(&org.id, "read").await.unwrap();

@@ -96,11 +96,11 @@ on_both_engines! {
         let other = own::CreateLinkRequest { note: "other".into(), ..request.clone() };
         let failure = org.admin.create_link(other).await.unwrap_err();
         assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["request_id".into()]));
-        // Another organization and another account have ids of their own.
+        // A request id belongs to one organization and one account.
         let (second, _) = org.admin.found("Second").await;
         let elsewhere = own::CreateLinkRequest { organization_id: second, ..request.clone() };
         assert_ne!(org.admin.create_link(elsewhere).await.unwrap().invite.unwrap().id, first.id);
-        // Authority comes before memory.
+        // The authority is checked before the stored result is looked up.
         let failure = org.member.create_link(request.clone()).await.unwrap_err();
         assert_eq!(failure.code, Code::PermissionDenied);
 
@@ -143,7 +143,7 @@ on_both_engines! {
         assert_eq!(link.grant.as_ref().unwrap().level, "edit");
         let zoe = org.stranger.join(&link.token).await.unwrap();
         assert_eq!(org.stranger.join(&link.token).await.unwrap(), zoe);
-        // A member keeps the role and gets the grant, once.
+        // An existing member keeps the role and gets the grant only once.
         for _ in 0..2 {
             let ben = org.member.join(&link.token).await.unwrap();
             assert_eq!(ben.user_id, org.member_id);
@@ -163,7 +163,7 @@ on_both_engines! {
         assert_eq!(org.admin.list_grants(request).await.unwrap().grants.len(), 1);
     }
 
-    async fn p06_domain_rules_are_checked_at_the_door(app: TestApp) {
+    async fn p06_domain_rules_are_checked_when_joining(app: TestApp) {
         let org = app.organization().await;
         let request = own::CreateLinkRequest {
             grants: Some(Grants::Role("read".into())),

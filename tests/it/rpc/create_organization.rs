@@ -99,7 +99,7 @@ everywhere! {
     }
 }
 
-/// Every protocol on both engines, under other settings.
+/// Runs a behaviour over every protocol on both engines, with other settings.
 fn everywhere_with(settings: Settings, behaviour: impl AsyncFn(&TestApp)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         for protocol in Protocol::ALL {
@@ -108,7 +108,7 @@ fn everywhere_with(settings: Settings, behaviour: impl AsyncFn(&TestApp)) {
     }
 }
 
-/// A service, and two people it acts for: the first without a verified address.
+/// A service and two accounts that it acts for. The address of the first is not verified.
 async fn service_and_people(app: &TestApp) -> (Person, [Person; 2]) {
     let service =
         app.key(Owner::Service("portal".parse().unwrap()), Some(KeyScope::Act), None).await;
@@ -180,7 +180,7 @@ fn an_account_makes_as_many_organizations_as_the_limit_says() {
         assert_eq!(failure.code, Code::ResourceExhausted);
         assert_eq!(failure.reason, "RATE_LIMITED");
         assert_eq!(code(&app.person("ben").await).await, Code::Ok);
-        app.clock.advance(failure.retry_after.expect("waiting helps"));
+        app.clock.advance(failure.retry_after.expect("the error has a retry time"));
         assert_eq!(code(&ana).await, Code::Ok);
     });
 }

@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp};
 
 everywhere! {
-    async fn p07_a_new_link_kills_the_one_before_at_once(app: TestApp) {
+    async fn p07_a_new_link_ends_the_previous_one_at_once(app: TestApp) {
         let org = app.organization().await;
         let first = org.admin.invite(&org.id).await.unwrap();
         assert_eq!(org.admin.current_invite(&org.id).await.unwrap(), first);
@@ -35,7 +35,7 @@ everywhere! {
         assert_eq!(token.get_version_num(), 4);
         let events = org.admin.audit(&org.id).await.unwrap();
         let created = events.iter().find(|event| event.action == "invite.created").unwrap();
-        // The id that manages an invite joins nobody.
+        // The id of a join link manages it; no account can join by it.
         let failure = org.stranger.join(&created.target_id).await.unwrap_err();
         assert_eq!(failure.code, Code::NotFound);
     }

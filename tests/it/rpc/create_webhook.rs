@@ -50,7 +50,7 @@ everywhere! {
             let failure = org.admin.create_webhook(request).await.unwrap_err();
             assert_eq!((failure.code, &failure.fields), (Code::InvalidArgument, &vec![field.to_owned()]), "{url}");
         }
-        // A stranger learns nothing about URLs.
+        // A caller outside the organization gets no error about the URL.
         let failure = org.stranger.webhook(&org.id, "http://10.0.0.1/").await.unwrap_err();
         assert_eq!(failure.code, Code::NotFound);
     }

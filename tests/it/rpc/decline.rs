@@ -21,7 +21,7 @@ everywhere! {
 
             let named = if by_token { &token } else { &invite.id };
             let asked = own::DeclineRequest { request_id: "r".into(), ..request(named) };
-            // The same request again is the same: its answer may have been lost.
+            // The same request may be repeated, because its response may be lost.
             if by_token {
                 zoe.decline_invite(asked.clone()).await.unwrap();
                 zoe.decline_invite(asked).await.unwrap();
@@ -34,7 +34,7 @@ everywhere! {
             assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Declined, "DECLINED"));
             assert_eq!(ended.ended_by, "");
         }
-        // A dead one is told apart from none by nothing, whoever holds its token.
+        // An ended invitation gives the same error as an unknown one, to each holder of its token.
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
         let invite = invited.invite.unwrap();
         let token = app.mailed_token(&org.id, &invite.id).await;

@@ -11,7 +11,7 @@ everywhere! {
         let (webhook, _) = org.admin.webhook(&org.id, &first.url).await.unwrap();
         let (other, _) = org.admin.webhook(&org.id, &second.url).await.unwrap();
         first.next().await;
-        eventually("it has failed", async || {
+        eventually("the delivery has failed", async || {
             !org.admin.deliveries(&webhook).await.unwrap().is_empty()
         })
         .await;
@@ -22,7 +22,7 @@ everywhere! {
         assert_eq!(org.admin.look_at_webhook(&webhook).await.unwrap_err().code, Code::NotFound);
         let waiting = app.database.count("SELECT count(*) FROM webhook_deliveries").await;
         assert_eq!(waiting, 0);
-        // The other one is told.
+        // The other webhook receives the event.
         let told = second.next_of("webhook.deleted").await;
         assert_eq!(told.json()["data"]["webhook"]["webhookId"], webhook.id.as_str());
         org.admin.look_at_webhook(&other).await.unwrap();

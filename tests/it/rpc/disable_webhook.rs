@@ -26,6 +26,6 @@ everywhere! {
         assert!(off.arrived().await.is_empty());
         let disabled: Vec<_> = org.admin.audit(&org.id).await.unwrap();
         let disabled = disabled.iter().filter(|event| event.action == "webhook.disabled");
-        assert_eq!(disabled.count(), 1, "twice is once");
+        assert_eq!(disabled.count(), 1, "two calls write one event");
     }
 }

@@ -32,7 +32,7 @@ everywhere! {
         let mut types = Vec::new();
         while types.len() < 3 {
             let kind = endpoint.next().await.event_type();
-            // A crash of nothing, but it may come twice.
+            // Delivery is at least once: `webhook.created` may arrive again.
             if kind != "webhook.created" {
                 types.push(kind);
             }
@@ -57,6 +57,6 @@ on_both_engines! {
         assert!(enabled.events_lost_before.is_some());
         let mut types = vec![endpoint.next().await.event_type(), endpoint.next().await.event_type()];
         types.sort();
-        assert_eq!(types, ["member.left", "webhook.enabled"], "the old ones are not sent");
+        assert_eq!(types, ["member.left", "webhook.enabled"], "older events are not sent");
     }
 }

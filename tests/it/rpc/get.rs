@@ -8,10 +8,10 @@ everywhere! {
         assert_eq!(org.admin.look_at(&org.id, &link.id).await.unwrap(), link);
         let (other, _) = org.admin.found("Other").await;
         assert_eq!(org.admin.look_at(&other, &link.id).await.unwrap_err().code, Code::NotFound);
-        // The token is no id.
+        // A token is not an id.
         assert_eq!(org.admin.look_at(&org.id, &link.token).await.unwrap_err().code, Code::NotFound);
         org.admin.revoke(&org.id, &link.id).await.unwrap();
-        assert_eq!(org.admin.look_at(&org.id, &link.id).await.unwrap().token, "", "dead, so not shown");
+        assert_eq!(org.admin.look_at(&org.id, &link.id).await.unwrap().token, "", "it has ended");
         let failure = org.admin.look_at("x", "y").await.unwrap_err();
         assert_eq!(failure.fields, ["organization_id", "id"]);
     }

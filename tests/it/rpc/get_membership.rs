@@ -14,7 +14,7 @@ fn member(id: &str) -> Option<Whose> {
     Some(Whose::MemberId(id.to_owned()))
 }
 
-/// What a stranger learns about an organization that does not exist.
+/// The error that a caller receives for an organization that does not exist.
 async fn unknown(stranger: &Person) -> Failure {
     let failure = stranger.membership(&uuid::Uuid::new_v4().to_string(), None).await.unwrap_err();
     assert_eq!(failure.code, Code::NotFound);
@@ -52,7 +52,7 @@ everywhere! {
         let admin = org.member.membership(&org.id, account(ana)).await.unwrap();
         assert_eq!((admin.role.as_str(), admin.permissions.len()), ("admin", 7));
 
-        // What has changed shows at once.
+        // A change is visible at once.
         let change = own::SetMemberRoleRequest {
             organization_id: org.id.clone(),
             member_id: org.member_id.clone(),
@@ -68,7 +68,7 @@ everywhere! {
         suspend(&org.admin, &org.id, &org.member_id).await;
         let suspended = org.member.membership(&org.id, None).await.unwrap();
         assert_eq!(suspended.status(), gitpod::UserStatus::Suspended);
-        assert!(suspended.permissions.is_empty(), "a suspended member may nothing");
+        assert!(suspended.permissions.is_empty(), "a suspended member has no permissions");
 
         let failure = org.admin.membership("x", account("y")).await.unwrap_err();
         assert_eq!(failure.fields, ["organization_id", "account_id"]);
@@ -111,7 +111,7 @@ everywhere! {
             (&operator, account(ana)),
             (&bound, None),
             (&bound, account(ben)),
-            // Local accounts have keys of their own: no service acts for them.
+            // Local accounts have their own keys: a service may not act for them.
             (&service, None),
             (&service, account(ana)),
             (&service, member(&org.admin_id)),
@@ -181,7 +181,7 @@ async fn services(app: &TestApp) {
     for whose in [account(&uma_id), member(&id)] {
         assert_eq!(service.membership(&org.id, whose).await.unwrap(), expected);
     }
-    // With the header it has the rights of the guest, who sees nobody else.
+    // With the on-behalf-of header it has the rights of the guest, who sees no other member.
     let ana = org.admin.account().await;
     assert_eq!(uma.membership(&org.id, account(ana)).await.unwrap_err(), unknown);
 

@@ -8,7 +8,7 @@ everywhere! {
         let made = ana.current_invite(&id).await.unwrap();
         assert_eq!(ana.current_invite(&id).await.unwrap(), made);
         app.person("ben").await.join(&made).await.unwrap();
-        assert_eq!(ana.current_invite(&id).await.unwrap(), made, "a link is not used up");
+        assert_eq!(ana.current_invite(&id).await.unwrap(), made, "a join does not use up the link");
         let created = ana.audit(&id).await.unwrap();
         let created = created.iter().filter(|event| event.action == "invite.created").count();
         assert_eq!(created, 1);

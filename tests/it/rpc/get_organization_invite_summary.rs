@@ -39,7 +39,7 @@ async fn a_setting_opens_the_preview_to_anyone() {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         assert_eq!(app.nobody().preview(&token).await.unwrap().organization_name, "Acme");
-        // A broken credential is refused all the same, and nothing else is open.
+        // A wrong credential is still rejected, and no other call works without a credential.
         let broken = Person::new(app.client(), Some("gl_0_0".into()));
         let failure = broken.preview(&token).await.unwrap_err();
         assert_eq!(failure.code, Code::Unauthenticated);

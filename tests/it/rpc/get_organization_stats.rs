@@ -40,7 +40,7 @@ everywhere! {
         }
         let revoked = org.admin.invite_address(&org.id, "pia@example.org", "read").await.unwrap();
         org.admin.link(&org.id, "read").await.unwrap();
-        // The times of the mails' events are those before the clock is moved.
+        // Waits for the events of the mails, so that they have times before the clock is moved.
         let actions = ["invite.mailed", "invite.mail_failed"].map(str::to_owned).to_vec();
         let organization_id = org.id.clone();
         let filter = Some(own::AuditFilter { actions, ..Default::default() });
@@ -75,7 +75,7 @@ everywhere! {
         assert!(changed.seconds > organization.updated_at.unwrap().seconds);
         assert!(changed.seconds <= newest.time.unwrap().seconds);
 
-        // An invitation that has expired is not pending, whether the worker was there or not.
+        // An expired invitation is not pending, even if the worker has not ended it yet.
         app.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
         assert_eq!(stats(&operator, &org.id).await.unwrap().pending_invitations, 0);
     }

@@ -30,7 +30,7 @@ everywhere! {
         ] {
             assert_eq!(who.get_webhook(of(organization, id)).await.unwrap_err().code, code);
         }
-        // A key for one organization is no operator of the deployment.
+        // A key bound to one organization is not an operator of the deployment.
         let owner = Owner::Account(org.admin.account().await);
         let bound = app.key(owner, Some(KeyScope::Operator), Some(org.domain_id())).await;
         assert_eq!(bound.get_webhook(of("", &global.id)).await.unwrap_err().code, Code::PermissionDenied);

@@ -18,7 +18,7 @@ fn request(organization: &str, emails: &[&str]) -> own::InviteByEmailRequest {
     }
 }
 
-/// The results, but for what has become of the mails meanwhile.
+/// The results with each delivery set to pending: the mails may be sent between two calls.
 fn apart_from_mail(mut answer: own::InviteByEmailResponse) -> own::InviteByEmailResponse {
     for invite in answer.results.iter_mut().filter_map(|result| result.invite.as_mut()) {
         invite.set_delivery(own::Delivery::Pending);
@@ -48,7 +48,7 @@ everywhere! {
         assert_eq!((invite.max_uses, invite.delivery()), (1, own::Delivery::Pending));
         let (made, ends) = (invite.create_time.unwrap(), invite.expire_time.unwrap());
         assert_eq!(ends.seconds - made.seconds, 7 * 24 * 60 * 60);
-        assert_eq!(invite.token, "", "P04: it goes to the address alone");
+        assert_eq!(invite.token, "", "P04: the token goes only to the address");
         assert_eq!(org.admin.look_at(&org.id, &invite.id).await.unwrap().token, "");
         assert!(answer.results[1..].iter().all(|result| result.invite.is_none()));
     }
@@ -90,19 +90,19 @@ on_both_engines! {
         assert_eq!(failure.reason, "EMAIL_MISMATCH");
         assert!(!failure.message.contains('@'), "P27: {}", failure.message);
         assert_eq!(wrong.preview(&token).await.unwrap_err().code, Code::NotFound);
-        // By its id it is nobody's business but hers, who may join by it.
+        // The id works only for the recipient, and only to join.
         assert_eq!(wrong.join(&invite.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.preview(&invite.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.preview(&token).await.unwrap().organization_id, org.id);
         assert_eq!(org.admin.look_at(&org.id, &invite.id).await.unwrap().uses, 0);
 
         let member = org.stranger.join(&token).await.unwrap();
-        assert_eq!(member.user_id, invite.member_id, "the membership that was reserved");
+        assert_eq!(member.user_id, invite.member_id, "the reserved member id");
         let mine = org.stranger.list_my_organizations(Default::default()).await.unwrap();
         assert_eq!(mine.organizations[0].role, "edit");
         let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
         assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Accepted, "ACCEPTED"));
-        // P13: joining again answers the same member.
+        // P13: joining again returns the same member.
         assert_eq!(org.stranger.join(&token).await.unwrap(), member);
         assert_eq!(org.stranger.join(&invite.id).await.unwrap(), member);
     }
@@ -111,7 +111,7 @@ on_both_engines! {
         let org = app.organization().await;
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
         org.stranger.join(&invited.invite.unwrap().id).await.unwrap();
-        // No other kind of invite joins by its id.
+        // An account cannot join by the id of another kind of invite.
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let failure = app.person("gus").await.join(&link.id).await.unwrap_err();
         assert_eq!(failure.code, Code::NotFound);
@@ -130,7 +130,7 @@ on_both_engines! {
         assert_eq!(gus.join(&id(1)).await.unwrap_err().code, Code::NotFound);
         let seen = org.admin.look_at(&org.id, &id(1)).await.unwrap();
         assert_eq!((seen.state(), seen.end_reason.as_str()), (own::InviteState::Expired, "EXPIRED"));
-        // What has expired does not stand in the way of another.
+        // An expired invitation does not block a new one.
         let again = org.admin.invite_address(&org.id, "gus@example.com", "read").await.unwrap();
         assert_eq!(again.outcome(), Outcome::Invited);
         gus.join(&again.invite.unwrap().id).await.unwrap();
@@ -151,7 +151,7 @@ on_both_engines! {
         assert_eq!((invited, already), (1, 15));
     }
 
-    async fn whoever_joins_another_way_is_not_invited_any_more(app: TestApp) {
+    async fn joining_by_another_invite_ends_the_invitation(app: TestApp) {
         let org = app.organization().await;
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "admin").await.unwrap();
         let id = invited.invite.unwrap().id;
@@ -199,7 +199,7 @@ on_both_engines! {
         asked.request_id = "r1".into();
         asked.expire_time = app.in_the_future(Duration::from_secs(3630));
         let first = org.admin.invite_by_email(asked.clone()).await.unwrap();
-        // What would be too soon by now was right when it was asked.
+        // For a new request the expire time is now too early; for the first request it was valid.
         app.clock.advance(Duration::from_secs(60));
         let again = org.admin.invite_by_email(asked.clone()).await.unwrap();
         assert_eq!(apart_from_mail(again), apart_from_mail(first));

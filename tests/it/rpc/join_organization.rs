@@ -27,10 +27,10 @@ everywhere! {
         let first = org.stranger.join(&token).await.unwrap();
         let second = org.stranger.join(&token).await.unwrap();
         assert_eq!(first, second);
-        // The link that this very join came by may be gone by now.
+        // The link of this member's own join still returns the member after the link has ended.
         org.admin.invite(&org.id).await.unwrap();
         assert_eq!(org.stranger.join(&token).await.unwrap(), first);
-        // Others' links that are gone stay gone, for members too.
+        // For a member who joined by another link, an ended link is not found.
         let newest = org.admin.invite(&org.id).await.unwrap();
         assert_eq!(org.stranger.join(&newest).await.unwrap(), first);
         assert_eq!(org.member.join(&token).await.unwrap_err().code, Code::NotFound);
@@ -77,7 +77,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p26_a_dead_link_is_the_same_not_found_whatever_it_died_of(app: TestApp) {
+    async fn p26_every_ended_link_is_not_found(app: TestApp) {
         let org = app.organization().await;
         let replaced = org.admin.invite(&org.id).await.unwrap();
         let revoked = org.admin.invite(&org.id).await.unwrap();
@@ -101,18 +101,18 @@ on_both_engines! {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         let member = gitpod::OrganizationRole::Member;
-        // Demoted.
+        // The inviter is demoted.
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
         let token = org.member.invite(&org.id).await.unwrap();
         org.admin.grant(&org.id, &org.member_id, member).await.unwrap();
         assert_eq!(org.stranger.join(&token).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.preview(&token).await.unwrap_err().code, Code::NotFound);
-        // The role comes back, the link does not.
+        // The inviter gets the role again, but the link stays ended.
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
         assert_eq!(org.stranger.join(&token).await.unwrap_err().code, Code::NotFound);
         let fresh = org.admin.current_invite(&org.id).await.unwrap();
         assert_ne!(fresh, token);
-        // Gone.
+        // The inviter leaves.
         let token = org.member.invite(&org.id).await.unwrap();
         org.member.end(&org.member_id).await.unwrap();
         assert_eq!(org.stranger.join(&token).await.unwrap_err().code, Code::NotFound);
@@ -132,15 +132,15 @@ on_both_engines! {
         org.admin.end(&org.member_id).await.unwrap();
         assert_eq!(org.member.join(&before).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.member.join_by_id(&org.id).await.unwrap_err().code, Code::NotFound);
-        // Others still may, with the same link and by the same domain.
+        // Other accounts may still join, by the same link and by the same domain.
         org.stranger.join(&before).await.unwrap();
         app.person("gus").await.join_by_id(&org.id).await.unwrap();
 
         let after = org.admin.invite(&org.id).await.unwrap();
         let back = org.member.join(&after).await.unwrap();
-        assert_ne!(back.user_id, org.member_id, "coming back is a new membership");
-        // Leaving afterwards does not undo the removal: the later link still lets them in,
-        // the domain does not.
+        assert_ne!(back.user_id, org.member_id, "joining after a removal is a new membership");
+        // Leaving later does not cancel the removal: the account may still join by the later
+        // link, but not by the domain.
         org.member.end(&back.user_id).await.unwrap();
         assert_eq!(org.member.join_by_id(&org.id).await.unwrap_err().code, Code::NotFound);
         org.member.join(&after).await.unwrap();

@@ -42,11 +42,11 @@ everywhere! {
         org.admin.end(&org.admin_id).await.unwrap();
         let failure = org.member.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member);
         assert_eq!(failure.await.unwrap_err().reason, "LAST_ADMIN");
-        // Nobody remains: the last one turns off the light.
+        // If no other member remains, the last admin may leave.
         org.member.end(&org.member_id).await.unwrap();
     }
 
-    async fn p19_a_membership_elsewhere_is_nobodys_business(app: TestApp) {
+    async fn p19_a_membership_of_another_organization_is_not_found(app: TestApp) {
         let org = app.organization().await;
         let (_, theirs) = org.stranger.found("Other").await;
         assert_eq!(org.admin.end(&theirs).await.unwrap_err().code, Code::NotFound);
@@ -87,7 +87,7 @@ everywhere! {
         let (left, promoted) = (of("member.left"), of("member.role_changed"));
         assert_eq!((&left.target_id, &promoted.target_id), (&org.admin_id, &org.member_id));
         assert!(promoted.note.starts_with("role: member → admin"), "{}", promoted.note);
-        // P08: the one who left has no invites any more.
+        // P08: the invites of the admin who left have ended.
         assert_eq!(max.join(&token).await.unwrap_err().code, Code::NotFound);
     }
 
@@ -96,7 +96,7 @@ everywhere! {
         let token = org.admin.current_invite(&org.id).await.unwrap();
         let max = app.person("max").await;
         let max_id = max.join(&token).await.unwrap().user_id;
-        // A member grants nothing by leaving.
+        // A member who is no admin gives the successor no role by leaving.
         max.leave_with_successor(leave(&org.id, &org.member_id)).await.unwrap();
         assert_eq!(org.member.membership(&org.id, None).await.unwrap().role, "member");
         let failure = org.admin.end(&max_id).await.unwrap_err();
@@ -110,7 +110,7 @@ everywhere! {
         org.admin.leave_with_successor(leave(&org.id, &gus_id)).await.unwrap();
         assert_eq!(gus.membership(&org.id, None).await.unwrap().role, "member");
         gus.leave_with_successor(leave(&org.id, "")).await.unwrap();
-        // The last one needs none.
+        // The last member needs no successor.
         org.member.leave_with_successor(leave(&org.id, "")).await.unwrap();
 
         let failure = org.admin.leave_with_successor(leave("x", "y")).await.unwrap_err();
@@ -148,14 +148,14 @@ on_both_engines! {
             let successor = members.last().unwrap();
             let left = org.admin.leave_with_successor(leave(&org.id, &org.member_id));
             let gone = successor.end(&org.member_id);
-            // The first in the code is the first on the way.
+            // `join!` starts its calls in the order in which they are written.
             let (left, gone) = if round % 2 == 0 {
                 futures::join!(left, gone)
             } else {
                 let (gone, left) = futures::join!(gone, left);
                 (left, gone)
             };
-            // Max is there: without an admin nobody else may go.
+            // Max is still a member, so the last admin may not leave.
             let refused = match (left, gone) {
                 (Ok(_), Err(failure)) | (Err(failure), Ok(())) => failure,
                 both => panic!("{both:?}"),

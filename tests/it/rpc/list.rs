@@ -27,7 +27,7 @@ everywhere! {
         let all = admin.list_invites(request(&org.id)).await.unwrap().invites;
         let order: Vec<&str> = all.iter().map(|invite| invite.id.as_str()).collect();
         assert_eq!(order[..4], [&later.id, &mail.id, &gone.id, &link.id], "newest first");
-        assert_eq!(all.len(), 6, "with the two join links");
+        assert_eq!(all.len(), 6, "the count includes the two join links");
         assert!(all.iter().all(|invite| invite.token.is_empty()), "P04: no tokens in lists");
 
         let kind = |kind: Kind| own::InviteFilter { kinds: vec![kind.into()], ..Default::default() };
@@ -53,7 +53,7 @@ everywhere! {
             assert_eq!(answer.count, i64::try_from(expected).ok(), "{filter:?}");
         }
 
-        // What has run out of time is expired, whether anybody has noticed or not.
+        // An invite is expired after its expire time, even if the worker has not ended it yet.
         app.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
         for (state, expected) in [(State::Live, 3), (State::Expired, 1)] {
             let filter = own::InviteFilter { states: vec![state.into()], ..Default::default() };
@@ -77,7 +77,7 @@ everywhere! {
             let page = Some(own::PageRequest { page_size: 2, page_token });
             let asked = own::ListRequest { page, count: true, ..request(&org.id) };
             let answer = org.admin.list_invites(asked).await.unwrap();
-            assert_eq!(answer.count, first.then_some(6), "counted on the first page alone");
+            assert_eq!(answer.count, first.then_some(6), "only the first page has the count");
             paged.extend(answer.invites);
             page_token = answer.next_page_token;
             if page_token.is_empty() {

@@ -110,7 +110,7 @@ everywhere! {
             .collect();
         assert_eq!(about, ["account.created"]);
         let keys = all.iter().filter(|event| event.action == "key.created").count();
-        assert_eq!(keys, 5, "the first key, three people's and the operator's");
+        assert_eq!(keys, 5, "the first key, the keys of three people, and the operator's key");
         let filter = own::AuditFilter { actions: vec!["account.created".into()], ..Default::default() };
         let filtered = own::ListAuditEventsRequest { filter: Some(filter), ..request(100, String::new()) };
         let filtered = operator.list_audit_events(filtered).await.unwrap().events;
@@ -126,7 +126,7 @@ everywhere! {
             }
         }
         assert_eq!(paged, all);
-        // A filter that nothing passes is an empty page, not a NOT_FOUND.
+        // A filter that matches no event returns an empty page, not NOT_FOUND.
         let filter = own::AuditFilter { actions: vec!["no.such".into()], ..Default::default() };
         let none = own::ListAuditEventsRequest { filter: Some(filter), ..Default::default() };
         assert_eq!(operator.list_audit_events(none).await.unwrap().events, []);

@@ -10,7 +10,7 @@ everywhere! {
         org.admin.domain(&other, &new_domain()).await.unwrap();
         let second = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
         assert_eq!(org.admin.domains(&org.id).await.unwrap(), [first, second]);
-        // They end with the organization, and are free for others at once.
+        // The domains of a deleted organization are free for other organizations at once.
         let taken = org.admin.proved_domain(&other, own::DomainMode::Automatic).await;
         org.admin.delete(&other).await.unwrap();
         let here = org.admin.domain(&org.id, &taken.domain).await.unwrap();

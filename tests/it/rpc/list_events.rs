@@ -20,15 +20,15 @@ async fn reader(app: &TestApp) -> Person {
     app.key(owner, Some(KeyScope::Events), None).await
 }
 
-/// A cursor behind all that is committed.
+/// A cursor after every committed event.
 async fn from_now(app: &TestApp, who: &Person, request: own::ListEventsRequest) -> String {
     app.settle().await;
     let page = who.list_events(request).await.unwrap();
-    assert!(page.events.is_empty() && !page.has_more, "it begins with the next event");
+    assert!(page.events.is_empty() && !page.has_more, "the feed begins with the next event");
     page.cursor
 }
 
-/// All events behind a request's cursor, in calls of one event each.
+/// All events after a request's cursor, read with one event per call.
 async fn follow(
     app: &TestApp,
     who: &Person,
@@ -68,7 +68,7 @@ everywhere! {
         let again = own::ListEventsRequest { cursor, ..of(&org.id) };
         assert!(follow(app, &org.admin, again.clone()).await.0.is_empty());
 
-        // A cursor is for its filter and its caller alone.
+        // A cursor is valid only for its filter and its caller.
         let filtered = own::ListEventsRequest { types: vec!["member.left".into()], ..again.clone() };
         let elsewhere = own::ListEventsRequest { organization_id: other.id.clone(), ..again.clone() };
         for (who, request) in [(&org.admin, filtered), (&other.admin, elsewhere)] {
@@ -124,14 +124,14 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn a_reader_is_told_what_it_has_missed(app: TestApp) {
+    async fn a_reader_learns_which_events_it_missed(app: TestApp) {
         let org = app.organization().await;
         let all = reader(app).await;
         let cursor = from_now(app, &all, of("")).await;
         let request = own::ListEventsRequest { cursor, limit: 1000, ..of("") };
         let connection = app.database.connect().await;
 
-        // The newest event stays, and with it the cursors of idle readers.
+        // The newest event is not deleted, so the cursors of idle readers stay valid.
         app.clock.advance(Duration::from_secs(91 * 24 * 60 * 60));
         while delete_old_events(app.store(), app.clock.now()).await.unwrap() > 0 {}
         assert_eq!(app.database.count("SELECT count(*) FROM audit_events").await, 1);
@@ -141,7 +141,7 @@ on_both_engines! {
         let page = all.list_events(request.clone()).await.unwrap();
         assert_eq!(types(&page.events), ["invite.created"]);
 
-        // A history without the cursor's event.
+        // Deletes the event of the cursor from the history.
         let request = own::ListEventsRequest { cursor: page.cursor, ..request };
         org.admin.link(&org.id, "read").await.unwrap();
         let first = "DELETE FROM audit_events WHERE position < (SELECT max(position) FROM audit_events)";
@@ -177,8 +177,8 @@ on_both_engines! {
     }
 }
 
-/// A transaction that is older than committed ones holds the feed back; when it has ended, its
-/// event comes first. A cursor over ids has passed it by then.
+/// A running transaction delays the events of newer committed transactions. When it ends, its
+/// event comes first. A cursor over ids would have skipped this event.
 mod an_event_of_a_slow_transaction_is_not_missed {
     #[test]
     fn postgres() {
@@ -205,7 +205,7 @@ fn a_slow_transaction() {
         let request = own::ListEventsRequest { cursor: page.cursor, ..request };
         let (events, _) = follow(app, &all, request).await;
         assert_eq!(types(&events), ["slow", "invite.created"]);
-        assert!(events[0].id < events[1].id, "a cursor over ids would have passed it");
+        assert!(events[0].id < events[1].id, "a cursor over ids would have skipped the slow event");
         slow.close().await.unwrap();
     });
 }

@@ -12,7 +12,7 @@ everywhere! {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::InviteOnly).await;
         let person = app.person_with(&format!("pia@{}", domain.domain)).await;
-        assert!(joinable(&person).await.is_empty(), "invites only");
+        assert!(joinable(&person).await.is_empty(), "the domain is invite-only");
         for (mode, needs_approval) in [(own::DomainMode::OnRequest, true), (own::DomainMode::Automatic, false)] {
             org.admin.set_mode(&domain, mode).await.unwrap();
             let found = joinable(&person).await;
@@ -24,12 +24,12 @@ everywhere! {
         org.admin.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
         let asked = person.ask_by_domain(&org.id).await.unwrap();
         assert_eq!(joinable(&person).await[0].pending_request.as_ref().unwrap().id, asked.id);
-        // Members and removed members do not find it.
+        // Members and removed members do not find the organization.
         let member = org.admin.approve(&asked, "").await.unwrap().membership.unwrap();
         assert!(joinable(&person).await.is_empty());
         org.admin.end(&member.member_id).await.unwrap();
         assert!(joinable(&person).await.is_empty());
-        // Nor does anybody by a domain that was not proved.
+        // An unproved domain does not show the organization to any account.
         let other = app.person_with(&format!("ole@{}", domain.domain)).await;
         assert_eq!(joinable(&other).await.len(), 1);
         disprove(&domain);

@@ -18,7 +18,7 @@ async fn names(person: &Person, request: gitpod::ListMembersRequest) -> Vec<Stri
     list.members.into_iter().map(|member| member.full_name).collect()
 }
 
-/// Every page of `size`, one after the other.
+/// The names on all pages of `size` members, in order.
 async fn all_pages(
     person: &Person,
     mut request: gitpod::ListMembersRequest,
@@ -38,7 +38,7 @@ async fn all_pages(
     }
 }
 
-/// ana (admin), ben and, in this order, eve, Cid, dan.
+/// An organization with ana (admin) and ben, then eve, Cid and dan, who join in this order.
 async fn five(app: &TestApp) -> Organization {
     let org = app.organization().await;
     let token = org.admin.invite(&org.id).await.unwrap();
@@ -254,7 +254,7 @@ on_both_engines! {
         };
         let first = org.admin.list_members(page(String::new())).await.unwrap();
         assert_eq!(first.members[2].full_name, "Cid");
-        // One leaves from the page before, one comes before the place reached.
+        // A member of the first page leaves, and a new member sorts before the end of that page.
         org.member.end(&org.member_id).await.unwrap();
         let token = org.admin.current_invite(&org.id).await.unwrap();
         app.person("abe").await.join(&token).await.unwrap();

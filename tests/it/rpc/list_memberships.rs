@@ -71,7 +71,7 @@ everywhere! {
         ] {
             let expected: Vec<String> = expected.into_iter().map(|i: usize| ids[i].clone()).collect();
             let mut found = list(filter.clone(), 1).await;
-            // The first two have joined in one moment of the test's clock.
+            // The first two may join at the same time of the test's clock, so their order is open.
             found[..].sort();
             let mut sorted = expected.clone();
             sorted.sort();

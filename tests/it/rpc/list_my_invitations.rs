@@ -30,7 +30,7 @@ everywhere! {
             assert!(all(other).await.is_empty());
         }
 
-        // What has ended is gone: declined, revoked, expired, and with its organization.
+        // Not listed: declined, revoked or expired invitations, and those of deleted organizations.
         let decline = own::DeclineRequest { invitation: invite.id, request_id: String::new() };
         zoe.decline_invite(decline).await.unwrap();
         assert!(all(zoe).await.is_empty());
@@ -72,7 +72,7 @@ everywhere! {
             if page_token.is_empty() {
                 break;
             }
-            // The token is the caller's own.
+            // A page token is valid only for its caller.
             let page = Some(own::PageRequest { page_size: 2, page_token: page_token.clone() });
             let failure = ana.list_my_invitations(own::ListMyInvitationsRequest { page }).await;
             assert_eq!(failure.unwrap_err().fields, ["page.page_token"]);
@@ -82,7 +82,7 @@ everywhere! {
         let (only, _) = zoe.found("Only").await;
         let bound = Owner::Account(zoe.account().await);
         let bound = app.key(bound, None, Some(only.parse().unwrap())).await;
-        assert!(all(&bound).await.is_empty(), "it reaches no other organization");
+        assert!(all(&bound).await.is_empty(), "the key reaches no other organization");
     }
 }
 
@@ -104,7 +104,7 @@ async fn unverified(app: &TestApp) {
     for address in ["uma@example.com", "uma@elsewhere.example"] {
         org.admin.invite_address(&org.id, address, "read").await.unwrap();
     }
-    // The issuer vouches for example.com alone.
+    // The issuer is trusted to verify addresses of example.com only.
     for (email, verified, number) in [
         ("uma@example.com", false, 0),
         ("uma@elsewhere.example", true, 0),
@@ -115,7 +115,7 @@ async fn unverified(app: &TestApp) {
         assert_eq!(all(&uma).await.len(), number, "{email} {verified}");
     }
 
-    // P10: an invitation that is older than a removal is of no use, and is not listed.
+    // P10: an invitation that is older than a removal cannot be accepted, and is not listed.
     let uma = resolve("uma@elsewhere.example", false).await;
     let token = org.admin.current_invite(&org.id).await.unwrap();
     let member = uma.join(&token).await.unwrap().user_id;

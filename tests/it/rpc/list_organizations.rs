@@ -58,7 +58,7 @@ everywhere! {
         assert_eq!(names(&operator, Default::default()).await, everything);
 
         let search = |text: &str| own::OrganizationFilter { search: text.into(), ..Default::default() };
-        // The case does not count on either database, and no character is a pattern.
+        // On both databases the search ignores case, and no character is a wildcard.
         assert_eq!(names(&operator, search("ACME")).await, set(&["Acme One", "acme_two"]));
         assert_eq!(names(&operator, search("école")).await, set(&["ÉCOLE 50%", "École 5"]));
         assert_eq!(names(&operator, search("5%")).await, set(&[]));
@@ -136,7 +136,7 @@ on_both_engines! {
     async fn p43_a_filter_looks_at_so_many_organizations_and_the_next_page_goes_on(app: TestApp) {
         let org = app.organization().await;
         let acme = organizations::find(app.store().read(), org.domain_id()).await.unwrap().unwrap();
-        // Their ids are newer than that of Acme.
+        // These ids are newer than the id of Acme.
         let newer = u128::MAX - 20_000;
         app.store()
             .write(change!(async move |tx| {

@@ -8,8 +8,8 @@ use crate::support::{Code, Person, TestApp, own};
 
 type State = BTreeMap<String, (i64, BTreeMap<String, own::MemberState>)>;
 
-/// The state by pages of `limit`, as a reader keeps it: an organization has the version of
-/// its first entry.
+/// Reads the state in pages of at most `limit` members, as a reader does: an organization keeps
+/// the version of its first entry.
 async fn state(reader: &Person, limit: i32) -> State {
     let mut state = State::new();
     let mut request = own::ListStateRequest { limit, ..Default::default() };
@@ -39,7 +39,7 @@ everywhere! {
 
         let from_now = own::ListEventsRequest { limit: 1000, ..Default::default() };
         let cursor = reader.list_events(from_now.clone()).await.unwrap().cursor;
-        // Between the cursor and the state, and between its pages.
+        // Gus joins after the cursor is taken and before the state is listed.
         let token = org.admin.invite(&org.id).await.unwrap();
         let gus = app.person("gus").await;
         gus.join(&token).await.unwrap();
@@ -101,7 +101,7 @@ async fn gus_id(members: &BTreeMap<String, own::MemberState>, gus: &Person) -> S
     members.values().find(|one| one.account_id == account).unwrap().member_id.clone()
 }
 
-/// Applies an event as a reader does; whether it is one of the three that come last.
+/// Applies an event as a reader does; returns true for the three changes that the test makes last.
 fn apply(known: &mut State, event: own::Event) -> bool {
     use own::event::Data;
 

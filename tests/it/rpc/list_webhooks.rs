@@ -20,7 +20,7 @@ everywhere! {
             if page_token.is_empty() {
                 break;
             }
-            // A token is for its list alone.
+            // A page token is valid only for its list.
             let page = Some(own::PageRequest { page_size: 2, page_token: page_token.clone() });
             let request = own::ListWebhooksRequest { organization_id: other.id.clone(), page };
             let failure = other.admin.list_webhooks(request).await.unwrap_err();

@@ -1,5 +1,4 @@
-//! Each RPC, as its callers see it: one file an RPC, over every protocol and on
-//! both engines.
+//! Each RPC, as its callers see it: one file per RPC, over every protocol and on both engines.
 
 mod accept;
 mod add_domain;

@@ -32,7 +32,7 @@ everywhere! {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_setting_opens_it_to_whoever_holds_the_token() {
+async fn a_setting_allows_it_without_credentials() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::ConnectJson, |config| {
         config.public_preview = true;
     })
@@ -44,6 +44,6 @@ async fn a_setting_opens_it_to_whoever_holds_the_token() {
     let preview = app.nobody().preview_invite(request(&mailed)).await.unwrap();
     assert_eq!(preview.organization_id, org.id);
     let failure = app.nobody().preview_invite(request(&invite.id)).await.unwrap_err();
-    assert_eq!(failure.code, Code::NotFound, "never by its id");
+    assert_eq!(failure.code, Code::NotFound, "an id does not preview");
     app.stop().await;
 }

@@ -15,7 +15,7 @@ everywhere! {
         assert_eq!(early.join_by_id(&org.id).await.unwrap().user_id, member.user_id);
         assert_eq!(org.admin.remove(&domain).await.unwrap_err().code, Code::NotFound);
         assert!(org.admin.domains(&org.id).await.unwrap().is_empty());
-        // Added again, it needs another proof.
+        // A domain that is added again needs a new proof.
         let again = org.admin.domain(&org.id, &domain.domain).await.unwrap();
         assert_ne!((again.id, again.txt_value), (domain.id, domain.txt_value));
     }

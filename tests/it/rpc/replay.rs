@@ -26,7 +26,7 @@ everywhere! {
         assert_eq!((again.header("webhook-id"), &again.body), (first.header("webhook-id"), &first.body));
         assert!(again.is_signed_by(&secret));
 
-        // Events of others, and unknown ones.
+        // Events of another organization, and unknown events.
         let foreign = other.admin.audit(&other.id).await.unwrap().remove(0).id;
         for event_id in [foreign, uuid::Uuid::new_v4().to_string()] {
             let request = own::ReplayRequest { event_id, ..replay(&webhook) };
@@ -69,7 +69,7 @@ on_both_engines! {
         app.clock.advance(Duration::from_secs(600));
         let end_time = moment(app);
         revoke(&org).await;
-        // Ids are in the order of time; the requests are not, and one may come twice.
+        // Ids sort by time. The requests may arrive in another order, and one may arrive twice.
         let mut ids = std::collections::BTreeSet::new();
         while ids.len() < 5 {
             ids.insert(endpoint.next().await.header("webhook-id").to_owned());
@@ -84,6 +84,6 @@ on_both_engines! {
         let open = own::ReplayRequest { end_time: None, ..request.clone() };
         assert_eq!(org.admin.replay(open).await.unwrap().events, 4);
         app.clock.advance(Duration::from_secs(91 * 24 * 60 * 60));
-        assert_eq!(org.admin.replay(request).await.unwrap().events, 0, "too old");
+        assert_eq!(org.admin.replay(request).await.unwrap().events, 0, "the events are too old");
     }
 }

@@ -31,15 +31,15 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn whoever_resends_becomes_the_inviter_and_it_counts_as_made_later(app: TestApp) {
+    async fn resending_changes_the_inviter_and_the_time_of_creation(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
-        // An invitation from before a removal comes back to life by resending it.
+        // `first` is older than the removal by the admin below.
         org.member.end(&org.member_id).await.unwrap();
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let first = org.admin.invite_address(&org.id, "ben@example.com", "read").await.unwrap();
         let first = first.invite.unwrap();
-        // Joining by the link ends the invitation, so it is made again.
+        // Joining by the link ends `first`, so a second invitation is made after the removal.
         let back = org.member.join(&link.token).await.unwrap();
         assert_eq!(
             org.admin.look_at(&org.id, &first.id).await.unwrap().end_reason,
@@ -53,7 +53,7 @@ on_both_engines! {
         org.admin.grant(&org.id, &zoe.user_id, admin).await.unwrap();
         let resent = org.stranger.resend_invite(request(&org.id, &second.id)).await.unwrap();
         assert_eq!(resent.invite.unwrap().inviter_id, zoe.user_id);
-        // It rests on the new inviter's authority now.
+        // The invitation now depends on the authority of the new inviter.
         org.stranger.end(&org.admin_id).await.unwrap();
         assert_eq!(org.stranger.look_at(&org.id, &second.id).await.unwrap().state(), own::InviteState::Live);
         org.member.join(&second.id).await.unwrap();
@@ -70,7 +70,7 @@ on_both_engines! {
         };
         org.admin.resend_invite(asked.clone()).await.unwrap();
         let token = app.mailed_token(&org.id, &id).await;
-        // What would be too soon by now was right when it was asked.
+        // For a new request the expire time is now too early; for the first request it was valid.
         app.clock.advance(Duration::from_secs(60));
         org.admin.resend_invite(asked).await.unwrap();
         assert_eq!(app.mailed_token(&org.id, &id).await, token);

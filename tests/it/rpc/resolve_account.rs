@@ -20,8 +20,8 @@ async fn service(app: &TestApp) -> Person {
     app.key(Owner::Service("portal".parse().unwrap()), Some(KeyScope::Act), None).await
 }
 
-/// Every protocol on both engines, since none of it depends on the settings that
-/// other tests share.
+/// Runs a behaviour over every protocol on both engines, with the settings of
+/// [`trust_intranet`] instead of those that other tests share.
 async fn everywhere(behaviour: impl AsyncFn(&TestApp)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         for protocol in Protocol::ALL {
@@ -46,11 +46,11 @@ async fn a_person_is_found_or_made_and_kept_up_to_date() {
         let again = service.resolve_account(person("7", "ana@example.com")).await.unwrap();
         assert!(!again.created);
         assert_eq!(again.account.as_ref(), Some(&account));
-        // P23: this issuer does not vouch for another's domain.
+        // P23: the issuer is not trusted to verify addresses of this domain.
         let moved = service.resolve_account(person("7", "ana@acme.com")).await.unwrap();
         let moved = moved.account.unwrap();
         assert_eq!((moved.id, moved.email_verified), (account.id, false));
-        // P32: the same address is not the same person.
+        // P32: another subject with the same address is another account.
         let other = service.resolve_account(person("8", "ana@acme.com")).await.unwrap();
         assert!(other.created);
     })
@@ -72,14 +72,14 @@ async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
         assert_eq!(
             service.get(&org).await.unwrap_err().code,
             Code::NotFound,
-            "it has no rights itself"
+            "the service itself has no rights"
         );
         let event = ana.audit(&org).await.unwrap().remove(0);
         let caller = ana.get_caller(own::GetCallerRequest {}).await.unwrap();
         assert_eq!(event.actor_account_id, caller.actor.unwrap().id);
         assert_eq!(event.on_behalf_of_account_id, ana_id);
 
-        // Accounts of the operator's, unknown ones, and keys that may not act.
+        // Local accounts, unknown accounts, and keys without the scope `act`.
         let local = app.person("ben").await;
         let local_id = local.account().await.to_string();
         let unknown = uuid::Uuid::new_v4().to_string();
@@ -94,7 +94,7 @@ async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
                 who.on_behalf_of(whom).get_caller(own::GetCallerRequest {}).await.unwrap_err();
             assert_eq!(failure.code, Code::PermissionDenied, "{whom}");
         }
-        // Only `act` resolves, nobody resolves while acting, and only what is configured.
+        // Only a key with `act` resolves, not on behalf of an account, and for configured issuers.
         let mut foreign = person("1", "");
         foreign.issuer = "guestlist".into();
         let mut nobodys = person("1", "");

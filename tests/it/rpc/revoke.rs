@@ -13,8 +13,8 @@ everywhere! {
             assert_eq!((revoked.state(), revoked.end_reason.as_str()), (own::InviteState::Revoked, "REVOKED"));
             assert_eq!(revoked.ended_by, org.admin_id);
             assert!(revoked.end_time.is_some());
-            // Again is fine, and changes nothing.
-            // (Its mail may have been sent in between.)
+            // A repeated call succeeds and changes nothing.
+            // (The mail may be sent between the two calls.)
             let again = org.admin.revoke(&org.id, id).await.unwrap();
             assert_eq!(own::Invite { delivery: revoked.delivery, ..again }, revoked);
         }

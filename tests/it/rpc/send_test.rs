@@ -24,14 +24,14 @@ everywhere! {
         assert_eq!((tested.accepted, tested.status), (false, 418));
         assert_eq!((tested.reason.as_str(), tested.answer.as_str()), ("the answer has an error status", ""));
         let operator = app.operator().await;
-        // It gets the events of the deployment, too.
+        // The operator's webhook also gets other events, so it has its own endpoint.
         let elsewhere = Endpoint::start().await;
         elsewhere.otherwise(Reply::Status(418, "", "from the inside"));
         let (global, _) = operator.webhook("", &elsewhere.url).await.unwrap();
         let (organization_id, webhook_id) = of(&global);
         let request = own::SendTestRequest { organization_id, webhook_id };
         assert_eq!(operator.send_test(request).await.unwrap().answer, "from the inside");
-        // It leaves nothing behind.
+        // A test stores no delivery and no event.
         assert_eq!(org.admin.deliveries(&webhook).await.unwrap(), []);
         let events = org.admin.audit(&org.id).await.unwrap();
         assert!(events.iter().all(|event| event.action != "webhook.test"));

@@ -42,7 +42,7 @@ everywhere! {
         assert_eq!(org.admin.set_end(&org.id, &elsewhere, soon).await.unwrap_err().code, Code::NotFound);
         org.member.end(&org.member_id).await.unwrap();
         assert_eq!(org.admin.set_end(&org.id, &org.member_id, soon).await.unwrap_err().code, Code::NotFound);
-        // What has left by itself never expires.
+        // A member who has left does not expire.
         app.clock.advance(3 * HOUR);
         org.admin.link(&org.id, "read").await.unwrap();
         let trail = org.admin.audit(&org.id).await.unwrap();
@@ -62,7 +62,7 @@ on_both_engines! {
         last_admin(org.admin.set_end(&org.id, &org.admin_id, end).await);
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.set_end(&org.id, &org.member_id, end).await.unwrap();
-        // Beside an admin without an end there may be one with an end, but it does not count.
+        // An admin with an end is allowed beside one without, but does not count for LAST_ADMIN.
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
         for by in [&org.admin, &org.member] {
             last_admin(by.set_end(&org.id, &org.admin_id, end).await);
@@ -100,17 +100,17 @@ on_both_engines! {
             own_role: "edit".into(),
         };
         last_admin(org.admin.transfer_ownership(transfer.clone()).await);
-        // To stay beside the other is fine.
+        // The caller may stay an admin beside the other one.
         let beside = own::TransferOwnershipRequest { own_role: "admin".into(), ..transfer.clone() };
         org.admin.transfer_ownership(beside).await.unwrap();
 
-        // An end that its member could move would be none.
+        // A member with an end may not change it: otherwise the end would have no effect.
         let later = app.in_the_future(2 * HOUR);
         for moved in [None, later] {
             let refused = org.member.set_end(&org.id, &org.member_id, moved).await.unwrap_err();
             assert_eq!(refused.code, Code::PermissionDenied);
         }
-        // Both without an end: each may get one, but not both.
+        // If both admins have no end, either one may get an end, but not both.
         org.admin.set_end(&org.id, &org.member_id, None).await.unwrap();
         org.member.set_end(&org.id, &org.admin_id, end).await.unwrap();
         last_admin(org.member.set_end(&org.id, &org.member_id, end).await);

@@ -17,7 +17,7 @@ everywhere! {
             let mine = org.member.list_my_organizations(Default::default()).await.unwrap();
             assert_eq!(mine.organizations[0].role, role);
         }
-        // A role that shows as the requested one already stays as it is.
+        // A role that Gitpod's contract already shows as the requested role is not changed.
         org.admin.set_member_role(request(&org.id, &org.member_id, "review")).await.unwrap();
         org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member).await.unwrap();
         let mine = org.member.list_my_organizations(Default::default()).await.unwrap();

@@ -16,7 +16,7 @@ everywhere! {
         assert_eq!((failure.code, failure.reason.as_str()), (Code::FailedPrecondition, "SEAT_LIMIT"));
         let refused = org.admin.invite_address(&org.id, "new@example.org", "read").await.unwrap();
         assert_eq!(refused.outcome(), own::EmailInvitationOutcome::SeatLimit);
-        // Who is there joins again without a seat.
+        // An existing member who joins again needs no new seat.
         org.member.join(&token).await.unwrap();
 
         operator.set_seat_limit(request(&org.id, 3)).await.unwrap();
@@ -26,7 +26,7 @@ everywhere! {
             assert_eq!(invited.outcome(), own::EmailInvitationOutcome::Invited);
         }
         org.stranger.join(&token).await.unwrap();
-        // Below what is taken: everybody stays.
+        // A limit below the number of taken seats removes no member.
         operator.set_seat_limit(request(&org.id, 1)).await.unwrap();
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 3);
         let events = org.admin.audit(&org.id).await.unwrap();

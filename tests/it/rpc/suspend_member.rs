@@ -15,7 +15,7 @@ everywhere! {
         let failure = org.member.get(&org.id).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::PermissionDenied, "SUSPENDED"));
         assert_eq!(org.member.end(&org.member_id).await.unwrap_err().code, Code::PermissionDenied);
-        // No invite brings them back.
+        // An invite does not restore a suspended member.
         assert_eq!(org.member.join(&token).await.unwrap_err().code, Code::PermissionDenied);
         let listed = org.admin.members(&org.id).await.unwrap();
         let ben = listed.iter().find(|member| member.user_id == org.member_id).unwrap();
@@ -55,7 +55,7 @@ on_both_engines! {
         org.admin.suspend_member(suspend(&org.id, &org.member_id)).await.unwrap();
         let failure = org.admin.end(&org.admin_id).await.unwrap_err();
         assert_eq!(failure.reason, "LAST_ADMIN");
-        // Who is removed while suspended is gone.
+        // A suspended member who is removed is no longer a member.
         org.admin.end(&org.member_id).await.unwrap();
         assert_eq!(org.member.get(&org.id).await.unwrap_err().code, Code::NotFound);
     }

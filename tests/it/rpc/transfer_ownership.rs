@@ -22,7 +22,7 @@ everywhere! {
         let events = org.member.audit(&org.id).await.unwrap();
         let changed = events.iter().filter(|event| event.action == "member.role_changed");
         assert_eq!(changed.count(), 2);
-        // The caller is no admin any more.
+        // The caller is no longer an admin.
         assert_eq!(transfer(&org, &org.member_id, "read").await.unwrap_err().code, Code::PermissionDenied);
     }
 
@@ -52,7 +52,7 @@ on_both_engines! {
             transfer(&org, &org.member_id, "read"),
             org.member.transfer_ownership(back),
         );
-        // Each of them gives to the other, one after another.
+        // Each of the two transfers to the other, and the calls run one after the other.
         assert!(one.is_ok() && other.is_ok());
         let roles = [
             org.admin.membership(&org.id, None).await.unwrap().role,

@@ -55,7 +55,7 @@ on_both_engines! {
         app.person("gus").await.join(&link.token).await.unwrap();
         for (changed, field) in [
             (own::UpdateRequest { max_uses: Some(-1), ..request(&org.id, &link.id) }, "max_uses"),
-            // Fewer than are spent.
+            // Fewer uses than the link already has.
             (own::UpdateRequest { max_uses: Some(1), ..request(&org.id, &link.id) }, "max_uses"),
             (own::UpdateRequest { role: Some("x".into()), ..request(&org.id, &link.id) }, "role"),
             (own::UpdateRequest { max_uses: Some(2), ..request(&org.id, &mail.id) }, "max_uses"),
@@ -71,7 +71,7 @@ on_both_engines! {
             let failure = admin.update_invite(changed).await.unwrap_err();
             assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec![field.to_owned()]));
         }
-        // As many uses as are spent: it ends.
+        // A limit equal to the number of uses ends the link.
         let spent = own::UpdateRequest { max_uses: Some(2), ..request(&org.id, &link.id) };
         let ended = admin.update_invite(spent).await.unwrap().invite.unwrap();
         assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Exhausted, "EXHAUSTED"));

@@ -25,7 +25,7 @@ everywhere! {
         assert_eq!((&member.metadata, member.external_id.as_str()), (&set.metadata, "crm-7"));
         let events = org.admin.audit(&org.id).await.unwrap();
         assert_eq!((events[0].action.as_str(), events[0].note.as_str()), ("member.updated", "metadata, external_id"));
-        // Said again, it changes nothing.
+        // A repeated request changes nothing.
         org.admin.update_member_metadata(set).await.unwrap();
         assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), events.len());
 
@@ -79,7 +79,7 @@ on_both_engines! {
         org.admin.update_member_metadata(named(&org.member_id, "x")).await.unwrap();
         let taken = org.admin.update_member_metadata(named(&org.admin_id, "x")).await.unwrap_err();
         assert_eq!((taken.code, taken.reason.as_str()), (Code::AlreadyExists, "EXTERNAL_ID_TAKEN"));
-        // Case counts, and another organization is another.
+        // External ids are case-sensitive, and each organization has its own.
         org.admin.update_member_metadata(named(&org.admin_id, "X")).await.unwrap();
         let (other, own_id) = org.admin.found("Other").await;
         let elsewhere = own::UpdateMemberMetadataRequest {
@@ -87,7 +87,7 @@ on_both_engines! {
             ..request(&other, &own_id)
         };
         org.admin.update_member_metadata(elsewhere).await.unwrap();
-        // A member who has left does not keep the id from others.
+        // After a member has left, another member may have the external id.
         org.member.end(&org.member_id).await.unwrap();
         org.admin.update_member_metadata(named(&org.admin_id, "x")).await.unwrap();
         let gone = org.admin.update_member_metadata(named(&org.member_id, "y")).await.unwrap_err();

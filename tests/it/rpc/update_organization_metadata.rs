@@ -48,7 +48,7 @@ everywhere! {
         assert_eq!((events[0].action.as_str(), events[0].note.as_str()), ("organization.updated", "metadata, external_id"));
         ana.update_organization_metadata(update).await.unwrap();
         assert_eq!(ana.audit(&id).await.unwrap().len(), events.len());
-        // What the other contracts do keeps it.
+        // A change through another contract keeps the metadata.
         let rename = crate::support::gitpod::UpdateOrganizationRequest {
             organization_id: id,
             name: Some("Acme 2".into()),
@@ -71,7 +71,7 @@ on_both_engines! {
             assert_eq!((failure.code, failure.reason.as_str()), (Code::AlreadyExists, "EXTERNAL_ID_TAKEN"));
         }
         assert_eq!(ana.list_my_organizations(Default::default()).await.unwrap().organizations.len(), 1);
-        // Another account neither learns of it nor is in its way.
+        // Another account may use the same external id, and gets no conflict error.
         app.person("ben").await.create_own_organization(named("Acme", "one")).await.unwrap();
         let (other, _) = ana.found("Other").await;
         let update = own::UpdateOrganizationMetadataRequest {

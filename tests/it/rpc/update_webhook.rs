@@ -23,7 +23,7 @@ everywhere! {
         assert_eq!((updated.description.as_str(), updated.event_types.len()), ("", 1));
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
         assert_eq!((event.action.as_str(), event.note.as_str()), ("webhook.updated", "url, event_types"));
-        // The same again changes nothing.
+        // A repeated request changes nothing.
         org.admin.update_webhook(request).await.unwrap();
         assert_eq!(org.admin.audit(&org.id).await.unwrap()[0].id, event.id);
         let request = own::UpdateWebhookRequest {
@@ -49,7 +49,7 @@ on_both_engines! {
         app.settle().await;
         let (webhook, _) = org.admin.webhook(&org.id, &old.url).await.unwrap();
         old.next().await;
-        eventually("it has failed", async || {
+        eventually("the delivery has failed", async || {
             !org.admin.deliveries(&webhook).await.unwrap().is_empty()
         })
         .await;

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::domains::{disprove, prove};
-use crate::support::nameserver::{Zone, new_domain, publish, was_asked_by_tcp};
+use crate::support::nameserver::{Zone, new_domain, publish, received_tcp_query};
 use crate::support::{Code, Failure, TestApp, own};
 use crate::{everywhere, on_both_engines};
 
@@ -24,7 +24,7 @@ everywhere! {
             publish(&domain.txt_name, Some(Zone::Txt(vec![wrong])));
             is_not_proved(org.admin.verify(&domain).await);
         }
-        // Neither does the record of the domain itself, nor of a subdomain.
+        // A record at the domain itself or for a subdomain does not prove the domain either.
         disprove(&domain);
         for name in [domain.domain.clone(), format!("_guestlist-challenge.eu.{}", domain.domain)] {
             publish(&name, Some(Zone::Txt(vec![domain.txt_value.clone()])));
@@ -39,7 +39,7 @@ everywhere! {
         assert!(verified.verify_time.is_some() && verified.verify_time == verified.check_time);
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
         assert_eq!((event.action.as_str(), &event.target_id), ("domain.verified", &domain.id));
-        // Again: no event, and the time of the check alone is another one.
+        // A second check writes no event and changes only the check time.
         app.clock.advance(Duration::from_secs(60));
         let again = org.admin.verify(&domain).await.unwrap();
         assert_eq!(again.verify_time, verified.verify_time);
@@ -90,14 +90,14 @@ on_both_engines! {
     async fn an_answer_of_64_kib_is_read_by_tcp(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
-        // Each record has 330 bytes with its name, and a message at most 65,535.
+        // Each record has 330 bytes with its name, and a DNS message has at most 65,535 bytes.
         let mut texts: Vec<String> = (0..197).map(|i| format!("{i:0>255}")).collect();
         publish(&domain.txt_name, Some(Zone::Txt(texts.clone())));
         is_not_proved(org.admin.verify(&domain).await);
         texts.push(domain.txt_value.clone());
         publish(&domain.txt_name, Some(Zone::Txt(texts)));
         org.admin.verify(&domain).await.unwrap();
-        assert!(was_asked_by_tcp(&domain.txt_name));
+        assert!(received_tcp_query(&domain.txt_name));
     }
 
     async fn an_alias_is_followed_until_it_points_elsewhere(app: TestApp) {
@@ -110,7 +110,7 @@ on_both_engines! {
         org.admin.verify(&domain).await.unwrap();
         publish(&domain.txt_name, Some(Zone::Alias(elsewhere)));
         is_not_proved(org.admin.verify(&domain).await);
-        // That alone closes nothing: the grace period is for mistakes.
+        // One failed check does not end the domain: the grace period allows for mistakes.
         assert_eq!(org.admin.domains(&org.id).await.unwrap()[0].state(), own::DomainState::Verified);
     }
 

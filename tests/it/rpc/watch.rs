@@ -21,10 +21,10 @@ fn in_seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })
 }
 
-/// The next event of a stream and the cursor behind it.
+/// The next event of a stream and the cursor after it.
 async fn next(stream: &mut Stream) -> (own::Event, String) {
     loop {
-        let message = stream.next().await.expect("the stream goes on").unwrap();
+        let message = stream.next().await.expect("the stream continues").unwrap();
         assert!(!message.cursor.is_empty());
         assert!(message.events.len() <= 1, "the tests make one event at a time");
         if let Some(event) = message.events.into_iter().next() {
@@ -33,7 +33,7 @@ async fn next(stream: &mut Stream) -> (own::Event, String) {
     }
 }
 
-/// The end of a stream: its error, if it has one.
+/// Reads a stream to its end; returns its error, if it has one.
 async fn end(mut stream: Stream) -> Option<Failure> {
     while let Some(message) = stream.next().await {
         if let Err(failure) = message {
@@ -57,7 +57,7 @@ everywhere! {
         org.member.end(&org.member_id).await.unwrap();
         assert_eq!(next(&mut stream).await.0.r#type, "member.left");
 
-        // The same cursors as those of the list.
+        // A cursor of the stream is also valid for the list.
         let request = own::ListEventsRequest {
             organization_id: org.id.clone(),
             cursor: cursor.clone(),
@@ -81,7 +81,7 @@ everywhere! {
         let (mut made, follow) = (false, || async {
             org.admin.link(&org.id, "read").await.unwrap();
         });
-        // On PostgreSQL other tests may hold the feed back, so the wait may end without events.
+        // On PostgreSQL other tests may delay the feed, so the wait may end without events.
         while page.events.is_empty() {
             let again = own::ListEventsRequest { cursor: page.cursor, ..waiting.clone() };
             let list = org.admin.list_events(again);
@@ -93,7 +93,7 @@ everywhere! {
             let request = own::ListEventsRequest { wait: in_seconds(wait), ..request.clone() };
             assert_eq!(org.admin.list_events(request).await.is_ok(), valid, "{wait}");
         }
-        // A wait that ends without an event has a cursor too.
+        // A wait that ends without an event returns a cursor too.
         let request = own::ListEventsRequest { wait: Some(prost_types::Duration { seconds: 0, nanos: 50_000_000 }), ..request };
         assert!(!org.admin.list_events(request).await.unwrap().cursor.is_empty());
     }
@@ -128,7 +128,7 @@ on_both_engines! {
         app.settle().await;
         let mut stream = org.admin.watch(of(&org.id)).await.unwrap();
         stream.next().await.unwrap().unwrap();
-        // A row that no commit of this process has written.
+        // Inserts a row as another process does: this server does not commit it.
         let connection = app.database.connect().await;
         let position = match app.database.engine {
             Engine::Sqlite => ("position, ", "1000000, "),
@@ -183,7 +183,7 @@ fn streams_end_without_an_error_when_the_server_stops() {
     });
 }
 
-/// Waiting calls have limits of their own, and use no place of running ones.
+/// Waiting calls have their own limits and do not use the permits of running calls.
 mod p41_waiting_calls_are_bounded_and_hold_no_permit {
     #[test]
     fn sqlite() {
@@ -215,7 +215,7 @@ fn bounded(engine: Engine) {
             held.push(open(&org.admin, &org.id).await.unwrap());
         }
         let full = |outcome: Result<Stream, Failure>| {
-            let failure = outcome.err().expect("there is no place");
+            let failure = outcome.err().expect("the limit is reached");
             assert_eq!(
                 (failure.code, failure.reason.as_str()),
                 (Code::ResourceExhausted, "RATE_LIMITED")
@@ -223,7 +223,7 @@ fn bounded(engine: Engine) {
             assert!(failure.retry_after > Some(Duration::ZERO));
         };
         full(open(&org.admin, &org.id).await);
-        // Other calls have their places.
+        // Other calls still get permits.
         org.admin.link(&org.id, "read").await.unwrap();
 
         let owner = || Owner::Service("consumer".parse().unwrap());
@@ -233,7 +233,7 @@ fn bounded(engine: Engine) {
         held.push(open(&all, "").await.unwrap());
         full(open(&app.key(owner(), Some(KeyScope::Events), None).await, "").await);
         drop(held);
-        // A place is free once the server has noticed that the client is gone.
+        // A place becomes free when the server detects that the client has disconnected.
         while open(&all, &org.id).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -1,4 +1,4 @@
-//! A change is acknowledged only when its commit was.
+//! The store acknowledges a change only when the database has acknowledged its commit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,8 +28,8 @@ pub(super) async fn on_both(test: impl AsyncFn(Engine, &Store)) {
     }
 }
 
-/// Makes the database refuse the next commit of a transaction that runs it: a
-/// constraint that is checked only then.
+/// Statements that make the database reject the commit of the transaction that runs them: they
+/// violate a constraint that is checked only at the commit.
 const REFUSED_AT_COMMIT: [(Engine, &[&str]); 2] = [
     (
         Engine::Sqlite,
@@ -73,7 +73,7 @@ async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
         assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
         assert_eq!(runs.load(Ordering::SeqCst), 1, "an unconfirmed commit is not repeated");
         assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
-        // The connection is usable for whoever comes next.
+        // The next change can use the connection.
         store.write(change!(async |tx| settings::set(tx, "canary", "next").await)).await.unwrap();
         let canary = settings::get(store.read(), "canary").await.unwrap();
         assert_eq!(canary.as_deref(), Some("next"));
@@ -93,7 +93,7 @@ async fn p33_what_was_refused_left_nothing() {
         assert_eq!(refused.unwrap_err().kind, Kind::NotFound);
         assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
 
-        // A panic inside a change, and one that is given up halfway, likewise.
+        // A change that panics and a change that is abandoned halfway leave nothing, too.
         let (panicking, abandoned) = (store.clone(), store.clone());
         let panicked = tokio::spawn(async move {
             panicking
@@ -119,7 +119,7 @@ async fn p33_what_was_refused_left_nothing() {
         });
         was_written.await.unwrap();
         match engine {
-            // What SQLite does it does at once: a change that waits has no reason to.
+            // SQLite runs each statement at once, so a change has nothing to wait for.
             Engine::Sqlite => {
                 let error: Error = given_up.await.unwrap().unwrap_err();
                 assert_eq!(error.kind, Kind::Internal, "{error:?}");
@@ -136,10 +136,10 @@ async fn p33_what_was_refused_left_nothing() {
     .await;
 }
 
-/// What lets a change meet a full disk, and what gives the disk room again.
+/// The statement that makes the disk full for a change, and the one that makes room again.
 const FULL: [(Engine, &str, &str); 2] = [
-    // SQLite says "disk full" at a number of pages that can be set as well: no more than
-    // there are now.
+    // SQLite also returns "disk full" at a limit of pages, which can be set: here the number of
+    // pages that the file has now.
     (Engine::Sqlite, "PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"),
     (
         Engine::Postgres,
@@ -158,7 +158,7 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
         let store = store(&database).await;
         let beside = database.connect().await;
         let set = async |sql: &'static str| match engine {
-            // It holds for the connection that writes.
+            // The setting applies only to the connection that writes.
             Engine::Sqlite => store
                 .write(change!(async move |tx| {
                     tx.run(Statement::new(sql, Vec::new())).await.map(drop).map_err(Error::internal)

@@ -1,11 +1,11 @@
-//! A database that is restored into another cluster, whose transaction ids are others.
+//! A database that is restored into another cluster, which has different transaction ids.
 
 use std::process::Command;
 
 use crate::support::cluster::Cluster;
 use crate::support::{Code, Engine, Installation, Person, own, run_installed};
 
-/// All events behind a cursor, and the cursor behind them.
+/// All events after a cursor, and the cursor after the last of them.
 async fn follow(reader: &Person, cursor: String) -> (Vec<String>, String) {
     let mut request = own::ListEventsRequest {
         cursor,
@@ -25,7 +25,7 @@ async fn follow(reader: &Person, cursor: String) -> (Vec<String>, String) {
 }
 
 #[test]
-fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
+fn p44_a_restored_dump_loses_no_event_and_rejects_later_cursors() {
     run_installed(Engine::Postgres, async |installation: &Installation| {
         let key = installation.run(&[
             "keys",
@@ -52,7 +52,7 @@ fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
             Command::new("pg_dump").arg("--no-owner").arg(&installation.database.url).output();
         let dump = dump.expect("pg_dump runs");
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-        // The dump is older than this one.
+        // The dump is older than this link.
         admin.link(&organization, "read").await.unwrap();
         installation.database.settle().await;
         let (all, end) = follow(&reader, begin.clone()).await;
@@ -71,7 +71,7 @@ fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
 
         let server = installation.serve_with(&[("GUESTLIST_DATABASE_URL", &other.url)]);
         let (reader, admin) = (reader.at(server.addr), admin.at(server.addr));
-        // Transaction ids of the other cluster are lower than all of the dump.
+        // The transaction ids of the other cluster are lower than all in the dump.
         let (again, _) = follow(&reader, begin).await;
         assert_eq!(again, all[..4]);
         let request = own::ListEventsRequest { cursor: end, ..Default::default() };
@@ -86,7 +86,7 @@ fn p44_a_restored_dump_loses_no_event_and_a_reader_beyond_it_is_told() {
         let logged = server.logged();
         server.stop();
 
-        // Nothing is raised again by another start.
+        // Another start does not raise the generation again.
         let server = installation.serve_with(&[("GUESTLIST_DATABASE_URL", &other.url)]);
         let reader = reader.at(server.addr);
         admin.at(server.addr).link(&organization, "read").await.unwrap();

@@ -1,5 +1,5 @@
-//! Looks at the plan of every statement that the service runs: none may read a
-//! whole table, or a whole organization to find a few of its rows.
+//! Checks the plan of every statement that the service runs: none may read a whole table, or all
+//! rows of an organization to find a few of them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ use crate::webhooks::{Endpoint, Reply, eventually};
 
 type Seen = Arc<Mutex<BTreeMap<String, Statement>>>;
 
-/// Statements that read everything because everything is asked for.
+/// Statements that may read a whole table, each with its reason.
 const WHOLE_TABLES: &[&str] = &[
     // `guestlist keys list`
     "FROM \"api_keys\" LEFT JOIN \"accounts\" ON \"api_keys\".\"account_id\" = \"accounts\".\"id\" ORDER BY",
@@ -45,8 +45,7 @@ const WHOLE_TABLES: &[&str] = &[
     "FROM sqlite_master WHERE name",
 ];
 
-/// Everything the service can be asked, in every variant that makes a statement
-/// of its own.
+/// Calls everything that the service offers, in every variant that has its own statement.
 async fn everything(app: &TestApp) {
     use gitpod::list_members_request::{Filter, Sort, SortField};
 
@@ -201,7 +200,7 @@ async fn everything(app: &TestApp) {
     assert_eq!(erase(app.store(), account, app.clock.now()).await.unwrap().left.len(), 1);
 }
 
-/// Domains, a join by one, and what the worker does with them.
+/// Domains, a join by a domain, and the work of the domain worker.
 async fn domains(app: &TestApp) {
     let org = app.organization().await;
     let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
@@ -236,7 +235,7 @@ async fn domains(app: &TestApp) {
     org.admin.delete(&org.id).await.unwrap();
 }
 
-/// Webhooks of both kinds of owners, and what the worker does with them.
+/// Webhooks of both kinds of owners, and the work of the webhook worker.
 async fn webhooks(app: &TestApp) {
     let org = app.organization().await;
     let operator = app.operator().await;
@@ -293,10 +292,10 @@ async fn webhooks(app: &TestApp) {
         let (organization_id, webhook_id) = of();
         let enable = own::EnableWebhookRequest { organization_id, webhook_id };
         owner.enable_webhook(enable).await.unwrap();
-        // Accepted after a failure, and one that is disabled by its answer.
+        // A delivery that is accepted after a failure, and a webhook that a response disables.
         app.clock.advance(std::time::Duration::from_secs(600));
         endpoint.plan([Reply::Status(200, "", "")]);
-        // Not planned: the clock ends claims, so an answer may be lost and its event sent again.
+        // Not planned: the clock ends claims, so a response may be lost and its event sent again.
         endpoint.otherwise(Reply::Status(410, "", ""));
         eventually("it is disabled", async || {
             app.clock.advance(std::time::Duration::from_secs(600));
@@ -355,7 +354,7 @@ async fn memberships(app: &TestApp, org: &Organization) {
     max.accept_invitation(own::AcceptRequest { invitation: invitation.id }).await.unwrap();
 }
 
-/// Memberships whose end has come: asked for before and after that is stored.
+/// Memberships that have reached their end: read before and after the end is stored.
 async fn member_ends(app: &TestApp) {
     use gitpod::list_members_request::Filter;
 
@@ -399,7 +398,6 @@ async fn member_ends(app: &TestApp) {
     org.stranger.join(&link.token).await.unwrap();
 }
 
-/// The same for every kind of invite.
 /// Metadata and external ids: set, found and read with events.
 async fn metadata(app: &TestApp, org: &Organization) {
     let plan = || pairs(&[("plan", "pro")]);
@@ -471,6 +469,7 @@ async fn metadata(app: &TestApp, org: &Organization) {
     org.admin.list_events(events).await.unwrap();
 }
 
+/// Calls for invites of every kind.
 async fn invitations(app: &TestApp, org: &Organization) {
     let operator = app.operator().await;
     let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 100 };
@@ -591,7 +590,7 @@ async fn plan(app: &TestApp, statement: &Statement) -> Vec<String> {
     let (explain, column) = match app.database.engine {
         Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
         Engine::Postgres => {
-            // Small tables would be read whole for their smallness.
+            // Without this, PostgreSQL reads small tables whole because they are small.
             connection.execute_unprepared("SET enable_seqscan = off").await.unwrap();
             ("EXPLAIN ", "QUERY PLAN")
         }
@@ -604,13 +603,13 @@ async fn plan(app: &TestApp, statement: &Statement) -> Vec<String> {
 }
 
 /// Whether a statement finds rows by a list of values, or by a mail address. The list of actions of
-/// events finds many.
+/// events does not count, because it finds many rows.
 fn is_by_list_or_address(sql: &str) -> bool {
     let is_by_list = sql.contains("(?, ?, ?, ?, ?, ?, ?, ?") && !sql.contains("\"action\" IN");
     is_by_list || sql.contains("\"email\" = ?")
 }
 
-async fn judge(engine: Engine) {
+async fn check_plans(engine: Engine) {
     let seen = Seen::default();
     let record = Arc::clone(&seen);
     let backend = match engine {
@@ -628,21 +627,21 @@ async fn judge(engine: Engine) {
     everything(&app).await;
 
     let statements: Vec<Statement> = seen.lock().unwrap().values().cloned().collect();
-    let judged: Vec<&Statement> = statements
+    let checked: Vec<&Statement> = statements
         .iter()
         .filter(|s| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| s.sql.starts_with(verb)))
         .filter(|s| !WHOLE_TABLES.iter().any(|whole| s.sql.contains(whole)))
         .collect();
-    assert!(judged.len() > 40, "{} statements were seen", judged.len());
+    assert!(checked.len() > 40, "{} statements were seen", checked.len());
     let mut bad = Vec::new();
-    for statement in judged {
+    for statement in checked {
         let lines = plan(&app, statement).await;
         let whole = lines.iter().any(|line| match engine {
-            // `SCAN x USING INDEX` walks a whole index.
+            // `SCAN x USING INDEX` reads a whole index.
             Engine::Sqlite => line.starts_with("SCAN ") && !line.contains("SCAN CONSTANT"),
             Engine::Postgres => line.contains("Seq Scan"),
         });
-        // An organization may have a million rows, of which these find a few.
+        // An organization may have a million rows, and these statements find a few of them.
         let finds_few = is_by_list_or_address(&statement.sql);
         let by_organization =
             |line: &String| line.contains(" INDEX ") && line.ends_with(" (organization_id=?)");
@@ -657,12 +656,12 @@ async fn judge(engine: Engine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_statement_reads_a_whole_table_sqlite() {
-    judge(Engine::Sqlite).await;
+    check_plans(Engine::Sqlite).await;
 }
 
 mod no_statement_reads_a_whole_table {
     #[tokio::test(flavor = "multi_thread")]
     async fn postgres() {
-        super::judge(super::Engine::Postgres).await;
+        super::check_plans(super::Engine::Postgres).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Starting on a store: new, old, together with others, with the wrong key.
+//! Starts of a server: on a new store, on an old one, together with others, and with the wrong key.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ async fn p40_a_replica_with_the_wrong_secret_key_refuses_to_start() {
         let (right, wrong) = (key(), key());
         start(&database, &directory, &right).await.unwrap().stop().await.unwrap();
 
-        let error = start(&database, &directory, &wrong).await.err().expect("it refuses");
+        let error = start(&database, &directory, &wrong).await.err().expect("the start fails");
         assert_eq!(error.kind, Kind::FailedPrecondition);
         assert!(error.message.contains("secret key"), "{}", error.message);
         for text in [&right, &wrong] {
@@ -101,7 +101,7 @@ async fn p40_a_replica_with_the_wrong_secret_key_refuses_to_start() {
         for id in [id(&right), id(&wrong)] {
             assert!(error.message.contains(&id), "{id}: {}", error.message);
         }
-        // Exchanging it on one server: the new one first, the old one behind.
+        // The key is replaced on one server: the new key is first, the old one after it.
         let both = format!("{wrong},{right}");
         start(&database, &directory, &both).await.unwrap().stop().await.unwrap();
         start(&database, &directory, &wrong).await.unwrap().stop().await.unwrap();
@@ -119,7 +119,7 @@ async fn postgresql_without_a_secret_key_refuses_and_says_what_to_do() {
     config.database_url = Some(SecretString::from(database.url.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let error =
-        App::start(config, listener, Arc::new(SystemClock)).await.err().expect("it refuses");
+        App::start(config, listener, Arc::new(SystemClock)).await.err().expect("the start fails");
     assert!(error.message.contains("--secret-key-file"), "{}", error.message);
     database.remove().await;
 }
@@ -137,7 +137,7 @@ async fn a_store_whose_schema_is_old_is_refused_when_migrating_is_not_wanted() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let clock = Arc::new(SystemClock);
         let error =
-            App::start(config.clone(), listener, clock.clone()).await.err().expect("refused");
+            App::start(config.clone(), listener, clock.clone()).await.err().expect("it fails");
         assert!(error.message.contains("guestlist migrate"), "{}", error.message);
 
         let store =
@@ -151,7 +151,7 @@ async fn a_store_whose_schema_is_old_is_refused_when_migrating_is_not_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_without_rights_is_told_which_it_lacks() {
+async fn the_error_names_the_rights_that_the_user_lacks() {
     let database = Database::empty(Engine::Postgres).await;
     let role = format!("{}_reader", database.url.rsplit_once('/').unwrap().1);
     let connection = database.connect().await;
@@ -178,7 +178,7 @@ async fn a_second_server_is_kept_off_a_sqlite_file() {
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let key = key();
     let app = start(&database, &first, &key).await.unwrap();
-    let error = start(&database, &second, &key).await.err().expect("it refuses");
+    let error = start(&database, &second, &key).await.err().expect("the start fails");
     assert!(error.message.contains("another guestlist server"), "{}", error.message);
     app.stop().await.unwrap();
     start(&database, &second, &key).await.unwrap().stop().await.unwrap();

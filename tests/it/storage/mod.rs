@@ -1,9 +1,10 @@
-//! What the store promises, on both engines.
+//! The guarantees of the store, on both engines.
 
+mod blocked;
 mod commit;
 mod epoch;
 mod explain;
-mod held_up;
+mod grouped_changes;
 mod migrations;
 mod pipelined;
 mod previews;
@@ -12,5 +13,4 @@ mod removals;
 mod rows;
 mod secrets;
 mod tls;
-mod together;
-mod unnamed;
+mod unnamed_statements;

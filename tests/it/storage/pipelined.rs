@@ -1,5 +1,5 @@
-//! What holds on PostgreSQL although statements are sent before those ahead of them
-//! are answered.
+//! Guarantees that hold on PostgreSQL although a statement is sent before the results of the
+//! statements ahead of it arrive.
 
 use std::time::{Duration, Instant};
 
@@ -38,8 +38,8 @@ async fn p38_a_change_that_overlooks_a_refusal_is_not_acknowledged() {
         let answer: Result<()> = store
             .write(change!(async |tx| {
                 settings::set(tx, "canary", "written").await?;
-                // PostgreSQL has ended the transaction, and answers its COMMIT with
-                // ROLLBACK: which is no error.
+                // PostgreSQL has aborted the transaction, and responds to its COMMIT with
+                // ROLLBACK, which is not an error.
                 run(tx, "SELECT 1 / 0").await.unwrap_err();
                 Ok(())
             }))
@@ -58,7 +58,7 @@ async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
         let answer: Result<()> = store
             .write(change!(async move |tx| {
                 settings::set(tx, "canary", "written").await?;
-                // Fails once it has the lock, so not before it is dropped.
+                // It fails only once it has the lock, which is after it is dropped.
                 let mut fails = Box::pin(run(
                     tx,
                     "DO $$ BEGIN PERFORM pg_advisory_xact_lock(1); RAISE EXCEPTION 'no'; END $$",
@@ -75,7 +75,7 @@ async fn p38_a_change_that_does_not_wait_for_a_statement_is_not_acknowledged() {
     .await;
 }
 
-/// An event with a text that PostgreSQL takes in no column.
+/// Appends an event with a text that PostgreSQL accepts in no column.
 async fn append_unwritable(tx: &Tx) -> Result<()> {
     let event = NewEvent {
         action: Action::InviteCreated,
@@ -88,7 +88,7 @@ async fn append_unwritable(tx: &Tx) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_nothing() {
+async fn p38_an_error_after_the_commit_was_sent_is_returned_and_leaves_nothing() {
     on_postgres(async |_, store| {
         let answer: Result<()> = store
             .write(change!(async |tx| {
@@ -96,11 +96,11 @@ async fn p38_a_refusal_that_comes_after_the_commit_was_sent_is_told_and_leaves_n
                 append_unwritable(tx).await
             }))
             .await;
-        // It is known that nothing happened: not what is told of a commit that was lost.
+        // It is known that nothing is stored, so this is not the error of an unconfirmed commit.
         assert_eq!(answer.unwrap_err().kind, Kind::Internal);
         assert_eq!(canary(store).await, None);
-        // With more behind it, the refusal itself is what is told, not that of a
-        // transaction that has failed: whether what is behind it was ever prepared or not.
+        // If more statements follow, the change returns the error of the rejected statement, not
+        // that of an aborted transaction, whether the following statement was ever prepared or not.
         for behind in ["SELECT 1", "SELECT 1", "SELECT 2"] {
             let answer: Result<()> = store
                 .write(change!(async move |tx| {
@@ -133,7 +133,7 @@ async fn statements_are_done_in_the_order_in_which_they_are_asked_for() {
     on_postgres(async |_, store| {
         store
             .write(change!(async |tx| {
-                // Each needs what the one before has done, to be prepared even.
+                // Each needs the effect of the one before, even to be prepared.
                 futures::future::try_join3(
                     run(tx, "CREATE TEMPORARY TABLE line (place bigint) ON COMMIT DROP"),
                     run(tx, "INSERT INTO line VALUES (1)"),
@@ -181,8 +181,8 @@ async fn a_change_that_was_given_up_while_it_waits_keeps_nobody_waiting() {
     .await;
 }
 
-/// All its connections, however they are shared out, are replaced when PostgreSQL has
-/// ended them; nobody need ask twice once that is noticed.
+/// The store replaces all its connections when PostgreSQL has ended them, however they are divided.
+/// Once it has noticed the end, no caller has to retry.
 #[tokio::test(flavor = "multi_thread")]
 async fn p35_connections_that_have_ended_are_replaced() {
     for max_connections in [1, 4, 9] {
@@ -204,11 +204,11 @@ async fn p35_connections_that_have_ended_are_replaced() {
             beside.execute_unprepared(end).await.unwrap();
             let since = Instant::now();
             while settings_of(&store).await.is_err() {
-                assert!(since.elapsed() < Duration::from_secs(30), "it does not come back");
+                assert!(since.elapsed() < Duration::from_secs(30), "the store does not recover");
             }
         }
         store.close().await.unwrap();
-        // And none is left behind.
+        // The closed store leaves no connection.
         let left = "SELECT count(*) AS number FROM pg_stat_activity \
                     WHERE datname = current_database() AND application_name = 'guestlist' \
                     AND pid <> pg_backend_pid()";

@@ -1,5 +1,5 @@
-//! Previews are kept in memory on SQLite: what they show is never older than a change of
-//! their organization that was acknowledged, and other changes leave them where they are.
+//! On SQLite, previews are kept in memory. A preview is never older than an acknowledged change of
+//! its organization, and other changes do not evict it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{
     Code, Database, Engine, Organization, Person, Protocol, TestApp, gitpod, link_to, own,
 };
 
-/// Name and number of members that a link shows; `None` if it is not live.
+/// The name and the number of members in the preview of a link; `None` if the link is not live.
 async fn seen(stranger: &Person, token: &str) -> Option<(String, i32)> {
     match stranger.preview(token).await {
         Ok(shown) => Some((shown.organization_name, shown.organization_member_count)),
@@ -42,7 +42,7 @@ on_both_engines! {
         let once = own::CreateLinkRequest { max_uses: 1, grants, ..link_to(&org.id) };
         let once = org.admin.create_link(once).await.unwrap().invite.unwrap();
         let doomed = org.admin.link(&org.id, "read").await.unwrap();
-        // Whatever happens below, all of these have just been previewed.
+        // All of these links have just been previewed before each change below.
         let tokens = [&link.token, &once.token, &doomed.token];
         let shows = async |name: &str, members: i32, live: [bool; 3]| {
             for _ in 0..2 {
@@ -173,8 +173,8 @@ async fn changes_elsewhere_leave_a_preview_where_it_is() {
     app.stop().await;
 }
 
-/// An organization that shares nothing with the link that is looked at is changed all the
-/// while, so that times of both are mixed.
+/// Meanwhile, another organization, which shares nothing with the previewed link, changes all the
+/// time, so that changes of both are mixed in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn p07_a_replaced_link_is_never_seen_beside_changes_of_other_organizations() {
     let (app, _) = counting().await;

@@ -1,5 +1,5 @@
-//! Changes that get in each other's way. Where there may be replicas, requests go
-//! to two of them.
+//! Changes at the same time that conflict with each other. If the engine allows replicas, the
+//! requests go to two of them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use futures::future::join_all;
 
 use crate::on_both_engines;
 use crate::support::{
-    Code, Organization, Person, TestApp, from_environment, gitpod, link_to, own,
-    refused_after_a_second,
+    Code, Organization, Person, TestApp, assert_rejected_within_a_second, from_environment, gitpod,
+    link_to, own,
 };
 
 on_both_engines! {
@@ -63,8 +63,8 @@ on_both_engines! {
         let mut everybody = app.at_replicas(&everybody).await;
         let admins = everybody.pop().unwrap();
 
-        // Link n is dead once the answer that carried link n + 1 has come: whoever
-        // starts to join after that must be refused.
+        // Link n has ended once the response with link n + 1 has arrived: the server must reject
+        // each join that starts after that.
         let first = org.admin.invite(&org.id).await.unwrap();
         let links = Arc::new(std::sync::Mutex::new(vec![first]));
         let answered = Arc::new(AtomicUsize::new(0));
@@ -82,14 +82,14 @@ on_both_engines! {
                 loop {
                     let (nth, token) = {
                         let links = links.lock().unwrap();
-                        // Every other one tries its luck with the link before.
+                        // Every second person uses the link before the last one.
                         let nth = links.len() - 1 - (i % 2).min(links.len() - 1);
                         (nth, links[nth].clone())
                     };
                     let dead = answered.load(Ordering::SeqCst) > nth;
                     match person.join(&token).await {
                         Ok(_) => {
-                            assert!(!dead, "joined by a link whose successor was answered");
+                            assert!(!dead, "joined by a link after the response with the next one");
                             return;
                         }
                         Err(failure) => assert_eq!(failure.code, Code::NotFound),
@@ -118,8 +118,8 @@ on_both_engines! {
         let mut everybody = app.at_replicas(&everybody).await;
         let admins = everybody.pop().unwrap();
 
-        // Eight lanes of three people each; in each lane so many links, one after the
-        // other: all three try each link at once, and who got in goes again.
+        // Eight lanes of three people each. Each lane has `rounds` links, one after the other: all
+        // three try each link at once, and the one that joins leaves again.
         let lanes = everybody.chunks(3).enumerate().map(|(lane, three)| {
             let (org, admins) = (&org, &admins);
             async move {
@@ -226,8 +226,8 @@ on_both_engines! {
         }
         let people = app.at_replicas(&people.iter().collect::<Vec<_>>()).await;
         let member = gitpod::OrganizationRole::Member;
-        // Each goes in one way: leaves, gives up the role, or is removed by the next.
-        let goings = people.iter().enumerate().map(|(i, at)| {
+        // Each admin leaves, gives up the role, or removes the next admin.
+        let departures = people.iter().enumerate().map(|(i, at)| {
             let (org, ids) = (&org, &ids);
             let at = &at[i % at.len()];
             async move {
@@ -238,7 +238,7 @@ on_both_engines! {
                 }
             }
         });
-        for outcome in join_all(goings).await {
+        for outcome in join_all(departures).await {
             if let Err(failure) = outcome {
                 let expected =
                     [Code::FailedPrecondition, Code::PermissionDenied, Code::NotFound];
@@ -310,12 +310,12 @@ crate::on_both_engines! {
                 Ok(_) => Code::Ok,
                 Err(failure) => failure.code,
             };
-            refused_after_a_second(revoked, ask).await;
+            assert_rejected_within_a_second(revoked, ask).await;
         }
     }
 }
 
-/// What is kept of a preview in memory is asked for all the while, and dies at once.
+/// Requests previews all the time while links are replaced: a preview in memory must end at once.
 async fn ask_for_previews_while_links_are_made(app: &TestApp) {
     let org = app.organization().await;
     let (admins, strangers) = {
@@ -350,7 +350,7 @@ async fn ask_for_previews_while_links_are_made(app: &TestApp) {
         }
         old = new;
     }
-    // Whatever else it shows is as of now, too.
+    // The other fields of a preview are up to date, too.
     org.stranger.join(&old).await.unwrap();
     for stranger in &strangers {
         assert_eq!(stranger.preview(&old).await.unwrap().organization_member_count, 3);
@@ -361,7 +361,7 @@ mod p07_no_preview_of_a_link_is_answered_once_its_successor_was {
     use super::ask_for_previews_while_links_are_made;
     use crate::support::{Engine, Protocol, Settings, run_with};
 
-    /// As often as this asks, which is as often as the machine lets it.
+    /// No limits, because the test requests previews as often as the machine can.
     const UNLIMITED: Settings = |config| {
         config.limits.previews_per_account = 0;
         config.limits.previews_per_network = 0;

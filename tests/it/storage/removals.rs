@@ -1,4 +1,4 @@
-//! A large organization is gone with one short change; its rows go in parts.
+//! One short change deletes a large organization; its rows are removed later, in parts.
 
 use guestlist::clock::Clock;
 use guestlist::domain::{AccountId, KeyScope, Organization, OrganizationId, Tier, Timestamp};
@@ -14,10 +14,10 @@ use crate::support::{Code, Database, Engine, TestApp};
 
 const TABLES: [&str; 6] = ["grants", "notices", "outbox", "invites", "members", "removals"];
 
-/// More than one part of each kind of row.
+/// So many rows of each kind that one part cannot remove them all.
 const MANY: u32 = 1200;
 
-/// Rows that a part may remove.
+/// The number of rows that a part may remove.
 const PART: i64 = 500;
 
 async fn rows(database: &Database) -> i64 {
@@ -40,7 +40,7 @@ on_both_engines! {
         app.database.crowd(&org.id, MANY).await;
         org.admin.delete(&org.id).await.unwrap();
 
-        assert!(rows(&app.database).await > i64::from(MANY), "it was one short change");
+        assert!(rows(&app.database).await > i64::from(MANY), "the short change leaves the rows");
         assert_eq!(org.admin.delete(&org.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.admin.get(&org.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.member.get(&org.id).await.unwrap_err().code, Code::NotFound);
@@ -63,8 +63,8 @@ on_both_engines! {
             expires_in: None,
         };
         let key = create_key(app.store(), input, app.clock.now()).await;
-        assert!(key.is_err(), "there is no key for it");
-        // Its invitations, whose time has run out, are in nobody's way.
+        assert!(key.is_err(), "no key can be created for it");
+        // The worker skips its expired invitations, so they do not delay others.
         assert_eq!(end_expired(app.store(), app.clock.now(), 10).await.unwrap().ended, 0);
         let operator = Owner::Account(org.admin.account().await);
         let operator = app.key(operator, Some(KeyScope::Operator), None).await;
@@ -75,7 +75,7 @@ on_both_engines! {
     }
 }
 
-/// Removes a part, after which another change is made; answers whether there was one.
+/// Removes a part, then makes another change; returns whether there was a part.
 async fn one_part(database: &Database, store: &Store) -> bool {
     let before = rows(database).await;
     let was_one = remove_deleted(store).await.unwrap();
@@ -107,8 +107,8 @@ async fn in_parts(engine: Engine) {
     let mut parts = 0;
     while one_part(&database, &store).await {
         parts += 1;
-        assert!(parts <= left, "it has an end");
-        // As if the server had ended in between.
+        assert!(parts <= left, "the removal does not end");
+        // Opens the store again, as after a restart of the server.
         store.close().await.unwrap();
         store = super::commit::store(&database).await;
     }

@@ -1,5 +1,5 @@
-//! What goes into a row comes out of it: with everything set, and with everything
-//! empty that may be.
+//! The store returns each row as it was written: with every field set, and with every optional
+//! field empty.
 
 use std::time::Duration;
 

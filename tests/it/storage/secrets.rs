@@ -1,4 +1,4 @@
-//! What somebody learns who gets hold of the store.
+//! The secrets that an attacker with a copy of the store can learn: none.
 
 use crate::on_both_engines;
 use crate::support::{Code, TestApp};
@@ -8,7 +8,7 @@ on_both_engines! {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let dump = app.database.dump().await;
-        assert!(dump.contains("acme") && dump.contains("ana@example.com"), "it is the dump");
+        assert!(dump.contains("acme") && dump.contains("ana@example.com"), "the dump has the data");
 
         let (_, secret) = org.admin.key.as_deref().unwrap()[3..].split_once('_').unwrap();
         let first_key = std::fs::read_to_string(app.data_dir().join("admin.key")).unwrap();
@@ -17,7 +17,7 @@ on_both_engines! {
             assert!(!dump.contains(canary), "{canary}");
         }
 
-        // Nothing in it is a token: not an id, not a hash, not a sealed copy.
+        // Nothing in the dump works as a token: no id, no hash, no sealed copy.
         let uuid_like = dump.as_bytes().windows(32).filter_map(|window| {
             let text = std::str::from_utf8(window).ok()?;
             uuid::Uuid::try_parse(text).ok()

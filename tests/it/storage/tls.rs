@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, by each `sslmode` of the database's URL.
+//! TLS to PostgreSQL, with each `sslmode` of the database's URL.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::certificates::Authority;
 use crate::support::cluster::Cluster;
 use crate::support::databases::pool;
 
-/// Whether a connection by this URL is encrypted, if it comes about.
+/// Whether a connection with this URL is encrypted; `None` if it fails.
 async fn encrypted(url: &str) -> Option<bool> {
     let address = Address::parse(url).unwrap();
     let connection = Connection::open(&address, Duration::from_secs(10)).await;
@@ -36,17 +36,17 @@ async fn the_server_is_who_sslmode_says_it_must_be() {
     let by_name = &cluster.url.replace("127.0.0.1", "localhost");
     let (ours, theirs) = (path("ca.crt"), path("stranger.crt"));
     for (url, mode, authority, expected) in [
-        // As libpq: encrypted if possible, whoever it is.
+        // Like libpq: encrypted if possible, without a check of the certificate.
         (by_number, "", None, Some(true)),
         (by_number, "disable", None, Some(false)),
         (by_number, "prefer", None, Some(true)),
         (by_number, "require", None, Some(true)),
-        // An authority that is named is asked.
+        // If the URL names an authority, the certificate is checked against it.
         (by_number, "require", Some(&ours), Some(true)),
         (by_number, "require", Some(&theirs), None),
         (by_number, "verify-ca", Some(&ours), Some(true)),
         (by_number, "verify-ca", Some(&theirs), None),
-        // The system knows neither.
+        // The system's authorities contain neither of the two.
         (by_number, "verify-ca", None, None),
         (by_name, "verify-full", None, None),
         // The certificate is for `localhost`.

@@ -1,5 +1,5 @@
-//! A connection beside the server's own, by the drivers alone: it shares no code with the
-//! store that it looks at.
+//! A database connection of the test, separate from the server's own. It uses only the drivers, so
+//! it shares no code with the store that it reads.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// The longest wait for a connection or a lock.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
 pub enum Beside {
     Postgres(tokio_postgres::Client),
@@ -26,7 +26,7 @@ pub enum Beside {
 impl Beside {
     pub fn on_file(path: &Path) -> Self {
         let connection = rusqlite::Connection::open(path).unwrap();
-        connection.busy_timeout(PATIENCE).unwrap();
+        connection.busy_timeout(WAIT_LIMIT).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
         connection.pragma_update(None, "foreign_keys", "ON").unwrap();
         Beside::Sqlite(Mutex::new(connection))
@@ -36,9 +36,9 @@ impl Beside {
         Self::try_on_server(url).await.unwrap()
     }
 
-    /// The same where the server may not run.
+    /// As `on_server`, but returns an error if the database server does not run.
     pub async fn try_on_server(url: &str) -> Result<Self, DbErr> {
-        let connected = tokio::time::timeout(PATIENCE, tokio_postgres::connect(url, NoTls)).await;
+        let connected = tokio::time::timeout(WAIT_LIMIT, tokio_postgres::connect(url, NoTls)).await;
         let (client, connection) = connected.map_err(failed)?.map_err(failed)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -50,7 +50,7 @@ impl Beside {
 
     pub async fn close(self) -> Result<(), DbErr> {
         match self {
-            // Dropped, it ends.
+            // The connection closes when the client is dropped.
             Beside::Postgres(_) => Ok(()),
             Beside::Sqlite(connection) => {
                 connection.into_inner().unwrap().close().map_err(|(_, error)| failed(error))
@@ -73,7 +73,7 @@ impl ConnectionTrait for Beside {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        assert!(statement.values.is_none(), "a query with values");
+        assert!(statement.values.is_none(), "only queries support values");
         self.execute_unprepared(&statement.sql).await
     }
 
@@ -128,7 +128,7 @@ async fn on_postgres(
                 Value::String(value) => (Box::new(value), Type::TEXT),
                 Value::Bytes(value) => (Box::new(value), Type::BYTEA),
                 Value::Uuid(value) => (Box::new(value), Type::UUID),
-                other => panic!("a value {other:?}"),
+                other => panic!("the value {other:?} is not supported"),
             }
         })
         .collect();
@@ -148,7 +148,7 @@ async fn on_postgres(
                     }
                     Type::BYTEA => row.get::<_, Option<Vec<u8>>>(i).into(),
                     Type::UUID => row.get::<_, Option<uuid::Uuid>>(i).into(),
-                    ref other => panic!("a column of type {other}"),
+                    ref other => panic!("the column type {other} is not supported"),
                 };
                 (column.name().to_owned(), value)
             })
@@ -173,7 +173,7 @@ fn on_sqlite(
             Value::String(value) => value.map(Sqlite::Text),
             Value::Bytes(value) => value.map(Sqlite::Blob),
             Value::Uuid(value) => value.map(|value| Sqlite::Blob(value.as_bytes().to_vec())),
-            other => panic!("a value {other:?}"),
+            other => panic!("the value {other:?} is not supported"),
         };
         let value = value.unwrap_or(Sqlite::Null);
         prepared.raw_bind_parameter(i + 1, value).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! Certificates, made when they are needed, and clients that believe in them.
+//! Certificates, which are made on demand, and clients that trust them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// What certificates here are for.
+/// The host name in the certificates.
 pub const NAME: &str = "localhost";
 
-/// Somebody who makes certificates.
+/// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM.
@@ -28,12 +28,12 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // Or what it makes would look as if it had made itself.
+        // Without a name of its own, the certificates that it signs would look self-signed.
         params.distinguished_name.push(DnType::CommonName, "authority");
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// Its own certificate.
+    /// The authority's own certificate, in PEM.
     pub fn pem(&self) -> String {
         self.0.pem()
     }
@@ -45,8 +45,8 @@ impl Authority {
         Certified { certificate, key: key.serialize_pem() }
     }
 
-    /// A client that believes in it, offers these protocols, and has a certificate if
-    /// one is given.
+    /// A client that trusts this authority, offers these protocols, and has the certificate `own`
+    /// if it is given.
     pub fn client(&self, alpn: &[&str], own: Option<&Certified>) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -76,7 +76,8 @@ impl Certified {
     }
 }
 
-/// A connection over which the handshake has gone well, as far as the client knows.
+/// Connects and completes the handshake. Only the client has accepted it for certain: the server
+/// may still reject it.
 pub async fn connect(
     client: &TlsConnector,
     addr: SocketAddr,

@@ -1,5 +1,5 @@
-//! One client a protocol, behind one method: bytes of a protobuf message in,
-//! bytes of the answer or a [`Failure`] out.
+//! One client for each protocol, behind one method. It takes the bytes of a protobuf message, and
+//! returns the bytes of the response or a [`Failure`].
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ use tonic_types::StatusExt;
 use tonic_web::GrpcWebClientLayer;
 use tower::Layer;
 
-/// The protocols every RPC is spoken over.
+/// The protocols of every RPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     Grpc,
@@ -39,7 +39,7 @@ impl Protocol {
         [Protocol::Grpc, Protocol::GrpcWeb, Protocol::ConnectProto, Protocol::ConnectJson];
 }
 
-/// What a client is told when a call fails, the same over every protocol.
+/// The error that a client receives when a call fails. It is the same over every protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub code: Code,
@@ -55,14 +55,14 @@ pub struct Failure {
 /// The messages of a stream; an error ends it.
 pub type Messages = BoxStream<'static, Result<Vec<u8>, Failure>>;
 
-/// Speaks one protocol to one server.
+/// A client of one server, over one protocol.
 #[derive(Clone)]
 pub struct Client {
     pub addr: SocketAddr,
     pub protocol: Protocol,
 }
 
-/// An HTTP/1.1 client as plain as they come.
+/// A plain HTTP/1.1 client.
 pub type Http<B> = hyper_util::client::legacy::Client<HttpConnector, B>;
 
 pub fn http<B>() -> Http<B>
@@ -72,8 +72,8 @@ where
 {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    // The server closes a connection on which nothing was sent for some seconds; the client has
-    // such when it opens one while another becomes free.
+    // The server closes a connection on which nothing was sent for some seconds. The client has
+    // such connections when it opens one while another becomes free, so it closes them first.
     hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(Duration::from_secs(1))
@@ -83,11 +83,11 @@ where
 pub static DESCRIPTORS: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
 
-/// The method behind `/package.Service/Method`.
+/// The descriptor of the method with the path `/package.Service/Method`.
 pub fn method(path: &str) -> MethodDescriptor {
     let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
-    let service = DESCRIPTORS.get_service_by_name(service).expect("a service of ours");
-    service.methods().find(|m| m.name() == method).expect("a method of ours")
+    let service = DESCRIPTORS.get_service_by_name(service).expect("a known service");
+    service.methods().find(|m| m.name() == method).expect("a known method")
 }
 
 impl Client {
@@ -95,7 +95,8 @@ impl Client {
         Self { addr, protocol }
     }
 
-    /// The answer; of a stream the first message, after which the client goes away.
+    /// Returns the response. For a streaming method, returns the first message and then closes the
+    /// stream.
     pub async fn unary(
         &self,
         path: &str,
@@ -109,7 +110,7 @@ impl Client {
         match self.protocol {
             Protocol::Grpc => {
                 let endpoint = Channel::from_shared(format!("http://{}", self.addr)).unwrap();
-                let channel = endpoint.connect().await.expect("the server takes connections");
+                let channel = endpoint.connect().await.expect("the server accepts connections");
                 grpc(Grpc::new(channel), path, headers, message).await
             }
             Protocol::GrpcWeb => {
@@ -128,7 +129,7 @@ impl Client {
                 let answer = self.connect(path, headers, "application/json", json).await?;
                 let mut json = serde_json::Deserializer::from_slice(&answer);
                 let answer = DynamicMessage::deserialize(method.output(), &mut json)
-                    .expect("an answer of its type");
+                    .expect("the response has the method's type");
                 Ok(answer.encode_to_vec())
             }
         }
@@ -144,7 +145,7 @@ impl Client {
         match self.protocol {
             Protocol::Grpc => {
                 let endpoint = Channel::from_shared(format!("http://{}", self.addr)).unwrap();
-                let channel = endpoint.connect().await.expect("the server takes connections");
+                let channel = endpoint.connect().await.expect("the server accepts connections");
                 grpc_stream(Grpc::new(channel), path, headers, message).await
             }
             Protocol::GrpcWeb => {
@@ -161,7 +162,7 @@ impl Client {
                 let messages = messages.map(move |message| {
                     let json: serde_json::Value = serde_json::from_slice(&message?).unwrap();
                     let answer = DynamicMessage::deserialize(method.output(), json);
-                    Ok(answer.expect("a message of its type").encode_to_vec())
+                    Ok(answer.expect("the message has the method's type").encode_to_vec())
                 });
                 Ok(messages.boxed())
             }
@@ -185,7 +186,7 @@ impl Client {
         framed.put_u32(message.len().try_into().unwrap());
         framed.extend(message);
         let body = Full::new(Bytes::from(framed));
-        let answer = http().request(request.body(body).unwrap()).await.expect("the server answers");
+        let answer = http().request(request.body(body).unwrap()).await.expect("the server replies");
         assert_eq!(answer.status(), 200, "errors of a stream are in its last message");
         let frames = (BytesMut::new(), answer.into_body());
         let messages = unfold(frames, |(mut buffer, mut body)| async {
@@ -228,10 +229,10 @@ impl Client {
             request = request.header(*name, value);
         }
         let body = Full::new(Bytes::from(body));
-        let answer = http().request(request.body(body).unwrap()).await.expect("the server answers");
+        let answer = http().request(request.body(body).unwrap()).await.expect("the server replies");
         let status = answer.status();
         let answered = answer.headers()["content-type"].to_str().unwrap().to_owned();
-        let body = answer.into_body().collect().await.expect("the answer is whole").to_bytes();
+        let body = answer.into_body().collect().await.expect("the response is complete").to_bytes();
         if status.is_success() {
             assert_eq!(answered, content_type);
             return Ok(body.to_vec());
@@ -260,7 +261,7 @@ where
         let name: MetadataKey<Ascii> = name.parse().unwrap();
         request.metadata_mut().insert(name, value.parse().unwrap());
     }
-    client.ready().await.map_err(Into::into).expect("the server takes connections");
+    client.ready().await.map_err(Into::into).expect("the server accepts connections");
     let path: PathAndQuery = path.parse().unwrap();
     match client.unary(request, path, BytesCodec).await {
         Ok(answer) => Ok(answer.into_inner()),
@@ -286,13 +287,13 @@ where
         let name: MetadataKey<Ascii> = name.parse().unwrap();
         request.metadata_mut().insert(name, value.parse().unwrap());
     }
-    client.ready().await.map_err(Into::into).expect("the server takes connections");
+    client.ready().await.map_err(Into::into).expect("the server accepts connections");
     let path: PathAndQuery = path.parse().unwrap();
     let answer = client.server_streaming(request, path, BytesCodec).await?;
     Ok(answer.into_inner().map(|message| message.map_err(Failure::from)).boxed())
 }
 
-/// Hands messages through as bytes.
+/// A codec that passes messages as bytes.
 #[derive(Clone, Default)]
 struct BytesCodec;
 
@@ -347,8 +348,8 @@ impl From<Status> for Failure {
 }
 
 impl Failure {
-    /// From a Connect error: its details are rebuilt into the gRPC status that
-    /// they are the parts of.
+    /// From a Connect error. Its details are the parts of a gRPC status, which this function
+    /// rebuilds.
     pub fn from_connect(body: &[u8]) -> Self {
         let error: serde_json::Value = serde_json::from_slice(body).expect("an error is JSON");
         let message = error["message"].as_str().unwrap_or_default().to_owned();
@@ -367,7 +368,7 @@ impl Failure {
     }
 }
 
-/// A code by its name in Connect.
+/// The code with this name in Connect.
 fn code(name: &str) -> Code {
     (1..=16)
         .map(Code::from)
@@ -381,5 +382,5 @@ fn code(name: &str) -> Code {
                 .collect();
             snake == name || (name == "canceled" && *code == Code::Cancelled)
         })
-        .unwrap_or_else(|| panic!("{name} is no code"))
+        .unwrap_or_else(|| panic!("{name} is not a code of Connect"))
 }

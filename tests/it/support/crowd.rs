@@ -1,12 +1,12 @@
-//! Very many members at once, written beside the server.
+//! Very many members at once, written directly into the database.
 
 use sea_orm::ConnectionTrait;
 
 use super::{Database, Engine};
 
 impl Database {
-    /// Gives an organization so many more members, whose addresses are
-    /// `crowd1@example.com` and so on; as many pending invitations and content grants, too.
+    /// Adds this number of members to an organization, with the addresses `crowd1@example.com` and
+    /// so on. Also adds as many pending invitations and content grants.
     pub async fn crowd(&self, organization: &str, number: u32) {
         let (from, id, bytes, yes) = match self.engine {
             Engine::Sqlite => (

@@ -1,5 +1,5 @@
-//! Stores to test on: a SQLite file of its own, or a PostgreSQL database cloned
-//! from a migrated template.
+//! The stores of tests: each test has its own SQLite file, or its own PostgreSQL database, which is
+//! cloned from a migrated template.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -17,14 +17,14 @@ use tempfile::TempDir;
 
 use super::beside::Beside;
 
-/// The engines every promise about data is tested on.
+/// The engines. Tests check every property of the data on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     Sqlite,
     Postgres,
 }
 
-/// A store for one test, gone after it.
+/// A store for one test, which is removed after the test.
 pub struct Database {
     pub engine: Engine,
     /// The data directory; with SQLite the store is in it.
@@ -35,12 +35,12 @@ pub struct Database {
 }
 
 impl Database {
-    /// A store with nothing in it, not even a schema.
+    /// An empty store, without a schema.
     pub async fn empty(engine: Engine) -> Self {
         Self::new(engine, "template0").await
     }
 
-    /// A store whose schema is up to date. (On SQLite the server makes it.)
+    /// A store whose schema is up to date. (On SQLite the server creates the schema.)
     pub async fn migrated(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => Self::new(engine, "").await,
@@ -56,7 +56,7 @@ impl Database {
         Self::sqlite(TempDir::new_in(disk).unwrap())
     }
 
-    /// A store on a server of the test's own, with which it ends.
+    /// A store on a PostgreSQL server of the test's own. It is removed together with that server.
     pub fn on_server(url: String) -> Self {
         let directory = TempDir::new().unwrap();
         Self { engine: Engine::Postgres, directory, url, name: None }
@@ -77,7 +77,7 @@ impl Database {
         Self { engine, directory, url: url_of(&name), name: Some(name) }
     }
 
-    /// Where the store is, for opening it directly.
+    /// The location of the store, to open it directly.
     pub fn location(&self) -> Location {
         match self.engine {
             Engine::Sqlite => Location::Sqlite(self.directory.path().join("guestlist.db")),
@@ -85,8 +85,7 @@ impl Database {
         }
     }
 
-    /// One connection beside the server's own, for looking at rows; what is set on
-    /// it stays set.
+    /// One connection, separate from the server's own, to read rows. Its session settings stay set.
     pub async fn connect(&self) -> Beside {
         match self.location() {
             Location::Sqlite(path) => Beside::on_file(&path),
@@ -94,7 +93,7 @@ impl Database {
         }
     }
 
-    /// The same where the server may not run.
+    /// As `connect`, but returns an error if the database server does not run.
     pub async fn try_connect(&self) -> Result<Beside, DbErr> {
         match self.location() {
             Location::Sqlite(path) => Ok(Beside::on_file(&path)),
@@ -102,7 +101,7 @@ impl Database {
         }
     }
 
-    /// What a question answers whose answer is one number.
+    /// The result of a query that returns one number.
     pub async fn count(&self, sql: &str) -> i64 {
         let connection = self.connect().await;
         let statement = Statement::from_string(connection.get_database_backend(), sql);
@@ -112,8 +111,8 @@ impl Database {
         count
     }
 
-    /// Waits until readers of events may have all that is committed: tests of other databases on
-    /// the same server hold the feed back while their transactions write.
+    /// Waits until readers of events can get all committed events: tests on other databases of the
+    /// same server delay the feed while their transactions write.
     pub async fn settle(&self) {
         if self.engine == Engine::Sqlite {
             return;
@@ -126,9 +125,9 @@ impl Database {
         }
     }
 
-    /// Takes a PostgreSQL database away from everybody, or gives it back.
+    /// Closes all connections to a PostgreSQL database and rejects new ones, or allows them again.
     pub async fn allow_connections(&self, allow: bool) {
-        let name = self.name.as_deref().expect("a database of PostgreSQL's");
+        let name = self.name.as_deref().expect("only a PostgreSQL database has a name");
         administer(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allow}")).await;
         if !allow {
             let those = format!("SELECT pid FROM pg_stat_activity WHERE datname = '{name}'");
@@ -136,7 +135,7 @@ impl Database {
         }
     }
 
-    /// Removes what the test left.
+    /// Removes the store of the test.
     pub async fn remove(self) {
         if let Some(name) = self.name {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
@@ -144,7 +143,7 @@ impl Database {
     }
 }
 
-/// Few connections each and much patience, since many tests run side by side.
+/// Few connections and long timeouts, because many tests run in parallel.
 pub fn pool() -> config::Database {
     config::Database {
         max_connections: 8,
@@ -163,8 +162,8 @@ fn unique_name(prefix: &str) -> String {
     format!("guestlist_{prefix}_{}_{next}", std::process::id())
 }
 
-/// The throwaway server, ended by its script when this process goes and with it
-/// the script's standard input.
+/// The temporary PostgreSQL server. When this process ends, the standard input of the script
+/// closes, and the script stops the server.
 struct Server {
     url: String,
     _script: Option<Child>,
@@ -200,11 +199,11 @@ async fn administer(sql: &str) {
     connection.execute_unprepared(sql).await.unwrap();
 }
 
-/// The migrated database that others are cloned from; made once a process.
+/// The migrated database from which others are cloned; it is made once per process.
 async fn template() -> String {
     static TEMPLATE: Mutex<Option<String>> = Mutex::new(None);
-    // Tests run on runtimes of their own, so a blocking lock is held across the
-    // making: whoever comes second waits for it on a thread of its own.
+    // Each test has its own runtime, so a blocking lock is held while the template is made: the
+    // other tests wait for the lock on their own blocking threads.
     let made = tokio::task::spawn_blocking(|| {
         let mut template = TEMPLATE.lock().unwrap_or_else(|e| e.into_inner());
         if template.is_none() {
@@ -214,7 +213,7 @@ async fn template() -> String {
         }
         template.clone()
     });
-    made.await.unwrap().expect("it was made")
+    made.await.unwrap().expect("the template was made")
 }
 
 async fn make_template() -> String {

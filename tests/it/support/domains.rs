@@ -1,4 +1,4 @@
-//! Domains of organizations, and their proofs.
+//! Domains of organizations, and the DNS records that prove them.
 
 use super::nameserver::{self, Zone};
 use super::{Failure, Person, own};
@@ -48,7 +48,7 @@ impl Person {
         Ok(self.list_domains(request).await?.domains)
     }
 
-    /// A verified domain of this mode, which no other test has.
+    /// Adds a domain that no other test uses, verifies it and sets its mode.
     pub async fn proved_domain(&self, organization: &str, mode: own::DomainMode) -> own::Domain {
         let domain = self.domain(organization, &nameserver::new_domain()).await.unwrap();
         prove(&domain);

@@ -1,12 +1,12 @@
-//! All that is in a store.
+//! The full content of a store.
 
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::{Database, Engine};
 
 impl Database {
-    /// Every value of every row, as text and as bytes in hexadecimal, a row a line,
-    /// in lower case; all but when keys were last used, which is written later.
+    /// Every value of every row in lower case, one row per line; bytes are in hexadecimal. The time
+    /// when a key was last used is left out, because the server writes it later.
     pub async fn dump(&self) -> String {
         let connection = self.connect().await;
         let backend = connection.get_database_backend();

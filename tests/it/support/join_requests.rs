@@ -1,4 +1,4 @@
-//! Requests to join, and what comes of them.
+//! Requests to join, and the decisions on them.
 
 use super::{Failure, Person, link_to, own};
 
@@ -21,12 +21,12 @@ impl Person {
         Ok(self.create_join_request(request).await?.join_request.unwrap())
     }
 
-    /// Asks with a link.
+    /// Requests to join with the token of a link.
     pub async fn ask(&self, token: &str) -> Result<own::JoinRequest, Failure> {
         self.ask_by(own::create_join_request_request::By::LinkToken(token.to_owned())).await
     }
 
-    /// Asks by the domain of one's address.
+    /// Requests to join by the domain of the caller's address.
     pub async fn ask_by_domain(&self, organization: &str) -> Result<own::JoinRequest, Failure> {
         let id = organization.to_owned();
         self.ask_by(own::create_join_request_request::By::OrganizationId(id)).await
@@ -70,7 +70,7 @@ impl Person {
         Ok(self.withdraw_join_request(request).await?.join_request.unwrap())
     }
 
-    /// The requests of an organization in a state, one page of a hundred.
+    /// The first hundred requests to join an organization that are in this state.
     pub async fn requests(
         &self,
         organization: &str,

@@ -1,4 +1,4 @@
-//! The harness.
+//! The test harness.
 
 pub mod beside;
 pub mod certificates;
@@ -17,7 +17,7 @@ mod server;
 
 pub use client::{Failure, Protocol};
 pub use databases::{Database, Engine};
-pub use people::{Organization, Person, link_to, pairs, refused_after_a_second};
+pub use people::{Organization, Person, assert_rejected_within_a_second, link_to, pairs};
 pub use program::{Installation, Server};
 pub use run::{HANG, from_environment, run, run_installed, run_installed_on, run_with};
 pub use server::{Settings, TestApp, trust_intranet};
@@ -27,7 +27,7 @@ pub use guestlist::proto::guestlist::v1 as own;
 pub use tonic::Code;
 
 /// Runs a behaviour over every protocol and on both engines: each combination is
-/// a test of its own, named `behaviour::protocol::engine`.
+/// a separate test, named `behaviour::protocol::engine`.
 #[macro_export]
 macro_rules! everywhere {
     ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {$(
@@ -60,7 +60,7 @@ macro_rules! everywhere {
     };
 }
 
-/// Runs a behaviour that no protocol changes on both engines, over gRPC.
+/// Runs a behaviour that does not depend on the protocol, on both engines over gRPC.
 #[macro_export]
 macro_rules! on_both_engines {
     ($($(#[$meta:meta])* async fn $name:ident($app:ident: TestApp) $body:block)+) => {$(
@@ -91,7 +91,7 @@ macro_rules! on_both_engines {
     )+};
 }
 
-/// The same with these settings.
+/// As `on_both_engines`, with these settings.
 #[macro_export]
 macro_rules! on_both_engines_with {
     ($settings:ident; $($name:ident: $behaviour:ident;)+) => {$(

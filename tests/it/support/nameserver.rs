@@ -1,4 +1,4 @@
-//! A recursive name server for all tests of this process. Each test has domains of its own.
+//! A recursive name server for all tests of this process. Each test uses its own domains.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -10,26 +10,26 @@ use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{CNAME, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-/// The largest answer by UDP.
+/// The largest response over UDP, in bytes; a longer one is truncated.
 const MAX_UDP: usize = 512;
 
-/// What the server knows of a name.
+/// The data that the server has for a name.
 #[derive(Debug, Clone)]
 pub enum Zone {
     /// One record for each text.
     Txt(Vec<String>),
     /// Another name, which has the records.
     Alias(String),
-    /// Questions get no answer.
+    /// Queries get no response.
     Silent,
-    /// Questions get SERVFAIL.
+    /// Queries get SERVFAIL.
     Broken,
 }
 
 struct NameServer {
     address: SocketAddr,
     zones: Mutex<HashMap<String, Zone>>,
-    /// The questions that came by TCP.
+    /// The names in the queries that came over TCP.
     by_tcp: Mutex<Vec<String>>,
 }
 
@@ -45,7 +45,7 @@ static SERVER: LazyLock<NameServer> = LazyLock::new(|| {
     NameServer { address, zones: Mutex::default(), by_tcp: Mutex::default() }
 });
 
-/// Both protocols on one port.
+/// Binds UDP and TCP to one port.
 fn bind() -> (UdpSocket, TcpListener) {
     loop {
         let tcp = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -60,7 +60,7 @@ pub fn address() -> SocketAddr {
     SERVER.address
 }
 
-/// Sets what the server knows of a name; `None`: that it does not exist.
+/// Sets the data that the server has for a name; with `None` the name does not exist.
 pub fn publish(name: &str, zone: Option<Zone>) {
     let name = name.to_lowercase();
     match zone {
@@ -69,12 +69,12 @@ pub fn publish(name: &str, zone: Option<Zone>) {
     };
 }
 
-/// Whether the server was asked for a name by TCP.
-pub fn was_asked_by_tcp(name: &str) -> bool {
+/// Whether the server received a query for a name over TCP.
+pub fn received_tcp_query(name: &str) -> bool {
     SERVER.by_tcp.lock().unwrap().iter().any(|asked| asked == name)
 }
 
-/// A domain that no other test has.
+/// A domain that no other test uses.
 pub fn new_domain() -> String {
     format!("d{}.example", uuid::Uuid::new_v4().simple())
 }
@@ -115,7 +115,7 @@ fn serve_tcp(mut connection: TcpStream) {
     }
 }
 
-/// The response to a question; `None`: silence.
+/// The response to a query; `None` if there is none.
 fn respond(question: &[u8]) -> Option<Message> {
     let question = Message::from_vec(question).ok()?;
     let query = question.queries.first()?.clone();

@@ -1,4 +1,4 @@
-//! People with a credential, and what they can ask for.
+//! People with a credential, and the RPCs that they can call.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use prost::Message;
 use super::client::{Client, Failure};
 use super::{Code, Engine, TestApp, gitpod, own};
 
-/// Somebody who calls the service.
+/// A user of the service, with or without a credential.
 #[derive(Clone)]
 pub struct Person {
     pub client: Client,
@@ -20,7 +20,7 @@ pub struct Person {
     pub on_behalf_of: Option<String>,
 }
 
-/// An organization with people in it.
+/// An organization with an admin and a member, and a person who is not a member.
 pub struct Organization {
     pub id: String,
     pub admin: Person,
@@ -192,12 +192,12 @@ impl Person {
         Self { client, key, on_behalf_of: None }
     }
 
-    /// The same person, asking another replica.
+    /// The same person, who calls another replica.
     pub fn at(&self, addr: SocketAddr) -> Self {
         Self { client: Client::new(addr, self.client.protocol), ..self.clone() }
     }
 
-    /// The same credential, acting for somebody else.
+    /// The same credential, which acts on behalf of another account.
     pub fn on_behalf_of(&self, account: &str) -> Self {
         Self { on_behalf_of: Some(account.to_owned()), ..self.clone() }
     }
@@ -208,7 +208,7 @@ impl Person {
         request: Q,
     ) -> Result<A, Failure> {
         let answer = self.client.unary(path, &self.headers(), request.encode_to_vec()).await?;
-        Ok(A::decode(answer.as_slice()).expect("an answer of its type"))
+        Ok(A::decode(answer.as_slice()).expect("the response has the method's type"))
     }
 
     /// `guestlist.v1.EventService/Watch`
@@ -219,7 +219,7 @@ impl Person {
         let path = "/guestlist.v1.EventService/Watch";
         let messages = self.client.stream(path, &self.headers(), request.encode_to_vec()).await?;
         let decode =
-            |message: Vec<u8>| own::WatchResponse::decode(message.as_slice()).expect("its type");
+            |message: Vec<u8>| own::WatchResponse::decode(message.as_slice()).expect("it decodes");
         Ok(messages.map(move |message| message.map(decode)).boxed())
     }
 
@@ -240,8 +240,8 @@ impl Person {
         caller.account.unwrap().id.parse().unwrap()
     }
 
-    /// Makes an organization with this person as its admin; answers its id and
-    /// the membership's.
+    /// Creates an organization with this person as its admin; returns the ids of the organization
+    /// and of the membership.
     pub async fn found(&self, name: &str) -> (String, String) {
         let request = gitpod::CreateOrganizationRequest {
             name: name.to_owned(),
@@ -252,7 +252,7 @@ impl Person {
         (made.organization.unwrap().id, made.member.unwrap().user_id)
     }
 
-    /// A new join link.
+    /// Creates a new join link; returns its token.
     pub async fn invite(&self, organization: &str) -> Result<String, Failure> {
         let request =
             gitpod::CreateOrganizationInviteRequest { organization_id: organization.to_owned() };
@@ -260,7 +260,7 @@ impl Person {
         Ok(made.invite.unwrap().invite_id)
     }
 
-    /// The live join link.
+    /// Returns the token of the live join link.
     pub async fn current_invite(&self, organization: &str) -> Result<String, Failure> {
         let request =
             gitpod::GetOrganizationInviteRequest { organization_id: organization.to_owned() };
@@ -302,13 +302,13 @@ impl Person {
         self.delete_organization(request).await.map(|_| ())
     }
 
-    /// Ends a membership, one's own or another's.
+    /// Ends a membership, of the caller or of another account.
     pub async fn end(&self, member: &str) -> Result<(), Failure> {
         let request = gitpod::LeaveOrganizationRequest { user_id: member.to_owned() };
         self.leave_organization(request).await.map(|_| ())
     }
 
-    /// One's own membership, or another's.
+    /// Returns the caller's own membership, or the one that `whose` selects.
     pub async fn membership(
         &self,
         organization: &str,
@@ -363,7 +363,7 @@ impl Person {
         self.set_role(request).await.map(|_| ())
     }
 
-    /// Everybody who has not left, one page of a hundred.
+    /// The first hundred members who have not left.
     pub async fn members(
         &self,
         organization: &str,
@@ -376,7 +376,7 @@ impl Person {
         Ok(self.list_members(request).await?.members)
     }
 
-    /// A link that grants a role.
+    /// Creates a named link that grants a role.
     pub async fn link(&self, organization: &str, role: &str) -> Result<own::Invite, Failure> {
         let request = own::CreateLinkRequest {
             grants: Some(own::create_link_request::Grants::Role(role.to_owned())),
@@ -404,14 +404,14 @@ impl Person {
         Ok(self.invite_by_email(request).await?.results.remove(0))
     }
 
-    /// One invite, as its admins see it.
+    /// One invite, as the admins of its organization see it.
     pub async fn look_at(&self, organization: &str, id: &str) -> Result<own::Invite, Failure> {
         let request =
             own::GetRequest { organization_id: organization.to_owned(), id: id.to_owned() };
         Ok(self.get_invite(request).await?.invite.unwrap())
     }
 
-    /// Takes an invite back.
+    /// Revokes an invite.
     pub async fn revoke(&self, organization: &str, id: &str) -> Result<own::Invite, Failure> {
         let request = own::RevokeRequest {
             organization_id: organization.to_owned(),
@@ -421,7 +421,8 @@ impl Person {
         Ok(self.revoke_invite(request).await?.invite.unwrap())
     }
 
-    /// A webhook of an organization, or of the deployment; and its secret.
+    /// Creates a webhook of an organization, or of the deployment if `organization` is empty.
+    /// Returns the webhook and its secret.
     pub async fn webhook(
         &self,
         organization: &str,
@@ -436,7 +437,7 @@ impl Person {
         Ok((made.webhook.unwrap(), made.secret))
     }
 
-    /// A webhook as it is now.
+    /// The current state of a webhook.
     pub async fn look_at_webhook(&self, webhook: &own::Webhook) -> Result<own::Webhook, Failure> {
         let request = own::GetWebhookRequest {
             organization_id: webhook.organization_id.clone(),
@@ -445,7 +446,7 @@ impl Person {
         Ok(self.get_webhook(request).await?.webhook.unwrap())
     }
 
-    /// What waits for a webhook, one page of a hundred.
+    /// The first hundred deliveries that wait for a webhook.
     pub async fn deliveries(
         &self,
         webhook: &own::Webhook,
@@ -458,8 +459,8 @@ impl Person {
         Ok(self.list_deliveries(request).await?.deliveries)
     }
 
-    /// An organization's audit trail, newest first, without what the mail worker writes
-    /// whenever it gets to it.
+    /// The first hundred events of an organization's audit trail, newest first. Events of the mail
+    /// worker are left out, because it writes them at any time.
     pub async fn audit(&self, organization: &str) -> Result<Vec<own::AuditEvent>, Failure> {
         let request = own::ListAuditEventsRequest {
             organization_id: organization.to_owned(),
@@ -472,23 +473,23 @@ impl Person {
     }
 }
 
-/// A link that still lacks what it grants.
+/// A request for a named link. The caller of this function still has to set `grants`.
 pub fn link_to(organization: &str) -> own::CreateLinkRequest {
     own::CreateLinkRequest { organization_id: organization.to_owned(), ..Default::default() }
 }
 
-/// Metadata as messages have it.
+/// Metadata in the type that the messages use.
 pub fn pairs(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// A moment as messages have it.
+/// A time in the type that the messages use.
 pub fn moment(at: guestlist::domain::Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }
 }
 
 impl TestApp {
-    /// Each of these people at each replica: two with PostgreSQL, one with SQLite.
+    /// Each of these people on each replica: there are two with PostgreSQL, and one with SQLite.
     pub async fn at_replicas(&self, people: &[&Person]) -> Vec<Vec<Person>> {
         let mut addresses = vec![self.addr()];
         if self.database.engine == Engine::Postgres {
@@ -497,13 +498,13 @@ impl TestApp {
         people.iter().map(|person| addresses.iter().map(|at| person.at(*at)).collect()).collect()
     }
 
-    /// A moment from now, by the test's clock.
+    /// The time `after` from now, by the test's clock.
     pub fn in_the_future(&self, after: std::time::Duration) -> Option<prost_types::Timestamp> {
         use guestlist::clock::Clock;
         Some(moment(self.clock.now().plus(after)))
     }
 
-    /// The token of an email invitation, which only its mail has: unsealed here as
+    /// The token of an email invitation. Only the mail contains it, so this function unseals it as
     /// the mail worker does.
     pub async fn mailed_token(&self, organization: &str, id: &str) -> String {
         let organization = organization.parse().unwrap();
@@ -520,14 +521,14 @@ impl TestApp {
         token.unwrap().expose()
     }
 
-    /// A key of scope `operator`.
+    /// A person with a key of scope `operator`.
     pub async fn operator(&self) -> Person {
         let email = "ops@example.com".parse().unwrap();
         let owner = guestlist::operations::keys::Owner::Email { email, name: None };
         self.key(owner, Some(guestlist::domain::KeyScope::Operator), None).await
     }
 
-    /// An organization with an admin and a member, and a stranger beside it.
+    /// Creates an organization with an admin and a member; `stranger` is not a member.
     pub async fn organization(&self) -> Organization {
         let (admin, member, stranger) =
             (self.person("ana").await, self.person("ben").await, self.person("zoe").await);
@@ -544,9 +545,9 @@ impl Organization {
     }
 }
 
-/// Asks on until a key is refused. Whoever asks later than a second after `revoked`
-/// must be (P22); before that, either answer is right.
-pub async fn refused_after_a_second(revoked: Instant, ask: impl AsyncFn() -> Code) {
+/// Repeats the call `ask` until a key is rejected. A call that starts later than a second after
+/// `revoked` must be rejected (P22); before that, the call may also succeed.
+pub async fn assert_rejected_within_a_second(revoked: Instant, ask: impl AsyncFn() -> Code) {
     loop {
         let late = revoked.elapsed() > Duration::from_secs(1);
         match ask().await {

@@ -1,5 +1,4 @@
-//! The program itself, as whoever runs it does: its commands, and a server that
-//! is a process of its own.
+//! Runs the program as its users do: its commands, and a server in a separate process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -12,13 +11,13 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::{Database, Engine, Person, Protocol};
 
-/// No start and no end takes longer unless it hangs.
+/// The longest time for a start or a shutdown. One that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
 
-/// What the line that scripts wait for begins with, and its end: `://ADDRESS`.
+/// The start of the line that scripts wait for. The line ends with `://ADDRESS`.
 const READY: &str = "listening on http";
 
-/// The program in a directory, with nothing of ours in the environment.
+/// The program in a directory, without `GUESTLIST_` variables in its environment.
 pub fn program(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_guestlist"));
     for (name, _) in std::env::vars_os() {
@@ -30,7 +29,7 @@ pub fn program(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// How a command ended, and what it said.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Said {
     pub code: i32,
@@ -45,25 +44,25 @@ pub fn say(mut command: Command) -> Said {
     Said { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
 }
 
-/// A directory and a store, and the settings that lead to them.
+/// A directory and a store, and the settings that select them.
 pub struct Installation {
     pub database: Database,
     settings: Vec<(&'static str, String)>,
 }
 
 impl Installation {
-    /// With nothing in it yet, not even a schema.
+    /// A new installation with an empty store, without a schema.
     pub async fn new(engine: Engine) -> Self {
         Self::on(Database::empty(engine).await)
     }
 
-    /// On a store that is there.
+    /// An installation on an existing store.
     pub fn on(database: Database) -> Self {
         let mut settings = vec![
             ("GUESTLIST_LISTEN", "127.0.0.1:0".to_owned()),
             ("GUESTLIST_DATA_DIR", database.directory.path().display().to_string()),
             ("GUESTLIST_DATABASE_URL", database.url.clone()),
-            // Tests make more at once than people do.
+            // Tests create more at once than users do, so there are no limits.
             ("GUESTLIST_LIMITS__ORGANIZATIONS_PER_ACCOUNT", "0".to_owned()),
             ("GUESTLIST_LIMITS__INVITES_PER_ACCOUNT", "0".to_owned()),
             ("GUESTLIST_LIMITS__INVITES_PER_ORGANIZATION", "0".to_owned()),
@@ -77,12 +76,12 @@ impl Installation {
         Self { database, settings }
     }
 
-    /// Where the files are.
+    /// The directory of the files.
     pub fn directory(&self) -> &Path {
         self.database.directory.path()
     }
 
-    /// The file with the key that the first start makes.
+    /// The file with the API key, which the first start creates.
     pub fn key_file(&self) -> PathBuf {
         self.directory().join("admin.key")
     }
@@ -99,7 +98,7 @@ impl Installation {
         say(self.command(arguments, &[]))
     }
 
-    /// A server that is ready.
+    /// Starts a server and waits until it is ready.
     pub fn serve(&self) -> Server {
         self.serve_with(&[])
     }
@@ -109,7 +108,7 @@ impl Installation {
         Server::start(self.command(&["serve"], settings))
     }
 
-    /// A new key for the person with this address.
+    /// Creates a key for the person with this address.
     pub fn new_key(&self, email: &str) -> String {
         let said = self.run(&["keys", "create", "--email", email]);
         assert_eq!((said.code, said.err.as_str()), (0, ""));
@@ -121,7 +120,7 @@ impl Installation {
     }
 }
 
-/// A server in a process of its own, killed with the test if it has not ended.
+/// A server in a separate process. It is killed when this value is dropped, if it still runs.
 pub struct Server {
     pub addr: SocketAddr,
     process: Child,
@@ -134,17 +133,17 @@ pub struct Server {
 pub struct Ended {
     /// `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Since it was waited for.
+    /// The time from the start of the wait to the end of the process.
     pub took: Duration,
     pub out: String,
     pub err: String,
 }
 
 impl Server {
-    /// Starts one and waits until it says that it is ready.
+    /// Starts a server and waits until it prints that it is ready.
     pub fn start(mut command: Command) -> Self {
         let mut process =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is spawned");
         let out = Lines::of(process.stdout.take().unwrap());
         let err = Lines::of(process.stderr.take().unwrap());
         let addr = ([127, 0, 0, 1], 0).into();
@@ -163,12 +162,12 @@ impl Server {
         }
     }
 
-    /// What it said on standard output up to now.
+    /// The text on standard output up to now.
     pub fn said(&self) -> String {
         self.out.all()
     }
 
-    /// What it logged up to now.
+    /// The log up to now.
     pub fn logged(&self) -> String {
         self.err.all()
     }
@@ -178,7 +177,7 @@ impl Server {
         self.process.id()
     }
 
-    /// Somebody with this key, over gRPC.
+    /// A person with this credential, over gRPC.
     pub fn person(&self, key: &str) -> Person {
         Person::new(Client::new(self.addr, Protocol::Grpc), Some(key.to_owned()))
     }
@@ -188,13 +187,13 @@ impl Server {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// Ends it as nothing can prepare for.
+    /// Kills the process with SIGKILL, so that the server cannot shut down in order.
     pub fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits until the process ends.
     pub fn ended(mut self) -> Ended {
         let since = Instant::now();
         loop {
@@ -203,12 +202,12 @@ impl Server {
                 let (out, err) = (self.out.at_the_end(), self.err.at_the_end());
                 return Ended { code: status.code(), took, out, err };
             }
-            assert!(since.elapsed() < HANG, "it does not end: {}", self.err.all());
+            assert!(since.elapsed() < HANG, "the server does not end: {}", self.err.all());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Asks it to end, and waits.
+    /// Sends SIGTERM, and waits until the process ends.
     pub fn stop(self) -> Ended {
         self.signal("TERM");
         self.ended()
@@ -217,13 +216,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself, which is no error here.
+        // The process may have ended by itself; that is no error here.
         self.process.kill().ok();
         self.process.wait().ok();
     }
 }
 
-/// What a process writes, read as it comes: a pipe that nobody reads would stop it.
+/// The output of a process, which a thread reads: a full pipe would block the process.
 struct Lines {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -235,7 +234,7 @@ impl Lines {
         let into = Arc::clone(&text);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(pipe).lines() {
-                let line = line.expect("it is text");
+                let line = line.expect("the output is text");
                 *into.lock().unwrap() += &format!("{line}\n");
             }
         });

@@ -1,5 +1,4 @@
-//! Runs one behaviour on a store and a server of its own, and cleans up after it
-//! whether it holds or not.
+//! Runs one behaviour on its own store and server, and cleans up after it, also if it fails.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -8,7 +7,8 @@ use futures::FutureExt;
 
 use super::{Database, Engine, Installation, Protocol, Settings, TestApp};
 
-/// No behaviour takes longer unless it hangs, also on a slow machine beside other work.
+/// The longest time for a behaviour, also on a slow machine with other work. One that takes longer
+/// hangs.
 pub const HANG: Duration = Duration::from_secs(300);
 
 /// Runs `behaviour` against a new server in this process.
@@ -28,12 +28,12 @@ pub fn run_with(
     });
 }
 
-/// Runs `behaviour` on a new installation, whose servers are processes.
+/// Runs `behaviour` on a new installation, whose servers are separate processes.
 pub fn run_installed(engine: Engine, behaviour: impl AsyncFn(&Installation)) {
     block_on(async { hold_installed(HANG, Installation::new(engine).await, behaviour).await });
 }
 
-/// The same on a given store, with a bound of its own.
+/// The same on a given store, with its own time limit.
 pub fn run_installed_on(
     database: Database,
     hang: Duration,
@@ -58,14 +58,14 @@ async fn hold(app: TestApp, behaviour: impl AsyncFn(&TestApp)) -> Held {
     held
 }
 
-/// A number that a longer run gives.
+/// The number in an environment variable, which is set for longer runs.
 pub fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 type Held = std::thread::Result<Result<(), tokio::time::error::Elapsed>>;
 
-/// A run that is longer than usual says its bound, in seconds, by `GUESTLIST_TEST_HANG`.
+/// For a longer run, `GUESTLIST_TEST_HANG` sets the time limit, in seconds.
 async fn held(hang: Duration, behaviour: impl Future<Output = ()>) -> Held {
     let hang = from_environment("GUESTLIST_TEST_HANG").map_or(hang, Duration::from_secs);
     AssertUnwindSafe(tokio::time::timeout(hang, behaviour)).catch_unwind().await

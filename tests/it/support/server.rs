@@ -17,7 +17,7 @@ use super::client::Client;
 use super::databases::pool;
 use super::{Database, Engine, Person, Protocol};
 
-/// Changes a test wants in the default settings.
+/// A test's changes to the default settings.
 pub type Settings = fn(&mut Config);
 
 /// A server, its store and its clock.
@@ -27,7 +27,7 @@ pub struct TestApp {
     pub protocol: Protocol,
     pub app: App,
     settings: Settings,
-    /// Used by the next start.
+    /// The next start uses it.
     pub secret_key: SecretString,
     replicas: Mutex<Vec<App>>,
 }
@@ -44,7 +44,7 @@ impl TestApp {
         Self::on(database, protocol, settings, None).await
     }
 
-    /// The same on a given store, with an eye on its statements.
+    /// The same on a given store. The observer receives each statement.
     pub async fn on(
         database: Database,
         protocol: Protocol,
@@ -58,7 +58,7 @@ impl TestApp {
         Self { database, clock, protocol, app, settings, secret_key, replicas: Mutex::default() }
     }
 
-    /// A server on a store that was made with this key, at the time of this clock.
+    /// A server on a store that was made with this secret key. The server uses this clock.
     pub async fn reopened(
         database: Database,
         secret_key: SecretString,
@@ -69,7 +69,7 @@ impl TestApp {
         Self { database, clock, protocol, app, settings, secret_key, replicas: Mutex::default() }
     }
 
-    /// A second server on the same store; PostgreSQL only, as in life.
+    /// Starts another server on the same store; only on PostgreSQL, as in production.
     pub async fn replica(&self) -> SocketAddr {
         let config = config(&self.database, &self.secret_key, self.settings);
         let app = start(config, &self.clock, None).await;
@@ -104,20 +104,19 @@ impl TestApp {
         Client::new(self.addr(), self.protocol)
     }
 
-    /// Somebody with a key, known by `name` and with the address
-    /// `name@example.com`.
+    /// A person with a key, the name `name` and the address `name@example.com`.
     pub async fn person(&self, name: &str) -> Person {
         self.person_with(&format!("{name}@example.com")).await
     }
 
-    /// Somebody with a key and this address.
+    /// A person with a key and this address.
     pub async fn person_with(&self, email: &str) -> Person {
         let email: EmailAddress = email.parse().unwrap();
         let owner = Owner::Email { email, name: None };
         self.key(owner, None, None).await
     }
 
-    /// Somebody with a key of any kind.
+    /// A person with a key of this owner, scope and organization.
     pub async fn key(
         &self,
         owner: Owner,
@@ -128,14 +127,14 @@ impl TestApp {
         self.key_as(input).await
     }
 
-    /// Somebody with a key, in every detail.
+    /// A person with the key that `input` describes.
     pub async fn key_as(&self, input: CreateKey) -> Person {
         use guestlist::clock::Clock;
         let key = create_key(self.store(), input, self.clock.now()).await.unwrap();
         Person::new(self.client(), Some(key.expose().to_string()))
     }
 
-    /// Ends the servers in order and starts one again, on the same store.
+    /// Shuts down the servers in order and starts one again on the same store.
     pub async fn restart(mut self) -> Self {
         let config = config(&self.database, &self.secret_key, self.settings);
         let replicas = std::mem::take(self.replicas.get_mut().unwrap());
@@ -152,7 +151,7 @@ impl TestApp {
         self.database.settle().await;
     }
 
-    /// Ends the servers in order and removes the store.
+    /// Shuts down the servers in order and removes the store.
     pub async fn stop(self) {
         let replicas = std::mem::take(&mut *self.replicas.lock().unwrap());
         for app in replicas.into_iter().chain([self.app]) {
@@ -162,8 +161,8 @@ impl TestApp {
     }
 }
 
-/// The settings of an issuer of kind `service`, `intranet`, which vouches for the addresses
-/// of `example.com`.
+/// Sets one issuer, `intranet`, of kind `service`. Its addresses in `example.com` count as
+/// verified.
 pub fn trust_intranet(config: &mut Config) {
     let issuer = r#"
         kind = "service"
@@ -181,16 +180,16 @@ fn config(database: &Database, secret_key: &SecretString, settings: Settings) ->
     config.database_url = Some(SecretString::from(database.url.clone()));
     config.secret_key = Some(secret_key.clone());
     config.database = pool();
-    // Tests make more at once than people do; `limits` sets its own numbers.
+    // Tests create more at once than users do. The tests in `limits` set their own numbers.
     config.limits.organizations_per_account = 0;
     config.limits.invites_per_account = 10_000;
     config.limits.invites_per_organization = 10_000;
     config.limits.invites_per_address = 50;
     config.limits.joins_per_account = 1200;
-    // Webhooks of tests are on this machine.
+    // The webhook endpoints of tests are on this machine.
     config.webhooks.allow_http = true;
     config.webhooks.allowed_networks = vec!["127.0.0.0/8".parse().unwrap()];
-    // No question leaves this machine.
+    // All DNS queries go to this name server, so none leaves this machine.
     config.domains.nameservers = vec![super::nameserver::address()];
     settings(&mut config);
     config

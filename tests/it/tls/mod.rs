@@ -1,4 +1,4 @@
-//! TLS, by the program as it is run: settings, every protocol, new certificates.
+//! TLS of the real program: settings, every protocol, new certificates.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ use tokio::net::TcpStream;
 use tonic::transport::Endpoint;
 use tower::service_fn;
 
-use crate::protocols::ask::Ask;
-use crate::protocols::door::{Door, Form};
+use crate::protocols::request::TestRequest;
+use crate::protocols::transport::{Form, Transport};
 use crate::protocols::wire::Connection;
 use crate::support::certificates::{Authority, Certified, connect};
 use crate::support::{Engine, Installation, Server, own, run_installed};
 
 const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
 
-/// The flags of files in the directory that the program is started in.
+/// The command `serve` with TLS files in the directory in which the program starts.
 const FILES: [&str; 5] =
     ["serve", "--tls-certificate-file", "tls.crt", "--tls-key-file", "tls.key"];
 
-/// A server with a certificate of this authority.
+/// Starts a server with a certificate of this authority.
 fn serve(at: &Installation, authority: &Authority, settings: &[(&str, &str)]) -> Server {
     authority.certify().write(at.directory());
     Server::start(at.command(&FILES, settings))
@@ -33,15 +33,15 @@ fn alpn(version: Version) -> &'static [&'static str] {
     if version == Version::HTTP_2 { &["h2"] } else { &["http/1.1"] }
 }
 
-/// Who calls, asked through this door; answers their address.
-async fn caller(door: Door, connection: &mut Connection, key: &str) -> String {
-    let ask = Ask::new(door, GET_CALLER, &json!({}));
+/// Calls GetCaller through this transport; returns the caller's email address.
+async fn caller(transport: Transport, connection: &mut Connection, key: &str) -> String {
+    let ask = TestRequest::new(transport, GET_CALLER, &json!({}));
     let answer = ask.with("authorization", &format!("Bearer {key}")).send(connection).await;
-    let said = door.read(GET_CALLER, &answer).expect("it is answered");
+    let said = transport.read(GET_CALLER, &answer).expect("the call succeeds");
     said["account"]["email"].as_str().expect("an address").to_owned()
 }
 
-/// Waits for what will come.
+/// Waits until the condition holds.
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let since = Instant::now();
     while !holds().await {
@@ -57,17 +57,17 @@ fn every_protocol_is_spoken() {
         let server = serve(at, &authority, &[]);
         assert!(server.said().contains(&format!("\nlistening on https://{}\n", server.addr)));
         let key = at.new_key("ana@acme.com");
-        for door in Door::ALL {
-            let client = authority.client(alpn(door.version), None);
+        for transport in Transport::ALL {
+            let client = authority.client(alpn(transport.version), None);
             let stream = connect(&client, server.addr).await.unwrap();
-            let mut connection = Connection::over(stream, server.addr, door.version).await;
+            let mut connection = Connection::over(stream, server.addr, transport.version).await;
             for _ in 0..2 {
-                let email = caller(door, &mut connection, &key).await;
-                assert_eq!(email, "ana@acme.com", "{door:?}");
+                let email = caller(transport, &mut connection, &key).await;
+                assert_eq!(email, "ana@acme.com", "{transport:?}");
             }
         }
 
-        // And by tonic's own client, which has no TLS of its own here.
+        // The same with tonic's client, which is built without TLS here.
         let (client, addr) = (authority.client(&["h2"], None), server.addr);
         let dial = service_fn(move |_: http::Uri| {
             let client = client.clone();
@@ -91,24 +91,24 @@ fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
         let [before, after, last] = [Authority::new(), Authority::new(), Authority::new()];
         let server = serve(at, &before, &[("GUESTLIST_TLS__RELOAD_INTERVAL", "10ms")]);
         let key = at.new_key("ana@acme.com");
-        let door = Door { form: Form::Grpc, version: Version::HTTP_2 };
+        let transport = Transport { form: Form::Grpc, version: Version::HTTP_2 };
         let serves = async |authority: &Authority| {
             connect(&authority.client(&["h2"], None), server.addr).await.is_ok()
         };
         let stream = connect(&before.client(&["h2"], None), server.addr).await.unwrap();
-        let mut old = Connection::over(stream, server.addr, door.version).await;
-        assert_eq!(caller(door, &mut old, &key).await, "ana@acme.com");
+        let mut old = Connection::over(stream, server.addr, transport.version).await;
+        assert_eq!(caller(transport, &mut old, &key).await, "ana@acme.com");
 
         after.certify().write(at.directory());
         until("the new one is served", async || serves(&after).await).await;
         assert!(!serves(&before).await);
-        assert_eq!(caller(door, &mut old, &key).await, "ana@acme.com", "it lives on");
+        assert_eq!(caller(transport, &mut old, &key).await, "ana@acme.com", "it stays open");
 
         std::fs::write(at.directory().join("tls.key"), "no key").unwrap();
         let told = "the new TLS files cannot be used; the old certificate stays";
-        until("it is told", async || server.logged().contains(told)).await;
+        until("the failure is logged", async || server.logged().contains(told)).await;
         assert!(serves(&after).await);
-        // Many looks later it still has been told once.
+        // The server checks the files many times, but logs the failure only once.
         last.certify().write(at.directory());
         until("the last one is served", async || serves(&last).await).await;
         let ended = server.stop();
@@ -122,7 +122,7 @@ fn client_certificates_are_wanted_if_there_is_an_authority_of_them() {
     run_installed(Engine::Sqlite, async |at| {
         let [authority, clients, other] = [Authority::new(), Authority::new(), Authority::new()];
         std::fs::write(at.directory().join("clients.crt"), clients.pem()).unwrap();
-        // Free a moment ago.
+        // A port that was free a moment ago.
         let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let metrics = metrics.to_string();
         let settings = [
@@ -144,7 +144,8 @@ fn client_certificates_are_wanted_if_there_is_an_authority_of_them() {
         assert_eq!(asked(Some(other.certify())).await, None);
         assert_eq!(asked(Some(clients.certify())).await.unwrap(), "ready\n");
 
-        // The health check has none: it asks where none is wanted.
+        // The health check has no client certificate, so it calls the metrics listener, which
+        // requires none.
         let addr = server.addr.to_string();
         let files = [&FILES[1..], &["--tls-client-ca-file", "clients.crt"]].concat();
         let check = |more: &[&str]| {
@@ -165,7 +166,7 @@ fn the_health_check_asks_over_tls() {
         let over_tls = [&["healthcheck", "--listen", &addr], &FILES[1..]].concat();
         let said = at.run(&over_tls);
         assert_eq!((said.code, said.err.as_str()), (0, ""));
-        assert_eq!(at.run(&over_tls[..3]).code, 1, "it is no plain server");
+        assert_eq!(at.run(&over_tls[..3]).code, 1, "the server accepts only TLS");
         server.stop();
         let said = at.run(&over_tls);
         assert_eq!(said.code, 1);
@@ -174,7 +175,7 @@ fn the_health_check_asks_over_tls() {
 }
 
 #[test]
-fn what_is_wrong_with_the_files_is_told_before_anything_is_made() {
+fn errors_of_the_files_are_reported_before_the_store_is_created() {
     run_installed(Engine::Sqlite, async |at| {
         let (authority, directory) = (Authority::new(), at.directory());
         std::fs::write(directory.join("empty"), "").unwrap();
@@ -204,7 +205,7 @@ fn what_is_wrong_with_the_files_is_told_before_anything_is_made() {
                 assert!(said.err.contains(words), "{more:?}: {}", said.err);
             }
         }
-        assert!(!at.key_file().exists(), "nothing was made");
+        assert!(!at.key_file().exists(), "no key file was created");
         let said = at.run(&[&["check-config"], &FILES[1..]].concat());
         assert_eq!(said.out, "the configuration is valid\n", "{}", said.err);
     });
@@ -219,12 +220,12 @@ fn p05_the_key_is_in_no_log() {
             [("GUESTLIST_LOG__FILTER", filter), ("GUESTLIST_TLS__RELOAD_INTERVAL", "10ms")];
         let server = serve(at, &authority, &settings);
         connect(&authority.client(&["h2"], None), server.addr).await.unwrap();
-        // The certificate's place holds the key, too.
+        // The file of the certificate contains the private key, too.
         let new = authority.certify();
         for name in ["tls.crt", "tls.key"] {
             std::fs::write(at.directory().join(name), &new.key).unwrap();
         }
-        until("it is told", async || server.logged().contains("the old certificate stays")).await;
+        until("it is logged", async || server.logged().contains("the old certificate stays")).await;
         let ended = server.stop();
         let secrets = new.key.lines().filter(|line| !line.starts_with("---"));
         for line in secrets {
@@ -234,13 +235,13 @@ fn p05_the_key_is_in_no_log() {
 }
 
 #[test]
-fn p34_p37_who_speaks_no_tls_and_who_says_nothing_hold_nobody_up() {
+fn p34_p37_plain_and_silent_clients_do_not_delay_the_stop() {
     run_installed(Engine::Sqlite, async |at| {
         let server = serve(at, &Authority::new(), &[]);
         let mut plain = TcpStream::connect(server.addr).await.unwrap();
         plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
-        // A reset is an end as well.
+        // A reset of the connection is also an end.
         plain.read_to_end(&mut answer).await.ok();
         assert!(answer.len() <= 7, "an alert at most: {answer:?}");
 
@@ -254,7 +255,7 @@ fn p34_p37_who_speaks_no_tls_and_who_says_nothing_hold_nobody_up() {
         assert_eq!(ended.code, Some(0), "{}", ended.err);
         assert!(
             !ended.err.contains("the drain timeout has passed"),
-            "nobody is waited for: {}",
+            "the server waits for no client: {}",
             ended.err
         );
     });

@@ -3,7 +3,7 @@ use guestlist::config::Config;
 use super::{Endpoint, of};
 use crate::support::{Code, Engine, Protocol, TestApp, own, run_with};
 
-/// The settings of an installation that changes nothing, except that URLs need no TLS.
+/// The default settings, except that URLs need no TLS.
 fn closed(config: &mut Config) {
     config.webhooks.allowed_networks = Vec::new();
 }
@@ -61,7 +61,7 @@ async fn behaviour(app: &TestApp) {
         assert_eq!(failure.code, Code::InvalidArgument, "{host}");
         assert_eq!(failure.fields, ["url"], "{host}");
     }
-    // A name is looked up when something is sent.
+    // A host name is resolved only when an event is sent.
     let (webhook, _) =
         org.admin.webhook(&org.id, &format!("http://localhost:{port}")).await.unwrap();
     let (organization_id, webhook_id) = of(&webhook);

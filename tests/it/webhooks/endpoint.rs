@@ -1,4 +1,4 @@
-//! A server on this machine that gets events and answers as it is told.
+//! A local server that receives events and returns planned responses.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,14 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// What it answers to a request.
+/// The response to a request.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// The status, further lines of the head, and the body.
+    /// The status, further header lines, and the body.
     Status(u16, &'static str, &'static str),
-    /// Nothing, until [`Endpoint::let_go`].
+    /// No response until [`Endpoint::let_go`], then status 200.
     Hang,
-    /// The head, and then the end of the connection.
+    /// The head without the body; then the connection ends.
     HeadOnly(u16),
 }
 
@@ -35,14 +35,14 @@ pub struct Request {
 pub struct Endpoint {
     pub url: String,
     replies: Arc<Mutex<VecDeque<Reply>>>,
-    /// The answer to requests without a planned one.
+    /// The response to requests without a planned response.
     otherwise: Arc<Mutex<Reply>>,
     requests: tokio::sync::Mutex<mpsc::UnboundedReceiver<Request>>,
     hold: watch::Sender<bool>,
     load: Arc<Load>,
 }
 
-/// Requests without an answer, and the most of them at a time.
+/// How many requests have no response now, and the highest number so far.
 #[derive(Default)]
 struct Load {
     now: AtomicUsize,
@@ -50,7 +50,7 @@ struct Load {
 }
 
 impl Endpoint {
-    /// Accepts everything.
+    /// Starts a server that accepts every event.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hooks", listener.local_addr().unwrap());
@@ -66,7 +66,7 @@ impl Endpoint {
                 let (replies, otherwise, hold) = state.clone();
                 let (sender, load) = (sender.clone(), Arc::clone(&counted));
                 tokio::spawn(async move {
-                    // A connection that the client ends early is no failure of the test.
+                    // A connection that the client ends early does not fail the test.
                     let _ = serve(stream, sender, (replies, otherwise, hold), &load).await;
                 });
             }
@@ -74,22 +74,22 @@ impl Endpoint {
         Self { url, replies, otherwise, requests: tokio::sync::Mutex::new(receiver), hold, load }
     }
 
-    /// The next answers, in this order.
+    /// Plans the next responses, in this order.
     pub fn plan(&self, replies: impl IntoIterator<Item = Reply>) {
         self.replies.lock().unwrap().extend(replies);
     }
 
-    /// The answer to requests without a planned one.
+    /// Sets the response to requests without a planned response.
     pub fn otherwise(&self, reply: Reply) {
         *self.otherwise.lock().unwrap() = reply;
     }
 
-    /// Accepts the requests that hang.
+    /// Responds to the requests that hang, and to later ones, with status 200.
     pub fn let_go(&self) {
         self.hold.send_replace(false);
     }
 
-    /// The most requests without an answer at a time.
+    /// The highest number of requests without a response at a time.
     pub fn most_at_once(&self) -> usize {
         self.load.most.load(Ordering::SeqCst)
     }
@@ -111,7 +111,7 @@ impl Endpoint {
         }
     }
 
-    /// The requests that have arrived and were not taken.
+    /// The requests that have arrived and that no call has returned yet.
     pub async fn arrived(&self) -> Vec<Request> {
         let mut requests = self.requests.lock().await;
         std::iter::from_fn(|| requests.try_recv().ok()).collect()
@@ -131,8 +131,8 @@ impl Request {
         self.json()["type"].as_str().unwrap().to_owned()
     }
 
-    /// Whether a signature of the request is by this secret, by the implementation of the
-    /// authors of Standard Webhooks.
+    /// Whether the request has a signature by this secret. The implementation by the authors of
+    /// Standard Webhooks verifies it.
     pub fn is_signed_by(&self, secret: &str) -> bool {
         let verifier = standardwebhooks::Webhook::new(secret).unwrap();
         verifier.verify(&self.body, &self.headers).is_ok()

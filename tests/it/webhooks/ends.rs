@@ -30,7 +30,7 @@ on_both_engines! {
         let other = app.organization().await;
         let kept = Endpoint::start().await;
         other.admin.webhook(&other.id, &kept.url).await.unwrap();
-        // They arrive in any order.
+        // The requests arrive in any order.
         let mut before = Vec::new();
         for _ in 0..4 {
             before.push(all.next().await.event_type());
@@ -40,7 +40,7 @@ on_both_engines! {
         assert_eq!(before, [created, created, created, "webhook.disabled"]);
         disabled.arrived().await;
 
-        // The first attempt fails: it is sent again after the organization has gone.
+        // The first attempt fails. The event is sent again after the organization is deleted.
         all.plan([Reply::Status(503, "", "")]);
         org.admin.delete(&org.id).await.unwrap();
         let first = all.next_of("organization.deleted").await;

@@ -10,7 +10,7 @@ use crate::support::{Organization, Person, TestApp, own};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An organization whose webhook has got its first event.
+/// An organization whose webhook has received its first event.
 async fn with_webhook(app: &TestApp) -> (Organization, Endpoint, own::Webhook) {
     let org = app.organization().await;
     let endpoint = Endpoint::start().await;
@@ -20,7 +20,7 @@ async fn with_webhook(app: &TestApp) -> (Organization, Endpoint, own::Webhook) {
     (org, endpoint, webhook)
 }
 
-/// Waits until so many deliveries have failed so often.
+/// Waits until the first waiting delivery has this many failed attempts; returns it.
 async fn failed(who: &Person, webhook: &own::Webhook, attempts: i32) -> own::WebhookDelivery {
     eventually("an attempt has failed", async || {
         let waiting = who.deliveries(webhook).await.unwrap();
@@ -30,8 +30,8 @@ async fn failed(who: &Person, webhook: &own::Webhook, attempts: i32) -> own::Web
     who.deliveries(webhook).await.unwrap().remove(0)
 }
 
-/// Makes an event and waits until another webhook of the same organization has got it: the
-/// worker has looked at all of them since then.
+/// Makes an event and waits until another webhook of the same organization has received it: by
+/// then the worker has also processed the organization's other webhooks.
 async fn other_gets_an_event(org: &Organization, other: &Endpoint) {
     other.arrived().await;
     let link = org.admin.link(&org.id, "read").await.unwrap().id;
@@ -43,7 +43,7 @@ async fn other_gets_an_event(org: &Organization, other: &Endpoint) {
     }
 }
 
-/// How long after the last attempt the next one is.
+/// The seconds from the last attempt to the next one.
 fn pause(delivery: &own::WebhookDelivery) -> f64 {
     let seconds = |at: &Option<prost_types::Timestamp>| {
         let at = at.as_ref().unwrap();
@@ -66,7 +66,7 @@ on_both_engines! {
             assert_eq!(delivery.reason, "the answer has an error status");
             let pause = pause(&delivery);
             assert!((middle * 0.8 - 0.1..=middle * 1.2 + 0.1).contains(&pause), "{attempt}: {pause}");
-            assert_eq!(delivery.answer, "", "not for admins");
+            assert_eq!(delivery.answer, "", "admins do not get the response body");
             let shown = operator.deliveries(&webhook).await.unwrap().remove(0);
             assert_eq!(shown.answer, "from the inside");
             if attempt < 4 {
@@ -96,7 +96,7 @@ on_both_engines! {
         failed(&org.admin, &webhook, 1).await;
         org.member.end(&org.member_id).await.unwrap();
         app.clock.advance(Duration::from_secs(10));
-        // Both arrive, in any order.
+        // Both events arrive, in any order.
         let mut types = vec![endpoint.next().await.event_type(), endpoint.next().await.event_type()];
         types.sort();
         assert_eq!(types, ["invite.created", "member.left"]);
@@ -136,7 +136,7 @@ on_both_engines! {
         assert_eq!((event.action.as_str(), &event.target_id), ("webhook.disabled", &webhook.id));
         assert_eq!(event.request_id, "webhooks");
         assert!(org.admin.deliveries(&webhook).await.unwrap()[0].next_attempt_time.is_none());
-        // Nothing arrives until it is enabled; then everything does.
+        // No event arrives until the webhook is enabled. Then all events arrive.
         org.member.end(&org.member_id).await.unwrap();
         app.clock.advance(DAY);
         let (organization_id, webhook_id) = of(&webhook);
@@ -168,7 +168,7 @@ on_both_engines! {
             let delivery = failed(&org.admin, &webhook, 1).await;
             let pause = pause(&delivery);
             assert!((least..most).contains(&pause), "{pause}");
-            // New events wait as well.
+            // New events wait, too.
             org.admin.link(&org.id, "read").await.unwrap();
             app.clock.advance(Duration::from_secs(1800));
             other_gets_an_event(&org, &healthy).await;
@@ -262,7 +262,7 @@ on_both_engines! {
             .await
             .unwrap();
         connection.close().await.unwrap();
-        // It goes on with the events that it has not got, as soon as it has a turn.
+        // At its next turn the webhook continues with the events that it has not received.
         let link = org.admin.link(&org.id, "read").await.unwrap().id;
         let mut arrived = Vec::new();
         while arrived.len() < 2 {

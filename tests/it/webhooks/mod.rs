@@ -1,4 +1,4 @@
-//! What webhooks get, and when.
+//! Which events webhooks receive, and when.
 
 mod addresses;
 mod delivery;
@@ -11,12 +11,12 @@ pub use endpoint::{Endpoint, Reply};
 
 use crate::support::own;
 
-/// Names an endpoint in a request.
+/// The organization's id and the webhook's id, for a request.
 pub fn of(webhook: &own::Webhook) -> (String, String) {
     (webhook.organization_id.clone(), webhook.id.clone())
 }
 
-/// Waits until something is so.
+/// Waits until the condition is true, at most 30 seconds. `what` describes it.
 pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     let wait = async {
         while !is_so().await {
@@ -24,5 +24,5 @@ pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
         }
     };
     let waited = tokio::time::timeout(std::time::Duration::from_secs(30), wait).await;
-    assert!(waited.is_ok(), "not so after 30 s: {what}");
+    assert!(waited.is_ok(), "not true after 30 s: {what}");
 }

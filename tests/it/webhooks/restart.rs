@@ -1,4 +1,4 @@
-//! A server that ends between sending and storing.
+//! A server that stops after it sends an event and before it stores the result.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn behaviour(engine: Engine) {
     endpoint.otherwise(Reply::Status(200, "", ""));
     let org_admin = org.admin.at(app.addr());
     let second = org_admin.link(&org.id, "read").await.unwrap();
-    assert!(endpoint.arrived().await.is_empty(), "the claim lasts");
+    assert!(endpoint.arrived().await.is_empty(), "the claim is still valid");
     app.clock.advance(Duration::from_secs(120));
     let again = endpoint.next().await;
     let next = endpoint.next().await;
@@ -33,7 +33,7 @@ async fn behaviour(engine: Engine) {
     assert_eq!(again.body, sent.body);
     assert!(again.is_signed_by(&secret));
     assert_eq!(next.json()["data"]["invite"]["inviteId"], second.id.as_str());
-    // From here on nothing is repeated.
+    // From here on no event is sent twice.
     let third = org_admin.link(&org.id, "read").await.unwrap();
     let last = endpoint.next().await;
     assert_eq!(last.json()["data"]["invite"]["inviteId"], third.id.as_str());
@@ -56,7 +56,7 @@ mod an_event_whose_result_was_not_stored_is_sent_again {
     }
 }
 
-/// Two servers on one store: each event arrives, and hardly any arrives twice.
+/// Two servers on one store: each event arrives, and none is sent by both.
 mod replicas_share_the_webhooks {
     use super::*;
     use crate::support::run;
@@ -83,7 +83,7 @@ mod replicas_share_the_webhooks {
                 missing.remove(request.json()["data"]["invite"]["inviteId"].as_str().unwrap());
             }
             requests += endpoint.arrived().await.len();
-            assert_eq!(requests, 40, "none is sent by both");
+            assert_eq!(requests, 40, "no event is sent by both servers");
         });
     }
 }

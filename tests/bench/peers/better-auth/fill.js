@@ -2,8 +2,8 @@ const ORGANIZATIONS = 10_000;
 const CALLER = "bench@example.com";
 
 /**
- * Makes organizations, each with the caller as its admin and a pending invitation; says how they
- * are asked for. By Better Auth's own adapter, but in one transaction.
+ * Makes organizations, each with the caller as its admin and a pending invitation, through Better
+ * Auth's own adapter in one transaction. Returns the requests to measure.
  */
 export async function fill({ adapter, generateId }, database, key) {
   if (!key || key.includes(".")) {
@@ -20,15 +20,15 @@ export async function fill({ adapter, generateId }, database, key) {
   const user = await make("user", {
     name: "bench", email: CALLER, emailVerified: true, createdAt: now, updatedAt: now,
   });
-  // The key is the token of a session: that costs a look at the store a call. A key of the plugin
-  // for API keys costs a write a call as well, for the time of its last use.
+  // The key is the token of a session, which costs one read of the store for each call. A key of the
+  // plugin for API keys would also cost a write for each call, for the time of its last use.
   await make("session", { token: key, userId: user.id, expiresAt: later, createdAt: now, updatedAt: now });
   for (let number = 0; number < ORGANIZATIONS; number++) {
     const name = `Organization ${String(number).padStart(7, "0")}`;
     const organization = await make("organization", { name, slug: `organization-${number}`, createdAt: now });
     const organizationId = organization.id;
     await make("member", { organizationId, userId: user.id, role: "admin", createdAt: now });
-    // It shows itself to its own address alone.
+    // Better Auth shows an invitation only to the user with its address.
     invitation = await make("invitation", {
       organizationId, email: CALLER, role: "member", status: "pending", expiresAt: later, createdAt: now,
       inviterId: user.id,

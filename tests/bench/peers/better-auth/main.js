@@ -1,5 +1,5 @@
-// Better Auth's organization plugin: the calls of its own that come nearest to those that are
-// measured. What they do more or less than Guestlist's is said in ../README.md.
+// Better Auth's organization plugin, with the calls that are most similar to the measured ones.
+// ../README.md has the differences to Guestlist's calls.
 
 import { randomBytes, randomUUID } from "node:crypto";
 import http from "node:http";
@@ -39,20 +39,20 @@ const auth = betterAuth({
   plugins: [
     bearer(),
     organization({
-      // So that the same body can be sent again: the invitation before it is cancelled.
+      // Cancels the previous invitation, so that the same body can be sent again.
       cancelPendingInvitationsOnReInvite: true,
       invitationLimit: Number.MAX_SAFE_INTEGER,
     }),
   ],
 });
 await (await getMigrations(auth.options)).runMigrations();
-// Its own indexes have one column each. With them alone SQLite would look for the caller's one
-// membership among those of all organizations, and for what is pending among all that ever was.
+// Better Auth's own indexes have one column each. With only these, SQLite would search the caller's
+// membership among those in all organizations, and pending invitations among all earlier ones.
 database.exec("CREATE INDEX member_of_organization ON member (organizationId, userId)");
 database.exec("CREATE INDEX invitation_pending ON invitation (organizationId, status, email)");
 const ready = await fill(await auth.$context, database, process.env.BENCH_KEY ?? "");
 
-// A line is written when it is logged, as Guestlist does.
+// Each log line is written at once, as in Guestlist.
 const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
 const handler = toNodeHandler(auth);
 server.on("request", (request, response) => {

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
 
-import { halves } from "./door.js";
+import { halves } from "./interceptor.js";
 import { bytesOf, textOf, uuid7 } from "./ids.js";
 import { seal } from "./seal.js";
 import { hashOf } from "./service.js";
 import { INSERT_INVITE } from "./store.js";
 
 const ORGANIZATIONS = 10_000;
-/** Those which are written to. */
+/** The number of organizations that the measurement changes. */
 const WRITTEN_TO = 64;
 
-/** Makes organizations, each with the caller as its admin and a live join link; says what to know of them. */
+/** Makes organizations, each with the caller as its admin and a live join link. Returns the data for the harness. */
 export function fill(store, key) {
   const [id, secret] = halves(key) ?? [];
   if (!id) {

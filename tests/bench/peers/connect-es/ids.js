@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-/** A new UUID of version 7, as bytes: ordered by time, so that indexes grow at their end. */
+/** The bytes of a new UUID of version 7. It is ordered by time, so that indexes grow at their end. */
 export function uuid7() {
   const bytes = randomBytes(16);
   bytes.writeUIntBE(Date.now(), 0, 6);
@@ -14,7 +14,7 @@ export function textOf(bytes) {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** The bytes of a UUID in its usual form; undefined if it is none. */
+/** The bytes of a UUID in its usual text form; undefined if the text is not a UUID. */
 export function bytesOf(text) {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
     return undefined;

@@ -1,5 +1,4 @@
-// The calls that are measured, as a service of connect-es: what it does more or less than
-// Guestlist is said in ../README.md.
+// The measured calls as a service of connect-es. ../README.md has the differences to Guestlist.
 
 import http2 from "node:http2";
 import { parseArgs } from "node:util";
@@ -7,7 +6,7 @@ import { parseArgs } from "node:util";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import pino from "pino";
 
-import { Door } from "./door.js";
+import { CallInterceptor } from "./interceptor.js";
 import { fill } from "./fill.js";
 import { routes } from "./service.js";
 import { Store } from "./store.js";
@@ -21,10 +20,10 @@ if (!values.database.startsWith("sqlite:")) {
 
 const store = new Store(values.database.slice("sqlite:".length));
 const ready = fill(store, process.env.BENCH_KEY ?? "");
-// A line is written when it is logged, as Guestlist does.
+// Each log line is written at once, as in Guestlist.
 const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-const door = new Door(store, log);
-const server = http2.createServer(connectNodeAdapter({ routes: routes(store), interceptors: [door.interceptor] }));
+const calls = new CallInterceptor(store, log);
+const server = http2.createServer(connectNodeAdapter({ routes: routes(store), interceptors: [calls.interceptor] }));
 
 const sessions = new Set();
 server.on("session", (session) => {

@@ -1,5 +1,5 @@
-// Keeps tokens so that they can be shown again: AES-256-GCM with a key of this process, in
-// Guestlist's layout of version, key id, nonce, ciphertext and tag.
+// Encrypts tokens, so that they can be shown again: AES-256-GCM with a key of this process. The
+// layout is that of Guestlist: version, key id, nonce, ciphertext and tag.
 
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 

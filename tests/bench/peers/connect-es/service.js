@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
-import { CALLER } from "./door.js";
+import { CALLER } from "./interceptor.js";
 import { OrganizationService } from "./gen/gitpod/v1/organization_pb.js";
 import { bytesOf, textOf, uuid7 } from "./ids.js";
 import { seal } from "./seal.js";

@@ -5,7 +5,7 @@ import Database from "better-sqlite3";
 
 import { textOf } from "./ids.js";
 
-/** SQLite, asked and written to on the one thread there is. */
+/** SQLite; all reads and writes are on the only thread. */
 export class Store {
   #database;
   #key;
@@ -35,12 +35,12 @@ export class Store {
     return this.#summary.get(hash, now);
   }
 
-  /** Replaces an organization's join link; answers why not, if it may not. */
+  /** Replaces an organization's join link. Returns an error if the caller may not. */
   rotate(change) {
     return this.#rotate.immediate(change);
   }
 
-  /** Rows into tables, in one transaction. */
+  /** Inserts rows into tables, in one transaction. */
   fill(rows) {
     this.#database.transaction(() => {
       for (const [sql, ...values] of rows) {

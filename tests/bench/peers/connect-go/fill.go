@@ -12,11 +12,11 @@ import (
 
 const (
 	organizations = 10_000
-	// Those which are written to.
+	// The number of organizations that the measurement changes.
 	writtenTo = 64
 )
 
-// ready is what whoever measures has to know.
+// ready is the data that the harness needs, printed as one line of JSON.
 type ready struct {
 	Address         string   `json:"address"`
 	OrganizationIDs []string `json:"organization_ids"`

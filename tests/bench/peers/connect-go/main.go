@@ -1,5 +1,4 @@
-// The calls that are measured, as a service of connect-go: what it does more or less than
-// Guestlist is said in ../README.md.
+// The measured calls as a service of connect-go. ../README.md has the differences to Guestlist.
 package main
 
 import (
@@ -40,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, listen, database, key string) (err error) {
-	// Random bytes for ids and tokens are taken from the system in blocks.
+	// Reads random bytes for ids and tokens from the system in blocks, which takes fewer system calls.
 	uuid.EnableRandPool()
 	store, err := open(ctx, database)
 	if err != nil {
@@ -57,10 +56,10 @@ func run(ctx context.Context, listen, database, key string) (err error) {
 	}
 
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	door := &door{keys: newKeys(store), log: log}
+	interceptor := &interceptor{keys: newKeys(store), log: log}
 	service := &service{store: store, sealer: sealer}
 	mux := http.NewServeMux()
-	mux.Handle(gitpodv1connect.NewOrganizationServiceHandler(service, connect.WithInterceptors(door)))
+	mux.Handle(gitpodv1connect.NewOrganizationServiceHandler(service, connect.WithInterceptors(interceptor)))
 
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// pgx prepares every statement once a connection by itself.
+// pgx itself prepares each statement once for each connection.
 type postgres struct{ pool *pgxpool.Pool }
 
 func openPostgres(ctx context.Context, url string) (Store, error) {
@@ -49,8 +49,8 @@ func (p *postgres) Preview(ctx context.Context, tokenHash []byte, now int64) (Su
 	return found, absent(err)
 }
 
-// Rotate sends what it reads in one batch and what it writes in another: four round trips with the
-// transaction's beginning and its end.
+// Rotate sends its reads in one batch and its writes in another. With BEGIN and COMMIT these are four
+// round trips.
 func (p *postgres) Rotate(ctx context.Context, change *rotation) error {
 	return p.transaction(ctx, func(tx pgx.Tx) error {
 		var at place

@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// A rotation replaces an organization's join link. What it needs of the clock, of chance and of
-// cryptography is there before the transaction begins.
+// A rotation replaces an organization's join link. Its time, its random ids and token, and the sealed
+// token are made before the transaction begins.
 type rotation struct {
 	organization uuid.UUID
 	caller       caller
@@ -22,7 +22,7 @@ type rotation struct {
 	now          int64
 }
 
-// place is what the transaction reads first.
+// place has the values that the transaction reads first.
 type place struct {
 	version      int64
 	member       []byte
@@ -46,7 +46,7 @@ func newRotation(by caller, organization uuid.UUID, sealer *sealer) (*rotation, 
 	return change, err
 }
 
-// writes are the statements of a caller who may.
+// writes returns the statements that replace the link, or an error if the caller may not do it.
 func (r *rotation) writes(at place) ([]statement, error) {
 	if at.role != "admin" || at.status != "active" {
 		return nil, errNotAllowed
@@ -71,7 +71,7 @@ func (r *rotation) writes(at place) ([]statement, error) {
 	), nil
 }
 
-// A sealer keeps tokens so that they can be shown again: AES-256-GCM with a key of this process.
+// A sealer encrypts tokens, so that they can be shown again: AES-256-GCM with a key of this process.
 type sealer struct {
 	aead  cipher.AEAD
 	keyID [8]byte
@@ -94,7 +94,7 @@ func newSealer() (*sealer, error) {
 	return &sealer{aead, [8]byte(fingerprint[:8])}, nil
 }
 
-// seal has Guestlist's layout: version, key id, nonce, ciphertext and tag.
+// seal encrypts a token in Guestlist's layout: version, key id, nonce, ciphertext and tag.
 func (s *sealer) seal(invite string, token []byte) ([]byte, error) {
 	sealed := make([]byte, 21, 21+len(token)+s.aead.Overhead())
 	sealed[0] = 1

@@ -12,7 +12,7 @@ import (
 type sqlite struct {
 	writer, readers *sql.DB
 	key, summary    *sql.Stmt
-	// Of the writer, by their text.
+	// The writer's prepared statements, by their SQL.
 	prepared map[string]*sql.Stmt
 }
 
@@ -22,7 +22,7 @@ func openSQLite(path string) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The engine takes one writer at a time; who comes later waits for it here.
+	// SQLite has one writer at a time; other changes wait here for its connection.
 	writer.SetMaxOpenConns(1)
 	readers, err := sql.Open("sqlite3", name+"&_query_only=on")
 	if err != nil {
@@ -61,8 +61,8 @@ func (s *sqlite) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// No statement gets the request's context: the driver starts a goroutine to watch each that could
-// be cancelled, which costs more than the statement.
+// No statement gets the request's context: for each one that could be cancelled the driver starts a
+// goroutine, which costs more than the statement.
 
 func (s *sqlite) Key(_ context.Context, id string, now int64) (Key, error) {
 	key := Key{ID: id}

@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Store is one of the two engines. Connections, of which there are as many as in Guestlist, are
-// for reading alone on SQLite.
+// Store is one of the two engines. It has as many connections as Guestlist. On SQLite they only read,
+// and one more connection writes.
 type Store interface {
 	Key(ctx context.Context, id string, now int64) (Key, error)
 	Preview(ctx context.Context, tokenHash []byte, now int64) (Summary, error)
@@ -25,14 +25,14 @@ var (
 	errNotAllowed = errors.New("your role in this organization does not allow this")
 )
 
-// Summary is what an invite leads to.
+// Summary is the organization of an invite.
 type Summary struct {
 	Organization uuid.UUID
 	Name         string
 	MemberCount  int32
 }
 
-// A statement of a transaction. Parameters are numbered by their first place, which SQLite needs.
+// A statement of a transaction. Parameters are numbered in the order of their first use, as SQLite needs.
 type statement struct {
 	sql  string
 	args []any
@@ -46,7 +46,7 @@ const (
 		FROM invites i JOIN organizations o ON o.id = i.organization_id
 		WHERE i.token_hash = $1 AND i.state = 'live' AND (i.expires_at IS NULL OR i.expires_at > $2)`
 
-	// PostgreSQL locks the row, too; SQLite has one writer.
+	// On PostgreSQL it also locks the row (FOR UPDATE is added); SQLite has only one writer.
 	selectVersion = `SELECT version FROM organizations WHERE id = $1`
 
 	selectMember = `SELECT id, role, status FROM members

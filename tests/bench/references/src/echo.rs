@@ -1,11 +1,11 @@
-//! A bare call: the request's bytes in, as many out as Guestlist answers.
+//! A bare call: reads Guestlist's request, and returns an answer of the size of Guestlist's.
 
 use tonic::{Request, Response, Status};
 
 use crate::proto;
 use crate::proto::organization_service_server::OrganizationService;
 
-/// As long as the names that the harness fills stores with.
+/// It has the length of the names in the stores that the harness fills.
 pub const NAME: &str = "Organization 0000001";
 
 pub struct Echo;
@@ -17,7 +17,7 @@ impl OrganizationService for Echo {
         request: Request<proto::GetOrganizationInviteSummaryRequest>,
     ) -> Result<Response<proto::GetOrganizationInviteSummaryResponse>, Status> {
         Ok(Response::new(proto::GetOrganizationInviteSummaryResponse {
-            // An id is as long as another.
+            // The answer needs any id; all ids have the same length.
             organization_id: request.into_inner().invite_id,
             organization_name: NAME.to_owned(),
             organization_member_count: 1,

@@ -1,4 +1,4 @@
-//! The same over Connect's GET: a JSON message in the query, one as the answer.
+//! The call of `echo` over Connect's GET: a JSON message in the query, and one as the answer.
 
 use axum::extract::Query;
 use axum::serve::ListenerExt;

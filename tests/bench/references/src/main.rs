@@ -1,9 +1,9 @@
-//! References: the least that a server can do for a call. tests/bench/run starts them
-//! beside Guestlist and divides its figures by theirs.
+//! References: servers that do the least that a call needs. tests/bench/run starts them
+//! beside Guestlist and divides Guestlist's figures by theirs.
 //!
 //!     reference NAME --listen ADDRESS:PORT [--database URL]
 //!
-//! Prints one line of JSON with its address once it serves; ends on SIGTERM.
+//! A reference prints one line of JSON with its address once it serves. It ends on SIGTERM.
 
 mod echo;
 mod echo_get;
@@ -45,7 +45,7 @@ async fn main() -> Outcome<()> {
     }
 }
 
-/// Serves one implementation by tonic's own server.
+/// Serves one implementation with tonic's server.
 async fn grpc(address: &str, service: impl OrganizationService) -> Outcome<()> {
     let listener = listen(address).await?;
     ready(&listener)?;
@@ -61,7 +61,7 @@ async fn listen(address: &str) -> Outcome<TcpListener> {
     Ok(TcpListener::bind(address).await?)
 }
 
-/// The line that the harness waits for.
+/// Prints the line that the harness waits for.
 fn ready(listener: &TcpListener) -> Outcome<()> {
     let line = serde_json::json!({ "address": listener.local_addr()?.to_string() });
     let mut out = std::io::stdout().lock();
@@ -79,7 +79,7 @@ async fn told_to_end() {
     }
 }
 
-/// Microseconds since the epoch, as every moment in the store.
+/// Microseconds since the epoch, as all times in the store.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)

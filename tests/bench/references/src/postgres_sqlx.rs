@@ -1,5 +1,5 @@
-//! `GetOrganizationInviteSummary` with nothing but its select, through sqlx on PostgreSQL.
-//! No key is checked and nothing is counted.
+//! `GetOrganizationInviteSummary` with only its select, through sqlx on PostgreSQL. It checks
+//! no API key and counts nothing.
 
 use sha2::{Digest, Sha256};
 use sqlx::Row;
@@ -10,10 +10,11 @@ use uuid::Uuid;
 use crate::proto::organization_service_server::OrganizationService;
 use crate::{Outcome, now, proto};
 
-/// As many as Guestlist's `database.max_connections` by default.
+/// The default of Guestlist's `database.max_connections`.
 const CONNECTIONS: u32 = 8;
 
-/// What SeaORM makes of `storage::invites::preview`.
+/// The select of `storage::previews` as SeaORM generates it, without the columns `expires_at`,
+/// `continue_url`, `inviter_id` and `next_member_end`.
 const PREVIEW: &str = r#"SELECT "invites"."email", "organizations"."id", "organizations"."name",
     "organizations"."member_count" FROM "invites"
     INNER JOIN "organizations" ON "invites"."organization_id" = "organizations"."id"
@@ -26,7 +27,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// On a store that the harness has filled.
+    /// Opens a store that the harness has filled.
     pub async fn open(url: &str) -> Outcome<Self> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)

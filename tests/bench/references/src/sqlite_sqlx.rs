@@ -1,6 +1,6 @@
 //! `CreateOrganizationInvite` as it is usually written: Guestlist's statements through sqlx
-//! on SQLite, a transaction a request, on the one connection that writes. It knows its
-//! caller, whose account the harness names, and seals nothing.
+//! on SQLite, one transaction for each request, on the only connection that writes. It checks
+//! no API key: the harness passes the caller's account. It seals no token.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -40,13 +40,13 @@ const INSERT_EVENT: &str = "INSERT INTO audit_events (id, at, action, actor_id, 
     target_kind, target_id, organization_id, request_id, note, ordinal, \
     organization_version, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// As Guestlist's: a number that rises.
+/// The ordinal of the next event. It rises, as in Guestlist.
 static ORDINAL: AtomicI64 = AtomicI64::new(1);
 
-/// As long as the event of a replaced link.
+/// The data of an event. It has the length of the data for a replaced link.
 const EVENT: [u8; 140] = [7; 140];
 
-/// As long as a token that Guestlist has sealed.
+/// A sealed token. It has the length of one that Guestlist has sealed.
 const SEALED: [u8; 53] = [7; 53];
 
 pub struct Service {
@@ -55,7 +55,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// On a store that the harness has filled.
+    /// Opens a store that the harness has filled.
     pub async fn open(url: &str) -> Outcome<Self> {
         let options = SqliteConnectOptions::from_str(url)?
             .journal_mode(SqliteJournalMode::Wal)
@@ -97,7 +97,7 @@ impl OrganizationService for Service {
     }
 }
 
-/// The statements of `src/operations/invites/create_organization_invite.rs`, in its order.
+/// The statements of `src/operations/invites/create_organization_invite.rs`, in the same order.
 async fn rotate(
     tx: &mut SqliteConnection,
     organization: Uuid,

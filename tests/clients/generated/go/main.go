@@ -1,4 +1,4 @@
-// A generated client: the README's story, or the feed from a cursor on. Prints its result as JSON.
+// Uses a generated client: runs the README's example, or reads the feed after a cursor. Prints its result as JSON.
 package main
 
 import (
@@ -49,7 +49,7 @@ func read(key, organization, cursor string, wait time.Duration) map[string]any {
 	return shown(response.Events, response.Cursor)
 }
 
-// Prints the messages of the stream before the first one with events, and returns that one.
+// Prints the messages of the stream before the first message with events, and returns that message.
 func watch(key, organization, cursor string) map[string]any {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -1,4 +1,5 @@
-//! The rules of joining, written a second time as a function of a small state.
+//! A model of the service: the rules of joining as a function of a small state, written without the
+//! service's code.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +27,7 @@ pub enum Mode {
     Automatic,
 }
 
-/// What somebody wants. Requests and members are named by their ids.
+/// A call that a history makes. Requests and members are given by their ids.
 #[derive(Debug, Clone)]
 pub enum Step {
     AskByLink(Who),
@@ -63,11 +64,11 @@ pub enum Answer {
     Refused(Code, &'static str),
 }
 
-/// What a step does in a state.
+/// The result of a step in a state.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Effect {
     pub answer: Answer,
-    /// The types of its events, in their order; empty: it changes nothing.
+    /// The types of its events, in order. Empty if the step changes nothing.
     pub events: Vec<&'static str>,
 }
 
@@ -101,7 +102,8 @@ struct Request {
     stage: Stage,
 }
 
-/// An organization whose founder is no part of the model, except for its seat.
+/// The state of an organization. The model does not contain the founder, but counts the founder's
+/// seat.
 #[derive(Debug, Clone)]
 pub struct State {
     /// 0: no limit.
@@ -110,9 +112,10 @@ pub struct State {
     live: HashSet<Link>,
     members: HashMap<String, Member>,
     requests: HashMap<String, Request>,
-    /// Those whose last denial forbids them to ask again.
+    /// The accounts that may not request to join again, because a denial had a pause.
     paused: HashSet<Who>,
-    /// Those whom an admin has removed; each link is older.
+    /// The accounts that an admin has removed. Each link is older than the removal, so it does not
+    /// admit them.
     removed: HashSet<Who>,
 }
 
@@ -178,12 +181,12 @@ impl State {
         self.requests.get(request).map(|request| &request.stage)
     }
 
-    /// Whether one more may come, beside the founder.
+    /// Whether there is a seat for one more member. The founder has a seat, too.
     fn has_seat(&self) -> bool {
         self.seats == 0 || i64::try_from(self.members.len()).unwrap() + 1 < self.seats
     }
 
-    /// What the step does at this time.
+    /// The effect of the step at this time.
     pub fn effect(&self, step: &Step, now: Micros) -> Effect {
         let mut state = self.clone();
         state.members.retain(|_, member| !member.is_over(now));
@@ -276,7 +279,7 @@ impl State {
         }
     }
 
-    /// Somebody may ask.
+    /// The effect if the caller may request to join.
     fn question(&self, who: Who, answer: Answer) -> Effect {
         if self.pending(who).is_some() {
             return no_change(answer);
@@ -287,7 +290,7 @@ impl State {
         change(answer, ["join_request.created"])
     }
 
-    /// Somebody may come, if there is a seat.
+    /// The effect if the caller may join without approval, given a free seat.
     fn admission(&self, who: Who) -> Effect {
         if !self.has_seat() {
             return no_change(SEAT_LIMIT);
@@ -315,7 +318,7 @@ impl State {
         change(Answer::Done, ["member.joined", "join_request.approved"])
     }
 
-    /// Applies a change; its events have told the ids of the new member and the new request.
+    /// Applies a change. The ids of the new member and the new request come from its events.
     pub fn apply(&mut self, step: &Step, new_member: Option<&str>, new_request: Option<&str>) {
         match step {
             Step::AskByLink(who) => self.ask(*who, Some(Link::Approval), new_request),
@@ -333,7 +336,7 @@ impl State {
             }
             Step::Approve { request } => {
                 let Request { who, link, .. } = self.requests[request];
-                let member = new_member.expect("who is approved joins");
+                let member = new_member.expect("an approved account joins");
                 self.decide(request, Stage::Approved(member.to_owned()));
                 self.admit(who, link, new_member);
             }
@@ -350,7 +353,7 @@ impl State {
         }
     }
 
-    /// Stores the end of a membership whose time has come.
+    /// Removes a membership that has expired.
     pub fn expire(&mut self, member: &str, now: Micros) {
         let member = self.members.remove(member).expect("a member");
         assert!(member.is_over(now), "{member:?} at {now}");
@@ -375,7 +378,7 @@ impl State {
 
     fn decide(&mut self, request: &str, stage: Stage) {
         let request = self.requests.get_mut(request).expect("a request");
-        assert_eq!(request.stage, Stage::Pending, "it has one outcome");
+        assert_eq!(request.stage, Stage::Pending, "a request is decided only once");
         request.stage = stage;
     }
 }

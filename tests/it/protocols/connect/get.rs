@@ -1,4 +1,4 @@
-//! GET: where the `.proto` says NO_SIDE_EFFECTS, and nowhere else.
+//! GET: only methods that are NO_SIDE_EFFECTS in the `.proto` accept it.
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -8,10 +8,10 @@ use prost_reflect::MethodDescriptor;
 use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use serde_json::{Value, json};
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form, encode};
+use super::super::fixture::Fixture;
+use super::super::request::TestRequest;
+use super::super::transport::{Form, Transport, encode};
 use super::super::wire::{Answer, Connection};
-use super::super::world::World;
 use super::super::{gzip, rpc, served};
 use crate::on_both_engines;
 use crate::support::client::DESCRIPTORS;
@@ -19,23 +19,28 @@ use crate::support::{Code, Person, TestApp};
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
-/// The methods that nothing changes through.
+/// Methods without side effects; these tests call them with GET.
 const SAFE: [&str; 6] =
     [rpc::GET, rpc::LIST_MEMBERS, rpc::PREVIEW, rpc::GET_CALLER, rpc::MINE, rpc::AUDIT];
 
-fn door(version: Version, form: Form) -> Door {
-    Door { form, version }
+fn transport(version: Version, form: Form) -> Transport {
+    Transport { form, version }
 }
 
 fn escape(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-async fn get(connection: &mut Connection, door: Door, path: &str, by: &Person) -> Answer {
-    Ask::raw(door, path, "").without("content-type").by(by).verb(Method::GET).send(connection).await
+async fn get(connection: &mut Connection, transport: Transport, path: &str, by: &Person) -> Answer {
+    TestRequest::raw(transport, path, "")
+        .without("content-type")
+        .by(by)
+        .verb(Method::GET)
+        .send(connection)
+        .await
 }
 
-/// Each way to write a request into a query.
+/// The same request as a query, in each form that the server accepts.
 fn queries(path: &str, request: &Value) -> Vec<(Form, String)> {
     let (json, proto) = (request.to_string(), encode(path, request));
     let base64 = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -62,7 +67,7 @@ fn queries(path: &str, request: &Value) -> Vec<(Form, String)> {
 #[test]
 fn it_answers_as_post_does() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = |path: &str| match path {
             rpc::PREVIEW => json!({"inviteId": world.token}),
             rpc::GET_CALLER | rpc::MINE => json!({}),
@@ -72,17 +77,22 @@ fn it_answers_as_post_does() {
             for path in SAFE {
                 let request = request(path);
                 let mut connection = Connection::open(app.addr(), version).await;
-                let posted = Ask::new(door(version, Form::Json), path, &request);
+                let posted = TestRequest::new(transport(version, Form::Json), path, &request);
                 let posted = posted.by(&world.org.admin).send(&mut connection).await;
-                let expected = door(version, Form::Json).read(path, &posted).unwrap();
+                let expected = transport(version, Form::Json).read(path, &posted).unwrap();
                 for (form, query) in queries(path, &request) {
-                    let door = door(version, form);
+                    let transport = transport(version, form);
                     for path_and_query in [format!("{path}?{query}"), format!("/api{path}?{query}")]
                     {
                         let answer =
-                            get(&mut connection, door, &path_and_query, &world.org.admin).await;
-                        assert_eq!(door.read(path, &answer).unwrap(), expected, "{path_and_query}");
-                        // A shared cache would answer for links that have died.
+                            get(&mut connection, transport, &path_and_query, &world.org.admin)
+                                .await;
+                        assert_eq!(
+                            transport.read(path, &answer).unwrap(),
+                            expected,
+                            "{path_and_query}"
+                        );
+                        // A shared cache could return a response for an invite that has ended.
                         assert_eq!(answer.header("cache-control"), Some("no-store"));
                     }
                 }
@@ -109,8 +119,8 @@ fn the_descriptors_say_where() {
     }
 }
 
-/// A request that would do something if it were let through.
-fn request_of(method: &MethodDescriptor, world: &World<'_>) -> Value {
+/// A request that would take effect if the server accepted it.
+fn request_of(method: &MethodDescriptor, world: &Fixture<'_>) -> Value {
     let all = json!({
         "organizationId": world.org.id,
         "inviteId": world.token,
@@ -129,7 +139,7 @@ fn request_of(method: &MethodDescriptor, world: &World<'_>) -> Value {
 }
 
 async fn no_get_and_no_head_changes_anything(app: &TestApp) {
-    let world = World::new(app).await;
+    let world = Fixture::new(app).await;
     let methods: Vec<_> =
         DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
     assert!(methods.len() >= 15, "the methods were found");
@@ -139,28 +149,28 @@ async fn no_get_and_no_head_changes_anything(app: &TestApp) {
             let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
             let proto = method.method_descriptor_proto();
             let level = proto.options.as_ref().map(|options| options.idempotency_level());
-            // Connect has GET for unary methods.
+            // Connect has GET only for unary methods.
             let safe =
                 level == Some(IdempotencyLevel::NoSideEffects) && !method.is_server_streaming();
             let request = request_of(method, &world);
             for prefix in ["", "/api"] {
                 for (form, query) in queries(&path, &request) {
                     let target = format!("{prefix}{path}?{query}");
-                    let door = door(version, form);
+                    let transport = transport(version, form);
                     let by = if path == rpc::JOIN { &world.org.stranger } else { &world.org.admin };
-                    let answer = get(&mut connection, door, &target, by).await;
+                    let answer = get(&mut connection, transport, &target, by).await;
                     let expected = if safe { 200 } else { 405 };
-                    // What is safe may also find nothing to answer.
+                    // A method without side effects may also return an error, such as NOT_FOUND.
                     assert!(
                         answer.status == expected || (safe && answer.status.is_client_error()),
                         "{target} {answer:?}"
                     );
                     let allowed = if safe { "GET, POST" } else { "POST" };
-                    let head = Ask::new(door, &path, &request).path(&target).by(by);
+                    let head = TestRequest::new(transport, &path, &request).path(&target).by(by);
                     let answer = head.verb(Method::HEAD).send(&mut connection).await;
                     assert_eq!(answer.status, 405, "{target}");
                     assert_eq!(answer.header("allow"), Some(allowed), "{target}");
-                    let options = Ask::new(door, &path, &request).path(&target).by(by);
+                    let options = TestRequest::new(transport, &path, &request).path(&target).by(by);
                     let answer = options.verb(Method::OPTIONS).send(&mut connection).await;
                     assert_eq!(
                         (answer.status.as_u16(), answer.header("allow")),
@@ -172,8 +182,8 @@ async fn no_get_and_no_head_changes_anything(app: &TestApp) {
         }
         for page in ["/", "/healthz", "/readyz", "/metrics"] {
             for (verb, status) in [("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405)] {
-                let door = door(version, Form::Json);
-                let ask = Ask::raw(door, page, "{}").by(&world.org.admin);
+                let transport = transport(version, Form::Json);
+                let ask = TestRequest::raw(transport, page, "{}").by(&world.org.admin);
                 let answer = ask.verb(verb.parse().unwrap()).send(&mut connection).await;
                 assert_eq!(answer.status, status, "{verb} {page}");
             }
@@ -191,7 +201,7 @@ on_both_engines! {
 #[test]
 fn bad_queries() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let good = escape(&json!({"organizationId": world.org.id}).to_string());
         let invalid = [
             ("".to_owned(), "encoding"),
@@ -206,21 +216,22 @@ fn bad_queries() {
             ("encoding=proto".to_owned(), "organization_id"),
         ];
         for version in VERSIONS {
-            let door = door(version, Form::Json);
-            let mut connection = door.connect(app).await;
+            let transport = transport(version, Form::Json);
+            let mut connection = transport.connect(app).await;
             for (query, field) in &invalid {
                 let path = format!("{}?{query}", rpc::GET);
-                let bad = Ask::raw(door, &path, "").verb(Method::GET).by(&world.org.admin);
+                let bad =
+                    TestRequest::raw(transport, &path, "").verb(Method::GET).by(&world.org.admin);
                 world.invalid(&mut connection, bad, &[field]).await;
             }
             let path = format!("{}?encoding=proto&compression=br&base64=1&message=AAAA", rpc::GET);
-            let bad = Ask::raw(door, &path, "").verb(Method::GET).by(&world.org.admin);
+            let bad = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&world.org.admin);
             assert_eq!(world.refused(&mut connection, bad).await.code, Code::Unimplemented);
             let path = format!("{}?encoding=xml&message=x", rpc::GET);
-            let bad = Ask::raw(door, &path, "").verb(Method::GET).by(&world.org.admin);
+            let bad = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&world.org.admin);
             let answer = world.tries(&mut connection, bad).await;
             assert_eq!(answer.status, 415);
-            // What was given may be a secret in the wrong place.
+            // The response does not repeat the value: it may be a secret in the wrong place.
             let text = String::from_utf8_lossy(&answer.body);
             assert!(text.contains("json or proto") && !text.contains("xml"), "{text}");
         }

@@ -1,9 +1,9 @@
-//! JSON as Connect's clients write and read it.
+//! JSON as clients of Connect write and read it.
 
 use serde_json::{Value, json};
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form};
+use super::super::request::TestRequest;
+use super::super::transport::{Form, Transport};
 use super::super::wire::Connection;
 use super::super::{rpc, served};
 use crate::support::{Person, TestApp};
@@ -11,7 +11,7 @@ use crate::support::{Person, TestApp};
 const UPDATE: &str = "/gitpod.v1.OrganizationService/UpdateOrganization";
 const DELETE: &str = "/gitpod.v1.OrganizationService/DeleteOrganization";
 
-/// Somebody who writes JSON.
+/// A client that sends requests in JSON with one person's key.
 struct Json<'a> {
     connection: Connection,
     person: &'a Person,
@@ -19,14 +19,14 @@ struct Json<'a> {
 
 impl<'a> Json<'a> {
     async fn of(app: &TestApp, person: &'a Person) -> Self {
-        let door = Door::of(Form::Json).next().unwrap();
-        Self { connection: door.connect(app).await, person }
+        let transport = Transport::of(Form::Json).next().unwrap();
+        Self { connection: transport.connect(app).await, person }
     }
 
     async fn post(&mut self, path: &str, request: Value) -> Value {
-        let door = Door::of(Form::Json).next().unwrap();
-        let ask = Ask::raw(door, path, request.to_string()).by(self.person);
-        door.read(path, &ask.send(&mut self.connection).await).unwrap()
+        let transport = Transport::of(Form::Json).next().unwrap();
+        let ask = TestRequest::raw(transport, path, request.to_string()).by(self.person);
+        transport.read(path, &ask.send(&mut self.connection).await).unwrap()
     }
 }
 
@@ -193,13 +193,15 @@ fn numbers_times_and_nulls_are_read_as_the_mapping_has_it() {
 fn an_empty_answer_is_an_empty_object() {
     served(async |app| {
         let org = app.organization().await;
-        for door in Door::of(Form::Json) {
+        for transport in Transport::of(Form::Json) {
             let (id, _) = org.admin.found("Passing").await;
             let update = json!({"organizationId": id, "name": "Other"});
-            let answer = Ask::new(door, UPDATE, &update).by(&org.admin).once(app).await;
+            let answer =
+                TestRequest::new(transport, UPDATE, &update).by(&org.admin).once(app).await;
             assert_eq!(answer.json()["organization"]["name"], "Other");
             let request = json!({"organizationId": id});
-            let answer = Ask::new(door, DELETE, &request).by(&org.admin).once(app).await;
+            let answer =
+                TestRequest::new(transport, DELETE, &request).by(&org.admin).once(app).await;
             assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (200, b"{}".as_slice()));
             assert_eq!(answer.header("content-length"), Some("2"));
         }

@@ -6,15 +6,15 @@ mod paging;
 
 use serde_json::json;
 
-use super::ask::Ask;
-use super::door::{Door, Form, encode};
-use super::world::World;
+use super::fixture::Fixture;
+use super::request::TestRequest;
+use super::transport::{Form, Transport, encode};
 use super::{gunzip, gzip, rpc, served};
 use crate::support::{Code, TestApp};
 
-/// A request's bytes as this form has them, not packed.
-fn bytes(door: Door, path: &str, request: &serde_json::Value) -> Vec<u8> {
-    match door.form {
+/// A request's bytes in the form of this transport, not compressed.
+fn bytes(transport: Transport, path: &str, request: &serde_json::Value) -> Vec<u8> {
+    match transport.form {
         Form::Json => request.to_string().into_bytes(),
         _ => encode(path, request),
     }
@@ -23,20 +23,21 @@ fn bytes(door: Door, path: &str, request: &serde_json::Value) -> Vec<u8> {
 #[test]
 fn bodies_come_packed_or_not() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::plain() {
-            let mut connection = door.connect(app).await;
-            let plain = bytes(door, rpc::GET, &json!({"organizationId": world.org.id}));
+        let world = Fixture::new(app).await;
+        for transport in Transport::plain() {
+            let mut connection = transport.connect(app).await;
+            let plain = bytes(transport, rpc::GET, &json!({"organizationId": world.org.id}));
             for (encoding, body) in [
                 ("gzip", gzip(&plain)),
                 ("GZIP", gzip(&plain)),
                 ("identity", plain.clone().into()),
                 ("Identity", plain.into()),
             ] {
-                let ask = Ask::raw(door, rpc::GET, body).with("content-encoding", encoding);
+                let ask =
+                    TestRequest::raw(transport, rpc::GET, body).with("content-encoding", encoding);
                 let answer = ask.by(&world.org.admin).send(&mut connection).await;
-                assert_eq!(answer.header("content-encoding"), None, "it was not asked for");
-                let message = door.read(rpc::GET, &answer).unwrap();
+                assert_eq!(answer.header("content-encoding"), None, "it was not requested");
+                let message = transport.read(rpc::GET, &answer).unwrap();
                 assert_eq!(message["organization"]["id"], world.org.id);
             }
         }
@@ -51,11 +52,11 @@ fn answers_are_packed_for_those_who_take_them() {
             org.admin.invite(&org.id).await.unwrap();
         }
         let request = json!({"organizationId": org.id, "page": {"pageSize": 100}});
-        for door in Door::plain() {
-            let mut connection = door.connect(app).await;
-            let ask = || Ask::new(door, rpc::AUDIT, &request).by(&org.admin);
+        for transport in Transport::plain() {
+            let mut connection = transport.connect(app).await;
+            let ask = || TestRequest::new(transport, rpc::AUDIT, &request).by(&org.admin);
             let plain = ask().send(&mut connection).await;
-            let expected = door.read(rpc::AUDIT, &plain).unwrap();
+            let expected = transport.read(rpc::AUDIT, &plain).unwrap();
             assert!(plain.body.len() > 2000 && plain.header("content-encoding").is_none());
             for accepted in ["gzip", "br, gzip", "deflate, gzip, identity"] {
                 let mut answer =
@@ -63,12 +64,12 @@ fn answers_are_packed_for_those_who_take_them() {
                 assert_eq!(answer.header("content-encoding"), Some("gzip"), "{accepted}");
                 assert!(answer.body.len() < plain.body.len() / 2);
                 answer.body = gunzip(&answer.body);
-                assert_eq!(door.read(rpc::AUDIT, &answer).unwrap(), expected);
+                assert_eq!(transport.read(rpc::AUDIT, &answer).unwrap(), expected);
             }
             for refused in ["identity", "br", "", "gzip;q=0"] {
                 let answer = ask().with("accept-encoding", refused).send(&mut connection).await;
                 assert_eq!(answer.header("content-encoding"), None, "{refused}");
-                assert_eq!(door.read(rpc::AUDIT, &answer).unwrap(), expected);
+                assert_eq!(transport.read(rpc::AUDIT, &answer).unwrap(), expected);
             }
         }
     });
@@ -77,13 +78,13 @@ fn answers_are_packed_for_those_who_take_them() {
 #[test]
 fn the_protocol_version_may_be_said() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::plain() {
-            let mut connection = door.connect(app).await;
-            // Without one is how all other tests ask.
-            let ask = || world.good(door);
+        let world = Fixture::new(app).await;
+        for transport in Transport::plain() {
+            let mut connection = transport.connect(app).await;
+            // All other tests send no version.
+            let ask = || world.good(transport);
             let answer = ask().with("connect-protocol-version", "1").send(&mut connection).await;
-            door.read(rpc::GET, &answer).unwrap();
+            transport.read(rpc::GET, &answer).unwrap();
             for version in ["2", "", "v1", "1.0"] {
                 let bad = ask().with("connect-protocol-version", version);
                 let fields = ["connect-protocol-version"];
@@ -97,11 +98,11 @@ fn the_protocol_version_may_be_said() {
 #[test]
 fn timeouts() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"inviteId": world.token});
-        for door in Door::plain() {
-            let mut connection = door.connect(app).await;
-            let ask = || Ask::new(door, rpc::JOIN, &request).by(&world.org.stranger);
+        for transport in Transport::plain() {
+            let mut connection = transport.connect(app).await;
+            let ask = || TestRequest::new(transport, rpc::JOIN, &request).by(&world.org.stranger);
             for malformed in ["", "x", "-1", "1.5", "1s", "12345678901", "+1"] {
                 let bad = ask().with("connect-timeout-ms", malformed);
                 world.invalid(&mut connection, bad, &["connect-timeout-ms"]).await;
@@ -110,32 +111,36 @@ fn timeouts() {
                 world.refused(&mut connection, ask().with("connect-timeout-ms", "0")).await;
             assert_eq!(failure.code, Code::DeadlineExceeded);
             for enough in ["10000", "9999999999", "0000005000"] {
-                let answer =
-                    world.good(door).with("connect-timeout-ms", enough).send(&mut connection).await;
-                door.read(rpc::GET, &answer).unwrap();
+                let answer = world
+                    .good(transport)
+                    .with("connect-timeout-ms", enough)
+                    .send(&mut connection)
+                    .await;
+                transport.read(rpc::GET, &answer).unwrap();
             }
-            // Another protocol's word.
-            let answer = world.good(door).with("grpc-timeout", "x").send(&mut connection).await;
-            door.read(rpc::GET, &answer).unwrap();
+            // This header belongs to another protocol, so it is ignored.
+            let answer =
+                world.good(transport).with("grpc-timeout", "x").send(&mut connection).await;
+            transport.read(rpc::GET, &answer).unwrap();
         }
         world.is_as_before().await;
     });
 }
 
-/// SDKs that retry every 501 do not retry this one. (`Door::read` sees to it that
-/// exactly those answers say so that have to.)
+/// Some SDKs retry every 501; this header stops them. (`Transport::read` checks that exactly the
+/// responses that need this header have it.)
 #[test]
-fn what_no_retry_mends_says_so() {
+fn final_errors_forbid_retries() {
     served(async |app: &TestApp| {
-        for door in Door::plain() {
+        for transport in Transport::plain() {
             let path = "/gitpod.v1.OrganizationService/TransferOrganization";
-            let answer = Ask::raw(door, path, "").once(app).await;
+            let answer = TestRequest::raw(transport, path, "").once(app).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.header("x-should-retry")),
                 (501, Some("false"))
             );
-            assert_eq!(door.read(path, &answer).unwrap_err().code, Code::Unimplemented);
-            let answer = Ask::raw(door, rpc::GET_CALLER, "").once(app).await;
+            assert_eq!(transport.read(path, &answer).unwrap_err().code, Code::Unimplemented);
+            let answer = TestRequest::raw(transport, rpc::GET_CALLER, "").once(app).await;
             assert_eq!((answer.status.as_u16() / 100, answer.header("x-should-retry")), (4, None));
         }
     });
@@ -144,15 +149,15 @@ fn what_no_retry_mends_says_so() {
 #[test]
 fn a_base_url_may_keep_its_prefix() {
     served(async |app| {
-        let world = World::new(app).await;
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        let world = Fixture::new(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             let path = format!("/api{}", rpc::GET);
-            let answer = world.good(door).path(&path).send(&mut connection).await;
-            door.read(rpc::GET, &answer).unwrap();
+            let answer = world.good(transport).path(&path).send(&mut connection).await;
+            transport.read(rpc::GET, &answer).unwrap();
             let path = format!("/api{}?x=/api/", rpc::GET);
-            let answer = world.good(door).path(&path).send(&mut connection).await;
-            door.read(rpc::GET, &answer).unwrap();
+            let answer = world.good(transport).path(&path).send(&mut connection).await;
+            transport.read(rpc::GET, &answer).unwrap();
         }
     });
 }

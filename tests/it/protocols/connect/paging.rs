@@ -1,19 +1,26 @@
-//! Paging as the JSON SDKs do it: the query of the next POST says which page, and
-//! the body stays as it was.
+//! Paging as the JSON SDKs do it: the query of the next POST selects the page, and the body stays
+//! the same.
 
 use serde_json::{Value, json};
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form};
-use super::super::world::World;
+use super::super::fixture::Fixture;
+use super::super::request::TestRequest;
+use super::super::transport::{Form, Transport};
 use super::super::{rpc, served};
 use crate::support::TestApp;
 
-async fn list(app: &TestApp, world: &World<'_>, door: Door, query: &str, page: &Value) -> Value {
+async fn list(
+    app: &TestApp,
+    world: &Fixture<'_>,
+    transport: Transport,
+    query: &str,
+    page: &Value,
+) -> Value {
     let request = json!({"organizationId": world.org.id, "pagination": page});
     let path = format!("{}{query}", rpc::LIST_MEMBERS);
-    let ask = Ask::new(door, rpc::LIST_MEMBERS, &request).path(&path).by(&world.org.admin);
-    door.read(rpc::LIST_MEMBERS, &ask.once(app).await).unwrap()
+    let ask =
+        TestRequest::new(transport, rpc::LIST_MEMBERS, &request).path(&path).by(&world.org.admin);
+    transport.read(rpc::LIST_MEMBERS, &ask.once(app).await).unwrap()
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -24,21 +31,21 @@ fn names(list: &Value) -> Vec<&str> {
 #[test]
 fn the_query_says_which_page() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         app.person("cid").await.join(&world.token).await.unwrap();
         app.person("dan").await.join(&world.token).await.unwrap();
-        for door in Door::of(Form::Json) {
-            // Page by page, with one and the same body.
+        for transport in Transport::of(Form::Json) {
+            // All pages are requested with the same body.
             let body = json!({"pageSize": 3});
-            let first = list(app, &world, door, "", &body).await;
+            let first = list(app, &world, transport, "", &body).await;
             assert_eq!(names(&first), ["ana", "ben", "cid"]);
             let token = first["pagination"]["nextToken"].as_str().unwrap();
             let query = format!("?token={token}&pageSize=3");
-            let second = list(app, &world, door, &query, &body).await;
+            let second = list(app, &world, transport, &query, &body).await;
             assert_eq!(names(&second), ["dan"]);
             assert_eq!(second["pagination"]["nextToken"], "");
 
-            // The query's word counts, each for itself.
+            // Each parameter of the query replaces its field of the body; the other field stays.
             for (query, body, expected) in [
                 ("?pageSize=1", json!({"pageSize": 2}), 1),
                 ("?pageSize=2", json!({}), 2),
@@ -47,27 +54,28 @@ fn the_query_says_which_page() {
                 ("?page_size=1&limit=1", json!({"pageSize": 2}), 2),
                 ("?x", json!({"pageSize": 2}), 2),
             ] {
-                let listed = list(app, &world, door, query, &body).await;
+                let listed = list(app, &world, transport, query, &body).await;
                 assert_eq!(names(&listed).len(), expected, "{query} {body}");
             }
         }
-        // The query of other encodings means nothing.
-        for door in Door::ALL.into_iter().filter(|door| door.form != Form::Json) {
+        // With other encodings the query is ignored.
+        for transport in Transport::ALL.into_iter().filter(|transport| transport.form != Form::Json)
+        {
             let query = "?token=broken&pageSize=x";
-            let listed = list(app, &world, door, query, &json!({"pageSize": 2})).await;
-            assert_eq!(names(&listed), ["ana", "ben"], "{door:?}");
+            let listed = list(app, &world, transport, query, &json!({"pageSize": 2})).await;
+            assert_eq!(names(&listed), ["ana", "ben"], "{transport:?}");
         }
     });
 }
 
 #[test]
-fn what_it_says_wrong_is_told() {
+fn wrong_parameters_are_rejected() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"organizationId": world.org.id});
         let token = &world.token;
-        for door in Door::of(Form::Json) {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::of(Form::Json) {
+            let mut connection = transport.connect(app).await;
             for (query, field) in [
                 ("pageSize=".to_owned(), "pageSize"),
                 ("pageSize=ten".to_owned(), "pageSize"),
@@ -81,7 +89,7 @@ fn what_it_says_wrong_is_told() {
                 (format!("token={token}"), "pagination.token"),
             ] {
                 let path = format!("{}?{query}", rpc::LIST_MEMBERS);
-                let bad = Ask::new(door, rpc::LIST_MEMBERS, &request).path(&path);
+                let bad = TestRequest::new(transport, rpc::LIST_MEMBERS, &request).path(&path);
                 world.invalid(&mut connection, bad.by(&world.org.admin), &[field]).await;
             }
         }

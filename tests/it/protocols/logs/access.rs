@@ -1,4 +1,4 @@
-//! The access log: one line a request, for machines and for people.
+//! The access log: one line for each request, as JSON for programs or as text for people.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -7,9 +7,9 @@ use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form};
+use super::super::request::TestRequest;
 use super::super::rpc;
+use super::super::transport::{Form, Transport};
 use super::super::wire::Connection;
 use crate::support::Engine;
 use crate::support::program::Installation;
@@ -30,18 +30,19 @@ async fn every_request_is_one_line_with_its_template() {
     let bearer = format!("Bearer {key}");
 
     let mut expected = Vec::new();
-    for (index, door) in Door::ALL.into_iter().enumerate() {
-        let protocol = match door.form {
+    for (index, transport) in Transport::ALL.into_iter().enumerate() {
+        let protocol = match transport.form {
             Form::Grpc | Form::GrpcJson => "grpc",
             Form::Web | Form::WebText | Form::WebJson | Form::WebTextJson => "grpc-web",
             Form::Proto | Form::Json => "connect",
         };
-        let framed = door.is_framed();
+        let framed = transport.is_framed();
         let status = |of_connect: u16| if framed { 200 } else { of_connect };
-        let caller = || Ask::new(door, rpc::GET_CALLER, &json!({}));
+        let caller = || TestRequest::new(transport, rpc::GET_CALLER, &json!({}));
         let known = || caller().with("authorization", &bearer);
-        let unknown = Ask::new(door, rpc::GET, &json!({"organizationId": uuid::Uuid::new_v4()}));
-        let mut connection = Connection::open(server.addr, door.version).await;
+        let unknown =
+            TestRequest::new(transport, rpc::GET, &json!({"organizationId": uuid::Uuid::new_v4()}));
+        let mut connection = Connection::open(server.addr, transport.version).await;
         for (name, ask, route, protocol, code, status) in [
             ("good", known(), rpc::GET_CALLER, protocol, "ok", 200),
             ("nobody", caller(), rpc::GET_CALLER, protocol, "unauthenticated", status(401)),
@@ -95,10 +96,10 @@ async fn every_request_is_one_line_with_its_template() {
     installation.remove().await;
 
     let lines = access(&log);
-    assert_eq!(lines.len(), expected.len(), "one line a request");
+    assert_eq!(lines.len(), expected.len(), "one line for each request");
     for (request, route, protocol, code, status) in expected {
         let line = lines.iter().find(|line| line["request_id"] == request.as_str());
-        let line = line.unwrap_or_else(|| panic!("{request} was logged"));
+        let line = line.unwrap_or_else(|| panic!("{request} is not in the log"));
         assert_eq!(
             (&line["route"], &line["protocol"], &line["code"], &line["status"]),
             (&json!(route), &json!(protocol), &json!(code), &json!(status)),
@@ -111,16 +112,16 @@ async fn every_request_is_one_line_with_its_template() {
         );
         assert!(line["duration_ms"].as_f64().is_some_and(|took| took > 0.0), "{line}");
         assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
-        // Who called, where that was found out: not the key, but its name.
+        // The caller, if it was authenticated: the id of its key, not the key itself.
         let named = matches!(code, "ok" | "not_found") && route != "/healthz";
         assert_eq!(line.get("key"), named.then(|| json!(id)).as_ref(), "{line}");
         assert_eq!(line.get("account").is_some(), named, "{line}");
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
     }
-    assert!(!log.contains("x=y"), "no query");
+    assert!(!log.contains("x=y"), "no query is in the log");
 }
 
-/// Without a word about it: JSON where no terminal is.
+/// By default (`auto`), the log is JSON if the output is not a terminal.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_form_is_a_setting_and_fits_where_it_goes() {
     let installation = Installation::new(Engine::Sqlite).await;
@@ -146,13 +147,13 @@ async fn the_form_is_a_setting_and_fits_where_it_goes() {
     installation.remove().await;
 }
 
-/// `script`, of util-linux, gives the program a terminal; a byte 3 is Ctrl-C there.
+/// `script` (from util-linux) runs the program in a terminal, where byte 3 is Ctrl-C.
 #[test]
 fn on_a_terminal_it_is_text() {
     let directory = TempDir::new().unwrap();
     let program = format!("{} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_guestlist"));
     let mut command = Command::new("script");
-    // What the tests themselves are told by is no setting of the program's.
+    // The tests have such variables of their own; the program must not receive them.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GUESTLIST_") {
             command.env_remove(name);
@@ -169,7 +170,7 @@ fn on_a_terminal_it_is_text() {
     let mut terminal = BufReader::new(script.stdout.take().unwrap());
     let mut shown = String::new();
     while !shown.contains("listening on http://") {
-        assert_ne!(terminal.read_line(&mut shown).unwrap(), 0, "it ended: {shown}");
+        assert_ne!(terminal.read_line(&mut shown).unwrap(), 0, "the program ended: {shown}");
     }
     script.stdin.as_mut().unwrap().write_all(&[3]).unwrap();
     while terminal.read_line(&mut shown).unwrap() > 0 {}
@@ -182,11 +183,11 @@ fn on_a_terminal_it_is_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_callers_trace_is_in_the_lines_of_its_request() {
     let installation = Installation::new(Engine::Sqlite).await;
-    // A rejected token is told within the request.
+    // A rejected token is logged inside the request's span.
     let server = installation.serve_with(&[("GUESTLIST_LOG__FILTER", "info,guestlist=debug")]);
     let mut expected = Vec::new();
-    for (index, door) in Door::ALL.into_iter().enumerate() {
-        let mut connection = Connection::open(server.addr, door.version).await;
+    for (index, transport) in Transport::ALL.into_iter().enumerate() {
+        let mut connection = Connection::open(server.addr, transport.version).await;
         let trace = format!("{:032x}", index + 1);
         for (name, header, trace_id) in [
             ("good", format!("00-{trace}-00f067aa0ba902b7-00"), json!(trace)),
@@ -195,7 +196,7 @@ async fn the_callers_trace_is_in_the_lines_of_its_request() {
             ("short", format!("00-{trace}-00f067aa0ba902b7"), Value::Null),
         ] {
             let id = format!("{name}-{index}");
-            let ask = Ask::new(door, rpc::GET_CALLER, &json!({}));
+            let ask = TestRequest::new(transport, rpc::GET_CALLER, &json!({}));
             let ask = ask.with("authorization", "Bearer a.b.c").with("x-request-id", &id);
             ask.with("traceparent", &header).send(&mut connection).await;
             expected.push((id, trace_id));

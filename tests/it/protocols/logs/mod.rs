@@ -1,8 +1,8 @@
-//! P05: what is written holds no secret, whatever is asked and however it fails.
+//! P05: no output contains a secret, for any request and any failure.
 
 mod access;
-mod canaries;
-mod drive;
+mod calls;
+mod secrets;
 mod start;
 
 use std::path::Path;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use self::canaries::Canaries;
-use self::drive::Driver;
-use super::door::{Door, Form};
+use self::calls::SecretCaller;
+use self::secrets::Secrets;
+use super::transport::{Form, Transport};
 use crate::auth::issuer::SigningKey;
 use crate::support::Engine;
 use crate::support::program::{Installation, say};
@@ -21,19 +21,19 @@ const ISSUER: &str = "https://acme.example";
 const PASSWORD: &str = "s3cret-password-of-the-database";
 const MAIL_PASSWORD: &str = "s3cret-password-of-the-mail-server";
 
-/// Every library by name, which `telemetry` then no longer keeps down.
+/// Every library by name: `telemetry` does not limit the level of a library that the filter names.
 const EVERYTHING: &str = "trace,connectrpc=trace,h2=trace,hyper=trace,hyper_util=trace,\
     lettre=trace,reqwest=trace,rustls=trace,sea_orm=trace,sea_orm_migration=trace,\
     tokio_postgres=trace,tokio_util=trace,tonic=trace,tonic_web=trace,tower=trace";
 
-/// Runs the program, calls it in every way, and looks through all it wrote.
+/// Runs the program, makes calls of every kind, and searches all its output for secrets.
 async fn writes_no_secret(
     filter: &str,
     engine: Engine,
-    doors: &[Door],
+    transports: &[Transport],
     mail: &[(&'static str, &str)],
 ) {
-    let mut canaries = Canaries::default();
+    let mut canaries = Secrets::default();
     let secret_key = hex::encode(rand::random::<[u8; 32]>());
     let installation = Installation::new(engine).await;
     let directory = installation.directory();
@@ -64,9 +64,11 @@ async fn writes_no_secret(
     let (admin, stranger) = (key("ana@acme.com"), key("zoe@acme.com"));
 
     let addr = server.addr;
-    let metrics = Driver { addr, canaries: &mut canaries, admin, stranger, jwt }.drive(doors).await;
+    let metrics = SecretCaller { addr, canaries: &mut canaries, admin, stranger, jwt }
+        .drive(transports)
+        .await;
     if mail.is_empty() {
-        for token in mailed(&directory.join("mail"), doors.len()) {
+        for token in mailed(&directory.join("mail"), transports.len()) {
             canaries.add("a token in a mail", &token);
         }
     }
@@ -75,17 +77,17 @@ async fn writes_no_secret(
     assert!(metrics.contains("guestlist_requests_total"));
     canaries.assert_none_in("/metrics", &metrics);
     canaries.assert_none_in("standard output", &ended.out);
-    assert!(ended.err.lines().count() > 100 * doors.len(), "it was written");
+    assert!(ended.err.lines().count() > 100 * transports.len(), "the log has lines for the calls");
     canaries.assert_none_in("the log", &ended.err);
     installation.remove().await;
 }
 
-/// PostgreSQL that trusts this machine takes any password.
+/// Adds a password to the URL: a PostgreSQL that trusts local connections accepts any password.
 fn with_password(url: &str) -> String {
     url.replace("//postgres@", &format!("//postgres:{PASSWORD}@"))
 }
 
-/// Configures an issuer; answers a token of its.
+/// Configures an issuer; returns one of its tokens.
 fn trust_an_issuer(directory: &Path) -> String {
     let key = SigningKey::generate();
     let settings = format!(
@@ -105,7 +107,8 @@ fn trust_an_issuer(directory: &Path) -> String {
     }))
 }
 
-/// The tokens in this many mails, which are written a little later than asked for.
+/// Waits for this many mails and returns their tokens. The server writes the mails a little after
+/// the requests.
 fn mailed(directory: &Path, expected: usize) -> Vec<String> {
     let hang = Instant::now() + Duration::from_secs(30);
     loop {
@@ -129,7 +132,7 @@ fn mailed(directory: &Path, expected: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p05_our_own_trace_holds_no_secret() {
-    writes_no_secret("info,guestlist=trace", Engine::Sqlite, &Door::ALL, &[]).await;
+    writes_no_secret("info,guestlist=trace", Engine::Sqlite, &Transport::ALL, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,13 +146,15 @@ async fn p05_the_trace_of_everything_holds_no_secret() {
         ("GUESTLIST_MAIL__FROM", "guestlist@acme.com"),
         ("GUESTLIST_PUBLIC_URL", "https://invites.acme.com"),
     ];
-    writes_no_secret("trace", Engine::Postgres, &Door::ALL, &broken_mail).await;
+    writes_no_secret("trace", Engine::Postgres, &Transport::ALL, &broken_mail).await;
 }
 
-/// An operator who wants to see every frame sees no secret either.
+/// Even if an operator logs every frame, the log contains no secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn p05_libraries_that_are_asked_for_tell_no_secret() {
-    let doors = Door::of(Form::Grpc).chain(Door::of(Form::WebText)).chain(Door::of(Form::Json));
-    let doors: Vec<Door> = doors.collect();
-    writes_no_secret(EVERYTHING, Engine::Postgres, &doors, &[]).await;
+    let transports = Transport::of(Form::Grpc)
+        .chain(Transport::of(Form::WebText))
+        .chain(Transport::of(Form::Json));
+    let transports: Vec<Transport> = transports.collect();
+    writes_no_secret(EVERYTHING, Engine::Postgres, &transports, &[]).await;
 }

@@ -1,17 +1,17 @@
-//! A start that fails says why, and not with what.
+//! A start that fails reports the cause, but not the secret in the settings.
 
 use tempfile::TempDir;
 
 use super::PASSWORD as SECRET;
-use super::canaries::Canaries;
+use super::secrets::Secrets;
 use crate::support::program::{program, say};
 
 const COMMANDS: [&[&str]; 4] = [&["serve"], &["check-config"], &["migrate"], &["keys", "list"]];
 
-/// Runs every command with these variables and this configuration file; each that
-/// fails says so on standard error, and none says the secret.
+/// Runs every command with these variables and this configuration file. Each command that fails
+/// reports it on standard error, and no command prints the secret.
 fn fails_without_telling(variables: &[(&'static str, &str)], file: &str) {
-    let mut canaries = Canaries::default();
+    let mut canaries = Secrets::default();
     canaries.add("the secret", SECRET);
     let common = [
         ("GUESTLIST_LOG__FILTER", "trace"),
@@ -34,7 +34,7 @@ fn fails_without_telling(variables: &[(&'static str, &str)], file: &str) {
             failed += 1;
         }
     }
-    assert!(failed > 0, "something was wrong: {variables:?} {file}");
+    assert!(failed > 0, "no command failed: {variables:?} {file}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 use guestlist::config::Config;
 use http::Method;
 
-use crate::protocols::ask::Ask;
-use crate::protocols::door::{Door, Form};
+use crate::protocols::request::TestRequest;
+use crate::protocols::transport::{Form, Transport};
 use crate::support::{Engine, Protocol, TestApp};
 
 const FILES: [&str; 4] =
@@ -15,10 +15,10 @@ async fn statuses_of(enabled: bool) -> Vec<u16> {
     };
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, settings).await;
     let mut statuses = Vec::new();
-    for door in Door::of(Form::Json) {
-        let mut connection = door.connect(&app).await;
+    for transport in Transport::of(Form::Json) {
+        let mut connection = transport.connect(&app).await;
         for path in FILES {
-            let ask = || Ask::raw(door, path, "").without("content-type");
+            let ask = || TestRequest::raw(transport, path, "").without("content-type");
             let answer = ask().verb(Method::GET).send(&mut connection).await;
             statuses.push(answer.status.as_u16());
             if !enabled {
@@ -36,7 +36,7 @@ async fn statuses_of(enabled: bool) -> Vec<u16> {
             assert!(!policy.contains("unsafe"), "{path}: {policy}");
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
-            assert_eq!(answer.header("content-encoding"), None, "it was not asked for");
+            assert_eq!(answer.header("content-encoding"), None, "it was not requested");
             let head = ask().verb(Method::HEAD).send(&mut connection).await;
             assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
             assert_eq!(ask().send(&mut connection).await.status, 405);

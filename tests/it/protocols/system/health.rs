@@ -1,5 +1,4 @@
-//! gRPC health: for the whole server and for each service, as ready as the
-//! process is.
+//! gRPC health: the status of the whole server and of each service is the readiness of the process.
 
 use futures::FutureExt;
 use serde_json::json;
@@ -9,9 +8,9 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form, frames, without_base64};
+use super::super::request::TestRequest;
 use super::super::served;
+use super::super::transport::{Form, Transport, frames, without_base64};
 use crate::support::client::DESCRIPTORS;
 use crate::support::{Engine, Protocol, TestApp};
 
@@ -44,7 +43,7 @@ fn every_service_is_known() {
         }
         for unknown in ["gitpod.v1", "gitpod.v1.OrganizationService/", "x"] {
             assert_eq!(client.check(of(unknown)).await.unwrap_err().code(), Code::NotFound);
-            // Who watches is told and stays: a client that is refused would try again.
+            // A watch receives SERVICE_UNKNOWN and stays open: a rejected client would try again.
             let mut changes = client.watch(of(unknown)).await.unwrap().into_inner();
             let first = serving(changes.message().await.unwrap());
             assert_eq!(first, Some(ServingStatus::ServiceUnknown), "{unknown}");
@@ -53,21 +52,21 @@ fn every_service_is_known() {
     });
 }
 
-/// Nobody needs a credential for it, and a broken one does not matter.
+/// No credential is needed, and an invalid one is ignored.
 #[test]
 fn it_answers_over_every_protocol() {
     served(async |app| {
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let body = |json: &serde_json::Value| match door.form {
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let body = |json: &serde_json::Value| match transport.form {
                 Form::Json => json.to_string().into(),
                 Form::Proto => prost::Message::encode_to_vec(&of("")).into(),
-                _ => door.wrap(&[0, 0, 0, 0, 0]),
+                _ => transport.wrap(&[0, 0, 0, 0, 0]),
             };
-            let ask = Ask::raw(door, CHECK, body(&json!({})));
+            let ask = TestRequest::raw(transport, CHECK, body(&json!({})));
             for ask in [ask.clone(), ask.with("authorization", "Bearer broken")] {
                 let answer = ask.send(&mut connection).await;
-                let message = match door.form {
+                let message = match transport.form {
                     Form::Json => {
                         assert_eq!(answer.json(), json!({"status": "SERVING"}));
                         continue;
@@ -77,17 +76,18 @@ fn it_answers_over_every_protocol() {
                     _ => frames(answer.body)[0].1.clone(),
                 };
                 let status: HealthCheckResponse = prost::Message::decode(message).unwrap();
-                assert_eq!(status.status(), ServingStatus::Serving, "{door:?}");
+                assert_eq!(status.status(), ServingStatus::Serving, "{transport:?}");
             }
         }
-        // What streams is not called as if it did not.
-        for door in Door::plain() {
-            assert_eq!(Ask::raw(door, WATCH, "{}").once(app).await.status, 415);
+        // A streaming method cannot be called as a unary one.
+        for transport in Transport::plain() {
+            assert_eq!(TestRequest::raw(transport, WATCH, "{}").once(app).await.status, 415);
         }
     });
 }
 
-/// Whoever watches is told of the end, and does not hold it up.
+/// When the server stops, a watch of a known service receives NOT_SERVING, and every watch ends.
+/// No watch delays the stop.
 #[tokio::test(flavor = "multi_thread")]
 async fn watching_ends_with_the_server() {
     let app = TestApp::start(Engine::Sqlite, Protocol::Grpc).await;
@@ -110,15 +110,15 @@ async fn watching_ends_with_the_server() {
     stopped.await.unwrap();
 }
 
-/// A store that is away takes readiness with it, and brings it back.
+/// The server is not ready while the store is unavailable, and ready again after that.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_follows_the_store() {
     let app = TestApp::start(Engine::Postgres, Protocol::Grpc).await;
     let mut client = client(&app).await;
     let mut changes = client.watch(of("")).await.unwrap().into_inner();
     assert_eq!(serving(changes.message().await.unwrap()), Some(ServingStatus::Serving));
-    let door = Door::of(Form::Json).next().unwrap();
-    let readyz = Ask::raw(door, "/readyz", "").verb(http::Method::GET);
+    let transport = Transport::of(Form::Json).next().unwrap();
+    let readyz = TestRequest::raw(transport, "/readyz", "").verb(http::Method::GET);
 
     for (allowed, expected, page) in
         [(false, ServingStatus::NotServing, 503), (true, ServingStatus::Serving, 200)]
@@ -128,7 +128,7 @@ async fn it_follows_the_store() {
         let status = client.check(of("gitpod.v1.OrganizationService")).await.unwrap();
         assert_eq!(status.into_inner().status(), expected);
         assert_eq!(readyz.clone().once(&app).await.status, page);
-        // The process lives all the while.
+        // `/healthz` always succeeds while the process runs.
         let healthz = readyz.clone().path("/healthz");
         assert_eq!(healthz.once(&app).await.status, 200);
     }

@@ -1,4 +1,4 @@
-//! `/metrics`: what is counted, and who may read it.
+//! `/metrics`: what it counts, and which clients may read it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use http::{Method, Version};
 use serde_json::json;
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form};
+use super::super::request::TestRequest;
+use super::super::transport::{Form, Transport};
 use super::super::wire::{Answer, Connection};
 use super::super::{rpc, served};
 use crate::support::{Engine, Protocol, TestApp, gitpod};
 use crate::webhooks::eventually;
 
 async fn get(addr: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Answer {
-    let door = Door { form: Form::Json, version: Version::HTTP_11 };
-    let ask = Ask::raw(door, path, "").without("content-type").verb(Method::GET);
+    let transport = Transport { form: Form::Json, version: Version::HTTP_11 };
+    let ask = TestRequest::raw(transport, path, "").without("content-type").verb(Method::GET);
     let ask = headers.iter().fold(ask, |ask, (name, value)| ask.with(name, value));
     ask.send(&mut Connection::open(addr, Version::HTTP_11).await).await
 }
@@ -32,8 +32,8 @@ fn series(scrape: &Answer) -> BTreeMap<String, f64> {
     pairs.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
 }
 
-fn name(door: Door) -> &'static str {
-    match door.form {
+fn name(transport: Transport) -> &'static str {
+    match transport.form {
         Form::Grpc | Form::GrpcJson => "grpc",
         Form::Web | Form::WebText | Form::WebJson | Form::WebTextJson => "grpc-web",
         Form::Proto | Form::Json => "connect",
@@ -47,37 +47,38 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
         let token = org.admin.invite(&org.id).await.unwrap();
         let before = series(&get(app.addr(), "/metrics", &[]).await);
         let mut expected: BTreeMap<(&str, &str, &str), u32> = BTreeMap::new();
-        for door in Door::ALL {
+        for transport in Transport::ALL {
             let by_id = json!({"organizationId": org.id});
-            let good = || Ask::new(door, rpc::GET, &by_id).by(&org.admin);
+            let good = || TestRequest::new(transport, rpc::GET, &by_id).by(&org.admin);
             let unknown_path = format!("/secret/{token}");
             for (ask, route, protocol, code) in [
-                (good(), rpc::GET, name(door), "ok"),
-                (good().by(&org.stranger), rpc::GET, name(door), "not_found"),
-                (good().without("authorization"), rpc::GET, name(door), "unauthenticated"),
+                (good(), rpc::GET, name(transport), "ok"),
+                (good().by(&org.stranger), rpc::GET, name(transport), "not_found"),
+                (good().without("authorization"), rpc::GET, name(transport), "unauthenticated"),
                 (good().with("content-type", "text/plain"), rpc::GET, "connect", "unknown"),
                 (
-                    Ask::new(door, rpc::GET, &json!({"organizationId": "x"})).by(&org.admin),
+                    TestRequest::new(transport, rpc::GET, &json!({"organizationId": "x"}))
+                        .by(&org.admin),
                     rpc::GET,
-                    name(door),
+                    name(transport),
                     "invalid_argument",
                 ),
                 (
                     good().with("connect-timeout-ms", "0").with("grpc-timeout", "0n"),
                     rpc::GET,
-                    name(door),
+                    name(transport),
                     "deadline_exceeded",
                 ),
                 (
                     good().path(&unknown_path),
                     "(unknown)",
-                    if door.is_framed() { name(door) } else { "http" },
+                    if transport.is_framed() { name(transport) } else { "http" },
                     "unimplemented",
                 ),
                 (
                     good().path(&format!("/gitpod.v1.OrganizationService/{token}")),
                     "(unknown)",
-                    name(door),
+                    name(transport),
                     "unimplemented",
                 ),
             ] {
@@ -106,7 +107,7 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
             let sum = format!("guestlist_request_duration_seconds_sum{{{labels}}}");
             assert!(grown(&sum) > 0.0, "{sum}");
         }
-        // The scrape itself is under way.
+        // The scrape itself is a running request.
         assert_eq!(after["guestlist_requests_in_flight"], 1.0);
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(after[&format!("guestlist_build_info{{version=\"{version}\"}}")], 1.0);
@@ -120,9 +121,9 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
 fn what_webhooks_have_not_accepted_is_counted() {
     served(async |app| {
         let org = app.organization().await;
-        // Nothing listens there.
+        // No server listens on this port.
         org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap();
-        eventually("the numbers tell it", async || {
+        eventually("the metrics count the failed delivery", async || {
             let scrape = series(&get(app.addr(), "/metrics", &[]).await);
             let of = |name: &str| scrape[&format!("guestlist_webhooks_{name}")];
             of("failed_total") >= 1.0 && of("waiting") == 1.0 && of("oldest_seconds") >= 0.0
@@ -131,13 +132,13 @@ fn what_webhooks_have_not_accepted_is_counted() {
     });
 }
 
-/// Nobody can make series by asking for what there is not.
+/// A client cannot create series with requests for unknown paths or with new values.
 #[test]
 fn the_number_of_series_is_bounded() {
     served(async |app| {
         let key = app.person("ana").await.key.unwrap();
-        let door = Door { form: Form::Json, version: Version::HTTP_2 };
-        let mut connection = door.connect(app).await;
+        let transport = Transport { form: Form::Json, version: Version::HTTP_2 };
+        let mut connection = transport.connect(app).await;
         let mut known = 0;
         for round in 0..50 {
             let bearer = format!("Bearer {key}");
@@ -148,7 +149,7 @@ fn the_number_of_series_is_bounded() {
                 format!("{}?{round}", rpc::GET_CALLER),
                 format!("/healthz?{round}"),
             ] {
-                let ask = Ask::raw(door, &path, "{}").with("authorization", &bearer);
+                let ask = TestRequest::raw(transport, &path, "{}").with("authorization", &bearer);
                 let ask = ask.with("x-request-id", &format!("r-{round}"));
                 ask.with("user-agent", &format!("agent/{round}")).send(&mut connection).await;
             }
@@ -183,7 +184,7 @@ fn they_are_for_this_machine_and_not_through_a_proxy() {
     });
 }
 
-/// It need not add a header to be known as one.
+/// A trusted proxy is recognized by its address, even if it adds no header.
 #[tokio::test(flavor = "multi_thread")]
 async fn they_are_not_for_a_trusted_proxy_on_this_machine() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
@@ -212,16 +213,19 @@ async fn they_have_a_listener_of_their_own_if_wanted() {
         let labels = format!("rpc=\"{}\",protocol=\"grpc\",code=\"ok\"", rpc::CREATE);
         assert_eq!(counted[&format!("guestlist_requests_total{{{labels}}}")], 1.0);
     }
-    // Nothing else is there.
+    // This listener serves nothing else.
     for path in [rpc::CREATE, rpc::GET_CALLER, "/grpc.health.v1.Health/Check", "/x"] {
         assert_eq!(get(apart, path, &[]).await.status, 404, "{path}");
     }
     for version in [Version::HTTP_11, Version::HTTP_2] {
-        let door = Door { form: Form::Json, version };
+        let transport = Transport { form: Form::Json, version };
         let mut connection = Connection::open(apart, version).await;
-        let head = Ask::raw(door, "/metrics", "").verb(Method::HEAD).send(&mut connection).await;
+        let head = TestRequest::raw(transport, "/metrics", "")
+            .verb(Method::HEAD)
+            .send(&mut connection)
+            .await;
         assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
-        let post = Ask::raw(door, "/metrics", "").send(&mut connection).await;
+        let post = TestRequest::raw(transport, "/metrics", "").send(&mut connection).await;
         assert_eq!(post.status, 405);
     }
     app.stop().await;
@@ -273,7 +277,7 @@ fn the_store_the_workers_and_the_process_are_measured() {
     });
 }
 
-/// As many are shown as were rejected.
+/// The counter is the number of rejected requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_a_limit_rejects_are_counted_by_the_limit() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {

@@ -1,4 +1,4 @@
-//! Reflection: what grpcurl and its like find out, in both versions.
+//! Reflection: what grpcurl and similar tools read, in both versions.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ macro_rules! version {
             use tonic_reflection::pb::$version::server_reflection_request::MessageRequest;
             use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
 
-            /// One question and its answer.
+            /// Sends one request and returns its response.
             async fn ask(app: &TestApp, question: MessageRequest) -> MessageResponse {
                 let channel = Channel::from_shared(app.url("")).unwrap().connect().await.unwrap();
                 let request = ServerReflectionRequest {
@@ -31,7 +31,7 @@ macro_rules! version {
                 let answers = client.server_reflection_info(requests).await;
                 let mut answers = answers.unwrap().into_inner();
                 let answer = answers.message().await.unwrap().expect("an answer");
-                assert!(answers.message().await.unwrap().is_none(), "one answer a question");
+                assert!(answers.message().await.unwrap().is_none(), "one response per request");
                 answer.message_response.expect("an answer")
             }
 

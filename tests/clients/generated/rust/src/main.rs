@@ -1,5 +1,5 @@
-//! A generated client: the README's story, or the feed from a cursor on, by one call or by a stream
-//! until there is an event. Prints its result as JSON, a line for each message.
+//! Uses a generated client: runs the README's example, or reads the feed after a cursor, by one
+//! call or by a stream until there is an event. Prints its result as JSON, a line for each message.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-/// The modules are those of the packages: generated code names its own with `super`.
+/// The modules have the names of the packages: generated code refers to its own with `super`.
 mod generated {
     pub mod gitpod {
         pub mod v1 {
@@ -63,7 +63,7 @@ async fn read(
     Ok(shown(response.events, response.cursor))
 }
 
-/// Prints messages until one has events.
+/// Prints the messages before the first one with events, and returns that one.
 async fn watch(channel: Channel, key: &str, organization: &str, cursor: &str) -> Outcome<Value> {
     let mut feed = EventServiceClient::with_interceptor(channel, credential(key)?);
     let mut request = Request::new(guestlist::WatchRequest {

@@ -1,5 +1,5 @@
-//! Calls of streaming methods: messages go and come one by one, over whatever
-//! speaks them.
+//! Calls of streaming methods: messages are sent and received one by one, over every protocol that
+//! has streams.
 
 use std::convert::Infallible;
 use std::sync::LazyLock;
@@ -19,13 +19,13 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tonic::{Code, Status};
 
-use super::door::{frame, web_trailers};
+use super::transport::{frame, web_trailers};
 use super::{gunzip, gzip};
 use crate::support::TestApp;
 use crate::support::client::Failure;
 
-/// Longer than anything takes that is not stuck.
-const STUCK: Duration = Duration::from_secs(30);
+/// A timeout: no step takes longer unless it hangs.
+const HANG_TIMEOUT: Duration = Duration::from_secs(30);
 
 static STANDARD: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let mut pool = DescriptorPool::decode(tonic_health::pb::FILE_DESCRIPTOR_SET).unwrap();
@@ -33,19 +33,19 @@ static STANDARD: LazyLock<DescriptorPool> = LazyLock::new(|| {
     pool
 });
 
-/// How streams are spoken.
+/// A protocol for streams over a version of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tongue {
+pub struct StreamTransport {
     pub content_type: &'static str,
     pub version: Version,
 }
 
-const fn tongue(content_type: &'static str, version: Version) -> Tongue {
-    Tongue { content_type, version }
+const fn tongue(content_type: &'static str, version: Version) -> StreamTransport {
+    StreamTransport { content_type, version }
 }
 
-impl Tongue {
-    pub const ALL: [Tongue; 10] = [
+impl StreamTransport {
+    pub const ALL: [StreamTransport; 10] = [
         tongue("application/grpc", Version::HTTP_2),
         tongue("application/grpc+json", Version::HTTP_2),
         tongue("application/grpc-web+proto", Version::HTTP_11),
@@ -66,7 +66,7 @@ impl Tongue {
         self.content_type.ends_with("json")
     }
 
-    /// The header that says how messages are packed, in either direction.
+    /// The header that names the compression of messages, in either direction.
     pub fn encoding(self) -> &'static str {
         if self.is_connect() { "connect-content-encoding" } else { "grpc-encoding" }
     }
@@ -80,29 +80,29 @@ impl Tongue {
     }
 }
 
-/// What is heard.
+/// The next event that the client receives.
 #[derive(Debug, PartialEq)]
-pub enum Heard {
+pub enum Received {
     Message(Value),
-    /// The end, good or bad.
+    /// The end of the stream: success or failure.
     End(Result<(), Failure>),
 }
 
-/// A call under way. Who drops it hangs up.
-pub struct Talk {
-    tongue: Tongue,
+/// A running call. Dropping it disconnects the client.
+pub struct StreamCall {
+    tongue: StreamTransport,
     method: MethodDescriptor,
     words: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
     answer: Response<Incoming>,
     buffer: BytesMut,
 }
 
-impl Talk {
-    /// Calls the method at `path`; `begin` is said at once, since a server may wait
-    /// for it before it answers at all. `all` says that nothing will follow.
+impl StreamCall {
+    /// Calls the method at `path`. The messages of `begin` are sent at once, since a server may
+    /// wait for them before it responds. If `all` is true, the request ends after them.
     pub async fn open(
         app: &TestApp,
-        tongue: Tongue,
+        tongue: StreamTransport,
         path: &str,
         headers: &[(&'static str, String)],
         begin: &[Value],
@@ -138,13 +138,13 @@ impl Talk {
             let (mut sender, connection) =
                 http2::handshake(TokioExecutor::new(), stream).await.unwrap();
             tokio::spawn(connection);
-            tokio::time::timeout(STUCK, sender.send_request(request)).await
+            tokio::time::timeout(HANG_TIMEOUT, sender.send_request(request)).await
         } else {
             let (mut sender, connection) = http1::handshake(stream).await.unwrap();
             tokio::spawn(connection);
-            tokio::time::timeout(STUCK, sender.send_request(request)).await
+            tokio::time::timeout(HANG_TIMEOUT, sender.send_request(request)).await
         };
-        let answer = answer.expect("an answer in time").unwrap();
+        let answer = answer.expect("a response in time").unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], tongue.content_type);
         Self { tongue, method, words, answer, buffer: BytesMut::new() }
@@ -159,16 +159,16 @@ impl Talk {
         self.words.unbounded_send(Ok(Frame::data(framed))).unwrap();
     }
 
-    /// Nothing more will be said.
+    /// Ends the request: no more messages follow.
     pub fn finish(&self) {
         self.words.close_channel();
     }
 
-    pub async fn hear(&mut self) -> Heard {
-        tokio::time::timeout(STUCK, self.next()).await.expect("something in time")
+    pub async fn hear(&mut self) -> Received {
+        tokio::time::timeout(HANG_TIMEOUT, self.next()).await.expect("a message or the end in time")
     }
 
-    async fn next(&mut self) -> Heard {
+    async fn next(&mut self) -> Received {
         if let Some(status) = Status::from_header_map(self.answer.headers()) {
             let rest = self.answer.body_mut().frame().await;
             assert!(rest.is_none(), "{:?} trailers only: {rest:?}", self.tongue);
@@ -177,14 +177,14 @@ impl Talk {
         loop {
             if let Some((flag, message)) = take(&mut self.buffer) {
                 return match flag {
-                    0 => Heard::Message(self.decode(&message)),
-                    1 => Heard::Message(self.decode(&gunzip(&message))),
+                    0 => Received::Message(self.decode(&message)),
+                    1 => Received::Message(self.decode(&gunzip(&message))),
                     0x80 => end(Status::from_header_map(&web_trailers(&message)).unwrap()),
                     2 => end_of_connect(&message),
                     other => panic!("flag {other}"),
                 };
             }
-            let frame = self.answer.body_mut().frame().await.expect("an end that is said").unwrap();
+            let frame = self.answer.body_mut().frame().await.expect("a status at the end").unwrap();
             match frame.into_data() {
                 Ok(data) => self.buffer.extend_from_slice(&data),
                 Err(frame) => {
@@ -208,7 +208,7 @@ impl Talk {
     }
 }
 
-fn encode(tongue: Tongue, method: &MethodDescriptor, value: &Value) -> Vec<u8> {
+fn encode(tongue: StreamTransport, method: &MethodDescriptor, value: &Value) -> Vec<u8> {
     match tongue.is_json() {
         true => value.to_string().into_bytes(),
         false => DynamicMessage::deserialize(method.input(), value).unwrap().encode_to_vec(),
@@ -223,16 +223,16 @@ fn take(buffer: &mut BytesMut) -> Option<(u8, Bytes)> {
     Some((prefix[0], buffer.split_to(whole).freeze().slice(5..)))
 }
 
-fn end(status: Status) -> Heard {
-    Heard::End(match status.code() {
+fn end(status: Status) -> Received {
+    Received::End(match status.code() {
         Code::Ok => Ok(()),
         _ => Err(status.into()),
     })
 }
 
-fn end_of_connect(message: &[u8]) -> Heard {
+fn end_of_connect(message: &[u8]) -> Received {
     let end: Value = serde_json::from_slice(message).unwrap();
-    Heard::End(match end.get("error") {
+    Received::End(match end.get("error") {
         Some(error) => Err(Failure::from_connect(&Bytes::from(error.to_string()))),
         None => Ok(()),
     })

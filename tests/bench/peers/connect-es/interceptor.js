@@ -1,4 +1,4 @@
-// What every call goes through: it is named, its key is checked, and it leaves a line in the log.
+// The interceptor of each call: makes a request id, checks the API key, and logs the call.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 
@@ -7,13 +7,13 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 
 import { textOf, uuid7 } from "./ids.js";
 
-/** Who asks, and under which name the request is known. */
+/** The caller's account and the request id. */
 export const CALLER = createContextKey(undefined);
 
-/** How long a key is believed without another look at the store, as in Guestlist. */
+/** How long a key is cached before the store is read again, as in Guestlist. */
 const KEY_AGE_MS = 1000;
 
-export class Door {
+export class CallInterceptor {
   #store;
   #log;
   #known = new Map();
@@ -37,7 +37,7 @@ export class Door {
       return response;
     } catch (error) {
       code = codeToString(ConnectError.from(error).code);
-      // Of our own, not the caller's.
+      // Logged for internal errors only, not for errors of the caller.
       fault = error instanceof ConnectError ? undefined : error.stack;
       throw error;
     } finally {

@@ -1,4 +1,4 @@
-//! Calls of every kind with secrets wherever a caller can put them.
+//! Calls of every kind, with secrets in every place where a caller can put them.
 
 use std::net::SocketAddr;
 
@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::super::ask::Ask;
-use super::super::door::{Door, Form, encode, frame};
+use super::super::request::TestRequest;
+use super::super::transport::{Form, Transport, encode, frame};
 use super::super::wire::{Answer, Connection};
 use super::super::{gzip, rpc};
-use super::canaries::Canaries;
+use super::secrets::Secrets;
 
 const INVITE: &str = "/gitpod.v1.OrganizationService/CreateOrganizationInvite";
 const LINK: &str = "/guestlist.v1.InviteService/CreateLink";
 const MAIL: &str = "/guestlist.v1.InviteService/InviteByEmail";
 const GET_INVITE: &str = "/gitpod.v1.OrganizationService/GetOrganizationInvite";
 
-/// Who drives.
-pub struct Driver<'a> {
+/// The client that makes these calls.
+pub struct SecretCaller<'a> {
     pub addr: SocketAddr,
-    pub canaries: &'a mut Canaries,
+    pub canaries: &'a mut Secrets,
     pub admin: String,
     pub stranger: String,
     /// A token that an issuer signed.
@@ -35,68 +35,76 @@ fn bearer(key: &str) -> String {
     format!("Bearer {key}")
 }
 
-impl Driver<'_> {
-    /// Through each of these doors; answers what the metrics say in the end.
-    pub async fn drive(&mut self, doors: &[Door]) -> String {
+impl SecretCaller<'_> {
+    /// Makes every kind of call through each of these transports; returns the metrics at the end.
+    pub async fn drive(&mut self, transports: &[Transport]) -> String {
         let organization = self.found().await;
-        for &door in doors {
-            let mut connection = Connection::open(self.addr, door.version).await;
-            let dead = self.invite(&mut connection, door, &organization).await;
-            let token = self.invite(&mut connection, door, &organization).await;
-            self.other_invites(&mut connection, door, &organization).await;
-            self.good(&mut connection, door, &organization, &token).await;
+        for &transport in transports {
+            let mut connection = Connection::open(self.addr, transport.version).await;
+            let dead = self.invite(&mut connection, transport, &organization).await;
+            let token = self.invite(&mut connection, transport, &organization).await;
+            self.other_invites(&mut connection, transport, &organization).await;
+            self.good(&mut connection, transport, &organization, &token).await;
             for token in [&dead, &token] {
-                self.bodies(&mut connection, door, token).await;
-                self.heads(&mut connection, door, token).await;
-                self.paths(&mut connection, door, &organization, token).await;
+                self.bodies(&mut connection, transport, token).await;
+                self.heads(&mut connection, transport, token).await;
+                self.paths(&mut connection, transport, &organization, token).await;
             }
-            self.credentials(&mut connection, door, &token).await;
+            self.credentials(&mut connection, transport, &token).await;
             self.garbage(&token).await;
         }
-        let door = Door { form: Form::Json, version: Version::HTTP_11 };
-        let mut connection = Connection::open(self.addr, door.version).await;
-        let metrics = Ask::raw(door, "/metrics", "").verb(Method::GET).send(&mut connection).await;
+        let transport = Transport { form: Form::Json, version: Version::HTTP_11 };
+        let mut connection = Connection::open(self.addr, transport.version).await;
+        let metrics = TestRequest::raw(transport, "/metrics", "")
+            .verb(Method::GET)
+            .send(&mut connection)
+            .await;
         String::from_utf8(metrics.body.to_vec()).unwrap()
     }
 
     async fn found(&self) -> String {
-        let door = Door { form: Form::Json, version: Version::HTTP_11 };
-        let mut connection = Connection::open(self.addr, door.version).await;
+        let transport = Transport { form: Form::Json, version: Version::HTTP_11 };
+        let mut connection = Connection::open(self.addr, transport.version).await;
         let request = json!({"name": "Acme", "joinOrganization": true});
-        let ask = Ask::new(door, rpc::CREATE, &request);
+        let ask = TestRequest::new(transport, rpc::CREATE, &request);
         let answer = ask.with("authorization", &bearer(&self.admin)).send(&mut connection).await;
-        let made = door.read(rpc::CREATE, &answer).unwrap();
+        let made = transport.read(rpc::CREATE, &answer).unwrap();
         made["organization"]["id"].as_str().unwrap().to_owned()
     }
 
-    async fn invite(&mut self, connection: &mut Connection, door: Door, id: &str) -> String {
-        let ask = Ask::new(door, INVITE, &json!({"organizationId": id}));
+    async fn invite(
+        &mut self,
+        connection: &mut Connection,
+        transport: Transport,
+        id: &str,
+    ) -> String {
+        let ask = TestRequest::new(transport, INVITE, &json!({"organizationId": id}));
         let answer = ask.with("authorization", &bearer(&self.admin)).send(connection).await;
-        let made = door.read(INVITE, &answer).unwrap();
+        let made = transport.read(INVITE, &answer).unwrap();
         let token = made["invite"]["inviteId"].as_str().unwrap().to_owned();
         self.canaries.add("a joining token", &token);
         token
     }
 
-    /// A named link and an email invitation; the latter's token is in the mail.
-    async fn other_invites(&mut self, connection: &mut Connection, door: Door, id: &str) {
+    /// Creates a named link and an email invitation; the token of the invitation is in the mail.
+    async fn other_invites(&mut self, connection: &mut Connection, transport: Transport, id: &str) {
         let ask = |path, request| {
-            Ask::new(door, path, &request).with("authorization", &bearer(&self.admin))
+            TestRequest::new(transport, path, &request).with("authorization", &bearer(&self.admin))
         };
         let link = ask(LINK, json!({"organizationId": id, "role": "member"}));
-        let made = door.read(LINK, &link.send(connection).await).unwrap();
+        let made = transport.read(LINK, &link.send(connection).await).unwrap();
         let token = made["invite"]["token"].as_str().unwrap();
         let email = format!("guest-{}@acme.com", hex::encode(rand::random::<[u8; 8]>()));
         let mail = ask(MAIL, json!({"organizationId": id, "invitations": [{"email": email}]}));
-        door.read(MAIL, &mail.send(connection).await).unwrap();
+        transport.read(MAIL, &mail.send(connection).await).unwrap();
         self.canaries.add("a link's token", token);
     }
 
-    async fn ask(&self, connection: &mut Connection, ask: Ask) -> Answer {
+    async fn ask(&self, connection: &mut Connection, ask: TestRequest) -> Answer {
         ask.with("authorization", &bearer(&self.stranger)).send(connection).await
     }
 
-    async fn good(&self, connection: &mut Connection, door: Door, id: &str, token: &str) {
+    async fn good(&self, connection: &mut Connection, transport: Transport, id: &str, token: &str) {
         let by_id = json!({"organizationId": id});
         let by_token = json!({"inviteId": token});
         for (path, request, by) in [
@@ -108,7 +116,7 @@ impl Driver<'_> {
             (rpc::JOIN, &by_token, &self.stranger),
             (rpc::GET_CALLER, &json!({}), &self.jwt),
         ] {
-            let ask = Ask::new(door, path, request).with("authorization", &bearer(by));
+            let ask = TestRequest::new(transport, path, request).with("authorization", &bearer(by));
             let answer = ask.with("accept-encoding", "gzip").send(connection).await;
             assert_eq!(answer.status, 200, "{path} {answer:?}");
         }
@@ -123,14 +131,14 @@ impl Driver<'_> {
         ] {
             let path = format!("{}?{query}", rpc::PREVIEW);
             for verb in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
-                self.ask(connection, Ask::raw(door, &path, "").verb(verb)).await;
+                self.ask(connection, TestRequest::raw(transport, &path, "").verb(verb)).await;
             }
         }
     }
 
-    async fn bodies(&self, connection: &mut Connection, door: Door, token: &str) {
+    async fn bodies(&self, connection: &mut Connection, transport: Transport, token: &str) {
         let proto = encode(rpc::JOIN, &json!({"inviteId": token}));
-        let whole = door.body(rpc::JOIN, &json!({"inviteId": token}));
+        let whole = transport.body(rpc::JOIN, &json!({"inviteId": token}));
         let large = format!("{token}{}", " ".repeat(2 << 20));
         for body in [
             whole.clone(),
@@ -140,22 +148,22 @@ impl Driver<'_> {
             format!("{{\"{token}\": \"{token}\"}}").into(),
             format!("\"{token}").into(),
             token.to_owned().into(),
-            door.wrap(&frame(0, token.as_bytes())),
-            door.wrap(&frame(1, &gzip(&proto))),
-            door.wrap(&frame(9, &proto)),
-            door.wrap(&[&frame(0, &proto)[..], token.as_bytes()].concat()),
+            transport.wrap(&frame(0, token.as_bytes())),
+            transport.wrap(&frame(1, &gzip(&proto))),
+            transport.wrap(&frame(9, &proto)),
+            transport.wrap(&[&frame(0, &proto)[..], token.as_bytes()].concat()),
             large.into(),
         ] {
-            self.ask(connection, Ask::raw(door, rpc::JOIN, body)).await;
+            self.ask(connection, TestRequest::raw(transport, rpc::JOIN, body)).await;
         }
         let wrong: Value = json!({"organizationId": token, "userId": token, "role": 9});
-        self.ask(connection, Ask::new(door, rpc::SET_ROLE, &wrong)).await;
+        self.ask(connection, TestRequest::new(transport, rpc::SET_ROLE, &wrong)).await;
         let unknown = json!({"organizationId": token, "filter": {"search": token}});
-        self.ask(connection, Ask::new(door, rpc::LIST_MEMBERS, &unknown)).await;
+        self.ask(connection, TestRequest::new(transport, rpc::LIST_MEMBERS, &unknown)).await;
     }
 
-    async fn heads(&self, connection: &mut Connection, door: Door, token: &str) {
-        let ask = || Ask::new(door, rpc::PREVIEW, &json!({"inviteId": token}));
+    async fn heads(&self, connection: &mut Connection, transport: Transport, token: &str) {
+        let ask = || TestRequest::new(transport, rpc::PREVIEW, &json!({"inviteId": token}));
         for name in [
             "content-type",
             "content-encoding",
@@ -176,12 +184,18 @@ impl Driver<'_> {
         ] {
             self.ask(connection, ask().with(name, token)).await;
         }
-        // No request id: that is what ids in the log are for.
+        // This is not a valid request id: a valid one is written to the log on purpose.
         let id = format!("{token} {token}");
         self.ask(connection, ask().with("x-request-id", &id)).await;
     }
 
-    async fn paths(&self, connection: &mut Connection, door: Door, id: &str, token: &str) {
+    async fn paths(
+        &self,
+        connection: &mut Connection,
+        transport: Transport,
+        id: &str,
+        token: &str,
+    ) {
         for path in [
             format!("/{token}"),
             format!("/v1/orgs/x/invites/{token}"),
@@ -197,12 +211,17 @@ impl Driver<'_> {
             format!("/metrics/{token}"),
         ] {
             for verb in [Method::GET, Method::POST, Method::DELETE] {
-                self.ask(connection, Ask::raw(door, &path, "{}").verb(verb)).await;
+                self.ask(connection, TestRequest::raw(transport, &path, "{}").verb(verb)).await;
             }
         }
     }
 
-    async fn credentials(&mut self, connection: &mut Connection, door: Door, token: &str) {
+    async fn credentials(
+        &mut self,
+        connection: &mut Connection,
+        transport: Transport,
+        token: &str,
+    ) {
         let (name, secret) = self.admin.rsplit_once('_').unwrap();
         let unknown = format!("gl_{}_{}", "0".repeat(16), hex::encode(rand::random::<[u8; 32]>()));
         let basic = STANDARD.encode(format!("{}:{secret}", &name[3..]));
@@ -227,14 +246,14 @@ impl Driver<'_> {
             format!("Bearer {secret}\u{e9}"),
         ] {
             let value = HeaderValue::from_bytes(shown.as_bytes()).unwrap();
-            let ask = Ask::new(door, rpc::PREVIEW, &json!({"inviteId": token}));
+            let ask = TestRequest::new(transport, rpc::PREVIEW, &json!({"inviteId": token}));
             ask.clone().header("authorization", value.clone()).send(connection).await;
             let twice = ask.header("authorization", value).and("authorization", &bearer(token));
             twice.send(connection).await;
         }
     }
 
-    /// What is hardly HTTP.
+    /// Sends bytes that are invalid or incomplete HTTP.
     async fn garbage(&self, token: &str) {
         let key = &self.stranger;
         for bytes in [
@@ -258,7 +277,7 @@ impl Driver<'_> {
             let mut stream = TcpStream::connect(self.addr).await.unwrap();
             stream.write_all(bytes.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
-            // Closed in order or not, as it deserves.
+            // The server may close the connection with or without an error.
             let _ = stream.read_to_end(&mut Vec::new()).await;
         }
     }

@@ -1,5 +1,5 @@
-//! What holds up one organization, caller or database for long holds up others, and those
-//! that come later, for a bounded time.
+//! If one organization, caller or database is blocked for long, others wait only for a limited
+//! time, and so do later calls.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,10 @@ use crate::support::cluster::{Cluster, kill};
 use crate::support::databases::pool;
 use crate::support::{Database, Engine};
 
-/// No wait takes longer unless it hangs.
+/// A wait that takes longer hangs.
 const HANG: Duration = Duration::from_secs(30);
 
-/// Bounds on PostgreSQL's side that no test waits for.
+/// Timeouts on PostgreSQL's side that are longer than any test waits.
 fn unbounded() -> config::Database {
     let long = 4 * HANG;
     config::Database {
@@ -43,16 +43,16 @@ async fn open(database: &Database, settings: &config::Database) -> Store {
 async fn set(store: &Store, key: &'static str) -> Result<()> {
     let writing =
         store.write(change!(async move |tx: &Tx| settings::set(tx, key, "written").await));
-    tokio::time::timeout(HANG, writing).await.expect("it is answered")
+    tokio::time::timeout(HANG, writing).await.expect("it returns")
 }
 
-/// Waits until that many wait for a lock in PostgreSQL.
+/// Waits until this many connections wait for a lock in PostgreSQL.
 async fn wait_for_waiting(database: &Database, number: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                    AND wait_event_type = 'Lock'";
     let since = Instant::now();
     while database.count(waiting).await != number {
-        assert!(since.elapsed() < HANG, "there are never {number} that wait");
+        assert!(since.elapsed() < HANG, "there are never {number} waiting connections");
     }
 }
 
@@ -128,7 +128,7 @@ async fn p42_a_lock_is_waited_for_no_longer_than_its_bound_and_that_is_unavailab
 async fn p35_all_tries_of_a_change_have_one_budget() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Database::migrated(engine).await;
-        // Eight times that is more than a hang.
+        // Eight times this timeout is longer than `HANG`.
         let acquire_timeout = HANG / 6;
         let settings = config::Database { acquire_timeout, max_connections: 1, ..unbounded() };
         let store = open(&database, &settings).await;
@@ -146,7 +146,7 @@ async fn p35_all_tries_of_a_change_have_one_budget() {
         if engine == Engine::Postgres {
             wait_for_waiting(&database, 1).await;
         }
-        // One after the other they would wait for each other's budgets as well.
+        // If they ran one after the other, each would also wait for the budgets of those before it.
         let answers = join_all((0..8).map(|_| set(&store, "canary")));
         let answers = tokio::time::timeout(HANG, answers).await.expect("the budget is shared");
         for answer in answers {
@@ -161,7 +161,7 @@ async fn p35_all_tries_of_a_change_have_one_budget() {
     }
 }
 
-/// A server's process and its children, which freeze and thaw together.
+/// The process of a PostgreSQL server and its children, which are stopped and continued together.
 fn processes(postmaster: Pid) -> Vec<Pid> {
     let pid = postmaster.as_raw_nonzero();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
@@ -205,7 +205,7 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
     frozen.iter().for_each(|process| kill(*process, Signal::STOP));
     go_on.send(()).unwrap();
     let asked = join_all((0..8).map(|_| set(&store, "canary"))).await;
-    let committing = tokio::time::timeout(HANG, underway).await.expect("it is answered").unwrap();
+    let committing = tokio::time::timeout(HANG, underway).await.expect("it returns").unwrap();
     let read = tokio::time::timeout(HANG, settings::get(store.read(), "before")).await;
     let writable = tokio::time::timeout(HANG, store.check_writable()).await;
     frozen.iter().for_each(|process| kill(*process, Signal::CONT));
@@ -214,14 +214,14 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
         assert_eq!(answer.unwrap_err().kind, Kind::Unavailable);
     }
     assert_eq!(committing.unwrap_err().kind, Kind::Unavailable);
-    assert_eq!(read.expect("it is answered").unwrap_err().kind, Kind::Unavailable);
-    assert!(writable.expect("it is answered").is_err());
+    assert_eq!(read.expect("it returns").unwrap_err().kind, Kind::Unavailable);
+    assert!(writable.expect("it returns").is_err());
 
     let since = Instant::now();
     while set(&store, "after").await.is_err() {
-        assert!(since.elapsed() < HANG, "it does not come back");
+        assert!(since.elapsed() < HANG, "the store does not recover");
     }
-    // What was refused before it began has left nothing.
+    // The changes that were rejected before they began have left nothing.
     assert_eq!(settings::get(store.read(), "canary").await.unwrap(), None);
     store.close().await.unwrap();
 }
@@ -248,7 +248,7 @@ async fn p35_a_server_that_takes_no_changes_is_left_and_found_again() {
     beside.execute_unprepared(&read_only("off")).await.unwrap();
     let since = Instant::now();
     while set(&store, "canary").await.is_err() {
-        assert!(since.elapsed() < HANG, "it does not come back");
+        assert!(since.elapsed() < HANG, "the store does not recover");
     }
     store.check_writable().await.unwrap();
     store.close().await.unwrap();
@@ -256,7 +256,7 @@ async fn p35_a_server_that_takes_no_changes_is_left_and_found_again() {
     database.remove().await;
 }
 
-/// Hands on what a server says in pieces of a few bytes.
+/// Relays the bytes of a server in pieces of a few bytes.
 async fn dribble(listener: TcpListener, server: String) {
     loop {
         let (client, _) = listener.accept().await.unwrap();

@@ -1,5 +1,5 @@
-//! The whole door in front of a store with two organizations in it, in this process and
-//! without a network. Nothing is logged.
+//! The whole stack on a store with two organizations, in this process and without a network.
+//! Nothing is logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use http::HeaderValue;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// Counted, they would refuse a bench within a second.
+/// With limits, the server would reject the calls of a bench within a second.
 const NO_LIMITS: LimitSettings = LimitSettings {
     organizations_per_account: 0,
     invites_per_account: 0,
@@ -45,24 +45,24 @@ const NO_LIMITS: LimitSettings = LimitSettings {
 /// The name of the organization that is read.
 pub const NAME: &str = "Crew";
 
-/// See the module.
-pub struct House {
+/// The stack, and the values that the benches need.
+pub struct Fixture {
     pub stack: Stack,
     pub context: Context,
-    /// Whoever asks: an admin of both organizations.
+    /// A call by an admin of both organizations.
     pub call: RequestContext,
-    /// Their credential.
+    /// The admin's API key, as a header.
     pub authorization: HeaderValue,
-    /// A live link to the organization that is only read.
+    /// The join link of the organization that is only read.
     pub token: InviteToken,
-    /// The organization whose link is replaced.
+    /// The organization whose join link is replaced.
     pub written: OrganizationId,
     pub runtime: Runtime,
     _folder: TempDir,
 }
 
-impl House {
-    /// On a new store, in a folder that goes with it.
+impl Fixture {
+    /// Makes a new store in a temporary folder, which is deleted with the fixture.
     pub fn new() -> Self {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
@@ -70,7 +70,7 @@ impl House {
     }
 }
 
-async fn build() -> impl FnOnce(Runtime) -> House {
+async fn build() -> impl FnOnce(Runtime) -> Fixture {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config::reference();
     let location = Location::Sqlite(folder.path().join("guestlist.db"));
@@ -80,13 +80,13 @@ async fn build() -> impl FnOnce(Runtime) -> House {
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let authenticator = Authenticator::start(&[], store.clone(), Arc::clone(&clock)).await;
-    let authenticator = Arc::new(authenticator.expect("no keys to read"));
+    let authenticator = Arc::new(authenticator.expect("it starts without issuers"));
     let sign_ins = SignIns::new(&[], "http://localhost", Arc::clone(&authenticator));
     let context = Context {
         store: store.clone(),
         keyring: Arc::new(Keyring::generate().expect("a key")),
         issuers: Arc::clone(authenticator.issuers()),
-        sign_ins: Arc::new(sign_ins.expect("no issuers")),
+        sign_ins: Arc::new(sign_ins.expect("it starts without issuers")),
         rules: Rules {
             email_invitation_lifetime: config.invites.email_lifetime,
             default_seat_limit: 0,
@@ -122,8 +122,8 @@ async fn build() -> impl FnOnce(Runtime) -> House {
     let token = create_organization_invite(&context, &call, read).await.expect("a link");
     let written = organization(&context, &call, "Ledger").await;
 
-    let stack = door(&context, authenticator, &config);
-    move |runtime| House {
+    let stack = build_stack(&context, authenticator, &config);
+    move |runtime| Fixture {
         stack,
         context,
         call,
@@ -155,7 +155,7 @@ async fn organization(context: &Context, call: &RequestContext, name: &str) -> O
     create_organization(context, call, wanted).await.expect("an organization").organization.id
 }
 
-fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -> Stack {
+fn build_stack(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -> Stack {
     let parts = Parts {
         services: rpc::services(context, &config.http),
         descriptors: rpc::DESCRIPTORS,
@@ -171,5 +171,5 @@ fn door(context: &Context, authenticator: Arc<Authenticator>, config: &Config) -
         events: &config.events,
         cors: &config.cors,
     };
-    stack::build(parts).expect("the settings are good")
+    stack::build(parts).expect("the settings are valid")
 }

@@ -1,4 +1,4 @@
-//! Changes that come together share a transaction, and each is answered as if it were alone.
+//! Changes that arrive together share a transaction, and each returns as if it were alone.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,21 +18,21 @@ use crate::support::{Database, Engine};
 
 /// What a change does after it has written its own row.
 #[derive(Clone, Copy, PartialEq)]
-enum Fate {
+enum Behaviour {
     Stays,
     Refuses,
     Panics,
-    /// Meets a constraint, whose error it answers.
+    /// Violates a constraint, and returns the error.
     Violates,
-    /// Meets a constraint, and goes on as if it had not.
+    /// Violates a constraint, and continues as if it had not.
     Survives,
-    /// Ends with writes that nobody waits for, the last of which meets a constraint.
+    /// Ends with writes that it does not wait for. The last of them violates a constraint.
     FailsLate,
 }
 
-impl Fate {
+impl Behaviour {
     fn of(number: usize) -> Self {
-        use Fate::{FailsLate, Panics, Refuses, Stays, Survives, Violates};
+        use Behaviour::{FailsLate, Panics, Refuses, Stays, Survives, Violates};
         [Stays, Refuses, Stays, Violates, Stays, Panics, Stays, Survives, Stays, FailsLate]
             [number % 10]
     }
@@ -42,23 +42,23 @@ const TWICE: &str = "INSERT INTO settings (name, value) VALUES ('taken', 'again'
 
 async fn change(tx: &Tx, engine: Engine, number: usize) -> Result<usize> {
     settings::set(tx, &format!("change-{number}"), "made").await?;
-    match Fate::of(number) {
-        Fate::Stays => Ok(number),
-        Fate::Refuses => Err(Error::not_found()),
-        Fate::Panics => panic!("on purpose"),
-        Fate::Violates => tx
+    match Behaviour::of(number) {
+        Behaviour::Stays => Ok(number),
+        Behaviour::Refuses => Err(Error::not_found()),
+        Behaviour::Panics => panic!("on purpose"),
+        Behaviour::Violates => tx
             .run(Statement::new(TWICE, Vec::new()))
             .await
             .map(|_| number)
             .map_err(|error| Error::internal(error).with_message("it is taken")),
-        Fate::Survives => {
-            // PostgreSQL's transactions do not go on after an error.
+        Behaviour::Survives => {
+            // PostgreSQL's transactions do not continue after an error.
             if engine == Engine::Sqlite {
                 tx.run(Statement::new(TWICE, Vec::new())).await.expect_err("it is taken");
             }
             Ok(number)
         }
-        Fate::FailsLate => {
+        Behaviour::FailsLate => {
             organizations::insert(tx, &with_members(0)).await?;
             organizations::insert(tx, &with_members(-1)).await?;
             Ok(number)
@@ -94,7 +94,7 @@ async fn p38_of_thousands_of_changes_at_once_each_fails_alone() {
             let store = store.clone();
             running.spawn(async move {
                 let change = change!(async move |tx: &Tx| change(tx, engine, number).await);
-                // A task of its own, so that a panic's number is known.
+                // Each change has its own task, so that the number of one that panics is known.
                 // Few organizations, so that groups form on PostgreSQL as well.
                 let organization = Uuid::from_u128(number as u128 % 8).into();
                 let answer =
@@ -106,28 +106,28 @@ async fn p38_of_thousands_of_changes_at_once_each_fails_alone() {
         while let Some(done) = running.join_next().await {
             let (number, answer) = done.unwrap();
             let written = settings::get(store.read(), &format!("change-{number}")).await.unwrap();
-            match (Fate::of(number), answer) {
-                (Fate::Stays | Fate::Survives, Ok(Ok(answered))) => {
+            match (Behaviour::of(number), answer) {
+                (Behaviour::Stays | Behaviour::Survives, Ok(Ok(answered))) => {
                     assert_eq!((answered, written.as_deref()), (number, Some("made")));
                 }
-                (Fate::Refuses, Ok(Err(error))) => {
+                (Behaviour::Refuses, Ok(Err(error))) => {
                     assert_eq!((error.kind, written), (Kind::NotFound, None));
                 }
-                (Fate::Violates, Ok(Err(error))) => {
+                (Behaviour::Violates, Ok(Err(error))) => {
                     assert_eq!((&*error.message, written), ("it is taken", None));
                 }
-                (Fate::FailsLate, Ok(Err(error))) => {
+                (Behaviour::FailsLate, Ok(Err(error))) => {
                     assert_eq!((error.kind, written), (Kind::Internal, None));
                 }
-                (Fate::Panics, Err(true)) => assert_eq!(written, None),
-                (_, other) => panic!("change {number} was answered {other:?}"),
+                (Behaviour::Panics, Err(true)) => assert_eq!(written, None),
+                (_, other) => panic!("change {number} returned {other:?}"),
             }
         }
     })
     .await;
 }
 
-/// Makes a group of changes: they come while another process has SQLite's lock.
+/// Makes a group of changes: they arrive while another connection holds SQLite's lock.
 async fn at_once<T: Send + 'static>(
     database: &Database,
     mut changes: Vec<impl Future<Output = T> + Unpin>,
@@ -135,7 +135,7 @@ async fn at_once<T: Send + 'static>(
     let beside = database.connect().await;
     beside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     for change in &mut changes {
-        assert!(poll!(change).is_pending(), "nobody can write now");
+        assert!(poll!(change).is_pending(), "no change can write now");
     }
     beside.execute_unprepared("COMMIT").await.unwrap();
     join_all(changes).await
@@ -156,7 +156,9 @@ const ODD_ONE: usize = 10;
 
 /// Changes of one organization on PostgreSQL. The first waits for a lock until the others
 /// wait for it. Returns their results (the transaction's id) and how often each has run.
-async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usize>, Vec<usize>) {
+async fn behind_the_first(
+    fates: &'static [Behaviour],
+) -> (Vec<Result<i64>>, Vec<usize>, Vec<usize>) {
     let database = Database::migrated(Engine::Postgres).await;
     let store = store(&database).await;
     store.write(change!(async |tx| settings::set(tx, "taken", "once").await)).await.unwrap();
@@ -168,16 +170,16 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
             if number == 0 {
                 wait_for_requests(tx).await?;
             }
-            if *fate == Fate::Refuses {
+            if *fate == Behaviour::Refuses {
                 return Err(Error::not_found());
             }
             settings::set(tx, &format!("change-{number}"), "made").await?;
             let id = transaction_id(tx).await?;
-            if *fate == Fate::Violates {
+            if *fate == Behaviour::Violates {
                 let twice = tx.run(Statement::new(TWICE, Vec::new())).await;
                 twice.map_err(Error::internal)?;
             }
-            if *fate == Fate::FailsLate {
+            if *fate == Behaviour::FailsLate {
                 organizations::insert(tx, &with_members(-1)).await?;
             }
             Ok(id)
@@ -191,8 +193,8 @@ async fn behind_the_first(fates: &'static [Fate]) -> (Vec<Result<i64>>, Vec<usiz
     (answers, there, runs.iter().map(|runs| runs.load(Ordering::SeqCst)).collect())
 }
 
-/// Makes a group of all changes but the first, on PostgreSQL: they come while the first waits for
-/// a lock ([`wait_for_requests`]).
+/// Makes a group of all changes but the first, on PostgreSQL: they arrive while the first waits
+/// for a lock ([`wait_for_requests`]).
 async fn grouped<T: Send + 'static>(
     database: &Database,
     mut changes: Vec<impl Future<Output = T> + Unpin>,
@@ -206,7 +208,7 @@ async fn grouped<T: Send + 'static>(
     while database.count(waits).await == 0 {
         assert!(since.elapsed() < std::time::Duration::from_secs(30), "nothing waits");
     }
-    // The first has begun: the others are behind it.
+    // The first change has begun, so the others wait for it.
     for change in &mut changes[1..] {
         assert!(poll!(change).is_pending());
     }
@@ -216,7 +218,7 @@ async fn grouped<T: Send + 'static>(
     answers
 }
 
-/// Waits for the lock that the test has.
+/// Waits for the lock that the test holds.
 async fn wait_for_requests(tx: &Tx) -> Result<()> {
     let lock = Statement::new("LOCK TABLE requests", Vec::new());
     tx.run(lock).await.map(drop).map_err(Error::internal)
@@ -224,7 +226,7 @@ async fn wait_for_requests(tx: &Tx) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p38_changes_of_an_organization_that_wait_share_a_transaction_on_postgres() {
-    use Fate::{Refuses, Stays};
+    use Behaviour::{Refuses, Stays};
 
     let (answers, there, runs) = behind_the_first(&[Stays, Stays, Refuses, Stays]).await;
     let [Ok(first), Ok(second), Err(refused), Ok(fourth)] = &answers[..] else {
@@ -234,12 +236,12 @@ async fn p38_changes_of_an_organization_that_wait_share_a_transaction_on_postgre
     assert_eq!(second, fourth, "they share a transaction");
     assert_eq!(refused.kind, Kind::NotFound);
     assert_eq!(there, [0, 1, 3]);
-    assert_eq!(runs, [1, 1, 1, 1], "a refusal before any write costs nothing");
+    assert_eq!(runs, [1, 1, 1, 1], "a rejection before any write repeats nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p38_a_change_that_fails_after_a_write_is_undone_alone_on_postgres() {
-    use Fate::{FailsLate, Stays, Violates};
+    use Behaviour::{FailsLate, Stays, Violates};
 
     let (answers, there, runs) =
         behind_the_first(&[Stays, Stays, Violates, Stays, FailsLate, Stays]).await;
@@ -253,7 +255,7 @@ async fn p38_a_change_that_fails_after_a_write_is_undone_alone_on_postgres() {
         }
     }
     assert_eq!(there, [0, 1, 3, 5]);
-    assert!(runs.iter().all(|runs| *runs <= 2), "twice at most: {runs:?}");
+    assert!(runs.iter().all(|runs| *runs <= 2), "each runs twice at most: {runs:?}");
 }
 
 /// Changes an organization; returns its version and the position of the change's events.
@@ -273,7 +275,7 @@ async fn transaction_id(tx: &Tx) -> Result<i64> {
 }
 
 /// A change fails after it has written, another server changes the organization, and then a
-/// change runs that was in one transaction with the first.
+/// change runs that was in one transaction with the failed change.
 #[tokio::test(flavor = "multi_thread")]
 async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_on_postgres() {
     let database = Database::migrated(Engine::Postgres).await;
@@ -295,7 +297,7 @@ async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_o
     let last = {
         let of_replica = Arc::clone(&of_replica);
         change!(async move |tx: &Tx| {
-            // What has failed before it holds no lock any more.
+            // The failed change before it holds no lock any more.
             let change = change!(async move |tx: &Tx| advance(tx, id).await);
             *of_replica.lock().unwrap() = Some(others.write_in(id, change).await?);
             advance(tx, id).await
@@ -321,7 +323,7 @@ async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_o
     database.remove().await;
 }
 
-/// Twenty changes at once, one of which does something to the whole transaction.
+/// Twenty changes at once. One of them affects the whole transaction.
 async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<usize>>, usize) {
     let database = Database::migrated(Engine::Sqlite).await;
     let store = store(&database).await;
@@ -346,7 +348,7 @@ async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<us
     (database, store, answers, runs.load(Ordering::SeqCst))
 }
 
-/// Everyone else was made and told so, once.
+/// Each other change is made and acknowledged, once.
 async fn only_the_odd_one_failed(store: &Store, answers: &[Result<usize>]) {
     for (number, answer) in answers.iter().enumerate() {
         match answer {
@@ -369,7 +371,7 @@ async fn p38_a_commit_refused_for_one_of_many_is_refused_to_that_one() {
          VALUES ('0000000000000000', x'00', x'00', 0)",
     ])
     .await;
-    // With the others, then by itself.
+    // It runs with the others, and then perhaps by itself.
     assert!((1..=2).contains(&runs), "{runs}");
     only_the_odd_one_failed(&store, &answers).await;
 }
@@ -393,7 +395,7 @@ async fn a_change_nobody_waits_for_any_more_is_not_begun() {
             store.write(change!(async move |tx| settings::set(tx, &name, "made").await)).await
         })
     };
-    // The writer waits for the lock with the first; the others wait for the writer.
+    // The writer waits for the lock with the first change; the other changes wait for the writer.
     let mut waits: Vec<_> = (0..TOGETHER).map(change).collect();
     for change in &mut waits {
         assert!(poll!(change).is_pending());
@@ -412,7 +414,7 @@ async fn a_change_nobody_waits_for_any_more_is_not_begun() {
 async fn p38_a_change_larger_than_what_is_kept_in_memory_is_undone_as_well() {
     const ROWS: i64 = 1000; // two pages each
     let database = Database::empty(Engine::Sqlite).await;
-    store(&database).await.close().await.unwrap(); // which makes the file
+    store(&database).await.close().await.unwrap(); // creates the file
     let connection = database.connect().await;
     let run = async |sql: String| connection.execute_unprepared(&sql).await.unwrap();
     let with = async |filling: &str| {

@@ -1,5 +1,6 @@
-//! SQLite's files are moved away under the server: what would be written is lost to
-//! whoever looks for it, so nothing is acknowledged (P33), and nobody is sent here (P42).
+//! SQLite's files are moved away while the server has them open. A write would go to a file that is
+//! no longer at the store's path, so it would be lost. Therefore the server acknowledges no change
+//! (P33), and reports that it is not ready, so that it gets no requests (P42).
 
 use crate::support::{Code, Engine, Installation, run_installed};
 
@@ -23,7 +24,7 @@ async fn moved(at: &Installation) {
     let refused = create(&ana, "Lost").await.unwrap_err();
     assert_eq!(refused.code, Code::Unavailable, "{refused:?}");
     until("it is not ready", async || is_ready(false).await).await;
-    // Another file of that name is not the same one.
+    // A copy with that name is another file, so changes are still rejected.
     std::fs::copy(&away, &file).unwrap();
     assert_eq!(create(&ana, "Lost").await.unwrap_err().code, Code::Unavailable);
 
@@ -33,7 +34,7 @@ async fn moved(at: &Installation) {
     let ended = server.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let told = ended.err.lines().filter(|line| line.contains("not ready")).collect::<Vec<_>>();
-    assert_eq!(told.len(), 1, "once a minute: {}", ended.err);
+    assert_eq!(told.len(), 1, "at most one warning a minute: {}", ended.err);
     assert!(told[0].contains("was moved, deleted or replaced"), "{told:?}");
     assert!(told[0].contains("WARN"), "{told:?}");
     assert_eq!(super::organizations(at).await, ["After", "Before"]);

@@ -1,39 +1,39 @@
-//! Requests in the making.
+//! Builds HTTP requests, valid or not, and sends them.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use serde_json::Value;
 
-use super::door::Door;
+use super::transport::Transport;
 use super::wire::{Answer, Connection};
 use crate::support::{Person, TestApp};
 
-/// A request in the making.
+/// A request that a test builds step by step and then sends.
 #[derive(Debug, Clone)]
-pub struct Ask {
-    pub door: Door,
+pub struct TestRequest {
+    pub transport: Transport,
     pub path: String,
     verb: Method,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Ask {
+impl TestRequest {
     /// A call of the method at `path`.
-    pub fn new(door: Door, path: &str, request: &Value) -> Self {
-        Self::raw(door, path, door.body(path, request))
+    pub fn new(transport: Transport, path: &str, request: &Value) -> Self {
+        Self::raw(transport, path, transport.body(path, request))
     }
 
-    /// The same with a body of any kind.
-    pub fn raw(door: Door, path: &str, body: impl Into<Bytes>) -> Self {
+    /// The same with any bytes as the body.
+    pub fn raw(transport: Transport, path: &str, body: impl Into<Bytes>) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(door.content_type()));
-        Self { door, path: path.to_owned(), verb: Method::POST, headers, body: body.into() }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(transport.content_type()));
+        Self { transport, path: path.to_owned(), verb: Method::POST, headers, body: body.into() }
     }
 
     pub fn by(self, person: &Person) -> Self {
-        let key = person.key.as_deref().expect("somebody with a key");
+        let key = person.key.as_deref().expect("the person has a key");
         self.with("authorization", &format!("Bearer {key}"))
     }
 
@@ -50,7 +50,7 @@ impl Ask {
         self
     }
 
-    /// One more header of this name.
+    /// Adds one more header with this name.
     pub fn and(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(name, value.parse().unwrap());
         self
@@ -75,7 +75,7 @@ impl Ask {
 
     /// Sends it on a connection of its own.
     pub async fn once(self, app: &TestApp) -> Answer {
-        let mut connection = self.door.connect(app).await;
+        let mut connection = self.transport.connect(app).await;
         self.send(&mut connection).await
     }
 }

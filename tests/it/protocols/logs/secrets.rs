@@ -1,16 +1,16 @@
-//! Secrets to look for in all that is written.
+//! Secrets that the tests search for in all output.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// What must show nowhere.
+/// Secrets, in all their forms, that must not be in any output.
 #[derive(Default)]
-pub struct Canaries(Vec<(&'static str, String)>);
+pub struct Secrets(Vec<(&'static str, String)>);
 
-impl Canaries {
-    /// In every form somebody might write it down.
+impl Secrets {
+    /// Adds a secret in every form in which code may write it.
     pub fn add(&mut self, what: &'static str, secret: &str) {
-        assert!(secret.len() >= 8, "{what} is too short to be told from chance");
+        assert!(secret.len() >= 8, "{what} is too short: other text could contain it by chance");
         let bytes: Vec<String> = secret.bytes().take(12).map(|byte| byte.to_string()).collect();
         let forms = [
             secret.to_owned(),
@@ -20,20 +20,21 @@ impl Canaries {
             bytes.join(", "),
             hex::encode(secret),
             STANDARD.encode(secret),
-            // The same inside of something longer: what begins at another byte.
+            // Base64 of a longer text that contains the secret: base64 encodes groups of three
+            // bytes, and the secret may begin at any byte of a group.
             STANDARD.encode(&secret[1..secret.len() - 1])[..8].to_owned(),
             STANDARD.encode(&secret[2..secret.len() - 1])[..8].to_owned(),
         ];
         self.0.extend(forms.into_iter().map(|form| (what, form)));
     }
 
-    /// A key, whole and its secret alone.
+    /// Adds an API key: the whole key, and its secret part alone.
     pub fn add_key(&mut self, what: &'static str, key: &str) {
         self.add(what, key);
         self.add(what, key.rsplit_once('_').unwrap().1);
     }
 
-    /// A token of an issuer: what is claimed, and the signature.
+    /// Adds an issuer's token (JWT): its claims and its signature.
     pub fn add_jwt(&mut self, what: &'static str, token: &str) {
         for part in token.split('.').skip(1).filter(|part| part.len() >= 8) {
             self.add(what, part);
@@ -44,7 +45,7 @@ impl Canaries {
         }
     }
 
-    /// Looks through a text line by line.
+    /// Asserts that no line of the text contains a secret.
     pub fn assert_none_in(&self, place: &str, text: &str) {
         for line in text.lines() {
             for (what, form) in &self.0 {
@@ -56,7 +57,7 @@ impl Canaries {
 
 #[test]
 fn canaries_are_found_in_every_form() {
-    let (token, mut canaries) = ("5f0c3e9a-0b5d-4c64-9d6e-6c0f4a3f1b2d", Canaries::default());
+    let (token, mut canaries) = ("5f0c3e9a-0b5d-4c64-9d6e-6c0f4a3f1b2d", Secrets::default());
     canaries.add("a token", token);
     let mut protobuf = b"\x0a\x24".to_vec();
     protobuf.extend(token.bytes());

@@ -1,5 +1,5 @@
 //! Statements without a name, which a pooler in transaction mode needs, and PostgreSQL on
-//! several hosts. `tests/operations/pooler` has a real pooler.
+//! several hosts. `tests/operations/pooler` tests with a real pooler.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,13 +15,13 @@ use tokio::net::TcpListener;
 use crate::support::databases::pool;
 use crate::support::{Database, Engine};
 
-/// What PostgreSQL forgets by this, it forgets behind a pooler by running the next transaction on
-/// another connection.
+/// Makes PostgreSQL forget its prepared statements. Behind a pooler they are lost when the next
+/// transaction runs on another connection.
 const FORGET: &str = "DEALLOCATE ALL";
 
 const NAMED: &str = "SELECT count(*) AS number FROM pg_prepared_statements";
 
-/// A test of a store with one connection for short reads, one for lists and two for changes.
+/// Tests a store with one connection for short reads, one for lists and two for changes.
 async fn with(prepared_statements: PreparedStatements, test: impl AsyncFn(&Store)) {
     let database = Database::migrated(Engine::Postgres).await;
     let settings = config::Database { prepared_statements, max_connections: 4, ..pool() };
@@ -47,7 +47,7 @@ async fn p35_a_read_whose_statement_is_lost_runs_without_a_name() {
         assert_eq!(canary(store).await.unwrap(), None);
         run(store.read(), FORGET).await.unwrap();
         assert_eq!(canary(store).await.unwrap(), None);
-        // From now on none has a name.
+        // From now on no statement has a name.
         assert_eq!(run(store.read(), NAMED).await.unwrap(), [Value::from(0_i64)]);
     })
     .await;
@@ -114,7 +114,7 @@ async fn without_names_postgresql_keeps_no_statement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p35_a_silent_host_does_not_use_up_the_time_of_the_next() {
     let database = Database::migrated(Engine::Postgres).await;
-    // Accepts by the kernel, and never says anything.
+    // The kernel accepts connections, but the host never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = silent.local_addr().unwrap().port();
     let url = database.url.replacen('@', &format!("@127.0.0.1:{port},"), 1);

@@ -1,5 +1,5 @@
-//! Crowds of connections that are held and ask for nothing, from a few networks: what
-//! is left to others (P41).
+//! Crowds of open connections without requests, from a few networks, and the connections that are
+//! left for other clients (P41).
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -17,11 +17,11 @@ use super::peer::{PREFACE, frame, kind};
 use crate::support::certificates::{Authority, NAME};
 use crate::support::{Engine, Installation, Server, run_installed};
 
-/// Connections at a time, and those of one network: a quarter.
+/// The limit of open connections, and the share of one network: a quarter.
 const ALL: usize = 40;
 const SHARE: usize = ALL / 4;
 
-/// Bounds of time that end no connection here.
+/// The limit of connections, and timeouts that are too long to end a connection here.
 const PATIENT: [(&str, &str); 4] = [
     ("GUESTLIST_HTTP__MAX_CONNECTIONS", "40"),
     ("GUESTLIST_HTTP__HTTP1_IDLE_TIMEOUT", "10m"),
@@ -34,64 +34,65 @@ const GET_CALLER: &str = "/guestlist.v1.AccountService/GetCaller";
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What connections speak.
+/// The protocol of the connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wire {
+enum Protocol {
     Http1,
     Http2,
     Tls,
 }
 
 /// A server, and how it is reached.
-struct Place {
+struct TestServer {
     addr: SocketAddr,
-    wire: Wire,
+    wire: Protocol,
     authority: Authority,
 }
 
-impl Place {
+impl TestServer {
     async fn tcp(&self, from: [u8; 4]) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((Ipv4Addr::from(from), 0).into())?;
         socket.connect(self.addr).await
     }
 
-    /// A connection from this address that is over its first steps.
+    /// A connection from this address, after its TLS handshake if it has one.
     async fn connect(&self, from: [u8; 4], alpn: &[&str]) -> std::io::Result<Box<dyn Stream>> {
         let stream = self.tcp(from).await?;
-        if self.wire != Wire::Tls {
+        if self.wire != Protocol::Tls {
             return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(NAME).unwrap();
         Ok(Box::new(self.authority.client(alpn, None).connect(name, stream).await?))
     }
 
-    /// One that is held: it has been let in, and could ask at any time.
+    /// A connection that stays open: the server has accepted it, and it can send a request at any
+    /// time.
     async fn hold(&self, from: [u8; 4]) -> std::io::Result<Box<dyn Stream>> {
         let mut stream = self.connect(from, &["h2"]).await?;
-        if self.wire == Wire::Http1 {
+        if self.wire == Protocol::Http1 {
             stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
         } else {
             stream.write_all(&[PREFACE, &frame(kind::SETTINGS, 0, 0, &[])].concat()).await?;
         }
-        // The server's answer, or its settings.
+        // The server's response, or its SETTINGS frame.
         stream.read_exact(&mut [0; 9]).await?;
         Ok(stream)
     }
 
-    /// As many from this address as come in, of twice its share.
+    /// Opens twice the share of one network from this address; returns the accepted connections.
     async fn crowd(&self, from: [u8; 4]) -> Vec<Box<dyn Stream>> {
         let mut held = Vec::new();
         for n in 0..2 * SHARE {
             match self.hold(from).await {
                 Ok(stream) => held.push(stream),
-                Err(_) => assert!(n >= SHARE, "{n} of a share"),
+                Err(_) => assert!(n >= SHARE, "connection {n}, within the share, is rejected"),
             }
         }
         held
     }
 
-    /// Asks over HTTP/1 on a new connection from 127.0.0.1; answers the status.
+    /// Sends a request over HTTP/1 on a new connection from 127.0.0.1; returns the status.
     async fn ask(&self, request: &str) -> std::io::Result<u16> {
         let mut stream = self.connect([127, 0, 0, 1], &["http/1.1"]).await?;
         stream.write_all(request.as_bytes()).await?;
@@ -113,10 +114,10 @@ impl Place {
     }
 }
 
-fn serve(at: &Installation, wire: Wire, more: &[(&str, &str)]) -> (Server, Place, String) {
+fn serve(at: &Installation, wire: Protocol, more: &[(&str, &str)]) -> (Server, TestServer, String) {
     let settings = [&BOUNDS[..], &PATIENT, more].concat();
     let authority = Authority::new();
-    let server = if wire == Wire::Tls {
+    let server = if wire == Protocol::Tls {
         authority.certify().write(at.directory());
         let files = ["serve", "--tls-certificate-file", "tls.crt", "--tls-key-file", "tls.key"];
         Server::start(at.command(&files, &settings))
@@ -124,12 +125,12 @@ fn serve(at: &Installation, wire: Wire, more: &[(&str, &str)]) -> (Server, Place
         at.serve_with(&settings)
     };
     let key = std::fs::read_to_string(at.key_file()).unwrap().trim().to_owned();
-    let place = Place { addr: server.addr, wire, authority };
+    let place = TestServer { addr: server.addr, wire, authority };
     (server, place, key)
 }
 
-/// Whatever two networks hold, others are let in.
-fn two_networks(wire: Wire) {
+/// The server accepts other clients, however many connections two networks keep open.
+fn two_networks(wire: Protocol) {
     run_installed(Engine::Sqlite, async |at| {
         let (server, place, key) = serve(at, wire, &[]);
         let held = join_all([1, 2].map(|network| place.crowd([127, 0, network, 1]))).await;
@@ -138,15 +139,16 @@ fn two_networks(wire: Wire) {
         }
         assert_eq!(place.page("/healthz").await.unwrap(), 200);
         let log = server.logged();
-        assert_eq!(log.matches("too many open connections").count(), 1, "once for all: {log}");
+        assert_eq!(log.matches("too many open connections").count(), 1, "logged once: {log}");
         assert!(log.contains("http.max_connections_per_network"), "{log}");
         drop(held);
         super::end(server, "two networks").await;
     });
 }
 
-/// When every place is taken, probes are answered and all else is told to come later.
-fn all_taken(wire: Wire) {
+/// When all connections are in use, the server answers probes and rejects all other requests with
+/// 503.
+fn all_taken(wire: Protocol) {
     run_installed(Engine::Sqlite, async |at| {
         let (server, place, key) = serve(at, wire, &[]);
         let networks = [1, 2, 3, 4].map(|network| place.crowd([127, 0, network, 1]));
@@ -156,20 +158,20 @@ fn all_taken(wire: Wire) {
             assert_eq!(answered(async || place.page("/readyz").await).await, 200, "{wire:?}");
             assert_eq!(answered(async || place.call(&key).await).await, 503, "{wire:?}");
         }
-        if wire != Wire::Tls {
+        if wire != Protocol::Tls {
             let status = health(place.addr).await.unwrap();
             assert_eq!(status, ServingStatus::Serving);
         }
         drop(held);
-        // The places are given back.
+        // The closed connections make room for new ones.
         while place.call(&key).await.ok() != Some(200) {}
         super::end(server, "all taken").await;
     });
 }
 
-/// The status of the first request that is answered. The crowds hold places of probes, too, and
-/// a connection that the client has closed keeps its place until the server has read that, but
-/// none for long.
+/// Repeats a request until there is a response, and returns its status. The crowds also use
+/// connections that are reserved for probes, and a closed connection counts until the server has
+/// read that the client closed it; both last only a short time.
 async fn answered(ask: impl AsyncFn() -> std::io::Result<u16>) -> u16 {
     loop {
         if let Ok(status) = ask().await {
@@ -185,20 +187,21 @@ async fn health(addr: SocketAddr) -> Result<ServingStatus, tonic::Status> {
     Ok(answer.into_inner().status())
 }
 
-/// Who never asks is ended, however alive: the places come back by themselves.
+/// The server closes connections that never send a request, even if their clients are still there,
+/// and so has room for other clients again.
 #[test]
 fn p37_who_never_asks_makes_room() {
     let ends = [
         ("GUESTLIST_HTTP__HTTP1_IDLE_TIMEOUT", "1s"),
         ("GUESTLIST_HTTP__HTTP2_IDLE_TIMEOUT", "1s"),
     ];
-    for wire in [Wire::Http1, Wire::Http2, Wire::Tls] {
+    for wire in [Protocol::Http1, Protocol::Http2, Protocol::Tls] {
         run_installed(Engine::Sqlite, async |at| {
             let (server, place, key) = serve(at, wire, &ends);
             let networks = [1, 2, 3, 4].map(|network| place.crowd([127, 0, network, 1]));
             let held = join_all(networks).await;
             for mut stream in held.into_iter().flatten() {
-                // To the end, however it comes.
+                // Reads to the end of the connection, with or without an error.
                 stream.read_to_end(&mut Vec::new()).await.ok();
             }
             assert_eq!(place.call(&key).await.unwrap(), 200, "{wire:?}");
@@ -209,30 +212,30 @@ fn p37_who_never_asks_makes_room() {
 
 #[test]
 fn p41_two_networks_hold_all_they_can_over_http1() {
-    two_networks(Wire::Http1);
+    two_networks(Protocol::Http1);
 }
 
 #[test]
 fn p41_two_networks_hold_all_they_can_over_http2() {
-    two_networks(Wire::Http2);
+    two_networks(Protocol::Http2);
 }
 
 #[test]
 fn p41_two_networks_hold_all_they_can_over_tls() {
-    two_networks(Wire::Tls);
+    two_networks(Protocol::Tls);
 }
 
 #[test]
 fn p41_probes_are_answered_when_all_is_taken_over_http1() {
-    all_taken(Wire::Http1);
+    all_taken(Protocol::Http1);
 }
 
 #[test]
 fn p41_probes_are_answered_when_all_is_taken_over_http2() {
-    all_taken(Wire::Http2);
+    all_taken(Protocol::Http2);
 }
 
 #[test]
 fn p41_probes_are_answered_when_all_is_taken_over_tls() {
-    all_taken(Wire::Tls);
+    all_taken(Protocol::Tls);
 }

@@ -1,4 +1,4 @@
-//! What somebody learns who has no business here: nothing, over any protocol.
+//! A caller without access learns nothing, over any protocol.
 
 use guestlist::operations::keys::Owner;
 use http::{HeaderMap, Method};
@@ -7,28 +7,28 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::ask::Ask;
-use super::door::{Door, Form};
+use super::request::TestRequest;
 use super::rpc;
+use super::transport::{Form, Transport};
 use super::wire::Answer;
 use crate::on_both_engines;
 use crate::support::{Code, Engine, Person, TestApp, own};
 
-/// All of an answer but its name and time.
+/// A whole response, without its request id and date.
 #[derive(Debug, PartialEq, Eq)]
-struct Told {
+struct ComparableResponse {
     status: u16,
     headers: HeaderMap,
     body: Vec<u8>,
     trailers: HeaderMap,
 }
 
-impl Told {
+impl ComparableResponse {
     fn by(mut answer: Answer) -> Self {
         for name in ["date", "x-request-id"] {
             assert!(answer.headers.remove(name).is_some(), "{name}");
         }
-        // Nothing of Acme's, nothing of anybody in it.
+        // The response contains no data of the organization or of its members.
         for inside in ["Acme", "example.com", "ana", "ben"] {
             assert!(!answer.says(inside), "{inside}: {answer:?}");
         }
@@ -41,8 +41,8 @@ impl Told {
     }
 }
 
-/// Asks the same thing about each subject, over every protocol: the answers are
-/// one and the same NOT_FOUND.
+/// Sends the same request for each subject, over every protocol. Within a protocol, all responses
+/// must be the same NOT_FOUND.
 async fn all_the_same(
     app: &TestApp,
     by: &Person,
@@ -50,21 +50,21 @@ async fn all_the_same(
     subjects: &[(&str, String)],
     request: impl Fn(&str) -> Value,
 ) {
-    for door in Door::ALL {
-        let mut connection = door.connect(app).await;
-        let mut answers: Vec<Told> = Vec::new();
+    for transport in Transport::ALL {
+        let mut connection = transport.connect(app).await;
+        let mut answers: Vec<ComparableResponse> = Vec::new();
         for (name, subject) in subjects {
-            let ask = Ask::new(door, path, &request(subject)).by(by);
+            let ask = TestRequest::new(transport, path, &request(subject)).by(by);
             let answer = ask.send(&mut connection).await;
-            let failure = door.read(path, &answer).expect_err(name);
+            let failure = transport.read(path, &answer).expect_err(name);
             assert_eq!(failure.code, Code::NotFound, "{path} {name} {failure:?}");
-            answers.push(Told::by(answer));
+            answers.push(ComparableResponse::by(answer));
             assert_eq!(answers.first(), answers.last(), "{path} {name}");
         }
     }
 }
 
-/// Changes the one live invite of an organization behind the server's back.
+/// Changes the one live invite of an organization directly in the database.
 async fn alter(app: &TestApp, organization: &str, change: &str) {
     let id: Uuid = organization.parse().unwrap();
     let id = match app.database.engine {
@@ -79,7 +79,7 @@ async fn alter(app: &TestApp, organization: &str, change: &str) {
     connection.close().await.unwrap();
 }
 
-/// Tokens that let nobody in, each dead of something else.
+/// Tokens that no account can join with, each for a different reason.
 async fn dead_tokens(app: &TestApp) -> Vec<(&'static str, String)> {
     let org = app.organization().await;
     let replaced = org.admin.invite(&org.id).await.unwrap();
@@ -102,7 +102,7 @@ async fn dead_tokens(app: &TestApp) -> Vec<(&'static str, String)> {
     alter(app, &id, "max_uses = 1").await;
     app.person("first").await.join(&exhausted).await.unwrap();
 
-    // Email invitations, to somebody else.
+    // Email invitations to another account than the caller.
     let gus = app.person("gus").await;
     let mut mailed = Vec::new();
     for _ in 0..4 {
@@ -147,11 +147,12 @@ async fn dead_tokens(app: &TestApp) -> Vec<(&'static str, String)> {
 }
 
 on_both_engines! {
-    async fn p26_dead_links_are_told_apart_by_nothing(app: TestApp) {
+    async fn p26_ended_links_are_indistinguishable(app: TestApp) {
         let dead = dead_tokens(app).await;
         let zoe = app.person("zoe").await;
         let by_token = |token: &str| json!({"inviteId": token});
-        // Previewing comes first: joining ends what has expired.
+        // Previews come before and after the joins: a rejected join must not make the tokens
+        // distinguishable.
         all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
         all_the_same(app, &zoe, rpc::JOIN, &dead, by_token).await;
         all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
@@ -161,19 +162,19 @@ on_both_engines! {
         all_the_same(app, &zoe, "/guestlist.v1.InviteService/Decline", &dead, by_name).await;
     }
 
-    async fn p26_dead_links_are_told_apart_by_nothing_in_a_browser(app: TestApp) {
+    async fn p26_ended_links_are_indistinguishable_in_a_browser(app: TestApp) {
         let dead = dead_tokens(app).await;
         let zoe = app.person("zoe").await;
-        for door in Door::of(Form::Json) {
+        for transport in Transport::of(Form::Json) {
             let mut answers = Vec::new();
             for (_, token) in &dead {
                 let message = json!({"inviteId": token}).to_string();
                 let message = utf8_percent_encode(&message, NON_ALPHANUMERIC);
                 let path = format!("{}?connect=v1&encoding=json&message={message}", rpc::PREVIEW);
-                let ask = Ask::raw(door, &path, "").verb(Method::GET).by(&zoe);
+                let ask = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&zoe);
                 let answer = ask.once(app).await;
                 assert_eq!(answer.status, 404);
-                answers.push(Told::by(answer));
+                answers.push(ComparableResponse::by(answer));
             }
             assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
         }
@@ -189,10 +190,10 @@ on_both_engines! {
         for path in [rpc::PREVIEW, rpc::JOIN] {
             all_the_same(app, &bound, path, &tokens, |token| json!({"inviteId": token})).await;
         }
-        org.stranger.preview(&live).await.expect("it is alive");
+        org.stranger.preview(&live).await.expect("the invite is valid");
     }
 
-    async fn p26_organizations_of_others_are_told_apart_by_nothing(app: TestApp) {
+    async fn p26_organizations_of_others_are_indistinguishable(app: TestApp) {
         const SERVICE: &str = "/gitpod.v1.OrganizationService";
         let org = app.organization().await;
         org.admin.invite(&org.id).await.unwrap();
@@ -254,12 +255,13 @@ on_both_engines! {
         all_the_same(app, &org.stranger, rpc::SET_ROLE, &organizations, set_role).await;
         let audit = |id: &str| json!({"organizationId": id});
         all_the_same(app, &org.stranger, rpc::AUDIT, &organizations, audit).await;
-        // Who has left is a stranger like any other, but for coming back as its creator.
+        // An account that has left has no more access than any other, except that the creator may
+        // join again.
         let once = [organizations[0].clone(), ("left", left)];
         all_the_same(app, &org.stranger, rpc::GET, &once, |id| json!({"organizationId": id})).await;
     }
 
-    async fn p26_members_of_others_are_told_apart_by_nothing(app: TestApp) {
+    async fn p26_members_of_others_are_indistinguishable(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let gone = app.person("gus").await.join(&token).await.unwrap().user_id;
@@ -285,15 +287,15 @@ on_both_engines! {
     async fn p27_a_preview_shows_three_things(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
-        for door in Door::ALL {
+        for transport in Transport::ALL {
             let request = json!({"inviteId": token});
-            let answer = Ask::new(door, rpc::PREVIEW, &request).by(&org.stranger).once(app).await;
+            let answer = TestRequest::new(transport, rpc::PREVIEW, &request).by(&org.stranger).once(app).await;
             let expected = json!({
                 "organizationId": org.id,
                 "organizationName": "Acme",
                 "organizationMemberCount": 2,
             });
-            assert_eq!(door.read(rpc::PREVIEW, &answer).unwrap(), expected);
+            assert_eq!(transport.read(rpc::PREVIEW, &answer).unwrap(), expected);
             for inside in ["example.com", "ana", "ben", &org.admin_id, &token] {
                 assert!(!answer.says(inside), "{inside}");
             }
@@ -305,7 +307,7 @@ on_both_engines! {
         let token = org.admin.invite(&org.id).await.unwrap();
         let by_id = json!({"organizationId": org.id});
         let by_token = json!({"inviteId": token});
-        for door in Door::ALL {
+        for transport in Transport::ALL {
             for (path, request) in [
                 (rpc::GET, &by_id),
                 (rpc::LIST_MEMBERS, &by_id),
@@ -313,7 +315,7 @@ on_both_engines! {
                 (rpc::JOIN, &json!({"inviteId": Uuid::new_v4().to_string()})),
                 ("/gitpod.v1.OrganizationService/GetOrganizationInvite", &by_id),
             ] {
-                let ask = Ask::new(door, path, request)
+                let ask = TestRequest::new(transport, path, request)
                     .by(&org.admin)
                     .with("x-forwarded-host", "evil.example")
                     .with("x-forwarded-proto", "evil")

@@ -1,5 +1,5 @@
-//! The ways in: each protocol over each version of HTTP, how a call is written
-//! there and how its answer is read, by the letter of that protocol.
+//! Transports: each protocol over each version of HTTP. A transport writes a call and reads its
+//! response exactly as the protocol defines it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use crate::support::TestApp;
 use crate::support::client::Failure;
 use crate::support::client::method;
 
-/// How messages are written.
+/// How messages are encoded and framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Grpc,
@@ -23,7 +23,7 @@ pub enum Form {
     WebText,
     Proto,
     Json,
-    /// JSON in gRPC's framing; like the next two not among [`Door::ALL`].
+    /// JSON in gRPC's framing. This form and the next two are not in [`Transport::ALL`].
     GrpcJson,
     WebJson,
     WebTextJson,
@@ -31,17 +31,17 @@ pub enum Form {
 
 /// A protocol over a version of HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Door {
+pub struct Transport {
     pub form: Form,
     pub version: Version,
 }
 
-const fn over(form: Form, version: Version) -> Door {
-    Door { form, version }
+const fn over(form: Form, version: Version) -> Transport {
+    Transport { form, version }
 }
 
-impl Door {
-    pub const ALL: [Door; 9] = [
+impl Transport {
+    pub const ALL: [Transport; 9] = [
         over(Form::Grpc, Version::HTTP_2),
         over(Form::Web, Version::HTTP_11),
         over(Form::Web, Version::HTTP_2),
@@ -54,26 +54,27 @@ impl Door {
     ];
 
     /// JSON in gRPC's framing.
-    pub const JSON_IN_FRAMES: [Door; 4] = [
+    pub const JSON_IN_FRAMES: [Transport; 4] = [
         over(Form::GrpcJson, Version::HTTP_2),
         over(Form::WebJson, Version::HTTP_11),
         over(Form::WebJson, Version::HTTP_2),
         over(Form::WebTextJson, Version::HTTP_11),
     ];
 
-    /// Those that speak this form.
-    pub fn of(form: Form) -> impl Iterator<Item = Door> {
-        Self::ALL.into_iter().filter(move |door| door.form == form)
+    /// The transports of [`Transport::ALL`] with this form.
+    pub fn of(form: Form) -> impl Iterator<Item = Transport> {
+        Self::ALL.into_iter().filter(move |transport| transport.form == form)
     }
 
-    /// Those of gRPC's family: frames, and failures that ride on HTTP 200.
-    pub fn framed() -> impl Iterator<Item = Door> {
-        Self::ALL.into_iter().filter(|door| door.is_framed())
+    /// The transports of gRPC and gRPC-Web: messages are in frames, and a failure has HTTP status
+    /// 200.
+    pub fn framed() -> impl Iterator<Item = Transport> {
+        Self::ALL.into_iter().filter(|transport| transport.is_framed())
     }
 
-    /// Those of Connect.
-    pub fn plain() -> impl Iterator<Item = Door> {
-        Self::ALL.into_iter().filter(|door| !door.is_framed())
+    /// The transports of Connect.
+    pub fn plain() -> impl Iterator<Item = Transport> {
+        Self::ALL.into_iter().filter(|transport| !transport.is_framed())
     }
 
     pub fn is_framed(self) -> bool {
@@ -88,7 +89,7 @@ impl Door {
         Connection::open(app.addr(), self.version).await
     }
 
-    /// What is sent; the answer of success has the same.
+    /// The content type of a request; a successful response has the same.
     pub fn content_type(self) -> &'static str {
         match self.form {
             Form::Grpc => "application/grpc",
@@ -102,7 +103,7 @@ impl Door {
         }
     }
 
-    /// A request of `path`'s method, told in JSON, as the body of a request.
+    /// The HTTP body of a request to the method at `path`; `request` is the message in JSON.
     pub fn body(self, path: &str, request: &Value) -> Bytes {
         match self.form {
             Form::Json => request.to_string().into(),
@@ -112,7 +113,7 @@ impl Door {
         }
     }
 
-    /// Frames as the body of a request.
+    /// The HTTP body of a request with these frames.
     pub fn wrap(self, frames: &[u8]) -> Bytes {
         match self.form {
             Form::WebText | Form::WebTextJson => STANDARD.encode(frames).into(),
@@ -120,7 +121,7 @@ impl Door {
         }
     }
 
-    /// Reads an answer: the message of a success, told in JSON, or the failure.
+    /// Reads a response: the message of a success, in JSON, or the failure.
     pub fn read(self, path: &str, answer: &Answer) -> Result<Value, Failure> {
         assert!(answer.headers.contains_key("x-request-id"), "{answer:?}");
         let message = match self.form {
@@ -158,7 +159,7 @@ impl Door {
             (answer.status, answer.header("content-type")),
             (StatusCode::OK, Some(self.content_type()))
         );
-        assert!(answer.trailers.is_empty(), "gRPC-Web has no trailers of HTTP");
+        assert!(answer.trailers.is_empty(), "gRPC-Web has no HTTP trailers");
         if let Some(status) = Status::from_header_map(&answer.headers) {
             assert!(answer.body.is_empty(), "trailers only");
             return Err(status.into());
@@ -175,7 +176,7 @@ impl Door {
     }
 
     fn read_connect(self, answer: &Answer) -> Result<Bytes, Failure> {
-        assert!(answer.trailers.is_empty(), "Connect has no trailers of HTTP");
+        assert!(answer.trailers.is_empty(), "Connect has no HTTP trailers");
         if answer.status == StatusCode::OK {
             assert_eq!(answer.header("content-type"), Some(self.content_type()));
             return Ok(answer.body.clone());
@@ -189,7 +190,7 @@ impl Door {
     }
 }
 
-/// Connect's table of codes, written down once more.
+/// The HTTP status of each code in Connect; a copy of the table, so that the server's is checked.
 fn http_status(code: Code) -> u16 {
     match code {
         Code::Cancelled => 499,
@@ -224,7 +225,7 @@ pub fn frame(flag: u8, message: &[u8]) -> Bytes {
     framed.freeze()
 }
 
-/// The frames of a body: flag and content.
+/// The frames of a body: the flag and the content of each.
 pub fn frames(mut body: Bytes) -> Vec<(u8, Bytes)> {
     let mut frames = Vec::new();
     while body.has_remaining() {
@@ -235,7 +236,7 @@ pub fn frames(mut body: Bytes) -> Vec<(u8, Bytes)> {
     frames
 }
 
-/// Trailers as gRPC-Web writes them into a frame: HTTP/1's lines, in lower case.
+/// Parses the trailers in a frame of gRPC-Web: header lines as in HTTP/1, with names in lower case.
 pub fn web_trailers(text: &[u8]) -> HeaderMap {
     let text = std::str::from_utf8(text).unwrap();
     let pairs = text.split_terminator("\r\n").map(|line| {
@@ -246,18 +247,18 @@ pub fn web_trailers(text: &[u8]) -> HeaderMap {
     pairs.collect()
 }
 
-/// Base64 that may be several pieces, each padded for itself.
+/// Decodes base64 that may consist of several pieces, each with its own padding.
 pub fn without_base64(body: &[u8]) -> Bytes {
-    let pieces = body.chunks(4).map(|four| STANDARD.decode(four).expect("base64 of whole fours"));
+    let pieces = body.chunks(4).map(|four| STANDARD.decode(four).expect("base64 in groups of 4"));
     pieces.flatten().collect::<Vec<u8>>().into()
 }
 
-/// A request of `path`'s method as protobuf.
+/// A request to the method at `path` as protobuf.
 pub fn encode(path: &str, request: &Value) -> Vec<u8> {
     DynamicMessage::deserialize(method(path).input(), request).unwrap().encode_to_vec()
 }
 
-/// An answer of `path`'s method as JSON, zero values included.
+/// A response of the method at `path` as JSON, with zero values.
 pub fn decode(path: &str, message: &[u8]) -> Value {
     let message = DynamicMessage::decode(method(path).output(), message).unwrap();
     let options = SerializeOptions::new().skip_default_fields(false);

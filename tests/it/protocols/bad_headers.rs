@@ -1,23 +1,23 @@
-//! Content types, verbs and paths that are not how a method is called.
+//! Content types, HTTP methods and paths with which no RPC can be called.
 
 use bytes::Bytes;
 use http::{Method, Version};
 use serde_json::json;
 
-use super::ask::Ask;
-use super::door::{Door, Form, encode, frame};
-use super::world::World;
+use super::fixture::Fixture;
+use super::request::TestRequest;
+use super::transport::{Form, Transport, encode, frame};
 use super::{rpc, served};
 use crate::support::Code;
 
 #[test]
 fn wrong_content_types() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"inviteId": world.token});
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let ask = || Ask::new(door, rpc::JOIN, &request).by(&world.org.stranger);
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let ask = || TestRequest::new(transport, rpc::JOIN, &request).by(&world.org.stranger);
             let unknown = [
                 "text/plain",
                 "application/x-www-form-urlencoded",
@@ -28,7 +28,7 @@ fn wrong_content_types() {
                 "json",
                 "*/*",
             ];
-            let mut asks: Vec<Ask> =
+            let mut asks: Vec<TestRequest> =
                 unknown.iter().map(|text| ask().with("content-type", text)).collect();
             asks.push(ask().without("content-type"));
             for bad in asks {
@@ -46,21 +46,22 @@ fn wrong_content_types() {
     });
 }
 
-/// gRPC's framing around messages of another kind is refused in gRPC.
+/// A gRPC request whose messages have an unsupported encoding is rejected with a gRPC status.
 #[test]
 fn other_codecs_of_grpc() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let body = frame(0, json!({"inviteId": world.token}).to_string().as_bytes());
-        for door in Door::framed() {
-            let other = match door.form {
+        for transport in Transport::framed() {
+            let other = match transport.form {
                 Form::Grpc => ["application/grpc+cbor", "application/grpc+thrift"],
                 Form::Web => ["application/grpc-web+cbor", "application/grpc-web+thrift"],
                 _ => continue,
             };
-            let mut connection = door.connect(app).await;
+            let mut connection = transport.connect(app).await;
             for content_type in other {
-                let bad = Ask::raw(door, rpc::JOIN, body.clone()).by(&world.org.stranger);
+                let bad =
+                    TestRequest::raw(transport, rpc::JOIN, body.clone()).by(&world.org.stranger);
                 let bad = bad.with("content-type", content_type);
                 let failure = world.refused(&mut connection, bad).await;
                 assert_eq!(failure.code, Code::Unimplemented);
@@ -71,21 +72,21 @@ fn other_codecs_of_grpc() {
     });
 }
 
-/// A content type that is known, but not what the body is.
+/// The content type is known, but the body has another format.
 #[test]
 fn content_types_of_another_protocol() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"inviteId": world.token});
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
-            let others: [Bytes; 2] = match door.form {
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
+            let others: [Bytes; 2] = match transport.form {
                 Form::Json => [encode(rpc::JOIN, &request).into(), frame(0, b"{}")],
                 Form::Proto => [request.to_string().into(), frame(0, &encode(rpc::JOIN, &request))],
                 _ => [request.to_string().into(), encode(rpc::JOIN, &request).into()],
             };
             for body in others {
-                let bad = Ask::raw(door, rpc::JOIN, body).by(&world.org.stranger);
+                let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
                 world.invalid(&mut connection, bad, &["body"]).await;
             }
         }
@@ -96,12 +97,12 @@ fn content_types_of_another_protocol() {
 #[test]
 fn grpc_over_http_1() {
     served(async |app| {
-        let world = World::new(app).await;
-        let grpc = Door { form: Form::Grpc, version: Version::HTTP_11 };
-        let json = Door { form: Form::Json, version: Version::HTTP_11 };
+        let world = Fixture::new(app).await;
+        let grpc = Transport { form: Form::Grpc, version: Version::HTTP_11 };
+        let json = Transport { form: Form::Json, version: Version::HTTP_11 };
         let mut connection = json.connect(app).await;
         let body = grpc.body(rpc::JOIN, &json!({"inviteId": world.token}));
-        let bad = Ask::raw(json, rpc::JOIN, body).by(&world.org.stranger);
+        let bad = TestRequest::raw(json, rpc::JOIN, body).by(&world.org.stranger);
         let answer =
             world.tries(&mut connection, bad.with("content-type", "application/grpc")).await;
         assert_eq!(answer.status, 505);
@@ -113,19 +114,19 @@ fn grpc_over_http_1() {
 #[test]
 fn wrong_verbs() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let request = json!({"inviteId": world.token});
         let verbs = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "post"];
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             for verb in verbs {
                 let verb: Method = verb.parse().unwrap();
-                let bad = Ask::new(door, rpc::JOIN, &request).by(&world.org.stranger);
+                let bad = TestRequest::new(transport, rpc::JOIN, &request).by(&world.org.stranger);
                 let answer = world.tries(&mut connection, bad.verb(verb.clone())).await;
                 assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("POST")));
                 if verb == Method::HEAD {
                     assert!(answer.body.is_empty());
-                } else if door.is_framed() {
+                } else if transport.is_framed() {
                     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
                     assert!(answer.says("allow header"));
                 } else {
@@ -133,12 +134,14 @@ fn wrong_verbs() {
                     assert!(answer.json()["message"].as_str().unwrap().contains("allow header"));
                 }
             }
-            // What proxies and frameworks read as another verb is not read here.
+            // Some proxies and frameworks replace the HTTP method by this header or parameter.
+            // The server ignores both.
             for (name, path) in [
                 ("x-http-method-override", rpc::JOIN.to_owned()),
                 ("x-http-method", format!("{}?_method=POST", rpc::JOIN)),
             ] {
-                let bad = Ask::new(door, rpc::JOIN, &request).path(&path).verb(Method::PUT);
+                let bad =
+                    TestRequest::new(transport, rpc::JOIN, &request).path(&path).verb(Method::PUT);
                 let bad = bad.by(&world.org.stranger).with(name, "POST");
                 assert_eq!(world.tries(&mut connection, bad).await.status, 405);
             }
@@ -150,7 +153,7 @@ fn wrong_verbs() {
 #[test]
 fn paths_that_are_none_of_ours() {
     served(async |app| {
-        let world = World::new(app).await;
+        let world = Fixture::new(app).await;
         let token = &world.token;
         let unknown = [
             format!("/{token}"),
@@ -171,16 +174,18 @@ fn paths_that_are_none_of_ours() {
             "/gitpod.v1.OrganizationService/Join%4Frganization".to_owned(),
             "/gitpod.v1.OrganizationService/joinOrganization".to_owned(),
         ];
-        for door in Door::ALL {
-            let mut connection = door.connect(app).await;
+        for transport in Transport::ALL {
+            let mut connection = transport.connect(app).await;
             for path in unknown.iter().chain(&of_ours) {
-                let bad = Ask::new(door, rpc::JOIN, &json!({"inviteId": token})).path(path);
+                let bad =
+                    TestRequest::new(transport, rpc::JOIN, &json!({"inviteId": token})).path(path);
                 let answer = world.tries(&mut connection, bad.by(&world.org.stranger)).await;
-                if door.is_framed() {
-                    let failure = door.read(rpc::JOIN, &answer).unwrap_err();
+                if transport.is_framed() {
+                    let failure = transport.read(rpc::JOIN, &answer).unwrap_err();
                     assert_eq!(failure.code, Code::Unimplemented, "{path}");
                 } else {
-                    // Connect tells a method that a service lacks from no service at all.
+                    // Over Connect, an unknown method of a known service returns another status
+                    // than an unknown service.
                     let expected = if of_ours.contains(path) { 501 } else { 404 };
                     assert_eq!(answer.status, expected, "{path}");
                     assert_eq!(answer.json()["code"], "unimplemented");

@@ -14,15 +14,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// door is what every call goes through: it is named, its key is checked, and it leaves a line in
-// the log.
-type door struct {
+// interceptor makes a request id for each call, checks its API key, and logs it.
+type interceptor struct {
 	connect.Interceptor
 	keys *keys
 	log  *slog.Logger
 }
 
-// caller is who asks, and under which name the request is known.
+// caller is the caller's account and the request id.
 type caller struct {
 	account uuid.UUID
 	request string
@@ -34,7 +33,7 @@ func callerOf(ctx context.Context) caller {
 	return ctx.Value(callerKey{}).(caller)
 }
 
-func (d *door) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+func (d *interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, request connect.AnyRequest) (connect.AnyResponse, error) {
 		start := time.Now()
 		name, err := uuid.NewV7()
@@ -66,7 +65,7 @@ func (d *door) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			slog.String("peer", request.Peer().Addr),
 		}
 		if code == "unknown" {
-			// Our own fault, not the caller's.
+			// An internal error, not one of the caller.
 			line = append(line, slog.Any("error", err))
 		}
 		d.log.LogAttrs(ctx, slog.LevelInfo, "access", line...)
@@ -74,14 +73,14 @@ func (d *door) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	}
 }
 
-// Key is an API key as the store knows it.
+// Key is an API key as the store has it.
 type Key struct {
 	ID         string
 	SecretHash []byte
 	Account    uuid.UUID
 }
 
-// How long a key is believed without another look at the store, as in Guestlist.
+// How long a key is cached before the store is read again, as in Guestlist.
 const keyAge = time.Second
 
 type keys struct {
@@ -139,7 +138,7 @@ func (k *keys) find(ctx context.Context, id string) (Key, error) {
 	return key, nil
 }
 
-// splitKey takes `gl_ID_SECRET` apart.
+// splitKey returns the ID and the SECRET of `gl_ID_SECRET`.
 func splitKey(text string) (id, secret string, ok bool) {
 	text, ok = strings.CutPrefix(text, "gl_")
 	if !ok {
