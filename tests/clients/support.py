@@ -85,7 +85,7 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), setti
         print(f"skip {SECTION} # {one_line(reason)}", flush=True)
         return
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, told_to_end)
+        signal.signal(number, end_on_signal)
     for engine in engines:
         step = Steps(engine)
         try:
@@ -102,7 +102,7 @@ def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), setti
             print(f"not ok {engine}: the story # {type(error).__name__}: {one_line(error)}", flush=True)
 
 
-def told_to_end(*_):
+def end_on_signal(*_):
     """Signal handler: ends the section and its server. The signal may come twice, from a terminal and `timeout`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

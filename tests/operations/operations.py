@@ -20,7 +20,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "clients"))
 
-from support import Server, Unavailable, equal, free_port, told_to_end, wait_for
+from support import Server, Unavailable, equal, free_port, end_on_signal, wait_for
 
 GITPOD = "gitpod.v1.OrganizationService"
 EVENTS = "guestlist.v1.EventService"
@@ -30,7 +30,7 @@ NO_LIMITS = {
 }
 
 for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, told_to_end)
+    signal.signal(number, end_on_signal)
 
 
 # Programs

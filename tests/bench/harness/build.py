@@ -24,7 +24,7 @@ def references():
     return folder / "release/reference"
 
 
-class LeftOut(Exception):
+class PeerUnavailable(Exception):
     """A peer cannot be built here; the message is the reason."""
 
 
@@ -32,11 +32,11 @@ def peer(name):
     """Builds a peer and returns the command that starts it, which is the last line that its build prints."""
     script = BENCH / "peers" / name / "build"
     if not script.exists():
-        raise LeftOut("there is no such peer here")
+        raise PeerUnavailable("there is no such peer here")
     built = subprocess.run([script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     lines = built.stdout.strip().splitlines()
     if built.returncode != 0 or not lines:
-        raise LeftOut(f"its build ended with code {built.returncode}")
+        raise PeerUnavailable(f"its build ended with code {built.returncode}")
     return json.loads(lines[-1])
 
 

@@ -17,7 +17,7 @@ import uuid
 from harness.postgres import psql
 
 EPOCH_MS = 1_700_000_000_000
-FAR = 4_000_000_000_000_000  # microseconds; the expiry of the invites that have one
+EXPIRES_AT = 4_000_000_000_000_000  # microseconds; the expiry of the invites that have one
 BATCH = 50_000
 
 COLUMNS = {
@@ -170,7 +170,7 @@ def invite(number, organization, kind):
     return (
         invite_id(number), organization_id(organization), "join_link" if replaced else kind, "member",
         hashlib.sha256(token(number).bytes).digest(), os.urandom(53), member_id(organization),
-        "replaced" if replaced else "live", 1, FAR if mailed else None, 1 if mailed else None, 0, at, *ended,
+        "replaced" if replaced else "live", 1, EXPIRES_AT if mailed else None, 1 if mailed else None, 0, at, *ended,
         f"guest{number}@example.com" if mailed else None, "", "", False, None, None, None,
         identity(5, number) if mailed else None, "sent" if mailed else None, None,
     )

@@ -114,7 +114,7 @@ class Joins(Candidate):
     def prepare(self):
         pass  # a call here would be one of the joins that are to be counted
 
-    def shoot(self, number):
+    def run_round(self, number):
         numbers = self.side.spread(IDS) * 2
         each = max(self.load.streams, -(-number // calls.WRITERS))
         self.loads = []
@@ -125,7 +125,7 @@ class Joins(Candidate):
             assert joiner < self.side.shape.joiners, "no account is left that can join"
             invites = [(fill.organization_id(organization), fill.token(organization)) for organization in mine]
             self.loads.append(calls.join(invites, fill.joiner_key(joiner)))
-        return super().shoot(number)
+        return super().run_round(number)
 
 
 def join(side, name):

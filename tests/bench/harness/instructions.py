@@ -55,14 +55,14 @@ def count(run, server, loads):
     number = 20 if run.smoke else CALLS
     first, second = loads
     size = None if first.paths and first is not second else load.answer_size(server.address, first)
-    shoot(server, first, size, number)
+    run_round(server, first, size, number)
     dump(server)
-    shoot(server, second, size, number)
+    run_round(server, second, size, number)
     return dump(server) / number
 
 
-def shoot(server, one, size, number):
-    load.shoot(server.address, [dataclasses.replace(one, answer=size or one.answer)], number)
+def run_round(server, one, size, number):
+    load.run_round(server.address, [dataclasses.replace(one, answer=size or one.answer)], number)
 
 
 def dump(server):

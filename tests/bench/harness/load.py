@@ -39,7 +39,7 @@ class Load:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shot:
+class RoundResult:
     """The result of one round."""
 
     calls: int
@@ -49,7 +49,7 @@ class Shot:
     lasted: float  # seconds in which all processes were sending
 
 
-def shoot(address, loads, calls):
+def run_round(address, loads, calls):
     """Makes at least this many calls, the same number of each load. Each load has its own process. Fails unless each
     call has a good answer."""
     each = max(-(-calls // len(loads)), *(load.clients * load.streams for load in loads))
@@ -59,7 +59,7 @@ def shoot(address, loads, calls):
         for load, process, output in zip(loads, started, outputs):
             check(process, output, each, load.answer)
         records = [read(f"{folder}/log{number}") for number in range(len(loads))]
-    return summed_up(records)
+    return summarize(records)
 
 
 def start(running, folder, address, load, number, calls):
@@ -123,7 +123,7 @@ def read(log):
         return [(int(start), int(took)) for start, _, took, *_ in fields]
 
 
-def summed_up(records):
+def summarize(records):
     begun = [min(start for start, _ in record) for record in records]
     ended = [max(start + took for start, took in record) for record in records]
     low, high = max(begun), min(ended)
@@ -133,7 +133,7 @@ def summed_up(records):
     if not inside:  # so few calls that one process ended before another began
         low, high = min(begun), max(ended)
         inside = between(records, low, high)
-    return Shot(
+    return RoundResult(
         calls=sum(map(len, records)),
         rate=len(inside) / (high - low) * 1e6,
         p50=quantile(inside, 0.50) / 1e6,

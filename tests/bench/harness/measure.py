@@ -15,7 +15,7 @@ class Candidate:
     """A server to measure, and its load."""
 
     name: str
-    server: object  # a Process, or an object with `cpu` and `cut_log`
+    server: object  # a Process, or an object with `cpu` and `truncate_log`
     load: load.Load
     database: object = None  # a Postgres, whose CPU is a separate figure
     count: object = None  # a function that returns a number of rows; each call must add one row
@@ -24,8 +24,8 @@ class Candidate:
     most: float = math.inf  # the most calls that a round can have
     loads: list = dataclasses.field(default_factory=list)  # of the single processes, after `prepare`
 
-    def shoot(self, calls):
-        return load.shoot(self.server.address, self.loads, calls)
+    def run_round(self, calls):
+        return load.run_round(self.server.address, self.loads, calls)
 
     def prepare(self):
         """Makes one call of each process: all later answers must have the size of its answer."""
@@ -71,11 +71,11 @@ def rounds(run, candidates):
 def warm_up(run, candidate):
     """Returns how many calls fill a round. The warm-up is not counted: some servers compile their code at run time."""
     calls = WARM_UP
-    while (shot := candidate.shoot(calls)).lasted < min(1.0, run.seconds / 2) and calls < candidate.most:
-        candidate.server.cut_log()
+    while (shot := candidate.run_round(calls)).lasted < min(1.0, run.seconds / 2) and calls < candidate.most:
+        candidate.server.truncate_log()
         calls = min(calls * 4, candidate.most)
-    shot = candidate.shoot(filling(run, candidate, shot))
-    candidate.server.cut_log()
+    shot = candidate.run_round(filling(run, candidate, shot))
+    candidate.server.truncate_log()
     return filling(run, candidate, shot)
 
 
@@ -90,14 +90,14 @@ def measured(candidate, calls):
     ended = guestlist.answered(candidate.server) if candidate.metrics else None
     database = candidate.database.cpu() if candidate.database else None
     cpu = candidate.server.cpu()
-    shot = candidate.shoot(calls)
+    shot = candidate.run_round(calls)
     cpu = candidate.server.cpu() - cpu
     database = candidate.database.cpu() - database if candidate.database else None
     if rows is not None and candidate.count() - rows != shot.calls:
         raise RuntimeError(f"{candidate.name}: {candidate.count() - rows} rows after {shot.calls} calls")
     if ended is not None:
         check_codes(candidate, ended, guestlist.answered(candidate.server), shot.calls)
-    candidate.server.cut_log()
+    candidate.server.truncate_log()
     return Round(shot.rate, shot.p50, shot.p99, cpu / shot.calls,
                  None if database is None else database / shot.calls, shot.calls)
 

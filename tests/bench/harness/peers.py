@@ -20,7 +20,7 @@ def candidates(run, engine, key):
             continue
         try:
             found[name] = of(run, engine, key, name)
-        except build.LeftOut as why:
+        except build.PeerUnavailable as why:
             left_out[name] = str(why)
     return found, left_out
 
@@ -48,7 +48,7 @@ def of(run, engine, key, name):
 
 def loads(said, headers):
     if "summary" in said:
-        return of_its_own(said["summary"]), of_its_own(said["create"])
+        return rest_load(said["summary"]), rest_load(said["create"])
     # CreateOrganizationInvite replaces the first links, so Summary reads the last one. A peer's answers may differ in
     # size from Guestlist's, because its names may have another length.
     summary = calls.summary(said["invite_ids"][-1], headers)
@@ -56,7 +56,7 @@ def loads(said, headers):
     return dataclasses.replace(summary, answer=None), dataclasses.replace(create, answer=None)
 
 
-def of_its_own(call):
+def rest_load(call):
     """A REST call, 256 in flight on 256 connections of HTTP/1.1."""
     bodies = (call["body"].encode(),) if call["method"] == "POST" else ()
     return Load(call["path"], call["headers"], bodies, clients=256, streams=1, http1=True)

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from harness import fill
-from harness.load import summed_up
+from harness.load import summarize
 from harness.measure import Candidate
 from harness.postgres import program
 
@@ -20,13 +20,13 @@ SCRIPT = pathlib.Path(__file__).with_name("create_invite.sql")
 CONNECTIONS = 8  # the default of Guestlist's `database.max_connections`
 
 
-class Nothing:
+class NoServer:
     """Takes the place of a server: there is none except PostgreSQL."""
 
     def cpu(self):
         return 0.0
 
-    def cut_log(self):
+    def truncate_log(self):
         pass
 
 
@@ -37,7 +37,7 @@ class Pgbench(Candidate):
     def prepare(self):
         pass
 
-    def shoot(self, number):
+    def run_round(self, number):
         each = max(1, -(-number // CONNECTIONS))
         with tempfile.TemporaryDirectory(prefix="guestlist-pgbench-") as folder:
             defined = {
@@ -54,7 +54,7 @@ class Pgbench(Candidate):
             processed = re.search(r"actually processed: (\d+)/(\d+)", done.stdout)
             if done.returncode != 0 or not processed or processed[1] != processed[2]:
                 raise RuntimeError(f"pgbench ended with code {done.returncode}: {(done.stderr + done.stdout)[-1000:]}")
-            return summed_up(self.records(pathlib.Path(folder)))
+            return summarize(self.records(pathlib.Path(folder)))
 
     def records(self, folder):
         """For each connection, the start and the duration of its transactions, in microseconds."""

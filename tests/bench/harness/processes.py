@@ -49,7 +49,7 @@ class Process:
                 if self.said:
                     self.ready_after = time.monotonic() - self.begun
                     return self
-        raise RuntimeError(f"{self.name} did not become ready: {self.last_words()}")
+        raise RuntimeError(f"{self.name} did not become ready: {self.log_tail()}")
 
     @property
     def address(self):
@@ -64,11 +64,11 @@ class Process:
         with open(f"/proc/{self.pid}/status") as status:
             return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
 
-    def cut_log(self):
+    def truncate_log(self):
         """Truncates the log, which would otherwise fill the disk."""
         os.truncate(self.log, 0)
 
-    def last_words(self):
+    def log_tail(self):
         return self.log.read_text(errors="replace")[-2000:]
 
     def stop(self):

@@ -2,7 +2,7 @@
 
 from harness import calls
 from harness.measure import Candidate, rounds
-from harness.pgbench import Nothing, Pgbench
+from harness.pgbench import NoServer, Pgbench
 from harness.table import at_least, line, table
 
 TITLE = "R3: PostgreSQL, against sqlx alone and pgbench"
@@ -22,7 +22,7 @@ def measure(run):
     written = rounds(run, [
         Candidate("Guestlist, CreateOrganizationInvite", server, calls.create(organizations, headers),
                   database=database, count=ours.count, metrics=True),
-        Pgbench("pgbench, the same statements", Nothing(), None, database=database, count=by_pgbench.count,
+        Pgbench("pgbench, the same statements", NoServer(), None, database=database, count=by_pgbench.count,
                 store=by_pgbench),
     ])
     return table([*compared(read, 0.85), *compared(written, 0.60, 1.0)])

@@ -39,7 +39,7 @@ def on(run, engine):
         quiet = Candidate(name, server, read, database=database, metrics=True)
         quiet.prepare()
         rate = SHARE * warm_up(run, quiet) / run.seconds
-        beside = Beside(f"{name}, beside changes", server, read, database=database, metrics=True,
+        beside = ReadsDuringChanges(f"{name}, beside changes", server, read, database=database, metrics=True,
                         writes=calls.create_paced(organizations[:WRITERS], headers, rate / WRITERS))
         measured = rounds(run, [quiet, beside])
         made = statistics.median(beside.made[-run.rounds:])  # the earlier ones are of warm-ups
@@ -58,19 +58,19 @@ def compared(name, measured, bar, changes):
 
 
 @dataclasses.dataclass
-class Beside(Candidate):
+class ReadsDuringChanges(Candidate):
     """Reads while changes run at a fixed rate. Guestlist's metrics give the rate of the changes that succeeded."""
 
     writes: load.Load = None
     made: list = dataclasses.field(default_factory=list)
 
-    def shoot(self, calls):
+    def run_round(self, calls):
         with tempfile.TemporaryDirectory(prefix="guestlist-load-") as folder, contextlib.ExitStack() as running:
             for number, one in enumerate(self.writes.by_process()):
                 load.start(running, folder, self.server.address, one, number, round(one.rps * LONGEST))
             before = self.until_written(guestlist.answered(self.server))
             begun = time.monotonic()
-            shot = super().shoot(calls)
+            shot = super().run_round(calls)
             lasted = time.monotonic() - begun
             changes = self.written(before, guestlist.answered(self.server))
         self.made.append(changes / lasted)

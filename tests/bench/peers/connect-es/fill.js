@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 
-import { halves } from "./interceptor.js";
+import { splitKey } from "./interceptor.js";
 import { bytesOf, textOf, uuid7 } from "./ids.js";
 import { seal } from "./seal.js";
 import { hashOf } from "./service.js";
@@ -12,7 +12,7 @@ const WRITTEN_TO = 64;
 
 /** Makes organizations, each with the caller as its admin and a live join link. Returns the data for the harness. */
 export function fill(store, key) {
-  const [id, secret] = halves(key) ?? [];
+  const [id, secret] = splitKey(key) ?? [];
   if (!id) {
     throw new Error("BENCH_KEY must be gl_ID_SECRET");
   }

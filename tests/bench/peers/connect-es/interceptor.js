@@ -55,7 +55,7 @@ export class CallInterceptor {
   };
 
   #verify(header) {
-    const [id, secret] = halves(header.replace(/^Bearer /, "")) ?? [];
+    const [id, secret] = splitKey(header.replace(/^Bearer /, "")) ?? [];
     const key = id && this.#find(id);
     if (!key || !timingSafeEqual(createHash("sha256").update(secret).digest(), key.secret_hash)) {
       throw new ConnectError("the credential is not valid", Code.Unauthenticated);
@@ -81,6 +81,6 @@ export class CallInterceptor {
 }
 
 /** The id and the secret of `gl_ID_SECRET`. */
-export function halves(key) {
+export function splitKey(key) {
   return /^gl_([^_]+)_(.+)$/.exec(key)?.slice(1);
 }

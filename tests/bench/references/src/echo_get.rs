@@ -6,7 +6,7 @@ use axum::{Json, Router, routing};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::{Outcome, echo, ready, told_to_end};
+use crate::{Outcome, echo, end_on_signal, ready};
 
 const PATH: &str = "/gitpod.v1.OrganizationService/GetOrganizationInviteSummary";
 
@@ -37,7 +37,7 @@ pub async fn serve(listener: TcpListener) -> Outcome<()> {
         }
     });
     let router = Router::new().route(PATH, routing::get(echo));
-    axum::serve(listener, router).with_graceful_shutdown(told_to_end()).await?;
+    axum::serve(listener, router).with_graceful_shutdown(end_on_signal()).await?;
     Ok(())
 }
 

@@ -52,7 +52,7 @@ async fn grpc(address: &str, service: impl OrganizationService) -> Outcome<()> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
         .add_service(OrganizationServiceServer::new(service))
-        .serve_with_incoming_shutdown(incoming, told_to_end())
+        .serve_with_incoming_shutdown(incoming, end_on_signal())
         .await?;
     Ok(())
 }
@@ -70,7 +70,7 @@ fn ready(listener: &TcpListener) -> Outcome<()> {
     Ok(())
 }
 
-async fn told_to_end() {
+async fn end_on_signal() {
     match signal(SignalKind::terminate()) {
         Ok(mut told) => {
             told.recv().await;
