@@ -75,11 +75,11 @@ pub fn connections_beyond_limit(config: &Config) -> u64 {
     (server::MAX_PROBE_CONNECTIONS + metrics) as u64
 }
 
-/// The secret keys of the settings, once it is sure that they are those of the store. A store
-/// that has none yet gets the first of them.
+/// Returns the secret keys of the settings after it has checked that the store's key is one of
+/// them. A store that has no key yet gets the first of them.
 ///
 /// # Errors
-/// If there is no key, or it is not that of the store.
+/// If there is no key, or the store's key is not one of them.
 pub async fn use_secret_key(config: &Config, store: &Store) -> Result<Keyring> {
     let secret_key = secret_key::load(config, &Location::from_config(config)?)?;
     let fingerprints = secret_key.keyring.fingerprints();
@@ -106,10 +106,11 @@ pub fn secret_keys(config: &Config) -> Result<Keyring> {
     }
 }
 
-/// Checks that the settings have the key that seals the tokens of a store.
+/// Checks that the settings have the key that seals the tokens of a store. `fingerprint` is the
+/// fingerprint of that key.
 ///
 /// # Errors
-/// If not.
+/// If they do not have this key.
 pub fn require_secret_key(config: &Config, fingerprint: &str) -> Result<()> {
     setup::require_secret_key(fingerprint, &secret_keys(config)?.fingerprints())
 }
@@ -144,7 +145,7 @@ impl App {
             tracing::info!(%sealing, ?others, "loaded the secret keys: the first one encrypts, all decrypt");
         }
         // Everything that can fail because of the settings runs before `setup::prepare`,
-        // which creates the first key: its file is logged only once, by the start that
+        // which creates the first key: its file is printed only once, by the start that
         // created it.
         let local_addr = address_of(&listener)?;
         let brand = brand::load(&config.pages)?;
@@ -219,7 +220,7 @@ impl App {
         };
         // `setup::prepare` has just written to the store.
         app.readiness.set_store(true);
-        // After this call nothing fails: the tasks that it starts would have to be stopped.
+        // Nothing may fail after `app.serve` has started tasks: they would have to be stopped.
         let listeners = (listener, tls, metrics_listener);
         let metrics = Metrics::new();
         mail_metrics::register(&metrics, &mail_worker);
@@ -323,7 +324,7 @@ impl App {
     /// closes the store.
     ///
     /// # Errors
-    /// If a task had panicked, or the store cannot be closed.
+    /// If a task has panicked, or the store cannot be closed.
     pub async fn stop(self) -> Result<()> {
         self.readiness.drain();
         tokio::time::sleep(self.shutdown_delay).await;

@@ -31,7 +31,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system clock plus an offset that tests advance. Clones share the offset.
+/// The system clock plus an offset that tests and the demo change. Clones share the offset.
 #[derive(Debug, Clone)]
 pub struct OffsetClock(Arc<Shared>);
 
@@ -42,7 +42,7 @@ struct Shared {
     stopped_at_micros: AtomicI64,
 }
 
-/// No valid time.
+/// The value of `stopped_at_micros` while the clock is not stopped. It is no valid time.
 const RUNNING: i64 = i64::MIN;
 
 impl Default for OffsetClock {
@@ -60,13 +60,14 @@ impl OffsetClock {
         self.0.offset_micros.fetch_add(micros, Ordering::SeqCst);
     }
 
-    /// Sets the wall-clock time back. [`Clock::elapsed`] never goes back.
+    /// Sets the wall-clock time back. [`Clock::elapsed`] ignores an offset below zero.
     pub fn go_back(&self, by: Duration) {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.0.offset_micros.fetch_sub(micros, Ordering::SeqCst);
     }
 
-    /// Stops the clock at `at`. After that, only [`OffsetClock::advance`] moves it.
+    /// Stops the wall-clock time at `at`. After that, only [`OffsetClock::advance`] and
+    /// [`OffsetClock::go_back`] change it.
     pub fn stop_at(&self, at: Timestamp) {
         let offset = self.0.offset_micros.load(Ordering::SeqCst);
         self.0.stopped_at_micros.store(at.as_micros() - offset, Ordering::SeqCst);

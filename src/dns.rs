@@ -22,7 +22,7 @@ pub struct Dns {
     nameservers: Vec<SocketAddr>,
 }
 
-/// A lookup without an answer: neither that there are records nor that there are none.
+/// A failed lookup: it is not known whether there are records.
 #[derive(Debug)]
 pub struct DnsError(String);
 
@@ -35,13 +35,14 @@ impl fmt::Display for DnsError {
 impl std::error::Error for DnsError {}
 
 impl Dns {
-    /// A client of these name servers; of those of the system, if there are none.
+    /// A client of these name servers, or of those of the system if the list is empty.
     pub fn new(nameservers: Vec<SocketAddr>) -> Self {
         Self { nameservers }
     }
 
-    /// The values of the TXT records of a name, which is complete; none if it does not exist.
-    /// CNAME records are followed, and an answer that is cut off is asked for by TCP.
+    /// The values of the TXT records of a fully qualified name. Empty if the name does not exist or
+    /// has no such records. CNAME records are followed, and a truncated answer is requested again
+    /// by TCP.
     ///
     /// # Errors
     /// If there is no valid answer in five seconds.

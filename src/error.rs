@@ -1,8 +1,8 @@
 //! The error type of operations, storage and authentication.
 //!
-//! There are only as many kinds as a client can react to. `transport/status.rs` decides
-//! what a client sees of an error: status code, message and details. `source` is written to
-//! the log and never sent.
+//! Two errors have different kinds only if a client can react to them differently.
+//! `transport/status.rs` decides what a client sees of an error: status code, message and
+//! details. `source` is written to the log and never sent.
 
 mod violations;
 
@@ -71,11 +71,11 @@ pub mod reason {
     pub const SUSPENDED: &str = "SUSPENDED";
     /// The server has reached its maximum of concurrent requests.
     pub const OVERLOADED: &str = "OVERLOADED";
-    /// Events behind the cursor are older than the retention.
+    /// Events after the cursor are older than the retention and may be deleted.
     pub const CURSOR_EXPIRED: &str = "CURSOR_EXPIRED";
     /// The event of the cursor is missing.
     pub const HISTORY_CHANGED: &str = "HISTORY_CHANGED";
-    /// The organization has the most webhooks that it may have.
+    /// The organization already has the maximum number of webhooks.
     pub const WEBHOOK_LIMIT: &str = "WEBHOOK_LIMIT";
     /// The webhook is disabled.
     pub const WEBHOOK_DISABLED: &str = "WEBHOOK_DISABLED";
@@ -83,27 +83,27 @@ pub mod reason {
     pub const WEBHOOK_BACKLOG: &str = "WEBHOOK_BACKLOG";
     /// A code for signing in is from another issuer.
     pub const ISSUER_MISMATCH: &str = "ISSUER_MISMATCH";
-    /// The issuer refuses a code for signing in.
+    /// The issuer rejects a code for signing in.
     pub const SIGN_IN_REFUSED: &str = "SIGN_IN_REFUSED";
     /// The issuer's token is not for this service, or not for this sign-in.
     pub const TOKEN_REJECTED: &str = "TOKEN_REJECTED";
     /// The issuer that a person signs in with cannot be reached.
     pub const PROVIDER_UNAVAILABLE: &str = "PROVIDER_UNAVAILABLE";
-    /// The organization has the most domains that it may have.
+    /// The organization already has the maximum number of domains.
     pub const DOMAIN_LIMIT: &str = "DOMAIN_LIMIT";
     /// The TXT record of the domain was not found.
     pub const DOMAIN_NOT_PROVED: &str = "DOMAIN_NOT_PROVED";
     /// The domain is verified for another organization.
     pub const DOMAIN_TAKEN: &str = "DOMAIN_TAKEN";
-    /// The name servers gave no answer.
+    /// The name servers returned no answer.
     pub const DNS_UNAVAILABLE: &str = "DNS_UNAVAILABLE";
     /// An admin must approve the request to join.
     pub const APPROVAL_PENDING: &str = "APPROVAL_PENDING";
     /// The link or the domain lets people join without a request.
     pub const NO_APPROVAL_NEEDED: &str = "NO_APPROVAL_NEEDED";
-    /// The request to join has an outcome already.
+    /// The request to join is already decided.
     pub const REQUEST_DECIDED: &str = "REQUEST_DECIDED";
-    /// The last request to join was denied for some time.
+    /// The last request to join was denied, and a new one is not allowed yet.
     pub const ASK_LATER: &str = "ASK_LATER";
     /// The store's disk is full.
     pub const DISK_FULL: &str = "DISK_FULL";
@@ -120,7 +120,7 @@ pub struct Error {
     pub violations: Vec<Violation>,
     /// A retry may succeed after this time.
     pub retry_after: Option<Duration>,
-    /// The cursor with which a reader of events may go on.
+    /// The cursor with which a reader of events may continue.
     pub cursor: Option<Box<str>>,
     /// The cause, for the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -158,7 +158,7 @@ impl Error {
     }
 
     /// NOT_FOUND, with the same message for objects that do not exist, have ended or belong
-    /// to others, so that a caller cannot tell these cases apart.
+    /// to others, so that a caller cannot distinguish these cases.
     pub fn not_found() -> Self {
         Self::new(Kind::NotFound, "not found")
     }
@@ -167,8 +167,8 @@ impl Error {
         Self::new(Kind::PermissionDenied, message)
     }
 
-    /// The message must not say why a given credential is invalid: that would help an
-    /// attacker. The reason belongs to the source.
+    /// The message must not contain the reason why a credential is invalid: that would help an
+    /// attacker. The reason belongs in the source.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(Kind::Unauthenticated, message)
     }

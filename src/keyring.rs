@@ -30,7 +30,7 @@ pub enum Purpose {
     InviteToken,
     /// The cursor of a list, sent to the client.
     PageToken,
-    /// An endpoint's secret in the store, which signs what is sent to it.
+    /// The secret of a webhook's endpoint in the store. It signs the requests to the endpoint.
     WebhookSecret,
 }
 
@@ -266,12 +266,12 @@ impl SecretKeyId {
         Some(Self(id))
     }
 
-    /// The id of the key that sealed this.
+    /// The id of the key that sealed the data `sealed`.
     pub fn of_sealed(sealed: &[u8]) -> Option<Self> {
         sealed.get(1..=KEY_ID_LEN)?.try_into().ok().map(Self)
     }
 
-    /// As it is in sealed data.
+    /// The bytes of the id, as in sealed data.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

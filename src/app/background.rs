@@ -30,7 +30,7 @@ impl Background {
         Self { tasks: Vec::new(), schedules: Vec::new(), stop: watch::channel(false).0 }
     }
 
-    /// Starts a task. Its argument resolves when the task shall end.
+    /// Starts a task. `run` is passed a future that resolves when the task must end.
     pub(super) fn spawn<F>(&mut self, run: impl FnOnce(BoxFuture<'static, ()>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -38,7 +38,7 @@ impl Background {
         self.tasks.push(tokio::spawn(run(stopped(&self.stop).boxed())));
     }
 
-    /// Starts a worker with a schedule, which is in the metrics.
+    /// Starts a worker with a schedule. The metrics contain the schedule.
     fn start<F>(
         &mut self,
         worker: &'static str,
@@ -84,14 +84,15 @@ impl Background {
         self.start("notices", notices::POLL_INTERVAL, |schedule, stop| {
             notices::run(Arc::new(notices), schedule, stop)
         });
-        // Notified when an endpoint has something to send before the next poll.
+        // Notified when the worker may have to send to an endpoint before the next poll.
         let wakeup = Arc::clone(&context.webhook_wakeup);
         self.start("webhooks", webhooks::POLL_INTERVAL, |schedule, stop| {
             webhooks::run(webhooks, schedule, wakeup, stop)
         });
     }
 
-    /// Starts the workers that check domains, end what has expired and delete old rows.
+    /// Starts the workers that check domains, end expired invites and memberships, and delete old
+    /// rows.
     pub(super) fn start_cleanup(&mut self, context: &Context) {
         let Context { store, clock, limits, .. } = context;
         let (store, clock) = (|| store.clone(), || Arc::clone(clock));
@@ -110,8 +111,8 @@ impl Background {
         });
     }
 
-    /// Starts the worker that measures the feed of events, and the one that deletes old events
-    /// unless `audit`, how long the audit trail is kept, is `None`.
+    /// Starts the worker that measures the lag of the event feed. Also starts the worker that
+    /// deletes old events, unless `audit`, the retention of the audit trail, is `None`.
     pub(super) fn start_events(
         &mut self,
         audit: Option<Duration>,
@@ -135,7 +136,7 @@ impl Background {
         self.schedules.clone()
     }
 
-    /// Asks the tasks to end; returns them.
+    /// Signals the tasks to end, and returns them without waiting.
     pub(super) fn stop(self) -> Vec<JoinHandle<()>> {
         self.stop.send_replace(true);
         self.tasks

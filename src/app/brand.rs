@@ -6,7 +6,7 @@ use crate::config;
 use crate::domain::{Brand, Logo};
 use crate::error::{Error, Kind, Result};
 
-/// Reads the logo.
+/// Builds the brand, and reads the logo from its file.
 pub(super) fn load(settings: &config::Pages) -> Result<Brand> {
     let mut brand = Brand {
         name: settings.name.trim().to_owned(),
@@ -20,7 +20,7 @@ pub(super) fn load(settings: &config::Pages) -> Result<Brand> {
             Error::new(Kind::FailedPrecondition, message)
         };
         let mut bytes = Vec::new();
-        // One byte more shows that the file is too large.
+        // Reads at most one byte more than allowed: enough to reject a file that is too large.
         let most = u64::try_from(Logo::MAX_BYTES + 1).unwrap_or(u64::MAX);
         std::fs::File::open(path)
             .and_then(|file| file.take(most).read_to_end(&mut bytes))

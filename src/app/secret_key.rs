@@ -17,7 +17,7 @@ const FILE: &str = "secret.key";
 
 pub struct SecretKey {
     pub keyring: Keyring,
-    /// A key that was just generated; `setup::prepare` writes it to its file, unless the
+    /// A key that was just generated. `operations::setup` writes it to its file, unless the
     /// store already has another key.
     pub to_write: Option<NewSecretKey>,
 }

@@ -1,4 +1,4 @@
-//! Builds what sends to webhooks from the settings.
+//! Builds the sender and the worker for webhooks from the settings.
 
 use std::sync::Arc;
 

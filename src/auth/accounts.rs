@@ -21,7 +21,8 @@ enum By {
 
 /// Finds or creates the account of a person and updates its profile; `actor` is the author
 /// of the change. Returns the account and whether it was created. Writes nothing if nothing
-/// changed, or if only name or picture changed again within a minute.
+/// changed, or if only the name, the picture or the login provider changed again within a
+/// minute.
 ///
 /// # Errors
 /// PERMISSION_DENIED if the issuer is not configured ([`LOCAL_ISSUER`] never is);
@@ -98,8 +99,8 @@ async fn resolve_by(
     }
 }
 
-/// Whether an account has all that the claims of its issuer say: to resolve them changes
-/// nothing at any time.
+/// Whether the account already has all values of its issuer's claims, so that resolving these
+/// claims changes nothing at any time.
 pub(super) fn is_complete(issuers: &Issuers, account: &Account, identity: &Identity) -> bool {
     issuers.get(&identity.issuer).is_some_and(|issuer| {
         let said = issuers::profile(issuer, identity);
@@ -110,7 +111,7 @@ pub(super) fn is_complete(issuers: &Issuers, account: &Account, identity: &Ident
 /// The updated profile of an existing account; `said` is the profile from the issuer's
 /// claims. A changed address or verification is stored immediately, together with the other
 /// claims. If only the other claims changed, they are stored at most once a minute
-/// ([`Account::may_change_appearance`]). Fields without a claim stay.
+/// ([`Account::may_change_appearance`]). Fields without a claim keep their values.
 fn updated(
     account: &Account,
     identity: &Identity,
@@ -136,7 +137,8 @@ fn updated(
     profile
 }
 
-/// Reads the account again, since another request may have created it, and writes.
+/// Reads the account again, since another request may have created it; then creates or updates
+/// it.
 async fn write(
     tx: &Tx,
     now: Timestamp,
@@ -187,7 +189,7 @@ async fn append(
                 account: Some(account.id),
                 on_behalf_of: None,
                 request_id: request.clone(),
-                // Authentication does not get it.
+                // Authentication does not receive the trace.
                 trace: None,
             }
         }

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::rejection::AuthRejection;
 use crate::domain::{ApiKey, ApiKeySecret, SecretHash, Timestamp};
 
-/// Compared with the secret of unknown keys, so that an unknown id takes as long as a wrong
-/// secret. No input with this hash is known.
+/// The hash that a presented secret is compared with if the key id is unknown, so that an
+/// unknown id takes as long as a wrong secret. No input with this hash is known.
 static NO_KEY: LazyLock<SecretHash> = LazyLock::new(|| SecretHash::from([0; 32]));
 
 /// Parses the value of `Authorization: Basic` without the scheme: a key's id and secret.

@@ -72,8 +72,8 @@ pub fn may_vouch(issuer: &Issuer, email: &EmailAddress) -> bool {
     email.domain().is_some_and(|domain| issuer.verified_email_domains.include(&domain))
 }
 
-/// The profile from an issuer's claims, cleaned and limited to the domains that it may
-/// verify. A missing name becomes the address's local part.
+/// The profile from an issuer's claims, cleaned. The address counts as verified only in a domain
+/// that the issuer may verify. If the name is missing, it is the local part of the address.
 pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
     let vouched = said.email.as_ref().is_some_and(|email| may_vouch(issuer, email));
     let mut name = person_name(&said.name);
@@ -95,8 +95,8 @@ pub fn says_a_name(said: &Identity) -> bool {
     !person_name(&said.name).is_empty()
 }
 
-/// Returns an empty text unless `picture` is an http(s) URL: browsers of other members will
-/// load it.
+/// Returns an empty text unless `picture` is an http(s) URL without control characters and not
+/// longer than [`MAX_PICTURE`]: browsers of other members load it.
 fn clean_picture(picture: &str) -> &str {
     let is_web =
         |text: &str| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));

@@ -46,7 +46,7 @@ pub struct SkippedKey {
 pub enum SkipReason {
     /// The key type is not supported, or a member has a wrong type.
     Unsupported,
-    /// The key is not for signatures, or for an algorithm that is not supported.
+    /// The key is not for signatures, or is for an unsupported algorithm.
     OtherUse,
     /// The key is too short, too long or malformed.
     Malformed,
@@ -64,7 +64,7 @@ pub enum JwkSetError {
     NoUsableKey,
 }
 
-/// The library's type fails as a whole if it cannot parse one of the keys.
+/// Replaces the library's type, which fails as a whole if it cannot parse one of the keys.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<Value>,
@@ -77,7 +77,7 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "pri
 /// The longest key id in the log, in characters.
 const MAX_LOGGED_KEY_ID_CHARS: usize = 64;
 
-/// Parses a JWK set. SkipReason keys are skipped, as RFC 7517 §5 recommends. A member with the
+/// Parses a JWK set. Unusable keys are skipped, as RFC 7517 §5 recommends. A member with the
 /// value `null` counts as absent: some issuers write every member of their type.
 ///
 /// # Errors
@@ -369,7 +369,7 @@ mod tests {
         };
         assert!(rsa(vec![0xff; 256]) && rsa(vec![0xff; 512]));
         assert!(!rsa([vec![0x7f], vec![0xff; 255]].concat()), "2047 bits");
-        assert!(!rsa([vec![0; 128], vec![0xff; 128]].concat()), "zeros do not count");
+        assert!(!rsa([vec![0; 128], vec![0xff; 128]].concat()), "leading zeros do not count");
         assert!(!rsa(vec![0xff; 513]) && !rsa(vec![0; 256]) && !rsa(vec![]));
 
         let ec = |x: Vec<u8>, y: Vec<u8>| {

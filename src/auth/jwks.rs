@@ -22,7 +22,7 @@ use super::fetch::BoxError;
 use super::jwk::{JwkSet, PublicKey, SkipReason, SkippedKey};
 use super::jwks_source::Source;
 
-/// The rates of refreshes.
+/// How often the keys are refreshed.
 #[derive(Debug, Clone, Copy)]
 struct RefreshPolicy {
     /// The least time between two refreshes, once keys are cached.
@@ -38,7 +38,7 @@ const URL: RefreshPolicy =
     RefreshPolicy { min_interval: Duration::from_secs(30), max_age: Duration::from_secs(5 * 60) };
 
 /// The pause after the first failed refresh, while no keys are cached. It doubles up to half
-/// of [`MAX_PAUSE`]; jitter adds up to as much again, so that replicas do not read the source
+/// of [`MAX_PAUSE`]; jitter at most doubles each pause, so that replicas do not read the source
 /// at the same time.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ pub struct KeySet {
     policy: RefreshPolicy,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Raised when the keys change.
+    /// Incremented when the keys change.
     version: AtomicU64,
     /// Locked while the source is read, so that all waiting requests share one refresh.
     reading: tokio::sync::Mutex<()>,
@@ -77,7 +77,7 @@ struct State {
 }
 
 impl KeySet {
-    /// Reads no keys yet.
+    /// Does not read the keys yet.
     ///
     /// # Errors
     /// If the system's root certificates cannot be used.
@@ -142,7 +142,7 @@ impl KeySet {
             drop(self.reading.lock().await);
             return;
         }
-        // In a task: if this request is cancelled, the refresh continues for the others.
+        // A task: if this request is cancelled, the refresh continues for the other requests.
         if let Err(error) = self.spawn_refresh().await {
             tracing::error!(
                 %error,
@@ -251,7 +251,7 @@ impl KeySet {
         self.remaining_pause(&self.state()).is_zero()
     }
 
-    /// At least one second, since a refresh may be running.
+    /// The remaining pause, but at least one second, since a refresh may be running.
     fn retry_after(&self) -> Duration {
         self.remaining_pause(&self.state()).max(Duration::from_secs(1))
     }
@@ -262,7 +262,8 @@ impl KeySet {
         let due = self.remaining_pause(&state).is_zero();
         if due {
             state.attempted_at = Some(self.clock.now());
-            // Until the result sets another pause; longer than a refresh may take.
+            // This pause applies until the result of the refresh sets another one. It is longer
+            // than a refresh may take.
             state.pause = self.policy.min_interval;
         }
         due
@@ -313,7 +314,7 @@ mod tests {
             }
         }
         let pauses: std::collections::HashSet<_> = (0..10).map(|_| pause_after(3)).collect();
-        assert!(pauses.len() > 1, "they are not all the same");
+        assert!(pauses.len() > 1, "the pauses vary");
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl JwtVerifier {
         if let Some(verified) = self.verified.get(&hash, now) {
             return Ok(verified);
         }
-        // Boxed: the future of a cached token stays small.
+        // Boxed, so that the future stays small for a cached token.
         let verified = Arc::new(Box::pin(self.verify_signature(token, now)).await?);
         self.verified.insert(hash, &verified);
         Ok(verified)
@@ -156,7 +156,8 @@ impl JwtVerifier {
         // issuer's keys. The claims are not secret, so this reveals nothing.
         unproven.check(now)?;
 
-        // Before the keys are selected: a change of the key set after this ends the result.
+        // Read before the keys are selected: if the key set changes later, the cached result
+        // becomes invalid.
         let keys_version = issuer.keys.version();
         let validation = validation(&unproven.iss, &issuer.audience, algorithm);
         let mut rejection = AuthRejection("no public key of the issuer matches the token");
@@ -190,7 +191,7 @@ impl JwtIssuer {
     }
 
     /// Accepts only the boolean of OpenID Connect, and the text "true" if the settings allow
-    /// it for this issuer: some issuers write "true" for addresses that nobody verified.
+    /// it for this issuer: some issuers write "true" for unverified addresses.
     fn is_verified(&self, claim: &Value, issuer: &str) -> bool {
         let Some(text) = claim.as_str() else { return *claim == Value::Bool(true) };
         let says_true = text.eq_ignore_ascii_case("true");

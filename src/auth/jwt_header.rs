@@ -41,7 +41,7 @@ pub fn read(token: &str) -> Result<Header, AuthRejection> {
     }
 }
 
-/// All members of the header. The library's type cannot tell `null` from absent.
+/// All members of the header. The library's type does not distinguish `null` from absent.
 fn members(token: &str) -> Option<Map<String, Value>> {
     let (header, _) = token.split_once('.')?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()

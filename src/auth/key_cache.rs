@@ -9,7 +9,7 @@ use super::freshness::ReadAt;
 use crate::domain::{ApiKey, ApiKeySecret, Caller, KeyId};
 use crate::storage::Store;
 
-/// The most cached keys. Only existing keys are cached, so invented ones evict none.
+/// The most cached keys. Only existing keys are cached, so requests with invented keys evict none.
 const CAPACITY: usize = 10_000;
 
 pub struct KeyCache(Cache<KeyId, CachedKey>);

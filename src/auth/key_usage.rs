@@ -1,4 +1,4 @@
-//! Collects the last use of API keys in memory, so that requests do not write it.
+//! Collects the time of the last use of each API key in memory, so that requests do not write it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use crate::domain::{ApiKey, KeyId, Timestamp};
 /// The precision of a key's last use in the store.
 pub const RESOLUTION: Duration = Duration::from_secs(60);
 
-/// The uses of keys that are not in the store yet. A worker writes them.
+/// The latest use of each key that has not been written to the store yet. A worker writes them.
 #[derive(Debug, Default)]
 pub struct KeyUsage {
     pending: Mutex<BTreeMap<KeyId, Timestamp>>,
@@ -28,7 +28,7 @@ impl KeyUsage {
         std::mem::take(&mut *self.pending()).into_iter().collect()
     }
 
-    /// Adds uses again that could not be written.
+    /// Adds back uses that could not be written.
     pub fn restore(&self, uses: Vec<(KeyId, Timestamp)>) {
         for (id, at) in uses {
             self.put(id, at);

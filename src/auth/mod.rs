@@ -116,13 +116,13 @@ impl Authenticator {
         &self.issuers
     }
 
-    /// The uses of keys that are not in the store yet.
+    /// The uses of keys that have not been written to the store yet.
     pub fn key_usage(&self) -> &Arc<KeyUsage> {
         &self.key_usage
     }
 
-    /// The identity of a token, verified as that of any request. Neither finds nor creates an
-    /// account.
+    /// The identity of a token, which is verified like the token of any request. Neither finds
+    /// nor creates an account.
     ///
     /// # Errors
     /// As [`Authenticator::authenticate`].
@@ -130,14 +130,14 @@ impl Authenticator {
         Ok(self.jwt.verify(token, self.clock.now()).await?.identity.clone())
     }
 
-    /// The caller for the values of `authorization` and [`ON_BEHALF_OF`]; `None` without a
-    /// credential. Creates or updates the account of a valid token; `request` is the request
-    /// id in the audit trail.
+    /// The caller for the values of `authorization` and [`ON_BEHALF_OF`]; `None` if both are
+    /// absent. Creates or updates the account of a valid token; `request` is the request id in
+    /// the audit trail.
     ///
     /// # Errors
-    /// UNAUTHENTICATED if the credential is invalid; PERMISSION_DENIED if it may not act for
-    /// that account; UNAVAILABLE if the store cannot be read, or no public keys of the
-    /// token's issuer have been read yet.
+    /// UNAUTHENTICATED if the credential is invalid, or if only [`ON_BEHALF_OF`] has a value;
+    /// PERMISSION_DENIED if the credential may not act for that account; UNAVAILABLE if the
+    /// store cannot be read, or no public keys of the token's issuer have been read yet.
     pub async fn authenticate(
         &self,
         authorization: Option<&HeaderValue>,
@@ -156,7 +156,7 @@ impl Authenticator {
             Presented::Token(token) => self.authenticate_token(token, now, request).await?,
         };
         if let Some(header) = on_behalf_of {
-            // Boxed, as all rare cases: the future of the common ones stays small.
+            // Boxed, like every rare case, so that the future of the common cases stays small.
             caller = Box::pin(self.act_for(&caller, header)).await?;
         }
         Ok(Some(caller))
@@ -169,8 +169,8 @@ impl Authenticator {
     ) -> Result<Arc<Caller>> {
         let cached = match self.key_cache.get(presented.id(), &self.store) {
             Some(cached) => Some(cached),
-            // A key whose secret has been verified before does not wait for keys that may
-            // be invented.
+            // The lookup of a key whose secret has been verified before does not wait for
+            // lookups of keys that may be invented.
             None if self.key_cache.has_seen(presented) => self.read_key(presented.id()).await?,
             None => {
                 let _turn = self.unverified_lookups.acquire().await.map_err(Error::internal)?;
@@ -230,7 +230,7 @@ impl Authenticator {
         Ok(caller)
     }
 
-    /// The address counts as verified only if the settings trust its issuer for it.
+    /// The caller's address counts as verified only if the settings trust the issuer for it.
     fn caller(
         &self,
         mut account: Account,

@@ -1,8 +1,8 @@
 //! An OpenID provider: its description, and the exchange of a code or refresh token for tokens.
 //!
-//! Two small requests, so the service's HTTP client and serde read them: the crates for OpenID
-//! Connect verify tokens in ways of their own, with further crates for cryptography, while here
-//! [`jwt`](super::jwt) verifies a token as that of any request.
+//! The service's HTTP client and serde suffice for these two small requests. The crates for OpenID
+//! Connect verify tokens in their own ways and need further crates for cryptography; here
+//! [`jwt`](super::jwt) verifies a token like the token of any request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::fetch::{self, BoxError};
 use crate::config::{SignIn, is_protected};
 
-/// The time after which the description is read again.
+/// A description of this age is read again.
 const MAX_AGE: Duration = Duration::from_secs(600);
-/// The pause after a description that could not be read.
+/// The pause after a failed attempt to read the description.
 const PAUSE: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 256 * 1024;
 const MAX_SECRET_BYTES: usize = 4096;
@@ -34,7 +34,7 @@ pub struct Description {
     token_endpoint: Url,
     #[serde(default = "default_methods")]
     token_endpoint_auth_methods_supported: Vec<String>,
-    /// RFC 9207: the provider names itself with each code.
+    /// RFC 9207: the provider sends the parameter `iss` with each code.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
@@ -48,7 +48,7 @@ fn default_methods() -> Vec<String> {
     vec!["client_secret_basic".to_owned()]
 }
 
-/// The tokens of a code or of a refresh token.
+/// The tokens that the provider returns for a code or a refresh token.
 #[derive(Deserialize)]
 pub struct Tokens {
     pub access_token: Option<SecretString>,
@@ -56,12 +56,12 @@ pub struct Tokens {
     pub refresh_token: Option<SecretString>,
 }
 
-/// The reason for having no tokens.
+/// The reason why an exchange has no tokens as its result.
 #[derive(Debug)]
 pub enum ExchangeError {
-    /// The provider refuses the code or refresh token.
+    /// The provider rejects the code or refresh token.
     Refused,
-    /// Anything else; for the log.
+    /// Any other cause, for the log.
     Failed(BoxError),
 }
 
@@ -72,11 +72,11 @@ pub struct Provider {
     known: Mutex<Known>,
 }
 
-/// What is known of the description.
+/// The cached description, and the time of the next attempt to read it.
 #[derive(Default)]
 struct Known {
     description: Option<Arc<Description>>,
-    /// No attempt to read it before.
+    /// The earliest time of the next attempt; `None` before the first one.
     next: Option<Instant>,
 }
 
@@ -97,8 +97,9 @@ impl Provider {
         &self.issuer
     }
 
-    /// The description, read at most once in ten minutes. If it cannot be read again, the last
-    /// one stays in use. Concurrent callers share one request.
+    /// The description. It is read again after ten minutes, or after five seconds if the last
+    /// attempt failed; until a read succeeds, the last one stays in use. Concurrent callers share
+    /// one request.
     ///
     /// # Errors
     /// If it has never been read.
@@ -209,7 +210,7 @@ impl Provider {
         Err(ExchangeError::Failed(cause.into()))
     }
 
-    /// Read at each use, so that a new secret needs no restart.
+    /// Reads the file at each use, so that a new secret needs no restart.
     pub async fn client_secret(&self) -> Result<Option<SecretString>, BoxError> {
         let Some(path) = &self.settings.client_secret_file else { return Ok(None) };
         let text = tokio::fs::read_to_string(path).await.map_err(|cause| {
@@ -223,7 +224,8 @@ impl Provider {
     }
 }
 
-/// The error code of RFC 6749 §5.2, or nothing: any other text could contain the code.
+/// The error code of RFC 6749 §5.2. For any other text, which could contain the authorization
+/// code, it is empty.
 fn error_code(text: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
@@ -235,7 +237,7 @@ fn error_code(text: &[u8]) -> String {
     refusal.map(|it| it.error).filter(|code| is_code(code)).unwrap_or_default()
 }
 
-/// A text as RFC 6749 §2.3.1 wants it in Basic credentials.
+/// Encodes a text for Basic credentials, as RFC 6749 §2.3.1 requires.
 fn form_encoded(text: &str) -> String {
     let mut url = Url::parse("http://localhost").ok();
     if let Some(url) = &mut url {

@@ -1,7 +1,7 @@
 //! Signing in on our pages: the authorization code flow of OpenID Connect (Core 1.0 §3.1) with
-//! PKCE (RFC 7636), by the issuers whose settings have `sign_in`.
+//! PKCE (RFC 7636), with the issuers whose settings have `sign_in`.
 //!
-//! The page makes `state`, `nonce` and the code verifier, and compares `state`; everything
+//! The page generates `state`, `nonce` and the code verifier, and compares `state`; everything
 //! else is checked here. The redirect URI comes from the settings and never from a request.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::provider::{ExchangeError, Provider, Tokens};
 use crate::config::{Issuer, SignInToken, Trust};
 use crate::error::{Error, Kind, Result, chain, reason};
 
-/// The path of the page that issuers send the browser to.
+/// The path of the page to which issuers redirect the browser.
 const RETURN_PAGE: &str = "/sign-in";
 /// The longest token: a longer one does not fit into the head of a request.
 const MAX_TOKEN_BYTES: usize = 16_384;
@@ -31,7 +31,7 @@ pub struct SignIns {
     authenticator: Arc<Authenticator>,
 }
 
-/// The first step, by a page.
+/// The input of the first step, from a page.
 #[derive(Debug, Clone)]
 pub struct Begin {
     pub issuer: String,
@@ -40,18 +40,18 @@ pub struct Begin {
     pub code_challenge: String,
 }
 
-/// Where the browser goes next, and where it comes back to.
+/// The URL that the browser opens next, and the URL to which the issuer then redirects it.
 #[derive(Debug, Clone)]
 pub struct Begun {
     pub authorization_url: String,
     pub redirect_uri: String,
 }
 
-/// The second step, with the parameters of the redirect.
+/// The input of the second step, with the parameters of the redirect.
 pub struct Finish {
     pub issuer: String,
     pub code: SecretString,
-    /// The parameter `iss`.
+    /// The parameter `iss` of the redirect.
     pub response_issuer: Option<String>,
     pub code_verifier: SecretString,
     pub nonce: String,
@@ -65,10 +65,11 @@ pub struct Renew {
     pub token: SecretString,
 }
 
-/// What a page has of a person who is signed in.
+/// The tokens that a page keeps for a person who is signed in.
 pub struct SignedIn {
     pub token: SecretString,
-    /// `None`: the issuer does not renew it.
+    /// `None`: the token cannot be renewed. The issuer returned no refresh token, or one of the
+    /// two tokens is too long.
     pub refresh_token: Option<SecretString>,
 }
 
@@ -96,7 +97,7 @@ impl SignIns {
         Ok(Self { providers, redirect_uri: format!("{pages}{RETURN_PAGE}"), authenticator })
     }
 
-    /// Issuer and name of each, in the order of the settings.
+    /// The issuer and the name of each provider, in the order of the settings.
     pub fn providers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.providers.iter().map(|one| (one.issuer(), one.settings.name.as_str()))
     }
@@ -105,7 +106,7 @@ impl SignIns {
         self.providers.iter().find(|one| one.issuer() == issuer).ok_or_else(Error::not_found)
     }
 
-    /// The address of the issuer's page (RFC 6749 §4.1.1).
+    /// The URL of the issuer's page, with the parameters of this sign-in (RFC 6749 §4.1.1).
     pub async fn begin(&self, input: &Begin) -> Result<Begun> {
         let provider = self.provider(&input.issuer)?;
         let description = provider.description().await.map_err(unavailable)?;
@@ -129,11 +130,12 @@ impl SignIns {
         Ok(Begun { authorization_url: url.into(), redirect_uri: self.redirect_uri.clone() })
     }
 
-    /// The token for a code, verified as that of any request, and bound to the nonce.
+    /// Exchanges a code for a token, verifies it like the token of any request, and checks that
+    /// the ID token, if any, contains the nonce.
     pub async fn finish(&self, input: &Finish) -> Result<SignedIn> {
         let provider = self.provider(&input.issuer)?;
         let description = provider.description().await.map_err(unavailable)?;
-        // RFC 9207: an attacker may make an honest browser bring a code of another issuer.
+        // RFC 9207: an attacker may cause the person's browser to send a code of another issuer.
         let is_same = match &input.response_issuer {
             Some(issuer) => issuer == provider.issuer(),
             None => !description.authorization_response_iss_parameter_supported,
@@ -191,7 +193,7 @@ impl SignIns {
         Ok(signed_in)
     }
 
-    /// The token that pages send, verified as that of any request, and its subject.
+    /// The token that pages send, verified like the token of any request, and its subject.
     async fn verified(&self, provider: &Provider, tokens: &Tokens) -> Result<(SignedIn, String)> {
         let token = match provider.settings.token {
             SignInToken::Id => &tokens.id_token,
@@ -221,8 +223,9 @@ impl SignIns {
     }
 }
 
-/// What binds a token of this issuer. It needs no proof: it came from the issuer's own endpoint
-/// over TLS (OpenID Connect Core 1.0 §3.1.3.7), or it only narrows what is accepted.
+/// The binding of a token of this issuer. The signature is not verified here: the token came from
+/// the issuer's own endpoint over TLS (OpenID Connect Core 1.0 §3.1.3.7), or its binding can only
+/// lead to more rejections.
 fn binding(token: &SecretString, provider: &Provider) -> Result<Binding> {
     let binding: Binding = insecure_decode_claims(token.expose_secret())
         .map_err(|_| rejected("a token has no claims"))?;
@@ -232,7 +235,7 @@ fn binding(token: &SecretString, provider: &Provider) -> Result<Binding> {
     Ok(binding)
 }
 
-/// `refused` tells why the issuer may refuse.
+/// `refused` is the error message for a code or refresh token that the issuer rejects.
 fn not_exchanged(provider: &Provider, error: ExchangeError, refused: &str) -> Error {
     match error {
         ExchangeError::Refused => Error::precondition(reason::SIGN_IN_REFUSED, refused),
@@ -247,7 +250,7 @@ fn not_exchanged(provider: &Provider, error: ExchangeError, refused: &str) -> Er
     }
 }
 
-/// The cause goes to the log.
+/// Logs the cause; the client does not receive it.
 fn rejected(cause: &str) -> Error {
     tracing::warn!(cause, "a person cannot sign in: the issuer's token is rejected");
     let what = "the issuer's token is not for this service or not for this sign-in; the log of the \

@@ -1,14 +1,14 @@
-//! A cache of verified tokens: to verify a signature takes longer than the rest of a short
-//! request, so the signature of a token is verified once.
+//! A cache of verified tokens: the verification of a signature takes longer than the rest of a
+//! short request, so the signature of a token is verified once.
 //!
 //! A token is found by the SHA-256 hash of its text. The text itself is not kept, and a
-//! token that differs in one byte is another token. Only what never changes is not checked
-//! again: the header, the claims and the signature. The times are checked at each use, and
-//! an entry ends when the key set of its issuer changes. The settings of issuers do not
-//! change while the process runs.
+//! token that differs in one byte is another token. The header, the claims and the signature
+//! never change, so they are not checked again. The times are checked at each use, and an
+//! entry becomes invalid when the key set of its issuer changes. The settings of issuers do
+//! not change while the process runs.
 //!
-//! Rejected tokens are not cached: anybody can invent any number of them, and a rejection
-//! may end, for example when the issuer publishes a new key.
+//! Rejected tokens are not cached: a client can invent any number of them, and a rejected
+//! token may become valid, for example when the issuer publishes a new key.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ use crate::storage::Store;
 /// The most cached tokens.
 const CAPACITY: usize = 10_000;
 
-/// Tokens with longer texts in their claims are verified at each use. With this bound and
+/// Tokens with longer texts in their claims are verified at each use. With this limit and
 /// those of an account, an entry has less than 8 KiB, and usually 1 KiB.
 const MAX_CLAIMS_BYTES: usize = 2048;
 
@@ -49,8 +49,8 @@ pub struct VerifiedToken {
 struct SignedIn {
     caller: Arc<Caller>,
     read_at: ReadAt,
-    /// Whether the account has all that the token says. Otherwise a part of it waits until
-    /// the appearance of the account may change again.
+    /// Whether the account has all values of the token's claims. If not, a later sign-in stores
+    /// the rest, when the appearance of the account may change again.
     is_complete: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::accounts::{self, Erased};
 use crate::storage::{Location, Store};
 
-/// Prints a line for each thing that was done.
+/// Erases an account, and prints what it has changed, one line for each kind of change.
 pub(super) fn erase(config: &Config, id: AccountId) -> Result<(), Failure> {
     require_store(config)?;
     let is_sqlite = matches!(Location::from_config(config)?, Location::Sqlite(_));

@@ -12,7 +12,8 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Location, Schema, Store, TableRows};
 
-/// Copies the store to a file. The file has its name only once it is checked and on the disk.
+/// Copies the store to a file. The copy gets the name of the file only after it is checked and
+/// flushed to the disk.
 pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     if let Location::Postgres(_) = Location::from_config(config)? {
         let message =
@@ -48,7 +49,7 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
     ))
 }
 
-/// The number of rows, for people.
+/// The number of rows as text for the operator.
 pub(super) fn told(rows: &TableRows) -> String {
     format!(
         "organizations {}, accounts {}, members {} (with former ones), invites {} (with ended ones)",
@@ -81,15 +82,15 @@ fn refuse_existing(file: &Path) -> Result<()> {
     }
 }
 
-/// A name beside the file's own. It is the same each time, so that what a killed command has
-/// left is overwritten.
+/// The name of the unfinished copy, in the same directory. It is always the same, so that the
+/// next backup overwrites the copy of a killed command.
 fn unfinished(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".unfinished");
     name.into()
 }
 
-/// An empty file that the owner alone can read, locked against another backup.
+/// Opens an empty file that only its owner can read, and locks it against another backup.
 fn open_unfinished(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(path);

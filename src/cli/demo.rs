@@ -1,4 +1,4 @@
-//! `guestlist demo`: a server with something to look at, which leaves nothing behind.
+//! `guestlist demo`: a server with sample data. It removes its data at the end.
 
 mod call;
 mod endpoint;
@@ -19,7 +19,7 @@ use crate::config::{Config, Sources, reachable};
 use crate::error::{Error, Result};
 use crate::telemetry;
 
-/// Serves until a signal. The store is in a folder of its own, which is removed at the end.
+/// Serves until a signal. The store is in a temporary folder, which is removed at the end.
 pub(super) fn demo(listen: SocketAddr) -> Result<(), Failure> {
     let folder = Folder::new()?;
     let config = settings(listen, folder.path())?;
@@ -28,7 +28,8 @@ pub(super) fn demo(listen: SocketAddr) -> Result<(), Failure> {
     Ok(folder.remove()?)
 }
 
-/// The defaults: settings of the environment or of a file belong to another store.
+/// The default settings with changes for the demo. Settings of the environment or of a file are
+/// not used, because they are for another store.
 fn settings(listen: SocketAddr, folder: &Path) -> Result<Config, Failure> {
     let flags = vec![
         ("--listen", "listen", listen.to_string()),
@@ -44,7 +45,7 @@ fn settings(listen: SocketAddr, folder: &Path) -> Result<Config, Failure> {
 async fn run(config: Config, folder: &Path) -> Result<()> {
     let mut signals = Signals::new()?;
     let listener = app::listen(config.listen).await?;
-    // What the story tells happened on several days.
+    // The events of the story are spread over several days, until now.
     let clock = OffsetClock::default();
     clock.go_back(story::SPAN);
     let app = App::start(config, listener, Arc::new(clock.clone())).await?;
@@ -71,7 +72,8 @@ async fn tell(app: &App, clock: &OffsetClock) -> Result<Keys> {
     Ok(keys)
 }
 
-/// Prints where to look. The last line is that of `guestlist serve`.
+/// Prints the URL of the console and the keys for it. The last line is the same as that of
+/// `guestlist serve`.
 fn announce(app: &App, keys: &Keys, folder: &Path) {
     let (scheme, address) = (app.scheme(), reachable(app.local_addr()));
     let text = format!(
@@ -124,7 +126,8 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // `remove` has reported an error already; an error of the demo itself is reported first.
+        // An error is ignored: `remove` has already returned it, or the demo has failed with an
+        // error of its own, which is reported.
         std::fs::remove_dir_all(&self.0).ok();
     }
 }

@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 use crate::operations::transfer::{self, Counts};
 use crate::storage::Store;
 
-/// Writes the store to a file. The file has its name only once it is complete and on the disk.
+/// Writes the store to a file. The export gets the name of the file only after it is complete and
+/// flushed to the disk.
 pub(super) fn export(config: &Config, file: &Path) -> Result<(), Failure> {
     require_store(config)?;
     let unfinished = unfinished(file);
@@ -35,7 +36,7 @@ pub(super) fn export(config: &Config, file: &Path) -> Result<(), Failure> {
     print(&format!("exported to {}: {}", file.display(), told(&counts)))
 }
 
-/// The number of records of each kind.
+/// The number of records of each kind, as text for the operator.
 pub(super) fn told(counts: &Counts) -> String {
     format!(
         "accounts {}, organizations {}, members {}, former members {}, pending invitations {}",
@@ -47,7 +48,7 @@ pub(super) fn told(counts: &Counts) -> String {
     )
 }
 
-/// A name beside the file's own.
+/// The name of the unfinished export of this process, in the same directory.
 fn unfinished(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(format!(".{}.unfinished", std::process::id()));
@@ -55,7 +56,7 @@ fn unfinished(file: &Path) -> PathBuf {
 }
 
 async fn write(store: &Store, path: &Path, now: Timestamp) -> Result<Counts> {
-    // The file has names and addresses.
+    // Only the owner can read the file: it contains names and addresses.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = BufWriter::new(file.map_err(|why| cannot_write(path, why))?);
     let mut line = |mut line: Vec<u8>| {
@@ -69,7 +70,7 @@ async fn write(store: &Store, path: &Path, now: Timestamp) -> Result<Counts> {
     Ok(counts)
 }
 
-/// Gives a file that is on the disk its name.
+/// Renames a file that is already flushed to the disk, and flushes its directory.
 pub(super) fn finish(unfinished: &Path, file: &Path) -> Result<()> {
     std::fs::rename(unfinished, file).map_err(|why| cannot_write(file, why))?;
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());

@@ -16,7 +16,7 @@ use crate::config::{Config, reachable};
 /// For each step: connecting, writing the request, reading the response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Requests `/readyz` from the server with these settings.
+/// Requests `/readyz` from the server that runs with these settings.
 pub(super) fn healthcheck(config: &Config) -> Result<(), Failure> {
     let (scheme, listen) = match (&config.tls.client_ca_file, config.metrics_listen) {
         (None, _) => (config.tls.scheme(), config.listen),

@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::operations::transfer::{self, Import, Place, Plan, Problem, Source, Terms};
 use crate::storage::{Schema, Store};
 
-/// The lines that are checked at a time.
+/// The number of records that are checked at a time.
 const BATCH: usize = 1000;
 
 /// The longest line, in bytes.
@@ -36,13 +36,14 @@ pub(super) struct Options {
     pub send_mails: bool,
 }
 
-/// Checks a file, and writes its records to the store.
+/// Checks a file and, unless `dry_run` is set, writes its records to the store.
 pub(super) fn import(config: &Config, path: &Path, options: Options) -> Result<(), Failure> {
     let file = File::open(path).map_err(|why| cannot_read(path, why))?;
     let lines = if options.dry_run {
         dry_run(config, path, &file)?
     } else {
-        // On SQLite a server must not run: its caches and workers rely on being the only ones.
+        // On SQLite no server may run at the same time: the caches and workers of a server rely on
+        // being the only ones.
         with_store_alone(config, async |store| {
             run(config, store, (path, &file), options.send_mails).await
         })?
@@ -114,7 +115,7 @@ fn expired(plan: &Plan) -> Option<String> {
     (plan.expired > 0).then(|| format!("expired invitations, which are left out: {}", plan.expired))
 }
 
-/// Checks all lines; returns what is to be written, and the number of records.
+/// Checks all lines. Returns the plan of the rows to write, and the number of records.
 async fn check(
     config: &Config,
     store: Option<&Store>,

@@ -1,4 +1,4 @@
-//! The progress of a command, for people.
+//! Shows the progress of a command on a terminal.
 
 use std::cell::Cell;
 use std::io::{IsTerminal, Write};
@@ -25,7 +25,7 @@ impl Progress {
             return Ok(());
         }
         self.is_begun.set(true);
-        // To the beginning of the line, and clear it.
+        // Moves to the beginning of the line, and clears it.
         write(&format!("\r\x1b[K{text}"))
     }
 

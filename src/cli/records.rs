@@ -22,7 +22,7 @@ use crate::proto::guestlist::v1::export_invitation::MemberEnd as MemberEndField;
 use crate::proto::guestlist::v1::export_record::Record as Line;
 use crate::storage::event_data::to_timestamp as time;
 
-/// What is wrong with a line: the field and what it must be.
+/// A checked value, or a text that names the invalid field and its valid values.
 type Checked<T> = std::result::Result<T, String>;
 
 static DESCRIPTOR: LazyLock<Option<MessageDescriptor>> = LazyLock::new(|| {
@@ -40,7 +40,7 @@ pub(super) fn header(now: Timestamp) -> Result<Vec<u8>> {
     write(Line::Header(pb::ExportHeader { format_version: EXPORT_VERSION, create_time }))
 }
 
-/// A line of an export, without its end.
+/// A line of an export, without the line end.
 pub(super) fn line(record: Record) -> Result<Vec<u8>> {
     write(match record {
         Record::Account(account) => Line::Account(of_account(account)),
@@ -60,7 +60,7 @@ fn write(line: Line) -> Result<Vec<u8>> {
     serde_json::to_vec(&message).map_err(Error::internal)
 }
 
-/// What a line holds.
+/// The content of a line.
 pub(super) enum Read {
     Header,
     Record(Box<Record>),
@@ -69,7 +69,7 @@ pub(super) enum Read {
 /// Reads a line.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A text that describes the problem, if the line is invalid.
 pub(super) fn read(line: &[u8]) -> Checked<Read> {
     let strict = DeserializeOptions::new().deny_unknown_fields(true);
     let descriptor = descriptor().map_err(|error| error.to_string())?;
@@ -337,7 +337,7 @@ fn member_end(from: Option<MemberEndField>) -> Checked<Option<MemberEnd>> {
 fn of_member_end(end: MemberEnd) -> MemberEndField {
     match end {
         MemberEnd::After(lifetime) => {
-            // No longer than the greatest one.
+            // `MEMBER_LIFETIME` bounds it, so the conversion does not fail.
             MemberEndField::MemberLifetime(lifetime.try_into().unwrap_or_default())
         }
         MemberEnd::At(end) => MemberEndField::MemberExpireTime(time(end)),

@@ -13,7 +13,7 @@ use crate::domain::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{self, Location, Replace};
 
-/// Puts a backup in the place of the store.
+/// Restores a backup as the store. An existing store is replaced only if `replace` is set.
 pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> Result<(), Failure> {
     let Location::Sqlite(store) = Location::from_config(config)? else {
         let message = "the store is on PostgreSQL: restore a dump with pg_restore or psql";
@@ -30,7 +30,8 @@ pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> Result<(),
     print(&lines.join("\n"))
 }
 
-/// `.before-restore-20260131T235959.123456Z`
+/// The suffix of the name under which a replaced store is kept, such as
+/// `.before-restore-20260131T235959.123456Z`.
 fn suffix(now: Timestamp) -> String {
     let since = Duration::from_micros(now.as_micros().unsigned_abs());
     let time = humantime::format_rfc3339_micros(UNIX_EPOCH + since).to_string();

@@ -1,4 +1,4 @@
-//! `guestlist secret-key …`, and what `check-config` says about secret keys.
+//! `guestlist secret-key …`, and the lines of `check-config` about secret keys.
 
 use super::Failure;
 use super::progress::Progress;
@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result, chain};
 use crate::operations::reseal::{self, Resealed};
 use crate::storage::{Schema, Store};
 
-/// Prints how many values were sealed again.
+/// Seals all values with the first key, and prints how many were sealed again.
 pub(super) fn reseal(config: &Config) -> Result<(), Failure> {
     require_store(config)?;
     let keyring = app::secret_keys(config)?;
@@ -51,8 +51,8 @@ fn told(resealed: &Resealed) -> Vec<String> {
     lines
 }
 
-/// What `check-config` says about keys that are not the first one. It creates no store, and
-/// a store that cannot be read is no error of the settings.
+/// The lines of `check-config` about keys that are not the first one. Creates no store. A store
+/// that cannot be read is only noted, because the settings are valid.
 pub(super) fn uses_of_other_keys(config: &Config) -> Vec<String> {
     let has_several = app::secret_keys(config).is_ok_and(|keys| keys.ids().len() > 1);
     if !has_several || require_store(config).is_err() {

@@ -28,7 +28,7 @@ pub(super) fn serve(mut config: Config) -> Result<(), Failure> {
         .build()
         .map_err(Error::internal)?
         .block_on(run(config));
-    // A second signal ends the process without waiting.
+    // Not after a second signal, which ends the process without waiting.
     if let (Ok(()), Some(traces)) = (&ended, traces) {
         traces.flush();
     }

@@ -33,7 +33,7 @@ pub(super) fn with_store<T>(
     with_store_as(Opener::CommandLine, config, command)
 }
 
-/// The same, but on SQLite no server may be running at the same time.
+/// As `with_store`, but on SQLite no server may be running at the same time.
 pub(super) fn with_store_alone<T>(
     config: &Config,
     command: impl AsyncFnOnce(&Store) -> Result<T>,

@@ -12,11 +12,11 @@ use super::{
 
 /// The smallest buffer that hyper accepts for the head of an HTTP/1 request.
 const LEAST_HEADER_BYTES: u32 = 8192;
-const MOST_MESSAGE_BYTES: usize = 1 << 30;
+const MAX_MESSAGE_BYTES: usize = 1 << 30;
 /// Enough for the largest error response of Connect: a status of 4 KiB with its details in
 /// base64 and in JSON.
 const LEAST_RESPONSE_BYTES: usize = 16 * 1024;
-const MOST_PARALLEL: usize = 1_000_000;
+const MAX_PARALLEL: usize = 1_000_000;
 
 /// # Errors
 /// All problems at once.
@@ -108,25 +108,25 @@ fn http(http: &Http, problems: &mut Problems) {
     }
     let streams = usize::try_from(http.max_streams).unwrap_or(usize::MAX);
     let counts = [
-        ("max_connections", http.max_connections, MOST_PARALLEL),
-        ("max_connections_per_network", http.connections_per_network(), MOST_PARALLEL),
-        ("max_requests", http.max_requests, MOST_PARALLEL),
-        ("max_streaming_requests", http.max_streaming_requests, MOST_PARALLEL),
-        ("max_anonymous_requests", http.max_anonymous_requests, MOST_PARALLEL),
-        ("max_anonymous_streaming_requests", http.max_anonymous_streaming_requests, MOST_PARALLEL),
-        ("max_streams", streams, MOST_PARALLEL),
-        ("max_request_bytes", http.max_request_bytes, MOST_MESSAGE_BYTES),
-        ("max_anonymous_request_bytes", http.max_anonymous_request_bytes, MOST_MESSAGE_BYTES),
+        ("max_connections", http.max_connections, MAX_PARALLEL),
+        ("max_connections_per_network", http.connections_per_network(), MAX_PARALLEL),
+        ("max_requests", http.max_requests, MAX_PARALLEL),
+        ("max_streaming_requests", http.max_streaming_requests, MAX_PARALLEL),
+        ("max_anonymous_requests", http.max_anonymous_requests, MAX_PARALLEL),
+        ("max_anonymous_streaming_requests", http.max_anonymous_streaming_requests, MAX_PARALLEL),
+        ("max_streams", streams, MAX_PARALLEL),
+        ("max_request_bytes", http.max_request_bytes, MAX_MESSAGE_BYTES),
+        ("max_anonymous_request_bytes", http.max_anonymous_request_bytes, MAX_MESSAGE_BYTES),
     ];
     for (key, value, most) in counts {
         if value == 0 || value > most {
             problems.add(format!("http.{key}: must be between 1 and {most}"));
         }
     }
-    if !(LEAST_RESPONSE_BYTES..=MOST_MESSAGE_BYTES).contains(&http.max_response_bytes) {
+    if !(LEAST_RESPONSE_BYTES..=MAX_MESSAGE_BYTES).contains(&http.max_response_bytes) {
         problems.add(format!(
             "http.max_response_bytes: must be between {LEAST_RESPONSE_BYTES} and \
-             {MOST_MESSAGE_BYTES}"
+             {MAX_MESSAGE_BYTES}"
         ));
     }
     if !(LEAST_HEADER_BYTES..=1 << 20).contains(&http.max_header_bytes) {
@@ -157,8 +157,8 @@ fn database(config: &Config, problems: &mut Problems) {
     }
 }
 
-/// Rejects a text that no browser sends as `Origin` (RFC 6454 §6.1): it would never match,
-/// without any error.
+/// Rejects a text that no browser sends as `Origin` (RFC 6454 §6.1): it would never match, and no
+/// error would show that. Also rejects `*` and `null`, which are not one exact origin.
 fn exact_origin(origin: &str) -> Result<(), String> {
     const LIKE: &str = "write it like https://app.example.com";
     match origin {

@@ -23,7 +23,7 @@ pub struct Database {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PreparedStatements {
-    /// Unless a pooler in between loses them.
+    /// They are, unless a connection pooler is found to lose them.
     Auto,
     #[default]
     On,

@@ -9,15 +9,15 @@ use super::problems::Problems;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Domains {
-    /// Empty: those of the system.
+    /// The name servers for lookups. Empty: those of the system.
     pub nameservers: Vec<SocketAddr>,
-    /// How often the proof of a verified domain is looked for.
+    /// How often the proof of a verified domain is checked.
     #[serde(with = "humantime_serde")]
     pub check_interval: Duration,
-    /// How long a proof may be missing.
+    /// How long a proof may be missing before the domain lapses.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
-    /// `invite_domains` work for verified domains only.
+    /// Whether `invite_domains` have an effect for verified domains only.
     pub require_proof: bool,
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Events {
-    /// How long readers of the feed may come back for an event.
+    /// How long readers of the feed can read an event. An older cursor is rejected.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
     /// The most calls that wait for events.

@@ -43,22 +43,22 @@ pub struct Http {
     pub max_requests: usize,
     /// Concurrent calls of streaming methods with a valid credential.
     pub max_streaming_requests: usize,
-    /// Concurrent requests without a valid credential, for each method that accepts them; a
-    /// quarter of it for each client network.
+    /// Concurrent requests without a valid credential, for each method that accepts them. One
+    /// client network gets at most a quarter of it.
     pub max_anonymous_requests: usize,
     /// The same for each streaming method.
     pub max_anonymous_streaming_requests: usize,
     /// Concurrent streams on one HTTP/2 connection.
     pub max_streams: u32,
-    /// Of a request's header list.
+    /// The most bytes of a request's header list.
     pub max_header_bytes: u32,
-    /// Of a request message, after decompression.
+    /// The most bytes of a request message, after decompression.
     pub max_request_bytes: usize,
-    /// Of a request message without a valid credential.
+    /// The most bytes of a request message without a valid credential.
     pub max_anonymous_request_bytes: usize,
-    /// Of a response message, before compression.
+    /// The most bytes of a response message, before compression.
     pub max_response_bytes: usize,
-    /// Their `X-Forwarded-For` and `Forwarded` headers are trusted.
+    /// The proxies whose `X-Forwarded-For` and `Forwarded` headers are trusted.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<Network>,
 }
@@ -85,8 +85,8 @@ impl Http {
     }
 }
 
-/// Deserializes a number of a setting without default. From the environment it comes as
-/// text, since the type of the default is not known.
+/// Deserializes the number of a setting without a default. A value from the environment is a
+/// text here: without a default, the loader does not know that the setting is a number.
 fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "must be a whole number")]

@@ -45,7 +45,7 @@ pub enum Trust {
         email_verified_as_text: bool,
         /// The organizations that use this issuer as their single sign-on.
         sso_organizations: Vec<OrganizationId>,
-        /// `None`: nobody signs in with it on our pages.
+        /// `None`: people cannot sign in with this issuer on the service's pages.
         sign_in: Option<Box<SignIn>>,
     },
     /// By an internal service that calls `ResolveAccount`.

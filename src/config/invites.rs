@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::problems::Problems;
 
-/// A time before another one.
+/// How long before the expiry of an invitation its recipient is reminded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct Before(#[serde(with = "humantime_serde")] pub Duration);
@@ -47,6 +47,6 @@ pub struct Invites {
     pub reminders: Vec<Before>,
     /// The seat limit of new organizations; 0 means no limit.
     pub default_seat_limit: u32,
-    /// The origins that the URLs may have that members go on to.
+    /// The allowed origins of `continue_url`, where members continue after joining.
     pub continue_origins: Vec<String>,
 }

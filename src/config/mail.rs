@@ -15,7 +15,7 @@ use crate::domain::EmailAddress;
 pub struct Mail {
     /// The mail server. `None`: mails are written to files.
     pub host: Option<String>,
-    /// 0: [`Security::port`].
+    /// 0: the default, [`Security::port`].
     pub port: u16,
     pub security: Security,
     /// Set together with `password`.
@@ -27,12 +27,12 @@ pub struct Mail {
     pub language: Language,
     /// A directory with one subdirectory for each language.
     pub template_dir: Option<PathBuf>,
-    /// Send mails that tell of changes.
+    /// Send notices: mails about changes, such as a decided request to join.
     pub notices: bool,
-    /// For sending one mail.
+    /// The longest time for sending one mail.
     #[serde(with = "humantime_serde")]
     pub timeout: Duration,
-    /// The pause after the first failed attempt; the next ones double.
+    /// The pause after the first failed attempt. Later pauses double, up to 4 hours.
     #[serde(with = "humantime_serde")]
     pub retry_after: Duration,
     pub max_attempts: u32,

@@ -63,7 +63,7 @@ pub struct Config {
     /// `None`: SQLite in the data directory.
     pub database_url: Option<SecretString>,
     pub secret_key_file: Option<PathBuf>,
-    /// Separated by commas.
+    /// One or more keys, separated by commas.
     pub secret_key: Option<SecretString>,
     /// `None`: `listen` serves `/metrics` to loopback addresses.
     pub metrics_listen: Option<SocketAddr>,

@@ -11,7 +11,7 @@ use crate::domain::{Color, Language};
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Pages {
     pub name: String,
-    /// For browsers whose languages have no page.
+    /// The language for browsers that accept none of the languages of the pages.
     pub language: Language,
     pub logo: Option<PathBuf>,
     pub accent_color: Option<Color>,

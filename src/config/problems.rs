@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 
-/// The longest duration of any setting.
+/// The longest duration of settings that have no other limit.
 pub const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The problems found so far, each as one line that names its setting.
@@ -24,7 +24,7 @@ impl Problems {
         }
     }
 
-    /// `Err` with all of them if there are any.
+    /// `Err` with all problems if there are any.
     pub fn into_result(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigError::new(self.0)) }
     }

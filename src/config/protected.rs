@@ -1,4 +1,4 @@
-//! URLs that an attacker in the network cannot answer for.
+//! URLs whose responses an attacker in the network cannot forge.
 
 use reqwest::Url;
 

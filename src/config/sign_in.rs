@@ -1,4 +1,4 @@
-//! `sign_in` of an issuer: people sign in with it on our pages.
+//! `sign_in` of an issuer: people can sign in with this issuer on the service's pages.
 
 use std::path::PathBuf;
 
@@ -11,14 +11,15 @@ const OPENID: &str = "openid";
 const MAX_NAME: usize = 64;
 const MAX_ISSUER: usize = 512;
 
-/// A client of an OpenID provider. Deserialization rejects one that cannot work.
+/// This service as a client of an OpenID provider. Deserialization rejects settings that cannot
+/// work.
 #[derive(Debug, Clone)]
 pub struct SignIn {
     pub client_id: String,
     /// A file with the client's secret; `None` for a public client.
     pub client_secret_file: Option<PathBuf>,
     pub scopes: Vec<String>,
-    /// The name for people.
+    /// The name of the issuer that people see.
     pub name: String,
     pub token: SignInToken,
     /// The service that the access token is for (RFC 8707).

@@ -25,7 +25,7 @@ fn with_env(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
 
 #[track_caller]
 fn refused(loaded: Result<Config, ConfigError>, words: &[&str]) {
-    let error = loaded.expect_err("must be refused").to_string();
+    let error = loaded.expect_err("must be rejected").to_string();
     for word in words {
         assert!(error.contains(word), "`{word}` is missing in: {error}");
     }
@@ -68,7 +68,7 @@ fn file_then_environment_then_flags() {
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.http.max_streams, 2);
     assert_eq!(config.http.head_timeout.as_secs(), 1);
-    assert_eq!(config.http.max_connections, 4096, "what the file does not say keeps its default");
+    assert_eq!(config.http.max_connections, 4096, "a missing setting keeps its default");
     assert!(config.public_preview);
     assert_eq!(config.cors.allowed_origins, ["https://a.example", "https://b.example"]);
     assert_eq!(config.database_url.unwrap().expose_secret(), "sqlite:/tmp/x.db");
@@ -181,7 +181,7 @@ fn trusted_proxies_are_addresses_and_networks() {
     let list = "10.0.0.0/8, 192.0.2.1,fd00::/8";
     let config = with_env(&[("GUESTLIST_HTTP__TRUSTED_PROXIES", list)]).unwrap();
     assert_eq!(config.http.trusted_proxies.len(), 3);
-    assert!(with_env(&[]).unwrap().http.trusted_proxies.is_empty(), "nobody by default");
+    assert!(with_env(&[]).unwrap().http.trusted_proxies.is_empty(), "no proxy by default");
     for wrong in ["proxy.internal", "10.0.0.0/99", "10.0.0.1/8", "*"] {
         let file = format!("[http]\ntrusted_proxies = ['{wrong}']");
         refused(with_file(&file), &["http.trusted_proxies", wrong, "10.0.0.0/8"]);
@@ -319,13 +319,14 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
             ]
             .contains(&key);
             let told = told.contains(&format!("{section}{key}"));
-            assert!(told || (section.is_empty() && is_section), "{section}{key} is not told");
+            assert!(told || (section.is_empty() && is_section), "{section}{key} is not documented");
             known += usize::from(told);
         }
     }
-    assert_eq!(known, told.len(), "the manual tells of a setting that is none");
+    assert_eq!(known, told.len(), "the manual documents an unknown setting");
 
-    // The examples: every commented setting, except one of each pair that excludes the other.
+    // The examples: every setting that is commented out. Of two settings that exclude each other,
+    // only one is included.
     let example: String = DEFAULT
         .lines()
         .filter(|line| !line.starts_with("# ") && *line != "#")

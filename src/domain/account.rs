@@ -22,7 +22,7 @@ pub struct Account {
     pub subject: String,
     pub kind: AccountKind,
     pub profile: Profile,
-    /// The time of the account's first request.
+    /// When the account was created, usually by its first request.
     pub created_at: Timestamp,
     /// The time of the profile's last change; `None` if it has not changed.
     pub updated_at: Option<Timestamp>,
@@ -70,7 +70,7 @@ pub enum LoginProviderKind {
 const APPEARANCE_PERIOD: Duration = Duration::from_secs(60);
 
 impl Account {
-    /// Whether only the id is left of the account.
+    /// Whether the account was erased: only its id is left.
     pub fn is_erased(&self) -> bool {
         self.issuer == ERASED_ISSUER
     }
@@ -87,7 +87,7 @@ impl Profile {
         self.email.as_ref().filter(|_| self.email_verified)
     }
 
-    /// The form of the name that lists are ordered by and searches compare.
+    /// The form of the name by which lists are ordered and which searches compare.
     pub fn sort_name(&self) -> String {
         fold(&self.name)
     }

@@ -16,7 +16,7 @@ pub struct ApiKey {
     pub id: KeyId,
     /// SHA-256 of the secret half.
     pub hash: SecretHash,
-    /// The account that requests with this key act as.
+    /// The account of the requests with this key.
     pub account: AccountId,
     /// Rights in addition to those of the account.
     pub scope: Option<KeyScope>,
@@ -48,7 +48,7 @@ pub enum KeyScope {
     /// Administration of the service and the audit trail of deleted organizations; no
     /// rights inside organizations.
     Operator,
-    /// An internal service acts for the people that it has authenticated.
+    /// For an internal service that acts for the people that it has authenticated.
     Act,
     /// Reads the events of all organizations.
     Events,

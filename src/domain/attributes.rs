@@ -1,5 +1,5 @@
-//! What integrators store with organizations, invites and members: pairs of texts, and an id
-//! of their own.
+//! The data that integrators store with organizations, invites and members: pairs of texts, and an
+//! external id.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,14 +101,14 @@ impl Metadata {
         Ok(Self(merged))
     }
 
-    /// A JSON object whose keys are in order and that has no spaces. `None` without pairs.
+    /// A JSON object with its keys in order and no spaces between its parts. `None` without pairs.
     pub fn to_json(&self) -> Option<String> {
         let object = || serde_json::Value::from_iter(self.pairs()).to_string();
         (!self.is_empty()).then(object)
     }
 
-    /// For each pair the part of [`Metadata::to_json`] that only an object with this pair has:
-    /// within a text of it, a quotation mark follows a backslash.
+    /// For each pair, its part of [`Metadata::to_json`]. Only an object with this pair contains
+    /// that part: inside a text, each quotation mark follows a backslash.
     pub fn json_parts(&self) -> impl Iterator<Item = String> {
         self.pairs().map(|(key, value)| {
             format!("{}:{}", serde_json::Value::from(key), serde_json::Value::from(value))
@@ -116,7 +116,7 @@ impl Metadata {
     }
 }
 
-/// The stored form.
+/// Parses the stored form, which is the JSON object of [`Metadata::to_json`].
 impl FromStr for Metadata {
     type Err = Invalid;
 

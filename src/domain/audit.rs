@@ -35,11 +35,11 @@ pub struct AuditEvent {
     pub trace: Option<TraceParent>,
 }
 
-/// The place of an event in the order of all events. In it an organization's events stand as
-/// their changes were committed.
+/// The place of an event in the order of all events. The events of one organization are in the
+/// order in which their changes were committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FeedPlace {
-    /// Raised when positions start anew.
+    /// Raised when positions may repeat, such as after a restore or a failover.
     pub epoch: i64,
     /// The transaction, on PostgreSQL; a counter, on SQLite.
     pub position: i64,
@@ -50,32 +50,32 @@ pub struct FeedPlace {
 /// The kind of a change. The texts are stable: clients filter by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// The account's first request.
+    /// An account was created, usually by its first request.
     AccountCreated,
     /// The profile changed.
     AccountUpdated,
-    /// The person behind the account cannot be found any more.
+    /// The account's personal data was removed; only its id is left.
     AccountErased,
     OrganizationCreated,
-    /// The name or the invite domains changed.
+    /// The name, invite domains, tier, seat limit, metadata or external id changed.
     OrganizationUpdated,
     OrganizationDeleted,
     MemberJoined,
     MemberLeft,
     /// An admin removed the member.
     MemberRemoved,
-    /// The membership ended by its time.
+    /// The membership reached its end.
     MemberExpired,
     MemberRoleChanged,
     InviteCreated,
-    /// Role, expiry or uses changed.
+    /// The role, expiry, uses, lifetime of memberships, metadata or external id changed.
     InviteUpdated,
     InviteRevoked,
     /// An email invitation was sent again.
     InviteResent,
     /// The recipient declined an email invitation.
     InviteDeclined,
-    /// The expiry worker ended invites.
+    /// An invite expired: the expiry worker or another change stored its end.
     InviteExpired,
     /// An invite ended as a consequence of another change; the note gives the reason.
     InviteEnded,
@@ -101,11 +101,11 @@ pub enum Action {
     WebhookDisabled,
     WebhookEnabled,
     DomainAdded,
-    /// Its proof was seen.
+    /// The DNS proof of the domain was found.
     DomainVerified,
     DomainModeChanged,
     DomainRemoved,
-    /// Its proof was missing for too long.
+    /// The DNS proof of the domain was missing for too long.
     DomainLapsed,
     JoinRequestCreated,
     JoinRequestApproved,

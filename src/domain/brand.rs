@@ -1,4 +1,4 @@
-//! What a deployment shows of itself on pages and in mails.
+//! How a deployment presents itself on pages and in mails.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,14 +19,14 @@ pub struct Brand {
     pub imprint: Option<String>,
 }
 
-/// An image.
+/// The image of a brand, and its type.
 #[derive(Clone)]
 pub struct Logo {
     pub media_type: &'static str,
     pub bytes: Arc<[u8]>,
 }
 
-/// An opaque colour of sRGB.
+/// An opaque colour in sRGB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Color([u8; 3]);
@@ -34,7 +34,7 @@ pub struct Color([u8; 3]);
 /// An accent colour in a light or a dark theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shades {
-    /// For links, and behind `on_accent`.
+    /// For links, and as the background of `on_accent`.
     pub accent: Color,
     /// For text on `accent`.
     pub on_accent: Color,
@@ -43,18 +43,18 @@ pub struct Shades {
 }
 
 impl Brand {
-    /// The names of the built-in pages, and no logo.
+    /// The brand without settings: the name "Guestlist", the built-in colours and no logo.
     pub fn built_in() -> Self {
         Self { name: "Guestlist".to_owned(), accent: None, logo: None, imprint: None }
     }
 }
 
 impl Logo {
-    /// It is part of mails, so it is small.
+    /// A logo is part of mails, so it must be small.
     pub const MAX_BYTES: usize = 128 * 1024;
 
     /// # Errors
-    /// If it is too large, or none of the known types.
+    /// If it is too large, or of an unknown type.
     pub fn new(bytes: Vec<u8>) -> Result<Self, Invalid> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(Invalid("must have at most 128 KiB"));
@@ -83,7 +83,7 @@ impl fmt::Debug for Logo {
     }
 }
 
-/// The contrast that WCAG 2 asks for, level AA, with a reserve for rounding.
+/// The contrast that WCAG 2 requires at level AA, with a reserve for rounding.
 const READABLE: f64 = 4.6;
 
 const WHITE: Color = Color([255; 3]);
@@ -106,7 +106,7 @@ impl Color {
         Shades { accent, on_accent: DARK_TEXT, tint }
     }
 
-    /// The colour nearest to this one on the way to `end` that is readable on both backgrounds.
+    /// Mixes this colour with as little of `end` as makes it readable on both backgrounds.
     fn readable_on(self, backgrounds: [Color; 2], end: Color) -> Color {
         let readable =
             |color: &Color| backgrounds.iter().all(|one| color.contrast(*one) >= READABLE);

@@ -48,8 +48,8 @@ impl Caller {
         }
     }
 
-    /// Whether the credential is valid for this organization. Says nothing about the
-    /// caller's rights there.
+    /// Whether the credential is valid for this organization. It does not check the caller's rights
+    /// there.
     pub fn reaches(&self, organization: OrganizationId) -> bool {
         self.bound_to().is_none_or(|bound| bound == organization)
     }

@@ -1,4 +1,4 @@
-//! Where a person goes on after joining.
+//! The page to which a person continues after joining.
 
 use std::fmt;
 use std::str::FromStr;
@@ -57,8 +57,8 @@ impl ContinueOrigins {
         self.0.is_empty()
     }
 
-    /// Whether a URL has one of the origins: the same text, which ends where a URL's host and
-    /// port end.
+    /// Whether a URL has one of the origins: it begins with the same text, and its host and port
+    /// end there.
     pub fn allow(&self, url: &ContinueUrl) -> bool {
         self.0.iter().any(|origin| {
             let rest = url.0.strip_prefix(origin.as_str());

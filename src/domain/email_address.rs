@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn p24_an_address_is_as_long_as_its_normal_form() {
-        // Each of these letters has four bytes and becomes one of one.
+        // Each of these letters has four bytes and becomes a letter of one byte.
         let wide = |local: usize| {
             let label = "𝐚".repeat(63);
             format!("{}@{label}.{label}.{label}.{}", "𝐚".repeat(local), "𝐚".repeat(61))

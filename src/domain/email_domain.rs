@@ -26,7 +26,7 @@ impl EmailDomain {
         &self.0
     }
 
-    /// Whether the domain belongs to a provider that gives addresses to anybody.
+    /// Whether the domain belongs to a provider that gives an address to every person.
     pub fn is_public(&self) -> bool {
         PUBLIC.contains(self.0.as_str())
     }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn p24_a_domain_is_as_long_as_its_a_labels() {
-        // Each of these letters has four bytes and becomes one of one.
+        // Each of these letters has four bytes and becomes a letter of one byte.
         let wide = |top: usize| {
             let label = "𝐚".repeat(63);
             format!("{label}.{label}.{label}.{}", "𝐚".repeat(top))

@@ -1,5 +1,5 @@
-//! What the events of the feed tell of a change: ids, roles, states and reasons; no token,
-//! no address and no name.
+//! The data of a change that the events of the feed contain: ids, roles, states and reasons; no
+//! token, no address and no name.
 
 use super::{
     AccountId, AccountKind, ContentGrant, DisablingReason, DomainId, DomainMode, DomainState,
@@ -45,13 +45,13 @@ pub struct MemberData {
     pub id: MemberId,
     pub account: AccountId,
     pub role: Role,
-    /// The role before, if it changed.
+    /// The previous role, if it changed.
     pub previous_role: Option<Role>,
     pub status: MemberStatus,
     pub joined_by: JoinedBy,
     pub expires_at: Option<Timestamp>,
-    /// Whether the member has metadata or an external id. Events do not hold them, so that
-    /// they go when an account is erased; readers of the feed get the present ones.
+    /// Whether the member has metadata or an external id. Events do not contain them, so that they
+    /// can be removed when an account is erased; readers of the feed get the current ones.
     pub has_attributes: bool,
     /// The invite that the change used, and whether that was its last use.
     pub used: Option<(InviteId, bool)>,
@@ -61,11 +61,11 @@ pub struct MemberData {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InviteData {
     pub id: InviteId,
-    /// `None` if the change knows the invite's id only.
+    /// `None` if the change reads only the invite's id.
     pub terms: Option<InviteTerms>,
-    /// The role or level before, if it changed.
+    /// The previous role or level, if it changed.
     pub previous_role: Option<Role>,
-    /// Why it has ended with this change.
+    /// Why the invite ended with this change; `None` if it did not end.
     pub ended: Option<EndReason>,
     /// The join link that this one replaces.
     pub replaces: Option<InviteId>,
@@ -89,12 +89,13 @@ pub struct InviteTerms {
 pub struct GrantData {
     pub id: GrantId,
     pub member: MemberId,
-    /// What it gives, by which link, and whether that was the link's last use; `None` if the
-    /// grant has ended.
+    /// The content, the link that granted it, and whether that was the link's last use; `None` if
+    /// the grant has ended.
     pub given: Option<(ContentGrant, InviteId, bool)>,
 }
 
-/// An endpoint for events after a change. Its URL may hold a secret and is not told.
+/// An endpoint for events after a change. Its URL may contain a secret, so it is not part of the
+/// event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookData {
     pub id: WebhookId,
@@ -103,12 +104,12 @@ pub struct WebhookData {
     pub changed: Vec<&'static str>,
 }
 
-/// A domain of an organization after a change; not its name.
+/// A domain of an organization after a change, without its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainData {
     pub id: DomainId,
     pub mode: DomainMode,
-    /// The mode before, if it changed.
+    /// The previous mode, if it changed.
     pub previous_mode: Option<DomainMode>,
     pub state: DomainState,
 }

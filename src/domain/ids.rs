@@ -8,7 +8,7 @@ use uuid::{ContextV7, Uuid};
 
 use super::{Invalid, Timestamp};
 
-/// Keeps ids in order that are generated within one millisecond.
+/// Keeps the order of ids that are generated within one millisecond.
 static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 macro_rules! uuid_ids {

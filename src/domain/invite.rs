@@ -15,11 +15,11 @@ use super::{
 /// An invite without its token, which the store keeps only hashed and sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {
-    /// Used to manage the invite; it does not let anybody join.
+    /// Used to manage the invite; no account can join with it.
     pub id: InviteId,
     pub organization: OrganizationId,
     pub kind: InviteKind,
-    /// The role of a member that joins with it; always guest if it grants content.
+    /// The role of a member that joins with the invite; always guest if the invite grants content.
     pub role: Role,
     /// Access to content that the new member gets in addition to the role.
     pub content: Option<ContentGrant>,
@@ -34,12 +34,12 @@ pub struct Invite {
     pub member: Option<MemberId>,
     /// Free text of the inviter.
     pub note: String,
-    /// A member that joins with it gets the metadata, and of an invite with one use also the
-    /// external id.
+    /// A member that joins with the invite gets its metadata and, if `max_uses` is 1, its external
+    /// id.
     pub attributes: Attributes,
-    /// When the membership of who joins with it ends; `None`: it lasts.
+    /// When the membership of a member that joins with the invite ends; `None`: it has no end.
     pub member_end: Option<MemberEnd>,
-    /// Where its recipients go on after joining.
+    /// The page to which its recipients continue after joining.
     pub continue_url: Option<ContinueUrl>,
     /// The language of the invitation's mail.
     pub locale: Option<Locale>,
@@ -59,9 +59,9 @@ pub struct Invite {
     pub ending: Option<Ending>,
     /// The delivery of the invitation's mail; `None` for links.
     pub delivery: Option<Delivery>,
-    /// The reminders that were sent since the invitation was sent, or sent again.
+    /// The number of reminders since the invitation was sent or sent again.
     pub reminders: u32,
-    /// A link that only asks to join: an admin approves each request.
+    /// With this link an account can only request to join: an admin must approve each request.
     pub requires_approval: bool,
 }
 
@@ -88,7 +88,7 @@ pub enum Delivery {
     Pending,
     /// A mail server accepted the mail.
     Sent,
-    /// No further attempt is made, for this reason.
+    /// The last attempt failed for this reason; there are no further attempts.
     Failed(String),
 }
 
@@ -121,9 +121,9 @@ pub enum ContentKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ContentId(String);
 
-/// The secret that joins: a random UUID (version 4, from the operating system's
-/// generator). The token alone is enough to join, so `Debug` never prints it and the
-/// store keeps it only hashed and sealed.
+/// The secret with which an account joins: a random UUID (version 4, from the operating system's
+/// generator). The token alone is enough to join, so `Debug` never prints it and the store keeps it
+/// only hashed and sealed.
 #[derive(Clone, Copy)]
 pub struct InviteToken(Uuid);
 

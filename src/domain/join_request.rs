@@ -1,4 +1,4 @@
-//! Requests to join an organization, which its admins decide about.
+//! Requests to join an organization. Its admins approve or deny them.
 
 use super::{AccountId, InviteId, JoinRequestId, MemberId, OrganizationId, Timestamp, text_enum};
 
@@ -9,7 +9,7 @@ pub struct JoinRequest {
     pub organization: OrganizationId,
     pub account: AccountId,
     pub state: JoinRequestState,
-    /// The link that needs approval; `None`: the account's mail domain.
+    /// The link that requires approval; `None`: the request was made by the account's mail domain.
     pub invite: Option<InviteId>,
     /// The organization's version when the request was made.
     pub version: i64,
@@ -24,11 +24,12 @@ pub struct JoinRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub at: Timestamp,
-    /// The admin's membership; `None`: the account itself, or another change.
+    /// The membership of the admin that decided; `None`: the account withdrew the request, or
+    /// another change ended it.
     pub by: Option<MemberId>,
     /// Why it was denied: free text of the admin.
     pub reason: String,
-    /// Before this time the account cannot ask again.
+    /// Before this time the account cannot request again.
     pub ask_again_at: Option<Timestamp>,
 }
 
@@ -44,14 +45,14 @@ pub enum JoinRequestState {
 }
 
 impl Decision {
-    /// An end without a reason.
+    /// A decision without an admin and without a reason.
     pub fn at(at: Timestamp) -> Self {
         Self { at, by: None, reason: String::new(), ask_again_at: None }
     }
 }
 
 impl JoinRequest {
-    /// The request after its end.
+    /// The request with this final state and decision.
     #[must_use]
     pub fn decided(self, state: JoinRequestState, decision: Decision) -> Self {
         Self { state, decision: Some(decision), ..self }

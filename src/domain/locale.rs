@@ -16,7 +16,8 @@ impl Locale {
         &self.0
     }
 
-    /// The tag, then the tags without its last subtags: the look-up of RFC 4647, section 3.4.
+    /// The tag, then the same tag with fewer and fewer subtags: the look-up of RFC 4647, section
+    /// 3.4.
     pub fn fallbacks(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(Some(self.as_str()), |tag| {
             tag.rsplit_once('-').map(|(shorter, _)| shorter)

@@ -8,7 +8,7 @@ use super::{
     Timestamp, text_enum,
 };
 
-/// An account's membership in one organization. When the member leaves, it stays with
+/// An account's membership in one organization. When the member leaves, the membership stays with
 /// status `Left`; joining again creates a new membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -22,7 +22,7 @@ pub struct Member {
     /// The invite that the member joined with; `None` unless `joined_by` is `Invite`.
     pub invite: Option<InviteId>,
     pub attributes: Attributes,
-    /// The membership ends at this moment, whether or not that is stored. `None`: it lasts.
+    /// The membership ends at this moment, whether or not that is stored. `None`: it has no end.
     pub expires_at: Option<Timestamp>,
     /// `None` while the membership lasts.
     pub departure: Option<Departure>,
@@ -35,7 +35,7 @@ pub struct Authority {
     pub id: MemberId,
     pub role: Role,
     pub status: MemberStatus,
-    /// It counts before this moment only.
+    /// It is valid only before this moment.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -43,10 +43,10 @@ pub struct Authority {
 pub const MEMBER_LIFETIME: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3_650 * 24 * 60 * 60);
 
-/// When the membership of who joins with an invite ends.
+/// When the membership of a member that joins with an invite ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberEnd {
-    /// So long after the join.
+    /// This long after the join.
     After(Duration),
     At(Timestamp),
 }
@@ -71,7 +71,8 @@ impl Member {
         self.status != MemberStatus::Left && !is_over(self.expires_at, now)
     }
 
-    /// An active admin whose membership has no end. An organization with members keeps one.
+    /// An active admin whose membership has no end. An organization with members keeps at least
+    /// one.
     pub fn is_lasting_admin(&self) -> bool {
         self.role == Role::Admin && self.status == MemberStatus::Active && self.expires_at.is_none()
     }
@@ -97,12 +98,12 @@ impl Authority {
     }
 }
 
-/// Whether this end has come.
+/// Whether `now` has reached this end.
 fn is_over(end: Option<Timestamp>, now: Timestamp) -> bool {
     end.is_some_and(|end| end <= now)
 }
 
-/// The part of a membership that other services ask for.
+/// The part of a membership that other services query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub organization: OrganizationId,
@@ -112,7 +113,7 @@ pub struct Membership {
     pub status: MemberStatus,
     /// When this membership began.
     pub since: Timestamp,
-    /// It counts before this moment only.
+    /// It is valid only before this moment.
     pub expires_at: Option<Timestamp>,
     pub attributes: Attributes,
 }
@@ -148,8 +149,8 @@ impl From<&Member> for Membership {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     pub at: Timestamp,
-    /// `true`: an admin removed the member; `false`: the member left, or the membership ended by
-    /// its time.
+    /// `true`: an admin removed the member; `false`: the member left, or the membership reached its
+    /// end.
     pub removed: bool,
     /// The organization's version at that moment.
     pub version: i64,
@@ -174,7 +175,7 @@ pub enum MemberStatus {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinedBy {
-    /// Created the organization, and joined with that or later by organization id.
+    /// The account created the organization, and joined then, or later by organization id.
     Creation,
     Invite,
     /// By mail domain.

@@ -1,8 +1,8 @@
-//! Mails that tell of a change, beside those that carry invitations.
+//! Mails about changes; mails that carry invitations are not among them.
 
 use super::text_enum;
 
-/// What a mail tells of.
+/// The change that a mail reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeKind {
     /// To admins: requests to join wait.

@@ -18,17 +18,18 @@ pub struct Organization {
     /// the organization has no admin.
     pub creator: AccountId,
     pub created_at: Timestamp,
-    /// The time of the last change of name, domains or tier.
+    /// The time of the last change of name, domains, tier or seat limit.
     pub updated_at: Timestamp,
-    /// Increases with every change inside the organization. Tells whether an invite was
-    /// made before or after the removal of a member.
+    /// Increases with every change inside the organization. It shows whether an invite was made
+    /// before or after the removal of a member.
     pub version: i64,
     /// Active and suspended members.
     pub member_count: i64,
     /// The maximum of `member_count`; 0 means no limit.
     pub seat_limit: i64,
-    /// The earliest end of a current membership, if any has one: without a query it tells
-    /// whether a membership has ended by its time and is not stored as ended yet.
+    /// The earliest end of a membership that is stored as current; `None` if no such membership has
+    /// an end. It shows without a query whether a membership has reached its end and is still
+    /// stored as current.
     pub next_member_end: Option<Timestamp>,
     pub attributes: Attributes,
 }
@@ -62,13 +63,12 @@ pub enum Tier {
 }
 
 impl Organization {
-    /// Whether a membership has ended by its time at `now` and still counts as current in the
-    /// store.
+    /// Whether a membership has reached its end at `now` and is still stored as current.
     pub fn has_due_members(&self, now: Timestamp) -> bool {
         self.next_member_end.is_some_and(|end| end <= now)
     }
 
-    /// A current membership ends at `end`.
+    /// Includes the end of a current membership in `next_member_end`; `None`: it has no end.
     pub fn add_member_end(&mut self, end: Option<Timestamp>) {
         let ends = self.next_member_end.into_iter().chain(end);
         self.next_member_end = ends.min();

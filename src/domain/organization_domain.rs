@@ -1,4 +1,4 @@
-//! Domains that organizations have proved to be theirs.
+//! Mail domains of organizations, which they prove by a TXT record in DNS.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{DomainId, EmailDomain, Invalid, OrganizationId, Timestamp, text_enum};
 
-/// The label in front of a domain at which its TXT record is.
+/// The label in front of a domain's name; the TXT record of the domain is at this longer name.
 const LABEL: &str = "_guestlist-challenge.";
 /// The longest name in DNS, in text form without the last dot.
 const MAX_NAME: usize = 253;
@@ -22,17 +22,16 @@ pub struct OrganizationDomain {
     pub mode: DomainMode,
     pub state: DomainState,
     pub created_at: Timestamp,
-    /// When the proof was seen that made the domain verified.
+    /// When a check found the proof and the domain became verified.
     pub verified_at: Option<Timestamp>,
-    /// When DNS was last asked for the proof of a verified domain.
+    /// When DNS was last queried for the proof of a verified domain.
     pub checked_at: Option<Timestamp>,
-    /// Since when the proof of a verified domain is missing; `None`: it was seen by the last
-    /// check.
+    /// Since when the proof of a verified domain is missing; `None`: the last check found it.
     pub missing_since: Option<Timestamp>,
 }
 
-/// The random part of a proof: 32 hexadecimal digits. It is no secret: the proof is public, and
-/// counts for one domain of one organization only.
+/// The random part of a proof: 32 hexadecimal digits. It is not a secret: the proof is public, and
+/// is valid for one domain of one organization only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainChallenge(String);
 
@@ -41,7 +40,7 @@ pub struct DomainChallenge(String);
 pub enum DomainMode {
     /// Nothing: people join by invites.
     InviteOnly,
-    /// Ask to join.
+    /// Request to join.
     OnRequest,
     /// Join by the organization's id.
     Automatic,
@@ -49,9 +48,9 @@ pub enum DomainMode {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DomainState {
-    /// The proof was not seen yet.
+    /// The proof was not found yet.
     Pending,
-    /// The proof was seen, and is not missing for longer than the grace period.
+    /// The proof was found, and has not been missing for longer than the grace period.
     Verified,
     /// The proof was missing for longer than the grace period.
     Lapsed,
@@ -113,14 +112,14 @@ impl OrganizationDomain {
         values.iter().any(|value| value.trim_ascii() == expected.as_bytes())
     }
 
-    /// Whether the domain is proved at `now`: the grace period ends exactly, also if no worker
-    /// has stored the lapse yet.
+    /// Whether the domain is proved at `now`: the grace period ends at its exact time, even if no
+    /// worker has stored the lapse yet.
     pub fn is_proved(&self, now: Timestamp, grace: Duration) -> bool {
         self.state == DomainState::Verified
             && self.missing_since.is_none_or(|since| now < since.plus(grace))
     }
 
-    /// A domain whose proof was seen at `now`.
+    /// The domain after a check at `now` that found the proof.
     #[must_use]
     pub fn proved(self, now: Timestamp) -> Self {
         let verified_at = match self.state {
@@ -136,7 +135,7 @@ impl OrganizationDomain {
         }
     }
 
-    /// A verified domain whose proof a check at `now` has not seen.
+    /// The verified domain after a check at `now` that did not find the proof.
     #[must_use]
     pub fn not_proved(self, now: Timestamp, grace: Duration) -> Self {
         let since = self.missing_since.unwrap_or(now);
@@ -144,8 +143,8 @@ impl OrganizationDomain {
         Self { state, checked_at: Some(now), missing_since: Some(since), ..self }
     }
 
-    /// When DNS is to be asked for the proof next; `None`: never. A missing proof is looked for
-    /// more often, at least four times in the grace period.
+    /// When DNS must be queried for the proof next; `None`: never. A missing proof is checked more
+    /// often, at least four times in the grace period.
     pub fn next_check(&self, checks: DomainChecks) -> Option<Timestamp> {
         const LEAST: Duration = Duration::from_secs(60);
 

@@ -41,7 +41,7 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same without compatibility characters (NFKC).
+/// A text in composed form without compatibility characters (NFKC).
 pub fn composed_compatible(text: &str) -> Cow<'_, str> {
     match is_nfkc_quick(text.chars()) {
         IsNormalized::Yes => text.into(),
@@ -64,9 +64,9 @@ pub fn person_name(text: &str) -> String {
     cut.trim_end().to_owned()
 }
 
-/// The form of a text that searches compare and lists are ordered by: composed (NFC), in
-/// lower case. Computed here and not by the database, so that SQLite and PostgreSQL give
-/// the same results.
+/// The form of a text that searches compare and lists are ordered by: composed (NFC), in lower
+/// case. Computed here and not by the database, so that SQLite and PostgreSQL return the same
+/// results.
 pub fn fold(text: &str) -> String {
     // `to_lowercase` writes a sigma at the end of a word as 'ς', but a search text may end
     // in the middle of a word. Composed again at the end: lower-casing can decompose (`İ`).

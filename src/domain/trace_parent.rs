@@ -1,4 +1,4 @@
-//! The place of a request in a trace, as the header `traceparent` of W3C Trace Context has it.
+//! The place of a request in a trace: the header `traceparent` of W3C Trace Context.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ const SPAN_ID_BYTES: usize = 8;
 const LEN: usize = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".len();
 /// The flag of traces whose spans are exported.
 const SAMPLED: u8 = 1;
-/// The flags that this version of the standard has.
+/// The flags that this version of the standard defines.
 const KNOWN_FLAGS: u8 = 3;
 
 /// A trace and one of its spans.
@@ -30,7 +30,8 @@ impl TraceParent {
         is_valid.then_some(Self { trace_id, span_id, flags: flags & KNOWN_FLAGS })
     }
 
-    /// Reads the value of the header. `None` if it is malformed: the standard asks to ignore it.
+    /// Reads the value of the header. `None` if it is malformed: the standard requires that it is
+    /// ignored.
     pub fn parse(text: &str) -> Option<Self> {
         let fields = text.get(..LEN)?;
         let mut parts = fields.split('-');
@@ -64,7 +65,7 @@ impl TraceParent {
         self.flags
     }
 
-    /// Whether the sender of this exports its spans.
+    /// Whether the sender of this header exports its spans.
     pub fn is_sampled(self) -> bool {
         self.flags & SAMPLED != 0
     }

@@ -1,4 +1,4 @@
-//! The records of an export, as far as they can be read without a store.
+//! The records of an export, in the form in which they are read without a store.
 
 use uuid::Uuid;
 
@@ -11,11 +11,11 @@ use super::{
 /// The version of the format.
 pub const EXPORT_VERSION: i32 = 1;
 
-/// The namespace of derived ids (UUIDv5). It never changes: a repeated import would double all
-/// records.
+/// The namespace of derived ids (UUIDv5). It must never change: otherwise a repeated import would
+/// write all records a second time.
 const DERIVED: Uuid = Uuid::from_u128(0x3f0b_5a8e_6d0c_4b6e_9a55_0a1d_3c97_7e21);
 
-/// A line behind the header.
+/// A line after the header.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Account(AccountRecord),
@@ -109,7 +109,7 @@ pub fn derived_id(parts: &[&str]) -> Uuid {
 }
 
 impl AccountKey {
-    /// The key in 16 bytes: different keys have different ones.
+    /// The key as 16 bytes: different keys have different digests.
     pub fn digest(&self) -> Uuid {
         match self {
             AccountKey::Id(id) => derived_id(&["id", &id.to_string()]),

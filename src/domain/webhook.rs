@@ -2,7 +2,7 @@
 
 use super::{AuditEventId, OrganizationId, Timestamp, WebhookDeliveryId, WebhookId, text_enum};
 
-/// While so many deliveries wait for an endpoint, it gets no new events.
+/// An endpoint for which this many deliveries wait gets no new events.
 pub const MAX_WAITING_DELIVERIES: u64 = 10_000;
 
 /// An endpoint of an organization, or of the deployment.
@@ -13,13 +13,13 @@ pub struct Webhook {
     pub organization: Option<OrganizationId>,
     pub url: String,
     pub description: String,
-    /// It gets events of these types only; empty: of all.
+    /// It gets events of these types only; empty: of all types.
     pub event_types: Vec<String>,
     /// `None`: it is enabled.
     pub disabled: Option<Disabling>,
     /// Since this moment it has accepted nothing.
     pub first_failure_at: Option<Timestamp>,
-    /// Until this moment requests are also signed with the secret before.
+    /// Until this moment requests are also signed with the previous secret.
     pub previous_secret_ends_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -36,7 +36,7 @@ pub struct Disabling {
 pub enum DisablingReason {
     /// An admin or an operator has disabled it.
     Requested,
-    /// It has answered 410.
+    /// It has responded with HTTP status 410.
     Gone,
     /// It has accepted nothing for five days.
     Failing,
@@ -54,9 +54,9 @@ pub struct WebhookDelivery {
     pub last_attempt_at: Option<Timestamp>,
     /// The HTTP status of the last attempt.
     pub status: Option<i64>,
-    /// Why the last attempt failed, in a few words.
+    /// Why the last attempt failed, as a short text.
     pub reason: String,
-    /// The beginning of the last answer.
+    /// The beginning of the last response.
     pub answer: String,
 }
 

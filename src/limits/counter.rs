@@ -76,7 +76,7 @@ impl Counter {
         self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Its setting, and how many requests exceeded it.
+    /// The name of its setting, and the number of requests that exceeded the limit.
     pub fn rejected(&self) -> (&'static str, u64) {
         (self.setting, self.rejected.load(Ordering::Relaxed))
     }

@@ -66,7 +66,7 @@ impl ConcurrentLists {
         Ok(ListPermit { _held: Some((permit, entry)) })
     }
 
-    /// How many lists were rejected.
+    /// The number of rejected lists.
     pub(super) fn rejected(&self) -> u64 {
         self.rejected.load(Ordering::Relaxed)
     }

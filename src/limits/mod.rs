@@ -174,12 +174,12 @@ impl Limits {
         }
     }
 
-    /// The keys of all counters.
+    /// The number of keys in all counters.
     pub fn tracked_keys(&self) -> usize {
         self.counters().into_iter().map(Counter::tracked_keys).sum()
     }
 
-    /// How many requests each limit has rejected, by its setting.
+    /// The number of requests that each limit has rejected, with the name of its setting.
     pub fn rejected(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let lists = ("lists_per_organization", self.lists_per_organization.rejected());
         self.counters().into_iter().map(Counter::rejected).chain([lists])

@@ -13,7 +13,7 @@ use crate::domain::{AccountId, EmailAddress, Network, OrganizationId};
 /// The most keys of one counter; they take a few megabytes.
 const MAX_KEYS: usize = 1 << 16;
 
-/// A counter counts the requests of one of these.
+/// The key of a counter. Each key has a quota of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     Account(AccountId),
@@ -135,9 +135,9 @@ mod tests {
             for number in 0..MAX_KEYS {
                 set(&state, number, moment(number));
             }
-            assert_eq!(state.len(), MAX_KEYS, "nothing is forgotten while there is room");
+            assert_eq!(state.len(), MAX_KEYS, "nothing is evicted below the maximum");
             set(&state, 0, moment(0));
-            assert_eq!(state.len(), MAX_KEYS, "a known key takes no room");
+            assert_eq!(state.len(), MAX_KEYS, "a known key evicts nothing");
             set(&state, MAX_KEYS, 8);
             assert_eq!(state.len(), MAX_KEYS / 2 + 1);
             let keys = state.lock();

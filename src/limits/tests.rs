@@ -49,7 +49,7 @@ fn links(limits: &Limits, by: u128, to: u128, number: usize) -> Result<()> {
 fn wait(result: Result<()>) -> Duration {
     let error = result.unwrap_err();
     assert_eq!((error.kind, error.reason), (Kind::ResourceExhausted, reason::RATE_LIMITED));
-    error.retry_after.expect("waiting helps")
+    error.retry_after.expect("the error has a retry time")
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn the_error_gives_the_longest_wait() {
     links(&limits, 1, 1, 1).unwrap();
     links(&limits, 1, 2, 1).unwrap();
     let told = wait(links(&limits, 1, 1, 1));
-    assert!(told > HOUR - Duration::from_secs(60), "the organization's, not the account's");
+    assert!(told > HOUR - Duration::from_secs(60), "the organization's wait, not the account's");
     clock.advance(told);
     links(&limits, 1, 1, 1).unwrap();
 }

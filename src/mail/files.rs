@@ -12,7 +12,7 @@ use super::message::message;
 use super::{Mail, Mailer, SendError};
 
 /// Writes each mail to `<id>.eml`, readable only by the service's user, since it contains a
-/// live token. Sending the same mail again replaces its file.
+/// valid token. Sending the same mail again replaces its file.
 pub struct Files {
     directory: PathBuf,
     from: Mailbox,

@@ -1,6 +1,6 @@
 //! Rendering and sending of mails: invitations, and notices of changes.
 //!
-//! A rendered invitation contains a live token. It is kept in memory only, unless no mail server
+//! A rendered invitation contains a valid token. It is kept in memory only, unless no mail server
 //! is configured and mails are written to files.
 
 mod files;
@@ -41,8 +41,8 @@ pub struct Mail {
     pub date: Timestamp,
 }
 
-/// The reason is shown to admins. It must not contain the address or the response of a mail
-/// server, which may quote the mail.
+/// Why a mail was not sent. The reason is shown to admins. It must not contain the address or the
+/// response of a mail server, which may quote the mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendError {
     /// A retry may succeed.

@@ -1,4 +1,4 @@
-//! Renders the mails that tell of changes, in the language of the setting `mail.language`.
+//! Renders notices, the mails about changes, in the language of the setting `mail.language`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::successors;
@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 const TEXT: &str = "notice.txt";
 const HTML: &str = "notice.html";
-/// The texts of a language in a directory of `mail.template_dir`.
+/// The file with the texts of a language, in its directory of `mail.template_dir`.
 const FILE: &str = "notices.json";
 
 /// The built-in texts of a language.
@@ -33,7 +33,7 @@ const fn built_in(language: Language) -> &'static str {
     }
 }
 
-/// A reason for a denial has at most this many characters when it is given.
+/// The most characters of the reason for a denial. Requests with a longer one are rejected.
 const MAX_REASON_CHARS: usize = 500;
 
 /// Texts by their names. `{x}` in a text is replaced by the value `x`.
@@ -47,7 +47,7 @@ pub struct NoticeTemplates {
     environment: Environment<'static>,
 }
 
-/// A mail that tells of a change.
+/// A mail about a change.
 pub struct Notice<'a> {
     pub id: NoticeId,
     /// Distinguishes the mails of one id.
@@ -55,26 +55,26 @@ pub struct Notice<'a> {
     pub to: &'a EmailAddress,
     pub organization: &'a OrganizationName,
     pub change: Change<'a>,
-    /// The URL of the console, if there is one; in mails to admins.
+    /// The URL of the console, if there is one. Only mails to admins contain it.
     pub console: Option<&'a str>,
 }
 
-/// What a mail tells of.
+/// The change that a mail is about.
 #[derive(Clone, Copy)]
 pub enum Change<'a> {
-    /// To an admin: so many requests to join wait.
+    /// To an admin: the number of requests to join that wait.
     RequestsWaiting(i64),
-    /// To the account that asked.
+    /// To the account that requested to join.
     RequestApproved,
-    /// To the account that asked.
+    /// To the account that requested to join.
     RequestDenied { reason: &'a str, ask_again_at: Option<Timestamp> },
-    /// To an admin.
+    /// To an admin: this domain has lapsed.
     DomainLapsed(&'a EmailDomain),
 }
 
 impl NoticeTemplates {
-    /// Reads the texts: those of the deployment or the built-in ones of the configured language,
-    /// or of its tag without the last subtags.
+    /// Reads the texts: those of the deployment or the built-in ones, in the configured language,
+    /// in the language of its tag without the last subtags, or else in English.
     ///
     /// # Errors
     /// If the texts of the deployment are invalid; the message names the file.
@@ -161,7 +161,7 @@ impl NoticeTemplates {
     }
 }
 
-/// The tag and the texts of the configured language.
+/// The texts for the configured language, and the tag of the language that they are in.
 fn texts_of(settings: &config::Mail) -> Result<(String, Texts)> {
     let tag = settings.language.as_str();
     let tags = || successors(Some(tag), |tag| Some(tag.rsplit_once('-')?.0));
@@ -187,7 +187,8 @@ fn texts_of(settings: &config::Mail) -> Result<(String, Texts)> {
     Err(Error::internal("no mail texts are built in"))
 }
 
-/// Reads texts: all that English has, with no other values than it has.
+/// Parses texts. They must have the same names as the English texts, and each text only values
+/// that the English one has.
 fn parse(json: &str) -> Result<Texts, String> {
     let read = |json| serde_json::from_str::<Texts>(json).map_err(|e| e.to_string());
     let (texts, english) = (read(json)?, read(built_in(Language::En))?);

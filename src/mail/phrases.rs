@@ -7,7 +7,7 @@ use minijinja::{HtmlEscape, Value};
 use crate::domain::{Language, Role};
 use crate::error::{Error, Result};
 
-/// The file of a language.
+/// The file with a language's phrases, in JSON.
 pub(super) const fn file(language: Language) -> &'static str {
     match language {
         Language::En => include_str!("languages/en.json"),
@@ -23,12 +23,12 @@ pub(super) const fn file(language: Language) -> &'static str {
 /// Phrases by their names. `{x}` in a phrase is replaced by the value `x`.
 pub(super) struct Phrases(BTreeMap<String, String>);
 
-/// A value of phrases.
+/// A value for phrases, and how it is shown.
 #[derive(Clone, Copy)]
 pub(super) struct Insert<'a> {
     pub name: &'static str,
     pub value: &'a str,
-    /// In HTML.
+    /// Whether it is bold in HTML.
     pub bold: bool,
 }
 

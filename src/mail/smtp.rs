@@ -27,7 +27,7 @@ use crate::error::{Error, Kind, Result};
 /// Many servers close a connection after a hundred mails.
 const MAX_MAILS_PER_CONNECTION: u32 = 50;
 
-/// For the QUIT commands to all idle connections.
+/// The longest time for the QUIT commands to all idle connections.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends to one mail server, with a pool of connections.
@@ -41,7 +41,7 @@ pub struct Smtp {
     hello: ClientId,
     timeout: Duration,
     max_idle: usize,
-    /// One for each connection that may be open: several workers send.
+    /// One for each connection that may be open. Several workers send mails.
     permits: Semaphore,
     idle: Mutex<Vec<Connection>>,
 }
@@ -51,15 +51,15 @@ struct Connection {
     mails: u32,
 }
 
-/// The stage of the failure. A permanent error while connecting is no permanent error of the
-/// mail.
+/// The stage at which sending failed. A permanent error while connecting does not mean that the
+/// mail can never be sent.
 enum SmtpFailure {
     Connecting(SmtpError),
     Sending(SmtpError),
 }
 
 impl Smtp {
-    /// Connects with the first mail.
+    /// Does not connect yet: the first mail does.
     ///
     /// # Errors
     /// If the sender is invalid, or TLS cannot use this system's certificates.
@@ -88,7 +88,7 @@ impl Smtp {
     }
 
     async fn send_message(&self, message: &Message) -> std::result::Result<(), SmtpFailure> {
-        // It is never closed.
+        // The semaphore is never closed, so this does not fail.
         let _permit = self.permits.acquire().await;
         let mut connection = self.connection().await.map_err(SmtpFailure::Connecting)?;
         let bytes = message.formatted();
@@ -159,7 +159,7 @@ impl Mailer for Smtp {
                 drop(connection.smtp.quit().await);
             }
         };
-        // QUIT is only polite; an error has no consequence.
+        // QUIT is optional; an error has no consequence.
         drop(timeout(QUIT_TIMEOUT, quit).await);
     }
 }

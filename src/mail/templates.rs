@@ -29,7 +29,7 @@ pub(super) const MAX_SUBJECT_CHARS: usize = 200;
 /// The templates of all languages.
 pub struct Templates {
     brand: Brand,
-    /// Of the setting `mail.language`.
+    /// The templates of the language in the setting `mail.language`.
     default: Templated,
     /// Those that are built in, and those of the directories whose names are language tags.
     others: BTreeMap<Locale, Templated>,
@@ -38,7 +38,7 @@ pub struct Templates {
 /// The templates of one language.
 struct Templated {
     tag: String,
-    /// For a language that is not built in: those of English.
+    /// The phrases of the language, or those of English if the language is not built in.
     phrases: Phrases,
     environment: Environment<'static>,
 }
@@ -46,7 +46,7 @@ struct Templated {
 /// The values for the templates.
 pub struct Invitation<'a> {
     pub id: InviteId,
-    /// The version of the invitation; distinguishes the mails of one that is sent again.
+    /// The version of the invitation. If it is sent again, the version distinguishes the mails.
     pub version: i64,
     /// 0: the invitation itself; 1 or more: a reminder.
     pub reminder: u32,
@@ -199,8 +199,8 @@ fn languages(directory: &Path) -> Result<Vec<(Locale, PathBuf)>> {
     Ok(found)
 }
 
-/// The templates of a language, from a directory; those of built-in languages may be missing in
-/// it.
+/// The templates of a language, from a directory if it has them. A built-in language has
+/// built-in templates for files that are missing.
 fn templated(
     settings: &config::Mail,
     language: &str,
@@ -274,7 +274,7 @@ fn name(text: &str) -> String {
     quoted(text, MAX_NAME_CHARS)
 }
 
-/// The same for a text of at most `max_chars` characters.
+/// As `name`, for a text of at most `max_chars` characters.
 pub(super) fn quoted(text: &str, max_chars: usize) -> String {
     let plain = one_line(text, max_chars).replace(['“', '”', '„', '‟', '«', '»', '「', '」'], "\"");
     without_links(&plain)

@@ -44,15 +44,15 @@ impl Access {
         Ok(Self { organization, member })
     }
 
-    /// `now`, if memberships of the organization have ended that are stored as current: lists
-    /// must leave them out.
+    /// Returns `now` if memberships of the organization have ended but are still stored as current:
+    /// lists must leave these out. Otherwise returns `None`.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
         self.organization.has_due_members(now).then_some(now)
     }
 
-    /// Access for a change: locks the organization's row first, so that the checked
-    /// permission still holds at the commit. Memberships of the organization whose time has come
-    /// end with it: what the change reads afterwards is as of `now`.
+    /// Access for a change: locks the organization's row first, so that the checked permission
+    /// still holds at the commit. It also ends the memberships of the organization that are due, so
+    /// what the change reads afterwards is the state at `now`.
     ///
     /// # Errors
     /// As [`Access::to_read`].
@@ -72,7 +72,8 @@ impl Access {
         Ok(access)
     }
 
-    /// As [`Access::to_change`], with the id of the live join link in the same query.
+    /// As [`Access::to_change`], but the query of the membership also returns the id of the live
+    /// join link.
     ///
     /// # Errors
     /// As [`Access::to_read`].
@@ -87,14 +88,14 @@ impl Access {
         let (access, mut link, has_ended) =
             Self::under_lock(tx, caller, organization, manage, member, now).await?;
         if has_ended {
-            // Perhaps the link with its inviter.
+            // The link may have ended with the membership of its inviter.
             let again = members::authority_and_join_link(tx, organization, account).await?;
             link = again.and_then(|(_, link)| link);
         }
         Ok((access, link))
     }
 
-    /// Also returns whether memberships have ended since the read.
+    /// Also returns whether it has ended memberships after it read `member`.
     async fn under_lock<T>(
         tx: &Tx,
         caller: &Caller,

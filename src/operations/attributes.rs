@@ -5,7 +5,7 @@ use crate::domain::{AttributeChanges, Attributes, ExternalId, Invite, Organizati
 use crate::error::{Error, Kind, Result, reason};
 use crate::storage::{Tx, attributes};
 
-/// Another organization, invite or member has the external id.
+/// The error if another organization, invite or member has the external id.
 pub(super) fn external_id_taken() -> Error {
     Error::new(Kind::AlreadyExists, "another one has this external id")
         .with_reason(reason::EXTERNAL_ID_TAKEN)
@@ -33,9 +33,9 @@ pub(super) async fn require_free_for_member(
     }
 }
 
-/// What a member gets from the invite that it joins with. An external id names one object, so
-/// an invite for several people keeps its own. The id is left out if a current member has it:
-/// the person who joins cannot do anything about that.
+/// The attributes that a member gets from the invite that it joins with. An external id names one
+/// object, so only an invite with a single use gives its id to the member. The id is also left out
+/// if a current member has it: the person who joins cannot change that.
 pub(super) async fn inherited(tx: &Tx, invite: &Invite) -> Result<Attributes> {
     let mut attributes = invite.attributes.clone();
     attributes.external_id = attributes.external_id.filter(|_| invite.max_uses == Some(1));
@@ -55,7 +55,7 @@ pub(super) fn encode(encoding: Encoding, attributes: &Attributes) -> Encoding {
     }
 }
 
-/// Adds attributes to the encoding of a request, also empty ones.
+/// Adds attributes to the encoding of a request, even if they are empty.
 pub(super) fn encode_all(encoding: Encoding, attributes: &Attributes) -> Encoding {
     let encoding = encoding.option(attributes.external_id.as_ref(), encode_id);
     encode_pairs(encoding, attributes.metadata.pairs())

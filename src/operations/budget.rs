@@ -1,4 +1,4 @@
-//! The rate limits of invites, previews and joins.
+//! The rate limits of invites, previews, joins and sign-ins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +67,7 @@ pub fn count_join(cx: &Context, call: &RequestContext) -> Result<()> {
     cx.limits.join(call.caller.account.id, network_of(call))
 }
 
-/// Counts one step of signing in.
+/// Counts one step of a sign-in.
 pub fn count_sign_in(cx: &Context, caller: &MaybeCaller) -> Result<()> {
     cx.limits.sign_in(match caller {
         MaybeCaller::Authenticated(call) => call.network,

@@ -65,8 +65,8 @@ impl Idempotency {
         )
     }
 
-    /// The stored result, if this is a retry. Must run after the permission check, so that
-    /// a caller who lost the permission gets no result.
+    /// The stored result, if this is a retry. Must run after the permission check, so that a caller
+    /// that has lost the permission gets no result.
     ///
     /// # Errors
     /// INVALID_ARGUMENT if the idempotency key was used with other parameters.

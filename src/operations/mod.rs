@@ -61,7 +61,7 @@ pub struct Context {
     /// The issuers that people sign in with on our pages.
     pub sign_ins: Arc<SignIns>,
     pub rules: Rules,
-    /// The origins of URLs that members go on to.
+    /// The allowed origins of the URLs to which members continue after joining.
     pub continue_origins: Arc<ContinueOrigins>,
     pub limits: Arc<Limits>,
     /// Notified when a mail was added to the outbox.
@@ -85,14 +85,14 @@ pub struct Rules {
     pub public_preview: bool,
     /// The accounts that may create organizations.
     pub creators: Creators,
-    /// How long readers of the feed may come back for an event.
+    /// How long readers of the feed can read an event after it was made.
     pub event_retention: Duration,
     /// The longest wait of a call for events: requests have a time limit.
     pub longest_wait: Duration,
     /// The most webhooks of an organization.
     pub max_webhooks: u64,
     pub domain_checks: DomainChecks,
-    /// `invite_domains` let people in only if they are proved.
+    /// An account may join by one of the `invite_domains` only if that domain is verified.
     pub require_domain_proof: bool,
 }
 
@@ -107,7 +107,7 @@ pub struct RequestContext {
     pub trace: Option<TraceParent>,
 }
 
-/// The caller of a method that a setting opens to requests without a credential.
+/// The caller of a method that also accepts requests without a credential.
 #[derive(Debug, Clone)]
 pub enum MaybeCaller {
     /// The request has a valid credential.

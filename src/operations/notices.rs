@@ -1,4 +1,4 @@
-//! Mails that tell of changes. They are enqueued in the transaction of the change.
+//! Mails about changes. They are enqueued in the transaction of the change.
 
 use uuid::Uuid;
 
@@ -12,8 +12,8 @@ use crate::storage::notices::{self, Topic};
 /// The most admins that get a mail.
 const MAX_ADMINS: u64 = 100;
 
-/// Tells the admins that requests to join wait. An admin who was told within the last hour is
-/// told later. The organization's row must be locked.
+/// Enqueues mails to the admins that requests to join wait. An admin who got such a mail within the
+/// last hour gets the next one later. The organization's row must be locked.
 pub async fn tell_of_waiting(
     tx: &Tx,
     organization: OrganizationId,
@@ -24,7 +24,7 @@ pub async fn tell_of_waiting(
     tell_admins(tx, Topic { organization, kind, subject }, actor, now).await
 }
 
-/// Tells the admins that a domain has lapsed. The organization's row must be locked.
+/// Enqueues mails to the admins that a domain has lapsed. The organization's row must be locked.
 pub async fn tell_of_lapse(
     tx: &Tx,
     domain: &OrganizationDomain,
@@ -36,8 +36,8 @@ pub async fn tell_of_lapse(
     tell_admins(tx, topic, actor, now).await
 }
 
-/// Tells the account of a request that it was approved or denied. The organization's row must be
-/// locked.
+/// Enqueues a mail to the account of a request that the request was approved or denied. The
+/// organization's row must be locked.
 pub async fn tell_of_decision(
     tx: &Tx,
     request: &JoinRequest,

@@ -1,7 +1,7 @@
 //! `guestlist secret-key reseal`
 //!
-//! The id of the key is a part of each sealed value, so a command that was killed leaves
-//! nothing to remember: the next one passes over what has the first key already.
+//! Each sealed value contains the id of its key, so no progress is stored: after a command was
+//! killed, the next one skips the values that are sealed with the first key already.
 
 use std::collections::BTreeMap;
 
@@ -12,38 +12,38 @@ use crate::storage::sealed::{self, Counts, Page, Place, Sealed, Table};
 use crate::storage::settings::{self, SECRET_KEY_FINGERPRINT};
 use crate::storage::{Store, Tx, change};
 
-/// The rows that are read at a time, and sealed again in one transaction.
+/// The number of rows that are read at a time, and sealed again in one transaction.
 const BATCH: u64 = 500;
 
-/// How many sealed values were found.
+/// The numbers of sealed values that a run has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resealed {
     /// Invite tokens that are sealed with the first key now.
     pub invite_tokens: u64,
     /// Webhook secrets that are sealed with the first key now.
     pub webhook_secrets: u64,
-    /// Values that had the first key before.
+    /// Values that were sealed with the first key before.
     pub had_it: u64,
-    /// Values that were replaced by another process meanwhile; they stay as they are.
+    /// Values that another process replaced meanwhile; they stay as they are.
     pub replaced_meanwhile: u64,
-    /// Values that cannot be opened, by the reason. Tokens of ended invites are left out: nobody
-    /// needs them.
+    /// Values that cannot be opened, by the reason. Tokens of ended invites are not counted: they
+    /// are not needed.
     pub unreadable: BTreeMap<String, u64>,
 }
 
 impl Resealed {
-    /// The number of values that are sealed with the first key now, and were not.
+    /// The number of values that this run has sealed with the first key.
     pub fn changed(&self) -> u64 {
         self.invite_tokens + self.webhook_secrets
     }
 }
 
-/// Seals all invite tokens and webhook secrets with the first key that have another one, also
-/// beside running servers. `progress` is called after each batch.
+/// Seals all invite tokens and webhook secrets that have another key again, with the first key.
+/// Servers may run meanwhile. `progress` is called after each batch.
 ///
 /// # Errors
-/// FAILED_PRECONDITION if no server seals with the first key yet; that of `progress`; or if the
-/// store cannot be read or written. What was sealed until then stays.
+/// FAILED_PRECONDITION if no server seals with the first key yet; the error of `progress`; or if
+/// the store cannot be read or written. Values that were sealed again before the error stay so.
 pub async fn reseal(
     store: &Store,
     keyring: &Keyring,
@@ -64,7 +64,8 @@ pub async fn reseal(
     Ok(resealed)
 }
 
-/// Servers that lack the first key could not open what it seals.
+/// Fails if servers do not seal with the first key yet: a server that lacks the first key could not
+/// open the values that it seals.
 async fn require_servers_with_first_key(store: &Store, keyring: &Keyring) -> Result<()> {
     let first = keyring.fingerprints().into_iter().next();
     let used = settings::get(store.read(), SECRET_KEY_FINGERPRINT).await?;
@@ -118,7 +119,7 @@ async fn reseal_page(
     Ok(())
 }
 
-/// The value, sealed with the first key; or why it cannot be opened.
+/// The value, sealed with the first key; or the reason why it cannot be opened.
 fn seal_again(
     keyring: &Keyring,
     value: &Sealed,
@@ -139,7 +140,7 @@ fn seal_again(
     }
 }
 
-/// How many values that may be needed are sealed with each of the other keys.
+/// For each key except the first, the number of values that are sealed with it and may be needed.
 ///
 /// # Errors
 /// If the store cannot be read.

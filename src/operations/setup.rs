@@ -62,8 +62,8 @@ pub async fn prepare(store: &Store, setup: Setup, now: Timestamp) -> Result<Opti
         .await
 }
 
-/// Checks that the first of these keys may seal tokens of the store, which gets it if it has none
-/// yet.
+/// Checks that the first of these keys may seal tokens of the store, and stores its fingerprint:
+/// the store has no key yet, or its key is one of these.
 ///
 /// # Errors
 /// If the keys are not those of the store, or a new one cannot be written to its file.
@@ -79,8 +79,8 @@ pub async fn use_secret_key(
         .await
 }
 
-/// Only the key that sealed the store's tokens can open them, so a replica with another
-/// key must not start.
+/// Only the key that sealed the store's tokens can open them, so a replica without this key must
+/// not start.
 async fn check_secret_key(
     tx: &Tx,
     fingerprints: &[String],

@@ -1,4 +1,4 @@
-//! Calls that wait.
+//! Calls that wait for events.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::{Caller, OrganizationId};
 use crate::error::Result;
 
-/// A future without a type of its own.
+/// A boxed future, for the methods of a trait that is used as `dyn`.
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What an operation that waits needs from the transport of its call.
@@ -18,7 +18,7 @@ pub trait WaitingCall: Send + Sync {
     /// for the organization.
     fn begin_waiting(&self, organization: Option<OrganizationId>) -> Result<()>;
 
-    /// The caller, by the credential that the call began with.
+    /// Authenticates again with the credential that the call began with, and returns the caller.
     ///
     /// # Errors
     /// UNAUTHENTICATED if the credential is not valid any more.

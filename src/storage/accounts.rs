@@ -27,9 +27,9 @@ pub async fn find(db: &impl Connection, id: AccountId) -> Result<Option<Account>
     rows.into_iter().next().map(Account::try_from).transpose()
 }
 
-/// The account with this id, its profile locked until the transaction ends: a change of
-/// the name waits, and then finds the memberships that this transaction creates. (SQLite
-/// has one writer, and ignores the lock.) None if the account was erased.
+/// The account with this id; `None` if it does not exist or was erased. Its profile is locked until
+/// the transaction ends: a change of the name waits, and then also updates the memberships that
+/// this transaction creates. (SQLite has one writer, and ignores the lock.)
 pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     static LOCK: Named =
         Named::new(|| query(account::Entity::find_by_id(Uuid::nil()).lock_shared()));
@@ -39,7 +39,7 @@ pub async fn lock_profile(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     Ok(found.filter(|account| !account.is_erased()))
 }
 
-/// What the store has of an account that may join an organization.
+/// An account that may join an organization, with its last removal and its pending request there.
 #[derive(Debug)]
 pub struct Joiner {
     pub account: Account,
@@ -49,7 +49,7 @@ pub struct Joiner {
     pub request: Option<JoinRequestId>,
 }
 
-/// The same as [`lock_profile`], with what the organization knows of the account.
+/// As [`lock_profile`], with the account's last removal and pending request in the organization.
 pub async fn lock_joiner(
     tx: &Tx,
     id: AccountId,
@@ -79,7 +79,8 @@ pub async fn lock_joiner(
     Ok(Some(Joiner { account, removed_at, request }).filter(|it| !it.account.is_erased()))
 }
 
-/// The accounts with these ids, their profiles locked, also erased ones.
+/// The accounts with these ids, including erased ones. Their profiles are locked until the
+/// transaction ends.
 pub async fn lock_profiles(tx: &Tx, ids: &[AccountId]) -> Result<HashMap<AccountId, Account>> {
     let mut found = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(SIZES[0]) {
@@ -93,8 +94,8 @@ pub async fn lock_profiles(tx: &Tx, ids: &[AccountId]) -> Result<HashMap<Account
     Ok(found)
 }
 
-/// The account with this id, locked until the transaction ends: no other transaction makes
-/// a membership or a key of it.
+/// The account with this id, locked until the transaction ends: no other transaction creates a
+/// membership or a key for it.
 pub async fn lock(tx: &Tx, id: AccountId) -> Result<Option<Account>> {
     let rows = models(tx, account::Entity::find_by_id(Uuid::from(id)).lock_exclusive()).await?;
     rows.into_iter().next().map(Account::try_from).transpose()
@@ -112,7 +113,7 @@ pub async fn others_with_address(
     Ok(models(db, select).await?.into_iter().map(|row| row.id.into()).collect())
 }
 
-/// The account of an issuer's subject.
+/// The account with this issuer and subject.
 pub async fn find_by_subject(
     db: &impl Connection,
     issuer: &str,
@@ -201,7 +202,7 @@ pub async fn update_profile(
         )
         .col_expr(account::Column::UpdatedAt, Expr::value(now.as_micros()))
         .filter(account::Column::Id.eq(Uuid::from(id)))
-        // It may have been erased since the change has read it.
+        // Another transaction may have erased it after the change read it.
         .filter(account::Column::Issuer.ne(ERASED_ISSUER));
     if update(tx, updated).await? == 0 {
         return Ok(false);
@@ -222,8 +223,8 @@ pub async fn update_profile(
     Ok(true)
 }
 
-/// Replaces all that an account and its memberships tell of a person; the id and the kind
-/// stay. The account must be locked.
+/// Erases the personal data in an account and its memberships; the id and the kind stay. The
+/// account must be locked.
 pub async fn erase(tx: &Tx, id: AccountId, now: Timestamp) -> Result<()> {
     use account::Column;
 

@@ -26,7 +26,7 @@ pub async fn find(db: &impl Connection, id: &KeyId) -> Result<Option<(ApiKey, Ac
     first(db, FIND.with(db, [id.as_str().into()])).await?.map(key_with_account).transpose()
 }
 
-/// All keys, also revoked and expired ones, oldest first.
+/// All keys, including revoked and expired ones, oldest first.
 pub async fn list(db: &impl Connection) -> Result<Vec<(ApiKey, Account)>> {
     let keys = api_key::Entity::find()
         .find_also_related(account::Entity)
@@ -35,7 +35,7 @@ pub async fn list(db: &impl Connection) -> Result<Vec<(ApiKey, Account)>> {
     all(db, &keys).await?.into_iter().map(key_with_account).collect()
 }
 
-/// The ids of an account's keys that are not revoked; expired ones are among them.
+/// The ids of an account's keys that are not revoked, including expired ones.
 pub async fn not_revoked_of(db: &impl Connection, account: AccountId) -> Result<Vec<KeyId>> {
     use api_key::Column;
 
@@ -98,7 +98,7 @@ pub async fn revoke_bound_to(
     Ok(ids)
 }
 
-/// Stores when a key was last used, unless a later use is stored.
+/// Stores when a key was last used, unless the store already has a later time.
 pub async fn record_use(tx: &Tx, id: &KeyId, at: Timestamp) -> Result<()> {
     let used = api_key::Entity::update_many()
         .col_expr(api_key::Column::LastUsedAt, Expr::value(at.as_micros()))

@@ -1,5 +1,5 @@
-//! Metadata and external ids: their changes, look-ups by them, and lists of many objects for
-//! readers of the feed of events.
+//! Metadata and external ids, which are the attributes of an object: changes, searches by external
+//! id or metadata, and the attributes of many objects at once, for readers of the event feed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,14 +19,14 @@ use crate::domain::{
 };
 use crate::error::Result;
 
-/// The predicates of the indexes by external id. They are literals: a bound value does not use
-/// a partial index.
+/// The predicates of the indexes by external id. They are literals: with a bound value, a partial
+/// index is not used.
 const LIVE: &str = "external_id IS NOT NULL AND state = 'live'";
 const CURRENT: &str =
     "\"members\".\"external_id\" IS NOT NULL AND \"members\".\"status\" <> 'left'";
 const WITH_ID: &str = "external_id IS NOT NULL";
 
-/// Sets those of an organization, whose row must be locked.
+/// Sets the attributes of an organization, whose row must be locked.
 pub async fn set_of_organization(tx: &Tx, id: OrganizationId, to: &Attributes) -> Result<()> {
     use organization::Column;
 
@@ -34,7 +34,7 @@ pub async fn set_of_organization(tx: &Tx, id: OrganizationId, to: &Attributes) -
     update(tx, set.filter(Column::Id.eq(Uuid::from(id)))).await.map(drop)
 }
 
-/// Sets those of a membership.
+/// Sets the attributes of a membership.
 pub async fn set_of_member(
     tx: &Tx,
     organization: OrganizationId,
@@ -49,7 +49,7 @@ pub async fn set_of_member(
     update(tx, set).await.map(drop)
 }
 
-/// Sets those of an invite.
+/// Sets the attributes of an invite.
 pub async fn set_of_invite(
     tx: &Tx,
     organization: OrganizationId,
@@ -91,7 +91,7 @@ pub async fn is_of_creator(
     Ok(!models(db, select).await?.is_empty())
 }
 
-/// Those of these external ids that current members of the organization have.
+/// Which of these external ids current members of the organization have.
 pub async fn among_members(
     db: &impl Connection,
     organization: OrganizationId,
@@ -112,7 +112,8 @@ pub async fn among_members(
     Ok(found)
 }
 
-/// The invites with these external ids that have not ended, also expired ones.
+/// The invites with these external ids that have not ended, including those whose expiry has
+/// passed.
 pub async fn invites_with(
     db: &impl Connection,
     organization: OrganizationId,
@@ -131,8 +132,9 @@ pub async fn invites_with(
     Ok(found)
 }
 
-/// The condition that a column with metadata has these pairs. The stored form has one text for
-/// each pair, so a function that both engines have finds them, exactly and with case.
+/// The condition that a metadata column contains these pairs. Each pair has only one stored text,
+/// and the condition is that `replace`, which both engines have, finds this text. The comparison is
+/// exact and case-sensitive.
 pub(super) fn has_pairs(column: impl ColumnTrait, wanted: &Metadata) -> Condition {
     wanted.json_parts().fold(Condition::all(), |all, part| {
         let without = [column.into_simple_expr(), Expr::value(part), Expr::value("")];
@@ -140,8 +142,9 @@ pub(super) fn has_pairs(column: impl ColumnTrait, wanted: &Metadata) -> Conditio
     })
 }
 
-/// The attributes of the objects with these ids, of existing organizations: the ids come from
-/// events that the caller may read. Objects without any may be absent.
+/// The attributes of the members with these ids, in organizations that exist. The ids come from
+/// events that the caller may read, so there is no other check. Members without attributes may be
+/// absent.
 pub async fn of_members(
     db: &impl Connection,
     ids: &[MemberId],
@@ -162,7 +165,7 @@ pub async fn of_members(
     Ok(found)
 }
 
-/// The same of invites.
+/// As [`of_members`], for invites.
 pub async fn of_invites(
     db: &impl Connection,
     ids: &[InviteId],
@@ -183,7 +186,7 @@ pub async fn of_invites(
     Ok(found)
 }
 
-/// The same of organizations.
+/// As [`of_members`], for organizations.
 pub async fn of_organizations(
     db: &impl Connection,
     ids: &[OrganizationId],

@@ -24,9 +24,9 @@ pub struct NewEvent<'a> {
     pub action: Action,
     /// The changed object and the change.
     pub data: EventData,
-    /// None for events outside of organizations. The organization's row must have been locked
-    /// before any other statement of the transaction that may write or lock, so that its
-    /// events stand in the feed as it was locked.
+    /// `None` for events outside of organizations. The transaction must lock the organization's row
+    /// before any other statement that may write or lock. Then the organization's events are in the
+    /// feed in the order in which transactions locked the row.
     pub organization: Option<OrganizationVersion>,
     pub actor: &'a Actor,
     /// The changed fields or other details, in a few words.
@@ -38,7 +38,7 @@ pub struct NewEvent<'a> {
 pub struct EventFilter {
     /// One of these actions; empty means all.
     pub actions: Vec<String>,
-    /// The account acted, or another account acted for it.
+    /// This account acted, or another account acted on its behalf.
     pub account: Option<AccountId>,
     /// The id of the target.
     pub target_id: Option<String>,
@@ -48,8 +48,9 @@ pub struct EventFilter {
     pub end: Option<Timestamp>,
 }
 
-/// Orders the events of one position on PostgreSQL. One transaction belongs to one process, so
-/// a number that never falls while the process runs is enough.
+/// The next number that orders events with the same position on PostgreSQL. These belong to one
+/// transaction, and so to one process. So a number is enough that never decreases while the process
+/// runs.
 static ORDINAL: AtomicI64 = AtomicI64::new(1);
 
 /// Appends an event in the transaction of its change.
@@ -74,7 +75,7 @@ fn row(event: NewEvent<'_>, now: Timestamp) -> audit_event::ActiveModel {
         organization_id: Set(event.organization.map(|of| of.id.into())),
         request_id: Set(event.actor.request_id.0.to_string()),
         note: Set(event.note),
-        // The database gives both.
+        // The database sets both.
         epoch: NotSet,
         position: NotSet,
         ordinal: Set(ORDINAL.fetch_add(1, Ordering::Relaxed)),

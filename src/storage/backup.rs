@@ -1,4 +1,4 @@
-//! Backups of a SQLite store: what is in them, and whether they can be used.
+//! Backups of a SQLite store: their content, and whether they can be used.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 pub struct TableRows(pub(super) sqlite::Rows);
 
 impl TableRows {
-    /// The rows of one table.
+    /// The number of rows of one table.
     pub fn of(&self, table: &str) -> u64 {
         self.0.get(table).copied().unwrap_or_default()
     }
@@ -22,14 +22,16 @@ impl TableRows {
 /// What a backup holds.
 pub(super) struct Backup {
     pub rows: TableRows,
-    /// The fingerprint of the key that sealed its tokens, unless no server has ever used it.
+    /// The fingerprint of the key that sealed its tokens; `None` if no server has ever used the
+    /// store.
     pub secret_key_fingerprint: Option<String>,
 }
 
-/// Reads all of a backup that nobody uses, and checks that this program can use it.
+/// Reads a whole backup, and checks that this program can use it. No process may use the file
+/// meanwhile.
 ///
 /// # Errors
-/// FAILED_PRECONDITION if it is damaged, is no store, or has a newer schema than this program.
+/// FAILED_PRECONDITION if it is damaged, is not a store, or has a newer schema than this program.
 pub(super) async fn check_backup(path: &Path) -> Result<Backup> {
     let rows = sqlite::check(path).map_err(|why| {
         let message = format!("it is no SQLite database, or is damaged: {why}");
@@ -43,7 +45,7 @@ pub(super) async fn check_backup(path: &Path) -> Result<Backup> {
             return Err(Error::new(Kind::FailedPrecondition, message));
         }
         Schema::Ahead(_) => schema.require_current()?,
-        // A server migrates it.
+        // A server migrates an older schema.
         Schema::Current | Schema::Behind(_) => {}
     }
     let secret_key_fingerprint = settings::get(&snapshot, SECRET_KEY_FINGERPRINT).await?;

@@ -1,14 +1,15 @@
-//! Says which cached values a change may have made outdated, on SQLite.
+//! Finds out which cached values a change may have made outdated, on SQLite.
 //!
-//! A cached value shows rows of one organization. A change locks or inserts an organization
-//! before it changes its rows, and each statement names the organization whose rows it
-//! changes. So a statement outdates the cached values of those of these organizations that
-//! are among its own values, and of all organizations if none is: no change has to say what
-//! it outdates.
+//! A cached value depends on rows of one organization. A change locks or inserts an organization
+//! before it changes rows of that organization, and each statement that changes these rows has the
+//! organization's id among its values. So a statement outdates the cached values of each
+//! organization that the change has locked or inserted and whose id is among the statement's
+//! values. If there is no such organization, it outdates all cached values. So the code of a change
+//! does not have to list what it outdates.
 //!
-//! Other processes may change the file too: the command line erases accounts beside the server.
-//! The writer looks for that a few times a second, and cached values are used only while its
-//! last look is recent.
+//! Other processes may change the file too: for example, a command may erase an account while the
+//! server runs. The writer checks for such changes a few times a second, and cached values are used
+//! only while its last check is recent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -21,11 +22,12 @@ use super::statement::Statement;
 /// The tables whose rows are cached.
 const TABLES: [&str; 3] = ["invites", "members", "organizations"];
 
-/// How long cached values are used after a look for changes of other processes. Shorter than one
-/// second, as for keys: nothing that another process ends is shown for longer.
+/// How long cached values are used after a check for changes of other processes. It is shorter than
+/// one second, as for keys: if another process ends something, it is shown for no longer than that.
 const MAX_AGE: Duration = Duration::from_millis(900);
 
-/// Organizations share a shard, which has the time of the last change of any of them.
+/// The number of shards. Several organizations share a shard, which holds the time of the last
+/// change of any of them.
 const SHARDS: usize = 4096;
 
 /// The organizations whose cached values a change outdates.
@@ -42,7 +44,7 @@ impl Outdated {
         self.locked.push(organization);
     }
 
-    /// The change runs statements that are not known here.
+    /// The change runs statements that this module does not see.
     pub(super) fn all(&mut self) {
         self.all = true;
     }
@@ -59,7 +61,8 @@ impl Outdated {
     }
 }
 
-/// A new row outdates nothing: that a row is missing is not cached.
+/// Whether a statement may outdate cached values. A new row outdates none: the absence of a row is
+/// not cached.
 fn may_outdate(statement: &Statement) -> bool {
     match statement.changed_table {
         Some(table) => TABLES.contains(&table),
@@ -69,32 +72,32 @@ fn may_outdate(statement: &Statement) -> bool {
     }
 }
 
-/// When the cached values of each organization were outdated for the last time. Times are numbers
-/// of groups of changes.
+/// When the cached values of each organization were last outdated. A time is the number of groups
+/// of changes until then.
 pub(super) struct CacheVersions {
     now: AtomicU64,
     all: AtomicU64,
     shards: Box<[AtomicU64]>,
     start: Instant,
-    /// Until when the last look for changes of other processes is recent, in microseconds since
+    /// When the last check for changes of other processes stops being recent, in microseconds since
     /// `start`.
     recent_until: AtomicU64,
 }
 
 impl CacheVersions {
-    /// The present time; a read that begins after it sees all changes up to it.
+    /// The current time. A read that begins after this call sees all changes up to this time.
     pub(super) fn now(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Whether the last look for changes of other processes is recent at `now`.
+    /// Whether the last check for changes of other processes is recent at `now`.
     pub(super) fn is_recent(&self, now: Instant) -> bool {
         self.micros(now) < self.recent_until.load(Ordering::SeqCst)
     }
 
-    /// The writer has begun a look for changes of other processes at `begun`: whether there were
-    /// any since the look before.
-    pub(super) fn looked(&self, begun: Instant, is_changed: bool) {
+    /// Records that the writer has checked for changes of other processes, from `begun` on.
+    /// `is_changed`: there were changes since the previous check.
+    pub(super) fn record_check(&self, begun: Instant, is_changed: bool) {
         if is_changed {
             self.outdate([Outdated { all: true, ..Outdated::default() }].iter());
         }
@@ -106,16 +109,16 @@ impl CacheVersions {
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Whether what was read of an organization after `then` is up to date, if no other process
-    /// has changed it.
+    /// Whether a value of an organization whose read began at the time `then` is up to date, apart
+    /// from changes of other processes that the writer has not found yet.
     pub(super) fn is_current(&self, organization: Uuid, then: u64) -> bool {
         let last = self.shard(organization).load(Ordering::SeqCst);
         last.max(self.all.load(Ordering::SeqCst)) <= then
     }
 
-    /// Outdates what was read before a group of changes. It is called when reads see the
-    /// changes, and before they are acknowledged: a read that began before this and does not
-    /// see them has an earlier time.
+    /// Outdates the values that were read before a group of changes. The caller calls it after
+    /// reads can see the changes, and before it acknowledges them. A read that does not see the
+    /// changes began before this call, so it has an earlier time and its value is outdated.
     pub(super) fn outdate<'a>(&self, group: impl Iterator<Item = &'a Outdated>) {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         for outdated in group {
@@ -128,7 +131,7 @@ impl CacheVersions {
         }
     }
 
-    /// The last bytes of an id are random.
+    /// The shard of an organization, by the last bytes of its id: they are random.
     fn shard(&self, organization: Uuid) -> &AtomicU64 {
         let [.., high, low] = *organization.as_bytes();
         &self.shards[usize::from(u16::from_be_bytes([high, low])) % SHARDS]
@@ -227,13 +230,13 @@ mod tests {
         let versions = CacheVersions::default();
         let look = Instant::now();
         let is_recent = |millis| versions.is_recent(look + Duration::from_millis(millis));
-        assert!(!is_recent(0), "nothing was looked at");
+        assert!(!is_recent(0), "there was no check yet");
         let before = versions.now();
-        versions.looked(look, false);
+        versions.record_check(look, false);
         assert!(versions.is_current(ONE, before));
         assert!(is_recent(0) && is_recent(899));
         assert!(!is_recent(900));
-        versions.looked(look, true);
+        versions.record_check(look, true);
         assert!(!versions.is_current(ONE, before));
         assert!(versions.is_current(ONE, versions.now()));
     }

@@ -1,11 +1,11 @@
-//! What runs statements: [`Db`] outside of transactions, [`Tx`] inside of one.
+//! Runs statements: [`Db`] outside of transactions, [`Tx`] inside a transaction.
 //!
-//! Query functions take `&impl Connection`, so that the same function reads outside and
-//! inside of a transaction. Those that write take a [`Tx`], which only
-//! [`Store::write`](super::Store::write) gives.
+//! Query functions take `&impl Connection`, so that the same function reads outside and inside a
+//! transaction. Query functions that write take a [`Tx`], which only
+//! [`Store::write`](super::Store::write) provides.
 //!
-//! The futures of PostgreSQL's client are in boxes: they are large, and an operation's future would
-//! have room for one, on SQLite too.
+//! The futures of PostgreSQL's client are boxed. They are large, and without a box, the future of
+//! each operation would reserve space for one, on SQLite too.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ use crate::error::Result;
 
 /// Runs statements: each by itself ([`Db`]), or in a transaction ([`Tx`]).
 pub trait Connection: Sync {
-    /// The engine, whose dialect statements must be in.
+    /// The engine. Statements must use its SQL dialect.
     fn backend(&self) -> DbBackend;
 
     /// Runs a statement.
@@ -40,21 +40,21 @@ pub trait Connection: Sync {
     ) -> impl Future<Output = Result<StatementResult, StoreError>> + Send;
 }
 
-/// Called with every statement before it runs; for tests that look at statements.
+/// Called with every statement before it runs; for tests that check statements.
 pub type StatementObserver = Arc<dyn Fn(&Statement) + Send + Sync>;
 
-/// What the reads and writes of a store share.
+/// The state that reads and writes of a store share.
 #[derive(Default)]
 pub(super) struct StoreState {
     pub(super) observer: Option<StatementObserver>,
-    /// Raised when rows of [`KEY_TABLES`] change.
+    /// Incremented when rows of [`KEY_TABLES`] change.
     pub(super) keys_version: AtomicU64,
     pub(super) cache_versions: CacheVersions,
     pub(super) disk_space: DiskSpace,
     pub(super) statistics: Statistics,
 }
 
-/// The tables that authentication caches rows of.
+/// The tables whose rows authentication caches.
 const KEY_TABLES: [&str; 2] = ["accounts", "api_keys"];
 
 /// Runs statements outside of transactions; for reads.
@@ -75,11 +75,11 @@ pub(super) enum Readers {
 pub struct Tx {
     pub(super) engine: Transaction,
     state: Arc<StoreState>,
-    /// Why its last failed statement failed.
+    /// The cause of its last failed statement.
     cause: Mutex<Option<Cause>>,
     /// Whether there may be something to undo.
     has_written: AtomicBool,
-    /// On SQLite; on PostgreSQL no previews are cached.
+    /// Used only on SQLite: on PostgreSQL nothing is cached.
     outdated: Mutex<Outdated>,
 }
 
@@ -90,8 +90,8 @@ pub(super) enum Transaction {
 }
 
 impl Db {
-    /// The same for statements that may read many rows: they have connections of their
-    /// own, so that they do not delay short ones.
+    /// The same store for statements that may read many rows. They use connections of their own, so
+    /// that they do not delay short statements.
     pub(super) fn for_lists(&self) -> Self {
         let engine = match &self.engine {
             Readers::Postgres(readers) => Readers::Postgres(readers.for_lists()),
@@ -122,7 +122,7 @@ impl Connection for Db {
 }
 
 impl Tx {
-    /// Runs a change's statements in this transaction.
+    /// A [`Tx`] for one change, which runs its statements in this transaction.
     pub(super) fn new(engine: Transaction, state: Arc<StoreState>) -> Self {
         Self {
             engine,
@@ -133,13 +133,14 @@ impl Tx {
         }
     }
 
-    /// Whether a write was sent, or a statement failed on PostgreSQL, where that ends the
+    /// Whether a write was sent, or a statement failed on PostgreSQL, where a failure ends the
     /// transaction.
     pub(super) fn has_written(&self) -> bool {
         self.has_written.load(Ordering::Relaxed)
     }
 
-    /// The transaction itself, for statements of which this does not know what they write.
+    /// The transaction itself, for statements whose writes this type does not see. This type
+    /// assumes that they write and outdate all cached values.
     pub(super) fn transaction(&self) -> Transaction {
         self.writes();
         self.outdated().all();
@@ -150,19 +151,20 @@ impl Tx {
         self.has_written.store(true, Ordering::Relaxed);
     }
 
-    /// Why the last statement that failed did so.
+    /// The cause of the last failed statement.
     pub(super) fn cause(&self) -> Option<Cause> {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that this change locks or inserts the organization with this id.
+    /// Records that this change locks or inserts the organization with this id.
     pub(super) fn locks(&self, organization: Uuid) {
         if let Transaction::Sqlite(_) = &self.engine {
             self.outdated().lock(organization);
         }
     }
 
-    /// The cached values that the change outdates by its statements until now.
+    /// Takes the record of the cached values that the statements of the change have outdated so
+    /// far.
     pub(super) fn take_outdated(&self) -> Outdated {
         std::mem::take(&mut self.outdated())
     }
@@ -183,7 +185,7 @@ impl Tx {
         Box::pin(transaction.queue(statement)).await.inspect_err(|error| self.failed(error))
     }
 
-    /// Keeps the cause of a statement's failure, which decides whether the change is retried.
+    /// Records the cause of a statement's failure, which decides whether the change is retried.
     pub(super) fn failed(&self, error: &StoreError) {
         if matches!(self.engine, Transaction::Postgres(_)) {
             self.writes();
@@ -221,7 +223,7 @@ impl Transaction {
         }
     }
 
-    /// The error of the transaction when a change has failed after it wrote, and others are in
+    /// The error of the transaction if a change has failed after it wrote, and other changes are in
     /// the same transaction.
     pub(super) fn change_failed(&self) -> TransactionError {
         TransactionError::change_failed(match self {
@@ -233,12 +235,12 @@ impl Transaction {
     /// Checks after a change that the transaction can be committed.
     ///
     /// # Errors
-    /// If not, although the change says that it has succeeded.
+    /// If it cannot be committed, even if the change has returned `Ok`.
     pub(super) fn check_open(&self) -> Result<(), TransactionError> {
         match self {
             Transaction::Postgres(transaction) => Ok(transaction.check_finished()?),
-            // Some failures, such as a full disk, end the transaction: later statements of
-            // the change have committed themselves.
+            // Some failures, such as a full disk, end the transaction: each later statement of the
+            // change was then committed by itself.
             Transaction::Sqlite(connection) if connection.is_autocommit()? => {
                 let ended = StoreError::fault("SQLite has ended the transaction");
                 Err(TransactionError::undone_or_unknown(ended))
@@ -279,7 +281,7 @@ where
     Ok(rows.into_iter().map(|mut row| row.model::<E>()).collect::<Result<_, _>>()?)
 }
 
-/// The only row that a statement by a unique key can have.
+/// The row of a statement that finds at most one row, by a unique key.
 pub(super) async fn first(db: &impl Connection, statement: Statement) -> Result<Option<Row>> {
     Ok(db.run(statement).await?.rows.into_iter().next())
 }
@@ -305,11 +307,11 @@ pub(super) async fn delete<E: EntityTrait>(tx: &Tx, delete: DeleteMany<E>) -> Re
     Ok(tx.run(statement).await?.affected)
 }
 
-/// Inserts a row of which all columns are set, by [`Tx::queue`].
+/// Inserts a row with [`Tx::queue`].
 ///
-/// A column that is NULL is left out of the statement: it is NULL anyway, and each value
-/// costs time on the way to the row. So an entity has a statement for each set of columns
-/// that occurs; its SQL is built once.
+/// The statement leaves out columns that are not set, which the database sets. It also leaves out
+/// columns that are NULL: they become NULL anyway, and each value takes time. So an entity has one
+/// statement for each set of columns that occurs; the SQL of each is built once.
 pub(super) async fn insert<A>(tx: &Tx, mut row: A) -> Result<()>
 where
     A: ActiveModelTrait + 'static,
@@ -318,7 +320,7 @@ where
     let mut given = 0_u64;
     let mut values = Vec::with_capacity(columns().count());
     for (place, column) in columns() {
-        // The value is taken, not copied: every change inserts rows.
+        // Takes the value without a copy, which saves time: every change inserts rows.
         match row.take(column) {
             ActiveValue::Set(value) if !is_null(&value) => {
                 given |= 1 << place;
@@ -343,12 +345,12 @@ where
     Ok(tx.queue(Statement::new(sql, values)).await?)
 }
 
-/// The SQL of inserts: by the entity, the columns that are given, and the engine.
+/// The SQL of inserts, by entity, given columns, and whether the engine is PostgreSQL.
 type Inserts = RwLock<HashMap<(TypeId, u64, bool), &'static str>>;
 static INSERTS: LazyLock<Inserts> = LazyLock::new(Inserts::default);
 
-/// Inserts rows. On PostgreSQL many in a statement; on SQLite, where a statement costs no round
-/// trip, each by one that stays prepared.
+/// Inserts rows. On PostgreSQL, one statement inserts many rows. On SQLite, where a statement needs
+/// no round trip, a prepared statement inserts each row.
 pub(super) async fn insert_many<A>(tx: &Tx, mut rows: Vec<A>) -> Result<()>
 where
     A: ActiveModelTrait + 'static,

@@ -1,4 +1,4 @@
-//! Whether the store's disk is full, as statements and changes show it.
+//! Tracks whether the store's disk is full, by the results of statements and changes.
 
 use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,12 +21,12 @@ pub(super) struct DiskSpace(Mutex<State>);
 struct State {
     is_full: bool,
     warned_at: Option<Instant>,
-    /// Whether a warning was logged whose end is not logged yet.
+    /// Whether a warning was logged, but not yet that the disk has space again.
     warns: bool,
 }
 
 impl DiskSpace {
-    /// Looks at the result of a change.
+    /// Checks the result of a change.
     pub(super) fn changed<T>(&self, outcome: &Result<T, Error>) {
         if let Err(error) = outcome
             && error.reason == reason::DISK_FULL
@@ -35,19 +35,20 @@ impl DiskSpace {
         }
     }
 
-    /// Looks at the error of a statement. A read may need disk space too, to sort.
+    /// Checks the error of a statement. A read may need disk space too, for sorting.
     pub(super) fn failed(&self, error: &StoreError) {
         if error.cause == Cause::DiskFull {
             self.is_full_because(error);
         }
     }
 
-    /// Whether a change failed for a full disk, and no test write has succeeded since.
+    /// Whether a change or a statement failed because the disk is full, and no test write has
+    /// succeeded since.
     pub(super) fn is_full(&self) -> bool {
         self.state().is_full
     }
 
-    /// Notes that a test write of more than a small change needs has succeeded.
+    /// Records that a test write has succeeded, which needs more space than a small change.
     pub(super) fn has_space(&self) {
         let mut state = self.state();
         state.is_full = false;
@@ -134,12 +135,12 @@ mod tests {
 
         tokio::time::advance(WARNING_INTERVAL).await;
         disk.changed(&full());
-        assert_eq!(log.lines(), ["WARN"], "it lasts");
+        assert_eq!(log.lines(), ["WARN"], "the disk is still full");
         disk.has_space();
         disk.has_space();
         assert!(!disk.is_full());
         assert_eq!(log.lines(), ["INFO"]);
-        // Full and not in turns: no line for each.
+        // If the disk becomes full again within a minute, neither that nor its end is logged.
         disk.changed(&full());
         disk.has_space();
         assert_eq!(log.lines(), [""; 0]);

@@ -1,4 +1,4 @@
-//! Queries on `domains`: domains that organizations have proved, or want to.
+//! Queries on `domains`: domains that organizations have verified, or want to verify.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -12,7 +12,7 @@ use super::entity::organization_domain::{self as entity, Column};
 use crate::domain::{DomainId, EmailDomain, OrganizationDomain, OrganizationId, Timestamp};
 use crate::error::Result;
 
-/// A domain whose proof is to be looked for.
+/// A domain whose proof is due to be checked.
 #[derive(Debug, Clone)]
 pub struct DueDomain {
     pub domain: OrganizationDomain,
@@ -27,7 +27,7 @@ fn one(organization: OrganizationId, id: DomainId) -> Condition {
     Condition::all().add(of(organization)).add(Column::Id.eq(Uuid::from(id)))
 }
 
-/// The first of these rows.
+/// The first row that matches.
 async fn only(db: &impl Connection, condition: Condition) -> Result<Option<OrganizationDomain>> {
     let rows = models(db, entity::Entity::find().filter(condition)).await?;
     rows.into_iter().next().map(TryInto::try_into).transpose()
@@ -60,7 +60,7 @@ pub async fn find(
     only(db, one(organization, id)).await
 }
 
-/// The domain of this name, of an organization.
+/// The domain of an organization with this name.
 pub async fn find_by_name(
     db: &impl Connection,
     organization: OrganizationId,
@@ -69,7 +69,7 @@ pub async fn find_by_name(
     only(db, Condition::all().add(of(organization)).add(Column::Domain.eq(name.as_str()))).await
 }
 
-/// The domain of this name that is verified, of whichever organization.
+/// The verified domain with this name, of any organization.
 pub async fn verified(
     db: &impl Connection,
     name: &EmailDomain,
@@ -90,11 +90,11 @@ pub async fn count_of(tx: &Tx, organization: OrganizationId) -> Result<u64> {
     count(tx, entity::Entity::find().filter(of(organization))).await
 }
 
-/// Updates mode, state and times of a domain of a locked organization. `next_check`: `None`
-/// stands for never.
+/// Updates mode, state and times of a domain of a locked organization. `next_check`: `None` means
+/// never.
 ///
 /// # Errors
-/// ALREADY_EXISTS if it becomes verified while another organization's is.
+/// ALREADY_EXISTS if it becomes verified, but is already verified for another organization.
 pub async fn update(
     tx: &Tx,
     changed: &OrganizationDomain,
@@ -134,7 +134,7 @@ pub async fn delete_all(tx: &Tx, organization: OrganizationId) -> Result<()> {
     connection::delete(tx, all).await.map(drop)
 }
 
-/// At most `limit` domains whose proof is to be looked for, of all organizations.
+/// At most `limit` domains of all organizations whose proof is due to be checked.
 pub async fn due(db: &Db, now: Timestamp, limit: u64) -> Result<Vec<DueDomain>> {
     let due = entity::Entity::find()
         .filter(Column::NextCheckAt.lte(now.as_micros()))
@@ -144,8 +144,8 @@ pub async fn due(db: &Db, now: Timestamp, limit: u64) -> Result<Vec<DueDomain>> 
     rows.map(|row| Ok(DueDomain { due_at: row.next_check_at, domain: row.try_into()? })).collect()
 }
 
-/// Claims a due domain until `until`, when it is due again; returns whether no other replica
-/// was first.
+/// Claims a due domain until `until`, when it is due again; returns false if another replica was
+/// first.
 pub async fn claim(tx: &Tx, due: &DueDomain, until: Timestamp) -> Result<bool> {
     let claim = entity::Entity::update_many()
         .col_expr(Column::NextCheckAt, Expr::value(until.as_micros()))

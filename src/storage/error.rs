@@ -1,7 +1,7 @@
 //! The error of the store, for both engines.
 //!
-//! One table maps constraints: SQLite names the columns of a unique index, PostgreSQL
-//! names the index.
+//! One table maps the constraints of both engines to their meaning: in an error, SQLite names the
+//! columns of a unique index, and PostgreSQL names the index.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use crate::error::{Error, Kind, reason};
 #[derive(Debug, Clone)]
 pub struct StoreError {
     pub(super) cause: Cause,
-    /// The database's own code, if the database reported the error: SQLite's extended
-    /// result code, or PostgreSQL's SQLSTATE. Such a statement has changed nothing.
+    /// The database's own code, if the database reported the error: SQLite's extended result code,
+    /// or PostgreSQL's SQLSTATE. A statement with such an error has changed nothing.
     pub(super) code: Option<String>,
     message: String,
 }
@@ -33,11 +33,11 @@ impl From<StoreError> for WriteError {
     }
 }
 
-/// Why a transaction was not committed, or is not known to be.
+/// Why a transaction was not committed, or may not have been committed.
 #[derive(Debug)]
 pub(super) struct TransactionError {
     error: StoreError,
-    /// Whether the changes may have been made, as far as their callers can know.
+    /// Whether callers must assume that the changes may have been made.
     is_unknown: bool,
     pub(super) again: Again,
 }
@@ -46,30 +46,31 @@ pub(super) struct TransactionError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
     No,
-    /// One of them failed and all are undone: together, each in a savepoint.
+    /// One change failed and all are undone. They run together again, each in a savepoint.
     InSavepoints,
-    /// All are undone: each in a transaction of its own.
+    /// All are undone. Each runs again in a transaction of its own.
     Alone,
 }
 
 impl TransactionError {
-    /// It did not begin.
+    /// The transaction did not begin.
     pub(super) fn not_begun(error: StoreError) -> Self {
         Self { error, is_unknown: false, again: Again::No }
     }
 
-    /// One of its changes failed.
+    /// One change of the transaction failed.
     pub(super) fn change_failed(again: Again) -> Self {
         let error = StoreError::fault("a change beside it failed");
         Self { error, is_unknown: false, again }
     }
 
-    /// Its changes may have been made.
+    /// The changes of the transaction may have been made.
     pub(super) fn unknown(error: StoreError) -> Self {
         Self { error, is_unknown: true, again: Again::No }
     }
 
-    /// It is undone, but a caller whose change was alone in it must not rely on that.
+    /// The transaction is undone, so several changes run again, each alone. A single change does
+    /// not run again, and its caller must assume that it may have been made.
     pub(super) fn undone_or_unknown(error: StoreError) -> Self {
         Self { error, is_unknown: true, again: Again::Alone }
     }
@@ -78,7 +79,7 @@ impl TransactionError {
         self.error.cause
     }
 
-    /// The error of each of its changes.
+    /// The error that each change of the transaction gets.
     pub(super) fn of_change(&self) -> WriteError {
         match self.is_unknown {
             true => WriteError::Unknown(self.error.clone()),
@@ -94,12 +95,13 @@ impl From<StoreError> for TransactionError {
     }
 }
 
-/// The causes of errors that lead to different reactions.
+/// The cause of an error. Each cause is handled in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Two transactions conflict; a retry may succeed.
     Conflict,
-    /// The connection has ended, or none could be opened.
+    /// The database cannot be used: the connection has ended, none could be opened, or none became
+    /// free in time.
     Away,
     /// PostgreSQL has no free connection slot.
     Crowded,
@@ -107,15 +109,15 @@ pub(super) enum Cause {
     Locked,
     /// A statement or a transaction took too long, or was cancelled.
     TooLong,
-    /// A pooler in between loses prepared statements.
+    /// A pooler between this process and PostgreSQL loses prepared statements.
     StatementLost,
-    /// The server rejects the user or the settings; the reason or remedy.
+    /// The server rejects the user or the settings, for this reason or with this remedy.
     Denied(&'static str),
     /// The disk is full.
     DiskFull,
     /// A row violates a constraint.
     Constraint(Constraint),
-    /// Anything else: a fault of ours.
+    /// Any other error: a fault of this program.
     Fault,
 }
 
@@ -183,7 +185,7 @@ impl StoreError {
         Self { cause, code: None, message: message.into() }
     }
 
-    /// A fault of ours.
+    /// An error that is a fault of this program.
     pub(super) fn fault(message: impl Into<String>) -> Self {
         Self::new(Cause::Fault, message)
     }
@@ -193,7 +195,7 @@ impl StoreError {
         Self::new(Cause::Away, message)
     }
 
-    /// No connection became free in time, or the database did not answer in time.
+    /// No connection became free in time, or the database did not respond in time.
     pub(super) fn timed_out() -> Self {
         Self::away("timed out waiting for the database")
     }
@@ -245,16 +247,19 @@ impl Cause {
     }
 }
 
-/// PostgreSQL gives five-character SQLSTATEs, SQLite extended result codes.
+/// The cause of an error that the database reported. PostgreSQL's codes are SQLSTATEs of five
+/// characters, those of SQLite are extended result codes.
 fn database_cause(code: &str, constraint: Option<&str>, message: &str) -> Cause {
     match code {
         "40001" | "40P01" => return Cause::Conflict,
         "53100" => return Cause::DiskFull,
         "53300" => return Cause::Crowded,
         "55P03" => return Cause::Locked,
-        // A statement's bound or a cancellation; a transaction's bound.
+        // 57014: the time limit of a statement, or a cancellation. 25P04: the time limit of a
+        // transaction.
         "57014" | "25P04" => return Cause::TooLong,
-        // This process was silent within a transaction; a server that takes no changes.
+        // 25P03: this process was idle in a transaction for too long. 25006: the server accepts no
+        // changes.
         "25P03" | "25006" => return Cause::Away,
         "26000" | "42P05" => return Cause::StatementLost,
         "08P01" if message.contains("prepared statement") => return Cause::StatementLost,
@@ -270,13 +275,13 @@ fn database_cause(code: &str, constraint: Option<&str>, message: &str) -> Cause 
         }
         _ => {}
     }
-    // Class 08: connection; 53: resources; 57P: the server is going down or coming up, or
-    // has ended an idle connection; 58: the system under it.
+    // Class 08: connection; 53: resources; 57P: the server shuts down or starts, or has ended an
+    // idle connection; 58: the operating system.
     if code.len() == 5 && ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) {
         return Cause::Away;
     }
     if code.len() < 5 {
-        // The lower byte of an extended code is the primary one.
+        // The lower byte of an extended code is the primary code.
         match code.parse::<u32>().map(|code| code & 0xff) {
             // SQLITE_BUSY, SQLITE_LOCKED
             Ok(5 | 6) => return Cause::Conflict,

@@ -1,5 +1,5 @@
-//! Events as messages. The stored form of an event's data is the `guestlist.v1.Event` that
-//! readers get, with the field `data` alone.
+//! Events as messages. The stored form of an event's data is a `guestlist.v1.Event`, the message
+//! that readers get, with only the field `data` set.
 
 use prost::Message;
 
@@ -137,7 +137,7 @@ fn of_member_end(end: MemberEnd) -> pb::invite_event::MemberEnd {
     use pb::invite_event::MemberEnd as Field;
 
     match end {
-        // No longer than the greatest one.
+        // It fits: the store holds a lifetime as microseconds in an `i64`.
         MemberEnd::After(lifetime) => {
             Field::MemberLifetime(lifetime.try_into().unwrap_or_default())
         }
@@ -164,7 +164,7 @@ fn access(content: &ContentGrant) -> pb::ContentAccess {
     }
 }
 
-/// A time as messages have it.
+/// A time in the form that messages use.
 pub fn to_timestamp(at: Timestamp) -> prost_types::Timestamp {
     let at = at.shown();
     prost_types::Timestamp { seconds: at.as_seconds(), nanos: at.subsec_nanos() }

@@ -1,4 +1,4 @@
-//! Tells waiting readers about new events: one poll in a process, however many readers wait.
+//! Notifies waiting readers of new events. A process has one poll, for any number of readers.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +15,15 @@ use crate::error::Result;
 
 /// The time between two polls without a commit of this process.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// The time from a commit of this process to the next poll: commits that come together are
+/// The time from a commit of this process to the next poll: several commits within this time cause
 /// one poll.
 const AFTER_COMMIT: Duration = Duration::from_millis(5);
 /// The pause after a poll that has failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// If there are more new events than this, the poll wakes all readers.
 const MAX_LOOKED_AT: u64 = 1_000;
-/// A reader that has missed more polls than this reads the feed without looking at them.
+/// If a reader has missed the results of more polls than this, it reads the feed without checking
+/// them.
 const MAX_BEHIND: usize = 16;
 
 /// The poll of a store. It runs while there are followers.
@@ -30,11 +31,11 @@ pub(super) struct EventWatch {
     news: broadcast::Sender<Arc<NewEvents>>,
     committed: Notify,
     is_polling: Mutex<bool>,
-    /// The same without a lock, for commits.
+    /// The same as `is_polling` without a lock, for commits.
     has_followers: AtomicBool,
 }
 
-/// The organizations of new events; `None` among them stands for events without one.
+/// The organizations of new events; a `None` in the set means events outside of organizations.
 enum NewEvents {
     Of(HashSet<Option<OrganizationId>>),
     Unknown,
@@ -53,7 +54,7 @@ impl EventWatch {
         }
     }
 
-    /// Says that this process has committed a change.
+    /// Wakes the poll after a commit of this process.
     pub(super) fn committed(&self) {
         if self.has_followers.load(Ordering::Relaxed) {
             self.committed.notify_one();
@@ -72,7 +73,7 @@ impl EventWatch {
         follower
     }
 
-    /// Whether the poll ends because nobody follows.
+    /// Whether the poll ends because there is no follower.
     fn ends(&self) -> bool {
         let mut is_polling = self.is_polling.lock().unwrap_or_else(PoisonError::into_inner);
         *is_polling = self.news.receiver_count() > 0;
@@ -82,7 +83,8 @@ impl EventWatch {
 
     async fn poll(self: Arc<Self>, db: Db) {
         let mut last = None;
-        // A reader may have read before the first poll.
+        // A reader may have read the feed before the first poll, so the first poll wakes all
+        // readers.
         let mut is_first = true;
         while !self.ends() {
             let news = match look(&db, &mut last).await {
@@ -98,7 +100,7 @@ impl EventWatch {
             };
             is_first = false;
             if let Some(news) = news {
-                // An error means that the last follower has just gone.
+                // An error means that the last follower was just dropped.
                 let (Ok(_) | Err(_)) = self.news.send(Arc::new(news));
             }
             if timeout(INTERVAL, self.committed.notified()).await.is_ok() {
@@ -108,7 +110,8 @@ impl EventWatch {
     }
 }
 
-/// The events behind `last`, which becomes the newest one.
+/// Looks for events after `last`, and sets `last` to the newest event; returns `None` if there are
+/// none.
 async fn look(db: &Db, last: &mut Option<FeedPlace>) -> Result<Option<NewEvents>> {
     let newest = events::newest(db).await?.map(|event| event.place);
     let (Some(until), after) = (newest, *last) else { return Ok(None) };
@@ -124,12 +127,13 @@ async fn look(db: &Db, last: &mut Option<FeedPlace>) -> Result<Option<NewEvents>
 }
 
 impl EventFollower {
-    /// Resolves when there may be new events: of one organization, or with `None` any.
+    /// Returns when there may be new events of this organization, or with `None` of any.
     pub async fn changed(&mut self, organization: Option<OrganizationId>) {
         loop {
             match self.0.recv().await {
                 Ok(news) if !news.concern(organization) => {}
-                // The poll ends only after its last follower, so it is not closed.
+                // The channel is not closed: the poll, which holds the sender, ends only after its
+                // last follower. An error means that this follower has missed too many polls.
                 Ok(_) | Err(_) => return,
             }
         }

@@ -31,7 +31,7 @@ fn parts(backend: DbBackend) -> &'static [Part] {
     }
 }
 
-/// The feed's order, to compare with [`place`].
+/// The columns of the feed's order, to compare with [`place`].
 pub(super) fn order(backend: DbBackend) -> Expr {
     Expr::tuple(parts(backend).iter().map(|(column, _)| Expr::col(*column)))
 }
@@ -46,12 +46,12 @@ pub(super) fn ordered(
     columns.fold(select, |select, column| select.order_by(column, order.clone()))
 }
 
-/// A place in the feed's order.
+/// The values of a place, to compare with [`order`].
 pub(super) fn place(backend: DbBackend, at: FeedPlace) -> Expr {
     Expr::tuple(parts(backend).iter().map(|(_, value)| Expr::value(value(at))))
 }
 
-/// The rows behind `after` and not behind `until`.
+/// The rows after `after`, up to and including `until`.
 fn range(
     backend: DbBackend,
     after: Option<FeedPlace>,
@@ -65,8 +65,8 @@ fn range(
     }
 }
 
-/// The newest event that readers may have. Every event before it is committed, so a reader
-/// that has read up to it has missed none.
+/// The newest event that readers may get. Every event before it is committed, so a reader that has
+/// read up to it has missed none.
 pub async fn newest(db: &Db) -> Result<Option<AuditEvent>> {
     fn newest(backend: DbBackend) -> Select<audit_event::Entity> {
         ordered(backend, audit_event::Entity::find(), Order::Desc).limit(1)
@@ -100,8 +100,8 @@ pub async fn first_since(db: &Db, time: Timestamp) -> Result<Option<AuditEvent>>
     Ok(models(db, first).await?.into_iter().next().map(Into::into))
 }
 
-/// At most `limit` events behind `after` and not behind `until`, in the feed's order: those of
-/// an organization, or all.
+/// At most `limit` events after `after`, up to and including `until`, in the feed's order: those of
+/// one organization, or all events.
 pub async fn between(
     db: &Db,
     organization: Option<OrganizationId>,
@@ -126,7 +126,8 @@ pub struct EventHead {
     pub place: FeedPlace,
 }
 
-/// The heads of at most `limit` events behind `after` and not behind `until`, in the feed's order.
+/// The heads of at most `limit` events after `after`, up to and including `until`, in the feed's
+/// order.
 pub async fn heads_between(
     db: &Db,
     after: FeedPlace,
@@ -153,8 +154,8 @@ pub async fn heads_between(
     heads.collect()
 }
 
-/// The organizations of the events behind `after` and not behind `until`, `None` among them
-/// for events without one; `None` if there are `limit` events or more.
+/// The organizations of the events after `after`, up to and including `until`; a `None` in the set
+/// means events outside of organizations. Returns `None` if there are `limit` events or more.
 pub(super) async fn organizations_between(
     db: &Db,
     after: FeedPlace,
@@ -174,10 +175,11 @@ pub(super) async fn organizations_between(
     ids.collect::<Result<_>>().map(Some)
 }
 
-/// How long the oldest committed event has waited until now for older transactions, and what
-/// is the oldest of these, in words. `None` if no event waits; always on SQLite.
+/// The time since which the oldest waiting event waits, and a description of the oldest open
+/// transaction. A committed event waits until all older transactions have ended; readers do not get
+/// it before. `None` if no event waits, and always on SQLite.
 pub async fn oldest_waiting(db: &Db) -> Result<Option<(Timestamp, String)>> {
-    // The database's own names for the transactions that hold an id.
+    // Describes the oldest open transaction that has an id, as the database names it.
     const HOLDER: &str = "\
         SELECT what FROM ( \
           SELECT age(transaction) AS age, format('the prepared transaction %L of database %I, prepared %s', \
@@ -209,13 +211,13 @@ pub async fn oldest_waiting(db: &Db) -> Result<Option<(Timestamp, String)>> {
     Ok(Some((since, holder)))
 }
 
-/// Deletes some of the oldest events if they are older than `before`; never the newest of all
-/// events, on which the cursors of idle readers stand, and whose position SQLite would give again.
-/// Returns how many.
+/// Deletes at most `limit` of the oldest events, if they are older than `before`; returns how many.
+/// It never deletes the newest of all events: the cursors of idle readers point to it, and SQLite
+/// would use its position again.
 pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
     let oldest = ordered(tx.backend(), audit_event::Entity::find(), Order::Asc).limit(limit + 1);
     let mut rows = models(tx, oldest).await?;
-    // The last one tells that another row stands behind each of the others.
+    // The last row only proves that none of the other rows is the newest event.
     rows.pop();
     let old = rows.iter().take_while(|row| row.at < before.as_micros()).map(|row| row.id);
     let old: Vec<Uuid> = old.collect();
@@ -225,7 +227,7 @@ pub async fn prune(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
     delete(tx, audit_event::Entity::delete_many().filter(is_one_of(Column::Id, old))).await
 }
 
-/// The event before a place.
+/// The newest event before a place.
 pub async fn before(db: &Db, at: FeedPlace) -> Result<Option<AuditEvent>> {
     let backend = db.backend();
     let before = audit_event::Entity::find().filter(order(backend).lt(place(backend, at)));

@@ -78,8 +78,8 @@ pub async fn delete_of_members(tx: &Tx, members: &[MemberId]) -> Result<Vec<(Gra
     Ok(found)
 }
 
-/// At most `limit` grants of an organization, oldest first, newer than `after`. `due`: without
-/// those of members whose end has come at this moment.
+/// At most `limit` grants of an organization, oldest first, newer than `after`. `due`: leaves out
+/// the grants of members whose membership has expired at this moment.
 pub async fn page(
     db: &Db,
     organization: OrganizationId,

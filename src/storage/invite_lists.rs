@@ -23,7 +23,7 @@ use crate::error::Result;
 pub struct InviteFilter {
     /// One of these kinds; empty means all.
     pub kinds: Vec<InviteKind>,
-    /// One of these states; empty means all. A live invite whose time has passed counts as
+    /// One of these states; empty means all. A live invite whose expiry has passed counts as
     /// expired.
     pub states: Vec<InviteState>,
     pub role: Option<Role>,
@@ -127,8 +127,8 @@ fn in_state(state: InviteState, now: Timestamp) -> Condition {
     }
 }
 
-/// At most `limit` invites with their sealed tokens. `due_inviters`: the end of some members
-/// has come, and their invites count as ended.
+/// At most `limit` invites with their sealed tokens. `due_inviters`: some memberships have expired
+/// without a record of that in the store, and the invites of these members count as ended.
 pub async fn page(
     db: &Db,
     organization: OrganizationId,
@@ -168,12 +168,12 @@ pub async fn count(
     connection::count(&db.for_lists(), select).await
 }
 
-/// The predicate of the index of pending invitations, beside other tables.
+/// The predicate of the index of pending invitations, for queries that join other tables.
 const PENDING: &str = "\"invites\".\"kind\" = 'email' AND \"invites\".\"state\" = 'live'";
 
-/// At most `limit` pending email invitations that an account can accept with its verified
-/// address `email`, newest first, older than `before`; of all organizations, or of `only`
-/// one. The address is the authority.
+/// At most `limit` pending email invitations that an account can accept with its verified address
+/// `email`, newest first, older than `before`; of all organizations, or only of `only`. The account
+/// may read them because its address is verified.
 pub async fn received(
     db: &impl Connection,
     (account, email): (AccountId, &EmailAddress),
@@ -194,7 +194,7 @@ pub async fn received(
         .filter(Column::Email.eq(email.as_str()))
         .filter(Expr::cust(PENDING))
         .filter(Column::ExpiresAt.gt(now.as_micros()))
-        // That of the inviter: its invites end with it.
+        // This is the membership of the inviter: its invites end with it.
         .filter(lasts_beyond(now))
         .filter(Expr::exists(later_removals(account)).not())
         .order_by_desc(Column::Id)

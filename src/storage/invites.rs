@@ -57,7 +57,7 @@ pub async fn find(
     row.map(|mut row| row.model::<invite::Entity>()?.try_into()).transpose()
 }
 
-/// The same with its sealed token.
+/// As [`find`], with the sealed token of the invite.
 pub async fn find_with_token(
     db: &impl Connection,
     organization: OrganizationId,
@@ -67,7 +67,7 @@ pub async fn find_with_token(
     row.map(|mut row| with_sealed_token(row.model::<invite::Entity>()?)).transpose()
 }
 
-/// The same, and whether its token has this hash.
+/// As [`find`], and whether the token of the invite has this hash.
 pub async fn find_and_compare(
     db: &impl Connection,
     organization: OrganizationId,
@@ -91,8 +91,8 @@ fn by_id(db: &impl Connection, organization: OrganizationId, id: InviteId) -> St
     FIND.with(db, [Uuid::from(id).into(), Uuid::from(organization).into()])
 }
 
-/// The email invitation with this id, in any organization. The only query by an invite's id
-/// alone: here the caller's verified address is the authority.
+/// The email invitation with this id, in any organization. It needs no organization, because the
+/// caller's verified address must be the address of the invitation.
 pub async fn find_email_invitation(
     db: &impl Connection,
     id: InviteId,
@@ -104,7 +104,7 @@ pub async fn find_email_invitation(
     all(db, &select).await?.into_iter().next().map(with_organization).transpose()
 }
 
-/// The pending email invitation of an address, also an expired one.
+/// The pending email invitation of an address, even if its expiry has passed.
 pub async fn pending_of_address(
     db: &impl Connection,
     organization: OrganizationId,
@@ -122,7 +122,7 @@ pub async fn pending_of_address(
     row.map(|mut row| row.model::<invite::Entity>()?.try_into()).transpose()
 }
 
-/// The same of many addresses.
+/// As [`pending_of_address`], for many addresses.
 pub async fn pending_of_addresses(
     db: &impl Connection,
     organization: OrganizationId,
@@ -135,7 +135,8 @@ pub async fn pending_of_addresses(
     models(db, select).await?.into_iter().map(Invite::try_from).collect()
 }
 
-/// The pending email invitations of an address in all organizations, also expired ones.
+/// The pending email invitations of an address in all organizations, including those whose expiry
+/// has passed.
 pub async fn pending_everywhere(
     db: &impl Connection,
     email: &EmailAddress,
@@ -153,9 +154,9 @@ pub async fn pending_everywhere(
     found.map(|mut row| Ok((row.value::<Uuid>()?.into(), row.value::<Uuid>()?.into()))).collect()
 }
 
-/// The ended email invitations of a person that still tell of it: those of the account's
-/// memberships and, if it is given, of this address. This reads the whole table: there is no
-/// index by membership, which no other query needs.
+/// The ended email invitations that still contain personal data of an account: those of its
+/// memberships and, if `email` is given, those to this address. This reads the whole table: there
+/// is no index by membership, because no other query needs one.
 pub async fn ended_of_person(
     db: &Db,
     account: AccountId,
@@ -193,8 +194,8 @@ pub async fn ended_of_person(
     found.map(|mut row| Ok(row.value::<Uuid>()?.into())).collect()
 }
 
-/// Removes the addresses of ended email invitations, what mail servers said about them, and
-/// what integrators stored with them.
+/// Removes personal data from ended email invitations: addresses, errors of mail servers, locales,
+/// and the metadata and external ids of integrators.
 pub async fn erase_addresses(tx: &Tx, ended: &[InviteId]) -> Result<()> {
     use invite::Column;
 
@@ -299,9 +300,9 @@ pub async fn end_join_link(
     id: InviteId,
     ending: &Ending,
 ) -> Result<()> {
-    // Both have the same meaning, but use another index. SQLite has the pages of the join
-    // link's index in memory, since it was found by it. PostgreSQL may use the index of all
-    // invites of the organization unless the condition has an id.
+    // Both statements have the same meaning, but use different indexes. SQLite has the pages of the
+    // join links' index in memory, because the join link was found by it. PostgreSQL may use the
+    // index of all invites of the organization if the condition does not compare the id.
     static ON_SQLITE: Named = Named::new(|| {
         let not_other = invite::Column::Id.ne(Uuid::nil()).not();
         query(end_where(not_other.and(Expr::cust(LIVE_JOIN_LINK))))
@@ -328,7 +329,7 @@ pub async fn end(
     Ok(tx.queue(end_one(tx, organization, id, ending)).await?)
 }
 
-/// The same; returns whether it had not ended before.
+/// As [`end`]; returns whether this call has ended the invite.
 pub async fn end_live(
     tx: &Tx,
     organization: OrganizationId,
@@ -344,8 +345,7 @@ fn end_one(tx: &Tx, organization: OrganizationId, id: InviteId, ending: &Ending)
     END.changing::<invite::Entity, _>(tx, end_values(organization, id.into(), ending))
 }
 
-/// Ends all live invites of a locked organization that rest on a member's authority;
-/// returns their ids.
+/// Ends all live invites of a locked organization whose inviter is this member; returns their ids.
 pub async fn end_all_of(
     tx: &Tx,
     organization: OrganizationId,
@@ -380,8 +380,8 @@ pub async fn end_all_of(
     Ok(ended)
 }
 
-/// The live invites of a locked organization that rest on the authority of these members, each
-/// with its inviter.
+/// The live invites of a locked organization whose inviter is one of these members, each with its
+/// inviter.
 pub async fn live_of(
     tx: &Tx,
     organization: OrganizationId,
@@ -391,7 +391,8 @@ pub async fn live_of(
 
     let mut found = Vec::new();
     for inviters in inviters.chunks(SIZES[0]) {
-        // Each has an index of its own: of organizations, and of inviters.
+        // Each query uses its own index: the first that of organizations, the second that of
+        // inviters.
         let its = Column::OrganizationId.eq(Uuid::from(organization));
         let belongs = belongs_to(Column::OrganizationId, organization);
         for (which, belongs) in [(LIVE_JOIN_LINK, its), (LIVE_BUT_JOIN_LINK, belongs)] {
@@ -434,9 +435,9 @@ fn end_values(organization: OrganizationId, key: Uuid, ending: &Ending) -> [Valu
     ]
 }
 
-/// Uses an invite once; returns false if it is not live. The statement itself checks state,
-/// expiry and uses, so that no other change comes in between. The last use ends the
-/// invite.
+/// Uses an invite once; returns false if it is not live. The statement itself checks state, expiry
+/// and uses, so that no other change can happen between the check and the use. The last use ends
+/// the invite.
 pub async fn consume(tx: &Tx, invite: &Invite, now: Timestamp) -> Result<bool> {
     use invite::Column;
 
@@ -516,7 +517,7 @@ pub async fn renew(tx: &Tx, renewed: &Invite, token: StoredToken) -> Result<()> 
     update(tx, updated).await.map(drop)
 }
 
-/// Stores that so many reminders of an invitation were sent.
+/// Stores how many reminders of an invitation were sent.
 pub async fn set_reminders(tx: &Tx, id: InviteId, reminders: u32) -> Result<()> {
     let updated = invite::Entity::update_many()
         .col_expr(invite::Column::Reminders, Expr::value(i64::from(reminders)))

@@ -93,8 +93,8 @@ pub async fn pending_everywhere(
     models(db, all).await?.into_iter().map(TryInto::try_into).collect()
 }
 
-/// How many requests of an organization are pending, and the version at which the newest of
-/// them was made.
+/// How many requests of an organization are pending, and the organization's version when the newest
+/// of them was made.
 pub async fn waiting(db: &impl Connection, organization: OrganizationId) -> Result<(i64, i64)> {
     let numbers = entity::Entity::find()
         .select_only()
@@ -107,7 +107,7 @@ pub async fn waiting(db: &impl Connection, organization: OrganizationId) -> Resu
     Ok((row.value()?, row.value()?))
 }
 
-/// When an account may ask again, if a denial forbids it at `now`.
+/// When an account may request to join again, if a denial forbids it at `now`.
 pub async fn paused_until(
     db: &impl Connection,
     organization: OrganizationId,
@@ -160,7 +160,7 @@ pub async fn decide(tx: &Tx, decided: &JoinRequest) -> Result<()> {
     connection::update(tx, changes).await.map(drop)
 }
 
-/// Removes the texts that admins have written about an account.
+/// Removes the reasons that admins have written for their decisions on an account's requests.
 pub async fn erase_reasons(tx: &Tx, account: AccountId) -> Result<()> {
     let changes = entity::Entity::update_many()
         .col_expr(Column::Reason, Expr::value(""))

@@ -1,5 +1,5 @@
-//! Rows that workers claim for a limited time: several replicas work on one table, and what a
-//! replica has claimed when it ends is due again later.
+//! Rows that workers claim for a limited time: several replicas work on one table, and if a replica
+//! ends, the rows that it has claimed are due again later.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -46,7 +46,8 @@ where
     let mut claimed = Vec::with_capacity(due.len());
     for row in due {
         let (id, at) = E::due(&row);
-        // The first replica that changes the time has the row; another one finds it changed.
+        // The first replica that changes the time gets the row; the update of any other replica
+        // finds no row with this time.
         let claim = E::update_many()
             .col_expr(E::CLAIMED_BY, Expr::value(claimant))
             .col_expr(E::NEXT_ATTEMPT_AT, Expr::value(lease_ends.as_micros()))
@@ -80,7 +81,7 @@ where
     Ok(!models(db, due).await?.is_empty())
 }
 
-/// How many rows wait at `now`, and since when the oldest one does.
+/// How many rows wait at `now`, and since when the oldest one waits.
 pub(super) async fn backlog<E: EntityTrait>(
     db: &Db,
     now: Timestamp,

@@ -48,7 +48,7 @@ impl Location {
     }
 }
 
-/// The file of a URL: the text after `sqlite:`, which is no URI.
+/// The database file that the text after `sqlite:` names. This text is a path, not a URI.
 fn sqlite_file(path: &str) -> std::result::Result<Location, &'static str> {
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() || path.starts_with(":memory:") {
@@ -80,7 +80,7 @@ pub(super) async fn connect(
         Location::Postgres(address) => {
             let pool = postgres::Pool::new(address.clone(), settings, state.statistics.clone())?;
             let readers = postgres::Readers::new(pool.clone());
-            // So that a start fails, not the first request, if the server cannot be used.
+            // If the server cannot be used, the start must fail, not the first request.
             pool.check_server().await?;
             Ok((
                 Readers::Postgres(readers),
@@ -90,14 +90,15 @@ pub(super) async fn connect(
     }
 }
 
-/// One writer, since SQLite has one, and many readers, which never wait for it (WAL mode).
+/// Opens one writer, because SQLite allows only one, and many readers, which never wait for it (WAL
+/// mode).
 fn connect_sqlite(
     path: &Path,
     settings: &config::Database,
     state: &Arc<StoreState>,
 ) -> std::result::Result<(Readers, Writer), StoreError> {
     let busy_timeout = settings.acquire_timeout;
-    // First: it initializes the file.
+    // The writer opens first, because it initializes the file.
     let writer = sqlite::Connection::open(path, busy_timeout)?;
     let readers = sqlite::Readers::open(path, settings.max_connections, busy_timeout)?;
     let files = sqlite::Files::of(path)?;
@@ -137,8 +138,8 @@ pub(super) fn open_private(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-/// Locks a SQLite file against a second server: the caches and workers of one process rely
-/// on being the only ones. Commands do not take the lock.
+/// Locks a SQLite file against a second server: the caches and workers of a server rely on being
+/// the only ones. Most commands do not take the lock.
 ///
 /// # Errors
 /// If another server has the lock.

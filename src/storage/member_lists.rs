@@ -57,7 +57,7 @@ pub enum MemberSort {
     Joined,
 }
 
-/// The position of a member in either order.
+/// The position of a member, in both orders of [`MemberSort`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberCursor {
     /// The name in lower case.
@@ -71,20 +71,20 @@ pub struct MemberCursor {
 #[derive(Debug, Clone)]
 pub struct MemberPage<'a> {
     pub filter: &'a MemberFilter,
-    /// Excluded: the operation puts this member elsewhere.
+    /// A member to leave out: the operation adds it at another place.
     pub except: Option<MemberId>,
     pub sort: MemberSort,
     pub descending: bool,
     /// The page begins after this position.
     pub after: Option<&'a MemberCursor>,
     pub limit: u64,
-    /// Members whose end has come at this moment have left. `None`: there are none, which keeps
-    /// the statement short.
+    /// Members whose membership has expired at this moment count as having left. `None`: there are
+    /// no such members, and the statement stays short.
     pub due: Option<Timestamp>,
 }
 
 impl MemberFilter {
-    /// Whether all members match that have not left.
+    /// Whether the filter matches all members that have not left.
     pub fn is_default(&self) -> bool {
         *self == MemberFilter::default()
     }
@@ -94,7 +94,7 @@ impl MemberFilter {
         let column = member::Column::OrganizationId;
         match self.ids.is_empty() && self.accounts.is_empty() && self.email.is_none() {
             true => column.eq(Uuid::from(organization)),
-            // It names few members.
+            // The filter names few members.
             false => belongs_to(column, organization),
         }
     }
@@ -147,8 +147,8 @@ impl MemberFilter {
     }
 }
 
-/// The condition that a member has one of these statuses, where members whose end has come at
-/// `due` have left.
+/// The condition that a member has one of these statuses. A member whose membership has expired at
+/// `due` counts as having left.
 fn has_status(statuses: &[MemberStatus], due: Option<Timestamp>) -> Condition {
     use member::Column;
 
@@ -226,7 +226,7 @@ pub async fn count(
     connection::count(&db.for_lists(), select).await
 }
 
-/// The number of members of each status and role that occur, left ones too.
+/// The number of members of each status and role that occur, including members that have left.
 pub async fn counts(
     db: &Db,
     organization: OrganizationId,
@@ -235,7 +235,8 @@ pub async fn counts(
     counted(db, member::Entity::find().filter(its)).await
 }
 
-/// The same of the members that count as current, but whose end has come at `now`.
+/// As [`counts`], for members whose membership has expired at `now`, although they still count as
+/// current in the store.
 pub async fn counts_of_due(
     db: &Db,
     organization: OrganizationId,

@@ -19,8 +19,7 @@ use crate::domain::{
 };
 use crate::error::Result;
 
-/// The predicates of partial indexes. They are literals: a bound value does not use the
-/// index.
+/// The predicates of partial indexes. They are literals: with a bound value, the index is not used.
 const CURRENT: &str = "\"members\".\"status\" <> 'left'";
 const REMOVED: &str = "removed";
 const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
@@ -52,7 +51,7 @@ pub async fn current(
     row.map(|mut row| row.model::<member::Entity>()?.try_into()).transpose()
 }
 
-/// The same with the organization, in one statement.
+/// As [`current`], with the organization, in one statement.
 pub async fn current_with_organization(
     db: &impl Connection,
     organization: OrganizationId,
@@ -103,7 +102,7 @@ fn read_authority(row: &mut Row) -> Result<Authority> {
     })
 }
 
-/// What an account's current membership allows.
+/// The authority of an account: id, role, status and end of its current membership.
 pub async fn authority(
     db: &impl Connection,
     organization: OrganizationId,
@@ -114,7 +113,7 @@ pub async fn authority(
     row.map(|mut row| read_authority(&mut row)).transpose()
 }
 
-/// The same with the id of the organization's live join link.
+/// As [`authority`], with the id of the organization's live join link.
 pub async fn authority_and_join_link(
     db: &impl Connection,
     organization: OrganizationId,
@@ -134,19 +133,19 @@ pub async fn authority_and_join_link(
     both.transpose()
 }
 
-/// Reads a member and the organization behind it in a row.
+/// Reads a member, and the organization that follows it in a row.
 pub(super) fn with_organization(mut row: Row) -> Result<(Member, Organization)> {
     let member = row.model::<member::Entity>()?;
     Ok((member.try_into()?, row.model::<organization::Entity>()?.try_into()?))
 }
 
-/// Reads the account behind a member in a row.
+/// Reads the account that follows a member in a row, for the member's profile.
 pub(super) fn with_profile(member: member::Model, mut row: Row) -> Result<MemberProfile> {
     let profile = row.model::<account::Entity>()?.profile()?;
     Ok(MemberProfile { profile, member: member.try_into()? })
 }
 
-/// The membership with this id in an organization, also an ended one.
+/// The membership with this id in an organization, even if it has ended.
 pub async fn find(
     db: &impl Connection,
     organization: OrganizationId,
@@ -160,8 +159,8 @@ pub async fn find(
     row.await?.map(|mut row| row.model::<member::Entity>()?.try_into()).transpose()
 }
 
-/// The organization of a membership. The only query by a member's id alone, for
-/// `LeaveOrganization`, whose request has nothing else.
+/// The organization of a membership. It is for `LeaveOrganization`, whose request has only the
+/// member's id.
 pub async fn organization_of(db: &impl Connection, id: MemberId) -> Result<Option<OrganizationId>> {
     let rows = models(db, member::Entity::find_by_id(Uuid::from(id))).await?;
     Ok(rows.first().map(|row| row.organization_id.into()))
@@ -194,8 +193,8 @@ fn newest_removal(organization: OrganizationId, account: AccountId) -> Select<me
         .limit(1)
 }
 
-/// The organization's version at the newest removal, as a part of another query; the values are
-/// those of organization, account and limit.
+/// The organization's version at the newest removal, as a part of another query. Its values are
+/// organization, account and limit.
 pub(super) fn version_of_last_removal() -> SelectStatement {
     newest_removal(Uuid::nil().into(), Uuid::nil().into())
         .select_only()
@@ -213,7 +212,7 @@ pub async fn has_active_admin(
     Ok(!models(db, select).await?.is_empty())
 }
 
-/// Whether the organization has an active admin without an end other than `except`.
+/// Whether the organization has an active admin other than `except` whose membership has no end.
 pub async fn has_lasting_admin(
     db: &impl Connection,
     organization: OrganizationId,
@@ -239,8 +238,8 @@ pub(super) fn lasts_beyond(now: Timestamp) -> Condition {
         .add(member::Column::ExpiresAt.gt(now.as_micros()))
 }
 
-/// The members of an organization that count as current in the store, but whose end has come
-/// at `now`.
+/// The members of an organization whose membership has expired at `now`, although they still count
+/// as current in the store.
 pub(super) fn due_members(organization: OrganizationId, now: Timestamp) -> Select<member::Entity> {
     member::Entity::find()
         .filter(member::Column::OrganizationId.eq(Uuid::from(organization)))
@@ -248,12 +247,13 @@ pub(super) fn due_members(organization: OrganizationId, now: Timestamp) -> Selec
         .filter(member::Column::ExpiresAt.lte(now.as_micros()))
 }
 
-/// Their ids, as a part of another query.
+/// The ids of `due_members`, as a part of another query.
 pub(super) fn ids_of_due_members(organization: OrganizationId, now: Timestamp) -> SelectStatement {
     due_members(organization, now).select_only().column(member::Column::Id).into_query()
 }
 
-/// At most `limit` of them, the earliest first.
+/// At most `limit` members whose membership has expired at `now`, although they still count as
+/// current in the store; the earliest end first.
 pub async fn due(
     tx: &Tx,
     organization: OrganizationId,
@@ -267,8 +267,8 @@ pub async fn due(
     models(tx, select).await?.into_iter().map(Member::try_from).collect()
 }
 
-/// The number of members of an organization at `now`, by one statement: others may store their
-/// end meanwhile.
+/// The number of members of an organization at `now`. One statement reads it, because another
+/// transaction may end expired memberships meanwhile.
 pub async fn count_at(
     db: &impl Connection,
     organization: OrganizationId,
@@ -286,8 +286,8 @@ pub async fn count_at(
     Ok(row.value::<i64>()? - row.value::<i64>()?)
 }
 
-/// Those of these members whose end has come at `now`, each with its end, whether or not that is
-/// stored.
+/// Which of these memberships have expired at `now`, each with its end, whether or not the store
+/// counts it as ended.
 pub async fn ended_among(
     db: &impl Connection,
     organization: OrganizationId,
@@ -391,7 +391,7 @@ async fn set(
     update(tx, updated).await.map(drop)
 }
 
-/// Those of these addresses that are verified addresses of current members.
+/// Which of these addresses are verified addresses of current members.
 pub async fn addresses_among(
     db: &impl Connection,
     organization: OrganizationId,
@@ -425,7 +425,8 @@ pub async fn set_expiry(
     update(tx, updated).await.map(drop)
 }
 
-/// Ends memberships at their own ends, with this version of the organization. Their rows stay.
+/// Ends expired memberships. Each gets its own expiry as the time of its end, and this version of
+/// the organization. Their rows stay.
 pub async fn expire(
     tx: &Tx,
     organization: OrganizationId,

@@ -1,4 +1,4 @@
-//! Memberships by organization and account, for services that ask what an account may do.
+//! Memberships by organization and account, for services that check what an account may do.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use crate::error::{Error, Result};
 /// The most memberships in one request.
 pub const MAX_KEYS: usize = 100;
 
-/// The keys of a smaller statement on SQLite, so that a few do not cost as much as many.
+/// The number of keys of a smaller statement on SQLite, so that few keys take less time than many.
 const FEW_KEYS: usize = 10;
 
-/// The predicate of the index of memberships. It is a literal: a bound value does not use
-/// the index.
+/// The predicate of the index of memberships. It is a literal: with a bound value, the index is not
+/// used.
 const CURRENT: &str = "\"members\".\"status\" <> 'left'";
 
 /// An organization and an account.
@@ -57,7 +57,8 @@ impl Memberships {
         self.find_or_read(db, key, read, now).await
     }
 
-    /// The same of an account that is already read: its issuer does not come from `accounts`.
+    /// As `find`, for an account that is already read: the statement does not read the issuer from
+    /// `accounts`.
     pub(super) async fn find_of(
         &self,
         db: &Db,
@@ -85,7 +86,7 @@ impl Memberships {
         now: Timestamp,
     ) -> Result<Option<StoredMembership>> {
         let found = self.0.find(db, key, read).await?;
-        // A membership ends without a change.
+        // A membership can expire without a change of the store.
         Ok(found.filter(|found| found.membership.is_current(now)))
     }
 
@@ -143,7 +144,7 @@ pub async fn find_by_id(
     Ok(found.filter(|found| found.membership.is_current(now)))
 }
 
-/// Few and many keys have a statement each.
+/// Few keys have a smaller statement than many keys.
 async fn on_sqlite(
     db: &Db,
     keys: &[MembershipKey],
@@ -159,8 +160,8 @@ async fn on_sqlite(
     by_key(db.run(statement).await?.rows)
 }
 
-/// The keys are two texts with commas, which PostgreSQL turns into rows: it would plan a
-/// condition with many parts anew each time.
+/// The keys are sent as two texts with commas, which PostgreSQL turns into rows. A condition with
+/// many parts would be planned again for each run.
 async fn on_postgres(
     db: &Db,
     keys: &[MembershipKey],
@@ -227,7 +228,7 @@ fn has_key() -> Condition {
         .add(current())
 }
 
-/// Each part has the predicate of the index, or SQLite would not use it.
+/// Each part contains the predicate of the index: without it, SQLite would not use the index.
 fn has_key_among(number: usize) -> Condition {
     (0..number).fold(Condition::any(), |any, _| any.add(has_key()))
 }

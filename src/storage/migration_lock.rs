@@ -1,9 +1,8 @@
-//! The lock that lets one replica migrate at a time, and the log of a start that waits for
+//! The lock that lets one replica migrate at a time, and the log messages of a start that waits for
 //! it.
 //!
-//! A start tries to take it again and again, each time in a transaction of its own: no
-//! statement or transaction waits in the database, where its time limits or a pooler
-//! would end it.
+//! A start tries to take the lock repeatedly, each time in a transaction of its own. So no
+//! statement or transaction waits in the database, where a time limit or a pooler would end it.
 
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ const LOCK: i64 = 0x6775_6573_746c_6973;
 /// The time between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The time until a wait is first logged; it doubles each time, up to the longest.
+/// The time until a wait is first logged; it doubles each time, until the interval is
+/// `MAX_REPORT_INTERVAL`.
 const FIRST_REPORT: Duration = Duration::from_secs(1);
 const MAX_REPORT_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -36,7 +36,7 @@ pub(super) async fn try_lock(tx: &Tx) -> Result<bool> {
     let mut row = row.ok_or_else(|| StoreError::fault("pg_try_advisory_xact_lock has no row"))?;
     let is_taken = row.value()?;
     if is_taken {
-        // A migration may wait and work for longer than the change of a request.
+        // A migration may wait for locks, and run, for longer than the change of a request.
         for limit in ["lock_timeout", "statement_timeout"] {
             tx.run(Statement::new(format!("SET LOCAL {limit} = 0"), Vec::new())).await?;
         }

@@ -1,7 +1,7 @@
 //! The store: organizations, members, invites and all else, on SQLite or PostgreSQL.
 //!
-//! Only this module uses SeaORM. Only the query functions (one file a table) have SQL. They
-//! take `&impl Connection` to read and a [`Tx`] to write, and the organization first, so
+//! Only this module uses SeaORM. Only the query functions (one file per table) have SQL. They take
+//! `&impl Connection` to read and a [`Tx`] to write. Their next parameter is the organization, so
 //! that no query of an organization's rows can leave it out.
 
 mod backup;
@@ -115,10 +115,10 @@ pub struct PoolSize {
 /// The kind of process that opens the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opener {
-    /// A server, or a command beside which no server may run; a SQLite file can have one at a
-    /// time.
+    /// A server, or a command that must not run while a server runs. A SQLite file can have one
+    /// such process at a time.
     Server,
-    /// A command; any number may run beside a server.
+    /// Any other command. Any number of them may run while a server runs.
     CommandLine,
 }
 
@@ -183,7 +183,8 @@ impl Store {
         self.shared.previews.find(self.read(), hash, now).await
     }
 
-    /// The current membership of an account at `now`, which may be as old as the last commit.
+    /// The current membership of an account at `now`, as of the last commit of this process or
+    /// later.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -196,7 +197,7 @@ impl Store {
         self.shared.memberships.find(self.read(), organization, account, now).await
     }
 
-    /// The same of an account that is already read, such as the caller's.
+    /// As [`Store::membership`], for an account that is already read, such as the caller's.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -209,7 +210,7 @@ impl Store {
         self.shared.memberships.find_of(self.read(), organization, account, now).await
     }
 
-    /// The same of at most [`memberships::MAX_KEYS`] keys.
+    /// As [`Store::membership`], for at most [`memberships::MAX_KEYS`] keys.
     ///
     /// # Errors
     /// If the store cannot be read, or there are more keys.
@@ -242,8 +243,8 @@ impl Store {
         self.write_change(None, change).await
     }
 
-    /// The same for a change whose first statement locks this organization's row: its changes
-    /// run one after another, in common transactions.
+    /// As [`Store::write`], for a change whose first statement locks this organization's row. The
+    /// changes of an organization run one after another, and several may share a transaction.
     ///
     /// # Errors
     /// As [`Store::write`].
@@ -276,14 +277,15 @@ impl Store {
             self.shared.event_watch.committed();
         }
         if self.keys_version() != before {
-            // Once more: a reader may have read a key since then, but before the commit.
+            // Incremented again: a reader may have read an old key after the first time, but before
+            // the commit.
             state.keys_version.fetch_add(1, Ordering::SeqCst);
         }
         result
     }
 
-    /// A number that changes when this process changes a key or an account: cached rows of
-    /// these tables are outdated then.
+    /// A number that changes when this process changes a key or an account. Rows of these tables
+    /// that were cached before are then outdated.
     pub fn keys_version(&self) -> u64 {
         self.shared.db.state.keys_version.load(Ordering::SeqCst)
     }
@@ -384,7 +386,7 @@ impl Store {
         }
     }
 
-    /// How long the store takes, and how it fails.
+    /// The metrics of the store: how long it takes, and why it fails.
     pub fn statistics(&self) -> &Statistics {
         &self.shared.db.state.statistics
     }
@@ -405,8 +407,8 @@ impl Store {
         }
     }
 
-    /// Lets the writes of this store overwrite what they delete or replace, on SQLite, which
-    /// otherwise leaves it in the file until the space is used again.
+    /// On SQLite, lets the writes of this store overwrite the data that they delete or replace.
+    /// Otherwise this data stays in the file until its space is used again.
     ///
     /// # Errors
     /// If the store is closed.
@@ -417,9 +419,9 @@ impl Store {
         }
     }
 
-    /// Runs very many changes. On SQLite, a commit among them waits neither for the disk nor for
-    /// the file: if the system fails meanwhile, the last of them may be lost. When this returns
-    /// `Ok`, all of them are on the disk.
+    /// Runs very many changes. On SQLite, their commits do not wait for the disk, and SQLite writes
+    /// its log into the file less often. If the system fails meanwhile, the last changes may be
+    /// lost. When this returns `Ok`, all of them are on the disk.
     ///
     /// # Errors
     /// That of `changes`, or if the store cannot be written.
@@ -429,16 +431,16 @@ impl Store {
         let changed = changes.await;
         writer.connection().end_bulk()?;
         let value = changed?;
-        // A commit that waits for the disk, with all that is in the log before it.
+        // This commit waits until it and everything before it in the log are on the disk.
         let last = change!(async |tx: &Tx| settings::set(tx, settings::DISK_SPACE_TEST, "").await);
         self.write(last).await?;
         Ok(value)
     }
 
-    /// Writes SQLite's log into the file and truncates it, so that no earlier version of a
-    /// row is left in it. For commands: it waits for running reads and writes of other
-    /// processes, and must not run beside changes of this store. Returns false if they did
-    /// not end in time.
+    /// Writes SQLite's log into the file and truncates it, so that no earlier version of a row is
+    /// left in it. For commands: it waits for running reads and writes of other processes, and must
+    /// not run during changes of this store. Returns false if these reads and writes did not end in
+    /// time.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -449,9 +451,9 @@ impl Store {
         }
     }
 
-    /// Copies a SQLite store, as it is at one moment, into an empty file, also while a server
-    /// uses it, and checks the copy. The caller syncs the file. `progress` gets the percentage
-    /// that is copied.
+    /// Copies a SQLite store, as it is at one moment, into an empty file, and checks the copy. A
+    /// server may use the store meanwhile. The caller syncs the file. `progress` gets the
+    /// percentage that is copied.
     ///
     /// # Errors
     /// FAILED_PRECONDITION on PostgreSQL; that of `progress`; or if the store cannot be read, the
@@ -477,7 +479,7 @@ impl Store {
             Readers::Sqlite(readers) => readers.close()?,
         }
         match &self.shared.writer {
-            // The same pool.
+            // Reads and writes share one pool, which is already closed.
             Writer::Postgres(_) => Ok(()),
             Writer::Sqlite(writer) => Ok(writer.close().await?),
         }

@@ -1,8 +1,8 @@
-//! Queries on `notices`: mails that tell of a change and wait to be sent. A row refers to its
-//! subject; the mail is rendered when it is sent.
+//! Queries on `notices`: mails about changes, which wait to be sent. A row refers to its subject;
+//! the mail is rendered when it is sent.
 //!
-//! The row of requests that wait stays for some time after its mail, so that there is no other
-//! mail meanwhile.
+//! The row of a mail about pending requests to join stays for some time after the mail is sent, so
+//! that no other mail about such requests is sent meanwhile.
 
 use std::collections::HashSet;
 
@@ -24,12 +24,13 @@ use crate::error::Result;
 /// The predicate of the partial index; a literal, so that the index is used.
 const ACTIVE_ADMIN: &str = "role = 'admin' AND status = 'active'";
 
-/// What mails tell of.
+/// What a mail is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Topic {
     pub organization: OrganizationId,
     pub kind: NoticeKind,
-    /// As in the table.
+    /// The id of the request to join or of the domain; for a mail about pending requests, that of
+    /// the organization.
     pub subject: Uuid,
 }
 
@@ -46,8 +47,8 @@ pub struct Claimed {
     pub trace: Option<TraceParent>,
 }
 
-/// The accounts of at most `limit` active admins that have a verified address, those first who
-/// joined first.
+/// The accounts of at most `limit` active admins that have a verified address, in the order in
+/// which they joined.
 pub async fn admins(
     tx: &Tx,
     organization: OrganizationId,
@@ -143,7 +144,8 @@ pub async fn postpone(tx: &Tx, id: NoticeId, claimant: Uuid, until: Timestamp) -
     update(tx, postponed).await.map(drop)
 }
 
-/// Makes a claimed mail due at `until` as a new one, to tell what is newer than `told_version`.
+/// Turns a claimed mail into a new one, which is due at `until`. The new mail is about requests
+/// that are newer than `told_version`.
 pub async fn renew(
     tx: &Tx,
     id: NoticeId,
@@ -178,7 +180,7 @@ pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     lease::is_any_due::<notice::Entity>(db, now).await
 }
 
-/// How many mails are due or wait for another attempt, and since when the oldest one does.
+/// How many mails are due or wait for another attempt, and since when the oldest one waits.
 pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
     let numbers = notice::Entity::find()
         .select_only()

@@ -1,7 +1,7 @@
 //! A cache of rows that are read very often, on SQLite.
 //!
-//! On SQLite this process makes all changes of organizations, members and invites that
-//! clients ask for: a lock keeps a second server off the file. So a value is valid until this
+//! On SQLite this process makes all changes of organizations, members and invites that clients
+//! request: a lock prevents a second server from using the file. So a value is valid until this
 //! process changes its organization, or finds that another process has written (see
 //! [`cache_versions`](super::cache_versions)). On PostgreSQL other replicas may change it at any
 //! time, so nothing is cached.
@@ -54,7 +54,8 @@ impl Moment {
 }
 
 impl<K: Hash + Eq, V: OfOrganization> OrganizationCache<K, V> {
-    /// The value that `read` returns, or returned since the last change of its organization.
+    /// The cached value if it is valid; otherwise the value that `read` returns, which is then
+    /// cached.
     pub(super) async fn find(
         &self,
         db: &Db,
@@ -70,7 +71,7 @@ impl<K: Hash + Eq, V: OfOrganization> OrganizationCache<K, V> {
         Ok(Some(value))
     }
 
-    /// The value, if it was read since the last change of its organization.
+    /// The cached value, if it was read after the last change of its organization.
     pub(super) fn get(&self, db: &Db, key: &K, now: Moment) -> Option<V> {
         let is_valid = |kept: &Kept<V>| {
             db.state.cache_versions.is_current(kept.value.organization(), kept.version)

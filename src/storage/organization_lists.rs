@@ -8,8 +8,8 @@ use super::entity::organization;
 use crate::domain::{AccountId, Organization, OrganizationId};
 use crate::error::Result;
 
-/// At most `limit` organizations older than `before`, newest first; all, or those that
-/// `creator` made, or `only` this one.
+/// At most `limit` organizations older than `before`, newest first; all organizations, or only
+/// those that `creator` created, or only `only`.
 pub async fn page(
     db: &Db,
     only: Option<OrganizationId>,
@@ -20,7 +20,8 @@ pub async fn page(
     use organization::Column;
 
     let mut select = organization::Entity::find()
-        // Always there, so that the first page reads the index as the others do.
+        // The first page has this condition too, so that it uses the index in the same way as later
+        // pages.
         .filter(Column::Id.lt(before.map_or(Uuid::max(), Uuid::from)))
         .order_by_desc(Column::Id)
         .limit(limit);

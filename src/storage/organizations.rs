@@ -22,12 +22,13 @@ pub async fn find(db: &impl Connection, id: OrganizationId) -> Result<Option<Org
 }
 
 /// The organization with this id, its row locked until the transaction ends. A change of an
-/// organization locks it first, so that its changes run one after another.
+/// organization locks this row first, so that the changes of one organization run one after
+/// another.
 ///
-/// PostgreSQL also takes an advisory lock, and waits for that one: a wait for a row that
-/// another transaction has updated gives the waiting transaction its id before it has the
-/// row, and positions in the feed of events are these ids. SQLite has one writer, so it locks
-/// nothing here.
+/// On PostgreSQL, the transaction first waits for an advisory lock. If it waited for the row after
+/// another transaction has updated it, PostgreSQL would give it its transaction id before it has
+/// the row. These ids are the positions in the feed of events. SQLite has one writer, so nothing is
+/// locked here.
 pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
     static LOCK: Named = Named::new(|| {
         let advisory = Expr::cust_with_values("pg_advisory_xact_lock($1) IS NOT NULL", [0_i64]);
@@ -36,7 +37,8 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
     let id = Uuid::from(id);
     tx.locks(id);
     let statement = match tx.backend() {
-        // The lower half of an id is random and negative, other locks have positive numbers.
+        // The lower half of an id is a random negative number; other advisory locks have positive
+        // numbers.
         DbBackend::Postgres => LOCK.with(tx, [id.into(), id.as_u64_pair().1.cast_signed().into()]),
         _ => FIND.with(tx, [id.into()]),
     };
@@ -44,15 +46,15 @@ pub async fn lock(tx: &Tx, id: OrganizationId) -> Result<Option<Organization>> {
     row.map(|mut row| row.model::<organization::Entity>()?.try_into()).transpose()
 }
 
-/// An organization with members whose end has come.
+/// An organization with memberships that have expired, but still count as current in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WithDueMembers {
     pub id: OrganizationId,
     pub next_member_end: Timestamp,
 }
 
-/// At most `limit` organizations with members whose end has come at `now`, in the order of that
-/// end and id, after `after`.
+/// At most `limit` organizations with memberships that have expired at `now`, but still count as
+/// current in the store: after `after`, in the order of their earliest end and their id.
 pub async fn with_due_members(
     db: &impl Connection,
     now: Timestamp,
@@ -145,7 +147,7 @@ pub async fn update(tx: &Tx, changed: &Organization) -> Result<()> {
     Ok(tx.queue(UPDATE.changing::<organization::Entity, _>(tx, values)).await?)
 }
 
-/// Updates the version of a locked organization alone.
+/// Updates only the version of a locked organization.
 pub async fn set_version(tx: &Tx, changed: OrganizationVersion) -> Result<()> {
     use organization::Column;
 

@@ -21,7 +21,7 @@ pub struct Claimed {
     pub invite: InviteId,
     /// The number of earlier attempts.
     pub attempts: i64,
-    /// The trace of the request that asked for it.
+    /// The trace of the request that caused it.
     pub trace: Option<TraceParent>,
     /// 0: the invitation itself; 1 or more: a reminder.
     pub reminder: u32,
@@ -52,7 +52,7 @@ pub async fn enqueue_new(
     enqueue_all(tx, mails.collect(), trace, now).await
 }
 
-/// The same for invitations of several organizations.
+/// As [`enqueue_new`], for invitations of several organizations.
 pub async fn enqueue_all(
     tx: &Tx,
     mails: Vec<(OrganizationId, InviteId)>,
@@ -89,7 +89,7 @@ pub async fn enqueue_reminder(
         attempts: Set(0),
         next_attempt_at: Set(due.as_micros()),
         claimed_by: Set(None),
-        // It does not wait before.
+        // A reminder counts as waiting only from its due time on.
         created_at: Set(due.as_micros()),
         traceparent: Set(None),
         reminder: Set(reminder.into()),
@@ -97,7 +97,8 @@ pub async fn enqueue_reminder(
     insert(tx, row).await
 }
 
-/// Moves the reminder of an invitation whose expiry has been moved by so many microseconds.
+/// Moves the reminder of an invitation by the number of microseconds by which the invitation's
+/// expiry has been moved.
 pub async fn move_reminder(tx: &Tx, invite: InviteId, by_micros: i64) -> Result<()> {
     use outbox::Column;
 
@@ -107,7 +108,7 @@ pub async fn move_reminder(tx: &Tx, invite: InviteId, by_micros: i64) -> Result<
         .col_expr(Column::CreatedAt, moved(Column::CreatedAt))
         .filter(Column::InviteId.eq(Uuid::from(invite)))
         .filter(Column::Reminder.gt(0_i64))
-        // One that is being sent, or was tried, is not moved.
+        // A reminder that is being sent, or had an attempt, is not moved.
         .filter(Column::ClaimedBy.is_null())
         .filter(Column::Attempts.eq(0_i64));
     update(tx, its).await.map(drop)
@@ -158,7 +159,7 @@ pub async fn finish(tx: &Tx, id: OutboxId, claimant: Uuid) -> Result<bool> {
     Ok(delete(tx, finished).await? == 1)
 }
 
-/// Deletes the mails of these invitations; one that is being sent is not recorded as sent.
+/// Deletes the mails of these invitations; a mail that is being sent is then not recorded as sent.
 pub async fn delete_of(tx: &Tx, invites: &[InviteId]) -> Result<()> {
     for ids in invites.chunks(SIZES[0]) {
         let ids = is_one_of(outbox::Column::InviteId, ids.iter().copied().map(Uuid::from));
@@ -172,7 +173,8 @@ pub async fn is_any_due(db: &impl Connection, now: Timestamp) -> Result<bool> {
     lease::is_any_due::<outbox::Entity>(db, now).await
 }
 
-/// How many mails wait, and since when the oldest one does. A reminder waits from its time on.
+/// How many mails wait, and since when the oldest one waits. A reminder counts as waiting from its
+/// due time on.
 pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
     lease::backlog::<outbox::Entity>(db, now).await
 }

@@ -30,7 +30,7 @@ impl Previews {
     ) -> Result<Option<Arc<Preview>>> {
         let read = async { Ok(read(db, hash, now).await?.map(Arc::new)) };
         let found = self.0.find(db, hash.into_bytes(), read).await?;
-        // An invite expires without a change, and so does a membership.
+        // Invites and memberships expire without a change of the store.
         let found = found.filter(|preview| preview.expires_at.is_none_or(|end| now < end));
         match found {
             Some(preview) if preview.next_member_end.is_some_and(|end| end <= now) => {
@@ -41,7 +41,8 @@ impl Previews {
     }
 }
 
-/// The preview of an organization with members whose end has come, as if that were stored.
+/// The preview without memberships that have expired at `now`, but still count as current in the
+/// store. `None` if the inviter's membership is one of them.
 async fn without_due_members(
     db: &Db,
     preview: &Preview,
@@ -66,7 +67,7 @@ pub struct Preview {
     pub email: Option<EmailAddress>,
     /// When the invite expires, unless it ends before.
     pub expires_at: Option<Timestamp>,
-    /// Where its recipients go on after joining.
+    /// Where its recipients continue after they join.
     pub continue_url: Option<ContinueUrl>,
     inviter: MemberId,
     /// As in [`Organization`](crate::domain::Organization).

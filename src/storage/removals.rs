@@ -1,10 +1,10 @@
 //! Deletes the rows of deleted organizations in parts.
 //!
-//! An organization is deleted with its own row: every query of an organization's rows
-//! joins that row or has locked it, so its other rows are no longer found. These may be
-//! very many, and to delete them at once would delay all other changes. They are deleted
-//! in parts, each in a transaction of its own. For this reason they have no foreign key
-//! to the organization.
+//! An organization is deleted when its own row is deleted: every query of an organization's rows
+//! joins that row or has locked it, so the other rows are no longer found. There may be very many
+//! of these rows, and to delete them all at once would delay all other changes. They are deleted in
+//! parts, each in a transaction of its own. For this reason they have no foreign key to the
+//! organization.
 
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{

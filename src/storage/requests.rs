@@ -1,4 +1,4 @@
-//! Queries on `requests`.
+//! Queries on `requests`: the outcomes of requests, for callers that send them again.
 
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter};
 use uuid::Uuid;
@@ -18,10 +18,10 @@ pub struct RequestKey {
     pub id: String,
 }
 
-/// A request that was carried out.
+/// A request that has succeeded.
 #[derive(Debug)]
 pub struct Remembered {
-    /// The hash of what it asks for.
+    /// The hash of the operation and the parameters of the request.
     pub body_hash: SecretHash,
     /// The outcome: ids, never tokens.
     pub outcome: String,
@@ -42,8 +42,8 @@ pub async fn find(tx: &Tx, key: &RequestKey) -> Result<Option<Remembered>> {
     found.transpose()
 }
 
-/// Stores a request in the transaction that carries it out, in place of an older one with
-/// the same key.
+/// Stores a request in the transaction of its change, in place of an older request with the same
+/// key.
 pub async fn remember(tx: &Tx, key: &RequestKey, what: &Remembered) -> Result<()> {
     delete(tx, request::Entity::delete_many().filter(is(key))).await?;
     let row = request::ActiveModel {

@@ -13,23 +13,23 @@ use crate::error::{Error, Kind, Result};
 /// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// What was done.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
     pub rows: TableRows,
-    /// Where the store is that was there before.
+    /// The new path of the store that was there before, if there was one.
     pub kept: Option<PathBuf>,
 }
 
-/// What may happen to a store that is there already.
+/// Whether a store that is already there may be replaced, and how it is renamed.
 pub struct Replace {
     pub is_allowed: bool,
-    /// The end of the name that it gets.
+    /// The suffix that is added to its path.
     pub suffix: String,
 }
 
-/// Copies a backup to the path of a SQLite store. `check_key` gets the fingerprint of the
-/// secret key of the backup. Until the last step, nothing of the store there has changed.
+/// Copies a backup to the path of a SQLite store. `check_key` gets the fingerprint of the secret
+/// key of the backup. The store that is already there does not change before the last step.
 ///
 /// # Errors
 /// FAILED_PRECONDITION if a server uses the store, if there is one and it may not be replaced,
@@ -42,7 +42,7 @@ pub async fn restore(
 ) -> Result<Restored> {
     let mut source = open_backup(backup)?;
     location::make_directory(store)?;
-    // Held to the end, so that no server starts meanwhile.
+    // Held until the end, so that no server starts meanwhile.
     let _lock = location::lock_file(store)?;
     // SQLite follows a symbolic link, and keeps its log beside the file itself.
     let store = match fs::canonicalize(store) {
@@ -61,7 +61,7 @@ pub async fn restore(
             return Err(Error::new(Kind::FailedPrecondition, message));
         }
     }
-    // Of a command that was killed, it is written again.
+    // A command that was killed may have left this file; it is written again.
     let unfinished = with_suffix(&store, ".restoring");
     let made = async {
         write_copy(&mut source, &unfinished)?;
@@ -90,7 +90,8 @@ pub async fn restore(
         true => Some(keep(&store, &replace.suffix)?),
         false => None,
     };
-    // Before the rename: SQLite would take this log for that of the backup.
+    // This happens before the rename: otherwise SQLite would use the old log as the log of the
+    // backup.
     for suffix in ["-wal", "-shm", "-journal"] {
         remove(&with_suffix(&store, suffix))?;
     }
@@ -141,8 +142,8 @@ fn write_copy(source: &mut File, to: &Path) -> Result<()> {
     copied.map_err(|why| cannot("write", to, why))
 }
 
-/// Gives the store's files a second name. With its log, since a killed server leaves changes in
-/// there.
+/// Gives the store's file and its log a second name. The log is needed because a killed server
+/// leaves changes in it.
 fn keep(store: &Path, suffix: &str) -> Result<PathBuf> {
     let kept = with_suffix(store, suffix);
     for part in ["", "-wal"] {

@@ -1,4 +1,4 @@
-//! Queries on the columns that secret keys seal, of all organizations.
+//! Queries on the columns with sealed values, which a secret key encrypts, in all organizations.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct Sealed {
 /// The columns with sealed values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The token of an invite; whether the invite is live, so that the token may be needed.
+    /// The token of an invite. It may still be needed only if the invite is live.
     InviteToken {
         is_live: bool,
     },
@@ -42,11 +42,11 @@ pub enum Table {
 /// A page of sealed values.
 pub struct Page {
     pub values: Vec<Sealed>,
-    /// The last row's id, unless there was none.
+    /// The id of the last row; `None` if there was no row.
     pub last: Option<Uuid>,
 }
 
-/// The sealed values of at most `limit` rows behind this one, in the order of ids.
+/// The sealed values of at most `limit` rows after this one, in the order of ids.
 pub async fn page(db: &Db, table: Table, after: Option<Uuid>, limit: u64) -> Result<Page> {
     match table {
         Table::Invites => invite_tokens(db, after, limit).await,
@@ -99,10 +99,10 @@ async fn webhook_secrets(db: &Db, after: Option<Uuid>, limit: u64) -> Result<Pag
     Ok(page)
 }
 
-/// Replaces values that are still as they were read, each by the bytes beside it; returns for
-/// each whether it was.
+/// Replaces each value by the bytes that are paired with it, unless it has changed since it was
+/// read; returns for each value whether it was replaced.
 pub async fn replace(tx: &Tx, values: &[(Sealed, Vec<u8>)]) -> Result<Vec<bool>> {
-    // Together, which is one way to PostgreSQL and back.
+    // All updates run together, which takes one round trip on PostgreSQL.
     try_join_all(values.iter().map(|(old, new)| replace_one(tx, old, new))).await
 }
 
@@ -138,8 +138,8 @@ where
         .filter(column.eq(old.bytes.clone()))
 }
 
-/// How many sealed values there are that may be needed, by the id of their key, which is a part
-/// of them.
+/// How many sealed values may still be needed, by the id of their key. The id is a part of each
+/// value.
 pub async fn count_by_key(db: &Db) -> Result<BTreeMap<Vec<u8>, Counts>> {
     const TOKEN_KEY: &str = "substr(token_sealed, 2, 8)";
     const SECRET_KEY: &str = "substr(secret_sealed, 2, 8)";
@@ -175,11 +175,11 @@ pub async fn count_by_key(db: &Db) -> Result<BTreeMap<Vec<u8>, Counts>> {
     Ok(found)
 }
 
-/// Sealed values of one key.
+/// The numbers of sealed values of one key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Of live invites.
+    /// Tokens of live invites.
     pub invite_tokens: u64,
-    /// Current ones, and those before them.
+    /// Current and previous secrets.
     pub webhook_secrets: u64,
 }

@@ -11,7 +11,7 @@ use crate::error::Result;
 /// The fingerprint of the key that seals tokens.
 pub const SECRET_KEY_FINGERPRINT: &str = "secret_key_fingerprint";
 
-/// Written to find out whether a full disk has space again; has no meaning.
+/// Written to find out whether a full disk has space again; its value has no meaning.
 pub const DISK_SPACE_TEST: &str = "disk_space_test";
 
 /// The value of this name.

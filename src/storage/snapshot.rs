@@ -12,7 +12,7 @@ use super::sqlite;
 use super::statement::{Statement, StatementResult};
 use crate::error::Result;
 
-/// Runs statements as of the first of them.
+/// Runs statements that all see the store as it was at the first of them.
 pub struct Snapshot(Transaction);
 
 impl Snapshot {
@@ -26,7 +26,7 @@ impl Snapshot {
         })
     }
 
-    /// Begins one on a SQLite file that nobody uses.
+    /// Begins a transaction on a SQLite file that no process uses.
     pub(super) fn begin_on_file(path: &Path) -> Result<Self> {
         Ok(Self::begin_on(sqlite::Connection::open_to_read(path, Duration::ZERO)?)?)
     }
@@ -36,7 +36,7 @@ impl Snapshot {
         Ok(Self(Transaction::Sqlite(Arc::new(connection))))
     }
 
-    /// Ends it.
+    /// Ends the transaction.
     pub(super) async fn end(self) -> Result<()> {
         match self.0 {
             Transaction::Postgres(transaction) => Ok(transaction.rollback().await?),

@@ -1,7 +1,8 @@
-//! The SQL of statements: built once where only values differ, and kept to few lengths.
+//! The SQL of statements: built once if only the values differ, and with lists of few different
+//! lengths.
 //!
-//! SeaORM's query builder writes the SQL. To build it costs more than to run a statement
-//! by a key on SQLite, and a fifth of that on PostgreSQL.
+//! SeaORM's query builder writes the SQL. On SQLite, this takes more time than to run a statement
+//! by a key; on PostgreSQL, it takes a fifth of that time.
 
 use std::sync::OnceLock;
 
@@ -16,8 +17,8 @@ use super::connection::{Connection, Tx};
 use super::statement::{SIZES, Statement};
 use crate::domain::OrganizationId;
 
-/// A statement whose SQL never changes. The values in its builder mark the places and
-/// types of the values that each use gives.
+/// A statement whose SQL never changes. The values in its builder are placeholders: each use gives
+/// its own values, of the same types and in the same order.
 pub(super) struct Named {
     build: fn() -> SubQueryStatement,
     sqlite: OnceLock<String>,
@@ -52,7 +53,7 @@ impl Named {
         Statement::new(sql.as_str(), values.into())
     }
 
-    /// The same for a statement that updates or deletes rows of an entity's table.
+    /// As `with`, for a statement that updates or deletes rows of an entity's table.
     pub(super) fn changing<E: EntityName + Default, const N: usize>(
         &'static self,
         tx: &Tx,
@@ -91,8 +92,8 @@ pub(super) fn set<E: EntityTrait, const N: usize>(
     })
 }
 
-/// Whether a column has one of these values. The condition has one of few lengths: the
-/// last value is repeated.
+/// Whether a column has one of these values. The list of values has one of few lengths: the last
+/// value is repeated to fill it.
 pub(super) fn is_one_of<C, V>(column: C, values: impl IntoIterator<Item = V>) -> Expr
 where
     C: ColumnTrait,
@@ -103,15 +104,16 @@ where
 
 /// Whether a row belongs to an organization, in a statement that finds few rows by other values.
 ///
-/// SQLite, which keeps no statistics here, would read all rows of the organization by an index on
-/// it; for an expression there is no index.
+/// SQLite keeps no statistics here, and would use an index on the organization to read all of its
+/// rows. The condition is an expression, for which there is no index.
 pub(super) fn belongs_to(column: impl ColumnTrait, organization: OrganizationId) -> Expr {
     let column = || column.into_simple_expr();
     Expr::from(Func::coalesce([column(), column()])).eq(Uuid::from(organization))
 }
 
-/// The number of values that [`is_one_of`] takes beside an organization, for an index on both. On
-/// SQLite one: with a list it would read all rows of the organization.
+/// The number of values that [`is_one_of`] gets in a query that also compares the organization and
+/// uses an index on both. On SQLite it is one: with a list, SQLite would read all rows of the
+/// organization.
 pub(super) fn size_beside_organization(db: &impl Connection) -> usize {
     match db.backend() {
         DbBackend::Postgres => SIZES[0],

@@ -1,4 +1,4 @@
-//! The present state of organizations and members, for readers of the feed that begin.
+//! The current state of organizations and members, for readers that begin to read the event feed.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -20,7 +20,7 @@ use crate::error::Result;
 #[derive(Debug, Clone)]
 pub struct MemberState {
     pub organization: OrganizationId,
-    /// The organization's version, of the same moment as the member.
+    /// The organization's version, read at the same moment as the member.
     pub version: i64,
     pub id: MemberId,
     pub account: AccountId,
@@ -30,7 +30,7 @@ pub struct MemberState {
     pub status: MemberStatus,
     pub expires_at: Option<Timestamp>,
     pub attributes: Attributes,
-    /// Those of the organization.
+    /// The attributes of the organization.
     pub of_organization: Attributes,
     joined_at: Timestamp,
 }
@@ -44,8 +44,8 @@ impl MemberState {
     }
 }
 
-/// At most `limit` members behind `after`: of one organization, or of all. Every organization
-/// has an admin, so each has an entry.
+/// At most `limit` members after `after`: of one organization, or of all. Every organization has an
+/// admin, so the pages contain every organization.
 pub async fn page(
     db: &Db,
     only: Option<OrganizationId>,
@@ -57,7 +57,8 @@ pub async fn page(
 
     const ORDER: [Column; 3] = [Column::OrganizationId, Column::JoinedAt, Column::Id];
     let statuses = [MemberStatus::Active, MemberStatus::Suspended].map(MemberStatus::as_str);
-    // Always there, so that the first page reads the index as the others do.
+    // The first page has this condition too, so that it uses the index in the same way as later
+    // pages.
     let (organization, joined_at, id) = after.unwrap_or((Uuid::nil(), 0, Uuid::nil()));
     let here = Expr::tuple(ORDER.map(Column::into_simple_expr));
     let there = [Expr::value(organization), Expr::value(joined_at), Expr::value(id)];

@@ -35,9 +35,9 @@ pub struct StatementResult {
 #[derive(Debug)]
 pub struct Row(std::vec::IntoIter<Value>);
 
-/// The numbers of rows or values that statements are made for, largest first. Each number
-/// is a statement of its own, which PostgreSQL keeps on each connection, so there are few.
-/// Both engines take as many values (SQLite: 32,766).
+/// The numbers of rows or values that statements are made for, largest first. Each number needs a
+/// statement of its own, which PostgreSQL keeps on each connection, so there are few numbers. Both
+/// engines accept as many values as the largest statement has (SQLite: 32,766).
 pub(super) const SIZES: [usize; 4] = [500, 64, 8, 1];
 
 impl Statement {
@@ -56,12 +56,12 @@ impl Statement {
         Self::new(built.sql, built.values.map(|values| values.0).unwrap_or_default())
     }
 
-    /// Asks for the names of the result's columns.
+    /// Requests the names of the result's columns.
     pub(super) fn naming_columns(self) -> Self {
         Self { names_columns: true, ..self }
     }
 
-    /// Says that it updates or deletes rows of an entity's table.
+    /// Marks it as a statement that updates or deletes rows of an entity's table.
     pub(super) fn changing<E: EntityName + Default>(mut self) -> Self {
         self.changed_table = Some(E::default().table_name());
         self

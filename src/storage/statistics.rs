@@ -1,7 +1,8 @@
-//! How long the store takes, and how it fails, for the metrics.
+//! The metrics of the store: how long it takes, and why it fails.
 //!
-//! A change is measured as a whole transaction: on PostgreSQL its statements wait for each
-//! other's results only where they must, so the time of one of them says little.
+//! The time of a whole transaction is measured, not that of each of its statements: on PostgreSQL,
+//! statements wait for each other's results only where they must, so the time of one statement
+//! means little.
 
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::error::Cause;
 
-/// From a page in memory to a statement at its time limit, in seconds.
+/// In seconds: from a read of a page in memory to a statement that reaches its time limit.
 const BUCKETS_SECONDS: [f64; 13] =
     [0.000_1, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0];
 
@@ -30,9 +31,9 @@ pub struct PurposeLabel {
 /// The metrics of a store. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Statistics {
-    /// Statements outside of transactions of changes.
+    /// Statements outside of transactions.
     pub reads: Histogram,
-    /// From the begin of a transaction of changes to its end.
+    /// Transactions of changes, from their beginning to their end.
     pub transactions: Histogram,
     pub commits: Histogram,
     /// Waits for a connection of the pool, on PostgreSQL.
@@ -42,7 +43,7 @@ pub struct Statistics {
     pub errors: Family<CauseLabel, Counter>,
 }
 
-/// The causes of failures.
+/// The values of the label `cause`.
 const CAUSES: [&str; 9] = [
     "conflict",
     "away",
@@ -63,7 +64,8 @@ impl Default for Statistics {
         let waits = |purpose| pool_waits.get_or_create_owned(&PurposeLabel { purpose });
         let (change_waits, list_waits) = (waits("change"), waits("read"));
         let errors = Family::<CauseLabel, Counter>::default();
-        // With the value zero: a rate does not see a series that begins with one.
+        // Each series begins with the value zero: the rate of a series that begins with one would
+        // not count the first failure.
         for cause in CAUSES {
             drop(errors.get_or_create(&CauseLabel { cause }));
         }
@@ -80,8 +82,8 @@ impl Default for Statistics {
 }
 
 impl Statistics {
-    /// Counts a statement or a transaction that failed. A constraint that has a meaning for
-    /// callers is no failure.
+    /// Counts a statement or a transaction that failed. The violation of a constraint that has a
+    /// meaning for callers is not counted.
     pub(super) fn failed(&self, cause: Cause) {
         let cause = match cause {
             Cause::Constraint(_) => return,

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::error::Result;
 
-/// The rows of a table behind this id, in the order of ids.
+/// The rows of a table after this id, in the order of ids.
 fn behind<E: EntityTrait>(id: E::Column, after: Option<Uuid>, limit: u64) -> Select<E> {
     let select = E::find().order_by_asc(id).limit(limit);
     match after {
@@ -24,7 +24,7 @@ fn behind<E: EntityTrait>(id: E::Column, after: Option<Uuid>, limit: u64) -> Sel
     }
 }
 
-/// At most `limit` accounts behind this one, in the order of ids.
+/// At most `limit` accounts after this one, in the order of ids.
 pub async fn accounts(
     db: &impl Connection,
     after: Option<AccountId>,
@@ -34,7 +34,7 @@ pub async fn accounts(
     models(db, page).await?.into_iter().map(Account::try_from).collect()
 }
 
-/// At most `limit` organizations behind this one, in the order of ids.
+/// At most `limit` organizations after this one, in the order of ids.
 pub async fn organizations(
     db: &impl Connection,
     after: Option<OrganizationId>,
@@ -45,7 +45,7 @@ pub async fn organizations(
     models(db, page).await?.into_iter().map(Organization::try_from).collect()
 }
 
-/// At most `limit` memberships behind this one, also ended ones, in the order of ids.
+/// At most `limit` memberships after this one, including ended ones, in the order of ids.
 pub async fn members(
     db: &impl Connection,
     after: Option<MemberId>,
@@ -57,8 +57,8 @@ pub async fn members(
     models(db, page).await?.into_iter().map(Member::try_from).collect()
 }
 
-/// At most `limit` pending email invitations behind this one, in the order of ids, each with
-/// the account of its inviter.
+/// At most `limit` pending email invitations after this one, in the order of ids, each with the
+/// account of its inviter.
 pub async fn invitations(
     db: &impl Connection,
     after: Option<InviteId>,
@@ -142,7 +142,7 @@ pub async fn organizations_with_ids(
     rows.into_iter().map(Organization::try_from).collect()
 }
 
-/// The memberships with these ids, in any organization: an id belongs to one.
+/// The memberships with these ids, in any organization: each id is unique.
 pub async fn members_with_ids(db: &impl Connection, ids: &[MemberId]) -> Result<Vec<Member>> {
     let rows = with_ids::<member::Entity, _>(db, member::Column::Id, ids).await?;
     rows.into_iter().map(Member::try_from).collect()

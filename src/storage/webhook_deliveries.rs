@@ -1,5 +1,5 @@
-//! Queries on `webhook_deliveries`: events that an endpoint has not accepted yet. The caller
-//! has found the endpoint by its organization.
+//! Queries on `webhook_deliveries`: events that an endpoint has not accepted yet. These queries do
+//! not check the organization: the calling code has already found the endpoint by it.
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -12,7 +12,7 @@ use super::sql::is_one_of;
 use crate::domain::{AuditEventId, Timestamp, WebhookDelivery, WebhookDeliveryId, WebhookId};
 use crate::error::Result;
 
-/// Why the last attempt has failed, and when the next one is.
+/// A failed attempt, and the time of the next one.
 #[derive(Debug, Clone)]
 pub struct FailedAttempt {
     pub at: Timestamp,
@@ -77,7 +77,7 @@ pub async fn fail(tx: &Tx, id: WebhookDeliveryId, failed: &FailedAttempt) -> Res
     update(tx, changes).await.map(drop)
 }
 
-/// Deletes deliveries that are accepted or that nobody can deliver any more.
+/// Deletes deliveries that are accepted or can no longer be made.
 pub async fn finish(tx: &Tx, ids: &[WebhookDeliveryId]) -> Result<()> {
     for ids in ids.chunks(500) {
         let these = is_one_of(Column::Id, ids.iter().copied().map(Uuid::from));
@@ -135,7 +135,7 @@ pub async fn count_of(db: &impl Connection, webhook: WebhookId) -> Result<u64> {
     connection::count(db, webhook_delivery::Entity::find().filter(its)).await
 }
 
-/// How many deliveries of all endpoints wait, and since when the oldest one does.
+/// How many deliveries of all endpoints wait, and since when the oldest one waits.
 pub async fn backlog(db: &Db, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
     lease::backlog::<webhook_delivery::Entity>(db, now).await
 }

@@ -18,14 +18,14 @@ use crate::error::Result;
 pub struct Endpoint {
     pub webhook: Webhook,
     pub secrets: SealedSecrets,
-    /// The last event that it needs no longer.
+    /// The place of the last event that it no longer needs.
     pub cursor: FeedPlace,
     pub is_claimed: bool,
-    /// It ends when the organization's last event is delivered.
+    /// The endpoint is deleted when the organization's last event is delivered.
     pub organization_deleted: bool,
 }
 
-/// What a worker stores of an endpoint that it holds.
+/// What a worker stores about an endpoint that it has claimed.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     pub cursor: FeedPlace,
@@ -60,7 +60,7 @@ pub async fn claim(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// The endpoint with this id, for those who manage it.
+/// The endpoint with this id, of an organization or of the deployment.
 pub async fn find(
     db: &impl Connection,
     organization: Option<OrganizationId>,
@@ -90,7 +90,8 @@ pub async fn advance(tx: &Tx, id: WebhookId, claimant: Uuid, progress: &Progress
     Ok(update(tx, changes).await? == 1)
 }
 
-/// Gives an endpoint back, which is due again at `next`; `None`: with its next event.
+/// Ends the claim of an endpoint, which is due again at `next`; `None`: when there is a new event
+/// for it.
 pub async fn release(
     tx: &Tx,
     id: WebhookId,

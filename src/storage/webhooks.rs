@@ -1,5 +1,5 @@
-//! Queries on `webhooks`: endpoints that events are sent to, for those who manage them. The
-//! worker's queries are in [`webhook_turns`](super::webhook_turns).
+//! Queries on `webhooks`, the endpoints that receive events, for the operations that manage them.
+//! The worker's queries are in [`webhook_turns`](super::webhook_turns).
 
 use sea_orm::sea_query::Expr;
 use sea_orm::{
@@ -18,7 +18,7 @@ use crate::error::Result;
 #[derive(Debug, Clone)]
 pub struct SealedSecrets {
     pub current: Vec<u8>,
-    /// The secret before, and until when it is used too.
+    /// The previous secret, and until when it is also used.
     pub previous: Option<(Vec<u8>, Timestamp)>,
 }
 
@@ -45,14 +45,14 @@ pub(super) fn one(organization: Option<OrganizationId>, id: WebhookId) -> Condit
     Condition::all().add(Column::Id.eq(Uuid::from(id))).add(of(organization))
 }
 
-/// Stores a new endpoint, which gets the events behind `cursor`; `None`: all events.
+/// Stores a new endpoint, which gets the events after `cursor`; `None`: all events.
 pub async fn insert(
     tx: &Tx,
     new: &Webhook,
     secret: Vec<u8>,
     cursor: Option<FeedPlace>,
 ) -> Result<()> {
-    // Before the first place.
+    // This place is before all events.
     let cursor = cursor.unwrap_or(FeedPlace { epoch: -1, position: 0, ordinal: 0 });
     let row = webhook::ActiveModel {
         id: Set(new.id.into()),
@@ -97,7 +97,7 @@ pub async fn find_with_secrets(
     with_secrets(db, webhook::Entity::find().filter(one(organization, id))).await
 }
 
-/// The same, its row locked until the transaction ends.
+/// As [`find_with_secrets`], with the row locked until the transaction ends.
 pub async fn lock(
     tx: &Tx,
     organization: Option<OrganizationId>,
@@ -135,8 +135,8 @@ pub async fn count_of(tx: &Tx, organization: OrganizationId) -> Result<u64> {
     count(tx, webhook::Entity::find().filter(of(Some(organization)))).await
 }
 
-/// Updates a locked endpoint: URL, description and event types. With `again`, a worker that
-/// sends to it now loses its claim, and what it sends is sent again.
+/// Updates a locked endpoint: URL, description and event types. With `again`, a worker that is
+/// sending to the endpoint loses its claim, and the events that it sends are sent again.
 pub async fn set_terms(tx: &Tx, changed: &Webhook, again: bool) -> Result<()> {
     let mut changes = webhook::Entity::update_many()
         .col_expr(Column::Url, Expr::value(changed.url.as_str()))
@@ -152,7 +152,7 @@ pub async fn set_terms(tx: &Tx, changed: &Webhook, again: bool) -> Result<()> {
     update(tx, changes).await.map(drop)
 }
 
-/// Replaces the secret of a locked endpoint; `previous` is used too until its end.
+/// Replaces the secret of a locked endpoint; `previous` is also used until its end.
 pub async fn set_secret(
     tx: &Tx,
     id: WebhookId,
@@ -169,8 +169,8 @@ pub async fn set_secret(
     update(tx, changes).await.map(drop)
 }
 
-/// Disables a locked endpoint. Its deliveries wait until it is enabled; a worker that sends to
-/// it now loses its claim.
+/// Disables a locked endpoint. Its deliveries wait until it is enabled; a worker that is sending to
+/// it loses its claim.
 pub async fn disable(tx: &Tx, id: WebhookId, disabling: Disabling) -> Result<()> {
     let changes = webhook::Entity::update_many()
         .col_expr(Column::DisabledAt, Expr::value(disabling.at.as_micros()))
@@ -186,8 +186,8 @@ pub async fn disable(tx: &Tx, id: WebhookId, disabling: Disabling) -> Result<()>
     update(tx, parked).await.map(drop)
 }
 
-/// Enables a locked endpoint: it goes on with the event after its last one. What it has not
-/// accepted is due now, with all attempts.
+/// Enables a locked endpoint: it continues with the next event after its cursor. Deliveries that it
+/// has not accepted are due now, and have all their attempts again.
 pub async fn enable(tx: &Tx, id: WebhookId, now: Timestamp) -> Result<()> {
     let changes = webhook::Entity::update_many()
         .col_expr(Column::DisabledAt, Expr::value(None::<i64>))
@@ -204,7 +204,8 @@ pub async fn enable(tx: &Tx, id: WebhookId, now: Timestamp) -> Result<()> {
     update(tx, due).await.map(drop)
 }
 
-/// Makes an endpoint due that no worker has claimed and that is enabled.
+/// Makes these endpoints due now if they are enabled and no worker has claimed them; returns how
+/// many.
 pub async fn wake(tx: &Tx, ids: &[WebhookId], now: Timestamp) -> Result<u64> {
     let ids = ids.iter().copied().map(Uuid::from);
     let woken = webhook::Entity::update_many()
@@ -216,14 +217,14 @@ pub async fn wake(tx: &Tx, ids: &[WebhookId], now: Timestamp) -> Result<u64> {
     update(tx, woken).await
 }
 
-/// Deletes an endpoint with what it has not accepted.
+/// Deletes an endpoint with the deliveries that it has not accepted.
 pub async fn delete(tx: &Tx, id: WebhookId) -> Result<()> {
     let it = Column::Id.eq(Uuid::from(id));
     connection::delete(tx, webhook::Entity::delete_many().filter(it)).await.map(drop)
 }
 
-/// Deletes the disabled endpoints of a locked organization that is being deleted. The others
-/// end when its last event is delivered.
+/// Deletes the disabled endpoints of a locked organization that is being deleted. The others are
+/// deleted when the organization's last event is delivered.
 pub async fn end_all(tx: &Tx, organization: OrganizationId) -> Result<()> {
     let its = of(Some(organization));
     let disabled = its.clone().and(Column::DisabledAt.is_not_null());

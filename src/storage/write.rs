@@ -1,4 +1,4 @@
-//! Runs changes in transactions, again where that may help.
+//! Runs changes in transactions, and runs them again if that may help.
 
 mod change;
 mod group;
@@ -21,7 +21,7 @@ pub(super) use sqlite::Writer as SqliteWriter;
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// What runs changes on each engine.
+/// Runs changes on one of the engines.
 pub(super) enum Writer {
     Postgres(postgres::Writer),
     Sqlite(sqlite::Writer),

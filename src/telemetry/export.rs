@@ -1,4 +1,4 @@
-//! Exports spans by OTLP over HTTP, as OpenTelemetry's environment variables say.
+//! Exports spans by OTLP over HTTP, as configured by OpenTelemetry's environment variables.
 //! `deploy/observability.md` lists those that have an effect.
 
 mod client;
@@ -23,12 +23,12 @@ use super::trace::{self, TARGET, is_for_export};
 use client::Client;
 use environment::Variables;
 
-/// The spans that are still there at the end are sent within this time.
+/// The longest time to send the remaining spans when the process ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 const SERVICE_NAME: &str = "service.name";
 
-/// What exports the spans of this process.
+/// Exports the spans of this process.
 #[must_use]
 pub struct Export {
     provider: SdkTracerProvider,
@@ -36,10 +36,11 @@ pub struct Export {
 }
 
 impl Export {
-    /// `None` if the environment asks for no traces.
+    /// `None` if the environment variables request no traces.
     ///
     /// # Errors
-    /// If it asks for something that is not supported.
+    /// If they are invalid or request something that is not supported, or if the exporter cannot
+    /// be built.
     pub(super) fn from_environment() -> Result<Option<Self>, String> {
         let variables = Variables::of_process();
         if !variables.ask_for_traces()? {
@@ -50,14 +51,14 @@ impl Export {
         let exporter = exporter.build().map_err(|error| error.to_string())?;
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            // `trace::is_sampled` has decided before a span is made.
+            // `trace::is_sampled` decides before a span is created.
             .with_sampler(Sampler::AlwaysOn)
             .with_resource(resource())
             .build();
         Ok(Some(Self { provider, sampler: variables.sampler()? }))
     }
 
-    /// The layer that turns spans into those of OpenTelemetry.
+    /// The layer that converts spans to spans of OpenTelemetry.
     pub(super) fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -72,7 +73,7 @@ impl Export {
             .with_filter(filter_fn(is_for_export).with_max_level_hint(LevelFilter::INFO))
     }
 
-    /// From now on spans are made.
+    /// Begins to create spans.
     pub(super) fn begin(&self) {
         trace::begin(self.sampler.clone());
     }
@@ -85,8 +86,8 @@ impl Export {
     }
 }
 
-/// A filter for all layers: a span for export is only made inside another one, unless it begins a
-/// trace.
+/// A filter for all layers: a span for export is created only inside another span for export,
+/// unless it begins the part of a trace in this process.
 pub(super) fn within_a_trace<S>() -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -101,7 +102,8 @@ where
     })
 }
 
-/// What describes this process: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, else our name.
+/// The attributes of this process, also from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
+/// If these set no service name, it is the name of the package.
 fn resource() -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let builder = || Resource::builder().with_attribute(version.clone());

@@ -71,7 +71,8 @@ where
     }
 }
 
-/// The span itself; if it is one for export, the innermost span around it that is not.
+/// The span itself or, if it is a span for export, the innermost span around it that is not for
+/// export.
 fn of_the_log<'a, S: LookupSpan<'a>>(span: SpanRef<'a, S>) -> Option<SpanRef<'a, S>> {
     if !is_for_export(span.metadata()) {
         return Some(span);

@@ -49,7 +49,7 @@ pub fn init(settings: &config::Log) -> Result<LogGuard> {
     init_with(settings, None)
 }
 
-/// As [`init`], and exports traces if OpenTelemetry's environment variables ask for it.
+/// As [`init`], and exports traces if OpenTelemetry's environment variables request it.
 ///
 /// # Errors
 /// As [`init`].
@@ -76,7 +76,7 @@ fn init_with(settings: &config::Log, export: Option<&Export>) -> Result<LogGuard
         LogFormat::Json => false,
     };
     let (writer, guard) = writer::start(std::io::stderr()).map_err(Error::internal)?;
-    // A macro: the type of a layer depends on what is below it.
+    // A macro, because the type of a layer depends on the layers below it.
     macro_rules! line {
         (text) => {
             tracing_subscriber::fmt::layer()
@@ -90,8 +90,8 @@ fn init_with(settings: &config::Log, export: Option<&Export>) -> Result<LogGuard
                 .event_format(JsonLine)
         };
     }
-    // One filter for all costs less than one for each layer. Lines in JSON leave out the spans for
-    // export by themselves.
+    // One filter for all layers costs less than one for each layer. The JSON format itself leaves
+    // out the spans for export.
     let started = match (export, is_text) {
         (None, true) => registry().with(filter).with(line!(text)).try_init(),
         (None, false) => registry().with(filter).with(line!(json)).try_init(),
@@ -124,7 +124,7 @@ fn filter(text: &str) -> Result<Targets> {
     };
     let quiet = QUIET.into_iter().filter(|library| !is_named(library));
     let quiet: Vec<_> = quiet.map(|library| (library, LevelFilter::WARN)).collect();
-    // Spans for export would stand in lines in the place of the request.
+    // Otherwise log lines would have a span for export in the place of the request's span.
     Ok(filter.with_targets(quiet).with_target(trace::TARGET, LevelFilter::OFF))
 }
 

@@ -1,8 +1,9 @@
-//! The traces that are exported: which requests have one, and where their spans belong.
+//! The traces for export: which requests have a trace, and the parents of their spans.
 //!
-//! A span is an ordinary one of `tracing`, with the target `otel`, which never gets into the log.
-//! It is exported if an exported span is current when it is made. The target `otel::root` is for
-//! spans that begin the part of a trace in this process: only make one if [`is_sampled`].
+//! A span for export is an ordinary span of `tracing` with the target `otel`. It never appears in
+//! the log. It is exported if it is created inside another exported span. A span with the target
+//! `otel::root` begins the part of a trace in this process: create one only if [`is_sampled`]
+//! returns true.
 
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -21,7 +22,7 @@ use crate::domain::TraceParent;
 
 /// The target of spans for export.
 pub(super) const TARGET: &str = "otel";
-/// The target of those that begin the part of a trace in this process.
+/// The target of spans that begin the part of a trace in this process.
 const ROOT_TARGET: &str = "otel::root";
 
 /// Decides which requests have spans; unset while no trace is exported.
@@ -32,13 +33,13 @@ pub(super) fn begin(sampler: Sampler) {
     SAMPLER.get_or_init(|| sampler);
 }
 
-/// Whether a span is one for export. It is not in the log.
+/// Whether a span is for export. Such a span does not appear in the log.
 pub fn is_for_export(span: &Metadata<'_>) -> bool {
     matches!(span.target(), TARGET | ROOT_TARGET)
 }
 
-/// Whether work that continues this trace, or begins one, is exported. Always false if no
-/// exporter is configured.
+/// Whether to export work that continues the trace of `parent` or, without one, begins a trace.
+/// Always false if no exporter is configured.
 pub fn is_sampled(parent: Option<TraceParent>) -> bool {
     SAMPLER.get().is_some_and(|sampler| samples(sampler, parent))
 }
@@ -54,8 +55,8 @@ fn samples(sampler: &Sampler, parent: Option<TraceParent>) -> bool {
     result.decision == SamplingDecision::RecordAndSample
 }
 
-/// Puts a new span of the target `otel::root` below a span of another process. `state` is the
-/// value of the header `tracestate`; a malformed one is ignored.
+/// Makes a span of another process the parent of a new span with the target `otel::root`. `state`
+/// is the value of the header `tracestate`; a malformed value is ignored.
 pub fn set_parent(span: &Span, parent: Option<TraceParent>, state: Option<&str>) {
     let Some(parent) = parent else { return };
     let state = state.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
@@ -74,7 +75,8 @@ fn remote(parent: TraceParent, state: TraceState) -> Context {
     ))
 }
 
-/// The place of a span, for what continues its trace elsewhere; `None` if it is not exported.
+/// The position of a span in its trace, for work that continues the trace elsewhere. `None` if the
+/// span is not exported.
 pub fn place_of(span: &Span) -> Option<TraceParent> {
     if span.is_disabled() {
         return None;

@@ -158,7 +158,7 @@ mod tests {
         let (mut lines, end) = start(Output { allowed, written: write }).unwrap();
         lines.write_all(b"first\n").unwrap();
         allow.send(()).unwrap();
-        assert_eq!(written.recv().unwrap(), b"first\n", "a lone line waits for nothing");
+        assert_eq!(written.recv().unwrap(), b"first\n", "a single line is written immediately");
 
         let mut expected = Vec::new();
         let writers: Vec<_> = (0..4)
@@ -183,7 +183,7 @@ mod tests {
         let of =
             |i: &str| got.iter().filter(|line| line.starts_with(i)).cloned().collect::<Vec<_>>();
         let in_order = ["0 ", "1 ", "2 ", "3 "].map(of).concat();
-        assert_eq!(in_order, expected, "the lines of each in their order");
+        assert_eq!(in_order, expected, "the lines of each thread are in order");
         got.sort();
         expected.sort();
         assert_eq!(got, expected);

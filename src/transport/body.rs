@@ -11,7 +11,7 @@ use tonic::body::Body;
 /// The result of polling a body.
 pub type PollFrame = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
-/// What happens to the frames of a body.
+/// Changes or watches the frames of a body.
 pub trait Adapt: Send + Unpin + 'static {
     /// The next frame of the adapted body; by default that of `body`.
     fn poll_frame(&mut self, body: &mut Body, cx: &mut Context<'_>) -> PollFrame {
@@ -62,7 +62,7 @@ pub fn adapted(body: Body, adapter: impl Adapt) -> Body {
     Body::new(Adapted::new(body, adapter))
 }
 
-/// The body, which keeps `held` until its last byte is taken or it is dropped.
+/// The body with `held` attached: `held` is dropped when the body is dropped.
 pub fn holding<T: Send + Unpin + 'static>(body: Body, held: T) -> Body {
     adapted(body, Holding(held))
 }

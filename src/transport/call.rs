@@ -31,7 +31,7 @@ pub enum Protocol {
     Http,
 }
 
-/// The target of a request, as a template: logs and metrics never see a path or a query.
+/// The target of a request, as a template: logs and metrics never contain a path or a query.
 #[derive(Debug, Clone)]
 pub enum Route {
     /// A method of a service.
@@ -45,27 +45,27 @@ pub enum Route {
     Unknown,
 }
 
-/// Protocol, route and outcome of a request; in its extensions.
+/// Protocol, route and outcome of a request; stored in its extensions.
 #[derive(Debug)]
 pub struct CallInfo {
     pub protocol: Protocol,
     pub route: Route,
     /// The request id, which some REST responses contain.
     pub request: RequestId,
-    /// The caller's place in a trace.
+    /// The trace and span that the client sent, if any.
     pub trace: Option<TraceParent>,
     pub outcome: CallOutcome,
 }
 
-/// What the middleware learns about a call, for the access log and the metrics. The first value
-/// of each stays.
+/// Facts about a call that the middleware collects for the access log and the metrics. Only the
+/// first value of each is kept.
 #[derive(Debug, Default)]
 pub struct CallOutcome {
     code: OnceLock<Code>,
     caller: OnceLock<Arc<Caller>>,
 }
 
-/// The maximum size of a message in bytes, where it is smaller than usual; in the extensions of
+/// The maximum size of a message in bytes, if it is smaller than usual; stored in the extensions of
 /// requests without a credential.
 #[derive(Debug, Clone, Copy)]
 pub struct MaxMessageBytes(pub usize);

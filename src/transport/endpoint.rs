@@ -30,7 +30,7 @@ impl RestApi {
         }
     }
 
-    /// The contract that a path belongs to, whether or not the contract has the path.
+    /// The contract that a path belongs to by its prefix, even if the contract has no such path.
     pub fn of(path: &str) -> Option<Self> {
         let is_under = |prefix: &&str| {
             path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,4 +1,4 @@
-//! A semaphore of which one owner, such as a client network, gets no more than its share.
+//! A semaphore that limits each owner, such as a client network, to a share of the permits.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -13,13 +13,13 @@ struct Inner<K> {
     taken: Mutex<Taken<K>>,
 }
 
-/// The permits in use. It never has more owners than permits: an owner without one is removed.
+/// The permits in use. There are never more owners than permits: an owner without one is removed.
 struct Taken<K> {
     total: usize,
     by_owner: HashMap<K, usize>,
 }
 
-/// Why there is no permit.
+/// The reason why no permit is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     /// All permits are taken.
@@ -28,7 +28,7 @@ pub enum Full {
     Owner,
 }
 
-/// One permit, until it is dropped.
+/// One permit, which is released when this value is dropped.
 pub struct FairPermit<K: Eq + Hash> {
     of: Arc<Inner<K>>,
     owner: Option<K>,
@@ -113,13 +113,13 @@ mod tests {
         assert_eq!(
             semaphore.try_acquire(network(1)).err(),
             Some(Full::Owner),
-            "its share is taken"
+            "the owner has its full share"
         );
         held.push(semaphore.try_acquire(network(9)).ok().unwrap());
         assert_eq!(held.len(), 8);
         held.clear();
         let all: Vec<_> = (0..8).map(|_| semaphore.try_acquire(None)).collect();
-        assert!(all.iter().all(Result::is_ok), "without an owner");
+        assert!(all.iter().all(Result::is_ok), "no share limits permits without an owner");
         assert_eq!(semaphore.try_acquire(None).err(), Some(Full::Total));
     }
 

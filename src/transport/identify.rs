@@ -142,8 +142,8 @@ fn protocol(route: &Route, headers: &mut HeaderMap) -> Protocol {
     protocol
 }
 
-/// The protocol of a request whose content type names none. A system page is plain HTTP whatever
-/// its content type.
+/// The protocol of a request whose content type does not name one: Connect for a path of a
+/// known service, plain HTTP for any other path.
 fn plain(route: &Route) -> Protocol {
     match route {
         Route::Rpc(_) | Route::UnknownMethod => Protocol::Connect,
@@ -266,7 +266,7 @@ mod tests {
                 (expected, &canonical.parse().unwrap())
             );
         }
-        // Unsupported formats, rejected in the protocol of the client.
+        // Unsupported formats are rejected in the protocol of the client.
         assert_eq!(of("application/grpc+thrift", None).0, Protocol::Grpc(Proto));
         assert_eq!(of("application/grpc-web+thrift", None).0, Protocol::GrpcWeb(Proto));
         assert_eq!(of("text/plain", None).0, Protocol::Connect);

@@ -41,7 +41,7 @@ impl Methods {
         let mut pool = DescriptorPool::new();
         for set in descriptor_sets {
             let mut set = FileDescriptorSet::decode(*set).map_err(Error::internal)?;
-            // Comments would stay in memory.
+            // Otherwise the comments of the `.proto` files would stay in memory.
             set.file.iter_mut().for_each(|file| file.source_code_info = None);
             pool.add_file_descriptor_set(set).map_err(Error::internal)?;
         }

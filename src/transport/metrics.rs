@@ -22,7 +22,7 @@ use tonic::Code;
 use super::status::code_name;
 use process::Process;
 
-/// The names of our metrics begin with it.
+/// The prefix of the names of our metrics.
 const PREFIX: &str = "guestlist";
 
 /// Upper bounds of the histogram in seconds, from a cached read to the request deadline.
@@ -43,11 +43,12 @@ struct DurationLabels {
 }
 
 /// The settings that limit concurrent requests.
-const CONCURRENCY_LIMITS: [&str; 7] = [
+const CONCURRENCY_LIMITS: [&str; 8] = [
     "max_requests",
     "max_streaming_requests",
     "max_anonymous_requests",
     "max_anonymous_streaming_requests",
+    "max_waiting",
     "max_waiting_per_account",
     "max_waiting_per_network",
     "max_waiting_per_organization",
@@ -77,7 +78,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             rejected: Family::default(),
         };
-        // With the value zero: a rate does not see a series that begins with one.
+        // Creates each series at zero: a rate does not count the first value of a new series.
         for limit in CONCURRENCY_LIMITS {
             drop(metrics.rejected.get_or_create(&LimitLabel { limit }));
         }

@@ -1,5 +1,5 @@
-//! Middleware: an async function around the rest of the stack. Lighter to write than a tower
-//! layer, a service and a future for each.
+//! Middleware: an async function around the rest of the stack. This takes less code than a tower
+//! layer, a service and a future for each one.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -80,8 +80,8 @@ impl<M, S> Layer<S> for Around<M> {
     }
 }
 
-/// A service with a middleware around it. A clone costs one reference count however much is
-/// inside: every layer clones its inner service for each request.
+/// A service with a middleware around it. A clone only increments a reference count, whatever the
+/// size of the inner service: every layer clones its inner service for each request.
 pub struct AroundService<M, S>(Arc<Both<M, S>>);
 
 struct Both<M, S> {

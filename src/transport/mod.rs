@@ -1,10 +1,10 @@
 //! Transport: from a TCP connection to one tonic call, in any protocol.
 //!
-//! `server` accepts connections and `stack` lists the middleware in order. `identify` finds out
-//! what a request is and writes that down as data (`call`). `protocol` translates gRPC-Web,
-//! Connect and JSON to gRPC, `rest` serves other products' REST contracts, and `refuse` writes an
-//! error in the caller's protocol. `rpc` holds the tonic services, `status` maps errors to
-//! statuses, and `system` serves probes, metrics and pages. No rule of the domain is here.
+//! `server` accepts connections and `stack` lists the middleware in order. `identify` finds the
+//! protocol and the route of a request and stores them as data (`call`). `protocol` translates
+//! gRPC-Web, Connect and JSON to gRPC, `rest` serves other products' REST contracts, and `refuse`
+//! writes an error in the client's protocol. `rpc` holds the tonic services, `status` maps errors
+//! to statuses, and `system` serves probes, metrics and pages. Transport contains no domain rules.
 
 /// Sets a generated server's message limits and compression.
 macro_rules! bounded {

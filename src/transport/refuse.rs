@@ -1,4 +1,4 @@
-//! Writes an error in the protocol of the caller.
+//! Writes an error in the protocol of the client.
 
 use tonic::Status;
 

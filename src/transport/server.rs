@@ -33,7 +33,7 @@ use crate::config::Http;
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// The lifetime of a connection for probes. A probe waits a few seconds for its response at most.
+/// The lifetime of a connection for probes. A probe waits at most a few seconds for its response.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Serves `service` on `listener`, over TLS if `tls` is given, until `shutdown` resolves. Then it
@@ -88,7 +88,7 @@ struct Acceptor<S> {
 }
 
 impl<S: HttpService> Acceptor<S> {
-    /// Accepts connections for ever.
+    /// Accepts connections and never returns.
     async fn accept(&mut self, listener: &TcpListener) {
         let mut pause = MIN_PAUSE;
         loop {
@@ -117,8 +117,8 @@ impl<S: HttpService> Acceptor<S> {
         }
     }
 
-    /// Accepts the connections in the kernel's queue, which may already have sent a request; the
-    /// kernel refuses later ones.
+    /// Accepts the connections in the kernel's queue, on which a request may already have arrived;
+    /// the kernel rejects later connections.
     fn close(&mut self, listener: TcpListener) {
         let waiting = listener.into_std().and_then(|listener| {
             // The listener does not block: `accept` fails once the queue is empty.
@@ -137,7 +137,7 @@ impl<S: HttpService> Acceptor<S> {
     }
 
     fn spawn(&mut self, stream: TcpStream, peer: SocketAddr) {
-        // A closed connection is a clearer signal to the client than a silent one.
+        // Without a permit it is closed: for the client this is a clearer signal than silence.
         let Some((permit, access)) = self.limit.admit(peer.ip()) else { return };
         let connections = Arc::clone(&self.connections);
         let open = OpenGuard::new(&self.counters);
@@ -180,7 +180,7 @@ impl Drop for OpenGuard {
 /// Without TCP_NODELAY small responses wait for the delayed acknowledgement of the peer.
 fn set_nodelay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
-        // The peer is gone; reading fails next.
+        // The peer has closed the connection; the next read fails.
         tracing::debug!(%error, "setting TCP_NODELAY failed");
     }
 }
@@ -196,7 +196,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A panic ends its connection only; the panic hook logs its text.
+/// Logs a panic, which ends only its own connection. The panic hook logs the text of the panic.
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if ended.is_err_and(|error| error.is_panic()) {
         tracing::error!("the task of a connection panicked; the connection is closed");

@@ -52,7 +52,7 @@ impl Services {
             return Box::pin(async { Ok(response) });
         };
         let takes_one = method_of(&request).is_some_and(|method| !method.is_client_streaming());
-        // tonic itself keeps the usual bound.
+        // tonic itself checks the usual limit.
         let max_bytes = max_message_bytes(&request, usize::MAX);
         let count = MessageCount::new(takes_one, max_bytes);
         service(request.map(|body| Counted::new(body, count)))

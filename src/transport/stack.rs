@@ -61,7 +61,7 @@ pub struct Parts<'a, A> {
     /// The routes of the REST contracts.
     pub contracts: axum::Router,
     pub authenticator: A,
-    /// Methods open to callers without a credential, as `/package.Service/Method`.
+    /// Methods that need no credential, as `/package.Service/Method`.
     pub anonymous_methods: Vec<&'static str>,
     pub metrics: Metrics,
     /// The peers that may read the metrics here.
@@ -92,7 +92,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
     let services = parts.services.with(bounded!(health, parts.http));
     let services = reflection::add(services, &reflected, parts.http).map_err(Error::internal)?;
 
-    // Behind the translation: every call is gRPC.
+    // After the translation: here every call is gRPC.
     let services = Arc::new(services);
     let rpc = ServiceBuilder::new()
         // Outermost: reads the final code of the call.
@@ -147,7 +147,7 @@ pub fn build<A: Authenticate>(parts: Parts<'_, A>) -> Result<Stack> {
         .layer(option_layer(cors))
         // Outside of any middleware and handler that may panic.
         .layer(around(CatchPanic))
-        // Next to the handlers: it sees how much of the body they have read.
+        // Next to the handlers: it must detect how much of the body they have read.
         .layer(around(DrainRequestBody::new()))
         .service(Split::new(|call| matches!(call.route, Route::System(_)), system, calls));
 
@@ -160,7 +160,7 @@ pub fn build_metrics_only(readiness: Readiness, metrics: Metrics) -> Stack {
     Stack::new(pages)
 }
 
-/// The request after `mark`, as `map_request` takes it.
+/// Applies `mark` to a request, in the form that `map_request` needs.
 fn marked(mut request: Request, mark: impl FnOnce(&mut Request)) -> Request {
     mark(&mut request);
     request

@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::error::{Error, Kind};
 
-/// `google.rpc.ErrorInfo.domain` of every error of ours.
+/// `google.rpc.ErrorInfo.domain` of all our errors.
 pub const DOMAIN: &str = "guestlist";
 
 struct Row {
@@ -78,13 +78,13 @@ pub fn code_of_http(status: StatusCode) -> Code {
 
 /// The maximum bytes of a status in the trailers: `grpc-message`, percent-encoded, and
 /// `grpc-status-details-bin`, in base64, together. Clients read 8 KiB of trailers by
-/// default and report more as RESOURCE_EXHAUSTED; proxies take less (nginx: 4 KiB).
+/// default and report more as RESOURCE_EXHAUSTED; proxies accept less (nginx: 4 KiB).
 pub const MAX_STATUS_BYTES: usize = 4096;
 
 /// The maximum bytes of `grpc-message`, percent-encoded. The details repeat the message.
 const MAX_MESSAGE_BYTES: usize = 1280;
 
-/// The status that the client sees of an error. Logs the cause.
+/// Converts an error to the status that the client receives. Logs the cause.
 ///
 /// A status larger than [`MAX_STATUS_BYTES`] is shortened: the message is cut, and the last
 /// violations are left out.
@@ -113,8 +113,8 @@ pub fn to_status(error: Error) -> Status {
     }
 }
 
-/// The shortened form of a status that is larger than [`MAX_STATUS_BYTES`]. tonic quotes headers
-/// in its messages.
+/// The shortened form of a status that is larger than [`MAX_STATUS_BYTES`]. A status from tonic can
+/// be so large, since tonic quotes headers in its messages.
 pub fn shortened(status: &Status) -> Option<Status> {
     (wire_bytes(status) > MAX_STATUS_BYTES)
         .then(|| Status::new(status.code(), cut(status.message().to_owned(), MAX_MESSAGE_BYTES)))
@@ -126,7 +126,7 @@ fn wire_bytes(status: &Status) -> usize {
     message + base64::encoded_len(status.details().len(), false).unwrap_or(usize::MAX)
 }
 
-/// The length of a character in `grpc-message`. gRPC encodes fewer characters than this counts.
+/// The length of a character in `grpc-message`. gRPC encodes fewer characters than assumed here.
 fn encoded_bytes(c: char) -> usize {
     let plain = c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | ':' | ';' | '-' | '_');
     if plain { 1 } else { 3 * c.len_utf8() }
@@ -151,8 +151,8 @@ fn cut(mut text: String, max_bytes: usize) -> String {
     text
 }
 
-/// A message beyond the limit, in any protocol. Without details, like every error that comes from
-/// a protocol rather than from an operation.
+/// The status for a message above the size limit, in any protocol. It has no details, since the
+/// error comes from a protocol and not from an operation.
 pub fn message_too_large() -> Status {
     Status::resource_exhausted("the message is larger than the server takes")
 }

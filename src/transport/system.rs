@@ -66,11 +66,11 @@ pub fn template(path: &str) -> Option<&'static str> {
 /// The peers that may read `/metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsAccess {
-    /// Every peer: the listener serves nothing else.
+    /// Every peer: the listener serves no calls.
     Anyone,
     /// This machine only, and not through a proxy on it.
     Loopback,
-    /// No peer: metrics have a listener of their own.
+    /// No peer: metrics have a separate listener.
     NoOne,
 }
 
@@ -185,7 +185,7 @@ const FORWARDED: &[&str] = &[
     "x-cloud-trace-context",
 ];
 
-/// Prefixes of further such headers.
+/// Prefixes of the names of more such headers.
 const FORWARDED_PREFIXES: &[&str] = &[
     "x-forwarded",
     "x-envoy-",

@@ -1,7 +1,7 @@
 //! The addresses that requests may be sent to.
 //!
-//! An admin of an organization chooses where the server sends to, so no address may be one that
-//! only the server can reach.
+//! An admin of an organization chooses the URL that the server sends to, so the address must not be
+//! one that only the server can reach.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
@@ -15,8 +15,8 @@ pub struct AllowedAddresses {
     pub networks: Vec<Network>,
 }
 
-/// What is not global unicast in IANA's registry of special-purpose IPv4 addresses, with the
-/// address blocks of multicast and of class E.
+/// The networks that are not global unicast by IANA's registry of special-purpose IPv4 addresses,
+/// with the address blocks of multicast and of class E.
 const SPECIAL_V4: [&str; 15] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -38,12 +38,13 @@ const SPECIAL_V4: [&str; 15] = [
 /// The block of global unicast addresses; all others are special.
 const GLOBAL_V6: &str = "2000::/3";
 
-/// What is not global unicast inside of that block, by IANA's registry of special-purpose IPv6
-/// addresses. Addresses that contain an IPv4 address are looked through before.
+/// The networks inside that block that are not global unicast, by IANA's registry of
+/// special-purpose IPv6 addresses. An address that contains an IPv4 address is replaced by it
+/// before this check.
 const SPECIAL_V6: [&str; 3] = ["2001::/23", "2001:db8::/32", "3fff::/20"];
 
-/// Addresses of cloud providers' metadata services, which give credentials to every process of
-/// a machine. They are not allowed in any network.
+/// Addresses of cloud providers' metadata services, which give credentials to every process of a
+/// machine. They are never allowed, even if an allowed network contains them.
 const METADATA: [&str; 9] = [
     // AWS, Azure, Google Cloud, Oracle and others; ECS; EKS; Scaleway; Tencent.
     "169.254.0.0/16",
@@ -79,7 +80,7 @@ fn is_in(networks: &[Network], address: IpAddr) -> bool {
 }
 
 impl AllowedAddresses {
-    /// Whether requests may be sent to an address, and to the addresses inside of it.
+    /// Whether requests may be sent to an address, and to the addresses that it contains.
     pub fn permits(&self, address: IpAddr) -> bool {
         inside(address).into_iter().flatten().all(|address| self.permits_one(address))
     }
@@ -96,9 +97,9 @@ fn is_global(address: IpAddr) -> bool {
     }
 }
 
-/// The addresses that a packet to this one may reach: the IPv4 address that it contains, if it
-/// is one of IPv4-mapped addresses, NAT64 (RFC 6052), 6to4 (RFC 3056) or Teredo (RFC 4380, which
-/// contains two), or itself.
+/// The addresses that a packet to this address may reach. An IPv4-mapped, NAT64 (RFC 6052) or 6to4
+/// (RFC 3056) address contains one IPv4 address, and a Teredo address (RFC 4380) contains two. Any
+/// other address reaches only itself.
 fn inside(address: IpAddr) -> [Option<IpAddr>; 2] {
     let IpAddr::V6(v6) = address.to_canonical() else {
         return [Some(address.to_canonical()), None];
@@ -124,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Not one of them may be reached.
+    /// None of these addresses is allowed by default.
     const FORBIDDEN: [&str; 46] = [
         "0.0.0.0",
         "0.1.2.3",

@@ -1,4 +1,4 @@
-//! What is sent for an event.
+//! The message that is sent for an event.
 
 use std::sync::LazyLock;
 
@@ -55,8 +55,8 @@ impl Message {
     }
 }
 
-/// Removes the fields of an event's object that hold free text of an organization, which never
-/// leaves by a webhook.
+/// Removes the fields of an event's object that hold free text of an organization, which is never
+/// sent to a webhook.
 fn remove_free_text(event: &mut Value) {
     let objects = event.as_object_mut().into_iter().flat_map(|fields| fields.values_mut());
     for object in objects.filter_map(Value::as_object_mut) {

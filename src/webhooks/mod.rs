@@ -1,5 +1,5 @@
-//! Sends events to endpoints. What is sent, and to where, is handed to this part; when, and
-//! what becomes of it, is decided by the worker.
+//! Sends events to endpoints. The worker passes the message and the URL to this module, decides
+//! when to send, and handles the result.
 //!
 //! A request has the headers and the body of Standard Webhooks 1.0
 //! (<https://www.standardwebhooks.com>), and the headers of the binary mode of CloudEvents.

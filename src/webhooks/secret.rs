@@ -32,7 +32,7 @@ impl Secret {
         &self.0
     }
 
-    /// The secret as its owner gets it: `whsec_` and base64.
+    /// The secret in the form that its owner receives: `whsec_` and base64.
     pub fn expose(&self) -> String {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }

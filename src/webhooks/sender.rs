@@ -22,22 +22,23 @@ use crate::domain::{Timestamp, TraceParent};
 use crate::error::{Error, Result};
 use crate::telemetry::trace;
 
-/// The longest time from the connection to the end of the answer.
+/// The longest time of a request, from the connection to the end of the response.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
-/// So many bytes of an answer are read.
+/// The most bytes of a response that are read.
 const MAX_READ_BYTES: usize = 16 * 1024;
-/// So many bytes of an answer are kept.
+/// The most bytes of a response that are kept.
 const MAX_KEPT_BYTES: usize = 2048;
-/// Concurrent requests of this process.
+/// The most concurrent requests of this process.
 const MAX_IN_FLIGHT: usize = 64;
-/// The rest of an accepted answer is read for so long, to use the connection again.
+/// The longest time to read the rest of a successful response, so that the connection can be used
+/// again.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Finds the addresses of a name.
 pub type Lookup =
     Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
-/// Sends requests. All of a process share one.
+/// Sends requests. All requests of a process use the same sender.
 pub struct Sender {
     client: Client,
     targets: Targets,
@@ -46,16 +47,16 @@ pub struct Sender {
     in_flight: Semaphore,
 }
 
-/// What became of one request.
+/// The result of one request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attempt {
-    /// The HTTP status, if there was an answer.
+    /// The HTTP status, if there was a response.
     pub status: Option<u16>,
     /// Why it failed, in a few words; empty if it was accepted.
     pub reason: String,
-    /// The beginning of an answer that does not accept the event.
+    /// The beginning of the body of a response that does not accept the event.
     pub answer: String,
-    /// The endpoint asks for this pause.
+    /// The pause that the endpoint requests.
     pub retry_after: Option<Duration>,
 }
 
@@ -86,7 +87,7 @@ impl Sender {
         let resolver = Checked { addresses: targets.addresses.clone(), lookup };
         let client = Client::builder()
             .timeout(TIMEOUT)
-            // A redirect could lead to any address, and a proxy of the environment as well.
+            // A redirect could lead to any address, and so could a proxy from the environment.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .dns_resolver(Arc::new(resolver))
@@ -103,7 +104,7 @@ impl Sender {
         &self.targets
     }
 
-    /// Sends a message, signed with each of the secrets, at most `limit` long.
+    /// Sends a message, signed with each of the secrets. The request takes at most `limit`.
     pub async fn send(
         &self,
         url: &str,
@@ -113,11 +114,11 @@ impl Sender {
         limit: Duration,
     ) -> Attempt {
         let span = span(message);
-        // Without a span of its own, the request belongs to that of the change.
+        // Without a span of its own, the request belongs to the span of the change.
         let trace = trace::place_of(&span).or(message.trace);
         let sending = self.send_in(url, message, secrets, now, limit, trace);
         let attempt = sending.instrument(span.clone()).await;
-        // Signed: the layer exports other numbers as text.
+        // A signed integer, since the tracing layer exports other numbers as text.
         span.record("http.response.status_code", attempt.status.map(i64::from));
         if !attempt.is_accepted() {
             span.record("otel.status_code", "ERROR");
@@ -138,7 +139,7 @@ impl Sender {
         let Ok(_permit) = self.in_flight.acquire().await else {
             return Attempt::failed("the server stops");
         };
-        // Once more: the settings may have changed since it was stored.
+        // Checked again: the settings may have changed since the URL was stored.
         let url = match self.targets.parse(url) {
             Ok(url) => url,
             Err(wrong) => return Attempt::failed(format!("the URL {}", wrong.0)),
@@ -175,7 +176,8 @@ impl Sender {
     }
 }
 
-/// The span of a request, below that of the change. The URL is not in it: it may be a secret.
+/// The span of a request, a child of the span of the change. The URL is not in it: it may be a
+/// secret.
 fn span(message: &Message) -> Span {
     if !trace::is_sampled(message.trace) {
         return Span::none();
@@ -209,7 +211,7 @@ async fn answer(mut response: Response, now: Timestamp) -> Attempt {
         _ => "the answer has an error status".to_owned(),
     };
     let answer = if status.is_success() {
-        // The status has decided.
+        // The status alone decides; the body is not needed.
         drop(tokio::time::timeout(DRAIN_TIMEOUT, read(&mut response)).await);
         String::new()
     } else {
@@ -229,7 +231,7 @@ async fn read(response: &mut Response) -> Vec<u8> {
                 let room = MAX_READ_BYTES - bytes.len();
                 bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }
-            // What arrived before is kept.
+            // The bytes that arrived before are kept.
             Ok(None) | Err(_) => break,
         }
     }
@@ -253,7 +255,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     Some(at.saturating_sub(now))
 }
 
-/// A few words that tell an admin what to do, and nothing about the server's network.
+/// A short reason that shows an admin what to do, and reveals nothing about the server's network.
 fn reason(error: &reqwest::Error) -> String {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -270,8 +272,8 @@ fn reason(error: &reqwest::Error) -> String {
     reason.to_owned()
 }
 
-/// Looks up a name once and hands over those of its addresses that are allowed, so that a second
-/// look-up cannot have another result.
+/// Looks up a name once and returns its allowed addresses. The client connects to these addresses,
+/// so that a second lookup cannot have another result.
 struct Checked {
     addresses: AllowedAddresses,
     lookup: Lookup,
@@ -313,7 +315,7 @@ impl Resolve for Checked {
     }
 }
 
-/// Asks the system's resolver.
+/// Uses the system's resolver.
 pub fn system_lookup() -> Lookup {
     Arc::new(|name| {
         Box::pin(async move {

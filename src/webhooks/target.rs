@@ -13,7 +13,7 @@ const MAX_CHARS: usize = 2048;
 /// Which URLs an endpoint may have.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
-    /// Also `http`, without TLS.
+    /// Whether `http`, without TLS, is also allowed.
     pub allow_http: bool,
     pub addresses: AllowedAddresses,
 }
@@ -23,7 +23,7 @@ impl Targets {
     /// allowed; the addresses of a name are checked when a request is sent.
     ///
     /// # Errors
-    /// If nothing may be sent there.
+    /// If requests to this URL are not allowed.
     pub fn parse(&self, text: &str) -> Result<Url, Invalid> {
         const WRONG: Invalid = Invalid("must be a URL such as https://example.com/hooks");
         if text.chars().count() > MAX_CHARS {
@@ -52,7 +52,8 @@ impl Targets {
         Ok(url)
     }
 
-    /// Checks the host of a URL if it is an address: no resolver is asked about it.
+    /// Checks the host of a URL if it is an address, for which the checks of the resolver do not
+    /// run.
     ///
     /// # Errors
     /// If the address is not allowed.
@@ -65,7 +66,7 @@ impl Targets {
     }
 }
 
-/// The host of a URL, if it is an address. The parser has brought all spellings of IPv4
+/// The host of a URL, if it is an address. The parser has converted all spellings of IPv4
 /// addresses, such as octal and hexadecimal numbers, to the usual one.
 fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;

@@ -1,4 +1,4 @@
-//! How much waits in a queue, for the metrics.
+//! The number of waiting rows of a queue and the age of the oldest one, for the metrics.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -23,13 +23,13 @@ impl Backlog {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// How long the oldest row waits.
+    /// How long the oldest row has waited.
     pub(super) fn oldest_seconds(&self) -> i64 {
         self.oldest_seconds.load(Ordering::Relaxed)
     }
 
-    /// Asks how many rows wait and since when the oldest one does, unless that was done a moment
-    /// ago.
+    /// Updates the numbers, unless the last count is recent. `asked` reads the number of waiting
+    /// rows and the time since which the oldest one waits.
     pub(super) async fn count(
         &self,
         asked: impl Future<Output = Result<(i64, Option<Timestamp>)>>,

@@ -6,9 +6,9 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 const MAX_PAUSE: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// The pause after a failed attempt to send a mail; `before` is the number of failed attempts before it.
-/// Starts with `first` and doubles up to [`MAX_PAUSE`]. Jitter makes it up to twice as long,
-/// so that mails that failed together are not all retried at the same time.
+/// The pause after a failed attempt to send a mail; `before` is the number of failed attempts
+/// before it. The pause is `first` at first and doubles up to [`MAX_PAUSE`]. Jitter makes it up to
+/// twice as long, so that mails that failed together are not all retried at the same time.
 pub fn doubling(first: Duration, before: i64) -> Duration {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(first)

@@ -1,5 +1,5 @@
-//! Looks for the proofs of verified domains again. Several replicas may run this worker at the
-//! same time: a domain is claimed before the lookup.
+//! Checks the proofs of verified domains again. Several replicas may run this worker at the same
+//! time: a domain is claimed before the lookup.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::operations::domains::{CheckRun, check_due};
 use crate::storage::Store;
 
-/// How often due domains are looked for.
+/// How often the worker reads the domains that are due.
 pub const PERIOD: Duration = Duration::from_secs(60);
 
 /// Runs in each period until `stop` resolves.

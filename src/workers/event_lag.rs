@@ -1,4 +1,4 @@
-//! Measures how far the feed of events is behind, and names what holds it back.
+//! Measures how far the feed of events is behind, and names the transaction that delays it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::storage::{Store, events};
 
 pub const PERIOD: Duration = Duration::from_secs(5);
 
-/// A lag from which on the cause is logged.
+/// From this lag on, the cause is logged.
 const WARNING_LAG: Duration = Duration::from_secs(10);
 /// The least time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);

@@ -94,7 +94,7 @@ mod tests {
         flush_all(&world).await;
         let first = last_used(&world, &key).await.unwrap();
 
-        // Another replica, which has not read the key before it was written.
+        // Another replica, which reads the key for the first time after its last use was written.
         let mut world = world;
         world.authenticator = authenticator(&[], &world.store, &world.clock).await;
         world.clock.advance(Duration::from_secs(30));

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::schedule::Schedule;
 use crate::error::Result;
 
-/// A claim lasts for the longest time of the work and this time.
+/// A claim lasts for the longest time of the work plus this time.
 pub const CLAIM_MARGIN: Duration = Duration::from_secs(60);
 /// Running work gets this time at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ pub trait LeasedWork: Send + Sync + 'static {
     /// Works on a row.
     fn work(&self, claimed: Self::Claimed, claimant: Uuid) -> impl Future<Output = ()> + Send;
 
-    /// Called when nothing is being worked on.
+    /// Called when no work runs.
     fn idle(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
@@ -89,7 +89,7 @@ pub async fn run<W: LeasedWork>(
             log_panic::<W>(ended);
         }
     };
-    // What is cut off becomes due again when its claim ends.
+    // Work that is cut off becomes due again when its claim ends.
     if timeout(SHUTDOWN_GRACE, rest).await.is_err() {
         tracing::info!("shutdown cut off {}; it is repeated when its claim ends", W::NAME);
     }

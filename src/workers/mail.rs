@@ -5,9 +5,9 @@
 //! invitation. After a crash in between, the mail is sent again with the same Message-ID; no
 //! mail is lost.
 //!
-//! The transaction that stores a mail as sent also adds the row of the next reminder, which is
-//! due later. So each reminder has one row, and one that is due is sent only if the invitation
-//! has not ended.
+//! The transaction that stores a mail as sent also adds the row of the next reminder, which is due
+//! later. So each reminder has one row. A due reminder is sent only if the invitation has not
+//! ended.
 
 mod delivery;
 mod numbers;

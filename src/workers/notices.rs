@@ -1,9 +1,9 @@
-//! Sends the mails that tell of changes.
+//! Sends the mails that report changes.
 //!
-//! A worker claims a row for a limited time, as one of the outbox. After a mail about requests
-//! that wait, the row stays for [`PAUSE`] and is then due again: a mail tells what is new, or the
-//! row is removed. So requests that come meanwhile are in one mail. Every other row is removed
-//! with its mail.
+//! A worker claims a row for a limited time, as in the outbox. After a mail about waiting join
+//! requests, the row stays and is due again after [`PAUSE`]. Then the worker sends a mail about
+//! newer requests, or removes the row if there are none. So one mail reports all requests that
+//! arrive in the pause. Every other row is removed after its mail.
 
 mod delivery;
 
@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::mail::NoticeTemplates;
 use crate::storage::{change, notices};
 
-/// The queue is read this often. Nobody waits for these mails, so there is no notification.
+/// The queue is read this often. These mails are not urgent, so there is no notification.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An admin gets at most one mail about the requests of an organization in this time.
@@ -31,7 +31,7 @@ pub const PAUSE: Duration = Duration::from_secs(60 * 60);
 pub struct NoticeWorker {
     /// Has the store, the mail server, the bounds and the numbers for the metrics.
     pub mail: Arc<MailWorker>,
-    /// Say whose addresses are verified.
+    /// Decides which addresses count as verified.
     pub issuers: Arc<Issuers>,
     /// `None`: mails are not sent but discarded.
     pub templates: Option<NoticeTemplates>,
@@ -65,12 +65,12 @@ impl LeasedWork for NoticeWorker {
     const POLL_INTERVAL: Duration = POLL_INTERVAL;
 
     fn parallel(&self) -> usize {
-        // The other connections are for the mails that people wait for.
+        // The other connections are for invitation mails, which are more urgent.
         1
     }
 
     async fn poll(&self) -> Result<()> {
-        // The mail worker counts them with its own.
+        // The mail worker counts the notices together with its own mails.
         Ok(())
     }
 

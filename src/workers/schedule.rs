@@ -20,14 +20,14 @@ impl Schedule {
         Arc::new(schedule)
     }
 
-    /// Says that a run of the worker has succeeded now.
+    /// Records that a run of the worker has succeeded now.
     pub(super) fn succeeded(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.succeeded_at_millis.store(millis, Ordering::Relaxed);
     }
 
-    /// When a run last succeeded, since 1970.
+    /// The time of the last successful run, since the Unix epoch.
     pub fn succeeded_at(&self) -> Duration {
         Duration::from_millis(self.succeeded_at_millis.load(Ordering::Relaxed))
     }

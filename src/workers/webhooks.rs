@@ -1,9 +1,10 @@
 //! Sends events to webhooks.
 //!
-//! Each endpoint has a cursor in the feed. A worker claims an endpoint for a limited time and
-//! sends what is due: the events behind the cursor, and events that failed before. What succeeds
-//! moves the cursor and leaves nothing else behind; for an event that fails there is a row,
-//! which is sent again later. After a crash between sending and storing, events are sent again.
+//! Each endpoint has a cursor in the feed. A worker claims an endpoint for a limited time and sends
+//! what is due: the events after the cursor, and events that failed before. Each event that was
+//! sent moves the cursor. For an event that succeeds, nothing else is stored; an event that fails
+//! gets a row, and is sent again later. After a crash between sending and storing, events are sent
+//! again.
 //!
 //! No change writes anything for an endpoint: the worker reads the feed once a second and finds
 //! the endpoints of the events.
@@ -34,7 +35,7 @@ use poll::Feed;
 /// The queue is read this often without a notification.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Endpoints that are worked on at the same time.
+/// The most endpoints that are worked on at the same time.
 const PARALLEL: usize = 64;
 
 /// Sends to endpoints. Several replicas may share them.
@@ -57,7 +58,7 @@ pub struct WebhookWorker {
 pub struct Numbers {
     /// Events that endpoints have not accepted; counted a few times a minute.
     pub waiting: i64,
-    /// How long the oldest of them waits.
+    /// How long the oldest of them has waited.
     pub oldest_seconds: i64,
     /// Requests of this process that failed.
     pub failed: u64,

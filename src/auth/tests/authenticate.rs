@@ -133,7 +133,7 @@ pub(crate) fn bearer(key: &ApiKeySecret) -> String {
 
 #[track_caller]
 fn kind(answer: Result<Option<Arc<Caller>>>) -> Kind {
-    answer.expect_err("must be refused").kind
+    answer.expect_err("must be rejected").kind
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn every_credential_that_is_not_taken_gets_the_same_answer_and_the_log_its
         let error = world.authenticate(&shown).await.unwrap_err();
         assert_eq!(error.kind, Kind::Unauthenticated, "{shown}");
         assert!(!format!("{error:?}").contains(&other.expose()[20..]), "{error:?}");
-        let told = error.source.expect("the log learns why").to_string();
+        let told = error.source.expect("the source has the reason for the log").to_string();
         assert_eq!(told, why, "{shown}");
         messages.insert((error.message, error.reason));
     }
@@ -257,12 +257,12 @@ async fn a_token_brings_the_account_up_to_date() {
     let after = sign_in(json!({ "email": "ana@acme.com", "name": "Ana" })).await;
     assert_eq!(after.id, before.id);
     assert_eq!(after.profile.name, "Ana");
-    assert!(after.profile.verified_email().is_none(), "a missing word takes the old one back");
+    assert!(after.profile.verified_email().is_none(), "a missing claim counts as false");
     let stored = accounts::find(world.store.read(), before.id).await.unwrap().unwrap();
     assert_eq!(stored, after);
 }
 
-/// The caller of a cached token is kept with it, while a sign-in would change nothing.
+/// A cached token keeps its caller as long as a new sign-in would change nothing.
 #[tokio::test]
 async fn p28_a_kept_caller_is_that_of_a_new_sign_in() {
     let world = World::new().await;
@@ -274,13 +274,13 @@ async fn p28_a_kept_caller_is_that_of_a_new_sign_in() {
 
     let first = caller(&one).await;
     assert_eq!(name(&first), "One");
-    assert!(Arc::ptr_eq(&first, &caller(&one).await), "it is kept");
+    assert!(Arc::ptr_eq(&first, &caller(&one).await), "the caller is kept");
 
-    // A change of the account by this process ends what is kept of it.
+    // A change of the account by this process makes the kept caller invalid.
     assert_eq!(name(&caller(&two).await), "Two");
     let waiting = caller(&one).await;
     assert_eq!(name(&waiting), "Two", "the name changes once a minute");
-    assert!(Arc::ptr_eq(&waiting, &caller(&one).await), "until then it is kept");
+    assert!(Arc::ptr_eq(&waiting, &caller(&one).await), "until then the caller is kept");
     let complete = caller(&two).await;
 
     world.clock.advance(Duration::from_secs(60) - Duration::from_micros(1));
@@ -289,7 +289,7 @@ async fn p28_a_kept_caller_is_that_of_a_new_sign_in() {
     assert_eq!(name(&caller(&one).await), "One", "the minute is over");
     assert!(!Arc::ptr_eq(&complete, &caller(&two).await));
 
-    // The time of a token is checked also while its caller is kept.
+    // The times of a token are checked also while its caller is kept.
     world.clock.advance(Duration::from_secs(300));
     assert_eq!(kind(world.authenticate(&one).await), Kind::Unauthenticated);
 }
@@ -355,8 +355,8 @@ async fn an_issuer_that_is_not_configured_resolves_nobody() {
     assert!(!accounts::any(world.store.read()).await.unwrap());
 }
 
-/// Lookups of invented keys wait for one another. The lookup of a key that has been verified
-/// before does not wait for them.
+/// The lookup of a key that has never been verified waits for other such lookups. The lookup of
+/// a key that has been verified before does not wait for them.
 #[tokio::test]
 async fn p41_who_was_seen_does_not_wait_for_keys_that_are_made_up() {
     let world = World::new().await;

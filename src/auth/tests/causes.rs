@@ -36,7 +36,7 @@ fn url(text: &str) -> JwksSource {
     JwksSource::Url(format!("{text}?{SECRET}={SECRET}").parse().unwrap())
 }
 
-/// The line for an endpoint with this response.
+/// The line that is logged for an endpoint with this response.
 async fn logged_of(answer: Answer) -> String {
     logged(url(Endpoint::start(answer).await.url())).await
 }
@@ -85,7 +85,7 @@ async fn an_endpoint_that_does_not_speak_tls() {
     let plain = Endpoint::start(Answer::Body(SigningKey::ed25519().jwks())).await;
     let line = logged(url(&plain.url().replace("http://", "https://"))).await;
     says(&line, "invalid");
-    assert_eq!(plain.requests(), 1, "it was asked");
+    assert_eq!(plain.requests(), 1, "the endpoint accepted one connection");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ pub(super) enum Answer {
     Encoded(&'static str, Vec<u8>),
     Redirect(String),
     Failure,
-    /// No response, until another answer is set.
+    /// No response until the test sets another answer.
     Silence,
 }
 
@@ -73,7 +73,7 @@ async fn serve(mut peer: TcpStream, mut current: watch::Receiver<Answer>) {
         }
         Answer::Redirect(to) => ("302 Found", format!("location: {to}\r\n"), vec![]),
         Answer::Failure => ("503 Away", String::new(), vec![]),
-        Answer::Silence => unreachable!("it was waited for another"),
+        Answer::Silence => unreachable!("wait_for returns no silence"),
     };
     let length = body.len();
     let head = format!(

@@ -23,7 +23,7 @@ async fn knows(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
 /// Whether a key is found without waiting.
 #[track_caller]
 fn knows_at_once(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
-    let found = keys.find(Some(&key.id), ED).now_or_never().expect("it waits for nothing");
+    let found = keys.find(Some(&key.id), ED).now_or_never().expect("the lookup must not wait");
     !found.unwrap().is_empty()
 }
 
@@ -43,7 +43,7 @@ async fn p31_unknown_key_ids_cause_one_fetch_in_30_seconds_however_many_ask() {
     for found in asking {
         assert_eq!(found.await.unwrap(), 0);
     }
-    assert_eq!(first.await.unwrap(), 1, "who waits for the fetch under way gets its outcome");
+    assert_eq!(first.await.unwrap(), 1, "it waits for the running fetch");
     assert_eq!(endpoint.requests(), 1);
 
     endpoint.answer(Answer::Body(jwks([&known, &next])));
@@ -132,7 +132,7 @@ async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_gr
         assert!(retry_after >= least && retry_after <= 2 * least, "{retry_after:?}");
         clock.advance(retry_after.saturating_sub(Duration::from_micros(1)));
         assert_eq!(ask().await.unwrap_err().retry_after, Duration::from_secs(1), "rounded up");
-        assert_eq!(endpoint.requests(), attempt + 1, "no sooner");
+        assert_eq!(endpoint.requests(), attempt + 1, "no earlier request");
         // The clock counts microseconds, the pause nanoseconds.
         clock.advance(Duration::from_micros(2));
     }
@@ -167,7 +167,7 @@ async fn keys_are_read_anew_beside_their_use_after_five_minutes() {
     keys.refresh_stale();
     // Waits for the running refresh.
     keys.refresh().await;
-    assert!(!knows(&keys, &old).await, "the issuer withdrew it");
+    assert!(!knows(&keys, &old).await, "the issuer has withdrawn the old key");
     assert!(knows_at_once(&keys, &new));
     assert_eq!(endpoint.requests(), 2);
 }
@@ -245,7 +245,7 @@ async fn a_key_that_is_left_out_is_logged_when_that_changes() {
     for word in ["skipped", "weak", "issuer", "2048"] {
         assert!(lines[0].contains(word), "{word}: {lines:?}");
     }
-    assert!(read_again().await.is_empty(), "told once");
+    assert!(read_again().await.is_empty(), "logged once");
     endpoint.answer(Answer::Body(with("other", serde_json::json!({ "use": "enc" }))));
     let lines = read_again().await;
     assert!(lines.len() == 1 && lines[0].contains("INFO"), "{lines:?}");
@@ -253,7 +253,7 @@ async fn a_key_that_is_left_out_is_logged_when_that_changes() {
     endpoint.answer(Answer::Body(key.jwks()));
     assert!(read_again().await.is_empty());
     endpoint.answer(Answer::Body(with("weak", nothing)));
-    assert_eq!(read_again().await.len(), 1, "it is back");
+    assert_eq!(read_again().await.len(), 1, "a key is skipped again");
 }
 
 #[tokio::test]

@@ -258,7 +258,7 @@ async fn p31_a_key_or_address_in_the_header_is_refused_and_nobody_is_asked() {
             assert!(world.verify(&token).await.is_err(), "{member}");
         }
     }
-    // The claims cause no refresh either.
+    // A URL in the claims causes no request either.
     let claims = world.claims_but("iss", json!(endpoint.url()));
     assert!(evil.algorithms().len() == 1 && world.verify(&evil.token(&claims)).await.is_err());
     assert_eq!(endpoint.requests(), 0);
@@ -405,7 +405,7 @@ async fn one_issuers_hanging_endpoint_holds_up_no_other() {
     assert!(verifier.verify(&quick.token(&claims("quick")), now).await.is_ok());
     hangs.answer(Answer::Body(slow.jwks()));
     assert!(verifier.verify(&slow.token(&claims("slow")), now).await.is_ok());
-    assert_eq!((hangs.requests(), answers.requests()), (1, 1), "read before a token came");
+    assert_eq!((hangs.requests(), answers.requests()), (1, 1), "read before the first token");
 }
 
 #[tokio::test]

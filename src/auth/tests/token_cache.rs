@@ -1,4 +1,4 @@
-//! Each way in which a cached token ends.
+//! Tests of the events that make a cached token invalid.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::error::{Error, Kind};
 const ISSUER: &str = "https://id.example";
 const MAX_KEYS_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// An issuer with an endpoint for its keys, and a verifier. The clock stands still.
+/// An issuer with an endpoint for its keys, and a verifier. The clock is stopped.
 struct World {
     endpoint: Endpoint,
     clock: OffsetClock,
@@ -32,7 +32,7 @@ impl World {
         clock.stop_at(clock.now());
         let verifier = verifier(&endpoint, &clock, |_| ()).await;
         let world = Self { endpoint, clock, verifier };
-        // The first token causes the first reading of the keys, which changes the set.
+        // The first token causes the first refresh of the keys, which changes the key set.
         let unknown = SigningKey::ed25519().token(&world.claims());
         assert!(world.verify(&unknown).await.is_err());
         world
@@ -47,7 +47,7 @@ impl World {
         Ok(self.verifier.verify(token, self.clock.now()).await?)
     }
 
-    /// Verifies a token twice: its signature is verified the first time alone.
+    /// Verifies a token twice: its signature is verified only the first time.
     async fn cache(&self, token: &str) -> Arc<VerifiedToken> {
         let first = self.verify(token).await.unwrap();
         assert!(self.has_cached(token, &first).await);
@@ -65,7 +65,8 @@ impl World {
         assert_eq!(error.source.expect("the log has the reason").to_string(), why);
     }
 
-    /// Publishes other keys, and reads them when the present ones are too old.
+    /// Publishes other keys, advances the clock until the cached keys are stale, and waits for
+    /// the refresh.
     async fn publish<'a>(&self, keys: impl IntoIterator<Item = &'a SigningKey>) {
         let before = self.endpoint.requests();
         self.endpoint.answer(Answer::Body(jwks(keys)));
@@ -159,7 +160,7 @@ async fn p31_a_cached_token_ends_while_the_key_set_that_replaces_its_own_is_read
     let cached = world.cache(&token).await;
     world.endpoint.answer(Answer::Body(jwks([&other])));
     world.clock.advance(MAX_KEYS_AGE);
-    // This use starts the refresh, and nothing but the use of a cached token does.
+    // Only this use of the cached token starts the refresh.
     assert!(world.has_cached(&token, &cached).await);
     while world.verify(&token).await.is_ok() {
         tokio::task::yield_now().await;

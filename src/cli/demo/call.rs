@@ -1,4 +1,4 @@
-//! Calls to the server of the demo, as every client makes them: Connect JSON.
+//! Calls to the server of the demo over the network, as any client makes them: Connect with JSON.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! The endpoint that the webhooks of the demo send to: it accepts everything on `/accepted` and
-//! nothing else.
+//! The endpoint that the webhooks of the demo send to. It accepts every request to `/accepted` and
+//! rejects every other request.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 /// The most bytes that are read of a request.
 const MAX_REQUEST_BYTES: u64 = 64 * 1024;
 
-/// Serves until the process ends.
+/// Starts the endpoint and returns its address. It serves until the process ends or it cannot
+/// accept a connection.
 pub(super) async fn start() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::internal)?;
     let address = listener.local_addr().map_err(Error::internal)?;

@@ -1,5 +1,5 @@
-//! What the demo shows: two organizations with people, invites in every state, requests to join, a
-//! domain, and webhooks.
+//! The sample data of the demo: two organizations with people, invites in every state, requests to
+//! join, a domain, and webhooks.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::storage::Store;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The time from the first event to the last: invitations that were sent at its beginning, for a
-/// week, have expired at its end.
+/// The time from the first event of the story to its end. It is longer than the week after which
+/// an email invitation expires, so that the first invitations have expired at the end.
 pub(super) const SPAN: Duration = Duration::from_secs(12 * 24 * 60 * 60);
 
 const GITPOD: &str = "gitpod.v1.OrganizationService";
@@ -26,7 +26,7 @@ const REQUESTS: &str = "guestlist.v1.JoinRequestService";
 const DOMAINS: &str = "guestlist.v1.DomainService";
 const WEBHOOKS: &str = "guestlist.v1.WebhookService";
 
-/// The keys that the demo prints, and those of the crowd.
+/// The keys that the demo prints, and the keys of the people who join or request to join.
 pub(super) struct Keys {
     pub ana: ApiKeySecret,
     pub ben: ApiKeySecret,
@@ -68,7 +68,7 @@ const CROWD: [&str; 28] = [
     "Đorđe Ilić",
 ];
 
-/// The people who ask to join Acme.
+/// The people who request to join Acme.
 const ASKING: [(&str, &str); 3] = [
     ("Nora Bell", "nora@partner.example"),
     ("Omar Said", "omar@partner.example"),
@@ -101,7 +101,8 @@ pub(super) async fn keys(store: &Store, clock: &OffsetClock) -> Result<Keys> {
     })
 }
 
-/// Makes the calls, day after day, until the clock is that of the system.
+/// Makes the calls, and advances the clock between them. At the end, the clock shows the time of
+/// the system clock.
 pub(super) async fn tell(
     server: SocketAddr,
     clock: &OffsetClock,
@@ -110,7 +111,7 @@ pub(super) async fn tell(
 ) -> Result<()> {
     let ana = async |method: String, message| call(server, &keys.ana, &method, message).await;
 
-    // Twelve days ago: Acme begins. The invitations of this day expire.
+    // Twelve days ago: Acme is created. The invitations of this day expire before the end.
     let acme = new_organization(server, &keys.ana, "Acme").await?;
     invite(server, &keys.ana, &acme, &["olga@partner.example", "paul@partner.example"]).await?;
     let made =
@@ -119,7 +120,7 @@ pub(super) async fn tell(
     call(server, &keys.ben, &format!("{GITPOD}/JoinOrganization"), json!({"inviteId": link}))
         .await?;
 
-    // The next days: people join, some get other roles, one is suspended, one removed.
+    // The next days: people join, some get other roles, one is suspended, one is removed.
     let mut joined = Vec::new();
     for part in keys.crowd.chunks(7) {
         clock.advance(DAY);

@@ -26,7 +26,7 @@ pub(super) fn issuer(without: &[&str], plus: &str) -> String {
 fn an_issuer_is_read_whole() {
     let file = issuer(&[], "sso_organizations = ['0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b']");
     let config = with_file(&file).unwrap();
-    let [issuer] = config.issuers.as_slice() else { panic!("one issuer") };
+    let [issuer] = config.issuers.as_slice() else { panic!("must be one issuer") };
     assert_eq!(issuer.issuer, "https://id.example");
     assert!(issuer.verified_email_domains.include(&"acme.com".parse().unwrap()));
     assert!(!issuer.verified_email_domains.include(&"eu.acme.com".parse().unwrap()));
@@ -58,7 +58,7 @@ fn p23_people_sign_in_only_where_it_can_work() {
     let wants = r#"sign_in = { client_id = "guestlist", name = "Acme" "#;
     let config = with_file(&issuer(&[], &format!("{wants}}}"))).unwrap();
     let Trust::Jwt { sign_in: Some(sign_in), .. } = &config.issuers[0].trust else {
-        panic!("people sign in with it")
+        panic!("the issuer must have `sign_in`")
     };
     assert_eq!((sign_in.token, sign_in.scopes.len()), (SignInToken::Id, 3));
     let cases: &[(&[&str], &str, &str)] = &[

@@ -83,7 +83,7 @@ fn mail_settings_are_read() {
     assert_eq!(mail.security, Security::Tls);
     assert_eq!(mail.password.unwrap().expose_secret(), "hunter2");
     assert_eq!(mail.language.as_str(), "pt-BR");
-    assert_eq!(Config::reference().mail.security, Security::StartTls, "TLS unless said otherwise");
+    assert_eq!(Config::reference().mail.security, Security::StartTls, "STARTTLS by default");
 
     for (text, name, address) in [
         ("a@acme.com", "", "a@acme.com"),

@@ -146,7 +146,7 @@ fn a_deployment_brings_its_own_texts() {
         })
     };
     let mail = render(&load().unwrap(), "Acme", Change::RequestApproved);
-    assert!(mail.text.starts_with("Hello"), "there are no texts yet: {}", mail.text);
+    assert!(mail.text.starts_with("Hello"), "no Italian texts, so English: {}", mail.text);
 
     let mut texts = parse(built_in(Language::En)).unwrap();
     texts.insert("approved".to_owned(), "Benvenuto in {organization}".to_owned());
@@ -159,7 +159,7 @@ fn a_deployment_brings_its_own_texts() {
     assert!(mail.html.contains("lang=\"it\""), "{}", mail.html);
 
     let refused = |word: &str| {
-        let message = load().err().expect("must be refused").message;
+        let message = load().err().expect("must be rejected").message;
         assert!(message.contains("it/notices.json") && message.contains(word), "{message}");
     };
     texts.insert("approved".to_owned(), "Benvenuto in {organisation}".to_owned());

@@ -104,12 +104,12 @@ fn names_are_escaped_in_html_and_harmless_in_text() {
     let escaped = "&lt;script&gt;alert(1)&lt;&#x2f;script&gt; &amp; &quot;Söhne&quot; {{ link }}";
     assert!(mail.html.contains(escaped), "{}", mail.html);
     assert!(!mail.html.contains("<script"), "{}", mail.html);
-    assert!(mail.text.contains(name), "text is text, and no template: {}", mail.text);
+    assert!(mail.text.contains(name), "not escaped, and no template: {}", mail.text);
 
     let inviter = "Ana\r\n\r\nYour account is closed:\nhttps://evil.example\u{202e}\u{200b}";
     let mail = render(&load(|_| ()).unwrap(), "Acme", inviter);
     let line = "Ana Your account is closed: https: //evil. example invites you to join “Acme” as";
-    assert!(mail.text.contains(line), "no line of its own: {}", mail.text);
+    assert!(mail.text.contains(line), "the name has no line of its own: {}", mail.text);
     let mail = render(&load(|_| ()).unwrap(), &"x".repeat(256), &"y".repeat(300));
     assert!(mail.subject.chars().count() <= 220, "{}", mail.subject);
 }
@@ -207,7 +207,7 @@ fn a_message_has_the_headers_it_needs() {
     ] {
         assert!(message.contains(header), "{header} in {message}");
     }
-    assert_eq!(headers(&message), headers(&travels_as(&mail)), "the same again, but boundaries");
+    assert_eq!(headers(&message), headers(&travels_as(&mail)), "the same headers if repeated");
     assert!(!format!("{mail:?}").contains("0197a2b4-5c6d-4e8f"), "Debug shows no token");
 }
 
@@ -251,7 +251,7 @@ fn an_invitation_is_in_its_own_language_if_there_are_templates() {
     }
     std::fs::write(dir.path().join("de").join(SUBJECT_FILE), "Einladung zu {{ organization }}")
         .unwrap();
-    // Not a language with both templates.
+    // Directories without both templates are ignored.
     std::fs::create_dir(dir.path().join("it")).unwrap();
     std::fs::create_dir(dir.path().join("assets.old")).unwrap();
     let templates = load(|settings| settings.template_dir = Some(dir.path().to_owned())).unwrap();
@@ -275,7 +275,7 @@ fn an_invitation_is_in_its_own_language_if_there_are_templates() {
 
 #[track_caller]
 fn refused(loaded: Result<Templates>, words: &[&str]) {
-    let message = loaded.err().expect("must be refused").message;
+    let message = loaded.err().expect("must be rejected").message;
     for word in words {
         assert!(message.contains(word), "`{word}` is missing in: {message}");
     }
@@ -376,7 +376,7 @@ fn mails_show_the_brand() {
         assert!(message.contains(part), "{part} in {message}");
     }
 
-    // Mail programs show no SVG: the name is there instead.
+    // Mail programs show no SVG, so the mail has the name instead of the logo.
     let mail = render(&load(&brand(b"<svg/>")), "Acme", "Ana");
     assert!(mail.logo.is_none() && mail.html.contains("<strong>Acme &amp; Co</strong>"));
     assert!(!travels_as(&mail).contains("multipart/related"));

@@ -1,9 +1,9 @@
 //! `guestlist accounts erase`
 //!
-//! An account has memberships, keys and invitations in many organizations, so it is erased
-//! in several transactions: one for each, as if the account itself had left, and a last one
-//! that blanks the rows. The last one finds out under the account's lock whether something
-//! came up meanwhile, such as a join; then all of it is done again.
+//! An account has memberships, keys and invitations in many organizations, so it is erased in
+//! several transactions: one for each, as if the account itself had left, and a last one that
+//! blanks the rows. The last one checks under the account's lock whether something was added
+//! meanwhile, such as a membership. If so, all steps are repeated.
 
 use crate::domain::{
     AccountId, Action, Actor, EmailAddress, EndReason, EventData, InviteId, Organization,
@@ -21,8 +21,9 @@ use crate::storage::{
     requests,
 };
 
-/// How often an account is begun anew because something came up. Each round revokes the keys,
-/// so only a person with valid tokens who joins again and again can cause more.
+/// The most rounds for one account: a round is repeated if something was added meanwhile. Each
+/// round revokes the keys, so only a person with valid tokens who joins again and again can cause
+/// more rounds.
 const MAX_ROUNDS: usize = 20;
 
 /// What was done to erase an account.
@@ -30,13 +31,13 @@ const MAX_ROUNDS: usize = 20;
 pub struct Erased {
     /// The account had been erased before; nothing was done.
     pub already: bool,
-    /// The organizations whose member it was.
+    /// The organizations that it was a member of.
     pub left: Vec<OrganizationId>,
     /// Those of them that have no members now.
     pub empty: Vec<OrganizationId>,
     pub keys_revoked: usize,
     pub invitations_ended: usize,
-    /// Ended invitations that told the address.
+    /// Ended invitations that contained personal data.
     pub invitations_blanked: usize,
     /// The address was not verified: invitations to it may be another person's, and stay.
     pub has_unverified_address: bool,
@@ -44,14 +45,14 @@ pub struct Erased {
     pub same_address: Vec<AccountId>,
 }
 
-/// Ends an account's memberships, keys and invitations, and removes name, address, picture,
-/// issuer and subject from all tables. The account's row stays as a blank, so that the ids in
-/// the audit trail still refer to something.
+/// Ends an account's memberships, keys and invitations, and removes name, address, picture, issuer
+/// and subject from all tables. The account's row stays without them, so that the ids in the audit
+/// trail still refer to something.
 ///
 /// # Errors
-/// NOT_FOUND without such an account; FAILED_PRECONDITION `LAST_ADMIN` if it is the last admin
-/// of organizations with other members. Nothing is changed then, unless the other admins
-/// leave at the same moment; a repetition goes on with what is left.
+/// NOT_FOUND without such an account; FAILED_PRECONDITION `LAST_ADMIN` if it is the last admin of
+/// organizations with other members. Nothing is changed then, unless the other admins leave at the
+/// same moment; a repetition continues with the rest.
 pub async fn erase(store: &Store, id: AccountId, now: Timestamp) -> Result<Erased> {
     let found = accounts::find(store.read(), id).await?;
     let account =
@@ -101,7 +102,8 @@ fn last_admin(of: &[Organization]) -> Error {
     )
 }
 
-/// Ends all that the account has, and blanks its rows; returns whether it is erased.
+/// Ends the account's memberships, invitations, join requests and keys, and blanks its rows;
+/// returns whether it is erased.
 async fn try_erase(
     store: &Store,
     id: AccountId,
@@ -165,7 +167,7 @@ async fn leave(
     Ok(())
 }
 
-/// Ends one pending invitation; returns whether it still was one.
+/// Ends one pending invitation; returns false if it is not pending any more.
 async fn end_invitation(
     store: &Store,
     organization: OrganizationId,
@@ -192,8 +194,9 @@ async fn end_invitation(
     store.write_in(organization, end).await
 }
 
-/// Blanks the account's rows and the `ended` invitations. Returns false, with nothing changed,
-/// if the account has got something that must end first, or another address.
+/// Blanks the account's rows and the `ended` invitations. Returns false, with nothing changed, if
+/// the account has something new that must end first, such as a membership, or if its verified
+/// address has changed.
 async fn blank(
     store: &Store,
     id: AccountId,
@@ -202,7 +205,8 @@ async fn blank(
     now: Timestamp,
 ) -> Result<bool> {
     let blank = change!(async move |tx: &Tx| {
-        // Memberships and keys lock the account in a weaker way, so none is made meanwhile.
+        // A transaction that makes a membership or a key locks the account in a weaker mode, so
+        // none is made meanwhile.
         let account = accounts::lock(tx, id).await?.ok_or_else(Error::not_found)?;
         if account.is_erased() {
             return Ok(true);
@@ -220,7 +224,7 @@ async fn blank(
         {
             return Ok(false);
         }
-        // In this order, as the worker that stores the result of a mail.
+        // The same order as in the worker that stores the result of a mail.
         outbox::delete_of(tx, &ended).await?;
         invites::erase_addresses(tx, &ended).await?;
         requests::delete_of(tx, id).await?;

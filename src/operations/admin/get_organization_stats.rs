@@ -11,7 +11,7 @@ use crate::storage::audit_events::{self, EventFilter};
 use crate::storage::invite_lists::{self, InviteFilter};
 use crate::storage::{member_lists, organizations};
 
-/// What an organization has.
+/// The statistics of an organization.
 #[derive(Debug, Clone)]
 pub struct OrganizationStats {
     pub organization: Organization,
@@ -26,7 +26,7 @@ pub struct OrganizationStats {
 /// The number of members of each status and role.
 type Counts = Vec<(MemberStatus, Role, i64)>;
 
-/// Counts what an organization has. Needs a key of scope `operator`.
+/// Returns the statistics of an organization. Needs a key of scope `operator`.
 pub async fn get_organization_stats(
     cx: &Context,
     call: &RequestContext,
@@ -57,7 +57,8 @@ pub async fn get_organization_stats(
     Ok(OrganizationStats { organization, members, pending_invitations, last_change_at })
 }
 
-/// Counts the members that are due as left. Both counts may be of different moments.
+/// Counts the members that are due as left. The two counts may come from different moments, so a
+/// count below 0 becomes 0.
 fn as_left(members: Counts, due: &Counts) -> Counts {
     let mut counts: Counts = members;
     let mut add = |status: MemberStatus, role: Role, number: i64| {

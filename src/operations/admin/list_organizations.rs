@@ -11,11 +11,11 @@ use crate::operations::members::as_counted;
 use crate::operations::{Context, RequestContext};
 use crate::storage::organization_lists;
 
-/// The most organizations that one request looks at: a filter that matches few of them must
-/// not read all of a large store.
+/// The most organizations that one request reads: a filter that matches few of them must not read
+/// all of a large store.
 const MAX_ROWS: u64 = 10_000;
 
-/// The organizations that one statement reads for a filter.
+/// The number of organizations that one statement reads if there is a filter.
 const BATCH: u64 = 500;
 
 /// Which organizations to list: those that match all given fields.
@@ -50,8 +50,8 @@ pub struct OrganizationList {
 }
 
 impl OrganizationFilter {
-    /// Whether an organization matches what the statement does not ask for. Names are
-    /// compared here, so that both databases find the same.
+    /// Whether an organization matches the part of the filter that is not in the statement. Names
+    /// are compared here, so that both databases find the same organizations.
     fn matches(&self, organization: &Organization) -> bool {
         let at = organization.created_at;
         (self.tiers.is_empty() || self.tiers.contains(&organization.tier))
@@ -69,8 +69,8 @@ impl OrganizationFilter {
     }
 }
 
-/// Lists organizations; for a key that is bound to one organization, only that one. Looks
-/// at 10,000 at most, so a page may be short. Needs a key of scope `operator`.
+/// Lists organizations; for a key that is bound to one organization, only that one. Reads at most
+/// 10,000 organizations, so a page may be short. Needs a key of scope `operator`.
 pub async fn list_organizations(
     cx: &Context,
     call: &RequestContext,

@@ -5,8 +5,8 @@ use crate::domain::OrganizationId;
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// Sets the maximal number of active and suspended members of an organization; 0 means no
-/// limit. A lower limit removes nobody. Needs a key of scope `operator`.
+/// Sets the maximal number of active and suspended members of an organization; 0 means no limit. A
+/// lower limit removes no member. Needs a key of scope `operator`.
 pub async fn set_seat_limit(
     cx: &Context,
     call: &RequestContext,

@@ -27,8 +27,9 @@ pub struct AuditList {
     pub next_token: String,
 }
 
-/// Lists the audit events of an organization. Its admins may; if it was deleted, keys of
-/// scope `operator` may. Those keys also list the events that belong to no organization.
+/// Lists the audit events of an organization. Needs an admin of the organization or, if it was
+/// deleted, a key of scope `operator`. Such a key that is bound to no organization also lists the
+/// events that belong to no organization.
 pub async fn list_audit_events(
     cx: &Context,
     call: &RequestContext,
@@ -67,7 +68,7 @@ pub async fn list_audit_events(
             .await?;
     let is_unfiltered = before.is_none() && input.filter == EventFilter::default();
     if input.organization.is_some() && events.is_empty() && is_unfiltered {
-        // Every organization has an event, that of its creation. So this one never existed.
+        // Every organization has at least the event of its creation, so this one never existed.
         return Err(Error::not_found());
     }
     let next_token = pagination.cut(&cx.keyring, &mut events, input.size, |last| last.place)?;

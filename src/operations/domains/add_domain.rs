@@ -18,8 +18,8 @@ pub struct AddDomain {
     pub mode: DomainMode,
 }
 
-/// Adds a domain, which is not verified yet; a domain that the organization has already is
-/// returned as it is. Admins may.
+/// Adds a domain, which is not verified yet. If the organization already has the domain, it is
+/// returned unchanged. Only admins may do this.
 pub async fn add_domain(
     cx: &Context,
     call: &RequestContext,

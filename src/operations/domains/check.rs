@@ -16,15 +16,15 @@ use crate::storage::{Store, change, domains, organizations};
 const BATCH: u64 = 100;
 /// The most concurrent lookups.
 const MAX_LOOKUPS: usize = 8;
-/// After this time another replica may check a domain that this one has claimed. It is longer
-/// than a lookup and a change take.
+/// After this time another replica may check a domain that this one has claimed. It is longer than
+/// a lookup and a change take together.
 const CLAIM: Duration = Duration::from_secs(60);
 
 /// The result of [`check_due`].
 #[derive(Debug, Default)]
 pub struct CheckRun {
     pub checked: u64,
-    /// The proofs that were not seen.
+    /// The proofs that were not found.
     pub missing: u64,
     /// The domains that have lapsed.
     pub lapsed: u64,
@@ -33,7 +33,8 @@ pub struct CheckRun {
 }
 
 enum Checked {
-    /// Another replica has it, or it is gone.
+    /// Not checked: another replica has claimed the domain, or it was removed or changed since it
+    /// was read.
     No,
     Proved,
     Missing,
@@ -41,8 +42,8 @@ enum Checked {
 }
 
 /// Looks for the proof of every verified domain that is due. A proof that cannot be read, for
-/// example because the name servers do not answer, is missing, too: the grace period is for
-/// outages.
+/// example because the name servers do not respond, also counts as missing: the grace period covers
+/// such outages.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -73,7 +74,7 @@ pub async fn check_due(
                 Err(error) => run.failed.push(error),
             }
         }
-        // What could not even be claimed would be read again at once.
+        // A domain whose claim failed is still due: the next read would return it again at once.
         if run.failed.len() > failed_before {
             return Ok(run);
         }
@@ -106,7 +107,7 @@ async fn check_one(
     let checked = change!(async move |tx| {
         let locked = organizations::lock(tx, organization).await?;
         let Some(organization) = locked else { return Ok(Checked::No) };
-        // Read again: it may have been verified or removed since the lookup began.
+        // The domain is read again: it may have been verified or removed since the lookup began.
         let found = domains::find(tx, organization.id, id).await?;
         let verified = |domain: &crate::domain::OrganizationDomain| {
             domain.state == DomainState::Verified && domain.checked_at.is_none_or(|at| at <= now)

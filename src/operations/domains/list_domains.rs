@@ -6,7 +6,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::domains;
 
-/// Lists the domains of an organization, oldest first. Admins may.
+/// Lists the domains of an organization, oldest first. Only admins may do this.
 pub async fn list_domains(
     cx: &Context,
     call: &RequestContext,

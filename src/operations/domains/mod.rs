@@ -1,4 +1,4 @@
-//! Domains that an organization has proved by DNS.
+//! Domains of an organization, which it proves by DNS.
 
 mod add_domain;
 mod check;
@@ -29,17 +29,17 @@ use crate::storage::{Tx, domains, organizations};
 /// The most domains of an organization.
 pub const MAX_DOMAINS: u64 = 100;
 
-/// Names a domain of an organization.
+/// Identifies a domain of an organization.
 #[derive(Debug, Clone, Copy)]
 pub struct DomainRef {
     pub organization: OrganizationId,
     pub id: DomainId,
 }
 
-/// Locks an organization, if the caller manages it, and reads one of its domains.
+/// Locks an organization that the caller may manage, and reads one of its domains.
 ///
 /// # Errors
-/// As [`Access::to_change`]; NOT_FOUND also if the organization has no such domain.
+/// Those of [`Access::to_change`]; also NOT_FOUND if the organization has no such domain.
 async fn to_change(
     tx: &Tx,
     call: &RequestContext,
@@ -52,7 +52,7 @@ async fn to_change(
     Ok((access.organization, found.ok_or_else(Error::not_found)?))
 }
 
-/// Raises the version of a locked organization and appends the event of a change.
+/// Increments the version of a locked organization and appends the audit event of a change.
 async fn record(
     tx: &Tx,
     mut organization: Organization,

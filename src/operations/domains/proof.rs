@@ -1,4 +1,4 @@
-//! What a proved domain allows.
+//! The mode of a proved domain.
 
 use crate::domain::{DomainChecks, DomainMode, EmailDomain, OrganizationId, Timestamp};
 use crate::error::Result;

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, domains};
 
-/// Removes a domain: it lets nobody in any more, and another organization may verify it.
-/// Members who joined by it stay. Admins may.
+/// Removes a domain. It no longer allows accounts to join or to request to join, and another
+/// organization may verify it. Members that joined by it stay. Only admins may do this.
 pub async fn remove_domain(cx: &Context, call: &RequestContext, of: DomainRef) -> Result<()> {
     let now = cx.now();
     let call = call.clone();

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, domains};
 
-/// Sets what accounts with an address in a domain may do. Admins may.
+/// Sets the mode of a domain: how accounts with a verified address in it may join. Only admins may
+/// do this.
 pub async fn set_domain_mode(
     cx: &Context,
     call: &RequestContext,

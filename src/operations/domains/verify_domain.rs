@@ -7,8 +7,8 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, domains};
 
-/// Looks for the proof of a domain in DNS, and makes the domain verified if it is there. Admins
-/// may.
+/// Looks for the proof of a domain in DNS, and marks the domain as verified if the proof exists.
+/// Only admins may do this.
 pub async fn verify_domain(
     cx: &Context,
     call: &RequestContext,
@@ -20,14 +20,16 @@ pub async fn verify_domain(
     let found = domains::find(db, of.organization, of.id).await?;
     let asked = found.ok_or_else(Error::not_found)?;
     {
-        // A few at a time: the lookup waits for other servers.
+        // Limits the concurrent lookups of an organization, because a lookup waits for other
+        // servers.
         let _permit = cx.limits.list(of.organization).await?;
         require_proof(cx, &asked).await?;
     }
     let (now, checks, call) = (cx.now(), cx.rules.domain_checks, call.clone());
     let verified = change!(async move |tx| {
         let (organization, before) = to_change(tx, &call, of, now).await?;
-        // An id names one domain and one challenge for ever, so the proof is that of `before`.
+        // The name and the challenge of an id never change, so the proof that was found is also
+        // that of `before`.
         let after = before.clone().proved(now);
         if before.state == DomainState::Verified {
             domains::update(tx, &after, after.next_check(checks)).await?;

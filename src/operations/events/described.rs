@@ -1,5 +1,5 @@
 //! Events as messages, with the metadata and external ids of their objects. Events do not store
-//! these: their readers get the present ones, so that what is removed is gone.
+//! these: readers get the current ones, so a removed value is no longer in the feed.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -15,7 +15,8 @@ use crate::storage::{Db, attributes, event_data};
 /// The most bytes of metadata in one response.
 pub(super) const MAX_METADATA_BYTES: usize = 512 * 1024;
 
-/// The first events as messages: as many as have no more metadata than fits, but at least one.
+/// The first of these events as messages: as many as have at most `MAX_METADATA_BYTES` of metadata
+/// together, but at least one.
 ///
 /// # Errors
 /// INTERNAL if the data of an event is damaged.
@@ -55,7 +56,7 @@ pub(super) async fn describe(db: &Db, events: &[AuditEvent]) -> Result<Vec<pb::E
     Ok(messages)
 }
 
-/// Fills in the attributes of an event's object; returns their bytes.
+/// Fills in the attributes of an event's object; returns their size in bytes.
 fn fill(message: &mut pb::Event, found: &HashMap<Uuid, Attributes>) -> Result<usize> {
     let (id, metadata, external_id) = match &mut message.data {
         Some(Data::Organization(it)) if it.has_metadata => {

@@ -1,4 +1,5 @@
-//! Reads the feed of events from a cursor on, for calls that list it and calls that follow it.
+//! Reads the feed of events after a cursor, for calls that list events and calls that follow the
+//! feed.
 
 use std::time::Duration;
 
@@ -18,16 +19,16 @@ use crate::operations::{Context, RequestContext, WaitingCall};
 use crate::proto::guestlist::v1 as pb;
 use crate::storage::{EventFollower, events};
 
-/// The most events that one request looks at.
+/// The most events that one request reads from the store.
 const MAX_LOOKED_AT: u64 = 10_000;
 
-/// The most events that are read at once.
+/// The most events that one statement reads if types are filtered.
 const MAX_READ: u64 = 1_000;
 
-/// A start by time begins so much earlier: the clocks of servers differ.
+/// A request with a start time begins this much earlier: the clocks of servers differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// A waiting call checks so often whether its caller still has the right to read.
+/// How often a waiting call checks whether its caller still has the right to read.
 const AUTHORITY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Which events to read, and from where.
@@ -37,7 +38,7 @@ pub struct FeedQuery {
     pub organization: Option<OrganizationId>,
     /// One of these types; empty means all.
     pub types: Vec<String>,
-    /// Empty: from `start`, or from now.
+    /// Empty: from `start`; without `start`, from now.
     pub cursor: String,
     pub start: Option<Timestamp>,
 }
@@ -50,13 +51,13 @@ pub struct EventList {
     pub has_more: bool,
 }
 
-/// The content of a cursor. It is at a committed event, not at a point between transactions,
-/// which PostgreSQL may move back after a crash.
+/// The content of a cursor. It names a committed event, not a position between transactions:
+/// PostgreSQL may move such a position back after a crash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Cursor {
-    /// Everything up to this event has been looked at; `None`: there was no event.
+    /// The last event that was read or passed over; `None`: the beginning of the feed.
     event: Option<(Uuid, FeedPlace)>,
-    /// The time of the event, or of the request if there was none.
+    /// The time of the event; without one, that of the request or its start.
     at: i64,
 }
 
@@ -66,7 +67,7 @@ impl Cursor {
     }
 }
 
-/// A reader of the feed, behind the events that it has returned.
+/// A reader of the feed. Its cursor is after the events that it has returned.
 pub(super) struct FeedReader {
     cx: Context,
     organization: Option<OrganizationId>,
@@ -77,8 +78,8 @@ pub(super) struct FeedReader {
 
 impl FeedReader {
     /// # Errors
-    /// PERMISSION_DENIED or NOT_FOUND if the caller may not read these events;
-    /// INVALID_ARGUMENT if the cursor is not theirs.
+    /// PERMISSION_DENIED or NOT_FOUND if the caller may not read these events; INVALID_ARGUMENT if
+    /// the cursor belongs to another caller or query.
     pub async fn open(cx: &Context, call: &RequestContext, query: FeedQuery) -> Result<Self> {
         let FeedQuery { organization, types, cursor, start } = query;
         let organization = organization.or_else(|| call.caller.bound_to());
@@ -102,11 +103,11 @@ impl FeedReader {
     /// Reads at most `limit` events.
     ///
     /// # Errors
-    /// FAILED_PRECONDITION if events behind the cursor are missing; RESOURCE_EXHAUSTED if too
+    /// FAILED_PRECONDITION if events after the cursor may be missing; RESOURCE_EXHAUSTED if too
     /// many lists of the organization run.
     pub async fn read(&mut self, limit: u64) -> Result<EventList> {
         let _permit = self.cx.limits.list(self.organization).await?;
-        // Read before the events: all of them up to it are settled.
+        // Read before the other events: all events up to this one are committed.
         let newest = events::newest(self.cx.store.read()).await?;
         self.check_history(newest.as_ref()).await?;
         let (found, has_more) = match newest {
@@ -124,11 +125,12 @@ impl FeedReader {
         Ok(EventList { events, cursor, has_more: has_more || is_cut })
     }
 
-    /// The same, but waits until there is an event, at most for `longest`. `follower` has
-    /// followed since before the last read.
+    /// As `read`, but waits until there is an event, for at most `longest`. `follower` must have
+    /// been created before the last read.
     ///
     /// # Errors
-    /// The same; and those of a caller that loses its right to read.
+    /// As `read`; UNAUTHENTICATED, PERMISSION_DENIED or NOT_FOUND if the caller loses its right to
+    /// read.
     pub async fn read_when_changed(
         &mut self,
         limit: u64,
@@ -205,8 +207,8 @@ impl FeedReader {
                 }
             }
             if is_last {
-                // Also where the organization's last event is older: it need not be kept for
-                // the cursor then.
+                // The cursor moves to the newest event of the whole feed, even if the
+                // organization's last event is older: so that one need not be kept for the cursor.
                 self.cursor = cursor_at(Some(newest), newest.at);
                 return Ok((found, false));
             }
@@ -251,13 +253,15 @@ async fn authorize(
     }
 }
 
-/// The cursor of a request without one: before the events since `start`, or behind all.
+/// The cursor for a request without one: before the events since `start`; without `start`, after
+/// all events.
 async fn first_cursor(cx: &Context, start: Option<Timestamp>) -> Result<Cursor> {
     let (db, now) = (cx.store.read(), cx.now());
     let newest = events::newest(db).await?;
     let behind_all = cursor_at(newest.as_ref(), now);
     let Some(start) = start else { return Ok(behind_all) };
-    // Not at the edge of the retention: the first events would be refused.
+    // Later than the oldest retained moment: otherwise the first events would be rejected as too
+    // old.
     let earliest = now.minus(cx.rules.event_retention).plus(2 * CLOCK_SKEW);
     let start = start.max(earliest).minus(CLOCK_SKEW);
     let first = events::first_since(db, start).await?;
@@ -268,7 +272,7 @@ async fn first_cursor(cx: &Context, start: Option<Timestamp>) -> Result<Cursor> 
     Ok(cursor_at(events::before(db, first.place).await?.as_ref(), start))
 }
 
-/// The cursor behind an event; without one, at the beginning of the feed, made at `now`.
+/// The cursor after an event; without one, at the beginning of the feed, with the time `now`.
 fn cursor_at(event: Option<&AuditEvent>, now: Timestamp) -> Cursor {
     Cursor {
         event: event.map(|event| (event.id.into(), event.place)),

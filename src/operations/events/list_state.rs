@@ -12,7 +12,7 @@ use crate::storage::state::{self, MemberState};
 #[derive(Debug, Clone)]
 pub struct OrganizationState {
     pub id: OrganizationId,
-    /// To which these members belong.
+    /// The organization's version that these members belong to.
     pub version: i64,
     pub attributes: Attributes,
     pub members: Vec<MemberState>,
@@ -60,7 +60,7 @@ pub async fn list_state(
     Ok(StateList { organizations, next_token })
 }
 
-/// How many members have no more metadata than fits in a response, with that of their
+/// How many of the first members fit in a response, with their metadata and that of their
 /// organizations; at least one.
 fn fitting(members: &[MemberState]) -> u64 {
     let (mut bytes, mut organization) = (0, None);

@@ -17,8 +17,8 @@ const MAX_EVENTS: u64 = 100;
 /// The longest time between two messages.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// A stream of events that goes on until the caller loses its right to read, or the server
-/// or the connection ends.
+/// A stream of events that continues until the caller loses its right to read, or the server or the
+/// connection ends.
 struct EventStream {
     reader: FeedReader,
     follower: EventFollower,
@@ -34,10 +34,11 @@ enum Progress {
     Ended,
 }
 
-/// Follows the feed. The first message comes at once.
+/// Follows the feed. The first message is sent at once.
 ///
 /// # Errors
-/// As `ListEvents`; RESOURCE_EXHAUSTED if too many calls wait. The stream has them too.
+/// As `ListEvents`; RESOURCE_EXHAUSTED if too many calls wait. The stream can end with the same
+/// errors.
 pub async fn watch(
     cx: &Context,
     call: &RequestContext,

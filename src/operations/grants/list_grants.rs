@@ -13,7 +13,7 @@ use crate::storage::grants;
 #[derive(Debug, Clone)]
 pub struct ListGrants {
     pub organization: OrganizationId,
-    /// `None`: all members for an admin, the caller's own grants for others.
+    /// `None`: the grants of all members for an admin, the caller's own grants for other members.
     pub member: Option<MemberId>,
     pub size: PageSize,
     /// The token of the previous page; empty for the first page.
@@ -28,7 +28,7 @@ pub struct GrantList {
     pub next_token: String,
 }
 
-/// Lists grants: an admin those of all members, other members their own.
+/// Lists grants. An admin may list those of all members; other members may list their own.
 pub async fn list_grants(
     cx: &Context,
     call: &RequestContext,

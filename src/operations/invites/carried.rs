@@ -1,4 +1,5 @@
-//! Checks of what an invite carries for its members: external id and URL to go on to.
+//! Values that an invite holds for its future members: checks of the external id and of the
+//! continue URL, and the encoding of the end of memberships.
 
 use super::expire;
 use crate::domain::{ContinueUrl, ExternalId, InviteId, MemberEnd, OrganizationVersion, Timestamp};
@@ -8,8 +9,8 @@ use crate::operations::attributes::external_id_taken;
 use crate::operations::encoding::Encoding;
 use crate::storage::{Tx, attributes};
 
-/// Checks that no live invite of the locked organization but `own` has the external id. An
-/// expired one is ended here, with this version of the organization.
+/// Checks that no live invite of the locked organization, except `own`, has the external id. Ends
+/// an expired invite that has it, with this version of the organization.
 ///
 /// # Errors
 /// ALREADY_EXISTS.
@@ -45,7 +46,7 @@ pub(super) fn encode_member_end(encoding: Encoding, end: MemberEnd) -> Encoding 
 }
 
 /// # Errors
-/// INVALID_ARGUMENT if the settings do not have the URL's origin.
+/// INVALID_ARGUMENT if the settings do not allow the URL's origin.
 pub(super) fn check_continue_url(cx: &Context, url: Option<&ContinueUrl>) -> Result<()> {
     if url.is_none_or(|url| cx.continue_origins.allow(url)) {
         return Ok(());
@@ -54,7 +55,7 @@ pub(super) fn check_continue_url(cx: &Context, url: Option<&ContinueUrl>) -> Res
     Err(Error::invalid("continue_url", what).with_reason(reason::CONTINUE_URL_NOT_ALLOWED))
 }
 
-/// The URL, if the settings still have its origin.
+/// The URL, if the settings still allow its origin.
 pub(in crate::operations) fn shown_continue_url(
     cx: &Context,
     url: Option<&ContinueUrl>,

@@ -39,9 +39,9 @@ pub struct CreateLink {
     pub attributes: Attributes,
     /// When the memberships end.
     pub member_end: Option<MemberEnd>,
-    /// Where members go on after joining.
+    /// The page where members continue after joining.
     pub continue_url: Option<ContinueUrl>,
-    /// The link only asks to join; for links with a role.
+    /// The link only creates requests to join, which an admin must approve. For links with a role.
     pub requires_approval: bool,
     pub request: Option<RequestToken>,
 }
@@ -54,7 +54,7 @@ pub enum LinkGrants {
     Content(ContentGrant),
 }
 
-/// Creates a named link. Admins may, up to their own role.
+/// Creates a named link. Only admins may do this, and they cannot grant a role above their own.
 pub async fn create_link(
     cx: &Context,
     call: &RequestContext,
@@ -136,7 +136,8 @@ fn encode_request(encoding: Encoding, input: &CreateLink) -> Encoding {
         Some(url) => encoding.text("continue_url").text(url.as_str()),
         None => encoding,
     };
-    // Only if it is set: a request from before the field existed keeps its encoding.
+    // Encoded only if it is set: a request without this field keeps the encoding that it had before
+    // the field existed.
     let encoding = match input.requires_approval {
         true => encoding.flag(true),
         false => encoding,

@@ -10,7 +10,7 @@ use crate::operations::budget::Budget;
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 
-/// Creates a new join link. The previous one ends in the same transaction. Admins may.
+/// Creates a new join link. The previous one ends in the same transaction. Only admins may do this.
 pub async fn create_organization_invite(
     cx: &Context,
     call: &RequestContext,

@@ -20,9 +20,9 @@ pub struct Decline {
     pub request: Option<RequestToken>,
 }
 
-/// Declines an email invitation. The caller's verified address must be the invited one.
-/// A caller with the token of a live invitation for another address gets an error that
-/// names the reason; every other failure is NOT_FOUND.
+/// Declines an email invitation. The caller's verified address must be the invited one. A caller
+/// that has the token of a live invitation, but not the invited address, receives an error with the
+/// reason. Every other rejection of the invitation is NOT_FOUND.
 pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Result<()> {
     count_join(cx, call)?;
     let now = cx.now();

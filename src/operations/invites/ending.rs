@@ -31,8 +31,8 @@ pub(in crate::operations) fn event(
     NewEvent { action, data: EventData::Invite(data), organization: Some(version), actor, note }
 }
 
-/// Ends a live invite as a consequence of another change, with its audit event. The
-/// organization's row must be locked; `version` is that after the change.
+/// Ends a live invite as a consequence of another change, with its audit event. The organization's
+/// row must be locked; `version` is its version after the change.
 pub(in crate::operations) async fn end(
     tx: &Tx,
     invite: &Invite,
@@ -46,8 +46,8 @@ pub(in crate::operations) async fn end(
     record(tx, Action::InviteEnded, data, version, actor, reason.as_str().to_owned(), now).await
 }
 
-/// Ends every live invite of the member `inviter`, each with an audit event; returns how
-/// many. `by` is the member that caused it.
+/// Ends every live invite of the member `inviter`, each with an audit event; returns how many. `by`
+/// is the member that caused the change.
 pub(in crate::operations) async fn end_all_of(
     tx: &Tx,
     organization: OrganizationVersion,

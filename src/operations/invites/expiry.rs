@@ -26,7 +26,7 @@ pub struct ExpiryRun {
 /// invite does not stop the others.
 ///
 /// # Errors
-/// If the store cannot be read; invites that have been ended until then stay ended.
+/// If the store cannot be read; invites that were ended before the error stay ended.
 pub async fn end_expired(store: &Store, now: Timestamp, batch: u64) -> Result<ExpiryRun> {
     let mut round = ExpiryRun::default();
     let mut held_up = HashSet::new();
@@ -71,7 +71,7 @@ async fn end_one(
                 let Some(mut organization) = organizations::lock(tx, organization).await? else {
                     return Ok(false);
                 };
-                // Checked again: it may have been sent again since the read.
+                // The invite is read again: it may have been resent since the first read.
                 let found = invites::find(tx, organization.id, id).await?;
                 let Some(invite) = found.filter(|invite| !invite.is_live(now)) else {
                     return Ok(false);

@@ -8,7 +8,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{grants, invites};
 
-/// The live named link of an organization with this token, if any. Admins may.
+/// Returns the live named link of an organization with this token, if any. Only admins may do this.
 pub async fn find_link(
     cx: &Context,
     call: &RequestContext,
@@ -43,7 +43,7 @@ pub async fn is_redundant(cx: &Context, call: &RequestContext, link: &Invite) ->
     }
 }
 
-/// The roles that the caller may grant with invites. Admins may.
+/// Returns the roles that the caller may grant with invites. Only admins may do this.
 pub async fn grantable_roles(
     cx: &Context,
     call: &RequestContext,

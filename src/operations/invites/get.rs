@@ -8,7 +8,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::invites;
 
-/// Returns an invite, with its token if it is a live link. Admins may.
+/// Returns an invite, with its token if it is a live link. Only admins may do this.
 pub async fn get(
     cx: &Context,
     call: &RequestContext,

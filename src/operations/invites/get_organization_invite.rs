@@ -12,7 +12,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 use crate::storage::invites;
 
-/// Returns the token of the live join link; creates the link if there is none. Admins may.
+/// Returns the token of the live join link; creates the link if there is none. Only admins may do
+/// this.
 pub async fn get_organization_invite(
     cx: &Context,
     call: &RequestContext,
@@ -22,8 +23,8 @@ pub async fn get_organization_invite(
     let manage = Permission::ManageInvites;
     let db = cx.store.read();
     let access = Access::to_read(db, &call.caller, organization, manage, now).await?;
-    // If memberships have ended, the link may end with its inviter: that is found out under the
-    // lock.
+    // If expired memberships are still stored as current, the link's inviter may be among them, and
+    // the link ends too: the transaction below checks this under the lock.
     if access.due(now).is_none()
         && let Some((invite, sealed)) = invites::join_link(db, organization).await?
         && invite.is_live(now)

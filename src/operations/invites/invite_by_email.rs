@@ -36,17 +36,17 @@ pub struct InviteByEmail {
     pub expires_at: Option<Timestamp>,
     /// Only accounts of the organization's single sign-on may accept.
     pub sso: bool,
-    /// Where members go on after accepting.
+    /// The page where members continue after accepting.
     pub continue_url: Option<ContinueUrl>,
     pub request: Option<RequestToken>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Invitation {
-    /// The text of the request, not yet parsed.
+    /// The text from the request, not yet parsed.
     pub email: String,
     pub role: Role,
-    /// For the member.
+    /// Copied to the new member.
     pub attributes: Attributes,
     /// When the membership ends.
     pub member_end: Option<MemberEnd>,
@@ -78,7 +78,7 @@ impl Invitation {
 /// The result for one address.
 #[derive(Debug, Clone)]
 pub struct Invited {
-    /// The text of the request.
+    /// The text from the request.
     pub email: String,
     pub outcome: Outcome,
     /// `Some` if `outcome` is `Invited`.
@@ -101,15 +101,15 @@ pub enum Outcome {
     DomainNotAllowed,
     /// No seat is left.
     SeatLimit,
-    /// A current member, a live invite or an earlier address has the external id.
+    /// A current member, a live invite or an earlier address of the request has the external id.
     ExternalIdTaken,
 }
 
 /// The stored result for one address: outcome, invitation, `sso_failed`.
 type Reference = (Outcome, Option<Uuid>, bool);
 
-/// Invites addresses; the result of one does not affect the others. Admins may, up to
-/// their own role.
+/// Invites addresses; the result of one does not affect the others. Only admins may do this, and
+/// they cannot grant a role above their own.
 pub async fn invite_by_email(
     cx: &Context,
     call: &RequestContext,
@@ -159,7 +159,7 @@ pub(super) async fn execute(
                     let what = "no single sign-on is configured for this organization";
                     return Err(Error::invalid("sso", what));
                 }
-                // Stored only if an invitation is inserted or has expired.
+                // The new version is stored only if an invitation is inserted or has expired.
                 organization.version += 1;
                 let batch = Batch {
                     tx,
@@ -294,7 +294,7 @@ impl Batch<'_> {
         Ok(parsed.into_iter().zip(invitations).map(outcome).collect())
     }
 
-    /// The external ids of these invitations that members or live invites have.
+    /// The external ids of these invitations that members or live invites already have.
     async fn taken_ids(
         &self,
         invitations: &[Invitation],

@@ -14,8 +14,8 @@ pub struct InviteOne {
     pub request: Option<RequestToken>,
 }
 
-/// Invites one address. An outcome other than `Invited` is an error here: nothing is
-/// changed then, and no result is stored for retries. Admins may.
+/// Invites one address. An outcome other than `Invited` is returned as an error: then nothing is
+/// changed, and no result is stored for retries. Only admins may do this.
 pub async fn invite_one(cx: &Context, call: &RequestContext, input: InviteOne) -> Result<Invite> {
     let InviteOne { organization, invitation, request } = input;
     let invitations = vec![invitation];

@@ -1,13 +1,13 @@
-//! Invites whose inviter's membership has ended by its time: they have ended with it, whether or
-//! not that is stored.
+//! Invites whose inviter's membership has expired. Such an invite has ended with the membership,
+//! even if the store does not contain this end yet.
 
 use crate::domain::{EndReason, Invite, MemberId, Organization, Timestamp};
 use crate::error::Result;
 use crate::operations::access::Access;
 use crate::storage::{Connection, members};
 
-/// Whether the membership of an invite's inviter has ended by its time. It costs no statement if
-/// no membership of the organization has.
+/// Whether the membership of an invite's inviter has expired. Runs no statement if the organization
+/// has no expired membership that is still stored as current.
 pub async fn has_gone_inviter(
     db: &impl Connection,
     organization: &Organization,
@@ -21,7 +21,7 @@ pub async fn has_gone_inviter(
     Ok(!ended.is_empty())
 }
 
-/// Shows live invites as ended whose inviter's membership has ended by its time.
+/// Shows a live invite as ended if the membership of its inviter has expired.
 pub(super) async fn as_of_inviters<T>(
     db: &impl Connection,
     access: &Access,

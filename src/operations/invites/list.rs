@@ -40,7 +40,7 @@ pub struct InviteList {
     pub count: Option<u64>,
 }
 
-/// Lists invites of all kinds, including ended ones. Admins may.
+/// Lists invites of all kinds, including ended ones. Only admins may do this.
 pub async fn list(cx: &Context, call: &RequestContext, input: ListInvites) -> Result<InviteList> {
     let now = cx.now();
     let db = cx.store.read();

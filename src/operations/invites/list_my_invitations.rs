@@ -17,10 +17,10 @@ pub struct MyInvitations {
     pub next_token: String,
 }
 
-/// Lists the pending email invitations of the caller's verified address, without those that
-/// are older than the caller's removal from the organization; for a key that is
-/// bound to one organization, only that of this one. `token_field` is the request's field
-/// with `token`, for errors.
+/// Lists the pending email invitations of the caller's verified address, without those that are
+/// older than the caller's removal from the organization. For a key that is bound to one
+/// organization, lists only the invitation to that organization. `token_field` is the request's
+/// field with `token`, for errors.
 pub async fn list_my_invitations(
     cx: &Context,
     call: &RequestContext,

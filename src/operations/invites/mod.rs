@@ -68,7 +68,7 @@ use crate::storage::{Tx, invites, organizations};
 const EMAIL_LIFETIME: (Duration, Duration) =
     (Duration::from_secs(60 * 60), Duration::from_secs(30 * 24 * 60 * 60));
 
-/// Inserts a new join link; the organization's row must be locked. The live one `before`
+/// Inserts a new join link; the organization's row must be locked. The previous join link `before`
 /// ends first, so that at most one is live at any moment.
 async fn rotate_join_link(
     tx: &Tx,

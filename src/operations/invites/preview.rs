@@ -14,7 +14,7 @@ pub struct InviteSummary {
     pub name: OrganizationName,
     /// Active and suspended members.
     pub member_count: i64,
-    /// Where to go on after joining.
+    /// The page where members continue after joining.
     pub continue_url: Option<ContinueUrl>,
 }
 

@@ -27,9 +27,9 @@ pub struct Resend {
     pub request: Option<RequestToken>,
 }
 
-/// Sends an email invitation again with a new token; the previous token stops working. The
-/// caller becomes the inviter, so the invitation's role must not be above the caller's.
-/// Admins may.
+/// Sends an email invitation again with a new token; the previous token stops working. The caller
+/// becomes the inviter, so the invitation's role must not be above the caller's. Only admins may do
+/// this.
 pub async fn resend(cx: &Context, call: &RequestContext, input: Resend) -> Result<Invite> {
     let now = cx.now();
     let idempotency =

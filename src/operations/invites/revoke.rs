@@ -23,11 +23,11 @@ pub struct Revoke {
 #[derive(Debug, Clone)]
 pub struct Revoked {
     pub invite: Invite,
-    /// Whether this request, or the first request of a retry, ended it.
+    /// Whether this request ended the invite, or the original request if this one is a retry.
     pub was_live: bool,
 }
 
-/// Revokes an invite. One that has already ended is not changed. Admins may.
+/// Revokes an invite. An invite that has already ended is not changed. Only admins may do this.
 pub async fn revoke(cx: &Context, call: &RequestContext, input: Revoke) -> Result<Revoked> {
     let now = cx.now();
     let idempotency =

@@ -1,4 +1,4 @@
-//! The invite in a request of an invited person, given by token or by id.
+//! Finds the invite of a request from an invited person, by token or by id.
 
 use std::str::FromStr;
 

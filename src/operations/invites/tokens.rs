@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keyring::{Keyring, KeyringError, Purpose};
 use crate::storage::invites::StoredToken;
 
-/// An invite for admins.
+/// An invite as admins see it.
 #[derive(Debug, Clone)]
 pub struct InviteWithToken {
     pub invite: Invite,

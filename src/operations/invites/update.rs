@@ -33,14 +33,14 @@ pub struct Update {
     pub expires_at: Option<Option<Timestamp>>,
     /// `Some(None)`: any number of uses.
     pub max_uses: Option<Option<i64>>,
-    /// `Some(None)`: the memberships last.
+    /// `Some(None)`: the memberships do not end.
     pub member_end: Option<Option<MemberEnd>>,
     pub attributes: AttributeChanges,
     pub request: Option<RequestToken>,
 }
 
 /// Changes role, expiry, uses, metadata, external id or the end of memberships of a live invite.
-/// Admins may, up to their own role.
+/// Only admins may do this, and they cannot grant a role above their own.
 pub async fn update(cx: &Context, call: &RequestContext, input: Update) -> Result<InviteWithToken> {
     let now = cx.now();
     let idempotency =
@@ -172,7 +172,7 @@ fn new_max_uses(invite: &Invite, requested: Option<i64>) -> Result<Option<i64>> 
     }
 }
 
-/// The role before, or the level of a link to content, if it changed.
+/// The previous role, or the previous level of a link to content, if it changed.
 fn previous_role(before: &Invite, after: &Invite) -> Option<Role> {
     let role = |invite: &Invite| invite.content.as_ref().map_or(invite.role, |it| it.level);
     Some(role(before)).filter(|before| *before != role(after))

@@ -21,14 +21,15 @@ use crate::storage::{Tx, accounts, change, invites, join_requests, members};
 #[derive(Debug, Clone)]
 pub struct ApproveJoinRequest {
     pub of: JoinRequestRef,
-    /// `None`: the role of the link, or member.
+    /// `None`: the role of the link; `Member` if the request has no link.
     pub role: Option<Role>,
-    /// When the membership ends. `None`: what the link has.
+    /// When the membership ends. `None`: the end that the link sets, if any.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Makes the account of a request a member. An approved request whose member is still there
-/// is returned as it is. Admins may, up to their own role.
+/// Makes the account of a request a member. If the request is already approved and its membership
+/// is still current, both are returned unchanged. Only admins may do this, and they cannot grant a
+/// role above their own.
 pub async fn approve_join_request(
     cx: &Context,
     call: &RequestContext,
@@ -56,7 +57,7 @@ pub async fn approve_join_request(
             }
             _ => return Err(decided()),
         }
-        // No request is older than a removal unless rows were edited by hand.
+        // A request is older than a removal only if rows were edited by hand.
         if removal.is_some_and(|left| request.version <= left.version) {
             return Err(decided());
         }

@@ -1,4 +1,4 @@
-//! The last step of asking, by whatever way.
+//! The last step of every request to join, by link or by domain.
 
 use super::record::record;
 use crate::domain::{
@@ -9,11 +9,11 @@ use crate::error::{Error, Result, reason};
 use crate::operations::notices::tell_of_waiting;
 use crate::storage::{Tx, join_requests, organizations};
 
-/// Makes a request of an account, or returns its pending one. The organization's row must be
-/// locked, and the account is no member.
+/// Creates a request to join for an account, or returns its pending one. The organization's row
+/// must be locked, and the account must not be a member.
 ///
 /// # Errors
-/// FAILED_PRECONDITION `ASK_LATER` while a denial forbids it.
+/// FAILED_PRECONDITION `ASK_LATER` while the pause after a denial lasts.
 pub(in crate::operations) async fn ask(
     tx: &Tx,
     mut organization: Organization,

@@ -6,17 +6,17 @@ use crate::operations::invites::TokenOrId;
 use crate::operations::members::{Entered, Entry, JoinBy, enter};
 use crate::operations::{Context, RequestContext};
 
-/// The way by which an account asks.
+/// How an account requests to join.
 #[derive(Debug, Clone, Copy)]
 pub enum AskBy {
     /// A link that needs approval.
     Link(TokenOrId),
-    /// A domain that lets its people ask.
+    /// An organization's id; the domain of the account's verified address must allow requests.
     Organization(OrganizationId),
 }
 
-/// Asks to join, or returns the pending request. The rules are those of a join, except seats,
-/// which count when the request is approved.
+/// Creates a request to join, or returns the pending one. The rules are those of a join, except the
+/// seat limit, which is checked when the request is approved.
 pub async fn create_join_request(
     cx: &Context,
     call: &RequestContext,

@@ -15,11 +15,12 @@ pub struct DenyJoinRequest {
     pub of: JoinRequestRef,
     /// Free text for the account.
     pub reason: String,
-    /// So long the account cannot ask again.
+    /// How long the account cannot request again.
     pub pause: Option<Duration>,
 }
 
-/// Denies a pending request. A denied one is returned as it is. Admins may.
+/// Denies a pending request. A request that is already denied is returned unchanged. Only admins
+/// may do this.
 pub async fn deny_join_request(
     cx: &Context,
     call: &RequestContext,

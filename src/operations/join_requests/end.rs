@@ -8,8 +8,8 @@ use crate::domain::{
 use crate::error::Result;
 use crate::storage::{Store, Tx, change, join_requests, organizations};
 
-/// Ends a pending request of an account that has become a member in another way. The
-/// organization's row must be locked; `version` is that after the change.
+/// Ends a pending request of an account that has become a member in another way. The organization's
+/// row must be locked; `version` is its version after the change.
 pub(in crate::operations) async fn end(
     tx: &Tx,
     pending: JoinRequest,

@@ -27,7 +27,7 @@ pub struct JoinRequestList {
     pub next_token: String,
 }
 
-/// Lists the requests of an organization in one state. Admins may.
+/// Lists the requests of an organization in one state. Only admins may do this.
 pub async fn list_join_requests(
     cx: &Context,
     call: &RequestContext,

@@ -6,7 +6,7 @@ use crate::operations::members::as_counted;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{domains, join_requests, members, organizations};
 
-/// An organization that the caller may join, or ask to.
+/// An organization that the caller may join or request to join.
 #[derive(Debug, Clone)]
 pub struct Joinable {
     pub organization: Organization,
@@ -15,9 +15,10 @@ pub struct Joinable {
     pub pending: Option<JoinRequest>,
 }
 
-/// The organization that has proved the domain of the caller's verified address and lets its
-/// people join or ask; none if the caller is a member or was removed by an admin. A domain is
-/// verified for one organization, so there is one at most.
+/// Returns the organization that has proved the domain of the caller's verified address, if
+/// accounts of the domain may join or request to join. Returns none if the caller is a member or an
+/// admin has removed the caller. A domain is verified for one organization only, so the result has
+/// at most one.
 pub async fn list_joinable_organizations(
     cx: &Context,
     call: &RequestContext,

@@ -1,4 +1,4 @@
-//! Events of requests to join.
+//! Audit events of requests to join.
 
 use crate::domain::{
     Action, Actor, EventData, JoinRequest, JoinRequestData, JoinRequestId, OrganizationId,
@@ -8,14 +8,14 @@ use crate::error::{Error, Result, reason};
 use crate::storage::Tx;
 use crate::storage::audit_events::{self, NewEvent};
 
-/// Names a request.
+/// Identifies a request to join.
 #[derive(Debug, Clone, Copy)]
 pub struct JoinRequestRef {
     pub organization: OrganizationId,
     pub id: JoinRequestId,
 }
 
-/// Appends the event of a change.
+/// Appends the audit event of a change of a request.
 pub(super) async fn record(
     tx: &Tx,
     action: Action,
@@ -33,7 +33,7 @@ pub(super) async fn record(
     audit_events::append(tx, event, now).await
 }
 
-/// The error for a request that has another outcome.
+/// The error for a request that already has another outcome.
 pub(super) fn decided() -> Error {
     let what = "the request is not pending any more";
     Error::precondition(reason::REQUEST_DECIDED, what)

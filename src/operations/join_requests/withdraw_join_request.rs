@@ -7,7 +7,8 @@ use crate::operations::budget::count_join;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, join_requests, organizations};
 
-/// Withdraws the caller's own pending request. A withdrawn one is returned as it is.
+/// Withdraws the caller's own pending request. A request that is already withdrawn is returned
+/// unchanged.
 pub async fn withdraw_join_request(
     cx: &Context,
     call: &RequestContext,
@@ -18,7 +19,8 @@ pub async fn withdraw_join_request(
     if !call.caller.reaches(of.organization) {
         return Err(Error::not_found());
     }
-    // A first look without a lock, so that unknown ids never use a write transaction.
+    // The first read takes no lock, so that a request with an unknown id never uses a write
+    // transaction.
     let found = join_requests::find(cx.store.read(), of.organization, of.id).await?;
     if found.is_none_or(|request| request.account != account) {
         return Err(Error::not_found());

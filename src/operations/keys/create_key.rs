@@ -21,7 +21,8 @@ pub enum Owner {
     /// as verified, since the operator enters it.
     Email {
         email: EmailAddress,
-        /// The display name. `None`: keep it; the local part for a new account.
+        /// The display name. `None`: an existing account keeps its name, and a new account gets the
+        /// local part of its address.
         name: Option<String>,
     },
     /// An existing account of any issuer.
@@ -77,13 +78,13 @@ pub async fn create_key(store: &Store, input: CreateKey, now: Timestamp) -> Resu
     store
         .write(change!(async move |tx| {
             let actor = Actor::system("command-line");
-            // First: the account is written.
+            // The organization is locked before the account is written: see `organizations::lock`.
             let bound = match input.organization {
                 Some(organization) => Some(lock_and_advance(tx, organization).await?),
                 None => None,
             };
             let account = owner(tx, &input.owner, &actor, now).await?;
-            // An account that is erased meanwhile gets no key.
+            // If the account was erased in the meantime, no key is created.
             let account = accounts::lock_profile(tx, account)
                 .await?
                 .ok_or_else(|| Error::new(Kind::NotFound, "there is no such account"))?;
@@ -117,8 +118,8 @@ async fn lock_and_advance(tx: &Tx, id: OrganizationId) -> Result<OrganizationVer
     Ok(organization.at_version())
 }
 
-/// Inserts a new key with its audit event. The organization that it is bound to has the
-/// version after the change.
+/// Inserts a new key with its audit event. `organization`: the organization that the key is bound
+/// to, with its version after the change.
 pub(in crate::operations) async fn issue(
     tx: &Tx,
     account: &Account,

@@ -25,7 +25,8 @@ pub async fn revoke_key(store: &Store, id: KeyId, now: Timestamp) -> Result<()> 
             if !api_keys::revoke(tx, &id, now).await? {
                 return Err(none());
             }
-            // A deleted organization has revoked its keys.
+            // `bound` is `None` only for a key without an organization: the deletion of an
+            // organization revokes its keys.
             let organization = match bound {
                 Some(mut organization) => {
                     organization.version += 1;

@@ -10,7 +10,7 @@ use crate::storage::invites;
 #[derive(Debug, Clone)]
 pub struct Accepted {
     pub membership: Membership,
-    /// Where to go on.
+    /// The page where the member continues.
     pub continue_url: Option<ContinueUrl>,
 }
 

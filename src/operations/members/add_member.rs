@@ -31,9 +31,9 @@ pub struct AddMember {
     pub request: Option<RequestToken>,
 }
 
-/// Makes an account a member without an invite, or returns its existing membership, whose
-/// role stays. The rules are those of a join with an invite that was made now: an earlier
-/// removal does not count. Admins may.
+/// Makes an account a member without an invite, or returns its existing membership with an
+/// unchanged role. The rules are those of a join with an invite that was made now: an earlier
+/// removal does not count. Only admins may do this.
 pub async fn add_member(
     cx: &Context,
     call: &RequestContext,
@@ -49,7 +49,8 @@ pub async fn add_member(
         |encoding| {
             let encoding = encoding.id(input.account).text(input.role.as_str());
             let encoding = encode(encoding, &input.attributes);
-            // Only if it is set: a request from before the field existed keeps its encoding.
+            // Encoded only if it is set: a request without this field keeps the encoding that it
+            // had before the field existed.
             match input.expires_at {
                 Some(end) => encoding.text("expire_time").time(end),
                 None => encoding,

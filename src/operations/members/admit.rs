@@ -1,5 +1,5 @@
-//! The last steps of joining, by whatever way: seat, member row, counters, audit event, and
-//! the pending invitation of the new member.
+//! The last steps of every way to join: seat, member row, counters, audit event, and the pending
+//! invitation of the new member.
 
 use crate::domain::{
     Account, Action, Actor, Attributes, EventData, Invite, JoinedBy, Member, MemberData, MemberId,
@@ -18,12 +18,12 @@ pub(in crate::operations) struct Admission<'a> {
     pub account: &'a Account,
     pub role: Role,
     pub by: JoinedBy,
-    /// The invite that was used, as it was before.
+    /// The invite that is used, as it was before this use.
     pub invite: Option<&'a Invite>,
     /// The membership id that an email invitation reserved.
     pub reserved: Option<MemberId>,
     pub attributes: Attributes,
-    /// When the membership ends; it must be after this moment.
+    /// When the membership ends; must be in the future.
     pub expires_at: Option<Timestamp>,
     pub actor: &'a Actor,
 }
@@ -83,8 +83,8 @@ pub(in crate::operations) fn require_seat(organization: &Organization) -> Result
     Err(Error::precondition(reason::SEAT_LIMIT, what))
 }
 
-/// The live email invitation of the account's verified address. An expired one is ended
-/// here, with this version of the organization.
+/// The live email invitation of the account's verified address. Ends an expired one, with this
+/// version of the organization.
 pub(in crate::operations) async fn pending_invitation(
     tx: &Tx,
     organization: OrganizationVersion,

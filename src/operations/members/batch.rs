@@ -11,7 +11,7 @@ use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{Tx, change, members};
 
-/// What to change.
+/// The change to make to each member.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MemberAction {
     SetRole(Role),
@@ -19,17 +19,17 @@ pub(super) enum MemberAction {
     Remove,
 }
 
-/// The result of one member.
+/// The result for one member.
 #[derive(Debug)]
 pub struct MemberOutcome {
     pub member: MemberId,
-    /// `None`: it is as requested.
+    /// `None`: the member is as requested.
     pub error: Option<Error>,
 }
 
-/// Changes members in the order of the request, in one transaction. A member that cannot be
-/// changed does not stop the others; each rule is checked as if the requests came one after
-/// another.
+/// Changes members in the order of the request, in one transaction. A member that cannot be changed
+/// does not stop the others; each rule is checked as if the changes were separate requests, one
+/// after another.
 pub(super) async fn change_members(
     cx: &Context,
     call: &RequestContext,
@@ -56,7 +56,8 @@ pub(super) async fn change_members(
     cx.store.write_in(organization, changed).await
 }
 
-/// Whether an error was returned before anything was written, because of the member.
+/// Whether an error concerns one member only. Such an error is returned before anything is written
+/// for the member.
 fn is_of_one(error: &Error) -> bool {
     let kinds = [Kind::NotFound, Kind::PermissionDenied, Kind::FailedPrecondition];
     kinds.contains(&error.kind)

@@ -5,10 +5,10 @@ use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 use crate::storage::memberships::MembershipKey;
 
-/// Returns the membership of each key, in their order; `None` if there is none that the
-/// caller may see. Needs a key of scope `act` that does not itself act for another account.
-/// It sees the memberships of the accounts that it may act for, and those of its own
-/// account.
+/// Returns the membership for each of `keys`, in their order; `None` if there is none that the
+/// caller may see. The caller needs an API key of scope `act`, and must not act for another account
+/// in this request. It may see the memberships of the accounts that it may act for, and those of
+/// its own account.
 pub async fn batch_get_memberships(
     cx: &Context,
     call: &RequestContext,

@@ -5,7 +5,7 @@ use crate::domain::{MemberId, OrganizationId};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// Ends the memberships of members, with a result for each. Admins may.
+/// Ends the memberships of members, with a result for each. Only admins may do this.
 pub async fn batch_remove_members(
     cx: &Context,
     call: &RequestContext,

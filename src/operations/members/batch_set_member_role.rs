@@ -5,7 +5,7 @@ use crate::domain::{MemberId, OrganizationId, Role};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// Sets the role of members, with a result for each. Admins may.
+/// Sets the role of members, with a result for each. Only admins may do this.
 pub async fn batch_set_member_role(
     cx: &Context,
     call: &RequestContext,

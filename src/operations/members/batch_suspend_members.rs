@@ -5,7 +5,7 @@ use crate::domain::{MemberId, OrganizationId};
 use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 
-/// Suspends members, with a result for each. Admins may.
+/// Suspends members, with a result for each. Only admins may do this.
 pub async fn batch_suspend_members(
     cx: &Context,
     call: &RequestContext,

@@ -22,14 +22,15 @@ pub struct MemberOf {
 pub(super) struct MemberChange<'a> {
     pub(super) tx: &'a Tx,
     call: &'a RequestContext,
-    /// The admin's membership; the organization has the version after the change.
+    /// The admin's access; its organization already has the version after the change.
     pub(super) access: Access,
     /// Active or suspended.
     pub(super) member: Member,
     now: Timestamp,
 }
 
-/// The error for a change that would leave an organization without an admin that lasts.
+/// The error for a change that would leave an organization without an active admin whose membership
+/// has no end.
 pub(super) fn last_admin() -> Error {
     let what = "an organization needs at least one admin whose membership has no end: make another \
                 member such an admin first";
@@ -56,7 +57,7 @@ impl<'a> MemberChange<'a> {
     }
 
     /// # Errors
-    /// FAILED_PRECONDITION if the member is the last active admin without an end.
+    /// FAILED_PRECONDITION if the member is the last active admin whose membership has no end.
     pub(super) async fn require_another_admin(&self) -> Result<()> {
         let organization = self.access.organization.id;
         if self.member.is_lasting_admin()

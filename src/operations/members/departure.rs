@@ -1,4 +1,4 @@
-//! The end of one membership, with what ends with it.
+//! The end of one membership, with its grants and invites.
 
 use crate::domain::{
     Action, Actor, Departure, EventData, GrantData, GrantId, Member, MemberData, MemberId,
@@ -9,8 +9,9 @@ use crate::operations::invites::end_all_of;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Tx, grants, members, organizations};
 
-/// Ends a membership with its grants and invites. The organization's row is locked; it has
-/// the version and the number of members after the change. `by`: the member that ends it.
+/// Ends a membership with its grants and invites. The organization's row must be locked;
+/// `organization` must already have the version and the number of members after the change. `by`:
+/// the member that ends the membership.
 pub(in crate::operations) async fn depart(
     tx: &Tx,
     organization: &mut Organization,
@@ -60,7 +61,7 @@ async fn end_grants(
     audit_events::append_all(tx, events.collect(), now).await
 }
 
-/// The event of a grant that ends with its membership.
+/// The audit event of a grant that ends with its membership.
 pub(super) fn grant_ended(
     id: GrantId,
     member: MemberId,

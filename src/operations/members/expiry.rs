@@ -1,8 +1,8 @@
-//! Stores the end of memberships that have ended by their time. They are over before that:
-//! every use of a membership compares its end with the time of the request.
+//! Stores the end of expired memberships. An expired membership has no effect even before that:
+//! every use compares its end with the time of the request.
 //!
-//! Who changes an organization first ends what is due: the worker, or a change of the
-//! organization. Under its lock, so each membership ends once, with one event.
+//! The worker or the next change of the organization, whichever runs first, ends the expired
+//! memberships. Both hold the organization's lock, so each membership ends once, with one event.
 
 use std::collections::HashMap;
 
@@ -16,10 +16,11 @@ use crate::operations::invites::event as invite_event;
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{Connection, Store, Tx, change, grants, invites, members, organizations};
 
-/// The most memberships that the worker ends in one transaction: others wait for it.
+/// The most memberships that the worker ends in one transaction. Other changes wait for the
+/// transaction, so it must be short.
 const MAX_PER_CHANGE: u64 = 500;
 
-/// No limit; the largest number of both databases.
+/// No limit: the largest number that both databases accept.
 const ALL: u64 = i64::MAX.unsigned_abs();
 
 /// The result of [`end_expired_members`].
@@ -30,11 +31,11 @@ pub struct MemberExpiryRun {
     pub failed: Vec<(OrganizationId, Error)>,
 }
 
-/// Ends every membership whose time has come, in all organizations, of which at most `batch`
-/// are read at a time. A failure for one organization does not stop the others.
+/// Ends every expired membership in all organizations; reads at most `batch` organizations at a
+/// time. A failure for one organization does not stop the others.
 ///
 /// # Errors
-/// If the store cannot be read; memberships that have been ended until then stay ended.
+/// If the store cannot be read; memberships that were ended before the error stay ended.
 pub async fn end_expired_members(
     store: &Store,
     now: Timestamp,
@@ -83,7 +84,7 @@ async fn end_in(store: &Store, id: OrganizationId, now: Timestamp) -> Result<usi
     }
 }
 
-/// Locks an organization and ends its memberships whose time has come.
+/// Locks an organization and ends its expired memberships.
 pub(in crate::operations) async fn lock_and_end_due(
     tx: &Tx,
     id: OrganizationId,
@@ -94,8 +95,8 @@ pub(in crate::operations) async fn lock_and_end_due(
     Ok(Some(organization))
 }
 
-/// Ends the memberships of a locked organization whose time has come; returns whether there
-/// were any. It costs no statement if there are none.
+/// Ends the expired memberships of a locked organization; returns whether there were any. Runs no
+/// statement if there are none.
 pub(in crate::operations) async fn end_due(
     tx: &Tx,
     organization: &mut Organization,
@@ -113,7 +114,8 @@ async fn end_at_most(
     if !organization.has_due_members(now) {
         return Ok(0);
     }
-    // In a box: it is rare, and would double the size of every change that calls this.
+    // Boxed, because this case is rare and its future would double the size of every change that
+    // calls this function.
     Box::pin(end_the_due(tx, organization, most, now)).await
 }
 
@@ -138,7 +140,8 @@ async fn end_the_due(
     Ok(due.len())
 }
 
-/// Ends the grants and invites of members whose time has come; returns the events of all.
+/// Ends the grants and invites of members whose membership has expired; returns the audit events of
+/// the grants, the invites and the memberships.
 async fn events<'a>(
     tx: &Tx,
     organization: &Organization,
@@ -175,8 +178,8 @@ async fn events<'a>(
     Ok(events)
 }
 
-/// The organization with the number of members that it has at `now`, even if the end of some is
-/// not stored yet.
+/// The organization with the number of members that it has at `now`, even if the end of some
+/// memberships is not stored yet.
 pub(in crate::operations) async fn as_counted(
     db: &impl Connection,
     mut organization: Organization,

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 use crate::storage::memberships;
 
-/// Whose membership is asked for.
+/// The account or member whose membership is requested.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose {
     Own,
@@ -13,9 +13,9 @@ pub enum Whose {
     Member(MemberId),
 }
 
-/// Returns a current membership: the caller's own; any, if the caller may list members; and
-/// those of the accounts that a service may act for. All other cases are one NOT_FOUND, so
-/// that neither organizations nor memberships can be probed.
+/// Returns a current membership: the caller's own; any, if the caller may list members; and those
+/// of the accounts that a service may act for. All other cases return the same NOT_FOUND, so that
+/// neither organizations nor memberships can be probed.
 pub async fn get_membership(
     cx: &Context,
     call: &RequestContext,

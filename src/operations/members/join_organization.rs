@@ -1,9 +1,9 @@
 //! `JoinOrganization`
 //!
-//! All ways to join, in one transaction that locks the organization's row. The order of
-//! the checks is part of the contract: first a retry of a successful join, then whether the
-//! invite or organization exists for this caller (NOT_FOUND), then the rules that a more
-//! precise error may name.
+//! All ways to join, in one transaction that locks the organization's row. The order of the checks
+//! is part of the contract: first a retry of a successful join, then whether the invite or
+//! organization exists for this caller (NOT_FOUND), then the rules, for which the error may be more
+//! precise.
 
 use std::sync::Arc;
 
@@ -40,14 +40,14 @@ pub enum JoinBy {
     Organization(OrganizationId),
 }
 
-/// Whether the caller wants to become a member, or only to ask.
+/// Whether the caller requests to become a member at once, or only sends a request to join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::operations) enum Entry {
     Join,
     Ask,
 }
 
-/// What came of it.
+/// The result of `enter`.
 #[derive(Debug)]
 pub(in crate::operations) enum Entered {
     Member(MemberProfile),
@@ -58,8 +58,8 @@ pub(in crate::operations) enum Entered {
 /// Makes the caller a member, or returns the existing membership.
 ///
 /// # Errors
-/// FAILED_PRECONDITION `APPROVAL_PENDING` after a request to join was committed, or if there
-/// is one already, for a link that needs approval.
+/// FAILED_PRECONDITION `APPROVAL_PENDING` for a link that needs approval: a new request to join is
+/// committed, or one is already pending.
 pub async fn join_organization(
     cx: &Context,
     call: &RequestContext,
@@ -74,7 +74,7 @@ pub async fn join_organization(
     }
 }
 
-/// Joins, or asks to join, under the same rules.
+/// Joins or requests to join, under the same rules.
 pub(in crate::operations) async fn enter(
     cx: &Context,
     call: &RequestContext,
@@ -114,7 +114,8 @@ pub(in crate::operations) async fn enter(
                 let current = members::current(tx, organization, id);
                 let (locked, joiner, current) = try_join3(locked, joiner, current).await?;
                 let organization = locked.ok_or_else(Error::not_found)?;
-                // One whose time has come ends before a new one begins.
+                // An expired membership does not count here: it is ended before a new one is
+                // inserted.
                 let current = current.filter(|member| member.is_current(now));
                 let mut joiner = joiner.ok_or_else(account_is_gone)?;
                 issuers.limit(&mut joiner.account);
@@ -172,7 +173,7 @@ impl Joining<'_> {
         }
         let mut invite = self.find_live(name, id).await?;
         if end_due(self.tx, &mut self.organization, self.now).await? {
-            // It may have ended with its inviter.
+            // The invite may have ended with its inviter's membership.
             invite = self.find_live(name, id).await?;
         }
         if let Some(member) = current {
@@ -196,21 +197,21 @@ impl Joining<'_> {
         if found.is_live(self.now) { Ok(found) } else { Err(Error::not_found()) }
     }
 
-    /// Makes a request to join, which has passed all checks.
+    /// Creates a request to join that has passed all checks.
     async fn ask(self, invite: Option<InviteId>) -> Result<Entered> {
         let by = (self.account.id, invite);
         let asked = ask(self.tx, self.organization, by, &self.call.actor(), self.now).await?;
         Ok(Entered::Asked(asked))
     }
 
-    /// The caller is a member already.
+    /// The result for a caller that is already an active member.
     fn as_member(&self, member: Member) -> Result<Entered> {
         self.require_may_be_member()?;
         Ok(Entered::Member(self.profile(member)))
     }
 
     /// # Errors
-    /// ALREADY_EXISTS if the caller, a member, asks to join.
+    /// ALREADY_EXISTS if the caller, a member, requests to join.
     fn require_may_be_member(&self) -> Result<()> {
         match self.entry {
             Entry::Join => Ok(()),
@@ -220,7 +221,7 @@ impl Joining<'_> {
     }
 
     /// # Errors
-    /// FAILED_PRECONDITION if the caller asks although it may join.
+    /// FAILED_PRECONDITION if the caller requests to join, but may join without approval.
     fn require_no_question(&self) -> Result<()> {
         match self.entry {
             Entry::Join => Ok(()),
@@ -284,7 +285,7 @@ impl Joining<'_> {
         }
         self.require_no_question()?;
         end_due(self.tx, &mut self.organization, self.now).await?;
-        // If it has expired, it ends with the version that the join will have.
+        // If the pending invitation has expired, it ends with the version that the join will have.
         let version = self.organization.version + 1;
         let version = OrganizationVersion { version, ..self.organization.at_version() };
         let pending = self.pending_invitation(version).await?;
@@ -315,8 +316,8 @@ impl Joining<'_> {
         Ok(Entered::Member(joined))
     }
 
-    /// What the domain of the caller's verified address allows. One of the `invite_domains`
-    /// lets people in like a proved one that is open to all.
+    /// The mode of the domain of the caller's verified address. A domain in `invite_domains` counts
+    /// as `Automatic`; if the rules require a proof, only when the organization has proved it.
     async fn domain_mode(&self) -> Result<DomainMode> {
         let email = self.account.profile.verified_email();
         let Some(own) = email.and_then(|email| email.domain()) else {
@@ -338,8 +339,8 @@ impl Joining<'_> {
         MemberProfile { member, profile: self.account.profile.clone() }
     }
 
-    /// The caller is a member already: the role stays. Only a link to content for which the
-    /// member has no grant is used, to add the grant.
+    /// The result for a caller that is already a member: the role does not change. The invite is
+    /// used only if it is a link to content for which the member has no grant; this adds the grant.
     async fn join_again(mut self, member: Member, invite: &Invite) -> Result<MemberProfile> {
         if member.status != MemberStatus::Active {
             return Err(suspended());
@@ -357,8 +358,8 @@ impl Joining<'_> {
         Ok(self.profile(member))
     }
 
-    /// Rejects an invite whose inviter lost the right to make it. Operations that take the
-    /// right away also end the invites; this check covers rows that were edited by hand.
+    /// Rejects an invite whose inviter lost the right to make it. Operations that remove this right
+    /// also end the invites; this check covers rows that were edited by hand.
     async fn require_inviter_authority(&self, invite: &Invite) -> Result<()> {
         let inviter = members::find(self.tx, self.organization.id, invite.inviter).await?;
         let granted = invite.content.as_ref().map_or(invite.role, |content| content.level);

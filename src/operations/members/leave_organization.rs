@@ -12,22 +12,23 @@ use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{Connection, Tx, members};
 
-/// Whose membership ends.
+/// The membership that ends.
 #[derive(Debug, Clone, Copy)]
 pub enum Leave {
-    /// That of this member, in its organization.
+    /// The membership of this member, in the member's organization.
     Member(MemberId),
-    /// The caller's own.
+    /// The caller's own membership.
     Own {
         organization: OrganizationId,
-        /// Becomes an admin if the caller is the last active one.
+        /// Becomes an admin if the caller is the last active admin whose membership has no end.
         successor: Option<MemberId>,
     },
 }
 
-/// Ends a membership: the caller's own or, if the caller is an admin, any. The member's
-/// invites and grants end in the same transaction. The last active admin without an end leaves
-/// others only with a successor, who becomes an admin in the same transaction.
+/// Ends a membership: the caller's own or, if the caller is an admin, any. The member's invites and
+/// grants end in the same transaction. While there are other members, the last active admin whose
+/// membership has no end can leave only with a successor, which becomes an admin in the same
+/// transaction.
 pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leave) -> Result<()> {
     let now = cx.now();
     let (organization, id, successor) = match leave {
@@ -70,8 +71,8 @@ pub async fn leave_organization(cx: &Context, call: &RequestContext, leave: Leav
         .await
 }
 
-/// Whether a member is the last active admin without an end, of an organization with other
-/// members.
+/// Whether a member is the last active admin whose membership has no end, in an organization with
+/// other members.
 pub(in crate::operations) async fn leaves_no_admin(
     db: &impl Connection,
     organization: &Organization,

@@ -44,7 +44,7 @@ struct Position {
     after: Option<MemberCursor>,
 }
 
-/// Lists members. Every active member except guests may.
+/// Lists members. Every active member except guests may do this.
 pub async fn list_members(
     cx: &Context,
     call: &RequestContext,

@@ -13,11 +13,11 @@ use crate::storage::member_lists::{self, MemberCursor, MemberFilter, MemberPage,
 #[derive(Debug, Clone)]
 pub struct ListMemberships {
     pub organization: OrganizationId,
-    /// With all of these pairs, and with this external id if there is one.
+    /// Only members with all these metadata pairs, and with this external id if there is one.
     pub with: Attributes,
-    /// One of these; empty means all.
+    /// Only these members; empty means all.
     pub ids: Vec<MemberId>,
-    /// Of one of these; empty means all.
+    /// Only members with these accounts; empty means all.
     pub accounts: Vec<AccountId>,
     pub size: PageSize,
     /// The token of the previous page; empty for the first page.
@@ -32,8 +32,8 @@ pub struct MembershipList {
     pub next_token: String,
 }
 
-/// Lists active and suspended members with their metadata, oldest first. Members that may list
-/// members may.
+/// Lists active and suspended members with their metadata, oldest first. Every active member except
+/// guests may do this.
 pub async fn list_memberships(
     cx: &Context,
     call: &RequestContext,
@@ -66,7 +66,8 @@ pub async fn list_memberships(
 fn encode_list(input: &ListMemberships) -> Encoding {
     let encoding = Encoding::new("ListMemberships").id(input.organization);
     let encoding = attributes::encode(encoding, &input.with);
-    // Page tokens are older than these fields.
+    // Without these fields the encoding is the one from before they existed, so that older page
+    // tokens stay valid.
     if input.ids.is_empty() && input.accounts.is_empty() {
         return encoding;
     }

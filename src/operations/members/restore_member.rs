@@ -7,8 +7,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 use crate::storage::members;
 
-/// Restores a suspended member's rights, but not the invites that the suspension ended.
-/// Admins may.
+/// Restores a suspended member's rights, but not the invites that the suspension ended. Only admins
+/// may do this.
 pub async fn restore_member(cx: &Context, call: &RequestContext, who: MemberOf) -> Result<()> {
     let now = cx.now();
     let call = call.clone();

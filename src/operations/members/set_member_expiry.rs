@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, members};
 
-/// Sets, changes or removes the end of a membership. Admins may, but not that of their own while
-/// it has one: it would not be an end.
+/// Sets, changes or removes the end of a membership. Only admins may do this. An admin cannot
+/// change the end of its own membership once it has one: otherwise the end would have no effect.
 pub async fn set_member_expiry(
     cx: &Context,
     call: &RequestContext,

@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 
-/// Sets a member's role, to any role. Admins may. If the member loses the right to manage
-/// invites, its invites end in the same transaction.
+/// Sets a member's role, to any role. Only admins may do this. If the member loses the right to
+/// manage invites, its invites end in the same transaction.
 pub async fn set_member_role(
     cx: &Context,
     call: &RequestContext,

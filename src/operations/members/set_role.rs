@@ -35,8 +35,8 @@ impl From<ContractRole> for Role {
     }
 }
 
-/// Sets a member's role. Changes nothing if the member's present role is already shown as
-/// `role` in `gitpod.v1`. Admins may. A demoted admin's invites end in the same transaction.
+/// Sets a member's role. Changes nothing if the member's present role is already shown as `role` in
+/// `gitpod.v1`. Only admins may do this. A demoted admin's invites end in the same transaction.
 pub async fn set_role(cx: &Context, call: &RequestContext, input: SetRole) -> Result<()> {
     let now = cx.now();
     let call = call.clone();

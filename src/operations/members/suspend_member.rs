@@ -7,8 +7,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 use crate::storage::members;
 
-/// Suspends a member: it has no rights, but still counts against the seat limit. Its
-/// invites end in the same transaction. Admins may.
+/// Suspends a member: it has no rights, but still counts against the seat limit. Its invites end in
+/// the same transaction. Only admins may do this.
 pub async fn suspend_member(cx: &Context, call: &RequestContext, who: MemberOf) -> Result<()> {
     let now = cx.now();
     let call = call.clone();

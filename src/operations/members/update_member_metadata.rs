@@ -7,7 +7,7 @@ use crate::operations::attributes::{changed, require_free_for_member};
 use crate::operations::{Context, RequestContext};
 use crate::storage::{attributes, change};
 
-/// Changes a member's metadata and external id. Admins may.
+/// Changes a member's metadata and external id. Only admins may do this.
 pub async fn update_member_metadata(
     cx: &Context,
     call: &RequestContext,

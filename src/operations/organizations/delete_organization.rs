@@ -12,12 +12,12 @@ use crate::storage::{Store, api_keys, domains, organizations, removals, webhooks
 /// it must be short.
 const MAX_ROWS_PER_CHANGE: u64 = 500;
 
-/// Deletes an organization with its members and invites, and revokes the keys that are
-/// bound to it. The audit trail is kept. Admins may.
+/// Deletes an organization with its members and invites, and revokes the keys that are bound to it.
+/// The audit trail is kept. Only admins may do this.
 ///
-/// After the commit no request finds the organization. The remaining rows of a large
-/// organization are deleted later by [`remove_deleted`]. Its webhooks get this event before
-/// they end.
+/// After the commit no request finds the organization. The remaining rows of a large organization
+/// are deleted later by [`remove_deleted`]. Its enabled webhooks receive the event of the deletion
+/// before they end.
 pub async fn delete_organization(
     cx: &Context,
     call: &RequestContext,
@@ -50,7 +50,8 @@ pub async fn delete_organization(
                 audit_events::append_all(tx, events.collect(), now).await?;
                 organizations::delete(tx, id).await?;
                 webhooks::end_all(tx, id).await?;
-                // At once: another organization may verify them now.
+                // The domains are deleted at once, because another organization may verify them
+                // now.
                 domains::delete_all(tx, id).await?;
                 if !removals::remove_rows(tx, id, MAX_ROWS_PER_CHANGE).await? {
                     removals::insert(tx, id).await?;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::operations::access::Access;
 use crate::operations::{Context, RequestContext};
 
-/// Returns an organization. Its members may.
+/// Returns an organization. Only its active members may do this.
 pub async fn get_organization(
     cx: &Context,
     call: &RequestContext,

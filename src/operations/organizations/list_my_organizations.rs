@@ -18,9 +18,9 @@ pub struct MyOrganizations {
     pub next_token: String,
 }
 
-/// Lists the organizations of which the caller is an active member; for a key that is bound
-/// to one organization, only that one; those with all these pairs and this external id. `token_field` is the request's field with `token`,
-/// for errors.
+/// Lists the organizations of which the caller is an active member and which have all metadata
+/// pairs and the external id of `with`. For a key that is bound to one organization, lists only
+/// that one. `token_field` is the request's field with `token`, for errors.
 pub async fn list_my_organizations(
     cx: &Context,
     call: &RequestContext,

@@ -17,7 +17,7 @@ pub use update_organization_metadata::update_organization_metadata;
 use crate::domain::EmailDomain;
 use crate::error::{Error, Result, reason};
 
-/// Rejects the domains of public mail providers: anybody can get an address there.
+/// Rejects the domains of public mail providers, because any person can get an address there.
 pub(in crate::operations) fn reject_public_domains(domains: &[EmailDomain]) -> Result<()> {
     match domains.iter().find(|domain| domain.is_public()) {
         Some(domain) => Err(Error::precondition(

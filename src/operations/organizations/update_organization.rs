@@ -20,7 +20,7 @@ pub struct UpdateOrganization {
     pub invite_domains: Option<Vec<EmailDomain>>,
 }
 
-/// Changes an organization's name and invite domains. Admins may.
+/// Changes an organization's name and invite domains. Only admins may do this.
 pub async fn update_organization(
     cx: &Context,
     call: &RequestContext,

@@ -10,8 +10,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::{attributes, change, organizations};
 
-/// Changes an organization's metadata and external id. Admins may. Returns the organization
-/// with the caller's membership.
+/// Changes an organization's metadata and external id. Only admins may do this. Returns the
+/// organization with the caller's membership.
 pub async fn update_organization_metadata(
     cx: &Context,
     call: &RequestContext,

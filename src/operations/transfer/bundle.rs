@@ -1,4 +1,4 @@
-//! What is to be written of one organization.
+//! The rows of one organization that an import writes.
 
 use super::lines::Place;
 use crate::domain::{AccountId, OrganizationId};
@@ -6,16 +6,16 @@ use crate::domain::{AccountId, OrganizationId};
 /// An organization with the rows to write.
 pub(super) struct Bundle {
     pub id: OrganizationId,
-    /// Its own line; None if it is in the store.
+    /// The organization's own line; `None` if the organization is in the store already.
     pub own: Option<Place>,
-    /// Members, then invitations.
+    /// Members are written before invitations.
     pub members: Vec<Place>,
     pub invitations: Vec<Place>,
-    /// The first admin of the file.
+    /// The first of `admins`.
     pub first_admin: Option<AccountId>,
     pub has_creator: bool,
     pub line: u32,
-    /// The number of members in the store, and with those of the file.
+    /// The number of members in the store; `count` adds those of the file.
     pub stored: i64,
     pub count: i64,
     pub adds_members: bool,
@@ -42,8 +42,8 @@ impl Bundle {
         }
     }
 
-    /// Whether no member is an active admin without an end. An organization of the store that has members has
-    /// one.
+    /// Whether the organization has no active admin whose membership has no end. An organization in
+    /// the store that has members has such an admin.
     pub fn lacks_admin(&self) -> bool {
         self.admins.is_empty() && self.stored == 0
     }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::storage::transfer;
 use crate::storage::{Snapshot, Store};
 
-/// The rows that are read at a time.
+/// The number of rows that are read at a time.
 const PAGE: u64 = 1000;
 
 /// The number of records of each kind.
@@ -24,11 +24,11 @@ pub struct Counts {
     pub invitations: u64,
 }
 
-/// Passes all records of a store to `write`, as they are at one moment. What a record refers to
-/// comes before it.
+/// Passes all records of a store to `write`, as they are at one moment. A record follows the
+/// records that it refers to.
 ///
 /// # Errors
-/// That of `write`, or if the store cannot be read.
+/// The error of `write`, or if the store cannot be read.
 pub async fn export(
     store: &Store,
     now: Timestamp,

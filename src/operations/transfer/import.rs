@@ -1,4 +1,4 @@
-//! `guestlist import`: the second reading of a file, which writes.
+//! `guestlist import`: the second reading of a file, which writes to the store.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ pub trait Source {
     /// If the file cannot be read or has changed.
     fn record(&self, place: Place) -> Result<Record>;
 
-    /// So many of the rows are written.
+    /// Reports that this many rows are written or skipped.
     ///
     /// # Errors
-    /// If that cannot be shown.
+    /// If the progress cannot be shown.
     fn progress(&self, written: u64) -> Result<()>;
 }
 
@@ -46,11 +46,12 @@ pub struct Import<'a> {
     pub mails: bool,
 }
 
-/// Writes what a plan without problems says. Returns how many records were written, and how many
-/// were in the store already or were not needed.
+/// Writes the rows of a plan that has no problems. Returns how many records were written, and how
+/// many were in the store already or were not needed.
 ///
 /// # Errors
-/// If a transaction fails; those before it stay, and a repetition of the whole import goes on.
+/// If a transaction fails; those before it stay. If the whole import is repeated, it continues with
+/// the missing rows.
 pub async fn import(to: &Import<'_>, plan: &Plan, source: &impl Source) -> Result<(Counts, u64)> {
     let reader = Reader { to, plan, source };
     let mut run =
@@ -80,7 +81,7 @@ struct Run<'a, S> {
     source: &'a S,
     counts: Counts,
     skipped: u64,
-    /// The rows that were looked at.
+    /// The number of rows that are written or skipped.
     done: u64,
 }
 
@@ -146,7 +147,7 @@ impl<S: Source> Run<'_, S> {
     }
 }
 
-/// Reads lines again, as rows.
+/// Reads lines of the file again and makes rows of them.
 struct Reader<'a, S> {
     to: &'a Import<'a>,
     plan: &'a Plan,
@@ -255,7 +256,7 @@ impl<S: Source> Reader<'_, S> {
             member_end: record.member_end,
             continue_url: record.continue_url,
             locale: record.locale,
-            // Found when it is written.
+            // Looked up when the invitation is written.
             inviter: uuid::Uuid::nil().into(),
             state: InviteState::Live,
             version: record.version.unwrap_or(1),

@@ -12,7 +12,7 @@ pub struct Place {
     pub line: u32,
 }
 
-/// What is wrong with a line.
+/// A problem of a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub line: u32,
@@ -23,13 +23,14 @@ pub struct Problem {
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
     pub now: Timestamp,
-    /// Of organizations whose record has none; 0 means no limit.
+    /// For organizations whose record has no limit; 0 means no limit.
     pub default_seat_limit: i64,
-    /// Of invitations whose record has no expiry.
+    /// For invitations whose record has no expiry.
     pub invitation_lifetime: std::time::Duration,
 }
 
-/// The id of a membership: that of its record, or one that is the same in each import.
+/// The id of a membership: that of its record or, if it has none, a derived one that is the same in
+/// each import.
 pub(super) fn member_id(record: &MemberRecord, account: AccountId) -> MemberId {
     let (organization, account) = (record.organization.to_string(), account.to_string());
     let derived = || match record.departure {
@@ -41,7 +42,7 @@ pub(super) fn member_id(record: &MemberRecord, account: AccountId) -> MemberId {
     record.id.unwrap_or_else(|| derived().into())
 }
 
-/// The same of an invitation.
+/// The id of an invitation, as in `member_id`.
 pub(super) fn invitation_id(record: &InvitationRecord) -> InviteId {
     let organization = record.organization.to_string();
     let derived = || derived_id(&["invitation", &organization, record.email.as_str()]);

@@ -1,4 +1,4 @@
-//! What the store has of the lines of a file.
+//! Finds the records of a file that are in the store already.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,7 @@ pub(super) enum Resolved {
     Invitation(Place, InvitationRecord, Option<AccountId>, InviteId),
 }
 
-/// What the store has of the records of a batch.
+/// The members and invites of the store that the records of a batch refer to.
 #[derive(Default)]
 pub(super) struct Known {
     pub members: HashMap<MemberId, Member>,
@@ -57,7 +57,7 @@ impl Names {
         names
     }
 
-    /// Those of the accounts that are in the store, each once or more often.
+    /// The named accounts that are in the store. One account may be returned several times.
     pub(super) async fn accounts(&self, store: &Store) -> Result<Vec<Account>> {
         let db = store.read();
         let mut ids: Vec<AccountId> = Vec::new();
@@ -80,14 +80,14 @@ impl Names {
         Ok(found)
     }
 
-    /// Those of the organizations that are in the store.
+    /// The named organizations that are in the store.
     pub(super) async fn organizations(&self, store: &Store) -> Result<Vec<Organization>> {
         let ids: Vec<_> = self.organizations.iter().copied().collect();
         transfer::organizations_with_ids(store.read(), &ids).await
     }
 }
 
-/// What the store has of resolved lines.
+/// Finds the members and invites of the store that these lines refer to.
 pub(super) async fn known(store: &Store, resolved: &[Resolved]) -> Result<Known> {
     let db = store.read();
     let (mut ids, mut invites) = (Vec::new(), Vec::new());

@@ -1,8 +1,8 @@
 //! `guestlist export` and `guestlist import`: moves organizations, members and invitations
 //! from one store to another.
 //!
-//! An import reads its file twice. The first time it checks all lines ([`Plan`]), and keeps
-//! where they are, not what they say: a file may have millions. The second time it writes
+//! An import reads its file twice. The first time it checks all lines ([`Plan`]), and keeps their
+//! places, not their content: a file may have millions of lines. The second time it writes
 //! ([`import()`]), one organization after another, whatever the order of the file.
 
 mod bundle;

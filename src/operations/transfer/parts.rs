@@ -1,4 +1,4 @@
-//! The transactions of an import: rows of one organization, or of several new ones.
+//! The transactions of an import. Each writes rows of one organization, or of several new ones.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub(super) struct Part {
 
 /// A new invitation.
 pub(super) struct Invitation {
-    /// Its inviter is not known yet.
+    /// Its field `inviter` is set when the invitation is written.
     pub invite: Invite,
     /// None: the first admin.
     pub inviter: Option<AccountId>,
@@ -34,18 +34,19 @@ pub(super) struct Invitation {
     pub sealed: Vec<u8>,
 }
 
-/// What a transaction has written.
+/// The numbers of rows that a transaction has written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Written {
     pub organizations: u64,
     pub members: u64,
     pub departures: u64,
     pub invitations: u64,
-    /// In the store already, or for the address of a member.
+    /// Rows that are in the store already, and invitations to an address that a member or a pending
+    /// invitation has.
     pub skipped: u64,
 }
 
-/// A part, once it is known what is to be written.
+/// The rows of a part that must be written.
 struct Open<'a> {
     organization: Organization,
     is_new: bool,
@@ -66,9 +67,9 @@ impl Part {
     }
 }
 
-/// Writes parts. Several must all be of new organizations: an organization that others may
-/// change is locked before anything is written, and alone, so that its events stand in the
-/// feed in the order of its versions.
+/// Writes parts. Several parts must all be of new organizations. An organization that other
+/// transactions may change is locked before anything is written, and must be the only one, so that
+/// its events are in the feed in the order of its versions.
 pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) -> Result<Written> {
     let mut all = Vec::with_capacity(parts.len());
     let mut written = Written::default();
@@ -131,7 +132,7 @@ pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) 
     Ok(written)
 }
 
-/// Finds out which rows are missing.
+/// Finds the rows of a part that the store lacks.
 async fn prepare<'a>(
     tx: &Tx,
     part: &'a Part,
@@ -186,7 +187,8 @@ async fn existing(tx: &Tx, part: &Part) -> Result<(HashSet<MemberId>, HashSet<Ac
     ))
 }
 
-/// The invitations that are missing, for addresses of people who are no members.
+/// The invitations that the store lacks, except those to an address that a member or a pending
+/// invitation has.
 async fn new_invites(
     tx: &Tx,
     part: &Part,

@@ -1,4 +1,4 @@
-//! The first reading of a file: what is wrong with it, and what is to be written.
+//! The first reading of a file: finds its problems and the lines that must be written.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use crate::operations::members::as_counted;
 use crate::storage::Store;
 use crate::storage::transfer;
 
-/// The lines of a file that are to be written.
+/// The lines of a file that must be written.
 pub struct Plan {
     pub(super) terms: Terms,
     pub(super) accounts: Vec<Place>,
@@ -30,7 +30,7 @@ pub struct Plan {
     /// address of several accounts.
     keys: HashMap<Uuid, Option<AccountId>>,
     erased: HashSet<AccountId>,
-    /// Whether the store has organizations; None until it is asked.
+    /// Whether the store has organizations; `None` until this is looked up.
     has_organizations: Option<bool>,
     /// The ids and keys of all lines, for duplicates.
     seen: HashSet<Uuid>,
@@ -58,12 +58,12 @@ impl Plan {
         }
     }
 
-    /// Notes a line that cannot be read.
+    /// Adds a problem of a line, for example that it cannot be read.
     pub fn reject(&mut self, line: u32, what: impl Into<String>) {
         self.problems.push(Problem { line, what: what.into() });
     }
 
-    /// Checks the next lines, a thousand or so, against the lines before and the store.
+    /// Checks the next lines, about a thousand, against earlier lines and the store.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -108,8 +108,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the store has organizations. An empty one has no members either, so these need
-    /// not be looked up.
+    /// Whether the store has organizations. A store without organizations has no members either, so
+    /// they need not be looked up.
     async fn has_organizations(&mut self, store: &Store) -> Result<bool> {
         if let Some(known) = self.has_organizations {
             return Ok(known);
@@ -118,7 +118,7 @@ impl Plan {
         Ok(*self.has_organizations.insert(!first.is_empty()))
     }
 
-    /// Checks what only the whole file tells; returns all that is wrong, in the order of lines.
+    /// Makes the checks that need the whole file; returns all problems, in the order of lines.
     pub fn finish(&mut self) -> Vec<Problem> {
         let mut wrong = Vec::new();
         for bundle in &self.organizations {
@@ -141,7 +141,7 @@ impl Plan {
         self.problems.clone()
     }
 
-    /// The number of lines that are to be written.
+    /// The number of lines that must be written.
     pub fn rows(&self) -> u64 {
         let of = |bundle: &Bundle| {
             usize::from(bundle.own.is_some()) + bundle.members.len() + bundle.invitations.len()
@@ -159,8 +159,8 @@ impl Plan {
         }
     }
 
-    /// Notes what the store has of the accounts and organizations that lines name. Returns the
-    /// accounts by their ids.
+    /// Records which of the accounts and organizations that lines name are in the store. Returns
+    /// issuer and subject of these accounts by id.
     async fn look_up(
         &mut self,
         store: &Store,
@@ -271,7 +271,8 @@ impl Plan {
         })
     }
 
-    /// Notes that the file gives an external id to a current member or a pending invitation.
+    /// Records the external id of a current member or a pending invitation; fails if an earlier
+    /// line has the same.
     fn add_external_id(
         &mut self,
         kind: &str,

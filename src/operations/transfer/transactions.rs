@@ -4,7 +4,7 @@ use super::bundle::Bundle;
 use super::lines::Place;
 use super::plan::Plan;
 
-/// The most rows of a transaction, each with its event: other changes wait for it.
+/// The most rows of a transaction, each with its event: other changes wait for the transaction.
 const MAX_ROWS: usize = 1000;
 
 /// The lines of a transaction.
@@ -21,8 +21,8 @@ pub(super) struct Chunk<'a> {
     pub has_own: bool,
     pub members: &'a [Place],
     pub invitations: &'a [Place],
-    /// How many transactions of the organization come after this one; each raises its version
-    /// by one, up to that of the file.
+    /// How many transactions of the organization come after this one; each raises its version by
+    /// one, up to the version in the file.
     pub left: usize,
 }
 

@@ -15,12 +15,12 @@ pub struct CreateWebhook {
     pub organization: Option<OrganizationId>,
     pub url: String,
     pub description: String,
-    /// Empty: all.
+    /// Empty: all types.
     pub event_types: Vec<String>,
 }
 
-/// Creates an endpoint, which gets the events from now on. Admins of the organization may, or
-/// operators.
+/// Creates an endpoint, which gets the events from now on. Needs an admin of its organization; for
+/// an endpoint of the deployment, an operator.
 pub async fn create_webhook(
     cx: &Context,
     call: &RequestContext,

@@ -7,7 +7,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 use crate::storage::webhooks;
 
-/// Deletes an endpoint with what waits for it. Admins of the organization may, or operators.
+/// Deletes an endpoint and the deliveries that wait for it. Needs an admin of its organization; for
+/// an endpoint of the deployment, an operator.
 pub async fn delete_webhook(cx: &Context, call: &RequestContext, of: WebhookRef) -> Result<()> {
     let now = cx.now();
     let call = call.clone();

@@ -9,7 +9,8 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 use crate::storage::{Store, organizations, webhook_turns, webhooks};
 
-/// Disables an endpoint. Admins of the organization may, or operators.
+/// Disables an endpoint. Needs an admin of its organization; for an endpoint of the deployment, an
+/// operator.
 pub async fn disable_webhook(
     cx: &Context,
     call: &RequestContext,
@@ -32,8 +33,8 @@ pub async fn disable_webhook(
     write(cx, of.organization, disabled).await
 }
 
-/// Disables an endpoint that a worker has claimed. If its organization is deleted, nobody can
-/// enable it, so it ends.
+/// Disables an endpoint that a worker has claimed. If its organization is deleted, no caller can
+/// enable the endpoint again, so it is deleted.
 ///
 /// # Errors
 /// If the store cannot be written.
@@ -44,7 +45,7 @@ pub async fn disable_working(
     disabling: Disabling,
 ) -> Result<()> {
     let disabled = change!(async move |tx| {
-        // The organization first, as in every change of it.
+        // The organization is locked first, as in every change of it.
         let organization = match of.organization {
             Some(id) => organizations::lock(tx, id).await?,
             None => None,

@@ -7,7 +7,7 @@ use crate::operations::{Context, RequestContext};
 use crate::storage::change;
 use crate::storage::{events, webhook_turns, webhooks};
 
-/// So many events behind the last one that was sent are looked at.
+/// The most events that are checked after the last one that was sent.
 const MAX_LOOKED_AT: u64 = 1000;
 
 #[derive(Debug, Clone)]
@@ -17,8 +17,8 @@ pub struct Enabled {
     pub lost_before: Option<Timestamp>,
 }
 
-/// Enables an endpoint: it goes on where it stopped. Admins of the organization may, or
-/// operators.
+/// Enables an endpoint: it continues where it stopped. Needs an admin of its organization; for an
+/// endpoint of the deployment, an operator.
 pub async fn enable_webhook(
     cx: &Context,
     call: &RequestContext,
@@ -45,7 +45,8 @@ pub async fn enable_webhook(
     Ok(enabled)
 }
 
-/// The end of the retention, if events of the endpoint behind its last one are older.
+/// The oldest retained moment, if events after the endpoint's last one may be older; `None` if none
+/// is lost.
 async fn lost_before(cx: &Context, of: WebhookRef, now: Timestamp) -> Result<Option<Timestamp>> {
     let db = cx.store.read();
     let found = webhook_turns::find(db, of.organization, of.id).await?;

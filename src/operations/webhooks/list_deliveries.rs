@@ -26,9 +26,9 @@ pub struct DeliveryList {
     pub next_token: String,
 }
 
-/// Lists the events that an endpoint has not accepted. Admins of the organization may, without
-/// the answers: an answer may come from a server that only this one reaches. Operators may,
-/// with the answers.
+/// Lists the events that an endpoint has not accepted. An admin of its organization gets no
+/// responses: a response may come from a server that only this server can reach. An operator may
+/// list the deliveries of every endpoint, with the responses.
 pub async fn list_deliveries(
     cx: &Context,
     call: &RequestContext,

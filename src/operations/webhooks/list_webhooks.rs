@@ -27,7 +27,8 @@ pub struct WebhookList {
     pub next_token: String,
 }
 
-/// Lists endpoints. Admins of the organization may, or operators.
+/// Lists the endpoints of an organization, or of the deployment. Needs an admin of the
+/// organization; for the deployment, an operator.
 pub async fn list_webhooks(
     cx: &Context,
     call: &RequestContext,

@@ -20,7 +20,7 @@ pub struct WebhookRef {
     pub id: WebhookId,
 }
 
-/// The owner of an endpoint that a change may change.
+/// The owner of the endpoints that a transaction changes; `None`: the deployment.
 pub(super) struct Owner(Option<Organization>);
 
 /// Whether the caller is an operator of the whole deployment.

@@ -14,19 +14,19 @@ use crate::storage::change;
 use crate::storage::webhook_deliveries::{self, NewDelivery};
 use crate::storage::{events, webhooks};
 
-/// The most events of one request.
+/// The most events that one request sends again.
 const MAX_EVENTS: usize = 1000;
-/// The most events that one request looks at.
+/// The most events that one request reads from the store.
 const MAX_LOOKED_AT: usize = 10_000;
 const MAX_READ: u64 = 1000;
-/// The order of the feed is not that of times: the clocks of servers differ.
+/// The feed is not exactly in the order of times, because the clocks of servers differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub struct Replay {
     pub of: WebhookRef,
     pub what: Span,
-    /// The token of the response before; empty for the beginning of the span.
+    /// The token of the previous response; empty for the beginning of the span.
     pub token: String,
 }
 
@@ -34,7 +34,7 @@ pub struct Replay {
 #[derive(Debug, Clone, Copy)]
 pub enum Span {
     One(AuditEventId),
-    /// From the first moment up to the second one, without it.
+    /// From the first moment (inclusive) to the second one (exclusive).
     Between(Timestamp, Timestamp),
 }
 
@@ -45,7 +45,8 @@ pub struct Replayed {
     pub next_token: String,
 }
 
-/// Sends events to an endpoint once more. Admins of the organization may, or operators.
+/// Sends events to an endpoint once more. Needs an admin of its organization; for an endpoint of
+/// the deployment, an operator.
 pub async fn replay(cx: &Context, call: &RequestContext, input: Replay) -> Result<Replayed> {
     let Replay { of, what, token } = input;
     to_read(cx, call, of.organization).await?;
@@ -84,7 +85,7 @@ async fn one(cx: &Context, webhook: &Webhook, id: AuditEventId) -> Result<AuditE
     Ok(found)
 }
 
-/// The next events of a span, and where to go on.
+/// The next events of a span, and the place to continue after; `None` at the end of the span.
 async fn choose(
     cx: &Context,
     webhook: &Webhook,

@@ -11,10 +11,11 @@ use crate::storage::change;
 use crate::storage::webhooks;
 use crate::webhooks::Secret;
 
-/// So long requests are signed with the secret before, too.
+/// How long requests are signed with the previous secret, too.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Gives an endpoint another secret. Admins of the organization may, or operators.
+/// Gives an endpoint a new secret. Needs an admin of its organization; for an endpoint of the
+/// deployment, an operator.
 pub async fn rotate_secret(
     cx: &Context,
     call: &RequestContext,

@@ -14,16 +14,16 @@ use crate::webhooks::{Attempt, Message};
 /// The type of the event, which is not in the feed.
 const EVENT_TYPE: &str = "webhook.test";
 
-/// The longest time to wait for the answer; shorter than a request may take.
+/// The longest time to wait for the response; shorter than the time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends an event to an endpoint. Admins of the organization may, or operators; operators see
-/// the answer.
+/// Sends an event to an endpoint. Needs an admin of its organization; for an endpoint of the
+/// deployment, an operator. Only an operator gets the response.
 pub async fn send_test(cx: &Context, call: &RequestContext, of: WebhookRef) -> Result<Attempt> {
     let organization = to_read(cx, call, of.organization).await?;
     let found = webhooks::find_with_secrets(cx.store.read(), of.organization, of.id).await?;
     let (webhook, sealed) = found.ok_or_else(Error::not_found)?;
-    // A few at a time: it is the only request that waits for another server.
+    // It counts as a list, so that only a few run at a time: each waits for another server.
     let _permit = cx.limits.list(of.organization).await?;
     let now = cx.now();
     let secrets = unseal(&cx.keyring, webhook.id, &sealed, now)?;

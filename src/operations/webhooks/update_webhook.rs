@@ -16,7 +16,8 @@ pub struct UpdateWebhook {
     pub event_types: Option<Vec<String>>,
 }
 
-/// Changes an endpoint. Admins of the organization may, or operators.
+/// Changes an endpoint. Needs an admin of its organization; for an endpoint of the deployment, an
+/// operator.
 pub async fn update_webhook(
     cx: &Context,
     call: &RequestContext,

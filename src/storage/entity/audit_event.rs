@@ -25,9 +25,9 @@ pub struct Model {
     pub ordinal: i64,
     /// 0 without an organization.
     pub organization_version: i64,
-    /// A `guestlist.v1.Event` with `data` alone.
+    /// An encoded `guestlist.v1.Event` that has only `data`.
     pub data: Vec<u8>,
-    /// The trace of the change, as W3C's header; NULL if it has none.
+    /// The trace of the change, in the form of W3C's header `traceparent`; NULL if it has none.
     pub traceparent: Option<String>,
 }
 

@@ -9,8 +9,8 @@ use super::{attributes, stored};
 use crate::domain::{ContentGrant, Delivery, Ending, Invite, MemberEnd, Timestamp};
 use crate::error::{Error, Result};
 
-/// The predicate of the live join link's index. It is a literal: a bound value does not use
-/// a partial index.
+/// The predicate of the live join link's index. It is a literal: a query with a bound value does
+/// not use a partial index.
 pub(in crate::storage) const LIVE_JOIN_LINK: &str = "kind = 'join_link' AND state = 'live'";
 
 /// A row of `invites`.
@@ -50,12 +50,12 @@ pub struct Model {
     pub external_id: Option<String>,
     pub continue_url: Option<String>,
     pub locale: Option<String>,
-    /// It only asks to join.
+    /// Whether an account that uses it only creates a join request.
     pub requires_approval: bool,
     /// In microseconds.
     pub member_lifetime: Option<i64>,
     pub member_expires_at: Option<i64>,
-    /// The reminders that were sent.
+    /// The number of reminders that were sent.
     pub reminders: i64,
 }
 
@@ -151,7 +151,7 @@ fn member_end(row: &Model) -> Option<MemberEnd> {
 /// The columns `member_lifetime` and `member_expires_at`.
 pub(in crate::storage) fn member_end_columns(end: Option<MemberEnd>) -> (Option<i64>, Option<i64>) {
     match end {
-        // The API allows years, not ages.
+        // The API allows at most ten years, which `i64` can hold.
         Some(MemberEnd::After(lifetime)) => {
             (Some(i64::try_from(lifetime.as_micros()).unwrap_or(i64::MAX)), None)
         }

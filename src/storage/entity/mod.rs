@@ -25,11 +25,11 @@ use std::str::FromStr;
 use crate::domain::Attributes;
 use crate::error::{Error, Result};
 
-/// The time of what is not due at all, in columns that order by time.
+/// The due time of a row that is never due, in columns that are sorted by time.
 pub const NEVER: i64 = i64::MAX;
 
-/// Parses the value of a text column. Values are checked before they are stored, so an
-/// error is a fault of ours, or the row was edited by hand.
+/// Parses the value of a text column. Values are checked before they are stored, so an error means
+/// a bug in this program, or a row that was edited by hand.
 pub(super) fn stored<T>(column: &str, text: &str) -> Result<T>
 where
     T: FromStr,

@@ -1,4 +1,4 @@
-//! Table `notices`: mails that tell of a change.
+//! Table `notices`: mails that report a change.
 
 use sea_orm::entity::prelude::*;
 
@@ -12,11 +12,12 @@ pub struct Model {
     /// The recipient.
     pub account_id: Uuid,
     pub kind: String,
-    /// The request to join, the domain, or for requests that wait the organization.
+    /// The id of the join request or of the domain; for a mail about waiting join requests, of the
+    /// organization.
     pub subject_id: Uuid,
-    /// The recipient knows the requests up to this version of the organization.
+    /// Earlier mails have reported the join requests up to this version of the organization.
     pub told_version: i64,
-    /// When it is to be sent first.
+    /// When the first attempt to send it is due.
     pub due_at: i64,
     pub attempts: i64,
     /// When it is due; while it is claimed, when the claim ends.

@@ -39,7 +39,7 @@ pub(in crate::storage) fn join_domains(domains: &[EmailDomain]) -> String {
     texts.join(" ")
 }
 
-/// The domains in such a column.
+/// The domains in a column of this form.
 pub(in crate::storage) fn split_domains(column: &str, text: &str) -> Result<Vec<EmailDomain>> {
     text.split_whitespace().map(|domain| stored(column, domain)).collect()
 }

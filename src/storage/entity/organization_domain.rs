@@ -21,7 +21,7 @@ pub struct Model {
     pub verified_at: Option<i64>,
     pub checked_at: Option<i64>,
     pub missing_since: Option<i64>,
-    /// When the proof is to be looked for.
+    /// When the next check of the proof is due.
     pub next_check_at: i64,
 }
 

@@ -22,12 +22,13 @@ pub struct Model {
     pub previous_secret_ends_at: Option<i64>,
     pub disabled_at: Option<i64>,
     pub disabled_reason: Option<String>,
-    /// It is deleted when the organization's last event is delivered.
+    /// Whether the organization is deleted. The endpoint is then deleted after the delivery of the
+    /// organization's last event.
     pub organization_deleted: bool,
     pub epoch: i64,
     pub position: i64,
     pub ordinal: i64,
-    /// When a delivery of it is due; while it is claimed, when the claim ends.
+    /// When a delivery to it is due; while it is claimed, when the claim ends.
     pub next_attempt_at: i64,
     /// The worker that sends to it now.
     pub claimed_by: Option<Uuid>,
@@ -42,7 +43,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// The last event that it needs no longer.
+    /// The last event that was sent, or that a row of `webhook_deliveries` will send.
     pub fn cursor(&self) -> FeedPlace {
         FeedPlace { epoch: self.epoch, position: self.position, ordinal: self.ordinal }
     }

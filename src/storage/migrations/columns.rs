@@ -1,4 +1,4 @@
-//! The few kinds of columns there are, and how tables are made of them.
+//! The kinds of columns, and functions that build tables, foreign keys and indexes from them.
 
 use sea_orm_migration::prelude::*;
 
@@ -22,8 +22,8 @@ pub fn integer(of: &'static str) -> ColumnDef {
     column(of).big_integer().not_null().to_owned()
 }
 
-/// The key of SQLite's table itself, which needs no index: a row without a number gets the
-/// highest one plus one. The type must be written like this.
+/// SQLite's row id as a column, which needs no index of its own: a row that is inserted without a
+/// number gets the highest number plus one. SQLite requires exactly this name of the type.
 pub fn row_number(of: &'static str) -> ColumnDef {
     column(of).custom("integer").not_null().primary_key().to_owned()
 }

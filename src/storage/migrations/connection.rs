@@ -19,7 +19,7 @@ struct Proxy {
     failure: Failure,
 }
 
-/// Why a statement failed. SeaORM's own error has only the text of it.
+/// The error of a failed statement. SeaORM's own error contains only its text.
 pub type Failure = Arc<Mutex<Option<StoreError>>>;
 
 impl fmt::Debug for Proxy {
@@ -32,7 +32,7 @@ impl fmt::Debug for Proxy {
 /// fails sets `failure`.
 ///
 /// # Errors
-/// None that is known; SeaORM's signature has one.
+/// No error is known; the signature of SeaORM's function has one.
 pub async fn database_connection(
     backend: DbBackend,
     transaction: Transaction,

@@ -100,8 +100,7 @@ fn api_keys() -> TableCreateStatement {
             bytes("secret_hash"),
             uuid("account_id"),
             text_or_null("scope"),
-            // No foreign key: a key of a deleted organization stays, and reaches
-            // nothing.
+            // No foreign key: a key of a deleted organization stays, but gives access to nothing.
             uuid_or_null("organization_id"),
             integer("created_at"),
             integer_or_null("expires_at"),
@@ -116,8 +115,8 @@ fn api_keys() -> TableCreateStatement {
 fn members(postgres: bool) -> TableCreateStatement {
     let mut sort_name = text("sort_name");
     if postgres {
-        // The order of bytes, as in SQLite, whatever the database's locale:
-        // pages continue where the one before ended.
+        // Sorted by bytes as in SQLite, independently of the database's locale, so that each page
+        // of a list begins where the previous page ended.
         sort_name.extra("COLLATE \"C\"");
     }
     table(
@@ -210,8 +209,8 @@ fn grants() -> TableCreateStatement {
     .to_owned()
 }
 
-/// Mail that waits to be sent, by reference: a rendered mail holds a live token and is
-/// never stored.
+/// Mails that wait to be sent. A row only refers to its invite: a rendered mail contains a live
+/// token and is never stored.
 fn outbox() -> TableCreateStatement {
     table(
         "outbox",
@@ -232,7 +231,8 @@ fn outbox() -> TableCreateStatement {
     .to_owned()
 }
 
-/// The outcome of a request, by reference, for a caller that sends it again.
+/// The outcomes of requests, for callers that send them again. A row contains only ids of the
+/// outcome.
 fn requests() -> TableCreateStatement {
     table(
         "requests",
@@ -260,13 +260,13 @@ fn requests() -> TableCreateStatement {
 /// PostgreSQL, and on SQLite position alone.
 fn audit_events(postgres: bool) -> TableCreateStatement {
     let (id, position) = match postgres {
-        // The transaction: what committed transactions have written is complete below the
-        // oldest one that still runs.
+        // The id of the transaction. Below the id of the oldest running transaction, no more rows
+        // can appear.
         true => {
             let transaction = Expr::cust("pg_current_xact_id()::text::bigint");
             (id(), integer("position").default(transaction).to_owned())
         }
-        // One connection writes, and the newest event is never deleted.
+        // Positions only grow: one connection writes, and the newest event is never deleted.
         false => (uuid("id").unique_key().to_owned(), row_number("position")),
     };
     table(
@@ -331,7 +331,7 @@ fn webhooks() -> TableCreateStatement {
     .to_owned()
 }
 
-/// Events that an endpoint did not accept yet, and those to be sent once more.
+/// Events that an endpoint has not accepted yet, and events that are to be sent again.
 fn webhook_deliveries() -> TableCreateStatement {
     table(
         "webhook_deliveries",
@@ -354,7 +354,7 @@ fn webhook_deliveries() -> TableCreateStatement {
     .to_owned()
 }
 
-/// Domains that organizations have proved, or want to.
+/// Domains that organizations have proved or want to prove.
 fn domains() -> TableCreateStatement {
     table(
         "domains",
@@ -400,8 +400,8 @@ fn join_requests() -> TableCreateStatement {
     .to_owned()
 }
 
-/// Mails that tell of a change, by reference. No foreign key: a mail without its organization or
-/// account is discarded.
+/// Mails that report a change. A row only refers to the subject of its mail. No foreign key: a mail
+/// without its organization or account is discarded.
 fn notices() -> TableCreateStatement {
     table(
         "notices",
@@ -425,7 +425,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
     vec![
         index("accounts_issuer_subject", "accounts", ["issuer", "subject"]).unique().to_owned(),
         index("accounts_email", "accounts", ["email"]),
-        // For the operator, who lists the organizations of a creator.
+        // For the operator's list of the organizations of a creator.
         index("organizations_of_creator", "organizations", ["creator_id", "id"]),
         index("organizations_external_id", "organizations", ["creator_id", "external_id"])
             .unique()
@@ -436,8 +436,8 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .to_owned(),
         index("api_keys_account", "api_keys", ["account_id"]),
         index("api_keys_organization", "api_keys", ["organization_id"]),
-        // The account first: most accounts that join are new, so their entries share a
-        // page whatever the organization.
+        // The account is first: most accounts that join are new and have close ids, so their
+        // entries share a page, even for different organizations.
         index("members_one_per_account", "members", ["account_id", "organization_id"])
             .unique()
             .and_where(Expr::cust("status <> 'left'"))
@@ -445,7 +445,7 @@ fn indexes() -> Vec<IndexCreateStatement> {
         index("members_removals", "members", ["account_id", "organization_id", "left_version"])
             .and_where(Expr::cust("removed"))
             .to_owned(),
-        // Status and address are for searches, which read this index alone.
+        // Status and address are for searches, which read only this index.
         index(
             "members_by_name",
             "members",
@@ -474,17 +474,18 @@ fn indexes() -> Vec<IndexCreateStatement> {
             .unique()
             .and_where(Expr::cust("kind = 'join_link' AND state = 'live'"))
             .to_owned(),
-        // The address first: its owner lists the invitations of all organizations.
+        // The address is first: its owner lists the invitations of all organizations.
         index("invites_one_pending_email", "invites", ["email", "organization_id"])
             .unique()
             .and_where(Expr::cust("kind = 'email' AND state = 'live'"))
             .to_owned(),
-        // For a list by address; erasing a person empties it.
+        // For the list of an address's invites. Erasing a person removes the address from ended
+        // ones.
         index("invites_of_address", "invites", ["email", "organization_id", "id"])
             .and_where(Expr::cust("email IS NOT NULL"))
             .to_owned(),
-        // Without join links: an organization has one, which is found without its
-        // inviter and is replaced most often.
+        // Without join links: an organization has only one, which is found without the inviter, and
+        // which is replaced more often than other invites.
         index("invites_live_of_inviter", "invites", ["inviter_id"])
             .and_where(Expr::cust("kind <> 'join_link' AND state = 'live'"))
             .to_owned(),
@@ -543,11 +544,12 @@ fn indexes() -> Vec<IndexCreateStatement> {
     ]
 }
 
-/// Indexes of the feed's order: of all events, and of those of an organization or of none.
+/// Indexes in the feed's order: for all events, for the events of one organization, and for events
+/// without an organization.
 fn indexes_of_events(postgres: bool) -> Vec<IndexCreateStatement> {
     const NAME: &str = "audit_events_of_organization";
     if !postgres {
-        // The position is in every index of the table.
+        // Every index contains the position, which is the row id of the table.
         return vec![index(NAME, "audit_events", ["organization_id"])];
     }
     let order = ["epoch", "position", "ordinal"];

@@ -16,25 +16,25 @@ use super::postgres;
 use super::statement::Statement;
 use crate::error::{Error, Kind, Result};
 
-/// The store's schema beside the one this program needs. Migrations are named,
-/// oldest first.
+/// The store's schema, compared with the one that this program needs. Lists contain names of
+/// migrations, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schema {
-    /// There is none.
+    /// The store has no schema.
     Missing,
-    /// It is the one.
+    /// It is the schema that this program needs.
     Current,
-    /// These migrations are still to be made.
+    /// These migrations are not applied yet.
     Behind(Vec<String>),
-    /// These migrations were made by a newer program.
+    /// A newer program has applied these migrations.
     Ahead(Vec<String>),
 }
 
 impl Schema {
-    /// Refuses any but the current one, in words for operators.
+    /// Rejects every schema except the current one, with a message for operators.
     ///
     /// # Errors
-    /// FAILED_PRECONDITION with what to do.
+    /// FAILED_PRECONDITION; the message contains the remedy.
     pub(super) fn require_current(&self) -> Result<()> {
         let message = match self {
             Schema::Current => return Ok(()),

@@ -21,14 +21,14 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 /// The address of a database, with user, password and TLS settings.
 #[derive(Clone)]
 pub struct Address {
-    /// One for each host of the URL, in its order.
+    /// The settings for each host of the URL, in the order of the URL.
     hosts: Arc<[Config]>,
-    /// The host of the last connection.
+    /// The index of the host of the last connection; before it, of the host to try first.
     last: Arc<AtomicUsize>,
     tls: Option<Tls>,
 }
 
-/// Hides the content, which has a password.
+/// Hides the content, which contains a password.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Address")
@@ -44,10 +44,12 @@ impl Address {
     /// `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
     ///
     /// # Errors
-    /// What is wrong, without any part of the URL, which has a password.
+    /// If the URL is not valid. The URL contains a password, so the message repeats no part of it
+    /// except names of parameters and paths of TLS files.
     pub fn parse(url: &str) -> Result<Self, String> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
-        // After a `?` inside a password there are no parameters; an error must not quote them.
+        // Checked before the parameters: if the `?` is a part of a password, the text after it is
+        // no parameters, and an error must not quote it.
         place.parse::<Config>().map_err(|_| not_a_url())?;
         let mut params = tls::TlsParams::default();
         let (mut name_of_application, mut fallback) = (None, "guestlist".to_owned());
@@ -91,8 +93,9 @@ impl Address {
         Ok(Self { hosts, last: Arc::new(AtomicUsize::new(first)), tls })
     }
 
-    /// Connects to the first host that accepts changes, beginning with the one of the last
-    /// connection. Each has its share of the time, since a host may be silent.
+    /// Connects to the first host that accepts changes, beginning with the host of the last
+    /// connection. Each host gets an equal share of the remaining time, since a host may not
+    /// answer.
     pub(super) async fn connect(&self, within: Duration) -> Result<(Client, Driver), StoreError> {
         let until = Instant::now() + within;
         let (first, number) = (self.last.load(Ordering::Relaxed), self.hosts.len());
@@ -126,7 +129,8 @@ impl Address {
         }
     }
 
-    /// Asks PostgreSQL to cancel the running statement of a connection, which it may do later.
+    /// Requests that PostgreSQL cancels the running statement of a connection. PostgreSQL may
+    /// cancel it after this returns.
     pub(super) async fn cancel(&self, connection: &CancelToken) -> Result<(), Error> {
         match &self.tls {
             Some(tls) => connection.cancel_query(tls.clone()).await,
@@ -164,7 +168,7 @@ fn each_host(place: &str, params: &[String], all: &Config) -> Result<Arc<[Config
     for (number, host) in hosts.iter().enumerate() {
         let mut config = common.clone();
         match host {
-            // After a second `@` it is the rest of a password.
+            // If a password contains `@`, the text after it is parsed as a host.
             Host::Tcp(name) if name.contains([',', '@']) => return Err(not_a_url()),
             Host::Tcp(name) => config.host(name),
             // A unix socket does not leave this machine.

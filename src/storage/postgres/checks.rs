@@ -41,14 +41,14 @@ impl Pool {
         let preparing = &self.connector().preparing;
         let was_on = preparing.is_on();
         match self.check_server_once().await {
-            // It has shown that statements get no names.
+            // The failed check has turned prepared statements off, so it runs again without them.
             Err(_) if was_on && !preparing.is_on() => self.check_server_once().await,
             result => result,
         }
     }
 
     async fn check_server_once(&self) -> Result<(), StoreError> {
-        // First: if PostgreSQL has few free slots, a change needs one most.
+        // This is first: if PostgreSQL has few free slots, changes need a connection most.
         self.check_writable().await?;
         let until = self.until();
         let asked = "SELECT current_setting('server_encoding') AS encoding";
@@ -94,15 +94,15 @@ impl Pool {
         match timeout(connector.acquire_timeout, probe).await {
             Ok(Err(error)) if error.cause == Cause::StatementLost => Err(error),
             Ok(Err(_)) if !connector.preparing.is_on() => Ok(()),
-            // PostgreSQL may have no slots for two more. The first request that fails shows it
-            // then.
+            // PostgreSQL may have no free slots for two more connections. The first request that
+            // loses a statement then reports it.
             Ok(Err(error)) => {
                 tracing::debug!(%error, "it is not known whether a pooler loses prepared statements: the first lost one is reported");
                 Ok(())
             }
             Ok(Ok(())) => Ok(()),
-            // A pooler with one server process makes one connection wait for the other. Where
-            // names are no requirement, it is safe to go without.
+            // A pooler with one server process makes one connection wait for the other. Unless the
+            // setting requires names, it is safe to run statements without them.
             Err(_) => {
                 connector.preparing.doubt();
                 Ok(())
@@ -111,7 +111,7 @@ impl Pool {
     }
 }
 
-/// The value of a setting that was asked for.
+/// The value of the requested setting.
 fn setting(mut result: StatementResult) -> Result<String, StoreError> {
     let row = result.rows.first_mut().ok_or_else(|| StoreError::fault("a setting has no row"))?;
     row.value()

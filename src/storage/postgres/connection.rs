@@ -1,4 +1,4 @@
-//! One connection, which accepts statements before the results of earlier ones.
+//! One connection, which accepts statements before the results of earlier ones arrive.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -25,8 +25,8 @@ use crate::storage::statement::{Row, Statement, StatementResult};
 /// The most statements that stay prepared on a connection; the service has fewer.
 const MAX_PREPARED: usize = 256;
 
-/// How often a connection tries to take the server process of another one at the start. Behind a
-/// pooler it succeeds at once, unless other clients are quicker.
+/// The most attempts, at the start, to occupy the server process of another connection. Behind a
+/// pooler an early attempt succeeds, unless other clients occupy the process first.
 const PROBES: usize = 8;
 
 /// The longest time that a request to cancel a statement may take.
@@ -58,7 +58,7 @@ impl Connection {
         Self::open_holding(address, within, Arc::default(), ()).await
     }
 
-    /// The same. `held` is dropped when the connection has ended.
+    /// As [`Connection::open`]. `held` is dropped when the connection has ended.
     pub(super) async fn open_holding(
         address: &Address,
         within: Duration,
@@ -68,7 +68,7 @@ impl Connection {
         // Boxed: the future holds the state of a TLS handshake.
         let (client, ends) = Box::pin(address.connect(within)).await?;
         let driver = tokio::spawn(async move {
-            // Dropped as well when the task is aborted.
+            // It is also dropped when the task is aborted.
             let _held = held;
             if let Err(error) = ends.await {
                 // Each pending statement reports an error of its own.
@@ -109,7 +109,7 @@ impl Connection {
         self.cut();
     }
 
-    /// The same, without waiting for it.
+    /// As [`Connection::cancel`], without waiting for its end.
     pub(super) fn give_up(self: &Arc<Self>) {
         if !self.is_spent.swap(true, Ordering::Relaxed) {
             let connection = Arc::clone(self);
@@ -117,7 +117,8 @@ impl Connection {
         }
     }
 
-    /// Ends the use of a connection whose error says that it is of no use.
+    /// Converts an error. If it shows that the connection is unusable, the connection is not used
+    /// again.
     pub(super) fn failed(&self, error: Error) -> StoreError {
         self.noted(failed(error))
     }
@@ -126,7 +127,7 @@ impl Connection {
         if error.cause == Cause::StatementLost {
             self.is_spent.store(true, Ordering::Relaxed);
             if self.preparing.lost() {
-                // Another connection runs it without a name.
+                // The statement can run on another connection, without a name.
                 error.cause = Cause::Away;
             }
         } else if error.code.as_deref() == Some(READ_ONLY) {
@@ -135,11 +136,12 @@ impl Connection {
         error
     }
 
-    /// Finds out whether a prepared statement is still known when `other` has the server process
-    /// on which it was prepared. It fails if a pooler has given this connection another process
-    /// that does not know the statement.
+    /// Finds out whether a prepared statement is still known when `other` occupies the server
+    /// process on which it was prepared. It fails if a pooler has given this connection another
+    /// process that does not know the statement.
     pub(super) async fn try_prepared(&self, other: &Self) -> Result<(), StoreError> {
-        // Another client of the pooler may have a statement of the same name there.
+        // The mark identifies the statement: another client of the pooler may have prepared a
+        // statement of the same name on the other process.
         let mark = uuid::Uuid::new_v4().to_string();
         let sql = format!("SELECT pg_backend_pid()::text, '{mark}'");
         let prepared = self.client.prepare(&sql).await.map_err(|e| self.failed(e))?;
@@ -154,14 +156,14 @@ impl Connection {
                 return Err(self.noted(loses_statements()));
             }
             if before.replace(process) == held {
-                // It has run on another process.
+                // The statement has run on another process than before, so it is not lost.
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Begins a transaction; returns its server process.
+    /// Begins a transaction; returns the id of its server process.
     async fn begin(&self) -> Result<Option<String>, StoreError> {
         let sql = "BEGIN; SELECT pg_backend_pid()";
         let answers = self.client.simple_query(sql).await.map_err(|e| self.failed(e))?;
@@ -183,7 +185,7 @@ impl Connection {
         self.client.batch_execute(sql).await.map_err(|error| self.failed(error))
     }
 
-    /// Sends a statement. Its result comes with the returned future.
+    /// Sends a statement. The returned future waits for its result.
     pub(super) async fn send(
         self: &Arc<Self>,
         statement: Statement,
@@ -193,7 +195,7 @@ impl Connection {
         Ok(sent(async move { connection.query(&statement, prepared).await }).await)
     }
 
-    /// Sends a statement without values in the same way.
+    /// As [`Connection::send`], for a statement without values.
     pub(super) async fn send_command(self: &Arc<Self>, sql: Arc<str>) -> PendingResult {
         let connection = Arc::clone(self);
         sent(async move {
@@ -203,7 +205,7 @@ impl Connection {
         .await
     }
 
-    /// Prepares a statement; returns none if statements get no names.
+    /// Prepares a statement; returns `None` if statements are sent without names.
     async fn prepare(&self, statement: &Statement) -> Result<Option<Prepared>, StoreError> {
         if !self.preparing.is_on() {
             return Ok(None);
@@ -227,8 +229,8 @@ impl Connection {
         let values = statement.values.iter();
         let rows = match prepared {
             Some(prepared) => self.client.query_raw(&prepared, values.map(Bound)).await,
-            // Goes out in one message, which no pooler splits. Boxed: its future would make that
-            // of every statement larger.
+            // Sent together in one piece, which no pooler splits. Boxed: otherwise this future
+            // would make the future of every statement larger.
             None => {
                 let values = values.map(|value| Ok((Bound(value), type_of(value)?)));
                 let values = values.collect::<Result<Vec<_>, StoreError>>()?;
@@ -248,7 +250,7 @@ impl Connection {
     }
 }
 
-/// A value of SeaORM's as a parameter of PostgreSQL's.
+/// A value of SeaORM as a parameter of tokio-postgres.
 struct Bound<'a>(&'a Value);
 
 /// Hides the value, which may be a secret.
@@ -272,7 +274,7 @@ impl ToSql for Bound<'_> {
         }
     }
 
-    /// A statement is prepared with the types of its values, by [`type_of`].
+    /// Always true: [`type_of`] has given the types of the values to PostgreSQL.
     fn accepts(_: &Type) -> bool {
         true
     }

@@ -1,15 +1,16 @@
 //! The epoch of events, which comes first in the feed's order.
 //!
-//! An event's position is a transaction id. Transaction ids start anew when a dump is restored
-//! into another cluster, and may come twice after a failover that has lost commits. So the
-//! epoch has two parts: a generation, which is raised when the table is in another database
-//! than before, and the timeline, which PostgreSQL raises with every failover.
-//! `audit_events.epoch` has both in its default, so that no transaction uses an old epoch,
-//! whatever connection it has.
+//! An event's position is a transaction id. Transaction ids start again at a low number when a dump
+//! is restored into another cluster, and may be used twice after a failover that has lost commits.
+//! So the epoch has two parts: a generation, which is raised when the table is in another database
+//! than before, and the timeline, which PostgreSQL raises with every failover. The default of the
+//! column `audit_events.epoch` contains both parts, so that no transaction uses an old epoch, on
+//! any connection.
 
-/// Raises the generation if `audit_events` is in another database than when this ran before.
-/// It runs on every new connection, and with every check of readiness for connections that a
-/// pooler has moved. Without the table, or where writes are impossible, it does nothing.
+/// Raises the generation if `audit_events` is in another database than when this ran before. It
+/// runs on every new connection. It also runs at every readiness check, because a pooler may have
+/// moved open connections to another database. Without the table, or where writes are impossible,
+/// it does nothing.
 pub const RAISE_EPOCH: &str = "\
 DO $$
 DECLARE
@@ -45,7 +46,8 @@ BEGIN
   END IF;
 END $$";
 
-/// Whether an event is settled: no event is inserted before it any more. All transactions of
-/// an older generation have ended; those of this one have if they are older than all that run.
+/// Whether an event is settled: no event can be inserted before it any more. All transactions of
+/// older generations have ended. A transaction of the current generation has ended if it is older
+/// than every running transaction.
 pub const SETTLED: &str = "(epoch < (SELECT value::bigint << 32 FROM settings WHERE name = 'event_generation') \
      OR position < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)";

@@ -1,4 +1,4 @@
-//! PostgreSQL's errors as the store's.
+//! Converts errors of PostgreSQL to errors of the store.
 
 use std::error::Error as _;
 use std::io;
@@ -16,7 +16,8 @@ pub const LOSES_STATEMENTS: &str = "PostgreSQL no longer knows a statement that 
      database.prepared_statements to off, or use PgBouncer 1.21 or newer with \
      max_prepared_statements; until then nothing is served";
 
-/// PgBouncer's users cannot set options for a connection.
+/// The error if a pooler rejects a startup parameter: clients of PgBouncer cannot set options for a
+/// connection.
 const REFUSED_OPTIONS: &str = "a pooler refuses a parameter of database_url, such as options: set it \
      in PostgreSQL by ALTER ROLE or ALTER DATABASE instead, and leave it out of the URL";
 
@@ -25,7 +26,7 @@ pub fn loses_statements() -> StoreError {
     StoreError::reported("26000", None, LOSES_STATEMENTS)
 }
 
-/// A connection that could not be opened.
+/// The error of a connection that could not be opened.
 pub fn not_connected(error: Error) -> StoreError {
     if error.as_db_error().is_some_and(|refused| refused.message().contains("startup parameter")) {
         return unusable(REFUSED_OPTIONS);
@@ -44,12 +45,12 @@ pub fn not_connected(error: Error) -> StoreError {
     }
 }
 
-/// The settings do not lead to a database that can be used.
+/// The error of settings that do not lead to a usable database.
 pub fn unusable(why: impl Into<String>) -> StoreError {
     StoreError::new(Cause::Denied("the store cannot be used as configured"), why)
 }
 
-/// A statement that failed.
+/// The error of a failed statement or connection.
 pub fn failed(error: Error) -> StoreError {
     if let Some(reported) = error.as_db_error() {
         // Without its detail, which quotes values.

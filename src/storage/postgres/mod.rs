@@ -1,9 +1,9 @@
 //! PostgreSQL, by tokio-postgres.
 //!
-//! Its connections are pipelined: a statement is sent before the results of earlier ones
-//! are there. So short reads share a few connections, and a change sends statements that
-//! do not depend on each other together (see `transaction`). A driver that waits for each
-//! result spends more time on waiting than on everything else.
+//! Its connections are pipelined: a statement is sent before the results of earlier ones arrive. So
+//! short reads share a few connections, and a change sends statements that do not depend on each
+//! other together (see `transaction`). A driver that waits for each result spends more time on
+//! waiting than on everything else.
 
 mod address;
 mod checks;

@@ -18,11 +18,11 @@ use crate::storage::PoolSize;
 use crate::storage::error::{Cause, StoreError};
 use crate::storage::statistics::{Statistics, observe};
 
-/// One in so many connections is shared by short reads, and one in so many is for lists. A
-/// pool with fewer connections has no shared ones.
+/// Of every `SHARE` connections, one is shared by short reads, and one is for lists. A pool with
+/// fewer connections has no shared ones.
 const SHARE: usize = 4;
 
-/// How much longer than PostgreSQL's own time limit a result may take to arrive.
+/// The time in which a result must arrive after PostgreSQL's own time limit.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Connections to PostgreSQL. Clones share them.
@@ -31,14 +31,14 @@ pub struct Pool(Arc<Connections>);
 
 struct Connections {
     changes: managed::Pool<PoolManager>,
-    /// None with too few connections: lists then use those for changes.
+    /// `None` if there are too few connections: lists then use the connections for changes.
     lists: Option<managed::Pool<PoolManager>>,
     shared: Box<[SharedSlot]>,
     next_shared: AtomicUsize,
     connector: Arc<Connector>,
     begin: [Arc<str>; 2],
     statistics: Statistics,
-    /// Ends when the last connection has ended.
+    /// The channel closes when the last connection has ended.
     all_closed: Mutex<mpsc::Receiver<()>>,
 }
 
@@ -53,7 +53,7 @@ impl Pool {
     /// Opens connections as they are needed.
     ///
     /// # Errors
-    /// None that is known; the pool's builder has one.
+    /// No error is known; the signature of the pool's builder has one.
     pub fn new(
         address: Address,
         settings: &config::Database,
@@ -90,7 +90,7 @@ impl Pool {
         })))
     }
 
-    /// The longest wait for a result; after it the connection counts as dead.
+    /// The longest wait for a result; after it the connection is treated as broken.
     pub(super) fn patience(&self) -> Duration {
         self.0.connector.patience
     }
@@ -197,7 +197,7 @@ impl Pool {
         }
     }
 
-    /// The next connection for short reads. None if the pool has none of these.
+    /// The next connection for short reads. `None` if the pool has no shared connections.
     pub(super) async fn shared(&self) -> Option<Result<Arc<Connection>, StoreError>> {
         let Connections { shared, next_shared, connector, .. } = &*self.0;
         let turn = next_shared.fetch_add(1, Ordering::Relaxed);
@@ -206,7 +206,8 @@ impl Pool {
             return Some(Err(error));
         }
         match slot.connection(connector).await {
-            // Another shared connection, or one for changes, is good enough.
+            // Another open shared connection is used; if there is none, the caller uses an
+            // exclusive one.
             Err(error) if error.cause == Cause::Crowded => {
                 shared.iter().find_map(SharedSlot::open).map(Ok)
             }
@@ -214,7 +215,7 @@ impl Pool {
         }
     }
 
-    /// The latest time for a connection that is requested now.
+    /// The deadline for a connection that is requested now.
     pub(super) fn until(&self) -> Instant {
         Instant::now() + self.0.connector.acquire_timeout
     }
@@ -241,14 +242,14 @@ pub(super) struct Connector {
     /// The longest wait for a result.
     patience: Duration,
     pub(super) preparing: Arc<Preparing>,
-    /// Each connection holds a clone until it has ended. None after the pool is closed.
+    /// Each connection holds a clone until it has ended. `None` after the pool is closed.
     open: RwLock<Option<mpsc::Sender<()>>>,
 }
 
 impl Connector {
     pub(super) async fn open(&self) -> Result<Arc<Connection>, StoreError> {
-        // Boxed: every statement may open a connection, so the future of each would have room
-        // for this one.
+        // Boxed: every statement may open a connection, so its future would otherwise contain this
+        // one.
         Box::pin(self.open_and_prepare()).await
     }
 
@@ -258,7 +259,7 @@ impl Connector {
         let preparing = Arc::clone(&self.preparing);
         let opened =
             Connection::open_holding(&self.address, self.acquire_timeout, preparing, held).await?;
-        // Before the first event that this connection may write.
+        // The epoch must be current before this connection writes its first event.
         match timeout(self.acquire_timeout, opened.command(RAISE_EPOCH)).await {
             Ok(raised) => raised.map(|()| Arc::new(opened)),
             Err(_) => Err(StoreError::timed_out()),
@@ -325,10 +326,10 @@ impl SharedSlot {
 /// A connection for one transaction. Earlier transactions may still wait for the result of
 /// their COMMIT or ROLLBACK on it.
 pub struct Exclusive {
-    /// None after it is returned to the pool.
+    /// `None` after it is returned to the pool.
     object: Option<Object<PoolManager>>,
-    /// Present while a transaction must end before the next one may use the connection;
-    /// true once its BEGIN is answered.
+    /// `Some` while a transaction must end before the next one may use the connection; true once
+    /// its BEGIN is answered.
     busy: Option<Arc<AtomicBool>>,
     /// Whether statements of that transaction have no result yet.
     is_running: bool,
@@ -362,7 +363,8 @@ impl Drop for Exclusive {
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(object)) };
         let (patience, is_running) = (self.patience, self.is_running);
         runtime.spawn(async move {
-            // Until its BEGIN is answered, the running statement is of the transaction before.
+            // Until its BEGIN is answered, the running statement may belong to the previous
+            // transaction.
             if is_running && has_begun.load(Ordering::Relaxed) {
                 object.cancel().await;
             } else if !matches!(timeout(patience, object.command("ROLLBACK")).await, Ok(Ok(()))) {

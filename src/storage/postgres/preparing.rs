@@ -1,9 +1,9 @@
 //! Whether statements are prepared by name.
 //!
 //! PostgreSQL keeps a named statement for its connection. A pooler in transaction mode may give
-//! each transaction another connection, on which the name is unknown or that of another
-//! client's statement. Statements without a name are parsed for each use, and need no more than
-//! their transaction.
+//! each transaction another connection, on which the name is unknown or belongs to another client's
+//! statement. Statements without a name are parsed for each use, but depend on no earlier
+//! transaction.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,7 +32,8 @@ impl Preparing {
         }
     }
 
-    /// Called when a named statement is lost; returns whether statements work without names.
+    /// Called when a named statement is lost; returns whether statements continue to work, without
+    /// names.
     pub(super) fn lost(&self) -> bool {
         let is_known = self.is_lost.swap(true, Ordering::Relaxed);
         let is_on = self.is_on();
@@ -57,7 +58,7 @@ impl Preparing {
 
     /// # Errors
     /// If named statements get lost and are required. No statement may run then: its name may
-    /// be that of another client's statement.
+    /// belong to another client's statement.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match self.is_on() && self.is_lost.load(Ordering::Relaxed) {
             true => Err(loses_statements()),
@@ -65,7 +66,8 @@ impl Preparing {
         }
     }
 
-    /// Forgets that a statement was lost, before a check finds out whether that has ended.
+    /// Clears the mark of a lost statement, before a check finds out whether statements still get
+    /// lost.
     pub(super) fn try_again(&self) {
         self.is_lost.store(false, Ordering::Relaxed);
     }

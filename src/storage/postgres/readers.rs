@@ -11,7 +11,7 @@ use crate::storage::statement::{Statement, StatementResult};
 #[derive(Clone)]
 pub struct Readers {
     pool: Pool,
-    /// Whether statements may take long: these have connections of their own, and are
+    /// Whether statements may take long. Such statements have connections of their own, and are
     /// cancelled when the caller drops the future.
     are_for_lists: bool,
 }
@@ -32,7 +32,7 @@ impl Readers {
         &self.pool
     }
 
-    /// A transaction whose statements all see the store as the first one does.
+    /// A transaction whose statements all read the same state of the store as the first one.
     ///
     /// # Errors
     /// If no connection is free in time.
@@ -40,7 +40,7 @@ impl Readers {
         let transaction = Transaction::of_list(&self.pool, self.pool.until()).await?;
         for set in [
             "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-            // What is read is written elsewhere meanwhile.
+            // The transaction may be idle for long while its caller writes the rows elsewhere.
             "SET LOCAL idle_in_transaction_session_timeout = 0",
         ] {
             transaction.run(Statement::new(set, Vec::new())).await?;
@@ -55,8 +55,7 @@ impl Readers {
     ) -> Result<StatementResult, StoreError> {
         let until = self.pool.until();
         match self.run_once(&statement, until).await {
-            // The connection has ended. Another one may work, and to read twice changes
-            // nothing.
+            // The connection has ended. Another one may work, and a repeated read has no effect.
             Err(error) if error.cause == Cause::Away && Instant::now() < until => {
                 self.run_once(&statement, until).await
             }
@@ -76,7 +75,7 @@ impl Readers {
                 .run_alone(statement.clone())
                 .await;
         };
-        // PostgreSQL's own time limits are set in transactions alone.
+        // PostgreSQL's own time limits are set only in transactions.
         match timeout(self.pool.patience(), shared.run(statement)).await {
             Ok(result) => result,
             Err(_) => {

@@ -1,13 +1,12 @@
 //! One transaction, whose statements do not wait for the results of earlier ones.
 //!
-//! PostgreSQL gets the statements in the order in which they are asked for, and runs them
-//! in that order. BEGIN goes out with the first of them, with limits on how long
-//! PostgreSQL may wait or work for this transaction. Reads that do not depend on each
-//! other go out together if they are polled together
-//! ([`try_join`](futures_util::future::try_join)), the lock before the rows that it
-//! protects. The results of queued writes ([`Transaction::queue`]) are read with the result
-//! of the statement behind them, COMMIT at the latest. Once COMMIT is sent, the next
-//! transaction may use the connection: its statements are behind the COMMIT.
+//! PostgreSQL receives the statements in the order of the calls, and runs them in that order. BEGIN
+//! is sent with the first of them, with limits on how long PostgreSQL may wait or work for this
+//! transaction. Reads that do not depend on each other are sent together if they are polled
+//! together ([`try_join`](futures_util::future::try_join)); a lock is polled before the reads of
+//! the rows that it protects. The results of queued writes ([`Transaction::queue`]) are read with
+//! the result of the next statement, at the latest of COMMIT. Once COMMIT is sent, the next
+//! transaction may use the connection: its statements run after the COMMIT.
 
 use std::mem;
 use std::sync::Arc;
@@ -31,14 +30,13 @@ pub struct Transaction {
     pipeline: Mutex<Pipeline>,
     /// The number of statements that failed or have no result yet, without queued ones.
     unfinished: AtomicUsize,
-    /// Whether PostgreSQL has answered BEGIN, and so all statements of earlier
-    /// transactions.
+    /// Whether PostgreSQL has answered BEGIN, and so also all statements of earlier transactions.
     has_begun: Arc<AtomicBool>,
-    /// When a connection and its answer to BEGIN must be there.
+    /// The deadline for a connection and for its answer to BEGIN.
     until: Instant,
     /// The longest wait for a later result; PostgreSQL ends a statement before that.
     patience: Duration,
-    /// The connection, once there is one.
+    /// The connection; set when the transaction begins.
     connection: OnceLock<Arc<Connection>>,
 }
 
@@ -49,7 +47,7 @@ struct Pipeline {
 }
 
 enum Stage {
-    /// Nothing is sent. BEGIN is this.
+    /// Nothing is sent yet. The text is the command that begins the transaction.
     New(Exclusive, Arc<str>),
     Begun(Exclusive),
     /// COMMIT or ROLLBACK is sent.
@@ -57,13 +55,13 @@ enum Stage {
 }
 
 impl Transaction {
-    /// A transaction of changes. Its first statement begins it, which must be answered by
+    /// A transaction of changes. Its first statement begins it, and PostgreSQL must answer BEGIN by
     /// `until`.
     pub fn of_change(pool: &Pool, exclusive: Exclusive, until: Instant) -> Self {
         Self::new(pool, exclusive, Purpose::Change, until)
     }
 
-    /// A transaction that only reads, on a connection that must be there by `until`.
+    /// A transaction that only reads, on a connection that must be available by `until`.
     pub(super) async fn of_list(pool: &Pool, until: Instant) -> Result<Self, StoreError> {
         let exclusive = timeout_at(until, pool.exclusive(Purpose::List)).await;
         let exclusive = exclusive.unwrap_or_else(|_| Err(StoreError::timed_out()))?;
@@ -85,14 +83,14 @@ impl Transaction {
     /// Sends a write whose result is not needed as long as it succeeds.
     ///
     /// # Errors
-    /// If it cannot be sent. If it fails later, so do the statements behind it.
+    /// If it cannot be sent. If it fails later, the statements after it fail too.
     pub async fn queue(&self, statement: Statement) -> Result<(), StoreError> {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
         let sending = async {
             let mut pipeline = self.pipeline.lock().await;
             let result = self.send(&mut pipeline, statement).await;
             if result.is_err() {
-                // First: an earlier failure may be the reason for this one.
+                // Read first: an earlier failure may be the reason for this one.
                 mem::take(&mut pipeline.unread).read().await?;
             }
             pipeline.unread.push(result?);
@@ -104,10 +102,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Checks that each statement has succeeded and was waited for, without queued ones.
+    /// Checks that each statement has succeeded and that its result was awaited, except for queued
+    /// ones.
     ///
     /// # Errors
-    /// If not: PostgreSQL would answer COMMIT with ROLLBACK, which is no error.
+    /// If not. PostgreSQL would answer COMMIT with ROLLBACK, without an error.
     pub fn check_finished(&self) -> Result<(), StoreError> {
         match self.unfinished.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -129,12 +128,12 @@ impl Transaction {
         let commit = pipeline.end("COMMIT").await?;
         let results = async { (unread.read().await, commit.await) };
         let Ok((earlier, committed)) = timeout_at(self.bound(), results).await else {
-            // Not cancelled: the commit may be on its way to a standby.
+            // Not cancelled: PostgreSQL may be sending the commit to a standby.
             self.connection.get().inspect(|connection| connection.cut());
             return Err(TransactionError::unknown(StoreError::timed_out()));
         };
         match earlier {
-            // PostgreSQL reports it, so it has run no statement behind it.
+            // PostgreSQL has reported this error, so it has run no statement after it.
             Err(error) if error.code.is_some() => Err(error.into()),
             Err(error) => Err(TransactionError::unknown(error)),
             Ok(()) => committed.map(drop).map_err(TransactionError::unknown),
@@ -144,7 +143,7 @@ impl Transaction {
     /// Rolls back.
     ///
     /// # Errors
-    /// If the connection has ended, which does the same.
+    /// If the connection has ended, which also rolls back.
     pub async fn rollback(&self) -> Result<(), StoreError> {
         let mut pipeline = self.pipeline.lock().await;
         pipeline.unread = Unread::default();
@@ -171,7 +170,7 @@ impl Transaction {
         result
     }
 
-    /// Sends a statement in its turn, and waits for its result.
+    /// Sends a statement after the earlier ones, and waits for its result.
     pub async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
         self.unfinished.fetch_add(1, Ordering::Relaxed);
         let sending = async {
@@ -180,7 +179,7 @@ impl Transaction {
                 let result = self.send(&mut pipeline, statement).await;
                 (mem::take(&mut pipeline.unread), result)
             };
-            // First: an earlier failure may be the reason for this one.
+            // Read first: an earlier failure may be the reason for this one.
             earlier.read().await?;
             result
         };
@@ -191,7 +190,7 @@ impl Transaction {
         Ok(result)
     }
 
-    /// When the result of a statement that is sent now must be there.
+    /// The deadline for the result of a statement that is sent now.
     fn bound(&self) -> Instant {
         match self.has_begun.load(Ordering::Relaxed) {
             true => Instant::now() + self.patience,
@@ -210,14 +209,14 @@ impl Transaction {
     fn give_up(&self) -> StoreError {
         self.connection.get().inspect(|connection| match self.has_begun.load(Ordering::Relaxed) {
             true => connection.give_up(),
-            // The running statement may be of the transaction before.
+            // The running statement may belong to the previous transaction.
             false => connection.cut(),
         });
         StoreError::timed_out()
     }
 
-    /// Sends a statement. Earlier results are read meanwhile: unread, they hold back the
-    /// result of this statement's preparation.
+    /// Sends a statement. Earlier results are read meanwhile: unread results delay the result of
+    /// this statement's preparation.
     async fn send(
         &self,
         pipeline: &mut Pipeline,
@@ -266,7 +265,7 @@ impl Pipeline {
         }
     }
 
-    /// Sends the end of the transaction, and gives the connection to the next one.
+    /// Sends COMMIT or ROLLBACK, and releases the connection for the next transaction.
     async fn end(&mut self, command: &str) -> Result<PendingResult, StoreError> {
         let result = self.connection()?.send_command(command.into()).await;
         if let Stage::Begun(mut exclusive) = mem::replace(&mut self.stage, Stage::Ended) {

@@ -1,4 +1,4 @@
-//! Results that only have to be successes.
+//! Pending results that are only checked for errors.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use super::connection::PendingResult;
 use crate::storage::error::StoreError;
 
-/// Pending results, oldest first. A connection delivers a result only after those before
-/// it are read, so an unread one holds back those behind it.
+/// Pending results, oldest first. A connection delivers a result only after the earlier ones are
+/// read, so an unread result delays the later ones.
 #[derive(Default)]
 pub(super) struct Unread {
     pending: VecDeque<PendingResult>,
@@ -37,7 +37,7 @@ impl Unread {
         let mut work = pin!(work);
         poll_fn(|cx| {
             let done = work.as_mut().poll(cx);
-            // Results that are left stay here.
+            // Results that have not arrived stay in the queue.
             let _ = self.poll(cx);
             done
         })

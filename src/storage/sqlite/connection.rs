@@ -22,21 +22,22 @@ const MAX_PREPARED: usize = 256;
 /// The page cache of the connection that writes, in KiB.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
-/// The pages in the log (16 MiB) at which SQLite writes them into the file: a page that
-/// changes often is written there once.
+/// The number of pages in the log (16 MiB) at which SQLite writes them into the file. A page that
+/// changes often is then written into the file only once.
 const CHECKPOINT_PAGES: i64 = 4096;
 
-/// The size to which SQLite truncates the log when it starts again: those pages. One large
-/// change, or a long read beside many small changes, makes it larger for a time.
+/// The size to which SQLite truncates the log when it restarts the log: the size of those pages.
+/// One large change, or a long read beside many small changes, makes it larger for a time.
 const MAX_LOG_BYTES: i64 = CHECKPOINT_PAGES * 4096;
 
-/// The same two for very many changes: an index whose keys come in no order changes a page for
-/// each row, so each write of the log into the file would write most of the index again.
+/// The page cache and the checkpoint limit for very many changes. If the keys of an index arrive in
+/// no order, each row changes another page, so each write of the log into the file would write most
+/// of the index again.
 const BULK_CACHE_KIB: i64 = 256 * 1024;
 const BULK_CHECKPOINT_PAGES: i64 = 32 * CHECKPOINT_PAGES;
 
-/// Instructions of SQLite's virtual machine between two checks of whether a statement is
-/// cancelled: some tens of microseconds.
+/// The number of instructions of SQLite's virtual machine between two checks of whether a statement
+/// is cancelled. They take some tens of microseconds.
 const CANCEL_CHECK_STEPS: i32 = 1000;
 
 /// The most bytes of the file that are mapped into memory (1 TiB); the limit that SQLite is
@@ -47,7 +48,7 @@ const MAX_MAPPED_BYTES: i64 = 1 << 40;
 /// run on the connections of `lists.rs`.
 #[derive(Debug)]
 pub struct Connection {
-    /// `None` after it was closed.
+    /// `None` after the connection was closed.
     open: Mutex<Option<Rusqlite>>,
     types: ColumnTypes,
 }
@@ -65,7 +66,7 @@ impl Connection {
         set("journal_mode", "WAL").map_err(failed)?;
         set("synchronous", "FULL").map_err(failed)?;
         set("foreign_keys", "ON").map_err(failed)?;
-        // A group of changes fits into it, so that each page is written once.
+        // A group of changes fits into this cache, so that each page is written once.
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
         connection.pragma_update(None, "journal_size_limit", MAX_LOG_BYTES).map_err(failed)?;
@@ -92,16 +93,16 @@ impl Connection {
         Ok(Self::new(opened(path, flags, busy_timeout).map_err(failed)?))
     }
 
-    /// The same with a page cache of this size.
+    /// Sets the size of its page cache.
     pub(super) fn with_cache(self, kib: i64) -> Result<Self, StoreError> {
         let set = |open: &Rusqlite| open.pragma_update(None, "cache_size", -kib);
         self.lock().as_ref().map_or(Ok(()), set).map_err(failed)?;
         Ok(self)
     }
 
-    /// Opens a file for reading many pages at a time, mapped into memory: pages are not
-    /// copied. SQLite maps the file again after every commit, which costs more than to copy a
-    /// page or two.
+    /// Opens a file for reading only, and maps it into memory, so that pages are not copied. For
+    /// statements that read many pages: SQLite maps the file again after every commit, which costs
+    /// more than copying one or two pages.
     ///
     /// # Errors
     /// As [`Connection::open`].
@@ -115,7 +116,7 @@ impl Connection {
     /// Closes it after its running statement.
     ///
     /// # Errors
-    /// If SQLite reports one.
+    /// If SQLite reports an error.
     pub fn close(&self) -> Result<(), StoreError> {
         match self.lock().take() {
             Some(connection) => connection.close().map_err(|(_, error)| failed(error)),
@@ -133,7 +134,7 @@ impl Connection {
         self.lock().as_ref().map(Rusqlite::is_autocommit).ok_or_else(StoreError::closed)
     }
 
-    /// A number that another connection's commit changes, and this connection's do not.
+    /// A number that changes with the commits of other connections, but not with those of this one.
     pub(in crate::storage) fn data_version(&self) -> Result<i64, StoreError> {
         let lock = self.lock();
         let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
@@ -154,7 +155,8 @@ impl Connection {
         self.run_on(self.lock().as_ref().ok_or_else(StoreError::closed)?, statement)
     }
 
-    /// The same, but the statement fails as interrupted soon after `cancelled` is set.
+    /// As [`Connection::run`], but the statement fails as interrupted soon after `cancelled` is
+    /// set.
     pub(super) fn run_unless(
         &self,
         cancelled: &Arc<AtomicBool>,
@@ -196,8 +198,8 @@ impl Connection {
         Ok(StatementResult { rows, affected: 0, columns })
     }
 
-    /// Overwrites with zeros, from now on, what statements of this connection delete or
-    /// replace.
+    /// From now on, SQLite overwrites with zeros all content that statements of this connection
+    /// delete or replace.
     pub(in crate::storage) fn overwrite_deleted(&self) -> Result<(), StoreError> {
         let lock = self.lock();
         let connection = lock.as_ref().ok_or_else(StoreError::closed)?;
@@ -210,7 +212,8 @@ impl Connection {
         self.set_for_bulk("NORMAL", BULK_CACHE_KIB, BULK_CHECKPOINT_PAGES)
     }
 
-    /// Ends them. The next commit waits until it and all before it are on the disk.
+    /// Ends very many changes. The next commit waits until it and all commits before it are on the
+    /// disk.
     pub(in crate::storage) fn end_bulk(&self) -> Result<(), StoreError> {
         self.set_for_bulk("FULL", WRITER_CACHE_KIB, CHECKPOINT_PAGES)
     }
@@ -272,8 +275,9 @@ fn bound(value: &Value) -> Result<ToSqlOutput<'_>, StoreError> {
     })
 }
 
-/// The types of the columns of statements. To read them from SQLite at each use costs as much as
-/// to find a row by its key. No migration changes the type of a column.
+/// The types of the columns of statements, cached: reading them from SQLite at each use costs as
+/// much as finding a row by its key. They stay valid, since no migration changes the type of a
+/// column.
 #[derive(Debug, Default)]
 struct ColumnTypes {
     /// By the address and length of SQL that is never freed.
@@ -317,7 +321,7 @@ where
     types
 }
 
-/// The declared type of a column, which SQLite's values do not tell.
+/// The declared type of a column, which SQLite's values do not contain.
 #[derive(Debug, Clone, Copy)]
 enum Type {
     Bool,
@@ -402,7 +406,7 @@ mod tests {
         let most = u64::try_from(MAX_LOG_BYTES).unwrap();
         writer.batch("CREATE TABLE filler (bytes BLOB)").unwrap();
 
-        // While a read runs, the log cannot start again.
+        // While a read runs, SQLite cannot restart the log.
         let reader = Connection::open_to_read(&path, Duration::ZERO).unwrap();
         reader.batch("BEGIN; SELECT count(*) FROM filler").unwrap();
         for _ in 0..8 {

@@ -18,12 +18,13 @@ const STEP_PAGES: i32 = 1024;
 /// The number of rows of each table.
 pub type Rows = BTreeMap<String, u64>;
 
-/// Copies a database that others may be writing to, as it is at one moment, into an empty file,
-/// which needs no other files then. `progress` gets the percentage that is copied.
+/// Copies the state of a database at one moment into an empty file; other connections may write to
+/// the database meanwhile. The copy needs no other files. `progress` receives the copied
+/// percentage.
 ///
 /// # Errors
-/// That of `progress`; or if a file cannot be read or written, or the copy is not equal to the
-/// database.
+/// If `progress` returns an error; if a file cannot be read or written, or the copy is not equal to
+/// the database.
 pub fn copy(
     from: &Path,
     to: &Path,
@@ -31,7 +32,8 @@ pub fn copy(
     progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Rows> {
     let source = open(from, OpenFlags::SQLITE_OPEN_READ_ONLY, busy_timeout)?;
-    // The transaction keeps the moment. Without it, the copy begins anew with each commit.
+    // The transaction keeps the state of one moment. Without it, the copy restarts after each
+    // commit.
     source.execute_batch("BEGIN").map_err(failed)?;
     let rows = rows(&source)?;
 
@@ -65,13 +67,14 @@ fn copy_pages(
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
-            // Nobody else knows the copy, and readers of the database wait for nobody.
+            // Not expected: no other process uses the copy, and readers of the database wait for no
+            // lock.
             _ => return Err(StoreError::fault("the copy is used by another process").into()),
         }
     }
 }
 
-/// Brings a file into the form that needs no log beside it.
+/// Converts a database file so that it needs no log file.
 ///
 /// # Errors
 /// If it is not a database, or cannot be written.

@@ -1,4 +1,4 @@
-//! Whether SQLite's open files are still those at their paths.
+//! Checks whether SQLite's open files are still the files at their paths.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::storage::error::StoreError;
 
-/// The database file and its log with their device and inode at the time of opening. A
-/// file that was moved, deleted or replaced since still accepts writes, which the next
-/// start does not find.
+/// The database file and its log with their device and inode at the time of opening. SQLite can
+/// still write to an open file that was moved, deleted or replaced since then, but the next start
+/// does not find these writes.
 pub struct Files([(PathBuf, (u64, u64)); 2]);
 
 impl Files {

@@ -10,9 +10,9 @@ use super::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::statement::{Statement, StatementResult};
 
-/// Connections that run one statement each at a time, on a blocking thread. Statements
-/// get one in the order in which they ask. A statement is interrupted when its caller
-/// drops the future.
+/// Connections that run one statement each at a time, on a blocking thread. Statements get a
+/// connection in the order of their requests. A statement is interrupted when its caller drops the
+/// future.
 pub(super) struct Lists {
     connections: Box<[Connection]>,
     /// The indexes of the idle connections; `free` has as many permits.
@@ -29,7 +29,7 @@ impl Lists {
         Arc::new(Self { connections: connections.into(), idle, free, patience })
     }
 
-    /// All of them.
+    /// All connections, idle or in use.
     pub(super) fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.connections.iter()
     }
@@ -66,7 +66,7 @@ impl Lists {
     }
 }
 
-/// A connection, returned when this is dropped.
+/// A connection that is in use. Dropping this makes it idle again.
 struct Lent {
     of: Arc<Lists>,
     place: Option<usize>,
@@ -87,7 +87,7 @@ impl Drop for Lent {
     }
 }
 
-/// Interrupts a statement when it is dropped, with the future of its caller.
+/// Interrupts a statement when it is dropped, together with the caller's future.
 struct CancelOnDrop(Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {
@@ -103,10 +103,10 @@ mod tests {
 
     use futures_util::poll;
 
-    /// No statement takes longer unless it hangs.
+    /// A statement that takes longer than this hangs.
     const HANG: Duration = Duration::from_secs(60);
 
-    /// Counts for days.
+    /// A statement that runs for days.
     const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
                            SELECT count(*) AS found FROM n";
 
@@ -122,7 +122,7 @@ mod tests {
         (Lists::new((0..number).map(open).collect(), HANG), directory)
     }
 
-    /// Asks, and goes away when the statement has begun to run or to wait.
+    /// Starts an endless statement, and drops its future when no connection is free.
     async fn abandon(lists: &Arc<Lists>) {
         let mut asked = pin!(lists.run(statement(ENDLESS)));
         assert!(poll!(asked.as_mut()).is_pending());
@@ -135,15 +135,15 @@ mod tests {
     async fn p42_what_nobody_waits_for_is_interrupted_and_its_connection_serves_on() {
         let (lists, _directory) = lists(2);
         for _ in 0..20 {
-            // Two at a time, so that no connection is free but for the interruption.
+            // Two at a time, so that a connection becomes free only by an interruption.
             tokio::join!(abandon(&lists), abandon(&lists));
         }
         let answered = lists.run(statement("SELECT 7 AS found"));
-        let mut found = tokio::time::timeout(HANG, answered).await.expect("no delay").unwrap();
+        let mut found = tokio::time::timeout(HANG, answered).await.expect("it finishes").unwrap();
         assert_eq!(found.rows[0].value::<i64>().unwrap(), 7);
-        // All of them are given back.
+        // All connections are returned.
         let all = lists.free.acquire_many(2);
-        drop(tokio::time::timeout(HANG, all).await.expect("they are back").unwrap());
+        drop(tokio::time::timeout(HANG, all).await.expect("all connections are returned").unwrap());
         assert_eq!(lists.places().len(), 2);
     }
 

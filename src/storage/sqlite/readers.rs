@@ -13,13 +13,13 @@ use crate::storage::PoolSize;
 use crate::storage::error::StoreError;
 use crate::storage::statement::{Statement, StatementResult};
 
-/// The page caches of the connections for short statements, in KiB, all together and at least for
-/// each. Every connection has its own.
+/// The sizes of the page caches of the connections for short statements, in KiB: the size of all
+/// together, and the minimum for each. Every connection has its own cache.
 const CACHE_KIB: i64 = 32 * 1024;
 const MIN_CACHE_KIB: i64 = 2 * 1024;
 
-/// Connections that read, each as of the last commit when its statement begins.
-/// Clones share them.
+/// Connections that read. Each statement reads the state of the last commit before it began. Clones
+/// share the connections.
 #[derive(Clone)]
 pub struct Readers {
     /// For statements by a key, which run on the caller's thread.
@@ -33,9 +33,9 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// Opens at least `least` connections and as many as there are processors, half of
-    /// them for lists. `patience` is how long a statement waits for another process's
-    /// lock, and the statement of a list for a connection.
+    /// Opens as many connections as there are processors, but at least `least` and at least two.
+    /// Half of them are for lists. `patience` is the longest wait of a statement for another
+    /// process's lock, and of a list for a connection.
     ///
     /// # Errors
     /// If the file cannot be opened.
@@ -83,24 +83,24 @@ impl Readers {
         copy(&self.path, to, self.patience, progress)
     }
 
-    /// The size of the file that has what is not in the database file yet.
+    /// The size of the log, which contains the changes that are not in the database file yet.
     pub fn log_bytes(&self) -> Option<u64> {
         let mut log = self.path.as_os_str().to_owned();
         log.push("-wal");
         std::fs::metadata(log).ok().map(|file| file.len())
     }
 
-    /// How many there are.
+    /// The numbers of open and of idle connections.
     pub fn size(&self) -> PoolSize {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let idle = self.all().filter(|connection| connection.is_idle()).count();
         PoolSize { open: count(self.all().count()), idle: count(idle) }
     }
 
-    /// Closes them all, each after what runs on it.
+    /// Closes all connections, each after its running statement.
     ///
     /// # Errors
-    /// If one does not close in order.
+    /// If SQLite reports an error.
     pub fn close(&self) -> Result<(), StoreError> {
         self.all().try_for_each(Connection::close)
     }

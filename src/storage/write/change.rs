@@ -1,4 +1,4 @@
-//! A change, and a change that waits for its turn.
+//! A change, and its job: the change while it waits or runs.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::storage::cache_versions::Outdated;
 use crate::storage::connection::{StoreState, Transaction, Tx};
 use crate::storage::error::{Cause, StoreError, WriteError};
 
-/// What runs in a transaction, perhaps more than once. [`change!`](crate::change) makes it of
-/// an async closure.
+/// Code that runs in a transaction, perhaps more than once. [`change!`](crate::change) makes it
+/// from an async closure.
 pub struct Change<T>(Arc<dyn Run<T>>);
 
 trait Run<T>: Send + Sync {
     fn run<'a>(&'a self, tx: &'a Tx) -> BoxFuture<'a, Result<T>>;
 }
 
-/// A closure, and how to call it: only where the closure is written is it known that its
-/// future is `Send`.
+/// A closure, and the function that calls it. The compiler can check that the future is `Send` only
+/// at the place where the closure is written.
 struct Closure<F, C>(F, C);
 
 impl<T, F, C> Run<T> for Closure<F, C>
@@ -60,7 +60,7 @@ impl<T> Clone for Change<T> {
     }
 }
 
-/// Makes a [`Change`] of an async closure that takes a [`Tx`].
+/// Makes a [`Change`] from an async closure that takes a [`Tx`].
 #[macro_export]
 macro_rules! change {
     ($closure:expr) => {
@@ -70,29 +70,29 @@ macro_rules! change {
 
 /// A change that waits for its turn, or runs, without its type.
 pub(super) trait Job: Send {
-    /// Whether the caller waits no longer.
+    /// Whether the caller no longer waits for the result.
     fn is_abandoned(&self) -> bool;
 
-    /// Completes when the caller waits no longer.
+    /// Completes when the caller no longer waits for the result.
     fn abandoned(&mut self) -> BoxFuture<'static, ()>;
 
-    /// When the change must have begun.
+    /// The deadline for the begin of the change.
     fn until(&self) -> Instant;
 
     /// Whether its last run has waited for another transaction until a time limit.
     fn has_waited_too_long(&self) -> bool;
 
-    /// Runs the change, unless its caller waits no longer.
+    /// Runs the change, unless its caller no longer waits for the result.
     fn run<'a>(
         &'a mut self,
         transaction: &'a Transaction,
         state: &'a Arc<StoreState>,
     ) -> BoxFuture<'a, Ran>;
 
-    /// Says that its transaction is being committed, for its trace.
+    /// Begins the span of the commit in the trace of the change.
     fn commits(&mut self);
 
-    /// Says that the commit has ended.
+    /// Ends the span of the commit.
     fn committed(&mut self);
 
     /// The cached values that its last run outdates.
@@ -120,12 +120,12 @@ struct Waiting<T> {
     commit: Span,
     /// Set when the change begins or when its caller stops waiting, whichever is first.
     is_taken: Arc<AtomicBool>,
-    /// Of the last run: its result or its panic.
+    /// The result or the panic of the last run.
     result: Option<std::thread::Result<Result<T>>>,
     cause: Option<Cause>,
     outdated: Outdated,
     answer: oneshot::Sender<std::thread::Result<Result<T, WriteError>>>,
-    /// Ends with the caller's future.
+    /// Completes when the caller's future ends or is dropped.
     caller: Option<oneshot::Receiver<()>>,
 }
 
@@ -173,13 +173,13 @@ impl<T> Answer<T> {
     pub(super) async fn wait(mut self, late: fn() -> StoreError) -> Result<T, WriteError> {
         let answered = match timeout_at(self.until, &mut self.answer).await {
             Ok(answered) => answered,
-            // Taken here, it never begins.
+            // The change is marked as taken here, so it never begins.
             Err(_) if !self.is_taken.swap(true, Ordering::SeqCst) => return Err(late().into()),
             Err(_) => self.answer.await,
         };
         match answered {
             Ok(Ok(result)) => result,
-            // As if the change ran on the caller's thread.
+            // The panic continues here, as if the change had run on the caller's thread.
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => Err(StoreError::closed().into()),
         }
@@ -244,7 +244,7 @@ impl<T: Send> Job for Waiting<T> {
 
     fn commits(&mut self) {
         if !self.span.is_disabled() && self.span.metadata().is_some_and(is_exported) {
-            // A span is exported below the current one.
+            // An exported span becomes a child of the current span.
             let made = || info_span!(target: "otel", "commit", otel.kind = "client");
             self.commit = self.span.in_scope(made);
         }
@@ -266,7 +266,7 @@ impl<T: Send> Job for Waiting<T> {
                 Ok(result.map_err(|error| WriteError::NotDone(error, cause)))
             }
             (Err(error), _) => Ok(Err(error)),
-            // It did not run: its caller has gone.
+            // The change did not run, because its caller no longer waits.
             (Ok(()), None) => return,
         };
         if self.answer.send(answer).is_err() {

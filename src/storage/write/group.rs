@@ -1,14 +1,14 @@
 //! Runs a group of changes in one transaction, on either engine.
 //!
-//! A change that fails before it has written leaves nothing that must be undone. If one fails
-//! later, the whole group is undone and runs once more: on SQLite each change in a savepoint,
-//! and if the transaction itself fails then, in a transaction of its own; on PostgreSQL at once
-//! in transactions of their own. A rollback to a savepoint would release the organization's lock
-//! there, and the transaction would keep its id: changes of another server could then have later
-//! ids and earlier versions, and ids are positions in the feed of events.
+//! A change that fails before it has written leaves nothing to roll back. If a change fails after
+//! it has written, the whole group is rolled back and runs again. On SQLite, each change then runs
+//! in a savepoint; if the transaction itself fails then, each change runs in a transaction of its
+//! own. On PostgreSQL, each change runs directly in a transaction of its own: a rollback to a
+//! savepoint would release the organization's lock there, and the transaction would keep its id.
+//! Changes of another server could then have later ids and earlier versions, and ids are positions
+//! in the feed of events.
 //!
-//! All results are sent after the commit: a refusal may rest on an earlier change of the
-//! group.
+//! All results are sent after the commit: an error may depend on an earlier change of the group.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::storage::error::{Again, StoreError, TransactionError};
 use crate::storage::sqlite::Connection;
 use crate::storage::statistics::observe;
 
-/// What begins and ends transactions, one after another.
+/// Begins and ends transactions, one after another.
 pub(super) trait Session: Send {
     /// Begins a transaction.
     fn begin(&mut self) -> impl Future<Output = Result<Transaction, StoreError>> + Send;
@@ -31,14 +31,14 @@ pub(super) trait Session: Send {
         transaction: &Transaction,
     ) -> impl Future<Output = Result<(), TransactionError>> + Send;
 
-    /// Rolls it back. If that fails, no later transaction keeps its writes.
+    /// Rolls it back. Even if that fails, no later transaction commits its writes.
     fn roll_back(
         &mut self,
         transaction: &Transaction,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// Runs changes and answers them all.
+/// Runs changes and sends each result to its caller.
 pub(super) async fn run(
     session: &mut impl Session,
     state: &Arc<StoreState>,
@@ -51,7 +51,7 @@ pub(super) async fn run(
         if again == Again::No || group.len() < 2 {
             return answer(group, &result);
         }
-        // They would wait as long again.
+        // These changes would wait as long again.
         for job in group.extract_if(.., |job| job.has_waited_too_long()) {
             job.answer(Ok(()));
         }
@@ -73,7 +73,7 @@ fn answer(group: Vec<Box<dyn Job>>, result: &Result<(), TransactionError>) {
     }
 }
 
-/// Runs them in one transaction. Those whose caller has gone leave the group.
+/// Runs the group in one transaction. Changes whose caller no longer waits are removed from it.
 async fn attempt(
     session: &mut impl Session,
     state: &Arc<StoreState>,
@@ -110,7 +110,7 @@ async fn attempt(
         }
     };
     observe(&statistics.transactions, begun);
-    // After a failure as well: the commit may have been made.
+    // Also after a failure: the store may have committed all the same.
     state.cache_versions.outdate(group.iter().map(|job| job.outdated()));
     result
 }

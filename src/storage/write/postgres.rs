@@ -1,8 +1,8 @@
-//! Runs changes on PostgreSQL: those of one organization in one transaction after another.
+//! Runs changes on PostgreSQL. The transactions of one organization run one after another.
 //!
-//! While a transaction of an organization runs, its further changes wait. They are the group
-//! of its next transaction. So an organization uses one connection at a time, its changes do
-//! not wait for each other's row locks, and many changes of it share a commit.
+//! While a transaction of an organization runs, the organization's further changes wait. They run
+//! as a group in its next transaction. So an organization uses one connection at a time, its
+//! changes do not wait for each other's row locks, and many changes of it share a commit.
 
 use std::collections::HashMap;
 use std::mem;
@@ -28,11 +28,11 @@ pub struct Writer {
     waiting: Arc<Waiting>,
 }
 
-/// The changes that wait, of organizations whose changes run.
+/// The waiting changes of each organization that has a [`Turn`].
 #[derive(Default)]
 struct Waiting(Mutex<HashMap<Uuid, Vec<Box<dyn Job>>>>);
 
-/// The right to run an organization's changes, of which there is one.
+/// The right to run an organization's changes. An organization has at most one at a time.
 struct Turn {
     organization: Uuid,
     waiting: Arc<Waiting>,
@@ -66,7 +66,7 @@ impl Writer {
 }
 
 impl Waiting {
-    /// Adds a change; returns the turn of its organization if no one has it.
+    /// Adds a change; returns the turn of its organization if no task has it.
     fn push(self: &Arc<Self>, organization: Uuid, job: Box<dyn Job>) -> Option<Turn> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = !waiting.contains_key(&organization);
@@ -87,7 +87,7 @@ impl Turn {
         !self.is_over
     }
 
-    /// The changes that wait, oldest first.
+    /// Takes the waiting changes, oldest first, up to [`MAX_GROUP`].
     fn take(&self) -> Vec<Box<dyn Job>> {
         let mut waiting = self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(changes) = waiting.get_mut(&self.organization) else { return Vec::new() };
@@ -106,8 +106,8 @@ impl Drop for Turn {
     }
 }
 
-/// Runs a group of changes, which is taken when there is a connection: further ones may have
-/// come meanwhile.
+/// Runs a group of changes. It calls `take` only when it has a connection, because more changes may
+/// arrive while it waits for one.
 async fn run(pool: &Pool, state: &Arc<StoreState>, take: impl FnOnce() -> Vec<Box<dyn Job>>) {
     let first = pool.exclusive_for_change().await;
     let mut group = take();
@@ -117,7 +117,7 @@ async fn run(pool: &Pool, state: &Arc<StoreState>, take: impl FnOnce() -> Vec<Bo
     let mut session = PostgresSession { pool, first: Some(first), until };
     tokio::select! {
         () = group::run(&mut session, state, group) => {}
-        // Its drop cancels the running statement.
+        // No caller waits any longer. Dropping the other future cancels its running statement.
         _ = join_all(abandoned) => {}
     }
 }
@@ -126,7 +126,7 @@ struct PostgresSession<'a> {
     pool: &'a Pool,
     /// The connection of the first transaction.
     first: Option<Result<Exclusive, StoreError>>,
-    /// When PostgreSQL must have begun a transaction.
+    /// The deadline for PostgreSQL to begin a transaction.
     until: Instant,
 }
 

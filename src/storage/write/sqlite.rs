@@ -1,7 +1,7 @@
 //! The thread that runs changes on SQLite.
 //!
-//! It runs all changes that have arrived in one transaction, so that they wait for the disk
-//! together. A change that arrives alone does not wait for others.
+//! It takes all changes that have arrived and runs them in one transaction, so that they wait for
+//! the disk together. A change that arrives alone does not wait for others.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,16 +19,16 @@ use crate::storage::sqlite::{Connection, Files};
 
 /// The most changes in one transaction.
 const MAX_GROUP: usize = 256;
-/// The most changes that wait for the thread; further ones wait for a place among them.
+/// The most changes that wait for the thread; further ones wait for a place in the queue.
 const MAX_WAITING: usize = 1024;
 
-/// The pause between two looks for changes of other processes, a third of the time for which
-/// cached values are used after one.
-const PAUSE_BETWEEN_LOOKS: Duration = Duration::from_millis(300);
+/// The pause between two checks for changes of other processes: a third of the time for which
+/// cached values are used after a check.
+const CHECK_INTERVAL: Duration = Duration::from_millis(300);
 
 /// Sends changes to the thread.
 pub struct Writer {
-    /// None ends the thread.
+    /// `None` ends the thread.
     changes: mpsc::Sender<Option<Box<dyn Job>>>,
     thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     connection: Arc<Connection>,
@@ -51,7 +51,7 @@ impl Writer {
         let session = SqliteSession {
             connection: Arc::clone(&connection),
             files,
-            next_look: Instant::now(),
+            next_check: Instant::now(),
             data_version: None,
         };
         let thread = std::thread::Builder::new()
@@ -65,7 +65,7 @@ impl Writer {
         &self.connection
     }
 
-    /// Sends a change, once there is a place for it.
+    /// Sends a change when the queue has a place for it.
     ///
     /// # Errors
     /// If the store is closed.
@@ -73,10 +73,10 @@ impl Writer {
         self.changes.send(Some(job)).await.map_err(|_| StoreError::closed())
     }
 
-    /// Ends the thread after the changes that wait, and closes its connection.
+    /// Ends the thread after the waiting changes, and closes its connection.
     ///
     /// # Errors
-    /// If SQLite reports one on closing, or the thread has panicked.
+    /// If SQLite reports an error on closing, or the thread has panicked.
     pub async fn close(&self) -> Result<(), StoreError> {
         let Some(thread) = self.thread.lock().await.take() else { return Ok(()) };
         if self.changes.send(None).await.is_err() {
@@ -91,22 +91,22 @@ impl Writer {
     }
 }
 
-/// A change did not begin in time.
+/// The error of a change that did not begin in time.
 pub(super) fn busy() -> StoreError {
     StoreError::new(Cause::Conflict, "the write lock was not free in time")
 }
 
-/// What the thread works with.
+/// The state of the thread.
 struct SqliteSession {
     connection: Arc<Connection>,
     files: Files,
-    next_look: Instant,
-    /// As of the last look.
+    next_check: Instant,
+    /// The connection's [`data_version`](Connection::data_version) at the last check.
     data_version: Option<i64>,
 }
 
 impl SqliteSession {
-    /// Runs changes until it receives the end or there are no more senders.
+    /// Runs changes until it receives `None` or all senders are dropped.
     async fn run(
         mut self,
         mut waiting: mpsc::Receiver<Option<Box<dyn Job>>>,
@@ -114,9 +114,9 @@ impl SqliteSession {
     ) -> Result<(), StoreError> {
         let mut received = Vec::with_capacity(MAX_GROUP);
         loop {
-            self.look_if_due(&state.cache_versions);
+            self.check_if_due(&state.cache_versions);
             let arrived = waiting.recv_many(&mut received, MAX_GROUP);
-            let Ok(number) = timeout(PAUSE_BETWEEN_LOOKS, arrived).await else { continue };
+            let Ok(number) = timeout(CHECK_INTERVAL, arrived).await else { continue };
             let group: Vec<_> = received.drain(..).flatten().collect();
             let has_ended = group.len() < number || number == 0;
             group::run(&mut self, &state, group).await;
@@ -126,16 +126,16 @@ impl SqliteSession {
         }
     }
 
-    /// Looks for changes of other processes, which outdate all cached values, unless the last
-    /// look is recent.
-    fn look_if_due(&mut self, versions: &CacheVersions) {
+    /// Checks for changes of other processes, which outdate all cached values, unless the last
+    /// check is recent.
+    fn check_if_due(&mut self, versions: &CacheVersions) {
         let begun = Instant::now();
-        if begun < self.next_look {
+        if begun < self.next_check {
             return;
         }
-        self.next_look = begun + PAUSE_BETWEEN_LOOKS;
+        self.next_check = begun + CHECK_INTERVAL;
         match self.connection.data_version() {
-            Ok(found) => versions.looked(begun, self.data_version.replace(found) != Some(found)),
+            Ok(found) => versions.record_check(begun, self.data_version.replace(found) != Some(found)),
             Err(error) => {
                 tracing::warn!(%error, "the file cannot be read: caches are not used until it can");
             }
@@ -146,7 +146,7 @@ impl SqliteSession {
 impl Session for SqliteSession {
     async fn begin(&mut self) -> Result<Transaction, StoreError> {
         self.files.check()?;
-        // After a rollback of the one before, if that has failed.
+        // If the rollback of the previous transaction has failed, it is repeated now.
         roll_back(&self.connection).map_err(|error| {
             tracing::error!(%error, "a rollback fails again: a change is rejected");
             StoreError::away("a transaction before this one cannot be rolled back")
@@ -157,11 +157,11 @@ impl Session for SqliteSession {
 
     async fn commit(&mut self, transaction: &Transaction) -> Result<(), TransactionError> {
         if let Err(error) = self.connection.command("COMMIT") {
-            // If this fails too, it is logged, and the next transaction rolls back.
+            // If the rollback fails too, this is logged, and the next transaction repeats it.
             let (Ok(()) | Err(_)) = self.roll_back(transaction).await;
             return Err(TransactionError::undone_or_unknown(error));
         }
-        // If not, the commit is in files that the next start does not open.
+        // If this fails, the commit is in files that the next start does not open.
         self.files.check().map_err(TransactionError::unknown)
     }
 

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 pub struct Client {
     runtime: Runtime,
     client: reqwest::Client,
-    /// The last request failed, which is logged.
+    /// Whether the last request failed. Only the first of several failures is a warning.
     is_failing: AtomicBool,
 }
 

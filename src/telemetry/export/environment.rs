@@ -1,4 +1,4 @@
-//! OpenTelemetry's environment variables, as far as its libraries do not read them.
+//! The environment variables of OpenTelemetry that its libraries do not read themselves.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -36,16 +36,16 @@ impl Variables {
         self.0.get(name).map(|value| value.trim())
     }
 
-    /// The value for traces, else that for all signals.
+    /// The value for traces or, if it is not set, the value for all signals.
     fn of_traces(&self, what: &str) -> Option<&str> {
         let of = |prefix: &str| self.get(&format!("OTEL_EXPORTER_OTLP_{prefix}{what}"));
         of("TRACES_").or_else(|| of(""))
     }
 
-    /// Whether spans are to be exported.
+    /// Whether the variables request the export of spans.
     ///
     /// # Errors
-    /// If by something else than OTLP over HTTP.
+    /// If they request another exporter or protocol than OTLP over HTTP with protobuf.
     pub fn ask_for_traces(&self) -> Result<bool, String> {
         if self.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(false);
@@ -78,7 +78,7 @@ impl Variables {
     }
 
     /// # Errors
-    /// If the sampler is not known.
+    /// If the sampler is not known, or its ratio is invalid.
     pub fn sampler(&self) -> Result<Sampler, String> {
         let ratio = || -> Result<Sampler, String> {
             let text = self.get("OTEL_TRACES_SAMPLER_ARG").unwrap_or("1");

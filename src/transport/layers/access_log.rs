@@ -1,6 +1,6 @@
 //! One log event for each request, with target `access`.
 //!
-//! It has the template of the route and never the path or the query, which may contain tokens.
+//! The event has the template of the route, never the path or the query: these may contain tokens.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::transport::call::{CallInfo, Route};
 use crate::transport::peer::Peer;
 use crate::transport::status::code_name;
 
-/// A request at its end.
+/// A finished request, as [`write`] logs it.
 pub struct FinishedRequest<'a> {
     pub call: &'a CallInfo,
     pub method: &'a Method,
     pub trace: Option<TraceParent>,
-    /// `None` if the client went away before the response.
+    /// `None` if the client cancelled the request before the response.
     pub status: Option<StatusCode>,
     pub code: Code,
     /// From the head of the request to the end of the response.
@@ -26,7 +26,7 @@ pub struct FinishedRequest<'a> {
     pub peer: Option<&'a Peer>,
 }
 
-/// Logs a request. Probes and pages are logged at debug level, since probes come every second.
+/// Logs a request. Probes and pages are logged at debug level, since probes arrive every second.
 pub fn write(finished: &FinishedRequest<'_>) {
     // A macro, since tracing fixes the level of an event at its call site.
     macro_rules! event {

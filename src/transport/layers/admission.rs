@@ -1,8 +1,8 @@
-//! Decides by the head of a request whether it runs: the head must be valid, then the credential,
-//! then a concurrency limit must have a free permit.
+//! Decides from the head of a request whether the request runs. The checks are in this order: the
+//! head is valid, the credential is valid, a concurrency limit has a free permit.
 //!
-//! Until then nothing of the body is read, in any protocol, and no permit is held: an
-//! unauthenticated peer costs its head and the response.
+//! Before that, no protocol reads any part of the body and the request holds no permit. So an
+//! unauthenticated peer costs the server only the head and the response.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ use crate::transport::{Request, Response};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Inserts the [`Caller`] into the extensions of the request.
+/// Decides whether a request runs. Inserts the [`Caller`] of an authenticated request into its
+/// extensions.
 pub struct Admission<A> {
     authentication: Arc<Authentication<A>>,
     waiting: Arc<WaitingLimits>,
@@ -64,9 +65,9 @@ impl<A: Authenticate> Admission<A> {
         }
     }
 
-    /// Public services ignore credentials, so that they work while the database does not. Only when
-    /// the limit for callers without a credential is reached, a valid credential gets a permit of
-    /// the authenticated callers.
+    /// Public services ignore credentials, so that they work even if the database does not. The
+    /// credential is checked only if the limit for callers without a credential is reached: a valid
+    /// one gets a permit from the limit for authenticated callers.
     async fn admit_to_public(
         &self,
         call: &CallInfo,
@@ -79,7 +80,7 @@ impl<A: Authenticate> Admission<A> {
         let path = request.uri().path();
         match self.authentication.caller(path, request.headers(), &call.request).await {
             Ok(Some(caller)) => self.admit_caller(call, request, caller),
-            // An invalid credential counts as none here.
+            // Here an invalid credential has the same result as no credential.
             Ok(None) | Err(_) => Err(busy),
         }
     }
@@ -133,8 +134,9 @@ impl<A: Authenticate> Middleware for Admission<A> {
     }
 }
 
-/// Holds the permit until the client has taken the response, since the response occupies memory
-/// until then. An error is small and holds no permit while the rest of the request is drained.
+/// Holds the permit until the body of the response ends, since the response occupies memory until
+/// then. An error response is small: it releases the permit at once, so the request holds no permit
+/// while the rest of its body is drained.
 fn hold_permit(response: Response, permit: impl Send + Unpin + 'static) -> Response {
     let is_error = !response.status().is_success()
         || response.headers().contains_key(Status::GRPC_STATUS)

@@ -14,8 +14,8 @@ pub const ON_BEHALF_OF: HeaderName = HeaderName::from_static(auth::ON_BEHALF_OF)
 
 /// Checks credentials.
 pub trait Authenticate: Send + Sync + 'static {
-    /// The caller with these headers; `None` without a credential. If the call creates or changes
-    /// the account of the caller, the audit trail names `request` as the reason.
+    /// The caller with these headers; `None` without a credential. If this call creates or changes
+    /// the account of the caller, the audit trail records `request` as the request id.
     fn authenticate(
         &self,
         authorization: Option<&HeaderValue>,
@@ -80,7 +80,8 @@ impl<A: Authenticate> Authentication<A> {
         self.access.is_public(path)
     }
 
-    /// The caller of the method at `path`; `None` without a credential where the method needs none.
+    /// The caller of the method at `path`; `None` without a credential if the method is one of
+    /// [`Access::anonymous_methods`].
     ///
     /// # Errors
     /// UNAUTHENTICATED if a required credential is missing or if the credential is invalid; other
@@ -101,7 +102,8 @@ impl<A: Authenticate> Authentication<A> {
     }
 }
 
-/// The single value of a header. With two values, two readers could see two callers.
+/// The single value of a header. A second value is an error: two programs that read the request
+/// could take different values and so see different callers.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -1,4 +1,4 @@
-//! The span of a call, for the export of traces. Without an export there is none.
+//! The span of a call, for the export of traces. A call has no span if its trace is not exported.
 
 use http::{HeaderMap, StatusCode};
 use tonic::Code;
@@ -12,16 +12,16 @@ use crate::transport::status::code_name;
 
 const TRACESTATE: &str = "tracestate";
 
-/// What follows a call in its trace.
+/// The trace of a call.
 pub struct CallTrace {
     pub span: Span,
-    /// Where the work of the call stands in a trace: the span, else what the caller has sent.
+    /// The parent of further work in this trace: the span, else the `traceparent` of the caller.
     pub place: Option<TraceParent>,
 }
 
 impl CallTrace {
-    /// Begins the span, if the call's trace is exported. Its place is then in the extensions of
-    /// the request, in place of the caller's.
+    /// Starts the span if the trace of the call is exported. In that case the extensions of the
+    /// request contain the `TraceParent` of the span instead of the caller's.
     pub fn begin(request: &mut Request, call: &CallInfo) -> Self {
         let caller = call.trace;
         if matches!(call.route, Route::System(_)) || !trace::is_sampled(caller) {
@@ -44,7 +44,7 @@ impl CallTrace {
         if self.span.is_disabled() {
             return;
         }
-        // The end of a span is when it was last entered.
+        // The exporter uses the last exit from a span as its end time.
         let _entered = self.span.enter();
         let is_error = match (call.protocol, &call.route) {
             (Protocol::Connect | Protocol::ConnectStream(_), Route::Rpc(_)) => {
@@ -113,14 +113,14 @@ fn span(request: &Request, call: &CallInfo) -> Span {
     }
 }
 
-/// Whether the convention counts a code as an error of the server.
+/// Whether OpenTelemetry's conventions count this code as an error of the server.
 fn is_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
 
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
 }
 
-/// The header `tracestate`, of which there may be several.
+/// The values of all `tracestate` headers, joined with commas.
 fn state(headers: &HeaderMap) -> Option<String> {
     let all = headers.get_all(TRACESTATE).iter();
     let all: Vec<&str> = all.filter_map(|value| value.to_str().ok()).collect();

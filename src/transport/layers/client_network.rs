@@ -1,4 +1,5 @@
-//! Finds the network of the client: that of the peer, or the one that a trusted proxy reports.
+//! Finds the network of the client: the network of the peer or, if the peer is a trusted proxy, the
+//! one that it reports.
 
 use std::net::IpAddr;
 
@@ -38,8 +39,8 @@ impl ClientNetwork {
         }
     }
 
-    /// Each proxy appends the address of its own peer, so the search begins at the end and goes on
-    /// while the reporting hop is trusted.
+    /// Each proxy appends the address of its own peer, so the search starts at the end and
+    /// continues while the hop that reports an address is trusted.
     fn nearest_untrusted(&self, peer: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
         let mut nearest = peer;
         for hop in hops.iter().rev() {
@@ -97,12 +98,12 @@ mod tests {
     fn the_last_untrusted_address_is_the_client() {
         let xff = |value| behind_proxy(&[("x-forwarded-for", value)]);
         assert_eq!(xff("192.0.2.1"), "192.0.2.1");
-        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "the first is the claim of the client");
+        assert_eq!(xff("6.6.6.6, 192.0.2.1"), "192.0.2.1", "the client itself sent the first");
         assert_eq!(xff("6.6.6.6, 192.0.2.1, 10.0.0.7"), "192.0.2.1", "two proxies");
         assert_eq!(xff("2001:db8::1,fd00::2"), "2001:db8::1");
-        assert_eq!(xff("10.0.0.8, 10.0.0.7"), "10.0.0.8", "a client beside the proxies");
+        assert_eq!(xff("10.0.0.8, 10.0.0.7"), "10.0.0.8", "a client in a trusted network");
         let lines = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "192.0.2.1")];
-        assert_eq!(behind_proxy(&lines), "192.0.2.1", "a line for each proxy");
+        assert_eq!(behind_proxy(&lines), "192.0.2.1", "one line for each proxy");
         assert_eq!(behind_proxy(&[]), PROXY);
     }
 
@@ -113,7 +114,7 @@ mod tests {
         assert_eq!(xff("192.0.2.1, "), PROXY);
         assert_eq!(xff("192.0.2.1, unknown, 10.0.0.7"), "10.0.0.7");
         let quote = "for=\"6.6.6.6, for=192.0.2.1";
-        assert_eq!(behind_proxy(&[("forwarded", quote)]), PROXY, "an open quote");
+        assert_eq!(behind_proxy(&[("forwarded", quote)]), PROXY, "an unclosed quote");
     }
 
     #[test]

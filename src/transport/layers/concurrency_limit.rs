@@ -2,9 +2,9 @@
 //! RESOURCE_EXHAUSTED and a retry delay.
 //!
 //! Authenticated callers share two limits: one for unary calls, and one for streaming calls, which
-//! may never end. Each method that is open to callers without a credential has a small limit of
-//! its own for them, and one client network gets at most a quarter of it. So neither a flood of
-//! one kind of call nor one network keeps other callers out.
+//! may never end. Each method that is open to callers without a credential has its own small limit
+//! for them, and one client network gets at most a quarter of it. So neither a flood of one kind of
+//! call nor one network can block other callers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::transport::fair_semaphore::{FairPermit, FairSemaphore};
 use crate::transport::methods::{Method, Methods};
 use crate::transport::metrics::Metrics;
 
-/// After a rejection.
+/// A rejected client should wait this long before it retries.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// One client network may use one in this many permits of a limit.
+/// One client network gets at most the permits of a limit divided by this number, rounded up.
 const NETWORK_SHARE: usize = 4;
 
 /// A limit for callers without a valid credential. Requests of an unknown network count as one
@@ -73,8 +73,8 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// The limits of the settings, with one for each of `methods` that `access` opens to callers
-    /// without a credential.
+    /// Creates the limits from the settings. Each of `methods` that `access` opens to callers
+    /// without a credential gets its own limit.
     pub fn new(http: &Http, methods: &Methods, access: &Access, metrics: Metrics) -> Self {
         let anonymous = methods.iter().filter(|method| access.is_open(method.path()));
         let anonymous = anonymous.map(|method| {
@@ -147,7 +147,7 @@ mod tests {
         }
         assert!(limit.try_acquire(network(9)).is_none());
         held.remove(0);
-        assert!(limit.try_acquire(network(1)).is_none(), "its share is taken");
+        assert!(limit.try_acquire(network(1)).is_none(), "the network has its full share");
         assert!(limit.try_acquire(network(9)).is_some());
     }
 }

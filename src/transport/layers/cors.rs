@@ -1,4 +1,5 @@
-//! CORS: the web pages that may call from a browser, none or an exact list.
+//! CORS: the origins whose web pages may call from a browser. The list has exact origins only,
+//! and may be empty.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::{authenticate, request_id};
 use crate::config::Cors;
 use crate::error::{Error, Result};
 
-/// A browser may cache a preflight for this time.
+/// A browser may cache the response to a preflight for this time.
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The layer for these settings; `None` if no page may call.

@@ -1,8 +1,9 @@
-//! The time that a request may take: the client's deadline, at most that of the settings.
+//! Limits the time of a request: to the client's deadline, or to that of the settings if this is
+//! earlier.
 //!
-//! The settings' deadline ends with the head of the response; a streaming response goes on until
-//! the client's own deadline. A malformed time-out is INVALID_ARGUMENT: a client must not believe
-//! in a deadline that the server ignores.
+//! The deadline of the settings applies until the head of the response; a streaming response
+//! continues until the client's own deadline. A malformed timeout is INVALID_ARGUMENT: a client
+//! must not rely on a deadline that the server ignores.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -58,7 +59,8 @@ impl Middleware for Deadline {
     }
 }
 
-/// Without details, like every error that comes from a protocol rather than from an operation.
+/// This status has no details, like every error that comes from a protocol and not from an
+/// operation.
 fn expired() -> Status {
     Status::deadline_exceeded("the time for this request ran out")
 }
@@ -81,7 +83,7 @@ impl Adapt for Until {
         if body.is_end_stream() {
             return Poll::Ready(None);
         }
-        // Before the body, which may always have another frame ready.
+        // Checked before the body is polled: the body may always have another frame ready.
         if self.0.as_mut().poll(cx).is_ready() {
             *body = Body::empty();
             return Poll::Ready(Some(Ok(Frame::trailers(trailers(&expired())))));

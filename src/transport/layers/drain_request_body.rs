@@ -28,8 +28,9 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The rest of a body is read for this time at most.
 const MAX_TIME: Duration = Duration::from_secs(2);
 
-/// Bodies drained at a time: this many of authenticated callers and as many of others, of which one
-/// client network gets a quarter. Further bodies are dropped.
+/// The maximum number of bodies that are drained at the same time for authenticated callers, and
+/// also the maximum for all other callers. One client network gets a quarter of the second limit.
+/// Further bodies are dropped.
 const MAX_BODIES: usize = 256;
 
 pub struct DrainRequestBody(Arc<Limits>);
@@ -92,8 +93,8 @@ struct Drainer {
 }
 
 impl Drainer {
-    /// Reads the body if the limit allows it, until its end, an error or a bound. All three are
-    /// treated alike: the response does not depend on them.
+    /// Reads the body if the limit allows it, until its end, an error, [`MAX_BYTES`] or
+    /// [`MAX_TIME`]. The response does not depend on which of these ends the reading.
     fn drain(&self, body: Body) -> Option<impl Future<Output = ()> + Send + 'static> {
         let permit = self.try_acquire()?;
         let mut body = Limited::new(body, MAX_BYTES);
@@ -118,9 +119,9 @@ impl Drainer {
     }
 }
 
-/// Whether the response waits until the body is drained. Some HTTP/2 clients miss a response while
-/// they send, so a body of known length may finish. gRPC clients send no length, and accept an
-/// early response.
+/// Whether the response waits until the body is drained. Some HTTP/2 clients miss a response that
+/// arrives while they send, so the server first reads a body of known length. gRPC clients send no
+/// length, and accept an early response.
 fn responds_after_body(request: &Request) -> bool {
     let length = request.body().size_hint().exact();
     request.version() == Version::HTTP_2 && length.is_some_and(|bytes| bytes <= MAX_BYTES as u64)
@@ -165,7 +166,8 @@ impl Drop for RequestBody {
         let (Some(body), Some((hand_over, drainer))) = (body, self.hand_over.take()) else {
             return;
         };
-        // Sending fails once the head of the response is out: then nothing waits for the body.
+        // `send` fails if the middleware has returned the response: then no response waits for the
+        // body, and it is drained in the background.
         if let Err(body) = hand_over.send(body)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
             && let Some(draining) = drainer.drain(body)
@@ -183,7 +185,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tower::{Layer, ServiceExt, service_fn};
 
-    /// Ten chunks of a kilobyte each; counts the chunks read.
+    /// Ten chunks of 1 KiB each; counts the reads, including the one that returns the end.
     struct Chunks {
         read: Arc<AtomicUsize>,
         says_its_size: bool,
@@ -217,7 +219,8 @@ mod tests {
         before
     }
 
-    /// The same with a limit on bodies, and the counter itself.
+    /// The number of reads before the response, and the counter of reads. At most `max` bodies are
+    /// drained at the same time.
     async fn read_with(
         max: usize,
         version: Version,

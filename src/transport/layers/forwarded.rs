@@ -37,7 +37,7 @@ fn parameter_for(hop: &str) -> Option<&str> {
     })
 }
 
-/// Splits at separators outside of quotes.
+/// Splits at the separators that are not in quotes.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     let is_separator = |c: char| {

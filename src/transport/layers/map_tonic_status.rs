@@ -2,8 +2,8 @@
 //! tonic does not do (grpc/grpc-rust#936).
 //!
 //! tonic's code is OUT_OF_RANGE for a message that is too large and INTERNAL for one that does not
-//! decode. Here the first is RESOURCE_EXHAUSTED and the second INVALID_ARGUMENT: INTERNAL means a
-//! fault of the server. Our own errors have details and stay unchanged.
+//! decode. The first becomes RESOURCE_EXHAUSTED and the second INVALID_ARGUMENT, because INTERNAL
+//! means a fault of the server. Our own errors have details and stay unchanged.
 
 use http_body_util::BodyExt;
 use tonic::body::Body;
@@ -53,7 +53,7 @@ impl Middleware for MapTonicStatus {
     }
 }
 
-/// The status that replaces one of tonic's; `None` if it stays.
+/// The status that replaces `status`; `None` if it stays unchanged.
 fn mapped(status: &Status) -> Option<Status> {
     if !status.details().is_empty() {
         return None;
@@ -71,7 +71,7 @@ fn mapped(status: &Status) -> Option<Status> {
         Code::Internal if starts("failed to decode Protobuf message") => {
             invalid("is not a protobuf message of the type this method takes")
         }
-        // The gRPC specification wants INTERNAL for a compressed message without an encoding.
+        // The gRPC specification requires INTERNAL for a compressed message without an encoding.
         Code::Internal if starts("protocol error: received message with compressed-flag") => {
             Some(Status::internal("a message is compressed, but no header says how"))
         }

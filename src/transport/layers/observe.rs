@@ -1,8 +1,8 @@
 //! Follows each request to the end of its response, for the access log, the metrics and traces.
 //!
-//! [`Observe`] is outside and sees every request however it ends, also when the client goes away.
-//! [`RecordStatus`] is behind the translation and sees the gRPC code in the trailers. They share
-//! the request's [`CallOutcome`](crate::transport::call::CallOutcome).
+//! [`Observe`] is outside of the translation and sees the end of every request, even if the client
+//! cancels it. [`RecordStatus`] is inside of the translation and sees the gRPC code in the headers
+//! or trailers. They share the request's [`CallOutcome`](crate::transport::call::CallOutcome).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,8 +45,8 @@ impl Middleware for Observe {
     }
 }
 
-/// Reports the request when it is dropped: with the last byte of the response, or as soon as the
-/// client is gone.
+/// Reports the request when it is dropped: at the last byte of the response, or when the client
+/// cancels the request.
 struct RequestGuard {
     metrics: Arc<Metrics>,
     started: Instant,
@@ -72,8 +72,8 @@ impl RequestGuard {
         }
     }
 
-    /// The code of an error that `refuse` has written, else the code of tonic's response, else the
-    /// code for the HTTP status.
+    /// The code of the error that `refuse` wrote, else the code of tonic's response, else the code
+    /// for the HTTP status.
     fn code(&self) -> Code {
         let Some((status, refused)) = self.response else {
             return Code::Cancelled;
@@ -84,7 +84,7 @@ impl RequestGuard {
             // The call succeeded, but the translation of its response may have failed.
             (None, Some(Code::Ok)) => of_http,
             (None, Some(code)) => code,
-            // The client went away before the trailers of a gRPC response.
+            // The client cancelled the request before the trailers of a gRPC response.
             (None, None) if self.call.protocol.is_grpc() && of_http == Code::Ok => Code::Cancelled,
             (None, None) => of_http,
         }

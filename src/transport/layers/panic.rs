@@ -16,7 +16,7 @@ pub struct CatchPanic;
 impl Middleware for CatchPanic {
     async fn handle<S: Handler>(&self, request: Request, next: Next<S>) -> Response {
         let call = CallInfo::of(&request);
-        // Unwind safe: the future is dropped right after a panic, so nothing sees its state.
+        // Unwind safe: the future is dropped right after a panic, so no code uses its state.
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
             Err(_) => refuse(&call, Error::new(Kind::Internal, "internal error")),

@@ -1,5 +1,5 @@
-//! Gives every request an id, for the log, the audit trail and the response. Reads the caller's
-//! place in a trace, for the log and what is sent later.
+//! Gives every request an id, for the log, the audit trail and the response. Also reads the
+//! caller's `traceparent`, for the log and for messages that are sent later.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::transport::{Request, Response};
 /// The header of the request id, in requests and responses.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The header of the caller's place in a trace.
+/// The header with the trace and the span of the caller (W3C Trace Context).
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const MAX_LEN: usize = 128;
@@ -27,10 +27,10 @@ pub struct RequestId;
 impl Middleware for RequestId {
     async fn handle<S: Handler>(&self, mut request: Request, next: Next<S>) -> Response {
         let (id, mut value) = given(request.headers()).unwrap_or_else(generate);
-        // The value hardly ever repeats: sensitive keeps it out of HTTP/2's table of headers
-        // (RFC 7541 §7.1.3).
+        // The value is almost always new, so it must not use space in HTTP/2's table of headers.
+        // A sensitive value is not added to that table (RFC 7541 §7.1.3).
         value.set_sensitive(true);
-        // At error level, so that no log filter removes the id from an error.
+        // The span has error level, so that no log filter removes the id from an error.
         let trace = trace(request.headers());
         let trace_id = trace.map(|trace| tracing::field::display(trace.trace_id()));
         let span = tracing::error_span!("request", id = %id, trace_id);
@@ -51,7 +51,7 @@ fn given(headers: &HeaderMap) -> Option<(Arc<str>, HeaderValue)> {
     is_valid(text).then(|| (text.into(), value.clone()))
 }
 
-/// Several headers are as malformed as a wrong one.
+/// `None` if the header is missing or malformed, or if there is more than one.
 fn trace(headers: &HeaderMap) -> Option<TraceParent> {
     let mut values = headers.get_all(TRACEPARENT).iter();
     let parent = TraceParent::parse(values.next()?.to_str().ok()?)?;

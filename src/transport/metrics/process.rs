@@ -1,4 +1,5 @@
-//! What the system knows about this process, under the names that Prometheus' own libraries use.
+//! Metrics of this process from the operating system, with the names that Prometheus' own libraries
+//! use.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,14 +11,14 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Reads `/proc` at each scrape. What a system does not have is left out.
+/// Reads `/proc` at each scrape. Leaves out a metric if the system does not provide its value.
 #[derive(Debug)]
 pub struct Process {
     started_at_seconds: f64,
 }
 
 impl Process {
-    /// To be made when the process starts.
+    /// Must be called when the process starts: it records the current time as the start.
     pub fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started_at_seconds: now.as_secs_f64() }
@@ -55,7 +56,7 @@ impl Collector for Process {
     }
 }
 
-/// A number of `/proc/self/status`.
+/// The number after `name` in `/proc/self/status`.
 fn number(name: &str) -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -1,4 +1,4 @@
-//! gRPC's message framing, which Connect's streams share, and the headers that cross from one
+//! gRPC's message framing, which Connect's streams share, and the headers that are copied from one
 //! protocol to the other.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -37,7 +37,7 @@ pub struct FrameReader {
     missing: usize,
 }
 
-/// What a [`FrameReader`] finds in its input.
+/// A part of the input of a [`FrameReader`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// A message begins.
@@ -103,7 +103,7 @@ pub fn request_headers(given: &HeaderMap) -> HeaderMap {
 /// A status as the trailers that end a body.
 pub fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    // This fails on a message that no header can hold; the code is written by then.
+    // This fails if a header cannot contain the message; the code is already written then.
     if status.add_header(&mut trailers).is_err() {
         tracing::warn!(
             "the message of a status does not fit into a header; the client gets the code alone"
@@ -128,8 +128,8 @@ fn copy_metadata(given: &HeaderMap, kept: &mut HeaderMap) {
 
 /// Whether a header belongs to the call.
 pub fn is_metadata(name: &HeaderName) -> bool {
-    // Headers of a connection, of a body, or of a protocol. The translator sets gRPC's itself,
-    // and Connect's have been read.
+    // Headers of a connection, of a body, or of a protocol. The translator itself sets gRPC's and
+    // reads Connect's.
     let own = ["grpc-", "connect-", "content-", "accept-", "access-control-", "proxy-"];
     let hop = [
         header::ACCEPT,

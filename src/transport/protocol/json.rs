@@ -22,8 +22,9 @@ const WRITE: SerializeOptions = SerializeOptions::new().skip_default_fields(fals
 const READ: DeserializeOptions = DeserializeOptions::new().deny_unknown_fields(true);
 
 /// The maximum entries of a list. This is the largest bound of any list in the `.proto` files; a
-/// test compares them. Longer lists are rejected unread, since an entry costs more memory than its
-/// bytes. Smaller bounds of other lists are checked later, for all protocols.
+/// test compares them. Longer lists are rejected before their entries are converted, since an entry
+/// needs more memory than its bytes. Smaller bounds of other lists are checked later, for all
+/// protocols.
 pub const MAX_ENTRIES: usize = 1000;
 
 /// Converts an encoded message to JSON.
@@ -39,7 +40,7 @@ pub fn encode(descriptor: &MessageDescriptor, message: &[u8]) -> Result<Bytes> {
 /// Converts JSON to an encoded message, in which `paging` replaces the page of the body.
 ///
 /// # Errors
-/// INVALID_ARGUMENT with every field that is wrong.
+/// INVALID_ARGUMENT with the wrong fields, at most `Violations::MAX_KEPT` of them.
 pub fn decode(
     descriptor: &MessageDescriptor,
     json: &[u8],
@@ -92,7 +93,7 @@ fn read(
     violations: &mut Violations,
 ) -> DynamicMessage {
     let mut message = DynamicMessage::new(descriptor.clone());
-    // At most as many as the message has fields, so a Vec is fast enough.
+    // It has at most one entry for each field of the message, so a Vec is fast enough.
     let mut given = Vec::new();
     for (name, json) in fields {
         let field = descriptor
@@ -156,7 +157,7 @@ fn read_value(place: Place<'_>, json: Json, violations: &mut Violations) -> Opti
         (_, json) => json,
     };
 
-    // prost-reflect reads whole messages only: a message with this field alone.
+    // prost-reflect reads only whole messages, so it gets a message with only this field.
     let json = if field.is_list() { Json::Array(vec![json]) } else { json };
     let alone = Json::Object(Map::from_iter([(field.json_name().to_owned(), json)]));
     let parent = field.parent_message().clone();
@@ -170,7 +171,7 @@ fn read_value(place: Place<'_>, json: Json, violations: &mut Violations) -> Opti
     }
 }
 
-/// The expected value, for people.
+/// Describes the expected value in an error message.
 fn expectation(field: &FieldDescriptor) -> String {
     match field.kind() {
         _ if field.is_map() => "must be an object with keys and values of its types".to_owned(),
@@ -193,7 +194,7 @@ fn expectation(field: &FieldDescriptor) -> String {
     }
 }
 
-/// Whether `null` is a value of the field's type; otherwise it means unset.
+/// Whether `null` is a value of the field's type; otherwise it means that the field is not set.
 fn takes_null(field: &FieldDescriptor) -> bool {
     match field.kind() {
         Kind::Message(kind) => kind.full_name() == "google.protobuf.Value",

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// The type of the field that the parameters replace.
 const PAGINATION: &str = "gitpod.v1.PaginationRequest";
 
-/// The page that the query asks for.
+/// The page that the query requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Paging {
     token: Option<String>,
@@ -17,7 +17,7 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Reads a query; `None` if it has no parameter of a page.
+    /// Reads a query; `None` if it has no paging parameter.
     ///
     /// # Errors
     /// INVALID_ARGUMENT if the page size is not a number.

@@ -1,4 +1,4 @@
-//! Errors in gRPC, gRPC-Web and Connect, and the requests that their rules reject.
+//! Writes errors in gRPC, gRPC-Web and Connect, and rejects requests that break their rules.
 
 use connectrpc::ErrorCode;
 use http::{HeaderValue, Method as HttpMethod, StatusCode, Version, header};
@@ -13,10 +13,11 @@ use crate::transport::{Request, Response};
 
 const NOT_ALLOWED: &str = "this method cannot be called so; see the allow header";
 
-/// The response with this status and no message. Other protocols get Connect's errors.
+/// The response with this status and no RPC message. Protocols other than gRPC and gRPC-Web get
+/// Connect's errors.
 pub fn with_status(protocol: Protocol, status: &Status) -> Response {
     let mut response = match protocol {
-        // gRPC-Web too takes a status in the headers of a response without a body.
+        // Like gRPC, gRPC-Web accepts a status in the headers of a response without a body.
         protocol if protocol.is_grpc() => with_content_type(protocol, status.clone().into_http()),
         Protocol::ConnectStream(_) => stream::end_response(protocol, &trailers(status)),
         _ => error::response(status),
@@ -25,7 +26,7 @@ pub fn with_status(protocol: Protocol, status: &Status) -> Response {
     response
 }
 
-/// A response of tonic's, with the content type of the protocol.
+/// A response from tonic, with the content type of the protocol.
 pub fn with_content_type(protocol: Protocol, mut response: Response) -> Response {
     if let Some(content_type) = protocol.content_type() {
         let content_type = HeaderValue::from_static(content_type);
@@ -47,7 +48,7 @@ fn no_such_method(protocol: Protocol) -> Response {
     with_status(protocol, &Status::unimplemented(NO_SUCH_METHOD))
 }
 
-/// gRPC's rules: POST, HTTP/2 (gRPC-Web takes any version), protobuf or JSON.
+/// gRPC's rules: POST, HTTP/2 (gRPC-Web accepts any version), protobuf or JSON.
 fn reject_grpc_head(request: &Request, call: &CallInfo) -> Option<Response> {
     let is_web = !matches!(call.protocol, Protocol::Grpc(_));
     if !is_web && request.version() < Version::HTTP_2 {
@@ -108,7 +109,7 @@ fn is_of_kind(method: &Method, protocol: Protocol) -> bool {
     method.is_unary() != matches!(protocol, Protocol::ConnectStream(_))
 }
 
-/// Whether the content type is one that `identify` has normalized.
+/// Whether the content type is one of the forms that `identify` writes.
 fn is_canonical(request: &Request) -> bool {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     matches!(

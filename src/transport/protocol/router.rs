@@ -34,8 +34,8 @@ struct Translators<S> {
 }
 
 impl<S: Handler> ProtocolRouter<S> {
-    /// Routes calls that `refuse` has not rejected to `rpc`. `max_request_bytes` bounds a JSON or
-    /// Connect message, before and after decompression; tonic bounds the others.
+    /// Sends to `rpc` the calls that `refuse` has not rejected. `max_request_bytes` bounds a JSON
+    /// or Connect message, before and after decompression; tonic bounds the others.
     pub fn new(rpc: S, max_request_bytes: usize) -> Self {
         let json = Transcode::new(rpc.clone(), max_request_bytes);
         Self(Arc::new(Translators {

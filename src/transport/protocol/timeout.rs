@@ -10,8 +10,8 @@ use crate::transport::call::Protocol;
 pub const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
 const CONNECT: HeaderName = HeaderName::from_static("connect-timeout-ms");
 
-/// Replaces Connect's time-out, which has been checked, by gRPC's. A gRPC time-out of a Connect
-/// request means nothing and is dropped.
+/// Replaces Connect's time-out, which is already checked, by gRPC's. A gRPC time-out has no meaning
+/// in a Connect request and is removed.
 pub fn connect_as_grpc(headers: &mut HeaderMap) {
     headers.remove(GRPC);
     let timeout = headers.remove(CONNECT);
@@ -22,7 +22,7 @@ pub fn connect_as_grpc(headers: &mut HeaderMap) {
     }
 }
 
-/// gRPC allows 8 digits.
+/// gRPC allows at most 8 digits.
 fn format_grpc(timeout: Duration) -> String {
     match timeout.as_millis() {
         millis @ ..100_000_000 => format!("{millis}m"),

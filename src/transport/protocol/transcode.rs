@@ -29,7 +29,7 @@ pub const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-enc
 /// The encodings of compressed messages, for all protocols.
 pub static COMPRESSION: LazyLock<CompressionRegistry> = LazyLock::new(CompressionRegistry::default);
 
-/// A tonic service for calls in JSON.
+/// Converts calls in JSON for a tonic service.
 #[derive(Clone)]
 pub struct Transcode<S> {
     rpc: S,
@@ -57,7 +57,7 @@ impl<S: Handler> Service<Request> for Transcode<S> {
         let Some(method) = method_of(&request).cloned() else {
             return Box::pin(rpc.oneshot(request));
         };
-        // Compression happens here: tonic sees and sends uncompressed messages.
+        // Compression happens here: tonic receives and sends uncompressed messages.
         let headers = request.headers_mut();
         let encoding = text(headers, &ENCODING).map(str::to_owned);
         let accepted = headers.remove(ACCEPT_ENCODING);
@@ -114,7 +114,7 @@ impl Convert for ToProtobuf {
                 let message = COMPRESSION.decompress_with_limit(encoding, message, self.max_bytes);
                 message.map_err(|error| not_decompressed(error.code))?
             }
-            // tonic rejects it.
+            // Passed on unchanged: tonic rejects it.
             _ => return frame::pack(flag, &message),
         };
         frame::pack(0, &json::decode(self.method.input(), &message, None).map_err(to_status)?)
@@ -124,7 +124,7 @@ impl Convert for ToProtobuf {
 fn not_decompressed(code: ErrorCode) -> Status {
     match code {
         ErrorCode::ResourceExhausted => message_too_large(),
-        // The message of tonic, which `map_tonic_status` maps to INVALID_ARGUMENT.
+        // tonic's own error message, which `map_tonic_status` maps to INVALID_ARGUMENT.
         _ => Status::internal("Error decompressing"),
     }
 }
@@ -169,7 +169,7 @@ fn converted(body: Body, convert: impl Convert) -> Body {
 }
 
 impl<C: Convert> Converter<C> {
-    /// The next message that has arrived completely, converted.
+    /// Converts the next message if it has arrived completely.
     fn next(&mut self) -> Result<Option<Bytes>, Status> {
         let mut input = &self.input[..];
         let mut complete = false;
@@ -200,8 +200,8 @@ impl<C: Convert> Adapt for Converter<C> {
             }
             let frame = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                // The body breaks off inside a message. Part of a prefix shows that to the reader
-                // behind, which rejects it.
+                // The body ends inside a message. An incomplete prefix lets the next reader detect
+                // this and reject the body.
                 None if !self.reader.is_between_messages() => {
                     self.reader = FrameReader::default();
                     return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0])))));
@@ -216,7 +216,7 @@ impl<C: Convert> Adapt for Converter<C> {
     }
 
     fn is_end_stream(&self, body: &Body) -> bool {
-        // A response of trailers only stays one.
+        // So a gRPC response of the form Trailers-Only keeps that form.
         self.input.is_empty() && self.reader.is_between_messages() && body.is_end_stream()
     }
 

@@ -74,14 +74,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// The expected value, cut out of serde's message, which also repeats the input.
+/// The part of serde's message with the expected value. The other parts may repeat the input.
 fn expectation(message: &str) -> String {
     let end = message.rfind(" at line ").unwrap_or(message.len());
     let message = &message[..end];
     if let Some(begin) = message.rfind(", expected ") {
         return format!("must be {}", &message[begin + ", expected ".len()..]);
     }
-    // These contain the name of a known field only.
+    // These messages contain the name of a known field only.
     for fixed in ["missing field ", "duplicate field "] {
         if message.starts_with(fixed) {
             return message.to_owned();

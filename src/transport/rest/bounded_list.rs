@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::RestError;
 
-/// Bytes of a response around its list.
+/// The bytes that are reserved for the parts of a response outside its list.
 const ENVELOPE_BYTES: usize = 512;
 
 /// Collects the entries of a list up to `http.max_response_bytes`, so that a larger response is
@@ -30,8 +30,8 @@ impl<T: Serialize> BoundedList<T> {
     /// Adds an entry.
     ///
     /// # Errors
-    /// If the response becomes too large. The status is 400, not the 429 of the code and not a
-    /// 5xx: clients retry those, and a retry gets the same response.
+    /// If the response becomes too large. The status is 400, not 429, which belongs to the code
+    /// RESOURCE_EXHAUSTED, and not a 5xx: clients retry those, and a retry gets the same response.
     pub fn add(&mut self, entry: T) -> Result<(), RestError> {
         let mut counter = Counter(0);
         serde_json::to_writer(&mut counter, &entry).map_err(crate::error::Error::internal)?;

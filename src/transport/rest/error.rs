@@ -1,4 +1,4 @@
-//! An error of a REST route, before it is written in a contract's own shape.
+//! An error of a REST route, before it is converted to the JSON of a contract.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! Other products' REST contracts over the same operations: clients written for those products
-//! work here with another base URL and key.
+//! REST contracts of other products, with the same operations as the RPCs: clients written for
+//! those products work here with another base URL and key.
 //!
-//! RPCs pass the same middleware, except for the translation. `openapi` reads the paths from the
-//! descriptions of the routes. `route_guard` rejects other paths and writes errors in the shape of
-//! the contract.
+//! REST requests pass the same middleware as RPCs, except for the translation to gRPC. `openapi`
+//! reads the paths from the descriptions of the routes. `route_guard` rejects other paths and
+//! writes errors in the format of the contract.
 
 mod body;
 mod bounded_list;
@@ -41,7 +41,7 @@ pub fn routes(cx: &Context, http: &Http) -> Router {
     openapi::described().split_for_parts().0.with_state(shared)
 }
 
-/// Writes an error in the shape of a contract.
+/// Writes an error in the format of a contract.
 pub fn write_error(api: RestApi, error: &RestError, request: &RequestId) -> Response {
     let status = error.http;
     let (mut response, challenge) = match api {

@@ -1,5 +1,5 @@
-//! The OpenAPI document of the contracts, built from the routes themselves, so that the paths that
-//! are known, served and described are always the same.
+//! The OpenAPI document of the contracts. It is built from the routes, so that the known, the
+//! served and the described paths are always the same.
 
 use std::sync::LazyLock;
 
@@ -23,7 +23,7 @@ static DOCUMENT: LazyLock<serde_json::Result<Bytes>> = LazyLock::new(|| {
     serde_json::to_vec(&document).map(Bytes::from)
 });
 
-/// By path, as axum's router finds its routes: with the same library.
+/// The endpoints by path. axum's router uses the same library, so both match paths equally.
 static ENDPOINTS: LazyLock<matchit::Router<Endpoint>> = LazyLock::new(|| {
     let mut by_path = matchit::Router::new();
     for endpoint in endpoints() {

@@ -59,7 +59,8 @@ impl FromRequest<Shared> for RestRequest {
 impl RestRequest {
     /// A path parameter by its name in the route.
     pub fn path_parameter(&self, name: &'static str) -> &str {
-        // A handler reads only parameters of its own route; an empty value parses as nothing.
+        // A handler reads only parameters of its own route, so the parameter exists. The default
+        // is empty, which is never a valid id.
         self.segments.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
     }
 

@@ -9,7 +9,7 @@ use crate::transport::endpoint::{Endpoint, RestApi};
 use crate::transport::middleware::{Handler, Middleware, Next};
 use crate::transport::{Request, Response};
 
-/// Writes the errors of the routes behind it in the shape of their contract.
+/// Writes the errors of the routes behind it in the format of their contract.
 pub struct RouteGuard;
 
 impl Middleware for RouteGuard {
@@ -23,7 +23,8 @@ impl Middleware for RouteGuard {
     }
 }
 
-/// Rejects a path or a method that the contract does not have. This needs no credential.
+/// Rejects a path or a method that the contract does not have, and responds to OPTIONS with the
+/// allowed methods. This needs no credential.
 pub fn reject_head(api: RestApi, request: &Request, call: &CallInfo) -> Option<Response> {
     let Route::Rest(endpoint) = call.route else {
         let message = "there is no such path";

@@ -62,7 +62,7 @@ impl EventService for Service {
     }
 }
 
-/// The part of the transport for calls that wait, which admission has stored.
+/// The [`WaitingCall`] that admission inserted into the extensions of the request.
 fn waiting_call<T>(request: &mut Request<T>) -> Result<Arc<dyn WaitingCall>> {
     let waiting = request.extensions_mut().remove();
     waiting.ok_or_else(|| Error::internal("the method is not one that may wait"))

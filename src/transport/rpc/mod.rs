@@ -37,7 +37,7 @@ pub const PREVIEWS: &[&str] = &[
     "/guestlist.v1.InviteService/Preview",
 ];
 
-/// The methods that never need a credential: people sign in with them.
+/// The methods that never need a credential, because users sign in with them.
 pub const SIGN_IN: &[&str] = &[
     "/guestlist.v1.SignInService/ListProviders",
     "/guestlist.v1.SignInService/BeginSignIn",
@@ -49,7 +49,7 @@ pub const SIGN_IN: &[&str] = &[
 pub const WAITING: &[&str] =
     &["/guestlist.v1.EventService/ListEvents", "/guestlist.v1.EventService/Watch"];
 
-/// Every service of ours, over gRPC.
+/// All of Guestlist's own services, over gRPC.
 pub fn services(cx: &Context, http: &config::Http) -> Services {
     use gitpod::organization_service_server::OrganizationServiceServer;
     use guestlist::account_service_server::AccountServiceServer;
@@ -106,7 +106,7 @@ fn authenticated<T>(request: Request<T>) -> Result<(RequestContext, T)> {
     Ok((maybe_caller::authenticated(&mut extensions)?, message))
 }
 
-/// The response of an operation.
+/// Runs an operation and converts its result to a response or a status.
 async fn respond<T>(
     operation: impl Future<Output = Result<T>> + Send,
 ) -> std::result::Result<Response<T>, Status> {

@@ -68,7 +68,7 @@ impl SignInService for Service {
     }
 }
 
-/// The token and the refresh token, for the page.
+/// The token and the refresh token for the response. The second is empty if there is none.
 fn exposed(signed_in: &SignedIn) -> (String, String) {
     let refresh_token = signed_in.refresh_token.as_ref().map(ExposeSecret::expose_secret);
     (signed_in.token.expose_secret().to_owned(), refresh_token.unwrap_or_default().to_owned())

@@ -42,13 +42,14 @@ const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// The bytes of a response that HTTP/2 buffers until the peer's window opens.
 const MAX_SEND_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A connection is closed after this many streams that the peer resets before they are accepted,
-/// and after this many that it makes the server reset (CVE-2023-44487, CVE-2025-8671).
+/// The server closes a connection after this many streams that the peer resets before they are
+/// accepted, and after this many that the peer makes the server reset (CVE-2023-44487,
+/// CVE-2025-8671).
 const MAX_RESETS_BY_PEER: usize = 20;
 const MAX_RESETS_BY_US: usize = 256;
 
-/// After shutdown begins, a connection may begin a request for this time, since one may be on its
-/// way: HTTP/1 cannot announce that no more are accepted.
+/// After shutdown begins, a connection still accepts requests for this time, since the client may
+/// have sent one already: HTTP/1 cannot announce that no more are accepted.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// An HTTP service that never fails and is ready at any time.
@@ -70,7 +71,7 @@ impl<S> HttpService for S where
 {
 }
 
-/// Serves connections; they share these.
+/// Serves connections. All connections share these fields.
 pub struct Connections<S> {
     service: S,
     settings: Http,
@@ -127,7 +128,8 @@ impl<S: HttpService> Connections<S> {
         }
     }
 
-    /// Serves HTTP in the version that ALPN has negotiated, else in that of the first bytes.
+    /// Serves HTTP: over TLS in the version `negotiated` by ALPN, otherwise in the version of the
+    /// first bytes.
     async fn serve<IO>(
         &self,
         mut stream: IO,
@@ -183,7 +185,8 @@ impl<S: HttpService> Connections<S> {
             .timer(head.clone())
             // `head` decides how long the timer runs.
             .header_read_timeout(bounds.idle)
-            // One byte more than `head` passes on, so that `head` rejects it with a response.
+            // One byte more than `head` passes on, so that `head` rejects a larger request before
+            // hyper does: hyper's response has no text.
             .max_buf_size(bytes + 1)
             .keep_alive(access == Access::Full);
         let end = lifetime::end(self.settings.max_connection_age);
@@ -193,7 +196,8 @@ impl<S: HttpService> Connections<S> {
         let service = service_fn(|mut request: Request<Incoming>| {
             head.complete();
             request.extensions_mut().insert(peer.clone());
-            // After shutdown begins or at the maximum age, a response is the connection's last.
+            // A response is the last one of its connection if it rejects the request, if shutdown
+            // has begun, or if the connection has reached its maximum age.
             let stopped = self.stopped.clone();
             let rejection = reject::check(&request, access, bytes);
             let is_last = move || {
@@ -214,7 +218,8 @@ impl<S: HttpService> Connections<S> {
         let stop = async {
             tokio::select! {
                 () = grace_passed(self.stopped.clone()) => Ending::Stop,
-                // A request that arrives earlier gets `connection: close` in its response.
+                // After a grace period, since a request that arrives between `end` and this time
+                // gets `connection: close` in its response.
                 () = lifetime::reached(end.map(|end| end + grace)) => Ending::Age,
             }
         };
@@ -255,8 +260,8 @@ impl<S: HttpService> Connections<S> {
             .max_local_error_reset_streams(MAX_RESETS_BY_US)
             // Larger than the limit, so that `reject` can send a response.
             .max_header_list_size(settings.max_header_bytes.saturating_mul(2))
-            // Closes silent peers, and peers that stop inside a header block, where they cannot
-            // answer a ping.
+            // Closes the connection of a peer that is silent, or that stops inside a header block,
+            // where it cannot answer a ping.
             .keep_alive_interval(settings.keep_alive_interval)
             .keep_alive_timeout(settings.keep_alive_timeout);
 
@@ -314,7 +319,7 @@ impl<S: HttpService> Connections<S> {
         }
     }
 
-    /// Drives a connection. After `stop` it accepts no more requests and finishes running ones.
+    /// Runs a connection. After `stop` it accepts no more requests and finishes running ones.
     async fn drive<C>(
         &self,
         connection: C,
@@ -331,7 +336,7 @@ impl<S: HttpService> Connections<S> {
         };
         graceful_shutdown(connection.as_mut());
         if ending == Ending::Stop {
-            // `serve` bounds the time of shutdown.
+            // `super::serve` limits the time of shutdown.
             return connection.await;
         }
         self.counters.ended(ending);
@@ -361,12 +366,12 @@ fn without_body(response: Response) -> Response {
     Response::from_parts(head, Body::empty())
 }
 
-/// Reads until HTTP/2 and HTTP/1 can be told apart. A read and not a peek: with a peer that stops
-/// inside the preface, a peek would return at once again and again.
+/// Reads until the bytes show whether the version is HTTP/1 or HTTP/2. It does not peek: if the
+/// peer stops inside the preface, a peek would return the same bytes at once, again and again.
 async fn read_version(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, Bytes)> {
     let mut front = BytesMut::with_capacity(PREFACE.len());
     while front.len() < PREFACE.len() {
-        // The capacity is the preface's length: nothing beyond it is read.
+        // Limited to the missing bytes: nothing beyond the preface is read.
         let missing = PREFACE.len() - front.len();
         let mut limited = (&mut *stream).take(missing as u64);
         if limited.read_buf(&mut front).await? == 0 {
@@ -381,11 +386,11 @@ async fn read_version(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Vers
 
 /// Resolves when shutdown begins.
 async fn stopped(mut stopped: watch::Receiver<bool>) {
-    // An error means that the server is gone.
+    // An error means that the server has ended and dropped the sender.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Resolves when shutdown has begun and its grace for requests on their way has passed.
+/// Resolves when `SHUTDOWN_GRACE` has passed since shutdown began.
 async fn grace_passed(receiver: watch::Receiver<bool>) {
     stopped(receiver).await;
     tokio::time::sleep(SHUTDOWN_GRACE).await;

@@ -1,4 +1,4 @@
-//! Limits on open connections: in total, and of one network.
+//! Limits on open connections: in total, and for one network.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use crate::config::Http;
 use crate::domain::Network;
 use crate::transport::fair_semaphore::{FairPermit, FairSemaphore, Full};
 
-/// Connections above the limits that serve probes only: in total, and of one network.
+/// The maximum of connections above the limits, which serve probes only: in total, and for one
+/// network.
 pub const MAX_PROBE_CONNECTIONS: usize = 16;
 const MAX_PROBE_CONNECTIONS_PER_NETWORK: usize = 4;
 
@@ -68,8 +69,8 @@ impl ConnectionLimit {
         }
     }
 
-    /// Logs the first exceeded limit, and then the number of each minute, since peers decide how
-    /// often it happens.
+    /// Logs the first exceeded limit. Then it logs at most once per `LOG_INTERVAL`, with the number
+    /// since the last line: peers decide how often a limit is exceeded.
     fn log(&mut self, limit: ExceededLimit, address: IpAddr) {
         self.unlogged += 1;
         let now = Instant::now();

@@ -50,7 +50,7 @@ pub struct Counters {
 
 impl Counters {
     pub fn register(&self, metrics: &Metrics) {
-        // With the value zero: a rate does not see a series that begins with one.
+        // Creates each series at zero: a rate does not count the first value of a new series.
         for reason in ["max_connections", "max_connections_per_network"] {
             drop(self.refused.get_or_create(&Reason { reason }));
         }

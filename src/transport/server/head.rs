@@ -2,9 +2,9 @@
 //! its size.
 //!
 //! hyper has one time-out for both times, and sends no text with the status for a head that is too
-//! large. It asks its timer for a sleep whenever it begins to wait for a head: there the limits
-//! here begin. Bytes of a head that arrived with the request before are in hyper's buffer and
-//! unknown here: until more arrive, the connection counts as idle.
+//! large. It calls its timer for a sleep whenever it begins to wait for a head: at this moment the
+//! limits begin. If bytes of a head arrive together with the previous request, they are in hyper's
+//! buffer and this module does not see them: until more arrive, the connection counts as idle.
 
 use std::io;
 use std::pin::Pin;
@@ -40,7 +40,7 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// No byte has arrived. `since` advances while the client takes the response before.
+    /// No byte has arrived. Each write of the previous response renews `since`.
     Awaited { since: Instant },
     /// Some bytes have arrived.
     Arriving { since: Instant, bytes: usize },
@@ -70,7 +70,7 @@ impl Head {
         matches!(*self.state(), State::Awaited { .. })
     }
 
-    /// The bytes that the head may still have; `None` while no head is expected.
+    /// The number of bytes that the head may still have; `None` while no head is expected.
     fn remaining(&self) -> Option<usize> {
         match *self.state() {
             State::Awaited { .. } => Some(self.0.bounds.bytes),
@@ -91,7 +91,7 @@ impl Head {
         };
     }
 
-    /// Notes that the client has taken a part of the response before.
+    /// Notes that a part of the previous response was written.
     fn wrote(&self) {
         if let State::Awaited { since } = &mut *self.state() {
             *since = Instant::now();
@@ -117,7 +117,7 @@ impl Timer for Head {
         self.sleep_until(self.now() + duration)
     }
 
-    /// hyper begins to wait for a head. Its own deadline is ignored.
+    /// hyper calls this when it begins to wait for a head. The deadline that it passes is ignored.
     fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn Sleep>> {
         let now = Instant::now();
         *self.state() = State::Awaited { since: now };

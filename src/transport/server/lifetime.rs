@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::counters::Ending;
 
-/// The maximum age varies at random by one in this many, up or down, so that connections that began
-/// together, as after a restart, do not end together.
+/// The maximum age varies at random, up or down, by at most the age divided by this number, so that
+/// connections that begin together, as after a restart, do not end together.
 const JITTER_DIVISOR: u32 = 10;
 
 /// The end of a connection that begins now; `None` without a maximum age.

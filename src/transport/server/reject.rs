@@ -1,6 +1,6 @@
-//! Rejects requests for their connection or the form of their head, before anything reads their
-//! route. The response is plain text with an HTTP status: the protocol may not be known, and the
-//! clients of every protocol map the status to a code.
+//! Rejects requests because of their connection or the form of their head, before other code reads
+//! their route. The response is plain text with an HTTP status: the protocol may not be known, and
+//! the clients of every protocol map the status to a code.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
@@ -22,7 +22,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// The paths of probes.
 const PROBE_PATHS: [&str; 3] = ["/healthz", "/readyz", "/grpc.health.v1.Health/Check"];
 
-/// HTTP/2 counts this many bytes for a field beside its name and value (RFC 9113 §6.5.2).
+/// HTTP/2 counts this many bytes for a field in addition to its name and value (RFC 9113 §6.5.2).
 const FIELD_BYTES: usize = 32;
 
 /// After the last response of a connection, up to this many bytes are read from the peer, for at
@@ -69,7 +69,7 @@ impl Rejection {
 }
 
 /// Checks the head of a request. `max_head_bytes` is for HTTP/2; over HTTP/1 a larger head does not
-/// get here.
+/// reach this function.
 pub fn check<B>(request: &Request<B>, access: Access, max_head_bytes: usize) -> Option<Rejection> {
     if request.version() == Version::HTTP_2 {
         if list_bytes(request) > max_head_bytes {
@@ -89,8 +89,8 @@ fn list_bytes<B>(request: &Request<B>) -> usize {
     target + fields.sum::<usize>()
 }
 
-/// Whether there is exactly one valid `Host`, as RFC 9112 §3.2 requires: a request that two servers
-/// read differently can be smuggled past the first.
+/// Whether there is exactly one valid `Host`, as RFC 9112 §3.2 requires: if two servers read a
+/// request differently, a client can smuggle it past the first server.
 fn has_valid_host(version: Version, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -114,8 +114,8 @@ pub fn log(peer: &Peer, rejection: Rejection) {
     tracing::info!(peer = &*peer.text, status, why, "a request is rejected by its head");
 }
 
-/// Sends a response that hyper does not send over HTTP/1, and closes the connection so that the
-/// peer can read it: closing with unread bytes would reset the connection.
+/// Sends a response over HTTP/1 that hyper does not send, and closes the connection so that the
+/// peer can read the response: a close with unread bytes would reset the connection.
 pub async fn send_last(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), rejection: Rejection) {
     let (status, text) = (rejection.status, rejection.text);
     let response = format!(

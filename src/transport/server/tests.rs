@@ -32,7 +32,7 @@ fn connect(service: impl HttpService) -> (DuplexStream, JoinHandle<()>, watch::S
     connect_with(service, settings())
 }
 
-/// The same with the given settings.
+/// Like `connect`, with the given settings.
 fn connect_with(
     service: impl HttpService,
     settings: Http,
@@ -120,7 +120,7 @@ async fn a_head_that_is_too_large_gets_a_response() {
             task.await.unwrap();
         }
     }
-    // The body does not count.
+    // The limit does not include the body.
     let (mut client, _task, _stop) = connect(hello());
     let head = b"PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 30000\r\n\r\n";
     client.write_all(&[head, &[b'y'; 30000][..]].concat()).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_request_without_exactly_one_host_is_rejected() {
     for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n"] {
         let (mut client, task, _stop) = connect(hello());
         client.write_all(head.as_bytes()).await.unwrap();
-        // And the connection is closed: the next bytes may be part of the request.
+        // The server also closes the connection: the next bytes may be part of this request.
         let answer = read_all(&mut client).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
@@ -182,7 +182,7 @@ async fn p37_a_client_that_answers_pings_and_sends_no_request_is_closed() {
     task.await.unwrap();
     let took = begun.elapsed();
     assert!(took >= idle && took < idle + Duration::from_secs(1), "{took:?}");
-    // By GOAWAY: the client knows that it may retry on another connection.
+    // The server sends GOAWAY, so the client knows that it may retry on another connection.
     driver.await.unwrap().unwrap();
     assert!(sender.is_closed());
 }
@@ -195,7 +195,7 @@ async fn p37_the_idle_time_begins_at_the_end_of_a_request() {
     let (mut sender, _driver) = http2(client).await;
     let answer = tokio::spawn(sender.send_request(get()));
     entered.notified().await;
-    // Longer than the idle time-out.
+    // The request runs longer than the idle time-out.
     tokio::time::sleep(idle + idle / 2).await;
     release.notify_one();
     assert_eq!(answer.await.unwrap().unwrap().status(), 200);
@@ -230,7 +230,7 @@ async fn an_old_connection_ends_after_its_running_request() {
     let (mut sender, _driver) = http2(client).await;
     let answer = tokio::spawn(sender.send_request(get()));
     entered.notified().await;
-    // Beyond the age and its jitter the request goes on.
+    // The request continues beyond the maximum age and its jitter.
     let age = aging().max_connection_age;
     tokio::time::sleep(age + age / 10 + Duration::from_secs(1)).await;
     assert!(!task.is_finished());
@@ -289,7 +289,7 @@ async fn an_old_http1_connection_ends_with_its_next_response() {
 
 #[tokio::test(start_paused = true)]
 async fn http1_has_its_own_idle_timeout() {
-    // It is longer than the time-out of a head.
+    // The idle time-out is longer than the time-out of a head.
     let (mut client, _task, _stop) = connect(hello());
     let idle = settings().http1_idle_timeout - Duration::from_secs(1);
     assert!(idle > settings().head_timeout);
@@ -354,7 +354,7 @@ async fn p34_shutdown_lets_running_requests_finish() {
 
 #[tokio::test(start_paused = true)]
 async fn p34_a_request_on_its_way_is_served() {
-    // On a connection before its first request, in the middle of one, and after one.
+    // Shutdown begins before the first request of a connection, in the middle of it, and after it.
     for (before, after) in [(&b""[..], GET), GET.split_at(8), (GET, GET)] {
         let (mut client, task, stop) = connect(hello());
         client.write_all(before).await.unwrap();
@@ -378,7 +378,7 @@ async fn p34_shutdown_does_not_wait_for_a_silent_client() {
     for before in [&b""[..], GET] {
         let (mut client, task, stop) = connect(hello());
         client.write_all(before).await.unwrap();
-        // The connection runs once.
+        // Lets the task of the connection run.
         tokio::time::sleep(Duration::from_millis(1)).await;
         stop.send_replace(true);
         let begun = tokio::time::Instant::now();
@@ -392,7 +392,7 @@ async fn p34_a_connection_in_the_queue_is_accepted() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(GET).await.unwrap();
-    // Shutdown begins before the server has accepted anything.
+    // Shutdown begins before the server has accepted any connection.
     serve(listener, hello(), &settings(), None, Counters::default(), async {}).await;
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
@@ -439,7 +439,7 @@ async fn p34_shutdown_over_http2_too() {
     assert_eq!(answer.await.unwrap().unwrap().status(), 200);
     running.ended.await.unwrap();
 
-    // And what does not end is cut off, the handler included.
+    // A request that does not end is cut off, and its handler is dropped.
     let gone = Arc::new(Notify::new());
     let (entered, handler_gone) = (Arc::new(Notify::new()), Arc::clone(&gone));
     let in_service = Arc::clone(&entered);
@@ -488,7 +488,7 @@ async fn p37_connections_over_the_limit_are_for_probes() {
         assert!(answer.contains("connection: close") && answer.contains(text), "{answer}");
     }
 
-    // The first connection is still open; its end releases a permit.
+    // The first connection is still open.
     first.write_all(GET).await.unwrap();
     assert!(first.read(&mut buffer).await.unwrap() > 0);
     running.stop.send(()).unwrap();
@@ -502,7 +502,7 @@ async fn p37_who_takes_the_places_of_probes_is_soon_gone() {
     let mut first = TcpStream::connect(running.address).await.unwrap();
     first.write_all(GET).await.unwrap();
     assert!(first.read(&mut [0; 1024]).await.unwrap() > 0);
-    // Ready for HTTP/2, which could stay long, and too many for one network.
+    // Connections that start HTTP/2, which could stay open for long, and too many for one network.
     let mut others = Vec::new();
     for _ in 0..8 {
         let mut other = TcpStream::connect(running.address).await.unwrap();
@@ -510,10 +510,10 @@ async fn p37_who_takes_the_places_of_probes_is_soon_gone() {
         others.push(other);
     }
     for mut other in others {
-        // However it ends.
+        // The connection ends, with or without an error.
         other.read_to_end(&mut Vec::new()).await.ok();
     }
-    // The first is none of them.
+    // The first connection is not one of them and stays open.
     first.write_all(GET).await.unwrap();
     assert!(first.read(&mut [0; 1024]).await.unwrap() > 0);
     running.stop.send(()).unwrap();

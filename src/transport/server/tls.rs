@@ -1,7 +1,8 @@
 //! TLS: the certificate and its replacement while connections are open.
 //!
-//! The client chooses HTTP/2 or HTTP/1.1 by ALPN (RFC 7301). A client certificate admits a
-//! connection only: credentials identify the caller. Early data is off, since it can be replayed.
+//! The client chooses HTTP/2 or HTTP/1.1 by ALPN (RFC 7301). A client certificate only admits a
+//! connection and does not identify the caller: credentials do. Early data is off, since it can be
+//! replayed.
 
 mod files;
 mod validity;
@@ -58,11 +59,11 @@ pub enum Part {
     ClientCa,
 }
 
-/// A PEM file that cannot be used. Contains nothing of the key.
+/// The error for a PEM file that cannot be used. It contains no part of the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PemError {
     pub part: Part,
-    /// Follows the name of the part: "holds no certificate".
+    /// The text after the name of the part, such as "holds no certificate".
     pub why: String,
 }
 
@@ -90,7 +91,7 @@ impl Tls {
     /// the old one.
     ///
     /// # Errors
-    /// As [`Tls::new`]; then the old one stays.
+    /// The same as [`Tls::new`]; after an error the old certificate stays.
     pub fn replace(&self, pem: &Pem) -> Result<(), PemError> {
         self.0.send_replace(server_config(pem)?);
         Ok(())
@@ -159,7 +160,7 @@ fn certified_key(pem: &Pem, provider: &CryptoProvider) -> Result<CertifiedKey, P
     let key = provider.key_provider.load_private_key(key).map_err(|_| no_key())?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        // `Unknown`: the kind of key does not reveal its public half.
+        // `Unknown`: this kind of key does not give its public part.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(unusable(Part::Key, "does not belong to the certificate"))

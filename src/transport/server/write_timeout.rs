@@ -1,6 +1,7 @@
 //! Time-outs for clients that do not read their responses. A socket that accepts no bytes for too
-//! long is closed. On HTTP/2 a client can keep the window of one stream shut and answer every ping:
-//! then only that stream is reset, since other streams of a proxy belong to other clients.
+//! long is closed. On HTTP/2 a client can keep the window of one stream closed and still answer
+//! every ping: then only that stream is reset, since other streams of a proxy belong to other
+//! clients.
 
 use std::io;
 use std::pin::Pin;
@@ -90,7 +91,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<IO> {
 }
 
 tokio::task_local! {
-    /// Of the HTTP/2 stream that this task runs.
+    /// The pending piece of the HTTP/2 stream that this task runs.
     static PENDING: PendingPiece;
 }
 
@@ -147,7 +148,7 @@ where
     }
 }
 
-/// A response body whose delivery [`StreamExecutor`] watches. Called in the task of its stream.
+/// A response body whose delivery [`StreamExecutor`] watches. Call this in the task of its stream.
 pub fn with_delivery_timeout(body: Body) -> Body {
     if body.is_end_stream() {
         return body;
@@ -158,7 +159,7 @@ pub fn with_delivery_timeout(body: Body) -> Body {
     }
 }
 
-/// A body adapter that passes data on in pieces. hyper polls again once it has sent the last one.
+/// A body adapter that passes data on in pieces. hyper polls again when it has sent a piece.
 struct Pieces {
     rest: Bytes,
     pending: PendingPiece,

@@ -1,7 +1,8 @@
 //! Counts the messages of a request and checks that each is complete.
 //!
-//! tonic 0.14 does not: where a method takes one message it reads the first of several, calls a
-//! missing one INTERNAL, and accepts a stream that ends behind the prefix of a message.
+//! tonic 0.14 does not do this. For a method that takes one message, it reads the first of several
+//! messages and returns INTERNAL if there is none. It also accepts a stream that ends right after
+//! the prefix of a message.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,11 +16,12 @@ use crate::transport::body::{Adapt, Adapted, PollFrame};
 use crate::transport::protocol::{FrameReader, Piece};
 use crate::transport::status::{message_too_large, to_status};
 
-/// A request body whose messages are counted. Not erased to `Body`, which would allocate.
+/// A request body whose messages are counted. The type is not erased to `Body`, because that would
+/// allocate.
 pub type Counted = Adapted<MessageCount>;
 
-/// A body adapter. Where one message is expected, another number of them is UNIMPLEMENTED, as
-/// gRPC wants it. An incomplete message is INVALID_ARGUMENT. A message that is too large is
+/// A body adapter. If one message is expected, any other number of messages is UNIMPLEMENTED, as
+/// gRPC requires. An incomplete message is INVALID_ARGUMENT. A message that is too large is
 /// RESOURCE_EXHAUSTED as soon as its length arrives.
 pub struct MessageCount {
     takes_one: bool,
@@ -77,7 +79,7 @@ impl Adapt for MessageCount {
     }
 
     fn is_end_stream(&self, _: &Body) -> bool {
-        // The end of the body may be an error.
+        // Even after the last frame of the body, `check_end` may return an error.
         self.rejected
     }
 }
@@ -94,7 +96,7 @@ mod tests {
     use http_body_util::{BodyExt, StreamBody};
     use tonic::Code;
 
-    /// The code that a body is rejected with, however it is cut into chunks.
+    /// The code of the error for a body, which must be the same for every size of its chunks.
     async fn rejection(body: &[u8], takes_one: bool, max_bytes: usize) -> Option<Code> {
         let mut codes = Vec::new();
         for size in [1, 2, 3, 7, 100] {

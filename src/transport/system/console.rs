@@ -1,7 +1,7 @@
 //! The console: pages for people, at `/console`.
 //!
-//! The files are static. Their calls are Connect JSON to this server, with the credential of the
-//! person, so the console can do what the credential can.
+//! The files are static. Their scripts call this server with Connect JSON and the credential of the
+//! person, so the console can do exactly what the credential permits.
 
 use super::languages::{Texts, texts};
 use super::source::{HTML, SCRIPT, STYLE, Source};
@@ -49,7 +49,7 @@ pub(super) static FILES: [Source; 26] = [
     file!("views/webhooks.js", SCRIPT),
 ];
 
-/// The texts in the language of the request.
+/// The path of the module with the texts in the language of the request.
 pub(super) const TEXTS_PATH: &str = "/console/texts.js";
 
 pub(super) static TEXTS: Texts = texts!("console/languages");

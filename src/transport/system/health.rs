@@ -1,4 +1,4 @@
-//! `grpc.health.v1.Health`, for the server and for each service. All have the status of the
+//! `grpc.health.v1.Health`, for the server and for each service. Each has the status of the
 //! process.
 
 use std::pin::Pin;
@@ -49,7 +49,8 @@ impl Health for Follower {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let mut watch = self.readiness.watch();
         if !self.knows(&request.get_ref().service) {
-            // No service is added later, so the status stays until the process ends.
+            // No service is added later, so the status does not change until shutdown ends the
+            // stream.
             let unknown = response(ServingStatus::ServiceUnknown);
             let first = futures_util::stream::once(std::future::ready(Ok(unknown)));
             let end = futures_util::stream::once(async move {

@@ -1,5 +1,5 @@
 //! The page that an invite link opens, for deployments without a page of their own, and the page
-//! that issuers send the browser back to.
+//! to which issuers redirect the browser after a sign-in.
 //!
 //! The page is static. The token is in the fragment of the URL, which browsers do not send; the
 //! script of the page sends it in the body of a call. So the token is in no log and in no
@@ -18,8 +18,7 @@ macro_rules! file {
     };
 }
 
-/// `/sign-in` is where issuers send the browser to. `connect.js` and `sign-in.js` are also used by
-/// the console.
+/// Issuers redirect the browser to `/sign-in`. The console also uses `connect.js` and `sign-in.js`.
 pub(super) static FILES: [Source; 8] = [
     file!("/invite", "invite.html", HTML),
     file!("/invite.css", "invite.css", STYLE),
@@ -31,7 +30,7 @@ pub(super) static FILES: [Source; 8] = [
     file!("/text.js", "text.js", SCRIPT),
 ];
 
-/// The texts in the language of the request.
+/// The path of the module with the texts in the language of the request.
 pub(super) const TEXTS_PATH: &str = "/texts.js";
 
 pub(super) static TEXTS: Texts = texts!("invite_page/languages");
@@ -54,7 +53,7 @@ mod tests {
         assert_eq!(page.matches("<script").count(), 1);
         assert!(
             page.contains("<script src=\"invite.js\" type=\"module\""),
-            "relative: the page may be below a path"
+            "the URL must be relative: the page may be below a path"
         );
         assert!(page.contains("href=\"invite.css\""));
     }

@@ -42,7 +42,7 @@ pub(super) fn accepted(headers: &HeaderMap, default: Language) -> Language {
     best.map_or(default, |(_, language)| language)
 }
 
-/// What every folder of texts must hold.
+/// The rules for every folder of texts.
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -79,7 +79,7 @@ pub(super) mod tests {
         let english = flat(all[0].1);
         for (language, json) in all {
             let (tag, texts) = (language.as_str(), flat(json));
-            // The plural rules of Unicode's CLDR: these two have one form.
+            // Unicode's CLDR has one plural form for these two languages.
             let has_one_form = matches!(language, Language::Ja | Language::Zh);
             for (name, text) in &english {
                 let Some(translated) = texts.get(name) else {

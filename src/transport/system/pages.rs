@@ -18,14 +18,14 @@ use super::{console, invite_page, response_with};
 use crate::domain::{Brand, Color, Language, Shades};
 use crate::transport::Response;
 
-/// The logo of the deployment.
+/// The path of the deployment's logo.
 const LOGO: &str = "/logo";
 
-/// In HTML: the name of the service.
+/// The placeholder for the name of the service in HTML files.
 const NAME: &str = "{name}";
 
-/// Nothing inline, nothing from other origins, not in a frame. The icon is a data URL, which saves
-/// a request.
+/// The content security policy: no inline scripts or styles, nothing from other origins, and not in
+/// a frame. The icon is a data URL, which saves a request.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'";
@@ -63,8 +63,8 @@ pub(super) fn paths() -> impl Iterator<Item = &'static str> {
 }
 
 impl Pages {
-    /// The pages with this brand. `language` is for browsers whose languages have no page; without
-    /// `console` its addresses do not exist.
+    /// The pages with this brand. `language` is used if the pages exist in no language of the
+    /// browser; without `console`, the paths of the console do not exist.
     pub fn new(brand: &Brand, language: Language, console: bool) -> Self {
         let name = html_escaped(&brand.name);
         let colors = brand.accent.map(stylesheet).unwrap_or_default();
@@ -91,8 +91,8 @@ impl Pages {
         Self { console, language, files, texts }
     }
 
-    /// A file; no cache may store it, so that a new version is seen at once. `None`: there is no
-    /// such file.
+    /// The response with a file. No cache may store it, so that browsers show a new version at
+    /// once. `None`: there is no such file.
     pub(super) fn respond(&self, path: &str, request: &HeaderMap) -> Option<Response> {
         if console::has(path) && !self.console {
             return None;
@@ -168,7 +168,7 @@ fn shown(brand: &Brand) -> String {
     serde_json::json!({ "name": brand.name, "logo": logo, "imprint": brand.imprint }).to_string()
 }
 
-/// The colours of the deployment, after those of the page.
+/// Rules with the colours of the deployment. They follow the rules of the page and override them.
 fn stylesheet(accent: Color) -> String {
     let rule = |shades: Shades| {
         let Shades { accent, on_accent, tint } = shades;
@@ -182,7 +182,7 @@ fn html_escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Whether the client lists gzip, and not with the weight 0.
+/// Whether the client accepts gzip: it lists gzip with a weight other than 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));

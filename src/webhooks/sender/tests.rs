@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::proto::guestlist::v1::Event;
 
-/// Answers each connection with the next text, and closes it.
+/// Sends the next text as the response on each connection, and closes the connection.
 struct Endpoint {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -49,7 +49,7 @@ async fn serve(mut stream: TcpStream, answer: Option<String>) {
     }
     match answer {
         Some(answer) => {
-            // The client may stop to read.
+            // The client may stop reading.
             let _ = stream.write_all(answer.as_bytes()).await;
         }
         None => std::future::pending().await,
@@ -69,8 +69,8 @@ fn secret() -> Secret {
     Secret::from_bytes(Zeroizing::new(vec![7; 32]))
 }
 
-/// A sender that reaches these networks, and whose resolver has these results, one after
-/// another; the last one is repeated.
+/// A sender that may connect to these networks. Its resolver returns these results, one after
+/// another, and repeats the last one.
 fn sender(networks: &[&str], results: &[&[IpAddr]]) -> (Sender, Arc<AtomicUsize>) {
     let results: Mutex<VecDeque<Vec<IpAddr>>> =
         Mutex::new(results.iter().map(|addresses| addresses.to_vec()).collect());
@@ -89,7 +89,7 @@ fn sender(networks: &[&str], results: &[&[IpAddr]]) -> (Sender, Arc<AtomicUsize>
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// A network for documentation, which leads nowhere. Tests open it in place of a public one.
+/// A network for documentation, which has no hosts. Tests allow it in place of a public network.
 const NOWHERE: &str = "192.0.2.0/24";
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -158,7 +158,8 @@ async fn the_forbidden_addresses_of_a_name_are_refused_without_a_connection() {
 async fn a_name_that_changes_its_address_has_no_second_look_up() {
     let endpoint = Endpoint::answering([answer("200 OK", "")]).await;
     let url = format!("http://rebinding.example:{}/", endpoint.port);
-    // What is checked is what is connected to: the second result is never used.
+    // The sender connects to the address that it has checked: this request never uses the second
+    // result.
     let (first, asked) = sender(&[NOWHERE], &[&[PUBLIC], &[LOOPBACK]]);
     let attempt = send(&first, &url).await;
     assert_eq!(attempt.status, None);
@@ -203,13 +204,13 @@ async fn the_status_decides() {
     assert_eq!(redirect.answer, "moved");
     let error = send(&sender, &url).await;
     assert_eq!((error.status, error.is_gone()), (Some(500), false));
-    assert_eq!(error.answer, "é".repeat(1024), "2048 bytes of it");
+    assert_eq!(error.answer, "é".repeat(1024), "the first 2048 bytes");
     let gone = send(&sender, &url).await;
     assert!(gone.is_gone());
     assert_eq!(gone.answer, "a\u{fffd}b");
     assert_eq!(send(&sender, &url).await.retry_after, Some(Duration::from_secs(120)));
     assert_eq!(send(&sender, &url).await.retry_after, Some(Duration::from_secs(600)));
-    assert_eq!(send(&sender, &url).await.retry_after, None, "of 429 and 503 alone");
+    assert_eq!(send(&sender, &url).await.retry_after, None, "only of 429 and 503");
     assert!(send(&sender, &url).await.is_accepted());
     let cut = send(&sender, &url).await;
     assert_eq!((cut.status, cut.answer.as_str()), (Some(500), "ha"));

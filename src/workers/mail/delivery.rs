@@ -27,7 +27,7 @@ enum Prepared {
 }
 
 /// Enqueues the next reminder of an invitation, if one is to be sent before it expires. The
-/// reminders count from 1; `last` is the number of the mail that was sent just now.
+/// reminders are numbered from 1; `last` is the number of the mail that was sent just now.
 async fn remind(
     tx: &Tx,
     (organization, id): (OrganizationId, InviteId),
@@ -41,7 +41,7 @@ async fn remind(
     let invite = invites::find(tx, organization, id).await?;
     let live = invite.filter(|invite| invite.is_live(now));
     let Some(end) = live.and_then(|invite| invite.expires_at) else { return Ok(()) };
-    // One whose time has passed is left out: two mails at once would help nobody.
+    // A reminder whose time has passed is left out, to avoid two mails at once.
     let next = (1..).zip(reminders).filter(|(number, _)| *number > last);
     let next = next.map(|(number, before)| (number, end.minus(*before)));
     match next.into_iter().find(|(_, due)| now < *due) {
@@ -50,7 +50,7 @@ async fn remind(
     }
 }
 
-/// The span of a delivery, below that of the request that asked for the mail.
+/// The span of a delivery, a child of the span of the request that caused the mail.
 fn span(mail: &outbox::Claimed) -> Span {
     if !trace::is_sampled(mail.trace) {
         return Span::none();
@@ -119,7 +119,8 @@ impl MailWorker {
         let Some((invite, sealed)) = found else {
             return Ok(Prepared::Discard(None));
         };
-        // An invitation that ends before its reminder was sent all the same.
+        // If an invitation ends before its reminder, no reason is stored: the invitation itself was
+        // sent.
         let ended = || {
             let why = "the invitation ended before it was sent";
             Prepared::Discard((claimed.reminder == 0).then(|| why.to_owned()))

@@ -20,9 +20,9 @@ pub struct Counts {
 pub struct Numbers {
     /// Mails of all replicas; counted a few times a minute.
     pub waiting: i64,
-    /// How long the oldest of them waits.
+    /// How long the oldest of them has waited.
     pub oldest_seconds: i64,
-    /// Mails of this process.
+    /// Mails that this process has sent.
     pub sent: u64,
     /// Attempts of this process that are repeated later.
     pub postponed: u64,
@@ -42,7 +42,7 @@ impl MailWorker {
         }
     }
 
-    /// Counts the outbox and the notices, unless that was done a moment ago.
+    /// Counts the outbox and the notices, unless the last count is recent.
     pub(super) async fn count(&self) -> Result<()> {
         let now = self.clock.now();
         let asked = async {

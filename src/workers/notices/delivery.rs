@@ -17,17 +17,17 @@ use crate::storage::{accounts, change, domains, join_requests, members, notices,
 use crate::telemetry::trace;
 use crate::workers::backoff;
 
-/// What is to be done with a claimed row.
+/// The next step for a claimed row.
 enum Prepared {
-    /// Send the mail, which tells of requests up to a version of the organization.
+    /// Send the mail, which reports requests up to this version of the organization.
     Send(Box<Mail>, i64),
-    /// No requests are newer than those that the recipient knows.
+    /// No requests are newer than those that earlier mails have reported.
     NothingNew,
     /// The mail is not needed any more.
     Discard,
 }
 
-/// The span of a delivery, below that of the request that caused it.
+/// The span of a delivery, a child of the span of the request that caused it.
 fn span(notice: &Claimed) -> Span {
     if !trace::is_sampled(notice.trace) {
         return Span::none();
@@ -139,7 +139,8 @@ impl NoticeWorker {
         }
     }
 
-    /// The verified address of the recipient, who for mails to admins still is one.
+    /// The verified address of the recipient; `None` if a mail is for an admin and the recipient is
+    /// no longer an active admin.
     async fn address(&self, claimed: &Claimed) -> Result<Option<EmailAddress>> {
         let (db, organization) = (self.mail.store.read(), claimed.topic.organization);
         if claimed.topic.kind != NoticeKind::RequestDecided {
@@ -180,7 +181,7 @@ impl NoticeWorker {
         templates.render(&notice, self.mail.clock.now())
     }
 
-    /// Keeps the row, so that the next mail of its topic is not before the end of the pause.
+    /// Keeps the row, so that the next mail of its topic is not sent before the end of the pause.
     async fn pause(&self, claimed: &Claimed, claimant: Uuid, told: i64) -> Result<()> {
         let until = self.mail.clock.now().plus(PAUSE);
         self.renew(claimed, claimant, told, until).await
@@ -198,8 +199,9 @@ impl NoticeWorker {
         self.mail.store.write(renewed).await
     }
 
-    /// Removes the row of an admin who knows all requests that wait. A new request does not add a
-    /// row while there is one. So if a newer request waits, the row stays and its mail is due now.
+    /// Removes the row if earlier mails have reported all waiting requests to the admin. A new
+    /// request does not add a row while there is one. So if a newer request waits, the row stays
+    /// and its mail is due now.
     async fn close(&self, claimed: &Claimed, claimant: Uuid) -> Result<()> {
         let (id, told, of) = (claimed.id, claimed.told_version, claimed.topic.organization);
         let now = self.mail.clock.now();

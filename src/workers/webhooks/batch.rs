@@ -1,4 +1,4 @@
-//! What is sent to an endpoint at once, and what became of it.
+//! The events that are sent to an endpoint in one batch, and their results.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const PAUSES: [Duration; 9] = [
 ];
 const HOUR: u64 = 60 * 60;
 
-/// The longest pause that an endpoint may ask for.
+/// The longest pause that an endpoint may request.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * HOUR);
 
 /// An event to send.
@@ -33,17 +33,17 @@ pub(super) struct Item {
     pub waiting: Option<WebhookDelivery>,
 }
 
-/// What is due to be sent: first what failed before, then the events behind the cursor.
+/// The events that are due: first those that failed before, then those after the cursor.
 #[derive(Debug)]
 pub(super) struct Work {
     pub items: Vec<Item>,
-    /// Rows that nobody can deliver any more.
+    /// Rows that cannot be delivered any more, because their events are deleted or too old.
     pub dropped: Vec<WebhookDeliveryId>,
     /// The cursor when all items are handled.
     pub read_to: FeedPlace,
-    /// Nothing else is due.
+    /// Whether nothing else is due.
     pub is_all: bool,
-    /// The last event of the organization has been read.
+    /// Whether the last event of the organization has been read.
     pub saw_end: bool,
 }
 
@@ -54,25 +54,25 @@ pub(super) struct Handled {
     pub attempt: Attempt,
 }
 
-/// What became of a part of the work.
+/// The results of a part of the work.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
     pub cursor: FeedPlace,
-    /// The endpoint has accepted nothing since then.
+    /// Since this time the endpoint has accepted nothing.
     pub first_failure_at: Option<Timestamp>,
-    /// The endpoint has asked for a pause.
+    /// The end of the pause that the endpoint has requested.
     pub not_before: Option<Timestamp>,
-    /// The endpoint wants no more events.
+    /// Whether the endpoint wants no more events.
     pub is_gone: bool,
-    /// Rows that are needed no longer.
+    /// Rows that are no longer needed.
     pub finished: Vec<WebhookDeliveryId>,
     pub failed_again: Vec<(WebhookDeliveryId, FailedAttempt)>,
     pub failed: Vec<NewDelivery>,
-    /// All that was due is handled.
+    /// Whether all due events are handled.
     pub is_all: bool,
-    /// The last event of the organization is handled.
+    /// Whether the last event of the organization is handled.
     pub saw_end: bool,
-    /// The turn may go on.
+    /// Whether the turn may continue.
     pub has_more: bool,
 }
 
@@ -92,7 +92,8 @@ impl Batch {
         }
     }
 
-    /// Adds what was sent at the same time; returns whether any of it was accepted.
+    /// Adds the results of events that were sent at the same time; returns whether any was
+    /// accepted.
     pub fn add(&mut self, sent: Vec<Handled>, now: Timestamp) -> bool {
         let is_accepted = sent.iter().any(|one| one.attempt.is_accepted());
         for Handled { item, attempt } in sent {

@@ -8,25 +8,25 @@ use crate::storage::events::EventHead;
 use crate::storage::webhook_turns::{self, Endpoint};
 use crate::storage::{Db, Store, change, events, webhooks};
 
-/// The events or endpoints that are read at once.
+/// The number of events or endpoints that are read at once.
 const PAGE: u64 = 500;
-/// Endpoints that are read at once to find one that accepts events.
+/// The number of endpoints that are read at once to find one that accepts events.
 const FEW: u64 = 32;
-/// The most events of one poll; the next one goes on.
+/// The most events of one poll; the next poll continues.
 const MAX_EVENTS: u64 = 10_000;
 
 /// How far this process has read the feed.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
-    /// `None`: not at all, or no endpoint was enabled and accepting events.
+    /// `None`: it has read nothing, or at the last poll no enabled endpoint accepted events.
     seen: Option<FeedPlace>,
-    /// Endpoints with their last event, until a worker has claimed them after it. One that is
-    /// claimed when its event arrives may not have seen the event.
+    /// Endpoints with the place of their newest event, until they are made due or their cursor has
+    /// passed it. A claimed endpoint stays here: its worker may not have read the event.
     candidates: HashMap<WebhookId, FeedPlace>,
 }
 
 impl Feed {
-    /// Makes the endpoints due that have new events.
+    /// Makes the endpoints that have new events due.
     pub(super) async fn poll(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         let db = store.read();
         if !is_any_accepting(db).await? {
@@ -42,7 +42,8 @@ impl Feed {
         self.wake(store, now).await
     }
 
-    /// Looks at every enabled endpoint: it may have events from before.
+    /// Checks every enabled endpoint for events after its cursor, which may be from an earlier
+    /// time.
     async fn look_at_all(&mut self, store: &Store, newest: FeedPlace) -> Result<()> {
         let db = store.read();
         let mut after = None;
@@ -62,7 +63,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Finds the endpoints of the events behind `seen`.
+    /// Finds the endpoints of the events after `seen`.
     async fn read_events(
         &mut self,
         store: &Store,
@@ -72,7 +73,8 @@ impl Feed {
         let db = store.read();
         let mut read = 0;
         while seen < newest && read < MAX_EVENTS {
-            // Only their heads: this runs every second, beside the calls.
+            // Only the heads of the events, since this runs every second, concurrently with
+            // requests.
             let heads = events::heads_between(db, seen, newest, PAGE).await?;
             let Some(last) = heads.last() else { break };
             let last = last.place;
@@ -90,13 +92,13 @@ impl Feed {
                 }
             }
             seen = last;
-            // Stored at once: an error later does not repeat what is done.
+            // Stored at once, so that after a later error these events are not read again.
             self.seen = Some(seen);
         }
         Ok(())
     }
 
-    /// Makes the candidates due that no worker has claimed.
+    /// Makes the candidates due, except those that are claimed or accept nothing.
     async fn wake(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         if self.candidates.is_empty() {
             return Ok(());
@@ -111,7 +113,7 @@ impl Feed {
             if endpoint.cursor >= *place {
                 continue;
             }
-            // One that accepts nothing is due by time alone.
+            // An endpoint that accepts nothing becomes due only by time.
             if endpoint.is_claimed || endpoint.webhook.first_failure_at.is_some() {
                 remaining.insert(id, *place);
             } else {
@@ -128,7 +130,8 @@ impl Feed {
     }
 }
 
-/// Whether any enabled endpoint accepts events. One that accepts nothing is due by time alone.
+/// Whether any enabled endpoint accepts events. An endpoint that accepts nothing becomes due only
+/// by time.
 async fn is_any_accepting(db: &Db) -> Result<bool> {
     let (mut after, mut limit) = (None, 1);
     loop {
@@ -141,10 +144,11 @@ async fn is_any_accepting(db: &Db) -> Result<bool> {
     }
 }
 
-/// Whether an endpoint must look at an event.
+/// Whether an endpoint must handle an event.
 fn is_for(endpoint: &Endpoint, event: &EventHead) -> bool {
     let webhook = &endpoint.webhook;
     let is_its = webhook.organization.is_none() || webhook.organization == event.organization;
-    // The last event of an organization ends its endpoints, whatever they take.
+    // The last event of an organization causes the deletion of its endpoints, even if they do not
+    // take events of its type.
     is_its && (webhook.takes(&event.action) || endpoint.organization_deleted)
 }

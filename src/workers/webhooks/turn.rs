@@ -1,4 +1,4 @@
-//! One turn of an endpoint: what a worker does while it holds the claim.
+//! One turn of an endpoint: the work of a worker while it holds the claim.
 
 use std::time::{Duration, Instant};
 
@@ -19,31 +19,31 @@ use crate::webhooks::{Attempt, Message, Secret, TIMEOUT};
 use crate::workers::backoff;
 use crate::workers::lease::CLAIM_MARGIN;
 
-/// The longest time of one batch: nothing new is begun after [`BATCH`].
+/// The longest time of one batch: no request begins after [`BATCH`].
 pub(super) const MAX_BATCH: Duration = BATCH.saturating_add(TIMEOUT);
 const BATCH: Duration = Duration::from_secs(20);
-/// After this time the endpoint is given back, so that others have their turn.
+/// After this time the endpoint is released, so that others have their turn.
 const MAX_TURN: Duration = Duration::from_secs(60);
 
-/// Concurrent requests to one endpoint.
+/// The most concurrent requests to one endpoint.
 const IN_FLIGHT: usize = 4;
-/// To one that accepts nothing: one event that failed before, and one that did not.
+/// The same for an endpoint that accepts nothing: one event that failed before, and one new event.
 const IN_FLIGHT_FAILING: usize = 2;
-/// Deliveries that failed before, in one batch.
+/// The most deliveries in one batch that failed before.
 const MAX_DUE: u64 = 32;
-/// Events that are read for one batch.
+/// The most events that are read for one batch.
 const MAX_READ: u64 = 100;
 
-/// After so much time of nothing but failures an endpoint is disabled.
+/// An endpoint that accepts nothing for this time is disabled.
 const DISABLE_AFTER: Duration = Duration::from_secs(5 * 24 * 60 * 60);
-/// An endpoint that accepts nothing rests for this part of the time for which it has done so,
-/// between these bounds.
+/// The divisor for the pause of an endpoint that accepts nothing: the pause is the time since its
+/// first failure, divided by this number, between these bounds.
 const REST_PART: u32 = 8;
 const MIN_REST: Duration = Duration::from_secs(5);
 const MAX_REST: Duration = Duration::from_secs(5 * 60);
 
 impl WebhookWorker {
-    /// Sends what is due to an endpoint, and gives it back.
+    /// Sends due events to an endpoint, and then releases it.
     pub(super) async fn take_turn(&self, mut endpoint: Endpoint, claimant: Uuid) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -69,7 +69,7 @@ impl WebhookWorker {
         }
     }
 
-    /// Reads what is due to be sent now.
+    /// Reads the events that are due now.
     async fn read(&self, endpoint: &Endpoint) -> Result<Work> {
         let (db, webhook) = (self.store.read(), &endpoint.webhook);
         let is_failing = webhook.first_failure_at.is_some();
@@ -98,7 +98,7 @@ impl WebhookWorker {
         Ok(work)
     }
 
-    /// Reads the events behind the cursor; one, if the endpoint accepts nothing.
+    /// Reads the events after the cursor; adds only one of them if the endpoint accepts nothing.
     async fn read_events(
         &self,
         endpoint: &Endpoint,
@@ -136,8 +136,8 @@ impl WebhookWorker {
         event.at.plus(self.event_retention) <= self.clock.now()
     }
 
-    /// Sends in order, a few at a time, until nothing is left, the time is over or the endpoint
-    /// accepts nothing.
+    /// Sends in order, a few at a time, until all are sent, the time is over, or the endpoint
+    /// accepts nothing or needs a pause.
     async fn send_all(&self, endpoint: &Endpoint, work: Work, secrets: &[Secret]) -> Result<Batch> {
         let begun = Instant::now();
         let mut batch = Batch::new(endpoint, &work);
@@ -185,7 +185,7 @@ impl WebhookWorker {
         Ok(Handled { item, attempt })
     }
 
-    /// Whether the endpoint must be disabled now.
+    /// The reason to disable the endpoint now; `None` if there is none.
     fn disabling(&self, batch: &Batch) -> Option<Disabling> {
         let now = self.clock.now();
         let reason = if batch.is_gone {
@@ -205,8 +205,8 @@ impl WebhookWorker {
         disable_working(&self.store, of, claimant, why).await
     }
 
-    /// Stores a batch in one transaction, and gives the endpoint back unless it is `kept`.
-    /// Returns whether the worker still held it.
+    /// Stores a batch in one transaction, and releases the endpoint unless it is `kept`. Returns
+    /// whether the worker still held the claim.
     async fn store(
         &self,
         endpoint: &Endpoint,
@@ -249,7 +249,7 @@ impl WebhookWorker {
             .await
     }
 
-    /// Whether the last event of a deleted organization is behind the endpoint.
+    /// Whether the cursor has passed the last event of a deleted organization.
     async fn is_at_end(&self, endpoint: &Endpoint, batch: &Batch) -> Result<bool> {
         if batch.saw_end || !endpoint.organization_deleted {
             return Ok(batch.saw_end);
@@ -260,7 +260,7 @@ impl WebhookWorker {
         let passed = |last: &AuditEvent| {
             last.action == Action::OrganizationDeleted.as_str() && last.place <= batch.cursor
         };
-        // Without a row, the retention has ended.
+        // If there is no row, the last event was deleted after its retention time.
         Ok(last.first().is_none_or(passed))
     }
 }

@@ -56,7 +56,7 @@ fn parameters_are_taken_ignored_or_named() {
         let error = Address::parse(&format!("postgres://db/guests?{wrong}")).unwrap_err();
         assert!(error.contains(wrong.split('=').next().unwrap()), "{error}");
     }
-    // The end of a password.
+    // The text after the `?` is the end of a password.
     let error = Address::parse("postgres://me:1?secret@db/guests").unwrap_err();
     assert!(!error.contains("secret"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What cannot be taken back is never committed: SQLite is made to refuse it.
+//! A change that cannot be rolled back is never committed. The tests make SQLite reject statements.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use crate::storage::error::WriteError;
 use crate::storage::statement::Statement;
 use crate::storage::write::change;
 
-/// A store of one table, whose connection refuses the statements that `faulty` names.
+/// A store of one table. Its connection rejects the statements that `faulty` selects, while
+/// `is_faulty` is set.
 struct Bench {
     writer: Writer,
     connection: Connection,
@@ -47,7 +48,7 @@ impl Bench {
         Self { writer, connection, state, is_faulty, directory }
     }
 
-    /// Writes a number, and then answers or refuses.
+    /// Writes a number, and then succeeds if `stays` is set, or else fails.
     async fn change(&self, number: i64, stays: bool) -> Result<i64, WriteError> {
         let change = crate::change!(async move |tx: &Tx| {
             let sql = format!("INSERT INTO made VALUES ({number})");
@@ -60,11 +61,11 @@ impl Bench {
         answer.wait(busy).await
     }
 
-    /// Runs nine changes that arrive while another connection has the lock. Each third one
+    /// Runs nine changes that arrive while another connection has the lock. Every third change
     /// fails.
     async fn together(&self) -> Vec<Result<i64, WriteError>> {
         self.connection.batch("BEGIN IMMEDIATE").unwrap();
-        // One waits for the lock, and the others for it.
+        // The first change waits for the lock, and the others wait for the first.
         let mut changes: Vec<_> = (0..9).map(|i| Box::pin(self.change(i, i % 3 != 0))).collect();
         for change in &mut changes {
             assert!(futures_util::poll!(change).is_pending());
@@ -102,7 +103,7 @@ async fn p38_a_lone_change_that_cannot_be_rolled_back_is_not_committed() {
     let bench = Bench::new(is_rollback);
     assert_eq!(kind(bench.change(1, false).await), Some(Kind::Unavailable));
     assert_eq!(bench.made(), [0; 0]);
-    // Nor by the next one, which is refused for as long as that cannot be.
+    // The next change does not commit it either, and is rejected as long as the rollback fails.
     assert_eq!(kind(bench.change(2, true).await), Some(Kind::Unavailable));
     assert_eq!(bench.made(), [0; 0]);
 
@@ -118,7 +119,7 @@ async fn p38_a_change_that_cannot_be_rolled_back_beside_others_is_not_committed_
     let answers: Vec<_> = bench.together().await.into_iter().map(kind).collect();
     let expected = |i| if i % 3 == 0 { Some(Kind::NotFound) } else { None };
     assert_eq!(answers, (0..9).map(expected).collect::<Vec<_>>());
-    assert_eq!(bench.made(), [1, 2, 4, 5, 7, 8], "each was made again alone");
+    assert_eq!(bench.made(), [1, 2, 4, 5, 7, 8], "each change ran again alone");
     bench.writer.close().await.unwrap();
 }
 
@@ -126,7 +127,7 @@ async fn p38_a_change_that_cannot_be_rolled_back_beside_others_is_not_committed_
 async fn p38_a_group_that_cannot_be_rolled_back_at_all_is_refused_whole() {
     let bench = Bench::new(|asked| is_rollback(asked) || is_rollback_to(asked));
     let answers: Vec<_> = bench.together().await.into_iter().map(kind).collect();
-    // The first to come may have been alone, before the others.
+    // The first change may have run alone, before the others.
     assert!(answers.iter().all(|answer| *answer == Some(Kind::Unavailable)), "{answers:?}");
     assert_eq!(bench.made(), [0; 0]);
     bench.is_faulty.store(false, Ordering::SeqCst);
@@ -148,7 +149,7 @@ async fn a_change_is_skipped_if_its_caller_goes_while_it_waits_for_the_lock() {
         }
         drop(change);
         bench.connection.batch("COMMIT").unwrap();
-        // Only then is the lock free for the next round.
+        // When this change ends, the lock is free for the next round.
         assert_eq!(kind(bench.change(100 + number, true).await), None);
     }
     assert_eq!(bench.made(), (100..120).collect::<Vec<_>>());
@@ -161,24 +162,24 @@ async fn a_change_of_another_process_outdates_all_cached_values_and_an_own_one_d
     let versions = &bench.state.cache_versions;
     let organization = uuid::Uuid::now_v7();
     let hang = std::time::Instant::now() + Duration::from_secs(60);
-    let looks_again = |is_done: &dyn Fn() -> bool| {
+    let wait_until = |is_done: &dyn Fn() -> bool| {
         while !is_done() {
-            assert!(std::time::Instant::now() < hang, "the writer does not look");
+            assert!(std::time::Instant::now() < hang, "the writer does not check");
             std::thread::yield_now();
         }
     };
-    looks_again(&|| versions.is_recent(std::time::Instant::now()));
+    wait_until(&|| versions.is_recent(std::time::Instant::now()));
 
     let before = versions.now();
     assert_eq!(kind(bench.change(1, true).await), None);
-    // After the pause the writer looks before the next change begins.
-    let pause_ends = std::time::Instant::now() + PAUSE_BETWEEN_LOOKS;
-    looks_again(&|| std::time::Instant::now() >= pause_ends);
+    // After the pause the writer checks before the next change begins.
+    let pause_ends = std::time::Instant::now() + CHECK_INTERVAL;
+    wait_until(&|| std::time::Instant::now() >= pause_ends);
     assert_eq!(kind(bench.change(2, true).await), None);
     assert!(versions.is_current(organization, before));
 
     bench.connection.batch("INSERT INTO made VALUES (3)").unwrap();
-    looks_again(&|| !versions.is_current(organization, before));
+    wait_until(&|| !versions.is_current(organization, before));
     bench.writer.close().await.unwrap();
 }
 
@@ -189,11 +190,11 @@ async fn p33_nothing_is_acknowledged_into_files_that_were_moved_away() {
     let at = |name: &str| bench.directory.path().join(name);
     for name in ["guestlist.db", "guestlist.db-wal"] {
         std::fs::rename(at(name), at("elsewhere")).unwrap();
-        assert_eq!(kind(bench.change(2, true).await), Some(Kind::Unavailable), "{name} is gone");
+        assert_eq!(kind(bench.change(2, true).await), Some(Kind::Unavailable), "{name} was moved");
         std::fs::copy(at("elsewhere"), at(name)).unwrap();
         assert_eq!(kind(bench.change(3, true).await), Some(Kind::Unavailable), "a copy of {name}");
         std::fs::rename(at("elsewhere"), at(name)).unwrap();
-        assert_eq!(kind(bench.change(4, true).await), None, "{name} is back");
+        assert_eq!(kind(bench.change(4, true).await), None, "{name} was moved back");
     }
     assert_eq!(bench.made(), [1, 4, 4]);
     bench.writer.close().await.unwrap();

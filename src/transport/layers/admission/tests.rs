@@ -42,8 +42,9 @@ const fn caller(path: &'static str) -> TestRequest {
     TestRequest { path, key: Some("Bearer good"), network: 1 }
 }
 
-/// Admission with permits for one call and one stream of authenticated callers and for four calls
-/// and eight streams of others, in front of a service that responds with `status`.
+/// Admission in front of a service that responds with `status`. Authenticated callers have permits
+/// for one call and one stream. For other callers each open method has permits for four calls or,
+/// if it is streaming, for eight streams.
 fn admission(status: StatusCode) -> impl Handler {
     let methods = Methods::new(&[FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET]);
     let methods = methods.unwrap();
@@ -125,7 +126,7 @@ async fn p41_each_kind_of_caller_has_its_own_limit() {
             let over = ask(&service, anonymous(flooded, of_network)).await;
             assert!(held.iter().all(is_admitted) && !is_admitted(&over), "{flooded} {of_network}");
         }
-        assert!(!is_admitted(&ask(&service, anonymous(flooded, 5)).await), "all have the total");
+        assert!(!is_admitted(&ask(&service, anonymous(flooded, 5)).await), "the total is reached");
         for other in all.into_iter().filter(|path| *path != flooded) {
             assert!(is_admitted(&ask(&service, anonymous(other, 1)).await), "{flooded} {other}");
         }
@@ -134,7 +135,7 @@ async fn p41_each_kind_of_caller_has_its_own_limit() {
         }
         if flooded != PREVIEW {
             let broken = TestRequest { key: Some("Bearer bad"), ..anonymous(flooded, 6) };
-            assert!(!is_admitted(&ask(&service, broken).await), "as good as none");
+            assert!(!is_admitted(&ask(&service, broken).await), "an invalid key counts as none");
         }
         held.remove(0);
         assert!(is_admitted(&ask(&service, anonymous(flooded, 5)).await));
@@ -144,7 +145,7 @@ async fn p41_each_kind_of_caller_has_its_own_limit() {
 #[tokio::test]
 async fn p41_streams_do_not_use_the_permits_of_calls() {
     let service = admission(StatusCode::OK);
-    // They use the permits of anonymous callers while there are some.
+    // Streams of a public service first use the permits of anonymous callers.
     let mut held = vec![ask(&service, caller(WATCH)).await, ask(&service, caller(WATCH)).await];
     held.push(ask(&service, caller(WATCH)).await);
     assert!(held.iter().all(is_admitted));

@@ -44,7 +44,7 @@ pub fn from_status(status: &Status) -> ConnectError {
     error.with_headers(headers)
 }
 
-/// Connect's form of a detail: its bytes, and the same as JSON for people.
+/// A detail in Connect's form: its bytes, and its content as JSON for human readers.
 fn detail(any: &prost_types::Any) -> ErrorDetail {
     let name = any.type_url.rsplit('/').next().unwrap_or_default();
     let debug = DETAIL_TYPES

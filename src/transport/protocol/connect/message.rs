@@ -15,8 +15,8 @@ pub struct UnaryMessage {
     pub codec: Option<CodecFormat>,
 }
 
-/// Decompresses a message to at most `max_bytes`. `broken` is the error for a message that
-/// `encoding` does not describe.
+/// Decompresses a message to at most `max_bytes`. `broken` makes the error for a message that is
+/// not valid in `encoding`.
 pub fn decompress(
     encoding: Option<&str>,
     message: Bytes,

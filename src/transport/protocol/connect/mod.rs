@@ -1,6 +1,6 @@
 //! Connect: each call becomes one tonic call. Errors, codecs and compression come from the
 //! `connectrpc` crate. Its service is not used: it fixes the trailers of a stream before the first
-//! message, and adapting it to tonic takes as much code as this.
+//! message, and adapting it to tonic takes as much code as this module.
 
 pub mod error;
 mod message;

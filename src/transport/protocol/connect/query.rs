@@ -1,4 +1,4 @@
-//! The message of a GET, which is in its query.
+//! Reads the message of a GET request from its query.
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};

@@ -1,9 +1,10 @@
-//! Connect's streams. They differ from gRPC's in the names of some headers and in the end: a last
-//! message instead of trailers. So messages pass unchanged, in both directions at once.
+//! Connect's streams. They differ from gRPC's streams in the names of some headers and in their
+//! end: a last message replaces the trailers. All other messages pass unchanged, in both directions
+//! at the same time.
 //!
 //! `connectrpc` 0.9 does not serve them: it fixes the trailers of a response before the first
-//! message, and a service knows them after the last one. It does not serve JSON over gRPC either:
-//! it separates the details of an error from its headers (anthropics/connect-rust#286).
+//! message, but a service knows them only after the last one. It does not serve JSON over gRPC
+//! either: it separates the details of an error from its headers (anthropics/connect-rust#286).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -62,7 +63,7 @@ pub async fn run<S: Handler>(rpc: S, mut request: Request) -> Response {
     Response::from_parts(head, adapted(body, EndStream { ended: false }))
 }
 
-/// A response that consists of the last message alone, with gRPC's `trailers`.
+/// A response that has only the last message, made from gRPC's `trailers`.
 pub fn end_response(protocol: Protocol, trailers: &HeaderMap) -> Response {
     let mut response = Response::new(Body::new(http_body_util::Full::new(end_message(trailers))));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type(protocol));
@@ -123,8 +124,8 @@ struct EndJson {
     metadata: BTreeMap<String, Vec<String>>,
 }
 
-/// The last message for gRPC's trailers. Trailers without a status mean that the response broke
-/// off.
+/// The last message, made from gRPC's trailers. Trailers without a status mean that the response is
+/// incomplete.
 fn end_message(trailers: &HeaderMap) -> Bytes {
     let status = Status::from_header_map(trailers);
     let status = status.unwrap_or_else(|| Status::internal("internal error"));

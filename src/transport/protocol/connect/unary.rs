@@ -47,7 +47,7 @@ async fn serve<S: Handler>(
     request: Request,
     max_bytes: usize,
 ) -> Result<Response, Status> {
-    // By the announced length, before the body arrives.
+    // Checks the announced length, before the body arrives.
     if request.body().size_hint().lower() > max_bytes as u64 {
         return Err(message_too_large());
     }
@@ -74,7 +74,7 @@ async fn serve<S: Handler>(
         _ => unary.message,
     };
 
-    // A statement of its own: otherwise this future would keep the request.
+    // A separate statement: otherwise this future would hold the request during the call.
     let response = rpc.call(tonic_request(head, method, &message)?);
     let response = match response.await {
         Ok(response) => response,
@@ -100,7 +100,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|t| t == "application/json")
 }
 
-/// The body. A GET may have one too; it is read and ignored.
+/// Reads the body. A GET may have one too; its content is ignored.
 async fn read_body(body: Body, max_bytes: usize) -> Result<Bytes, Status> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
@@ -132,11 +132,11 @@ fn tonic_request(mut head: Parts, method: &Method, message: &[u8]) -> Result<Req
     Ok(Request::from_parts(head, Body::new(Full::new(frame::pack(0, message)?))))
 }
 
-/// Reads a unary response of tonic's: message, header metadata, trailer metadata.
+/// Reads a unary response from tonic. Returns its message, header metadata and trailer metadata.
 async fn read_response(response: Response) -> Result<(Bytes, HeaderMap, HeaderMap), Status> {
     let (head, body) = response.into_parts();
     if let Some(status) = Status::from_header_map(&head.headers) {
-        // Trailers only. Connect cannot express an OK without a message.
+        // The response has only trailers. Connect cannot express an OK without a message.
         return Err(not_ok(status));
     }
     let collected = body.collect().await?;

@@ -131,7 +131,7 @@ fn p43_a_list_of_wrong_names_has_a_bounded_error() {
     assert!(error.message.starts_with("filter.statuses[0]: "), "{}", error.message);
     let told = error.message.matches("filter.statuses[").count();
     assert!(error.message.ends_with(&format!("; and {} more", MAX_ENTRIES - told)));
-    // A longer list is rejected unread.
+    // A longer list is rejected before its entries are converted.
     let error = wrong(MAX_ENTRIES + 1);
     assert_eq!(error.message, "filter.statuses: must have at most 1000 entries");
 }

@@ -27,7 +27,7 @@ pub struct Body {
     error: String,
 }
 
-/// Writes an error.
+/// The body of the response for an error.
 pub fn body(error: &RestError, request: &RequestId) -> Body {
     let name = error.http.canonical_reason().unwrap_or("Error").to_uppercase().replace(' ', "_");
     let text = match error.http {

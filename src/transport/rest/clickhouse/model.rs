@@ -136,7 +136,8 @@ impl NewInvitation {
     /// The role to grant.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if the address is invalid or a role id is unknown.
+    /// INVALID_ARGUMENT if the address is invalid, a role id is unknown, or there are too many role
+    /// ids.
     pub fn role(&self) -> Result<Role> {
         let wrong = |wrong: Invalid| Error::invalid("email", wrong.0);
         self.email.parse::<EmailAddress>().map_err(wrong)?;
@@ -188,7 +189,8 @@ impl From<domain::Organization> for Organization {
     }
 }
 
-/// The request id as the UUID that this contract requires: itself, or one derived from it.
+/// The request id as a UUID, which this contract requires. An id that is not a UUID is converted to
+/// one; the same id always gives the same UUID.
 pub fn request_uuid(request: &RequestId) -> Uuid {
     Uuid::try_parse(&request.0).unwrap_or_else(|_| Uuid::new_v5(&NAMESPACE, request.0.as_bytes()))
 }

@@ -227,7 +227,8 @@ async fn get_invitation(request: RestRequest) -> RestResult {
 async fn delete_invitation(request: RestRequest) -> RestResult {
     let (organization, id) = (request.id(ORGANIZATION)?, request.id(INVITATION)?);
     let token = idempotency_key(&request)?;
-    // Its state is not checked here, so that a repeated request gets the same response.
+    // The state of the invitation is not checked here, so that a repeated request gets the same
+    // response.
     find(&request.cx, &request.call, organization, id).await?;
     let input = Revoke { organization, id, request: token };
     let revoked = invites::revoke(&request.cx, &request.call, input).await?;

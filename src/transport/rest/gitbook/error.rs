@@ -25,7 +25,7 @@ pub struct Detail {
     message: String,
 }
 
-/// Writes an error.
+/// The body of the response for an error.
 pub fn body(error: &RestError) -> Body {
     Body { error: Detail { code: error.http.as_u16(), message: error.message.clone() } }
 }

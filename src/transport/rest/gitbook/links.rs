@@ -143,7 +143,7 @@ impl Link {
     }
 }
 
-/// A link without a token has ended since it was read.
+/// The token of a link. A link has none if it ended after it was read.
 fn token(token: Option<InviteToken>) -> Result<String> {
     token.map(|token| token.expose()).ok_or_else(Error::not_found)
 }

@@ -17,7 +17,8 @@ use crate::operations::invites::{Invitation, LinkGrants};
 /// The maximum number of addresses in a request.
 const MAX_EMAILS: usize = 1000;
 
-/// The role of people without one in the request: an ordinary member of this contract.
+/// The role of people for whom the request has no role: that of an ordinary member in this
+/// contract.
 const DEFAULT_ROLE: Role = Role::Edit;
 
 /// Distinguishes a null from a missing key.
@@ -133,7 +134,8 @@ impl NewLink {
     /// The grants of the link.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if the keys are those of no scope or of several.
+    /// INVALID_ARGUMENT if the keys are not those of exactly one scope, or if the id of the content
+    /// is invalid.
     pub fn grants(self) -> Result<LinkGrants> {
         let content = |kind: ContentKind, id: &str, level| {
             let wrong = |wrong: Invalid| Error::invalid(kind.as_str(), wrong.0);
@@ -189,11 +191,11 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// The maximum number of entries; 100 by default.
+    /// The maximum number of entries; 100 if the parameter is missing or 0.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if it is not a whole number from 0 to 1000. `10.0` is one: JavaScript has
-    /// only one type of number.
+    /// INVALID_ARGUMENT if it is not a whole number from 0 to 1000. `10.0` is accepted, since
+    /// JavaScript has only one type of number.
     pub fn limit(&self) -> Result<u64> {
         let text = self.limit.as_deref().unwrap_or("0");
         let number = text.parse::<f64>().ok();

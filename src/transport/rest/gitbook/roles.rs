@@ -24,7 +24,7 @@ pub enum MemberRole {
     Read,
 }
 
-/// Converts a role to the contract's.
+/// Converts a role to a role of this contract; `None` for a guest.
 pub fn to_member_role(role: Role) -> Option<MemberRole> {
     match role {
         Role::Admin => Some(MemberRole::Admin),
@@ -37,7 +37,7 @@ pub fn to_member_role(role: Role) -> Option<MemberRole> {
     }
 }
 
-/// Converts a role of the contract's.
+/// Converts a role of this contract to the service's role; `None` is a guest.
 pub fn from_member_role(role: Option<MemberRole>) -> Role {
     match role {
         Some(MemberRole::Admin) => Role::Admin,

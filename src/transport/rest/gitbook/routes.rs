@@ -147,7 +147,7 @@ async fn join(request: RestRequest) -> RestResult {
     Ok(json(StatusCode::OK, &Done {}))
 }
 
-/// This contract has 403 for a caller that an admin must let in first.
+/// In this contract, the status is 403 if an admin must approve the caller first.
 fn as_forbidden(error: Error) -> Error {
     match error.reason {
         reason::APPROVAL_PENDING => Error { kind: Kind::PermissionDenied, ..error },

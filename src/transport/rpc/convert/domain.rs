@@ -14,7 +14,7 @@ impl Fields {
         Some(DomainRef { organization: organization?, id: id? })
     }
 
-    /// `None` stands for `UNSPECIFIED`, and for a violation.
+    /// `None` for `UNSPECIFIED`, and after a violation.
     fn mode(&mut self, number: i32) -> Option<DomainMode> {
         match pb::DomainMode::try_from(number) {
             Ok(pb::DomainMode::Unspecified) => None,
@@ -29,7 +29,7 @@ impl Fields {
     }
 }
 
-/// The domain of a request with nothing else.
+/// Parses a request that has only the ids of an organization and a domain.
 pub fn domain_ref(organization: &str, id: &str) -> Result<DomainRef> {
     let mut fields = Fields::default();
     let of = fields.domain(organization, id);
@@ -57,7 +57,7 @@ pub fn set_domain_mode(message: pb::SetDomainModeRequest) -> Result<(DomainRef, 
     fields.finish(|| Some((of?, mode?)))
 }
 
-/// A domain as admins see it.
+/// The domain in responses to admins.
 pub fn domain(domain: OrganizationDomain, rules: &Rules) -> pb::Domain {
     let closes = domain.missing_since.map(|since| since.plus(rules.domain_checks.grace));
     let state = match domain.state {

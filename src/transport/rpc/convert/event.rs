@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::operations::events::{EventList, FeedQuery, ListEvents, MemberState, StateList};
 use crate::proto::guestlist::v1 as pb;
 
-/// The longest wait of a call.
+/// The maximum time that a `ListEvents` call may wait for events.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 pub fn list_events(message: pb::ListEventsRequest) -> Result<ListEvents> {
@@ -32,7 +32,7 @@ pub fn watch(message: pb::WatchRequest) -> Result<FeedQuery> {
     fields.finish(|| Some(query))
 }
 
-/// The size of the page and the token.
+/// Returns the page size and the page token.
 pub fn list_state(message: pb::ListStateRequest) -> Result<(PageSize, String)> {
     let mut fields = Fields::default();
     let limit = limit(&mut fields, message.limit);

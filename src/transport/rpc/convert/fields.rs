@@ -1,4 +1,4 @@
-//! Collects the violations of a message, so that the client sees all at once.
+//! Collects the violations of a message, so that one error contains all of them.
 //!
 //! The bounds of lists and texts are those of the `.proto` files. A test exceeds each of them.
 
@@ -21,7 +21,7 @@ impl Fields {
         self.0.add(field, description);
     }
 
-    /// The value, or a violation.
+    /// Returns the value, or adds a violation and returns `None`.
     pub fn keep<T>(&mut self, field: impl Display, value: Result<T, Invalid>) -> Option<T> {
         value.map_err(|why| self.wrong(field, why.0)).ok()
     }
@@ -54,7 +54,7 @@ impl Fields {
         fits
     }
 
-    /// Parses a list of texts; a list that is too long gives an empty one.
+    /// Parses a list of texts. If the list is too long, the result is empty.
     pub fn parse_all<T: FromStr<Err = Invalid>>(
         &mut self,
         field: &str,
@@ -102,7 +102,7 @@ impl Fields {
         }
     }
 
-    /// A normalized address to search for. An invalid address matches nobody.
+    /// A normalized address to search for. An invalid address stays as it is and matches nothing.
     pub fn address_filter(&mut self, field: &str, text: &str) -> Option<String> {
         self.text(field, text, 320);
         let normalised: Result<EmailAddress, Invalid> = text.parse();
@@ -120,7 +120,7 @@ impl Fields {
         Some(Timestamp::from_micros(at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000))
     }
 
-    /// The page of a list in `guestlist.v1`.
+    /// The page size and the page token of a list request in `guestlist.v1`.
     pub fn page(&mut self, page: Option<PageRequest>) -> Option<(PageSize, String)> {
         let page = page.unwrap_or_default();
         self.text("page.page_token", &page.page_token, MAX_TOKEN);
@@ -128,12 +128,12 @@ impl Fields {
         Some((size, page.page_token))
     }
 
-    /// The input, if there is no violation.
+    /// Returns `input()`, or the error with all violations if there are some.
     pub fn finish<T>(self, input: impl FnOnce() -> Option<T>) -> Result<T> {
         if !self.0.is_empty() {
             return Err(Error::violations(self.0));
         }
-        // A part is missing only with a violation.
+        // `input` returns `None` only if a part is missing, and then there is a violation.
         input().ok_or_else(|| Error::internal("an input was incomplete without a violation"))
     }
 }

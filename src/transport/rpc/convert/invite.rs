@@ -15,9 +15,9 @@ use crate::operations::invites::{
 use crate::proto::guestlist::v1 as pb;
 
 /// The maximum number of addresses in a request.
-const MOST_INVITATIONS: usize = 1_000;
+const MAX_INVITATIONS: usize = 1_000;
 /// The maximum number of email domains of a link.
-const MOST_DOMAINS: usize = 100;
+const MAX_DOMAINS: usize = 100;
 
 pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     use pb::create_link_request::Grants;
@@ -35,7 +35,7 @@ pub fn create_link(message: pb::CreateLinkRequest) -> Result<CreateLink> {
     let expires_at = message.expire_time.and_then(|at| fields.timestamp("expire_time", at));
     let max_uses = max_uses(&mut fields, message.max_uses);
     let allowed_domains: Vec<EmailDomain> =
-        fields.parse_all("allowed_domains", &message.allowed_domains, MOST_DOMAINS);
+        fields.parse_all("allowed_domains", &message.allowed_domains, MAX_DOMAINS);
     if allowed_domains.iter().collect::<HashSet<_>>().len() < allowed_domains.len() {
         fields.wrong("allowed_domains", "must not name a domain twice");
     }
@@ -90,7 +90,7 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
     let mut fields = Fields::default();
     let organization = fields.parse("organization_id", &message.organization_id);
     let count = message.invitations.len();
-    if !(1..=MOST_INVITATIONS).contains(&count) {
+    if !(1..=MAX_INVITATIONS).contains(&count) {
         fields.wrong("invitations", "must have 1 to 1,000 entries");
     }
     let default = match message.role.as_str() {
@@ -100,8 +100,8 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
     let default_locale: Option<Locale> = fields.parse_optional("locale", &message.locale);
     let default_member_end = message.member_end.map(Into::into);
     let default_member_end = default_member_end.and_then(|end| fields.member_end("", end));
-    let mut invitations = Vec::with_capacity(count.min(MOST_INVITATIONS));
-    for (i, one) in message.invitations.into_iter().take(MOST_INVITATIONS).enumerate() {
+    let mut invitations = Vec::with_capacity(count.min(MAX_INVITATIONS));
+    for (i, one) in message.invitations.into_iter().take(MAX_INVITATIONS).enumerate() {
         fields.text(format_args!("invitations[{i}].email"), &one.email, 320);
         let role = match one.role.as_str() {
             "" => default,
@@ -135,7 +135,7 @@ pub fn invite_by_email(message: pb::InviteByEmailRequest) -> Result<InviteByEmai
     })
 }
 
-/// 0 means unlimited.
+/// The maximum number of uses; `None` for 0, which means unlimited.
 pub fn max_uses(fields: &mut Fields, uses: i64) -> Option<i64> {
     if uses < 0 {
         fields.wrong("max_uses", "must not be negative");
@@ -143,7 +143,7 @@ pub fn max_uses(fields: &mut Fields, uses: i64) -> Option<i64> {
     (uses > 0).then_some(uses)
 }
 
-/// Empty means none.
+/// The request id; `None` if it is empty.
 pub fn request_id(fields: &mut Fields, id: String) -> Option<RequestToken> {
     const FIELD: &str = "request_id";
     fields.text(FIELD, &id, 128);

@@ -22,7 +22,7 @@ impl Fields {
     }
 }
 
-/// The request to join of a message with nothing else.
+/// Parses a message that has only the ids of an organization and a request to join.
 pub fn join_request_ref(organization: &str, id: &str) -> Result<JoinRequestRef> {
     let mut fields = Fields::default();
     let of = fields.join_request(organization, id);

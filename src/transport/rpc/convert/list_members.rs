@@ -59,7 +59,8 @@ fn statuses(fields: &mut Fields, numbers: &[i32]) -> Vec<MemberStatus> {
     })
 }
 
-/// Whether to list admins or others; both roles together mean no filter.
+/// `true` to list admins only, `false` to list other members only, `None` for no filter: without
+/// a role or with both roles.
 fn admins(fields: &mut Fields, numbers: &[i32]) -> Option<bool> {
     const EXPECTED: &str = "must be admin or member";
     let admins = fields.enums("filter.roles", numbers, MAX_ENTRIES, EXPECTED, |number| {

@@ -1,4 +1,4 @@
-//! When memberships end, in messages about invites.
+//! The end of memberships, in messages about invites.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::{Fields, to_timestamp};
 use crate::domain::{MEMBER_LIFETIME, MemberEnd};
 use crate::proto::guestlist::v1 as pb;
 
-/// What a message gives, not yet checked.
+/// The end of memberships in a message, not yet checked.
 pub enum Given {
     Lifetime(prost_types::Duration),
     At(prost_types::Timestamp),
 }
 
-/// A change of it.
+/// A change of the end of memberships.
 pub enum EndChange {
     Set(Given),
-    /// The memberships last, if true.
+    /// `true` removes the end, `false` changes nothing.
     Never(bool),
 }
 
 impl Fields {
-    /// Checks the fields with names of this prefix.
+    /// Checks the end of memberships. A violation names the field with `prefix` in front.
     pub fn member_end(&mut self, prefix: &str, given: Given) -> Option<MemberEnd> {
         match given {
             Given::At(at) => {
@@ -39,7 +39,7 @@ impl Fields {
     }
 }
 
-/// Each message has an enum of its own for the same two fields.
+/// Each message has its own enum for the same two fields.
 macro_rules! given {
     ($($message:ident),*) => {$(
         impl From<pb::$message::MemberEnd> for Given {
@@ -72,7 +72,7 @@ impl From<MemberEnd> for pb::invite::MemberEnd {
         use pb::invite::MemberEnd as Field;
 
         match end {
-            // No longer than the greatest one.
+            // The conversion cannot fail: a lifetime is at most the maximum of `MEMBER_LIFETIME`.
             MemberEnd::After(lifetime) => {
                 Field::MemberLifetime(lifetime.try_into().unwrap_or_default())
             }

@@ -1,4 +1,4 @@
-//! Messages about memberships, as services ask for them.
+//! Messages that read memberships or change their metadata or their end.
 
 use super::attributes::{external_id, metadata};
 use super::{Fields, to_timestamp};

@@ -1,5 +1,5 @@
-//! Converts messages to the inputs of operations, and their results to messages. Applies the
-//! validation rules of the contract; an error names every wrong field.
+//! Converts messages to the inputs of operations, and the results of operations to messages.
+//! Applies the validation rules of the contract; an error names every wrong field.
 
 mod account;
 mod admin;
@@ -61,7 +61,7 @@ use crate::error::Result;
 use crate::operations::events::to_timestamp;
 use crate::proto::guestlist::v1::PageRequest;
 
-/// The page of a list in `guestlist.v1`.
+/// The page size and the page token of a list request in `guestlist.v1`.
 pub fn page(page: Option<PageRequest>) -> Result<(PageSize, String)> {
     let mut fields = Fields::default();
     let page = fields.page(page);

@@ -29,7 +29,7 @@ pub fn update_organization_metadata(
     fields.finish(|| Some((id?, changes)))
 }
 
-/// The filter, the size of the page and the token.
+/// Returns the filter, the page size and the page token.
 pub fn list_my_organizations(
     message: pb::ListMyOrganizationsRequest,
 ) -> Result<(Attributes, PageSize, String)> {

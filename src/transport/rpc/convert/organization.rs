@@ -15,7 +15,7 @@ use crate::operations::organizations::{CreateOrganization, Created, UpdateOrgani
 use crate::proto::gitpod::v1 as pb;
 
 /// The maximum number of invite domains of an organization.
-const MOST_DOMAINS: usize = 100;
+const MAX_DOMAINS: usize = 100;
 
 /// Parses the only field of a message.
 fn parse<T: FromStr<Err = Invalid>>(field: &str, text: &str) -> Result<T> {
@@ -73,7 +73,7 @@ pub fn update_organization(message: pb::UpdateOrganizationRequest) -> Result<Upd
 
 fn invite_domains(fields: &mut Fields, texts: &[String]) -> Vec<EmailDomain> {
     const FIELD: &str = "invite_domains.domains";
-    let domains: Vec<EmailDomain> = fields.parse_all(FIELD, texts, MOST_DOMAINS);
+    let domains: Vec<EmailDomain> = fields.parse_all(FIELD, texts, MAX_DOMAINS);
     let different: HashSet<&EmailDomain> = domains.iter().collect();
     if different.len() < domains.len() {
         fields.wrong(FIELD, "must not name a domain twice");

@@ -119,7 +119,7 @@ proptest! {
         let tier_name = shown.tier().as_str_name().to_lowercase();
         prop_assert_eq!(tier_name.strip_prefix("organization_tier_"), Some(organization.tier.as_str()));
 
-        // The message can be sent back and means the same.
+        // A client can send the values back in an update, which then contains the same values.
         let mut domains = organization.invite_domains.clone();
         domains.dedup();
         prop_assume!(domains.len() == organization.invite_domains.len());
@@ -134,7 +134,7 @@ proptest! {
             prop_assert_eq!(back.invite_domains, Some(organization.invite_domains));
         } else {
             let unique: std::collections::HashSet<_> = domains.iter().collect();
-            prop_assert!(unique.len() < domains.len(), "only doubles are refused");
+            prop_assert!(unique.len() < domains.len(), "only duplicate domains are rejected");
         }
     }
 
@@ -166,7 +166,7 @@ proptest! {
         };
         match join_organization(join).unwrap() {
             JoinBy::Invite(name) => prop_assert_eq!(*name.token.as_bytes(), bytes),
-            _ => prop_assert!(false, "a token is no organization"),
+            _ => prop_assert!(false, "a token is not an organization id"),
         }
     }
 
@@ -183,7 +183,7 @@ proptest! {
             (1, Ok(input)) => prop_assert_eq!(input.role, ContractRole::Admin),
             (2, Ok(input)) => prop_assert_eq!(input.role, ContractRole::Member),
             (1 | 2, Err(error)) => prop_assert!(false, "{error:?}"),
-            (_, Ok(_)) => prop_assert!(false, "{role} is no role"),
+            (_, Ok(_)) => prop_assert!(false, "{role} is not a role"),
             (_, Err(error)) => prop_assert_eq!(&error.violations[0].field, "role"),
         }
     }

@@ -38,7 +38,7 @@ impl Fields {
     }
 }
 
-/// The endpoint of a request with nothing else.
+/// Parses a request that has only the ids of an organization and a webhook.
 pub fn webhook_ref(organization: &str, id: &str) -> Result<WebhookRef> {
     let mut fields = Fields::default();
     let of = fields.webhook(organization, id);

@@ -9,7 +9,7 @@ fn limit(max: usize, share: Option<usize>, proxies: &[&str]) -> ConnectionLimit 
     ConnectionLimit::new(&settings, Counters::default())
 }
 
-/// Opens connections from an address until one is not admitted, at most `max`.
+/// Opens at most `max` connections from an address, until one does not get `access`.
 fn admitted(
     limit: &mut ConnectionLimit,
     from: &str,
@@ -35,13 +35,13 @@ fn count(limit: &mut ConnectionLimit, from: &str, access: Access) -> usize {
 async fn p41_one_network_has_no_more_than_its_share() {
     let mut full = limit(40, None, &[]);
     let first = admitted(&mut full, "192.0.2.1", 1000, Access::Full);
-    assert_eq!(first.len(), 10, "a quarter");
+    assert_eq!(first.len(), 10, "a quarter of the total");
     let _second = admitted(&mut full, "2001:db8:0:1::1", 1000, Access::Full);
-    assert_eq!(count(&mut full, "2001:db8:0:1:ffff::2", Access::Full), 0, "the same /64");
+    assert_eq!(count(&mut full, "2001:db8:0:1:ffff::2", Access::Full), 0, "it is in the same /64");
     let others = admitted(&mut full, "192.0.2.2", 1000, Access::Full);
     assert_eq!(others.len(), 10, "other networks are admitted");
 
-    // A permit that is released is free again.
+    // A released permit can be used again.
     drop(first);
     assert_eq!(count(&mut full, "192.0.2.1", Access::Full), 10);
 }
@@ -71,7 +71,7 @@ async fn p41_probes_have_permits_of_their_own() {
         held.push(admitted(&mut full, &format!("192.0.2.{network}"), 1000, Access::Probe));
     }
     assert_eq!(held.iter().map(Vec::len).sum::<usize>(), MAX_PROBE_CONNECTIONS);
-    assert!(full.admit("192.0.2.9".parse().unwrap()).is_none(), "closed at once");
+    assert!(full.admit("192.0.2.9".parse().unwrap()).is_none(), "the connection is closed at once");
     held.clear();
     assert!(full.admit("192.0.2.9".parse().unwrap()).is_some());
 }

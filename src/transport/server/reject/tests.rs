@@ -18,14 +18,14 @@ fn http1_has_exactly_one_valid_host() {
     for host in ["x", "x:8080", "127.0.0.1:1", "[::1]:8080", ""] {
         assert!(!is_rejected(http11, &[("host", host)]), "{host}");
     }
-    assert!(!is_rejected(http10, &[]), "HTTP/1.0 needs none");
+    assert!(!is_rejected(http10, &[]), "HTTP/1.0 needs no Host");
     assert!(is_rejected(http11, &[]));
     assert!(is_rejected(http11, &[("host", "x"), ("host", "x")]));
     assert!(is_rejected(http10, &[("host", "x"), ("host", "y")]));
     for host in ["a b", "x/y", "user@x", "x:y:z"] {
         assert!(is_rejected(http11, &[("host", host)]), "{host}");
     }
-    assert!(!is_rejected(Version::HTTP_2, &[]), "it has :authority");
+    assert!(!is_rejected(Version::HTTP_2, &[]), "HTTP/2 has :authority");
 }
 
 #[test]

@@ -42,10 +42,10 @@ impl Files {
     }
 
     /// Reads the files. Returns the TLS configuration and the task that follows changes. Logs a
-    /// certificate that is not valid at `now`.
+    /// certificate that is not valid at `now` or expires soon.
     ///
     /// # Errors
-    /// If a file cannot be read or used, with its setting and path.
+    /// If a file cannot be read or used. The error names the setting and path of the file.
     pub async fn load(self, now: Now) -> Result<(Tls, Reload)> {
         let error = |problem| Error::new(Kind::FailedPrecondition, self.describe(&problem));
         let pem = self.read().await.map_err(error)?;
@@ -112,8 +112,8 @@ fn fingerprint(found: &Result<Pem, PemError>) -> Fingerprint {
     Ok(hash.finalize().into())
 }
 
-/// Follows changes of the files. It compares their content, not their times and not events of the
-/// kernel: files are replaced by renames, by links and over networks.
+/// Follows changes of the files. It compares their content and uses neither file times nor events
+/// of the kernel: files are replaced by renames, by links and over networks.
 pub struct Reload {
     tls: Tls,
     files: Files,
@@ -121,7 +121,7 @@ pub struct Reload {
     /// Files that cannot be used, and whether that is logged.
     pub(super) rejected: Option<(Fingerprint, bool)>,
     validity: Option<Validity>,
-    /// The concern that is logged.
+    /// The current concern, which is already logged.
     pub(super) concern: Option<Concern>,
     now: Now,
 }

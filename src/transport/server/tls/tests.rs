@@ -157,7 +157,7 @@ async fn the_client_chooses_by_alpn() {
         };
         assert!(answered, "{chosen:?}");
     }
-    // Nothing in common (RFC 7301 §3.2).
+    // Client and server have no protocol in common (RFC 7301 §3.2).
     let error = server.connect(&authority.client(&[b"spdy/3"], None)).await.unwrap_err();
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
 }
@@ -169,7 +169,7 @@ async fn the_negotiated_version_is_served() {
     for agreed in [&[HTTP_1_1][..], &[]] {
         let mut stream = server.connect(&authority.client(agreed, None)).await.unwrap();
         let answer = exchange(&mut stream, PREFACE).await;
-        // No SETTINGS frame.
+        // The server sends no SETTINGS frame.
         assert!(!answer.starts_with(&[0, 0]), "{answer:?}");
     }
     let mut stream = server.connect(&authority.client(&[H2], None)).await.unwrap();
@@ -197,7 +197,7 @@ async fn p37_a_handshake_and_the_silence_after_it_time_out() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     let settings = Config::reference().http;
-    // The header of a record of 512 bytes.
+    // The client sends nothing, or only the start of a record of 512 bytes.
     for front in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
         let (mut peer, task) = server.dial();
         let begun = tokio::time::Instant::now();
@@ -238,7 +238,7 @@ async fn p34_a_request_that_is_on_its_way_is_answered_over_tls_too() {
     let mut stream = authority.client(&[HTTP_1_1], None).connect(name, stream).await.unwrap();
     stream.write_all(GET).await.unwrap();
     let mut answer = String::new();
-    // A connection without a proper end would be an error.
+    // This fails if the connection does not end properly.
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
     task.await.unwrap();
@@ -250,7 +250,7 @@ async fn a_client_without_tls_is_closed() {
     for bytes in [GET, PREFACE] {
         let (mut peer, task) = server.dial();
         let answer = exchange(&mut peer, bytes).await;
-        // At most an alert (RFC 8446 §6).
+        // The server sends at most an alert (RFC 8446 §6).
         assert!(answer.is_empty() || answer[0] == 21, "{answer:?}");
         drop(peer);
         task.await.unwrap();
@@ -269,7 +269,7 @@ async fn a_new_certificate_is_used_for_new_connections() {
     server.connect(&client).await.unwrap_err();
     let mut new = server.connect(&after.client(&[HTTP_1_1], None)).await.unwrap();
     assert!(over_http1(&mut new).await);
-    assert!(over_http1(&mut old).await, "the connection stays open");
+    assert!(over_http1(&mut old).await, "the old connection stays open");
 }
 
 #[test]
@@ -346,7 +346,7 @@ async fn changed_files_are_read_again() {
     assert!(served_by(&second).await && !served_by(&first).await);
     assert!(reload.rejected.is_none());
 
-    // By a symbolic link, as Kubernetes updates a secret.
+    // Symbolic links replace the files, as when Kubernetes updates a secret.
     let elsewhere = TempDir::new().unwrap();
     put(elsewhere.path(), &third.pem());
     for name in ["tls.crt", "tls.key"] {
@@ -396,7 +396,7 @@ async fn a_certificate_that_is_not_valid_is_logged() {
         let seconds = seconds.load(std::sync::atomic::Ordering::SeqCst);
         crate::domain::Timestamp::from_micros(seconds * 1_000_000)
     });
-    // At the start and at every change.
+    // A concern is logged at the start and whenever it changes.
     let (_tls, mut reload) = Files::new(&settings).unwrap().load(now).await.unwrap();
     assert_eq!(reload.concern, Some(Concern::NotYetValid));
     for (day, concern) in [
@@ -410,13 +410,13 @@ async fn a_certificate_that_is_not_valid_is_logged() {
         reload.check_validity();
         assert_eq!(reload.concern, concern, "on day {day}");
     }
-    // Another certificate that has expired is logged anew.
+    // Another expired certificate is logged again.
     put(directory.path(), &short());
     reload.check_files().await;
     assert_eq!(reload.concern, None);
     reload.check_validity();
     assert_eq!(reload.concern, Some(Concern::Expired));
-    // A valid one is not.
+    // A valid certificate is not logged.
     put(directory.path(), &Authority::new().pem());
     reload.check_files().await;
     reload.check_validity();

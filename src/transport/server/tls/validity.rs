@@ -11,10 +11,10 @@ use crate::domain::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// "Soon" is the last sixth of the lifetime, at most this: renewals begin in the last third.
+/// "Soon" is the last sixth of the lifetime, but at most this: renewals begin in the last third.
 const MAX_SOON: Duration = DAY.saturating_mul(14);
 
-/// Both times since the Unix epoch.
+/// The first and the last valid time, since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
     not_before: Duration,
@@ -30,8 +30,8 @@ pub enum Concern {
 }
 
 impl Validity {
-    /// Of the server's own certificate. The intermediate ones do not count: clients find other
-    /// paths to an authority, and some chains contain an expired one on purpose.
+    /// The validity of the server's own certificate. Intermediate certificates do not count:
+    /// clients find other paths to an authority, and some chains contain an expired one on purpose.
     pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let validity = Certificate::from_der(certificate).ok()?.tbs_certificate.validity;
         Some(Self {

@@ -89,12 +89,12 @@ async fn p37_a_stream_that_the_client_does_not_read_is_reset_alone() {
     let (shut, slow) = (ask(&client).await, ask(&client).await);
     let (shut, slow) = tokio::join!(read(shut, 100 * TIMEOUT), read(slow, ALMOST));
     assert_eq!(shut.unwrap_err().reason(), Some(h2::Reason::CANCEL));
-    assert_eq!(slow.unwrap(), 4 * PIECE_BYTES, "the slow stream goes on");
+    assert_eq!(slow.unwrap(), 4 * PIECE_BYTES, "the slow stream continues");
     assert!(begun.elapsed() >= TIMEOUT);
     let quick = ask(&client).await;
     assert_eq!(
         read(quick, Duration::ZERO).await.unwrap(),
         4 * PIECE_BYTES,
-        "the connection goes on"
+        "the connection continues"
     );
 }

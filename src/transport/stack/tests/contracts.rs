@@ -1,4 +1,4 @@
-//! The REST contracts in front of routes that misbehave.
+//! Tests the REST contracts with routes that panic or never respond.
 
 use super::*;
 use axum::Router;
@@ -25,7 +25,7 @@ async fn waits() {
     std::future::pending().await
 }
 
-/// The status and the message in the body of either contract.
+/// The status and the message of an error, read from the body in the form of either contract.
 fn error_of(answer: &Answer) -> (u64, String) {
     let body = answer.json();
     let (status, message) = match body["error"].is_string() {

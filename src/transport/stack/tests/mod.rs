@@ -1,4 +1,4 @@
-//! The whole stack in process, in front of a service that misbehaves on demand.
+//! Tests the whole stack in this process, with a service that fails or hangs on request.
 
 mod connect;
 mod contracts;
@@ -39,7 +39,7 @@ const ACCOUNT: Uuid = Uuid::from_u128(7);
 /// Must not appear in any response.
 const SECRET: &str = "s3cret-s3cret";
 
-/// Returns what it has received, and behaves as `issuer` demands.
+/// Returns data from the request. The `issuer` in a `ResolveAccount` request selects its behavior.
 struct Fake;
 
 #[tonic::async_trait]
@@ -48,8 +48,8 @@ impl AccountService for Fake {
         &self,
         request: tonic::Request<pb::GetCallerRequest>,
     ) -> Result<tonic::Response<pb::GetCallerResponse>, Status> {
-        let caller = request.extensions().get::<Arc<Caller>>().expect("authenticated");
-        let request_id = request.extensions().get::<RequestId>().expect("named");
+        let caller = request.extensions().get::<Arc<Caller>>().expect("the request has a caller");
+        let request_id = request.extensions().get::<RequestId>().expect("the request has an id");
         let custom = request.metadata().get("x-custom").and_then(|value| value.to_str().ok());
         let mut response = tonic::Response::new(pb::GetCallerResponse {
             account: Some(pb::Account { id: caller.account.id.to_string(), ..Default::default() }),

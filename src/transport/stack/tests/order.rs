@@ -66,7 +66,7 @@ async fn overload_is_an_immediate_error() {
     assert_eq!(send(&built.stack, over_grpc("")).await.grpc_status().code(), Code::Ok);
 }
 
-/// A future that a test polls itself.
+/// Wraps a future, so that a test can poll it.
 fn manual<F: Future>(future: F) -> Held<F> {
     Held(Box::pin(future))
 }

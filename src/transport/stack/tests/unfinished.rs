@@ -1,4 +1,4 @@
-//! Bodies that do not end.
+//! Tests requests whose bodies do not end.
 
 use std::pin::Pin;
 
@@ -75,7 +75,7 @@ async fn p41_an_unauthenticated_body_is_not_awaited_and_holds_no_permit() {
             assert_eq!(good.status, 200, "{path} {content_type:?}");
             let answer = call.await.unwrap();
             assert_eq!(answer.status, status, "{path} {content_type:?}");
-            assert!(begun.elapsed().as_secs() <= 2, "not the request's own time");
+            assert!(begun.elapsed().as_secs() <= 2, "it does not wait for the deadline");
             if status == 200 {
                 assert_eq!(answer.grpc_status().code(), Code::Unauthenticated);
             }
@@ -83,8 +83,8 @@ async fn p41_an_unauthenticated_body_is_not_awaited_and_holds_no_permit() {
     }
 }
 
-/// The announced length is too large, so the error comes at once; it is sent when the body is
-/// drained or the drain times out.
+/// The head alone causes each error: the announced length is too large, or the encoding is not
+/// supported. The error is sent when the body is drained or the drain times out.
 #[tokio::test(start_paused = true)]
 async fn p41_no_permit_is_held_while_a_rejected_body_is_drained() {
     let http = Http { max_requests: 1, ..bounds() };
@@ -100,14 +100,14 @@ async fn p41_no_permit_is_held_while_a_rejected_body_is_drained() {
             async move { stack.oneshot(request).await.unwrap() }
         });
         tokio::task::yield_now().await;
-        assert!(!call.is_finished(), "it waits for the body");
+        assert!(!call.is_finished(), "the response waits for the body");
         let good = send(&stack, ask(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
         assert_eq!(good.status, 200);
         call.await.unwrap();
     }
 }
 
-/// A database that hangs during authentication ends with the deadline.
+/// If the database hangs during authentication, the call ends at its deadline.
 #[tokio::test(start_paused = true)]
 async fn the_deadline_covers_authentication() {
     for (content_type, status) in [(JSON, 504), (GRPC, 200)] {
@@ -178,7 +178,7 @@ async fn p41_a_message_without_a_credential_is_small() {
 
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
-/// A health check with a service name that makes the JSON `length` bytes long.
+/// The JSON of a health check whose service name has `length` bytes.
 fn json_of(length: usize) -> String {
     format!("{{\"service\": \"{}\"}}", "x".repeat(length))
 }
