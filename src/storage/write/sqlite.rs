@@ -135,7 +135,9 @@ impl SqliteSession {
         }
         self.next_check = begun + CHECK_INTERVAL;
         match self.connection.data_version() {
-            Ok(found) => versions.record_check(begun, self.data_version.replace(found) != Some(found)),
+            Ok(found) => {
+                versions.record_check(begun, self.data_version.replace(found) != Some(found))
+            }
             Err(error) => {
                 tracing::warn!(%error, "the file cannot be read: caches are not used until it can");
             }

@@ -13,7 +13,7 @@ use crate::transport::call::{CallInfo, Route};
 use crate::transport::peer::Peer;
 use crate::transport::status::code_name;
 
-/// A finished request, as [`write`] logs it.
+/// A finished request, as [`write()`] logs it.
 pub struct FinishedRequest<'a> {
     pub call: &'a CallInfo,
     pub method: &'a Method,

@@ -13,9 +13,9 @@ from harness.processes import Process
 
 # All settings except these limits are the defaults. The load generator is one account on one network and would reach
 # the default limits within a second. The limits have their maximum and are not off, so that calls are still counted.
-MOST = "1000000000"
+MAX_LIMIT = "1000000000"
 LIMITS = {
-    f"GUESTLIST_LIMITS__{name}": MOST
+    f"GUESTLIST_LIMITS__{name}": MAX_LIMIT
     for name in ("ORGANIZATIONS_PER_ACCOUNT", "INVITES_PER_ACCOUNT", "INVITES_PER_ORGANIZATION", "INVITES_PER_ADDRESS",
                  "PREVIEWS_PER_ACCOUNT", "PREVIEWS_PER_NETWORK", "JOINS_PER_ACCOUNT", "JOINS_PER_NETWORK")
 }

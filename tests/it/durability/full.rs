@@ -14,11 +14,11 @@ use crate::support::{Database, Engine, Installation, Server, own, run_installed_
 const TIMES: usize = 3;
 
 /// The free space that is left is too small for more acknowledged calls than this.
-const MOST: usize = 5000;
+const MAX_CALLS: usize = 5000;
 
 /// The ends of rounds with free space and without.
 const SOME: Moment =
-    Moment { acknowledged: 200, failed: 0, unanswered: 0, at_a_call: false, most: MOST };
+    Moment { acknowledged: 200, failed: 0, unanswered: 0, at_a_call: false, most: MAX_CALLS };
 const FULL: Moment = Moment { acknowledged: 0, failed: 200, ..SOME };
 
 mod p35_p38_what_a_full_disk_did_not_take_is_never_acknowledged {

@@ -8,7 +8,7 @@ use super::peer::{END_HEADERS, END_STREAM, Peer, call, frame, kind};
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// More sends than all buffers between the peer and the server can hold.
-const MOST: usize = 1_000_000;
+const MAX_FRAMES: usize = 1_000_000;
 
 async fn peers(target: &Target, count: usize) -> Vec<Peer> {
     join_all((0..count).map(|_| Peer::http2(target.addr, &[]))).await
@@ -21,8 +21,8 @@ async fn floods(target: &Target, begin: &[u8], frames: &[u8]) {
         peer.send(begin).await;
     }
     target.in_place();
-    for sent in join_all(peers.iter_mut().map(|peer| peer.flood(frames, MOST))).await {
-        assert!(sent < MOST, "the server closes the connection");
+    for sent in join_all(peers.iter_mut().map(|peer| peer.flood(frames, MAX_FRAMES))).await {
+        assert!(sent < MAX_FRAMES, "the server closes the connection");
     }
 }
 

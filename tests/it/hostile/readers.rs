@@ -35,11 +35,11 @@ pub async fn shut_window(target: Target) {
 /// Requests for a page of some length, until the server reads no more of them. In the end the
 /// server closes the connection.
 pub async fn unread(target: Target) {
-    const MOST: usize = 100_000;
+    const MAX_FRAMES: usize = 100_000;
     let mut peers = join_all((0..20).map(|_| Peer::connect(target.addr))).await;
     target.in_place();
     let questions = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
-    for asked in join_all(peers.iter_mut().map(|peer| peer.flood(&questions, MOST))).await {
-        assert!(asked < MOST, "the server closes the connection");
+    for asked in join_all(peers.iter_mut().map(|peer| peer.flood(&questions, MAX_FRAMES))).await {
+        assert!(asked < MAX_FRAMES, "the server closes the connection");
     }
 }

@@ -87,7 +87,7 @@ pub async fn too_many(target: Target) {
 
 /// CVE-2023-44487
 pub async fn rapid_reset(target: Target) {
-    const MOST: usize = 20_000;
+    const MAX_FRAMES: usize = 20_000;
     let head = call(GET_CALLER, Some(&target.key), &[]);
     let cancel = 8_u32.to_be_bytes();
     let mut peers = Vec::new();
@@ -96,7 +96,7 @@ pub async fn rapid_reset(target: Target) {
     }
     target.in_place();
     let floods = peers.iter_mut().map(|peer| async {
-        let ids: Vec<u32> = ids(MOST).collect();
+        let ids: Vec<u32> = ids(MAX_FRAMES).collect();
         for (n, ids) in ids.chunks(100).enumerate() {
             let pairs = ids.iter().flat_map(|id| {
                 let mut pair = frame(kind::HEADERS, END_HEADERS, *id, &head);
@@ -107,22 +107,22 @@ pub async fn rapid_reset(target: Target) {
                 return n * 100;
             }
         }
-        MOST
+        MAX_FRAMES
     });
     for reset in join_all(floods).await {
-        assert!(reset < MOST, "the server closes the connection");
+        assert!(reset < MAX_FRAMES, "the server closes the connection");
     }
 }
 
 /// CVE-2025-8671: a WINDOW_UPDATE by zero is an error of the stream, and the server resets the
 /// stream.
 pub async fn made_resets(target: Target) {
-    const MOST: usize = 20_000;
+    const MAX_FRAMES: usize = 20_000;
     let head = call(GET_CALLER, Some(&target.key), &[]);
     let mut peer = Peer::http2(target.addr, &[]).await;
     target.in_place();
     let mut made = 0;
-    for id in ids(MOST) {
+    for id in ids(MAX_FRAMES) {
         let mut pair = frame(kind::HEADERS, END_HEADERS, id, &head);
         pair.extend(frame(kind::WINDOW_UPDATE, 0, id, &[0; 4]));
         if !peer.send(&pair).await {
@@ -130,5 +130,5 @@ pub async fn made_resets(target: Target) {
         }
         made += 1;
     }
-    assert!(made < MOST, "the server closes the connection");
+    assert!(made < MAX_FRAMES, "the server closes the connection");
 }
