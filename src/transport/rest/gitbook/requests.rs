@@ -17,7 +17,7 @@ use crate::operations::invites::{Invitation, LinkGrants};
 /// The maximum number of addresses in a request.
 const MAX_EMAILS: usize = 1000;
 
-/// The role of people for whom the request has no role: that of an ordinary member in this
+/// The role of invited people if the request has no role: that of an ordinary member in this
 /// contract.
 const DEFAULT_ROLE: Role = Role::Edit;
 
