@@ -226,17 +226,17 @@ mod tests {
     }
 
     #[test]
-    fn cached_values_are_used_for_less_than_a_second_after_a_look_for_other_changes() {
+    fn cached_values_are_used_for_less_than_a_second_after_a_check_for_other_changes() {
         let versions = CacheVersions::default();
-        let look = Instant::now();
-        let is_recent = |millis| versions.is_recent(look + Duration::from_millis(millis));
+        let check = Instant::now();
+        let is_recent = |millis| versions.is_recent(check + Duration::from_millis(millis));
         assert!(!is_recent(0), "there was no check yet");
         let before = versions.now();
-        versions.record_check(look, false);
+        versions.record_check(check, false);
         assert!(versions.is_current(ONE, before));
         assert!(is_recent(0) && is_recent(899));
         assert!(!is_recent(900));
-        versions.record_check(look, true);
+        versions.record_check(check, true);
         assert!(!versions.is_current(ONE, before));
         assert!(versions.is_current(ONE, versions.now()));
     }
