@@ -328,7 +328,7 @@ impl App {
     pub async fn stop(self) -> Result<()> {
         self.readiness.drain();
         tokio::time::sleep(self.shutdown_delay).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         self.stop_serving.send_replace(true);
         let mut outcome = Ok(());
         for server in self.servers {
@@ -342,7 +342,7 @@ impl App {
             }
             store.close().await
         };
-        let left = self.drain_timeout.saturating_sub(begun.elapsed()).max(SHUTDOWN_GRACE);
+        let left = self.drain_timeout.saturating_sub(started.elapsed()).max(SHUTDOWN_GRACE);
         match tokio::time::timeout(left, flush).await {
             Ok(closed) => outcome.and(closed),
             Err(_) => {

@@ -79,11 +79,11 @@ async fn resolve_by(
     let issuer = issuers
         .get(&identity.issuer)
         .ok_or_else(|| Error::permission_denied("no issuer of this name is configured"))?;
-    let said = issuers::profile(issuer, &identity);
+    let claimed = issuers::profile(issuer, &identity);
     let (issuer, subject) = (identity.issuer.clone(), identity.subject.clone());
     let profile = move |known: Option<&Account>| match known {
-        Some(account) => updated(account, &identity, &said, account.may_change_appearance(now)),
-        None => said.clone(),
+        Some(account) => updated(account, &identity, &claimed, account.may_change_appearance(now)),
+        None => claimed.clone(),
     };
     let known = accounts::find_by_subject(store.read(), &issuer, &subject).await?;
     match known {
@@ -103,37 +103,37 @@ async fn resolve_by(
 /// claims changes nothing at any time.
 pub(super) fn is_complete(issuers: &Issuers, account: &Account, identity: &Identity) -> bool {
     issuers.get(&identity.issuer).is_some_and(|issuer| {
-        let said = issuers::profile(issuer, identity);
-        updated(account, identity, &said, true) == account.profile
+        let claimed = issuers::profile(issuer, identity);
+        updated(account, identity, &claimed, true) == account.profile
     })
 }
 
-/// The updated profile of an existing account; `said` is the profile from the issuer's
+/// The updated profile of an existing account; `claimed` is the profile from the issuer's
 /// claims. A changed address or verification is stored immediately, together with the other
 /// claims. If only the other claims changed, they are stored at most once a minute
 /// ([`Account::may_change_appearance`]). Fields without a claim keep their values.
 fn updated(
     account: &Account,
     identity: &Identity,
-    said: &Profile,
+    claimed: &Profile,
     may_change_appearance: bool,
 ) -> Profile {
     let mut profile = account.profile.clone();
-    if said.email.is_some() {
-        profile.email.clone_from(&said.email);
-        profile.email_verified = said.email_verified;
+    if claimed.email.is_some() {
+        profile.email.clone_from(&claimed.email);
+        profile.email_verified = claimed.email_verified;
     }
     if profile == account.profile && !may_change_appearance {
         return profile;
     }
-    if issuers::says_a_name(identity) || profile.name.is_empty() {
-        profile.name.clone_from(&said.name);
+    if issuers::has_name(identity) || profile.name.is_empty() {
+        profile.name.clone_from(&claimed.name);
     }
-    if !said.picture.is_empty() {
-        profile.picture.clone_from(&said.picture);
+    if !claimed.picture.is_empty() {
+        profile.picture.clone_from(&claimed.picture);
     }
-    profile.login_provider.clone_from(&said.login_provider);
-    profile.login_provider_kind = said.login_provider_kind;
+    profile.login_provider.clone_from(&claimed.login_provider);
+    profile.login_provider_kind = claimed.login_provider_kind;
     profile
 }
 

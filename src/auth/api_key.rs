@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn basic_holds_the_halves_of_a_key() {
+    fn a_key_is_read_from_basic_credentials() {
         let key = ApiKeySecret::generate().unwrap();
         let whole = key.expose();
         let (_, secret) = whole[3..].split_once('_').unwrap();

@@ -74,25 +74,25 @@ pub fn may_vouch(issuer: &Issuer, email: &EmailAddress) -> bool {
 
 /// The profile from an issuer's claims, cleaned. The address counts as verified only in a domain
 /// that the issuer may verify. If the name is missing, it is the local part of the address.
-pub fn profile(issuer: &Issuer, said: &Identity) -> Profile {
-    let vouched = said.email.as_ref().is_some_and(|email| may_vouch(issuer, email));
-    let mut name = person_name(&said.name);
+pub fn profile(issuer: &Issuer, identity: &Identity) -> Profile {
+    let vouched = identity.email.as_ref().is_some_and(|email| may_vouch(issuer, email));
+    let mut name = person_name(&identity.name);
     if name.is_empty() {
-        name = said.email.as_ref().map_or(String::new(), |email| email.local_part().to_owned());
+        name = identity.email.as_ref().map_or(String::new(), |email| email.local_part().to_owned());
     }
     Profile {
-        email_verified: said.email_verified && vouched,
-        email: said.email.clone(),
+        email_verified: identity.email_verified && vouched,
+        email: identity.email.clone(),
         name,
-        picture: clean_picture(&said.picture).to_owned(),
+        picture: clean_picture(&identity.picture).to_owned(),
         login_provider: issuer.login_provider.clone(),
         login_provider_kind: issuer.login_provider_kind,
     }
 }
 
 /// Whether the claims contain a name with visible characters.
-pub fn says_a_name(said: &Identity) -> bool {
-    !person_name(&said.name).is_empty()
+pub fn has_name(identity: &Identity) -> bool {
+    !person_name(&identity.name).is_empty()
 }
 
 /// Returns an empty text unless `picture` is an http(s) URL without control characters and not
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::auth::tests::service_issuer;
 
-    fn said(email: &str, email_verified: bool) -> Identity {
+    fn identity(email: &str, email_verified: bool) -> Identity {
         Identity {
             issuer: String::new(),
             subject: String::new(),
@@ -121,26 +121,26 @@ mod tests {
     }
 
     #[test]
-    fn p23_an_address_is_verified_only_by_whom_it_is_configured_to_be() {
+    fn p23_an_issuer_verifies_only_addresses_of_its_configured_domains() {
         let acme = service_issuer("acme-idp", &["acme.com"]);
-        let verified = |said| profile(&acme, &said).email_verified;
-        assert!(verified(said("ana@acme.com", true)));
-        assert!(!verified(said("ana@acme.com", false)));
+        let verified = |identity| profile(&acme, &identity).email_verified;
+        assert!(verified(identity("ana@acme.com", true)));
+        assert!(!verified(identity("ana@acme.com", false)));
         for other in ["ana@other.com", "ana@eu.acme.com", "ana@evil-acme.com", "ana@acme.com.evil"]
         {
-            assert!(!verified(said(other, true)), "{other}");
+            assert!(!verified(identity(other, true)), "{other}");
         }
-        assert!(!verified(said("", true)));
+        assert!(!verified(identity("", true)));
 
         let none = service_issuer("none", &[]);
-        assert!(!profile(&none, &said("ana@acme.com", true)).email_verified);
+        assert!(!profile(&none, &identity("ana@acme.com", true)).email_verified);
         let all = service_issuer("all", &["*"]);
-        assert!(profile(&all, &said("ana@other.com", true)).email_verified);
-        assert!(!profile(&all, &said("ana@localhost", true)).email_verified);
+        assert!(profile(&all, &identity("ana@other.com", true)).email_verified);
+        assert!(!profile(&all, &identity("ana@localhost", true)).email_verified);
     }
 
     #[test]
-    fn p23_a_stored_word_counts_no_longer_than_its_issuer_may_give_it() {
+    fn p23_a_stored_verification_needs_an_issuer_that_may_verify_the_address() {
         let acme = service_issuer("acme-idp", &["acme.com"]);
         let issuers = Issuers::new(std::slice::from_ref(&acme));
         let still_verified = |issuer: &str, email: &str| {
@@ -149,7 +149,7 @@ mod tests {
                 issuer: issuer.to_owned(),
                 subject: "s".to_owned(),
                 kind: crate::domain::AccountKind::Person,
-                profile: Profile { email_verified: true, ..profile(&acme, &said(email, true)) },
+                profile: Profile { email_verified: true, ..profile(&acme, &identity(email, true)) },
                 created_at: crate::domain::Timestamp::from_micros(0),
                 updated_at: None,
             };
@@ -163,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn names_and_pictures_are_fit_to_be_shown() {
+    fn names_and_pictures_from_claims_are_cleaned() {
         let issuer = service_issuer("x", &[]);
         let shown = |name: &str, picture: &str| {
             let (name, picture) = (name.to_owned(), picture.to_owned());
-            let said = Identity { name, picture, ..said("ana@acme.com", true) };
-            let profile = profile(&issuer, &said);
+            let identity = Identity { name, picture, ..identity("ana@acme.com", true) };
+            let profile = profile(&issuer, &identity);
             (profile.name, profile.picture)
         };
         assert_eq!(shown(" Ana\u{0}\n B ", "https://x.example/a.png").0, "Ana B");

@@ -152,9 +152,9 @@ impl PartialEq for PublicKey {
 }
 
 fn is_for_signatures(jwk: &Jwk) -> bool {
-    let said = &jwk.common;
-    said.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
-        && said.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify))
+    let common = &jwk.common;
+    common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|all| all.contains(&KeyOperations::Verify))
 }
 
 /// The algorithms that a key of this type supports.
@@ -246,7 +246,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
-    fn each_key_checks_its_own_algorithms_alone() {
+    fn each_key_verifies_only_its_own_algorithms() {
         for key in SigningKey::one_of_each() {
             let public = parse_set(&key.jwks()).unwrap().keys.remove(0);
             let verifies = |algorithm, message: &[u8], signature: &str| {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_issuer_says_about_a_key_is_kept_to() {
+    fn the_declared_usage_and_algorithm_of_a_key_are_enforced() {
         let key = SigningKey::ed25519();
         let with = |member: &str, value: Value| {
             let mut jwk = key.jwk();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_cannot_be_used_are_left_out_and_named() {
+    fn unusable_keys_are_skipped_and_listed_with_the_reason() {
         let key = SigningKey::ed25519();
         let mut for_encryption = key.jwk();
         for_encryption["use"] = "enc".into();
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_may_have_a_hundred_keys() {
+    fn keys_beyond_the_maximum_are_skipped() {
         let keys = vec![SigningKey::ed25519().jwk(); MAX_KEYS + 1];
         let set = parse_set(serde_json::json!({ "keys": keys }).to_string().as_bytes()).unwrap();
         assert_eq!((set.keys.len(), set.skipped.len()), (MAX_KEYS, 1));
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn one_private_key_refuses_the_whole_set() {
+    fn a_set_with_a_private_key_is_rejected() {
         for member in PRIVATE_MEMBERS {
             let mut jwk = SigningKey::ed25519().jwk();
             jwk[member] = "AAAA".into();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_weak_or_broken_are_left_out() {
+    fn weak_or_malformed_keys_are_skipped() {
         let encode = |bytes: Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
         let rsa = |modulus: Vec<u8>| {
             let jwk = serde_json::json!({ "kty": "RSA", "n": encode(modulus), "e": "AQAB" });

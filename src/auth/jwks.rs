@@ -304,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_to_a_bound_and_vary() {
+    fn pauses_double_up_to_a_maximum_and_vary() {
         for (before, least) in [(0, 1), (1, 2), (2, 4), (3, 8), (4, 15), (50, 15), (usize::MAX, 15)]
         {
             let least = Duration::from_secs(least);
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_lets_an_attempt_through() {
+    fn an_attempt_is_allowed_after_the_clock_is_set_back() {
         let (early, late) = (Timestamp::from_micros(0), Timestamp::from_micros(1_000_000));
         assert_eq!(elapsed(early, late), Duration::from_secs(1));
         assert_eq!(elapsed(late, early), Duration::MAX);

@@ -194,11 +194,11 @@ impl JwtIssuer {
     /// it for this issuer: some issuers write "true" for unverified addresses.
     fn is_verified(&self, claim: &Value, issuer: &str) -> bool {
         let Some(text) = claim.as_str() else { return *claim == Value::Bool(true) };
-        let says_true = text.eq_ignore_ascii_case("true");
+        let is_true = text.eq_ignore_ascii_case("true");
         if self.email_verified_as_text {
-            return says_true;
+            return is_true;
         }
-        if says_true && !self.has_logged_text.swap(true, Ordering::Relaxed) {
+        if is_true && !self.has_logged_text.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 issuer,
                 "the claim email_verified is the text \"true\", not a boolean: the addresses of \

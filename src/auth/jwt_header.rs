@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_header_is_taken() {
+    fn a_valid_header_is_accepted() {
         for header in [
             r#"{"alg":"RS256"}"#,
             r#"{"alg":"RS256","typ":"JWT","kid":"1","x5t":"abc","unknown":{"a":[1]}}"#,
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn p31_a_header_that_brings_a_key_or_asks_for_more_is_refused() {
+    fn p31_a_header_with_a_key_or_an_unsupported_member_is_rejected() {
         for member in [
             r#""jku":"https://evil.example""#,
             r#""jku":null"#,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn p31_only_exact_names_of_known_algorithms_are_taken() {
+    fn p31_only_exact_names_of_known_algorithms_are_accepted() {
         for alg in [
             "none", "None", "NONE", "", "hs256", "rs256", "Rs256", "RS256 ", "eddsa", "ES256K",
             "RSA-OAEP",
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_three_parts_is_refused() {
+    fn a_malformed_token_is_rejected() {
         let whole = token(r#"{"alg":"RS256"}"#);
         for text in ["", ".", "..", "...", "a.b.c", "Bearer", "{}.{}.{}"] {
             assert!(read(text).is_err(), "{text}");

@@ -152,7 +152,7 @@ impl SignIns {
             not_exchanged(provider, error, refused)
         })?;
         let (signed_in, _) = self.verified(provider, &tokens).await?;
-        let asks_for_id = provider.settings.scopes.iter().any(|scope| scope == "openid");
+        let requests_id_token = provider.settings.scopes.iter().any(|scope| scope == "openid");
         match &tokens.id_token {
             Some(id_token) => {
                 let binding = binding(id_token, provider)?;
@@ -160,7 +160,9 @@ impl SignIns {
                     return Err(rejected("the ID token is of another sign-in: its nonce differs"));
                 }
             }
-            None if asks_for_id => return Err(rejected("the issuer's response has no ID token")),
+            None if requests_id_token => {
+                return Err(rejected("the issuer's response has no ID token"));
+            }
             None => {}
         }
         Ok(signed_in)

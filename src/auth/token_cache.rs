@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p31_a_flood_of_valid_tokens_does_not_grow_the_cache() {
+    async fn p31_many_valid_tokens_do_not_exceed_the_cache_capacity() {
         let (cache, now) = (TokenCache::default(), SystemClock.now());
         let one = token("Ana", 1e12);
         for number in 0..3 * CAPACITY {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn p31_claims_of_any_length_do_not_grow_the_cache() {
+    async fn p31_a_token_with_too_long_claims_is_not_cached() {
         let (cache, now) = (TokenCache::default(), SystemClock.now());
         let longest = MAX_CLAIMS_BYTES - "issuer".len() - "ana".len();
         for (bytes, is_cached) in [(longest, true), (longest + 1, false)] {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_expired_token_leaves_the_cache_when_it_is_used() {
+    async fn an_expired_token_is_removed_from_the_cache_when_it_is_used() {
         let (cache, now) = (TokenCache::default(), SystemClock.now());
         let hash = TokenHash::of("token");
         cache.insert(hash, &token("Ana", 0.0));

@@ -81,7 +81,7 @@ mod tests {
     use crate::domain::{OrganizationId, Timestamp};
 
     #[test]
-    fn what_was_done_is_told_in_a_line_each() {
+    fn each_effect_of_an_erasure_is_printed_on_its_own_line() {
         let now = Timestamp::from_micros(0);
         let (id, other) = (AccountId::generate(now), AccountId::generate(now));
         let left = OrganizationId::generate(now);
@@ -92,14 +92,17 @@ mod tests {
             same_address: vec![other],
             ..Erased::default()
         };
-        let told = lines(id, &erased, true);
+        let output = lines(id, &erased, true);
         let expected = [
             format!("ended the membership in organization {left}, which has no members now"),
             "keys revoked: 2".to_owned(),
             format!("erased account {id}"),
         ];
-        assert_eq!(told[..3], expected);
-        assert!(told[3].contains(&other.to_string()) && told[4].contains("VACUUM"), "{told:?}");
+        assert_eq!(output[..3], expected);
+        assert!(
+            output[3].contains(&other.to_string()) && output[4].contains("VACUUM"),
+            "{output:?}"
+        );
         let again = Erased { already: true, ..Erased::default() };
         assert_eq!(lines(id, &again, false), [format!("account {id} was erased before")]);
     }

@@ -45,12 +45,12 @@ pub(super) fn back_up(config: &Config, file: &Path) -> Result<(), Failure> {
          note: the secret key is not in the file; without it, the invite tokens and webhook secrets \
          in the file cannot be used: keep a copy of the key in another place",
         file.display(),
-        told(&rows)
+        summary(&rows)
     ))
 }
 
 /// The number of rows as text for the operator.
-pub(super) fn told(rows: &TableRows) -> String {
+pub(super) fn summary(rows: &TableRows) -> String {
     format!(
         "organizations {}, accounts {}, members {} (with former ones), invites {} (with ended ones)",
         rows.of("organizations"),

@@ -49,11 +49,11 @@ async fn run(config: Config, folder: &Path) -> Result<()> {
     let clock = OffsetClock::default();
     clock.go_back(story::SPAN);
     let app = App::start(config, listener, Arc::new(clock.clone())).await?;
-    let told = tokio::select! {
-        told = tell(&app, &clock) => told.map(Some),
+    let result = tokio::select! {
+        result = run_story(&app, &clock) => result.map(Some),
         () = signals.next() => Ok(None),
     };
-    let outcome = match told {
+    let outcome = match result {
         Ok(Some(keys)) => {
             announce(&app, &keys, folder);
             signals.next().await;
@@ -65,10 +65,10 @@ async fn run(config: Config, folder: &Path) -> Result<()> {
     outcome.and(app.stop().await)
 }
 
-async fn tell(app: &App, clock: &OffsetClock) -> Result<Keys> {
+async fn run_story(app: &App, clock: &OffsetClock) -> Result<Keys> {
     let keys = story::keys(app.store(), clock).await?;
     let endpoint = endpoint::start().await?;
-    story::tell(reachable(app.local_addr()), clock, &keys, endpoint).await?;
+    story::run(reachable(app.local_addr()), clock, &keys, endpoint).await?;
     Ok(keys)
 }
 

@@ -33,11 +33,11 @@ pub(super) fn export(config: &Config, file: &Path) -> Result<(), Failure> {
             return Err(error.into());
         }
     };
-    print(&format!("exported to {}: {}", file.display(), told(&counts)))
+    print(&format!("exported to {}: {}", file.display(), summary(&counts)))
 }
 
 /// The number of records of each kind, as text for the operator.
-pub(super) fn told(counts: &Counts) -> String {
+pub(super) fn summary(counts: &Counts) -> String {
     format!(
         "accounts {}, organizations {}, members {}, former members {}, pending invitations {}",
         counts.accounts,

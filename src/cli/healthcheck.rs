@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn only_200_is_ready() {
+    fn only_status_200_counts_as_ready() {
         assert!(answered("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_ok());
         assert!(answered("HTTP/1.1 503 Service Unavailable\r\n\r\n").is_err());
         assert!(answered("").is_err());
     }
 
     #[test]
-    fn nobody_there_is_not_ready() {
+    fn a_closed_port_is_not_ready() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_interface_is_reached_on_loopback() {
+    fn an_unspecified_address_is_checked_on_loopback() {
         for (listen, address) in
             [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
         {

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::Failure;
-use super::export::told;
+use super::export::summary;
 use super::progress::Progress;
 use super::records::{self, Read};
 use super::store::{print, require_store, with_store, with_store_alone};
@@ -95,8 +95,10 @@ async fn run(
             format!("{error}; what was imported until then stays: repeat the command to go on");
         error.with_message(message)
     })?;
-    let mut lines =
-        vec![format!("imported: {}", told(&counts)), format!("in the store already: {unchanged}")];
+    let mut lines = vec![
+        format!("imported: {}", summary(&counts)),
+        format!("in the store already: {unchanged}"),
+    ];
     lines.extend(expired(&plan));
     if counts.invitations > 0 {
         let mails = match mails {

@@ -124,13 +124,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must() {
+    fn columns_are_as_wide_as_their_longest_value() {
         let rows = [["A", "B"], ["long", "é"], ["x", "-"]].map(|row| row.map(str::to_owned));
         assert_eq!(table(&rows), "A     B\nlong  é\nx     -");
     }
 
     #[test]
-    fn moments_are_told_in_utc() {
+    fn times_are_printed_in_utc() {
         for (micros, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (Timestamp::LAST.as_micros(), "9999-12-31T23:59:59Z"),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::Failure;
-use super::backup::told;
+use super::backup::summary;
 use super::store::{block_on, print};
 use crate::app;
 use crate::clock::{Clock, SystemClock};
@@ -23,7 +23,7 @@ pub(super) fn restore(config: &Config, file: &Path, replace: bool) -> Result<(),
     let restored = block_on(storage::restore(file, &store, &replace, |fingerprint| {
         fingerprint.map_or(Ok(()), |fingerprint| app::require_secret_key(config, fingerprint))
     }))?;
-    let mut lines = vec![format!("restored {}: {}", store.display(), told(&restored.rows))];
+    let mut lines = vec![format!("restored {}: {}", store.display(), summary(&restored.rows))];
     if let Some(kept) = restored.kept {
         lines.push(format!("the store that was there before is at {}", kept.display()));
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_before_has_the_time_in_its_name() {
+    fn the_suffix_of_a_replaced_store_contains_the_time() {
         let now = Timestamp::from_micros(1_769_903_999_123_456);
         assert_eq!(suffix(now), ".before-restore-20260131T235959.123456Z");
     }

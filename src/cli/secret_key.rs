@@ -28,7 +28,7 @@ pub(super) fn reseal(config: &Config) -> Result<(), Failure> {
         })?;
         Ok((resealed, uses(config, store).await?))
     })?;
-    print(&[told(&resealed), others].concat().join("\n"))?;
+    print(&[summary_lines(&resealed), others].concat().join("\n"))?;
     if resealed.unreadable.is_empty() {
         return Ok(());
     }
@@ -40,7 +40,7 @@ pub(super) fn reseal(config: &Config) -> Result<(), Failure> {
     Err(Error::new(Kind::FailedPrecondition, message).into())
 }
 
-fn told(resealed: &Resealed) -> Vec<String> {
+fn summary_lines(resealed: &Resealed) -> Vec<String> {
     let mut lines = vec![format!(
         "encrypted again with the first key: invite tokens {}, webhook secrets {}; had it before: {}",
         resealed.invite_tokens, resealed.webhook_secrets, resealed.had_it

@@ -7,12 +7,12 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 }
 
 #[test]
-fn the_definition_is_sound() {
+fn the_command_definition_is_valid() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn serving_needs_no_command_and_settings_stand_anywhere() {
+fn serve_is_the_default_command_and_settings_may_be_anywhere() {
     assert!(parse("guestlist").unwrap().command.is_none());
     for line in [
         "guestlist --listen 127.0.0.1:1 --data-dir d",
@@ -29,7 +29,7 @@ fn serving_needs_no_command_and_settings_stand_anywhere() {
 }
 
 #[test]
-fn a_key_has_one_owner() {
+fn a_new_key_needs_exactly_one_owner() {
     for line in [
         "--email ana@acme.com",
         "--email ana@acme.com --name Ana --expires 90d --scope operator",
@@ -55,7 +55,7 @@ fn a_key_has_one_owner() {
 }
 
 #[test]
-fn an_account_is_erased_by_its_id_alone() {
+fn accounts_erase_accepts_exactly_one_account_id() {
     let id = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
     assert!(parse(&format!("guestlist accounts erase {id}")).is_ok());
     for line in ["accounts", "accounts erase", "accounts erase ana@acme.com"] {
@@ -65,7 +65,7 @@ fn an_account_is_erased_by_its_id_alone() {
 }
 
 #[test]
-fn a_file_is_exported_and_imported() {
+fn the_arguments_of_export_and_import_are_checked() {
     for line in ["export f", "import f", "import f --dry-run", "import f --send-mails"] {
         assert!(parse(&format!("guestlist {line} --data-dir d")).is_ok(), "{line}");
     }
@@ -75,7 +75,7 @@ fn a_file_is_exported_and_imported() {
 }
 
 #[test]
-fn a_backup_is_made_and_restored_and_keys_are_changed() {
+fn the_arguments_of_backup_restore_and_secret_key_are_checked() {
     for line in ["backup f", "restore f", "restore f --replace", "secret-key reseal"] {
         assert!(parse(&format!("guestlist {line} --data-dir d")).is_ok(), "{line}");
     }
@@ -85,7 +85,7 @@ fn a_backup_is_made_and_restored_and_keys_are_changed() {
 }
 
 #[test]
-fn a_failure_tells_its_causes_once() {
+fn a_failure_prints_each_cause_once() {
     let io = std::io::Error::other("disk on fire");
     let error = Error::internal(io).with_message("cannot write: disk on fire");
     let failure = Failure::from(error);

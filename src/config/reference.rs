@@ -25,7 +25,7 @@ pub fn settings() -> Vec<Setting> {
             comment.push(text);
             continue;
         }
-        let said = std::mem::take(&mut comment);
+        let comment_lines = std::mem::take(&mut comment);
         let (line, has_default) = match line.strip_prefix('#') {
             Some(line) => (line, false),
             None => (line, true),
@@ -35,12 +35,12 @@ pub fn settings() -> Vec<Setting> {
         } else if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = format!("{name}.");
         } else if let Some((key, default)) = line.split_once(" = ")
-            && !said.is_empty()
+            && !comment_lines.is_empty()
         {
             settings.push(Setting {
                 key: format!("{section}{key}"),
                 default: has_default.then(|| default.to_owned()),
-                meaning: said.join(" "),
+                meaning: comment_lines.join(" "),
             });
         }
     }

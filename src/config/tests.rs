@@ -32,7 +32,7 @@ fn refused(loaded: Result<Config, ConfigError>, words: &[&str]) {
 }
 
 #[test]
-fn the_defaults_are_a_whole_configuration() {
+fn the_defaults_are_a_complete_configuration() {
     let config = Config::load(Sources::default()).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.http.request_timeout.as_secs(), 15);
@@ -42,7 +42,7 @@ fn the_defaults_are_a_whole_configuration() {
 }
 
 #[test]
-fn file_then_environment_then_flags() {
+fn flags_override_variables_and_variables_override_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("guestlist.toml");
     std::fs::write(
@@ -76,7 +76,7 @@ fn file_then_environment_then_flags() {
 }
 
 #[test]
-fn unknown_settings_are_refused_by_name() {
+fn unknown_settings_are_rejected_and_named() {
     refused(with_file("lisen = '127.0.0.1:1'"), &["guestlist.toml", "lisen", "unknown"]);
     refused(with_file("[http]\nreqest_timeout = '1s'"), &["http.reqest_timeout", "unknown"]);
     refused(with_file(&issuer(&[], "audiense = 'x'")), &["issuers[0]", "audiense"]);
@@ -86,7 +86,7 @@ fn unknown_settings_are_refused_by_name() {
 }
 
 #[test]
-fn what_others_put_into_the_environment_does_no_harm() {
+fn environment_variables_of_other_programs_are_ignored() {
     with_env(&[
         ("GUESTLIST_SERVICE_HOST", "10.0.0.1"),
         ("GUESTLIST_SERVICE_PORT_GRPC", "80"),
@@ -98,7 +98,7 @@ fn what_others_put_into_the_environment_does_no_harm() {
 }
 
 #[test]
-fn wrong_types_are_refused_by_name() {
+fn settings_of_a_wrong_type_are_rejected_and_named() {
     refused(with_file("listen = 8080"), &["listen"]);
     refused(with_file("listen = 'localhost'"), &["listen", "an address and a port"]);
     refused(with_file("http = 5"), &["http"]);
@@ -115,7 +115,7 @@ fn wrong_types_are_refused_by_name() {
 }
 
 #[test]
-fn p05_no_secret_stands_in_an_error_or_in_debug() {
+fn p05_errors_and_debug_output_contain_no_secret() {
     let canary = "hunter2canary";
     let texts = [
         format!("database_url = postgres://u:{canary}@h/d"),
@@ -142,7 +142,7 @@ fn p05_no_secret_stands_in_an_error_or_in_debug() {
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn the_error_for_a_missing_file_names_it() {
     let file = Some("/nowhere/guestlist.toml".into());
     refused(
         Config::load(Sources { file, ..Sources::default() }),
@@ -151,7 +151,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn settings_that_do_not_go_together_are_told_all_at_once() {
+fn all_invalid_settings_are_reported_in_one_error() {
     refused(
         with_file(
             "secret_key = 'a'\nsecret_key_file = 'b'\nmetrics_listen = '127.0.0.1:8080'\n\
@@ -191,7 +191,7 @@ fn trusted_proxies_are_addresses_and_networks() {
 }
 
 #[test]
-fn origins_to_go_on_to_are_exact() {
+fn continue_origins_must_be_exact_origins() {
     let with = |origin: &str| with_file(&format!("[invites]\ncontinue_origins = ['{origin}']"));
     for origin in ["https://app.acme.com", "http://localhost:3000"] {
         assert_eq!(with(origin).unwrap().invites.continue_origins, [origin]);
@@ -202,7 +202,7 @@ fn origins_to_go_on_to_are_exact() {
 }
 
 #[test]
-fn at_most_two_reminders_of_different_times() {
+fn at_most_two_different_reminders_are_accepted() {
     let with = |list: &str| with_file(&format!("[invites]\nreminders = [{list}]"));
     let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
     for (list, expected) in [
@@ -219,7 +219,7 @@ fn at_most_two_reminders_of_different_times() {
 }
 
 #[test]
-fn p29_only_exact_origins_are_taken() {
+fn p29_only_exact_origins_are_accepted() {
     let with = |origin: &str| with_file(&format!("[cors]\nallowed_origins = ['{origin}']"));
     for origin in ["https://app.example.com", "http://localhost:5173", "https://[::1]:8443"] {
         assert_eq!(with(origin).unwrap().cors.allowed_origins, [origin]);
@@ -245,7 +245,7 @@ fn p29_only_exact_origins_are_taken() {
 }
 
 #[test]
-fn half_of_tls_is_refused() {
+fn incomplete_tls_settings_are_rejected() {
     let with = |lines: &str| with_file(&format!("[tls]\n{lines}"));
     for half in ["certificate_file = 'c'", "key_file = 'k'"] {
         refused(with(half), &["tls.certificate_file, tls.key_file", "both"]);
@@ -271,8 +271,8 @@ fn half_of_tls_is_refused() {
 }
 
 #[test]
-fn the_manual_tells_every_setting_and_its_examples_work() {
-    let told: Vec<_> = reference::settings().into_iter().map(|setting| setting.key).collect();
+fn every_setting_is_documented_and_the_examples_are_valid() {
+    let documented: Vec<_> = reference::settings().into_iter().map(|setting| setting.key).collect();
     // serde's error for an unknown setting lists all known ones.
     let probes = [
         ("", "x = 1".to_owned()),
@@ -318,12 +318,15 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
                 "issuers",
             ]
             .contains(&key);
-            let told = told.contains(&format!("{section}{key}"));
-            assert!(told || (section.is_empty() && is_section), "{section}{key} is not documented");
-            known += usize::from(told);
+            let is_documented = documented.contains(&format!("{section}{key}"));
+            assert!(
+                is_documented || (section.is_empty() && is_section),
+                "{section}{key} is not documented"
+            );
+            known += usize::from(is_documented);
         }
     }
-    assert_eq!(known, told.len(), "the manual documents an unknown setting");
+    assert_eq!(known, documented.len(), "the manual documents an unknown setting");
 
     // The examples: every setting that is commented out. Of two settings that exclude each other,
     // only one is included.
@@ -337,7 +340,7 @@ fn the_manual_tells_every_setting_and_its_examples_work() {
 }
 
 #[test]
-fn the_table_of_settings_has_a_row_for_each() {
+fn the_settings_table_has_a_row_for_each_setting() {
     let table = reference::markdown_table();
     assert!(table.contains("| `http.request_timeout` | `\"15s\"` | The longest"), "{table}");
     assert!(table.contains("| `database_url` |  | The database:"), "{table}");

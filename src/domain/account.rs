@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_appearance_changes_at_once_and_then_once_a_minute() {
+    fn the_appearance_may_change_at_most_once_a_minute() {
         const MINUTE: i64 = 60_000_000;
         let may = |updated_at, now| {
             account(updated_at).may_change_appearance(Timestamp::from_micros(now))
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_back() {
+    fn names_parse_back_to_their_values() {
         for kind in [AccountKind::Person, AccountKind::Service] {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }

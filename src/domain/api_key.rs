@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_comes_back_from_its_text_and_from_its_halves() {
+    fn a_key_is_parsed_from_its_text_or_from_id_and_secret() {
         let key = ApiKeySecret::generate().unwrap();
         let text = key.expose();
         let again: ApiKeySecret = text.parse().unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_scopes_come_back() {
+    fn scope_names_parse_back_to_their_values() {
         for scope in KeyScope::ALL {
             assert_eq!(scope.as_str().parse(), Ok(scope));
         }
@@ -198,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn p05_debug_shows_the_id_alone() {
+    fn p05_debug_shows_only_the_id() {
         let key = ApiKeySecret::generate().unwrap();
         assert_eq!(format!("{key:?}"), format!("ApiKeySecret({})", key.id()));
     }
 
     #[test]
-    fn what_is_not_a_key_is_refused() {
+    fn a_malformed_key_is_rejected() {
         let key = ApiKeySecret::generate().unwrap().expose().to_string();
         let short = key[..key.len() - 1].to_owned();
         for text in ["", "gl_", "gl__", "sk_1_2", short.as_str(), &format!("{key}0"), &key[3..]] {

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_form_comes_back_and_pairs_are_found_in_it() {
+    fn stored_metadata_parses_back_and_its_pairs_can_be_searched() {
         assert_eq!(Metadata::default().to_json(), None);
         let tricky = metadata(&[("b", r#"x","a":"1"#), ("a", "\\"), ("c.d", "🦀 \"q\"")]);
         let json = tricky.to_json().unwrap();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_names_what_differs() {
+    fn a_change_lists_the_changed_fields() {
         let before = Attributes { metadata: metadata(&[("a", "1")]), external_id: None };
         let id: ExternalId = "7".parse().unwrap();
         let change =

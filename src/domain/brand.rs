@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_readable_colour_stays_as_it_is() {
+    fn a_readable_colour_is_not_changed() {
         let blue: Color = "#0B57D0".parse().unwrap();
         assert_eq!(blue.on_light().accent.to_string(), "#0b57d0");
         assert_ne!(blue.on_dark().accent, blue);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logo_is_known_by_its_bytes() {
+    fn the_media_type_of_a_logo_is_read_from_its_bytes() {
         for (bytes, expected) in [
             (&b"\x89PNG\r\n"[..], Some("image/png")),
             (b"\xff\xd8\xff\xe0", Some("image/jpeg")),

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_has_exactly_an_allowed_origin() {
+    fn a_url_must_have_exactly_an_allowed_origin() {
         let origins = ["https://app.acme.com", "http://localhost:3000"];
         let origins = ContinueOrigins::new(origins.map(str::to_owned).into());
         for good in [

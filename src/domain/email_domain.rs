@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_domain_is_refused() {
+    fn an_invalid_domain_is_rejected() {
         let long = format!("{}.com", "a".repeat(64));
         for text in [
             "",
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn p24_a_domain_is_as_long_as_its_a_labels() {
+    fn p24_the_length_limit_applies_to_the_a_labels() {
         // Each of these letters has four bytes and becomes a letter of one byte.
         let wide = |top: usize| {
             let label = "𝐚".repeat(63);

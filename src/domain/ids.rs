@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_one_moment_follow_one_another() {
+    fn ids_of_the_same_time_are_in_order_of_creation() {
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         let ids: Vec<AuditEventId> = (0..1000).map(|_| AuditEventId::generate(now)).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_usual_form_of_a_uuid_is_read() {
+    fn only_the_hyphenated_form_of_a_uuid_is_accepted() {
         let usual = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
         assert_eq!(usual.parse::<MemberId>().unwrap().to_string(), usual);
         assert_eq!(usual.to_uppercase().parse::<MemberId>().unwrap().to_string(), usual);

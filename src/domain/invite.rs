@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_run_out_of_time_shows_as_expired_then() {
+    fn a_live_invite_is_shown_as_expired_from_its_expiry_on() {
         let expiring = invite(Some(100), None, 0);
         assert_eq!(expiring.clone().as_of(at(99)), expiring);
         let ending = Ending { at: at(100), by: None, reason: EndReason::Expired };
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_back() {
+    fn names_parse_back_to_their_values() {
         for kind in InviteKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
         }
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_leads_to_its_state() {
+    fn each_end_reason_has_its_state() {
         let states: Vec<&str> =
             EndReason::ALL.iter().map(|reason| reason.state().as_str()).collect();
         let expected = [
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_content_is_of_128_plain_characters_at_most() {
+    fn a_content_id_has_at_most_128_plain_characters() {
         let is_one = |text: &str| text.parse::<ContentId>().is_ok();
         assert!(is_one("a") && is_one("Z-9_") && is_one(&"a".repeat(128)));
         for bad in ["", " ", "a b", "a.b", "ä", &"a".repeat(129)] {
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_comes_back_from_its_text_in_any_case() {
+    fn a_token_is_parsed_from_its_text_in_any_letter_case() {
         let token = InviteToken::generate().unwrap();
         let again: InviteToken = token.expose().to_uppercase().parse().unwrap();
         assert!(again.hash().matches(&token.hash()));

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_has_one_place_for_the_token() {
+    fn a_template_must_contain_the_token_exactly_once() {
         for wrong in
             ["", "https://a.example/", "{token}{token}", "{token}{id}", "{{token}}", "}{token}"]
         {

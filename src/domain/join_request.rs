@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_back() {
+    fn names_parse_back_to_their_values() {
         for state in JoinRequestState::ALL {
             assert_eq!(state.as_str().parse(), Ok(state));
         }

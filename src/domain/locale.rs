@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_of_bcp_47_are_read_in_any_case() {
+    fn bcp_47_tags_are_parsed_in_any_letter_case() {
         for (text, canonical) in [
             ("en", "en"),
             ("PT-br", "pt-BR"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_goes_from_the_whole_tag_to_the_language() {
+    fn fallbacks_go_from_the_whole_tag_to_the_language() {
         let locale: Locale = "zh-Hant-TW".parse().unwrap();
         assert_eq!(locale.fallbacks().collect::<Vec<_>>(), ["zh-Hant-TW", "zh-Hant", "zh"]);
     }

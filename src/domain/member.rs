@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_back() {
+    fn names_parse_back_to_their_values() {
         for status in MemberStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
         }

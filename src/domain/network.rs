@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_is_one_place_and_so_are_64_bits_of_ipv6() {
+    fn a_network_is_one_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_its_addresses_in_it() {
+    fn a_network_contains_only_its_addresses() {
         let network = |text: &str| text.parse::<Network>().unwrap();
         let has = |text: &str, address: &str| network(text).contains(address.parse().unwrap());
         assert!(has("10.0.0.0/8", "10.255.0.1"));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn an_invalid_network_is_rejected() {
         for wrong in
             ["", "localhost", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/", "*", "::ffff:10.0.0.0/104"]
         {

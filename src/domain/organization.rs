@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_tiers_come_back() {
+    fn tier_names_parse_back_to_their_values() {
         for tier in Tier::ALL {
             assert_eq!(tier.as_str().parse(), Ok(tier));
         }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn p48_a_name_is_as_long_as_its_composed_form() {
+    fn p48_the_length_limit_applies_to_the_composed_name() {
         // Three letters of three bytes each become one.
         let composed = |number: usize| "\u{1100}\u{1161}\u{11a8}".repeat(number);
         let longest: OrganizationName = composed(256).parse().unwrap();
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn p48_names_that_show_as_others_are_refused_and_all_are_composed() {
+    fn p48_invisible_characters_are_rejected_and_names_are_composed() {
         for c in "\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200b}\
                   \u{2060}\u{feff}\u{ad}\u{2028}\u{2029}\0\u{7f}\u{85}"
             .chars()

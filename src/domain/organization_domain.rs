@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_value_proves_a_domain() {
+    fn only_the_record_value_of_a_domain_proves_it() {
         let (domain, other) = (domain(), domain());
         let value = domain.record_value();
         assert_eq!(domain.record_name(), "_guestlist-challenge.acme.com");
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_room_for_the_label_cannot_be_proved() {
+    fn a_name_that_is_too_long_for_the_record_name_cannot_be_proved() {
         let name = |length: usize| -> EmailDomain {
             let label = "a".repeat(63);
             let rest = "b".repeat(length - 3 * 64 - 4);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn p50_a_missing_proof_closes_the_door_when_the_grace_period_ends() {
+    fn p50_a_domain_without_proof_lapses_when_the_grace_period_ends() {
         let verified = domain().proved(at(1));
         assert!(verified.is_proved(at(1000), CHECKS.grace));
         assert_eq!(verified.next_check(CHECKS), Some(at(2)));
@@ -249,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn without_grace_the_first_check_closes_the_door() {
+    fn without_a_grace_period_a_domain_lapses_at_the_first_failed_check() {
         let lapsed = domain().proved(at(1)).not_proved(at(2), Duration::ZERO);
         assert_eq!(lapsed.state, DomainState::Lapsed);
     }
 
     #[test]
-    fn names_come_back() {
+    fn names_parse_back_to_their_values() {
         for mode in DomainMode::ALL {
             assert_eq!(mode.as_str().parse(), Ok(mode));
         }

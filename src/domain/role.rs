@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p17_nobody_grants_above_their_own_role() {
+    fn p17_a_role_cannot_grant_a_higher_role() {
         let side_by_side = [Role::Edit, Role::Member, Role::Developer];
         for (i, higher) in Role::ALL.into_iter().enumerate() {
             assert!(higher.may_grant(higher));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn only_admins_manage_and_guests_see_nobody() {
+    fn only_admins_manage_and_guests_cannot_list_members() {
         use Permission::*;
         for role in Role::ALL {
             for manage in [ManageOrganization, ManageMembers, ManageInvites, ReadAudit] {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_back() {
+    fn names_parse_back_to_their_values() {
         for role in Role::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));
         }

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn p48_what_misleads_is_stripped_from_peoples_names_and_joiners_stay() {
+    fn p48_misleading_characters_are_removed_from_names_and_joiners_stay() {
         for (given, kept) in [
             ("Ana\u{202e}gpj\u{202c}", "Anagpj"),
             ("\u{2066}Ana\u{2069}\u{200b} B\u{feff}\u{2060}", "Ana B"),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn p48_a_name_is_cut_when_it_is_composed() {
+    fn p48_a_name_is_shortened_after_it_is_composed() {
         // Three letters become one.
         let name = person_name(&"\u{1100}\u{1161}\u{11a8}".repeat(MAX_NAME_CHARS + 1));
         assert_eq!(name, "각".repeat(MAX_NAME_CHARS));
@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn p48_a_stored_name_stays_as_it_is(text in "(.|\u{202e}|\u{301}|\u{1d160}|\\PC){0,400}") {
+        fn p48_cleaning_a_cleaned_name_changes_nothing(text in "(.|\u{202e}|\u{301}|\u{1d160}|\\PC){0,400}") {
             let name = person_name(&text);
             prop_assert!(name.chars().count() <= MAX_NAME_CHARS);
             prop_assert!(!name.chars().any(is_unfit_for_names));
@@ -130,7 +130,7 @@ mod tests {
         }
 
         #[test]
-        fn p48_a_text_that_is_left_as_it_is_was_in_its_form(text in "(\\PC|[a-zé]|\u{301}|\u{327}|\u{1d160}|[ﬁＡ각가]){0,40}") {
+        fn p48_composed_texts_equal_their_unicode_normal_forms(text in "(\\PC|[a-zé]|\u{301}|\u{327}|\u{1d160}|[ﬁＡ각가]){0,40}") {
             let nfc: String = text.nfc().collect();
             let nfkc: String = text.nfkc().collect();
             prop_assert_eq!(composed(&text), nfc);

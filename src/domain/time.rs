@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_end_with_time_itself() {
+    fn sums_and_differences_saturate() {
         let (end, start) = (Timestamp(i64::MAX), Timestamp(i64::MIN));
         assert_eq!(Timestamp(1).plus(Duration::from_micros(2)), Timestamp(3));
         assert_eq!(Timestamp(3).minus(Duration::from_micros(2)), Timestamp(1));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_lies_in_the_years_1_to_9999() {
+    fn shown_times_are_in_the_years_1_to_9999() {
         for (at, shown) in [
             (i64::MIN, Timestamp::FIRST),
             (Timestamp::FIRST.0 - 1, Timestamp::FIRST),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_before_the_epoch_has_its_nanoseconds_after_its_second() {
+    fn a_time_before_the_epoch_has_positive_nanoseconds() {
         assert_eq!((Timestamp(-1).as_seconds(), Timestamp(-1).subsec_nanos()), (-1, 999_999_000));
     }
 }

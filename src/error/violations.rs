@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p43_sixteen_are_kept_and_the_others_counted() {
+    fn p43_sixteen_violations_are_kept_and_the_others_are_counted() {
         let mut violations = Violations::default();
         assert!(violations.is_empty());
         for i in 0..100_000 {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn p43_a_message_is_short_whatever_the_fields_are() {
+    fn p43_a_message_is_short_even_with_long_field_names() {
         let mut violations = Violations::default();
         for i in 0..20 {
             violations.add(format_args!("{}[{i}]", "long".repeat(50)), "is wrong");

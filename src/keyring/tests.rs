@@ -10,7 +10,7 @@ fn hex_key(byte: u8) -> String {
 
 proptest! {
     #[test]
-    fn what_is_sealed_opens_again(
+    fn sealed_bytes_can_be_opened(
         aad in proptest::collection::vec(any::<u8>(), 0..40),
         plaintext in proptest::collection::vec(any::<u8>(), 0..200),
         page in any::<bool>(),
@@ -23,7 +23,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_nobody_sealed_are_refused(
+    fn bytes_that_were_not_sealed_are_rejected(
         bytes in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         let ring = Keyring::from_texts([hex_key(1)]).unwrap();
@@ -32,7 +32,7 @@ proptest! {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_refused_and_so_is_a_cut() {
+fn changed_or_truncated_bytes_are_rejected() {
     let ring = Keyring::generate().unwrap();
     let sealed = ring.seal(Purpose::InviteToken, b"invite", b"token").unwrap();
     for at in 0..sealed.len() {
@@ -67,7 +67,7 @@ fn two_seals_of_one_text_differ() {
 }
 
 #[test]
-fn a_new_first_key_seals_and_the_old_one_still_opens() {
+fn the_first_key_seals_and_later_keys_still_open() {
     let old = Keyring::from_texts([hex_key(1)]).unwrap();
     let both = Keyring::from_texts([hex_key(2), hex_key(1)]).unwrap();
     let new = Keyring::from_texts([hex_key(2)]).unwrap();
@@ -120,7 +120,7 @@ fn a_file_holds_one_key_a_line_and_comments() {
 }
 
 #[test]
-fn p02_a_fingerprint_gives_no_part_of_the_key_and_no_derived_key() {
+fn p02_a_fingerprint_reveals_neither_the_key_nor_a_derived_key() {
     let secret = hex::encode(std::array::from_fn::<u8, 32, _>(|i| i as u8 + 1));
     let ring = Keyring::from_texts([&secret]).unwrap();
     let print = ring.fingerprints().remove(0);
@@ -141,7 +141,7 @@ fn p02_a_fingerprint_gives_no_part_of_the_key_and_no_derived_key() {
 }
 
 #[test]
-fn p05_debug_shows_fingerprints_alone() {
+fn p05_debug_shows_only_fingerprints() {
     let ring = Keyring::from_texts([hex_key(0xab)]).unwrap();
     let shown = format!("{ring:?}");
     assert!(!shown.contains("abababab"), "{shown}");
@@ -167,7 +167,7 @@ fn p02_an_id_is_the_first_half_of_a_fingerprint_and_names_a_missing_key() {
 }
 
 #[test]
-fn what_is_sealed_names_its_key() {
+fn sealed_bytes_contain_the_id_of_their_key() {
     let ring = Keyring::from_texts([hex_key(1), hex_key(2)]).unwrap();
     let sealed = ring.seal(Purpose::InviteToken, b"invite", b"token").unwrap();
     assert_eq!(SecretKeyId::of_sealed(&sealed), Some(ring.ids()[0]));

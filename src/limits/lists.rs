@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn p42_an_organization_has_so_many_turns_and_others_have_their_own() {
+    async fn p42_each_organization_has_its_own_limit_of_concurrent_lists() {
         let lists = ConcurrentLists::new(2);
         let (large, other) = (organization(), organization());
         let first = lists.acquire(large).await.unwrap();
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn p42_to_wait_for_a_turn_has_an_end_and_a_bound() {
+    async fn p42_waiting_lists_are_limited_in_number_and_time() {
         let lists = ConcurrentLists::new(1);
         let large = organization();
         let held = lists.acquire(large).await.unwrap();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_given_up_while_it_waits_leaves_its_place() {
+    async fn a_cancelled_wait_frees_its_place() {
         let lists = ConcurrentLists::new(1);
         let large = organization();
         let held = lists.acquire(large).await.unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_counted_without_a_limit() {
+    async fn without_a_limit_nothing_is_counted() {
         let lists = ConcurrentLists::new(0);
         let turns = join_all((0..1000).map(|_| lists.acquire(organization()))).await;
         assert!(turns.iter().all(Result::is_ok));

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_busiest_are_remembered() {
+    fn the_number_of_keys_is_bounded_and_the_busiest_keys_stay() {
         let state = State::default();
         set(&state, 0, 1_000_000);
         for number in 1..3 * MAX_KEYS {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_half_is_forgotten_whatever_the_moments_are() {
+    fn exactly_half_of_the_keys_are_evicted_at_the_maximum() {
         // The time of each key by its number, and whether it must stay.
         type Case = (fn(usize) -> u64, fn(usize) -> bool);
         let cases: [Case; 3] = [
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_have_their_whole_number_again_are_forgotten_and_no_others() {
+    fn only_replenished_keys_are_removed() {
         let state = State::default();
         for (number, at) in [(1, 99), (2, 100), (3, 101)] {
             set(&state, number, at);

@@ -69,11 +69,14 @@ fn a_retry_after_the_given_wait_succeeds() {
     let join = || limits.join(account(1), None);
     join().unwrap();
     join().unwrap();
-    let told = wait(join());
-    assert!(told > Duration::from_secs(25) && told <= Duration::from_secs(31), "{told:?}");
-    clock.advance(told / 2);
-    assert!(wait(join()) < told);
-    clock.advance(told / 2);
+    let retry_after = wait(join());
+    assert!(
+        retry_after > Duration::from_secs(25) && retry_after <= Duration::from_secs(31),
+        "{retry_after:?}"
+    );
+    clock.advance(retry_after / 2);
+    assert!(wait(join()) < retry_after);
+    clock.advance(retry_after / 2);
     join().unwrap();
     wait(join());
     limits.join(account(2), None).unwrap();
@@ -82,18 +85,18 @@ fn a_retry_after_the_given_wait_succeeds() {
 #[test]
 fn organizations_are_counted_by_account() {
     let (limits, clock) = limits(config::Limits { organizations_per_account: 2, ..NONE });
-    let found = |by: u128| limits.organization(account(by));
-    found(1).unwrap();
-    found(1).unwrap();
-    let told = wait(found(1));
-    found(2).unwrap();
-    clock.advance(told);
-    found(1).unwrap();
-    wait(found(1));
+    let create = |by: u128| limits.organization(account(by));
+    create(1).unwrap();
+    create(1).unwrap();
+    let retry_after = wait(create(1));
+    create(2).unwrap();
+    clock.advance(retry_after);
+    create(1).unwrap();
+    wait(create(1));
 }
 
 #[test]
-fn the_defaults_let_one_full_request_through_and_no_flood() {
+fn the_default_limits_allow_one_full_request_but_not_two() {
     let (limits, _) = limits(config::Config::reference().limits);
     links(&limits, 1, 1, 1000).unwrap();
     wait(links(&limits, 1, 1, 100));
@@ -104,7 +107,7 @@ fn the_defaults_let_one_full_request_through_and_no_flood() {
 }
 
 #[test]
-fn the_whole_number_may_come_at_once_and_no_more_ever() {
+fn the_whole_limit_may_be_used_at_once_but_never_exceeded() {
     let (limits, clock) = limits(config::Limits { invites_per_account: 10, ..NONE });
     let error = links(&limits, 1, 1, 11).unwrap_err();
     assert_eq!((error.reason, error.retry_after), (reason::RATE_LIMITED, None));
@@ -145,9 +148,12 @@ fn the_error_gives_the_longest_wait() {
     let (limits, clock) = limits(settings);
     links(&limits, 1, 1, 1).unwrap();
     links(&limits, 1, 2, 1).unwrap();
-    let told = wait(links(&limits, 1, 1, 1));
-    assert!(told > HOUR - Duration::from_secs(60), "the organization's wait, not the account's");
-    clock.advance(told);
+    let retry_after = wait(links(&limits, 1, 1, 1));
+    assert!(
+        retry_after > HOUR - Duration::from_secs(60),
+        "the organization's wait, not the account's"
+    );
+    clock.advance(retry_after);
     links(&limits, 1, 1, 1).unwrap();
 }
 

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn no_language_lacks_a_phrase_or_a_value_of_one() {
+    fn every_language_has_all_phrases_and_values() {
         let Phrases(english) = Phrases::of(Language::En).unwrap();
         for language in Language::ALL {
             let Phrases(phrases) = Phrases::of(language).unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_no_phrase_and_no_html() {
+    fn values_are_not_expanded_and_are_escaped_in_html() {
         let name = |value| Insert { name: "name", value, bold: true };
         let shown = |insert: &Insert<'_>| insert.value.to_owned();
         assert_eq!(fill("Hi {name}, {name}!", &[name("{name}")], shown), "Hi {name}, {name}!");

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p47_the_bytes_never_change() {
+    fn p47_the_encoded_bytes_never_change() {
         let id = Uuid::from_u128(0x0197_a2b4_5c6d_7e8f_9a0b_1c2d_3e4f_5a6b);
         let encoding = Encoding::new("List")
             .id(id)
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn values_do_not_run_into_each_other() {
+    fn adjacent_values_are_encoded_unambiguously() {
         let of = |texts: [&str; 2]| Encoding::new("x").text(texts[0]).text(texts[1]);
         assert_ne!(of(["ab", "c"]), of(["a", "bc"]));
         let lists = |one: &[&str], other: &[&str]| {

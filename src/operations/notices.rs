@@ -14,18 +14,18 @@ const MAX_ADMINS: u64 = 100;
 
 /// Enqueues mails to the admins that requests to join wait. An admin who got such a mail within the
 /// last hour gets the next one later. The organization's row must be locked.
-pub async fn tell_of_waiting(
+pub async fn enqueue_requests_waiting(
     tx: &Tx,
     organization: OrganizationId,
     actor: &Actor,
     now: Timestamp,
 ) -> Result<()> {
     let (kind, subject) = (NoticeKind::RequestsWaiting, Uuid::from(organization));
-    tell_admins(tx, Topic { organization, kind, subject }, actor, now).await
+    enqueue_for_admins(tx, Topic { organization, kind, subject }, actor, now).await
 }
 
 /// Enqueues mails to the admins that a domain has lapsed. The organization's row must be locked.
-pub async fn tell_of_lapse(
+pub async fn enqueue_domain_lapsed(
     tx: &Tx,
     domain: &OrganizationDomain,
     actor: &Actor,
@@ -33,12 +33,12 @@ pub async fn tell_of_lapse(
 ) -> Result<()> {
     let (kind, subject) = (NoticeKind::DomainLapsed, Uuid::from(domain.id));
     let topic = Topic { organization: domain.organization, kind, subject };
-    tell_admins(tx, topic, actor, now).await
+    enqueue_for_admins(tx, topic, actor, now).await
 }
 
 /// Enqueues a mail to the account of a request that the request was approved or denied. The
 /// organization's row must be locked.
-pub async fn tell_of_decision(
+pub async fn enqueue_request_decided(
     tx: &Tx,
     request: &JoinRequest,
     actor: &Actor,
@@ -49,7 +49,7 @@ pub async fn tell_of_decision(
     notices::enqueue(tx, topic, vec![request.account], actor.trace, now).await
 }
 
-async fn tell_admins(tx: &Tx, topic: Topic, actor: &Actor, now: Timestamp) -> Result<()> {
+async fn enqueue_for_admins(tx: &Tx, topic: Topic, actor: &Actor, now: Timestamp) -> Result<()> {
     let admins = notices::admins(tx, topic.organization, MAX_ADMINS, now).await?;
     notices::enqueue(tx, topic, admins, actor.trace, now).await
 }

@@ -95,13 +95,13 @@ impl CacheVersions {
         self.micros(now) < self.recent_until.load(Ordering::SeqCst)
     }
 
-    /// Records that the writer has checked for changes of other processes, from `begun` on.
+    /// Records that the writer has checked for changes of other processes, from `started` on.
     /// `is_changed`: there were changes since the previous check.
-    pub(super) fn record_check(&self, begun: Instant, is_changed: bool) {
+    pub(super) fn record_check(&self, started: Instant, is_changed: bool) {
         if is_changed {
             self.outdate([Outdated { all: true, ..Outdated::default() }].iter());
         }
-        self.recent_until.store(self.micros(begun + MAX_AGE), Ordering::SeqCst);
+        self.recent_until.store(self.micros(started + MAX_AGE), Ordering::SeqCst);
     }
 
     fn micros(&self, at: Instant) -> u64 {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn p07_a_statement_outdates_its_locked_organization_and_without_one_all() {
+    fn p07_a_change_outdates_its_locked_organization_or_else_all() {
         for table in [Some("invites"), Some("members"), Some("organizations"), None] {
             for (values, expected) in [
                 (&[ONE][..], [false, true]),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn p07_what_was_read_beside_a_change_is_outdated_by_it() {
+    fn p07_values_that_were_read_before_a_change_are_outdated() {
         let versions = CacheVersions::default();
         let of =
             |organization| Outdated { organizations: vec![organization], ..Outdated::default() };
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn cached_values_are_used_for_less_than_a_second_after_a_check_for_other_changes() {
+    fn cached_values_are_used_for_under_a_second_after_a_check_for_changes() {
         let versions = CacheVersions::default();
         let check = Instant::now();
         let is_recent = |millis| versions.is_recent(check + Duration::from_millis(millis));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn organizations_that_share_a_shard_end_together() {
+    fn organizations_that_share_a_shard_are_outdated_together() {
         let versions = CacheVersions::default();
         let sharing = Uuid::from_u128(1 + (1 << 16));
         let then = versions.now();

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::cache_versions::{CacheVersions, Outdated};
 use super::disk_space::DiskSpace;
-use super::error::{Again, Cause, StoreError, TransactionError};
+use super::error::{Cause, Rerun, StoreError, TransactionError};
 use super::statement::{Row, SIZES, Statement, StatementResult};
 use super::statistics::{Statistics, observe};
 use super::{postgres, sqlite};
@@ -111,12 +111,12 @@ impl Connection for Db {
 
     async fn run(&self, statement: Statement) -> Result<StatementResult, StoreError> {
         self.state.before(&statement);
-        let begun = Instant::now();
+        let started = Instant::now();
         let result = match &self.engine {
             Readers::Postgres(readers) => Box::pin(readers.run(statement)).await,
             Readers::Sqlite(readers) => readers.run(statement).await,
         };
-        observe(&self.state.statistics.reads, begun);
+        observe(&self.state.statistics.reads, started);
         result.inspect_err(|error| self.state.failed(error))
     }
 }
@@ -227,8 +227,8 @@ impl Transaction {
     /// the same transaction.
     pub(super) fn change_failed(&self) -> TransactionError {
         TransactionError::change_failed(match self {
-            Transaction::Postgres(_) => Again::Alone,
-            Transaction::Sqlite(_) => Again::InSavepoints,
+            Transaction::Postgres(_) => Rerun::Alone,
+            Transaction::Sqlite(_) => Rerun::InSavepoints,
         })
     }
 
@@ -243,7 +243,7 @@ impl Transaction {
             // change was then committed by itself.
             Transaction::Sqlite(connection) if connection.is_autocommit()? => {
                 let ended = StoreError::fault("SQLite has ended the transaction");
-                Err(TransactionError::undone_or_unknown(ended))
+                Err(TransactionError::rolled_back_or_unknown(ended))
             }
             Transaction::Sqlite(_) => Ok(()),
         }

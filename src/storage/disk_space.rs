@@ -113,10 +113,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_disk_is_logged_once_a_minute_and_its_end_once() {
+    async fn a_full_disk_is_logged_once_a_minute_and_its_recovery_once() {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).without_time();
-        let _told = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+        let _guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
 
         let disk = DiskSpace::default();
         let full = || -> Result<(), Error> {

@@ -39,12 +39,12 @@ pub(super) struct TransactionError {
     error: StoreError,
     /// Whether callers must assume that the changes may have been made.
     is_unknown: bool,
-    pub(super) again: Again,
+    pub(super) rerun: Rerun,
 }
 
 /// How the changes of a transaction may run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(super) enum Rerun {
     No,
     /// One change failed and all are undone. They run together again, each in a savepoint.
     InSavepoints,
@@ -55,24 +55,24 @@ pub(super) enum Again {
 impl TransactionError {
     /// The transaction did not begin.
     pub(super) fn not_begun(error: StoreError) -> Self {
-        Self { error, is_unknown: false, again: Again::No }
+        Self { error, is_unknown: false, rerun: Rerun::No }
     }
 
     /// One change of the transaction failed.
-    pub(super) fn change_failed(again: Again) -> Self {
+    pub(super) fn change_failed(rerun: Rerun) -> Self {
         let error = StoreError::fault("a change beside it failed");
-        Self { error, is_unknown: false, again }
+        Self { error, is_unknown: false, rerun }
     }
 
     /// The changes of the transaction may have been made.
     pub(super) fn unknown(error: StoreError) -> Self {
-        Self { error, is_unknown: true, again: Again::No }
+        Self { error, is_unknown: true, rerun: Rerun::No }
     }
 
     /// The transaction is undone, so several changes run again, each alone. A single change does
     /// not run again, and its caller must assume that it may have been made.
-    pub(super) fn undone_or_unknown(error: StoreError) -> Self {
-        Self { error, is_unknown: true, again: Again::Alone }
+    pub(super) fn rolled_back_or_unknown(error: StoreError) -> Self {
+        Self { error, is_unknown: true, rerun: Rerun::Alone }
     }
 
     pub(super) fn cause(&self) -> Cause {
@@ -91,7 +91,7 @@ impl TransactionError {
 /// The transaction is undone.
 impl From<StoreError> for TransactionError {
     fn from(error: StoreError) -> Self {
-        Self { error, is_unknown: false, again: Again::Alone }
+        Self { error, is_unknown: false, rerun: Rerun::Alone }
     }
 }
 
@@ -353,7 +353,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_engines_names_of_a_constraint_mean_the_same() {
+    fn constraint_names_of_both_databases_map_to_the_same_cause() {
         for (sqlite, postgres, meaning) in [
             (
                 "UNIQUE constraint failed: members.account_id, members.organization_id",
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_read_by_their_class() {
+    fn error_codes_map_to_their_causes() {
         for (code, expected) in [
             ("40001", Cause::Conflict),
             ("40P01", Cause::Conflict),

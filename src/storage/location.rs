@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_named_plainly_or_not_at_all() {
+    fn only_a_plain_file_path_is_accepted() {
         for good in ["/var/lib/g.db", "///var/lib/g.db"] {
             let Ok(Location::Sqlite(path)) = sqlite_file(good) else { panic!("{good}") };
             assert_eq!(path, Path::new("/var/lib/g.db"));

@@ -99,7 +99,7 @@ struct Shared {
     memberships: Memberships,
     event_watch: Arc<EventWatch>,
     /// How long a change may wait until it begins.
-    patience: Duration,
+    max_wait: Duration,
     /// Held while the store is open, by servers on SQLite.
     _server_lock: Option<File>,
 }
@@ -150,7 +150,7 @@ impl Store {
                 previews: Previews::default(),
                 memberships: Memberships::default(),
                 event_watch: Arc::new(EventWatch::new()),
-                patience: settings.acquire_timeout,
+                max_wait: settings.acquire_timeout,
                 _server_lock: server_lock,
             }),
         })
@@ -270,7 +270,7 @@ impl Store {
             otel.kind = "client",
             db.system.name = self.shared.writer.engine(),
         );
-        let write = self.shared.writer.write(organization, change, self.shared.patience);
+        let write = self.shared.writer.write(organization, change, self.shared.max_wait);
         let result = write.instrument(span).await;
         state.disk_space.changed(&result);
         if result.is_ok() {

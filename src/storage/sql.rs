@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn p42_conditions_have_few_lengths_and_keep_their_values() {
+    fn p42_lists_of_values_are_padded_to_few_lengths() {
         for (number, expected) in [(0, 0), (1, 1), (2, 8), (8, 8), (9, 64), (65, 500), (501, 501)] {
             let values: Vec<Value> = (0..number).map(Value::from).collect();
             let padded = padded(values.clone());

@@ -101,7 +101,7 @@ impl Statistics {
     }
 }
 
-/// Measures the time since `begun`.
-pub(super) fn observe(histogram: &Histogram, begun: Instant) {
-    histogram.observe(begun.elapsed().as_secs_f64());
+/// Measures the time since `started`.
+pub(super) fn observe(histogram: &Histogram, started: Instant) {
+    histogram.observe(started.elapsed().as_secs_f64());
 }

@@ -37,14 +37,14 @@ impl Writer {
     }
 
     /// Runs a change; see [`Store::write`](super::Store::write). An attempt begins within
-    /// `patience` or not at all.
+    /// `max_wait` or not at all.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         organization: Option<Uuid>,
         change: Change<T>,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Result<T> {
-        let until = Instant::now() + patience;
+        let until = Instant::now() + max_wait;
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(5))
             .with_max_delay(MAX_PAUSE)

@@ -43,7 +43,7 @@ impl Export {
     /// be built.
     pub(super) fn from_environment() -> Result<Option<Self>, String> {
         let variables = Variables::of_process();
-        if !variables.ask_for_traces()? {
+        if !variables.traces_enabled()? {
             return Ok(None);
         }
         let client = Client::new(variables.timeout()?).map_err(|error| error.to_string())?;

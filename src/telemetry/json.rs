@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_what_the_library_makes_of_it() {
+    fn a_line_equals_the_output_of_the_library() {
         let [ours, theirs] = ours_and_theirs(|| {
             let odd = "a \"quote\", a \\, a\ttab, a\nline, \u{1}, \u{7f}, é and 😀";
             tracing::info!(odd, shown = %odd, told = ?odd, "said {odd}");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_span_of_the_request_within_spans_for_export() {
+    fn a_line_inside_of_an_export_span_has_the_request_span() {
         let [ours, _] = ours_and_theirs(|| {
             let export = |name| tracing::info_span!(target: "otel", "export", name);
             export("alone").in_scope(|| tracing::info!("outside of a request"));

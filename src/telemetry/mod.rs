@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libraries_stay_quiet_unless_named() {
+    fn libraries_log_only_warnings_unless_named() {
         let quiet = filter("debug").unwrap().to_string();
         assert!(quiet.contains("tokio_postgres=warn") && quiet.contains("hyper=warn"), "{quiet}");
         let named = filter("info,tokio_postgres::query=debug,hyper=trace").unwrap().to_string();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_filter_is_told() {
+    fn an_invalid_filter_is_an_error() {
         for good in ["info", "guestlist=debug,warn", "access=off,info", ""] {
             assert!(filter(good).is_ok(), "{good}");
         }

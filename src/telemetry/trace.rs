@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_decision_holds_unless_the_sampler_says_otherwise() {
+    fn only_parent_based_samplers_use_the_decision_of_the_caller() {
         let by_parent = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
         assert!(samples(&by_parent, parent("01")));
         assert!(!samples(&by_parent, parent("00")));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_kept() {
+    fn the_sampling_ratio_is_applied() {
         let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.25)));
         let sampled = (0..4000).filter(|_| samples(&sampler, None)).count();
         // Six standard deviations.

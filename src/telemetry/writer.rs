@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_while_it_writes_is_written_at_once_and_nothing_is_lost() {
+    fn lines_that_arrive_during_a_write_are_written_together() {
         let (allow, allowed) = mpsc::channel();
         let (write, written) = mpsc::channel();
         let (mut lines, end) = start(Output { allowed, written: write }).unwrap();
@@ -191,21 +191,21 @@ mod tests {
     }
 
     #[test]
-    fn who_says_more_than_there_is_room_for_waits_for_the_reader() {
+    fn a_thread_waits_while_the_buffer_is_full() {
         let (allow, allowed) = mpsc::channel();
         let (write, written) = mpsc::channel();
         let (mut lines, end) = start(Output { allowed, written: write }).unwrap();
         let line = vec![b'x'; CAPACITY_BYTES / 4];
-        let (said, heard) = mpsc::channel();
+        let (sent, received) = mpsc::channel();
         let writer = std::thread::spawn(move || {
             for _ in 0..12 {
                 lines.write_all(&line).unwrap();
-                said.send(()).unwrap();
+                sent.send(()).unwrap();
             }
         });
         // The line that is being written and those that fit into the buffer.
         for _ in 0..4 {
-            heard.recv().unwrap();
+            received.recv().unwrap();
         }
         assert!(!writer.is_finished());
         (0..100).for_each(|_| allow.send(()).unwrap());

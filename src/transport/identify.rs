@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_goes_and_the_query_stays() {
+    fn the_prefix_is_removed_and_the_query_is_kept() {
         let uri = |text: &str| without_prefix(&text.parse().unwrap()).map(|uri| uri.to_string());
         assert_eq!(uri("/api/a.B/C?x=%2Fapi"), Some("/a.B/C?x=%2Fapi".to_owned()));
         assert_eq!(uri("http://host/api/a.B/C"), Some("http://host/a.B/C".to_owned()));
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_templates() {
+    fn a_route_is_named_by_its_template() {
         let identify = identify();
         assert_eq!(identify.route(GET).template(), GET);
         assert_eq!(identify.route("/healthz").template(), "/healthz");
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn content_types_are_read_leniently_and_written_exactly() {
+    fn content_types_are_parsed_leniently_and_normalised() {
         for (given, expected, canonical) in [
             ("application/grpc", Protocol::Grpc(Proto), "application/grpc"),
             ("Application/gRPC+proto", Protocol::Grpc(Proto), "application/grpc"),

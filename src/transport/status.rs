@@ -254,9 +254,9 @@ mod tests {
                 let details = status.get_error_details();
                 prop_assert_eq!(&details.error_info().unwrap().domain, DOMAIN);
                 prop_assert_eq!(details.retry_info().is_some(), wait.is_some());
-                let told = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
-                for (told, kept) in told.iter().zip(&kept) {
-                    prop_assert_eq!(&told.field, &kept.field);
+                let sent = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
+                for (sent, kept) in sent.iter().zip(&kept) {
+                    prop_assert_eq!(&sent.field, &kept.field);
                 }
             }
         }
@@ -269,8 +269,8 @@ mod tests {
                 Some(short) => {
                     prop_assert!(in_trailers(&short) <= MAX_STATUS_BYTES);
                     prop_assert_eq!(short.code(), Code::Unimplemented);
-                    let told = short.message().strip_suffix('…').unwrap();
-                    prop_assert!(message.starts_with(told) && told.len() > 100);
+                    let start = short.message().strip_suffix('…').unwrap();
+                    prop_assert!(message.starts_with(start) && start.len() > 100);
                 }
             }
         }

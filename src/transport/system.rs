@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_for_this_machine_and_not_through_a_proxy() {
+    fn metrics_are_served_to_this_machine_but_not_through_a_proxy() {
         let local = system(MetricsAccess::Loopback);
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(status(&local, peer, "/metrics", &[]), 200, "{peer}");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_not_for_a_trusted_proxy_on_this_machine() {
+    fn metrics_are_not_served_to_a_trusted_proxy_on_this_machine() {
         let trusting = |proxies: &[&str]| {
             let proxies: Vec<Network> = proxies.iter().map(|text| text.parse().unwrap()).collect();
             System::new(Readiness::new(), Metrics::new(), MetricsAccess::Loopback, &proxies)
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_are_where_their_calls_are_served() {
+    fn pages_are_served_only_where_they_are_enabled() {
         for (console, expected) in [(true, 200), (false, 404)] {
             let pages = Pages::new(&Brand::built_in(), Language::En, console);
             let serving = system(MetricsAccess::NoOne).with_pages(pages);

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_of_the_setting_are_open_and_metadata_is_not() {
+    fn allowed_networks_are_open_except_for_metadata_addresses() {
         let inner = allowed(&["10.0.0.0/8", "fd00::/8", "127.0.0.1"]);
         for address in ["10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::a01:203", "fd12::1", "127.0.0.1"] {
             assert!(permits(&inner, address), "{address}");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn both_addresses_of_a_teredo_address_count() {
+    fn both_addresses_inside_a_teredo_address_are_checked() {
         let none = allowed(&[]);
         let teredo = |server: [u16; 2], client: [u16; 2]| {
             let [a, b] = client.map(|half| !half);

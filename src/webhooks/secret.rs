@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_the_specification() {
+    fn the_signature_matches_the_specification() {
         // The example of Standard Webhooks' reference implementations.
         let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let secret = Secret::from_bytes(Zeroizing::new(key));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn p05_a_secret_is_shown_once_and_not_by_debug() {
+    fn p05_debug_does_not_show_the_secret() {
         let secret = Secret::generate().unwrap();
         assert_eq!(format!("{secret:?}"), "Secret");
         let text = secret.expose();

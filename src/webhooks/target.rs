@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_has_tls_and_no_credentials() {
+    fn a_url_must_have_tls_and_no_credentials() {
         let targets = Targets::default();
         for url in [
             "https://example.com",

@@ -28,11 +28,11 @@ impl Backlog {
         self.oldest_seconds.load(Ordering::Relaxed)
     }
 
-    /// Updates the numbers, unless the last count is recent. `asked` reads the number of waiting
+    /// Updates the numbers, unless the last count is recent. `query` reads the number of waiting
     /// rows and the time since which the oldest one waits.
     pub(super) async fn count(
         &self,
-        asked: impl Future<Output = Result<(i64, Option<Timestamp>)>>,
+        query: impl Future<Output = Result<(i64, Option<Timestamp>)>>,
         now: Timestamp,
     ) -> Result<()> {
         {
@@ -42,7 +42,7 @@ impl Backlog {
             }
             *counted_at = Some(Instant::now());
         }
-        let (waiting, oldest) = asked.await?;
+        let (waiting, oldest) = query.await?;
         let oldest = oldest.map_or(0, |at| (now.as_seconds() - at.as_seconds()).max(0));
         self.waiting.store(waiting, Ordering::Relaxed);
         self.oldest_seconds.store(oldest, Ordering::Relaxed);

@@ -37,7 +37,7 @@ mod tests {
     const FIRST: Duration = Duration::from_secs(30);
 
     #[test]
-    fn pauses_double_up_to_a_bound_and_vary() {
+    fn pauses_double_up_to_a_maximum_and_vary() {
         for (before, least) in
             [(0, 30), (1, 60), (5, 960), (9, 14_400), (50, 14_400), (1 << 40, 14_400)]
         {
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_pauses_ends_with_its_last_one_and_varies_by_a_fifth() {
+    fn the_last_listed_pause_repeats_and_pauses_vary_by_a_fifth() {
         let pauses = [5, 300, 1800].map(Duration::from_secs);
         for (before, middle) in [(0, 5), (1, 300), (2, 1800), (3, 1800), (i64::MAX, 1800)] {
             let middle = Duration::from_secs(middle);

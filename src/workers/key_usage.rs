@@ -71,55 +71,55 @@ pub async fn flush(store: &Store, usage: &KeyUsage) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::tests::authenticate::{World, authenticator, bearer};
+    use crate::auth::tests::authenticate::{Fixture, authenticator, bearer};
     use crate::domain::ApiKeySecret;
 
-    async fn last_used(world: &World, key: &ApiKeySecret) -> Option<i64> {
-        let (key, _) = api_keys::find(world.store.read(), key.id()).await.unwrap().unwrap();
+    async fn last_used(fixture: &Fixture, key: &ApiKeySecret) -> Option<i64> {
+        let (key, _) = api_keys::find(fixture.store.read(), key.id()).await.unwrap().unwrap();
         key.last_used_at.map(|at| at.as_micros())
     }
 
-    async fn flush_all(world: &World) {
-        flush(&world.store, world.authenticator.key_usage()).await.unwrap();
+    async fn flush_all(fixture: &Fixture) {
+        flush(&fixture.store, fixture.authenticator.key_usage()).await.unwrap();
     }
 
     #[tokio::test]
     async fn the_last_use_of_a_key_is_written_once_a_minute() {
-        let world = World::new().await;
-        let key = world.key(|_| {}).await;
+        let fixture = Fixture::new().await;
+        let key = fixture.key(|_| {}).await;
         for _ in 0..10 {
-            world.authenticate(&bearer(&key)).await.unwrap();
+            fixture.authenticate(&bearer(&key)).await.unwrap();
         }
-        assert_eq!(last_used(&world, &key).await, None, "no request writes");
-        flush_all(&world).await;
-        let first = last_used(&world, &key).await.unwrap();
+        assert_eq!(last_used(&fixture, &key).await, None, "no request writes");
+        flush_all(&fixture).await;
+        let first = last_used(&fixture, &key).await.unwrap();
 
         // Another replica, which reads the key for the first time after its last use was written.
-        let mut world = world;
-        world.authenticator = authenticator(&[], &world.store, &world.clock).await;
-        world.clock.advance(Duration::from_secs(30));
-        world.authenticate(&bearer(&key)).await.unwrap();
-        assert!(world.authenticator.key_usage().take().is_empty());
-        world.clock.advance(Duration::from_secs(31));
-        world.authenticate(&bearer(&key)).await.unwrap();
-        flush_all(&world).await;
-        assert!(last_used(&world, &key).await.unwrap() > first);
+        let mut fixture = fixture;
+        fixture.authenticator = authenticator(&[], &fixture.store, &fixture.clock).await;
+        fixture.clock.advance(Duration::from_secs(30));
+        fixture.authenticate(&bearer(&key)).await.unwrap();
+        assert!(fixture.authenticator.key_usage().take().is_empty());
+        fixture.clock.advance(Duration::from_secs(31));
+        fixture.authenticate(&bearer(&key)).await.unwrap();
+        flush_all(&fixture).await;
+        assert!(last_used(&fixture, &key).await.unwrap() > first);
     }
 
     #[tokio::test]
-    async fn the_last_use_of_a_key_is_written_at_the_end() {
-        let world = World::new().await;
-        let key = world.key(|_| {}).await;
+    async fn the_last_use_of_a_key_is_written_at_shutdown() {
+        let fixture = Fixture::new().await;
+        let key = fixture.key(|_| {}).await;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let usage = Arc::clone(world.authenticator.key_usage());
+        let usage = Arc::clone(fixture.authenticator.key_usage());
         let schedule = Schedule::new("key_usage", PERIOD);
-        let worker = tokio::spawn(run(schedule, world.store.clone(), usage, async {
+        let worker = tokio::spawn(run(schedule, fixture.store.clone(), usage, async {
             drop(stopped.await);
         }));
         tokio::task::yield_now().await;
-        world.authenticate(&bearer(&key)).await.unwrap();
+        fixture.authenticate(&bearer(&key)).await.unwrap();
         stop.send(()).unwrap();
         worker.await.unwrap();
-        assert!(last_used(&world, &key).await.is_some());
+        assert!(last_used(&fixture, &key).await.is_some());
     }
 }

@@ -182,13 +182,13 @@ fn text(field: &FieldDescriptor, text: String) -> Value {
 }
 
 /// The name of the field in violations.
-fn named(leaf: &Leaf) -> String {
+fn name_in_violations(leaf: &Leaf) -> String {
     let index = if leaf.field().is_list() { "[0]" } else { "" };
     format!("{}{index}", leaf.path)
 }
 
 #[test]
-fn p43_every_list_and_text_states_its_bound() {
+fn p43_every_list_map_and_text_field_documents_its_bound() {
     let mut unbounded = Vec::new();
     for message in DESCRIPTORS.all_messages().filter(is_ours).filter(|it| !it.is_map_entry()) {
         for field in message.fields() {
@@ -213,7 +213,7 @@ fn p43_every_list_and_text_states_its_bound() {
 }
 
 everywhere! {
-    async fn p43_a_list_takes_as_many_entries_as_its_proto_states(app: TestApp) {
+    async fn p43_a_list_accepts_at_most_the_documented_number_of_entries(app: TestApp) {
         let ana = app.person("ana").await;
         for leaf in lists() {
             let most = entries(leaf.field()).unwrap();
@@ -231,7 +231,7 @@ everywhere! {
         }
     }
 
-    async fn p43_a_map_takes_as_much_as_its_proto_states(app: TestApp) {
+    async fn p43_a_map_accepts_at_most_the_documented_pairs_and_lengths(app: TestApp) {
         let ana = app.person("ana").await;
         assert!(maps().len() > 5, "the walk finds them");
         for leaf in maps() {
@@ -254,7 +254,7 @@ everywhere! {
         }
     }
 
-    async fn p43_a_text_takes_as_many_characters_as_its_proto_states(app: TestApp) {
+    async fn p43_a_text_accepts_at_most_the_documented_number_of_characters(app: TestApp) {
         let ana = app.person("ana").await;
         for leaf in texts() {
             let most = characters(leaf.field()).unwrap();
@@ -263,20 +263,20 @@ everywhere! {
             let long = text(leaf.field(), "x".repeat(most + 1));
             let failure = leaf.call(&ana, long).await.unwrap_err();
             assert_eq!(failure.code, Code::InvalidArgument, "{at}");
-            assert!(failure.fields.contains(&named(&leaf)), "{at}: {failure:?}");
+            assert!(failure.fields.contains(&name_in_violations(&leaf)), "{at}: {failure:?}");
 
             // The text may be invalid for another reason, but not because of its length, which
             // is in characters and not in bytes.
             for fit in ["x".repeat(most), "é".repeat(most)] {
                 if let Err(failure) = leaf.call(&ana, text(leaf.field(), fit)).await {
-                    let blamed = failure.message.contains(&format!("{}: must have", named(&leaf)));
+                    let blamed = failure.message.contains(&format!("{}: must have", name_in_violations(&leaf)));
                     assert!(!blamed, "{at}: {failure:?}");
                 }
             }
         }
     }
 
-    async fn p48_no_text_of_any_request_has_a_nul(app: TestApp) {
+    async fn p48_a_nul_in_a_text_field_of_a_request_is_rejected(app: TestApp) {
         let ana = app.person("ana").await;
         for leaf in texts() {
             for nul in ["\0", "a\0b", "a\0", "ana@example.com\0"] {
@@ -284,12 +284,12 @@ everywhere! {
                 let failure = leaf.call(&ana, text(leaf.field(), nul.to_owned())).await;
                 let failure = failure.expect_err(&at);
                 assert_eq!(failure.code, Code::InvalidArgument, "{at}");
-                assert!(failure.fields.contains(&named(&leaf)), "{at}: {failure:?}");
+                assert!(failure.fields.contains(&name_in_violations(&leaf)), "{at}: {failure:?}");
             }
         }
     }
 
-    async fn p43_a_list_of_wrong_numbers_has_a_short_answer(app: TestApp) {
+    async fn p43_the_error_for_many_unknown_enum_numbers_is_short(app: TestApp) {
         let ana = app.person("ana").await;
         let enums = lists().into_iter().filter(|leaf| matches!(leaf.field().kind(), Kind::Enum(_)));
         for leaf in enums {
@@ -305,7 +305,7 @@ everywhere! {
         }
     }
 
-    async fn p43_a_bulk_call_of_wrong_rows_arrives_as_what_it_is(app: TestApp) {
+    async fn p43_a_bulk_call_with_invalid_rows_fails_with_a_bounded_error(app: TestApp) {
         let org = app.organization().await;
         let role = "no such role".to_owned();
         let wrong = |i| own::EmailInvitation { email: format!("a{i}@example.org"), role: role.clone(), ..Default::default() };
@@ -319,7 +319,7 @@ everywhere! {
         assert!(failure.fields.len() > 5 && failure.fields.len() <= 16, "{failure:?}");
         assert_eq!(failure.fields[0], "invitations[0].role");
         let (_, more) = failure.message.rsplit_once("; and ").unwrap();
-        let told = failure.message.matches("invitations[").count();
-        assert_eq!(more, format!("{} more", 1000 - told));
+        let reported = failure.message.matches("invitations[").count();
+        assert_eq!(more, format!("{} more", 1000 - reported));
     }
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::support::Server;
-use crate::support::program::{Said, program, say};
+use crate::support::program::{CommandOutput, program, run_to_end};
 
-fn run(directory: &Path, arguments: &[&str]) -> Said {
-    say(program(directory, arguments))
+fn run(directory: &Path, arguments: &[&str]) -> CommandOutput {
+    run_to_end(program(directory, arguments))
 }
 
 #[test]
@@ -33,22 +33,22 @@ fn errors_are_printed_on_standard_error() {
         (&["secret-key", "reseal"], 1, "--data-dir"),
         (&["serve", "--port", "1"], 2, "--port"),
     ];
-    for (arguments, exit, words) in cases {
-        let said = run(directory.path(), arguments);
-        assert_eq!(said.code, exit, "{arguments:?}: {}", said.err);
-        assert!(said.err.contains(words), "{arguments:?}: {}", said.err);
-        assert_eq!(said.out, "", "{arguments:?}");
+    for (arguments, exit, expected_text) in cases {
+        let output = run(directory.path(), arguments);
+        assert_eq!(output.code, exit, "{arguments:?}: {}", output.err);
+        assert!(output.err.contains(expected_text), "{arguments:?}: {}", output.err);
+        assert_eq!(output.out, "", "{arguments:?}");
     }
     assert!(!directory.path().join("guestlist-data").exists(), "no data directory is created");
-    let said = run(directory.path(), &["check-config"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "the configuration is valid\n"));
+    let output = run(directory.path(), &["check-config"]);
+    assert_eq!((output.code, output.out.as_str()), (0, "the configuration is valid\n"));
     assert!(!directory.path().join("guestlist-data").exists(), "no data directory is created");
 }
 
 #[test]
 fn an_error_names_the_environment_variable() {
     let directory = TempDir::new().unwrap();
-    for (variable, value, words) in [
+    for (variable, value, expected_text) in [
         ("GUESTLIST_LISTN", "127.0.0.1:1", "GUESTLIST_LISTN: unknown"),
         ("GUESTLIST_HTTP__DRAIN", "1s", "GUESTLIST_HTTP__DRAIN"),
         ("GUESTLIST_HTTP__DRAIN_TIMEOUT", "soon", "GUESTLIST_HTTP__DRAIN_TIMEOUT"),
@@ -59,33 +59,33 @@ fn an_error_names_the_environment_variable() {
         for command in ["serve", "check-config"] {
             let mut command = program(directory.path(), &[command]);
             command.env(variable, value);
-            let said = say(command);
-            assert_eq!((said.code, said.out.as_str()), (2, ""), "{variable}: {}", said.err);
-            assert!(said.err.contains(words), "{variable}: {}", said.err);
+            let output = run_to_end(command);
+            assert_eq!((output.code, output.out.as_str()), (2, ""), "{variable}: {}", output.err);
+            assert!(output.err.contains(expected_text), "{variable}: {}", output.err);
         }
     }
     // An invalid secret is not printed either.
     let mut command = program(directory.path(), &["check-config"]);
     command.env("GUESTLIST_SECRET_KEY", "hunter2");
-    let said = say(command);
-    assert_ne!(said.code, 0);
-    assert!(!said.err.contains("hunter2"), "P05: {}", said.err);
+    let output = run_to_end(command);
+    assert_ne!(output.code, 0);
+    assert!(!output.err.contains("hunter2"), "P05: {}", output.err);
     assert!(!directory.path().join("guestlist-data").exists(), "no data directory is created");
 }
 
 #[test]
-fn the_health_check_ends_with_what_the_server_says() {
+fn the_health_check_fails_if_the_server_does_not_respond() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path(), &["--listen", "127.0.0.1:0"]));
     let addr = server.addr.to_string();
     let check = |addr: &str| run(directory.path(), &["healthcheck", "--listen", addr]);
-    let said = check(&addr);
-    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""));
+    let output = check(&addr);
+    assert_eq!((output.code, output.out.as_str(), output.err.as_str()), (0, "", ""));
 
     server.stop();
-    let said = check(&addr);
-    assert_eq!((said.code, said.out.as_str()), (1, ""));
-    assert!(said.err.contains(&addr), "{}", said.err);
+    let output = check(&addr);
+    assert_eq!((output.code, output.out.as_str()), (1, ""));
+    assert!(output.err.contains(&addr), "{}", output.err);
 
     // A listener that accepts connections and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -93,20 +93,20 @@ fn the_health_check_ends_with_what_the_server_says() {
 }
 
 #[test]
-fn a_second_server_on_one_file_is_rejected() {
+fn a_second_server_on_the_same_data_directory_is_rejected() {
     let directory = TempDir::new().unwrap();
     let server = Server::start(program(directory.path(), &["--listen", "127.0.0.1:0"]));
-    let said = run(directory.path(), &["--listen", "127.0.0.1:0"]);
-    assert_eq!((said.code, said.out.as_str()), (1, ""));
-    assert!(said.err.contains("another guestlist server"), "{}", said.err);
+    let output = run(directory.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!((output.code, output.out.as_str()), (1, ""));
+    assert!(output.err.contains("another guestlist server"), "{}", output.err);
     server.stop();
 }
 
 #[test]
-fn the_proto_files_are_written_as_they_are() {
+fn the_proto_command_writes_the_proto_files_unchanged() {
     let directory = TempDir::new().unwrap();
-    let said = run(directory.path(), &["proto", "--out", "api/of/guestlist"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let output = run(directory.path(), &["proto", "--out", "api/of/guestlist"]);
+    assert_eq!(output.code, 0, "{}", output.err);
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
     let mut number = 0;
     for package in ["gitpod/v1", "guestlist/v1"] {
@@ -122,11 +122,11 @@ fn the_proto_files_are_written_as_they_are() {
             number += 1;
         }
     }
-    assert_eq!(said.out, format!("wrote {number} files to api/of/guestlist\n"));
+    assert_eq!(output.out, format!("wrote {number} files to api/of/guestlist\n"));
     // A second run replaces the files. If a file has the name of the directory, the error names it.
     assert_eq!(run(directory.path(), &["proto", "--out", "api/of/guestlist"]).code, 0);
     std::fs::write(directory.path().join("file"), "").unwrap();
-    let said = run(directory.path(), &["proto", "--out", "file"]);
-    assert_eq!((said.code, said.out.as_str()), (1, ""));
-    assert!(said.err.contains("cannot write file/"), "{}", said.err);
+    let output = run(directory.path(), &["proto", "--out", "file"]);
+    assert_eq!((output.code, output.out.as_str()), (1, ""));
+    assert!(output.err.contains("cannot write file/"), "{}", output.err);
 }

@@ -22,7 +22,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const OFTEN: Duration = Duration::from_millis(5);
 
 /// Waits until the query returns `expected`, without a timeout: the harness ends a test that hangs.
-async fn until(app: &TestApp, sql: &str, expected: i64) {
+async fn wait_for_count(app: &TestApp, sql: &str, expected: i64) {
     while app.database.count(sql).await != expected {
         tokio::time::sleep(OFTEN).await;
     }
@@ -43,7 +43,7 @@ async fn set_role(app: &TestApp, invites: &HashSet<String>, role: &str) {
 }
 
 on_both_engines! {
-    async fn workers_end_all_that_has_expired_once(app: TestApp) {
+    async fn parallel_workers_end_each_expired_invite_once(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
@@ -74,8 +74,8 @@ on_both_engines! {
         let workers = [worker(), worker(), worker()];
         let events = "SELECT count(*) FROM audit_events WHERE action = 'invite.expired'";
         app.clock.advance(HOUR);
-        until(app, events, 1).await;
-        let ended = org.admin.look_at(&org.id, &link.id).await.unwrap();
+        wait_for_count(app, events, 1).await;
+        let ended = org.admin.invite_by_id(&org.id, &link.id).await.unwrap();
         assert_eq!(ended.state(), own::InviteState::Expired);
         assert_eq!((ended.end_reason.as_str(), ended.ended_by.as_str()), ("EXPIRED", ""));
         assert!(ended.end_time.is_some());
@@ -85,7 +85,7 @@ on_both_engines! {
         assert_eq!(event.actor_account_id, "", "the event has no actor");
 
         app.clock.advance(HOUR);
-        until(app, events, 251).await;
+        wait_for_count(app, events, 251).await;
         let live = "SELECT count(*) FROM invites WHERE state = 'live'";
         assert_eq!(app.database.count(live).await, 2, "the join link and the one without expiry");
         for worker in workers {
@@ -93,15 +93,15 @@ on_both_engines! {
             assert!(worker.await.unwrap_err().is_cancelled());
         }
         assert_eq!(app.database.count(events).await, 251, "one worker ended each invite");
-        let ended = org.admin.look_at(&org.id, &mailed.id).await.unwrap();
+        let ended = org.admin.invite_by_id(&org.id, &mailed.id).await.unwrap();
         assert_eq!(ended.end_reason, "EXPIRED");
-        assert_eq!(org.admin.look_at(&org.id, &lasting.id).await.unwrap().end_reason, "");
+        assert_eq!(org.admin.invite_by_id(&org.id, &lasting.id).await.unwrap().end_reason, "");
     }
 
-    async fn a_row_that_cannot_be_ended_does_not_hold_up_the_others(app: TestApp) {
+    async fn an_invite_that_cannot_be_ended_does_not_block_the_others(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let link = async |organization: &str, after: u64| {
             let request = own::CreateLinkRequest {
                 grants: Some(own::create_link_request::Grants::Role("read".into())),
@@ -137,13 +137,13 @@ on_both_engines! {
         let clock: Arc<dyn Clock> = Arc::new(app.clock.clone());
         let worker = tokio::spawn(expiry::run(Schedule::new("expiry", OFTEN), app.store().clone(), clock, pending()));
         set_role(app, &broken, "read").await;
-        until(app, live, 0).await;
+        wait_for_count(app, live, 0).await;
         worker.abort();
         assert!(worker.await.unwrap_err().is_cancelled());
         assert_eq!(app.database.count(events).await, 16);
     }
 
-    async fn p11_an_invitation_works_until_its_very_microsecond(app: TestApp) {
+    async fn p11_an_invitation_is_valid_until_the_microsecond_of_its_expiry(app: TestApp) {
         let org = app.organization().await;
         let start = app.clock.now();
         app.clock.stop_at(start);
@@ -177,15 +177,15 @@ on_both_engines! {
 
         app.clock.stop_at(expiry);
         assert_eq!(zoe.preview(&token).await.unwrap_err().code, Code::NotFound);
-        for way in [token, of("zoe@example.com")] {
-            assert_eq!(zoe.join(&way).await.unwrap_err().code, Code::NotFound);
-            let decline = own::DeclineRequest { invitation: way, ..Default::default() };
+        for token_or_id in [token, of("zoe@example.com")] {
+            assert_eq!(zoe.join(&token_or_id).await.unwrap_err().code, Code::NotFound);
+            let decline = own::DeclineRequest { invitation: token_or_id, ..Default::default() };
             assert_eq!(zoe.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
         }
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 3);
     }
 
-    async fn requests_are_remembered_for_a_day_and_then_forgotten(app: TestApp) {
+    async fn results_of_requests_are_stored_for_one_day_and_then_deleted(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
         let link = own::CreateLinkRequest {
@@ -207,7 +207,7 @@ on_both_engines! {
         app.clock.advance(HOUR);
         let worker = pruning::run(Schedule::new("pruning", OFTEN), app.store().clone(), clock, limits.clone(), pending());
         let worker = tokio::spawn(worker);
-        until(app, "SELECT count(*) FROM requests", 0).await;
+        wait_for_count(app, "SELECT count(*) FROM requests", 0).await;
         assert_eq!(limits.tracked_keys(), 0);
         worker.abort();
         assert!(worker.await.unwrap_err().is_cancelled());

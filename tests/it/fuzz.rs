@@ -14,17 +14,17 @@ use targets::credential::CredentialTarget;
 fn replay(target: &str, run: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
     let mut failed = Vec::new();
-    let mut seen = 0;
+    let mut count = 0;
     for entry in fs::read_dir(&folder).expect("a target has inputs") {
         let path = entry.unwrap().path();
         let data = fs::read(&path).unwrap();
-        seen += 1;
+        count += 1;
         if catch_unwind(AssertUnwindSafe(|| run(&data))).is_err() {
             failed.push(path);
         }
     }
     assert!(failed.is_empty(), "their panics are above: {failed:#?}");
-    assert!(seen >= 10, "only {seen} inputs in {}", folder.display());
+    assert!(count >= 10, "only {count} inputs in {}", folder.display());
 }
 
 #[test]
@@ -41,8 +41,8 @@ fn connect() {
 
 #[test]
 fn credential() {
-    let gate = CredentialTarget::new();
-    replay("credential", |data| targets::credential::run(&gate, data));
+    let target = CredentialTarget::new();
+    replay("credential", |data| targets::credential::run(&target, data));
 }
 
 #[test]

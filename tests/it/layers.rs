@@ -1,7 +1,7 @@
 //! Checks the architecture: which part may use which other part, and that no two files use each
 //! other. The tests read the tokens of the sources.
 
-mod rings;
+mod cycles;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -276,8 +276,8 @@ struct Source {
 /// What a file refers to: our top-level modules, and all identifiers, which include crates.
 #[derive(Default)]
 struct References {
-    rooms: BTreeSet<String>,
-    words: BTreeSet<String>,
+    modules: BTreeSet<String>,
+    identifiers: BTreeSet<String>,
 }
 
 fn root() -> PathBuf {
@@ -349,7 +349,7 @@ fn read(tokens: TokenStream, here: &[String], found: &mut References) {
                 }
             }
             TokenTree::Ident(word) if word == "crate" && is_colons(&tokens[i + 1..]) => {
-                first_names(&tokens[i + 3..], &mut found.rooms);
+                first_names(&tokens[i + 3..], &mut found.modules);
             }
             TokenTree::Ident(word) if word == "super" && is_colons(&tokens[i + 1..]) => {
                 let mut up = here.len() - 1;
@@ -359,9 +359,9 @@ fn read(tokens: TokenStream, here: &[String], found: &mut References) {
                     next += 3;
                 }
                 match up {
-                    0 => first_names(&tokens[next..], &mut found.rooms),
+                    0 => first_names(&tokens[next..], &mut found.modules),
                     _ => {
-                        found.rooms.insert(here[0].clone());
+                        found.modules.insert(here[0].clone());
                     }
                 }
                 i = next;
@@ -371,7 +371,7 @@ fn read(tokens: TokenStream, here: &[String], found: &mut References) {
             _ => {}
         }
         if let TokenTree::Ident(word) = &tokens[i] {
-            found.words.insert(word.to_string());
+            found.identifiers.insert(word.to_string());
         }
         if matches!(&tokens[i], TokenTree::Punct(p) if p.as_char() == ';') {
             for_tests = false;
@@ -409,17 +409,17 @@ fn is_for_tests(source: &Source) -> bool {
 }
 
 #[test]
-fn every_room_knows_only_the_rooms_below_it() {
+fn modules_use_only_the_modules_allowed_for_them() {
     for source in all_sources().iter().filter(|source| !is_for_tests(source)) {
-        let Some(room) = source.modules.first() else { continue };
-        let known = MODULES.iter().find(|(name, _)| name == room);
-        let Some((_, below)) = known else {
-            panic!("{}: the module {room} is missing in MODULES", source.path.display());
+        let Some(module) = source.modules.first() else { continue };
+        let entry = MODULES.iter().find(|(name, _)| name == module);
+        let Some((_, allowed)) = entry else {
+            panic!("{}: the module {module} is missing in MODULES", source.path.display());
         };
-        for other in references(source).rooms {
+        for other in references(source).modules {
             assert!(
-                other == *room || below.contains(&other.as_str()),
-                "{}: {room} must not use {other}",
+                other == *module || allowed.contains(&other.as_str()),
+                "{}: {module} must not use {other}",
                 source.path.display()
             );
         }
@@ -427,33 +427,36 @@ fn every_room_knows_only_the_rooms_below_it() {
 }
 
 #[test]
-fn the_tables_have_no_way_back_up() {
+fn the_tables_allow_only_earlier_parts() {
     for table in PART_TABLES.iter().map(|(_, table)| *table).chain([MODULES]) {
-        for (i, (room, below)) in table.iter().enumerate() {
-            for other in *below {
+        for (i, (module, allowed)) in table.iter().enumerate() {
+            for other in *allowed {
                 let at = table.iter().position(|(name, _)| name == other);
-                assert!(at.is_some_and(|at| at < i), "{room} uses {other}, which is not before it");
+                assert!(
+                    at.is_some_and(|at| at < i),
+                    "{module} uses {other}, which is not before it"
+                );
             }
         }
     }
 }
 
 #[test]
-fn the_parts_of_a_room_know_only_the_parts_below_them() {
+fn parts_of_a_module_use_only_the_parts_allowed_for_them() {
     let graph = graph();
-    for (room, table) in PART_TABLES {
-        let part = |file: &rings::Modules| match file.as_slice() {
-            [first, part, ..] if first == room => Some(part.clone()),
+    for (module, table) in PART_TABLES {
+        let part = |file: &cycles::Modules| match file.as_slice() {
+            [first, part, ..] if first == module => Some(part.clone()),
             _ => None,
         };
         for (file, edges) in &graph {
             let Some(here) = part(file) else { continue };
-            let Some((_, below)) = table.iter().find(|(name, _)| *name == here) else {
-                panic!("{room}/{here} is missing in its table");
+            let Some((_, allowed)) = table.iter().find(|(name, _)| *name == here) else {
+                panic!("{module}/{here} is missing in its table");
             };
             for (there, names) in edges.iter().filter_map(|(to, names)| Some((part(to)?, names))) {
                 assert!(
-                    there == here || below.contains(&there.as_str()),
+                    there == here || allowed.contains(&there.as_str()),
                     "{}: {here} must not use {there}: {names:?}",
                     file.join("/"),
                 );
@@ -465,33 +468,33 @@ fn the_parts_of_a_room_know_only_the_parts_below_them() {
 #[test]
 fn no_files_use_each_other() {
     let graph = graph();
-    let mut found = String::new();
-    for ring in rings::rings(&graph) {
-        found += "\nring:\n";
-        for file in &ring {
-            for (there, names) in graph[file].iter().filter(|(there, _)| ring.contains(there)) {
-                found += &format!("  {} -> {}: {names:?}\n", file.join("/"), there.join("/"));
+    let mut report = String::new();
+    for cycle in cycles::cycles(&graph) {
+        report += "\ncycle:\n";
+        for file in &cycle {
+            for (there, names) in graph[file].iter().filter(|(there, _)| cycle.contains(there)) {
+                report += &format!("  {} -> {}: {names:?}\n", file.join("/"), there.join("/"));
             }
         }
     }
-    assert!(found.is_empty(), "files that use each other, directly or through others:{found}");
+    assert!(report.is_empty(), "files that use each other, directly or through others:{report}");
 }
 
-fn graph() -> rings::Graph {
+fn graph() -> cycles::Graph {
     let sources = all_sources();
     // The command line, `main.rs`, is a separate crate.
     let library = sources.iter().filter(|source| !source.path.ends_with("main.rs"));
-    rings::graph(library.map(|source| (&source.modules, &source.tokens)))
+    cycles::graph(library.map(|source| (&source.modules, &source.tokens)))
 }
 
 #[test]
-fn rings_are_found_through_imports_paths_and_reexports() {
+fn cycles_are_found_through_imports_paths_and_reexports() {
     let files = [
         ("", "mod a; mod b; mod c; mod d;"),
         ("a", "mod inner; pub use inner::Thing; use crate::{b::B, d};"),
         ("a/inner", "use super::Other; pub struct Thing; fn f() { d::unrelated(); }"),
         ("b", "pub struct B; fn f(x: &super::c::C) -> usize { 1 }"),
-        // `self` is the file `a` and closes the ring. `Thing` is defined in `a/inner`, which leads
+        // `self` is the file `a` and closes the cycle. `Thing` is defined in `a/inner`, which leads
         // to no other file.
         (
             "c",
@@ -501,40 +504,40 @@ fn rings_are_found_through_imports_paths_and_reexports() {
         ("d/e", "pub struct E; fn g(_: super::D, _: super::super::f::F) {}"),
         ("f", "pub struct F; macro_rules! m { () => { crate::d::e::g() } }"),
     ];
-    let sources: Vec<(rings::Modules, TokenStream)> = files
+    let sources: Vec<(cycles::Modules, TokenStream)> = files
         .iter()
         .map(|(path, code)| {
             let modules = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned);
             (modules.collect(), code.parse().unwrap())
         })
         .collect();
-    let graph = rings::graph(sources.iter().map(|(modules, tokens)| (modules, tokens)));
-    let found: Vec<Vec<String>> = rings::rings(&graph)
+    let graph = cycles::graph(sources.iter().map(|(modules, tokens)| (modules, tokens)));
+    let found: Vec<Vec<String>> = cycles::cycles(&graph)
         .iter()
-        .map(|ring| ring.iter().map(|modules| modules.join("/")).collect())
+        .map(|cycle| cycle.iter().map(|modules| modules.join("/")).collect())
         .collect();
     assert_eq!(found, [vec!["a", "b", "c"], vec!["d/e", "f"]]);
 }
 
 #[test]
-fn some_crates_are_at_home_in_one_room() {
+fn some_crates_are_used_by_one_module_only() {
     for source in all_sources().iter().filter(|source| !is_for_tests(source)) {
-        let Some(room) = source.modules.first() else { continue };
-        if room == "proto" {
+        let Some(module) = source.modules.first() else { continue };
+        if module == "proto" {
             continue;
         }
-        let words = references(source).words;
-        for (name, home) in CRATE_OWNERS {
+        let identifiers = references(source).identifiers;
+        for (name, owner) in CRATE_OWNERS {
             assert!(
-                room == home || !words.contains(*name),
-                "{}: only {home} may use {name}",
+                module == owner || !identifiers.contains(*name),
+                "{}: only {owner} may use {name}",
                 source.path.display()
             );
         }
-        if room == "domain" {
+        if module == "domain" {
             for name in NOT_IN_THE_DOMAIN {
                 assert!(
-                    !words.contains(*name),
+                    !identifiers.contains(*name),
                     "{}: the domain must not use {name}",
                     source.path.display()
                 );
@@ -544,7 +547,7 @@ fn some_crates_are_at_home_in_one_room() {
 }
 
 #[test]
-fn files_are_short_enough_to_be_read() {
+fn source_files_are_short() {
     let mut lines: Vec<usize> = Vec::new();
     for source in all_sources() {
         assert!(source.lines <= 600, "{} has {} lines", source.path.display(), source.lines);
@@ -558,22 +561,22 @@ fn files_are_short_enough_to_be_read() {
 #[test]
 fn every_rpc_has_its_operation_and_its_test() {
     let operations = root().join("src/operations");
-    let rooms: Vec<PathBuf> = fs::read_dir(operations)
+    let folders: Vec<PathBuf> = fs::read_dir(operations)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
         .collect();
     let ours = DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>());
-    let mut seen = 0;
+    let mut count = 0;
     for method in ours {
         let file = format!("{}.rs", snake_case(method.name()));
-        let places = rooms.iter().filter(|room| room.join(&file).exists()).count();
+        let places = folders.iter().filter(|folder| folder.join(&file).exists()).count();
         assert_eq!(places, 1, "{} has one operation file {file}", method.full_name());
         let test = root().join("tests/it/rpc").join(&file);
         assert!(test.exists(), "{} has no test {}", method.full_name(), test.display());
-        seen += 1;
+        count += 1;
     }
-    assert!(seen >= 15, "the RPCs were found");
+    assert!(count >= 15, "the RPCs were found");
 }
 
 fn snake_case(name: &str) -> String {
@@ -588,7 +591,7 @@ fn snake_case(name: &str) -> String {
 }
 
 #[test]
-fn references_are_found_wherever_they_stand() {
+fn references_are_found_in_every_kind_of_code() {
     let code = r#"
         use crate::{domain::{Role, Member}, storage as s};
         use super::super::operations::members;
@@ -601,7 +604,7 @@ fn references_are_found_wherever_they_stand() {
     let here = ["transport".to_owned(), "rpc".to_owned()];
     let mut found = References::default();
     read(code.parse().unwrap(), &here, &mut found);
-    let found: Vec<&str> = found.rooms.iter().map(String::as_str).collect();
+    let found: Vec<&str> = found.modules.iter().map(String::as_str).collect();
     let expected =
         ["auth", "config", "domain", "error", "operations", "storage", "transport", "workers"];
     assert_eq!(found, expected);

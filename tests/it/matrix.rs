@@ -452,11 +452,11 @@ pub async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
     let revoked = app.key_as(key(None)).await;
     let id = revoked.get_caller(Default::default()).await.unwrap().key_id;
     revoke_key(app.store(), id.parse().unwrap(), app.clock.now()).await.unwrap();
-    let (elsewhere, _) = org.admin.found("Elsewhere").await;
+    let (elsewhere, _) = org.admin.new_organization("Elsewhere").await;
     let bound = app.key(admin.clone(), None, Some(elsewhere.parse().unwrap())).await;
 
     let other_admin = app.person("oda").await;
-    other_admin.found("Other").await;
+    other_admin.new_organization("Other").await;
     let operator = Owner::Account(org.stranger.account().await);
     let operator = app.key(operator, Some(KeyScope::Operator), None).await;
 
@@ -467,7 +467,7 @@ pub async fn callers(app: &TestApp, org: &Organization) -> Vec<Person> {
     put_member(app, &sue, "status = 'suspended'").await;
     put_member(app, &gus, "role = 'guest'").await;
     vec![
-        app.nobody(),
+        app.without_credential(),
         expired,
         revoked,
         bound,
@@ -508,7 +508,7 @@ pub async fn request_for(request: &str, org: &Organization) -> String {
         return String::new();
     }
     let link = org.admin.approval_link(&org.id).await;
-    org.stranger.ask(&link.token).await.unwrap().id
+    org.stranger.request_to_join(&link.token).await.unwrap().id
 }
 
 /// Changes a member's row directly in the store, without an RPC.
@@ -524,7 +524,7 @@ async fn put_member(app: &TestApp, member: &str, change: &str) {
 }
 
 everywhere! {
-    async fn p21_every_rpc_answers_every_kind_of_caller(app: TestApp) {
+    async fn p21_every_rpc_returns_the_expected_code_to_every_kind_of_caller(app: TestApp) {
         let mut wrong = Vec::new();
         for (rpc, request, expected) in ROWS {
             let org = app.organization().await;
@@ -534,11 +534,11 @@ everywhere! {
             let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
             let webhook = webhook_for(request, &org).await;
             let domain = domain_for(request, &org).await;
-            let asked = request_for(request, &org).await;
+            let join_request = request_for(request, &org).await;
             let request = request
                 .replace("$webhook", &webhook)
                 .replace("$domain", &domain)
-                .replace("$request", &asked)
+                .replace("$request", &join_request)
                 .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
                 .replace("$invite", &link)
                 .replace("$organization", &org.id)
@@ -564,7 +564,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p26_refusals_of_strangers_are_one_and_the_same(app: TestApp) {
+    async fn p26_a_stranger_gets_the_same_error_whether_or_not_the_id_exists(app: TestApp) {
         let org = app.organization().await;
         let unknown = uuid::Uuid::new_v4().to_string();
         let expected = org.stranger.get(&unknown).await.unwrap_err();

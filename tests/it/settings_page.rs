@@ -9,7 +9,7 @@ const END: &str = "<!-- /settings -->";
 const REWRITE: &str = "GUESTLIST_TEST_REWRITE_SETTINGS";
 
 #[test]
-fn the_table_is_up_to_date() {
+fn the_settings_table_is_up_to_date() {
     let page = std::fs::read_to_string(PAGE).unwrap();
     let (before, rest) = page.split_once(BEGIN).expect("the page has a table of settings");
     let (table, after) = rest.split_once(END).expect("the table of settings has an end");

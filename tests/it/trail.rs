@@ -230,7 +230,7 @@ fn event_data_errors(before: &State, after: &State, event: &Event) -> Vec<String
     if event.organization.is_empty() != (event.version == 0) {
         wrong.push(format!("{} has version {}", event.action, event.version));
     }
-    // The text of the decoded fields. In the encoded message, bytes between the fields can settled_state
+    // The text of the decoded fields. In the encoded message, bytes between the fields can look
     // like letters.
     let data = text.to_lowercase();
     for ((table, _), row) in before.rows.iter().chain(&after.rows) {
@@ -364,14 +364,14 @@ fn is_covered_by_other_event(
 }
 
 /// The errors and the changes of the steps so far.
-struct Walk<'a> {
+struct Checker<'a> {
     app: &'a TestApp,
     wrong: Vec<String>,
     /// The names of the steps that succeeded and wrote events.
-    walked: BTreeSet<String>,
+    steps_with_events: BTreeSet<String>,
 }
 
-impl Walk<'_> {
+impl Checker<'_> {
     /// Runs a change, which may fail, and checks it. Returns the actions of its events,
     /// sorted.
     async fn step(&mut self, name: &str, change: impl Future<Output = bool>) -> Vec<String> {
@@ -385,7 +385,7 @@ impl Walk<'_> {
             self.wrong.push(format!("{name}: the call failed, but wrote {actions:?}"));
         }
         if done && !actions.is_empty() {
-            self.walked.insert(name.to_owned());
+            self.steps_with_events.insert(name.to_owned());
         }
         actions.sort();
         actions
@@ -418,8 +418,8 @@ async fn call(person: &Person, rpc: &str, request: &str) -> bool {
 }
 
 /// Calls each RPC with the requests of `matrix::ROWS`.
-async fn walk_the_rpcs(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_rpcs(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let operator = app.operator().await;
     for (rpc, request, codes) in matrix::ROWS {
         let org = app.organization().await;
@@ -427,11 +427,11 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
         let webhook = matrix::webhook_for(request, &org).await;
         let domain = matrix::domain_for(request, &org).await;
-        let asked = matrix::request_for(request, &org).await;
+        let join_request = matrix::request_for(request, &org).await;
         let request = request
             .replace("$webhook", &webhook)
             .replace("$domain", &domain)
-            .replace("$request", &asked)
+            .replace("$request", &join_request)
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$invite", &link)
             .replace("$organization", &org.id)
@@ -446,14 +446,14 @@ async fn walk_the_rpcs(walk: &mut Walk<'_>) {
             _ if is_admins => &org.admin,
             _ => &operator,
         };
-        let actions = walk.step(rpc, call(who, rpc, &request)).await;
+        let actions = checker.step(rpc, call(who, rpc, &request)).await;
         assert!(!is_safe(&format!("/{rpc}")) || actions.is_empty(), "{rpc}: {actions:?}");
     }
 }
 
 /// Calls each REST route with the requests of `rest::matrix::ROWS`.
-async fn walk_the_routes(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_routes(checker: &mut Checker<'_>) {
+    let app = checker.app;
     for (method, path, body, _) in rest::matrix::ROWS {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
@@ -464,8 +464,10 @@ async fn walk_the_routes(walk: &mut Walk<'_>) {
             .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
             .replace("$token", &link.token);
         let who = if name.ends_with("/invites/$token") { &org.stranger } else { &org.admin };
-        let send = async { rest::matrix::send(who, method, &path, body).await.status.is_success() };
-        let actions = walk.step(&name, send).await;
+        let send = async {
+            rest::matrix::send_with_body(who, method, &path, body).await.status.is_success()
+        };
+        let actions = checker.step(&name, send).await;
         assert!(*method != "GET" || actions.is_empty(), "{name}: {actions:?}");
     }
 }
@@ -493,8 +495,8 @@ async fn content_link(admin: &Person, org: &str) -> String {
     admin.create_link(request).await.unwrap().invite.unwrap().token
 }
 
-async fn walk_the_ends(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_ends(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let three = ["invite.ended"; 3];
     let with = |own: &'static [&'static str]| {
         let mut all: Vec<&str> = own.iter().chain(&three).copied().collect();
@@ -503,51 +505,57 @@ async fn walk_the_ends(walk: &mut Walk<'_>) {
     };
     let org = second_admin(app).await;
     let expected = with(&["grant.ended", "member.removed"]);
-    walk.expect(LEAVE, &expected, async { org.admin.end(&org.member_id).await.is_ok() }).await;
+    checker.expect(LEAVE, &expected, async { org.admin.end(&org.member_id).await.is_ok() }).await;
     let org = second_admin(app).await;
     let expected = with(&["grant.ended", "member.left"]);
-    walk.expect(LEAVE, &expected, async { org.member.end(&org.member_id).await.is_ok() }).await;
+    checker.expect(LEAVE, &expected, async { org.member.end(&org.member_id).await.is_ok() }).await;
 
     let org = app.organization().await;
     let leave = own::LeaveOrganizationRequest {
         organization_id: org.id.clone(),
         successor_member_id: org.member_id.clone(),
     };
-    walk.expect(SUCCEED, &["invite.ended", "member.left", "member.role_changed"], async {
-        org.admin.leave_with_successor(leave).await.is_ok()
-    })
-    .await;
+    checker
+        .expect(
+            LEAVE_WITH_SUCCESSOR,
+            &["invite.ended", "member.left", "member.role_changed"],
+            async { org.admin.leave_with_successor(leave).await.is_ok() },
+        )
+        .await;
 
     let org = second_admin(app).await;
     let demote = org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member);
     let expected = with(&["member.role_changed"]);
-    walk.expect("SetRole", &expected, async { demote.await.is_ok() }).await;
+    checker.expect("SetRole", &expected, async { demote.await.is_ok() }).await;
     let org = second_admin(app).await;
     let demote = own::SetMemberRoleRequest {
         organization_id: org.id.clone(),
         member_id: org.member_id.clone(),
         role: "edit".into(),
     };
-    walk.expect("SetMemberRole", &expected, async {
-        org.admin.set_member_role(demote).await.is_ok()
-    })
-    .await;
+    checker
+        .expect("SetMemberRole", &expected, async {
+            org.admin.set_member_role(demote).await.is_ok()
+        })
+        .await;
     let org = second_admin(app).await;
     let suspend = own::SuspendMemberRequest {
         organization_id: org.id.clone(),
         member_id: org.member_id.clone(),
     };
     let expected = with(&["member.suspended"]);
-    walk.expect(SUSPEND, &expected, async { org.admin.suspend_member(suspend).await.is_ok() })
+    checker
+        .expect(SUSPEND, &expected, async { org.admin.suspend_member(suspend).await.is_ok() })
         .await;
     let restore = own::RestoreMemberRequest {
         organization_id: org.id.clone(),
         member_id: org.member_id.clone(),
     };
-    walk.expect(RESTORE, &["member.restored"], async {
-        org.admin.restore_member(restore).await.is_ok()
-    })
-    .await;
+    checker
+        .expect(RESTORE, &["member.restored"], async {
+            org.admin.restore_member(restore).await.is_ok()
+        })
+        .await;
 
     let org = second_admin(app).await;
     let account = Owner::Account(org.member.account().await);
@@ -558,26 +566,29 @@ async fn walk_the_ends(walk: &mut Walk<'_>) {
     let gone = gone.get_caller(Default::default()).await.unwrap().key_id;
     revoke_key(app.store(), gone.parse().unwrap(), app.clock.now()).await.unwrap();
     let expected = ["key.revoked", "key.revoked", "organization.deleted"];
-    walk.expect("DeleteOrganization", &expected, async { org.admin.delete(&org.id).await.is_ok() })
+    checker
+        .expect("DeleteOrganization", &expected, async { org.admin.delete(&org.id).await.is_ok() })
         .await;
 }
 
-async fn walk_the_join_methods(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_join_methods(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let org = app.organization().await;
     org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
     let link = limited_link(&org.admin, &org.id, 1).await.token;
     let expected = ["invite.ended", "member.joined"];
-    walk.expect("link beside an invitation", &expected, async {
-        org.stranger.join(&link).await.is_ok()
-    })
-    .await;
-    walk.expect("the same again", &[], async { org.stranger.join(&link).await.is_ok() }).await;
+    checker
+        .expect("link beside an invitation", &expected, async {
+            org.stranger.join(&link).await.is_ok()
+        })
+        .await;
+    checker.expect("the same again", &[], async { org.stranger.join(&link).await.is_ok() }).await;
     let content = content_link(&org.admin, &org.id).await;
-    walk.expect("content for a member", &["grant.created"], async {
-        org.stranger.join(&content).await.is_ok()
-    })
-    .await;
+    checker
+        .expect("content for a member", &["grant.created"], async {
+            org.stranger.join(&content).await.is_ok()
+        })
+        .await;
 
     for (role, expected) in
         [("admin", &["member.joined"][..]), ("read", &["invite.ended", "member.joined"][..])]
@@ -586,14 +597,14 @@ async fn walk_the_join_methods(walk: &mut Walk<'_>) {
         open_domain(&org.admin, &org.id).await;
         org.admin.invite_address(&org.id, "zoe@example.com", role).await.unwrap();
         let join = async { org.stranger.join_by_id(&org.id).await.is_ok() };
-        walk.expect("domain beside an invitation", expected, join).await;
+        checker.expect("domain beside an invitation", expected, join).await;
     }
     let org = app.organization().await;
     org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
     let zoe = org.stranger.account().await.to_string();
     for expected in [&["invite.ended", "member.joined"][..], &[]] {
         let add = async { org.admin.add(&org.id, &zoe, "edit").await.is_ok() };
-        walk.expect("added beside an invitation", expected, add).await;
+        checker.expect("added beside an invitation", expected, add).await;
     }
 
     let org = app.organization().await;
@@ -601,7 +612,7 @@ async fn walk_the_join_methods(walk: &mut Walk<'_>) {
     let accept = own::AcceptRequest { invitation: invited.invite.unwrap().id };
     for expected in [&["member.joined"][..], &[]] {
         let accept = org.stranger.accept_invitation(accept.clone());
-        walk.expect(ACCEPT, expected, async { accept.await.is_ok() }).await;
+        checker.expect(ACCEPT, expected, async { accept.await.is_ok() }).await;
     }
 
     let org = app.organization().await;
@@ -610,7 +621,7 @@ async fn walk_the_join_methods(walk: &mut Walk<'_>) {
     let decline = own::DeclineRequest { invitation, request_id: "r".into() };
     for expected in [&["invite.declined"][..], &[]] {
         let decline = org.stranger.decline_invite(decline.clone());
-        walk.expect(DECLINE, expected, async { decline.await.is_ok() }).await;
+        checker.expect(DECLINE, expected, async { decline.await.is_ok() }).await;
     }
 
     // The call changes nothing if there is no new address to invite.
@@ -627,15 +638,19 @@ async fn walk_the_join_methods(walk: &mut Walk<'_>) {
         ..Default::default()
     };
     org.admin.invite_by_email(invite(&["iva@example.org"])).await.unwrap();
-    let nobody = invite(&["iva@example.org", "ben@example.com", "nonsense"]);
-    walk.expect("nobody to invite", &[], async { org.admin.invite_by_email(nobody).await.is_ok() })
+    let no_new_address = invite(&["iva@example.org", "ben@example.com", "nonsense"]);
+    checker
+        .expect("nobody to invite", &[], async {
+            org.admin.invite_by_email(no_new_address).await.is_ok()
+        })
         .await;
     app.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
     let expected = ["invite.created", "invite.expired", "invite.mailed"];
-    walk.expect("an invitation after one that expired", &expected, async {
-        org.admin.invite_by_email(invite(&["iva@example.org"])).await.is_ok()
-    })
-    .await;
+    checker
+        .expect("an invitation after one that expired", &expected, async {
+            org.admin.invite_by_email(invite(&["iva@example.org"])).await.is_ok()
+        })
+        .await;
 
     // A call that sets the current value changes nothing.
     let same = gitpod::UpdateOrganizationRequest {
@@ -643,10 +658,11 @@ async fn walk_the_join_methods(walk: &mut Walk<'_>) {
         name: Some("Acme".into()),
         ..Default::default()
     };
-    walk.expect("the same name", &[], async { org.admin.update_organization(same).await.is_ok() })
+    checker
+        .expect("the same name", &[], async { org.admin.update_organization(same).await.is_ok() })
         .await;
     let same = org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member);
-    walk.expect("the same role", &[], async { same.await.is_ok() }).await;
+    checker.expect("the same role", &[], async { same.await.is_ok() }).await;
     let link = org.admin.link(&org.id, "read").await.unwrap().id;
     let same = own::UpdateRequest {
         organization_id: org.id.clone(),
@@ -654,16 +670,18 @@ async fn walk_the_join_methods(walk: &mut Walk<'_>) {
         role: Some("read".into()),
         ..Default::default()
     };
-    walk.expect("the same terms", &[], async { org.admin.update_invite(same).await.is_ok() }).await;
+    checker
+        .expect("the same terms", &[], async { org.admin.update_invite(same).await.is_ok() })
+        .await;
     for expected in [&["invite.revoked"][..], &[]] {
         let revoke = async { org.admin.revoke(&org.id, &link).await.is_ok() };
-        walk.expect("revoked twice", expected, revoke).await;
+        checker.expect("revoked twice", expected, revoke).await;
     }
 }
 
 /// Memberships that expire. The worker or the next change of the organization stores the end.
-async fn walk_the_member_ends(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_member_ends(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let hour = Duration::from_secs(60 * 60);
     let org = second_admin(app).await;
     let end = app.in_the_future(hour);
@@ -671,11 +689,11 @@ async fn walk_the_member_ends(walk: &mut Walk<'_>) {
         [(end, &["member.updated"][..]), (end, &[]), (None, &["member.updated"]), (None, &[])]
     {
         let set = org.admin.set_end(&org.id, &org.member_id, end);
-        walk.expect(SET_EXPIRY, expected, async { set.await.is_ok() }).await;
+        checker.expect(SET_EXPIRY, expected, async { set.await.is_ok() }).await;
     }
     let past = app.in_the_future(Duration::ZERO);
     let set = org.admin.set_end(&org.id, &org.member_id, past);
-    walk.expect("an end in the past", &[], async { set.await.is_ok() }).await;
+    checker.expect("an end in the past", &[], async { set.await.is_ok() }).await;
 
     org.admin.set_end(&org.id, &org.member_id, app.in_the_future(hour)).await.unwrap();
     app.clock.advance(hour);
@@ -684,7 +702,7 @@ async fn walk_the_member_ends(walk: &mut Walk<'_>) {
         ["grant.ended", "invite.ended", "invite.ended", "invite.ended", "member.expired"];
     for expected in [&expected[..], &[]] {
         let end = end_expired_members(app.store(), now, 10);
-        walk.expect("the worker", expected, async { end.await.is_ok() }).await;
+        checker.expect("the worker", expected, async { end.await.is_ok() }).await;
     }
 
     let org = second_admin(app).await;
@@ -700,11 +718,11 @@ async fn walk_the_member_ends(walk: &mut Walk<'_>) {
         "member.joined",
     ];
     let join = async { org.stranger.join(&link).await.is_ok() };
-    walk.expect("a join after an end", &expected, join).await;
+    checker.expect("a join after an end", &expected, join).await;
 }
 
-async fn walk_the_webhooks(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_webhooks(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let org = app.organization().await;
     let operator = app.operator().await;
     for (owner, organization) in [(&org.admin, org.id.as_str()), (&operator, "")] {
@@ -716,12 +734,13 @@ async fn walk_the_webhooks(walk: &mut Walk<'_>) {
             let (organization_id, webhook_id) = of();
             let request = own::DisableWebhookRequest { organization_id, webhook_id };
             let disable = async { owner.disable_webhook(request).await.is_ok() };
-            walk.expect("DisableWebhook", expected, disable).await;
+            checker.expect("DisableWebhook", expected, disable).await;
         }
         for expected in [&["webhook.enabled"][..], &[]] {
             let (organization_id, webhook_id) = of();
             let request = own::EnableWebhookRequest { organization_id, webhook_id };
-            walk.expect(ENABLE, expected, async { owner.enable_webhook(request).await.is_ok() })
+            checker
+                .expect(ENABLE, expected, async { owner.enable_webhook(request).await.is_ok() })
                 .await;
         }
         for (description, expected) in [("x", &["webhook.updated"][..]), ("x", &[])] {
@@ -733,34 +752,34 @@ async fn walk_the_webhooks(walk: &mut Walk<'_>) {
                 ..Default::default()
             };
             let update = async { owner.update_webhook(request).await.is_ok() };
-            walk.expect("UpdateWebhook", expected, update).await;
+            checker.expect("UpdateWebhook", expected, update).await;
         }
         let (organization_id, webhook_id) = of();
         let request = own::SendTestRequest { organization_id, webhook_id };
-        walk.expect("SendTest", &[], async { owner.send_test(request).await.is_ok() }).await;
+        checker.expect("SendTest", &[], async { owner.send_test(request).await.is_ok() }).await;
         let (organization_id, webhook_id) = of();
         let start_time = Some(prost_types::Timestamp::default());
         let request =
             own::ReplayRequest { organization_id, webhook_id, start_time, ..Default::default() };
-        walk.expect("Replay", &[], async { owner.replay(request).await.is_ok() }).await;
+        checker.expect("Replay", &[], async { owner.replay(request).await.is_ok() }).await;
     }
     let delete = async { org.admin.delete(&org.id).await.is_ok() };
-    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+    checker.expect("DeleteOrganization", &["organization.deleted"], delete).await;
 }
 
-async fn walk_the_domains(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_domains(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let org = app.organization().await;
     let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
-    walk.expect("no proof", &[], async { org.admin.verify(&domain).await.is_ok() }).await;
+    checker.expect("no proof", &[], async { org.admin.verify(&domain).await.is_ok() }).await;
     prove(&domain);
     for expected in [&["domain.verified"][..], &[]] {
-        walk.expect(VERIFY, expected, async { org.admin.verify(&domain).await.is_ok() }).await;
+        checker.expect(VERIFY, expected, async { org.admin.verify(&domain).await.is_ok() }).await;
     }
     let mode = own::DomainMode::Automatic;
     for expected in [&["domain.mode_changed"][..], &[]] {
         let set = org.admin.set_mode(&domain, mode);
-        walk.expect("SetDomainMode", expected, async { set.await.is_ok() }).await;
+        checker.expect("SetDomainMode", expected, async { set.await.is_ok() }).await;
     }
     disprove(&domain);
     let dns = Dns::new(vec![nameserver::address()]);
@@ -769,61 +788,69 @@ async fn walk_the_domains(walk: &mut Walk<'_>) {
     for expected in [&[][..], &["domain.lapsed"]] {
         app.clock.advance(day);
         let check = check_due(app.store(), &dns, checks, app.clock.now());
-        walk.expect("check", expected, async { check.await.is_ok() }).await;
+        checker.expect("check", expected, async { check.await.is_ok() }).await;
     }
     org.admin.domain(&org.id, &new_domain()).await.unwrap();
     let delete = async { org.admin.delete(&org.id).await.is_ok() };
-    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+    checker.expect("DeleteOrganization", &["organization.deleted"], delete).await;
 }
 
-async fn walk_the_requests(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_join_requests(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let org = app.organization().await;
     let link = org.admin.approval_link(&org.id).await;
-    let actions = walk.step("join by it", async {
+    let actions = checker.step("join by it", async {
         // The call is rejected, but its change is committed.
         org.stranger.join(&link.token).await.unwrap_err().reason == "APPROVAL_PENDING"
     });
     assert_eq!(actions.await, ["join_request.created"]);
-    let asked = org.stranger.ask(&link.token).await.unwrap();
+    let join_request = org.stranger.request_to_join(&link.token).await.unwrap();
     for expected in [&["join_request.withdrawn"][..], &[]] {
-        let withdraw = async { org.stranger.withdraw(&asked).await.is_ok() };
-        walk.expect(WITHDRAW, expected, withdraw).await;
+        let withdraw = async { org.stranger.withdraw(&join_request).await.is_ok() };
+        checker.expect(WITHDRAW, expected, withdraw).await;
     }
     for expected in [&["join_request.created"][..], &[]] {
-        walk.expect(ASK, expected, async { org.stranger.ask(&link.token).await.is_ok() }).await;
+        checker
+            .expect(REQUEST_TO_JOIN, expected, async {
+                org.stranger.request_to_join(&link.token).await.is_ok()
+            })
+            .await;
     }
-    let asked = org.stranger.ask(&link.token).await.unwrap();
+    let join_request = org.stranger.request_to_join(&link.token).await.unwrap();
     for expected in [&["join_request.denied"][..], &[]] {
-        let deny = async { org.admin.deny(&asked, "Not yet, sorry", 0).await.is_ok() };
-        walk.expect("DenyJoinRequest", expected, deny).await;
+        let deny = async { org.admin.deny(&join_request, "Not yet, sorry", 0).await.is_ok() };
+        checker.expect("DenyJoinRequest", expected, deny).await;
     }
-    let asked = org.stranger.ask(&link.token).await.unwrap();
+    let join_request = org.stranger.request_to_join(&link.token).await.unwrap();
     for expected in [&["join_request.approved", "member.joined"][..], &[]] {
-        let approve = async { org.admin.approve(&asked, "").await.is_ok() };
-        walk.expect("ApproveJoinRequest", expected, approve).await;
+        let approve = async { org.admin.approve(&join_request, "").await.is_ok() };
+        checker.expect("ApproveJoinRequest", expected, approve).await;
     }
     let kim = app.person("kim").await;
-    kim.ask(&link.token).await.unwrap();
+    kim.request_to_join(&link.token).await.unwrap();
     let token = org.admin.current_invite(&org.id).await.unwrap();
     let expected = ["join_request.ended", "member.joined"];
-    walk.expect("join beside a request", &expected, async { kim.join(&token).await.is_ok() }).await;
+    checker
+        .expect("join beside a request", &expected, async { kim.join(&token).await.is_ok() })
+        .await;
     let lea = app.person("lea").await;
-    let asked = lea.ask(&link.token).await.unwrap();
-    org.admin.deny(&asked, "Lea was here before", 0).await.unwrap();
-    lea.ask(&link.token).await.unwrap();
+    let join_request = lea.request_to_join(&link.token).await.unwrap();
+    org.admin.deny(&join_request, "Lea was here before", 0).await.unwrap();
+    lea.request_to_join(&link.token).await.unwrap();
     let (account, now) = (lea.account().await, app.clock.now());
     let expected = ["account.erased", "join_request.ended", "key.revoked"];
-    walk.expect("erase", &expected, async { erase(app.store(), account, now).await.is_ok() }).await;
+    checker
+        .expect("erase", &expected, async { erase(app.store(), account, now).await.is_ok() })
+        .await;
     let delete = async { org.admin.delete(&org.id).await.is_ok() };
-    walk.expect("DeleteOrganization", &["organization.deleted"], delete).await;
+    checker.expect("DeleteOrganization", &["organization.deleted"], delete).await;
 }
 
-async fn walk_the_rest(walk: &mut Walk<'_>) {
-    let app = walk.app;
+async fn check_other_changes(checker: &mut Checker<'_>) {
+    let app = checker.app;
     let service = Owner::Service("portal".parse().unwrap());
     let service = app.key(service, Some(KeyScope::Act), None).await;
-    let says = |name: &str| own::ResolveAccountRequest {
+    let resolve_request = |name: &str| own::ResolveAccountRequest {
         issuer: "intranet".into(),
         subject: "7".into(),
         email: "uma@example.com".into(),
@@ -835,8 +862,8 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     for (name, expected) in cases {
         let expected: Vec<&str> =
             Some(expected).filter(|one| !one.is_empty()).into_iter().collect();
-        let resolve = service.resolve_account(says(name));
-        walk.expect(RESOLVE, &expected, async { resolve.await.is_ok() }).await;
+        let resolve = service.resolve_account(resolve_request(name));
+        checker.expect(RESOLVE, &expected, async { resolve.await.is_ok() }).await;
     }
 
     let org = app.organization().await;
@@ -854,16 +881,19 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     let now = app.clock.now();
     let made = create_key(app.store(), key("zoe"), now).await.unwrap();
     let expected = ["account.updated", "key.created"];
-    walk.expect("keys create", &expected, async {
-        create_key(app.store(), key("Zoe B"), now).await.is_ok()
-    })
-    .await;
+    checker
+        .expect("keys create", &expected, async {
+            create_key(app.store(), key("Zoe B"), now).await.is_ok()
+        })
+        .await;
     let id = made.id().clone();
-    walk.expect("keys revoke", &["key.revoked"], async {
-        revoke_key(app.store(), id.clone(), now).await.is_ok()
-    })
-    .await;
-    walk.expect("keys revoke again", &[], async { revoke_key(app.store(), id, now).await.is_ok() })
+    checker
+        .expect("keys revoke", &["key.revoked"], async {
+            revoke_key(app.store(), id.clone(), now).await.is_ok()
+        })
+        .await;
+    checker
+        .expect("keys revoke again", &[], async { revoke_key(app.store(), id, now).await.is_ok() })
         .await;
 
     let org = app.organization().await;
@@ -874,17 +904,19 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     let kim = app.person_with("kim@example.org").await;
     let account = kim.account().await;
     kim.join(&org.admin.current_invite(&org.id).await.unwrap()).await.unwrap();
-    let (other, _) = org.admin.found("Other").await;
+    let (other, _) = org.admin.new_organization("Other").await;
     org.admin.invite_address(&other, "kim@example.org", "read").await.unwrap();
     let expected = ["account.erased", "invite.ended", "key.revoked", "member.left"];
-    walk.expect("accounts erase", &expected, async {
-        erase(app.store(), account, now).await.is_ok()
-    })
-    .await;
-    walk.expect("accounts erase again", &[], async {
-        erase(app.store(), account, now).await.is_ok()
-    })
-    .await;
+    checker
+        .expect("accounts erase", &expected, async {
+            erase(app.store(), account, now).await.is_ok()
+        })
+        .await;
+    checker
+        .expect("accounts erase again", &[], async {
+            erase(app.store(), account, now).await.is_ok()
+        })
+        .await;
 
     // The step `expiry` below also ends invitations that earlier steps left.
     end_expired(app.store(), now, 10).await.unwrap();
@@ -894,9 +926,12 @@ async fn walk_the_rest(walk: &mut Walk<'_>) {
     settled_state(app).await;
     app.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
     let now = app.clock.now();
-    let step = walk.step("expiry", async { end_expired(app.store(), now, 10).await.is_ok() }).await;
+    let step =
+        checker.step("expiry", async { end_expired(app.store(), now, 10).await.is_ok() }).await;
     assert!(step.len() >= 2 && step.iter().all(|action| action == "invite.expired"), "{step:?}");
-    walk.expect("pruning", &[], async { delete_old_results(app.store(), now).await.is_ok() }).await;
+    checker
+        .expect("pruning", &[], async { delete_old_results(app.store(), now).await.is_ok() })
+        .await;
 }
 
 const SET_EXPIRY: &str = "guestlist.v1.MemberService/SetMemberExpiry";
@@ -904,12 +939,12 @@ const SET_EXPIRY: &str = "guestlist.v1.MemberService/SetMemberExpiry";
 /// RPCs that may change something, but not with the requests of `matrix::ROWS`. Some only read if
 /// there is a join link, some only send to a webhook, and other tests here call the rest by name.
 const NOT_CHANGED_BY_ROWS: [&str; 16] = [
-    ASK,
+    REQUEST_TO_JOIN,
     WITHDRAW,
     "gitpod.v1.OrganizationService/GetOrganizationInvite",
     "gitpod.v1.OrganizationService/GetOrganizationInviteSummary",
     LEAVE,
-    SUCCEED,
+    LEAVE_WITH_SUCCESSOR,
     SUSPEND,
     RESTORE,
     ACCEPT,
@@ -924,89 +959,91 @@ const NOT_CHANGED_BY_ROWS: [&str; 16] = [
 ];
 
 const LEAVE: &str = "gitpod.v1.OrganizationService/LeaveOrganization";
-const SUCCEED: &str = "guestlist.v1.MemberService/LeaveOrganization";
+const LEAVE_WITH_SUCCESSOR: &str = "guestlist.v1.MemberService/LeaveOrganization";
 const SUSPEND: &str = "guestlist.v1.MemberService/SuspendMember";
 const RESTORE: &str = "guestlist.v1.MemberService/RestoreMember";
 const ACCEPT: &str = "guestlist.v1.InviteService/Accept";
 const DECLINE: &str = "guestlist.v1.InviteService/Decline";
 const ENABLE: &str = "guestlist.v1.WebhookService/EnableWebhook";
-const ASK: &str = "guestlist.v1.JoinRequestService/CreateJoinRequest";
+const REQUEST_TO_JOIN: &str = "guestlist.v1.JoinRequestService/CreateJoinRequest";
 const WITHDRAW: &str = "guestlist.v1.JoinRequestService/WithdrawJoinRequest";
 const VERIFY: &str = "guestlist.v1.DomainService/VerifyDomain";
 const RESOLVE: &str = "guestlist.v1.AccountService/ResolveAccount";
 
 /// Starts with a check of the rows that the first start of the server has written.
-async fn begin(app: &TestApp) -> Walk<'_> {
+async fn begin(app: &TestApp) -> Checker<'_> {
     let (wrong, _) = check_change(&State::default(), &settled_state(app).await);
-    Walk { app, wrong, walked: BTreeSet::new() }
+    Checker { app, wrong, steps_with_events: BTreeSet::new() }
 }
 
-impl Walk<'_> {
+impl Checker<'_> {
     /// Asserts that there are no errors, and that each of these steps has changed something.
     fn finish(self, expected: impl Iterator<Item = String>) {
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
-        let missed: Vec<String> = expected.filter(|name| !self.walked.contains(name)).collect();
+        let missed: Vec<String> =
+            expected.filter(|name| !self.steps_with_events.contains(name)).collect();
         assert!(missed.is_empty(), "these have changed nothing: {missed:?}");
     }
 }
 
 async fn rpcs(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_rpcs(&mut walk).await;
+    let mut checker = begin(app).await;
+    check_rpcs(&mut checker).await;
     let rpcs = DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>());
     let rpcs =
         rpcs.map(|method| format!("{}/{}", method.parent_service().full_name(), method.name()));
     let changing = |rpc: &String| !is_safe(&format!("/{rpc}"));
-    walk.finish(rpcs.filter(changing).filter(|rpc| !NOT_CHANGED_BY_ROWS.contains(&rpc.as_str())));
+    checker
+        .finish(rpcs.filter(changing).filter(|rpc| !NOT_CHANGED_BY_ROWS.contains(&rpc.as_str())));
 }
 
 async fn routes(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_routes(&mut walk).await;
+    let mut checker = begin(app).await;
+    check_routes(&mut checker).await;
     let routes = rest::matrix::ROWS.iter().filter(|(method, ..)| *method != "GET");
-    walk.finish(routes.map(|(method, path, ..)| format!("{method} {path}")));
+    checker.finish(routes.map(|(method, path, ..)| format!("{method} {path}")));
 }
 
 async fn ends(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_ends(&mut walk).await;
-    walk.finish([LEAVE, SUCCEED, SUSPEND, RESTORE].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_ends(&mut checker).await;
+    checker.finish([LEAVE, LEAVE_WITH_SUCCESSOR, SUSPEND, RESTORE].map(str::to_owned).into_iter());
 }
 
 async fn join_methods(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_join_methods(&mut walk).await;
-    walk.finish([ACCEPT, DECLINE].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_join_methods(&mut checker).await;
+    checker.finish([ACCEPT, DECLINE].map(str::to_owned).into_iter());
 }
 
 async fn member_ends(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_member_ends(&mut walk).await;
-    walk.finish([SET_EXPIRY].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_member_ends(&mut checker).await;
+    checker.finish([SET_EXPIRY].map(str::to_owned).into_iter());
 }
 
 async fn rest(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_rest(&mut walk).await;
-    walk.finish([RESOLVE].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_other_changes(&mut checker).await;
+    checker.finish([RESOLVE].map(str::to_owned).into_iter());
 }
 
 async fn webhooks(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_webhooks(&mut walk).await;
-    walk.finish([ENABLE].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_webhooks(&mut checker).await;
+    checker.finish([ENABLE].map(str::to_owned).into_iter());
 }
 
 async fn domains(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_domains(&mut walk).await;
-    walk.finish([VERIFY].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_domains(&mut checker).await;
+    checker.finish([VERIFY].map(str::to_owned).into_iter());
 }
 
 async fn requests(app: &TestApp) {
-    let mut walk = begin(app).await;
-    walk_the_requests(&mut walk).await;
-    walk.finish([ASK, WITHDRAW].map(str::to_owned).into_iter());
+    let mut checker = begin(app).await;
+    check_join_requests(&mut checker).await;
+    checker.finish([REQUEST_TO_JOIN, WITHDRAW].map(str::to_owned).into_iter());
 }
 
 fn settings(config: &mut Config) {
@@ -1020,9 +1057,9 @@ fn settings(config: &mut Config) {
     config.limits.previews_per_network = 0;
 }
 
-macro_rules! walks {
+macro_rules! change_tests {
     ($($name:ident)+) => {
-        mod p33_no_change_without_its_event_and_no_event_without_a_change {$(
+        mod p33_every_change_has_an_event_and_every_event_has_a_change {$(
             mod $name {
                 use super::super::{Engine, Protocol, run_with, settings};
 
@@ -1040,4 +1077,4 @@ macro_rules! walks {
     };
 }
 
-walks! { rpcs routes ends member_ends join_methods webhooks domains requests rest }
+change_tests! { rpcs routes ends member_ends join_methods webhooks domains requests rest }

@@ -19,7 +19,7 @@ use crate::storage::change;
 use crate::storage::{Location, Opener, Store, accounts, api_keys};
 
 /// A SQLite store, two issuers of kind `jwt` and one of kind `service`.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) clock: OffsetClock,
     pub(crate) store: Store,
     pub(crate) authenticator: Authenticator,
@@ -28,7 +28,7 @@ pub(crate) struct World {
     _dir: tempfile::TempDir,
 }
 
-impl World {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = OffsetClock::default();
@@ -138,30 +138,30 @@ fn kind(answer: Result<Option<Arc<Caller>>>) -> Kind {
 
 #[tokio::test]
 async fn without_a_credential_there_is_no_caller() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let request = RequestId("r".into());
-    let answer = world.authenticator.authenticate(None, None, &request).await;
+    let answer = fixture.authenticator.authenticate(None, None, &request).await;
     assert!(answer.unwrap().is_none());
     let header = HeaderValue::from_static("0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b");
-    let answer = world.authenticator.authenticate(None, Some(&header), &request).await;
+    let answer = fixture.authenticator.authenticate(None, Some(&header), &request).await;
     assert_eq!(kind(answer), Kind::Unauthenticated);
 }
 
 #[tokio::test]
-async fn a_key_is_taken_as_bearer_and_as_basic_in_any_case_of_the_scheme() {
-    let world = World::new().await;
-    let organization = OrganizationId::generate(world.clock.now());
-    let key = world.key(|key| key.scope = Some(KeyScope::Operator)).await;
+async fn a_key_is_accepted_as_bearer_or_basic_in_any_letter_case() {
+    let fixture = Fixture::new().await;
+    let organization = OrganizationId::generate(fixture.clock.now());
+    let key = fixture.key(|key| key.scope = Some(KeyScope::Operator)).await;
     let whole = key.expose();
     let (_, secret) = whole[3..].split_once('_').unwrap();
     let basic = STANDARD.encode(format!("{}:{secret}", key.id()));
-    for shown in [
+    for authorization in [
         bearer(&key),
         bearer(&key).replace("Bearer", "bEARER "),
         format!("Basic {basic}"),
         format!("basic {basic}"),
     ] {
-        let caller = world.authenticate(&shown).await.unwrap().unwrap();
+        let caller = fixture.authenticate(&authorization).await.unwrap().unwrap();
         assert_eq!(caller.account.subject, key.id().to_string());
         assert_eq!(caller.scope(), Some(KeyScope::Operator));
         assert!(caller.acting.is_none() && caller.reaches(organization));
@@ -169,16 +169,16 @@ async fn a_key_is_taken_as_bearer_and_as_basic_in_any_case_of_the_scheme() {
 }
 
 #[tokio::test]
-async fn every_credential_that_is_not_taken_gets_the_same_answer_and_the_log_its_own_reason() {
-    let world = World::new().await;
-    let now = world.clock.now();
-    let good = world.key(|_| {}).await;
+async fn all_rejected_credentials_get_the_same_error_and_the_log_has_the_reason() {
+    let fixture = Fixture::new().await;
+    let now = fixture.clock.now();
+    let good = fixture.key(|_| {}).await;
     let other = ApiKeySecret::generate().unwrap();
-    let revoked = world.key(|key| key.revoked_at = Some(now)).await;
-    let expired = world.key(|key| key.expires_at = Some(now)).await;
+    let revoked = fixture.key(|key| key.revoked_at = Some(now)).await;
+    let expired = fixture.key(|key| key.expires_at = Some(now)).await;
     let wrong_secret = format!("gl_{}_{}", good.id(), &other.expose()[20..]);
-    let forged = other_token(&world);
-    let late = world.token("first", &world.first, &json!({ "exp": 1 }));
+    let forged = other_token(&fixture);
+    let late = fixture.token("first", &fixture.first, &json!({ "exp": 1 }));
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
     let no_value = "authorization has no scheme or no value";
     let no_token = "neither an API key nor a token of a supported algorithm";
@@ -201,54 +201,54 @@ async fn every_credential_that_is_not_taken_gets_the_same_answer_and_the_log_its
         (late, "token is expired"),
     ];
     let mut messages = std::collections::HashSet::new();
-    for (shown, why) in refused {
-        let error = world.authenticate(&shown).await.unwrap_err();
-        assert_eq!(error.kind, Kind::Unauthenticated, "{shown}");
+    for (authorization, why) in refused {
+        let error = fixture.authenticate(&authorization).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Unauthenticated, "{authorization}");
         assert!(!format!("{error:?}").contains(&other.expose()[20..]), "{error:?}");
-        let told = error.source.expect("the source has the reason for the log").to_string();
-        assert_eq!(told, why, "{shown}");
+        let logged = error.source.expect("the source has the reason for the log").to_string();
+        assert_eq!(logged, why, "{authorization}");
         messages.insert((error.message, error.reason));
     }
     assert_eq!(messages.len(), 1);
-    assert!(world.authenticate(&bearer(&good)).await.is_ok());
+    assert!(fixture.authenticate(&bearer(&good)).await.is_ok());
 }
 
-fn other_token(world: &World) -> String {
-    world.token("first", &SigningKey::ed25519(), &json!({}))
-}
-
-#[tokio::test]
-async fn p22_a_key_ends_at_its_second() {
-    let world = World::new().await;
-    let end = world.clock.now().plus(Duration::from_secs(100));
-    let key = world.key(|key| key.expires_at = Some(end)).await;
-    assert!(world.authenticate(&bearer(&key)).await.is_ok());
-    world.clock.advance(Duration::from_secs(100));
-    assert_eq!(kind(world.authenticate(&bearer(&key)).await), Kind::Unauthenticated);
+fn other_token(fixture: &Fixture) -> String {
+    fixture.token("first", &SigningKey::ed25519(), &json!({}))
 }
 
 #[tokio::test]
-async fn p32_equal_subjects_of_two_issuers_do_not_meet() {
-    let world = World::new().await;
+async fn p22_a_key_is_rejected_from_its_expiry_time_on() {
+    let fixture = Fixture::new().await;
+    let end = fixture.clock.now().plus(Duration::from_secs(100));
+    let key = fixture.key(|key| key.expires_at = Some(end)).await;
+    assert!(fixture.authenticate(&bearer(&key)).await.is_ok());
+    fixture.clock.advance(Duration::from_secs(100));
+    assert_eq!(kind(fixture.authenticate(&bearer(&key)).await), Kind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn p32_equal_subjects_of_two_issuers_are_two_accounts() {
+    let fixture = Fixture::new().await;
     let verified = json!({ "email": "ana@acme.com", "email_verified": true });
     let by = async |issuer: &str, key: &SigningKey| {
-        let token = world.token(issuer, key, &verified);
-        world.authenticate(&token).await.unwrap().unwrap().account.clone()
+        let token = fixture.token(issuer, key, &verified);
+        fixture.authenticate(&token).await.unwrap().unwrap().account.clone()
     };
-    let first = by("first", &world.first).await;
-    let second = by("second", &world.second).await;
+    let first = by("first", &fixture.first).await;
+    let second = by("second", &fixture.second).await;
     assert_ne!(first.id, second.id);
     assert_eq!((first.subject.as_str(), second.subject.as_str()), ("ana", "ana"));
-    assert_eq!(by("first", &world.first).await, first);
-    assert_eq!(by("second", &world.second).await, second);
+    assert_eq!(by("first", &fixture.first).await, first);
+    assert_eq!(by("second", &fixture.second).await, second);
 }
 
 #[tokio::test]
-async fn a_token_brings_the_account_up_to_date() {
-    let world = World::new().await;
+async fn a_token_updates_the_profile_of_the_account() {
+    let fixture = Fixture::new().await;
     let sign_in = async |more: serde_json::Value| {
-        let token = world.token("first", &world.first, &more);
-        world.authenticate(&token).await.unwrap().unwrap().account.clone()
+        let token = fixture.token("first", &fixture.first, &more);
+        fixture.authenticate(&token).await.unwrap().unwrap().account.clone()
     };
     let before = sign_in(json!({ "email": "ana@acme.com", "email_verified": true })).await;
     assert_eq!(before.profile.name, "ana");
@@ -258,18 +258,18 @@ async fn a_token_brings_the_account_up_to_date() {
     assert_eq!(after.id, before.id);
     assert_eq!(after.profile.name, "Ana");
     assert!(after.profile.verified_email().is_none(), "a missing claim counts as false");
-    let stored = accounts::find(world.store.read(), before.id).await.unwrap().unwrap();
+    let stored = accounts::find(fixture.store.read(), before.id).await.unwrap().unwrap();
     assert_eq!(stored, after);
 }
 
 /// A cached token keeps its caller as long as a new sign-in would change nothing.
 #[tokio::test]
-async fn p28_a_kept_caller_is_that_of_a_new_sign_in() {
-    let world = World::new().await;
-    world.clock.stop_at(world.clock.now());
-    let of = |name: &str| world.token("first", &world.first, &json!({ "name": name }));
+async fn p28_a_cached_caller_equals_the_caller_of_a_new_sign_in() {
+    let fixture = Fixture::new().await;
+    fixture.clock.stop_at(fixture.clock.now());
+    let of = |name: &str| fixture.token("first", &fixture.first, &json!({ "name": name }));
     let (one, two) = (of("One"), of("Two"));
-    let caller = async |token: &str| world.authenticate(token).await.unwrap().unwrap();
+    let caller = async |token: &str| fixture.authenticate(token).await.unwrap().unwrap();
     let name = |caller: &Arc<Caller>| caller.account.profile.name.clone();
 
     let first = caller(&one).await;
@@ -283,95 +283,95 @@ async fn p28_a_kept_caller_is_that_of_a_new_sign_in() {
     assert!(Arc::ptr_eq(&waiting, &caller(&one).await), "until then the caller is kept");
     let complete = caller(&two).await;
 
-    world.clock.advance(Duration::from_secs(60) - Duration::from_micros(1));
+    fixture.clock.advance(Duration::from_secs(60) - Duration::from_micros(1));
     assert_eq!(name(&caller(&one).await), "Two");
-    world.clock.advance(Duration::from_micros(1));
+    fixture.clock.advance(Duration::from_micros(1));
     assert_eq!(name(&caller(&one).await), "One", "the minute is over");
     assert!(!Arc::ptr_eq(&complete, &caller(&two).await));
 
     // The times of a token are checked also while its caller is kept.
-    world.clock.advance(Duration::from_secs(300));
-    assert_eq!(kind(world.authenticate(&one).await), Kind::Unauthenticated);
+    fixture.clock.advance(Duration::from_secs(300));
+    assert_eq!(kind(fixture.authenticate(&one).await), Kind::Unauthenticated);
 }
 
 #[tokio::test]
-async fn p39_a_service_acts_for_accounts_of_configured_issuers_alone() {
-    let world = World::new().await;
-    let bob = world.resolve("intranet").await.unwrap();
-    let token = world.token("first", &world.first, &json!({}));
-    let ana = world.authenticate(&token).await.unwrap().unwrap().account.clone();
+async fn p39_a_service_acts_only_for_accounts_of_configured_issuers() {
+    let fixture = Fixture::new().await;
+    let bob = fixture.resolve("intranet").await.unwrap();
+    let token = fixture.token("first", &fixture.first, &json!({}));
+    let ana = fixture.authenticate(&token).await.unwrap().unwrap().account.clone();
 
-    let act = world.key(|key| key.scope = Some(KeyScope::Act)).await;
+    let act = fixture.key(|key| key.scope = Some(KeyScope::Act)).await;
     for person in [&bob, &ana] {
         let id = person.id.to_string();
-        let caller = world.act(&bearer(&act), Some(&id)).await.unwrap().unwrap();
+        let caller = fixture.act(&bearer(&act), Some(&id)).await.unwrap().unwrap();
         assert_eq!(&caller.account, person);
         assert_eq!(caller.acting.as_ref().unwrap().subject, act.id().to_string());
     }
 
     // Local accounts, malformed ids and unknown ids give the same error.
-    let local = world.authenticate(&bearer(&act)).await.unwrap().unwrap().account.id.to_string();
-    let unknown = AccountId::generate(world.clock.now()).to_string();
+    let local = fixture.authenticate(&bearer(&act)).await.unwrap().unwrap().account.id.to_string();
+    let unknown = AccountId::generate(fixture.clock.now()).to_string();
     let mut messages = std::collections::HashSet::new();
     for id in [local.as_str(), unknown.as_str(), "", "bob", "\u{e9}"] {
-        let error = world.act(&bearer(&act), Some(id)).await.unwrap_err();
+        let error = fixture.act(&bearer(&act), Some(id)).await.unwrap_err();
         assert_eq!(error.kind, Kind::PermissionDenied, "{id}");
         messages.insert(error.message);
     }
     assert_eq!(messages.len(), 1);
 
     // Other credentials may not act for accounts.
-    let plain = world.key(|_| {}).await;
-    let operator = world.key(|key| key.scope = Some(KeyScope::Operator)).await;
-    for shown in [bearer(&plain), bearer(&operator), token] {
-        let answer = world.act(&shown, Some(&bob.id.to_string())).await;
+    let plain = fixture.key(|_| {}).await;
+    let operator = fixture.key(|key| key.scope = Some(KeyScope::Operator)).await;
+    for authorization in [bearer(&plain), bearer(&operator), token] {
+        let answer = fixture.act(&authorization, Some(&bob.id.to_string())).await;
         assert_eq!(kind(answer), Kind::PermissionDenied);
     }
 }
 
 #[tokio::test]
-async fn p39_an_issuer_that_is_no_longer_configured_is_acted_for_no_more() {
-    let world = World::new().await;
-    let bob = world.resolve("intranet").await.unwrap();
-    let act = world.key(|key| key.scope = Some(KeyScope::Act)).await;
-    let ask = async |issuers: &[Issuer]| {
-        let authenticator = authenticator(issuers, &world.store, &world.clock).await;
+async fn p39_a_service_cannot_act_for_accounts_of_a_removed_issuer() {
+    let fixture = Fixture::new().await;
+    let bob = fixture.resolve("intranet").await.unwrap();
+    let act = fixture.key(|key| key.scope = Some(KeyScope::Act)).await;
+    let act_with = async |issuers: &[Issuer]| {
+        let authenticator = authenticator(issuers, &fixture.store, &fixture.clock).await;
         let key = HeaderValue::from_str(&bearer(&act)).unwrap();
         let id = HeaderValue::from_str(&bob.id.to_string()).unwrap();
         let request = RequestId("r".into());
         authenticator.authenticate(Some(&key), Some(&id), &request).await
     };
-    let caller = ask(&[service_issuer("intranet", &["other.com"])]).await.unwrap().unwrap();
+    let caller = act_with(&[service_issuer("intranet", &["other.com"])]).await.unwrap().unwrap();
     assert!(bob.profile.email_verified && !caller.account.profile.email_verified);
-    assert_eq!(kind(ask(&[]).await), Kind::PermissionDenied);
+    assert_eq!(kind(act_with(&[]).await), Kind::PermissionDenied);
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_not_configured_resolves_nobody() {
-    let world = World::new().await;
+async fn accounts_of_an_unconfigured_issuer_cannot_be_resolved() {
+    let fixture = Fixture::new().await;
     for issuer in ["unknown", LOCAL_ISSUER, ""] {
-        assert_eq!(world.resolve(issuer).await.unwrap_err().kind, Kind::PermissionDenied);
+        assert_eq!(fixture.resolve(issuer).await.unwrap_err().kind, Kind::PermissionDenied);
     }
-    assert!(!accounts::any(world.store.read()).await.unwrap());
+    assert!(!accounts::any(fixture.store.read()).await.unwrap());
 }
 
 /// The lookup of a key that has never been verified waits for other such lookups. The lookup of
 /// a key that has been verified before does not wait for them.
 #[tokio::test]
-async fn p41_who_was_seen_does_not_wait_for_keys_that_are_made_up() {
-    let world = World::new().await;
+async fn p41_a_verified_key_does_not_wait_for_lookups_of_unverified_keys() {
+    let fixture = Fixture::new().await;
     let bearer = |key: &ApiKeySecret| format!("Bearer {}", key.expose().as_str());
-    let (seen, unseen) = (world.key(|_| ()).await, world.key(|_| ()).await);
-    world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
+    let (seen, unseen) = (fixture.key(|_| ()).await, fixture.key(|_| ()).await);
+    fixture.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
     // Creating a key in this process invalidates all cached keys.
-    world.key(|_| ()).await;
+    fixture.key(|_| ()).await;
 
-    let lookups = &world.authenticator.unverified_lookups;
+    let lookups = &fixture.authenticator.unverified_lookups;
     let turns = u32::try_from(lookups.available_permits()).unwrap();
     let made_up = lookups.acquire_many(turns).await.unwrap();
-    world.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
+    fixture.authenticate(&bearer(&seen)).await.unwrap().expect("a caller");
     let unseen = bearer(&unseen);
-    let mut waiting = std::pin::pin!(world.authenticate(&unseen));
+    let mut waiting = std::pin::pin!(fixture.authenticate(&unseen));
     assert!(futures_util::poll!(&mut waiting).is_pending());
     drop(made_up);
     waiting.await.unwrap().expect("a caller");

@@ -42,25 +42,25 @@ async fn logged_of(answer: Answer) -> String {
 }
 
 #[track_caller]
-fn says(line: &str, words: &str) {
+fn assert_contains(line: &str, words: &str) {
     assert!(line.to_ascii_lowercase().contains(words), "{words}: {line}");
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused() {
+async fn a_refused_connection_is_logged() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    says(&logged(url(&format!("http://{address}/"))).await, "connection refused");
+    assert_contains(&logged(url(&format!("http://{address}/"))).await, "connection refused");
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_known() {
-    says(&logged(url("https://keys.invalid/")).await, "dns");
+async fn an_unknown_host_is_logged() {
+    assert_contains(&logged(url("https://keys.invalid/")).await, "dns");
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted() {
+async fn an_untrusted_certificate_is_logged() {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap().der().clone();
@@ -77,24 +77,24 @@ async fn a_certificate_that_is_not_trusted() {
         let (peer, _) = listener.accept().await.unwrap();
         TlsAcceptor::from(Arc::new(config)).accept(peer).await.map(drop)
     });
-    says(&logged(url(&format!("https://localhost:{port}/"))).await, "certificate");
+    assert_contains(&logged(url(&format!("https://localhost:{port}/"))).await, "certificate");
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_speak_tls() {
+async fn an_endpoint_without_tls_is_logged() {
     let plain = Endpoint::start(Answer::Body(SigningKey::ed25519().jwks())).await;
     let line = logged(url(&plain.url().replace("http://", "https://"))).await;
-    says(&line, "invalid");
+    assert_contains(&line, "invalid");
     assert_eq!(plain.requests(), 1, "the endpoint accepted one connection");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_is_silent() {
-    says(&logged_of(Answer::Silence).await, "no complete response within 5s");
+async fn a_timeout_of_the_endpoint_is_logged() {
+    assert_contains(&logged_of(Answer::Silence).await, "no complete response within 5s");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_set_of_keys() {
+async fn a_response_without_a_valid_key_set_is_logged() {
     let large = vec![b' '; 2 << 20];
     for (answer, words) in [
         (Answer::Failure, "503"),
@@ -106,18 +106,18 @@ async fn an_answer_that_is_no_set_of_keys() {
         (Answer::Encoded("gzip", b"<html>".to_vec()), "gzip"),
         (Answer::Encoded("br", vec![]), "`br`"),
     ] {
-        says(&logged_of(answer).await, words);
+        assert_contains(&logged_of(answer).await, words);
     }
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there() {
+async fn a_missing_key_file_is_logged() {
     let directory = tempfile::tempdir().unwrap();
-    says(&logged(JwksSource::File(directory.path().join("keys"))).await, "no such file");
+    assert_contains(&logged(JwksSource::File(directory.path().join("keys"))).await, "no such file");
 }
 
 #[tokio::test]
-async fn keys_that_stay_in_use_are_told_of() {
+async fn the_log_states_that_cached_keys_stay_in_use() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Body(key.jwks())).await;
     let clock = OffsetClock::default();
@@ -129,6 +129,6 @@ async fn keys_that_stay_in_use_are_told_of() {
     keys.refresh().await;
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    says(&lines[0], "the cached keys stay in use");
-    says(&lines[0], "503");
+    assert_contains(&lines[0], "the cached keys stay in use");
+    assert_contains(&lines[0], "503");
 }

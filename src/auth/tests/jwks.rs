@@ -28,19 +28,19 @@ fn knows_at_once(keys: &Arc<KeySet>, key: &SigningKey) -> bool {
 }
 
 #[tokio::test]
-async fn p31_unknown_key_ids_cause_one_fetch_in_30_seconds_however_many_ask() {
+async fn p31_any_number_of_unknown_key_ids_cause_one_fetch_in_30_seconds() {
     let (known, next) = (SigningKey::ed25519(), SigningKey::ed25519());
     let endpoint = Endpoint::start(Answer::Body(known.jwks())).await;
     let clock = OffsetClock::default();
     let keys = key_set(&endpoint.source(), &clock);
 
-    let ask = |id: String| {
+    let look_up = |id: String| {
         let keys = Arc::clone(&keys);
         tokio::spawn(async move { keys.find(Some(&id), ED).await.unwrap().len() })
     };
-    let asking: Vec<_> = (0..64).map(|i| ask(format!("unknown {i}"))).collect();
-    let first = ask(known.id.clone());
-    for found in asking {
+    let lookups: Vec<_> = (0..64).map(|i| look_up(format!("unknown {i}"))).collect();
+    let first = look_up(known.id.clone());
+    for found in lookups {
         assert_eq!(found.await.unwrap(), 0);
     }
     assert_eq!(first.await.unwrap(), 1, "it waits for the running fetch");
@@ -57,7 +57,7 @@ async fn p31_unknown_key_ids_cause_one_fetch_in_30_seconds_however_many_ask() {
 }
 
 #[tokio::test]
-async fn p31_known_keys_live_on_when_the_endpoint_is_down() {
+async fn p31_known_keys_stay_valid_while_the_endpoint_fails() {
     let (known, stranger) = (SigningKey::ed25519(), SigningKey::ed25519());
     let endpoint = Endpoint::start(Answer::Body(known.jwks())).await;
     let clock = OffsetClock::default();
@@ -88,7 +88,7 @@ async fn p31_known_keys_live_on_when_the_endpoint_is_down() {
 }
 
 #[tokio::test]
-async fn p42_a_hanging_endpoint_holds_up_no_known_key() {
+async fn p42_a_hanging_endpoint_does_not_delay_lookups_of_known_keys() {
     let (known, new) = (SigningKey::ed25519(), SigningKey::ed25519());
     let endpoint = Endpoint::start(Answer::Body(known.jwks())).await;
     let clock = OffsetClock::default();
@@ -118,26 +118,26 @@ async fn p42_a_hanging_endpoint_holds_up_no_known_key() {
 }
 
 #[tokio::test]
-async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_growing_pauses() {
+async fn p31_keys_that_were_never_read_are_fetched_with_growing_pauses() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Failure).await;
     let clock = OffsetClock::default();
     clock.stop_at(clock.now());
     let keys = key_set(&endpoint.source(), &clock);
-    let ask = async || keys.find(Some(&key.id), ED).await.map(|found| found.len());
+    let look_up = async || keys.find(Some(&key.id), ED).await.map(|found| found.len());
     for (attempt, least) in [1, 2, 4, 8, 15, 15, 15].into_iter().enumerate() {
         let least = Duration::from_secs(least);
-        let NeverRead { retry_after } = ask().await.unwrap_err();
+        let NeverRead { retry_after } = look_up().await.unwrap_err();
         assert_eq!(endpoint.requests(), attempt + 1);
         assert!(retry_after >= least && retry_after <= 2 * least, "{retry_after:?}");
         clock.advance(retry_after.saturating_sub(Duration::from_micros(1)));
-        assert_eq!(ask().await.unwrap_err().retry_after, Duration::from_secs(1), "rounded up");
+        assert_eq!(look_up().await.unwrap_err().retry_after, Duration::from_secs(1), "rounded up");
         assert_eq!(endpoint.requests(), attempt + 1, "no earlier request");
         // The clock counts microseconds, the pause nanoseconds.
         clock.advance(Duration::from_micros(2));
     }
     endpoint.answer(Answer::Body(key.jwks()));
-    assert_eq!(ask().await, Ok(1));
+    assert_eq!(look_up().await, Ok(1));
 
     // After the first success, the normal policy applies.
     let (unknown, before) = (SigningKey::ed25519(), endpoint.requests());
@@ -149,7 +149,7 @@ async fn p31_keys_never_read_say_nothing_about_a_token_and_are_asked_for_with_gr
 }
 
 #[tokio::test]
-async fn keys_are_read_anew_beside_their_use_after_five_minutes() {
+async fn keys_are_refreshed_in_the_background_after_five_minutes() {
     let (old, new) = (SigningKey::ed25519(), SigningKey::ed25519());
     let endpoint = Endpoint::start(Answer::Body(old.jwks())).await;
     let clock = OffsetClock::default();
@@ -173,7 +173,7 @@ async fn keys_are_read_anew_beside_their_use_after_five_minutes() {
 }
 
 #[tokio::test]
-async fn keys_never_read_are_read_before_any_token_comes() {
+async fn keys_are_read_before_the_first_token_arrives() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Body(key.jwks())).await;
     let keys = key_set(&endpoint.source(), &OffsetClock::default());
@@ -184,7 +184,7 @@ async fn keys_never_read_are_read_before_any_token_comes() {
 }
 
 #[tokio::test]
-async fn a_caller_who_gives_up_does_not_waste_the_attempt() {
+async fn a_refresh_continues_after_its_caller_is_cancelled() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Silence).await;
     let keys = key_set(&endpoint.source(), &OffsetClock::default());
@@ -207,7 +207,7 @@ async fn a_caller_who_gives_up_does_not_waste_the_attempt() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_read() {
+async fn a_compressed_response_is_read() {
     for encoding in ["gzip", "x-gzip", "GZIP"] {
         let key = SigningKey::ed25519();
         let endpoint = Endpoint::start(Answer::Encoded(encoding, gzip(&key.jwks()))).await;
@@ -221,7 +221,7 @@ async fn a_compressed_answer_is_read() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_left_out_is_logged_when_that_changes() {
+async fn a_skipped_key_is_logged_again_only_after_a_change() {
     let key = SigningKey::ed25519();
     let with = |skipped: &str, plus: serde_json::Value| {
         let mut other =
@@ -286,7 +286,7 @@ async fn a_file_is_read_again_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn without_a_key_id_there_must_be_no_choice() {
+async fn a_lookup_without_a_key_id_needs_exactly_one_matching_key() {
     let (one, two) = (SigningKey::ed25519(), SigningKey::ed25519());
     let ec = SigningKey::ec(Algorithm::Es256);
     let endpoint = Endpoint::start(Answer::Body(jwks([&one, &ec]))).await;

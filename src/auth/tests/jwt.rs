@@ -21,14 +21,14 @@ use crate::error::{Error, Kind};
 const ISSUER: &str = "https://id.example";
 
 /// One issuer with its key, and a verifier that is configured for it.
-struct World {
+struct Fixture {
     key: SigningKey,
     clock: OffsetClock,
     verifier: JwtVerifier,
     _dir: tempfile::TempDir,
 }
 
-impl World {
+impl Fixture {
     async fn new(key: SigningKey, algorithms: &[Algorithm]) -> Self {
         Self::changed(key, algorithms, |_| ()).await
     }
@@ -94,11 +94,11 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_right_token_says_who_its_bearer_is_with_every_algorithm() {
+async fn a_valid_token_identifies_its_subject_with_every_algorithm() {
     for key in SigningKey::one_of_each() {
         let algorithms = key.algorithms();
-        let world = World::new(key, &algorithms).await;
-        let identity = world.verify_claims(&world.claims()).await.unwrap();
+        let fixture = Fixture::new(key, &algorithms).await;
+        let identity = fixture.verify_claims(&fixture.claims()).await.unwrap();
         assert_eq!((identity.issuer.as_str(), identity.subject.as_str()), (ISSUER, "ana"));
         assert_eq!(identity.email.unwrap().as_str(), "ana@acme.com");
         assert!(identity.email_verified);
@@ -107,12 +107,12 @@ async fn a_right_token_says_who_its_bearer_is_with_every_algorithm() {
 }
 
 #[tokio::test]
-async fn p31_a_flipped_byte_anywhere_is_refused() {
+async fn p31_a_changed_or_truncated_token_is_rejected() {
     for key in SigningKey::one_of_each() {
         let algorithms = key.algorithms();
-        let world = World::new(key, &algorithms).await;
-        let token = world.key.token(&world.claims());
-        assert!(world.verify(&token).await.is_ok());
+        let fixture = Fixture::new(key, &algorithms).await;
+        let token = fixture.key.token(&fixture.claims());
+        assert!(fixture.verify(&token).await.is_ok());
         for at in 0..token.len() {
             for flip in [1, 2, 32] {
                 let mut bytes = token.clone().into_bytes();
@@ -120,69 +120,69 @@ async fn p31_a_flipped_byte_anywhere_is_refused() {
                 let Ok(changed) = String::from_utf8(bytes) else {
                     continue;
                 };
-                assert!(world.verify(&changed).await.is_err(), "{at} ^ {flip}: {changed}");
+                assert!(fixture.verify(&changed).await.is_err(), "{at} ^ {flip}: {changed}");
             }
-            assert!(world.verify(&token[..at]).await.is_err(), "cut at {at}");
+            assert!(fixture.verify(&token[..at]).await.is_err(), "cut at {at}");
         }
     }
 }
 
 #[tokio::test]
 async fn p31_tokens_without_a_signature_are_refused() {
-    let world = World::ed25519().await;
+    let fixture = Fixture::ed25519().await;
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     for alg in ["none", "None", "NONE", "nOnE", ""] {
-        let header = json!({ "alg": alg, "kid": world.key.id });
-        let unsigned = format!("{}.{}.", encode(&header), encode(&world.claims()));
-        assert!(world.verify(&unsigned).await.is_err(), "{alg}");
-        assert!(world.verify(unsigned.trim_end_matches('.')).await.is_err(), "{alg}");
-        assert!(world.verify(&world.key.token_with(&header, &world.claims())).await.is_err());
+        let header = json!({ "alg": alg, "kid": fixture.key.id });
+        let unsigned = format!("{}.{}.", encode(&header), encode(&fixture.claims()));
+        assert!(fixture.verify(&unsigned).await.is_err(), "{alg}");
+        assert!(fixture.verify(unsigned.trim_end_matches('.')).await.is_err(), "{alg}");
+        assert!(fixture.verify(&fixture.key.token_with(&header, &fixture.claims())).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn p31_the_public_key_is_no_hmac_secret() {
+async fn p31_the_public_key_is_not_accepted_as_an_hmac_secret() {
     let key = SigningKey::rsa();
-    let world = World::new(key, &[Algorithm::Rs256]).await;
+    let fixture = Fixture::new(key, &[Algorithm::Rs256]).await;
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
-    let jwk = world.key.jwk();
+    let jwk = fixture.key.jwk();
     let secrets = [
         jwk.to_string().into_bytes(),
-        world.key.jwks(),
+        fixture.key.jwks(),
         jwk["n"].as_str().unwrap().as_bytes().to_vec(),
         URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap(),
     ];
     for alg in ["HS256", "RS256", "hs256"] {
-        let header = json!({ "alg": alg, "kid": world.key.id });
-        let signed = format!("{}.{}", encode(&header), encode(&world.claims()));
+        let header = json!({ "alg": alg, "kid": fixture.key.id });
+        let signed = format!("{}.{}", encode(&header), encode(&fixture.claims()));
         for secret in &secrets {
             let secret = EncodingKey::from_secret(secret);
             let mac = crypto::sign(signed.as_bytes(), &secret, HS256).unwrap();
             let token = format!("{signed}.{mac}");
-            assert!(world.verify(&token).await.is_err(), "{alg}");
+            assert!(fixture.verify(&token).await.is_err(), "{alg}");
         }
     }
 }
 
 #[tokio::test]
-async fn p31_algorithms_are_pinned_and_their_case_counts() {
-    let world = World::new(SigningKey::rsa(), &[Algorithm::Ps256]).await;
-    let header = |alg: &str| json!({ "alg": alg, "kid": world.key.id });
+async fn p31_only_configured_algorithms_in_exact_letter_case_are_accepted() {
+    let fixture = Fixture::new(SigningKey::rsa(), &[Algorithm::Ps256]).await;
+    let header = |alg: &str| json!({ "alg": alg, "kid": fixture.key.id });
     // A valid RS256 signature, but the algorithm is not configured for the issuer.
     for alg in ["RS256", "rs256", "PS256", "ps256", "Ps256"] {
-        let token = world.key.token_with(&header(alg), &world.claims());
-        assert!(world.verify(&token).await.is_err(), "{alg}");
+        let token = fixture.key.token_with(&header(alg), &fixture.claims());
+        assert!(fixture.verify(&token).await.is_err(), "{alg}");
     }
-    let world = World::ed25519().await;
+    let fixture = Fixture::ed25519().await;
     for alg in ["eddsa", "EDDSA", "EdDsa", "Ed25519"] {
-        let header = json!({ "alg": alg, "kid": world.key.id });
-        assert!(world.verify(&world.key.token_with(&header, &world.claims())).await.is_err());
+        let header = json!({ "alg": alg, "kid": fixture.key.id });
+        assert!(fixture.verify(&fixture.key.token_with(&header, &fixture.claims())).await.is_err());
     }
 }
 
 #[tokio::test]
 async fn p31_wrong_or_missing_claims_are_refused() {
-    let world = World::ed25519().await;
+    let fixture = Fixture::ed25519().await;
     let cases = [
         ("iss", json!(null)),
         ("iss", json!("https://other.example")),
@@ -201,9 +201,9 @@ async fn p31_wrong_or_missing_claims_are_refused() {
         ("exp", json!("never")),
         ("exp", json!(0)),
         ("exp", json!(-1)),
-        ("exp", json!(world.now() - 60)),
+        ("exp", json!(fixture.now() - 60)),
         ("exp", json!(true)),
-        ("nbf", json!(world.now() + 120)),
+        ("nbf", json!(fixture.now() + 120)),
         ("nbf", json!("now")),
         ("sub", json!(null)),
         ("sub", json!("")),
@@ -212,73 +212,75 @@ async fn p31_wrong_or_missing_claims_are_refused() {
         ("sub", json!("a".repeat(256))),
     ];
     for (member, value) in cases {
-        let claims = world.claims_but(member, value.clone());
-        assert!(world.verify_claims(&claims).await.is_err(), "{member}: {value}");
+        let claims = fixture.claims_but(member, value.clone());
+        assert!(fixture.verify_claims(&claims).await.is_err(), "{member}: {value}");
     }
     for (member, value) in [
         ("aud", json!(["other", "guestlist"])),
-        ("exp", json!(world.now() as f64 + 0.5)),
-        ("exp", json!(world.now() - 50)),
-        ("nbf", json!(world.now() + 50)),
+        ("exp", json!(fixture.now() as f64 + 0.5)),
+        ("exp", json!(fixture.now() - 50)),
+        ("nbf", json!(fixture.now() + 50)),
     ] {
-        let claims = world.claims_but(member, value.clone());
-        assert!(world.verify_claims(&claims).await.is_ok(), "{member}: {value}");
+        let claims = fixture.claims_but(member, value.clone());
+        assert!(fixture.verify_claims(&claims).await.is_ok(), "{member}: {value}");
     }
     for not_claims in [json!([]), json!("x"), json!(null)] {
-        assert!(world.verify_claims(&not_claims).await.is_err());
+        assert!(fixture.verify_claims(&not_claims).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn p31_a_token_ends_to_the_second_by_the_services_clock() {
-    let world = World::ed25519().await;
-    let token = world.key.token(&world.claims());
-    world.clock.advance(Duration::from_secs(300 + 55));
-    assert!(world.verify(&token).await.is_ok());
-    world.clock.advance(Duration::from_secs(5));
+async fn p31_a_token_expires_by_the_clock_of_the_service() {
+    let fixture = Fixture::ed25519().await;
+    let token = fixture.key.token(&fixture.claims());
+    fixture.clock.advance(Duration::from_secs(300 + 55));
+    assert!(fixture.verify(&token).await.is_ok());
+    fixture.clock.advance(Duration::from_secs(5));
     let expired = TokenError::Rejected(AuthRejection("token is expired"));
-    assert_eq!(world.verify(&token).await, Err(expired));
+    assert_eq!(fixture.verify(&token).await, Err(expired));
 }
 
 #[tokio::test]
-async fn p31_a_key_or_address_in_the_header_is_refused_and_nobody_is_asked() {
+async fn p31_a_key_or_url_in_the_header_is_rejected_without_a_request() {
     let evil = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Body(evil.jwks())).await;
-    let world = World::ed25519().await;
+    let fixture = Fixture::ed25519().await;
     for (member, value) in [
         ("jku", json!(endpoint.url())),
         ("x5u", json!(endpoint.url())),
         ("jwk", evil.jwk()),
         ("x5c", json!(["MIIB"])),
     ] {
-        for (key, kid) in [(&evil, &evil.id), (&evil, &world.key.id), (&world.key, &world.key.id)] {
+        for (key, kid) in
+            [(&evil, &evil.id), (&evil, &fixture.key.id), (&fixture.key, &fixture.key.id)]
+        {
             let mut header = json!({ "alg": "EdDSA", "kid": kid });
             header[member] = value.clone();
-            let token = key.token_with(&header, &world.claims());
-            assert!(world.verify(&token).await.is_err(), "{member}");
+            let token = key.token_with(&header, &fixture.claims());
+            assert!(fixture.verify(&token).await.is_err(), "{member}");
         }
     }
     // A URL in the claims causes no request either.
-    let claims = world.claims_but("iss", json!(endpoint.url()));
-    assert!(evil.algorithms().len() == 1 && world.verify(&evil.token(&claims)).await.is_err());
+    let claims = fixture.claims_but("iss", json!(endpoint.url()));
+    assert!(evil.algorithms().len() == 1 && fixture.verify(&evil.token(&claims)).await.is_err());
     assert_eq!(endpoint.requests(), 0);
 }
 
 #[tokio::test]
 async fn p31_a_token_signed_by_another_key_under_a_known_id_is_refused() {
-    let world = World::ed25519().await;
+    let fixture = Fixture::ed25519().await;
     let evil = SigningKey::ed25519();
-    for header in [json!({ "alg": "EdDSA", "kid": world.key.id }), json!({ "alg": "EdDSA" })] {
-        let forged = evil.token_with(&header, &world.claims());
-        assert!(world.verify(&forged).await.is_err());
-        assert!(world.verify(&world.key.token_with(&header, &world.claims())).await.is_ok());
+    for header in [json!({ "alg": "EdDSA", "kid": fixture.key.id }), json!({ "alg": "EdDSA" })] {
+        let forged = evil.token_with(&header, &fixture.claims());
+        assert!(fixture.verify(&forged).await.is_err());
+        assert!(fixture.verify(&fixture.key.token_with(&header, &fixture.claims())).await.is_ok());
     }
     let other = json!({ "alg": "EdDSA", "kid": evil.id });
-    assert!(world.verify(&world.key.token_with(&other, &world.claims())).await.is_err());
+    assert!(fixture.verify(&fixture.key.token_with(&other, &fixture.claims())).await.is_err());
 }
 
 #[tokio::test]
-async fn p31_the_key_of_one_issuer_does_not_speak_for_another() {
+async fn p31_the_key_of_one_issuer_is_invalid_for_another_issuer() {
     let (first, second) = (SigningKey::ed25519(), SigningKey::ed25519());
     let dir = tempfile::tempdir().unwrap();
     let issuers: Vec<_> = [("first", &first), ("second", &second)]
@@ -300,65 +302,65 @@ async fn p31_the_key_of_one_issuer_does_not_speak_for_another() {
 }
 
 #[tokio::test]
-async fn p23_only_the_boolean_true_says_that_an_address_is_verified() {
-    let world = World::ed25519().await;
-    let said = async |word: Value| {
-        let claims = world.claims_but("email_verified", word);
-        world.verify_claims(&claims).await.unwrap().email_verified
+async fn p23_only_the_boolean_true_marks_an_address_as_verified() {
+    let fixture = Fixture::ed25519().await;
+    let is_verified = async |word: Value| {
+        let claims = fixture.claims_but("email_verified", word);
+        fixture.verify_claims(&claims).await.unwrap().email_verified
     };
-    assert!(said(json!(true)).await);
+    assert!(is_verified(json!(true)).await);
     for word in [json!(null), json!(false), json!("true"), json!(1), json!("yes"), json!([true])] {
-        assert!(!said(word.clone()).await, "{word}");
+        assert!(!is_verified(word.clone()).await, "{word}");
     }
     for email in [json!("x"), json!(["ana@acme.com"]), json!(null), json!(""), json!(7)] {
-        let claims = world.claims_but("email", email.clone());
-        assert_eq!(world.verify_claims(&claims).await.unwrap().email, None, "{email}");
+        let claims = fixture.claims_but("email", email.clone());
+        assert_eq!(fixture.verify_claims(&claims).await.unwrap().email, None, "{email}");
     }
 }
 
 #[tokio::test]
-async fn p23_a_text_says_that_an_address_is_verified_where_the_settings_take_it() {
-    let world = World::changed(SigningKey::ed25519(), &[Algorithm::EdDsa], |issuer| {
+async fn p23_a_text_marks_an_address_as_verified_if_the_setting_allows_it() {
+    let fixture = Fixture::changed(SigningKey::ed25519(), &[Algorithm::EdDsa], |issuer| {
         let Trust::Jwt { email_verified_as_text, .. } = &mut issuer.trust else { panic!() };
         *email_verified_as_text = true;
     })
     .await;
     let log = Log::start();
-    let said = async |word: Value| {
-        let claims = world.claims_but("email_verified", word);
-        world.verify_claims(&claims).await.unwrap().email_verified
+    let is_verified = async |word: Value| {
+        let claims = fixture.claims_but("email_verified", word);
+        fixture.verify_claims(&claims).await.unwrap().email_verified
     };
     for word in [json!(true), json!("true"), json!("True")] {
-        assert!(said(word.clone()).await, "{word}");
+        assert!(is_verified(word.clone()).await, "{word}");
     }
     for word in [json!(null), json!(false), json!("false"), json!("1"), json!(1), json!(["true"])] {
-        assert!(!said(word.clone()).await, "{word}");
+        assert!(!is_verified(word.clone()).await, "{word}");
     }
     assert!(log.lines().is_empty());
 }
 
 #[tokio::test]
-async fn a_text_that_is_not_taken_is_logged_once_an_issuer() {
-    let world = World::ed25519().await;
+async fn an_ignored_text_is_logged_once_per_issuer() {
+    let fixture = Fixture::ed25519().await;
     let log = Log::start();
-    let say = async |word: Value| {
-        let claims = world.claims_but("email_verified", word);
-        assert!(!world.verify_claims(&claims).await.unwrap().email_verified);
+    let logged_for = async |word: Value| {
+        let claims = fixture.claims_but("email_verified", word);
+        assert!(!fixture.verify_claims(&claims).await.unwrap().email_verified);
         log.lines()
     };
     for silent in [json!(false), json!("false"), json!(null), json!(1)] {
-        assert!(say(silent.clone()).await.is_empty(), "{silent}");
+        assert!(logged_for(silent.clone()).await.is_empty(), "{silent}");
     }
-    let lines = say(json!("true")).await;
+    let lines = logged_for(json!("true")).await;
     assert_eq!(lines.len(), 1, "{lines:?}");
     for words in ["WARN", ISSUER, "email_verified_as_text = true", "unverified"] {
         assert!(lines[0].contains(words), "{words}: {lines:?}");
     }
-    assert!(say(json!("true")).await.is_empty());
+    assert!(logged_for(json!("true")).await.is_empty());
 }
 
 #[tokio::test]
-async fn p31_without_keys_a_token_is_neither_good_nor_bad() {
+async fn p31_without_keys_a_token_fails_as_unavailable() {
     let key = SigningKey::ed25519();
     let endpoint = Endpoint::start(Answer::Failure).await;
     let clock = OffsetClock::default();
@@ -387,7 +389,7 @@ async fn p31_without_keys_a_token_is_neither_good_nor_bad() {
 }
 
 #[tokio::test]
-async fn one_issuers_hanging_endpoint_holds_up_no_other() {
+async fn a_hanging_endpoint_does_not_delay_other_issuers() {
     let (slow, quick) = (SigningKey::ed25519(), SigningKey::ed25519());
     let hangs = Endpoint::start(Answer::Silence).await;
     let answers = Endpoint::start(Answer::Body(quick.jwks())).await;
@@ -409,7 +411,7 @@ async fn one_issuers_hanging_endpoint_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_key_file_that_cannot_be_used_stops_the_start() {
+async fn an_unusable_key_file_prevents_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(OffsetClock::default());
     for (name, content) in

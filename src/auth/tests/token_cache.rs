@@ -19,23 +19,23 @@ const ISSUER: &str = "https://id.example";
 const MAX_KEYS_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// An issuer with an endpoint for its keys, and a verifier. The clock is stopped.
-struct World {
+struct Fixture {
     endpoint: Endpoint,
     clock: OffsetClock,
     verifier: JwtVerifier,
 }
 
-impl World {
+impl Fixture {
     async fn new<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> Self {
         let endpoint = Endpoint::start(Answer::Body(jwks(keys))).await;
         let clock = OffsetClock::default();
         clock.stop_at(clock.now());
         let verifier = verifier(&endpoint, &clock, |_| ()).await;
-        let world = Self { endpoint, clock, verifier };
+        let fixture = Self { endpoint, clock, verifier };
         // The first token causes the first refresh of the keys, which changes the key set.
-        let unknown = SigningKey::ed25519().token(&world.claims());
-        assert!(world.verify(&unknown).await.is_err());
-        world
+        let unknown = SigningKey::ed25519().token(&fixture.claims());
+        assert!(fixture.verify(&unknown).await.is_err());
+        fixture
     }
 
     fn claims(&self) -> Value {
@@ -59,7 +59,7 @@ impl World {
     }
 
     #[track_caller]
-    fn rejects(result: Result<Arc<VerifiedToken>, Error>, why: &str) {
+    fn assert_rejected(result: Result<Arc<VerifiedToken>, Error>, why: &str) {
         let error = result.err().expect("a rejection");
         assert_eq!(error.kind, Kind::Unauthenticated);
         assert_eq!(error.source.expect("the log has the reason").to_string(), why);
@@ -89,87 +89,93 @@ async fn verifier(
 }
 
 #[tokio::test]
-async fn p31_a_cached_token_ends_with_exp_and_its_leeway() {
+async fn p31_a_cached_token_expires_at_exp_plus_leeway() {
     let key = SigningKey::ed25519();
-    let world = World::new([&key]).await;
-    let mut claims = world.claims();
-    claims["exp"] = json!(world.clock.now().as_seconds() + 100);
+    let fixture = Fixture::new([&key]).await;
+    let mut claims = fixture.claims();
+    claims["exp"] = json!(fixture.clock.now().as_seconds() + 100);
     let token = key.token(&claims);
-    let cached = world.cache(&token).await;
+    let cached = fixture.cache(&token).await;
     let end = Timestamp::from_micros((claims["exp"].as_i64().unwrap() + 60) * 1_000_000);
-    world.clock.stop_at(Timestamp::from_micros(end.as_micros() - 1));
-    assert!(world.has_cached(&token, &cached).await);
-    world.clock.stop_at(end);
-    World::rejects(world.verify(&token).await, "token is expired");
+    fixture.clock.stop_at(Timestamp::from_micros(end.as_micros() - 1));
+    assert!(fixture.has_cached(&token, &cached).await);
+    fixture.clock.stop_at(end);
+    Fixture::assert_rejected(fixture.verify(&token).await, "token is expired");
 }
 
 #[tokio::test]
 async fn p31_a_cached_token_is_not_valid_before_nbf() {
     let key = SigningKey::ed25519();
-    let world = World::new([&key]).await;
-    let mut claims = world.claims();
-    let start = world.clock.now().as_seconds() + 10;
+    let fixture = Fixture::new([&key]).await;
+    let mut claims = fixture.claims();
+    let start = fixture.clock.now().as_seconds() + 10;
     claims["nbf"] = json!(start);
     let token = key.token(&claims);
-    let cached = world.cache(&token).await;
+    let cached = fixture.cache(&token).await;
     let leeway_begins = Timestamp::from_micros((start - 60) * 1_000_000);
-    world.clock.stop_at(leeway_begins);
-    assert!(world.has_cached(&token, &cached).await);
-    world.clock.stop_at(Timestamp::from_micros(leeway_begins.as_micros() - 1));
-    World::rejects(world.verify(&token).await, "token is not valid yet");
+    fixture.clock.stop_at(leeway_begins);
+    assert!(fixture.has_cached(&token, &cached).await);
+    fixture.clock.stop_at(Timestamp::from_micros(leeway_begins.as_micros() - 1));
+    Fixture::assert_rejected(fixture.verify(&token).await, "token is not valid yet");
 }
 
 #[tokio::test]
-async fn p31_a_cached_token_ends_when_its_key_is_withdrawn() {
+async fn p31_a_cached_token_is_rejected_when_its_key_is_withdrawn() {
     let (key, other) = (SigningKey::ed25519(), SigningKey::ed25519());
-    let world = World::new([&key, &other]).await;
-    let (token, of_other) = (key.token(&world.claims()), other.token(&world.claims()));
-    world.cache(&token).await;
-    world.cache(&of_other).await;
-    world.publish([&other]).await;
-    World::rejects(world.verify(&token).await, "no public key of the issuer matches the token");
-    world.cache(&of_other).await;
+    let fixture = Fixture::new([&key, &other]).await;
+    let (token, of_other) = (key.token(&fixture.claims()), other.token(&fixture.claims()));
+    fixture.cache(&token).await;
+    fixture.cache(&of_other).await;
+    fixture.publish([&other]).await;
+    Fixture::assert_rejected(
+        fixture.verify(&token).await,
+        "no public key of the issuer matches the token",
+    );
+    fixture.cache(&of_other).await;
 }
 
 #[tokio::test]
-async fn p31_a_cached_token_ends_when_another_key_takes_its_key_id() {
+async fn p31_a_cached_token_is_rejected_when_another_key_has_its_key_id() {
     let key = SigningKey::ed25519();
     let other = SigningKey { id: key.id.clone(), ..SigningKey::ed25519() };
-    let world = World::new([&key]).await;
-    let token = key.token(&world.claims());
-    world.cache(&token).await;
-    world.publish([&other]).await;
-    World::rejects(world.verify(&token).await, "token signature does not match");
+    let fixture = Fixture::new([&key]).await;
+    let token = key.token(&fixture.claims());
+    fixture.cache(&token).await;
+    fixture.publish([&other]).await;
+    Fixture::assert_rejected(fixture.verify(&token).await, "token signature does not match");
 }
 
 #[tokio::test]
-async fn p31_a_cached_token_without_a_key_id_ends_when_there_is_a_choice() {
+async fn p31_a_cached_token_without_key_id_is_rejected_when_two_keys_match() {
     let (key, other) = (SigningKey::ed25519(), SigningKey::ed25519());
-    let world = World::new([&key]).await;
-    let token = key.token_with(&json!({ "alg": "EdDSA" }), &world.claims());
-    world.cache(&token).await;
-    world.publish([&key, &other]).await;
-    World::rejects(world.verify(&token).await, "no public key of the issuer matches the token");
+    let fixture = Fixture::new([&key]).await;
+    let token = key.token_with(&json!({ "alg": "EdDSA" }), &fixture.claims());
+    fixture.cache(&token).await;
+    fixture.publish([&key, &other]).await;
+    Fixture::assert_rejected(
+        fixture.verify(&token).await,
+        "no public key of the issuer matches the token",
+    );
 }
 
 #[tokio::test]
-async fn p31_a_cached_token_ends_while_the_key_set_that_replaces_its_own_is_read() {
+async fn p31_a_cached_token_refreshes_stale_keys_and_is_then_rejected() {
     let (key, other) = (SigningKey::ed25519(), SigningKey::ed25519());
-    let world = World::new([&key]).await;
-    let token = key.token(&world.claims());
-    let cached = world.cache(&token).await;
-    world.endpoint.answer(Answer::Body(jwks([&other])));
-    world.clock.advance(MAX_KEYS_AGE);
+    let fixture = Fixture::new([&key]).await;
+    let token = key.token(&fixture.claims());
+    let cached = fixture.cache(&token).await;
+    fixture.endpoint.answer(Answer::Body(jwks([&other])));
+    fixture.clock.advance(MAX_KEYS_AGE);
     // Only this use of the cached token starts the refresh.
-    assert!(world.has_cached(&token, &cached).await);
-    while world.verify(&token).await.is_ok() {
+    assert!(fixture.has_cached(&token, &cached).await);
+    while fixture.verify(&token).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(world.endpoint.requests(), 2);
+    assert_eq!(fixture.endpoint.requests(), 2);
 }
 
 #[tokio::test]
-async fn keys_that_are_read_again_and_are_the_same_keep_cached_tokens() {
+async fn cached_tokens_stay_valid_if_a_refresh_reads_the_same_keys() {
     for key in SigningKey::one_of_each() {
         let algorithm = key.algorithms()[0];
         let endpoint = Endpoint::start(Answer::Body(key.jwks())).await;
@@ -180,37 +186,37 @@ async fn keys_that_are_read_again_and_are_the_same_keep_cached_tokens() {
             *algorithms = vec![algorithm, Algorithm::EdDsa];
         };
         let verifier = verifier(&endpoint, &clock, set).await;
-        let world = World { endpoint, clock, verifier };
-        let token = key.token(&world.claims());
-        world.verify(&token).await.unwrap();
-        let cached = world.cache(&token).await;
-        world.publish([&key]).await;
-        assert!(world.has_cached(&token, &cached).await, "{algorithm}");
+        let fixture = Fixture { endpoint, clock, verifier };
+        let token = key.token(&fixture.claims());
+        fixture.verify(&token).await.unwrap();
+        let cached = fixture.cache(&token).await;
+        fixture.publish([&key]).await;
+        assert!(fixture.has_cached(&token, &cached).await, "{algorithm}");
     }
 }
 
 #[tokio::test]
-async fn p31_a_cached_token_lives_on_while_the_endpoint_is_down() {
+async fn p31_a_cached_token_stays_valid_while_the_endpoint_fails() {
     let key = SigningKey::ed25519();
-    let world = World::new([&key]).await;
-    let token = key.token(&world.claims());
-    let cached = world.cache(&token).await;
-    world.endpoint.answer(Answer::Failure);
+    let fixture = Fixture::new([&key]).await;
+    let token = key.token(&fixture.claims());
+    let cached = fixture.cache(&token).await;
+    fixture.endpoint.answer(Answer::Failure);
     for _ in 0..3 {
-        world.clock.advance(2 * MAX_KEYS_AGE);
-        assert!(world.has_cached(&token, &cached).await);
+        fixture.clock.advance(2 * MAX_KEYS_AGE);
+        assert!(fixture.has_cached(&token, &cached).await);
         // An unknown key id waits for the refresh, which fails.
-        assert!(world.verify(&SigningKey::ed25519().token(&world.claims())).await.is_err());
-        assert!(world.has_cached(&token, &cached).await);
+        assert!(fixture.verify(&SigningKey::ed25519().token(&fixture.claims())).await.is_err());
+        assert!(fixture.has_cached(&token, &cached).await);
     }
 }
 
 #[tokio::test]
-async fn p31_other_settings_of_the_issuer_know_no_token_that_was_cached_before() {
+async fn p31_changed_issuer_settings_reject_tokens_that_were_cached_before() {
     let key = SigningKey::ed25519();
-    let world = World::new([&key]).await;
-    let token = key.token(&world.claims());
-    world.cache(&token).await;
+    let fixture = Fixture::new([&key]).await;
+    let token = key.token(&fixture.claims());
+    fixture.cache(&token).await;
     let changes: [fn(&mut Trust); 2] = [
         |trust| {
             let Trust::Jwt { audience, .. } = trust else { panic!() };
@@ -223,11 +229,11 @@ async fn p31_other_settings_of_the_issuer_know_no_token_that_was_cached_before()
     ];
     for change in changes {
         let changed = |issuer: &mut Issuer| change(&mut issuer.trust);
-        let restarted = verifier(&world.endpoint, &world.clock, changed).await;
-        let result = restarted.verify(&token, world.clock.now()).await;
+        let restarted = verifier(&fixture.endpoint, &fixture.clock, changed).await;
+        let result = restarted.verify(&token, fixture.clock.now()).await;
         assert!(result.is_err());
     }
     let renamed = |issuer: &mut Issuer| issuer.issuer.push('/');
-    let restarted = verifier(&world.endpoint, &world.clock, renamed).await;
-    assert!(restarted.verify(&token, world.clock.now()).await.is_err());
+    let restarted = verifier(&fixture.endpoint, &fixture.clock, renamed).await;
+    assert!(restarted.verify(&token, fixture.clock.now()).await.is_err());
 }

@@ -33,7 +33,7 @@ pub(super) struct Keys {
     pub eve: ApiKeySecret,
     pub operator: ApiKeySecret,
     crowd: Vec<ApiKeySecret>,
-    asking: Vec<ApiKeySecret>,
+    requesters: Vec<ApiKeySecret>,
 }
 
 /// The people who join Acme by its link.
@@ -69,7 +69,7 @@ const CROWD: [&str; 28] = [
 ];
 
 /// The people who request to join Acme.
-const ASKING: [(&str, &str); 3] = [
+const REQUESTERS: [(&str, &str); 3] = [
     ("Nora Bell", "nora@partner.example"),
     ("Omar Said", "omar@partner.example"),
     ("Pia Lopes", "pia@partner.example"),
@@ -87,9 +87,9 @@ pub(super) async fn keys(store: &Store, clock: &OffsetClock) -> Result<Keys> {
     for (number, name) in CROWD.into_iter().enumerate() {
         crowd.push(key(name, &format!("person{number:02}@acme.example"), None).await?);
     }
-    let mut asking = Vec::new();
-    for (name, email) in ASKING {
-        asking.push(key(name, email, None).await?);
+    let mut requesters = Vec::new();
+    for (name, email) in REQUESTERS {
+        requesters.push(key(name, email, None).await?);
     }
     Ok(Keys {
         ana: key("Ana Silva", "ana@acme.example", None).await?,
@@ -97,13 +97,13 @@ pub(super) async fn keys(store: &Store, clock: &OffsetClock) -> Result<Keys> {
         eve: key("Eve Laine", "eve@partner.example", None).await?,
         operator: key("Operator", "operator@guestlist.example", Some(KeyScope::Operator)).await?,
         crowd,
-        asking,
+        requesters,
     })
 }
 
 /// Makes the calls, and advances the clock between them. At the end, the clock shows the time of
 /// the system clock.
-pub(super) async fn tell(
+pub(super) async fn run(
     server: SocketAddr,
     clock: &OffsetClock,
     keys: &Keys,
@@ -160,15 +160,15 @@ pub(super) async fn tell(
     let approved = json!({"organizationId": acme, "role": "member", "note": "Partners", "requiresApproval": true});
     let made = ana(format!("{INVITES}/CreateLink"), approved).await?;
     let token = text(&made["invite"]["token"])?;
-    let mut asked = Vec::new();
-    for key in &keys.asking {
-        let ask = format!("{REQUESTS}/CreateJoinRequest");
-        let answer = call(server, key, &ask, json!({"linkToken": token})).await?;
-        asked.push(text(&answer["joinRequest"]["id"])?);
+    let mut requests = Vec::new();
+    for key in &keys.requesters {
+        let method = format!("{REQUESTS}/CreateJoinRequest");
+        let answer = call(server, key, &method, json!({"linkToken": token})).await?;
+        requests.push(text(&answer["joinRequest"]["id"])?);
     }
     let denied = json!({
         "organizationId": acme,
-        "joinRequestId": asked[2],
+        "joinRequestId": requests[2],
         "reason": "Please ask your contact at Acme first.",
         "pause": "604800s",
     });

@@ -23,7 +23,7 @@ pub(super) fn issuer(without: &[&str], plus: &str) -> String {
 }
 
 #[test]
-fn an_issuer_is_read_whole() {
+fn all_settings_of_an_issuer_are_read() {
     let file = issuer(&[], "sso_organizations = ['0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b']");
     let config = with_file(&file).unwrap();
     let [issuer] = config.issuers.as_slice() else { panic!("must be one issuer") };
@@ -39,7 +39,7 @@ fn an_issuer_is_read_whole() {
 }
 
 #[test]
-fn a_text_for_email_verified_is_taken_only_where_it_is_set() {
+fn email_verified_as_text_is_off_by_default() {
     for (plus, expected) in [
         ("", false),
         ("email_verified_as_text = false", false),
@@ -54,7 +54,7 @@ fn a_text_for_email_verified_is_taken_only_where_it_is_set() {
 }
 
 #[test]
-fn p23_people_sign_in_only_where_it_can_work() {
+fn p23_invalid_sign_in_settings_are_rejected() {
     let wants = r#"sign_in = { client_id = "guestlist", name = "Acme" "#;
     let config = with_file(&issuer(&[], &format!("{wants}}}"))).unwrap();
     let Trust::Jwt { sign_in: Some(sign_in), .. } = &config.issuers[0].trust else {
@@ -81,7 +81,7 @@ fn p23_people_sign_in_only_where_it_can_work() {
 }
 
 #[test]
-fn half_an_issuer_is_refused() {
+fn incomplete_or_invalid_issuers_are_rejected() {
     let cases: &[(&[&str], &str, &[&str])] = &[
         (&["issuer"], "", &["issuers[0]", "issuer"]),
         (&["issuer"], "issuer = 'guestlist'", &["reserved"]),
@@ -128,7 +128,7 @@ fn half_an_issuer_is_refused() {
 }
 
 #[test]
-fn issuers_fit_into_a_variable() {
+fn issuers_can_be_set_by_an_environment_variable() {
     let list = r#"[{issuer = "intranet", kind = "service", login_provider = "x", verified_email_domains = ["*"]}]"#;
     let config = with_env(&[("GUESTLIST_ISSUERS", list)]).unwrap();
     assert!(matches!(config.issuers[0].trust, Trust::Service));
@@ -136,7 +136,7 @@ fn issuers_fit_into_a_variable() {
 }
 
 #[test]
-fn keys_on_this_machine_may_come_by_http() {
+fn a_jwks_url_on_loopback_may_use_http() {
     for url in ["http://127.0.0.1:9/keys", "http://[::1]:9/keys", "http://localhost/keys"] {
         with_file(&issuer(&["jwks_url"], &format!("jwks_url = '{url}'"))).unwrap();
     }

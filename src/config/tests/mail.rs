@@ -15,7 +15,7 @@ fn links(text: &str) -> String {
 }
 
 #[test]
-fn p30_links_come_from_the_settings() {
+fn p30_invite_links_use_the_configured_url_or_template() {
     assert_eq!(links(""), "http://127.0.0.1:1234/invite#TOKEN");
     for base in ["https://invites.example.com", "https://invites.example.com/"] {
         let text = format!("public_url = '{base}'");
@@ -28,7 +28,7 @@ fn p30_links_come_from_the_settings() {
 }
 
 #[test]
-fn addresses_that_lead_nowhere_are_refused() {
+fn invalid_public_urls_and_link_templates_are_rejected() {
     for wrong in [
         "",
         "invites.example.com",
@@ -56,7 +56,7 @@ fn addresses_that_lead_nowhere_are_refused() {
 }
 
 #[test]
-fn half_a_mail_server_is_refused() {
+fn incomplete_mail_server_settings_are_rejected() {
     let host = "[mail]\nhost = 'smtp.example.com'\n";
     refused(with_file(host), &["public_url", "mail.from"]);
     refused(with_file(&format!("{SERVER}username = 'u'")), &["mail.username", "mail.password"]);

@@ -32,7 +32,7 @@ fn unescaped(html: &str) -> String {
 }
 
 #[test]
-fn no_language_lacks_a_text_or_a_value() {
+fn every_language_has_all_texts_and_values() {
     let english = parse(built_in(Language::En)).unwrap();
     for language in Language::ALL {
         let tag = language.as_str();
@@ -45,13 +45,13 @@ fn no_language_lacks_a_text_or_a_value() {
 }
 
 #[test]
-fn every_language_tells_of_every_change() {
+fn every_language_renders_every_notice() {
     let domain: EmailDomain = "acme.com".parse().unwrap();
     let again = Some(Timestamp::from_micros(1_795_000_000_000_000));
     let denied = Change::RequestDenied { reason: "no seat", ask_again_at: again };
     for tag in Language::ALL.map(Language::as_str) {
         let templates = in_language(tag);
-        for (change, told, is_for_admins) in [
+        for (change, words, is_for_admins) in [
             (Change::RequestsWaiting(1), vec!["Acme", "1"], true),
             (Change::RequestsWaiting(12), vec!["Acme", "12"], true),
             (Change::RequestApproved, vec!["Acme"], false),
@@ -59,7 +59,7 @@ fn every_language_tells_of_every_change() {
             (Change::DomainLapsed(&domain), vec!["Acme", "acme. com"], true),
         ] {
             let mail = render(&templates, "Acme", change);
-            for word in told {
+            for word in words {
                 assert!(mail.text.contains(word), "{tag}: {word} in {}", mail.text);
                 assert!(mail.html.contains(word), "{tag}: {word} in {}", mail.html);
             }
@@ -76,7 +76,7 @@ fn every_language_tells_of_every_change() {
 }
 
 #[test]
-fn one_person_asks_and_three_people_ask() {
+fn the_number_of_requests_selects_singular_or_plural() {
     for (tag, one, three) in [
         ("en", "1 person asks", "3 people ask"),
         ("de", "1 Person bittet", "3 Personen bitten"),
@@ -113,7 +113,7 @@ fn without_a_console_there_is_no_link() {
 }
 
 #[test]
-fn no_name_and_no_reason_becomes_a_link_a_line_or_html() {
+fn names_and_reasons_never_become_links_lines_or_html() {
     let templates = load(|_| ()).unwrap();
     let given = "Pay\r\n\r\nat https://evil.example” <b> {count} me@evil.example";
     let shown = "Pay at https: //evil. example\" <b> {count} me@evil. example";
@@ -135,7 +135,7 @@ fn no_name_and_no_reason_becomes_a_link_a_line_or_html() {
 }
 
 #[test]
-fn a_deployment_brings_its_own_texts() {
+fn a_deployment_can_replace_the_texts() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("it");
     std::fs::create_dir(&path).unwrap();

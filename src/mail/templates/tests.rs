@@ -44,7 +44,7 @@ fn render_in(
     templates.render(&invitation, Timestamp::from_micros(1_794_000_000_000_000)).unwrap()
 }
 
-fn travels_as(mail: &Mail) -> String {
+fn formatted(mail: &Mail) -> String {
     let from: Mailbox = "Acme <invitations@acme.com>".parse().unwrap();
     String::from_utf8(message(mail, &from).unwrap().formatted()).unwrap()
 }
@@ -55,12 +55,12 @@ fn headers(message: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_mail_says_who_invites_where_as_what_and_until_when() {
+fn an_invitation_names_inviter_organization_role_and_expiry() {
     let mail = render(&load(|_| ()).unwrap(), "Acme", "Ana");
     assert_eq!(mail.subject, "Ana invites you to “Acme”");
     assert_eq!(mail.id, "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.7");
-    let told = ["Ana", "Acme", "as member", "zoe@example.com", "until 2026-11-18 11:06 UTC"];
-    for word in told {
+    let expected = ["Ana", "Acme", "as member", "zoe@example.com", "until 2026-11-18 11:06 UTC"];
+    for word in expected {
         assert!(mail.text.contains(word), "{word} in {}", mail.text);
         assert!(mail.html.contains(word), "{word} in {}", mail.html);
     }
@@ -73,7 +73,7 @@ fn a_mail_says_who_invites_where_as_what_and_until_when() {
 }
 
 #[test]
-fn a_reminder_says_that_it_is_one_and_is_another_mail() {
+fn a_reminder_is_marked_and_has_its_own_message_id() {
     let templates = load(|_| ()).unwrap();
     let email = "zoe@example.com".parse().unwrap();
     let organization = "Acme".parse().unwrap();
@@ -127,7 +127,7 @@ fn linked(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn no_name_becomes_a_link() {
+fn names_never_become_links() {
     let templates = load(|_| ()).unwrap();
     let plain = render(&templates, "Acme", "Ana");
     for (given, shown) in [
@@ -171,8 +171,8 @@ fn no_name_becomes_a_link() {
 }
 
 #[test]
-fn no_name_makes_a_header() {
-    let plain = headers(&travels_as(&render(&load(|_| ()).unwrap(), "Acme", "Ana"))).len();
+fn names_cannot_add_headers() {
+    let plain = headers(&formatted(&render(&load(|_| ()).unwrap(), "Acme", "Ana"))).len();
     for name in [
         "Acme\r\nBcc: everybody@example.com",
         "Acme\nBcc: everybody@example.com\n\nhello",
@@ -183,7 +183,7 @@ fn no_name_makes_a_header() {
         "Ünïcödé 🦀 Bcc: x@example.com",
     ] {
         let mail = render(&load(|_| ()).unwrap(), "Acme", name);
-        let message = travels_as(&mail);
+        let message = formatted(&mail);
         let headers = headers(&message);
         assert_eq!(headers.len(), plain, "{message}");
         let bcc = headers.iter().any(|header| header.to_lowercase().starts_with("bcc"));
@@ -194,7 +194,7 @@ fn no_name_makes_a_header() {
 #[test]
 fn a_message_has_the_headers_it_needs() {
     let mail = render(&load(|_| ()).unwrap(), "Acme", "Ana");
-    let message = travels_as(&mail);
+    let message = formatted(&mail);
     for header in [
         "From: Acme <invitations@acme.com>\r\n",
         "To: zoe@example.com\r\n",
@@ -207,7 +207,7 @@ fn a_message_has_the_headers_it_needs() {
     ] {
         assert!(message.contains(header), "{header} in {message}");
     }
-    assert_eq!(headers(&message), headers(&travels_as(&mail)), "the same headers if repeated");
+    assert_eq!(headers(&message), headers(&formatted(&mail)), "the same headers if repeated");
     assert!(!format!("{mail:?}").contains("0197a2b4-5c6d-4e8f"), "Debug shows no token");
 }
 
@@ -219,7 +219,7 @@ fn own(dir: &Path, language: &str, text: &str, html: &str) {
 }
 
 #[test]
-fn a_deployment_brings_its_own_language() {
+fn a_deployment_can_add_its_own_language() {
     let dir = tempfile::tempdir().unwrap();
     own(dir.path(), "it", "{{ organization }}: {{ link }}", "<b>{{ organization }}</b> {{ link }}");
     let italian = load(|settings| {
@@ -244,7 +244,7 @@ fn a_deployment_brings_its_own_language() {
 }
 
 #[test]
-fn an_invitation_is_in_its_own_language_if_there_are_templates() {
+fn an_invitation_uses_its_locale_if_there_are_templates() {
     let dir = tempfile::tempdir().unwrap();
     for language in ["pt", "pt-BR", "de"] {
         own(dir.path(), language, &format!("{language} {{{{ link }}}}"), "{{ link }}");
@@ -282,7 +282,7 @@ fn refused(loaded: Result<Templates>, words: &[&str]) {
 }
 
 #[test]
-fn templates_that_cannot_be_rendered_stop_the_start() {
+fn invalid_templates_prevent_the_start() {
     refused(load(|settings| settings.subject = Some("{{ organisation }}".into())), &["subject"]);
     refused(load(|settings| settings.subject = Some("{{ link".into())), &["mail.subject"]);
     let language = |settings: &mut config::Mail| {
@@ -298,7 +298,7 @@ fn templates_that_cannot_be_rendered_stop_the_start() {
 }
 
 #[test]
-fn every_built_in_language_says_all_and_names_the_role() {
+fn every_built_in_language_shows_all_values_and_the_role() {
     let templates = load(|_| ()).unwrap();
     for (language, role) in [
         (Language::En, "as member"),
@@ -312,9 +312,9 @@ fn every_built_in_language_says_all_and_names_the_role() {
         let tag: Locale = language.as_str().parse().unwrap();
         for inviter in ["Ana", ""] {
             let mail = render_in(&templates, "Acme", inviter, Some(&tag));
-            for told in ["Acme", inviter, role, "zoe@example.com", "2026-11-18 11:06 UTC"] {
-                assert!(mail.text.contains(told), "{tag}: {told} in {}", mail.text);
-                assert!(mail.html.contains(told), "{tag}: {told} in {}", mail.html);
+            for expected in ["Acme", inviter, role, "zoe@example.com", "2026-11-18 11:06 UTC"] {
+                assert!(mail.text.contains(expected), "{tag}: {expected} in {}", mail.text);
+                assert!(mail.html.contains(expected), "{tag}: {expected} in {}", mail.html);
             }
             assert!(mail.subject.contains("Acme") && mail.subject.contains(inviter), "{mail:?}");
             assert!(mail.html.contains(&format!("<html lang=\"{tag}\">")), "{}", mail.html);
@@ -324,7 +324,7 @@ fn every_built_in_language_says_all_and_names_the_role() {
 }
 
 #[test]
-fn no_name_ends_the_quotation_marks_around_it() {
+fn names_cannot_close_the_quotation_marks_around_them() {
     let templates = load(|_| ()).unwrap();
     for language in Language::ALL {
         let tag: Locale = language.as_str().parse().unwrap();
@@ -336,7 +336,7 @@ fn no_name_ends_the_quotation_marks_around_it() {
 }
 
 #[test]
-fn the_setting_is_the_language_of_mails_without_one() {
+fn mails_without_a_supported_locale_use_the_configured_language() {
     let language = |settings: &mut config::Mail| {
         settings.language = "ja".to_owned().try_into().unwrap();
     };
@@ -358,15 +358,15 @@ fn mails_show_the_brand() {
     let png = brand(b"\x89PNG\r\n\x1a\n");
     let mail = render(&load(&png), "Acme", "Ana");
     let accent = png.accent.unwrap().on_light().accent.to_string();
-    for told in [accent.as_str(), "src=\"cid:logo@guestlist\"", "alt=\"Acme &amp; Co\""] {
-        assert!(mail.html.contains(told), "{told} in {}", mail.html);
+    for expected in [accent.as_str(), "src=\"cid:logo@guestlist\"", "alt=\"Acme &amp; Co\""] {
+        assert!(mail.html.contains(expected), "{expected} in {}", mail.html);
     }
     assert!(
         mail.text.ends_with("Acme & Co\nImprint – https://example.com/imprint"),
         "{}",
         mail.text
     );
-    let message = travels_as(&mail);
+    let message = formatted(&mail);
     for part in [
         "multipart/alternative;",
         "multipart/related;",
@@ -379,5 +379,5 @@ fn mails_show_the_brand() {
     // Mail programs show no SVG, so the mail has the name instead of the logo.
     let mail = render(&load(&brand(b"<svg/>")), "Acme", "Ana");
     assert!(mail.logo.is_none() && mail.html.contains("<strong>Acme &amp; Co</strong>"));
-    assert!(!travels_as(&mail).contains("multipart/related"));
+    assert!(!formatted(&mail).contains("multipart/related"));
 }

@@ -8,7 +8,7 @@ use super::record;
 use crate::dns::Dns;
 use crate::domain::{Action, Actor, DomainChecks, DomainData, DomainState, Timestamp};
 use crate::error::{Error, Result};
-use crate::operations::notices::tell_of_lapse;
+use crate::operations::notices::enqueue_domain_lapsed;
 use crate::storage::domains::DueDomain;
 use crate::storage::{Store, change, domains, organizations};
 
@@ -122,7 +122,7 @@ async fn check_one(
             let (event, actor) = (DomainData::from(&after), Actor::system("domains"));
             let event = (Action::DomainLapsed, event);
             record(tx, organization, event, after.name.to_string(), &actor, now).await?;
-            tell_of_lapse(tx, &after, &actor, now).await?;
+            enqueue_domain_lapsed(tx, &after, &actor, now).await?;
             return Ok(Checked::Lapsed);
         }
         Ok(if proved { Checked::Proved } else { Checked::Missing })

@@ -18,12 +18,12 @@ pub async fn verify_domain(
     let manage = Permission::ManageOrganization;
     Access::to_read(db, &call.caller, of.organization, manage, cx.now()).await?;
     let found = domains::find(db, of.organization, of.id).await?;
-    let asked = found.ok_or_else(Error::not_found)?;
+    let domain = found.ok_or_else(Error::not_found)?;
     {
         // Limits the concurrent lookups of an organization, because a lookup waits for other
         // servers.
         let _permit = cx.limits.list(of.organization).await?;
-        require_proof(cx, &asked).await?;
+        require_proof(cx, &domain).await?;
     }
     let (now, checks, call) = (cx.now(), cx.rules.domain_checks, call.clone());
     let verified = change!(async move |tx| {

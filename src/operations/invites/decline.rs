@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::inviters::has_gone_inviter;
+use super::inviters::inviter_membership_expired;
 use super::token_or_id::{TokenOrId, find_by_token_or_id, find_under_lock};
 use super::{advance, record};
 use crate::domain::{Action, EndReason, Ending, Invite, InviteData, InviteKind};
@@ -33,8 +33,8 @@ pub async fn decline(cx: &Context, call: &RequestContext, input: Decline) -> Res
     }
     if let Err(rejection) = check_recipient(call, &invite) {
         let db = cx.store.read();
-        let is_live =
-            invite.is_live(now) && !has_gone_inviter(db, &organization, &invite, now).await?;
+        let is_live = invite.is_live(now)
+            && !inviter_membership_expired(db, &organization, &invite, now).await?;
         return Err(if is_live { rejection } else { Error::not_found() });
     }
 

@@ -1,7 +1,7 @@
 //! Named links, for contracts that identify a link by its token.
 
 use super::InviteWithToken;
-use super::inviters::has_gone_inviter;
+use super::inviters::inviter_membership_expired;
 use crate::domain::{Invite, InviteKind, InviteToken, OrganizationId, Permission, Role};
 use crate::error::Result;
 use crate::operations::access::Access;
@@ -25,7 +25,7 @@ pub async fn find_link(
         .filter(|invite| invite.organization == organization)
         .filter(|invite| invite.kind == InviteKind::NamedLink && invite.is_live(now));
     match found {
-        Some(link) if !has_gone_inviter(db, &access.organization, &link, now).await? => {
+        Some(link) if !inviter_membership_expired(db, &access.organization, &link, now).await? => {
             Ok(Some(InviteWithToken { invite: link, token: Some(token) }))
         }
         _ => Ok(None),

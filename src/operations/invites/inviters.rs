@@ -8,7 +8,7 @@ use crate::storage::{Connection, members};
 
 /// Whether the membership of an invite's inviter has expired. Runs no statement if the organization
 /// has no expired membership that is still stored as current.
-pub async fn has_gone_inviter(
+pub async fn inviter_membership_expired(
     db: &impl Connection,
     organization: &Organization,
     invite: &Invite,

@@ -37,7 +37,7 @@ pub use get_organization_invite::get_organization_invite;
 pub use get_organization_invite_summary::get_organization_invite_summary;
 pub use invite_by_email::{Invitation, InviteByEmail, Invited, Outcome, invite_by_email};
 pub use invite_one::{InviteOne, invite_one};
-pub use inviters::has_gone_inviter;
+pub use inviters::inviter_membership_expired;
 pub use list::{InviteList, ListInvites, list};
 pub use list_my_invitations::{MyInvitations, list_my_invitations};
 pub use preview::{InviteSummary, preview};

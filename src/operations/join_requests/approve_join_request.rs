@@ -14,7 +14,7 @@ use crate::operations::access::Access;
 use crate::operations::attributes::inherited;
 use crate::operations::invites::end;
 use crate::operations::members::{Admission, admit, pending_invitation, require_seat};
-use crate::operations::notices::tell_of_decision;
+use crate::operations::notices::enqueue_request_decided;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{Tx, accounts, change, invites, join_requests, members};
 
@@ -101,7 +101,7 @@ pub async fn approve_join_request(
         request.member = Some(member.id);
         join_requests::decide(tx, &request).await?;
         record(tx, Action::JoinRequestApproved, &request, version, &actor, now).await?;
-        tell_of_decision(tx, &request, &actor, now).await?;
+        enqueue_request_decided(tx, &request, &actor, now).await?;
         if let Some(pending) = pending_invitation(tx, version, &account, now).await? {
             end(tx, &pending, EndReason::AlreadyMember, version, &actor, now).await?;
         }

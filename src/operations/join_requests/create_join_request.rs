@@ -6,9 +6,9 @@ use crate::operations::invites::TokenOrId;
 use crate::operations::members::{Entered, Entry, JoinBy, enter};
 use crate::operations::{Context, RequestContext};
 
-/// How an account requests to join.
+/// What an account requests to join.
 #[derive(Debug, Clone, Copy)]
-pub enum AskBy {
+pub enum JoinRequestTarget {
     /// A link that needs approval.
     Link(TokenOrId),
     /// An organization's id; the domain of the account's verified address must allow requests.
@@ -20,14 +20,14 @@ pub enum AskBy {
 pub async fn create_join_request(
     cx: &Context,
     call: &RequestContext,
-    by: AskBy,
+    target: JoinRequestTarget,
 ) -> Result<JoinRequest> {
-    let by = match by {
-        AskBy::Link(name) => JoinBy::Invite(name),
-        AskBy::Organization(id) => JoinBy::Organization(id),
+    let by = match target {
+        JoinRequestTarget::Link(name) => JoinBy::Invite(name),
+        JoinRequestTarget::Organization(id) => JoinBy::Organization(id),
     };
-    match enter(cx, call, by, Entry::Ask).await? {
-        Entered::Asked(request) => Ok(request),
+    match enter(cx, call, by, Entry::Request).await? {
+        Entered::Requested(request) => Ok(request),
         Entered::Member(_) => Err(Error::internal("a request to join has made a member")),
     }
 }

@@ -6,7 +6,7 @@ use super::record::{JoinRequestRef, decided, record};
 use crate::domain::{Action, Decision, JoinRequest, JoinRequestState, Permission};
 use crate::error::{Error, Result};
 use crate::operations::access::Access;
-use crate::operations::notices::tell_of_decision;
+use crate::operations::notices::enqueue_request_decided;
 use crate::operations::{Context, RequestContext};
 use crate::storage::{change, join_requests, organizations};
 
@@ -53,7 +53,7 @@ pub async fn deny_join_request(
         join_requests::decide(tx, &request).await?;
         let actor = call.actor();
         record(tx, Action::JoinRequestDenied, &request, version, &actor, now).await?;
-        tell_of_decision(tx, &request, &actor, now).await?;
+        enqueue_request_decided(tx, &request, &actor, now).await?;
         Ok(request)
     });
     cx.store.write_in(of.organization, denied).await

@@ -109,9 +109,9 @@ pub async fn add_member(
                 if let Some(pending) = pending_invitation(tx, version, &account, now).await? {
                     end(tx, &pending, EndReason::AlreadyMember, version, &actor, now).await?;
                 }
-                let asked = join_requests::pending(tx, organization.id, account.id).await?;
-                if let Some(asked) = asked {
-                    end_request(tx, asked, version, &actor, now).await?;
+                let request = join_requests::pending(tx, organization.id, account.id).await?;
+                if let Some(request) = request {
+                    end_request(tx, request, version, &actor, now).await?;
                 }
                 idempotency.store(tx, &Uuid::from(added.id), now).await?;
                 Ok(Membership::from(&added))

@@ -23,7 +23,7 @@ use crate::operations::attributes::inherited;
 use crate::operations::budget::count_join;
 use crate::operations::domains::proved_mode;
 use crate::operations::invites::{TokenOrId, end, find_by_token_or_id, find_under_lock};
-use crate::operations::join_requests::{ask, end as end_request};
+use crate::operations::join_requests::{end as end_request, request_to_join};
 use crate::operations::{Context, RequestContext, Rules};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
@@ -44,7 +44,7 @@ pub enum JoinBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::operations) enum Entry {
     Join,
-    Ask,
+    Request,
 }
 
 /// The result of `enter`.
@@ -52,7 +52,7 @@ pub(in crate::operations) enum Entry {
 pub(in crate::operations) enum Entered {
     Member(MemberProfile),
     /// The request waits for an admin.
-    Asked(JoinRequest),
+    Requested(JoinRequest),
 }
 
 /// Makes the caller a member, or returns the existing membership.
@@ -67,7 +67,7 @@ pub async fn join_organization(
 ) -> Result<MemberProfile> {
     match enter(cx, call, by, Entry::Join).await? {
         Entered::Member(member) => Ok(member),
-        Entered::Asked(_) => {
+        Entered::Requested(_) => {
             let what = "an admin of the organization must approve your request to join";
             Err(Error::precondition(reason::APPROVAL_PENDING, what))
         }
@@ -186,9 +186,9 @@ impl Joining<'_> {
         self.require_inviter_authority(&invite).await?;
         self.check_restrictions(&invite)?;
         if invite.requires_approval {
-            return self.ask(Some(invite.id)).await;
+            return self.create_request(Some(invite.id)).await;
         }
-        self.require_no_question()?;
+        self.reject_unneeded_request()?;
         self.join_with(&invite).await.map(Entered::Member)
     }
 
@@ -198,10 +198,11 @@ impl Joining<'_> {
     }
 
     /// Creates a request to join that has passed all checks.
-    async fn ask(self, invite: Option<InviteId>) -> Result<Entered> {
+    async fn create_request(self, invite: Option<InviteId>) -> Result<Entered> {
         let by = (self.account.id, invite);
-        let asked = ask(self.tx, self.organization, by, &self.call.actor(), self.now).await?;
-        Ok(Entered::Asked(asked))
+        let actor = self.call.actor();
+        let request = request_to_join(self.tx, self.organization, by, &actor, self.now).await?;
+        Ok(Entered::Requested(request))
     }
 
     /// The result for a caller that is already an active member.
@@ -215,17 +216,17 @@ impl Joining<'_> {
     fn require_may_be_member(&self) -> Result<()> {
         match self.entry {
             Entry::Join => Ok(()),
-            Entry::Ask => Err(Error::new(Kind::AlreadyExists, "you are a member already")
+            Entry::Request => Err(Error::new(Kind::AlreadyExists, "you are a member already")
                 .with_reason(reason::ALREADY_MEMBER)),
         }
     }
 
     /// # Errors
     /// FAILED_PRECONDITION if the caller requests to join, but may join without approval.
-    fn require_no_question(&self) -> Result<()> {
+    fn reject_unneeded_request(&self) -> Result<()> {
         match self.entry {
             Entry::Join => Ok(()),
-            Entry::Ask => {
+            Entry::Request => {
                 let what = "you may join without a request";
                 Err(Error::precondition(reason::NO_APPROVAL_NEEDED, what))
             }
@@ -268,11 +269,11 @@ impl Joining<'_> {
         } else if has_admin {
             match self.domain_mode().await? {
                 DomainMode::Automatic => (Role::Member, JoinedBy::Domain),
-                DomainMode::OnRequest if self.entry == Entry::Ask => {
+                DomainMode::OnRequest if self.entry == Entry::Request => {
                     end_due(self.tx, &mut self.organization, self.now).await?;
                     return match self.removed_at {
                         Some(_) => Err(Error::not_found()),
-                        None => self.ask(None).await,
+                        None => self.create_request(None).await,
                     };
                 }
                 DomainMode::OnRequest | DomainMode::InviteOnly => return Err(Error::not_found()),
@@ -283,7 +284,7 @@ impl Joining<'_> {
         if self.removed_at.is_some() {
             return Err(Error::not_found());
         }
-        self.require_no_question()?;
+        self.reject_unneeded_request()?;
         end_due(self.tx, &mut self.organization, self.now).await?;
         // If the pending invitation has expired, it ends with the version that the join will have.
         let version = self.organization.version + 1;

@@ -147,7 +147,7 @@ mod tests {
     use crate::domain::{LoginProviderKind, MemberStatus};
 
     #[test]
-    fn p47_what_page_tokens_are_bound_to_never_changes() {
+    fn p47_the_encoding_bound_to_page_tokens_never_changes() {
         let id = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
         let input = |filter, sort| ListMembers {
             organization: id.parse().unwrap(),

@@ -120,7 +120,7 @@ impl<S: Source> Run<'_, S> {
         let written = count(self.to.store.write(write).await?);
         self.counts.accounts += written;
         self.skipped += count(rows) - written;
-        self.tell(rows)
+        self.report_progress(rows)
     }
 
     async fn organizations(&mut self, parts: Vec<Part>) -> Result<()> {
@@ -138,10 +138,10 @@ impl<S: Source> Run<'_, S> {
         self.counts.departures += written.departures;
         self.counts.invitations += written.invitations;
         self.skipped += written.skipped;
-        self.tell(rows)
+        self.report_progress(rows)
     }
 
-    fn tell(&mut self, rows: usize) -> Result<()> {
+    fn report_progress(&mut self, rows: usize) -> Result<()> {
         self.done += count(rows);
         self.source.progress(self.done)
     }

@@ -102,7 +102,8 @@ pub(super) async fn write(tx: &Tx, parts: &[Part], mails: bool, now: Timestamp) 
             organizations::update(tx, &one.organization).await?;
         }
         for member in &one.members {
-            let profile = &profiles.get(&member.account).ok_or_else(|| gone(member))?.profile;
+            let profile =
+                &profiles.get(&member.account).ok_or_else(|| account_missing(member))?.profile;
             rows.push((*member, profile));
             match member.departure {
                 None => written.members += 1,
@@ -150,9 +151,9 @@ async fn prepare<'a>(
         });
     }
     for member in &members {
-        let account = profiles.get(&member.account).ok_or_else(|| gone(member))?;
+        let account = profiles.get(&member.account).ok_or_else(|| account_missing(member))?;
         if account.is_erased() && member.departure.is_none() {
-            return Err(gone(member));
+            return Err(account_missing(member));
         }
     }
     let invites = new_invites(tx, part, &members, profiles, now).await?;
@@ -287,7 +288,7 @@ fn deleted(id: OrganizationId) -> Error {
     Error::new(Kind::NotFound, format!("organization {id} was deleted during the import"))
 }
 
-fn gone(member: &Member) -> Error {
+fn account_missing(member: &Member) -> Error {
     let what = format!(
         "account {} is not in the store any more, or was erased: repeat the command",
         member.account

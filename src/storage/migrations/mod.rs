@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schema_is_told_by_the_migrations_that_made_it() {
+    fn the_applied_migrations_determine_the_state_of_the_schema() {
         let names =
             |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let known = names(&["a", "b"]);

@@ -24,8 +24,8 @@ impl Pool {
         let exclusive = self.exclusive_for_change().await?;
         exclusive.connection()?.command(RAISE_EPOCH).await?;
         let transaction = Transaction::of_change(self, exclusive, until);
-        let asked = "SELECT current_setting('transaction_read_only') AS read_only";
-        let result = transaction.run(Statement::new(asked, Vec::new())).await;
+        let query = "SELECT current_setting('transaction_read_only') AS read_only";
+        let result = transaction.run(Statement::new(query, Vec::new())).await;
         transaction.rollback().await?;
         match setting(result?)?.as_str() {
             "off" => Ok(()),
@@ -51,9 +51,9 @@ impl Pool {
         // This is first: if PostgreSQL has few free slots, changes need a connection most.
         self.check_writable().await?;
         let until = self.until();
-        let asked = "SELECT current_setting('server_encoding') AS encoding";
-        let asked = Statement::new(asked, Vec::new());
-        let encoding = setting(Transaction::of_list(self, until).await?.run_alone(asked).await?)?;
+        let query = "SELECT current_setting('server_encoding') AS encoding";
+        let query = Statement::new(query, Vec::new());
+        let encoding = setting(Transaction::of_list(self, until).await?.run_alone(query).await?)?;
         if encoding != "UTF8" {
             let why = "the database's encoding must be UTF8 and is";
             return Err(unusable(format!("{why} {encoding}: create it with ENCODING 'UTF8'")));
@@ -67,9 +67,9 @@ impl Pool {
     /// If the setting cannot be read.
     pub async fn warn_of_lost_commits(&self) -> Result<(), StoreError> {
         let until = self.until();
-        let asked = "SELECT current_setting('synchronous_commit') AS synchronous_commit";
-        let asked = Statement::new(asked, Vec::new());
-        let commit = setting(Transaction::of_list(self, until).await?.run_alone(asked).await?)?;
+        let query = "SELECT current_setting('synchronous_commit') AS synchronous_commit";
+        let query = Statement::new(query, Vec::new());
+        let commit = setting(Transaction::of_list(self, until).await?.run_alone(query).await?)?;
         if !matches!(commit.as_str(), "on" | "remote_apply") {
             tracing::warn!(
                 synchronous_commit = commit,

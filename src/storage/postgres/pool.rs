@@ -64,7 +64,7 @@ impl Pool {
         let connector = Arc::new(Connector {
             address,
             acquire_timeout: settings.acquire_timeout,
-            patience: settings.statement_timeout.saturating_add(GRACE),
+            max_wait: settings.statement_timeout.saturating_add(GRACE),
             preparing: Arc::new(Preparing::new(settings.prepared_statements)),
             open: RwLock::new(Some(open)),
         });
@@ -91,8 +91,8 @@ impl Pool {
     }
 
     /// The longest wait for a result; after it the connection is treated as broken.
-    pub(super) fn patience(&self) -> Duration {
-        self.0.connector.patience
+    pub(super) fn max_wait(&self) -> Duration {
+        self.0.connector.max_wait
     }
 
     /// The statements that begin a transaction and set its time limits. They are set in each
@@ -125,13 +125,13 @@ impl Pool {
             (Purpose::List, Some(lists)) => lists,
             _ => changes,
         };
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         let object = pool.get().await;
         let waits = match purpose {
             Purpose::Change => &statistics.change_waits,
             Purpose::List => &statistics.list_waits,
         };
-        observe(waits, begun);
+        observe(waits, started);
         let object = object.map_err(|error| match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => StoreError::timed_out(),
@@ -143,8 +143,8 @@ impl Pool {
                 self.free_slots();
             }
         })?;
-        let patience = connector.patience;
-        Ok(Exclusive { object: Some(object), busy: None, is_running: false, patience })
+        let max_wait = connector.max_wait;
+        Ok(Exclusive { object: Some(object), busy: None, is_running: false, max_wait })
     }
 
     /// Closes idle connections for reads, so that changes can open theirs.
@@ -240,7 +240,7 @@ pub(super) struct Connector {
     /// The longest wait for a connection.
     pub(super) acquire_timeout: Duration,
     /// The longest wait for a result.
-    patience: Duration,
+    max_wait: Duration,
     pub(super) preparing: Arc<Preparing>,
     /// Each connection holds a clone until it has ended. `None` after the pool is closed.
     open: RwLock<Option<mpsc::Sender<()>>>,
@@ -333,7 +333,7 @@ pub struct Exclusive {
     busy: Option<Arc<AtomicBool>>,
     /// Whether statements of that transaction have no result yet.
     is_running: bool,
-    patience: Duration,
+    max_wait: Duration,
 }
 
 impl Exclusive {
@@ -361,13 +361,13 @@ impl Drop for Exclusive {
             return;
         };
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(object)) };
-        let (patience, is_running) = (self.patience, self.is_running);
+        let (max_wait, is_running) = (self.max_wait, self.is_running);
         runtime.spawn(async move {
             // Until its BEGIN is answered, the running statement may belong to the previous
             // transaction.
             if is_running && has_begun.load(Ordering::Relaxed) {
                 object.cancel().await;
-            } else if !matches!(timeout(patience, object.command("ROLLBACK")).await, Ok(Ok(()))) {
+            } else if !matches!(timeout(max_wait, object.command("ROLLBACK")).await, Ok(Ok(()))) {
                 tracing::debug!("a rollback failed: the connection is closed, which rolls back");
                 object.cut();
             }

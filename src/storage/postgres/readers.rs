@@ -76,7 +76,7 @@ impl Readers {
                 .await;
         };
         // PostgreSQL's own time limits are set only in transactions.
-        match timeout(self.pool.patience(), shared.run(statement)).await {
+        match timeout(self.pool.max_wait(), shared.run(statement)).await {
             Ok(result) => result,
             Err(_) => {
                 shared.give_up();

@@ -35,7 +35,7 @@ pub struct Transaction {
     /// The deadline for a connection and for its answer to BEGIN.
     until: Instant,
     /// The longest wait for a later result; PostgreSQL ends a statement before that.
-    patience: Duration,
+    max_wait: Duration,
     /// The connection; set when the transaction begins.
     connection: OnceLock<Arc<Connection>>,
 }
@@ -75,7 +75,7 @@ impl Transaction {
             unfinished: AtomicUsize::new(0),
             has_begun: Arc::default(),
             until,
-            patience: pool.patience(),
+            max_wait: pool.max_wait(),
             connection: OnceLock::new(),
         }
     }
@@ -193,7 +193,7 @@ impl Transaction {
     /// The deadline for the result of a statement that is sent now.
     fn bound(&self) -> Instant {
         match self.has_begun.load(Ordering::Relaxed) {
-            true => Instant::now() + self.patience,
+            true => Instant::now() + self.max_wait,
             false => self.until,
         }
     }
@@ -202,7 +202,7 @@ impl Transaction {
         &self,
         result: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        timeout(self.patience, result).await.unwrap_or_else(|_| Err(self.give_up()))
+        timeout(self.max_wait, result).await.unwrap_or_else(|_| Err(self.give_up()))
     }
 
     /// Ends the connection: its server has not answered in time.
@@ -235,10 +235,10 @@ impl Transaction {
             exclusive.set_busy(Some(Arc::clone(&self.has_begun)));
             let connection = Arc::clone(exclusive.connection()?);
             pipeline.stage = Stage::Begun(exclusive);
-            let begun = connection.send_command(begin).await;
+            let response = connection.send_command(begin).await;
             let has_begun = Arc::clone(&self.has_begun);
             pipeline.unread.push(Box::pin(async move {
-                let result = begun.await?;
+                let result = response.await?;
                 has_begun.store(true, Ordering::Relaxed);
                 Ok(result)
             }));

@@ -397,7 +397,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_is_cut_after_a_peak() {
+    fn the_write_ahead_log_is_truncated_after_a_peak() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("guestlist.db");
         std::fs::File::create_new(&path).unwrap();
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn p33_very_many_changes_end_with_the_settings_that_wait_for_the_disk() {
+    fn p33_the_end_of_a_bulk_write_restores_the_settings() {
         let (_directory, path) = file();
         let writer = Connection::open(&path, Duration::ZERO).unwrap();
         let settings = || {
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_deleted_is_overwritten_and_the_log_truncated_unless_it_is_read() {
+    fn deleted_values_leave_no_bytes_after_the_log_is_truncated() {
         let (_directory, path) = file();
         let writer = Connection::open(&path, Duration::ZERO).unwrap();
         writer

@@ -18,15 +18,15 @@ pub(super) struct Lists {
     /// The indexes of the idle connections; `free` has as many permits.
     idle: Mutex<Vec<usize>>,
     free: Arc<Semaphore>,
-    patience: Duration,
+    max_wait: Duration,
 }
 
 impl Lists {
-    /// A statement waits for one of these connections for at most `patience`.
-    pub(super) fn new(connections: Vec<Connection>, patience: Duration) -> Arc<Self> {
+    /// A statement waits for one of these connections for at most `max_wait`.
+    pub(super) fn new(connections: Vec<Connection>, max_wait: Duration) -> Arc<Self> {
         let idle = Mutex::new((0..connections.len()).collect());
         let free = Arc::new(Semaphore::new(connections.len()));
-        Arc::new(Self { connections: connections.into(), idle, free, patience })
+        Arc::new(Self { connections: connections.into(), idle, free, max_wait })
     }
 
     /// All connections, idle or in use.
@@ -54,7 +54,7 @@ impl Lists {
     }
 
     async fn lend(self: &Arc<Self>) -> Result<Lent, StoreError> {
-        let permit = tokio::time::timeout(self.patience, Arc::clone(&self.free).acquire_owned());
+        let permit = tokio::time::timeout(self.max_wait, Arc::clone(&self.free).acquire_owned());
         let permit = permit.await.map_err(|_| StoreError::timed_out())?;
         let permit = permit.map_err(|_| StoreError::closed())?;
         let place = self.places().pop();
@@ -124,15 +124,15 @@ mod tests {
 
     /// Starts an endless statement, and drops its future when no connection is free.
     async fn abandon(lists: &Arc<Lists>) {
-        let mut asked = pin!(lists.run(statement(ENDLESS)));
-        assert!(poll!(asked.as_mut()).is_pending());
+        let mut running = pin!(lists.run(statement(ENDLESS)));
+        assert!(poll!(running.as_mut()).is_pending());
         while lists.free.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
     }
 
     #[tokio::test]
-    async fn p42_what_nobody_waits_for_is_interrupted_and_its_connection_serves_on() {
+    async fn p42_a_cancelled_list_is_interrupted_and_frees_its_connection() {
         let (lists, _directory) = lists(2);
         for _ in 0..20 {
             // Two at a time, so that a connection becomes free only by an interruption.
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn p42_to_wait_for_a_connection_has_an_end() {
+    async fn p42_the_wait_for_a_connection_times_out() {
         let (lists, _directory) = lists(1);
         let _lent = lists.lend().await.unwrap();
         let error = lists.run(statement("SELECT 7 AS found")).await.unwrap_err();

@@ -29,35 +29,35 @@ pub struct Readers {
     lists: Arc<Lists>,
     are_for_lists: bool,
     path: Arc<Path>,
-    patience: Duration,
+    max_wait: Duration,
 }
 
 impl Readers {
     /// Opens as many connections as there are processors, but at least `least` and at least two.
-    /// Half of them are for lists. `patience` is the longest wait of a statement for another
+    /// Half of them are for lists. `max_wait` is the longest wait of a statement for another
     /// process's lock, and of a list for a connection.
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn open(path: &Path, least: u32, patience: Duration) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, least: u32, max_wait: Duration) -> Result<Self, StoreError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let number = threads.max(usize::try_from(least).unwrap_or(threads)).max(2);
         let lists = number / 2;
         let short = number - lists;
         let cache = i64::try_from(short).map_or(0, |short| CACHE_KIB / short).max(MIN_CACHE_KIB);
         let short: Vec<_> = (0..short)
-            .map(|_| Connection::open_to_read(path, patience)?.with_cache(cache))
+            .map(|_| Connection::open_to_read(path, max_wait)?.with_cache(cache))
             .collect::<Result<_, _>>()?;
         let lists: Vec<_> = (0..lists)
-            .map(|_| Connection::open_mapped(path, patience))
+            .map(|_| Connection::open_mapped(path, max_wait))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             short: short.into(),
             next_short: Arc::default(),
-            lists: Lists::new(lists, patience),
+            lists: Lists::new(lists, max_wait),
             are_for_lists: false,
             path: path.into(),
-            patience,
+            max_wait,
         })
     }
 
@@ -71,7 +71,7 @@ impl Readers {
     /// # Errors
     /// If the file cannot be opened.
     pub(in crate::storage) fn another(&self) -> Result<Connection, StoreError> {
-        Connection::open_to_read(&self.path, self.patience)
+        Connection::open_to_read(&self.path, self.max_wait)
     }
 
     /// Copies the database into an empty file; see [`copy`].
@@ -80,7 +80,7 @@ impl Readers {
         to: &Path,
         progress: &mut dyn FnMut(u64) -> Result<(), Error>,
     ) -> Result<Rows, Error> {
-        copy(&self.path, to, self.patience, progress)
+        copy(&self.path, to, self.max_wait, progress)
     }
 
     /// The size of the log, which contains the changes that are not in the database file yet.
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn long_statements_alone_see_the_file_mapped_however_large_it_grows() {
+    async fn only_connections_for_lists_map_the_file_into_memory() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("guestlist.db");
         std::fs::File::create_new(&path).unwrap();
@@ -143,8 +143,8 @@ mod tests {
 
         let readers = Readers::open(&path, 1, Duration::ZERO).unwrap();
         for (readers, mapped) in [(readers.clone(), 0_i64), (readers.for_lists(), 1 << 40)] {
-            let asked = Statement::new("PRAGMA mmap_size", Vec::new());
-            let row = &mut readers.run(asked).await.unwrap().rows[0];
+            let query = Statement::new("PRAGMA mmap_size", Vec::new());
+            let row = &mut readers.run(query).await.unwrap().rows[0];
             assert_eq!(row.value::<i64>().unwrap(), mapped);
         }
         readers.close().unwrap();

@@ -87,7 +87,7 @@ pub(super) trait Job: Send {
         &'a mut self,
         transaction: &'a Transaction,
         state: &'a Arc<StoreState>,
-    ) -> BoxFuture<'a, Ran>;
+    ) -> BoxFuture<'a, ChangeOutcome>;
 
     /// Begins the span of the commit in the trace of the change.
     fn commits(&mut self);
@@ -104,7 +104,7 @@ pub(super) trait Job: Send {
 
 /// What a change leaves in its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ran {
+pub(super) enum ChangeOutcome {
     /// It was not run, or it failed before it wrote.
     Unchanged,
     /// Writes that are to be kept.
@@ -210,13 +210,13 @@ impl<T: Send> Job for Waiting<T> {
         &'a mut self,
         transaction: &'a Transaction,
         state: &'a Arc<StoreState>,
-    ) -> BoxFuture<'a, Ran> {
+    ) -> BoxFuture<'a, ChangeOutcome> {
         Box::pin(async move {
             // Checked again: the wait for a lock may have been long.
             if self.is_abandoned()
                 || self.is_taken.swap(true, Ordering::SeqCst) && self.result.is_none()
             {
-                return Ran::Unchanged;
+                return ChangeOutcome::Unchanged;
             }
             let tx = Tx::new(transaction.clone(), Arc::clone(state));
             let run = AssertUnwindSafe(self.change.run(&tx)).catch_unwind();
@@ -232,13 +232,13 @@ impl<T: Send> Job for Waiting<T> {
             };
             self.cause = tx.cause();
             self.outdated = tx.take_outdated();
-            let ran = match &result {
-                Ok(Ok(_)) => Ran::Changed,
-                Ok(Err(_)) if !tx.has_written() => Ran::Unchanged,
-                _ => Ran::Failed,
+            let outcome = match &result {
+                Ok(Ok(_)) => ChangeOutcome::Changed,
+                Ok(Err(_)) if !tx.has_written() => ChangeOutcome::Unchanged,
+                _ => ChangeOutcome::Failed,
             };
             self.result = Some(result);
-            ran
+            outcome
         })
     }
 

@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::change::{Job, Ran};
+use super::change::{ChangeOutcome, Job};
 use crate::storage::connection::{StoreState, Transaction};
-use crate::storage::error::{Again, StoreError, TransactionError};
+use crate::storage::error::{Rerun, StoreError, TransactionError};
 use crate::storage::sqlite::Connection;
 use crate::storage::statistics::observe;
 
@@ -47,15 +47,15 @@ pub(super) async fn run(
     let mut in_savepoints = false;
     loop {
         let result = attempt(session, state, &mut group, in_savepoints).await;
-        let again = result.as_ref().map_or_else(|error| error.again, |()| Again::No);
-        if again == Again::No || group.len() < 2 {
+        let rerun = result.as_ref().map_or_else(|error| error.rerun, |()| Rerun::No);
+        if rerun == Rerun::No || group.len() < 2 {
             return answer(group, &result);
         }
         // These changes would wait as long again.
         for job in group.extract_if(.., |job| job.has_waited_too_long()) {
             job.answer(Ok(()));
         }
-        if again == Again::Alone {
+        if rerun == Rerun::Alone {
             break;
         }
         in_savepoints = true;
@@ -106,7 +106,7 @@ async fn attempt(
         }
         run => {
             let rolled_back = session.roll_back(&transaction).await;
-            run.map(drop).and(rolled_back.map_err(TransactionError::undone_or_unknown))
+            run.map(drop).and(rolled_back.map_err(TransactionError::rolled_back_or_unknown))
         }
     };
     observe(&statistics.transactions, begun);
@@ -124,24 +124,24 @@ async fn run_all(
 ) -> Result<bool, TransactionError> {
     if let [alone] = group {
         return match alone.run(transaction, state).await {
-            Ran::Changed => transaction.check_open().map(|()| true),
-            Ran::Unchanged | Ran::Failed => Ok(false),
+            ChangeOutcome::Changed => transaction.check_open().map(|()| true),
+            ChangeOutcome::Unchanged | ChangeOutcome::Failed => Ok(false),
         };
     }
     let mut has_changed = false;
     for job in group {
-        let ran = match transaction {
+        let outcome = match transaction {
             Transaction::Sqlite(connection) if in_savepoints => {
                 connection.command("SAVEPOINT change")?;
-                let ran = job.run(transaction, state).await;
-                end_savepoint(connection, ran)?
+                let outcome = job.run(transaction, state).await;
+                end_savepoint(connection, outcome)?
             }
             _ => job.run(transaction, state).await,
         };
-        match ran {
-            Ran::Changed => has_changed = true,
-            Ran::Unchanged => {}
-            Ran::Failed => return Err(transaction.change_failed()),
+        match outcome {
+            ChangeOutcome::Changed => has_changed = true,
+            ChangeOutcome::Unchanged => {}
+            ChangeOutcome::Failed => return Err(transaction.change_failed()),
         }
         transaction.check_open()?;
     }
@@ -149,11 +149,14 @@ async fn run_all(
 }
 
 /// Keeps what a change has written in its savepoint, or undoes it if the change has failed.
-fn end_savepoint(connection: &Connection, ran: Ran) -> Result<Ran, StoreError> {
-    if ran == Ran::Failed {
+fn end_savepoint(
+    connection: &Connection,
+    outcome: ChangeOutcome,
+) -> Result<ChangeOutcome, StoreError> {
+    if outcome == ChangeOutcome::Failed {
         connection.command("ROLLBACK TO change")?;
-        return Ok(Ran::Unchanged);
+        return Ok(ChangeOutcome::Unchanged);
     }
     connection.command("RELEASE change")?;
-    Ok(ran)
+    Ok(outcome)
 }

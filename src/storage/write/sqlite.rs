@@ -171,7 +171,7 @@ impl Session for SqliteSession {
         if let Err(error) = self.connection.command("COMMIT") {
             // If the rollback fails too, this is logged, and the next transaction repeats it.
             let (Ok(()) | Err(_)) = self.roll_back(transaction).await;
-            return Err(TransactionError::undone_or_unknown(error));
+            return Err(TransactionError::rolled_back_or_unknown(error));
         }
         // If this fails, the commit is in files that the next start does not open.
         self.files.check().map_err(TransactionError::unknown)

@@ -46,19 +46,19 @@ impl Variables {
     ///
     /// # Errors
     /// If they request another exporter or protocol than OTLP over HTTP with protobuf.
-    pub fn ask_for_traces(&self) -> Result<bool, String> {
+    pub fn traces_enabled(&self) -> Result<bool, String> {
         if self.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return Ok(false);
         }
-        let asked = match self.get("OTEL_TRACES_EXPORTER") {
+        let enabled = match self.get("OTEL_TRACES_EXPORTER") {
             Some("none") => false,
             Some("otlp") => true,
             None => self.of_traces("ENDPOINT").is_some(),
             Some(_) => return Err("OTEL_TRACES_EXPORTER must be otlp or none".to_owned()),
         };
         match self.of_traces("PROTOCOL") {
-            None | Some("http/protobuf") => Ok(asked),
-            Some(_) if !asked => Ok(false),
+            None | Some("http/protobuf") => Ok(enabled),
+            Some(_) if !enabled => Ok(false),
             Some(_) => Err("OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf, to the receiver's \
                             port for OTLP over HTTP, usually 4318"
                 .to_owned()),
@@ -116,8 +116,8 @@ mod tests {
     const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318");
 
     #[test]
-    fn traces_are_exported_if_something_asks_for_them() {
-        for (variables, asked) in [
+    fn traces_are_exported_if_the_variables_enable_them() {
+        for (variables, enabled) in [
             (&[][..], false),
             (&[ENDPOINT], true),
             (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://localhost/x")], true),
@@ -128,18 +128,18 @@ mod tests {
             (&[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], true),
             (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], false),
         ] {
-            assert_eq!(given(variables).ask_for_traces(), Ok(asked), "{variables:?}");
+            assert_eq!(given(variables).traces_enabled(), Ok(enabled), "{variables:?}");
         }
     }
 
     #[test]
-    fn what_is_not_supported_is_told() {
+    fn unsupported_values_are_errors() {
         for (name, value) in [
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
         ] {
-            let wrong = given(&[ENDPOINT, (name, value)]).ask_for_traces().unwrap_err();
+            let wrong = given(&[ENDPOINT, (name, value)]).traces_enabled().unwrap_err();
             assert!(wrong.starts_with("OTEL_"), "{wrong}");
         }
         assert!(given(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")]).timeout().is_err());
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_value_for_traces_is_the_first_choice() {
+    fn a_value_for_traces_overrides_the_general_value() {
         let all = ("OTEL_EXPORTER_OTLP_TIMEOUT", "5");
         let traces = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "7");
         assert_eq!(given(&[]).timeout(), Ok(DEFAULT_TIMEOUT));

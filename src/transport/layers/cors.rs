@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn p29_only_exact_origins() {
+    fn p29_only_exact_origins_are_accepted() {
         for bad in [
             "*",
             "null",
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn p29_only_names_of_single_headers() {
+    fn p29_only_names_of_single_headers_are_accepted() {
         let with = |name: &str| Cors {
             allowed_headers: vec!["x-good".to_owned(), name.to_owned()],
             ..settings(&["https://app.example.com"])

@@ -188,7 +188,7 @@ mod tests {
     /// Ten chunks of 1 KiB each; counts the reads, including the one that returns the end.
     struct Chunks {
         read: Arc<AtomicUsize>,
-        says_its_size: bool,
+        has_known_size: bool,
     }
 
     impl HttpBody for Chunks {
@@ -205,13 +205,13 @@ mod tests {
         }
 
         fn size_hint(&self) -> SizeHint {
-            if self.says_its_size { SizeHint::with_exact(10 * 1024) } else { SizeHint::default() }
+            if self.has_known_size { SizeHint::with_exact(10 * 1024) } else { SizeHint::default() }
         }
     }
 
     /// The number of reads before the response to an unread request.
-    async fn reads_before_the_response(version: Version, says_its_size: bool) -> usize {
-        let (before, read) = read_with(MAX_BODIES, version, says_its_size).await;
+    async fn reads_before_the_response(version: Version, has_known_size: bool) -> usize {
+        let (before, read) = read_with(MAX_BODIES, version, has_known_size).await;
         // The body is drained in any case.
         while read.load(Ordering::SeqCst) < 11 {
             tokio::task::yield_now().await;
@@ -224,10 +224,10 @@ mod tests {
     async fn read_with(
         max: usize,
         version: Version,
-        says_its_size: bool,
+        has_known_size: bool,
     ) -> (usize, Arc<AtomicUsize>) {
         let read = Arc::new(AtomicUsize::new(0));
-        let body = Chunks { read: Arc::clone(&read), says_its_size };
+        let body = Chunks { read: Arc::clone(&read), has_known_size };
         let mut request = Request::new(Body::new(body));
         *request.version_mut() = version;
         let refuse = service_fn(async |_: Request| Ok(Response::new(Body::empty())));

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_valid_ids_are_taken() {
+    fn only_valid_ids_are_accepted() {
         for good in ["a", "Req-1_2.3", &"x".repeat(MAX_LEN)] {
             assert!(is_valid(good), "{good}");
         }

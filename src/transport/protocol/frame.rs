@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_finds_the_same_messages_however_they_are_cut() {
+    fn a_reader_finds_the_same_messages_for_every_chunk_size() {
         let bytes = b"\0\0\0\0\x03abc\x01\0\0\0\0\0\0\0\0\x02de";
         for size in 1..=bytes.len() {
             let (mut reader, mut messages) = (FrameReader::default(), Vec::new());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn only_metadata_crosses() {
+    fn only_metadata_headers_are_forwarded() {
         let mut given = HeaderMap::new();
         for name in [
             "authorization",

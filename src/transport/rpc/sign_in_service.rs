@@ -30,10 +30,10 @@ impl SignInService for Service {
         respond(async {
             let (caller, message) = open(request);
             let input = convert::begin_sign_in(message)?;
-            let begun = sign_in::begin_sign_in(&self.0, &caller, &input).await?;
+            let started = sign_in::begin_sign_in(&self.0, &caller, &input).await?;
             Ok(pb::BeginSignInResponse {
-                authorization_url: begun.authorization_url,
-                redirect_uri: begun.redirect_uri,
+                authorization_url: started.authorization_url,
+                redirect_uri: started.redirect_uri,
             })
         })
         .await

@@ -54,17 +54,17 @@ async fn read_all(client: &mut DuplexStream) -> String {
 /// Sends `bytes` and then nothing; returns the time until the server closes the connection.
 async fn time_to_close_after(bytes: &[u8]) -> Duration {
     let (mut client, task, _stop) = connect(hello());
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     client.write_all(bytes).await.unwrap();
     task.await.unwrap();
-    begun.elapsed()
+    started.elapsed()
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_silent_connections_and_half_requests_time_out() {
+async fn p37_silent_connections_and_partial_requests_time_out() {
     let first_byte = settings().first_byte_timeout;
     let head = settings().head_timeout;
-    for (begun, bytes) in [
+    for (timeout, bytes) in [
         (first_byte, &b""[..]),
         (first_byte, b"P"),
         (first_byte, b"PRI * HTTP/2.0\r\n\r\nSM"),
@@ -77,12 +77,12 @@ async fn p37_silent_connections_and_half_requests_time_out() {
     ] {
         let took = time_to_close_after(bytes).await;
         let slack = Duration::from_secs(1);
-        assert!(took >= begun && took < begun + slack, "{took:?} for {bytes:?}");
+        assert!(took >= timeout && took < timeout + slack, "{took:?} for {bytes:?}");
     }
 }
 
 #[tokio::test]
-async fn both_http_versions_are_detected_however_the_bytes_are_cut() {
+async fn both_http_versions_are_detected_also_from_single_bytes() {
     let (mut client, _task, _stop) = connect(hello());
     for byte in b"PUT / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n" {
         client.write_all(&[*byte]).await.unwrap();
@@ -177,10 +177,10 @@ fn get() -> Request<Full<Bytes>> {
 async fn p37_a_client_that_answers_pings_and_sends_no_request_is_closed() {
     let idle = settings().http2_idle_timeout;
     let (client, task, _stop) = connect(hello());
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let (sender, driver) = http2(client).await;
     task.await.unwrap();
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert!(took >= idle && took < idle + Duration::from_secs(1), "{took:?}");
     // The server sends GOAWAY, so the client knows that it may retry on another connection.
     driver.await.unwrap().unwrap();
@@ -226,7 +226,7 @@ fn is_about_the_age(age: Duration) -> bool {
 async fn an_old_connection_ends_after_its_running_request() {
     let (service, entered, release) = held();
     let (client, task, _stop) = connect_with(service, aging());
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let (mut sender, _driver) = http2(client).await;
     let answer = tokio::spawn(sender.send_request(get()));
     entered.notified().await;
@@ -238,18 +238,18 @@ async fn an_old_connection_ends_after_its_running_request() {
     assert_eq!(answer.await.unwrap().unwrap().status(), 200);
     // It was the last request; without a maximum age the connection would stay open, idle.
     task.await.unwrap();
-    assert!(begun.elapsed() < age + age / 10 + Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < age + age / 10 + Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_half_a_head_after_a_response_times_out_like_the_first() {
+async fn p37_a_partial_head_after_a_response_times_out() {
     let (mut client, task, _stop) = connect(hello());
     client.write_all(GET).await.unwrap();
     while !read_some(&mut client).await.ends_with("hello") {}
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     client.write_all(b"GET / HT").await.unwrap();
     task.await.unwrap();
-    let (took, head) = (begun.elapsed(), settings().head_timeout);
+    let (took, head) = (started.elapsed(), settings().head_timeout);
     assert!(took >= head && took < head + Duration::from_secs(1), "{took:?}");
 }
 
@@ -257,20 +257,20 @@ async fn p37_half_a_head_after_a_response_times_out_like_the_first() {
 async fn an_old_connection_does_not_wait_for_endless_streams() {
     let (service, entered, _release) = held();
     let (client, task, _stop) = connect_with(service, aging());
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let (mut sender, _driver) = http2(client).await;
     let answer = tokio::spawn(sender.send_request(get()));
     entered.notified().await;
     task.await.unwrap();
     assert!(answer.await.unwrap().is_err());
-    let age = begun.elapsed().checked_sub(aging().drain_timeout).unwrap();
+    let age = started.elapsed().checked_sub(aging().drain_timeout).unwrap();
     assert!(is_about_the_age(age), "{age:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_old_http1_connection_ends_with_its_next_response() {
     let (mut client, task, _stop) = connect_with(hello(), aging());
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     loop {
         client.write_all(GET).await.unwrap();
         let mut answer = String::new();
@@ -280,10 +280,10 @@ async fn an_old_http1_connection_ends_with_its_next_response() {
         if answer.contains("connection: close") {
             break;
         }
-        assert!(begun.elapsed() < 2 * aging().max_connection_age);
+        assert!(started.elapsed() < 2 * aging().max_connection_age);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert!(is_about_the_age(begun.elapsed()), "{:?}", begun.elapsed());
+    assert!(is_about_the_age(started.elapsed()), "{:?}", started.elapsed());
     task.await.unwrap();
 }
 
@@ -353,7 +353,7 @@ async fn p34_shutdown_lets_running_requests_finish() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p34_a_request_on_its_way_is_served() {
+async fn p34_a_request_that_arrives_during_shutdown_is_served() {
     // Shutdown begins before the first request of a connection, in the middle of it, and after it.
     for (before, after) in [(&b""[..], GET), GET.split_at(8), (GET, GET)] {
         let (mut client, task, stop) = connect(hello());
@@ -381,9 +381,9 @@ async fn p34_shutdown_does_not_wait_for_a_silent_client() {
         // Lets the task of the connection run.
         tokio::time::sleep(Duration::from_millis(1)).await;
         stop.send_replace(true);
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         task.await.unwrap();
-        assert!(begun.elapsed() < 2 * connection::SHUTDOWN_GRACE);
+        assert!(started.elapsed() < 2 * connection::SHUTDOWN_GRACE);
     }
 }
 
@@ -429,7 +429,7 @@ async fn over_http2(address: SocketAddr) -> JoinHandle<hyper::Result<Response>> 
 }
 
 #[tokio::test]
-async fn p34_shutdown_over_http2_too() {
+async fn p34_shutdown_finishes_or_cancels_requests_over_http2() {
     let (service, entered, release) = held();
     let running = start(service, settings()).await;
     let answer = over_http2(running.address).await;
@@ -440,11 +440,11 @@ async fn p34_shutdown_over_http2_too() {
     running.ended.await.unwrap();
 
     // A request that does not end is cut off, and its handler is dropped.
-    let gone = Arc::new(Notify::new());
-    let (entered, handler_gone) = (Arc::new(Notify::new()), Arc::clone(&gone));
+    let dropped = Arc::new(Notify::new());
+    let (entered, handler_dropped) = (Arc::new(Notify::new()), Arc::clone(&dropped));
     let in_service = Arc::clone(&entered);
     let service = service_fn(move |_: Request<Incoming>| {
-        let at_its_end = NotifyOnDrop(Arc::clone(&handler_gone));
+        let at_its_end = NotifyOnDrop(Arc::clone(&handler_dropped));
         in_service.notify_one();
         async move {
             let _at_its_end = at_its_end;
@@ -458,7 +458,7 @@ async fn p34_shutdown_over_http2_too() {
     running.stop.send(()).unwrap();
     running.ended.await.unwrap();
     assert!(answer.await.unwrap().is_err());
-    gone.notified().await;
+    dropped.notified().await;
 }
 
 struct NotifyOnDrop(Arc<Notify>);
@@ -496,7 +496,7 @@ async fn p37_connections_over_the_limit_are_for_probes() {
 }
 
 #[tokio::test]
-async fn p37_who_takes_the_places_of_probes_is_soon_gone() {
+async fn p37_other_connections_that_take_permits_of_probes_are_closed() {
     let settings = Http { max_connections: 1, ..settings() };
     let running = start(hello(), settings).await;
     let mut first = TcpStream::connect(running.address).await.unwrap();

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn none_two_and_a_half_message_are_not_one_message() {
+    async fn a_unary_call_needs_exactly_one_complete_message() {
         for (body, of_one, of_many) in [
             (&b"\0\0\0\0\0"[..], None, None),
             (b"\0\0\0\0\x03abc", None, None),

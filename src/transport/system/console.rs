@@ -60,11 +60,11 @@ pub(super) fn has(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::languages::tests::no_language_lacks_a_text;
+    use super::super::languages::tests::assert_languages_are_complete;
     use super::*;
 
     #[test]
-    fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+    fn files_have_no_inline_code_and_no_external_urls() {
         for word in ["<style", " style=", " onclick", " onsubmit", " onload", "javascript:"] {
             assert!(!PAGE.text.contains(word), "{word}");
         }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn no_language_lacks_a_text_or_a_value_of_one() {
-        no_language_lacks_a_text(&TEXTS);
+    fn every_language_has_all_texts_and_values() {
+        assert_languages_are_complete(&TEXTS);
     }
 }

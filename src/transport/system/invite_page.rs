@@ -39,11 +39,11 @@ pub(super) static TEXTS: Texts = texts!("invite_page/languages");
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::languages::tests::{flat, no_language_lacks_a_text};
+    use super::super::languages::tests::{assert_languages_are_complete, flat};
     use super::*;
 
     #[test]
-    fn the_page_has_nothing_inline_and_loads_its_own_files() {
+    fn the_page_has_no_inline_code_and_loads_its_own_files() {
         for file in FILES.iter().filter(|file| file.content_type == HTML) {
             for word in ["<style", " style=", " onclick", " onsubmit", " onload", "javascript:"] {
                 assert!(!file.text.contains(word), "{} {word}", file.path);
@@ -59,12 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn no_language_lacks_a_text_or_a_value_of_one() {
-        no_language_lacks_a_text(&TEXTS);
+    fn every_language_has_all_texts_and_values() {
+        assert_languages_are_complete(&TEXTS);
     }
 
     #[test]
-    fn the_pages_name_texts_that_exist_and_no_text_is_left_over() {
+    fn the_pages_use_every_text_and_no_unknown_text() {
         let english = flat(TEXTS[0].1);
         let sources: Vec<_> =
             FILES.iter().filter(|file| file.path != "/text.js").map(|file| file.text).collect();

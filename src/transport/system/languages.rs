@@ -75,7 +75,7 @@ pub(super) mod tests {
     }
 
     /// Every language has the texts of English, with the same values, and no other.
-    pub(in super::super) fn no_language_lacks_a_text(all: &Texts) {
+    pub(in super::super) fn assert_languages_are_complete(all: &Texts) {
         let english = flat(all[0].1);
         for (language, json) in all {
             let (tag, texts) = (language.as_str(), flat(json));
@@ -101,7 +101,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_language_is_the_one_that_a_browser_likes_most() {
+    fn the_language_that_the_browser_prefers_is_used() {
         for (value, language) in [
             ("", "en"),
             ("de", "de"),
@@ -119,7 +119,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_setting_is_for_browsers_whose_languages_have_no_page() {
+    fn the_configured_language_is_used_if_no_other_is_supported() {
         for (value, language) in [("nl", "ja"), ("", "ja"), ("nl, fr;q=0.1", "fr")] {
             assert_eq!(accepting(value, Language::Ja), language, "{value}");
         }

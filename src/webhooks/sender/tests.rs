@@ -74,8 +74,8 @@ fn secret() -> Secret {
 fn sender(networks: &[&str], results: &[&[IpAddr]]) -> (Sender, Arc<AtomicUsize>) {
     let results: Mutex<VecDeque<Vec<IpAddr>>> =
         Mutex::new(results.iter().map(|addresses| addresses.to_vec()).collect());
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&lookups);
     let lookup: Lookup = Arc::new(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
         let mut results = results.lock().unwrap();
@@ -85,7 +85,7 @@ fn sender(networks: &[&str], results: &[&[IpAddr]]) -> (Sender, Arc<AtomicUsize>
     });
     let networks = networks.iter().map(|text| text.parse().unwrap()).collect();
     let targets = Targets { allow_http: true, addresses: AllowedAddresses { networks } };
-    (Sender::new(targets, "test".to_owned(), lookup).unwrap(), asked)
+    (Sender::new(targets, "test".to_owned(), lookup).unwrap(), lookups)
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -101,7 +101,7 @@ async fn send(sender: &Sender, url: &str) -> Attempt {
 #[tokio::test]
 async fn a_literal_address_is_refused_without_a_connection() {
     let endpoint = Endpoint::answering([]).await;
-    let (sender, asked) = sender(&[NOWHERE], &[&[PUBLIC]]);
+    let (sender, lookups) = sender(&[NOWHERE], &[&[PUBLIC]]);
     for host in [
         "127.0.0.1",
         "127.1",
@@ -123,7 +123,7 @@ async fn a_literal_address_is_refused_without_a_connection() {
         let attempt = send(&sender, &format!("http://{host}:{}/", endpoint.port)).await;
         assert_eq!(attempt.reason, "the URL must have a host with a public address", "{host}");
     }
-    assert_eq!((endpoint.connections(), asked.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!((endpoint.connections(), lookups.load(Ordering::SeqCst)), (0, 0));
 }
 
 #[tokio::test]
@@ -139,10 +139,10 @@ async fn the_forbidden_addresses_of_a_name_are_refused_without_a_connection() {
         &["2002:7f00:1::".parse().unwrap()],
         &["169.254.169.254".parse().unwrap()],
     ] {
-        let (sender, asked) = sender(&[], &[addresses]);
+        let (sender, lookups) = sender(&[], &[addresses]);
         let attempt = send(&sender, &url).await;
         assert_eq!(attempt.reason, "the host has no public address", "{addresses:?}");
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        assert_eq!(lookups.load(Ordering::SeqCst), 1);
     }
     let (nowhere, _) = sender(&[], &[&[]]);
     assert_eq!(send(&nowhere, &url).await.reason, "the host has no address");
@@ -155,18 +155,18 @@ async fn the_forbidden_addresses_of_a_name_are_refused_without_a_connection() {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_address_has_no_second_look_up() {
+async fn a_host_is_resolved_once_per_request() {
     let endpoint = Endpoint::answering([answer("200 OK", "")]).await;
     let url = format!("http://rebinding.example:{}/", endpoint.port);
     // The sender connects to the address that it has checked: this request never uses the second
     // result.
-    let (first, asked) = sender(&[NOWHERE], &[&[PUBLIC], &[LOOPBACK]]);
+    let (first, lookups) = sender(&[NOWHERE], &[&[PUBLIC], &[LOOPBACK]]);
     let attempt = send(&first, &url).await;
     assert_eq!(attempt.status, None);
-    assert_eq!((asked.load(Ordering::SeqCst), endpoint.connections()), (1, 0));
+    assert_eq!((lookups.load(Ordering::SeqCst), endpoint.connections()), (1, 0));
     let attempt = send(&first, &url).await;
     assert_eq!(attempt.reason, "the host has no public address");
-    assert_eq!((asked.load(Ordering::SeqCst), endpoint.connections()), (2, 0));
+    assert_eq!((lookups.load(Ordering::SeqCst), endpoint.connections()), (2, 0));
     // Forbidden addresses among others are left out.
     let (mixed, _) = sender(&[NOWHERE], &[&[LOOPBACK, PUBLIC]]);
     assert_eq!(send(&mixed, &url).await.status, None);
@@ -177,7 +177,7 @@ async fn a_name_that_changes_its_address_has_no_second_look_up() {
 }
 
 #[tokio::test]
-async fn the_status_decides() {
+async fn the_status_of_the_response_decides_the_outcome() {
     let large = "é".repeat(40_000);
     let endpoint = Endpoint::answering([
         answer("204 No Content", ""),
@@ -223,7 +223,7 @@ async fn the_status_decides() {
 }
 
 #[tokio::test]
-async fn one_that_hangs_ends_in_time_and_a_closed_port_fails() {
+async fn a_hanging_endpoint_times_out_and_a_closed_port_fails() {
     let endpoint = Endpoint::answering([]).await;
     let (sender, _) = sender(&["127.0.0.1"], &[]);
     let hung = send(&sender, &format!("http://127.0.0.1:{}/", endpoint.port)).await;

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::error::Result;
 use crate::mail::{Invitation, Mail, SendError};
-use crate::operations::invites::{has_gone_inviter, unseal};
+use crate::operations::invites::{inviter_membership_expired, unseal};
 use crate::storage::audit_events::{self, NewEvent};
 use crate::storage::change;
 use crate::storage::{Tx, accounts, invites, members, organizations, outbox};
@@ -136,7 +136,7 @@ impl MailWorker {
         let Some(organization) = organizations::find(db, invite.organization).await? else {
             return Ok(Prepared::Discard(None));
         };
-        if has_gone_inviter(db, &organization, &invite, now).await? {
+        if inviter_membership_expired(db, &organization, &invite, now).await? {
             return Ok(ended());
         }
         let token = unseal(&self.keyring, &invite, &sealed)?;

@@ -45,12 +45,12 @@ impl MailWorker {
     /// Counts the outbox and the notices, unless the last count is recent.
     pub(super) async fn count(&self) -> Result<()> {
         let now = self.clock.now();
-        let asked = async {
+        let query = async {
             let db = self.store.read();
             let (mails, oldest_mail) = outbox::backlog(db, now).await?;
             let (notices, oldest_notice) = notices::backlog(db, now).await?;
             Ok((mails + notices, oldest_mail.into_iter().chain(oldest_notice).min()))
         };
-        self.counts.backlog.count(asked, now).await
+        self.counts.backlog.count(query, now).await
     }
 }

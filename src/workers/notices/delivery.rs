@@ -61,8 +61,10 @@ impl NoticeWorker {
 
     async fn try_deliver(&self, claimed: &Claimed, claimant: Uuid) -> Result<()> {
         let (id, kind) = (claimed.id, claimed.topic.kind.as_str());
-        let (outcome, told) = match self.prepare(claimed).await {
-            Ok(Prepared::Send(mail, told)) => (self.mail.mailer.send(&mail).await, told),
+        let (outcome, told_version) = match self.prepare(claimed).await {
+            Ok(Prepared::Send(mail, told_version)) => {
+                (self.mail.mailer.send(&mail).await, told_version)
+            }
             Ok(Prepared::NothingNew) => return self.close(claimed, claimant).await,
             Ok(Prepared::Discard) => return self.finish(claimed, claimant).await,
             Err(error) => {
@@ -89,7 +91,7 @@ impl NoticeWorker {
             }
         }
         match claimed.topic.kind {
-            NoticeKind::RequestsWaiting => self.pause(claimed, claimant, told).await,
+            NoticeKind::RequestsWaiting => self.pause(claimed, claimant, told_version).await,
             NoticeKind::RequestDecided | NoticeKind::DomainLapsed => {
                 self.finish(claimed, claimant).await
             }
@@ -182,20 +184,21 @@ impl NoticeWorker {
     }
 
     /// Keeps the row, so that the next mail of its topic is not sent before the end of the pause.
-    async fn pause(&self, claimed: &Claimed, claimant: Uuid, told: i64) -> Result<()> {
+    async fn pause(&self, claimed: &Claimed, claimant: Uuid, told_version: i64) -> Result<()> {
         let until = self.mail.clock.now().plus(PAUSE);
-        self.renew(claimed, claimant, told, until).await
+        self.renew(claimed, claimant, told_version, until).await
     }
 
     async fn renew(
         &self,
         claimed: &Claimed,
         claimant: Uuid,
-        told: i64,
+        told_version: i64,
         until: Timestamp,
     ) -> Result<()> {
         let id = claimed.id;
-        let renewed = change!(async move |tx| notices::renew(tx, id, claimant, told, until).await);
+        let renewed =
+            change!(async move |tx| notices::renew(tx, id, claimant, told_version, until).await);
         self.mail.store.write(renewed).await
     }
 
@@ -203,13 +206,13 @@ impl NoticeWorker {
     /// request does not add a row while there is one. So if a newer request waits, the row stays
     /// and its mail is due now.
     async fn close(&self, claimed: &Claimed, claimant: Uuid) -> Result<()> {
-        let (id, told, of) = (claimed.id, claimed.told_version, claimed.topic.organization);
+        let (id, told_version, of) = (claimed.id, claimed.told_version, claimed.topic.organization);
         let now = self.mail.clock.now();
         let closed = change!(async move |tx| {
             organizations::lock(tx, of).await?;
             let (_, newest) = join_requests::waiting(tx, of).await?;
-            match newest > told {
-                true => notices::renew(tx, id, claimant, told, now).await,
+            match newest > told_version {
+                true => notices::renew(tx, id, claimant, told_version, now).await,
                 false => notices::finish(tx, id, claimant).await,
             }
         });

@@ -133,10 +133,10 @@ impl Batch {
 
 fn failure(attempt: Attempt, attempts: i64, now: Timestamp) -> FailedAttempt {
     let pause = backoff::listed(&PAUSES, attempts);
-    let asked = attempt.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+    let requested = attempt.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
     FailedAttempt {
         at: now,
-        next_at: now.plus(pause.max(asked)),
+        next_at: now.plus(pause.max(requested)),
         status: attempt.status,
         reason: attempt.reason,
         answer: attempt.answer,

@@ -45,14 +45,14 @@ const MAX_REST: Duration = Duration::from_secs(5 * 60);
 impl WebhookWorker {
     /// Sends due events to an endpoint, and then releases it.
     pub(super) async fn take_turn(&self, mut endpoint: Endpoint, claimant: Uuid) -> Result<()> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let work = self.read(&endpoint).await?;
             let secrets =
                 unseal(&self.keyring, endpoint.webhook.id, &endpoint.secrets, self.clock.now())?;
             let batch = self.send_all(&endpoint, work, &secrets).await?;
             let (cursor, first_failure_at) = (batch.cursor, batch.first_failure_at);
-            let more = batch.has_more && begun.elapsed() < MAX_TURN;
+            let more = batch.has_more && started.elapsed() < MAX_TURN;
             let disabling = self.disabling(&batch);
             if !self.store(&endpoint, claimant, batch, more || disabling.is_some()).await? {
                 tracing::debug!(webhook = %endpoint.webhook.id, "a webhook was changed while it was sent to; it is repeated");
@@ -139,7 +139,7 @@ impl WebhookWorker {
     /// Sends in order, a few at a time, until all are sent, the time is over, or the endpoint
     /// accepts nothing or needs a pause.
     async fn send_all(&self, endpoint: &Endpoint, work: Work, secrets: &[Secret]) -> Result<Batch> {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut batch = Batch::new(endpoint, &work);
         let parallel = match endpoint.webhook.first_failure_at {
             Some(_) => IN_FLIGHT_FAILING,
@@ -158,7 +158,7 @@ impl WebhookWorker {
             handled += sent.len();
             let is_accepted = batch.add(sent, self.clock.now());
             let must_rest = !is_accepted || batch.is_gone || batch.not_before.is_some();
-            if must_rest || begun.elapsed() > BATCH {
+            if must_rest || started.elapsed() > BATCH {
                 break;
             }
         }
@@ -267,10 +267,10 @@ impl WebhookWorker {
 
 /// The earliest time of the next turn.
 fn not_before(batch: &Batch, now: Timestamp) -> Timestamp {
-    let asked = batch.not_before.unwrap_or(now);
-    let Some(since) = batch.first_failure_at else { return asked };
+    let requested = batch.not_before.unwrap_or(now);
+    let Some(since) = batch.first_failure_at else { return requested };
     let micros = u64::try_from(now.as_micros() - since.as_micros()).unwrap_or(0);
     let rest = (Duration::from_micros(micros) / REST_PART).clamp(MIN_REST, MAX_REST);
     let rest = backoff::listed(&[rest], 0);
-    now.plus(rest).max(asked)
+    now.plus(rest).max(requested)
 }

@@ -30,7 +30,7 @@ impl ConformanceService for Service {
     ) -> Result<Response<pb::UnaryResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         let requests = vec![any(&message)];
-        let answer = one(&metadata, message.response_definition, requests).await?;
+        let answer = single_response(&metadata, message.response_definition, requests).await?;
         Ok(answer.map(|payload| pb::UnaryResponse { payload: Some(payload) }))
     }
 
@@ -40,7 +40,7 @@ impl ConformanceService for Service {
     ) -> Result<Response<pb::IdempotentUnaryResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         let requests = vec![any(&message)];
-        let answer = one(&metadata, message.response_definition, requests).await?;
+        let answer = single_response(&metadata, message.response_definition, requests).await?;
         Ok(answer.map(|payload| pb::IdempotentUnaryResponse { payload: Some(payload) }))
     }
 
@@ -63,7 +63,7 @@ impl ConformanceService for Service {
                 definition = message.response_definition;
             }
         }
-        let answer = one(&metadata, definition, requests).await?;
+        let answer = single_response(&metadata, definition, requests).await?;
         Ok(answer.map(|payload| pb::ClientStreamResponse { payload: Some(payload) }))
     }
 
@@ -77,7 +77,7 @@ impl ConformanceService for Service {
         let requests = vec![any(&message)];
         let definition = message.response_definition.unwrap_or_default();
         let wrap = |payload| pb::ServerStreamResponse { payload: Some(payload) };
-        Ok(many(metadata, definition, wrap, |answers| answers.rest(requests)))
+        Ok(stream_response(metadata, definition, wrap, |answers| answers.rest(requests)))
     }
 
     type BidiStreamStream = Messages<pb::BidiStreamResponse>;
@@ -96,7 +96,7 @@ impl ConformanceService for Service {
                 requests.push(any(&message));
             }
         }
-        Ok(many(metadata, definition, wrap, async move |mut answers: Answers<_>| {
+        Ok(stream_response(metadata, definition, wrap, async move |mut answers: Answers<_>| {
             while first.full_duplex && !answers.data.is_empty() {
                 answers.next(std::mem::take(&mut requests)).await?;
                 match messages.message().await {
@@ -111,7 +111,7 @@ impl ConformanceService for Service {
 }
 
 /// The single response that a definition requests.
-async fn one(
+async fn single_response(
     metadata: &MetadataMap,
     definition: Option<pb::UnaryResponseDefinition>,
     requests: Vec<Any>,
@@ -142,7 +142,7 @@ fn respond<T>(message: T, head: http::HeaderMap, trailers: http::HeaderMap) -> R
 }
 
 /// A stream of the responses that `task` sends, with the headers and trailers of the definition.
-fn many<T, F>(
+fn stream_response<T, F>(
     metadata: MetadataMap,
     definition: pb::StreamResponseDefinition,
     wrap: fn(pb::ConformancePayload) -> T,
@@ -188,9 +188,9 @@ impl<T> Answers<T> {
             return Ok(());
         };
         tokio::time::sleep(self.delay).await;
-        let tells = self.info.is_some() || !requests.is_empty();
+        let has_info = self.info.is_some() || !requests.is_empty();
         let info = RequestInfo { requests, ..self.info.take().unwrap_or_default() };
-        let payload = pb::ConformancePayload { data, request_info: tells.then_some(info) };
+        let payload = pb::ConformancePayload { data, request_info: has_info.then_some(info) };
         self.sender.send(Ok((self.wrap)(payload))).await.map_err(|_| Disconnected)
     }
 
@@ -203,7 +203,7 @@ impl<T> Answers<T> {
             return Ok(());
         };
         let info = self.info.take().map(|info| RequestInfo { requests, ..info });
-        // `many` has already set the trailers of the response, so the error has none.
+        // `stream_response` has already set the trailers of the response, so the error has none.
         let status = status(&error, info.as_ref(), http::HeaderMap::new());
         self.fail(status).await
     }

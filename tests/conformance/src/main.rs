@@ -43,16 +43,16 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main]
 async fn main() -> Fallible<()> {
-    let asked = pb::ServerCompatRequest::decode(read()?.as_slice())?;
+    let request = pb::ServerCompatRequest::decode(read()?.as_slice())?;
     let mut config = Config::reference();
-    if asked.message_receive_limit > 0 {
-        config.http.max_request_bytes = usize::try_from(asked.message_receive_limit)?;
+    if request.message_receive_limit > 0 {
+        config.http.max_request_bytes = usize::try_from(request.message_receive_limit)?;
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let stack = stack(&config)?;
-    let creds = asked.server_creds.filter(|_| asked.use_tls).unwrap_or_default();
-    let tls = if asked.use_tls { Some(tls(&creds, asked.client_tls_cert)?) } else { None };
+    let creds = request.server_creds.filter(|_| request.use_tls).unwrap_or_default();
+    let tls = if request.use_tls { Some(tls(&creds, request.client_tls_cert)?) } else { None };
     write(&pb::ServerCompatResponse {
         host: address.ip().to_string(),
         port: address.port().into(),

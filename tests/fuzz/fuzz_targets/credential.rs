@@ -4,6 +4,6 @@ use std::sync::LazyLock;
 
 use targets::credential::{CredentialTarget, run};
 
-static GATE: LazyLock<CredentialTarget> = LazyLock::new(CredentialTarget::new);
+static TARGET: LazyLock<CredentialTarget> = LazyLock::new(CredentialTarget::new);
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| run(&GATE, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| run(&TARGET, data));

@@ -52,19 +52,23 @@ impl Answer {
     pub fn check(&self) {
         let status = self.head.status;
         // Not implemented, deadline exceeded, and gRPC over HTTP/1.1: the caller is the cause.
-        let theirs = [501, 504, 505].contains(&status.as_u16());
-        assert!(!status.is_server_error() || theirs, "{self:?}");
+        let is_clients_fault = [501, 504, 505].contains(&status.as_u16());
+        assert!(!status.is_server_error() || is_clients_fault, "{self:?}");
         assert!(self.head.headers.contains_key("x-request-id"), "{self:?}");
-        let packed = self.head.headers.contains_key(header::CONTENT_ENCODING);
-        if self.content_type() == "application/json" && !self.body.is_empty() && !packed {
+        let compressed = self.head.headers.contains_key(header::CONTENT_ENCODING);
+        if self.content_type() == "application/json" && !self.body.is_empty() && !compressed {
             let value: Result<Value, _> = serde_json::from_slice(&self.body);
             assert!(value.is_ok(), "{value:?}: {self:?}");
         }
         if let Some(outcome) = self.outcome() {
-            let ours = [Code::Internal, Code::DataLoss, Code::Unknown];
+            let server_faults = [Code::Internal, Code::DataLoss, Code::Unknown];
             // gRPC's compression.md requires INTERNAL here, although the caller is the cause.
-            let theirs = outcome.text == "a message is compressed, but no header says how";
-            assert!(theirs || !ours.contains(&outcome.code), "{outcome:?} in {self:?}");
+            let is_clients_fault =
+                outcome.text == "a message is compressed, but no header says how";
+            assert!(
+                is_clients_fault || !server_faults.contains(&outcome.code),
+                "{outcome:?} in {self:?}"
+            );
         }
     }
 
@@ -82,17 +86,17 @@ impl Answer {
         let content_type = self.content_type();
         let body = self.body.clone();
         if content_type.starts_with("application/grpc-web-text") {
-            return Some(self.of_web(unpack_text(&body)));
+            return Some(self.grpc_web_outcome(unpack_text(&body)));
         }
         if content_type.starts_with("application/grpc-web") {
-            return Some(self.of_web(body));
+            return Some(self.grpc_web_outcome(body));
         }
         if content_type.starts_with("application/grpc") {
             let statuses = [&self.head.headers, &self.trailers].map(Status::from_header_map);
-            return Some(self.once(statuses, frames(body)));
+            return Some(self.grpc_outcome(statuses, frames(body)));
         }
         if content_type.starts_with("application/connect+") {
-            return Some(of_connect_stream(body));
+            return Some(connect_stream_outcome(body));
         }
         match content_type {
             "application/proto" => {
@@ -104,15 +108,15 @@ impl Answer {
             "application/json" => {
                 let error: Value = serde_json::from_slice(&body).ok()?;
                 // The REST contracts and plain HTTP have other formats for errors.
-                let of_http = matches!(self.head.status.as_u16(), 405 | 415 | 505);
-                let code = connect_code(error["code"].as_str().filter(|_| !of_http)?);
+                let is_plain_http = matches!(self.head.status.as_u16(), 405 | 415 | 505);
+                let code = connect_code(error["code"].as_str().filter(|_| !is_plain_http)?);
                 Some(Outcome { code, text: text(&error), messages: Vec::new() })
             }
             _ => None,
         }
     }
 
-    fn of_web(&self, body: Bytes) -> Outcome {
+    fn grpc_web_outcome(&self, body: Bytes) -> Outcome {
         let mut frames = frames(body);
         let trailers = frames.pop_if(|(flag, _)| *flag & WEB_END != 0).map(|(_, text)| {
             let text = std::str::from_utf8(&text).expect("trailers are text").to_owned();
@@ -125,23 +129,23 @@ impl Answer {
             fields.map(field).collect::<HeaderMap>()
         });
         let in_body = trailers.as_ref().and_then(Status::from_header_map);
-        self.once([Status::from_header_map(&self.head.headers), in_body], frames)
+        self.grpc_outcome([Status::from_header_map(&self.head.headers), in_body], frames)
     }
 
     /// The outcome of a gRPC or gRPC-Web response, which must have exactly one status.
-    fn once(&self, statuses: [Option<Status>; 2], frames: Vec<(u8, Bytes)>) -> Outcome {
+    fn grpc_outcome(&self, statuses: [Option<Status>; 2], frames: Vec<(u8, Bytes)>) -> Outcome {
         let ([Some(status), None] | [None, Some(status)]) = statuses else {
             panic!("not exactly one status: {self:?}")
         };
-        let packed = self.head.headers.contains_key("grpc-encoding");
-        let good = |flag| flag == 0 || (flag == 1 && packed);
-        assert!(frames.iter().all(|(flag, _)| good(*flag)), "{self:?}");
+        let compressed = self.head.headers.contains_key("grpc-encoding");
+        let is_valid_flag = |flag| flag == 0 || (flag == 1 && compressed);
+        assert!(frames.iter().all(|(flag, _)| is_valid_flag(*flag)), "{self:?}");
         let messages = frames.into_iter().map(|(_, message)| message).collect();
         Outcome { code: status.code(), text: status.message().to_owned(), messages }
     }
 }
 
-fn of_connect_stream(body: Bytes) -> Outcome {
+fn connect_stream_outcome(body: Bytes) -> Outcome {
     let mut frames = frames(body);
     let (flag, end) = frames.pop().expect("a stream has a last frame");
     assert_eq!(flag, CONNECT_END, "the last frame ends the stream");

@@ -74,7 +74,7 @@ fn query(world: &World, query: &[u8]) {
     };
     let content_type = format!("application/{}", String::from_utf8_lossy(&encoding));
     let by_post = post(world, METHOD, &content_type, message.into());
-    same(&by_get, &by_post, content_type.ends_with("json"), "GET and POST");
+    assert_same_outcome(&by_get, &by_post, content_type.ends_with("json"), "GET and POST");
 }
 
 /// Sends a message as JSON and as protobuf, in every protocol.
@@ -83,10 +83,10 @@ fn message(world: &World, text: &[u8]) {
     let by_json = post(world, METHOD, "application/json", Bytes::copy_from_slice(text));
     let by_get = get(world, &format!("connect=v1&encoding=json&message={escaped}"));
     let by_get = by_get.expect("the query is valid");
-    same(&by_json, &by_get, true, "JSON by POST and by GET");
+    assert_same_outcome(&by_json, &by_get, true, "JSON by POST and by GET");
     for content_type in ["application/grpc+json", "application/grpc-web+json"] {
         let by_grpc = post(world, METHOD, content_type, envelope(text));
-        same(&by_json, &by_grpc, true, "JSON by Connect and by gRPC");
+        assert_same_outcome(&by_json, &by_grpc, true, "JSON by Connect and by gRPC");
     }
 
     let input = TYPES.get_message_by_name("gitpod.v1.ListMembersRequest").expect("a type");
@@ -98,8 +98,18 @@ fn message(world: &World, text: &[u8]) {
     assert_eq!(by_json.code, by_proto.code, "JSON and protobuf");
     let base64 = URL_SAFE.encode(&encoded);
     let by_get = get(world, &format!("connect=v1&encoding=proto&base64=1&message={base64}"));
-    same(&by_proto, &by_get.expect("the query is valid"), false, "protobuf by POST and by GET");
-    same(&by_proto, &envelopes(world, &envelope(&encoded)), false, "Connect and gRPC");
+    assert_same_outcome(
+        &by_proto,
+        &by_get.expect("the query is valid"),
+        false,
+        "protobuf by POST and by GET",
+    );
+    assert_same_outcome(
+        &by_proto,
+        &envelopes(world, &envelope(&encoded)),
+        false,
+        "Connect and gRPC",
+    );
 }
 
 fn envelope(message: &[u8]) -> Bytes {
@@ -113,10 +123,10 @@ fn envelopes(world: &World, body: &[u8]) -> Outcome {
     let whole = Bytes::copy_from_slice(body);
     let by_grpc = post(world, METHOD, "application/grpc", whole.clone());
     let by_web = post(world, METHOD, "application/grpc-web+proto", whole.clone());
-    same(&by_grpc, &by_web, false, "gRPC and gRPC-Web");
+    assert_same_outcome(&by_grpc, &by_web, false, "gRPC and gRPC-Web");
     let text = STANDARD.encode(body);
     let by_text = post(world, METHOD, "application/grpc-web-text+proto", text.into());
-    same(&by_web, &by_text, false, "gRPC-Web in binary and as text");
+    assert_same_outcome(&by_web, &by_text, false, "gRPC-Web in binary and as text");
     for content_type in ["application/connect+proto", "application/connect+json"] {
         post(world, STREAM, content_type, whole.clone());
     }
@@ -128,31 +138,31 @@ fn post(world: &World, method: &str, content_type: &str, body: Bytes) -> Outcome
         .version(Version::HTTP_2)
         .header(header::CONTENT_TYPE, content_type)
         .header(header::TE, "trailers");
-    ask(world, request.body(body).expect("a request")).expect("a response of its protocol")
+    send(world, request.body(body).expect("a request")).expect("a response of its protocol")
 }
 
 /// `None` if HTTP does not allow the query, or if it names an encoding that does not exist.
 fn get(world: &World, query: &str) -> Option<Outcome> {
     let uri: http::Uri = format!("{METHOD}?{query}").parse().ok()?;
     let request = http::Request::builder().method(Method::GET).uri(uri);
-    ask(world, request.body(Bytes::new()).ok()?)
+    send(world, request.body(Bytes::new()).ok()?)
 }
 
 /// Sends a request. A unary method must return either one message or an error.
-fn ask(world: &World, request: http::Request<Bytes>) -> Option<Outcome> {
+fn send(world: &World, request: http::Request<Bytes>) -> Option<Outcome> {
     let unary = request.uri().path() == METHOD;
-    let (answer, changed) = world.ask(request);
+    let (answer, changed) = world.send(request);
     answer.check();
     assert_eq!(changed, Changed::No, "a list changes nothing");
     let outcome = answer.outcome()?;
-    let wanted = usize::from(outcome.code == Code::Ok);
-    assert!(!unary || outcome.messages.len() == wanted, "{outcome:?}");
+    let expected = usize::from(outcome.code == Code::Ok);
+    assert!(!unary || outcome.messages.len() == expected, "{outcome:?}");
     Some(outcome)
 }
 
 /// Asserts that codes and messages are equal, except page tokens, which differ each time.
-fn same(one: &Outcome, other: &Outcome, json: bool, what: &str) {
-    let known = |outcome: &Outcome| {
+fn assert_same_outcome(one: &Outcome, other: &Outcome, json: bool, what: &str) {
+    let comparable = |outcome: &Outcome| {
         let Some(message) = outcome.messages.first() else {
             return (outcome.code, Vec::new());
         };
@@ -169,5 +179,5 @@ fn same(one: &Outcome, other: &Outcome, json: bool, what: &str) {
         }
         (outcome.code, message.encode_to_vec())
     };
-    assert_eq!(known(one), known(other), "{what}: {one:?} and {other:?}");
+    assert_eq!(comparable(one), comparable(other), "{what}: {one:?} and {other:?}");
 }

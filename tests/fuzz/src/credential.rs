@@ -44,7 +44,7 @@ pub struct CredentialTarget {
     /// A token of the issuer for [`SUBJECT`].
     token: String,
     /// The error message for every invalid credential.
-    refusal: String,
+    rejection_message: String,
     disk: Disk,
     runtime: Runtime,
 }
@@ -69,11 +69,11 @@ impl CredentialTarget {
         let claims =
             json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": SUBJECT, "exp": 1_893_456_600 });
         let token = sign(&signing, claims.to_string().as_bytes());
-        let mut gate =
-            Self { authenticator, signing, token, refusal: String::new(), disk, runtime };
-        let nobody = gate.authenticate(&HeaderValue::from_static("Bearer nobody"), None);
-        gate.refusal = nobody.expect_err("the credential is invalid").message;
-        gate
+        let mut target =
+            Self { authenticator, signing, token, rejection_message: String::new(), disk, runtime };
+        let rejected = target.authenticate(&HeaderValue::from_static("Bearer nobody"), None);
+        target.rejection_message = rejected.expect_err("the credential is invalid").message;
+        target
     }
 
     fn authenticate(
@@ -84,9 +84,8 @@ impl CredentialTarget {
         self.runtime.block_on(async {
             let before = self.disk.version().await;
             let request = RequestId("fuzz".into());
-            let asked =
-                self.authenticator.authenticate(Some(authorization), on_behalf_of, &request);
-            let answer = asked.await;
+            let call = self.authenticator.authenticate(Some(authorization), on_behalf_of, &request);
+            let answer = call.await;
             if self.disk.version().await != before {
                 self.disk.restore().await;
             }
@@ -96,53 +95,53 @@ impl CredentialTarget {
 }
 
 /// Runs an input. Its first byte says what kind of input it is.
-pub fn run(gate: &CredentialTarget, data: &[u8]) {
-    if data.first() == Some(&b'{') { claims(gate, data) } else { headers(gate, data) }
+pub fn run(target: &CredentialTarget, data: &[u8]) {
+    if data.first() == Some(&b'{') { claims(target, data) } else { headers(target, data) }
 }
 
-fn headers(gate: &CredentialTarget, data: &[u8]) {
+fn headers(target: &CredentialTarget, data: &[u8]) {
     let (first, second) = match data.iter().position(|byte| *byte == b'\n') {
         Some(end) => (&data[..end], Some(&data[end + 1..])),
         None => (data, None),
     };
     let Ok(authorization) = HeaderValue::from_bytes(first) else { return };
     let Ok(on_behalf_of) = second.map(HeaderValue::from_bytes).transpose() else { return };
-    let shown = shown(gate, first);
-    match gate.authenticate(&authorization, on_behalf_of.as_ref()) {
+    let credential = credential_in(target, first);
+    match target.authenticate(&authorization, on_behalf_of.as_ref()) {
         Ok(caller) => {
-            let shown = shown.expect("only a valid credential is accepted");
-            let account = account(shown).id;
+            let credential = credential.expect("only a valid credential is accepted");
+            let account = account(credential).id;
             match (&caller.acting, on_behalf_of) {
                 (None, None) => assert_eq!(caller.account.id, account),
                 (Some(acting), Some(_)) => {
-                    assert_eq!((shown, acting.id), (InviteWithToken::Service, account));
-                    assert_eq!(caller.account.id, self::account(InviteWithToken::Token).id);
-                    let said = second.expect("the header is there");
+                    assert_eq!((credential, acting.id), (CredentialKind::Service, account));
+                    assert_eq!(caller.account.id, self::account(CredentialKind::Token).id);
+                    let header = second.expect("the header is there");
                     let named = caller.account.id.to_string();
-                    assert!(said.eq_ignore_ascii_case(named.as_bytes()), "{said:?}");
+                    assert!(header.eq_ignore_ascii_case(named.as_bytes()), "{header:?}");
                 }
-                (acting, asked) => panic!("{acting:?} acts, but the header is {asked:?}"),
+                (acting, header) => panic!("{acting:?} acts, but the header is {header:?}"),
             }
         }
-        Err(error) if shown.is_some() && on_behalf_of.is_some() => {
+        Err(error) if credential.is_some() && on_behalf_of.is_some() => {
             assert_eq!(error.kind, Kind::PermissionDenied, "{error:?}");
         }
         Err(error) => {
-            assert!(shown.is_none(), "a valid credential is rejected: {error:?}");
-            refused(gate, &error);
+            assert!(credential.is_none(), "a valid credential is rejected: {error:?}");
+            assert_rejected(target, &error);
         }
     }
 }
 
 /// Every invalid credential has the same error message.
-fn refused(gate: &CredentialTarget, error: &Error) {
+fn assert_rejected(target: &CredentialTarget, error: &Error) {
     assert_eq!(error.kind, Kind::Unauthenticated, "{error:?}");
-    assert_eq!(error.message, gate.refusal);
+    assert_eq!(error.message, target.rejection_message);
     assert!(error.violations.is_empty());
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InviteWithToken {
+enum CredentialKind {
     Key,
     Service,
     Token,
@@ -150,15 +149,17 @@ enum InviteWithToken {
 
 /// Which credential a header holds. The test does not use the server's parser: it reads a scheme in
 /// any letter case, blanks, and then exactly one of these texts.
-fn shown(gate: &CredentialTarget, header: &[u8]) -> Option<InviteWithToken> {
+fn credential_in(target: &CredentialTarget, header: &[u8]) -> Option<CredentialKind> {
     let blank = [' ', '\t'];
     let text = std::str::from_utf8(header).ok()?.trim_matches(blank);
     let (scheme, rest) = text.split_once(' ')?;
     let rest = rest.trim_start_matches(blank);
-    let keys = [(KEY, InviteWithToken::Key), (SERVICE_KEY, InviteWithToken::Service)];
+    let keys = [(KEY, CredentialKind::Key), (SERVICE_KEY, CredentialKind::Service)];
     match scheme.to_ascii_lowercase().as_str() {
-        "bearer" if rest == gate.token => Some(InviteWithToken::Token),
-        "bearer" => keys.into_iter().find(|(key, _)| is_key(rest, key)).map(|(_, shown)| shown),
+        "bearer" if rest == target.token => Some(CredentialKind::Token),
+        "bearer" => {
+            keys.into_iter().find(|(key, _)| is_key(rest, key)).map(|(_, credential)| credential)
+        }
         "basic" => {
             let pair = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
             let (user, password) = pair.split_once(':')?;
@@ -168,7 +169,7 @@ fn shown(gate: &CredentialTarget, header: &[u8]) -> Option<InviteWithToken> {
                 (user == id && is_key(&format!("gl_{id}_{password}"), key))
                     || ((user.is_empty() || user == id) && is_key(password, key))
             };
-            keys.into_iter().find(|(key, _)| is(key)).map(|(_, shown)| shown)
+            keys.into_iter().find(|(key, _)| is(key)).map(|(_, credential)| credential)
         }
         _ => None,
     }
@@ -185,11 +186,11 @@ fn is_key(text: &str, key: &str) -> bool {
 
 /// A token with these claims and a valid signature authenticates its subject, but only if its
 /// issuer, its audience and its times are valid.
-fn claims(gate: &CredentialTarget, claims: &[u8]) {
-    let token = format!("Bearer {}", sign(&gate.signing, claims));
+fn claims(target: &CredentialTarget, claims: &[u8]) {
+    let token = format!("Bearer {}", sign(&target.signing, claims));
     let authorization = HeaderValue::from_str(&token).expect("ASCII");
-    match gate.authenticate(&authorization, None) {
-        Err(error) => refused(gate, &error),
+    match target.authenticate(&authorization, None) {
+        Err(error) => assert_rejected(target, &error),
         Ok(caller) => {
             // The server ignores other claims, even if they are not valid UTF-8.
             let claims = String::from_utf8_lossy(claims);
@@ -249,20 +250,20 @@ fn issuer(disk: &Disk, signing: &EncodingKey) -> Issuer {
 async fn populate(disk: &Disk) {
     let now = disk.clock.now();
     let made = disk.store.write(change!(async move |tx| {
-        for shown in [InviteWithToken::Key, InviteWithToken::Service, InviteWithToken::Token] {
-            let mut account = account(shown);
+        for credential in [CredentialKind::Key, CredentialKind::Service, CredentialKind::Token] {
+            let mut account = account(credential);
             account.created_at = now;
             accounts::insert(tx, &account).await?;
         }
-        for (text, shown, scope) in [
-            (KEY, InviteWithToken::Key, None),
-            (SERVICE_KEY, InviteWithToken::Service, Some(KeyScope::Act)),
+        for (text, credential, scope) in [
+            (KEY, CredentialKind::Key, None),
+            (SERVICE_KEY, CredentialKind::Service, Some(KeyScope::Act)),
         ] {
             let secret: ApiKeySecret = text.parse().expect("a key");
             let key = ApiKey {
                 id: secret.id().clone(),
                 hash: secret.hash(),
-                account: account(shown).id,
+                account: account(credential).id,
                 scope,
                 organization: None,
                 created_at: now,
@@ -278,11 +279,11 @@ async fn populate(disk: &Disk) {
 }
 
 /// The account of a credential.
-fn account(shown: InviteWithToken) -> Account {
-    let (id, issuer, subject, kind) = match shown {
-        InviteWithToken::Key => (1, LOCAL_ISSUER, "keyholder", AccountKind::Person),
-        InviteWithToken::Service => (2, LOCAL_ISSUER, "service", AccountKind::Service),
-        InviteWithToken::Token => (3, ISSUER, SUBJECT, AccountKind::Person),
+fn account(credential: CredentialKind) -> Account {
+    let (id, issuer, subject, kind) = match credential {
+        CredentialKind::Key => (1, LOCAL_ISSUER, "keyholder", AccountKind::Person),
+        CredentialKind::Service => (2, LOCAL_ISSUER, "service", AccountKind::Service),
+        CredentialKind::Token => (3, ISSUER, SUBJECT, AccountKind::Person),
     };
     let id: AccountId = format!("00000000-0000-7000-8000-{id:012}").parse().expect("a UUID");
     Account {

@@ -18,7 +18,7 @@ pub struct Disk {
     pub clock: OffsetClock,
     pub keyring: Arc<Keyring>,
     /// A separate connection, which sees the commits of the other connections.
-    beside: sqlite::Connection,
+    connection: sqlite::Connection,
     /// The statements that restore the kept state.
     restore: String,
     pub directory: TempDir,
@@ -49,8 +49,8 @@ impl Disk {
 
         let Location::Sqlite(path) = location else { panic!("SQLite is the default") };
         let waits = config.database.acquire_timeout;
-        let beside = sqlite::Connection::open(&path, waits).expect("a second connection");
-        Self { store, config, clock, keyring, beside, restore: String::new(), directory }
+        let connection = sqlite::Connection::open(&path, waits).expect("a second connection");
+        Self { store, config, clock, keyring, connection, restore: String::new(), directory }
     }
 
     /// A new key.
@@ -87,13 +87,13 @@ impl Disk {
     async fn run(&self, sql: &str) {
         for statement in sql.split(';').filter(|statement| !statement.trim().is_empty()) {
             let statement = Statement::new(statement.to_owned(), Vec::new());
-            self.beside.run(&statement).expect("valid SQL");
+            self.connection.run(&statement).expect("valid SQL");
         }
     }
 
     /// The values of a query of one column.
     fn values(&self, sql: &'static str) -> Vec<sea_orm::Value> {
-        let result = self.beside.run(&Statement::new(sql, Vec::new())).expect("valid SQL");
+        let result = self.connection.run(&Statement::new(sql, Vec::new())).expect("valid SQL");
         result.rows.into_iter().flat_map(Row::into_values).collect()
     }
 }

@@ -18,7 +18,7 @@ pub fn run(world: &World, data: &[u8]) {
     let filled = world.fill_in(data);
     let Some(request) = request(&filled) else { return };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let (answer, changed) = world.ask(request);
+    let (answer, changed) = world.send(request);
     answer.check();
     assert!(!(reads && changed == Changed::Yes), "a method that only reads changes the store");
 }

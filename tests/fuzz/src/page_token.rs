@@ -19,7 +19,7 @@ static SIGNING_KEYRING: LazyLock<Keyring> =
     LazyLock::new(|| Keyring::generate().expect("randomness"));
 
 /// Tokens that were made earlier with [`KEYRING`]. The corpus contains them too.
-const MADE: &[&str] = &[
+const KNOWN_TOKENS: &[&str] = &[
     "Acjtdlz4kzLn1HEINl1lAyCKjMYkUU3nBOqkYxJN3rjXqLWr7_Ci8UI",
     "Acjtdlz4kzLnH3vBJWzM9m0BvTalkllMHL3ZBEZTRuWqZkdwVf_ODxxV3qAMX6WT",
     "Acjtdlz4kzLnRYO1Es0VJ-zl7RfvQ1OB4d3xeSD25r2xp7uP65YfoA",
@@ -27,11 +27,11 @@ const MADE: &[&str] = &[
 
 /// Uses the input first as a token from a client, then as the content of a new token.
 pub fn run(data: &[u8]) {
-    let list = Pagination::new(shown("ListThings", "shown"), account(1), "page.token");
+    let list = Pagination::new(encoding("ListThings", "shown"), account(1), "page.token");
     if let Ok(token) = std::str::from_utf8(data) {
         match list.cursor::<Value>(&KEYRING, token) {
             Ok(None) => assert_eq!(token, ""),
-            Ok(Some(_)) => assert!(MADE.contains(&token), "{token} was never made"),
+            Ok(Some(_)) => assert!(KNOWN_TOKENS.contains(&token), "{token} was never made"),
             Err(error) => {
                 assert_eq!(error.kind, Kind::InvalidArgument);
                 assert_eq!(error.violations.len(), 1);
@@ -50,27 +50,28 @@ pub fn run(data: &[u8]) {
 
     // The token does not open for another list, caller or filter, or with another key.
     for other in [
-        Pagination::new(shown("ListOther", "shown"), account(1), "page.token"),
-        Pagination::new(shown("ListThings", "shown"), account(2), "page.token"),
-        Pagination::new(shown("ListThings", "shown otherwise"), account(1), "page.token"),
+        Pagination::new(encoding("ListOther", "shown"), account(1), "page.token"),
+        Pagination::new(encoding("ListThings", "shown"), account(2), "page.token"),
+        Pagination::new(encoding("ListThings", "shown otherwise"), account(1), "page.token"),
     ] {
         assert!(other.cursor::<Value>(&SIGNING_KEYRING, &token).is_err());
     }
     assert!(list.cursor::<Value>(&KEYRING, &token).is_err());
 
     // The token does not open if any character is changed, or if it is cut or longer.
-    let at = data
+    let index = data
         .iter()
         .fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)))
         % token.len();
-    let by = data.first().map_or(b'A', |byte| {
+    let replacement = data.first().map_or(b'A', |byte| {
         let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=";
         letters[usize::from(*byte) % letters.len()]
     });
     let mut changed = token.clone().into_bytes();
-    changed[at] = by;
+    changed[index] = replacement;
     let changed = String::from_utf8(changed).expect("ASCII");
-    for wrong in [&changed, &token[..at], &token[at..], &format!("{token}A"), &format!("{token}=")]
+    for wrong in
+        [&changed, &token[..index], &token[index..], &format!("{token}A"), &format!("{token}=")]
     {
         let opened = list.cursor::<Value>(&SIGNING_KEYRING, wrong);
         assert!(
@@ -85,7 +86,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(*SIGNING_KEYRING.open(Purpose::InviteToken, b"", &sealed).expect("it opens"), data);
 }
 
-fn shown(list: &str, what: &str) -> Encoding {
+fn encoding(list: &str, what: &str) -> Encoding {
     Encoding::new(list).text(what)
 }
 

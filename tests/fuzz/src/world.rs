@@ -78,19 +78,19 @@ impl World {
         const INVITES: &str = "guestlist.v1.InviteService";
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
 
-        let wish = json!({ "name": "Crew", "joinOrganization": true });
-        let made = self.call(&format!("{GITPOD}/CreateOrganization"), "admin", &wish);
+        let request = json!({ "name": "Crew", "joinOrganization": true });
+        let made = self.call(&format!("{GITPOD}/CreateOrganization"), "admin", &request);
         let organization = text(&made["organization"]["id"]);
-        let here = json!({ "organizationId": organization });
-        let link = self.call(&format!("{GITPOD}/CreateOrganizationInvite"), "admin", &here);
+        let by_id = json!({ "organizationId": organization });
+        let link = self.call(&format!("{GITPOD}/CreateOrganizationInvite"), "admin", &by_id);
         let join_token = text(&link["invite"]["inviteId"]);
-        let wish = json!({ "inviteId": join_token });
-        let joined = self.call(&format!("{GITPOD}/JoinOrganization"), "member", &wish);
-        let wish = json!({ "organizationId": organization, "role": "edit" });
-        let named = self.call(&format!("{INVITES}/CreateLink"), "admin", &wish);
+        let request = json!({ "inviteId": join_token });
+        let joined = self.call(&format!("{GITPOD}/JoinOrganization"), "member", &request);
+        let request = json!({ "organizationId": organization, "role": "edit" });
+        let named = self.call(&format!("{INVITES}/CreateLink"), "admin", &request);
         let invitations = json!([{ "email": "stranger@example.com", "role": "member" }]);
-        let wish = json!({ "organizationId": organization, "invitations": invitations });
-        let invited = self.call(&format!("{INVITES}/InviteByEmail"), "admin", &wish);
+        let request = json!({ "organizationId": organization, "invitations": invitations });
+        let invited = self.call(&format!("{INVITES}/InviteByEmail"), "admin", &request);
 
         self.placeholders = vec![
             (ORGANIZATION, organization),
@@ -133,7 +133,7 @@ impl World {
 
     /// Sends a request. Returns the response, and whether the request changed the store. A
     /// changed store is restored.
-    pub fn ask(&self, mut request: http::Request<Bytes>) -> (Answer, Changed) {
+    pub fn send(&self, mut request: http::Request<Bytes>) -> (Answer, Changed) {
         let sent = format!("{} {:?}", request.uri(), request.headers());
         let sent = [sent.as_bytes(), request.body()].concat();
         self.authorize(&mut request);
@@ -161,11 +161,11 @@ impl World {
     /// Replaces the owner's name in `authorization` with the owner's key. Without the header, uses
     /// the admin's key; for `-`, no key.
     fn authorize(&self, request: &mut http::Request<Bytes>) {
-        let said = request.headers().get(header::AUTHORIZATION);
-        let said = said.map_or(Ok("admin"), HeaderValue::to_str).unwrap_or_default();
-        if said == "-" {
+        let owner = request.headers().get(header::AUTHORIZATION);
+        let owner = owner.map_or(Ok("admin"), HeaderValue::to_str).unwrap_or_default();
+        if owner == "-" {
             request.headers_mut().remove(header::AUTHORIZATION);
-        } else if let Some((_, key)) = self.keys.iter().find(|(name, _)| *name == said) {
+        } else if let Some((_, key)) = self.keys.iter().find(|(name, _)| *name == owner) {
             let value = format!("Bearer {key}").parse().expect("ASCII");
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }

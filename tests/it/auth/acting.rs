@@ -1,7 +1,7 @@
 use guestlist::domain::KeyScope;
 use serde_json::json;
 
-use super::{ACME, INTRANET, World, account, on_both_engines};
+use super::{ACME, Fixture, INTRANET, account, on_both_engines};
 use crate::support::{Code, Person, own};
 
 /// Resolves a person of the issuer `INTRANET`; returns the account's id.
@@ -22,13 +22,13 @@ fn act() -> Option<KeyScope> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p39_a_service_has_exactly_the_rights_of_whom_it_acts_for() {
-    on_both_engines(async |world| {
-        let service = world.service(act(), None).await;
+async fn p39_a_service_has_the_rights_of_the_account_it_acts_for() {
+    on_both_engines(async |fixture| {
+        let service = fixture.service(act(), None).await;
         let ana = service.on_behalf_of(&resolved(&service, "ana").await);
         let ben = service.on_behalf_of(&resolved(&service, "ben").await);
 
-        let (organization, _) = ana.found("Acme").await;
+        let (organization, _) = ana.new_organization("Acme").await;
         assert!(ana.get(&organization).await.is_ok());
         assert_eq!(ben.get(&organization).await.unwrap_err().code, Code::NotFound);
         assert_eq!(service.get(&organization).await.unwrap_err().code, Code::NotFound);
@@ -47,13 +47,13 @@ async fn p39_a_service_has_exactly_the_rights_of_whom_it_acts_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p39_both_names_stand_in_the_audit_trail() {
-    on_both_engines(async |world| {
-        let service = world.service(act(), None).await;
+async fn p39_audit_events_name_the_service_and_the_account_it_acts_for() {
+    on_both_engines(async |fixture| {
+        let service = fixture.service(act(), None).await;
         let service_account = service.account().await.to_string();
         let id = resolved(&service, "ana").await;
         let ana = service.on_behalf_of(&id);
-        let (organization, _) = ana.found("Acme").await;
+        let (organization, _) = ana.new_organization("Acme").await;
         let events = ana.audit(&organization).await.unwrap();
         assert!(!events.is_empty());
         for event in events {
@@ -65,10 +65,10 @@ async fn p39_both_names_stand_in_the_audit_trail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p39_whom_it_may_not_act_for_are_all_alike() {
-    on_both_engines(async |world| {
-        let service = world.service(act(), None).await;
-        let local = world.app.person("zoe").await.account().await.to_string();
+async fn p39_acting_for_any_forbidden_account_returns_the_same_error() {
+    on_both_engines(async |fixture| {
+        let service = fixture.service(act(), None).await;
+        let local = fixture.app.person("zoe").await.account().await.to_string();
         let itself = service.account().await.to_string();
         let unknown = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
         let mut messages = std::collections::HashSet::new();
@@ -81,44 +81,44 @@ async fn p39_whom_it_may_not_act_for_are_all_alike() {
         assert_eq!(messages.len(), 1);
 
         // A service may also act for an account of an issuer that signs tokens itself.
-        let ana = account(&world.bearer(ACME, &json!({ "sub": "ana" }))).await;
+        let ana = account(&fixture.bearer(ACME, &json!({ "sub": "ana" }))).await;
         assert_eq!(account(&service.on_behalf_of(&ana.id)).await.id, ana.id);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p39_only_keys_of_scope_act_may() {
-    on_both_engines(async |world| {
-        let service = world.service(act(), None).await;
+async fn p39_only_a_key_of_scope_act_can_act_for_an_account() {
+    on_both_engines(async |fixture| {
+        let service = fixture.service(act(), None).await;
         let ana = resolved(&service, "ana").await;
         let others = [
-            world.service(None, None).await,
-            world.service(Some(KeyScope::Operator), None).await,
-            world.app.person("zoe").await,
-            world.bearer(ACME, &json!({ "sub": "zoe" })),
+            fixture.service(None, None).await,
+            fixture.service(Some(KeyScope::Operator), None).await,
+            fixture.app.person("zoe").await,
+            fixture.bearer(ACME, &json!({ "sub": "zoe" })),
         ];
         for other in others {
             let caller = other.on_behalf_of(&ana).get_caller(own::GetCallerRequest {}).await;
             assert_eq!(caller.unwrap_err().code, Code::PermissionDenied);
         }
-        let nobody = world.app.nobody().on_behalf_of(&ana);
-        let failure = nobody.get_caller(own::GetCallerRequest {}).await.unwrap_err();
+        let anonymous = fixture.app.without_credential().on_behalf_of(&ana);
+        let failure = anonymous.get_caller(own::GetCallerRequest {}).await.unwrap_err();
         assert_eq!(failure.code, Code::Unauthenticated);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p39_a_bound_service_reaches_one_organization_for_anybody() {
-    on_both_engines(async |world: &World| {
-        let free = world.service(act(), None).await;
+async fn p39_a_bound_service_key_reaches_only_its_organization() {
+    on_both_engines(async |fixture: &Fixture| {
+        let free = fixture.service(act(), None).await;
         let id = resolved(&free, "ana").await;
         let ana = free.on_behalf_of(&id);
-        let (first, _) = ana.found("First").await;
-        let (second, _) = ana.found("Second").await;
+        let (first, _) = ana.new_organization("First").await;
+        let (second, _) = ana.new_organization("Second").await;
 
-        let bound = world.service(act(), Some(first.parse().unwrap())).await.on_behalf_of(&id);
+        let bound = fixture.service(act(), Some(first.parse().unwrap())).await.on_behalf_of(&id);
         assert!(bound.get(&first).await.is_ok());
         assert!(bound.invite(&first).await.is_ok());
         assert_eq!(bound.get(&second).await.unwrap_err().code, Code::NotFound);

@@ -12,7 +12,7 @@ use crate::support::client::Client;
 use crate::support::{Code, Engine, Person, Protocol, own};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p31_its_tokens_are_unavailable_on_every_protocol_until_its_keys_are_read() {
+async fn p31_tokens_return_unavailable_until_the_issuers_keys_are_read() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let key = SigningKey::generate();
         let publisher = Publisher::start();

@@ -4,13 +4,13 @@ use guestlist::clock::Clock;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
-use super::{ACME, OTHER, World, account, on_both_engines, open_to_acme};
+use super::{ACME, Fixture, OTHER, account, on_both_engines, open_to_acme};
 use crate::support::{Code, Person, gitpod, own};
 
 /// The audit events of an account, oldest first: the action, whether the account is the actor,
 /// whether there is a request id, and the note.
-async fn trail(world: &World, target: &str) -> Vec<(String, bool, bool, String)> {
-    let db = world.app.database.connect().await;
+async fn trail(fixture: &Fixture, target: &str) -> Vec<(String, bool, bool, String)> {
+    let db = fixture.app.database.connect().await;
     let sql = format!(
         "SELECT action, actor_id, request_id, note FROM audit_events \
          WHERE target_id = '{target}' ORDER BY id"
@@ -29,24 +29,24 @@ async fn trail(world: &World, target: &str) -> Vec<(String, bool, bool, String)>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_makes_its_account_once_and_keeps_it_up_to_date() {
-    on_both_engines(async |world| {
+async fn a_token_creates_its_account_once_and_updates_it() {
+    on_both_engines(async |fixture| {
         let claims = json!({ "sub": "ana", "email": "Ana@ACME.com", "email_verified": true });
-        let ana = world.bearer(ACME, &claims);
+        let ana = fixture.bearer(ACME, &claims);
         let first = account(&ana).await;
         assert_eq!((first.issuer.as_str(), first.subject.as_str()), (ACME, "ana"));
         assert_eq!((first.email.as_str(), first.email_verified), ("ana@acme.com", true));
         assert_eq!((first.name.as_str(), first.login_provider.as_str()), ("ana", "acme"));
         assert_eq!(account(&ana).await, first);
 
-        let (organization, member) = ana.found("Acme").await;
+        let (organization, member) = ana.new_organization("Acme").await;
         let named = json!({ "sub": "ana", "email": "ana@acme.com", "email_verified": true, "name": "Ana B" });
-        let renamed = account(&world.bearer(ACME, &named)).await;
+        let renamed = account(&fixture.bearer(ACME, &named)).await;
         assert_eq!((renamed.id.as_str(), renamed.name.as_str()), (first.id.as_str(), "Ana B"));
         let members = ana.members(&organization).await.unwrap();
         assert_eq!(members[0].user_id, member);
 
-        let trail = trail(world, &first.id).await;
+        let trail = trail(fixture, &first.id).await;
         let made = ("account.created".to_owned(), true, true, String::new());
         let updated = |note: &str| ("account.updated".to_owned(), true, true, note.to_owned());
         // The first token, which has no name, was sent again and changed nothing.
@@ -56,12 +56,12 @@ async fn a_token_makes_its_account_once_and_keeps_it_up_to_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p32_equal_subjects_of_two_issuers_are_two_people() {
-    on_both_engines(async |world| {
+async fn p32_the_same_subject_of_two_issuers_is_two_accounts() {
+    on_both_engines(async |fixture| {
         let claims = json!({ "sub": "ana", "email": "ana@acme.com", "email_verified": true });
-        let (here, there) = (world.bearer(ACME, &claims), world.bearer(OTHER, &claims));
+        let (here, there) = (fixture.bearer(ACME, &claims), fixture.bearer(OTHER, &claims));
         assert_ne!(account(&here).await.id, account(&there).await.id);
-        let (organization, _) = here.found("Acme").await;
+        let (organization, _) = here.new_organization("Acme").await;
         assert_eq!(there.get(&organization).await.unwrap_err().code, Code::NotFound);
         assert!(here.get(&organization).await.is_ok());
     })
@@ -69,68 +69,68 @@ async fn p32_equal_subjects_of_two_issuers_are_two_people() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p23_one_customers_issuer_cannot_vouch_for_anothers_domain() {
-    on_both_engines(async |world| {
-        let admin = world.app.person_with("boss@acme.com").await;
-        let (organization, _) = admin.found("Acme").await;
+async fn p23_an_issuer_cannot_verify_addresses_in_another_issuers_domain() {
+    on_both_engines(async |fixture| {
+        let admin = fixture.app.person_with("boss@acme.com").await;
+        let (organization, _) = admin.new_organization("Acme").await;
         open_to_acme(&admin, &organization).await;
 
         let verified = json!({ "sub": "eve", "email": "eve@acme.com", "email_verified": true });
-        let eve = world.bearer(OTHER, &verified);
+        let eve = fixture.bearer(OTHER, &verified);
         assert!(!account(&eve).await.email_verified);
         assert_eq!(eve.join_by_id(&organization).await.unwrap_err().code, Code::NotFound);
 
         // The domain's own issuer has not verified the address, or the claim is not a boolean.
-        for word in [json!(false), json!("true"), json!(null)] {
-            let claims = json!({ "sub": "ana", "email": "ana@acme.com", "email_verified": word });
-            let ana = world.bearer(ACME, &claims);
+        for value in [json!(false), json!("true"), json!(null)] {
+            let claims = json!({ "sub": "ana", "email": "ana@acme.com", "email_verified": value });
+            let ana = fixture.bearer(ACME, &claims);
             assert_eq!(ana.join_by_id(&organization).await.unwrap_err().code, Code::NotFound);
         }
         let claims = json!({ "sub": "ana", "email": "ana@acme.com" });
-        let ana = world.bearer(ACME, &claims);
+        let ana = fixture.bearer(ACME, &claims);
         assert_eq!(ana.join_by_id(&organization).await.unwrap_err().code, Code::NotFound);
 
         let claims = json!({ "sub": "ana", "email": "ana@acme.com", "email_verified": true });
-        assert!(world.bearer(ACME, &claims).join_by_id(&organization).await.is_ok());
+        assert!(fixture.bearer(ACME, &claims).join_by_id(&organization).await.is_ok());
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p31_whatever_is_wrong_with_a_token_the_answer_is_one() {
-    on_both_engines(async |world| {
-        let claims = world.claims(ACME, &json!({ "sub": "ana" }));
-        let good = world.acme.token(&claims);
-        let with = |header: serde_json::Value| world.acme.token_with(&header, &claims);
-        let but = |member: &str, value: serde_json::Value| {
+async fn p31_every_invalid_token_gets_the_same_error() {
+    on_both_engines(async |fixture| {
+        let claims = fixture.claims(ACME, &json!({ "sub": "ana" }));
+        let good = fixture.acme.token(&claims);
+        let with_header = |header: serde_json::Value| fixture.acme.token_with(&header, &claims);
+        let with_claim = |member: &str, value: serde_json::Value| {
             let mut claims = claims.clone();
             claims[member] = value;
-            world.acme.token(&claims)
+            fixture.acme.token(&claims)
         };
         let (unsigned, _) = good.rsplit_once('.').unwrap();
         let tokens = [
-            world.other.token(&claims),
-            but("iss", json!(OTHER)),
-            but("iss", json!("guestlist")),
-            but("iss", json!("https://unknown.example")),
-            but("aud", json!("somebody else")),
-            but("exp", json!(1)),
-            but("nbf", json!(4_000_000_000_u32)),
-            with(json!({ "alg": "eddsa", "kid": "1" })),
-            with(json!({ "alg": "none" })),
-            with(json!({ "alg": "EdDSA", "kid": "2" })),
-            with(json!({ "alg": "EdDSA", "kid": "1", "jku": "https://acme.example/keys" })),
+            fixture.other.token(&claims),
+            with_claim("iss", json!(OTHER)),
+            with_claim("iss", json!("guestlist")),
+            with_claim("iss", json!("https://unknown.example")),
+            with_claim("aud", json!("somebody else")),
+            with_claim("exp", json!(1)),
+            with_claim("nbf", json!(4_000_000_000_u32)),
+            with_header(json!({ "alg": "eddsa", "kid": "1" })),
+            with_header(json!({ "alg": "none" })),
+            with_header(json!({ "alg": "EdDSA", "kid": "2" })),
+            with_header(json!({ "alg": "EdDSA", "kid": "1", "jku": "https://acme.example/keys" })),
             format!("{unsigned}."),
             unsigned.to_owned(),
             format!("{good}x"),
             "not-a-token".to_owned(),
         ];
         // After this request the valid token is in the cache of verified tokens.
-        let bearer = Person::new(world.app.client(), Some(good));
+        let bearer = Person::new(fixture.app.client(), Some(good));
         assert!(bearer.get_caller(own::GetCallerRequest {}).await.is_ok());
         let mut answers = HashSet::new();
         for token in tokens {
-            let bearer = Person::new(world.app.client(), Some(token.clone()));
+            let bearer = Person::new(fixture.app.client(), Some(token.clone()));
             let failure = bearer.get_caller(own::GetCallerRequest {}).await.unwrap_err();
             assert_eq!(failure.code, Code::Unauthenticated, "{token}");
             answers.insert((failure.message, failure.reason));
@@ -142,15 +142,15 @@ async fn p31_whatever_is_wrong_with_a_token_the_answer_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p28_tokens_of_one_person_that_take_turns_wipe_nothing_and_write_nothing() {
-    on_both_engines(async |world| {
-        world.app.clock.stop_at(world.app.clock.now());
-        let bare = world.bearer(ACME, &json!({ "sub": "zoe" }));
+async fn p28_tokens_with_fewer_claims_do_not_change_the_account() {
+    on_both_engines(async |fixture| {
+        fixture.app.clock.stop_at(fixture.app.clock.now());
+        let bare = fixture.bearer(ACME, &json!({ "sub": "zoe" }));
         let claims = json!({
             "sub": "zoe", "email": "zoe@acme.com", "email_verified": true, "name": "Zoe",
             "picture": "https://pics.example/zoe",
         });
-        let full = world.bearer(ACME, &claims);
+        let full = fixture.bearer(ACME, &claims);
         let stored = account(&full).await;
         let expected = ("zoe@acme.com", true, "Zoe", "https://pics.example/zoe");
         let fields = |account: &own::Account| {
@@ -167,7 +167,7 @@ async fn p28_tokens_of_one_person_that_take_turns_wipe_nothing_and_write_nothing
         let nonsense =
             json!({ "sub": "zoe", "email": 7, "name": ["x"], "picture": "javascript:x" });
         for silent in [empty, unverified_alone, nonsense] {
-            let silent = world.bearer(ACME, &silent);
+            let silent = fixture.bearer(ACME, &silent);
             assert_eq!(fields(&account(&silent).await), expected);
         }
         for turn in 0..100 {
@@ -175,30 +175,30 @@ async fn p28_tokens_of_one_person_that_take_turns_wipe_nothing_and_write_nothing
             assert_eq!(account(who).await, stored, "turn {turn}");
         }
         let made = ("account.created".to_owned(), true, true, String::new());
-        assert_eq!(trail(world, &stored.id).await, [made]);
+        assert_eq!(trail(fixture, &stored.id).await, [made]);
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p28_address_and_verification_are_one_pair_that_changes_at_once() {
-    on_both_engines(async |world| {
-        world.app.clock.stop_at(world.app.clock.now());
-        let says = |claims: serde_json::Value| world.bearer(ACME, &claims);
-        let first = says(json!({ "sub": "zoe" }));
+async fn p28_an_address_and_its_verification_are_updated_together_at_once() {
+    on_both_engines(async |fixture| {
+        fixture.app.clock.stop_at(fixture.app.clock.now());
+        let with_claims = |claims: serde_json::Value| fixture.bearer(ACME, &claims);
+        let first = with_claims(json!({ "sub": "zoe" }));
         let id = account(&first).await.id;
         let verified = json!({ "sub": "zoe", "email": "zoe@acme.com", "email_verified": true });
         // The account had no address before. The name is stored together with the address.
-        let now = account(&says(verified.clone())).await;
+        let now = account(&with_claims(verified.clone())).await;
         assert_eq!((now.email.as_str(), now.email_verified, now.name.as_str()), ("zoe@acme.com", true, "zoe"));
-        let alone = account(&says(json!({ "sub": "zoe", "email": "zoe@acme.com" }))).await;
+        let alone = account(&with_claims(json!({ "sub": "zoe", "email": "zoe@acme.com" }))).await;
         assert_eq!((alone.email.as_str(), alone.email_verified), ("zoe@acme.com", false));
-        assert!(account(&says(verified)).await.email_verified);
+        assert!(account(&with_claims(verified)).await.email_verified);
         let moved = json!({ "sub": "zoe", "email": "zoe@other.com", "email_verified": true, "name": "Zoe" });
-        let moved = account(&says(moved)).await;
+        let moved = account(&with_claims(moved)).await;
         assert_eq!((moved.email.as_str(), moved.email_verified), ("zoe@other.com", false));
         assert_eq!(moved.name, "Zoe", "a name is stored at once together with a new address");
-        let notes: Vec<String> = trail(world, &id).await.into_iter().map(|event| event.3).collect();
+        let notes: Vec<String> = trail(fixture, &id).await.into_iter().map(|event| event.3).collect();
         let expected = ["", "email, email_verified, name", "email_verified", "email_verified", "email, email_verified, name"];
         assert_eq!(notes, expected);
     })
@@ -207,13 +207,13 @@ async fn p28_address_and_verification_are_one_pair_that_changes_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p48_a_search_finds_a_member_by_the_newest_name_and_address() {
-    on_both_engines(async |world| {
-        world.app.clock.stop_at(world.app.clock.now());
-        let org = world.app.organization().await;
+    on_both_engines(async |fixture| {
+        fixture.app.clock.stop_at(fixture.app.clock.now());
+        let org = fixture.app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
-        let bare = world.bearer(ACME, &json!({ "sub": "zoe" }));
+        let bare = fixture.bearer(ACME, &json!({ "sub": "zoe" }));
         bare.join(&token).await.unwrap();
-        let found = async |search: &str| {
+        let is_found = async |search: &str| {
             let search = search.to_owned();
             let filter = gitpod::list_members_request::Filter { search, ..Default::default() };
             let request = gitpod::ListMembersRequest {
@@ -227,15 +227,15 @@ async fn p48_a_search_finds_a_member_by_the_newest_name_and_address() {
             assert_eq!(count as usize, page.members.len());
             count == 1
         };
-        assert!(!found("zoe").await, "the subject is not searched");
+        assert!(!is_found("zoe").await, "the subject is not searched");
         let mut before: Option<&str> = None;
         for address in ["zoe@acme.com", "z@other.example"] {
             let claims = json!({ "sub": "zoe", "email": address, "name": "Zara" });
-            account(&world.bearer(ACME, &claims)).await;
-            assert!(found(&address[1..]).await, "{address}");
-            assert!(found("zara").await);
+            account(&fixture.bearer(ACME, &claims)).await;
+            assert!(is_found(&address[1..]).await, "{address}");
+            assert!(is_found("zara").await);
             if let Some(before) = before.replace(address) {
-                assert!(!found(before).await, "{before}");
+                assert!(!is_found(before).await, "{before}");
             }
         }
     })
@@ -243,12 +243,12 @@ async fn p48_a_search_finds_a_member_by_the_newest_name_and_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p28_a_name_or_picture_alone_changes_once_a_minute() {
-    on_both_engines(async |world| {
-        world.app.clock.stop_at(world.app.clock.now());
+async fn p28_a_name_or_picture_alone_is_updated_at_most_once_a_minute() {
+    on_both_engines(async |fixture| {
+        fixture.app.clock.stop_at(fixture.app.clock.now());
         let named = |name: &str, picture: &str| {
             let picture = format!("https://pics.example/{picture}");
-            world.bearer(ACME, &json!({ "sub": "zoe", "name": name, "picture": picture }))
+            fixture.bearer(ACME, &json!({ "sub": "zoe", "name": name, "picture": picture }))
         };
         let (one, two, three) = (named("One", "1"), named("Two", "1"), named("Two", "3"));
         let id = account(&one).await.id;
@@ -259,16 +259,17 @@ async fn p28_a_name_or_picture_alone_changes_once_a_minute() {
             assert_eq!(name_of(&one).await, "Two");
             assert_eq!(account(&three).await.picture, "https://pics.example/1");
         }
-        world.app.clock.advance(std::time::Duration::from_secs(60) - micro);
+        fixture.app.clock.advance(std::time::Duration::from_secs(60) - micro);
         assert_eq!(name_of(&one).await, "Two");
-        world.app.clock.advance(micro);
+        fixture.app.clock.advance(micro);
         assert_eq!(name_of(&one).await, "One");
         for _ in 0..10 {
             assert_eq!(name_of(&two).await, "One");
         }
-        world.app.clock.advance(std::time::Duration::from_secs(60));
+        fixture.app.clock.advance(std::time::Duration::from_secs(60));
         assert_eq!(account(&three).await.picture, "https://pics.example/3");
-        let notes: Vec<String> = trail(world, &id).await.into_iter().map(|event| event.3).collect();
+        let notes: Vec<String> =
+            trail(fixture, &id).await.into_iter().map(|event| event.3).collect();
         assert_eq!(notes, ["", "name", "name", "name, picture"]);
     })
     .await;

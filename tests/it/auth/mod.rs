@@ -28,7 +28,7 @@ const INTRANET: &str = "intranet";
 const SSO_ORGANIZATION: &str = "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b";
 
 /// A server that trusts three issuers, and the signing keys of two of them.
-struct World {
+struct Fixture {
     app: TestApp,
     acme: SigningKey,
     other: SigningKey,
@@ -70,7 +70,7 @@ fn three_issuers(config: &mut Config) {
 }
 
 /// Runs a behaviour on both engines, one after the other.
-async fn on_both_engines(behaviour: impl AsyncFn(&World)) {
+async fn on_both_engines(behaviour: impl AsyncFn(&Fixture)) {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Database::migrated(engine).await;
         let (acme, other) = (SigningKey::generate(), SigningKey::generate());
@@ -78,13 +78,13 @@ async fn on_both_engines(behaviour: impl AsyncFn(&World)) {
             std::fs::write(database.directory.path().join(name), key.jwks()).unwrap();
         }
         let app = TestApp::on(database, Protocol::Grpc, three_issuers, None).await;
-        let world = World { app, acme, other };
-        behaviour(&world).await;
-        world.app.stop().await;
+        let fixture = Fixture { app, acme, other };
+        behaviour(&fixture).await;
+        fixture.app.stop().await;
     }
 }
 
-impl World {
+impl Fixture {
     /// A person with a token of this issuer. The token has these claims besides the required ones.
     fn bearer(&self, issuer: &str, claims: &serde_json::Value) -> Person {
         let key = if issuer == ACME { &self.acme } else { &self.other };

@@ -19,7 +19,7 @@ async fn code(person: &Person) -> Code {
 
 /// Keys are at most five minutes old, also for cached tokens.
 #[tokio::test(flavor = "multi_thread")]
-async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_again() {
+async fn p31_tokens_of_a_withdrawn_key_are_rejected_after_a_key_refresh() {
     let minute = Duration::from_secs(60);
     for (engine, next_id) in [Engine::Sqlite, Engine::Postgres]
         .into_iter()
@@ -35,9 +35,9 @@ async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_
             let claims = json!({ "iss": ACME, "aud": "guestlist", "exp": exp, "sub": subject });
             Person::new(Client::new(app.addr(), protocol), Some(key.token(&claims)))
         };
-        let everywhere = Protocol::ALL.map(|protocol| bearer(&key, "ana", protocol));
+        let clients = Protocol::ALL.map(|protocol| bearer(&key, "ana", protocol));
         for _ in 0..3 {
-            for ana in &everywhere {
+            for ana in &clients {
                 assert_eq!(code(ana).await, Code::Ok);
             }
         }
@@ -45,7 +45,7 @@ async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_
 
         publisher.publish(next.jwks());
         app.clock.advance(4 * minute);
-        for ana in &everywhere {
+        for ana in &clients {
             assert_eq!(code(ana).await, Code::Ok);
         }
         assert_eq!(publisher.requests(), 1, "the keys are not stale yet");
@@ -53,10 +53,10 @@ async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_
         // The keys are refreshed in the background, so a few more requests may succeed.
         app.clock.advance(minute);
         let limit = Instant::now() + Duration::from_secs(30);
-        while code(&everywhere[0]).await == Code::Ok {
+        while code(&clients[0]).await == Code::Ok {
             assert!(Instant::now() < limit, "{engine:?}");
         }
-        for ana in &everywhere {
+        for ana in &clients {
             assert_eq!(code(ana).await, Code::Unauthenticated, "{engine:?} {next_id}");
         }
         assert_eq!(code(&bearer(&key, "bob", Protocol::Grpc)).await, Code::Unauthenticated);
@@ -68,7 +68,7 @@ async fn p31_a_withdrawn_or_replaced_key_ends_its_tokens_when_the_keys_are_read_
 
 /// A cached token expires at its `exp`, on every protocol.
 #[tokio::test(flavor = "multi_thread")]
-async fn p31_a_token_that_was_verified_just_before_ends_at_its_second() {
+async fn p31_a_cached_token_is_rejected_after_its_expiry() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let (key, publisher) = (SigningKey::generate(), Publisher::start());
         publisher.publish(key.jwks());
@@ -76,13 +76,13 @@ async fn p31_a_token_that_was_verified_just_before_ends_at_its_second() {
         app.clock.stop_at(app.clock.now());
         let exp = app.clock.now().as_seconds() + 100;
         let claims = json!({ "iss": ACME, "aud": "guestlist", "exp": exp, "sub": "ana" });
-        let everywhere = Protocol::ALL.map(|protocol| {
+        let clients = Protocol::ALL.map(|protocol| {
             Person::new(Client::new(app.addr(), protocol), Some(key.token(&claims)))
         });
         // The leeway is a minute. The clock is stopped between two whole seconds.
         for (seconds, expected) in [(0, Code::Ok), (159, Code::Ok), (1, Code::Unauthenticated)] {
             app.clock.advance(Duration::from_secs(seconds));
-            for ana in &everywhere {
+            for ana in &clients {
                 assert_eq!(code(ana).await, expected, "{engine:?} after {seconds}");
             }
         }

@@ -10,9 +10,9 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::ledger::{Call, Entry, Ledger, Said};
+use super::grpc_client::GrpcClient;
+use super::ledger::{Call, CallOutcome, Entry, Ledger};
 use super::round::Round;
-use super::wire::GrpcClient;
 
 /// How many of its organizations a caller still changes: those that it created last.
 const CHANGED: usize = 3;
@@ -23,7 +23,7 @@ const TRIED: usize = 24;
 type Members = Arc<Mutex<Vec<String>>>;
 
 /// An organization that the caller created and still changes.
-struct Own {
+struct OwnOrganization {
     id: String,
     members: Members,
     invites: Vec<String>,
@@ -63,31 +63,31 @@ pub struct Caller {
     /// The account on whose behalf the service's key acts.
     account: Option<String>,
     /// Accounts that are not a member of any organization yet.
-    visitors: Vec<String>,
-    own: Vec<Own>,
+    unused_accounts: Vec<String>,
+    own: Vec<OwnOrganization>,
     /// An organization, and an address that it has invited.
     invited: Option<(String, String)>,
-    board: SharedLinks,
+    shared_links: SharedLinks,
     ledger: Ledger,
 }
 
 impl Caller {
-    pub fn new(number: u64, seed: u64, board: SharedLinks, ledger: Ledger) -> Self {
+    pub fn new(number: u64, seed: u64, shared_links: SharedLinks, ledger: Ledger) -> Self {
         Self {
             name: format!("caller{number}"),
             random: StdRng::seed_from_u64(seed ^ (number << 32)),
             calls: 0,
             account: None,
-            visitors: Vec::new(),
+            unused_accounts: Vec::new(),
             own: Vec::new(),
             invited: None,
-            board,
+            shared_links,
             ledger,
         }
     }
 
     /// Makes calls until the round is over or the result of a call is unknown.
-    pub async fn work(mut self, wire: GrpcClient, round: Arc<Round>) -> Self {
+    pub async fn work(mut self, client: GrpcClient, round: Arc<Round>) -> Self {
         while !round.is_over() {
             let (call, link) = self.next_call();
             self.calls += 1;
@@ -98,12 +98,12 @@ impl Caller {
                 _ => self.account.clone(),
             };
             round.call_begins();
-            let said = wire.make(&request, account.as_deref(), &call).await;
-            round.call_ended(&said);
-            let entry = Entry { request, call, said };
+            let outcome = client.make(&request, account.as_deref(), &call).await;
+            round.call_ended(&outcome);
+            let entry = Entry { request, call, outcome };
             self.ledger.note(&entry).await;
             self.learn(&entry, link);
-            if matches!(entry.said, Said::Unknown(_)) {
+            if matches!(entry.outcome, CallOutcome::Unknown(_)) {
                 break;
             }
         }
@@ -121,14 +121,14 @@ impl Caller {
             return (Call::ResolveAccount { subject: self.name.clone() }, None);
         }
         let joining = self.random.random_ratio(3, 10);
-        if joining && self.visitors.is_empty() {
+        if joining && self.unused_accounts.is_empty() {
             return (Call::ResolveAccount { subject: self.mark() }, None);
         }
-        if joining && let Some(link) = self.board.any(&mut self.random) {
+        if joining && let Some(link) = self.shared_links.any(&mut self.random) {
             let call = Call::JoinOrganization {
                 organization: link.organization.clone(),
                 token: link.token.clone(),
-                account: self.visitors.pop().unwrap(),
+                account: self.unused_accounts.pop().unwrap(),
                 role: link.role.clone(),
             };
             return (call, Some(link));
@@ -166,7 +166,7 @@ impl Caller {
             (65..75, _) => Call::UpdateOrganization { organization, name: mark },
             // Usually another caller's organization: rejected, and nothing of it is stored.
             (75..80, _) => {
-                let organization = self.board.any(random)?.organization;
+                let organization = self.shared_links.any(random)?.organization;
                 Call::UpdateOrganization { organization, name: format!("not {mark}") }
             }
             (80..86, _) => {
@@ -185,15 +185,15 @@ impl Caller {
 
     /// Remembers the ids and tokens that a response contains.
     fn learn(&mut self, entry: &Entry, link: Option<Link>) {
-        let Said::Acknowledged(names) = &entry.said else { return };
+        let CallOutcome::Acknowledged(names) = &entry.outcome else { return };
         match &entry.call {
             Call::ResolveAccount { .. } if self.account.is_none() => {
                 self.account = Some(names[0].clone());
             }
-            Call::ResolveAccount { .. } => self.visitors.push(names[0].clone()),
+            Call::ResolveAccount { .. } => self.unused_accounts.push(names[0].clone()),
             Call::CreateOrganization { .. } => {
                 let (members, invites) = Default::default();
-                self.own.push(Own { id: names[0].clone(), members, invites });
+                self.own.push(OwnOrganization { id: names[0].clone(), members, invites });
                 let old = self.own.len().saturating_sub(CHANGED);
                 self.own.drain(..old);
             }
@@ -220,13 +220,13 @@ impl Caller {
         }
     }
 
-    fn own_mut(&mut self, organization: &str) -> &mut Own {
+    fn own_mut(&mut self, organization: &str) -> &mut OwnOrganization {
         self.own.iter_mut().find(|own| own.id == organization).expect("the caller still has it")
     }
 
     fn put_link(&mut self, organization: &str, token: &str, role: &str) {
         let members = Arc::clone(&self.own_mut(organization).members);
         let [organization, token, role] = [organization, token, role].map(str::to_owned);
-        self.board.put(Link { organization, members, token, role });
+        self.shared_links.put(Link { organization, members, token, role });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use super::ledger::{Entry, Said};
+use super::ledger::{CallOutcome, Entry};
 use super::model::Model;
 use super::rows::{Event, Rows};
 
@@ -20,11 +20,16 @@ impl Findings {
     }
 
     /// Adds each element that only one of the two sets has.
-    fn differ<T: Eq + Hash + Debug>(&mut self, what: &str, is: HashSet<T>, should: HashSet<T>) {
-        for one in is.difference(&should) {
+    fn add_differences<T: Eq + Hash + Debug>(
+        &mut self,
+        what: &str,
+        actual: HashSet<T>,
+        expected: HashSet<T>,
+    ) {
+        for one in actual.difference(&expected) {
             self.add(format!("{what}: there is {one:?}, which nobody made so"));
         }
-        for one in should.difference(&is) {
+        for one in expected.difference(&actual) {
             self.add(format!("{what}: there is no {one:?}"));
         }
     }
@@ -39,27 +44,27 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
         events.entry(&event.request).or_default().push(event);
     }
     // Within a request, a later id is greater than an earlier one.
-    events.values_mut().for_each(|of| of.sort_by(|a, b| a.target.cmp(&b.target)));
+    events.values_mut().for_each(|own_events| own_events.sort_by(|a, b| a.target.cmp(&b.target)));
 
     let mut model = Model::default();
     for entry in entries {
-        let of = events.remove(entry.request.as_str()).unwrap_or_default();
-        let outcome = match (&entry.said, of.is_empty()) {
-            (Said::Refused { .. }, false) => {
+        let own_events = events.remove(entry.request.as_str()).unwrap_or_default();
+        let outcome = match (&entry.outcome, own_events.is_empty()) {
+            (CallOutcome::Refused { .. }, false) => {
                 Err("refused, and there is something of it".to_owned())
             }
-            (Said::Acknowledged(_), true) if !model.is_no_op(&entry.call) => {
+            (CallOutcome::Acknowledged(_), true) if !model.is_no_op(&entry.call) => {
                 Err("acknowledged, and it is lost".to_owned())
             }
             (_, true) => Ok(()),
-            (_, false) => model.apply(entry, &of),
+            (_, false) => model.apply(entry, &own_events),
         };
         if let Err(what) = outcome {
             findings.add(format!("{what}: {entry:?}"));
         }
     }
     let mailed = events.remove(MAIL_WORKER).unwrap_or_default();
-    mails(&mut findings, rows, &mailed);
+    check_mails(&mut findings, rows, &mailed);
     // Each of these events increases the version, as every event of an organization does.
     for organization in mailed.iter().filter_map(|event| event.organization) {
         if let Some(organization) = model.organizations.get_mut(&organization) {
@@ -78,13 +83,13 @@ pub fn check(entries: &[Entry], rows: &Rows, before: &HashSet<String>) -> Findin
 
 /// Checks the results of the mail worker: both the invitation and the audit trail record that a
 /// mail is sent or has failed, or neither does.
-fn mails(findings: &mut Findings, rows: &Rows, events: &[&Event]) {
+fn check_mails(findings: &mut Findings, rows: &Rows, events: &[&Event]) {
     let outcome = |action: &str| match action {
         "invite.mailed" => "sent",
         "invite.mail_failed" => "failed",
         _ => "nothing a mail comes to",
     };
-    findings.differ(
+    findings.add_differences(
         "mails",
         rows.invites
             .iter()
@@ -102,7 +107,7 @@ fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
     for member in rows.members.iter().filter(|member| !accounts.contains(&member.account)) {
         findings.add(format!("member {} is an account that nobody made", member.id));
     }
-    findings.differ(
+    findings.add_differences(
         "accounts",
         rows.accounts
             .iter()
@@ -111,7 +116,7 @@ fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
             .collect(),
         model.accounts.iter().map(|(subject, id)| (subject.as_str(), *id)).collect(),
     );
-    findings.differ(
+    findings.add_differences(
         "organizations",
         rows.organizations
             .iter()
@@ -120,10 +125,10 @@ fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
         model
             .organizations
             .iter()
-            .map(|(id, is)| (*id, is.name.as_str(), is.version, is.member_count))
+            .map(|(id, item)| (*id, item.name.as_str(), item.version, item.member_count))
             .collect(),
     );
-    findings.differ(
+    findings.add_differences(
         "members",
         rows.members
             .iter()
@@ -134,12 +139,14 @@ fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
         model
             .members
             .iter()
-            .map(|(id, is)| (*id, is.organization, is.role.as_str(), is.status, is.invite))
+            .map(|(id, item)| {
+                (*id, item.organization, item.role.as_str(), item.status, item.invite)
+            })
             .collect(),
     );
     for row in &rows.members {
-        let should = model.members.get(&row.id).and_then(|is| is.account);
-        if should.is_some_and(|account| account != row.account) {
+        let expected = model.members.get(&row.id).and_then(|item| item.account);
+        if expected.is_some_and(|account| account != row.account) {
             findings.add(format!("member {} is another's account", row.id));
         }
     }
@@ -151,11 +158,11 @@ fn compare(findings: &mut Findings, rows: &Rows, model: &Model) {
             findings.add(format!("organization {} counts its members wrong", row.id));
         }
     }
-    invites(findings, rows, model);
+    compare_invites(findings, rows, model);
 }
 
-fn invites(findings: &mut Findings, rows: &Rows, model: &Model) {
-    findings.differ(
+fn compare_invites(findings: &mut Findings, rows: &Rows, model: &Model) {
+    findings.add_differences(
         "invites",
         rows.invites
             .iter()
@@ -168,14 +175,14 @@ fn invites(findings: &mut Findings, rows: &Rows, model: &Model) {
         model
             .invites
             .iter()
-            .map(|(id, is)| {
-                let terms = (is.role.as_str(), is.max_uses, is.uses, is.mark.as_str());
-                (*id, is.organization, is.kind, is.state, terms)
+            .map(|(id, item)| {
+                let terms = (item.role.as_str(), item.max_uses, item.uses, item.mark.as_str());
+                (*id, item.organization, item.kind, item.state, terms)
             })
             .collect(),
     );
     for row in &rows.invites {
-        let token = model.invites.get(&row.id).and_then(|is| is.token.as_ref());
+        let token = model.invites.get(&row.id).and_then(|item| item.token.as_ref());
         if token.is_some_and(|token| token.hash().as_bytes() != row.token_hash) {
             findings.add(format!("invite {} has another token than was answered", row.id));
         }
@@ -183,9 +190,9 @@ fn invites(findings: &mut Findings, rows: &Rows, model: &Model) {
     // The outbox has a mail for each invitation whose mail is pending, unless the invitation has
     // ended.
     let pending = |state: fn(&str) -> bool| {
-        let of = rows.invites.iter().filter(move |row| state(&row.state));
-        let of = of.filter(|row| row.delivery.as_deref() == Some("pending"));
-        of.map(|row| row.id).collect::<HashSet<_>>()
+        let matching = rows.invites.iter().filter(move |row| state(&row.state));
+        let matching = matching.filter(|row| row.delivery.as_deref() == Some("pending"));
+        matching.map(|row| row.id).collect::<HashSet<_>>()
     };
     let waiting: HashSet<_> = rows.waiting.iter().copied().collect();
     for id in pending(|state| state == "live").difference(&waiting) {

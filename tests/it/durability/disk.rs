@@ -30,8 +30,8 @@ pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
     };
     if let Some(reason) = reason {
         // Written to stderr directly, because the harness hides the output of tests that pass.
-        let mut told = std::io::stderr();
-        writeln!(told, "skipped: {name}, no small disk: {reason}").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: {name}, no small disk: {reason}").unwrap();
         return;
     }
     // The kernel kills the started processes if this thread ends before them.
@@ -43,16 +43,16 @@ pub fn with_small_disk(path: &str, megabytes: usize, test: impl FnOnce(Disk)) {
         .env(INSIDE, "yes")
         .output()
         .unwrap();
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    print!("{}{}", said(&inside.stdout), said(&inside.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    print!("{}{}", text(&inside.stdout), text(&inside.stderr));
     assert!(inside.status.success());
-    assert!(said(&inside.stdout).contains("1 passed"), "there is no test {name}");
+    assert!(text(&inside.stdout).contains("1 passed"), "there is no test {name}");
 }
 
 /// A mounted disk.
 pub struct Disk {
     directory: TempDir,
-    ballast: PathBuf,
+    filler: PathBuf,
 }
 
 impl Disk {
@@ -62,8 +62,8 @@ impl Disk {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "guestlist"]).arg(directory.path());
         assert!(mount.status().unwrap().success());
-        let ballast = directory.path().join("ballast");
-        Self { directory, ballast }
+        let filler = directory.path().join("ballast");
+        Self { directory, filler }
     }
 
     pub fn path(&self) -> &Path {
@@ -72,7 +72,7 @@ impl Disk {
 
     /// Fills the disk until only this many bytes are free.
     pub fn fill_up_to(&self, left: u64) {
-        let mut file = File::options().create(true).append(true).open(&self.ballast).unwrap();
+        let mut file = File::options().create(true).append(true).open(&self.filler).unwrap();
         let full = std::io::copy(&mut std::io::repeat(0), &mut file).unwrap_err();
         assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");
         let size = file.metadata().unwrap().len();
@@ -81,7 +81,7 @@ impl Disk {
 
     /// Frees that space again.
     pub fn make_room(&self) {
-        std::fs::remove_file(&self.ballast).unwrap();
+        std::fs::remove_file(&self.filler).unwrap();
     }
 }
 

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::HANG;
-use super::killed::until_it_is_back;
+use super::killed::wait_for_database;
 use crate::support::client::{Http, http};
 use crate::support::cluster::{Cluster, kill};
 use crate::support::{Database, Engine, Installation, Server, from_environment, run_installed_on};
@@ -44,7 +44,7 @@ mod p44_no_event_is_missed {
     fn sqlite() {
         let directory = std::env::temp_dir();
         run_installed_on(Database::on_disk(&directory), HANG, async |at| {
-            followed(at, None, 1, 1_500, 6).await;
+            check_feed(at, None, 1, 1_500, 6).await;
         });
     }
 
@@ -52,13 +52,13 @@ mod p44_no_event_is_missed {
     fn postgres() {
         let cluster = Cluster::start(&std::env::temp_dir());
         run_installed_on(Database::on_server(cluster.url.clone()), HANG, async |at| {
-            followed(at, Some(&cluster), 4, 1_500, 8).await;
+            check_feed(at, Some(&cluster), 4, 1_500, 8).await;
         });
     }
 }
 
 /// The state that all parts of the test share.
-struct World<'a> {
+struct SharedState<'a> {
     at: &'a Installation,
     http: Http<Full<Bytes>>,
     admin: String,
@@ -67,7 +67,7 @@ struct World<'a> {
     servers: Mutex<Vec<Server>>,
     /// The number of changes to make.
     changes: u64,
-    begun: AtomicU64,
+    started: AtomicU64,
     /// When each change was acknowledged, by its request id.
     acknowledged: Mutex<HashMap<String, Instant>>,
     is_over: AtomicBool,
@@ -75,7 +75,7 @@ struct World<'a> {
 
 /// The state that the reader keeps.
 #[derive(Default)]
-struct Read {
+struct ReaderState {
     cursor: String,
     ids: HashSet<Uuid>,
     requests: HashSet<String>,
@@ -84,7 +84,7 @@ struct Read {
     restarts: u64,
 }
 
-async fn followed(
+async fn check_feed(
     at: &Installation,
     cluster: Option<&Cluster>,
     replicas: usize,
@@ -100,9 +100,9 @@ async fn followed(
     let ada = servers[0].person(&admin);
     let mut organizations = Vec::new();
     for n in 0..ORGANIZATIONS {
-        organizations.push(ada.found(&format!("Organization {n}")).await.0);
+        organizations.push(ada.new_organization(&format!("Organization {n}")).await.0);
     }
-    let world = World {
+    let state = SharedState {
         at,
         http: http(),
         admin,
@@ -110,7 +110,7 @@ async fn followed(
         organizations,
         servers: Mutex::new(servers),
         changes,
-        begun: AtomicU64::new(0),
+        started: AtomicU64::new(0),
         acknowledged: Mutex::default(),
         is_over: AtomicBool::new(false),
     };
@@ -118,16 +118,16 @@ async fn followed(
     // The start of a server blocks its thread. The other parts continue meanwhile.
     let (read, missed) = tokio::task::block_in_place(|| {
         std::thread::scope(|scope| {
-            let kills = scope.spawn(|| runtime.block_on(world.kill(cluster, kills)));
+            let kills = scope.spawn(|| runtime.block_on(state.kill(cluster, kills)));
             let work = async {
-                join_all((0..WRITERS).map(|_| world.write())).await;
+                join_all((0..WRITERS).map(|_| state.write())).await;
                 while !kills.is_finished() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
-                world.is_over.store(true, Ordering::Relaxed);
+                state.is_over.store(true, Ordering::Relaxed);
             };
             let parts =
-                async { futures::join!(work, world.follow(), world.follow_by_id(), world.stall()) };
+                async { futures::join!(work, state.follow(), state.follow_by_id(), state.stall()) };
             let ((), read, missed, ()) = runtime.block_on(parts);
             (read, missed)
         })
@@ -135,7 +135,7 @@ async fn followed(
 
     let stored = ids(&at.database).await;
     assert_eq!(read.ids.symmetric_difference(&stored).count(), 0, "each event at least once");
-    let acknowledged = world.acknowledged.lock().unwrap();
+    let acknowledged = state.acknowledged.lock().unwrap();
     assert!(acknowledged.keys().all(|request| read.requests.contains(request)));
     let mut lags = read.lags;
     lags.sort_unstable();
@@ -144,7 +144,7 @@ async fn followed(
         "{} changes acknowledged of {}, {kills} kills, {} events, 0 missed; the reader began {} times; from \
          acknowledgement to reader p50 {:?}, p99 {:?}; a cursor over ids missed {missed}",
         acknowledged.len(),
-        world.begun.load(Ordering::Relaxed),
+        state.started.load(Ordering::Relaxed),
         stored.len(),
         read.restarts + 1,
         at_percent(50),
@@ -155,7 +155,7 @@ async fn followed(
     }
 }
 
-impl World<'_> {
+impl SharedState<'_> {
     fn acknowledged(&self) -> u64 {
         self.acknowledged.lock().unwrap().len() as u64
     }
@@ -188,7 +188,7 @@ impl World<'_> {
             if self.acknowledged() >= self.changes {
                 return;
             }
-            let n = self.begun.fetch_add(1, Ordering::Relaxed);
+            let n = self.started.fetch_add(1, Ordering::Relaxed);
             let (request, organization) = (format!("change-{n}"), n as usize % ORGANIZATIONS);
             let body = json!({ "organizationId": self.organizations[organization] });
             let path = "gitpod.v1.OrganizationService/CreateOrganizationInvite";
@@ -211,7 +211,7 @@ impl World<'_> {
             match cluster.filter(|_| n % 4 == 0) {
                 Some(cluster) => {
                     kill(cluster.postmaster(), Signal::KILL);
-                    until_it_is_back(self.at).await;
+                    wait_for_database(self.at).await;
                 }
                 None => {
                     let victim = {
@@ -228,8 +228,8 @@ impl World<'_> {
     }
 
     /// Reads the feed, stops at random moments, and continues with the cursor that it has kept.
-    async fn follow(&self) -> Read {
-        let mut kept = Read::default();
+    async fn follow(&self) -> ReaderState {
+        let mut kept = ReaderState::default();
         let mut ended_at = None;
         loop {
             let was_over = self.is_over.load(Ordering::Relaxed);
@@ -263,7 +263,7 @@ impl World<'_> {
         }
     }
 
-    fn keep(&self, kept: &mut Read, event: &Value) {
+    fn keep(&self, kept: &mut ReaderState, event: &Value) {
         if !kept.ids.insert(event["id"].as_str().unwrap().parse().unwrap()) {
             return;
         }
@@ -287,9 +287,9 @@ impl World<'_> {
         let mut last = Uuid::nil();
         while !self.is_over.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            let Some(found) = ids_after(&self.at.database, last).await else { continue };
-            last = found.iter().copied().max().unwrap_or(last);
-            seen.extend(found);
+            let Some(new_ids) = ids_after(&self.at.database, last).await else { continue };
+            last = new_ids.iter().copied().max().unwrap_or(last);
+            seen.extend(new_ids);
         }
         let stored = ids(&self.at.database).await;
         stored.iter().filter(|id| **id <= last && !seen.contains(*id)).count()

@@ -6,16 +6,16 @@ use guestlist::storage::postgres::{self, Address};
 use rand::RngExt;
 use rustix::process::{Pid, Signal};
 
-use super::ledger::Said;
+use super::ledger::CallOutcome;
 use super::round::Moment;
-use super::{HANG, RECOVERY_LIMIT, World};
+use super::{Fixture, HANG, RECOVERY_LIMIT};
 use crate::support::cluster::{Cluster, kill};
 use crate::support::{
     Code, Database, Installation, Server, from_environment, own, run_installed_on,
 };
 
 /// The number of kills after which the store is compared with the ledger.
-const LOOK: u64 = 10;
+const CHECK_INTERVAL: u64 = 10;
 
 /// The process that is killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,14 +24,14 @@ enum Victim {
     Database(Signal),
 }
 
-mod p33_what_was_acknowledged_is_there_after_a_kill {
+mod p33_acknowledged_changes_survive_a_kill {
     use super::*;
 
     #[test]
     fn sqlite() {
         let directory = std::env::temp_dir();
         run_installed_on(Database::on_disk(&directory), HANG, async |at| {
-            killed(at, None, 40).await;
+            kill_repeatedly(at, None, 40).await;
         });
     }
 
@@ -39,16 +39,16 @@ mod p33_what_was_acknowledged_is_there_after_a_kill {
     fn postgres() {
         let cluster = Cluster::start(&std::env::temp_dir());
         run_installed_on(Database::on_server(cluster.url.clone()), HANG, async |at| {
-            killed(at, Some(&cluster), 20).await;
+            kill_repeatedly(at, Some(&cluster), 20).await;
         });
     }
 }
 
 /// Kills the server repeatedly; each third time the database instead, if the test has its own.
-async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
+async fn kill_repeatedly(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
     let kills = from_environment("GUESTLIST_TEST_KILLS").unwrap_or(usual);
-    let mut world = World::new(at).await;
-    let mut server = world.serve();
+    let mut fixture = Fixture::new(at).await;
+    let mut server = fixture.serve();
     let mut was_database = false;
     for n in 1..=kills {
         let victim = match n % 6 {
@@ -60,42 +60,48 @@ async fn killed(at: &Installation, cluster: Option<&Cluster>, usual: u64) {
             (Victim::Database(signal), Some(cluster)) => (cluster.postmaster(), signal),
             _ => (process_of(&server), Signal::KILL),
         };
-        let moment = moment(&mut world);
-        let round = world.round(server.addr, moment, move || kill(process, signal)).await;
-        let back = round.first().expect("a call was acknowledged");
-        assert!(!was_database || back < RECOVERY_LIMIT, "it was back after {back:?}");
+        let moment = random_moment(&mut fixture);
+        let round = fixture.round(server.addr, moment, move || kill(process, signal)).await;
+        let recovered_after = round.first().expect("a call was acknowledged");
+        assert!(
+            !was_database || recovered_after < RECOVERY_LIMIT,
+            "it was back after {recovered_after:?}"
+        );
 
         was_database = victim != Victim::Server;
         if was_database {
             // The server keeps running, and reconnects by itself.
-            until_it_is_back(at).await;
+            wait_for_database(at).await;
         } else {
             server.kill();
-            server = world.serve();
+            server = fixture.serve();
         }
-        if n % LOOK == 0 || n == kills {
-            until_it_answers(&server, &world.key).await;
-            world.check().await;
+        if n % CHECK_INTERVAL == 0 || n == kills {
+            wait_for_server(&server, &fixture.key).await;
+            fixture.check().await;
         }
     }
     assert_eq!(server.stop().code, Some(0));
-    println!("seed {}, {kills} kills\n{}", world.seed, world.told());
-    let unknown = |said: &Said| matches!(said, Said::Unknown(_));
-    assert!(world.ledger.read().iter().any(|entry| unknown(&entry.said)), "no call was running");
+    println!("seed {}, {kills} kills\n{}", fixture.seed, fixture.summary());
+    let unknown = |outcome: &CallOutcome| matches!(outcome, CallOutcome::Unknown(_));
+    assert!(
+        fixture.ledger.read().iter().any(|entry| unknown(&entry.outcome)),
+        "no call was running"
+    );
 }
 
 /// A random moment: early or late, in the middle of a group of changes or between groups.
-fn moment(world: &mut World<'_>) -> Moment {
+fn random_moment(fixture: &mut Fixture<'_>) -> Moment {
     Moment {
-        acknowledged: world.random.random_range(1..=200),
-        unanswered: [0, 4, 8, 16][world.random.random_range(0..4)],
-        at_a_call: world.random.random(),
+        acknowledged: fixture.random.random_range(1..=200),
+        unanswered: [0, 4, 8, 16][fixture.random.random_range(0..4)],
+        checked_on_send: fixture.random.random(),
         failed: 0,
-        most: usize::MAX,
+        max_acknowledged: usize::MAX,
     }
 }
 
-pub async fn until_it_is_back(at: &Installation) {
+pub async fn wait_for_database(at: &Installation) {
     let since = Instant::now();
     let address = Address::parse(&at.database.url).unwrap();
     while postgres::Connection::open(&address, RECOVERY_LIMIT).await.is_err() {
@@ -110,7 +116,7 @@ pub fn process_of(server: &Server) -> Pid {
 
 /// Waits until the server responds; after a kill of the database, until it has a new connection
 /// (P35).
-async fn until_it_answers(server: &Server, key: &str) {
+async fn wait_for_server(server: &Server, key: &str) {
     let since = Instant::now();
     while let Err(failure) = server.person(key).get_caller(own::GetCallerRequest {}).await {
         assert!(

@@ -36,7 +36,7 @@ impl Call {
 
 /// The result of a call, as the caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Said {
+pub enum CallOutcome {
     /// Done, with the ids or tokens in the response.
     Acknowledged(Vec<String>),
     /// Not done.
@@ -45,16 +45,16 @@ pub enum Said {
     Unknown(String),
 }
 
-impl Said {
+impl CallOutcome {
     /// Whether the call was rejected because of a failure of the store, not because of the call.
     pub fn is_fault(&self) -> bool {
-        let Said::Refused { code, reason } = self else { return false };
+        let CallOutcome::Refused { code, reason } = self else { return false };
         code == "Unavailable" || (code == "ResourceExhausted" && reason == "DISK_FULL")
     }
 
     /// Whether the call was rejected by a rule of the service, such as for a link that is used up.
     pub fn is_rule(&self) -> bool {
-        let Said::Refused { code, reason } = self else { return false };
+        let CallOutcome::Refused { code, reason } = self else { return false };
         matches!(
             (code.as_str(), reason.as_str()),
             ("NotFound" | "PermissionDenied", _) | ("ResourceExhausted", "RATE_LIMITED")
@@ -68,7 +68,7 @@ pub struct Entry {
     /// `x-request-id`, which the audit trail contains.
     pub request: String,
     pub call: Call,
-    pub said: Said,
+    pub outcome: CallOutcome,
 }
 
 /// The file of the entries. Clones share it.

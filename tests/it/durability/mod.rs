@@ -22,12 +22,12 @@ mod check;
 mod disk;
 mod feed;
 mod full;
+mod grpc_client;
 mod killed;
 mod ledger;
 mod model;
 mod round;
 mod rows;
-mod wire;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
@@ -39,10 +39,10 @@ use rand::rngs::StdRng;
 use tempfile::TempDir;
 
 use self::caller::{Caller, SharedLinks};
-use self::ledger::{Entry, Ledger, Said};
+use self::grpc_client::GrpcClient;
+use self::ledger::{CallOutcome, Entry, Ledger};
 use self::round::{Moment, Round};
 use self::rows::Rows;
-use self::wire::GrpcClient;
 use crate::support::{Engine, Installation, Server, from_environment};
 
 /// The number of callers: the greatest number of calls at once.
@@ -57,7 +57,7 @@ const HANG: Duration = Duration::from_secs(900);
 const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A store, its callers and their ledger.
-struct World<'a> {
+struct Fixture<'a> {
     at: &'a Installation,
     seed: u64,
     random: StdRng,
@@ -65,38 +65,38 @@ struct World<'a> {
     callers: Vec<Caller>,
     ledger: Ledger,
     /// The directory of the ledger and the configuration.
-    outside: TempDir,
+    directory: TempDir,
     /// The request ids of the events that existed before the first call.
     before: HashSet<String>,
 }
 
-impl<'a> World<'a> {
+impl<'a> Fixture<'a> {
     async fn new(at: &'a Installation) -> Self {
         let seed = from_environment("GUESTLIST_TEST_SEED").unwrap_or_else(rand::random);
-        let outside = TempDir::new().unwrap();
+        let directory = TempDir::new().unwrap();
         let issuer = format!("[[issuers]]\nissuer = '{}'\nkind = 'service'\n", calls::ISSUER);
         let rest = "login_provider = 'intranet'\nverified_email_domains = []\n";
-        std::fs::write(outside.path().join("guestlist.toml"), issuer + rest).unwrap();
+        std::fs::write(directory.path().join("guestlist.toml"), issuer + rest).unwrap();
 
-        let made = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
-        assert_eq!(made.code, 0, "{}", made.err);
+        let output = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
+        assert_eq!(output.code, 0, "{}", output.err);
         let events = Rows::read(&at.database).await.events;
-        let (board, ledger) = (SharedLinks::default(), Ledger::new(outside.path()));
-        let caller = |n| Caller::new(n, seed, board.clone(), ledger.clone());
+        let (shared_links, ledger) = (SharedLinks::default(), Ledger::new(directory.path()));
+        let caller = |n| Caller::new(n, seed, shared_links.clone(), ledger.clone());
         Self {
             at,
             seed,
             random: StdRng::seed_from_u64(seed),
-            key: made.out.trim_end().to_owned(),
+            key: output.out.trim_end().to_owned(),
             callers: (0..CALLERS).map(caller).collect(),
             ledger,
-            outside,
+            directory,
             before: events.into_iter().map(|event| event.request).collect(),
         }
     }
 
     fn serve(&self) -> Server {
-        let config = self.outside.path().join("guestlist.toml");
+        let config = self.directory.path().join("guestlist.toml");
         self.at.serve_with(&[
             ("GUESTLIST_CONFIG", &config.display().to_string()),
             ("GUESTLIST_LIMITS__INVITES_PER_ADDRESS", "1"),
@@ -111,12 +111,12 @@ impl<'a> World<'a> {
         end: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Round> {
         let round = Arc::new(Round::new(moment, end));
-        let wires: Vec<GrpcClient> =
+        let clients: Vec<GrpcClient> =
             (0..CONNECTIONS).map(|_| GrpcClient::new(addr, &self.key)).collect();
         let mut working = tokio::task::JoinSet::new();
         for (n, caller) in self.callers.drain(..).enumerate() {
-            let wire = wires[n % CONNECTIONS].clone();
-            working.spawn(caller.work(wire, Arc::clone(&round)));
+            let client = clients[n % CONNECTIONS].clone();
+            working.spawn(caller.work(client, Arc::clone(&round)));
         }
         self.callers = working.join_all().await;
         assert!(round.is_over(), "seed {}: the server does not respond", self.seed);
@@ -154,15 +154,17 @@ impl<'a> World<'a> {
     }
 
     /// The counts of the ledger as text. Asserts that each kind of call was acknowledged.
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let mut counts: BTreeMap<String, [usize; 4]> = BTreeMap::new();
-        for Entry { call, said, .. } in self.ledger.read() {
-            let column = match &said {
-                Said::Acknowledged(_) => 0,
-                Said::Refused { .. } if said.is_rule() => 1,
-                Said::Refused { .. } if said.is_fault() => 2,
-                Said::Refused { .. } => panic!("rejected for no known reason: {call:?}, {said:?}"),
-                Said::Unknown(_) => 3,
+        for Entry { call, outcome, .. } in self.ledger.read() {
+            let column = match &outcome {
+                CallOutcome::Acknowledged(_) => 0,
+                CallOutcome::Refused { .. } if outcome.is_rule() => 1,
+                CallOutcome::Refused { .. } if outcome.is_fault() => 2,
+                CallOutcome::Refused { .. } => {
+                    panic!("rejected for no known reason: {call:?}, {outcome:?}")
+                }
+                CallOutcome::Unknown(_) => 3,
             };
             counts.entry(call.name()).or_default()[column] += 1;
         }

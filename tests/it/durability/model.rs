@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use guestlist::domain::InviteToken;
 use uuid::Uuid;
 
-use super::ledger::{Call, Entry, Said};
+use super::ledger::{Call, CallOutcome, Entry};
 use super::rows::Event;
 
 pub struct Organization {
@@ -57,59 +57,61 @@ impl Model {
         if actions != expected(&entry.call) {
             return Err(format!("not whole: its events are {actions:?}"));
         }
-        let place = organization_of(&entry.call);
-        if place.is_some() && events.iter().any(|event| event.organization != place) {
+        let organization_id = organization_of(&entry.call);
+        if organization_id.is_some()
+            && events.iter().any(|event| event.organization != organization_id)
+        {
             return Err("an event of it belongs to another organization".to_owned());
         }
-        let mut named = Vec::new();
+        let mut ids = Vec::new();
         match &entry.call {
             Call::ResolveAccount { subject } => {
                 let id = uuid(&events[0].target);
-                named.push(id);
+                ids.push(id);
                 if self.accounts.insert(subject.clone(), id).is_some() {
                     return Err("the account was there already".to_owned());
                 }
             }
-            Call::CreateOrganization { name } => named = self.create(name, events)?,
+            Call::CreateOrganization { name } => ids = self.create(name, events)?,
             Call::UpdateOrganization { name, .. } => {
-                self.advance(place)?.name.clone_from(name);
+                self.advance(organization_id)?.name.clone_from(name);
             }
             Call::CreateOrganizationInvite { .. }
             | Call::CreateLink { .. }
             | Call::InviteByEmail { .. } => {
-                self.advance(place)?;
+                self.advance(organization_id)?;
                 for (n, event) in events.iter().enumerate() {
-                    named.push(self.invite(entry, n, event)?);
+                    ids.push(self.invite(entry, n, event)?);
                 }
             }
             Call::JoinOrganization { account, role, .. } => {
-                self.advance(place)?.member_count += 1;
-                named.push(self.join(place, account, role, events[0])?);
+                self.advance(organization_id)?.member_count += 1;
+                ids.push(self.join(organization_id, account, role, events[0])?);
             }
             Call::SetMemberRole { member, role, .. } => {
-                self.advance(place)?;
+                self.advance(organization_id)?;
                 self.member(member)?.role.clone_from(role);
             }
             Call::SuspendMember { member, .. } => {
-                self.advance(place)?;
+                self.advance(organization_id)?;
                 self.member(member)?.status = "suspended";
             }
             Call::RestoreMember { member, .. } => {
-                self.advance(place)?;
+                self.advance(organization_id)?;
                 self.member(member)?.status = "active";
             }
             Call::RemoveMember { member, .. } => {
-                self.advance(place)?.member_count -= 1;
+                self.advance(organization_id)?.member_count -= 1;
                 self.member(member)?.status = "left";
             }
             Call::Revoke { invite, .. } => {
-                self.advance(place)?;
-                named.push(uuid(invite));
+                self.advance(organization_id)?;
+                ids.push(uuid(invite));
                 self.end(uuid(invite), "revoked")?;
             }
         }
-        match &entry.said {
-            Said::Acknowledged(names) => says(&entry.call, names, &named),
+        match &entry.outcome {
+            CallOutcome::Acknowledged(names) => check_answer_ids(&entry.call, names, &ids),
             _ => Ok(()),
         }
     }
@@ -152,7 +154,7 @@ impl Model {
     fn invite(&mut self, entry: &Entry, n: usize, event: &Event) -> Result<Uuid, String> {
         let id = uuid(&event.target);
         let organization = event.organization.ok_or("an invite of no organization")?;
-        let (names, member) = (told(&entry.said), "member".to_owned());
+        let (names, member) = (acknowledged_names(&entry.outcome), "member".to_owned());
         let (kind, role, max_uses, mark, token) = match &entry.call {
             Call::CreateLink { note, role, max_uses, .. } => {
                 ("named_link", role.clone(), Some(*max_uses), note.clone(), names.get(1))
@@ -212,8 +214,8 @@ impl Model {
     }
 
     /// Increases the version of a change's organization, and returns the organization.
-    fn advance(&mut self, place: Option<Uuid>) -> Result<&mut Organization, String> {
-        let organization = place.and_then(|id| self.organizations.get_mut(&id));
+    fn advance(&mut self, organization_id: Option<Uuid>) -> Result<&mut Organization, String> {
+        let organization = organization_id.and_then(|id| self.organizations.get_mut(&id));
         let organization = organization.ok_or("a change of an organization that is not there")?;
         organization.version += 1;
         Ok(organization)
@@ -267,19 +269,23 @@ fn organization_of(call: &Call) -> Option<Uuid> {
 }
 
 /// Compares the ids in a response with those of its events.
-fn says(call: &Call, names: &[String], ids: &[Uuid]) -> Outcome {
-    let told: Vec<Uuid> = match call {
+fn check_answer_ids(call: &Call, names: &[String], ids: &[Uuid]) -> Outcome {
+    let answered: Vec<Uuid> = match call {
         // Their responses contain no id, but a token or a name.
         Call::CreateOrganizationInvite { .. } | Call::UpdateOrganization { .. } => return Ok(()),
         Call::CreateLink { .. } => vec![uuid(&names[0])],
         _ => names.iter().map(|name| uuid(name)).collect(),
     };
-    if told == ids { Ok(()) } else { Err(format!("the answer named {told:?}, done is {ids:?}")) }
+    if answered == ids {
+        Ok(())
+    } else {
+        Err(format!("the answer named {answered:?}, done is {ids:?}"))
+    }
 }
 
-fn told(said: &Said) -> &[String] {
-    match said {
-        Said::Acknowledged(names) => names,
+fn acknowledged_names(outcome: &CallOutcome) -> &[String] {
+    match outcome {
+        CallOutcome::Acknowledged(names) => names,
         _ => &[],
     }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ledger::Said;
+use super::ledger::CallOutcome;
 
 /// The condition that ends a round: at least this many calls of each kind.
 #[derive(Debug, Clone, Copy)]
@@ -15,9 +15,9 @@ pub struct Moment {
     /// Running calls at this moment.
     pub unanswered: usize,
     /// Whether the condition is checked when a call is sent, instead of when one has ended.
-    pub at_a_call: bool,
+    pub checked_on_send: bool,
     /// The round also ends when more calls than this are acknowledged.
-    pub most: usize,
+    pub max_acknowledged: usize,
 }
 
 /// The state that the callers of one round share.
@@ -51,24 +51,24 @@ impl Round {
 
     pub fn call_begins(&self) {
         self.unanswered.fetch_add(1, Ordering::SeqCst);
-        if self.moment.at_a_call {
-            self.look();
+        if self.moment.checked_on_send {
+            self.check_condition();
         }
     }
 
-    pub fn call_ended(&self, said: &Said) {
-        match said {
-            Said::Acknowledged(_) => {
+    pub fn call_ended(&self, outcome: &CallOutcome) {
+        match outcome {
+            CallOutcome::Acknowledged(_) => {
                 self.acknowledged.fetch_add(1, Ordering::SeqCst);
                 self.first.get_or_init(|| self.since.elapsed());
             }
-            Said::Refused { .. } if said.is_fault() => {
+            CallOutcome::Refused { .. } if outcome.is_fault() => {
                 self.failed.fetch_add(1, Ordering::SeqCst);
             }
             _ => {}
         }
-        if !self.moment.at_a_call {
-            self.look();
+        if !self.moment.checked_on_send {
+            self.check_condition();
         }
         self.unanswered.fetch_sub(1, Ordering::SeqCst);
     }
@@ -78,12 +78,14 @@ impl Round {
         self.failed.load(Ordering::SeqCst)
     }
 
-    fn look(&self) {
+    fn check_condition(&self) {
         let acknowledged = self.acknowledged.load(Ordering::SeqCst);
         let due = acknowledged >= self.moment.acknowledged
             && self.failed() >= self.moment.failed
             && self.unanswered.load(Ordering::SeqCst) >= self.moment.unanswered;
-        if (due || acknowledged > self.moment.most) && !self.over.swap(true, Ordering::SeqCst) {
+        if (due || acknowledged > self.moment.max_acknowledged)
+            && !self.over.swap(true, Ordering::SeqCst)
+        {
             (self.end)();
         }
     }

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use uuid::Uuid;
 
-use crate::support::beside::Beside;
+use crate::support::direct_connection::DirectConnection;
 use crate::support::{Database, Engine};
 
 pub struct Event {
@@ -86,23 +86,23 @@ impl Rows {
     }
 }
 
-async fn ask(db: &Beside, sql: &str) -> Vec<QueryResult> {
+async fn query(db: &DirectConnection, sql: &str) -> Vec<QueryResult> {
     db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap()
 }
 
-async fn select<T>(db: &Beside, table: &str, of: impl Fn(&QueryResult) -> T) -> Vec<T> {
-    ask(db, &format!("SELECT * FROM {table}")).await.iter().map(of).collect()
+async fn select<T>(db: &DirectConnection, table: &str, of: impl Fn(&QueryResult) -> T) -> Vec<T> {
+    query(db, &format!("SELECT * FROM {table}")).await.iter().map(of).collect()
 }
 
-async fn damage(db: &Beside, engine: Engine) -> Vec<String> {
+async fn damage(db: &DirectConnection, engine: Engine) -> Vec<String> {
     if engine == Engine::Postgres {
         return Vec::new();
     }
     let mut damage = Vec::new();
-    for row in ask(db, "PRAGMA integrity_check").await {
+    for row in query(db, "PRAGMA integrity_check").await {
         damage.push(row.try_get_by_index(0).unwrap());
     }
-    for row in ask(db, "PRAGMA foreign_key_check").await {
+    for row in query(db, "PRAGMA foreign_key_check").await {
         let table: String = row.try_get_by_index(0).unwrap();
         damage.push(format!("a row of {table} refers to nothing"));
     }

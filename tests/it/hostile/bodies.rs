@@ -23,7 +23,7 @@ const LENGTH: usize = 1 << 20;
 static ALL_BUT_THE_END: [u8; LENGTH - 1] = [b' '; LENGTH - 1];
 
 /// The protocols: content type, path, and whether over HTTP/2.
-const WAYS: [(&str, &str, bool); 6] = [
+const PROTOCOLS: [(&str, &str, bool); 6] = [
     ("application/json", "/guestlist.v1.AccountService/GetCaller", false),
     ("application/json", "/guestlist.v1.AccountService/GetCaller", true),
     ("application/grpc-web+proto", "/guestlist.v1.AccountService/GetCaller", false),
@@ -41,7 +41,7 @@ pub async fn unfinished(target: Target) {
         let (target, refused) = (&target, &refused);
         async move {
             // If the server closes a connection with an unread body, the response may be lost.
-            if let Some((status, grpc)) = refusal(target, WAYS[n % WAYS.len()]).await {
+            if let Some((status, grpc)) = refusal(target, PROTOCOLS[n % PROTOCOLS.len()]).await {
                 assert!(status == 401 || grpc.as_deref() == Some("16"), "{status} {grpc:?}");
             }
             refused.send_modify(|count| *count += 1);
@@ -51,11 +51,11 @@ pub async fn unfinished(target: Target) {
             tokio::time::sleep(HELD).await;
         }
     });
-    let in_place = async {
+    let attack_started = async {
         so_far.wait_for(|count| *count > BODIES / 2).await.unwrap();
-        target.in_place();
+        target.attack_started();
     };
-    futures::join!(join_all(peers), in_place);
+    futures::join!(join_all(peers), attack_started);
 }
 
 /// The HTTP status and the gRPC status, if there is a response. The connection stays open until its

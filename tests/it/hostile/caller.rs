@@ -74,7 +74,7 @@ impl Caller {
 
     /// Whether the server accepts a new connection, and not only for probes.
     pub async fn is_served(&self) -> bool {
-        let asked = async {
+        let attempt = async {
             let stream = TcpStream::connect(self.addr).await?;
             stream.set_nodelay(true)?;
             let io = TokioIo::new(stream);
@@ -84,7 +84,7 @@ impl Caller {
             let answer = sender.send_request(request.body(Full::<Bytes>::default())?).await?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answer.status())
         };
-        asked.await.is_ok_and(|status| status == 200)
+        attempt.await.is_ok_and(|status| status == 200)
     }
 
     async fn over_open_connection(&mut self) {

@@ -18,11 +18,11 @@ use crate::support::certificates::{Authority, NAME};
 use crate::support::{Engine, Installation, Server, run_installed};
 
 /// The limit of open connections, and the share of one network: a quarter.
-const ALL: usize = 40;
-const SHARE: usize = ALL / 4;
+const MAX_CONNECTIONS: usize = 40;
+const MAX_PER_NETWORK: usize = MAX_CONNECTIONS / 4;
 
 /// The limit of connections, and timeouts that are too long to end a connection here.
-const PATIENT: [(&str, &str); 4] = [
+const LONG_TIMEOUTS: [(&str, &str); 4] = [
     ("GUESTLIST_HTTP__MAX_CONNECTIONS", "40"),
     ("GUESTLIST_HTTP__HTTP1_IDLE_TIMEOUT", "10m"),
     ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "10m"),
@@ -45,7 +45,7 @@ enum Protocol {
 /// A server, and how it is reached.
 struct TestServer {
     addr: SocketAddr,
-    wire: Protocol,
+    protocol: Protocol,
     authority: Authority,
 }
 
@@ -59,7 +59,7 @@ impl TestServer {
     /// A connection from this address, after its TLS handshake if it has one.
     async fn connect(&self, from: [u8; 4], alpn: &[&str]) -> std::io::Result<Box<dyn Stream>> {
         let stream = self.tcp(from).await?;
-        if self.wire != Protocol::Tls {
+        if self.protocol != Protocol::Tls {
             return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(NAME).unwrap();
@@ -70,7 +70,7 @@ impl TestServer {
     /// time.
     async fn hold(&self, from: [u8; 4]) -> std::io::Result<Box<dyn Stream>> {
         let mut stream = self.connect(from, &["h2"]).await?;
-        if self.wire == Protocol::Http1 {
+        if self.protocol == Protocol::Http1 {
             stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
         } else {
             stream.write_all(&[PREFACE, &frame(kind::SETTINGS, 0, 0, &[])].concat()).await?;
@@ -83,17 +83,19 @@ impl TestServer {
     /// Opens twice the share of one network from this address; returns the accepted connections.
     async fn crowd(&self, from: [u8; 4]) -> Vec<Box<dyn Stream>> {
         let mut held = Vec::new();
-        for n in 0..2 * SHARE {
+        for n in 0..2 * MAX_PER_NETWORK {
             match self.hold(from).await {
                 Ok(stream) => held.push(stream),
-                Err(_) => assert!(n >= SHARE, "connection {n}, within the share, is rejected"),
+                Err(_) => {
+                    assert!(n >= MAX_PER_NETWORK, "connection {n}, within the share, is rejected")
+                }
             }
         }
         held
     }
 
     /// Sends a request over HTTP/1 on a new connection from 127.0.0.1; returns the status.
-    async fn ask(&self, request: &str) -> std::io::Result<u16> {
+    async fn send(&self, request: &str) -> std::io::Result<u16> {
         let mut stream = self.connect([127, 0, 0, 1], &["http/1.1"]).await?;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
@@ -104,20 +106,24 @@ impl TestServer {
     }
 
     async fn page(&self, path: &str) -> std::io::Result<u16> {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
     }
 
     async fn call(&self, key: &str) -> std::io::Result<u16> {
         let head = format!("POST {GET_CALLER} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}");
         let rest = "content-type: application/json\r\nconnection: close\r\ncontent-length: 2";
-        self.ask(&format!("{head}\r\n{rest}\r\n\r\n{{}}")).await
+        self.send(&format!("{head}\r\n{rest}\r\n\r\n{{}}")).await
     }
 }
 
-fn serve(at: &Installation, wire: Protocol, more: &[(&str, &str)]) -> (Server, TestServer, String) {
-    let settings = [&BOUNDS[..], &PATIENT, more].concat();
+fn serve(
+    at: &Installation,
+    protocol: Protocol,
+    more: &[(&str, &str)],
+) -> (Server, TestServer, String) {
+    let settings = [&BOUNDS[..], &LONG_TIMEOUTS, more].concat();
     let authority = Authority::new();
-    let server = if wire == Protocol::Tls {
+    let server = if protocol == Protocol::Tls {
         authority.certify().write(at.directory());
         let files = ["serve", "--tls-certificate-file", "tls.crt", "--tls-key-file", "tls.key"];
         Server::start(at.command(&files, &settings))
@@ -125,19 +131,19 @@ fn serve(at: &Installation, wire: Protocol, more: &[(&str, &str)]) -> (Server, T
         at.serve_with(&settings)
     };
     let key = std::fs::read_to_string(at.key_file()).unwrap().trim().to_owned();
-    let place = TestServer { addr: server.addr, wire, authority };
-    (server, place, key)
+    let target = TestServer { addr: server.addr, protocol, authority };
+    (server, target, key)
 }
 
 /// The server accepts other clients, however many connections two networks keep open.
-fn two_networks(wire: Protocol) {
+fn two_networks(protocol: Protocol) {
     run_installed(Engine::Sqlite, async |at| {
-        let (server, place, key) = serve(at, wire, &[]);
-        let held = join_all([1, 2].map(|network| place.crowd([127, 0, network, 1]))).await;
+        let (server, target, key) = serve(at, protocol, &[]);
+        let held = join_all([1, 2].map(|network| target.crowd([127, 0, network, 1]))).await;
         for _ in 0..20 {
-            assert_eq!(place.call(&key).await.unwrap(), 200, "{wire:?}");
+            assert_eq!(target.call(&key).await.unwrap(), 200, "{protocol:?}");
         }
-        assert_eq!(place.page("/healthz").await.unwrap(), 200);
+        assert_eq!(target.page("/healthz").await.unwrap(), 200);
         let log = server.logged();
         assert_eq!(log.matches("too many open connections").count(), 1, "logged once: {log}");
         assert!(log.contains("http.max_connections_per_network"), "{log}");
@@ -148,23 +154,31 @@ fn two_networks(wire: Protocol) {
 
 /// When all connections are in use, the server answers probes and rejects all other requests with
 /// 503.
-fn all_taken(wire: Protocol) {
+fn all_connections_used(protocol: Protocol) {
     run_installed(Engine::Sqlite, async |at| {
-        let (server, place, key) = serve(at, wire, &[]);
-        let networks = [1, 2, 3, 4].map(|network| place.crowd([127, 0, network, 1]));
+        let (server, target, key) = serve(at, protocol, &[]);
+        let networks = [1, 2, 3, 4].map(|network| target.crowd([127, 0, network, 1]));
         let held = join_all(networks).await;
         for _ in 0..5 {
-            assert_eq!(answered(async || place.page("/healthz").await).await, 200, "{wire:?}");
-            assert_eq!(answered(async || place.page("/readyz").await).await, 200, "{wire:?}");
-            assert_eq!(answered(async || place.call(&key).await).await, 503, "{wire:?}");
+            assert_eq!(
+                until_answered(async || target.page("/healthz").await).await,
+                200,
+                "{protocol:?}"
+            );
+            assert_eq!(
+                until_answered(async || target.page("/readyz").await).await,
+                200,
+                "{protocol:?}"
+            );
+            assert_eq!(until_answered(async || target.call(&key).await).await, 503, "{protocol:?}");
         }
-        if wire != Protocol::Tls {
-            let status = health(place.addr).await.unwrap();
+        if protocol != Protocol::Tls {
+            let status = health(target.addr).await.unwrap();
             assert_eq!(status, ServingStatus::Serving);
         }
         drop(held);
         // The closed connections make room for new ones.
-        while place.call(&key).await.ok() != Some(200) {}
+        while target.call(&key).await.ok() != Some(200) {}
         super::end(server, "all taken").await;
     });
 }
@@ -172,9 +186,9 @@ fn all_taken(wire: Protocol) {
 /// Repeats a request until there is a response, and returns its status. The crowds also use
 /// connections that are reserved for probes, and a closed connection counts until the server has
 /// read that the client closed it; both last only a short time.
-async fn answered(ask: impl AsyncFn() -> std::io::Result<u16>) -> u16 {
+async fn until_answered(send: impl AsyncFn() -> std::io::Result<u16>) -> u16 {
     loop {
-        if let Ok(status) = ask().await {
+        if let Ok(status) = send().await {
             return status;
         }
     }
@@ -190,52 +204,52 @@ async fn health(addr: SocketAddr) -> Result<ServingStatus, tonic::Status> {
 /// The server closes connections that never send a request, even if their clients are still there,
 /// and so has room for other clients again.
 #[test]
-fn p37_who_never_asks_makes_room() {
-    let ends = [
+fn p37_connections_without_a_request_are_closed() {
+    let short_timeouts = [
         ("GUESTLIST_HTTP__HTTP1_IDLE_TIMEOUT", "1s"),
         ("GUESTLIST_HTTP__HTTP2_IDLE_TIMEOUT", "1s"),
     ];
-    for wire in [Protocol::Http1, Protocol::Http2, Protocol::Tls] {
+    for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Tls] {
         run_installed(Engine::Sqlite, async |at| {
-            let (server, place, key) = serve(at, wire, &ends);
-            let networks = [1, 2, 3, 4].map(|network| place.crowd([127, 0, network, 1]));
+            let (server, target, key) = serve(at, protocol, &short_timeouts);
+            let networks = [1, 2, 3, 4].map(|network| target.crowd([127, 0, network, 1]));
             let held = join_all(networks).await;
             for mut stream in held.into_iter().flatten() {
                 // Reads to the end of the connection, with or without an error.
                 stream.read_to_end(&mut Vec::new()).await.ok();
             }
-            assert_eq!(place.call(&key).await.unwrap(), 200, "{wire:?}");
+            assert_eq!(target.call(&key).await.unwrap(), 200, "{protocol:?}");
             super::end(server, "idle").await;
         });
     }
 }
 
 #[test]
-fn p41_two_networks_hold_all_they_can_over_http1() {
+fn p41_two_networks_cannot_use_all_connections_over_http1() {
     two_networks(Protocol::Http1);
 }
 
 #[test]
-fn p41_two_networks_hold_all_they_can_over_http2() {
+fn p41_two_networks_cannot_use_all_connections_over_http2() {
     two_networks(Protocol::Http2);
 }
 
 #[test]
-fn p41_two_networks_hold_all_they_can_over_tls() {
+fn p41_two_networks_cannot_use_all_connections_over_tls() {
     two_networks(Protocol::Tls);
 }
 
 #[test]
-fn p41_probes_are_answered_when_all_is_taken_over_http1() {
-    all_taken(Protocol::Http1);
+fn p41_probes_are_answered_when_no_connection_is_free_over_http1() {
+    all_connections_used(Protocol::Http1);
 }
 
 #[test]
-fn p41_probes_are_answered_when_all_is_taken_over_http2() {
-    all_taken(Protocol::Http2);
+fn p41_probes_are_answered_when_no_connection_is_free_over_http2() {
+    all_connections_used(Protocol::Http2);
 }
 
 #[test]
-fn p41_probes_are_answered_when_all_is_taken_over_tls() {
-    all_taken(Protocol::Tls);
+fn p41_probes_are_answered_when_no_connection_is_free_over_tls() {
+    all_connections_used(Protocol::Tls);
 }

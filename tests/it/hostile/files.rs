@@ -15,7 +15,7 @@ use crate::support::{Engine, Installation, Server, run_installed};
 const LIMIT: usize = 150;
 
 #[test]
-fn p37_more_connections_than_file_descriptors() {
+fn p37_a_server_survives_more_connections_than_file_descriptors() {
     run_installed(Engine::Sqlite, async |at| {
         attacked(at, 100).await;
     });
@@ -26,13 +26,13 @@ fn p37_more_connections_than_file_descriptors() {
 /// new clients after the peers have closed their connections.
 pub async fn attacked(at: &Installation, calls: usize) -> Figures {
     // No connection is closed because it is silent, and no client has to connect again.
-    let patient = [
+    let long_timeouts = [
         ("GUESTLIST_HTTP__FIRST_BYTE_TIMEOUT", "10m"),
         ("GUESTLIST_HTTP__KEEP_ALIVE_INTERVAL", "10m"),
         // All connections come from one address.
         ("GUESTLIST_HTTP__MAX_CONNECTIONS_PER_NETWORK", "0"),
     ];
-    let program = at.command(&["serve"], &[&BOUNDS[..], &patient].concat());
+    let program = at.command(&["serve"], &[&BOUNDS[..], &long_timeouts].concat());
     let mut limited = Command::new("sh");
     limited.args(["-c", &format!("ulimit -n {LIMIT} && exec \"$0\" serve")]);
     limited.arg(program.get_program()).current_dir(at.directory());

@@ -20,7 +20,7 @@ async fn floods(target: &Target, begin: &[u8], frames: &[u8]) {
     for peer in &mut peers {
         peer.send(begin).await;
     }
-    target.in_place();
+    target.attack_started();
     for sent in join_all(peers.iter_mut().map(|peer| peer.flood(frames, MAX_FRAMES))).await {
         assert!(sent < MAX_FRAMES, "the server closes the connection");
     }
@@ -46,7 +46,7 @@ pub async fn settings(target: Target) {
 /// CVE-2019-9518
 pub async fn empty_data(target: Target) {
     let mut peers = peers(&target, 4).await;
-    target.in_place();
+    target.attack_started();
     let floods = peers.iter_mut().map(|peer| async {
         peer.send(&frame(kind::HEADERS, END_HEADERS, 1, &call(HEALTH, None, &[]))).await;
         let frames = frame(kind::DATA, 0, 1, &[]).repeat(1000);

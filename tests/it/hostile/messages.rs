@@ -39,16 +39,16 @@ pub async fn huge_length(target: Target) {
         peer
     };
     let mut peers = join_all((0..50).map(|_| framed(target.addr))).await;
-    target.in_place();
+    target.attack_started();
     for streams in join_all(peers.iter_mut().map(|peer| peer.until_ended(1))).await {
         assert_eq!((streams.ended(), streams.closed), (1, false), "{streams:?}");
     }
-    let said = join_all((0..50).map(|_| async {
+    let statuses = join_all((0..50).map(|_| async {
         let request = over_connect(&target.key) + "content-length: 4294967295\r\n\r\n{";
         status(Peer::connect(target.addr).await, request.into_bytes()).await
     }));
-    let said = said.await;
-    assert!(said.iter().all(|status| *status == 429), "RESOURCE_EXHAUSTED: {said:?}");
+    let statuses = statuses.await;
+    assert!(statuses.iter().all(|status| *status == 429), "RESOURCE_EXHAUSTED: {statuses:?}");
 }
 
 static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -76,15 +76,15 @@ pub async fn bomb(target: Target) {
         peer
     };
     let mut peers = join_all((0..16).map(|_| framed())).await;
-    target.in_place();
+    target.attack_started();
     let ended = join_all(peers.iter_mut().map(|peer| peer.until_ended(1))).await;
     assert!(ended.iter().all(|streams| streams.ended() == 1), "{ended:?}");
-    let said = join_all((0..16).map(|_| async {
+    let statuses = join_all((0..16).map(|_| async {
         let head = over_connect(&target.key)
             + &format!("content-encoding: gzip\r\ncontent-length: {}\r\n\r\n", bomb.len());
         status(Peer::connect(target.addr).await, [head.as_bytes(), bomb].concat()).await
     }));
-    assert!(said.await.into_iter().all(|status| status == 429), "RESOURCE_EXHAUSTED");
+    assert!(statuses.await.into_iter().all(|status| status == 429), "RESOURCE_EXHAUSTED");
 }
 
 /// Some thousand bytes, each in its own frame or chunk.
@@ -109,7 +109,7 @@ pub async fn slices(target: Target) {
     let request = request + &chunks + "1\r\n}\r\n0\r\n\r\n";
 
     let mut peers = join_all((0..8).map(|_| Peer::http2(target.addr, &[]))).await;
-    target.in_place();
+    target.attack_started();
     let in_frames = join_all(peers.iter_mut().map(|peer| async {
         peer.send(&frames).await;
         peer.until_ended(1).await

@@ -72,13 +72,13 @@ struct Attack {
 struct Target {
     addr: SocketAddr,
     key: String,
-    in_place: Arc<watch::Sender<usize>>,
+    attack_started: Arc<watch::Sender<usize>>,
 }
 
 impl Target {
     /// Reports that a round's peers are connected and attack.
-    fn in_place(&self) {
-        self.in_place.send_modify(|rounds| *rounds += 1);
+    fn attack_started(&self) {
+        self.attack_started.send_modify(|rounds| *rounds += 1);
     }
 }
 
@@ -116,14 +116,14 @@ attacks! {
     p37_silent_connections: silence::silent, "200 silent connections" => "closed after `first_byte_timeout`";
     p37_partial_prefaces: silence::partial_preface, "200 with half an HTTP/2 preface" => "closed after `first_byte_timeout`";
     p37_partial_heads: silence::partial_head, "200 with half an HTTP/1 head" => "closed after `head_timeout`";
-    p37_dripping_heads: silence::dripping_head, "100 that send a head byte by byte for ever" => "closed after `head_timeout`";
+    p37_heads_sent_byte_by_byte: silence::dripping_head, "100 that send a head byte by byte for ever" => "closed after `head_timeout`";
     p37_partial_header_blocks: silence::partial_block, "200 with half an HTTP/2 header block" => "closed when no ping is answered";
     p37_unfinished_streams: streams::unfinished, "1,200 calls without an end by strangers, 100 by one with a key" => "refused over a quarter of `max_anonymous_requests`, the others at `request_timeout`";
-    p37_watchers: streams::watchers, "1,200 that watch health" => "refused over a quarter of `max_anonymous_streaming_requests`";
-    p41_bodies_of_strangers: bodies::unfinished, "1,000 strangers with all but the end of a body of 1 MiB" => "refused by the head; read on for 2 s at most";
+    p37_too_many_health_watches: streams::watchers, "1,200 that watch health" => "refused over a quarter of `max_anonymous_streaming_requests`";
+    p41_unfinished_bodies_without_a_credential: bodies::unfinished, "1,000 strangers with all but the end of a body of 1 MiB" => "refused by the head; read on for 2 s at most";
     p37_too_many_streams: streams::too_many, "1,000 streams at once on one connection" => "refused over `max_streams`";
     p37_rapid_reset: streams::rapid_reset, "streams opened and reset at once" => "closed, over 20 resets before a look";
-    p37_made_resets: streams::made_resets, "streams that make the server reset them" => "closed, over 256 resets";
+    p37_provoked_stream_resets: streams::provoked_resets, "streams that make the server reset them" => "closed, over 256 resets";
     p37_continuation_flood: floods::continuation, "CONTINUATION without an end" => "closed over the header bound";
     p37_ping_flood: floods::ping, "PING without an end, no answer read" => "not read on; closed after `write_timeout`";
     p37_settings_flood: floods::settings, "SETTINGS without an end, no answer read" => "not read on; closed after `write_timeout`";
@@ -131,7 +131,7 @@ attacks! {
     p37_huge_lengths: messages::huge_length, "messages that say they are 4 GiB" => "refused by the length";
     p37_decompression_bombs: messages::bomb, "64 MiB of zeros in gzip, over gRPC and Connect" => "refused at `max_request_bytes`";
     p37_one_byte_at_a_time: messages::slices, "a message in slices of a byte, HTTP/1 and 2" => "answered, or closed over the budget of small frames";
-    p37_shut_windows: readers::shut_window, "1,000 answers that are not taken, over HTTP/2" => "each stream reset after `write_timeout`";
+    p37_closed_flow_control_windows: readers::shut_window, "1,000 answers that are not taken, over HTTP/2" => "each stream reset after `write_timeout`";
     p37_unread_answers: readers::unread, "20 that ask on and on over HTTP/1 and read nothing" => "not read on; closed after `write_timeout`";
 }
 
@@ -145,9 +145,9 @@ async fn attacked(at: &Installation, attack: &Attack, calls: usize) -> Figures {
     let without = caller.calls(calls).await;
 
     let memory = Memory::of(server.pid());
-    let in_place = Arc::new(watch::Sender::new(0));
+    let attack_started = Arc::new(watch::Sender::new(0));
     let (finished, mut rounds) = watch::channel(0);
-    let target = Target { addr: server.addr, key, in_place: Arc::clone(&in_place) };
+    let target = Target { addr: server.addr, key, attack_started: Arc::clone(&attack_started) };
     let round = attack.round;
     let attackers = tokio::spawn(async move {
         loop {
@@ -156,19 +156,19 @@ async fn attacked(at: &Installation, attack: &Attack, calls: usize) -> Figures {
         }
     });
     let attackers = Attackers(Some(attackers));
-    in_place.subscribe().wait_for(|rounds| *rounds > 0).await.unwrap();
+    attack_started.subscribe().wait_for(|rounds| *rounds > 0).await.unwrap();
 
     let mut with = caller.calls(calls).await;
     // Continues to the end of a round, because a round checks the server's reaction at its end.
-    while *rounds.borrow_and_update() == 0 && attackers.go_on() {
+    while *rounds.borrow_and_update() == 0 && attackers.is_running() {
         with.add(caller.calls(10).await);
     }
     let growth = memory.growth();
-    let attackers = attackers.still_there().await;
+    let attackers = attackers.running_task().await;
     assert!(growth < MAX_GROWTH, "{}: {} MiB", attack.name, growth >> 20);
 
-    let so_far = *in_place.borrow();
-    in_place.subscribe().wait_for(|rounds| *rounds > so_far).await.unwrap();
+    let so_far = *attack_started.borrow();
+    attack_started.subscribe().wait_for(|rounds| *rounds > so_far).await.unwrap();
     let end = end(server, attack.name).await;
     attackers.abort();
     let rounds = *rounds.borrow();
@@ -180,12 +180,12 @@ struct Attackers(Option<JoinHandle<()>>);
 
 impl Attackers {
     /// Whether no round has found an error of the server.
-    fn go_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.0.as_ref().is_some_and(|task| !task.is_finished())
     }
 
     /// Returns the running task. Panics if a round has found an error.
-    async fn still_there(mut self) -> JoinHandle<()> {
+    async fn running_task(mut self) -> JoinHandle<()> {
         let task = self.0.take().unwrap();
         if task.is_finished() {
             task.await.expect("the server reacts as expected");

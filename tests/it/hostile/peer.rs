@@ -129,35 +129,35 @@ impl Peer {
     }
 
     /// Sends these bytes again and again, without reading, until the server closes the connection,
-    /// but at most `most` times; returns how often it sent them.
-    pub async fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
-        for sent in 0..most {
+    /// but at most `max_sends` times; returns how often it sent them.
+    pub async fn flood(&mut self, bytes: &[u8], max_sends: usize) -> usize {
+        for sent in 0..max_sends {
             if !self.send(bytes).await {
                 return sent;
             }
         }
-        most
+        max_sends
     }
 
     /// Reads until the server ends the connection, with or without an error.
     pub async fn closed(&mut self) -> Vec<u8> {
-        let mut said = Vec::new();
-        self.0.read_to_end(&mut said).await.ok();
-        said
+        let mut received = Vec::new();
+        self.0.read_to_end(&mut received).await.ok();
+        received
     }
 
     /// Reads, and responds to pings like an ordinary client, until this many streams have ended, or
     /// the connection has ended.
     pub async fn until_ended(&mut self, streams: usize) -> Streams {
-        let mut found = Streams::default();
-        while found.ended() < streams && self.next_of(&mut found).await {}
-        found
+        let mut results = Streams::default();
+        while results.ended() < streams && self.next_of(&mut results).await {}
+        results
     }
 
     /// The same for one frame; returns whether there was one.
-    pub async fn next_of(&mut self, found: &mut Streams) -> bool {
+    pub async fn next_of(&mut self, results: &mut Streams) -> bool {
         let Ok((kind, flags, stream, payload)) = self.read().await else {
-            found.closed = true;
+            results.closed = true;
             return false;
         };
         match kind {
@@ -168,10 +168,10 @@ impl Peer {
                 self.send(&frame(kind::SETTINGS, ACK, 0, &[])).await;
             }
             kind::RST_STREAM => {
-                found.reset.insert(stream);
+                results.reset.insert(stream);
             }
             kind::DATA | kind::HEADERS if flags & END_STREAM != 0 => {
-                found.answered.insert(stream);
+                results.answered.insert(stream);
             }
             _ => {}
         }

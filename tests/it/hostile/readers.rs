@@ -19,14 +19,14 @@ pub async fn shut_window(target: Target) {
         call
     });
     let calls: Vec<u8> = calls.collect();
-    let fronts = std::iter::repeat_n(&page, 5).chain(std::iter::repeat_n(&calls, 5));
-    let peers = fronts.map(|front| async {
+    let inputs = std::iter::repeat_n(&page, 5).chain(std::iter::repeat_n(&calls, 5));
+    let peers = inputs.map(|input| async {
         let mut peer = Peer::http2(target.addr, &[(INITIAL_WINDOW, 0)]).await;
-        peer.send(front).await;
+        peer.send(input).await;
         peer
     });
     let mut peers = join_all(peers).await;
-    target.in_place();
+    target.attack_started();
     for streams in join_all(peers.iter_mut().map(|peer| peer.until_ended(STREAMS))).await {
         assert_eq!((streams.reset.len(), streams.closed), (STREAMS, false), "{streams:?}");
     }
@@ -37,9 +37,9 @@ pub async fn shut_window(target: Target) {
 pub async fn unread(target: Target) {
     const MAX_FRAMES: usize = 100_000;
     let mut peers = join_all((0..20).map(|_| Peer::connect(target.addr))).await;
-    target.in_place();
-    let questions = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
-    for asked in join_all(peers.iter_mut().map(|peer| peer.flood(&questions, MAX_FRAMES))).await {
-        assert!(asked < MAX_FRAMES, "the server closes the connection");
+    target.attack_started();
+    let requests = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    for sent in join_all(peers.iter_mut().map(|peer| peer.flood(&requests, MAX_FRAMES))).await {
+        assert!(sent < MAX_FRAMES, "the server closes the connection");
     }
 }

@@ -7,16 +7,16 @@ use futures::future::join_all;
 use super::Target;
 use super::peer::{PREFACE, Peer, call, frame, kind};
 
-/// Opens `count` connections, sends `front` on each and then nothing, and waits until the server
+/// Opens `count` connections, sends `input` on each and then nothing, and waits until the server
 /// has closed all.
-async fn all_closed(target: &Target, count: usize, front: &[u8]) {
+async fn all_closed(target: &Target, count: usize, input: &[u8]) {
     let peers = (0..count).map(|_| async {
         let mut peer = Peer::connect(target.addr).await;
-        peer.send(front).await;
+        peer.send(input).await;
         peer
     });
     let mut peers = join_all(peers).await;
-    target.in_place();
+    target.attack_started();
     join_all(peers.iter_mut().map(Peer::closed)).await;
 }
 
@@ -41,7 +41,7 @@ pub async fn dripping_head(target: Target) {
         peer
     });
     let peers = join_all(peers).await;
-    target.in_place();
+    target.attack_started();
     let drips = peers.into_iter().map(|mut peer| async move {
         while peer.send(b"y").await {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -53,6 +53,6 @@ pub async fn dripping_head(target: Target) {
 /// HEADERS whose block does not end. Inside a block a peer cannot respond to a ping.
 pub async fn partial_block(target: Target) {
     let headers = frame(kind::HEADERS, 0, 1, &call("/grpc.health.v1.Health/Check", None, &[]));
-    let front = [PREFACE, &frame(kind::SETTINGS, 0, 0, &[]), &headers].concat();
-    all_closed(&target, 200, &front).await;
+    let input = [PREFACE, &frame(kind::SETTINGS, 0, 0, &[]), &headers].concat();
+    all_closed(&target, 200, &input).await;
 }

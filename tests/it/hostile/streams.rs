@@ -36,7 +36,7 @@ pub async fn unfinished(target: Target) {
         peer
     });
     let mut peers = join_all(peers).await;
-    target.in_place();
+    target.attack_started();
     for streams in join_all(peers.iter_mut().map(|peer| peer.until_ended(STREAMS))).await {
         assert!(!streams.closed, "{streams:?}");
     }
@@ -53,17 +53,17 @@ pub async fn watchers(target: Target) {
         peer
     });
     let mut peers = join_all(peers).await;
-    target.in_place();
+    target.attack_started();
     // The server rejects all streams over the limit at once. The others continue.
     let refused = AtomicUsize::new(0);
     let watch = join_all(peers.iter_mut().map(|peer| async {
-        let mut found = Streams::default();
+        let mut results = Streams::default();
         let mut before = 0;
-        while peer.next_of(&mut found).await {
-            let now = found.ended();
+        while peer.next_of(&mut results).await {
+            let now = results.ended();
             refused.fetch_add(now - std::mem::replace(&mut before, now), Ordering::Relaxed);
         }
-        assert!(!found.closed, "{found:?}");
+        assert!(!results.closed, "{results:?}");
     }));
     let enough = async {
         while refused.load(Ordering::Relaxed) < 12 * STREAMS - MAX_WATCHERS {
@@ -79,7 +79,7 @@ pub async fn watchers(target: Target) {
 pub async fn too_many(target: Target) {
     let mut peer = Peer::http2(target.addr, &[]).await;
     peer.send(&opened(10 * STREAMS, 0, &call(HEALTH, None, &[]))).await;
-    target.in_place();
+    target.attack_started();
     let streams = peer.until_ended(10 * STREAMS).await;
     // The server resets each of them, or closes the whole connection.
     assert!(streams.closed || streams.reset.len() >= 9 * STREAMS, "{streams:?}");
@@ -94,7 +94,7 @@ pub async fn rapid_reset(target: Target) {
     for _ in 0..4 {
         peers.push(Peer::http2(target.addr, &[]).await);
     }
-    target.in_place();
+    target.attack_started();
     let floods = peers.iter_mut().map(|peer| async {
         let ids: Vec<u32> = ids(MAX_FRAMES).collect();
         for (n, ids) in ids.chunks(100).enumerate() {
@@ -116,11 +116,11 @@ pub async fn rapid_reset(target: Target) {
 
 /// CVE-2025-8671: a WINDOW_UPDATE by zero is an error of the stream, and the server resets the
 /// stream.
-pub async fn made_resets(target: Target) {
+pub async fn provoked_resets(target: Target) {
     const MAX_FRAMES: usize = 20_000;
     let head = call(GET_CALLER, Some(&target.key), &[]);
     let mut peer = Peer::http2(target.addr, &[]).await;
-    target.in_place();
+    target.attack_started();
     let mut made = 0;
     for id in ids(MAX_FRAMES) {
         let mut pair = frame(kind::HEADERS, END_HEADERS, id, &head);

@@ -20,7 +20,12 @@ fn link_with(organization: &str, role: &str) -> own::CreateLinkRequest {
 }
 
 /// Makes an invite for the method, or opens the domain. Returns the token or id to join with.
-async fn open(app: &TestApp, method: JoinMethod, admin: &Person, organization: &str) -> String {
+async fn make_invite_or_open_domain(
+    app: &TestApp,
+    method: JoinMethod,
+    admin: &Person,
+    organization: &str,
+) -> String {
     match method {
         JoinMethod::JoinLink => admin.current_invite(organization).await.unwrap(),
         JoinMethod::NamedLink | JoinMethod::Rest => {
@@ -56,7 +61,7 @@ fn invitation(organization: &str, email: &str, external_id: &str) -> own::Invite
 }
 
 everywhere! {
-    async fn a_member_gets_what_its_invite_has(app: TestApp) {
+    async fn a_member_gets_the_metadata_of_the_invite(app: TestApp) {
         let org = app.organization().await;
         let link = own::CreateLinkRequest {
             metadata: pairs(&[("plan", "pro"), ("empty", "")]),
@@ -105,7 +110,7 @@ everywhere! {
         assert_eq!(gus.membership(&org.id, None).await.unwrap(), joined);
     }
 
-    async fn readers_of_the_feed_get_it_and_webhooks_do_not(app: TestApp) {
+    async fn the_event_feed_contains_metadata_and_webhooks_do_not(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;
@@ -139,17 +144,17 @@ everywhere! {
             ..Default::default()
         };
         let events = org.admin.list_events(request.clone()).await.unwrap().events;
-        let mut told = 0;
+        let mut with_metadata = 0;
         for event in &events {
             let (metadata, external_id) = match event.data.clone().unwrap() {
                 own::event::Data::Member(it) if it.has_metadata => (it.metadata, it.external_id),
                 own::event::Data::Invite(it) if it.has_metadata => (it.metadata, it.external_id),
                 _ => continue,
             };
-            told += 1;
+            with_metadata += 1;
             assert_eq!((metadata, external_id.as_str()), (link.metadata.clone(), "secret-id"));
         }
-        assert_eq!(told, 2, "{events:?}");
+        assert_eq!(with_metadata, 2, "{events:?}");
         // Removed metadata is removed from old events, too.
         let member = org.stranger.membership(&org.id, None).await.unwrap().member_id;
         let remove = own::UpdateMemberMetadataRequest {
@@ -168,14 +173,14 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn every_join_method_but_the_domain_carries_metadata(app: TestApp) {
+    async fn every_join_method_except_domain_copies_metadata_to_the_member(app: TestApp) {
         for method in JoinMethod::ALL {
             let org = app.organization().await;
             let expected = match method {
                 JoinMethod::Domain => pairs(&[]),
                 _ => pairs(&[("plan", "pro")]),
             };
-            let entry = open(app, method, &org.admin, &org.id).await;
+            let token_or_id = make_invite_or_open_domain(app, method, &org.admin, &org.id).await;
             // The metadata is set after the invite is made, so that this code is the same for all
             // methods.
             let list = own::ListRequest {
@@ -192,13 +197,13 @@ on_both_engines! {
                 };
                 org.admin.update_invite(update).await.unwrap();
             }
-            method.join(&org.stranger, &org.id, &entry).await.unwrap();
+            method.join(&org.stranger, &org.id, &token_or_id).await.unwrap();
             let joined = org.stranger.membership(&org.id, None).await.unwrap();
             assert_eq!(joined.metadata, expected, "{method:?}");
         }
     }
 
-    async fn an_external_id_is_of_one_live_invite_and_one_member(app: TestApp) {
+    async fn an_external_id_belongs_to_at_most_one_live_invite_and_one_member(app: TestApp) {
         let org = app.organization().await;
         let calls = (0..6).map(|_| {
             let link = own::CreateLinkRequest {
@@ -262,7 +267,7 @@ on_both_engines! {
         assert_eq!((&joined.metadata, joined.external_id.as_str()), (&pairs(&[("dept", "r&d")]), ""));
     }
 
-    async fn a_request_said_again_returns_the_same_and_with_another_pair_is_refused(app: TestApp) {
+    async fn a_repeated_request_returns_the_same_link_unless_metadata_differs(app: TestApp) {
         let org = app.organization().await;
         let link = own::CreateLinkRequest {
             metadata: pairs(&[("plan", "pro")]),
@@ -317,7 +322,7 @@ fn origins(config: &mut Config) {
     config.invites.continue_origins = vec!["https://app.acme.com".into()];
 }
 
-async fn a_url_to_go_on_to(app: &TestApp) {
+async fn check_continue_url(app: &TestApp) {
     let org = app.organization().await;
     let url = "https://app.acme.com/welcome?from=link#x";
     let with = |url: &str| own::CreateLinkRequest {
@@ -351,16 +356,16 @@ async fn a_url_to_go_on_to(app: &TestApp) {
 }
 
 #[test]
-fn a_url_to_go_on_to_has_an_allowed_origin() {
+fn a_continue_url_must_have_an_allowed_origin() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         for protocol in [Protocol::Grpc, Protocol::ConnectJson] {
-            run_with(origins, engine, protocol, a_url_to_go_on_to);
+            run_with(origins, engine, protocol, check_continue_url);
         }
     }
 }
 
 on_both_engines! {
-    async fn without_origins_no_url_is_allowed_and_a_stored_one_is_not_shown(app: TestApp) {
+    async fn without_allowed_origins_every_continue_url_is_rejected_or_hidden(app: TestApp) {
         let org = app.organization().await;
         let link = own::CreateLinkRequest {
             continue_url: "https://app.acme.com/".into(),
@@ -369,15 +374,15 @@ on_both_engines! {
         let failure = org.admin.create_link(link).await.unwrap_err();
         assert_eq!(failure.reason, "CONTINUE_URL_NOT_ALLOWED");
         let link = org.admin.link(&org.id, "read").await.unwrap();
-        let beside = app.database.connect().await;
+        let connection = app.database.connect().await;
         let edit = "UPDATE invites SET continue_url = 'https://evil.example/'";
-        beside.execute_unprepared(edit).await.unwrap();
-        beside.close().await.unwrap();
+        connection.execute_unprepared(edit).await.unwrap();
+        connection.close().await.unwrap();
         let shown = org.stranger.preview_invite(own::PreviewRequest { token: link.token });
         assert_eq!(shown.await.unwrap().continue_url, "");
     }
 
-    async fn an_invitation_has_the_language_of_its_address_or_of_the_request(app: TestApp) {
+    async fn the_locale_of_an_invitation_defaults_to_that_of_the_request(app: TestApp) {
         let org = app.organization().await;
         let mut request = own::InviteByEmailRequest {
             locale: "PT-br".into(),
@@ -397,7 +402,7 @@ on_both_engines! {
         assert_eq!(failure.fields, ["invitations[1].locale"]);
     }
 
-    async fn a_join_link_carries_metadata_but_keeps_its_terms(app: TestApp) {
+    async fn a_join_link_can_have_metadata_but_no_limit_of_uses(app: TestApp) {
         let org = app.organization().await;
         let list = own::ListRequest {
             organization_id: org.id.clone(),

@@ -88,13 +88,13 @@ on_both_engines! {
         let link = limited_link(&org.admin, &org.id, 2).await;
         let read = invites::find(app.store().read(), org.domain_id(), link.id.parse().unwrap());
         let mut elsewhere = read.await.unwrap().unwrap();
-        elsewhere.organization = org.admin.found("Other").await.0.parse().unwrap();
+        elsewhere.organization = org.admin.new_organization("Other").await.0.parse().unwrap();
         assert!(!consume(app, &elsewhere, now).await);
         assert_eq!(uses(app, &link.id).await, (0, "live".to_owned()));
     }
 }
 
-async fn one_statement_checks_all(engine: Engine) {
+async fn one_statement_checks_and_spends(engine: Engine) {
     let seen = Arc::new(Mutex::new(Vec::<String>::new()));
     let record = Arc::clone(&seen);
     let observer = Arc::new(move |statement: &guestlist::storage::Statement| {
@@ -106,9 +106,9 @@ async fn one_statement_checks_all(engine: Engine) {
     let link = limited_link(&org.admin, &org.id, 1).await;
     let mail = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
     let mail = mail.invite.unwrap();
-    for (name, person) in [(link.token, app.person("gus").await), (mail.id, org.stranger)] {
+    for (token_or_id, person) in [(link.token, app.person("gus").await), (mail.id, org.stranger)] {
         seen.lock().unwrap().clear();
-        person.join(&name).await.unwrap();
+        person.join(&token_or_id).await.unwrap();
         let statements = seen.lock().unwrap().clone();
         let spends: Vec<&String> =
             statements.iter().filter(|sql| sql.contains("uses + 1")).collect();
@@ -121,16 +121,16 @@ async fn one_statement_checks_all(engine: Engine) {
     app.stop().await;
 }
 
-mod p06_one_statement_spends_a_use_and_checks_all {
-    use super::{Engine, one_statement_checks_all};
+mod p06_one_statement_checks_the_invite_and_spends_a_use {
+    use super::{Engine, one_statement_checks_and_spends};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn sqlite() {
-        one_statement_checks_all(Engine::Sqlite).await;
+        one_statement_checks_and_spends(Engine::Sqlite).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn postgres() {
-        one_statement_checks_all(Engine::Postgres).await;
+        one_statement_checks_and_spends(Engine::Postgres).await;
     }
 }

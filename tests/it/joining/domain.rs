@@ -33,7 +33,7 @@ async fn trail(org: &Organization, target: &str) -> Vec<(String, String)> {
     about.map(|event| (event.action, event.note)).collect()
 }
 
-fn of(events: &[(&str, &str)]) -> Vec<(String, String)> {
+fn owned(events: &[(&str, &str)]) -> Vec<(String, String)> {
     events.iter().map(|(action, note)| ((*action).to_owned(), (*note).to_owned())).collect()
 }
 
@@ -42,7 +42,7 @@ async fn joins_as_member(org: &Organization, invite: &own::Invite) {
     let member = org.stranger.join_by_id(&org.id).await.unwrap();
     assert_ne!(member.user_id, invite.member_id);
     assert_eq!(role_of_zoe(org).await, "member");
-    let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+    let ended = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
     assert_eq!((ended.end_reason.as_str(), ended.uses), ("ALREADY_MEMBER", 0));
     assert_eq!(ended.state(), own::InviteState::Revoked);
     let last = trail(org, &invite.id).await.pop().unwrap();
@@ -56,14 +56,14 @@ everywhere! {
             let member = org.stranger.join_by_id(&org.id).await.unwrap();
             assert_eq!(member.user_id, invite.member_id, "the reserved id");
             assert_eq!(role_of_zoe(&org).await, role);
-            let used = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            let used = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
             assert_eq!((used.end_reason.as_str(), used.uses), ("ACCEPTED", 1));
             assert_eq!(used.state(), own::InviteState::Accepted);
             let created = format!("by email, as {role}");
-            assert_eq!(trail(&org, &invite.id).await, of(&[("invite.created", &created)]));
+            assert_eq!(trail(&org, &invite.id).await, owned(&[("invite.created", &created)]));
             let joined = trail(&org, &member.user_id).await;
             let note = format!("as {role}, by invite {}", invite.id);
-            assert_eq!(joined, of(&[("member.joined", &note)]));
+            assert_eq!(joined, owned(&[("member.joined", &note)]));
             // A second join, by domain or by the invitation, returns the same member.
             let again = org.stranger.join_by_id(&org.id).await.unwrap();
             assert_eq!(again.user_id, member.user_id);
@@ -114,19 +114,19 @@ on_both_engines! {
         assert_eq!(role_of_zoe(&org).await, "member");
     }
 
-    async fn p11_an_invitation_whose_time_has_run_out_is_not_used(app: TestApp) {
+    async fn p11_a_domain_join_does_not_use_an_expired_invitation(app: TestApp) {
         let (org, invite) = invited(app, "admin").await;
         app.clock.advance(Duration::from_secs(31 * 24 * 60 * 60));
         let member = org.stranger.join_by_id(&org.id).await.unwrap();
         assert_ne!(member.user_id, invite.member_id);
         assert_eq!(role_of_zoe(&org).await, "member");
-        let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+        let ended = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
         assert_eq!((ended.end_reason.as_str(), ended.uses), ("EXPIRED", 0));
         let last = trail(&org, &invite.id).await.pop().unwrap();
         assert_eq!(last.0, "invite.expired");
     }
 
-    async fn p14_a_domain_join_without_a_seat_leaves_the_invitation(app: TestApp) {
+    async fn p14_a_domain_join_without_a_free_seat_keeps_the_invitation_live(app: TestApp) {
         let operator = app.operator().await;
         let (org, invite) = invited(app, "admin").await;
         let limit = |seat_limit| own::SetSeatLimitRequest {
@@ -136,38 +136,38 @@ on_both_engines! {
         operator.set_seat_limit(limit(2)).await.unwrap();
         let failure = org.stranger.join_by_id(&org.id).await.unwrap_err();
         assert_eq!(failure.reason, "SEAT_LIMIT");
-        let kept = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+        let kept = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
         assert_eq!((kept.state(), kept.uses), (own::InviteState::Live, 0));
         operator.set_seat_limit(limit(3)).await.unwrap();
         let member = org.stranger.join_by_id(&org.id).await.unwrap();
         assert_eq!(member.user_id, invite.member_id);
     }
 
-    async fn a_link_ends_a_pending_invitation_of_any_role_with_its_event(app: TestApp) {
+    async fn joining_by_link_ends_a_pending_invitation_and_writes_an_event(app: TestApp) {
         for role in ["admin", "guest"] {
             let (org, invite) = invited(app, role).await;
             let token = org.admin.invite(&org.id).await.unwrap();
             org.stranger.join(&token).await.unwrap();
             assert_eq!(role_of_zoe(&org).await, "member");
-            let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            let ended = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
             assert_eq!((ended.end_reason.as_str(), ended.uses), ("ALREADY_MEMBER", 0));
             let last = trail(&org, &invite.id).await.pop().unwrap();
             assert_eq!(last, ("invite.ended".to_owned(), "ALREADY_MEMBER".to_owned()));
         }
     }
 
-    async fn anothers_invitation_is_neither_used_nor_ended(app: TestApp) {
+    async fn a_domain_join_keeps_invitations_of_other_accounts_and_organizations(app: TestApp) {
         let (org, _) = invited(app, "guest").await;
         let gus = org.admin.invite_address(&org.id, "gus@example.com", "admin").await.unwrap();
         let gus = gus.invite.unwrap();
         // An invitation of another organization for the same address stays, too.
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let elsewhere = org.admin.invite_address(&other, ZOE, "admin").await.unwrap();
         org.stranger.join_by_id(&org.id).await.unwrap();
         assert_eq!(role_of_zoe(&org).await, "member");
-        let kept = org.admin.look_at(&org.id, &gus.id).await.unwrap();
+        let kept = org.admin.invite_by_id(&org.id, &gus.id).await.unwrap();
         assert_eq!(kept.state(), own::InviteState::Live);
-        let kept = org.admin.look_at(&other, &elsewhere.invite.unwrap().id).await.unwrap();
+        let kept = org.admin.invite_by_id(&other, &elsewhere.invite.unwrap().id).await.unwrap();
         assert_eq!(kept.state(), own::InviteState::Live);
     }
 }

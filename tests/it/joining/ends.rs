@@ -40,7 +40,10 @@ async fn ending_link(admin: &Person, org: &str, end: MemberEnd) -> own::Invite {
 
 /// Lets Ben's membership end in an hour and sets the stopped clock to a microsecond before.
 /// Returns the end.
-async fn until_the_end(app: &TestApp, org: &Organization) -> prost_types::Timestamp {
+async fn advance_to_just_before_the_end(
+    app: &TestApp,
+    org: &Organization,
+) -> prost_types::Timestamp {
     app.clock.stop_at(app.clock.now());
     let end = app.in_the_future(HOUR);
     let set = org.admin.set_end(&org.id, &org.member_id, end).await.unwrap();
@@ -49,7 +52,7 @@ async fn until_the_end(app: &TestApp, org: &Organization) -> prost_types::Timest
     end.unwrap()
 }
 
-async fn status(org: &Organization, statuses: Vec<i32>) -> (Vec<String>, Option<i32>) {
+async fn members_with_status(org: &Organization, statuses: Vec<i32>) -> (Vec<String>, Option<i32>) {
     let request = gitpod::ListMembersRequest {
         organization_id: org.id.clone(),
         filter: Some(gitpod::list_members_request::Filter { statuses, ..Default::default() }),
@@ -68,7 +71,7 @@ async fn events(app: &TestApp, action: &str) -> i64 {
 }
 
 /// Checks that `member_count` and `next_member_end` of each organization agree with its members.
-async fn counted(app: &TestApp) {
+async fn check_member_counts(app: &TestApp) {
     let wrong = "SELECT count(*) FROM organizations AS o WHERE \
         o.member_count <> (SELECT count(*) FROM members AS m WHERE m.organization_id = o.id \
             AND m.status <> 'left') \
@@ -78,7 +81,7 @@ async fn counted(app: &TestApp) {
 }
 
 everywhere! {
-    async fn p49_a_membership_ends_at_its_microsecond_on_every_call(app: TestApp) {
+    async fn p49_every_rpc_applies_the_end_of_a_membership_to_the_microsecond(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
@@ -93,7 +96,7 @@ everywhere! {
         let reader = Owner::Service("reader".parse().unwrap());
         let reader = app.key(reader, Some(KeyScope::Events), None).await;
         let operator = app.operator().await;
-        let end = until_the_end(app, &org).await;
+        let end = advance_to_just_before_the_end(app, &org).await;
 
         let whose = || Some(own::get_membership_request::Whose::MemberId(org.member_id.clone()));
         let by_account = org.member.account().await.to_string();
@@ -133,7 +136,7 @@ everywhere! {
         assert_eq!(before.expire_time, Some(end));
         assert_eq!(org.admin.membership(&org.id, whose()).await.unwrap(), before);
         assert_eq!(org.admin.membership(&org.id, by_account()).await.unwrap(), before);
-        assert_eq!(status(&org, vec![]).await, (vec![org.admin_id.clone(), org.member_id.clone()], Some(2)));
+        assert_eq!(members_with_status(&org, vec![]).await, (vec![org.admin_id.clone(), org.member_id.clone()], Some(2)));
         assert_eq!(memberships().await.len(), 2);
         assert_eq!(state().await.iter().filter_map(|member| member.expire_time).collect::<Vec<_>>(), [end]);
         assert_eq!((mine().await, grants().await), (1, 1));
@@ -155,9 +158,9 @@ everywhere! {
         assert_eq!(org.admin.membership(&org.id, whose()).await.unwrap_err(), refused);
         assert_eq!(org.admin.membership(&org.id, by_account()).await.unwrap_err(), refused);
         assert_eq!(org.member.membership(&org.id, Some(own::get_membership_request::Whose::MemberId(org.admin_id.clone()))).await.unwrap_err(), refused);
-        assert_eq!(status(&org, vec![]).await, (vec![org.admin_id.clone()], Some(1)));
-        assert_eq!(status(&org, vec![1, 2]).await, (vec![org.admin_id.clone()], Some(1)));
-        assert_eq!(status(&org, vec![3]).await, (vec![org.member_id.clone()], Some(1)));
+        assert_eq!(members_with_status(&org, vec![]).await, (vec![org.admin_id.clone()], Some(1)));
+        assert_eq!(members_with_status(&org, vec![1, 2]).await, (vec![org.admin_id.clone()], Some(1)));
+        assert_eq!(members_with_status(&org, vec![3]).await, (vec![org.member_id.clone()], Some(1)));
         assert_eq!(memberships().await.len(), 1);
         assert_eq!(state().await.len(), 1);
         assert_eq!((mine().await, grants().await), (0, 0));
@@ -170,7 +173,7 @@ everywhere! {
         assert!(live(vec![1]).await.contains(&ours.id));
         assert!(live(vec![5]).await.contains(&theirs.id));
         assert_eq!(live(vec![]).await.len(), 5);
-        let ended = org.admin.look_at(&org.id, &theirs.id).await.unwrap();
+        let ended = org.admin.invite_by_id(&org.id, &theirs.id).await.unwrap();
         assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Revoked, "INVITER_GONE"));
         assert_eq!((ended.end_time, ended.token.as_str()), (Some(end), ""));
         assert_eq!(org.member.audit(&org.id).await.unwrap_err(), refused);
@@ -196,15 +199,15 @@ everywhere! {
         let expired: Vec<_> = trail.iter().filter(|event| event.action == "member.expired").collect();
         assert_eq!(expired.len(), 1);
         assert_eq!((&expired[0].target_id, expired[0].actor_account_id.as_str()), (&org.member_id, ""));
-        assert_eq!(org.admin.look_at(&org.id, &theirs.id).await.unwrap(), ended);
-        assert_eq!(status(&org, vec![3]).await, (vec![org.member_id.clone()], Some(1)));
+        assert_eq!(org.admin.invite_by_id(&org.id, &theirs.id).await.unwrap(), ended);
+        assert_eq!(members_with_status(&org, vec![3]).await, (vec![org.member_id.clone()], Some(1)));
         assert_eq!(org.admin.set_end(&org.id, &org.member_id, None).await.unwrap_err(), refused);
         let run = end_expired_members(app.store(), app.clock.now(), 10).await.unwrap();
         assert_eq!((run.ended, run.failed.len()), (0, 0));
-        counted(app).await;
+        check_member_counts(app).await;
     }
 
-    async fn p49_what_an_invite_gives_is_counted_from_the_join(app: TestApp) {
+    async fn p49_the_member_lifetime_of_an_invite_starts_at_the_join(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
         let link = ending_link(&org.admin, &org.id, lifetime(HOUR)).await;
@@ -235,10 +238,10 @@ everywhere! {
         let lasting = org.stranger.membership(&org.id, None).await.unwrap();
         assert_eq!((lasting.role.as_str(), lasting.expire_time), ("edit", None));
         assert_eq!(events(app, "member.expired").await, 2);
-        counted(app).await;
+        check_member_counts(app).await;
     }
 
-    async fn p49_a_fixed_end_is_that_of_the_invite_too(app: TestApp) {
+    async fn p49_a_fixed_member_end_is_also_the_expiry_of_the_invite(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
         let end = app.in_the_future(2 * HOUR);
@@ -296,19 +299,19 @@ everywhere! {
         let other = own::AddMemberRequest { expire_time: None, ..add.clone() };
         assert_eq!(org.admin.add_member(other).await.unwrap_err().code, Code::InvalidArgument);
 
-        let asking = own::CreateLinkRequest {
+        let approval_link = own::CreateLinkRequest {
             grants: Some(Grants::Role("read".into())),
             requires_approval: true,
             member_end: Some(lifetime(HOUR)),
             ..link_to(&org.id)
         };
-        let asking = org.admin.create_link(asking).await.unwrap().invite.unwrap();
+        let approval_link = org.admin.create_link(approval_link).await.unwrap().invite.unwrap();
         for (name, given) in [("wim", None), ("ugo", app.in_the_future(HOUR / 2))] {
             let person = app.person(name).await;
-            let asked = person.ask(&asking.token).await.unwrap();
+            let join_request = person.request_to_join(&approval_link.token).await.unwrap();
             let approve = own::ApproveJoinRequestRequest {
                 organization_id: org.id.clone(),
-                join_request_id: asked.id,
+                join_request_id: join_request.id,
                 role: String::new(),
                 expire_time: given,
             };
@@ -340,10 +343,10 @@ everywhere! {
         // The invite expires when the memberships end.
         app.clock.advance(2 * HOUR);
         assert_eq!(app.person("tom").await.join(&link.token).await.unwrap_err().code, Code::NotFound);
-        counted(app).await;
+        check_member_counts(app).await;
     }
 
-    async fn ends_that_cannot_be_are_refused_by_the_names_of_their_fields(app: TestApp) {
+    async fn an_invalid_membership_end_is_reported_by_field_name(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
         let now = app.in_the_future(Duration::ZERO).unwrap();
@@ -394,7 +397,7 @@ everywhere! {
 
 /// Makes an invite for the method, as this person. Returns the token or id to join with; for
 /// `Domain` it is empty.
-async fn token_or_id(
+async fn make_invite(
     app: &TestApp,
     by: &Person,
     org: &str,
@@ -421,61 +424,61 @@ on_both_engines! {
         for method in JoinMethod::ALL {
             let org = app.organization().await;
             open_domain(&org.admin, &org.id).await;
-            let name = token_or_id(app, &org.admin, &org.id, method, "zoe@example.com").await;
+            let token_or_id = make_invite(app, &org.admin, &org.id, method, "zoe@example.com").await;
             let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
             operator.set_seat_limit(limit).await.unwrap();
-            until_the_end(app, &org).await;
-            let early = method.join(&org.stranger, &org.id, &name).await;
+            advance_to_just_before_the_end(app, &org).await;
+            let early = method.join(&org.stranger, &org.id, &token_or_id).await;
             assert_eq!(early, Err(Code::FailedPrecondition), "{method:?}");
             app.clock.advance(MICROSECOND);
-            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Ok(()), "{method:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &token_or_id).await, Ok(()), "{method:?}");
             let trail = org.admin.audit(&org.id).await.unwrap();
             let ends: Vec<&str> = trail.iter().map(|event| event.action.as_str()).take(2).collect();
             assert_eq!(ends, ["member.joined", "member.expired"], "{method:?}, newest first");
             let full = app.person("max").await.join(&org.admin.current_invite(&org.id).await.unwrap()).await;
             assert_eq!(full.unwrap_err().reason, "SEAT_LIMIT");
-            counted(app).await;
+            check_member_counts(app).await;
         }
         // The same holds for `AddMember` and for an approval.
         for approve in [false, true] {
             let org = app.organization().await;
             let link = org.admin.approval_link(&org.id).await;
-            let asked = org.stranger.ask(&link.token).await.unwrap();
+            let join_request = org.stranger.request_to_join(&link.token).await.unwrap();
             let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
             operator.set_seat_limit(limit).await.unwrap();
             let zoe = org.stranger.account().await.to_string();
-            until_the_end(app, &org).await;
+            advance_to_just_before_the_end(app, &org).await;
             let join = async || match approve {
-                true => org.admin.approve(&asked, "").await.map(drop),
+                true => org.admin.approve(&join_request, "").await.map(drop),
                 false => org.admin.add(&org.id, &zoe, "read").await.map(drop),
             };
             assert_eq!(join().await.unwrap_err().reason, "SEAT_LIMIT");
             app.clock.advance(MICROSECOND);
             join().await.unwrap();
-            counted(app).await;
+            check_member_counts(app).await;
         }
         assert_eq!(events(app, "member.expired").await, 8);
     }
 
-    async fn p49_an_inviter_whose_time_has_come_lets_nobody_in(app: TestApp) {
+    async fn p49_an_invite_stops_working_when_the_inviters_membership_ends(app: TestApp) {
         let admin = gitpod::OrganizationRole::Admin;
         for method in JoinMethod::ALL.into_iter().filter(|method| *method != JoinMethod::Domain) {
             let org = app.organization().await;
             org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
-            let name = token_or_id(app, &org.member, &org.id, method, "zoe@example.com").await;
-            until_the_end(app, &org).await;
+            let token_or_id = make_invite(app, &org.member, &org.id, method, "zoe@example.com").await;
+            advance_to_just_before_the_end(app, &org).await;
             let by_mail = matches!(method, JoinMethod::MailToken | JoinMethod::MailId);
             let received = async || org.stranger.list_my_invitations(Default::default()).await.unwrap().invitations.len();
             assert_eq!(received().await, usize::from(by_mail), "{method:?}");
             app.clock.advance(MICROSECOND);
             assert_eq!(received().await, 0, "{method:?}");
-            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Err(Code::NotFound), "{method:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &token_or_id).await, Err(Code::NotFound), "{method:?}");
             if by_mail {
-                let decline = own::DeclineRequest { invitation: name.clone(), request_id: String::new() };
+                let decline = own::DeclineRequest { invitation: token_or_id.clone(), request_id: String::new() };
                 assert_eq!(org.stranger.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
                 // An account with another address no longer gets the reason for the rejection.
                 let eve = app.person("eve").await;
-                let decline = own::DeclineRequest { invitation: name, request_id: String::new() };
+                let decline = own::DeclineRequest { invitation: token_or_id, request_id: String::new() };
                 assert_eq!(eve.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
             }
             assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 1);
@@ -484,17 +487,17 @@ on_both_engines! {
         for method in [JoinMethod::JoinLink, JoinMethod::NamedLink, JoinMethod::Rest, JoinMethod::MailId] {
             let org = app.organization().await;
             org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
-            let name = token_or_id(app, &org.member, &org.id, method, "zoe@example.com").await;
-            until_the_end(app, &org).await;
-            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Ok(()), "{method:?}");
+            let token_or_id = make_invite(app, &org.member, &org.id, method, "zoe@example.com").await;
+            advance_to_just_before_the_end(app, &org).await;
+            assert_eq!(method.join(&org.stranger, &org.id, &token_or_id).await, Ok(()), "{method:?}");
         }
     }
 
-    async fn p49_suspended_members_end_too_and_keep_the_seat_until_then(app: TestApp) {
+    async fn p49_a_suspended_membership_also_ends_at_its_end_time(app: TestApp) {
         let org = app.organization().await;
         let suspend = own::SuspendMemberRequest { organization_id: org.id.clone(), member_id: org.member_id.clone() };
         org.admin.suspend_member(suspend.clone()).await.unwrap();
-        until_the_end(app, &org).await;
+        advance_to_just_before_the_end(app, &org).await;
         assert_eq!(org.member.get(&org.id).await.unwrap_err().reason, "SUSPENDED");
         assert_eq!(org.member.membership(&org.id, None).await.unwrap().status(), gitpod::UserStatus::Suspended);
         app.clock.advance(MICROSECOND);
@@ -506,10 +509,10 @@ on_both_engines! {
         let token = org.admin.current_invite(&org.id).await.unwrap();
         org.member.join(&token).await.unwrap();
         assert_eq!(events(app, "member.expired").await, 1);
-        counted(app).await;
+        check_member_counts(app).await;
     }
 
-    async fn p49_routes_of_other_products_end_with_it(app: TestApp) {
+    async fn p49_rest_routes_return_404_after_the_membership_has_ended(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
@@ -519,25 +522,25 @@ on_both_engines! {
         ];
         let link = org.member.link(&org.id, "read").await.unwrap().token;
         let shown = format!("/v1/orgs/{}/link-invites/{link}", org.id);
-        until_the_end(app, &org).await;
-        let ask = async |who: &Person, path: &str| Rest::new(who, "GET", path).send().await.status.as_u16();
+        advance_to_just_before_the_end(app, &org).await;
+        let status_of = async |who: &Person, path: &str| Rest::new(who, "GET", path).send().await.status.as_u16();
         for route in routes.iter().chain([&shown]) {
-            assert_eq!(ask(&org.member, route).await, 200, "{route}");
+            assert_eq!(status_of(&org.member, route).await, 200, "{route}");
         }
         app.clock.advance(MICROSECOND);
         for route in routes.iter().chain([&shown]) {
-            assert_eq!(ask(&org.member, route).await, 404, "{route}");
+            assert_eq!(status_of(&org.member, route).await, 404, "{route}");
         }
-        assert_eq!(ask(&org.admin, &shown).await, 404);
+        assert_eq!(status_of(&org.admin, &shown).await, 404);
     }
 
-    async fn p49_a_waiting_reader_of_the_feed_is_refused_when_its_time_has_come(app: TestApp) {
+    async fn p49_an_open_event_stream_fails_when_the_membership_ends(app: TestApp) {
         use futures::stream::StreamExt;
 
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
-        until_the_end(app, &org).await;
+        advance_to_just_before_the_end(app, &org).await;
         let watch = own::WatchRequest { organization_id: org.id.clone(), ..Default::default() };
         let mut watching = org.member.watch(watch).await.unwrap();
         watching.next().await.unwrap().unwrap();
@@ -553,7 +556,7 @@ on_both_engines! {
         assert_eq!(failure.code, Code::NotFound);
     }
 
-    async fn p49_the_worker_ends_all_in_parts_and_each_once(app: TestApp) {
+    async fn p49_parallel_workers_end_each_membership_once_in_batches(app: TestApp) {
         app.clock.stop_at(app.clock.now());
         let ana = app.person("ana").await;
         let end = app.clock.now().plus(HOUR);
@@ -561,7 +564,7 @@ on_both_engines! {
         // One organization has more members than one transaction ends, and there are more
         // organizations than one query reads.
         for i in 0..7 {
-            let (org, _) = ana.found(&format!("Org {i}")).await;
+            let (org, _) = ana.new_organization(&format!("Org {i}")).await;
             organizations.push(org);
         }
         app.database.crowd(&organizations[0], 1100).await;
@@ -599,7 +602,7 @@ on_both_engines! {
         assert_eq!(app.database.count(&left).await, 1106);
         let versions = "SELECT count(DISTINCT organization_version) FROM audit_events WHERE action = 'member.expired'";
         assert!(app.database.count(versions).await >= 3, "in several changes");
-        counted(app).await;
+        check_member_counts(app).await;
     }
 }
 
@@ -611,7 +614,7 @@ fn settings(config: &mut guestlist::config::Config) {
 on_both_engines_with! {
     settings;
     p49_one_seat_that_becomes_free_is_taken_once: one_seat_is_taken_once;
-    p49_many_memberships_are_found_until_their_end: many_are_found_until_their_end;
+    p49_batch_get_returns_memberships_until_they_end: batch_get_returns_memberships_until_their_end;
 }
 
 /// Several accounts join for one seat at the same time as the worker ends the membership.
@@ -627,7 +630,7 @@ async fn one_seat_is_taken_once(app: &TestApp) {
         let link = org.admin.link(&org.id, "read").await.unwrap().token;
         let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
         operator.set_seat_limit(limit).await.unwrap();
-        until_the_end(app, &org).await;
+        advance_to_just_before_the_end(app, &org).await;
         let before = events(app, "member.expired").await;
         app.clock.advance(MICROSECOND);
         let joins = people.iter().enumerate().map(|(i, at)| {
@@ -637,17 +640,17 @@ async fn one_seat_is_taken_once(app: &TestApp) {
         let work = async { end_expired_members(app.store(), app.clock.now(), 10).await.unwrap() };
         let (joined, run) = futures::join!(join_all(joins), work);
         assert!(run.failed.is_empty(), "{run:?}");
-        let let_in = joined.iter().filter(|one| one.is_ok()).count();
-        assert_eq!(let_in, 1, "{joined:?}");
+        let succeeded = joined.iter().filter(|one| one.is_ok()).count();
+        assert_eq!(succeeded, 1, "{joined:?}");
         let refused = joined.iter().filter_map(|one| one.as_ref().err());
         assert!(refused.clone().all(|reason| reason == "SEAT_LIMIT"), "{joined:?}");
         assert_eq!(events(app, "member.expired").await, before + 1);
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
-        counted(app).await;
+        check_member_counts(app).await;
     }
 }
 
-async fn many_are_found_until_their_end(app: &TestApp) {
+async fn batch_get_returns_memberships_until_their_end(app: &TestApp) {
     let org = app.organization().await;
     let service = Owner::Service("portal".parse().unwrap());
     let service = app.key(service, Some(KeyScope::Act), None).await;
@@ -671,25 +674,25 @@ async fn many_are_found_until_their_end(app: &TestApp) {
         let key = own::MembershipKey { organization_id: org.id.clone(), account_id: account };
         keys.push(key);
     }
-    let found = async |number: usize| {
+    let count_found = async |number: usize| {
         let request = own::BatchGetMembershipsRequest { memberships: keys[..number].to_vec() };
-        let found = service.batch_get_memberships(request).await.unwrap().memberships;
-        found.into_iter().filter(|one| one.membership.is_some()).count()
+        let memberships = service.batch_get_memberships(request).await.unwrap().memberships;
+        memberships.into_iter().filter(|one| one.membership.is_some()).count()
     };
     app.clock.advance(HOUR - MICROSECOND);
     // Few keys and many keys use different statements. The second round reads the cache.
     for _ in 0..2 {
-        assert_eq!((found(4).await, found(14).await), (4, 14));
+        assert_eq!((count_found(4).await, count_found(14).await), (4, 14));
     }
     app.clock.advance(MICROSECOND);
-    assert_eq!((found(4).await, found(14).await), (2, 7));
+    assert_eq!((count_found(4).await, count_found(14).await), (2, 7));
     app.clock.advance(HOUR);
-    assert_eq!((found(4).await, found(14).await), (0, 0));
+    assert_eq!((count_found(4).await, count_found(14).await), (0, 0));
 }
 
 /// Two joins wait for a lock while their inviter's membership ends. Each join counts as of the time
 /// it began, and the events are in this order.
-async fn calls_around_the_end(engine: Engine) {
+async fn joins_before_and_after_the_end(engine: Engine) {
     let began = Arc::new(Notify::new());
     let observer = {
         let began = Arc::clone(&began);
@@ -707,7 +710,7 @@ async fn calls_around_the_end(engine: Engine) {
     org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
     let link = org.member.link(&org.id, "read").await.unwrap().token;
     let late = app.person("eve").await;
-    until_the_end(&app, &org).await;
+    advance_to_just_before_the_end(&app, &org).await;
 
     let lock = match engine {
         Engine::Sqlite => "BEGIN IMMEDIATE",
@@ -737,20 +740,20 @@ async fn calls_around_the_end(engine: Engine) {
     let trail = org.admin.audit(&org.id).await.unwrap();
     let actions: Vec<&str> = trail.iter().map(|event| event.action.as_str()).take(4).collect();
     assert_eq!(actions, ["invite.created", "member.expired", "invite.ended", "member.joined"]);
-    counted(&app).await;
+    check_member_counts(&app).await;
     app.stop().await;
 }
 
-mod p49_a_call_that_began_before_the_end_counts_as_of_then {
-    use super::{Engine, calls_around_the_end};
+mod p49_a_join_that_began_before_the_inviters_end_succeeds {
+    use super::{Engine, joins_before_and_after_the_end};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn sqlite() {
-        calls_around_the_end(Engine::Sqlite).await;
+        joins_before_and_after_the_end(Engine::Sqlite).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn postgres() {
-        calls_around_the_end(Engine::Postgres).await;
+        joins_before_and_after_the_end(Engine::Postgres).await;
     }
 }

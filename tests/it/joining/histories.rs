@@ -43,8 +43,8 @@ use model::{Answer, Link, Micros, Mode, Stage, State, Step, Who};
 const EXPIRY: &str = "expiry";
 const PEOPLE: usize = 4;
 /// How many histories run at the same time.
-const AT_ONCE: usize = 8;
-const USUAL: u64 = 60;
+const PARALLEL_HISTORIES: usize = 8;
+const DEFAULT_HISTORIES: u64 = 60;
 /// The reasons for which a step may be rejected, besides NOT_FOUND and INVALID_ARGUMENT.
 const REASONS: [&str; 7] = [
     "ALREADY_MEMBER",
@@ -58,19 +58,19 @@ const REASONS: [&str; 7] = [
 
 on_both_engines_with! {
     unlimited;
-    p50_one_order_explains_every_answer: explained;
+    p50_one_serial_order_explains_every_response: check_histories;
 }
 
-async fn explained(app: &TestApp) {
-    let number = from_environment("GUESTLIST_TEST_HISTORIES").unwrap_or(USUAL);
-    let crew = Clients::new(app).await;
-    let histories = futures::stream::iter(0..number).map(|_| one(app, &crew));
-    let told: Vec<Summary> = histories.buffer_unordered(AT_ONCE).collect().await;
+async fn check_histories(app: &TestApp) {
+    let number = from_environment("GUESTLIST_TEST_HISTORIES").unwrap_or(DEFAULT_HISTORIES);
+    let clients = Clients::new(app).await;
+    let histories = futures::stream::iter(0..number).map(|_| run_history(app, &clients));
+    let summaries: Vec<Summary> = histories.buffer_unordered(PARALLEL_HISTORIES).collect().await;
     let mut answers = BTreeMap::<String, u64>::new();
-    for answer in told.iter().flat_map(|told| &told.answers) {
+    for answer in summaries.iter().flat_map(|summary| &summary.answers) {
         *answers.entry(answer.clone()).or_default() += 1;
     }
-    let changes: usize = told.iter().map(|told| told.changes).sum();
+    let changes: usize = summaries.iter().map(|summary| summary.changes).sum();
     println!("{number} histories, {changes} changes, answers: {answers:?}");
     // A rejection that never occurs is not tested.
     for reason in REASONS {
@@ -114,7 +114,7 @@ impl Clients {
 struct Call {
     id: String,
     step: Step,
-    begun: u64,
+    started: u64,
     ended: u64,
     /// The clock's time before and after the call.
     times: (Micros, Micros),
@@ -122,8 +122,8 @@ struct Call {
 }
 
 /// One organization with its people, and the calls in it.
-struct World<'a> {
-    crew: &'a Clients,
+struct History<'a> {
+    clients: &'a Clients,
     clock: OffsetClock,
     seed: u64,
     since: Option<prost_types::Timestamp>,
@@ -147,25 +147,25 @@ struct Known {
     members: Vec<String>,
 }
 
-async fn one(app: &TestApp, crew: &Clients) -> Summary {
+async fn run_history(app: &TestApp, clients: &Clients) -> Summary {
     let (seed, name) = (rand::random(), nameserver::new_domain());
     let since = app.in_the_future(Duration::ZERO);
-    let (organization, _) = crew.founder.found("Acme").await;
-    let domain = crew.founder.domain(&organization, &name).await.unwrap();
+    let (organization, _) = clients.founder.new_organization("Acme").await;
+    let domain = clients.founder.domain(&organization, &name).await.unwrap();
     crate::support::domains::prove(&domain);
-    crew.founder.verify(&domain).await.unwrap();
-    crew.founder.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
-    set_seats(&crew.operator, &organization, 3).await;
+    clients.founder.verify(&domain).await.unwrap();
+    clients.founder.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
+    set_seats(&clients.operator, &organization, 3).await;
     let links = HashMap::from([
-        (Link::Approval, crew.founder.approval_link(&organization).await),
-        (Link::Open, crew.founder.link(&organization, "read").await.unwrap()),
+        (Link::Approval, clients.founder.approval_link(&organization).await),
+        (Link::Open, clients.founder.link(&organization, "read").await.unwrap()),
     ]);
     let mut people = Vec::new();
     for who in 0..PEOPLE {
         people.push(app.person_with(&format!("p{who}@{name}")).await);
     }
-    let mut world = World {
-        crew,
+    let mut history = History {
+        clients,
         clock: app.clock.clone(),
         seed,
         since,
@@ -179,12 +179,12 @@ async fn one(app: &TestApp, crew: &Clients) -> Summary {
         known: Mutex::default(),
     };
     app.settle().await;
-    world.from = world.events().await.last().unwrap().organization_version;
-    let people = (0..PEOPLE).map(|who| world.person(who));
-    let admins = (0..2).map(|n| world.admin(n));
+    history.from = history.events().await.last().unwrap().organization_version;
+    let people = (0..PEOPLE).map(|who| history.person(who));
+    let admins = (0..2).map(|n| history.admin(n));
     futures::join!(join_all(people), join_all(admins));
     app.settle().await;
-    world.check().await
+    history.check().await
 }
 
 async fn set_seats(operator: &Person, organization: &str, seats: i64) {
@@ -193,25 +193,25 @@ async fn set_seats(operator: &Person, organization: &str, seats: i64) {
     operator.set_seat_limit(request).await.unwrap();
 }
 
-impl World<'_> {
+impl History<'_> {
     /// Makes the steps of one of the people.
     async fn person(&self, who: Who) {
         let mut random = StdRng::seed_from_u64(self.seed.wrapping_add(who as u64));
         for _ in 0..5 {
             let own_request = self.known.lock().unwrap().own_requests.get(&who).cloned();
             let step = match random.random_range(0..14) {
-                0..3 => Step::AskByLink(who),
-                3..5 => Step::AskByDomain(who),
+                0..3 => Step::RequestByLink(who),
+                3..5 => Step::RequestByDomain(who),
                 5..7 => Step::Join(who, Link::Approval),
                 7 => Step::Join(who, Link::Open),
                 8..10 => Step::JoinByDomain(who),
                 10 => Step::Leave(who),
                 _ => match own_request {
                     Some(request) => Step::Withdraw { request },
-                    None => Step::AskByDomain(who),
+                    None => Step::RequestByDomain(who),
                 },
             };
-            self.make(&self.people[who], step, &mut random).await;
+            self.run_step(&self.people[who], step, &mut random).await;
         }
     }
 
@@ -219,18 +219,18 @@ impl World<'_> {
     async fn admin(&self, number: u64) {
         let mut random = StdRng::seed_from_u64(self.seed.wrapping_sub(number + 1));
         for _ in 0..8 {
-            self.look().await;
+            self.read_pending_requests().await;
             let (request, member) = {
                 let known = self.known.lock().unwrap();
                 let recent = known.requests.iter().rev().take(3).collect::<Vec<_>>();
                 let request = recent.choose(&mut random).map(|id| (*id).clone());
                 (request, known.members.choose(&mut random).cloned())
             };
-            let by = &self.crew.founder;
+            let by = &self.clients.founder;
             let (by, step) = match (random.random_range(0..16), request, member) {
                 (0..6, Some(request), _) => (by, Step::Approve { request }),
                 (6..9, Some(request), _) => {
-                    (by, Step::Deny { request, for_a_while: random.random_bool(0.3) })
+                    (by, Step::Deny { request, with_pause: random.random_bool(0.3) })
                 }
                 (9, _, Some(member)) => (by, Step::Remove { member }),
                 (10, _, Some(member)) => {
@@ -239,7 +239,7 @@ impl World<'_> {
                 }
                 (11..13, ..) => {
                     let seats = *[0, 2, 3, 4].choose(&mut random).unwrap();
-                    (&self.crew.operator, Step::SetSeats(seats))
+                    (&self.clients.operator, Step::SetSeats(seats))
                 }
                 (13, ..) => {
                     let link = *[Link::Approval, Link::Open].choose(&mut random).unwrap();
@@ -250,7 +250,7 @@ impl World<'_> {
                     (by, Step::SetMode(*modes.choose(&mut random).unwrap()))
                 }
             };
-            self.make(by, step, &mut random).await;
+            self.run_step(by, step, &mut random).await;
         }
     }
 
@@ -259,8 +259,8 @@ impl World<'_> {
     }
 
     /// Adds the pending join requests to the known ids.
-    async fn look(&self) {
-        let founder = &self.crew.founder;
+    async fn read_pending_requests(&self) {
+        let founder = &self.clients.founder;
         let pending = founder.requests(&self.organization, own::JoinRequestState::Pending).await;
         let mut known = self.known.lock().unwrap();
         for request in pending.unwrap() {
@@ -271,12 +271,12 @@ impl World<'_> {
     }
 
     /// Makes the call of a step and records its result.
-    async fn make(&self, by: &Person, step: Step, random: &mut StdRng) {
+    async fn run_step(&self, by: &Person, step: Step, random: &mut StdRng) {
         let (path, body) = self.call_of(&step);
-        let address = *self.crew.addresses.choose(random).unwrap();
-        let begun = self.time.fetch_add(1, Ordering::SeqCst);
+        let address = *self.clients.addresses.choose(random).unwrap();
+        let started = self.time.fetch_add(1, Ordering::SeqCst);
         let from = self.now();
-        let id = format!("{}-{begun}", self.organization);
+        let id = format!("{}-{started}", self.organization);
         let key = by.key.as_ref().unwrap();
         let request = http::Request::post(format!("http://{address}/{path}"))
             .header("content-type", "application/json")
@@ -284,30 +284,30 @@ impl World<'_> {
             .header("x-request-id", &id)
             .body(Full::new(Bytes::from(body.to_string())))
             .unwrap();
-        let answer = self.crew.http.request(request).await.expect("an answer");
+        let answer = self.clients.http.request(request).await.expect("an answer");
         let is_done = answer.status().is_success();
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
         let times = (from, self.now());
         let ended = self.time.fetch_add(1, Ordering::SeqCst);
         let answer = if is_done {
-            self.see(&step, &serde_json::from_slice(&body).unwrap());
+            self.add_known_ids(&step, &serde_json::from_slice(&body).unwrap());
             Ok(())
         } else {
             let failure = Failure::from_connect(&body);
             Err((failure.code, failure.reason))
         };
-        self.calls.lock().unwrap().push(Call { id, step, begun, ended, times, answer });
+        self.calls.lock().unwrap().push(Call { id, step, started, ended, times, answer });
     }
 
     fn call_of(&self, step: &Step) -> (&'static str, Value) {
         let organization = &self.organization;
         let own = |request| json!({ "organizationId": organization, "joinRequestId": request });
         match step {
-            Step::AskByLink(_) => (
+            Step::RequestByLink(_) => (
                 "guestlist.v1.JoinRequestService/CreateJoinRequest",
                 json!({ "linkToken": self.links[&Link::Approval].token }),
             ),
-            Step::AskByDomain(_) => (
+            Step::RequestByDomain(_) => (
                 "guestlist.v1.JoinRequestService/CreateJoinRequest",
                 json!({ "organizationId": organization }),
             ),
@@ -329,9 +329,9 @@ impl World<'_> {
             Step::Approve { request } => {
                 ("guestlist.v1.JoinRequestService/ApproveJoinRequest", own(request))
             }
-            Step::Deny { request, for_a_while } => {
+            Step::Deny { request, with_pause } => {
                 let mut body = own(request);
-                if *for_a_while {
+                if *with_pause {
                     body["pause"] = "86400s".into();
                 }
                 ("guestlist.v1.JoinRequestService/DenyJoinRequest", body)
@@ -370,10 +370,10 @@ impl World<'_> {
     }
 
     /// Adds the ids of a response to the known ids.
-    fn see(&self, step: &Step, answer: &Value) {
+    fn add_known_ids(&self, step: &Step, answer: &Value) {
         let mut known = self.known.lock().unwrap();
         if let Some(request) = answer["joinRequest"]["id"].as_str() {
-            if let Step::AskByLink(who) | Step::AskByDomain(who) = step {
+            if let Step::RequestByLink(who) | Step::RequestByDomain(who) = step {
                 known.own_requests.insert(*who, request.to_owned());
             }
             if !known.requests.iter().any(|id| id == request) {
@@ -419,7 +419,7 @@ impl World<'_> {
             let effect = state.effect(&call.step, change.at);
             let kinds: Vec<&str> = change.kinds.iter().map(String::as_str).collect();
             assert_eq!(kinds, effect.events, "{:?} in {state:?}, seed {seed}", call.step);
-            assert_eq!(call.said(), effect.answer, "{:?} in {state:?}", call.step);
+            assert_eq!(call.outcome(), effect.answer, "{:?} in {state:?}", call.step);
             let (member, request) = (change.new_member.as_deref(), change.new_request.as_deref());
             state.apply(&call.step, member, request);
             states.push(state.clone());
@@ -434,26 +434,26 @@ impl World<'_> {
             let is_explained = states[earliest..=latest].iter().any(|state| {
                 call.moments(state).any(|now| {
                     let effect = state.effect(&call.step, now);
-                    effect.events.is_empty() && effect.answer == call.said()
+                    effect.events.is_empty() && effect.answer == call.outcome()
                 })
             });
             assert!(
                 is_explained,
                 "{:?} returned {:?}, which no state explains: {:#?}, seed {seed}",
                 call.step,
-                call.said(),
+                call.outcome(),
                 &states[earliest..=latest],
             );
         }
         self.compare(&state).await;
-        let said = |call: &Call| format!("{:?}", call.said());
-        Summary { changes: changes.len(), answers: calls.iter().map(said).collect() }
+        let outcome = |call: &Call| format!("{:?}", call.outcome());
+        Summary { changes: changes.len(), answers: calls.iter().map(outcome).collect() }
     }
 
     /// The first state that the call can have seen: after all changes of calls that ended before it
     /// began.
     fn first_after(&self, calls: &[Call], made: &HashMap<&str, usize>, call: &Call) -> usize {
-        let before = calls.iter().filter(|other| other.ended < call.begun);
+        let before = calls.iter().filter(|other| other.ended < call.started);
         before.filter_map(|other| made.get(&*other.id)).map(|change| change + 1).max().unwrap_or(0)
     }
 
@@ -466,7 +466,7 @@ impl World<'_> {
         call: &Call,
         last: usize,
     ) -> usize {
-        let after = calls.iter().filter(|other| other.begun > call.ended);
+        let after = calls.iter().filter(|other| other.started > call.ended);
         after.filter_map(|other| made.get(&*other.id)).copied().min().unwrap_or(last)
     }
 
@@ -478,7 +478,7 @@ impl World<'_> {
             limit: 1000,
             ..Default::default()
         };
-        let page = self.crew.reader.list_events(request).await.unwrap();
+        let page = self.clients.reader.list_events(request).await.unwrap();
         assert!(!page.has_more, "the events of a history fit on one page");
         page.events
     }
@@ -523,7 +523,7 @@ impl World<'_> {
 
     /// Checks that the lists agree with the last state.
     async fn compare(&self, state: &State) {
-        let founder = &self.crew.founder;
+        let founder = &self.clients.founder;
         let before = self.now();
         let listed = founder.members(&self.organization).await.unwrap();
         let times = (before, self.now());
@@ -574,7 +574,7 @@ impl Call {
         moments(self.times, state.ends().chain(end))
     }
 
-    fn said(&self) -> Answer {
+    fn outcome(&self) -> Answer {
         match &self.answer {
             Ok(()) => Answer::Done,
             Err((code, reason)) => {

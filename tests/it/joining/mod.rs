@@ -48,19 +48,19 @@ impl JoinMethod {
         JoinMethod::Domain,
     ];
 
-    /// Joins. `name` is the token or id of the invite; `Domain` does not use it.
-    pub async fn join(self, person: &Person, org: &str, name: &str) -> Result<(), Code> {
+    /// Joins. `token_or_id` is the token or id of the invite; `Domain` does not use it.
+    pub async fn join(self, person: &Person, org: &str, token_or_id: &str) -> Result<(), Code> {
         let joined = match self {
             JoinMethod::Domain => person.join_by_id(org).await,
-            JoinMethod::Rest => return join_by_rest(person, org, name).await,
-            _ => person.join(name).await,
+            JoinMethod::Rest => return join_by_rest(person, org, token_or_id).await,
+            _ => person.join(token_or_id).await,
         };
         joined.map(drop).map_err(|failure: Failure| failure.code)
     }
 }
 
-async fn join_by_rest(person: &Person, org: &str, name: &str) -> Result<(), Code> {
-    let mut request = Rest::new(person, "POST", &format!("/v1/orgs/{org}/invites/{name}"));
+async fn join_by_rest(person: &Person, org: &str, token_or_id: &str) -> Result<(), Code> {
+    let mut request = Rest::new(person, "POST", &format!("/v1/orgs/{org}/invites/{token_or_id}"));
     if let Some(account) = &person.on_behalf_of {
         request = request.with("guestlist-on-behalf-of", account);
     }

@@ -33,11 +33,11 @@ async fn renamed_in_between(engine: Engine) {
     let token = org.admin.invite(&org.id).await.unwrap();
     org.stranger.get_caller(Default::default()).await.unwrap();
 
-    let of = Arc::clone(&app);
+    let shared_app = Arc::clone(&app);
     let done: Box<dyn Fn() + Send + Sync> = Box::new(move || {
-        let of = Arc::clone(&of);
+        let shared_app = Arc::clone(&shared_app);
         let rename = async move {
-            let connection = of.database.connect().await;
+            let connection = shared_app.database.connect().await;
             let sql = "UPDATE accounts SET name = 'Aaron' WHERE subject = 'zoe@example.com'";
             let done = connection.execute_unprepared(sql).await.unwrap();
             assert_eq!(done.rows_affected(), 1);
@@ -56,7 +56,7 @@ async fn renamed_in_between(engine: Engine) {
     drop(rename);
 }
 
-mod a_name_that_changes_before_the_join_is_the_one_it_is_sorted_by {
+mod a_member_is_sorted_by_a_name_that_changed_just_before_the_join {
     use super::{Engine, renamed_in_between};
 
     #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +71,7 @@ mod a_name_that_changes_before_the_join_is_the_one_it_is_sorted_by {
 }
 
 on_both_engines! {
-    async fn a_name_that_changes_while_its_member_joins_is_the_one_it_is_sorted_by(app: TestApp) {
+    async fn a_member_is_sorted_by_a_name_that_changes_during_the_join(app: TestApp) {
         let org = app.organization().await;
         let strangers = app.at_replicas(&[&org.stranger]).await.remove(0);
         for round in 0..20 {
@@ -91,7 +91,7 @@ on_both_engines! {
                 email: "zoe@example.com".parse().unwrap(),
                 name: Some(format!("name{round}")),
             };
-            futures::join!(org.stranger.found("Other"), app.key(owner, None, None));
+            futures::join!(org.stranger.new_organization("Other"), app.key(owner, None, None));
             assert_eq!(app.database.count(MISPLACED).await, 0, "round {round}");
         }
     }

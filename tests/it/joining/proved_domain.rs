@@ -20,7 +20,7 @@ const CHECKS: DomainChecks = DomainChecks {
     grace: Duration::from_secs(72 * 60 * 60),
 };
 
-async fn somebody(app: &TestApp, domain: &own::Domain) -> Person {
+async fn new_person(app: &TestApp, domain: &own::Domain) -> Person {
     let name = uuid::Uuid::new_v4().simple();
     app.person_with(&format!("{name}@{}", domain.domain)).await
 }
@@ -43,10 +43,10 @@ async fn state(admin: &Person, domain: &own::Domain) -> own::Domain {
 }
 
 everywhere! {
-    async fn p50_only_a_proved_and_automatic_domain_lets_people_in(app: TestApp) {
+    async fn p50_only_a_proved_domain_in_automatic_mode_allows_joins(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.domain(&org.id, &nameserver::new_domain()).await.unwrap();
-        let person = somebody(app, &domain).await;
+        let person = new_person(app, &domain).await;
         org.admin.set_mode(&domain, own::DomainMode::Automatic).await.unwrap();
         assert_eq!(code(&person, &org.id).await, Code::NotFound, "not proved");
         prove(&domain);
@@ -65,8 +65,8 @@ everywhere! {
         // organization.
         let sub = app.person_with(&format!("eve@eu.{}", domain.domain)).await;
         assert_eq!(code(&sub, &org.id).await, Code::NotFound);
-        let (other, _) = org.admin.found("Other").await;
-        assert_eq!(code(&somebody(app, &domain).await, &other).await, Code::NotFound);
+        let (other, _) = org.admin.new_organization("Other").await;
+        assert_eq!(code(&new_person(app, &domain).await, &other).await, Code::NotFound);
         // The error does not show whether the organization exists.
         let unknown = uuid::Uuid::new_v4().to_string();
         let failures = [sub.join_by_id(&org.id).await, sub.join_by_id(&unknown).await];
@@ -77,7 +77,7 @@ everywhere! {
     async fn p10_a_removed_member_does_not_come_back_by_a_proved_domain(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
-        let person = somebody(app, &domain).await;
+        let person = new_person(app, &domain).await;
         let member = person.join_by_id(&org.id).await.unwrap();
         person.end(&member.user_id).await.unwrap();
         let member = person.join_by_id(&org.id).await.unwrap();
@@ -91,14 +91,14 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p14_seats_hold_among_parallel_joins_by_a_proved_domain(app: TestApp) {
+    async fn p14_parallel_joins_by_a_proved_domain_respect_the_seat_limit(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
         let seats = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 5 };
         app.operator().await.set_seat_limit(seats).await.unwrap();
         let mut people = Vec::new();
         for _ in 0..12 {
-            people.push(somebody(app, &domain).await);
+            people.push(new_person(app, &domain).await);
         }
         let joins = people.iter().map(|person| person.join_by_id(&org.id));
         let joins = futures::future::join_all(joins).await;
@@ -124,7 +124,7 @@ on_both_engines! {
         assert_eq!(missing.state(), own::DomainState::Verified);
         let since = missing.proof_missing_since.unwrap();
         assert_eq!(missing.lapse_time.unwrap().seconds - since.seconds, 72 * 60 * 60);
-        assert_eq!(code(&somebody(app, &domain).await, &org.id).await, Code::Ok);
+        assert_eq!(code(&new_person(app, &domain).await, &org.id).await, Code::Ok);
         assert_eq!(check(app).await.checked, 0, "a domain is checked once in each interval");
 
         // The proof is found again and lost again: the grace period starts again.
@@ -136,12 +136,12 @@ on_both_engines! {
         publish(&domain.txt_name, Some(Zone::Txt(vec!["elsewhere".to_owned()])));
         app.clock.advance(HOUR * 12);
         check(app).await;
-        let early = somebody(app, &domain).await;
+        let early = new_person(app, &domain).await;
         // The clock is not stopped, so 30 seconds are left for the calls.
         app.clock.advance(HOUR * 72 - Duration::from_secs(30));
         assert_eq!(code(&early, &org.id).await, Code::Ok);
         app.clock.advance(Duration::from_secs(30));
-        let late = somebody(app, &domain).await;
+        let late = new_person(app, &domain).await;
         assert_eq!(code(&late, &org.id).await, Code::NotFound, "no run of the worker is needed");
         assert_eq!(state(&org.admin, &domain).await.state(), own::DomainState::Verified);
         let run = check(app).await;
@@ -177,7 +177,7 @@ on_both_engines! {
         assert_eq!(a.admin.verify(&domain).await.unwrap_err().reason, "DOMAIN_TAKEN");
     }
 
-    async fn p16_checks_of_replicas_and_of_admins_have_one_outcome(app: TestApp) {
+    async fn p16_parallel_checks_of_a_domain_have_one_outcome(app: TestApp) {
         let org = app.organization().await;
         let mut domains = Vec::new();
         for _ in 0..10 {
@@ -208,19 +208,19 @@ on_both_engines! {
     async fn invite_domains_work_without_proof(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.domain(&org.id, &nameserver::new_domain()).await.unwrap();
-        state_domain(&org.admin, &org.id, &domain.domain).await;
-        assert_eq!(code(&somebody(app, &domain).await, &org.id).await, Code::Ok);
+        set_invite_domain(&org.admin, &org.id, &domain.domain).await;
+        assert_eq!(code(&new_person(app, &domain).await, &org.id).await, Code::Ok);
         // They also work if another organization has proved the domain.
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let theirs = org.admin.domain(&other, &domain.domain).await.unwrap();
         prove(&theirs);
         org.admin.verify(&theirs).await.unwrap();
-        assert_eq!(code(&somebody(app, &domain).await, &org.id).await, Code::Ok);
+        assert_eq!(code(&new_person(app, &domain).await, &org.id).await, Code::Ok);
     }
 }
 
 /// Sets the invite domains.
-async fn state_domain(admin: &Person, org: &str, name: &str) {
+async fn set_invite_domain(admin: &Person, org: &str, name: &str) {
     let request = gitpod::UpdateOrganizationRequest {
         organization_id: org.to_owned(),
         name: None,
@@ -236,11 +236,11 @@ fn require_proof(config: &mut Config) {
 async fn with_proof_only(app: &TestApp) {
     let org = app.organization().await;
     let domain = org.admin.domain(&org.id, &nameserver::new_domain()).await.unwrap();
-    state_domain(&org.admin, &org.id, &domain.domain).await;
-    let person = somebody(app, &domain).await;
+    set_invite_domain(&org.admin, &org.id, &domain.domain).await;
+    let person = new_person(app, &domain).await;
     assert_eq!(code(&person, &org.id).await, Code::NotFound);
     // The proof of another organization counts only for that organization.
-    let (other, _) = org.admin.found("Other").await;
+    let (other, _) = org.admin.new_organization("Other").await;
     let theirs = org.admin.domain(&other, &domain.domain).await.unwrap();
     prove(&theirs);
     org.admin.verify(&theirs).await.unwrap();

@@ -69,7 +69,12 @@ impl Race {
 
 /// Makes an invite; returns its id and the token or id to join with. If the invite expires, the
 /// clock is set to a microsecond before.
-async fn make(app: &TestApp, org: &Organization, end: End, by_mail: bool) -> (String, String) {
+async fn make_invite(
+    app: &TestApp,
+    org: &Organization,
+    end: End,
+    by_mail: bool,
+) -> (String, String) {
     let expires = matches!(end, End::Worker | End::Clock | End::TwoWorkers);
     let expire_time = expires.then(|| app.in_the_future(2 * HOUR)).flatten();
     let made = if by_mail {
@@ -134,20 +139,28 @@ async fn race(app: &TestApp) {
             race.admin = admins[(round + 1) % admins.len()].clone();
             race.joiner = strangers[round % strangers.len()].clone();
             race.decliner = strangers[(round + 1) % strangers.len()].clone();
-            let (id, name) = make(app, &race.org, end, by_mail).await;
+            let (id, token_or_id) = make_invite(app, &race.org, end, by_mail).await;
             let join = async {
                 // In two of three rounds the join starts later.
                 for _ in 0..(round % 3) * 4 {
                     tokio::task::yield_now().await;
                 }
-                race.joiner.join(&name).await
+                race.joiner.join(&token_or_id).await
             };
             let (joined, ended) = futures::join!(join, race.end(app, end, &id));
             if let Err(failure) = &joined {
                 assert_eq!(failure.code, Code::NotFound, "{what}");
             }
-            assert_consistent(app, &race, end, by_mail, (&id, &name), (&joined, ended), &what)
-                .await;
+            assert_consistent(
+                app,
+                &race,
+                end,
+                by_mail,
+                (&id, &token_or_id),
+                (&joined, ended),
+                &what,
+            )
+            .await;
             if let Ok(member) = joined {
                 race.org.stranger.end(&member.user_id).await.unwrap();
             }
@@ -161,7 +174,7 @@ async fn assert_consistent(
     race: &Race,
     end: End,
     by_mail: bool,
-    (id, name): (&str, &str),
+    (id, token_or_id): (&str, &str),
     (joined, ended): (
         &Result<gitpod::OrganizationMember, crate::support::Failure>,
         Result<(), Code>,
@@ -171,7 +184,7 @@ async fn assert_consistent(
     use own::InviteState as State;
 
     let org = &race.org;
-    let row = org.admin.look_at(&org.id, id).await.unwrap();
+    let row = org.admin.invite_by_id(&org.id, id).await.unwrap();
     assert_eq!(row.uses, i64::from(joined.is_ok()), "{what}");
     let by_end = match end {
         End::Revoke => State::Revoked,
@@ -201,7 +214,7 @@ async fn assert_consistent(
         .filter(|event| event.action == "member.joined" && event.note.ends_with(&format!(" {id}")));
     assert_eq!(joins.count(), usize::from(joined.is_ok()), "{what}");
     // No other account can join with it.
-    let late = app.person("gus").await.join(name).await.unwrap_err();
+    let late = app.person("gus").await.join(token_or_id).await.unwrap_err();
     assert_eq!(late.code, Code::NotFound, "{what}");
     if end == End::Clock {
         let round = end_expired(app.store(), app.clock.now(), 10).await.unwrap();
@@ -211,5 +224,5 @@ async fn assert_consistent(
 
 on_both_engines_with! {
     unlimited;
-    p16_a_join_against_what_ends_the_invite_has_one_winner: race;
+    p16_a_join_and_a_parallel_end_of_the_invite_have_one_winner: race;
 }

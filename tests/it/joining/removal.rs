@@ -20,7 +20,7 @@ fn with_issuer(config: &mut Config) {
 }
 
 /// Sets Zoe's address; returns the id of Zoe's account.
-async fn zoe_has(service: &Person, email: &str) -> String {
+async fn set_address_of_zoe(service: &Person, email: &str) -> String {
     let request = own::ResolveAccountRequest {
         issuer: "intranet".into(),
         subject: "zoe".into(),
@@ -46,14 +46,14 @@ async fn removed_account_is_rejected(app: &TestApp) {
     let admin = app.person("ana").await;
     let service = Owner::Service("portal".parse().unwrap());
     let service = app.key(service, Some(KeyScope::Act), None).await;
-    let zoe = service.on_behalf_of(&zoe_has(&service, ZOE).await);
+    let zoe = service.on_behalf_of(&set_address_of_zoe(&service, ZOE).await);
     for afterwards in AFTERWARDS {
-        let (org, _) = admin.found("Acme").await;
+        let (org, _) = admin.new_organization("Acme").await;
         open_domain(&admin, &org).await;
 
         // Zoe gets the invited address back only after the removal, so the invitation stays
         // pending until then.
-        zoe_has(&service, "other@example.com").await;
+        set_address_of_zoe(&service, "other@example.com").await;
         let member = join_as_guest(&admin, &zoe, &org).await;
         let mail = admin.invite_address(&org, ZOE, "admin").await.unwrap().invite.unwrap();
         let token = app.mailed_token(&org, &mail.id).await;
@@ -82,19 +82,19 @@ async fn removed_account_is_rejected(app: &TestApp) {
             }
         }
 
-        zoe_has(&service, ZOE).await;
+        set_address_of_zoe(&service, ZOE).await;
         for method in JoinMethod::ALL {
-            let name = match method {
+            let token_or_id = match method {
                 JoinMethod::JoinLink => &join_link,
                 JoinMethod::NamedLink | JoinMethod::Rest => &named,
                 JoinMethod::MailToken => &token,
                 JoinMethod::MailId => &mail.id,
                 JoinMethod::Domain => "",
             };
-            let entered = method.join(&zoe, &org, name).await;
+            let entered = method.join(&zoe, &org, token_or_id).await;
             assert_eq!(entered, Err(Code::NotFound), "{method:?} after `{afterwards}`");
         }
-        let kept = admin.look_at(&org, &mail.id).await.unwrap();
+        let kept = admin.invite_by_id(&org, &mail.id).await.unwrap();
         assert_eq!((kept.uses, kept.state()), (0, own::InviteState::Live), "no use is spent");
 
         // After it is sent again, the same invitation counts as newer than the removal.
@@ -107,13 +107,13 @@ async fn removed_account_is_rejected(app: &TestApp) {
         let entered = JoinMethod::Domain.join(&zoe, &org, "").await;
         assert_eq!(entered, Err(Code::NotFound), "no join by domain, even with a newer invitation");
         assert_eq!(JoinMethod::MailId.join(&zoe, &org, &mail.id).await, Ok(()));
-        assert_eq!(admin.look_at(&org, &mail.id).await.unwrap().uses, 1);
+        assert_eq!(admin.invite_by_id(&org, &mail.id).await.unwrap().uses, 1);
     }
 }
 
 on_both_engines_with! {
     with_issuer;
-    p10_who_was_removed_needs_an_invite_made_later_by_every_door: removed_account_is_rejected;
+    p10_a_removed_account_needs_a_later_invite_for_every_join_method: removed_account_is_rejected;
 }
 
 on_both_engines! {
@@ -123,7 +123,7 @@ on_both_engines! {
             let org = app.organization().await;
             let member = join_as_guest(&org.admin, &org.stranger, &org.id).await;
             org.admin.end(&member).await.unwrap();
-            let name = match method {
+            let token_or_id = match method {
                 JoinMethod::JoinLink => org.admin.invite(&org.id).await.unwrap(),
                 JoinMethod::NamedLink | JoinMethod::Rest => {
                     org.admin.link(&org.id, "read").await.unwrap().token
@@ -137,13 +137,13 @@ on_both_engines! {
                     }
                 }
             };
-            assert_eq!(method.join(&org.stranger, &org.id, &name).await, Ok(()), "{method:?}");
+            assert_eq!(method.join(&org.stranger, &org.id, &token_or_id).await, Ok(()), "{method:?}");
         }
     }
 
     async fn p10_a_removed_creator_does_not_come_back_by_id(app: TestApp) {
         let (ana, ben) = (app.person("ana").await, app.person("ben").await);
-        let (org, founder) = ana.found("Acme").await;
+        let (org, founder) = ana.new_organization("Acme").await;
         let link = ana.link(&org, "admin").await.unwrap();
         let ben_id = ben.join(&link.token).await.unwrap().user_id;
         ben.end(&founder).await.unwrap();
@@ -155,12 +155,12 @@ on_both_engines! {
         assert_eq!(ana.join_by_id(&org).await.unwrap_err().code, Code::NotFound);
     }
 
-    async fn p10_others_are_not_held_back_by_somebodys_removal(app: TestApp) {
+    async fn p10_a_removal_does_not_affect_other_accounts_or_organizations(app: TestApp) {
         let org = app.organization().await;
         open_domain(&org.admin, &org.id).await;
         let before = org.admin.link(&org.id, "read").await.unwrap();
         // A removal from another organization does not count in this one.
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let link = org.admin.link(&other, "read").await.unwrap();
         let elsewhere = org.stranger.join(&link.token).await.unwrap().user_id;
         org.admin.end(&elsewhere).await.unwrap();

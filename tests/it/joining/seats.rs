@@ -9,9 +9,9 @@ use crate::support::{Code, Organization, Person, TestApp, own};
 
 on_both_engines_with! {
     unlimited;
-    p12_a_link_lets_in_as_many_as_its_uses: limited_links_let_in_as_many_as_their_uses;
-    p14_no_door_oversells_the_seats: no_method_oversells_the_seats;
-    p14_all_methods_together_do_not_oversell_the_seats: all_methods_together;
+    p12_a_link_admits_exactly_as_many_accounts_as_its_uses: limited_links_admit_as_many_accounts_as_their_uses;
+    p14_no_join_method_exceeds_the_seat_limit: no_method_exceeds_the_seat_limit;
+    p14_parallel_joins_by_all_methods_respect_the_seat_limit: all_methods_together;
     p14_a_suspended_member_keeps_the_seat: restoring_takes_no_seat;
 }
 
@@ -23,7 +23,7 @@ async fn people(app: &TestApp, number: usize) -> Vec<Vec<Person>> {
     app.at_replicas(&people.iter().collect::<Vec<_>>()).await
 }
 
-async fn limited_links_let_in_as_many_as_their_uses(app: &TestApp) {
+async fn limited_links_admit_as_many_accounts_as_their_uses(app: &TestApp) {
     let people = people(app, 12).await;
     for max_uses in [2, 3, 7] {
         for round in 0..4 {
@@ -35,12 +35,12 @@ async fn limited_links_let_in_as_many_as_their_uses(app: &TestApp) {
                 method.join(at, &org.id, &link.token)
             });
             let joined = join_all(joins).await;
-            let let_in = joined.iter().filter(|one| one.is_ok()).count();
-            assert_eq!(i64::try_from(let_in).unwrap(), max_uses, "{joined:?}");
+            let succeeded = joined.iter().filter(|one| one.is_ok()).count();
+            assert_eq!(i64::try_from(succeeded).unwrap(), max_uses, "{joined:?}");
             assert!(joined.iter().all(|one| matches!(one, Ok(()) | Err(Code::NotFound))));
-            let spent = org.admin.look_at(&org.id, &link.id).await.unwrap();
+            let spent = org.admin.invite_by_id(&org.id, &link.id).await.unwrap();
             assert_eq!((spent.uses, spent.state()), (max_uses, own::InviteState::Exhausted));
-            assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2 + let_in);
+            assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2 + succeeded);
         }
     }
     let counted = "SELECT CAST(sum(member_count) AS BIGINT) FROM organizations";
@@ -49,7 +49,7 @@ async fn limited_links_let_in_as_many_as_their_uses(app: &TestApp) {
 }
 
 /// The token or id with which each of these people joins; for `Domain` it is empty.
-async fn names(
+async fn tokens_or_ids(
     app: &TestApp,
     org: &Organization,
     method: JoinMethod,
@@ -62,17 +62,17 @@ async fn names(
             vec![org.admin.link(&org.id, "read").await.unwrap().token; people]
         }
         JoinMethod::MailToken | JoinMethod::MailId => {
-            let mut names = Vec::new();
+            let mut tokens_or_ids = Vec::new();
             for i in 0..people {
                 let email = format!("p{i}@example.com");
                 let invited = org.admin.invite_address(&org.id, &email, "read").await.unwrap();
                 let id = invited.invite.unwrap().id;
-                names.push(match method {
+                tokens_or_ids.push(match method {
                     JoinMethod::MailToken => app.mailed_token(&org.id, &id).await,
                     _ => id,
                 });
             }
-            names
+            tokens_or_ids
         }
     }
 }
@@ -84,8 +84,8 @@ async fn limit_seats(operator: &Person, org: &Organization, seat_limit: i64) {
 
 /// Checks that exactly three of these joins succeeded, by the responses, the rows and the uses.
 async fn three_joined(org: &Organization, joined: &[Result<(), Code>], what: &str) {
-    let let_in = joined.iter().filter(|one| one.is_ok()).count();
-    assert_eq!(let_in, 3, "{what}: {joined:?}");
+    let succeeded = joined.iter().filter(|one| one.is_ok()).count();
+    assert_eq!(succeeded, 3, "{what}: {joined:?}");
     let refused = joined.iter().all(|one| matches!(one, Ok(()) | Err(Code::FailedPrecondition)));
     assert!(refused, "{what}: {joined:?}");
     assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 5, "{what}");
@@ -99,17 +99,17 @@ async fn three_joined(org: &Organization, joined: &[Result<(), Code>], what: &st
     assert_eq!(usize::try_from(spent).unwrap(), by_invite.count(), "{what}");
 }
 
-async fn no_method_oversells_the_seats(app: &TestApp) {
+async fn no_method_exceeds_the_seat_limit(app: &TestApp) {
     let operator = app.operator().await;
     let people = people(app, 8).await;
     for method in JoinMethod::ALL {
         let org = app.organization().await;
         open_domain(&org.admin, &org.id).await;
-        let names = names(app, &org, method, people.len()).await;
+        let tokens_or_ids = tokens_or_ids(app, &org, method, people.len()).await;
         limit_seats(&operator, &org, 5).await;
-        let joins = people.iter().zip(&names).enumerate().map(|(i, (at, name))| {
+        let joins = people.iter().zip(&tokens_or_ids).enumerate().map(|(i, (at, token_or_id))| {
             let at = &at[i % at.len()];
-            method.join(at, &org.id, name)
+            method.join(at, &org.id, token_or_id)
         });
         three_joined(&org, &join_all(joins).await, &format!("{method:?}")).await;
     }
@@ -127,12 +127,12 @@ async fn all_methods_together(app: &TestApp) {
         let mut methods = Vec::new();
         for method in JoinMethod::ALL.into_iter().filter(|method| *method != JoinMethod::MailToken)
         {
-            methods.push((method, names(app, &org, method, people.len()).await));
+            methods.push((method, tokens_or_ids(app, &org, method, people.len()).await));
         }
         limit_seats(&operator, &org, 5).await;
         let joins = people.iter().enumerate().map(|(i, at)| {
-            let (method, names) = &methods[(i + round) % methods.len()];
-            method.join(&at[i % at.len()], &org.id, &names[i])
+            let (method, tokens_or_ids) = &methods[(i + round) % methods.len()];
+            method.join(&at[i % at.len()], &org.id, &tokens_or_ids[i])
         });
         three_joined(&org, &join_all(joins).await, &format!("round {round}")).await;
     }

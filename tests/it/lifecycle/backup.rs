@@ -12,7 +12,7 @@ use tokio::task::block_in_place;
 
 use super::load::Load;
 use super::{create, organizations, until};
-use crate::support::program::{Said, say};
+use crate::support::program::{CommandOutput, run_to_end};
 use crate::support::{Code, Engine, Installation, Person, own, run_installed};
 
 fn text(path: &Path) -> &str {
@@ -20,17 +20,21 @@ fn text(path: &Path) -> &str {
 }
 
 /// Runs the command while the load of the test continues.
-fn run(at: &Installation, arguments: &[&str]) -> Said {
+fn run(at: &Installation, arguments: &[&str]) -> CommandOutput {
     block_in_place(|| at.run(arguments))
 }
 
 fn back_up(at: &Installation, name: &str) -> PathBuf {
     let file = at.directory().join(name);
-    let said = run(at, &["backup", text(&file)]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "no progress output without a terminal");
+    let output = run(at, &["backup", text(&file)]);
+    assert_eq!(
+        (output.code, output.err.as_str()),
+        (0, ""),
+        "no progress output without a terminal"
+    );
     let bytes = std::fs::metadata(&file).unwrap().len();
-    assert!(said.out.contains(&format!("{bytes} bytes")), "{}", said.out);
-    assert!(said.out.contains("secret key is not in the file"), "{}", said.out);
+    assert!(output.out.contains(&format!("{bytes} bytes")), "{}", output.out);
+    assert!(output.out.contains("secret key is not in the file"), "{}", output.out);
     file
 }
 
@@ -59,16 +63,16 @@ fn names_in(file: &Path) -> Vec<String> {
 
 /// Adds `mib` MiB to the database, so that a copy takes several steps.
 async fn fill(at: &Installation, mib: usize) {
-    let beside = at.database.connect().await;
+    let connection = at.database.connect().await;
     for i in 0..mib {
         let row = format!("INSERT INTO settings VALUES ('filler {i}', hex(zeroblob(524288)))");
-        beside.execute_unprepared(&row).await.unwrap();
+        connection.execute_unprepared(&row).await.unwrap();
     }
-    beside.close().await.unwrap();
+    connection.close().await.unwrap();
 }
 
 #[test]
-fn p46_a_backup_under_load_restores_to_what_was_committed() {
+fn p46_a_backup_under_load_restores_the_committed_changes() {
     run_installed(Engine::Sqlite, async |at: &Installation| {
         let server = at.serve();
         let key = at.new_key("ana@acme.com");
@@ -101,9 +105,9 @@ fn p46_a_backup_under_load_restores_to_what_was_committed() {
         let saved = names_in(&file);
         let everything = organizations(at).await;
         assert!(saved.len() < everything.len());
-        let said = run(at, &["restore", text(&file), "--replace"]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
-        let kept = said.out.lines().find_map(|line| line.split_once(" before is at "));
+        let output = run(at, &["restore", text(&file), "--replace"]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
+        let kept = output.out.lines().find_map(|line| line.split_once(" before is at "));
         let kept = Path::new(kept.expect("the output has the path of the previous store").1);
         let server = at.serve();
         assert_eq!(organizations(at).await, saved);
@@ -112,8 +116,8 @@ fn p46_a_backup_under_load_restores_to_what_was_committed() {
         server.stop();
 
         // The previous store can be restored.
-        let said = run(at, &["restore", text(kept), "--replace"]);
-        assert_eq!(said.code, 0, "{}", said.err);
+        let output = run(at, &["restore", text(kept), "--replace"]);
+        assert_eq!(output.code, 0, "{}", output.err);
         assert_eq!(organizations(at).await, everything);
     });
 }
@@ -132,14 +136,14 @@ async fn follow(reader: &Person, cursor: &str) -> Result<(Vec<String>, String), 
 }
 
 #[test]
-fn p44_p46_readers_beyond_a_backup_are_told_and_those_before_it_miss_nothing() {
+fn p44_p46_a_restore_rejects_newer_cursors_and_continues_older_ones() {
     run_installed(Engine::Sqlite, async |at: &Installation| {
         let service = ["keys", "create", "--service", "--name", "consumer", "--scope", "events"];
         let server = at.serve();
         let reader = server.person(run(at, &service).out.trim_end());
         let ana = server.person(&at.new_key("ana@acme.com"));
         let begin = reader.list_events(own::ListEventsRequest::default()).await.unwrap().cursor;
-        let (organization, _) = ana.found("Acme").await;
+        let (organization, _) = ana.new_organization("Acme").await;
         let (early, middle) = follow(&reader, &begin).await.unwrap();
         assert!(!early.is_empty());
         ana.link(&organization, "read").await.unwrap();
@@ -154,11 +158,11 @@ fn p44_p46_readers_beyond_a_backup_are_told_and_those_before_it_miss_nothing() {
 
         let server = at.serve();
         let (reader, ana) = (reader.at(server.addr), ana.at(server.addr));
-        let told = Err((Code::FailedPrecondition, "HISTORY_CHANGED".to_owned()));
-        assert_eq!(follow(&reader, &beyond).await, told);
+        let history_changed = Err((Code::FailedPrecondition, "HISTORY_CHANGED".to_owned()));
+        assert_eq!(follow(&reader, &beyond).await, history_changed);
         // A new event gets the position of the lost event.
         ana.link(&organization, "read").await.unwrap();
-        assert_eq!(follow(&reader, &beyond).await, told);
+        assert_eq!(follow(&reader, &beyond).await, history_changed);
         let (ids, _) = follow(&reader, &at_backup).await.unwrap();
         assert_eq!(ids.len(), 1);
         assert_ne!(ids, lost);
@@ -172,7 +176,7 @@ fn p44_p46_readers_beyond_a_backup_are_told_and_those_before_it_miss_nothing() {
 }
 
 #[test]
-fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
+fn p46_a_rejected_restore_changes_nothing() {
     run_installed(Engine::Sqlite, async |at: &Installation| {
         let server = at.serve();
         create(&server.person(&at.new_key("ana@acme.com")), "Saved").await.unwrap();
@@ -180,10 +184,10 @@ fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
         create(&server.person(&at.new_key("ana@acme.com")), "Later").await.unwrap();
         let refused = |arguments: &[&str], settings: &[(&str, &str)], words: &[&str]| {
             let arguments = [&["restore"], arguments].concat();
-            let said = block_in_place(|| say(at.command(&arguments, settings)));
-            assert_eq!((said.code, said.out.as_str()), (1, ""), "{arguments:?}");
+            let output = block_in_place(|| run_to_end(at.command(&arguments, settings)));
+            assert_eq!((output.code, output.out.as_str()), (1, ""), "{arguments:?}");
             for words in words {
-                assert!(said.err.contains(words), "{words}: {}", said.err);
+                assert!(output.err.contains(words), "{words}: {}", output.err);
             }
         };
         refused(&[text(&file), "--replace"], &[], &["another guestlist server", "stop it"]);
@@ -226,17 +230,17 @@ fn p46_what_cannot_be_restored_is_refused_and_nothing_is_changed() {
 
         assert_eq!(organizations(at).await, ["Later", "Saved"]);
         assert!(!at.directory().join("guestlist.db.restoring").exists());
-        let said = run(at, &["backup", text(&file)]);
-        assert_eq!((said.code, said.out.as_str()), (1, ""));
-        assert!(said.err.contains("exists"), "{}", said.err);
+        let output = run(at, &["backup", text(&file)]);
+        assert_eq!((output.code, output.out.as_str()), (1, ""));
+        assert!(output.err.contains("exists"), "{}", output.err);
         assert_eq!(std::fs::read(&file).unwrap(), bytes);
 
         // With its secret key, the backup can be restored into a directory that does not exist yet.
         let key = at.directory().join("secret.key");
         let settings = [settings[0], ("GUESTLIST_SECRET_KEY_FILE", text(&key))];
         std::fs::remove_dir_all(&elsewhere).unwrap();
-        let said = say(at.command(&["restore", text(&file)], &settings));
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        let output = run_to_end(at.command(&["restore", text(&file)], &settings));
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
         assert_eq!(names_in(&elsewhere.join("guestlist.db")), ["Saved"]);
     });
 }
@@ -252,7 +256,7 @@ fn killed(at: &Installation, arguments: &[&str], after: Duration) -> bool {
 }
 
 #[test]
-fn p46_a_killed_backup_or_restore_leaves_whole_files_and_runs_again() {
+fn p46_a_killed_backup_or_restore_leaves_complete_files() {
     run_installed(Engine::Sqlite, async |at: &Installation| {
         let server = at.serve();
         let ana = server.person(&at.new_key("ana@acme.com"));
@@ -283,15 +287,15 @@ fn p46_a_killed_backup_or_restore_leaves_whole_files_and_runs_again() {
             let names = organizations(at).await;
             assert!(names == later || names == saved, "{names:?}");
         }
-        let said = run(at, &["restore", text(&file), "--replace"]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        let output = run(at, &["restore", text(&file), "--replace"]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
         assert_eq!(organizations(at).await, saved);
         at.serve().stop();
     });
 }
 
 #[test]
-fn p46_the_changes_in_the_log_of_a_killed_server_are_kept_with_its_store() {
+fn p46_a_restore_keeps_the_changes_in_the_log_of_a_killed_server() {
     run_installed(Engine::Sqlite, async |at: &Installation| {
         let server = at.serve();
         let ana = server.person(&at.new_key("ana@acme.com"));
@@ -302,10 +306,10 @@ fn p46_the_changes_in_the_log_of_a_killed_server_are_kept_with_its_store() {
         let log = at.directory().join("guestlist.db-wal");
         assert!(std::fs::metadata(&log).unwrap().len() > 0, "a killed server leaves its log");
 
-        let said = run(at, &["restore", text(&file), "--replace"]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        let output = run(at, &["restore", text(&file), "--replace"]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
         assert!(!log.exists(), "SQLite would apply the old log to the restored store");
-        let kept = said.out.trim_end().split_once(" before is at ").unwrap().1;
+        let kept = output.out.trim_end().split_once(" before is at ").unwrap().1;
         let before = rusqlite::Connection::open(kept).unwrap();
         let count = "SELECT count(*) FROM organizations";
         assert_eq!(before.query_row(count, (), |row| row.get::<_, i64>(0)).unwrap(), 2);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use guestlist::domain::ApiKeySecret;
 
 use super::until;
-use crate::support::program::{program, say};
+use crate::support::program::{program, run_to_end};
 use crate::support::{Server, gitpod, own};
 
 fn command(temporary: &Path, listen: &str) -> std::process::Command {
@@ -21,36 +21,37 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The API keys in the output of the demo, in order.
-fn keys(said: &str) -> Vec<String> {
-    let words = said.split_whitespace().filter(|word| word.starts_with("gl_"));
+fn keys(printed: &str) -> Vec<String> {
+    let words = printed.split_whitespace().filter(|word| word.starts_with("gl_"));
     words.map(str::to_owned).inspect(|key| assert!(key.parse::<ApiKeySecret>().is_ok())).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
+async fn a_demo_has_sample_data_and_removes_its_files_when_it_ends() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = command(temporary.path(), "127.0.0.1:0");
     // The demo does not use the store of the settings.
     command.env("GUESTLIST_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none");
     let server = Server::start(command);
-    let said = server.said();
+    let printed = server.output();
     let console = format!("  http://{}/console\n", server.addr);
-    assert!(said.contains(&console), "the console's address has no key in it: {said}");
-    let [ana, ben, eve, operator] = keys(&said).try_into().expect("four keys");
+    assert!(printed.contains(&console), "the console's address has no key in it: {printed}");
+    let [ana, ben, eve, operator] = keys(&printed).try_into().expect("four keys");
 
     let folders = entries(temporary.path());
     let [folder] = &folders[..] else { panic!("one folder: {folders:?}") };
     let mode = std::fs::metadata(folder).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "only this user can read it");
-    assert!(said.contains(&format!("{}/mail", folder.display())), "{said}");
+    assert!(printed.contains(&format!("{}/mail", folder.display())), "{printed}");
 
     let ana = server.person(&ana);
     let mine = ana.list_my_organizations(own::ListMyOrganizationsRequest::default()).await.unwrap();
-    let found: Vec<_> =
+    let organizations: Vec<_> =
         mine.organizations.iter().filter_map(|it| it.organization.clone()).collect();
-    let names: Vec<_> = found.iter().map(|organization| organization.name.as_str()).collect();
+    let names: Vec<_> =
+        organizations.iter().map(|organization| organization.name.as_str()).collect();
     assert_eq!(names, ["Acme", "Globex"]);
-    let acme = found[0].id.clone();
+    let acme = organizations[0].id.clone();
 
     let request = gitpod::ListMembersRequest {
         organization_id: acme.clone(),
@@ -61,8 +62,8 @@ async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
     assert_eq!(members.len(), 29, "members who left are not listed");
     let suspended = gitpod::UserStatus::Suspended as i32;
     assert_eq!(members.iter().filter(|member| member.status == suspended).count(), 1);
-    let seen = server.person(&ben).list_members(request).await.unwrap().members;
-    assert_eq!(seen.len(), 29);
+    let visible_to_ben = server.person(&ben).list_members(request).await.unwrap().members;
+    assert_eq!(visible_to_ben.len(), 29);
 
     let invites = own::ListRequest { organization_id: acme.clone(), ..Default::default() };
     let invites = ana.list_invites(invites).await.unwrap().invites;
@@ -103,12 +104,12 @@ async fn it_shows_organizations_people_and_invites_and_leaves_nothing() {
 }
 
 #[test]
-fn a_demo_that_cannot_start_says_why_and_leaves_nothing() {
+fn a_demo_that_cannot_start_reports_the_reason_and_leaves_no_files() {
     let temporary = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = say(command(temporary.path(), &address));
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains(&address), "{}", said.err);
+    let output = run_to_end(command(temporary.path(), &address));
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains(&address), "{}", output.err);
     assert_eq!(entries(temporary.path()), Vec::<PathBuf>::new());
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{column, on_both_engines, until};
 use crate::auth::issuer::SigningKey;
-use crate::support::program::Said;
+use crate::support::program::CommandOutput;
 use crate::support::{
     Code, Engine, Installation, Person, Server, assert_rejected_within_a_second, gitpod, own,
 };
@@ -294,7 +294,7 @@ fn signed_in(server: &Server, key: &SigningKey, name: &str) -> Person {
     })))
 }
 
-fn erase(at: &Installation, id: &str) -> Said {
+fn erase(at: &Installation, id: &str) -> CommandOutput {
     at.run(&["accounts", "erase", id])
 }
 
@@ -323,9 +323,9 @@ async fn traces(at: &Installation) -> Vec<String> {
 }
 
 async fn execute(at: &Installation, sql: &str) {
-    let beside = at.database.connect().await;
-    beside.execute_unprepared(sql).await.unwrap();
-    beside.close().await.unwrap();
+    let connection = at.database.connect().await;
+    connection.execute_unprepared(sql).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 on_both_engines! {
@@ -341,7 +341,7 @@ on_both_engines! {
 
         // Mina joins by an email invitation and creates a link. The ended invitation gets the error
         // text of a mail server below.
-        let (acme, _) = ana.found("Acme").await;
+        let (acme, _) = ana.new_organization("Acme").await;
         let request = own::InviteByEmailRequest {
             organization_id: acme.clone(),
             invitations: vec![own::EmailInvitation {
@@ -367,16 +367,16 @@ on_both_engines! {
         let link = mina.create_link(request).await.unwrap().invite.unwrap();
         // Another organization invites her twice: one invitation is revoked, the other stays
         // pending and gets the error text of a mail server below.
-        let (other, _) = ana.found("Other").await;
+        let (other, _) = ana.new_organization("Other").await;
         let revoked = ana.invite_address(&other, EMAIL, "read").await.unwrap().invite.unwrap();
         ana.revoke(&other, &revoked.id).await.unwrap();
         let pending = ana.invite_address(&other, EMAIL, "read").await.unwrap().invite.unwrap();
         // Mina has an organization of her own, and two keys.
-        let (own_one, _) = mina.found("Of her own").await;
+        let (own_organization, _) = mina.new_organization("Of her own").await;
         let keys = [0, 1].map(|_| {
-            let said = at.run(&["keys", "create", "--account", &account]);
-            assert_eq!(said.code, 0, "{}", said.err);
-            said.out.trim_end().to_owned()
+            let output = at.run(&["keys", "create", "--account", &account]);
+            assert_eq!(output.code, 0, "{}", output.err);
+            output.out.trim_end().to_owned()
         });
         let by_key = server.person(&keys[0]);
         assert_eq!(by_key.account().await.to_string(), account);
@@ -384,28 +384,28 @@ on_both_engines! {
             at.database.count("SELECT count(*) FROM outbox").await == 0
         })
         .await;
-        let complaint = format!("UPDATE invites SET delivery_error = '550 <{EMAIL}>: no' WHERE kind = 'email'");
-        execute(at, &complaint).await;
+        let set_delivery_error = format!("UPDATE invites SET delivery_error = '550 <{EMAIL}>: no' WHERE kind = 'email'");
+        execute(at, &set_delivery_error).await;
         assert!(!traces(at).await.is_empty(), "the search finds traces before the erasure");
-        let whose = || {
+        let get_membership = || {
             let account = own::get_membership_request::Whose::AccountId(account.clone());
             ana.membership(&acme, Some(account))
         };
-        whose().await.unwrap();
+        get_membership().await.unwrap();
 
         let logged = server.logged().len();
-        let said = erase(at, &account);
+        let output = erase(at, &account);
         let erased = Instant::now();
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
         for line in [
             format!("ended the membership in organization {acme}\n"),
-            format!("ended the membership in organization {own_one}, which has no members now\n"),
+            format!("ended the membership in organization {own_organization}, which has no members now\n"),
             "keys revoked: 2\n".to_owned(),
             "pending invitations ended: 1\n".to_owned(),
             "addresses removed from ended invitations: 3\n".to_owned(),
             format!("erased account {account}\n"),
         ] {
-            assert!(said.out.contains(&line), "{line} is not in {}", said.out);
+            assert!(output.out.contains(&line), "{line} is not in {}", output.out);
         }
 
         // P22: a second later her keys, her membership and her invites do not work.
@@ -419,12 +419,12 @@ on_both_engines! {
         let mut code = Code::Ok;
         while code == Code::Ok {
             let late = erased.elapsed() > std::time::Duration::from_secs(1);
-            code = whose().await.map_or_else(|failure| failure.code, |_| Code::Ok);
+            code = get_membership().await.map_or_else(|failure| failure.code, |_| Code::Ok);
             assert!(!late || code == Code::NotFound, "{code:?}");
         }
         for id in [&link.id, &pending.id] {
             let of = if *id == pending.id { &other } else { &acme };
-            let ended = ana.look_at(of, id).await.unwrap();
+            let ended = ana.invite_by_id(of, id).await.unwrap();
             assert!(ended.end_time.is_some() && ended.email.is_empty(), "{ended:?}");
         }
 
@@ -450,7 +450,7 @@ on_both_engines! {
         // When she signs in again, she gets a new account.
         let new = mina.account().await.to_string();
         assert_ne!(new, account);
-        assert_eq!(whose().await.unwrap_err().code, Code::NotFound);
+        assert_eq!(get_membership().await.unwrap_err().code, Code::NotFound);
         let again = erase(at, &account);
         assert_eq!((again.code, again.out), (0, format!("account {account} was erased before\n")));
         for id in [account.as_str(), "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b"] {
@@ -467,29 +467,29 @@ on_both_engines! {
         let ana = server.person(&at.new_key("ana@acme.com"));
         let ben = server.person(&at.new_key("ben@acme.com"));
         let account = ana.account().await.to_string();
-        let (alone, _) = ana.found("Alone").await;
-        let (acme, _) = ana.found("Acme").await;
+        let (alone, _) = ana.new_organization("Alone").await;
+        let (acme, _) = ana.new_organization("Acme").await;
         let member = ben.join(&ana.invite(&acme).await.unwrap()).await.unwrap().user_id;
         // The server is stopped first, so that it writes nothing after the dump.
         assert_eq!(server.stop().code, Some(0));
         let before = at.database.dump().await;
-        let said = erase(at, &account);
-        assert_eq!((said.code, said.out.as_str()), (1, ""));
-        assert!(said.err.contains(&format!("{acme} (Acme)")), "{}", said.err);
-        assert!(!said.err.contains(&alone), "{}", said.err);
+        let output = erase(at, &account);
+        assert_eq!((output.code, output.out.as_str()), (1, ""));
+        assert!(output.err.contains(&format!("{acme} (Acme)")), "{}", output.err);
+        assert!(!output.err.contains(&alone), "{}", output.err);
         assert_eq!(at.database.dump().await, before);
 
         let server = at.serve();
         let ana = server.person(&at.new_key("ana@acme.com"));
         ana.grant(&acme, &member, gitpod::OrganizationRole::Admin).await.unwrap();
-        let said = erase(at, &account);
-        assert_eq!(said.code, 0, "{}", said.err);
+        let output = erase(at, &account);
+        assert_eq!(output.code, 0, "{}", output.err);
         let unknown = erase(at, "0197a2b4-5c6d-7e8f-9a0b-1c2d3e4f5a6b");
         assert_eq!((unknown.code, unknown.out.as_str()), (1, ""));
         assert!(unknown.err.contains("there is no account"), "{}", unknown.err);
     }
 
-    async fn an_address_that_nobody_vouches_for_ends_no_invitation(at: Installation) {
+    async fn erasing_an_account_with_an_unverified_address_ends_no_invitation(at: Installation) {
         let server = at.serve();
         let ana = server.person(&at.new_key("ana@acme.com"));
         let ben = server.person(&at.new_key("ben@acme.com"));
@@ -498,17 +498,17 @@ on_both_engines! {
             "UPDATE accounts SET email_verified = {} WHERE email = 'ben@acme.com'",
             if at.database.engine == Engine::Sqlite { "0" } else { "false" },
         )).await;
-        let (acme, _) = ana.found("Acme").await;
+        let (acme, _) = ana.new_organization("Acme").await;
         let pending = ana.invite_address(&acme, "ben@acme.com", "read").await.unwrap();
         let pending = pending.invite.unwrap().id;
-        let said = erase(at, &account);
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert!(said.out.contains("was not verified"), "{}", said.out);
-        let still = ana.look_at(&acme, &pending).await.unwrap();
+        let output = erase(at, &account);
+        assert_eq!(output.code, 0, "{}", output.err);
+        assert!(output.out.contains("was not verified"), "{}", output.out);
+        let still = ana.invite_by_id(&acme, &pending).await.unwrap();
         assert!(still.end_time.is_none() && still.email == "ben@acme.com", "{still:?}");
     }
 
-    async fn joins_beside_it_leave_no_membership_of_the_erased_account(at: Installation) {
+    async fn joins_during_an_erasure_leave_no_membership_of_the_account(at: Installation) {
         let signing = SigningKey::generate();
         let server = serve(at, &signing);
         let ana = server.person(&at.new_key("ana@acme.com"));
@@ -516,7 +516,7 @@ on_both_engines! {
         let account = mina.account().await.to_string();
         let mut links = Vec::new();
         for name in ["One", "Two", "Three", "Four", "Five", "Six"] {
-            let (organization, _) = ana.found(name).await;
+            let (organization, _) = ana.new_organization(name).await;
             links.push(ana.invite(&organization).await.unwrap());
         }
         let joins = links.iter().map(|link| mina.join(link));
@@ -539,13 +539,13 @@ on_both_engines! {
         let current = "SELECT count(*) FROM members JOIN accounts ON accounts.id = members.account_id \
              WHERE accounts.issuer = 'erased' AND members.status <> 'left'";
         assert_eq!(at.database.count(current).await, 0);
-        let told = "SELECT count(*) FROM members JOIN accounts ON accounts.id = members.account_id \
+        let personal_data = "SELECT count(*) FROM members JOIN accounts ON accounts.id = members.account_id \
                     WHERE accounts.issuer = 'erased' AND (members.sort_name <> '' OR members.email IS NOT NULL)";
-        assert_eq!(at.database.count(told).await, 0);
+        assert_eq!(at.database.count(personal_data).await, 0);
         assert_eq!(column(at, "SELECT subject FROM accounts WHERE issuer = 'erased'").await, [account]);
     }
 
-    async fn every_column_is_known_to_have_personal_data_or_not(at: Installation) {
+    async fn every_column_is_listed_as_personal_data_or_not(at: Installation) {
         assert_eq!(at.serve().stop().code, Some(0));
         let sql = match at.database.engine {
             Engine::Sqlite => {
@@ -559,12 +559,12 @@ on_both_engines! {
         };
         let db = at.database.connect().await;
         let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await;
-        let there: BTreeSet<String> =
+        let columns: BTreeSet<String> =
             rows.unwrap().iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
         db.close().await.unwrap();
         let known = COLUMNS.iter().flat_map(|(table, personal, others)| {
             personal.iter().chain(*others).map(move |column| format!("{table}.{column}"))
         });
-        assert_eq!(there, known.collect(), "list each new column in COLUMNS: personal data or not");
+        assert_eq!(columns, known.collect(), "list each new column in COLUMNS: personal data or not");
     }
 }

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use guestlist::domain::ApiKeySecret;
 
 use super::on_both_engines;
-use crate::support::program::say;
+use crate::support::program::run_to_end;
 use crate::support::{Installation, own};
 
 /// The key in the file. Checks that only the owner can read the file.
@@ -17,13 +17,13 @@ fn first_key(at: &Installation) -> String {
 }
 
 fn keys_listed(at: &Installation) -> usize {
-    let said = at.run(&["keys", "list"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    said.out.lines().count() - 1
+    let output = at.run(&["keys", "list"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    output.out.lines().count() - 1
 }
 
 on_both_engines! {
-    async fn it_makes_the_operators_key_and_says_where_never_what(at: Installation) {
+    async fn the_first_start_creates_an_operator_key_and_prints_only_its_path(at: Installation) {
         let server = at.serve();
         let key = first_key(at);
         let caller = server.person(&key).get_caller(own::GetCallerRequest {}).await.unwrap();
@@ -32,10 +32,10 @@ on_both_engines! {
         assert_eq!((account.email.as_str(), account.email_verified), ("admin@localhost", false));
 
         let ready = format!("listening on http://{}", server.addr);
-        let said = server.said();
-        assert_eq!(said.lines().last(), Some(ready.as_str()));
-        assert!(said.contains(&at.key_file().display().to_string()), "{said}");
-        assert!(said.contains(&format!("curl http://{}/", server.addr)), "a first command: {said}");
+        let printed = server.output();
+        assert_eq!(printed.lines().last(), Some(ready.as_str()));
+        assert!(printed.contains(&at.key_file().display().to_string()), "{printed}");
+        assert!(printed.contains(&format!("curl http://{}/", server.addr)), "a first command: {printed}");
 
         let ended = server.stop();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -45,24 +45,24 @@ on_both_engines! {
         }
     }
 
-    async fn the_first_command_that_it_prints_works(at: Installation) {
+    async fn the_first_command_that_the_server_prints_works(at: Installation) {
         let server = at.serve();
-        let said = server.said();
-        let (_, command) = said.split_once("Try:\n").unwrap();
+        let printed = server.output();
+        let (_, command) = printed.split_once("Try:\n").unwrap();
         let (command, _) = command.rsplit_once("\nlistening").unwrap();
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", command]).current_dir(at.directory());
-        let said = say(shell);
-        assert_eq!(said.code, 0, "{}", said.err);
-        let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let output = run_to_end(shell);
+        assert_eq!(output.code, 0, "{}", output.err);
+        let answer: serde_json::Value = serde_json::from_str(&output.out).unwrap();
         assert_eq!(answer["scope"], "operator", "{answer}");
     }
 
-    async fn only_the_first_start_makes_a_key(at: Installation) {
+    async fn only_the_first_start_creates_a_key(at: Installation) {
         assert_eq!(at.serve().stop().code, Some(0));
         let key = first_key(at);
         let server = at.serve();
-        assert_eq!(server.said(), format!("listening on http://{}\n", server.addr));
+        assert_eq!(server.output(), format!("listening on http://{}\n", server.addr));
         assert_eq!(first_key(at), key);
         assert_eq!(keys_listed(at), 1);
         assert!(server.person(&key).get_caller(own::GetCallerRequest {}).await.is_ok());
@@ -76,7 +76,7 @@ on_both_engines! {
         assert_eq!(keys_listed(at), 1);
     }
 
-    async fn what_a_failed_start_left_is_replaced(at: Installation) {
+    async fn a_key_file_left_by_a_failed_start_is_replaced(at: Installation) {
         // A failed start wrote and synced this file before its commit, which then did not happen.
         std::fs::write(at.key_file(), "gl_0000000000000000_left\n").unwrap();
         let everybody = std::fs::Permissions::from_mode(0o644);
@@ -86,7 +86,7 @@ on_both_engines! {
         assert!(server.person(&key).get_caller(own::GetCallerRequest {}).await.is_ok());
     }
 
-    async fn a_start_that_fails_makes_nothing(at: Installation) {
+    async fn a_failed_start_creates_no_key_and_no_account(at: Installation) {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
         let jwks = at.directory().join("jwks.json");
@@ -105,12 +105,12 @@ on_both_engines! {
             ("GUESTLIST_METRICS_LISTEN", &address, &address),
             ("GUESTLIST_CONFIG", &config, "jwks.json"),
         ] {
-            let said = say(at.command(&["serve"], &[(setting, value)]));
-            assert_eq!((said.code, said.out.as_str()), (1, ""), "{setting}: {}", said.err);
-            assert!(said.err.contains(words), "{setting}: {}", said.err);
+            let output = run_to_end(at.command(&["serve"], &[(setting, value)]));
+            assert_eq!((output.code, output.out.as_str()), (1, ""), "{setting}: {}", output.err);
+            assert!(output.err.contains(words), "{setting}: {}", output.err);
             assert!(!at.key_file().exists(), "{setting}");
         }
         // No account was created, so the next start is still the first.
-        assert!(at.serve().said().contains("first start"));
+        assert!(at.serve().output().contains("first start"));
     }
 }

@@ -18,7 +18,7 @@ const PARTIAL_INPUTS: [&[u8]; 5] = [
 ];
 
 /// A call without its last byte, `}`.
-fn most_of_a_call(key: &str) -> String {
+fn incomplete_call(key: &str) -> String {
     format!(
         "POST /guestlist.v1.AccountService/GetCaller HTTP/1.1\r\nhost: x\r\n\
          authorization: Bearer {key}\r\ncontent-type: application/json\r\n\
@@ -31,11 +31,11 @@ async fn connect(addr: SocketAddr) -> TcpStream {
 }
 
 /// Sends requests and reads no response, until the server stops reading too.
-async fn never_reads(addr: SocketAddr) -> TcpStream {
+async fn peer_that_never_reads(addr: SocketAddr) -> TcpStream {
     let mut peer = connect(addr).await;
-    let questions = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
+    let requests = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1000);
     for _ in 0..10_000 {
-        let write = tokio::time::timeout(Duration::from_secs(1), peer.write_all(&questions));
+        let write = tokio::time::timeout(Duration::from_secs(1), peer.write_all(&requests));
         match write.await {
             Ok(written) => written.unwrap(),
             Err(_stuck) => return peer,
@@ -45,7 +45,7 @@ async fn never_reads(addr: SocketAddr) -> TcpStream {
 }
 
 /// Opens ten HTTP/2 streams whose bodies do not end; then it acknowledges no more frames.
-async fn leaves_streams_open(server: &Server, key: &str) -> Box<dyn Send> {
+async fn open_unfinished_streams(server: &Server, key: &str) -> Box<dyn Send> {
     let tcp = connect(server.addr).await;
     let (mut client, mut connection) = h2::client::handshake(tcp).await.unwrap();
     let mut streams = Vec::new();
@@ -78,25 +78,25 @@ fn p34_shutdown_is_in_time_with_slow_clients() {
         let server = at.serve_with(&[("GUESTLIST_HTTP__DRAIN_TIMEOUT", "2s")]);
         let key = std::fs::read_to_string(at.key_file()).unwrap();
         let key = key.trim();
-        let call = most_of_a_call(key);
-        let streams = leaves_streams_open(&server, key).await;
+        let call = incomplete_call(key);
+        let streams = open_unfinished_streams(&server, key).await;
         let before = in_flight(&server).await;
         let mut peers = Vec::new();
-        for front in [PARTIAL_INPUTS.as_slice(), &[call.as_bytes()]].concat().repeat(10) {
+        for input in [PARTIAL_INPUTS.as_slice(), &[call.as_bytes()]].concat().repeat(10) {
             let mut peer = connect(server.addr).await;
-            peer.write_all(front).await.unwrap();
+            peer.write_all(input).await.unwrap();
             peers.push(peer);
         }
         // One of the peers that sent most of a call is only slow: it sends the rest below.
-        let mut honest = peers.pop().unwrap();
+        let mut slow_peer = peers.pop().unwrap();
         until("the calls run", async || in_flight(&server).await == before + 10).await;
-        peers.push(never_reads(server.addr).await);
+        peers.push(peer_that_never_reads(server.addr).await);
 
         server.signal("TERM");
         until("new connections are refused", async || refuses_connections(&server).await).await;
-        honest.write_all(b"}").await.unwrap();
+        slow_peer.write_all(b"}").await.unwrap();
         let mut answer = String::new();
-        honest.read_to_string(&mut answer).await.unwrap();
+        slow_peer.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("operator"), "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
 

@@ -22,29 +22,29 @@ async fn imported(at: &Installation, product: &str, files: &[(&str, Vec<Value>)]
     assert_eq!(at.serve().stop().code, Some(0));
     if Command::new("jq").arg("--version").output().is_err() {
         // Written directly to stderr: the test harness hides the captured output of passed tests.
-        let mut told = std::io::stderr();
-        writeln!(told, "skipped: the import from {product}, no jq").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: the import from {product}, no jq").unwrap();
         return false;
     }
     for (name, pages) in files {
         let text: Vec<String> = pages.iter().map(Value::to_string).collect();
         std::fs::write(at.directory().join(name), text.join("\n")).unwrap();
     }
-    let done = Command::new("bash")
+    let converted = Command::new("bash")
         .args(["-euc", program(product)])
         .env("ISSUER", "https://id.example")
         .current_dir(at.directory())
         .output()
         .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(converted.status.success(), "{}", String::from_utf8_lossy(&converted.stderr));
     let file = at.directory().join("guestlist.jsonl").display().to_string();
     let text = std::fs::read_to_string(&file).unwrap();
     let checked = at.run(&["import", &file, "--dry-run"]);
     assert_eq!((checked.code, checked.err.as_str()), (0, ""), "{text}");
-    let said = at.run(&["import", &file]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{text}");
+    let output = at.run(&["import", &file]);
+    assert_eq!((output.code, output.err.as_str()), (0, ""), "{text}");
     let counts = "accounts 3, organizations 2, members 4, former members 0, pending invitations 1";
-    assert!(said.out.contains(counts), "{} of {text}", said.out);
+    assert!(output.out.contains(counts), "{} of {text}", output.out);
     let again = at.run(&["import", &file, "--dry-run"]).out;
     assert!(again.contains("would write 0 and find 10 in the store"), "{again}");
     true
@@ -78,7 +78,7 @@ fn in_days(days: i64) -> String {
 }
 
 on_both_engines! {
-    async fn better_auth(at: Installation) {
+    async fn an_export_of_better_auth_is_imported(at: Installation) {
         let user = |id: &str, name: &str| json!({
             "id": id, "name": name, "email": format!("{id}@acme.com"), "emailVerified": true,
             "image": null, "createdAt": "2026-01-02T03:04:05.123+00:00",
@@ -116,7 +116,7 @@ on_both_engines! {
         }
     }
 
-    async fn clerk(at: Installation) {
+    async fn an_export_of_clerk_is_imported(at: Installation) {
         let list = |data: Value| json!({ "data": data, "total_count": 1 });
         let organization = |id: &str, name: &str, seats: i64| json!({
             "object": "organization", "id": id, "name": name, "slug": id,
@@ -154,7 +154,7 @@ on_both_engines! {
         }
     }
 
-    async fn workos(at: Installation) {
+    async fn an_export_of_workos_is_imported(at: Installation) {
         let list = |data: Value| json!({ "object": "list", "data": data, "list_metadata": {} });
         let time = "2026-01-02T03:04:05.123Z";
         let user = |id: &str, first: &str| json!({

@@ -15,7 +15,7 @@ async fn code_of(server: &Server, key: &str) -> Code {
 }
 
 on_both_engines! {
-    async fn p22_keys_made_and_revoked_beside_the_server_count_within_a_second(at: Installation) {
+    async fn p22_keys_changed_on_the_command_line_take_effect_within_a_second(at: Installation) {
         // On PostgreSQL, several servers can use one store.
         let mut servers = vec![at.serve()];
         if at.database.engine == Engine::Postgres {
@@ -27,8 +27,8 @@ on_both_engines! {
                 assert_eq!(code_of(server, &key).await, Code::Ok);
             }
             let id = &key[3..19];
-            let said = at.run(&["keys", "revoke", id]);
-            assert_eq!((said.code, said.out), (0, format!("revoked {id}\n")), "{}", said.err);
+            let output = at.run(&["keys", "revoke", id]);
+            assert_eq!((output.code, output.out), (0, format!("revoked {id}\n")), "{}", output.err);
             let revoked = Instant::now();
             for server in &servers {
                 assert_rejected_within_a_second(revoked, async || code_of(server, &key).await).await;
@@ -36,13 +36,13 @@ on_both_engines! {
         }
     }
 
-    async fn they_are_listed_without_their_secrets(at: Installation) {
+    async fn keys_are_listed_without_their_secrets(at: Installation) {
         let server = at.serve();
-        let said = at.run(&["keys", "create", "--email", "Ana@ACME.com", "--expires", "90d"]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""));
-        let key: ApiKeySecret = said.out.strip_suffix('\n').unwrap().parse().expect("only the key");
-        let said = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
-        let service: ApiKeySecret = said.out.trim_end().parse().unwrap();
+        let output = at.run(&["keys", "create", "--email", "Ana@ACME.com", "--expires", "90d"]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""));
+        let key: ApiKeySecret = output.out.strip_suffix('\n').unwrap().parse().expect("only the key");
+        let output = at.run(&["keys", "create", "--service", "--name", "portal", "--scope", "act"]);
+        let service: ApiKeySecret = output.out.trim_end().parse().unwrap();
         let caller = server.person(&service.expose()).get_caller(own::GetCallerRequest {}).await;
         assert_eq!(caller.unwrap().scope, "act");
 
@@ -60,27 +60,27 @@ on_both_engines! {
         assert!(at.run(&["keys", "list"]).out.contains("revoked"));
     }
 
-    async fn they_end_within_the_years_that_can_be_shown(at: Installation) {
+    async fn a_key_cannot_expire_after_the_year_9999(at: Installation) {
         for far in ["9000y", "500000y"] {
-            let said = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", far]);
-            assert_eq!((said.code, said.out.as_str()), (1, ""), "{far}: {}", said.err);
-            assert!(said.err.contains("year 9999"), "{far}: {}", said.err);
+            let output = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", far]);
+            assert_eq!((output.code, output.out.as_str()), (1, ""), "{far}: {}", output.err);
+            assert!(output.err.contains("year 9999"), "{far}: {}", output.err);
         }
-        let said = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", "7000y"]);
-        let key: ApiKeySecret = said.out.trim_end().parse().expect("only the key");
+        let output = at.run(&["keys", "create", "--email", "ana@acme.com", "--expires", "7000y"]);
+        let key: ApiKeySecret = output.out.trim_end().parse().expect("only the key");
         let server = at.serve();
         assert_eq!(code_of(&server, &key.expose()).await, Code::Ok);
         // A later end, which older versions have stored, is still shown.
-        let beside = at.database.connect().await;
+        let connection = at.database.connect().await;
         let far = format!("UPDATE api_keys SET expires_at = {}", i64::MAX);
-        beside.execute_unprepared(&far).await.unwrap();
-        beside.close().await.unwrap();
+        connection.execute_unprepared(&far).await.unwrap();
+        connection.close().await.unwrap();
         let list = at.run(&["keys", "list"]);
         assert_eq!(list.code, 0, "{}", list.err);
         assert!(list.out.contains("9999-12-31T23:59:59Z"), "{}", list.out);
     }
 
-    async fn their_last_use_is_written_when_the_server_ends(at: Installation) {
+    async fn the_last_use_of_a_key_is_stored_when_the_server_stops(at: Installation) {
         let server = at.serve();
         let key = at.new_key("ana@acme.com");
         let last_used = || {
@@ -93,11 +93,11 @@ on_both_engines! {
         assert!(last_used().ends_with('Z'), "{}", last_used());
     }
 
-    async fn one_can_be_made_before_the_first_start(at: Installation) {
+    async fn a_key_can_be_created_before_the_first_start(at: Installation) {
         let key = at.new_key("ana@acme.com");
         let server = at.serve();
         assert_eq!(code_of(&server, &key).await, Code::Ok);
-        assert!(!server.said().contains("first start"), "there is an account already");
+        assert!(!server.output().contains("first start"), "there is an account already");
         assert!(!at.key_file().exists());
     }
 }

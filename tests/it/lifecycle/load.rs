@@ -98,7 +98,7 @@ impl Load {
                 Err(status) if was_not_processed(&status) => Err(Unanswered::NotProcessed),
                 Err(status) => Err(lost("gRPC", &status)),
             };
-            if !self.goes_on(name, outcome) {
+            if !self.should_continue(name, outcome) {
                 return;
             }
         }
@@ -109,8 +109,8 @@ impl Load {
         let mut connection = None;
         loop {
             let name = self.next_name();
-            let outcome = self.on_kept(&mut connection, &name).await;
-            if !self.goes_on(name, outcome) {
+            let outcome = self.create_on(&mut connection, &name).await;
+            if !self.should_continue(name, outcome) {
                 return;
             }
         }
@@ -120,8 +120,8 @@ impl Load {
     pub async fn over_new_connections(&self) {
         loop {
             let name = self.next_name();
-            let outcome = self.on_kept(&mut None, &name).await;
-            if !self.goes_on(name, outcome) {
+            let outcome = self.create_on(&mut None, &name).await;
+            if !self.should_continue(name, outcome) {
                 return;
             }
         }
@@ -132,7 +132,7 @@ impl Load {
     }
 
     /// Records the outcome of a call; returns whether the caller should make another call.
-    fn goes_on(&self, name: String, outcome: Outcome) -> bool {
+    fn should_continue(&self, name: String, outcome: Outcome) -> bool {
         match outcome {
             Ok(()) => self.answered.lock().unwrap().push(name),
             Err(Unanswered::NotProcessed) => return false,
@@ -144,7 +144,7 @@ impl Load {
         true
     }
 
-    async fn on_kept(&self, kept: &mut Option<SendRequest<Full<Bytes>>>, name: &str) -> Outcome {
+    async fn create_on(&self, kept: &mut Option<SendRequest<Full<Bytes>>>, name: &str) -> Outcome {
         loop {
             let sender = match kept {
                 Some(sender) => sender,

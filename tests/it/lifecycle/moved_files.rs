@@ -7,7 +7,7 @@ use crate::support::{Code, Engine, Installation, run_installed};
 use super::{create, get, until};
 
 #[test]
-fn p33_p42_a_file_that_was_moved_takes_no_changes() {
+fn p33_p42_a_moved_database_file_accepts_no_changes() {
     run_installed(Engine::Sqlite, moved);
 }
 
@@ -33,9 +33,9 @@ async fn moved(at: &Installation) {
     create(&ana, "After").await.unwrap();
     let ended = server.stop();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
-    let told = ended.err.lines().filter(|line| line.contains("not ready")).collect::<Vec<_>>();
-    assert_eq!(told.len(), 1, "at most one warning a minute: {}", ended.err);
-    assert!(told[0].contains("was moved, deleted or replaced"), "{told:?}");
-    assert!(told[0].contains("WARN"), "{told:?}");
+    let warnings = ended.err.lines().filter(|line| line.contains("not ready")).collect::<Vec<_>>();
+    assert_eq!(warnings.len(), 1, "at most one warning a minute: {}", ended.err);
+    assert!(warnings[0].contains("was moved, deleted or replaced"), "{warnings:?}");
+    assert!(warnings[0].contains("WARN"), "{warnings:?}");
     assert_eq!(super::organizations(at).await, ["After", "Before"]);
 }

@@ -15,7 +15,7 @@ use tokio::task::block_in_place;
 
 use super::{on_both_engines, until};
 use crate::support::databases::pool;
-use crate::support::program::{Said, say};
+use crate::support::program::{CommandOutput, run_to_end};
 use crate::support::{Engine, Installation, Person, from_environment, own};
 use crate::webhooks::Endpoint;
 
@@ -40,8 +40,8 @@ fn with_keys(keys: &str) -> [(&'static str, &str); 3] {
     ]
 }
 
-fn run(at: &Installation, arguments: &[&str], keys: &str) -> Said {
-    block_in_place(|| say(at.command(arguments, &with_keys(keys))))
+fn run(at: &Installation, arguments: &[&str], keys: &str) -> CommandOutput {
+    block_in_place(|| run_to_end(at.command(arguments, &with_keys(keys))))
 }
 
 /// The numbers of invite tokens and of webhook secrets that are sealed with a key.
@@ -80,7 +80,7 @@ async fn work(
         let token = person.invite(&organization).await.unwrap();
         assert_eq!(person.current_invite(&organization).await.unwrap(), token);
         let link = person.link(&organization, "read").await.unwrap();
-        let shown = person.look_at(&organization, &link.id).await.unwrap();
+        let shown = person.invite_by_id(&organization, &link.id).await.unwrap();
         assert_eq!(shown.token, link.token);
         person.revoke(&organization, &link.id).await.unwrap();
         rounds += 1;
@@ -103,7 +103,7 @@ async fn stop_after_one_transaction(at: &Installation, keys: &str) {
 
 /// Runs the command and kills it as soon as it has sealed some values, until no value with the old
 /// key is left; returns the number of kills.
-async fn kill_again_and_again(at: &Installation, keys: &str, old: &str) -> usize {
+async fn kill_repeatedly(at: &Installation, keys: &str, old: &str) -> usize {
     let mut kills = 0;
     loop {
         let left = sealed_by(at, old).await;
@@ -120,14 +120,14 @@ async fn kill_again_and_again(at: &Installation, keys: &str, old: &str) -> usize
 }
 
 on_both_engines! {
-    async fn p46_resealing_beside_a_server_and_killed_loses_no_token(at: Installation) {
+    async fn p46_resealing_beside_a_server_and_after_kills_loses_no_token(at: Installation) {
         let (old, new) = (new_key(), new_key());
         let both = format!("{new},{old}");
         let server = at.serve_with(&with_keys(&old));
         let key = at.new_key("ana@acme.com");
         let ana = server.person(&key);
-        let (organization, _) = ana.found("Acme").await;
-        let (other, _) = ana.found("Other").await;
+        let (organization, _) = ana.new_organization("Acme").await;
+        let (other, _) = ana.new_organization("Other").await;
         let made = links(&ana, &organization, number_of_links()).await;
         let token = ana.invite(&organization).await.unwrap();
         let ended = ana.link(&organization, "read").await.unwrap();
@@ -145,43 +145,43 @@ on_both_engines! {
         // not open the values that the command seals.
         let total = sealed_by(at, &old).await;
         assert!(total.0 > i64::try_from(made.len()).unwrap() && total.1 == 2, "{total:?}");
-        let said = run(at, &["secret-key", "reseal"], &both);
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
-        assert!(said.err.contains(&id(&old)) && said.err.contains(&id(&new)), "{}", said.err);
+        let output = run(at, &["secret-key", "reseal"], &both);
+        assert_eq!((output.code, output.out.as_str()), (1, ""), "{}", output.err);
+        assert!(output.err.contains(&id(&old)) && output.err.contains(&id(&new)), "{}", output.err);
         assert_eq!(sealed_by(at, &old).await, total);
         server.stop();
 
         let server = at.serve_with(&with_keys(&both));
-        let said = run(at, &["check-config"], &both);
+        let output = run(at, &["check-config"], &both);
         let needed = format!("needs the secret key {}: invite tokens ", id(&old));
-        assert!(said.code == 0 && said.out.contains(&needed), "{said:?}");
+        assert!(output.code == 0 && output.out.contains(&needed), "{output:?}");
         let (end, ends) = tokio::sync::watch::channel(false);
         let worker = tokio::spawn(work(server.person(&key), other, ends));
         stop_after_one_transaction(at, &both).await;
         let left = sealed_by(at, &old).await;
         assert!(left.0 > 0 && left.0 < total.0, "in the middle: {left:?} of {total:?}");
-        let kills = kill_again_and_again(at, &both, &old).await;
+        let kills = kill_repeatedly(at, &both, &old).await;
         println!("{} tokens and secrets, {kills} kills", total.0 + total.1);
         assert!(kills > 0);
-        let said = run(at, &["secret-key", "reseal"], &both);
-        assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+        let output = run(at, &["secret-key", "reseal"], &both);
+        assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
         let nothing = "invite tokens 0, webhook secrets 0";
-        assert!(said.out.contains(nothing), "P46: no value was left to seal: {}", said.out);
+        assert!(output.out.contains(nothing), "P46: no value was left to seal: {}", output.out);
         end.send_replace(true);
         assert!(worker.await.unwrap() > 0);
         assert_eq!(sealed_by(at, &new).await.1, total.1);
         assert!(sealed_by(at, &new).await.0 >= total.0, "the tokens of ended invites too");
-        let said = run(at, &["check-config"], &both);
+        let output = run(at, &["check-config"], &both);
         let needed = format!("does not need the secret key {}", id(&old));
-        assert!(said.code == 0 && said.out.contains(&needed), "{said:?}");
-        assert!(!said.out.contains(&new) && !said.out.contains(&old), "P05: {said:?}");
+        assert!(output.code == 0 && output.out.contains(&needed), "{output:?}");
+        assert!(!output.out.contains(&new) && !output.out.contains(&old), "P05: {output:?}");
         server.stop();
 
         // Without the old key.
         let server = at.serve_with(&with_keys(&new));
         let ana = server.person(&key);
         for made in made.chunks(50) {
-            let some = made.iter().map(|link| ana.look_at(&organization, &link.id));
+            let some = made.iter().map(|link| ana.invite_by_id(&organization, &link.id));
             for (shown, link) in join_all(some).await.into_iter().zip(made) {
                 assert_eq!(shown.unwrap().token, link.token);
             }
@@ -195,25 +195,25 @@ on_both_engines! {
         assert!(!log.contains("lacks"), "{log}");
     }
 
-    async fn p46_values_that_no_key_opens_are_reported_and_stay(at: Installation) {
+    async fn p46_values_that_no_key_can_decrypt_are_reported_and_kept(at: Installation) {
         let (old, new) = (new_key(), new_key());
         let both = format!("{new},{old}");
         let server = at.serve_with(&with_keys(&old));
         let key = at.new_key("ana@acme.com");
-        let (organization, _) = server.person(&key).found("Acme").await;
+        let (organization, _) = server.person(&key).new_organization("Acme").await;
         let link = server.person(&key).link(&organization, "read").await.unwrap();
         server.stop();
         at.serve_with(&with_keys(&both)).stop();
 
-        let said = run(at, &["secret-key", "reseal"], &new);
-        assert_eq!(said.code, 1, "{}", said.out);
-        assert!(said.err.contains(&id(&old)) && said.err.contains("cannot be decrypted"), "{}", said.err);
+        let output = run(at, &["secret-key", "reseal"], &new);
+        assert_eq!(output.code, 1, "{}", output.out);
+        assert!(output.err.contains(&id(&old)) && output.err.contains("cannot be decrypted"), "{}", output.err);
         assert_eq!(sealed_by(at, &old).await, (1, 0));
-        let said = run(at, &["secret-key", "reseal"], &both);
-        assert_eq!((said.code, said.err.as_str()), (0, ""));
-        assert!(said.out.contains("invite tokens 1, webhook secrets 0"), "{}", said.out);
+        let output = run(at, &["secret-key", "reseal"], &both);
+        assert_eq!((output.code, output.err.as_str()), (0, ""));
+        assert!(output.out.contains("invite tokens 1, webhook secrets 0"), "{}", output.out);
         let server = at.serve_with(&with_keys(&new));
-        let shown = server.person(&key).look_at(&organization, &link.id).await.unwrap();
+        let shown = server.person(&key).invite_by_id(&organization, &link.id).await.unwrap();
         assert_eq!(shown.token, link.token);
         server.stop();
     }

@@ -4,43 +4,43 @@ use std::process::Stdio;
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::on_both_engines;
-use crate::support::program::say;
+use crate::support::program::run_to_end;
 use crate::support::{Engine, Installation, own, run_installed};
 
-const BY_HAND: (&str, &str) = ("GUESTLIST_DATABASE__MIGRATE_ON_START", "false");
+const WITHOUT_MIGRATION: (&str, &str) = ("GUESTLIST_DATABASE__MIGRATE_ON_START", "false");
 
 on_both_engines! {
-    async fn it_can_be_brought_up_to_date_by_hand(at: Installation) {
+    async fn the_schema_can_be_migrated_by_command(at: Installation) {
         for command in [&["serve"][..], &["keys", "create", "--email", "ana@acme.com"]] {
-            let said = say(at.command(command, &[BY_HAND]));
-            assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
-            assert!(said.err.contains("`guestlist migrate`"), "{}", said.err);
+            let output = run_to_end(at.command(command, &[WITHOUT_MIGRATION]));
+            assert_eq!((output.code, output.out.as_str()), (1, ""), "{}", output.err);
+            assert!(output.err.contains("`guestlist migrate`"), "{}", output.err);
         }
-        let said = at.run(&["migrate"]);
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert!(said.out.starts_with("the schema is up to date"), "{}", said.out);
+        let output = at.run(&["migrate"]);
+        assert_eq!(output.code, 0, "{}", output.err);
+        assert!(output.out.starts_with("the schema is up to date"), "{}", output.out);
         assert_eq!(at.run(&["migrate"]).out, "the schema was up to date\n");
 
         // A store with a schema but no account is still before its first start, which creates the
         // first account.
-        let server = at.serve_with(&[BY_HAND]);
-        assert!(server.said().contains("first start"), "{}", server.said());
+        let server = at.serve_with(&[WITHOUT_MIGRATION]);
+        assert!(server.output().contains("first start"), "{}", server.output());
         let key = std::fs::read_to_string(at.key_file()).unwrap();
         let caller = server.person(key.trim()).get_caller(own::GetCallerRequest {}).await;
         assert!(caller.is_ok());
         // This also works while a server runs.
         assert_eq!(at.run(&["migrate"]).out, "the schema was up to date\n");
     }
-    async fn a_newer_one_is_refused_by_every_command(at: Installation) {
+    async fn every_command_rejects_a_newer_schema(at: Installation) {
         at.serve().stop();
         let row = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_later', 0)";
         change(at, row).await;
         for command in OTHER_COMMANDS.into_iter().chain([&["serve"][..], &["migrate"]]) {
-            for settings in [&[][..], &[BY_HAND]] {
-                let said = say(at.command(command, settings));
-                assert_eq!((said.code, said.out.as_str()), (1, ""), "{command:?}: {}", said.err);
+            for settings in [&[][..], &[WITHOUT_MIGRATION]] {
+                let output = run_to_end(at.command(command, settings));
+                assert_eq!((output.code, output.out.as_str()), (1, ""), "{command:?}: {}", output.err);
                 for words in ["newer than this program", "m9999_later"] {
-                    assert!(said.err.contains(words), "{command:?}: {}", said.err);
+                    assert!(output.err.contains(words), "{command:?}: {}", output.err);
                 }
             }
         }
@@ -56,9 +56,9 @@ const OTHER_COMMANDS: [&[&str]; 4] = [
 ];
 
 async fn change(at: &Installation, sql: &str) {
-    let beside = at.database.connect().await;
-    assert_eq!(beside.execute_unprepared(sql).await.unwrap().rows_affected(), 1, "{sql}");
-    beside.close().await.unwrap();
+    let connection = at.database.connect().await;
+    assert_eq!(connection.execute_unprepared(sql).await.unwrap().rows_affected(), 1, "{sql}");
+    connection.close().await.unwrap();
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn waiting_for_a_migration_logs_the_lock_holder() {
             other.close().await.unwrap();
             // Standard error is read until its end: a full pipe would block the process.
             let rest = std::thread::spawn(move || log.map(Result::unwrap).last());
-            let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
-            assert!(said.by_ref().map(Result::unwrap).any(|line| match command {
+            let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+            assert!(output.by_ref().map(Result::unwrap).any(|line| match command {
                 ["serve"] => line.starts_with("listening on"),
                 ["migrate"] => line.starts_with("the schema"),
                 _ => line.starts_with("gl_"),

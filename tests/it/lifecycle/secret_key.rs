@@ -5,7 +5,7 @@ use guestlist::keyring::Keyring;
 use super::on_both_engines;
 use crate::rest::client::Rest;
 use crate::support::client::Client;
-use crate::support::program::say;
+use crate::support::program::run_to_end;
 use crate::support::{Code, Engine, Person, Protocol, Server, own, run_installed};
 
 const SETTING: &str = "GUESTLIST_SECRET_KEY";
@@ -32,7 +32,11 @@ async fn page(person: &Person, organization: &str, token: &str) -> Result<String
 }
 
 /// Checks that each server opens the tokens that every server has just sealed.
-pub(super) async fn all_show_what_each_sealed(servers: &[Server], key: &str, organization: &str) {
+pub(super) async fn check_tokens_open_on_all_servers(
+    servers: &[Server],
+    key: &str,
+    organization: &str,
+) {
     for maker in servers.iter().map(|server| server.person(key)) {
         let token = maker.invite(organization).await.unwrap();
         let next = page(&maker, organization, "").await.unwrap();
@@ -45,21 +49,22 @@ pub(super) async fn all_show_what_each_sealed(servers: &[Server], key: &str, org
 }
 
 #[test]
-fn p40_in_two_rounds_no_call_fails_on_any_server() {
+fn p40_a_key_rotation_in_two_rounds_fails_no_call() {
     run_installed(Engine::Postgres, async |at| {
         let (old, new) = (new_key(), new_key());
         let serve = |keys: &str| at.serve_with(&[(SETTING, keys)]);
         let mut servers = vec![serve(&old), serve(&old)];
         let key = at.new_key("ana@acme.com");
         let ana = servers[0].person(&key);
-        let (organization, _) = ana.found("Acme").await;
+        let (organization, _) = ana.new_organization("Acme").await;
         let link = ana.link(&organization, "read").await.unwrap();
         for keys in [format!("{old},{new}"), format!("{new},{old}")] {
             for i in 0..servers.len() {
                 servers.remove(0).stop();
                 servers.push(serve(&keys));
-                all_show_what_each_sealed(&servers, &key, &organization).await;
-                let shown = servers[i].person(&key).look_at(&organization, &link.id).await.unwrap();
+                check_tokens_open_on_all_servers(&servers, &key, &organization).await;
+                let shown =
+                    servers[i].person(&key).invite_by_id(&organization, &link.id).await.unwrap();
                 assert_eq!(shown.token, link.token, "sealed before the rotation");
             }
         }
@@ -68,7 +73,7 @@ fn p40_in_two_rounds_no_call_fails_on_any_server() {
         for _ in 0..servers.len() {
             servers.remove(0).stop();
             servers.push(serve(&new));
-            all_show_what_each_sealed(&servers, &key, &organization).await;
+            check_tokens_open_on_all_servers(&servers, &key, &organization).await;
         }
         for server in servers {
             let log = server.stop().err;
@@ -82,13 +87,13 @@ fn ana_of(servers: &[Server], key: &str) -> Person {
 }
 
 #[test]
-fn p40_in_one_step_the_server_that_lacks_the_new_key_names_it() {
+fn p40_a_server_without_the_new_key_reports_the_key_id() {
     run_installed(Engine::Postgres, async |at| {
         let (old, new) = (new_key(), new_key());
         let behind = at.serve_with(&[(SETTING, &old)]);
         let key = at.new_key("ana@acme.com");
         let ana = behind.person(&key);
-        let (organization, _) = ana.found("Acme").await;
+        let (organization, _) = ana.new_organization("Acme").await;
         let both = format!("{new},{old}");
         let ahead = at.serve_with(&[(SETTING, &both)]);
         let there = ahead.person(&key);
@@ -102,17 +107,17 @@ fn p40_in_one_step_the_server_that_lacks_the_new_key_names_it() {
         assert_eq!(there.current_invite(&organization).await.unwrap(), token);
 
         let log = behind.stop().err;
-        let named =
+        let is_logged =
             |words: &str| log.lines().any(|line| line.contains(words) && line.contains(&id(&new)));
-        assert!(named("secret_key_file") && named("page token"), "{log}");
+        assert!(is_logged("secret_key_file") && is_logged("page token"), "{log}");
         assert!(!log.contains(&new) && !log.contains(&old), "P05: {log}");
 
-        let said = say(at.command(&["serve"], &[(SETTING, &old)]));
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+        let output = run_to_end(at.command(&["serve"], &[(SETTING, &old)]));
+        assert_eq!((output.code, output.out.as_str()), (1, ""), "{}", output.err);
         for words in [&id(&new), &id(&old), "every replica"] {
-            assert!(said.err.contains(words), "{words}: {}", said.err);
+            assert!(output.err.contains(words), "{words}: {}", output.err);
         }
-        assert!(!said.err.contains(&new) && !said.err.contains(&old), "P05: {}", said.err);
+        assert!(!output.err.contains(&new) && !output.err.contains(&old), "P05: {}", output.err);
     });
 }
 
@@ -123,7 +128,7 @@ async fn refuses_on_every_protocol(server: &Server, key: &str, organization: &st
         let person = Person::new(Client::new(server.addr, protocol), Some(key.to_owned()));
         let failure = person.current_invite(organization).await.unwrap_err();
         assert_eq!(failure.code, Code::Unavailable, "{protocol:?}: {failure:?}");
-        let failure = person.look_at(organization, link).await.unwrap_err();
+        let failure = person.invite_by_id(organization, link).await.unwrap_err();
         assert_eq!(failure.code, Code::Unavailable, "{protocol:?}: {failure:?}");
     }
     let path = format!("/v1/orgs/{organization}/link-invites");
@@ -132,11 +137,11 @@ async fn refuses_on_every_protocol(server: &Server, key: &str, organization: &st
 }
 
 on_both_engines! {
-    async fn a_key_that_was_taken_away_too_early_is_named(at: Installation) {
+    async fn a_key_that_was_removed_too_early_is_reported(at: Installation) {
         let (old, new) = (new_key(), new_key());
         let server = at.serve_with(&[(SETTING, &old)]);
         let key = at.new_key("ana@acme.com");
-        let (organization, _) = server.person(&key).found("Acme").await;
+        let (organization, _) = server.person(&key).new_organization("Acme").await;
         let token = server.person(&key).invite(&organization).await.unwrap();
         let link = server.person(&key).link(&organization, "read").await.unwrap();
         server.stop();

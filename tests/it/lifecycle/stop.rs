@@ -8,12 +8,12 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::load::{Load, channel};
 use super::{create, get, in_flight, on_both_engines, organizations, refuses_connections, until};
-use crate::support::beside::Beside;
+use crate::support::direct_connection::DirectConnection;
 use crate::support::{Engine, Installation, Protocol};
 
 /// A separate connection that holds a lock, so that every change waits until this connection is
 /// closed.
-async fn hold_changes(at: &Installation) -> Beside {
+async fn hold_changes(at: &Installation) -> DirectConnection {
     let db = at.database.connect().await;
     let statements: &[&str] = match at.database.engine {
         Engine::Sqlite => &["BEGIN IMMEDIATE"],
@@ -56,7 +56,7 @@ on_both_engines! {
         assert_eq!(organizations(at).await, answered);
     }
 
-    async fn p34_first_not_ready_then_what_runs_is_finished(at: Installation) {
+    async fn p34_a_stop_reports_not_ready_and_finishes_running_calls(at: Installation) {
         let server = at.serve_with(&[
             ("GUESTLIST_DATABASE__ACQUIRE_TIMEOUT", "60s"),
             ("GUESTLIST_DATABASE__MAX_CONNECTIONS", "16"),
@@ -65,7 +65,7 @@ on_both_engines! {
         let mut watched = HealthClient::new(channel(server.addr));
         let watched = watched.watch(HealthCheckRequest::default()).await;
         let mut watched = watched.unwrap().into_inner();
-        let mut health = async || watched.message().await.unwrap().map(|news| news.status());
+        let mut health = async || watched.message().await.unwrap().map(|response| response.status());
         until("it is ready", async || health().await == Some(ServingStatus::Serving)).await;
         assert_eq!(get(&server, "/readyz").await.0, 200);
 
@@ -81,12 +81,12 @@ on_both_engines! {
 
         server.signal("TERM");
         // The status may be NOT_SERVING earlier, because the database accepts no changes.
-        let mut told = Vec::new();
+        let mut statuses = Vec::new();
         while let Some(status) = health().await {
-            told.push(status);
+            statuses.push(status);
         }
         // The server ends this watch, so an open watch does not delay the shutdown.
-        assert!(!told.is_empty() && told.iter().all(|status| *status == ServingStatus::NotServing));
+        assert!(!statuses.is_empty() && statuses.iter().all(|status| *status == ServingStatus::NotServing));
         until("new connections are refused", async || refuses_connections(&server).await).await;
         assert!(calls.try_join_next().is_none(), "they still run");
 
@@ -99,7 +99,7 @@ on_both_engines! {
         assert_eq!(organizations(at).await.len(), 8);
     }
 
-    async fn p34_the_end_comes_in_time_though_the_store_hangs(at: Installation) {
+    async fn p34_a_stop_is_in_time_when_the_store_hangs(at: Installation) {
         let server = at.serve_with(&[("GUESTLIST_HTTP__DRAIN_TIMEOUT", "1s")]);
         let ana = server.person(&at.new_key("ana@acme.com"));
         let held = hold_changes(at).await;
@@ -118,7 +118,7 @@ on_both_engines! {
         assert_eq!(organizations(at).await.len(), 0);
     }
 
-    async fn a_second_signal_does_not_wait(at: Installation) {
+    async fn a_second_signal_ends_the_server_immediately(at: Installation) {
         let server = at.serve();
         let ana = server.person(&at.new_key("ana@acme.com"));
         let held = hold_changes(at).await;
@@ -135,7 +135,7 @@ on_both_engines! {
         held.close().await.unwrap();
     }
 
-    async fn either_signal_ends_it_in_order(at: Installation) {
+    async fn sigterm_and_sigint_stop_the_server_cleanly(at: Installation) {
         for name in ["TERM", "INT"] {
             let server = at.serve();
             server.signal(name);

@@ -5,23 +5,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{column, on_both_engines, until};
-use crate::support::program::Said;
+use crate::support::program::CommandOutput;
 use crate::support::{Code, Engine, Installation, Server, gitpod, own, pairs};
 
 const ISSUER: &str = "https://id.example";
 
-fn export(at: &Installation, file: &Path) -> Said {
+fn export(at: &Installation, file: &Path) -> CommandOutput {
     at.run(&["export", file.to_str().unwrap()])
 }
 
-fn import(at: &Installation, file: &Path, more: &[&str]) -> Said {
+fn import(at: &Installation, file: &Path, more: &[&str]) -> CommandOutput {
     at.run(&[&["import", file.to_str().unwrap()], more].concat())
 }
 
 fn exported(at: &Installation, name: &str) -> (PathBuf, String) {
     let file = at.directory().join(name);
-    let said = export(at, &file);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    let output = export(at, &file);
+    assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
     let text = std::fs::read_to_string(&file).unwrap();
     (file, text)
 }
@@ -41,8 +41,8 @@ fn write(at: &Installation, name: &str, lines: &[&str]) -> PathBuf {
     file
 }
 
-fn ok(said: &Said) {
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+fn ok(output: &CommandOutput) {
+    assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
 }
 
 /// Fills the store with records of every kind; returns the token of Acme's join link.
@@ -50,8 +50,8 @@ async fn fill(at: &Installation, server: &Server) -> String {
     let ana = server.person(&at.new_key("ana@acme.com"));
     let ben = server.person(&at.new_key("ben@acme.com"));
     let zoe = server.person(&at.new_key("zoe@acme.com"));
-    let (acme, _) = ana.found("Acme \"& Söhne\"").await;
-    ben.found("Of Ben").await;
+    let (acme, _) = ana.new_organization("Acme \"& Söhne\"").await;
+    ben.new_organization("Of Ben").await;
     let link = ana.invite(&acme).await.unwrap();
     let ben_id = ben.join(&link).await.unwrap().user_id;
     let zoe_id = zoe.join(&link).await.unwrap().user_id;
@@ -132,9 +132,9 @@ async fn move_there_and_back(from: Engine, to: Engine) {
     );
 
     let there = Installation::new(to).await;
-    let said = import(&there, &file, &[]);
-    ok(&said);
-    assert!(said.out.contains("new tokens"), "{}", said.out);
+    let output = import(&there, &file, &[]);
+    ok(&output);
+    assert!(output.out.contains("new tokens"), "{}", output.out);
     let (file, second) = exported(&there, "two.jsonl");
     assert_eq!(records(&second), records(&first));
     // P10: a removed member cannot come back by the old link, which is unknown here, nor by an
@@ -201,15 +201,15 @@ on_both_engines! {
         let lines = foreign();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let file = write(at, "foreign.jsonl", &lines);
-        let said = import(at, &file, &["--dry-run"]);
-        ok(&said);
-        assert!(said.out.contains("10 records are valid; an import would write 9"), "{}", said.out);
-        assert!(said.out.contains("left out: 1"), "{}", said.out);
+        let output = import(at, &file, &["--dry-run"]);
+        ok(&output);
+        assert!(output.out.contains("10 records are valid; an import would write 9"), "{}", output.out);
+        assert!(output.out.contains("left out: 1"), "{}", output.out);
         assert_eq!(at.database.count("SELECT count(*) FROM organizations").await, 0);
-        let said = import(at, &file, &["--send-mails"]);
-        ok(&said);
+        let output = import(at, &file, &["--send-mails"]);
+        ok(&output);
         let expected = "imported: accounts 3, organizations 1, members 2, former members 1, pending invitations 2\n";
-        assert!(said.out.contains(expected), "{}", said.out);
+        assert!(output.out.contains(expected), "{}", output.out);
         // Each row has its event, the member count is right, and the mails are queued.
         let events = "SELECT action FROM audit_events WHERE note LIKE '%imported' ORDER BY action";
         let imported = ["account.created"; 3];
@@ -235,7 +235,7 @@ on_both_engines! {
         assert_eq!(at.database.dump().await, before, "{}", again.out);
     }
 
-    async fn p10_a_removed_member_does_not_come_back_by_an_older_invitation_after_a_move(at: Installation) {
+    async fn p10_an_imported_older_invitation_does_not_readmit_a_removed_member(at: Installation) {
         let lines = [
             r#"{"account": {"email": "ana@acme.com", "name": "Ana"}}"#,
             r#"{"account": {"email": "zoe@acme.com"}}"#,
@@ -268,7 +268,7 @@ on_both_engines! {
         zoe.accept_invitation(accept).await.unwrap();
     }
 
-    async fn every_wrong_line_is_named_and_nothing_is_imported(at: Installation) {
+    async fn every_invalid_line_is_reported_and_nothing_is_imported(at: Installation) {
         assert_eq!(at.serve().stop().code, Some(0));
         let long = format!(r#"{{"account": {{"email": "a@acme.com", "picture": "{}"}}}}"#, "x".repeat(2049));
         let cases: Vec<(&str, &str)> = vec![
@@ -304,43 +304,43 @@ on_both_engines! {
         let file = write(at, "wrong.jsonl", &lines);
         let before = at.database.dump().await;
         for options in [&["--dry-run"][..], &[]] {
-            let said = import(at, &file, options);
-            assert_eq!((said.code, said.out.as_str()), (1, ""));
+            let output = import(at, &file, options);
+            assert_eq!((output.code, output.out.as_str()), (1, ""));
             let mut expected = 0;
             for (number, (line, what)) in cases.iter().enumerate() {
                 let name = format!("guestlist: line {}: ", number + 2);
-                let told: Vec<_> = said.err.lines().filter_map(|told| told.strip_prefix(&name)).collect();
-                assert_eq!(told.is_empty(), what.is_empty(), "{line}: {}", said.err);
-                assert!(told.is_empty() || told[0].contains(what), "{line}: {told:?}");
-                expected += told.len();
+                let messages: Vec<_> = output.err.lines().filter_map(|text| text.strip_prefix(&name)).collect();
+                assert_eq!(messages.is_empty(), what.is_empty(), "{line}: {}", output.err);
+                assert!(messages.is_empty() || messages[0].contains(what), "{line}: {messages:?}");
+                expected += messages.len();
             }
-            assert!(said.err.contains(&format!("problems: {expected};")), "{}", said.err);
+            assert!(output.err.contains(&format!("problems: {expected};")), "{}", output.err);
         }
         let headless = at.directory().join("headless.jsonl");
         std::fs::write(&headless, "{\"account\": {\"email\": \"ana@acme.com\"}}\n").unwrap();
-        let said = import(at, &headless, &[]);
-        assert!(said.err.contains("line 1: must have the header"), "{}", said.err);
+        let output = import(at, &headless, &[]);
+        assert!(output.err.contains("line 1: must have the header"), "{}", output.err);
         let other = at.directory().join("other.jsonl");
         std::fs::write(&other, "{\"header\": {\"formatVersion\": 2}}\n").unwrap();
         assert!(import(at, &other, &[]).err.contains("formatVersion: must be 1"));
         assert_eq!(at.database.dump().await, before);
     }
 
-    async fn beside_a_server_it_runs_on_postgres_alone(at: Installation) {
+    async fn an_import_beside_a_running_server_works_only_on_postgres(at: Installation) {
         let server = at.serve();
         let lines = foreign();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let file = write(at, "foreign.jsonl", &lines);
-        let said = import(at, &file, &[]);
+        let output = import(at, &file, &[]);
         match at.database.engine {
             Engine::Sqlite => {
-                assert_eq!((said.code, said.out.as_str()), (1, ""));
-                assert!(said.err.contains("another guestlist server"), "{}", said.err);
+                assert_eq!((output.code, output.out.as_str()), (1, ""));
+                assert!(output.err.contains("another guestlist server"), "{}", output.err);
                 assert_eq!(at.database.count("SELECT count(*) FROM organizations").await, 0);
                 ok(&import(at, &file, &["--dry-run"]));
             }
             Engine::Postgres => {
-                ok(&said);
+                ok(&output);
                 let eve = server.person(&at.new_key("eve@acme.com"));
                 let mine = eve.list_my_invitations(own::ListMyInvitationsRequest::default()).await;
                 assert_eq!(mine.unwrap().invitations.len(), 1);
@@ -348,7 +348,7 @@ on_both_engines! {
         }
     }
 
-    async fn killed_in_the_middle_it_goes_on_where_it_was(at: Installation) {
+    async fn a_killed_import_resumes_where_it_stopped(at: Installation) {
         assert_eq!(at.serve().stop().code, Some(0));
         let mut lines = vec![r#"{"account": {"email": "ana@acme.com"}}"#.to_owned()];
         lines.push(r#"{"organization": {"externalId": "1", "name": "Large", "version": "9000"}}"#.into());
@@ -370,8 +370,8 @@ on_both_engines! {
         assert!((1000..6001).contains(&written), "it was killed in the middle: {written}");
         let joined = "SELECT count(*) FROM audit_events WHERE action = 'member.joined'";
         assert_eq!(at.database.count(joined).await, written);
-        let said = import(at, &file, &[]);
-        ok(&said);
+        let output = import(at, &file, &[]);
+        ok(&output);
         assert_eq!(at.database.count("SELECT count(*) FROM members").await, 6001);
         assert_eq!(at.database.count(joined).await, 6001);
         assert_eq!(at.database.count("SELECT member_count FROM organizations").await, 6001);
@@ -383,12 +383,12 @@ on_both_engines! {
         assert_eq!(at.database.count(falls).await, 0);
     }
 
-    async fn an_export_shows_one_moment(at: Installation) {
+    async fn an_export_is_a_consistent_snapshot(at: Installation) {
         let server = at.serve();
         let ana = server.person(&at.new_key("ana@acme.com"));
         let founding = tokio::spawn(async move {
             for i in 0..200 {
-                ana.found(&format!("Number {i}")).await;
+                ana.new_organization(&format!("Number {i}")).await;
             }
         });
         for i in 0..5 {
@@ -396,8 +396,8 @@ on_both_engines! {
             // An export that reads accounts, organizations and members at different moments
             // contains organizations without their admin.
             let there = Installation::new(Engine::Sqlite).await;
-            let said = import(&there, &file, &["--dry-run"]);
-            assert_eq!(said.code, 0, "{}", said.err);
+            let output = import(&there, &file, &["--dry-run"]);
+            assert_eq!(output.code, 0, "{}", output.err);
             let count = |kind: &str| text.matches(&format!("{{\"{kind}\":")).count();
             assert_eq!(count("organization"), count("member"), "{text}");
             there.remove().await;
@@ -405,20 +405,20 @@ on_both_engines! {
         founding.await.unwrap();
     }
 
-    async fn what_cannot_be_written_leaves_nothing(at: Installation) {
+    async fn a_failed_export_leaves_no_unfinished_file(at: Installation) {
         assert_eq!(at.serve().stop().code, Some(0));
-        let said = export(at, &at.directory().join("no/such/directory.jsonl"));
-        assert_eq!((said.code, said.out.as_str()), (1, ""));
-        assert!(said.err.contains("cannot write"), "{}", said.err);
+        let output = export(at, &at.directory().join("no/such/directory.jsonl"));
+        assert_eq!((output.code, output.out.as_str()), (1, ""));
+        assert!(output.err.contains("cannot write"), "{}", output.err);
         std::fs::create_dir(at.directory().join("taken")).unwrap();
-        let said = export(at, &at.directory().join("taken"));
-        assert_eq!((said.code, said.out.as_str()), (1, ""), "{}", said.err);
+        let output = export(at, &at.directory().join("taken"));
+        assert_eq!((output.code, output.out.as_str()), (1, ""), "{}", output.err);
         let left = std::fs::read_dir(at.directory()).unwrap();
         let left = left.filter(|entry| {
             entry.as_ref().unwrap().file_name().to_string_lossy().contains("unfinished")
         });
         assert_eq!(left.count(), 0);
-        let said = import(at, Path::new("missing.jsonl"), &[]);
-        assert!(said.code == 1 && said.err.contains("cannot read missing.jsonl"), "{}", said.err);
+        let output = import(at, Path::new("missing.jsonl"), &[]);
+        assert!(output.code == 1 && output.err.contains("cannot read missing.jsonl"), "{}", output.err);
     }
 }

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::load::Load;
-use super::secret_key::all_show_what_each_sealed;
+use super::secret_key::check_tokens_open_on_all_servers;
 use super::{organizations, until};
 use crate::support::{
     Code, Database, Engine, Installation, Person, Server, TestApp, gitpod, own, run_installed,
@@ -92,18 +92,18 @@ async fn open(release: &Path, engine: Engine) -> (TestApp, Kept) {
     (TestApp::reopened(database, secret_key, clock).await, kept)
 }
 
-fn opens_on(engine: Engine) {
+fn check_releases(engine: Engine) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for release in releases() {
         println!("{}", release.display());
         runtime.block_on(async {
             let (app, kept) = open(&release, engine).await;
-            holds(app, &kept).await.stop().await;
+            check_store(app, &kept).await.stop().await;
         });
     }
 }
 
-async fn holds(app: TestApp, kept: &Kept) -> TestApp {
+async fn check_store(app: TestApp, kept: &Kept) -> TestApp {
     let ana = app.person("ana").await;
     members_are_there(&ana, kept).await;
     tokens_open(&app, &ana, kept).await;
@@ -123,7 +123,7 @@ async fn tokens_open(app: &TestApp, ana: &Person, kept: &Kept) {
     let organization = &kept.organization_id;
     let token = ana.current_invite(organization).await.unwrap();
     assert_eq!(digest(&token), kept.join_link_sha256);
-    let link = ana.look_at(organization, &kept.link_id).await.unwrap();
+    let link = ana.invite_by_id(organization, &kept.link_id).await.unwrap();
     assert_eq!(digest(&link.token), kept.link_sha256);
     app.person("new").await.join(&token).await.unwrap();
     app.person("other").await.join(&link.token).await.unwrap();
@@ -132,7 +132,7 @@ async fn tokens_open(app: &TestApp, ana: &Person, kept: &Kept) {
         organization_id: organization.clone(),
         ..Default::default()
     };
-    assert!(ana.look_at_webhook(&webhook).await.unwrap().enabled);
+    assert!(ana.webhook_by_id(&webhook).await.unwrap().enabled);
     let request = own::AcceptRequest { invitation: kept.invitation_id.clone() };
     let joined = app.person("dan").await.accept_invitation(request).await.unwrap();
     assert_eq!(joined.membership.unwrap().role, "create");
@@ -196,17 +196,17 @@ async fn with_another_key(mut app: TestApp, kept: &Kept) -> TestApp {
     app
 }
 
-mod a_store_of_each_release_is_opened_with_all_that_clients_keep {
+mod a_store_of_each_release_opens_and_old_client_values_work {
     use super::*;
 
     #[test]
     fn sqlite() {
-        opens_on(Engine::Sqlite);
+        check_releases(Engine::Sqlite);
     }
 
     #[test]
     fn postgres() {
-        opens_on(Engine::Postgres);
+        check_releases(Engine::Postgres);
     }
 }
 
@@ -240,7 +240,7 @@ fn p34_p36_a_release_and_this_version_serve_one_database_during_an_upgrade() {
         let mut servers = vec![serve_released(at), serve_released(at)];
         let key = at.new_key("ana@acme.com");
         let ana = servers[0].person(&key);
-        let (organization, _) = ana.found("Acme").await;
+        let (organization, _) = ana.new_organization("Acme").await;
         // With this link, the list of invites has more than one page.
         ana.link(&organization, "read").await.unwrap();
         let mut loads = Vec::new();
@@ -258,10 +258,10 @@ fn p34_p36_a_release_and_this_version_serve_one_database_during_an_upgrade() {
             let new = at.serve();
             put_under_load(&new);
             servers.push(new);
-            all_show_what_each_sealed(&servers, &key, &organization).await;
+            check_tokens_open_on_all_servers(&servers, &key, &organization).await;
             retries_are_known_to_all(&servers, &key, &organization).await;
             logs.push(servers.remove(0).stop());
-            all_show_what_each_sealed(&servers, &key, &organization).await;
+            check_tokens_open_on_all_servers(&servers, &key, &organization).await;
         }
         for load in &loads[2..] {
             until("the new ones are under load", async || load.answered().len() > 20).await;

@@ -26,7 +26,7 @@ fn retry_after<B>(answer: &Response<B>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connect_says_when() {
+async fn connect_returns_the_retry_delay() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::ConnectJson, few_previews).await;
     let get = async || {
         let message = format!("%7B%22token%22%3A%22{}%22%7D", unknown_token());
@@ -40,19 +40,19 @@ async fn connect_says_when() {
     let answer = get().await;
     let seconds = retry_after(&answer);
     let failure = Failure::from_connect(answer.body());
-    let told = failure.retry_after.unwrap();
+    let delay = failure.retry_after.unwrap();
     assert_eq!(failure.reason, "RATE_LIMITED");
-    assert!(seconds >= told && told > seconds - Duration::from_secs(1));
+    assert!(seconds >= delay && delay > seconds - Duration::from_secs(1));
     app.clock.advance(seconds);
     assert_eq!(get().await.status(), StatusCode::NOT_FOUND);
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_contracts_say_when() {
+async fn rest_contracts_return_the_retry_delay() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, few_invites).await;
     let ana = app.person("ana").await;
-    let (id, _) = ana.found("Acme").await;
+    let (id, _) = ana.new_organization("Acme").await;
     let post = async |who: &Person, path: &str, body: Json| {
         let key = who.key.clone().unwrap();
         let request = Request::post(format!("http://{}{path}", app.addr()));

@@ -37,9 +37,9 @@ fn all(organization: &str) -> gitpod::ListMembersRequest {
 }
 
 on_both_engines! {
-    async fn p42_searches_of_one_organization_leave_others_their_lists(app: TestApp) {
+    async fn p42_searches_in_one_organization_do_not_block_other_organizations(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.stranger.found("Other").await;
+        let (other, _) = org.stranger.new_organization("Other").await;
         app.database.crowd(&org.id, MEMBERS).await;
         let done = Arc::new(AtomicUsize::new(0));
         let mut searches = JoinSet::new();

@@ -70,7 +70,7 @@ fn with_a_service(config: &mut Config) {
 
 /// The retry delay of a rejected call.
 #[track_caller]
-fn wait<T>(result: Result<T, Failure>) -> Duration {
+fn retry_delay<T>(result: Result<T, Failure>) -> Duration {
     let failure = result.err().expect("the limit is reached");
     assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "RATE_LIMITED"));
     failure.retry_after.expect("the error has a retry delay")
@@ -104,7 +104,7 @@ fn unknown_token() -> String {
 }
 
 limited! {
-    few_invites: async fn invites_are_counted_by_account_and_organization(app: TestApp) {
+    few_invites: async fn invites_are_limited_by_account_and_by_organization(app: TestApp) {
         // The organization has made one invite so far: the one by which the member joined.
         let org = app.organization().await;
         // Calls of accounts that may not invite do not count.
@@ -123,16 +123,16 @@ limited! {
         let mailed = org.admin.invite_by_email(two.clone()).await.unwrap().results;
 
         let before = invites(&org.admin, &org.id).await;
-        let told = wait(org.admin.link(&org.id, "read").await);
-        assert!(told <= Duration::from_secs(15 * 60 + 1), "{told:?}");
-        wait(org.admin.invite(&org.id).await);
-        wait(org.admin.invite_address(&org.id, "c@example.org", "read").await);
+        let delay = retry_delay(org.admin.link(&org.id, "read").await);
+        assert!(delay <= Duration::from_secs(15 * 60 + 1), "{delay:?}");
+        retry_delay(org.admin.invite(&org.id).await);
+        retry_delay(org.admin.invite_address(&org.id, "c@example.org", "read").await);
         let resend = own::ResendRequest {
             organization_id: org.id.clone(),
             id: mailed[0].invite.as_ref().unwrap().id.clone(),
             ..Default::default()
         };
-        wait(org.admin.resend_invite(resend).await);
+        retry_delay(org.admin.resend_invite(resend).await);
         assert_eq!(invites(&org.admin, &org.id).await, before, "nothing is written");
 
         // Calls that make no invite still succeed: the live join link, a repeated request,
@@ -152,34 +152,34 @@ limited! {
         org.admin.set_member_role(role).await.unwrap();
         org.member.link(&org.id, "read").await.unwrap();
         org.member.link(&org.id, "read").await.unwrap();
-        let told = wait(org.member.link(&org.id, "read").await);
-        let (elsewhere, _) = org.member.found("Elsewhere").await;
+        let delay = retry_delay(org.member.link(&org.id, "read").await);
+        let (elsewhere, _) = org.member.new_organization("Elsewhere").await;
         org.member.link(&elsewhere, "read").await.unwrap();
 
-        app.clock.advance(told);
+        app.clock.advance(delay);
         org.member.link(&org.id, "read").await.unwrap();
-        wait(org.member.link(&org.id, "read").await);
+        retry_delay(org.member.link(&org.id, "read").await);
         // A call for more invites than the limit never succeeds, so it gets no retry delay.
         let five = ["d@a.org", "e@a.org", "f@a.org", "g@a.org", "h@a.org"];
         let failure = org.admin.invite_by_email(mail_to(&org.id, &five)).await.unwrap_err();
         assert_eq!((failure.reason.as_str(), failure.retry_after), ("RATE_LIMITED", None));
     }
 
-    few_invites: async fn a_lost_join_link_counts_when_it_is_made_anew(app: TestApp) {
+    few_invites: async fn a_join_link_counts_as_an_invite_only_when_it_is_created(app: TestApp) {
         let ana = app.person("ana").await;
-        let (id, _) = ana.found("Acme").await;
+        let (id, _) = ana.new_organization("Acme").await;
         for _ in 0..3 {
             ana.link(&id, "read").await.unwrap();
         }
         let token = ana.current_invite(&id).await.unwrap();
         assert_eq!(ana.current_invite(&id).await.unwrap(), token);
-        let (other, _) = ana.found("Other").await;
-        wait(ana.current_invite(&other).await);
+        let (other, _) = ana.new_organization("Other").await;
+        retry_delay(ana.current_invite(&other).await);
     }
 
-    two_for_an_address: async fn one_address_gets_no_flood_of_mail(app: TestApp) {
+    two_for_an_address: async fn invitations_to_one_address_are_limited_across_organizations(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.stranger.found("Other").await;
+        let (other, _) = org.stranger.new_organization("Other").await;
         let victim = "victim@example.org";
         org.admin.invite_address(&org.id, victim, "read").await.unwrap();
         let invited = org.stranger.invite_address(&other, victim, "read").await.unwrap();
@@ -187,15 +187,15 @@ limited! {
         org.stranger.revoke(&other, &invite.id).await.unwrap();
 
         let both = mail_to(&other, &["free@example.org", "Victim@Example.ORG"]);
-        let told = wait(org.stranger.invite_by_email(both.clone()).await);
+        let delay = retry_delay(org.stranger.invite_by_email(both.clone()).await);
         assert_eq!(invites(&org.stranger, &other).await, 1, "a call makes all invites or none");
         org.stranger.invite_address(&other, "free@example.org", "read").await.unwrap();
-        app.clock.advance(told);
+        app.clock.advance(delay);
         let results = org.stranger.invite_by_email(both).await.unwrap().results;
         assert!(results[1].invite.is_some());
     }
 
-    few_joins: async fn joins_and_refusals_are_counted_by_account_and_network(app: TestApp) {
+    few_joins: async fn successful_and_failed_joins_are_limited_by_account_and_network(app: TestApp) {
         // The member has joined once. All accounts are in the same network.
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
@@ -204,20 +204,20 @@ limited! {
         assert_eq!(org.stranger.join(&unknown).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.decline_invite(decline).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.join_by_id(&unknown).await.unwrap_err().code, Code::NotFound);
-        let told = wait(org.stranger.join(&token).await);
-        assert!(told <= Duration::from_secs(21), "{told:?}");
+        let delay = retry_delay(org.stranger.join(&token).await);
+        assert!(delay <= Duration::from_secs(21), "{delay:?}");
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
 
         org.member.join(&token).await.unwrap();
         org.admin.join(&token).await.unwrap();
-        wait(app.person("gus").await.join(&token).await);
-        app.clock.advance(told);
+        retry_delay(app.person("gus").await.join(&token).await);
+        app.clock.advance(delay);
         org.stranger.join(&token).await.unwrap();
     }
 
-    with_a_service: async fn a_services_network_says_nothing_about_its_people(app: TestApp) {
+    with_a_service: async fn accounts_of_a_service_are_not_limited_by_its_network(app: TestApp) {
         let ana = app.person("ana").await;
-        let (id, _) = ana.found("Acme").await;
+        let (id, _) = ana.new_organization("Acme").await;
         let token = ana.invite(&id).await.unwrap();
         let owner = Owner::Service("portal".parse().unwrap());
         let service = app.key(owner, Some(KeyScope::Act), None).await;
@@ -232,38 +232,38 @@ limited! {
             for _ in 0..3 {
                 person.join(&token).await.unwrap();
             }
-            wait(person.join(&token).await);
+            retry_delay(person.join(&token).await);
         }
         app.person("gus").await.join(&token).await.unwrap();
-        wait(app.person("zoe").await.join(&token).await);
+        retry_delay(app.person("zoe").await.join(&token).await);
     }
 
-    few_previews: async fn previews_are_counted_and_a_spoofed_header_changes_nothing(app: TestApp) {
+    few_previews: async fn previews_are_limited_and_a_spoofed_header_is_ignored(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         org.stranger.preview(&token).await.unwrap();
         org.stranger.preview(&token).await.unwrap();
-        wait(org.stranger.preview(&token).await);
+        retry_delay(org.stranger.preview(&token).await);
         org.member.preview(&token).await.unwrap();
         preview_from(app, "192.0.2.1", &token).await.unwrap();
-        let told = wait(preview_from(app, "192.0.2.2", &token).await);
-        wait(app.nobody().preview(&token).await);
-        wait(org.member.preview(&unknown_token()).await);
-        app.clock.advance(told);
-        app.nobody().preview(&token).await.unwrap();
+        let delay = retry_delay(preview_from(app, "192.0.2.2", &token).await);
+        retry_delay(app.without_credential().preview(&token).await);
+        retry_delay(org.member.preview(&unknown_token()).await);
+        app.clock.advance(delay);
+        app.without_credential().preview(&token).await.unwrap();
     }
 
-    behind_a_proxy: async fn a_trusted_proxys_clients_are_counted_each(app: TestApp) {
+    behind_a_proxy: async fn each_client_behind_a_trusted_proxy_has_its_own_limit(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
             for _ in 0..4 {
                 preview_from(app, client, &token).await.unwrap();
             }
-            wait(preview_from(app, client, &token).await);
+            retry_delay(preview_from(app, client, &token).await);
         }
-        wait(preview_from(app, "2001:db8::2", &token).await);
-        wait(preview_from(app, "192.0.2.9, 192.0.2.1", &token).await);
+        retry_delay(preview_from(app, "2001:db8::2", &token).await);
+        retry_delay(preview_from(app, "192.0.2.9, 192.0.2.1", &token).await);
         preview_from(app, "2001:db8:0:1::2", &token).await.unwrap();
     }
 }

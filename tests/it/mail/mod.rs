@@ -1,12 +1,12 @@
 //! Mails with invitations and mails about changes: from their queues to the mailer.
 
-mod courier;
+mod deliveries;
 mod files;
+mod fixture;
 mod loss;
 mod notices;
 mod notified;
 mod page;
-mod post;
 mod reminders;
 
 use crate::support::HANG;
@@ -19,25 +19,25 @@ async fn in_time(behaviour: impl Future<Output = ()>) {
 /// Runs a behaviour of the outbox on both engines.
 #[macro_export]
 macro_rules! on_both_stores {
-    ($($(#[$meta:meta])* async fn $name:ident($post:ident: MailFixture) $body:block)+) => {$(
+    ($($(#[$meta:meta])* async fn $name:ident($fixture:ident: MailFixture) $body:block)+) => {$(
         $(#[$meta])*
         mod $name {
             use super::*;
 
-            async fn behaviour($post: &MailFixture) $body
+            async fn behaviour($fixture: &MailFixture) $body
 
             #[tokio::test(flavor = "multi_thread")]
             async fn sqlite() {
-                let post = MailFixture::open($crate::support::Engine::Sqlite).await;
-                $crate::mail::in_time(behaviour(&post)).await;
-                post.close().await;
+                let fixture = MailFixture::open($crate::support::Engine::Sqlite).await;
+                $crate::mail::in_time(behaviour(&fixture)).await;
+                fixture.close().await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
             async fn postgres() {
-                let post = MailFixture::open($crate::support::Engine::Postgres).await;
-                $crate::mail::in_time(behaviour(&post)).await;
-                post.close().await;
+                let fixture = MailFixture::open($crate::support::Engine::Postgres).await;
+                $crate::mail::in_time(behaviour(&fixture)).await;
+                fixture.close().await;
             }
         }
     )+};

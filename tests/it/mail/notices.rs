@@ -13,29 +13,29 @@ use guestlist::domain::{
     Member, MemberId, MemberStatus, Profile, Role,
 };
 use guestlist::mail::{Mailer, NoticeTemplates};
-use guestlist::operations::notices::{tell_of_decision, tell_of_waiting};
+use guestlist::operations::notices::{enqueue_request_decided, enqueue_requests_waiting};
 use guestlist::storage::{
     Opener, Store, accounts, change, join_requests, members, notices, organizations,
 };
 use guestlist::workers::notices::{NoticeWorker, PAUSE};
 
-use super::post::{BOUNDS, MailFixture, Recorder, permanent, temporary};
+use super::fixture::{BOUNDS, MailFixture, Recorder, permanent, temporary};
 use crate::on_both_stores;
 use crate::support::databases::pool;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Addresses and texts of the mails since the last call.
-fn taken(recorder: &Recorder) -> Vec<(String, String)> {
+fn take_sent(recorder: &Recorder) -> Vec<(String, String)> {
     let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
     sent.into_iter().map(|(_, to, text)| (to, text)).collect()
 }
 
 /// The text of the one mail since the last call.
-fn the_text(recorder: &Recorder) -> String {
-    let mut taken = taken(recorder);
-    assert_eq!(taken.len(), 1, "{taken:?}");
-    taken.remove(0).1
+fn take_one_text(recorder: &Recorder) -> String {
+    let mut sent = take_sent(recorder);
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    sent.remove(0).1
 }
 
 impl MailFixture {
@@ -43,7 +43,7 @@ impl MailFixture {
     fn notifier(&self, mailer: Arc<dyn Mailer>) -> Arc<NoticeWorker> {
         let config = Config::reference();
         Arc::new(NoticeWorker {
-            mail: self.courier(mailer),
+            mail: self.worker(mailer),
             issuers: Arc::new(Issuers::new(&config.issuers)),
             templates: Some(NoticeTemplates::load(&config.mail, &Brand::built_in()).unwrap()),
             console: Some("https://invites.example.com/console".to_owned()),
@@ -91,10 +91,10 @@ impl MailFixture {
     }
 
     /// A new account requests to join, as by the operation.
-    async fn ask(&self) -> JoinRequest {
+    async fn request_to_join(&self) -> JoinRequest {
         let account = self.account(&uuid::Uuid::new_v4().simple().to_string(), true).await;
         let (now, of) = (self.clock.now(), self.organization.id);
-        let asked = change!(async move |tx| {
+        let change = change!(async move |tx| {
             let mut organization = organizations::lock(tx, of).await?.expect("it exists");
             organization.version += 1;
             organizations::set_version(tx, organization.at_version()).await?;
@@ -110,10 +110,10 @@ impl MailFixture {
                 member: None,
             };
             join_requests::insert(tx, &request).await?;
-            tell_of_waiting(tx, of, &Actor::system("test"), now).await?;
+            enqueue_requests_waiting(tx, of, &Actor::system("test"), now).await?;
             Ok(request)
         });
-        self.store.write_in(of, asked).await.unwrap()
+        self.store.write_in(of, change).await.unwrap()
     }
 
     /// Decides a request, as the operations do.
@@ -124,7 +124,7 @@ impl MailFixture {
         let decided = change!(async move |tx| {
             organizations::lock(tx, of).await?;
             join_requests::decide(tx, &decided).await?;
-            tell_of_decision(tx, &decided, &Actor::system("test"), now).await
+            enqueue_request_decided(tx, &decided, &Actor::system("test"), now).await
         });
         self.store.write_in(of, decided).await.unwrap();
     }
@@ -144,92 +144,92 @@ impl MailFixture {
 }
 
 on_both_stores! {
-    async fn admins_are_told_at_once_and_then_once_an_hour_of_all_who_wait(post: MailFixture) {
+    async fn admins_get_a_mail_at_once_and_then_at_most_one_an_hour(fixture: MailFixture) {
         let recorder = Arc::new(Recorder::default());
-        let notifier = post.notifier(recorder.clone());
-        let first = post.ask().await;
+        let notifier = fixture.notifier(recorder.clone());
+        let first = fixture.request_to_join().await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        let text = the_text(&recorder);
+        let text = take_one_text(&recorder);
         assert!(text.contains("1 person asks to join “Acme”"), "{text}");
         let link = "https://invites.example.com/console";
         assert!(text.lines().any(|line| line == link), "{text}");
 
-        post.ask().await;
-        post.clock.advance(58 * MINUTE);
-        post.ask().await;
+        fixture.request_to_join().await;
+        fixture.clock.advance(58 * MINUTE);
+        fixture.request_to_join().await;
         assert_eq!(notifier.send_due().await.unwrap(), 0, "not within the hour");
-        let backlog = notices::backlog(post.store.read(), post.clock.now()).await.unwrap();
+        let backlog = notices::backlog(fixture.store.read(), fixture.clock.now()).await.unwrap();
         assert_eq!(backlog, (0, None), "a row that is not due yet does not count as waiting");
-        post.clock.advance(3 * MINUTE);
+        fixture.clock.advance(3 * MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        let text = the_text(&recorder);
+        let text = take_one_text(&recorder);
         assert!(text.contains("3 people ask to join “Acme”"), "{text}");
 
         // An hour later there is no new request, so no mail about the old ones is sent.
-        post.clock.advance(PAUSE + MINUTE);
+        fixture.clock.advance(PAUSE + MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
+        assert_eq!((take_sent(&recorder).len(), fixture.notices_waiting().await), (0, 0));
 
         // So the mail about the next request is sent at once. It also counts those that still wait.
-        post.withdraw(first).await;
-        post.ask().await;
+        fixture.withdraw(first).await;
+        fixture.request_to_join().await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        let text = the_text(&recorder);
+        let text = take_one_text(&recorder);
         assert!(text.contains("3 people ask to join “Acme”"), "{text}");
     }
 
-    async fn no_mail_is_sent_about_a_decided_request(post: MailFixture) {
+    async fn no_mail_is_sent_about_a_decided_request(fixture: MailFixture) {
         let recorder = Arc::new(Recorder::default());
-        let notifier = post.notifier(recorder.clone());
-        let request = post.ask().await;
-        post.withdraw(request).await;
+        let notifier = fixture.notifier(recorder.clone());
+        let request = fixture.request_to_join().await;
+        fixture.withdraw(request).await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
+        assert_eq!((take_sent(&recorder).len(), fixture.notices_waiting().await), (0, 0));
 
-        post.ask().await;
+        fixture.request_to_join().await;
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        the_text(&recorder);
-        let second = post.ask().await;
-        post.withdraw(second).await;
-        post.clock.advance(PAUSE + MINUTE);
+        take_one_text(&recorder);
+        let second = fixture.request_to_join().await;
+        fixture.withdraw(second).await;
+        fixture.clock.advance(PAUSE + MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
+        assert_eq!((take_sent(&recorder).len(), fixture.notices_waiting().await), (0, 0));
     }
 
-    async fn only_active_admins_with_a_verified_address_get_the_mail(post: MailFixture) {
-        post.member("bea", true, Role::Admin, MemberStatus::Active).await;
-        post.member("dev", true, Role::Developer, MemberStatus::Active).await;
-        post.member("sue", true, Role::Admin, MemberStatus::Suspended).await;
-        post.member("una", false, Role::Admin, MemberStatus::Active).await;
+    async fn only_active_admins_with_a_verified_address_get_the_mail(fixture: MailFixture) {
+        fixture.member("bea", true, Role::Admin, MemberStatus::Active).await;
+        fixture.member("dev", true, Role::Developer, MemberStatus::Active).await;
+        fixture.member("sue", true, Role::Admin, MemberStatus::Suspended).await;
+        fixture.member("una", false, Role::Admin, MemberStatus::Active).await;
         // These two are no longer active admins when their mails are sent.
-        let dora = post.member("dora", true, Role::Admin, MemberStatus::Active).await;
-        let sam = post.member("sam", true, Role::Admin, MemberStatus::Active).await;
-        post.ask().await;
-        let of = post.organization.id;
+        let dora = fixture.member("dora", true, Role::Admin, MemberStatus::Active).await;
+        let sam = fixture.member("sam", true, Role::Admin, MemberStatus::Active).await;
+        fixture.request_to_join().await;
+        let of = fixture.organization.id;
         let ended = change!(async move |tx| {
             members::set_role(tx, of, dora.id, Role::Member).await?;
             members::set_status(tx, of, sam.id, MemberStatus::Suspended).await
         });
-        post.store.write(ended).await.unwrap();
+        fixture.store.write(ended).await.unwrap();
         let recorder = Arc::new(Recorder::default());
-        assert_eq!(post.notifier(recorder.clone()).send_due().await.unwrap(), 4);
-        let told: BTreeSet<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(fixture.notifier(recorder.clone()).send_due().await.unwrap(), 4);
+        let recipients: BTreeSet<String> = take_sent(&recorder).into_iter().map(|(to, _)| to).collect();
         let expected = ["ana@example.com", "bea@example.com"].map(str::to_owned);
-        assert_eq!(told, expected.into());
-        assert_eq!(post.notices_waiting().await, 2, "only the rows of sent mails stay");
+        assert_eq!(recipients, expected.into());
+        assert_eq!(fixture.notices_waiting().await, 2, "only the rows of sent mails stay");
     }
 
-    async fn two_replicas_send_each_notice_once(post: MailFixture) {
+    async fn two_replicas_send_each_notice_once(fixture: MailFixture) {
         let mut expected = BTreeSet::from(["ana@example.com".to_owned()]);
         for n in 0..60 {
-            post.member(&format!("a{n}"), true, Role::Admin, MemberStatus::Active).await;
+            fixture.member(&format!("a{n}"), true, Role::Admin, MemberStatus::Active).await;
             expected.insert(format!("a{n}@example.com"));
         }
-        post.ask().await;
+        fixture.request_to_join().await;
         let recorder = Arc::new(Recorder::default());
-        let other = Store::open(&post.location(), &pool(), Opener::CommandLine, None).await.unwrap();
-        let one = post.notifier(recorder.clone());
-        let mut two = post.notifier(recorder.clone());
+        let other = Store::open(&fixture.location(), &pool(), Opener::CommandLine, None).await.unwrap();
+        let one = fixture.notifier(recorder.clone());
+        let mut two = fixture.notifier(recorder.clone());
         let mail = Arc::get_mut(&mut Arc::get_mut(&mut two).unwrap().mail).unwrap();
         mail.store = other.clone();
         let (one, two) = tokio::join!(
@@ -237,39 +237,39 @@ on_both_stores! {
             tokio::spawn(async move { two.send_due().await.unwrap() }),
         );
         assert_eq!(one.unwrap() + two.unwrap(), expected.len());
-        let told: Vec<String> = taken(&recorder).into_iter().map(|(to, _)| to).collect();
-        assert_eq!(told.len(), expected.len(), "each notice is sent once");
-        assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), expected);
+        let recipients: Vec<String> = take_sent(&recorder).into_iter().map(|(to, _)| to).collect();
+        assert_eq!(recipients.len(), expected.len(), "each notice is sent once");
+        assert_eq!(recipients.into_iter().collect::<BTreeSet<_>>(), expected);
         other.close().await.unwrap();
     }
 
-    async fn a_request_during_a_delivery_is_in_the_next_mail(post: MailFixture) {
-        post.ask().await;
-        let slow = Recorder::silent(Ok(()));
-        let notifier = post.notifier(slow.clone());
+    async fn a_request_during_a_delivery_is_in_the_next_mail(fixture: MailFixture) {
+        fixture.request_to_join().await;
+        let slow = Recorder::blocking(Ok(()));
+        let notifier = fixture.notifier(slow.clone());
         let sending = tokio::spawn(async move { notifier.send_due().await });
-        slow.told.notified().await;
-        post.ask().await;
+        slow.recorded.notified().await;
+        fixture.request_to_join().await;
         slow.release.notify_one();
         assert_eq!(sending.await.unwrap().unwrap(), 1);
-        assert!(the_text(&slow).contains("1 person asks"));
+        assert!(take_one_text(&slow).contains("1 person asks"));
         let recorder = Arc::new(Recorder::default());
-        let notifier = post.notifier(recorder.clone());
+        let notifier = fixture.notifier(recorder.clone());
         assert_eq!(notifier.send_due().await.unwrap(), 0);
-        post.clock.advance(PAUSE + MINUTE);
+        fixture.clock.advance(PAUSE + MINUTE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert!(the_text(&recorder).contains("2 people ask"));
+        assert!(take_one_text(&recorder).contains("2 people ask"));
     }
 
-    async fn what_fails_is_tried_again_and_given_up(post: MailFixture) {
-        post.ask().await;
+    async fn a_failed_notice_is_retried_then_abandoned(fixture: MailFixture) {
+        fixture.request_to_join().await;
         let attempts = usize::try_from(BOUNDS.max_attempts).unwrap();
         let recorder = Recorder::answering((0..attempts).map(|_| temporary("busy")));
-        let notifier = post.notifier(recorder.clone());
+        let notifier = fixture.notifier(recorder.clone());
         for _ in 0..attempts {
             assert_eq!(notifier.send_due().await.unwrap(), 1);
             assert_eq!(notifier.send_due().await.unwrap(), 0, "not before a pause");
-            post.clock.advance(5 * MINUTE);
+            fixture.clock.advance(5 * MINUTE);
         }
         let ids = recorder.ids();
         assert!(ids.len() == attempts && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
@@ -277,45 +277,45 @@ on_both_stores! {
         let numbers = notifier.mail.numbers();
         let expected = (0, u64::try_from(attempts - 1).unwrap(), 1);
         assert_eq!((numbers.sent, numbers.postponed, numbers.failed), expected);
-        taken(&recorder);
+        take_sent(&recorder);
 
         // After the hour a new request is mailed again, together with the old one.
-        post.ask().await;
-        post.clock.advance(PAUSE);
+        fixture.request_to_join().await;
+        fixture.clock.advance(PAUSE);
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        assert!(the_text(&recorder).contains("2 people ask"));
+        assert!(take_one_text(&recorder).contains("2 people ask"));
     }
 
-    async fn a_crash_before_the_result_is_stored_sends_the_same_mail_again(post: MailFixture) {
-        post.ask().await;
-        let crashing = Recorder::silent(Ok(()));
-        let notifier = post.notifier(crashing.clone());
+    async fn a_crash_before_the_result_is_stored_sends_the_same_mail_again(fixture: MailFixture) {
+        fixture.request_to_join().await;
+        let crashing = Recorder::blocking(Ok(()));
+        let notifier = fixture.notifier(crashing.clone());
         let crashed = tokio::spawn(async move { notifier.send_due().await });
-        crashing.told.notified().await;
+        crashing.recorded.notified().await;
         crashed.abort();
         assert!(crashed.await.unwrap_err().is_cancelled());
         let recorder = Arc::new(Recorder::default());
-        let notifier = post.notifier(recorder.clone());
+        let notifier = fixture.notifier(recorder.clone());
         assert_eq!(notifier.send_due().await.unwrap(), 0, "the claim is still valid");
-        post.clock.advance(BOUNDS.timeout + Duration::from_secs(61));
+        fixture.clock.advance(BOUNDS.timeout + Duration::from_secs(61));
         assert_eq!(notifier.send_due().await.unwrap(), 1);
         assert_eq!(recorder.ids(), crashing.ids(), "the same Message-ID");
     }
 
-    async fn the_person_gets_one_mail_about_the_decision(post: MailFixture) {
+    async fn the_requester_gets_one_mail_about_the_decision(fixture: MailFixture) {
         let recorder = Recorder::answering([permanent("no such mailbox")]);
-        let notifier = post.notifier(recorder.clone());
-        let requests = [post.ask().await, post.ask().await, post.ask().await];
+        let notifier = fixture.notifier(recorder.clone());
+        let requests = [fixture.request_to_join().await, fixture.request_to_join().await, fixture.request_to_join().await];
         // This is the mail to Ana. Her mail server rejects it.
         assert_eq!(notifier.send_due().await.unwrap(), 1);
-        taken(&recorder);
+        take_sent(&recorder);
         let reason = "You left.\nAsk at https://evil.example/x?y” or evil.example";
         let [approved, denied, plain] = requests;
-        post.decide(approved, JoinRequestState::Approved, "").await;
-        post.decide(denied, JoinRequestState::Denied, reason).await;
-        post.decide(plain, JoinRequestState::Denied, "").await;
+        fixture.decide(approved, JoinRequestState::Approved, "").await;
+        fixture.decide(denied, JoinRequestState::Denied, reason).await;
+        fixture.decide(plain, JoinRequestState::Denied, "").await;
         assert_eq!(notifier.send_due().await.unwrap(), 3);
-        let texts: Vec<String> = taken(&recorder).into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<String> = take_sent(&recorder).into_iter().map(|(_, text)| text).collect();
         let text = |part: &str| -> Vec<&String> {
             texts.iter().filter(|text| text.contains(part)).collect()
         };
@@ -325,16 +325,16 @@ on_both_stores! {
         assert_eq!(text("Your request to join “Acme” was denied.").len(), 2, "{texts:?}");
         assert!(texts.iter().all(|text| !text.contains("://")), "{texts:?}");
         // Only Ana's row is left, which waits for the end of its pause.
-        assert_eq!((notifier.send_due().await.unwrap(), post.notices_waiting().await), (0, 1));
+        assert_eq!((notifier.send_due().await.unwrap(), fixture.notices_waiting().await), (0, 1));
     }
 
-    async fn switched_off_nothing_is_sent_and_nothing_stays(post: MailFixture) {
-        let request = post.ask().await;
-        post.decide(request, JoinRequestState::Denied, "").await;
+    async fn disabled_notices_are_deleted_and_not_sent(fixture: MailFixture) {
+        let request = fixture.request_to_join().await;
+        fixture.decide(request, JoinRequestState::Denied, "").await;
         let recorder = Arc::new(Recorder::default());
-        let mut notifier = post.notifier(recorder.clone());
+        let mut notifier = fixture.notifier(recorder.clone());
         Arc::get_mut(&mut notifier).unwrap().templates = None;
         assert_eq!(notifier.send_due().await.unwrap(), 2);
-        assert_eq!((taken(&recorder).len(), post.notices_waiting().await), (0, 0));
+        assert_eq!((take_sent(&recorder).len(), fixture.notices_waiting().await), (0, 0));
     }
 }

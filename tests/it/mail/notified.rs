@@ -14,7 +14,7 @@ use crate::on_both_engines;
 use crate::support::domains::disprove;
 use crate::support::{Engine, Protocol, TestApp, gitpod, nameserver, own, run_with};
 
-const OFTEN: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Waits until there are this many mails to an address; returns them in any order. The test's
@@ -32,7 +32,7 @@ async fn mails_to(app: &TestApp, address: &str, number: usize) -> Vec<String> {
         if mails.len() >= number {
             return mails;
         }
-        tokio::time::sleep(OFTEN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -41,23 +41,23 @@ async fn rows(app: &TestApp, condition: &str) -> i64 {
 }
 
 on_both_engines! {
-    async fn admins_and_people_hear_of_requests_to_join(app: TestApp) {
+    async fn admins_and_requesters_get_mails_about_join_requests(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.approval_link(&org.id).await;
         let [gus, hal, ida] = [app.person("gus").await, app.person("hal").await, app.person("ida").await];
         // A rejected call that stores a request also sends the mail to the admins.
         assert_eq!(gus.join(&link.token).await.unwrap_err().reason, "APPROVAL_PENDING");
-        let asked = gus.ask(&link.token).await.unwrap();
+        let request = gus.request_to_join(&link.token).await.unwrap();
         assert_eq!(rows(app, "kind = 'requests_waiting'").await, 1, "one for the one admin");
         let mail = mails_to(app, "ana@example.com", 1).await.remove(0);
         assert!(mail.contains("1 person asks to join"), "{mail}");
         assert!(mail.contains(&app.url("/console")), "{mail}");
 
-        org.admin.approve(&asked, "").await.unwrap();
-        org.admin.approve(&asked, "").await.unwrap();
-        let denied = hal.ask(&link.token).await.unwrap();
+        org.admin.approve(&request, "").await.unwrap();
+        org.admin.approve(&request, "").await.unwrap();
+        let denied = hal.request_to_join(&link.token).await.unwrap();
         org.admin.deny(&denied, "see https://evil.example", 60).await.unwrap();
-        let withdrawn = ida.ask(&link.token).await.unwrap();
+        let withdrawn = ida.request_to_join(&link.token).await.unwrap();
         ida.withdraw(&withdrawn).await.unwrap();
         assert_eq!(rows(app, &format!("account_id = {}", id_of(app, &withdrawn.account_id))).await, 0);
         let mail = mails_to(app, "gus@example.com", 1).await.remove(0);
@@ -68,7 +68,7 @@ on_both_engines! {
         assert!(!mail.contains("https://") && !mail.contains("href"), "{mail}");
         // Each gets one mail, and the row is removed with the mail.
         while rows(app, "kind = 'request_decided'").await > 0 {
-            tokio::time::sleep(OFTEN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         for (address, number) in [("ana", 1), ("gus", 1), ("hal", 1), ("ida", 0)] {
             let mails = mails_to(app, &format!("{address}@example.com"), number).await;
@@ -76,7 +76,7 @@ on_both_engines! {
         }
     }
 
-    async fn admins_hear_of_a_domain_whose_proof_is_gone(app: TestApp) {
+    async fn admins_get_a_mail_about_a_lapsed_domain(app: TestApp) {
         let org = app.organization().await;
         let role = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, role).await.unwrap();
@@ -98,12 +98,12 @@ on_both_engines! {
         }
     }
 
-    async fn the_erased_get_no_mail_and_an_organization_takes_its_notices_with_it(app: TestApp) {
+    async fn notices_of_erased_accounts_and_deleted_organizations_are_deleted(app: TestApp) {
         let org = app.organization().await;
         let role = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, role).await.unwrap();
         let link = org.admin.approval_link(&org.id).await;
-        org.stranger.ask(&link.token).await.unwrap();
+        org.stranger.request_to_join(&link.token).await.unwrap();
         let ben = org.member.account().await;
         let bens = format!("account_id = {}", id_of(app, &ben.to_string()));
         // The rows stay for an hour after their mail.
@@ -125,7 +125,7 @@ fn id_of(app: &TestApp, id: &str) -> String {
     }
 }
 
-mod with_the_setting_off_there_is_no_mail {
+mod no_mail_is_sent_when_notices_are_disabled {
     use super::*;
 
     fn off(config: &mut Config) {
@@ -135,10 +135,10 @@ mod with_the_setting_off_there_is_no_mail {
     async fn behaviour(app: &TestApp) {
         let org = app.organization().await;
         let link = org.admin.approval_link(&org.id).await;
-        let asked = org.stranger.ask(&link.token).await.unwrap();
-        org.admin.deny(&asked, "", 0).await.unwrap();
+        let request = org.stranger.request_to_join(&link.token).await.unwrap();
+        org.admin.deny(&request, "", 0).await.unwrap();
         while rows(app, "1 = 1").await > 0 {
-            tokio::time::sleep(OFTEN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         for address in ["ana@example.com", "zoe@example.com"] {
             assert_eq!(mails_to(app, address, 0).await, [""; 0]);

@@ -13,7 +13,7 @@ use crate::on_both_engines;
 use crate::support::client::http;
 use crate::support::{TestApp, own};
 
-const OFTEN: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Waits for the one mail that the server writes; returns its text. The test's timeout bounds the
 /// wait.
@@ -25,11 +25,11 @@ async fn the_mail(directory: &Path) -> String {
             // Joins the lines that quoted-printable has split.
             return std::fs::read_to_string(mail).unwrap().replace("=\r\n", "");
         }
-        tokio::time::sleep(OFTEN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-async fn ask(app: &TestApp, method: Method, path: &str) -> (StatusCode, HeaderMap, Bytes) {
+async fn send(app: &TestApp, method: Method, path: &str) -> (StatusCode, HeaderMap, Bytes) {
     let request = Request::builder().method(method).uri(app.url(path));
     let answer = http().request(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
     let (head, body) = answer.into_parts();
@@ -37,7 +37,7 @@ async fn ask(app: &TestApp, method: Method, path: &str) -> (StatusCode, HeaderMa
 }
 
 on_both_engines! {
-    async fn p30_no_header_of_a_request_bends_the_link_in_a_mail(app: TestApp) {
+    async fn p30_request_headers_do_not_change_the_link_in_a_mail(app: TestApp) {
         let org = app.organization().await;
         let body = format!(
             r#"{{"organizationId": "{}", "invitations": [{{"email": "zoe@example.com"}}]}}"#,
@@ -63,14 +63,14 @@ on_both_engines! {
         assert!(!mail.contains("evil"), "{mail}");
     }
 
-    async fn p28_a_hundred_openings_of_the_link_spend_nothing(app: TestApp) {
+    async fn p28_opening_the_link_a_hundred_times_uses_no_invite(app: TestApp) {
         let org = app.organization().await;
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "member").await.unwrap();
         let invite = invited.invite.unwrap().id;
         let token = app.mailed_token(&org.id, &invite).await;
         for _ in 0..50 {
             for method in [Method::GET, Method::HEAD] {
-                let (status, headers, page) = ask(app, method.clone(), "/invite").await;
+                let (status, headers, page) = send(app, method.clone(), "/invite").await;
                 assert_eq!(status, StatusCode::OK);
                 assert_eq!(page.is_empty(), method == Method::HEAD);
                 assert_eq!(headers["cache-control"], "no-store");
@@ -80,10 +80,10 @@ on_both_engines! {
         // Scanners of links may put the token into the query.
         for path in ["/invite", "/invite.js", "/invite.css"] {
             for address in [format!("{path}?{token}"), format!("{path}?t={token}")] {
-                assert_eq!(ask(app, Method::GET, &address).await.0, StatusCode::OK, "{path}");
+                assert_eq!(send(app, Method::GET, &address).await.0, StatusCode::OK, "{path}");
             }
             for method in [Method::POST, Method::PUT, Method::DELETE] {
-                let (status, ..) = ask(app, method, path).await;
+                let (status, ..) = send(app, method, path).await;
                 assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
             }
         }
@@ -102,11 +102,11 @@ on_both_engines! {
         let token = app.mailed_token(&org.id, &invite.id).await;
         assert!(the_mail(&app.data_dir()).await.contains(&token), "the mail contains the token");
         loop {
-            let shown = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            let shown = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
             if shown.delivery() == own::Delivery::Sent {
                 break;
             }
-            tokio::time::sleep(OFTEN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         assert_eq!(org.stranger.join(&token).await.unwrap().email, "zoe@example.com");
     }

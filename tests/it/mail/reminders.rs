@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use guestlist::domain::{Delivery, Invite};
 
-use super::post::{MailFixture, Recorder, permanent, temporary};
+use super::fixture::{MailFixture, Recorder, permanent, temporary};
 use crate::support::{TestApp, gitpod, own};
 use crate::{on_both_engines_with, on_both_stores};
 
@@ -18,97 +18,97 @@ fn ids(invite: &Invite, numbers: &[&str]) -> Vec<String> {
 }
 
 on_both_stores! {
-    async fn each_reminder_is_sent_once_at_its_time_by_one_of_the_servers(post: MailFixture) {
-        let (invite, token) = post.invite("zoe@example.com").await;
+    async fn each_reminder_is_sent_once_at_its_time_by_one_of_the_servers(fixture: MailFixture) {
+        let (invite, token) = fixture.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let servers = [post.reminding(recorder.clone(), &REMINDERS), post.reminding(recorder.clone(), &REMINDERS)];
+        let servers = [fixture.reminding(recorder.clone(), &REMINDERS), fixture.reminding(recorder.clone(), &REMINDERS)];
         let work = async || {
             let done = join_all(servers.iter().map(|server| server.deliver_due())).await;
             done.into_iter().map(Result::unwrap).sum::<usize>()
         };
         assert_eq!(work().await, 1);
-        assert_eq!(post.waiting().await, 0, "a reminder counts as waiting only from its time on");
+        assert_eq!(fixture.waiting().await, 0, "a reminder counts as waiting only from its time on");
         for (days, sent) in [(3, 0), (1, 1), (1, 0), (1, 1)] {
-            post.clock.advance(days * DAY);
+            fixture.clock.advance(days * DAY);
             assert_eq!(work().await, sent);
         }
         assert_eq!(recorder.ids(), ids(&invite, &["1", "1.1", "1.2"]));
         let sent = std::mem::take(&mut *recorder.sent.lock().unwrap());
         let is_reminder = |text: &str| text.contains("This is a reminder. Ana invites you");
-        let told: Vec<bool> = sent.iter().map(|(_, _, text)| is_reminder(text)).collect();
-        assert_eq!(told, [false, true, true]);
+        let are_reminders: Vec<bool> = sent.iter().map(|(_, _, text)| is_reminder(text)).collect();
+        assert_eq!(are_reminders, [false, true, true]);
         assert!(sent.iter().all(|(_, _, text)| text.contains(&token.expose())));
-        assert_eq!((post.delivery(&invite).await, post.reminders(&invite).await), (Delivery::Sent, 2));
-        assert_eq!(post.events().await, vec![("invite.mailed".to_owned(), invite.id.to_string()); 3]);
-        post.clock.advance(DAY);
-        assert_eq!((work().await, post.next_due().await), (0, None));
+        assert_eq!((fixture.delivery(&invite).await, fixture.reminders(&invite).await), (Delivery::Sent, 2));
+        assert_eq!(fixture.events().await, vec![("invite.mailed".to_owned(), invite.id.to_string()); 3]);
+        fixture.clock.advance(DAY);
+        assert_eq!((work().await, fixture.next_due().await), (0, None));
     }
 
-    async fn a_reminder_whose_time_has_passed_is_left_out(post: MailFixture) {
-        let (invite, _) = post.invite("zoe@example.com").await;
+    async fn a_reminder_whose_time_has_passed_is_left_out(fixture: MailFixture) {
+        let (invite, _) = fixture.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let courier = post.reminding(recorder.clone(), &REMINDERS);
+        let worker = fixture.reminding(recorder.clone(), &REMINDERS);
         // The invitation's own mail is late.
-        post.clock.advance(5 * DAY);
-        assert_eq!(courier.deliver_due().await.unwrap(), 1);
-        post.clock.advance(DAY);
-        assert_eq!(courier.deliver_due().await.unwrap(), 1);
+        fixture.clock.advance(5 * DAY);
+        assert_eq!(worker.deliver_due().await.unwrap(), 1);
+        fixture.clock.advance(DAY);
+        assert_eq!(worker.deliver_due().await.unwrap(), 1);
         assert_eq!(recorder.ids(), ids(&invite, &["1", "1.2"]));
         // The first reminder is late.
-        let (invite, _) = post.invite("ben@example.com").await;
-        assert_eq!(courier.deliver_due().await.unwrap(), 1);
-        post.clock.advance(6 * DAY + DAY / 2);
-        assert_eq!(courier.deliver_due().await.unwrap(), 1);
+        let (invite, _) = fixture.invite("ben@example.com").await;
+        assert_eq!(worker.deliver_due().await.unwrap(), 1);
+        fixture.clock.advance(6 * DAY + DAY / 2);
+        assert_eq!(worker.deliver_due().await.unwrap(), 1);
         assert_eq!(recorder.ids()[2..], ids(&invite, &["1", "1.1"]));
-        assert_eq!(post.next_due().await, None);
+        assert_eq!(fixture.next_due().await, None);
     }
 
-    async fn an_invitation_that_is_sent_again_begins_anew(post: MailFixture) {
-        let (invite, _) = post.invite("zoe@example.com").await;
+    async fn a_resent_invitation_restarts_its_reminders(fixture: MailFixture) {
+        let (invite, _) = fixture.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let courier = post.reminding(recorder.clone(), &REMINDERS);
-        assert_eq!(courier.deliver_due().await.unwrap(), 1);
-        post.clock.advance(4 * DAY);
-        assert_eq!(courier.deliver_due().await.unwrap(), 1);
-        assert_eq!(post.reminders(&invite).await, 1);
+        let worker = fixture.reminding(recorder.clone(), &REMINDERS);
+        assert_eq!(worker.deliver_due().await.unwrap(), 1);
+        fixture.clock.advance(4 * DAY);
+        assert_eq!(worker.deliver_due().await.unwrap(), 1);
+        assert_eq!(fixture.reminders(&invite).await, 1);
         let renewed = Invite { expires_at: invite.expires_at.map(|end| end.plus(4 * DAY)), ..invite.clone() };
-        let token = post.resend(&renewed).await;
-        assert_eq!(post.reminders(&invite).await, 0);
+        let token = fixture.resend(&renewed).await;
+        assert_eq!(fixture.reminders(&invite).await, 0);
         for days in [0, 4, 2] {
-            post.clock.advance(days * DAY);
-            assert_eq!(courier.deliver_due().await.unwrap(), 1);
+            fixture.clock.advance(days * DAY);
+            assert_eq!(worker.deliver_due().await.unwrap(), 1);
         }
         assert_eq!(recorder.ids(), ids(&invite, &["1", "1.1", "2", "2.1", "2.2"]));
         let last = recorder.sent.lock().unwrap().pop().unwrap();
         assert!(last.2.contains(&token.expose()));
     }
 
-    async fn what_has_ended_reminds_nobody_and_stays_as_it_was(post: MailFixture) {
-        let (invite, _) = post.invite("zoe@example.com").await;
+    async fn an_ended_invitation_sends_no_reminder(fixture: MailFixture) {
+        let (invite, _) = fixture.invite("zoe@example.com").await;
         let recorder = Arc::new(Recorder::default());
-        let courier = post.reminding(recorder.clone(), &REMINDERS);
-        courier.deliver_due().await.unwrap();
-        post.revoke(&invite).await;
-        post.clock.advance(4 * DAY);
-        courier.deliver_due().await.unwrap();
+        let worker = fixture.reminding(recorder.clone(), &REMINDERS);
+        worker.deliver_due().await.unwrap();
+        fixture.revoke(&invite).await;
+        fixture.clock.advance(4 * DAY);
+        worker.deliver_due().await.unwrap();
         assert_eq!(recorder.ids(), ids(&invite, &["1"]));
-        assert_eq!(post.delivery(&invite).await, Delivery::Sent, "the invitation's mail was sent");
-        assert_eq!(post.next_due().await, None);
+        assert_eq!(fixture.delivery(&invite).await, Delivery::Sent, "the invitation's mail was sent");
+        assert_eq!(fixture.next_due().await, None);
     }
 
-    async fn a_reminder_that_fails_is_tried_again_and_given_up(post: MailFixture) {
-        let (invite, _) = post.invite("zoe@example.com").await;
+    async fn a_failed_reminder_is_retried_then_abandoned(fixture: MailFixture) {
+        let (invite, _) = fixture.invite("zoe@example.com").await;
         let recorder = Recorder::answering([Ok(()), temporary("busy"), permanent("no such user")]);
-        let courier = post.reminding(recorder.clone(), &REMINDERS);
-        courier.deliver_due().await.unwrap();
-        post.clock.advance(4 * DAY);
-        courier.deliver_due().await.unwrap();
-        assert_eq!(post.delivery(&invite).await, Delivery::Sent);
-        post.pass_to_next_due().await;
-        courier.deliver_due().await.unwrap();
+        let worker = fixture.reminding(recorder.clone(), &REMINDERS);
+        worker.deliver_due().await.unwrap();
+        fixture.clock.advance(4 * DAY);
+        worker.deliver_due().await.unwrap();
+        assert_eq!(fixture.delivery(&invite).await, Delivery::Sent);
+        fixture.pass_to_next_due().await;
+        worker.deliver_due().await.unwrap();
         assert_eq!(recorder.ids(), ids(&invite, &["1", "1.1", "1.1"]));
-        assert_eq!(post.delivery(&invite).await, Delivery::Failed("no such user".into()));
-        assert_eq!((post.reminders(&invite).await, post.next_due().await), (0, None));
+        assert_eq!(fixture.delivery(&invite).await, Delivery::Failed("no such user".into()));
+        assert_eq!((fixture.reminders(&invite).await, fixture.next_due().await), (0, None));
     }
 }
 
@@ -177,7 +177,7 @@ async fn ends_stop_reminders(app: &TestApp) {
     moved.admin.update_invite(update).await.unwrap();
     app.clock.advance(DAY + DAY / 4);
     until(app, mailed, 9).await;
-    assert_eq!(moved.admin.look_at(&moved.id, &invite).await.unwrap().reminders_sent, 1);
+    assert_eq!(moved.admin.invite_by_id(&moved.id, &invite).await.unwrap().reminders_sent, 1);
 
     // All other reminders are due. No reminder is sent for an invitation that has ended.
     app.clock.advance(5 * DAY);
@@ -185,7 +185,7 @@ async fn ends_stop_reminders(app: &TestApp) {
     assert_eq!(app.database.count(mailed).await, 10);
     for (end, org, id) in &invited {
         if *end != "delete" {
-            let sent = org.admin.look_at(&org.id, id).await.unwrap().reminders_sent;
+            let sent = org.admin.invite_by_id(&org.id, id).await.unwrap().reminders_sent;
             assert_eq!(sent, u32::from(*end == "nothing"), "{end}");
         }
     }

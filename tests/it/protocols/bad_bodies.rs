@@ -9,18 +9,18 @@ use tokio::net::TcpStream;
 use super::fixture::Fixture;
 use super::request::TestRequest;
 use super::transport::{Form, Transport, encode, frame};
-use super::{gzip, rpc, served};
+use super::{gzip, rpc, with_app};
 use crate::support::Code;
 
 #[test]
-fn empty_bodies() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn empty_bodies_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
-            let bad = TestRequest::raw(transport, rpc::GET, Bytes::new()).by(&world.org.admin);
+            let bad = TestRequest::raw(transport, rpc::GET, Bytes::new()).by(&fixture.org.admin);
             if transport.is_framed() {
-                let failure = world.refused(&mut connection, bad).await;
+                let failure = fixture.expect_failure(&mut connection, bad).await;
                 assert_eq!(failure.code, Code::Unimplemented, "{transport:?}");
                 continue;
             }
@@ -29,21 +29,22 @@ fn empty_bodies() {
                 Form::Proto => ("organization_id", "must be a UUID"),
                 _ => ("body", "is empty; send a JSON object"),
             };
-            let failure = world.invalid(&mut connection, bad, &[field]).await;
+            let failure = fixture.expect_invalid_argument(&mut connection, bad, &[field]).await;
             assert!(failure.message.contains(words), "{failure:?}");
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn bodies_of_two_mebibytes() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn bodies_over_the_size_limit_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         // The bytes are in an unknown field, so that only the size of the message is wrong.
         let large = vec![b'x'; 2 << 20];
-        let of_json = json!({"inviteId": world.token, "unknown": String::from_utf8_lossy(&large)});
-        let mut of_proto = encode(rpc::JOIN, &json!({"inviteId": world.token}));
+        let of_json =
+            json!({"inviteId": fixture.token, "unknown": String::from_utf8_lossy(&large)});
+        let mut of_proto = encode(rpc::JOIN, &json!({"inviteId": fixture.token}));
         // Field 15, of 2 MiB.
         of_proto.extend(b"\x7a\x80\x80\x80\x01".iter().chain(&large));
 
@@ -54,32 +55,33 @@ fn bodies_of_two_mebibytes() {
                 Form::Proto => of_proto.clone().into(),
                 _ => transport.wrap(&frame(0, &of_proto)),
             };
-            let (packed, encoding) = match transport.form {
+            let (compressed, encoding) = match transport.form {
                 Form::Json => (gzip(of_json.to_string().as_bytes()), "content-encoding"),
                 Form::Proto => (gzip(&of_proto), "content-encoding"),
                 _ => (transport.wrap(&frame(1, &gzip(&of_proto))), "grpc-encoding"),
             };
-            assert!(packed.len() < 16 * 1024, "the compressed body is small");
-            let ask = |body| TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
-            let mut asks = vec![ask(plain.clone()), ask(packed).with(encoding, "gzip")];
+            assert!(compressed.len() < 16 * 1024, "the compressed body is small");
+            let call =
+                |body| TestRequest::raw(transport, rpc::JOIN, body).by(&fixture.org.stranger);
+            let mut calls = vec![call(plain.clone()), call(compressed).with(encoding, "gzip")];
             if transport.version == Version::HTTP_11 {
-                asks.push(ask(plain).with("transfer-encoding", "chunked"));
+                calls.push(call(plain).with("transfer-encoding", "chunked"));
             }
-            for bad in asks {
-                let failure = world.refused(&mut connection, bad).await;
+            for bad in calls {
+                let failure = fixture.expect_failure(&mut connection, bad).await;
                 assert_eq!(failure.code, Code::ResourceExhausted, "{transport:?}");
                 assert_eq!(failure.message, "the message is larger than the server takes");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn truncated_frames() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let whole = frame(0, &encode(rpc::JOIN, &json!({"inviteId": world.token})));
+fn malformed_frames_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let whole = frame(0, &encode(rpc::JOIN, &json!({"inviteId": fixture.token})));
         let bodies: [(Bytes, &str); 6] = [
             (whole.slice(..1), "ends before"),
             (whole.slice(..4), "ends before"),
@@ -92,33 +94,35 @@ fn truncated_frames() {
             let mut connection = transport.connect(app).await;
             for (body, words) in &bodies {
                 let bad = TestRequest::raw(transport, rpc::JOIN, transport.wrap(body))
-                    .by(&world.org.stranger);
-                let failure = world.invalid(&mut connection, bad, &["body"]).await;
+                    .by(&fixture.org.stranger);
+                let failure =
+                    fixture.expect_invalid_argument(&mut connection, bad, &["body"]).await;
                 assert!(failure.message.contains(words), "{transport:?} {failure:?}");
             }
         }
         for transport in Transport::of(Form::WebText) {
             let mut connection = transport.connect(app).await;
             for body in ["AAAA*AAA", "AAAAA", "no base64"] {
-                let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
-                let failure = world.invalid(&mut connection, bad, &["body"]).await;
+                let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&fixture.org.stranger);
+                let failure =
+                    fixture.expect_invalid_argument(&mut connection, bad, &["body"]).await;
                 assert!(failure.message.contains("is not base64"), "{transport:?} {failure:?}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 /// The client closes its sending side in the middle of the body and still reads the response.
 #[test]
-fn bodies_that_break_off() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let key = world.org.stranger.key.clone().unwrap();
+fn bodies_that_end_early_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let key = fixture.org.stranger.key.clone().unwrap();
         for transport in
             Transport::ALL.into_iter().filter(|transport| transport.version == Version::HTTP_11)
         {
-            let whole = transport.body(rpc::JOIN, &json!({"inviteId": world.token}));
+            let whole = transport.body(rpc::JOIN, &json!({"inviteId": fixture.token}));
             let head = format!(
                 "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: {}\r\n",
                 rpc::JOIN,
@@ -144,18 +148,18 @@ fn bodies_that_break_off() {
                     assert!(answer.contains("\"code\":\"invalid_argument\""), "{answer}");
                     assert!(answer.contains("body: ends before its message does"), "{answer}");
                 }
-                assert!(!answer.contains(&world.token) && !answer.contains("hyper"), "{answer}");
+                assert!(!answer.contains(&fixture.token) && !answer.contains("hyper"), "{answer}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn unsupported_encodings() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"inviteId": world.token});
+fn unsupported_compressions_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"inviteId": fixture.token});
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             let header = if transport.is_framed() { "grpc-encoding" } else { "content-encoding" };
@@ -166,7 +170,8 @@ fn unsupported_encodings() {
                     _ => transport.wrap(&frame(1, &encode(rpc::JOIN, &request))),
                 };
                 let bad = TestRequest::raw(transport, rpc::JOIN, body).with(header, encoding);
-                let answer = world.tries(&mut connection, bad.by(&world.org.stranger)).await;
+                let answer =
+                    fixture.send_invalid(&mut connection, bad.by(&fixture.org.stranger)).await;
                 let failure = transport.read(rpc::JOIN, &answer).unwrap_err();
                 assert_eq!(failure.code, Code::Unimplemented, "{transport:?} {encoding}");
                 if transport.is_framed() {
@@ -182,19 +187,19 @@ fn unsupported_encodings() {
                 _ => transport.wrap(&frame(1, &encode(rpc::JOIN, &request))),
             };
             let bad = TestRequest::raw(transport, rpc::JOIN, body).with(header, "gzip");
-            let bad = bad.by(&world.org.stranger);
-            let failure = world.invalid(&mut connection, bad, &["body"]).await;
+            let bad = bad.by(&fixture.org.stranger);
+            let failure = fixture.expect_invalid_argument(&mut connection, bad, &["body"]).await;
             assert!(failure.message.contains("cannot be decompressed"), "{failure:?}");
         }
         // The flag marks the message as compressed, but no header names the encoding.
         for transport in Transport::framed() {
             let mut connection = transport.connect(app).await;
             let body = transport.wrap(&frame(1, &gzip(&encode(rpc::JOIN, &request))));
-            let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
-            let failure = world.refused(&mut connection, bad).await;
+            let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&fixture.org.stranger);
+            let failure = fixture.expect_failure(&mut connection, bad).await;
             assert_eq!(failure.code, Code::Internal, "gRPC requires this code");
             assert!(failure.message.contains("no header says how"), "{failure:?}");
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }

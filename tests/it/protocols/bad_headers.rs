@@ -7,17 +7,18 @@ use serde_json::json;
 use super::fixture::Fixture;
 use super::request::TestRequest;
 use super::transport::{Form, Transport, encode, frame};
-use super::{rpc, served};
+use super::{rpc, with_app};
 use crate::support::Code;
 
 #[test]
-fn wrong_content_types() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"inviteId": world.token});
+fn unknown_content_types_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"inviteId": fixture.token});
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
-            let ask = || TestRequest::new(transport, rpc::JOIN, &request).by(&world.org.stranger);
+            let call =
+                || TestRequest::new(transport, rpc::JOIN, &request).by(&fixture.org.stranger);
             let unknown = [
                 "text/plain",
                 "application/x-www-form-urlencoded",
@@ -28,11 +29,11 @@ fn wrong_content_types() {
                 "json",
                 "*/*",
             ];
-            let mut asks: Vec<TestRequest> =
-                unknown.iter().map(|text| ask().with("content-type", text)).collect();
-            asks.push(ask().without("content-type"));
-            for bad in asks {
-                let answer = world.tries(&mut connection, bad).await;
+            let mut calls: Vec<TestRequest> =
+                unknown.iter().map(|text| call().with("content-type", text)).collect();
+            calls.push(call().without("content-type"));
+            for bad in calls {
+                let answer = fixture.send_invalid(&mut connection, bad).await;
                 assert_eq!(answer.status, 415);
                 assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
                 let accepted = answer.headers.get_all("accept-post").iter();
@@ -42,16 +43,16 @@ fn wrong_content_types() {
                 assert_eq!(answer.body, "send application/json or application/proto");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 /// A gRPC request whose messages have an unsupported encoding is rejected with a gRPC status.
 #[test]
-fn other_codecs_of_grpc() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let body = frame(0, json!({"inviteId": world.token}).to_string().as_bytes());
+fn unsupported_grpc_codecs_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let body = frame(0, json!({"inviteId": fixture.token}).to_string().as_bytes());
         for transport in Transport::framed() {
             let other = match transport.form {
                 Form::Grpc => ["application/grpc+cbor", "application/grpc+thrift"],
@@ -61,23 +62,23 @@ fn other_codecs_of_grpc() {
             let mut connection = transport.connect(app).await;
             for content_type in other {
                 let bad =
-                    TestRequest::raw(transport, rpc::JOIN, body.clone()).by(&world.org.stranger);
+                    TestRequest::raw(transport, rpc::JOIN, body.clone()).by(&fixture.org.stranger);
                 let bad = bad.with("content-type", content_type);
-                let failure = world.refused(&mut connection, bad).await;
+                let failure = fixture.expect_failure(&mut connection, bad).await;
                 assert_eq!(failure.code, Code::Unimplemented);
                 assert!(failure.message.contains("protobuf"), "{failure:?}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 /// The content type is known, but the body has another format.
 #[test]
-fn content_types_of_another_protocol() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"inviteId": world.token});
+fn bodies_in_the_format_of_another_protocol_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"inviteId": fixture.token});
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             let others: [Bytes; 2] = match transport.form {
@@ -86,49 +87,51 @@ fn content_types_of_another_protocol() {
                 _ => [request.to_string().into(), encode(rpc::JOIN, &request).into()],
             };
             for body in others {
-                let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&world.org.stranger);
-                world.invalid(&mut connection, bad, &["body"]).await;
+                let bad = TestRequest::raw(transport, rpc::JOIN, body).by(&fixture.org.stranger);
+                fixture.expect_invalid_argument(&mut connection, bad, &["body"]).await;
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn grpc_over_http_1() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn grpc_over_http_1_is_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         let grpc = Transport { form: Form::Grpc, version: Version::HTTP_11 };
         let json = Transport { form: Form::Json, version: Version::HTTP_11 };
         let mut connection = json.connect(app).await;
-        let body = grpc.body(rpc::JOIN, &json!({"inviteId": world.token}));
-        let bad = TestRequest::raw(json, rpc::JOIN, body).by(&world.org.stranger);
-        let answer =
-            world.tries(&mut connection, bad.with("content-type", "application/grpc")).await;
+        let body = grpc.body(rpc::JOIN, &json!({"inviteId": fixture.token}));
+        let bad = TestRequest::raw(json, rpc::JOIN, body).by(&fixture.org.stranger);
+        let answer = fixture
+            .send_invalid(&mut connection, bad.with("content-type", "application/grpc"))
+            .await;
         assert_eq!(answer.status, 505);
         assert!(answer.json()["message"].as_str().unwrap().contains("needs HTTP/2"));
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn wrong_verbs() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"inviteId": world.token});
+fn wrong_http_methods_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"inviteId": fixture.token});
         let verbs = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "post"];
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             for verb in verbs {
                 let verb: Method = verb.parse().unwrap();
-                let bad = TestRequest::new(transport, rpc::JOIN, &request).by(&world.org.stranger);
-                let answer = world.tries(&mut connection, bad.verb(verb.clone())).await;
+                let bad =
+                    TestRequest::new(transport, rpc::JOIN, &request).by(&fixture.org.stranger);
+                let answer = fixture.send_invalid(&mut connection, bad.verb(verb.clone())).await;
                 assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("POST")));
                 if verb == Method::HEAD {
                     assert!(answer.body.is_empty());
                 } else if transport.is_framed() {
                     assert_eq!(answer.header("content-type"), Some("text/plain; charset=utf-8"));
-                    assert!(answer.says("allow header"));
+                    assert!(answer.contains("allow header"));
                 } else {
                     assert_eq!(answer.json()["code"], "unknown");
                     assert!(answer.json()["message"].as_str().unwrap().contains("allow header"));
@@ -142,19 +145,19 @@ fn wrong_verbs() {
             ] {
                 let bad =
                     TestRequest::new(transport, rpc::JOIN, &request).path(&path).verb(Method::PUT);
-                let bad = bad.by(&world.org.stranger).with(name, "POST");
-                assert_eq!(world.tries(&mut connection, bad).await.status, 405);
+                let bad = bad.by(&fixture.org.stranger).with(name, "POST");
+                assert_eq!(fixture.send_invalid(&mut connection, bad).await.status, 405);
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn paths_that_are_none_of_ours() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let token = &world.token;
+fn unknown_paths_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let token = &fixture.token;
         let unknown = [
             format!("/{token}"),
             format!("/invites/{token}/accept"),
@@ -167,7 +170,7 @@ fn paths_that_are_none_of_ours() {
             "/gitpod%2Ev1.OrganizationService/JoinOrganization".to_owned(),
             "/metrics/".to_owned(),
         ];
-        let of_ours = [
+        let unknown_methods = [
             format!("{}/", rpc::JOIN),
             format!("{}/{token}", rpc::JOIN),
             format!("/gitpod.v1.OrganizationService/{token}"),
@@ -176,22 +179,23 @@ fn paths_that_are_none_of_ours() {
         ];
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
-            for path in unknown.iter().chain(&of_ours) {
+            for path in unknown.iter().chain(&unknown_methods) {
                 let bad =
                     TestRequest::new(transport, rpc::JOIN, &json!({"inviteId": token})).path(path);
-                let answer = world.tries(&mut connection, bad.by(&world.org.stranger)).await;
+                let answer =
+                    fixture.send_invalid(&mut connection, bad.by(&fixture.org.stranger)).await;
                 if transport.is_framed() {
                     let failure = transport.read(rpc::JOIN, &answer).unwrap_err();
                     assert_eq!(failure.code, Code::Unimplemented, "{path}");
                 } else {
                     // Over Connect, an unknown method of a known service returns another status
                     // than an unknown service.
-                    let expected = if of_ours.contains(path) { 501 } else { 404 };
+                    let expected = if unknown_methods.contains(path) { 501 } else { 404 };
                     assert_eq!(answer.status, expected, "{path}");
                     assert_eq!(answer.json()["code"], "unimplemented");
                 }
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }

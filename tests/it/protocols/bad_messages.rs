@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fixture::Fixture;
 use super::request::TestRequest;
 use super::transport::{Form, Transport, frame};
-use super::{rpc, served};
+use super::{rpc, with_app};
 
 /// Bytes that no protobuf parser accepts as a `GetOrganizationRequest`.
 fn no_protobuf() -> [Vec<u8>; 6] {
@@ -25,9 +25,9 @@ fn no_protobuf() -> [Vec<u8>; 6] {
 }
 
 #[test]
-fn malformed_protobuf() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn malformed_protobuf_is_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         for transport in Transport::ALL.into_iter().filter(|transport| transport.form != Form::Json)
         {
             let mut connection = transport.connect(app).await;
@@ -36,20 +36,21 @@ fn malformed_protobuf() {
                     Form::Proto => bytes.into(),
                     _ => transport.wrap(&frame(0, &bytes)),
                 };
-                let bad = TestRequest::raw(transport, rpc::GET, body).by(&world.org.admin);
-                let failure = world.invalid(&mut connection, bad, &["body"]).await;
+                let bad = TestRequest::raw(transport, rpc::GET, body).by(&fixture.org.admin);
+                let failure =
+                    fixture.expect_invalid_argument(&mut connection, bad, &["body"]).await;
                 assert!(failure.message.contains("is not a protobuf message"), "{failure:?}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn malformed_json() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let token = &world.token;
+fn malformed_json_is_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let token = &fixture.token;
         let bodies: [(Vec<u8>, &str); 14] = [
             (format!("{{\"inviteId\": \"{token}\"").into(), "line 1, column 51"),
             (format!("{{\"inviteId\": {token}}}").into(), "line 1"),
@@ -69,20 +70,22 @@ fn malformed_json() {
         for transport in Transport::of(Form::Json) {
             let mut connection = transport.connect(app).await;
             for (body, words) in &bodies {
-                let bad = TestRequest::raw(transport, rpc::JOIN, body.clone()).by(&world.org.admin);
-                let failure = world.invalid(&mut connection, bad, &["body"]).await;
+                let bad =
+                    TestRequest::raw(transport, rpc::JOIN, body.clone()).by(&fixture.org.admin);
+                let failure =
+                    fixture.expect_invalid_argument(&mut connection, bad, &["body"]).await;
                 assert!(failure.message.contains(words), "{failure:?}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn wrong_types_in_json() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let (id, token) = (&world.org.id, &world.token);
+fn wrong_types_in_json_are_reported_by_field_name() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let (id, token) = (&fixture.org.id, &fixture.token);
         let cases = [
             (rpc::JOIN, json!({"inviteId": {"inviteId": token}}), vec!["invite_id"]),
             (rpc::JOIN, json!({"inviteId": [token]}), vec!["invite_id"]),
@@ -134,19 +137,20 @@ fn wrong_types_in_json() {
         for transport in Transport::of(Form::Json) {
             let mut connection = transport.connect(app).await;
             for (path, body, fields) in &cases {
-                let bad = TestRequest::raw(transport, path, body.to_string()).by(&world.org.admin);
-                world.invalid(&mut connection, bad, fields).await;
+                let bad =
+                    TestRequest::raw(transport, path, body.to_string()).by(&fixture.org.admin);
+                fixture.expect_invalid_argument(&mut connection, bad, fields).await;
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn unknown_values_of_enums() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let (id, user) = (&world.org.id, &world.org.member_id);
+fn unknown_enum_values_are_reported_by_field_name() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let (id, user) = (&fixture.org.id, &fixture.org.member_id);
         let set_role = |role: Value| json!({"organizationId": id, "userId": user, "role": role});
         let list = json!({
             "organizationId": id,
@@ -164,22 +168,24 @@ fn unknown_values_of_enums() {
             let mut connection = transport.connect(app).await;
             for role in [0, 3, 99, -1, i32::MIN] {
                 let request = set_role(role.into());
-                let bad = TestRequest::new(transport, rpc::SET_ROLE, &request).by(&world.org.admin);
-                world.invalid(&mut connection, bad, &["role"]).await;
+                let bad =
+                    TestRequest::new(transport, rpc::SET_ROLE, &request).by(&fixture.org.admin);
+                fixture.expect_invalid_argument(&mut connection, bad, &["role"]).await;
             }
-            let bad = TestRequest::new(transport, rpc::LIST_MEMBERS, &list).by(&world.org.admin);
-            world.invalid(&mut connection, bad, &wrong_in_list).await;
+            let bad = TestRequest::new(transport, rpc::LIST_MEMBERS, &list).by(&fixture.org.admin);
+            fixture.expect_invalid_argument(&mut connection, bad, &wrong_in_list).await;
         }
         for transport in Transport::of(Form::Json) {
             let mut connection = transport.connect(app).await;
             for role in [json!("OWNER"), json!("organization_role_admin"), json!(""), json!(1.5)] {
                 let bad = TestRequest::raw(transport, rpc::SET_ROLE, set_role(role).to_string());
-                let bad = bad.by(&world.org.admin);
-                let failure = world.invalid(&mut connection, bad, &["role"]).await;
+                let bad = bad.by(&fixture.org.admin);
+                let failure =
+                    fixture.expect_invalid_argument(&mut connection, bad, &["role"]).await;
                 assert!(failure.message.contains("gitpod.v1.OrganizationRole"), "{failure:?}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
@@ -225,10 +231,10 @@ fn each_id(id: &str, bad: &str) -> [(&'static str, Value, &'static str); 16] {
 }
 
 #[test]
-fn what_is_no_uuid() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let token = &world.token;
+fn an_invalid_uuid_is_reported_by_field_name() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let token = &fixture.token;
         let almost = [
             "x".to_owned(),
             "not-a-uuid".to_owned(),
@@ -244,13 +250,14 @@ fn what_is_no_uuid() {
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             for bad in &almost {
-                for (path, request, field) in each_id(&world.org.id, bad) {
-                    let bad = TestRequest::new(transport, path, &request).by(&world.org.admin);
-                    let failure = world.invalid(&mut connection, bad, &[field]).await;
+                for (path, request, field) in each_id(&fixture.org.id, bad) {
+                    let bad = TestRequest::new(transport, path, &request).by(&fixture.org.admin);
+                    let failure =
+                        fixture.expect_invalid_argument(&mut connection, bad, &[field]).await;
                     assert!(failure.message.contains("must be a UUID"), "{failure:?}");
                 }
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }

@@ -10,10 +10,10 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use super::connection::Answer;
 use super::request::TestRequest;
 use super::transport::{Form, Transport};
-use super::wire::Answer;
-use super::{rpc, served};
+use super::{rpc, with_app};
 use crate::support::{Engine, Protocol, TestApp};
 
 const PAGE: &str = "https://app.example.com";
@@ -21,24 +21,24 @@ const LOCAL: &str = "http://localhost:3000";
 /// The HTTP methods of the RPC protocols and of the REST contracts.
 const ALLOWED_METHODS: [&str; 4] = ["delete", "get", "patch", "post"];
 
-fn two_pages(config: &mut Config) {
+fn two_origins(config: &mut Config) {
     config.cors.allowed_origins = vec![PAGE.to_owned(), LOCAL.to_owned()];
     config.cors.allowed_headers = vec!["X-Tenant".to_owned()];
 }
 
-async fn with_two_pages(behaviour: impl AsyncFn(&TestApp)) {
-    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, two_pages).await;
+async fn with_two_origins(behaviour: impl AsyncFn(&TestApp)) {
+    let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, two_origins).await;
     behaviour(&app).await;
     app.stop().await;
 }
 
-fn preflight(transport: Transport, origin: &str, asked: &str) -> TestRequest {
+fn preflight(transport: Transport, origin: &str, requested: &str) -> TestRequest {
     TestRequest::raw(transport, rpc::JOIN, "")
         .without("content-type")
         .verb(Method::OPTIONS)
         .with("origin", origin)
         .with("access-control-request-method", "POST")
-        .with("access-control-request-headers", asked)
+        .with("access-control-request-headers", requested)
 }
 
 /// The names of the CORS headers in a response.
@@ -78,15 +78,15 @@ fn calls(transport: Transport, key: &str) -> Vec<TestRequest> {
 }
 
 #[test]
-fn p29_without_a_setting_no_page_may_call() {
-    served(async |app| {
+fn p29_without_a_setting_no_origin_is_allowed() {
+    with_app(async |app| {
         let key = app.person("ana").await.key.unwrap();
         for transport in Transport::ALL {
             let answer = preflight(transport, PAGE, "authorization,content-type").once(app).await;
             assert_eq!((answer.status.as_u16(), answer.header("allow")), (204, Some("POST")));
             assert_eq!(cors(&answer), [""; 0]);
-            for ask in calls(transport, &key) {
-                let answer = ask.with("origin", PAGE).once(app).await;
+            for call in calls(transport, &key) {
+                let answer = call.with("origin", PAGE).once(app).await;
                 assert_eq!(cors(&answer), [""; 0], "{answer:?}");
             }
         }
@@ -94,14 +94,14 @@ fn p29_without_a_setting_no_page_may_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p29_listed_pages_may_call_and_read_every_answer() {
-    with_two_pages(async |app| {
+async fn p29_allowed_origins_can_call_and_read_every_response() {
+    with_two_origins(async |app| {
         let key = app.person("ana").await.key.unwrap();
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             for page in [PAGE, LOCAL] {
-                for ask in calls(transport, &key) {
-                    let answer = ask.with("origin", page).send(&mut connection).await;
+                for call in calls(transport, &key) {
+                    let answer = call.with("origin", page).send(&mut connection).await;
                     assert_eq!(answer.header("access-control-allow-origin"), Some(page));
                     assert!(list(&answer, "vary").contains(&"origin".to_owned()), "{answer:?}");
                     assert_eq!(answer.header("access-control-allow-credentials"), None);
@@ -128,8 +128,8 @@ async fn p29_listed_pages_may_call_and_read_every_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p29_preflights_allow_what_clients_send_and_no_more() {
-    with_two_pages(async |app| {
+async fn p29_preflights_allow_only_the_headers_that_clients_send() {
+    with_two_origins(async |app| {
         let sent = "authorization,content-type,content-encoding,accept,connect-protocol-version,\
                     connect-timeout-ms,grpc-timeout,grpc-encoding,grpc-accept-encoding,x-grpc-web,\
                     x-user-agent,x-request-id,guestlist-on-behalf-of,traceparent,tracestate,baggage,\
@@ -147,9 +147,9 @@ async fn p29_preflights_allow_what_clients_send_and_no_more() {
             assert_eq!(answer.header("access-control-allow-credentials"), None);
 
             // A header that no client needs stays forbidden, even if the preflight requests it.
-            let asked = preflight(transport, PAGE, "cookie,x-forwarded-for")
+            let request = preflight(transport, PAGE, "cookie,x-forwarded-for")
                 .and("access-control-request-private-network", "true");
-            let answer = asked.once(app).await;
+            let answer = request.once(app).await;
             let allowed = list(&answer, "access-control-allow-headers");
             assert!(
                 !allowed.iter().any(|name| name == "cookie" || name.starts_with("x-forwarded"))
@@ -161,8 +161,8 @@ async fn p29_preflights_allow_what_clients_send_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p29_other_pages_are_refused() {
-    with_two_pages(async |app| {
+async fn p29_other_origins_are_rejected() {
+    with_two_origins(async |app| {
         let key = app.person("ana").await.key.unwrap();
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
@@ -182,12 +182,12 @@ async fn p29_other_pages_are_refused() {
                 "http://localhost:3001",
                 "http://127.0.0.1:3000",
             ] {
-                let asked = preflight(transport, other, "authorization");
-                let answer = asked.send(&mut connection).await;
+                let request = preflight(transport, other, "authorization");
+                let answer = request.send(&mut connection).await;
                 assert_eq!(answer.header("access-control-allow-origin"), None, "{other}");
                 assert_eq!(answer.header("access-control-allow-credentials"), None);
-                for ask in calls(transport, &key) {
-                    let answer = ask.with("origin", other).send(&mut connection).await;
+                for call in calls(transport, &key) {
+                    let answer = call.with("origin", other).send(&mut connection).await;
                     assert_eq!(answer.header("access-control-allow-origin"), None, "{other}");
                 }
             }
@@ -196,12 +196,12 @@ async fn p29_other_pages_are_refused() {
     .await;
 }
 
-const NOT_EXACT: [&str; 5] =
+const INVALID_ORIGINS: [&str; 5] =
     ["*", "null", "https://*.example.com", "https://app.example.com/", "app.example.com"];
 
 #[test]
-fn p29_a_list_that_is_not_exact_is_no_setting() {
-    for bad in NOT_EXACT {
+fn p29_invalid_origins_are_rejected_as_settings() {
+    for bad in INVALID_ORIGINS {
         let variable = ("GUESTLIST_CORS__ALLOWED_ORIGINS".into(), format!("{PAGE},{bad}").into());
         let sources = Sources { environment: vec![variable], ..Sources::default() };
         let error = Config::load(sources).expect_err(bad);
@@ -210,7 +210,7 @@ fn p29_a_list_that_is_not_exact_is_no_setting() {
 }
 
 #[test]
-fn p29_what_names_no_single_header_is_no_setting() {
+fn p29_invalid_header_names_are_rejected_as_settings() {
     for bad in ["*", "x-*", "x tenant"] {
         let variable = ("GUESTLIST_CORS__ALLOWED_HEADERS".into(), format!("x-good,{bad}").into());
         let sources = Sources { environment: vec![variable], ..Sources::default() };
@@ -222,9 +222,9 @@ fn p29_what_names_no_single_header_is_no_setting() {
 /// The settings are checked wherever they come from. A failed start leaves nothing running that
 /// would keep the store open.
 #[tokio::test(flavor = "multi_thread")]
-async fn p29_a_list_that_is_not_exact_stops_the_start() {
+async fn p29_an_invalid_origin_stops_the_start() {
     let directory = TempDir::new().unwrap();
-    for bad in NOT_EXACT {
+    for bad in INVALID_ORIGINS {
         let mut config = Config::reference();
         config.data_dir = directory.path().to_owned();
         config.cors.allowed_origins = vec![PAGE.to_owned(), bad.to_owned()];

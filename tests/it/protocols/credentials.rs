@@ -8,7 +8,7 @@ use serde_json::json;
 use super::fixture::Fixture;
 use super::request::TestRequest;
 use super::transport::Transport;
-use super::{rpc, served};
+use super::{rpc, with_app};
 use crate::support::Code;
 
 /// The message is the same for every kind of invalid credential.
@@ -16,14 +16,14 @@ const NOT_VALID: &str = "the credential is not valid; show an API key or a token
                          issuer as `authorization: Bearer KEY`";
 
 #[test]
-fn no_credential() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"inviteId": world.token});
+fn calls_without_a_credential_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"inviteId": fixture.token});
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             let bad = TestRequest::new(transport, rpc::JOIN, &request);
-            let answer = world.tries(&mut connection, bad).await;
+            let answer = fixture.send_invalid(&mut connection, bad).await;
             let failure = transport.read(rpc::JOIN, &answer).unwrap_err();
             assert_eq!(failure.code, Code::Unauthenticated);
             assert_eq!(failure.reason, "UNAUTHENTICATED");
@@ -32,17 +32,17 @@ fn no_credential() {
             let expected = (!transport.is_framed()).then_some("Bearer realm=\"guestlist\"");
             assert_eq!(challenge, expected);
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn broken_credentials_are_one_and_the_same() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let key = world.org.admin.key.clone().unwrap();
+fn every_invalid_credential_gets_the_same_error() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let key = fixture.org.admin.key.clone().unwrap();
         let (name, secret) = key.rsplit_once('_').unwrap();
-        let other = world.org.member.key.as_deref().unwrap().rsplit_once('_').unwrap().1;
+        let other = fixture.org.member.key.as_deref().unwrap().rsplit_once('_').unwrap().1;
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
         let bad = [
             String::new(),
@@ -66,7 +66,7 @@ fn broken_credentials_are_one_and_the_same() {
             format!("Bearer gl_{}_{secret}", "0".repeat(16)),
             format!("Bearer GL{}", &key[2..]),
             format!("Bearer {secret}"),
-            format!("Bearer {}", world.token),
+            format!("Bearer {}", fixture.token),
             "Bearer e30.e30.e30".to_owned(),
             format!("Bearer {}", "x".repeat(4000)),
             "Basic ***".to_owned(),
@@ -79,58 +79,61 @@ fn broken_credentials_are_one_and_the_same() {
             let mut connection = transport.connect(app).await;
             for shown in &bad {
                 let value = HeaderValue::from_bytes(shown.as_bytes()).unwrap();
-                let ask =
-                    TestRequest::new(transport, rpc::GET, &json!({"organizationId": world.org.id}));
-                let ask = ask.header("authorization", value);
-                let failure = world.refused(&mut connection, ask).await;
+                let call = TestRequest::new(
+                    transport,
+                    rpc::GET,
+                    &json!({"organizationId": fixture.org.id}),
+                );
+                let call = call.header("authorization", value);
+                let failure = fixture.expect_failure(&mut connection, call).await;
                 assert_eq!(failure.code, Code::Unauthenticated, "{shown}");
                 assert_eq!(failure.message, NOT_VALID, "{shown}");
                 assert_eq!(failure.reason, "UNAUTHENTICATED", "{shown}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn two_headers_where_one_belongs() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let key = world.org.admin.key.clone().unwrap();
+fn repeated_credential_headers_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let key = fixture.org.admin.key.clone().unwrap();
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             for second in [format!("Bearer {key}"), "Bearer x".to_owned(), String::new()] {
-                let bad = world.good(transport).and("authorization", &second);
-                let failure = world.refused(&mut connection, bad).await;
+                let bad = fixture.valid_call(transport).and("authorization", &second);
+                let failure = fixture.expect_failure(&mut connection, bad).await;
                 assert_eq!(failure.code, Code::Unauthenticated);
                 assert_eq!(failure.message, "more than one authorization header");
             }
-            let account = world.org.admin.account().await.to_string();
-            let bad = world.good(transport).with("guestlist-on-behalf-of", &account);
-            let failure = world.refused(&mut connection, bad.clone()).await;
+            let account = fixture.org.admin.account().await.to_string();
+            let bad = fixture.valid_call(transport).with("guestlist-on-behalf-of", &account);
+            let failure = fixture.expect_failure(&mut connection, bad.clone()).await;
             assert_eq!(failure.code, Code::PermissionDenied, "the key does not have the scope act");
             let bad = bad.and("guestlist-on-behalf-of", &account);
-            let failure = world.refused(&mut connection, bad).await;
+            let failure = fixture.expect_failure(&mut connection, bad).await;
             assert_eq!(failure.code, Code::Unauthenticated);
             assert_eq!(failure.message, "more than one guestlist-on-behalf-of header");
-            let bad = world.good(transport).without("authorization");
+            let bad = fixture.valid_call(transport).without("authorization");
             let bad = bad.with("guestlist-on-behalf-of", &account);
-            let failure = world.refused(&mut connection, bad).await;
+            let failure = fixture.expect_failure(&mut connection, bad).await;
             assert_eq!(
                 (failure.code, failure.message.as_str()),
                 (Code::Unauthenticated, NOT_VALID)
             );
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 /// The scheme may be in upper or lower case. ClickHouse's clients send Basic.
 #[test]
-fn good_credentials_in_every_form() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let key = world.org.admin.key.clone().unwrap();
+fn every_form_of_a_valid_credential_is_accepted() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let key = fixture.org.admin.key.clone().unwrap();
         let (name, secret) = key.rsplit_once('_').unwrap();
         let id = name.strip_prefix("gl_").unwrap();
         for transport in Transport::ALL {
@@ -141,8 +144,10 @@ fn good_credentials_in_every_form() {
                 format!("BEARER   {key}"),
                 format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))),
             ] {
-                let answer =
-                    world.good(transport).with("authorization", &shown).send(&mut connection);
+                let answer = fixture
+                    .valid_call(transport)
+                    .with("authorization", &shown)
+                    .send(&mut connection);
                 transport.read(rpc::GET, &answer.await).expect(&shown);
             }
         }

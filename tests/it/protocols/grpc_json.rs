@@ -5,16 +5,16 @@ use serde_json::json;
 use super::fixture::Fixture;
 use super::request::TestRequest;
 use super::transport::{Form, Transport, frame, frames, without_base64};
-use super::{gunzip, gzip, rpc, served};
+use super::{gunzip, gzip, rpc, with_app};
 use crate::support::Code;
 
 #[test]
-fn calls_are_answered_as_over_connect() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"organizationId": world.org.id, "sort": {}, "unknown": 1});
+fn responses_equal_those_of_connect() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"organizationId": fixture.org.id, "sort": {}, "unknown": 1});
         let list = |transport| {
-            TestRequest::new(transport, rpc::LIST_MEMBERS, &request).by(&world.org.admin)
+            TestRequest::new(transport, rpc::LIST_MEMBERS, &request).by(&fixture.org.admin)
         };
         let json = Transport::of(Form::Json).next().unwrap();
         let expected = json.read(rpc::LIST_MEMBERS, &list(json).once(app).await).unwrap();
@@ -32,14 +32,14 @@ fn calls_are_answered_as_over_connect() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn invalid_requests_are_reported_by_field_name_or_code() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         for transport in Transport::JSON_IN_FRAMES {
             let mut connection = transport.connect(app).await;
-            let ask = |message: &[u8]| {
+            let call = |message: &[u8]| {
                 TestRequest::raw(transport, rpc::JOIN, transport.wrap(&frame(0, message)))
-                    .by(&world.org.stranger)
+                    .by(&fixture.org.stranger)
             };
             for (message, field) in [
                 (&b"{\"inviteId\": 5}"[..], "invite_id"),
@@ -48,52 +48,53 @@ fn what_is_wrong_is_named() {
                 (b"", "body"),
                 (b"\xff", "body"),
             ] {
-                world.invalid(&mut connection, ask(message), &[field]).await;
+                fixture.expect_invalid_argument(&mut connection, call(message), &[field]).await;
             }
-            let good = json!({"inviteId": world.token}).to_string();
+            let good = json!({"inviteId": fixture.token}).to_string();
             for (bad, code) in [
-                (ask(b"{}").without("authorization"), Code::Unauthenticated),
-                (ask(b"{}").with("grpc-timeout", "0n"), Code::DeadlineExceeded),
-                (ask(b"{}").path("/no.such.Service/Call"), Code::Unimplemented),
-                (ask(&vec![b' '; 2 << 20]), Code::ResourceExhausted),
-                (ask(good.as_bytes()).with("grpc-encoding", "br"), Code::Unimplemented),
+                (call(b"{}").without("authorization"), Code::Unauthenticated),
+                (call(b"{}").with("grpc-timeout", "0n"), Code::DeadlineExceeded),
+                (call(b"{}").path("/no.such.Service/Call"), Code::Unimplemented),
+                (call(&vec![b' '; 2 << 20]), Code::ResourceExhausted),
+                (call(good.as_bytes()).with("grpc-encoding", "br"), Code::Unimplemented),
             ] {
-                let failure = world.refused(&mut connection, bad).await;
+                let failure = fixture.expect_failure(&mut connection, bad).await;
                 assert_eq!(failure.code, code, "{transport:?} {failure:?}");
             }
             let twice = [frame(0, good.as_bytes()), frame(0, good.as_bytes())].concat();
             let half = [&frame(0, good.as_bytes())[..], b"\0\0"].concat();
             for body in [twice, half, Vec::new()] {
                 let bad = TestRequest::raw(transport, rpc::JOIN, transport.wrap(&body))
-                    .by(&world.org.stranger);
-                let failure = world.refused(&mut connection, bad).await;
+                    .by(&fixture.org.stranger);
+                let failure = fixture.expect_failure(&mut connection, bad).await;
                 assert_eq!(failure.code, Code::Unimplemented, "{transport:?}");
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn messages_come_and_go_packed() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"organizationId": world.org.id}).to_string();
+fn messages_may_be_compressed_in_both_directions() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"organizationId": fixture.org.id}).to_string();
         for transport in Transport::JSON_IN_FRAMES {
             let mut connection = transport.connect(app).await;
-            let ask = |message: &[u8]| {
+            let call = |message: &[u8]| {
                 TestRequest::raw(transport, rpc::GET, transport.wrap(&frame(1, message)))
-                    .by(&world.org.admin)
+                    .by(&fixture.org.admin)
                     .with("grpc-encoding", "gzip")
             };
-            let plain = ask(&gzip(request.as_bytes())).with("grpc-accept-encoding", "identity");
+            let plain = call(&gzip(request.as_bytes())).with("grpc-accept-encoding", "identity");
             let answer = plain.send(&mut connection).await;
             assert_eq!(answer.header("grpc-encoding"), None);
             let expected = transport.read(rpc::GET, &answer).unwrap();
-            assert_eq!(expected["organization"]["id"], world.org.id);
+            assert_eq!(expected["organization"]["id"], fixture.org.id);
 
-            let packed = ask(&gzip(request.as_bytes())).with("grpc-accept-encoding", "br, gzip");
-            let answer = packed.send(&mut connection).await;
+            let compressed =
+                call(&gzip(request.as_bytes())).with("grpc-accept-encoding", "br, gzip");
+            let answer = compressed.send(&mut connection).await;
             assert_eq!(answer.header("grpc-encoding"), Some("gzip"));
             let body = match transport.form {
                 Form::WebTextJson => without_base64(&answer.body),
@@ -103,12 +104,12 @@ fn messages_come_and_go_packed() {
             let message: serde_json::Value = serde_json::from_slice(&gunzip(&message)).unwrap();
             assert_eq!((flag, message), (1, expected), "{transport:?}");
 
-            let bomb = ask(&gzip(&vec![b' '; 2 << 20]));
-            let failure = world.refused(&mut connection, bomb).await;
+            let bomb = call(&gzip(&vec![b' '; 2 << 20]));
+            let failure = fixture.expect_failure(&mut connection, bomb).await;
             assert_eq!(failure.code, Code::ResourceExhausted, "{transport:?}");
-            let broken = ask(request.as_bytes());
-            world.invalid(&mut connection, broken, &["body"]).await;
+            let broken = call(request.as_bytes());
+            fixture.expect_invalid_argument(&mut connection, broken, &["body"]).await;
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }

@@ -11,7 +11,7 @@ use super::request::TestRequest;
 use super::transport::{
     Form, Transport, decode, encode, frame, frames, web_trailers, without_base64,
 };
-use super::{rpc, served};
+use super::{rpc, with_app};
 
 const BINARY: &str = "application/grpc-web+proto";
 const TEXT: &str = "application/grpc-web-text+proto";
@@ -35,31 +35,31 @@ const FORMS: [(&str, Option<&str>, &str); 14] = [
 ];
 
 #[test]
-fn it_answers_in_the_form_that_is_accepted() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = encode(rpc::GET, &json!({"organizationId": world.org.id}));
+fn responses_have_the_form_that_the_client_accepts() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = encode(rpc::GET, &json!({"organizationId": fixture.org.id}));
         for transport in Transport::of(Form::Web) {
             let mut connection = transport.connect(app).await;
             for (content_type, accept, answered) in FORMS {
                 let is_text = content_type.contains("-text");
                 let form = if is_text { Form::WebText } else { Form::Web };
                 let body = Transport { form, ..transport }.wrap(&frame(0, &request));
-                let ask = TestRequest::raw(transport, rpc::GET, body).by(&world.org.admin);
-                let mut ask = ask.with("content-type", content_type).with("x-grpc-web", "1");
+                let call = TestRequest::raw(transport, rpc::GET, body).by(&fixture.org.admin);
+                let mut call = call.with("content-type", content_type).with("x-grpc-web", "1");
                 if let Some(accept) = accept {
-                    ask = ask.with("accept", accept);
+                    call = call.with("accept", accept);
                 }
-                let good = ask.clone().send(&mut connection).await;
+                let good = call.clone().send(&mut connection).await;
                 let form = if answered == TEXT { Form::WebText } else { Form::Web };
                 let answered = Transport { form, ..transport };
                 let message = answered.read(rpc::GET, &good).unwrap();
                 assert_eq!(
-                    message["organization"]["id"], world.org.id,
+                    message["organization"]["id"], fixture.org.id,
                     "{content_type} {accept:?}"
                 );
                 // A rejection has the same form.
-                let bad = ask.without("authorization").send(&mut connection).await;
+                let bad = call.without("authorization").send(&mut connection).await;
                 assert_eq!(
                     answered.read(rpc::GET, &bad).unwrap_err().code,
                     tonic::Code::Unauthenticated
@@ -71,10 +71,10 @@ fn it_answers_in_the_form_that_is_accepted() {
 
 #[test]
 fn trailers_are_the_last_frame() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         for transport in Transport::of(Form::Web).chain(Transport::of(Form::WebText)) {
-            let answer = world.good(transport).once(app).await;
+            let answer = fixture.valid_call(transport).once(app).await;
             assert!(answer.trailers.is_empty());
             assert_eq!(answer.header("grpc-status"), None);
             let body = match transport.form {
@@ -84,7 +84,7 @@ fn trailers_are_the_last_frame() {
             let frames = frames(body);
             assert_eq!(frames.iter().map(|(flag, _)| *flag).collect::<Vec<_>>(), [0, 0x80]);
             let message = decode(rpc::GET, &frames[0].1);
-            assert_eq!(message["organization"]["id"], world.org.id);
+            assert_eq!(message["organization"]["id"], fixture.org.id);
             let trailers = web_trailers(&frames[1].1);
             assert_eq!((trailers.len(), &trailers["grpc-status"]), (1, &"0".parse().unwrap()));
         }
@@ -92,13 +92,13 @@ fn trailers_are_the_last_frame() {
 }
 
 #[test]
-fn a_failure_carries_its_details() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn a_failure_contains_its_details() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         for transport in Transport::of(Form::Web).chain(Transport::of(Form::WebText)) {
             let request = json!({"organizationId": "x"});
             let answer = TestRequest::new(transport, rpc::GET, &request)
-                .by(&world.org.admin)
+                .by(&fixture.org.admin)
                 .once(app)
                 .await;
             assert!(answer.body.is_empty(), "the status is in the headers");
@@ -113,10 +113,10 @@ fn a_failure_carries_its_details() {
 
 /// Base64 is decoded correctly, wherever the network splits it.
 #[test]
-fn text_of_every_length() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = encode(rpc::GET, &json!({"organizationId": world.org.id}));
+fn base64_bodies_of_every_length_are_decoded() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = encode(rpc::GET, &json!({"organizationId": fixture.org.id}));
         for transport in Transport::of(Form::WebText) {
             let mut connection = transport.connect(app).await;
             for unknown in [0_usize, 1, 2, 3, 4, 5, 1000, 65_536, 900_000] {
@@ -124,10 +124,10 @@ fn text_of_every_length() {
                 let mut message = request.clone();
                 prost::encoding::bytes::encode(15, &vec![7_u8; unknown], &mut message);
                 let body = STANDARD.encode(frame(0, &message));
-                let ask = TestRequest::raw(transport, rpc::GET, body).by(&world.org.admin);
-                let answer = ask.send(&mut connection).await;
+                let call = TestRequest::raw(transport, rpc::GET, body).by(&fixture.org.admin);
+                let answer = call.send(&mut connection).await;
                 let message = transport.read(rpc::GET, &answer).unwrap();
-                assert_eq!(message["organization"]["id"], world.org.id, "{unknown}");
+                assert_eq!(message["organization"]["id"], fixture.org.id, "{unknown}");
             }
         }
     });

@@ -4,6 +4,7 @@ mod bad_bodies;
 mod bad_headers;
 mod bad_messages;
 mod connect;
+pub mod connection;
 mod cors;
 mod credentials;
 mod deadlines;
@@ -19,7 +20,6 @@ mod streams;
 mod system;
 pub mod transport;
 mod unfinished;
-pub mod wire;
 
 use std::io::Write;
 
@@ -44,7 +44,7 @@ mod rpc {
 }
 
 /// Runs a behaviour that is the same on both engines, so one engine is enough.
-fn served(behaviour: impl AsyncFn(&TestApp)) {
+fn with_app(behaviour: impl AsyncFn(&TestApp)) {
     run(Engine::Sqlite, Protocol::Grpc, behaviour);
 }
 

@@ -7,10 +7,10 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::connection::Answer;
 use super::request::TestRequest;
 use super::rpc;
 use super::transport::{Form, Transport};
-use super::wire::Answer;
 use crate::on_both_engines;
 use crate::support::{Code, Engine, Person, TestApp, own};
 
@@ -30,7 +30,7 @@ impl ComparableResponse {
         }
         // The response contains no data of the organization or of its members.
         for inside in ["Acme", "example.com", "ana", "ben"] {
-            assert!(!answer.says(inside), "{inside}: {answer:?}");
+            assert!(!answer.contains(inside), "{inside}: {answer:?}");
         }
         Self {
             status: answer.status.as_u16(),
@@ -43,7 +43,7 @@ impl ComparableResponse {
 
 /// Sends the same request for each subject, over every protocol. Within a protocol, all responses
 /// must be the same NOT_FOUND.
-async fn all_the_same(
+async fn assert_same_not_found(
     app: &TestApp,
     by: &Person,
     path: &str,
@@ -54,8 +54,8 @@ async fn all_the_same(
         let mut connection = transport.connect(app).await;
         let mut answers: Vec<ComparableResponse> = Vec::new();
         for (name, subject) in subjects {
-            let ask = TestRequest::new(transport, path, &request(subject)).by(by);
-            let answer = ask.send(&mut connection).await;
+            let call = TestRequest::new(transport, path, &request(subject)).by(by);
+            let answer = call.send(&mut connection).await;
             let failure = transport.read(path, &answer).expect_err(name);
             assert_eq!(failure.code, Code::NotFound, "{path} {name} {failure:?}");
             answers.push(ComparableResponse::by(answer));
@@ -85,19 +85,19 @@ async fn dead_tokens(app: &TestApp) -> Vec<(&'static str, String)> {
     let replaced = org.admin.invite(&org.id).await.unwrap();
     org.admin.invite(&org.id).await.unwrap();
 
-    let (id, _) = org.member.found("Acme, deleted").await;
+    let (id, _) = org.member.new_organization("Acme, deleted").await;
     let deleted = org.member.invite(&id).await.unwrap();
     org.member.delete(&id).await.unwrap();
 
-    let (id, founder) = org.member.found("Acme, left").await;
+    let (id, founder) = org.member.new_organization("Acme, left").await;
     let revoked = org.member.invite(&id).await.unwrap();
     org.member.end(&founder).await.unwrap();
 
-    let (id, _) = org.member.found("Acme, expired").await;
+    let (id, _) = org.member.new_organization("Acme, expired").await;
     let expired = org.member.invite(&id).await.unwrap();
     alter(app, &id, "expires_at = 1").await;
 
-    let (id, _) = org.member.found("Acme, exhausted").await;
+    let (id, _) = org.member.new_organization("Acme, exhausted").await;
     let exhausted = org.member.invite(&id).await.unwrap();
     alter(app, &id, "max_uses = 1").await;
     app.person("first").await.join(&exhausted).await.unwrap();
@@ -153,13 +153,13 @@ on_both_engines! {
         let by_token = |token: &str| json!({"inviteId": token});
         // Previews come before and after the joins: a rejected join must not make the tokens
         // distinguishable.
-        all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
-        all_the_same(app, &zoe, rpc::JOIN, &dead, by_token).await;
-        all_the_same(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
+        assert_same_not_found(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
+        assert_same_not_found(app, &zoe, rpc::JOIN, &dead, by_token).await;
+        assert_same_not_found(app, &zoe, rpc::PREVIEW, &dead, by_token).await;
         let by_token = |token: &str| json!({"token": token});
-        all_the_same(app, &zoe, "/guestlist.v1.InviteService/Preview", &dead, by_token).await;
+        assert_same_not_found(app, &zoe, "/guestlist.v1.InviteService/Preview", &dead, by_token).await;
         let by_name = |name: &str| json!({"invitation": name});
-        all_the_same(app, &zoe, "/guestlist.v1.InviteService/Decline", &dead, by_name).await;
+        assert_same_not_found(app, &zoe, "/guestlist.v1.InviteService/Decline", &dead, by_name).await;
     }
 
     async fn p26_ended_links_are_indistinguishable_in_a_browser(app: TestApp) {
@@ -171,8 +171,8 @@ on_both_engines! {
                 let message = json!({"inviteId": token}).to_string();
                 let message = utf8_percent_encode(&message, NON_ALPHANUMERIC);
                 let path = format!("{}?connect=v1&encoding=json&message={message}", rpc::PREVIEW);
-                let ask = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&zoe);
-                let answer = ask.once(app).await;
+                let call = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&zoe);
+                let answer = call.once(app).await;
                 assert_eq!(answer.status, 404);
                 answers.push(ComparableResponse::by(answer));
             }
@@ -180,15 +180,15 @@ on_both_engines! {
         }
     }
 
-    async fn p26_a_key_of_one_organization_sees_no_other(app: TestApp) {
+    async fn p26_a_key_bound_to_one_organization_sees_no_other(app: TestApp) {
         let org = app.organization().await;
-        let (own, _) = org.stranger.found("Own").await;
+        let (own, _) = org.stranger.new_organization("Own").await;
         let live = org.admin.invite(&org.id).await.unwrap();
         let owner = Owner::Account(org.stranger.account().await);
         let bound = app.key(owner, None, Some(own.parse().unwrap())).await;
         let tokens = [("unknown", Uuid::new_v4().to_string()), ("foreign", live.clone())];
         for path in [rpc::PREVIEW, rpc::JOIN] {
-            all_the_same(app, &bound, path, &tokens, |token| json!({"inviteId": token})).await;
+            assert_same_not_found(app, &bound, path, &tokens, |token| json!({"inviteId": token})).await;
         }
         org.stranger.preview(&live).await.expect("the invite is valid");
     }
@@ -197,9 +197,9 @@ on_both_engines! {
         const SERVICE: &str = "/gitpod.v1.OrganizationService";
         let org = app.organization().await;
         org.admin.invite(&org.id).await.unwrap();
-        let (deleted, _) = org.admin.found("Acme, deleted").await;
+        let (deleted, _) = org.admin.new_organization("Acme, deleted").await;
         org.admin.delete(&deleted).await.unwrap();
-        let (left, founder) = org.stranger.found("Left").await;
+        let (left, founder) = org.stranger.new_organization("Left").await;
         org.stranger.end(&founder).await.unwrap();
         let organizations = [
             ("unknown", Uuid::now_v7().to_string()),
@@ -218,11 +218,11 @@ on_both_engines! {
         ] {
             let path = format!("{SERVICE}/{method}");
             let by_id = |id: &str| json!({"organizationId": id});
-            all_the_same(app, &org.stranger, &path, &organizations, by_id).await;
+            assert_same_not_found(app, &org.stranger, &path, &organizations, by_id).await;
         }
         let update = |id: &str| json!({"organizationId": id, "name": "Taken"});
         let path = format!("{SERVICE}/UpdateOrganization");
-        all_the_same(app, &org.stranger, &path, &organizations, update).await;
+        assert_same_not_found(app, &org.stranger, &path, &organizations, update).await;
         let ben = org.member.account().await.to_string();
         for request in [
             json!({}),
@@ -235,14 +235,14 @@ on_both_engines! {
                 request
             };
             let path = "/guestlist.v1.MemberService/GetMembership";
-            all_the_same(app, &org.stranger, path, &organizations, membership).await;
+            assert_same_not_found(app, &org.stranger, path, &organizations, membership).await;
         }
         let add = |id: &str| json!({"organizationId": id, "accountId": ben, "role": "read"});
         let path = "/guestlist.v1.MemberService/AddMember";
-        all_the_same(app, &org.stranger, path, &organizations, add).await;
+        assert_same_not_found(app, &org.stranger, path, &organizations, add).await;
         let leave = |id: &str| json!({"organizationId": id, "successorMemberId": org.member_id});
         let path = "/guestlist.v1.MemberService/LeaveOrganization";
-        all_the_same(app, &org.stranger, path, &organizations, leave).await;
+        assert_same_not_found(app, &org.stranger, path, &organizations, leave).await;
         let members = [
             ("unknown", Uuid::now_v7().to_string()),
             ("admin", org.admin_id.clone()),
@@ -250,15 +250,15 @@ on_both_engines! {
         ];
         let of_member = |id: &str| json!({"organizationId": org.id, "memberId": id});
         let path = "/guestlist.v1.MemberService/GetMembership";
-        all_the_same(app, &org.stranger, path, &members, of_member).await;
+        assert_same_not_found(app, &org.stranger, path, &members, of_member).await;
         let set_role = |id: &str| json!({"organizationId": id, "userId": user, "role": role});
-        all_the_same(app, &org.stranger, rpc::SET_ROLE, &organizations, set_role).await;
+        assert_same_not_found(app, &org.stranger, rpc::SET_ROLE, &organizations, set_role).await;
         let audit = |id: &str| json!({"organizationId": id});
-        all_the_same(app, &org.stranger, rpc::AUDIT, &organizations, audit).await;
+        assert_same_not_found(app, &org.stranger, rpc::AUDIT, &organizations, audit).await;
         // An account that has left has no more access than any other, except that the creator may
         // join again.
         let once = [organizations[0].clone(), ("left", left)];
-        all_the_same(app, &org.stranger, rpc::GET, &once, |id| json!({"organizationId": id})).await;
+        assert_same_not_found(app, &org.stranger, rpc::GET, &once, |id| json!({"organizationId": id})).await;
     }
 
     async fn p26_members_of_others_are_indistinguishable(app: TestApp) {
@@ -266,7 +266,7 @@ on_both_engines! {
         let token = org.admin.invite(&org.id).await.unwrap();
         let gone = app.person("gus").await.join(&token).await.unwrap().user_id;
         org.admin.end(&gone).await.unwrap();
-        let (own, _) = org.stranger.found("Own").await;
+        let (own, _) = org.stranger.new_organization("Own").await;
         let members = [
             ("unknown", Uuid::now_v7().to_string()),
             ("of others", org.member_id.clone()),
@@ -274,17 +274,17 @@ on_both_engines! {
             ("gone", gone),
             ("no member", org.id.clone()),
         ];
-        all_the_same(app, &org.stranger, rpc::LEAVE, &members, |id| json!({"userId": id})).await;
+        assert_same_not_found(app, &org.stranger, rpc::LEAVE, &members, |id| json!({"userId": id})).await;
         let set_role = |id: &str| {
             json!({"organizationId": own, "userId": id, "role": "ORGANIZATION_ROLE_ADMIN"})
         };
-        all_the_same(app, &org.stranger, rpc::SET_ROLE, &members, set_role).await;
+        assert_same_not_found(app, &org.stranger, rpc::SET_ROLE, &members, set_role).await;
         let membership = |id: &str| json!({"organizationId": own, "memberId": id});
         let path = "/guestlist.v1.MemberService/GetMembership";
-        all_the_same(app, &org.stranger, path, &members, membership).await;
+        assert_same_not_found(app, &org.stranger, path, &members, membership).await;
     }
 
-    async fn p27_a_preview_shows_three_things(app: TestApp) {
+    async fn p27_a_preview_shows_only_three_fields(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         for transport in Transport::ALL {
@@ -297,12 +297,12 @@ on_both_engines! {
             });
             assert_eq!(transport.read(rpc::PREVIEW, &answer).unwrap(), expected);
             for inside in ["example.com", "ana", "ben", &org.admin_id, &token] {
-                assert!(!answer.says(inside), "{inside}");
+                assert!(!answer.contains(inside), "{inside}");
             }
         }
     }
 
-    async fn p30_what_a_proxy_says_of_itself_is_not_repeated(app: TestApp) {
+    async fn p30_proxy_headers_are_not_repeated_in_responses(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let by_id = json!({"organizationId": org.id});
@@ -315,7 +315,7 @@ on_both_engines! {
                 (rpc::JOIN, &json!({"inviteId": Uuid::new_v4().to_string()})),
                 ("/gitpod.v1.OrganizationService/GetOrganizationInvite", &by_id),
             ] {
-                let ask = TestRequest::new(transport, path, request)
+                let call = TestRequest::new(transport, path, request)
                     .by(&org.admin)
                     .with("x-forwarded-host", "evil.example")
                     .with("x-forwarded-proto", "evil")
@@ -323,8 +323,8 @@ on_both_engines! {
                     .with("forwarded", "host=evil.example")
                     .with("origin", "https://evil.example")
                     .with("referer", "https://evil.example/");
-                let answer = ask.once(app).await;
-                assert!(!answer.says("evil"), "{answer:?}");
+                let answer = call.once(app).await;
+                assert!(!answer.contains("evil"), "{answer:?}");
             }
         }
     }

@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use serde_json::Value;
 
+use super::connection::{Answer, Connection};
 use super::transport::Transport;
-use super::wire::{Answer, Connection};
 use crate::support::{Person, TestApp};
 
 /// A request that a test builds step by step and then sends.

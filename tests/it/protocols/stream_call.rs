@@ -40,22 +40,22 @@ pub struct StreamTransport {
     pub version: Version,
 }
 
-const fn tongue(content_type: &'static str, version: Version) -> StreamTransport {
+const fn transport(content_type: &'static str, version: Version) -> StreamTransport {
     StreamTransport { content_type, version }
 }
 
 impl StreamTransport {
     pub const ALL: [StreamTransport; 10] = [
-        tongue("application/grpc", Version::HTTP_2),
-        tongue("application/grpc+json", Version::HTTP_2),
-        tongue("application/grpc-web+proto", Version::HTTP_11),
-        tongue("application/grpc-web+proto", Version::HTTP_2),
-        tongue("application/grpc-web+json", Version::HTTP_11),
-        tongue("application/grpc-web+json", Version::HTTP_2),
-        tongue("application/connect+proto", Version::HTTP_11),
-        tongue("application/connect+proto", Version::HTTP_2),
-        tongue("application/connect+json", Version::HTTP_11),
-        tongue("application/connect+json", Version::HTTP_2),
+        transport("application/grpc", Version::HTTP_2),
+        transport("application/grpc+json", Version::HTTP_2),
+        transport("application/grpc-web+proto", Version::HTTP_11),
+        transport("application/grpc-web+proto", Version::HTTP_2),
+        transport("application/grpc-web+json", Version::HTTP_11),
+        transport("application/grpc-web+json", Version::HTTP_2),
+        transport("application/connect+proto", Version::HTTP_11),
+        transport("application/connect+proto", Version::HTTP_2),
+        transport("application/connect+json", Version::HTTP_11),
+        transport("application/connect+json", Version::HTTP_2),
     ];
 
     pub fn is_connect(self) -> bool {
@@ -90,9 +90,9 @@ pub enum Received {
 
 /// A running call. Dropping it disconnects the client.
 pub struct StreamCall {
-    tongue: StreamTransport,
+    transport: StreamTransport,
     method: MethodDescriptor,
-    words: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
+    body_sender: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
     answer: Response<Incoming>,
     buffer: BytesMut,
 }
@@ -102,7 +102,7 @@ impl StreamCall {
     /// wait for them before it responds. If `all` is true, the request ends after them.
     pub async fn open(
         app: &TestApp,
-        tongue: StreamTransport,
+        transport: StreamTransport,
         path: &str,
         headers: &[(&'static str, String)],
         begin: &[Value],
@@ -111,28 +111,28 @@ impl StreamCall {
         let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
         let service = STANDARD.get_service_by_name(service).unwrap();
         let method = service.methods().find(|m| m.name() == method).unwrap();
-        let (words, body) = mpsc::unbounded();
+        let (body_sender, body) = mpsc::unbounded();
         let mut request = Request::post(path).body(StreamBody::new(body)).unwrap();
-        let mut talk_headers = HeaderMap::new();
-        talk_headers.insert("content-type", tongue.content_type.parse().unwrap());
-        talk_headers.insert("host", app.addr().to_string().parse().unwrap());
+        let mut request_headers = HeaderMap::new();
+        request_headers.insert("content-type", transport.content_type.parse().unwrap());
+        request_headers.insert("host", app.addr().to_string().parse().unwrap());
         for (name, value) in headers {
-            talk_headers.insert(*name, value.parse().unwrap());
+            request_headers.insert(*name, value.parse().unwrap());
         }
-        let packs = talk_headers.get(tongue.encoding()).is_some_and(|how| how == "gzip");
-        *request.headers_mut() = talk_headers;
+        let compresses = request_headers.get(transport.encoding()).is_some_and(|how| how == "gzip");
+        *request.headers_mut() = request_headers;
 
         let stream = TokioIo::new(TcpStream::connect(app.addr()).await.unwrap());
-        let say = |value: &Value| {
-            let message = encode(tongue, &method, value);
-            let framed = if packs { frame(1, &gzip(&message)) } else { frame(0, &message) };
-            words.unbounded_send(Ok(Frame::data(framed))).unwrap();
+        let send = |value: &Value| {
+            let message = encode(transport, &method, value);
+            let framed = if compresses { frame(1, &gzip(&message)) } else { frame(0, &message) };
+            body_sender.unbounded_send(Ok(Frame::data(framed))).unwrap();
         };
-        begin.iter().for_each(say);
+        begin.iter().for_each(send);
         if all {
-            words.close_channel();
+            body_sender.close_channel();
         }
-        let answer = if tongue.version == Version::HTTP_2 {
+        let answer = if transport.version == Version::HTTP_2 {
             request.headers_mut().remove("host");
             *request.uri_mut() = format!("http://{}{path}", app.addr()).parse().unwrap();
             let (mut sender, connection) =
@@ -146,32 +146,32 @@ impl StreamCall {
         };
         let answer = answer.expect("a response in time").unwrap();
         assert_eq!(answer.status(), 200);
-        assert_eq!(answer.headers()["content-type"], tongue.content_type);
-        Self { tongue, method, words, answer, buffer: BytesMut::new() }
+        assert_eq!(answer.headers()["content-type"], transport.content_type);
+        Self { transport, method, body_sender, answer, buffer: BytesMut::new() }
     }
 
     pub fn headers(&self) -> &HeaderMap {
         self.answer.headers()
     }
 
-    pub fn say(&self, value: &Value) {
-        let framed = frame(0, &encode(self.tongue, &self.method, value));
-        self.words.unbounded_send(Ok(Frame::data(framed))).unwrap();
+    pub fn send(&self, value: &Value) {
+        let framed = frame(0, &encode(self.transport, &self.method, value));
+        self.body_sender.unbounded_send(Ok(Frame::data(framed))).unwrap();
     }
 
     /// Ends the request: no more messages follow.
     pub fn finish(&self) {
-        self.words.close_channel();
+        self.body_sender.close_channel();
     }
 
-    pub async fn hear(&mut self) -> Received {
+    pub async fn receive(&mut self) -> Received {
         tokio::time::timeout(HANG_TIMEOUT, self.next()).await.expect("a message or the end in time")
     }
 
     async fn next(&mut self) -> Received {
         if let Some(status) = Status::from_header_map(self.answer.headers()) {
             let rest = self.answer.body_mut().frame().await;
-            assert!(rest.is_none(), "{:?} trailers only: {rest:?}", self.tongue);
+            assert!(rest.is_none(), "{:?} trailers only: {rest:?}", self.transport);
             return end(status);
         }
         loop {
@@ -189,7 +189,7 @@ impl StreamCall {
                 Ok(data) => self.buffer.extend_from_slice(&data),
                 Err(frame) => {
                     assert_eq!(
-                        self.tongue.content_type.split('+').next(),
+                        self.transport.content_type.split('+').next(),
                         Some("application/grpc")
                     );
                     let trailers = frame.into_trailers().unwrap();
@@ -200,7 +200,7 @@ impl StreamCall {
     }
 
     fn decode(&self, message: &[u8]) -> Value {
-        if self.tongue.is_json() {
+        if self.transport.is_json() {
             return serde_json::from_slice(message).unwrap();
         }
         let message = DynamicMessage::decode(self.method.output(), message).unwrap();
@@ -208,8 +208,8 @@ impl StreamCall {
     }
 }
 
-fn encode(tongue: StreamTransport, method: &MethodDescriptor, value: &Value) -> Vec<u8> {
-    match tongue.is_json() {
+fn encode(transport: StreamTransport, method: &MethodDescriptor, value: &Value) -> Vec<u8> {
+    match transport.is_json() {
         true => value.to_string().into_bytes(),
         false => DynamicMessage::deserialize(method.input(), value).unwrap().encode_to_vec(),
     }

@@ -10,7 +10,7 @@ use prost_reflect::{DynamicMessage, SerializeOptions};
 use serde_json::Value;
 use tonic::{Code, Status};
 
-use super::wire::{Answer, Connection};
+use super::connection::{Answer, Connection};
 use crate::support::TestApp;
 use crate::support::client::Failure;
 use crate::support::client::method;

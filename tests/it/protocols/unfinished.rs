@@ -17,10 +17,10 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tonic::Status;
 
+use super::connection::Answer;
 use super::request::TestRequest;
 use super::transport::{Form, Transport};
-use super::wire::Answer;
-use super::{rpc, served};
+use super::{rpc, with_app};
 use crate::support::{Engine, Protocol, TestApp};
 
 /// A timeout: no step takes longer unless it hangs.
@@ -43,7 +43,7 @@ enum Opener {
 
 /// A request that has begun; its body stays open until this value is dropped.
 struct Open {
-    _words: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
+    _body_sender: mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>,
     answer: tokio::task::JoinHandle<Answer>,
 }
 
@@ -66,9 +66,9 @@ impl Opener {
         path: &str,
         begin: &Bytes,
     ) -> Open {
-        let (words, body) = mpsc::unbounded();
+        let (body_sender, body) = mpsc::unbounded();
         if !begin.is_empty() {
-            words.unbounded_send(Ok(Frame::data(begin.clone()))).unwrap();
+            body_sender.unbounded_send(Ok(Frame::data(begin.clone()))).unwrap();
         }
         let body = StreamBody::new(body);
         let answer = match self.clone() {
@@ -91,7 +91,7 @@ impl Opener {
                 )
             }
         };
-        Open { _words: words, answer }
+        Open { _body_sender: body_sender, answer }
     }
 }
 
@@ -139,7 +139,7 @@ impl CallTarget {
 }
 
 /// Every protocol over every version of HTTP, and both REST contracts.
-fn ways(organization: &str) -> Vec<CallTarget> {
+fn call_targets(organization: &str) -> Vec<CallTarget> {
     let rpcs =
         Transport::ALL.into_iter().chain(Transport::JSON_IN_FRAMES).map(|transport| CallTarget {
             version: transport.version,
@@ -166,7 +166,11 @@ fn ways(organization: &str) -> Vec<CallTarget> {
 }
 
 /// Calls with a person's key over each protocol and both REST contracts; each call must succeed.
-async fn served_with_a_key(app: &TestApp, person: &crate::support::Person, organization: &str) {
+async fn assert_served_with_a_key(
+    app: &TestApp,
+    person: &crate::support::Person,
+    organization: &str,
+) {
     for transport in Transport::ALL {
         let by_id = json!({"organizationId": organization});
         let answer = TestRequest::new(transport, rpc::GET, &by_id).by(person).once(app).await;
@@ -182,36 +186,37 @@ async fn served_with_a_key(app: &TestApp, person: &crate::support::Person, organ
 
 /// The rejection is the same as for a whole request.
 #[test]
-fn p41_without_a_valid_credential_the_refusal_comes_before_the_body() {
-    served(async |app| {
+fn p41_invalid_credentials_are_rejected_before_the_body_arrives() {
+    with_app(async |app| {
         let org = app.organization().await;
-        let asked = ways(&org.id).into_iter().flat_map(|way| {
+        let requests = call_targets(&org.id).into_iter().flat_map(|target| {
             [None, Some("Bearer gl_x"), Some("Bearer x.y.z"), Some("Digest x")]
-                .map(|key| [true, false].map(|length_is_told| (way.clone(), key, length_is_told)))
+                .map(|key| [true, false].map(|has_length| (target.clone(), key, has_length)))
         });
-        let asked = asked.flatten().map(|(way, key, length_is_told)| async move {
-            let mut request = way.request();
+        let requests = requests.flatten().map(|(target, key, has_length)| async move {
+            let mut request = target.request();
             if let Some(key) = key {
                 request = request.header("authorization", key);
             }
-            if length_is_told {
+            if has_length {
                 request = request.header("content-length", "100");
             }
-            let opener = Opener::new(app.addr(), way.version).await;
-            let open = opener.open(app.addr(), request, &way.path, &Bytes::new()).await;
+            let opener = Opener::new(app.addr(), target.version).await;
+            let open = opener.open(app.addr(), request, &target.path, &Bytes::new()).await;
             let answer = open.answered().await;
-            assert!(way.is_unauthenticated(&answer), "{} {answer:?}", way.content_type);
+            assert!(target.is_unauthenticated(&answer), "{} {answer:?}", target.content_type);
 
-            let transport = Transport { form: Form::Json, version: way.version };
-            let mut ask = TestRequest::raw(transport, &way.path, "").verb(way.method.clone());
-            ask = ask.with("content-type", way.content_type);
+            let transport = Transport { form: Form::Json, version: target.version };
+            let mut call =
+                TestRequest::raw(transport, &target.path, "").verb(target.method.clone());
+            call = call.with("content-type", target.content_type);
             if let Some(key) = key {
-                ask = ask.with("authorization", key);
+                call = call.with("authorization", key);
             }
-            let of_a_whole = ask.once(app).await;
-            assert_eq!(plain(&answer), plain(&of_a_whole));
+            let of_complete_request = call.once(app).await;
+            assert_eq!(plain(&answer), plain(&of_complete_request));
         });
-        join_all(asked).await;
+        join_all(requests).await;
     });
 }
 
@@ -239,22 +244,24 @@ fn plain(answer: &Answer) -> (StatusCode, Vec<(String, Vec<u8>)>, Bytes) {
 /// A small version of `attacks/c24`: callers may have 4 requests at once, and 2,000 requests are
 /// open.
 #[tokio::test(flavor = "multi_thread")]
-async fn p41_2000_held_open_never_refuse_a_caller() {
+async fn p41_2000_open_requests_do_not_block_authenticated_callers() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
         config.http.max_requests = 4;
     })
     .await;
     let org = app.organization().await;
-    let ways: Vec<CallTarget> =
-        ways(&org.id).into_iter().filter(|way| way.version == Version::HTTP_2).collect();
+    let targets: Vec<CallTarget> = call_targets(&org.id)
+        .into_iter()
+        .filter(|target| target.version == Version::HTTP_2)
+        .collect();
     let connections = (0..20).map(|n| {
-        let (app, way) = (&app, &ways[n % ways.len()]);
+        let (app, target) = (&app, &targets[n % targets.len()]);
         async move {
             let opener = Opener::new(app.addr(), Version::HTTP_2).await;
             join_all((0..100).map(|_| async {
-                let request = way.request().header("content-length", "100");
-                let open = opener.open(app.addr(), request, &way.path, &Bytes::new()).await;
-                (way, open)
+                let request = target.request().header("content-length", "100");
+                let open = opener.open(app.addr(), request, &target.path, &Bytes::new()).await;
+                (target, open)
             }))
             .await
         }
@@ -262,11 +269,11 @@ async fn p41_2000_held_open_never_refuse_a_caller() {
     let open: Vec<_> = join_all(connections).await.into_iter().flatten().collect();
     assert_eq!(open.len(), 2000);
     for _ in 0..3 {
-        served_with_a_key(&app, &org.admin, &org.id).await;
+        assert_served_with_a_key(&app, &org.admin, &org.id).await;
     }
-    for answer in join_all(open.into_iter().map(|(way, open)| async move {
+    for answer in join_all(open.into_iter().map(|(target, open)| async move {
         let answer = open.answered().await;
-        (way.is_unauthenticated(&answer), answer)
+        (target.is_unauthenticated(&answer), answer)
     }))
     .await
     {
@@ -277,15 +284,15 @@ async fn p41_2000_held_open_never_refuse_a_caller() {
 
 /// Opens a gRPC request to the method at `path`, with `message` as the first bytes of its body. The
 /// server may respond or not.
-async fn begun(app: &TestApp, path: &str, message: &[u8], key: Option<&str>) -> Open {
+async fn open_grpc_request(app: &TestApp, path: &str, message: &[u8], key: Option<&str>) -> Open {
     let opener = Opener::new(app.addr(), Version::HTTP_2).await;
-    let way = CallTarget {
+    let target = CallTarget {
         version: Version::HTTP_2,
         content_type: "application/grpc",
         path: path.to_owned(),
         method: Method::POST,
     };
-    let mut request = way.request();
+    let mut request = target.request();
     if let Some(key) = key {
         request = request.header("authorization", format!("Bearer {key}"));
     }
@@ -294,15 +301,15 @@ async fn begun(app: &TestApp, path: &str, message: &[u8], key: Option<&str>) -> 
 }
 
 /// Whether the server accepts a gRPC call, that is, does not reject it with RESOURCE_EXHAUSTED.
-async fn is_let_in(app: &TestApp, path: &str, key: Option<&str>) -> bool {
-    let mut connection = super::wire::Connection::open(app.addr(), Version::HTTP_2).await;
+async fn is_accepted(app: &TestApp, path: &str, key: Option<&str>) -> bool {
+    let mut connection = super::connection::Connection::open(app.addr(), Version::HTTP_2).await;
     let transport = Transport { form: Form::Grpc, version: Version::HTTP_2 };
     // These methods cannot decode this message, so that even streams end at once.
-    let mut ask = TestRequest::raw(transport, path, super::transport::frame(0, b"\xff\xff"));
+    let mut call = TestRequest::raw(transport, path, super::transport::frame(0, b"\xff\xff"));
     if let Some(key) = key {
-        ask = ask.with("authorization", &format!("Bearer {key}"));
+        call = call.with("authorization", &format!("Bearer {key}"));
     }
-    let answer = ask.send(&mut connection).await;
+    let answer = call.send(&mut connection).await;
     let status = Status::from_header_map(&answer.headers);
     let status = status.or_else(|| Status::from_header_map(&answer.trailers)).unwrap();
     let ends = [tonic::Code::Ok, tonic::Code::InvalidArgument, tonic::Code::ResourceExhausted];
@@ -311,7 +318,7 @@ async fn is_let_in(app: &TestApp, path: &str, key: Option<&str>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p41_a_flood_of_one_open_method_turns_away_no_caller_and_no_other_kind() {
+async fn p41_a_flood_of_one_anonymous_method_blocks_no_other_calls() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
         config.public_preview = true;
         config.http.max_requests = 2;
@@ -326,23 +333,23 @@ async fn p41_a_flood_of_one_open_method_turns_away_no_caller_and_no_other_kind()
     for flooded in kinds {
         // Unary requests are never finished, and streams never end.
         let message: &[u8] = if flooded == WATCH { &[0; 5] } else { &[] };
-        let held = join_all((0..20).map(|_| begun(&app, flooded, message, None))).await;
+        let held = join_all((0..20).map(|_| open_grpc_request(&app, flooded, message, None))).await;
         // The server responds to the requests that exceed this network's share of the limit.
         while held.iter().filter(|open| open.is_answered()).count() < 18 {
             tokio::task::yield_now().await;
         }
-        assert!(!is_let_in(&app, flooded, None).await, "{flooded}");
+        assert!(!is_accepted(&app, flooded, None).await, "{flooded}");
         for other in kinds.into_iter().filter(|kind| *kind != flooded) {
-            assert!(is_let_in(&app, other, None).await, "{flooded} {other}");
+            assert!(is_accepted(&app, other, None).await, "{flooded} {other}");
         }
         for kind in kinds {
-            assert!(is_let_in(&app, kind, Some(&key)).await, "{flooded} {kind}");
+            assert!(is_accepted(&app, kind, Some(&key)).await, "{flooded} {kind}");
         }
-        served_with_a_key(&app, &org.admin, &org.id).await;
+        assert_served_with_a_key(&app, &org.admin, &org.id).await;
         // The clients disconnect; when the server accepts a new call, it has seen that.
         held.iter().for_each(|open| open.answer.abort());
         drop(held);
-        while !is_let_in(&app, flooded, None).await {}
+        while !is_accepted(&app, flooded, None).await {}
     }
     app.stop().await;
 }

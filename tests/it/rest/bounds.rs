@@ -5,7 +5,7 @@ use guestlist::config::Config;
 use serde_json::{Value, json};
 
 use super::clickhouse::{error, invitations};
-use super::client::{ask, give};
+use super::client::{send, send_json};
 use super::gitbook::{invites, links, message};
 use crate::on_both_engines;
 use crate::support::{Engine, Protocol, TestApp, own, run_with};
@@ -22,7 +22,7 @@ fn with_small_answers(behaviour: impl AsyncFn(&TestApp)) {
 }
 
 #[test]
-fn p43_lists_without_pages_end_at_the_bound_of_an_answer() {
+fn p43_a_list_without_pages_fails_above_the_response_size_limit() {
     with_small_answers(async |app| {
         let org = app.organization().await;
         let one = |i| own::EmailInvitation {
@@ -39,14 +39,14 @@ fn p43_lists_without_pages_end_at_the_bound_of_an_answer() {
             org.admin.invite_by_email(request).await.unwrap();
         };
         invite(0..30).await;
-        let answer = ask(&org.admin, "GET", &invitations(&org.id)).await;
+        let answer = send(&org.admin, "GET", &invitations(&org.id)).await;
         assert_eq!(answer.json(200)["result"].as_array().unwrap().len(), 30);
         assert!(answer.body.len() <= 16 * 1024);
 
         invite(30..100).await;
-        let answer = ask(&org.admin, "GET", &invitations(&org.id)).await;
-        let told = error(&answer, 400);
-        assert!(told.contains("16384 bytes") && told.contains("InviteService/List"), "{told}");
+        let answer = send(&org.admin, "GET", &invitations(&org.id)).await;
+        let text = error(&answer, 400);
+        assert!(text.contains("16384 bytes") && text.contains("InviteService/List"), "{text}");
         assert_eq!(answer.header("retry-after"), None, "a retry does not help");
         // The RPC that the error names returns pages.
         let request = own::ListRequest { organization_id: org.id.clone(), ..Default::default() };
@@ -55,48 +55,48 @@ fn p43_lists_without_pages_end_at_the_bound_of_an_answer() {
 }
 
 #[test]
-fn p43_lists_of_organizations_keep_the_bound_of_an_answer() {
+fn p43_organization_lists_fail_above_the_response_size_limit() {
     with_small_answers(async |app| {
         let ana = app.person("ana").await;
         for _ in 0..20 {
-            ana.found(&"é".repeat(256)).await;
+            ana.new_organization(&"é".repeat(256)).await;
         }
-        assert_eq!(ask(&ana, "GET", "/v1/organizations").await.json(200)["status"], 200);
+        assert_eq!(send(&ana, "GET", "/v1/organizations").await.json(200)["status"], 200);
         for _ in 0..20 {
-            ana.found(&"é".repeat(256)).await;
+            ana.new_organization(&"é".repeat(256)).await;
         }
-        let told = error(&ask(&ana, "GET", "/v1/organizations").await, 400);
-        assert!(told.contains("ListMyOrganizations"), "{told}");
-        let told = message(&ask(&ana, "GET", "/v1/orgs").await, 400);
-        assert!(told.contains("`limit`"), "{told}");
-        let page = ask(&ana, "GET", "/v1/orgs?limit=20").await.json(200);
+        let text = error(&send(&ana, "GET", "/v1/organizations").await, 400);
+        assert!(text.contains("ListMyOrganizations"), "{text}");
+        let text = message(&send(&ana, "GET", "/v1/orgs").await, 400);
+        assert!(text.contains("`limit`"), "{text}");
+        let page = send(&ana, "GET", "/v1/orgs?limit=20").await.json(200);
         assert_eq!(page["items"].as_array().unwrap().len(), 20);
     });
 }
 
 on_both_engines! {
-    async fn p43_lists_of_requests_have_bounds(app: TestApp) {
+    async fn p43_lists_in_requests_have_a_maximum_length(app: TestApp) {
         let org = app.organization().await;
         let admin = &org.admin;
         let role = "d2139ce7-8f2b-56fe-aca8-333daab1d2ec";
         let body = json!({"email": "a@example.org", "assignedRoleIds": vec![role; 26]});
-        let told = error(&give(admin, "POST", &invitations(&org.id), &body).await, 400);
-        assert!(told.contains("assignedRoleIds: must have at most 25 entries"), "{told}");
+        let text = error(&send_json(admin, "POST", &invitations(&org.id), &body).await, 400);
+        assert!(text.contains("assignedRoleIds: must have at most 25 entries"), "{text}");
         let body = json!({"emails": vec!["a@example.org"; 1001]});
-        let told = message(&give(admin, "POST", &invites(&org.id), &body).await, 400);
-        assert!(told.contains("emails: must have 1 to 1000 entries"), "{told}");
+        let text = message(&send_json(admin, "POST", &invites(&org.id), &body).await, 400);
+        assert!(text.contains("emails: must have 1 to 1000 entries"), "{text}");
         // A thousand wrong addresses give one short error.
         let body = json!({"emails": vec!["no address"; 1000]});
-        let answer = give(admin, "POST", &invites(&org.id), &body).await;
-        let told = message(&answer, 400);
-        assert!(told.starts_with("emails[0]: ") && told.ends_with(" more"), "{told}");
-        assert!(answer.body.len() < 1024, "{told}");
+        let answer = send_json(admin, "POST", &invites(&org.id), &body).await;
+        let text = message(&answer, 400);
+        assert!(text.starts_with("emails[0]: ") && text.ends_with(" more"), "{text}");
+        assert!(answer.body.len() < 1024, "{text}");
     }
 
-    async fn p48_no_text_of_any_route_has_a_nul(app: TestApp) {
+    async fn p48_a_nul_in_any_text_of_a_route_is_rejected(app: TestApp) {
         let org = app.organization().await;
-        let document = ask(&org.admin, "GET", "/openapi.json").await.json(200);
-        let mut asked = 0;
+        let document = send(&org.admin, "GET", "/openapi.json").await.json(200);
+        let mut requests = 0;
         for (template, methods) in document["paths"].as_object().unwrap() {
             let names: Vec<&str> = template.split(['{', '}']).skip(1).step_by(2).collect();
             for name in &names {
@@ -107,17 +107,17 @@ on_both_engines! {
                 }
                 for method in methods.as_object().unwrap().keys().map(|m| m.to_uppercase()) {
                     // For any body: the path is checked, before or after the body.
-                    let answer = give(&org.admin, &method, &path, &json!({"role": "read"})).await;
+                    let answer = send_json(&org.admin, &method, &path, &json!({"role": "read"})).await;
                     assert_eq!(answer.status, 400, "{method} {path}: {}", answer.text());
-                    asked += 1;
+                    requests += 1;
                 }
             }
         }
-        assert!(asked >= 10, "the document has routes with path parameters");
+        assert!(requests >= 10, "the document has routes with path parameters");
 
         for query in ["page=%00", "page=a%00b", "limit=%00", "limit=1%00"] {
             for path in ["/v1/orgs", &links(&org.id)] {
-                let answer = ask(&org.admin, "GET", &format!("{path}?{query}")).await;
+                let answer = send(&org.admin, "GET", &format!("{path}?{query}")).await;
                 assert_eq!(answer.status, 400, "{path} {query}: {}", answer.text());
             }
         }
@@ -131,7 +131,7 @@ on_both_engines! {
             (links(&org.id), json!({"level": "read", "collection": "\0"})),
         ];
         for (path, body) in bodies {
-            let answer = give(&org.admin, "POST", &path, &body).await;
+            let answer = send_json(&org.admin, "POST", &path, &body).await;
             assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text());
         }
     }

@@ -6,7 +6,7 @@ use guestlist::clock::Clock;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::{Answer, Rest, ask, give, keys};
+use super::client::{Answer, Rest, keys, send, send_json};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp};
 
@@ -21,13 +21,13 @@ pub fn invitation(organization: &str, id: &str) -> String {
 }
 
 /// Invites an address; returns the invitation.
-pub async fn invited(admin: &Person, organization: &str, body: &Value) -> Value {
-    give(admin, "POST", &invitations(organization), body).await.json(200)["result"].clone()
+pub async fn create_invitation(admin: &Person, organization: &str, body: &Value) -> Value {
+    send_json(admin, "POST", &invitations(organization), body).await.json(200)["result"].clone()
 }
 
 /// The pending invitations.
-pub async fn listed(admin: &Person, organization: &str) -> Vec<Value> {
-    let listed = ask(admin, "GET", &invitations(organization)).await.json(200);
+pub async fn list_invitations(admin: &Person, organization: &str) -> Vec<Value> {
+    let listed = send(admin, "GET", &invitations(organization)).await.json(200);
     listed["result"].as_array().unwrap().clone()
 }
 
@@ -61,7 +61,7 @@ on_both_engines! {
         let org = app.organization().await;
         let body = json!({"email": " Zoe@Example.ORG ", "role": "admin"});
         let before = app.clock.now();
-        let answer = give(&org.admin, "POST", &invitations(&org.id), &body).await;
+        let answer = send_json(&org.admin, "POST", &invitations(&org.id), &body).await;
         let made = answer.json(200);
         envelope(&answer, &made);
         assert_eq!(made["status"], 200);
@@ -94,13 +94,13 @@ on_both_engines! {
         );
 
         let got =
-            ask(&org.admin, "GET", &invitation(&org.id, result["id"].as_str().unwrap())).await;
+            send(&org.admin, "GET", &invitation(&org.id, result["id"].as_str().unwrap())).await;
         let mut body = got.json(200);
         envelope(&got, &body);
         body["requestId"] = made["requestId"].clone();
         assert_eq!(body, made);
 
-        let list = ask(&org.admin, "GET", &invitations(&org.id)).await;
+        let list = send(&org.admin, "GET", &invitations(&org.id)).await;
         let body = list.json(200);
         envelope(&list, &body);
         assert_eq!(keys(&body), ["requestId", "result", "status"]);
@@ -110,18 +110,18 @@ on_both_engines! {
     async fn pending_invitations_of_every_api_are_listed_oldest_first(app: TestApp) {
         let org = app.organization().await;
         let admin = &org.admin;
-        assert_eq!(listed(admin, &org.id).await, Vec::<Value>::new());
-        let first = invited(admin, &org.id, &json!({"email": "a@example.org"})).await;
+        assert_eq!(list_invitations(admin, &org.id).await, Vec::<Value>::new());
+        let first = create_invitation(admin, &org.id, &json!({"email": "a@example.org"})).await;
         admin.invite_address(&org.id, "b@example.org", "review").await.unwrap();
         let path = format!("/v1/orgs/{}/invites", org.id);
-        give(admin, "POST", &path, &json!({"emails": ["c@example.org"]})).await.json(200);
+        send_json(admin, "POST", &path, &json!({"emails": ["c@example.org"]})).await.json(200);
         // Neither of these is an email invitation.
         admin.link(&org.id, "member").await.unwrap();
         admin.invite(&org.id).await.unwrap();
         // Ended invitations are not pending.
-        let revoked = invited(admin, &org.id, &json!({"email": "d@example.org"})).await;
+        let revoked = create_invitation(admin, &org.id, &json!({"email": "d@example.org"})).await;
         admin.revoke(&org.id, revoked["id"].as_str().unwrap()).await.unwrap();
-        let accepted = invited(admin, &org.id, &json!({"email": "e@example.org"})).await;
+        let accepted = create_invitation(admin, &org.id, &json!({"email": "e@example.org"})).await;
         app.person_with("e@example.org")
             .await
             .join(accepted["id"].as_str().unwrap())
@@ -131,67 +131,67 @@ on_both_engines! {
         let emails = |list: &[Value]| -> Vec<String> {
             list.iter().map(|one| one["email"].as_str().unwrap().to_owned()).collect()
         };
-        let list = listed(admin, &org.id).await;
+        let list = list_invitations(admin, &org.id).await;
         assert_eq!(emails(&list), ["a@example.org", "b@example.org", "c@example.org"]);
         assert_eq!(list[0], first);
         for ended in [&revoked, &accepted] {
             let path = invitation(&org.id, ended["id"].as_str().unwrap());
-            assert_eq!(error(&ask(admin, "GET", &path).await, 404), "NOT_FOUND");
-            assert_eq!(error(&ask(admin, "DELETE", &path).await, 404), "NOT_FOUND");
+            assert_eq!(error(&send(admin, "GET", &path).await, 404), "NOT_FOUND");
+            assert_eq!(error(&send(admin, "DELETE", &path).await, 404), "NOT_FOUND");
         }
 
         app.clock.advance(WEEK);
-        assert_eq!(listed(admin, &org.id).await, Vec::<Value>::new());
+        assert_eq!(list_invitations(admin, &org.id).await, Vec::<Value>::new());
         let path = invitation(&org.id, first["id"].as_str().unwrap());
-        assert_eq!(error(&ask(admin, "GET", &path).await, 404), "NOT_FOUND");
-        assert_eq!(error(&ask(admin, "DELETE", &path).await, 404), "NOT_FOUND");
+        assert_eq!(error(&send(admin, "GET", &path).await, 404), "NOT_FOUND");
+        assert_eq!(error(&send(admin, "DELETE", &path).await, 404), "NOT_FOUND");
     }
 
-    async fn a_list_longer_than_a_page_is_whole(app: TestApp) {
+    async fn a_list_longer_than_a_page_is_returned_completely(app: TestApp) {
         let org = app.organization().await;
         let emails: Vec<String> = (0..1000).map(|i| format!("p{i}@example.org")).collect();
         let path = format!("/v1/orgs/{}/invites", org.id);
-        give(&org.admin, "POST", &path, &json!({"emails": emails})).await.json(200);
-        invited(&org.admin, &org.id, &json!({"email": "last@example.org"})).await;
-        let list = listed(&org.admin, &org.id).await;
+        send_json(&org.admin, "POST", &path, &json!({"emails": emails})).await.json(200);
+        create_invitation(&org.admin, &org.id, &json!({"email": "last@example.org"})).await;
+        let list = list_invitations(&org.admin, &org.id).await;
         assert_eq!(list.len(), 1001);
         assert_eq!(list[1000]["email"], "last@example.org");
     }
 
-    async fn deleting_answers_with_a_body_and_frees_the_address(app: TestApp) {
+    async fn deleting_an_invitation_returns_a_body_and_frees_the_address(app: TestApp) {
         let org = app.organization().await;
         let body = json!({"email": "zoe@example.org"});
-        let made = invited(&org.admin, &org.id, &body).await;
+        let made = create_invitation(&org.admin, &org.id, &body).await;
         let path = invitation(&org.id, made["id"].as_str().unwrap());
-        let answer = ask(&org.admin, "DELETE", &path).await;
+        let answer = send(&org.admin, "DELETE", &path).await;
         let deleted = answer.json(200);
         envelope(&answer, &deleted);
         assert_eq!(keys(&deleted), ["requestId", "status"]);
         assert_eq!(deleted["status"], 200);
 
-        assert_eq!(error(&ask(&org.admin, "DELETE", &path).await, 404), "NOT_FOUND");
+        assert_eq!(error(&send(&org.admin, "DELETE", &path).await, 404), "NOT_FOUND");
         let zoe = app.person_with("zoe@example.org").await;
         assert!(zoe.join(made["id"].as_str().unwrap()).await.is_err());
-        let again = invited(&org.admin, &org.id, &body).await;
+        let again = create_invitation(&org.admin, &org.id, &body).await;
         assert_ne!(again["id"], made["id"]);
     }
 
-    async fn its_id_joins_for_the_verified_address_alone(app: TestApp) {
+    async fn only_the_invited_address_can_join_by_the_id_of_an_invitation(app: TestApp) {
         let org = app.organization().await;
         let body = json!({"email": "zoe@example.org", "role": "admin"});
-        let made = invited(&org.admin, &org.id, &body).await;
+        let made = create_invitation(&org.admin, &org.id, &body).await;
         let id = made["id"].as_str().unwrap();
         assert!(org.stranger.join(id).await.is_err());
         let zoe = app.person_with("zoe@example.org").await;
         let member = zoe.join(id).await.unwrap();
         assert_eq!(member.role, i32::from(crate::support::gitpod::OrganizationRole::Admin));
-        assert!(listed(&org.admin, &org.id).await.is_empty());
+        assert!(list_invitations(&org.admin, &org.id).await.is_empty());
     }
 
-    async fn p19_other_kinds_and_other_organizations_are_not_found(app: TestApp) {
+    async fn p19_invites_of_other_kinds_and_other_organizations_are_not_found(app: TestApp) {
         let org = app.organization().await;
-        let made = invited(&org.admin, &org.id, &json!({"email": "zoe@example.org"})).await;
-        let (other, _) = org.admin.found("Other").await;
+        let made = create_invitation(&org.admin, &org.id, &json!({"email": "zoe@example.org"})).await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let link = org.admin.link(&org.id, "member").await.unwrap();
         for (organization, id) in [
             (&other, made["id"].as_str().unwrap()),
@@ -199,19 +199,19 @@ on_both_engines! {
             (&org.id, &Uuid::new_v4().to_string()),
         ] {
             for method in ["GET", "DELETE"] {
-                let answer = ask(&org.admin, method, &invitation(organization, id)).await;
+                let answer = send(&org.admin, method, &invitation(organization, id)).await;
                 assert_eq!(error(&answer, 404), "NOT_FOUND");
             }
         }
         // The rejected calls have changed nothing.
-        assert_eq!(listed(&org.admin, &org.id).await, [made]);
+        assert_eq!(list_invitations(&org.admin, &org.id).await, [made]);
         assert!(app.person("yan").await.preview(&link.token).await.is_ok());
     }
 
     async fn organization_routes_show_the_callers_own_organizations(app: TestApp) {
         let org = app.organization().await;
-        let (second, _) = org.admin.found("Second").await;
-        let answer = ask(&org.admin, "GET", "/v1/organizations").await;
+        let (second, _) = org.admin.new_organization("Second").await;
+        let answer = send(&org.admin, "GET", "/v1/organizations").await;
         let body = answer.json(200);
         envelope(&answer, &body);
         let result = body["result"].as_array().unwrap();
@@ -221,11 +221,11 @@ on_both_engines! {
         assert_eq!(result[0]["name"], "Acme");
         moment(&result[0]["createdAt"]);
 
-        let one = ask(&org.member, "GET", &format!("/v1/organizations/{}", org.id)).await;
+        let one = send(&org.member, "GET", &format!("/v1/organizations/{}", org.id)).await;
         let body = one.json(200);
         envelope(&one, &body);
         assert_eq!(body["result"], result[0]);
-        let none = ask(&org.stranger, "GET", "/v1/organizations").await.json(200);
+        let none = send(&org.stranger, "GET", "/v1/organizations").await.json(200);
         assert_eq!(none["result"], json!([]));
         let bound = app
             .key(
@@ -234,18 +234,18 @@ on_both_engines! {
                 Some(org.domain_id()),
             )
             .await;
-        let listed = ask(&bound, "GET", "/v1/organizations").await.json(200);
+        let listed = send(&bound, "GET", "/v1/organizations").await.json(200);
         assert_eq!(listed["result"].as_array().unwrap().len(), 1);
     }
 
-    async fn a_key_is_taken_as_basic_and_as_bearer(app: TestApp) {
+    async fn an_api_key_is_accepted_by_basic_and_by_bearer_authentication(app: TestApp) {
         use base64::Engine as _;
         let org = app.organization().await;
         let key = org.admin.key.as_deref().unwrap();
         let (id, secret) = key["gl_".len()..].split_once('_').unwrap();
         let basic = |pair: String| {
             let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
-            Rest::new(&app.nobody(), "GET", &invitations(&org.id))
+            Rest::new(&app.without_credential(), "GET", &invitations(&org.id))
                 .with("authorization", &format!("Basic {encoded}"))
                 .send()
         };
@@ -253,11 +253,11 @@ on_both_engines! {
         let wrong = basic(format!("{id}:{id}")).await;
         assert!(error(&wrong, 401).starts_with("UNAUTHORIZED: "));
         assert_eq!(wrong.header("www-authenticate"), Some("Basic realm=\"guestlist\""));
-        let nobody = ask(&app.nobody(), "GET", &invitations(&org.id)).await;
-        assert!(error(&nobody, 401).starts_with("UNAUTHORIZED: "));
+        let anonymous = send(&app.without_credential(), "GET", &invitations(&org.id)).await;
+        assert!(error(&anonymous, 401).starts_with("UNAUTHORIZED: "));
     }
 
-    async fn a_request_named_otherwise_is_named_by_a_uuid(app: TestApp) {
+    async fn a_request_id_that_is_not_a_uuid_is_mapped_to_a_uuid(app: TestApp) {
         let org = app.organization().await;
         let named = |name: &'static str| {
             Rest::new(&org.admin, "GET", "/v1/organizations").with("x-request-id", name).send()

@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::clickhouse::{envelope, invitation, invited};
-use super::client::{ask, keys};
+use super::clickhouse::{create_invitation, envelope, invitation};
+use super::client::{keys, send};
 use crate::on_both_engines;
 use crate::support::TestApp;
 
 on_both_engines! {
-    async fn roles_have_ids_that_invitations_take(app: TestApp) {
+    async fn role_ids_are_accepted_in_invitations(app: TestApp) {
         let org = app.organization().await;
         let path = format!("/v1/organizations/{}/roles", org.id);
-        let answer = ask(&org.admin, "GET", &path).await;
+        let answer = send(&org.admin, "GET", &path).await;
         let body = answer.json(200);
         envelope(&answer, &body);
         assert_eq!(keys(&body), ["requestId", "result", "status"]);
@@ -25,7 +25,7 @@ on_both_engines! {
             let id: Uuid = role["id"].as_str().unwrap().parse().unwrap();
             assert_eq!(id.get_version_num(), 5);
             let body = json!({"email": format!("r{i}@example.org"), "assignedRoleIds": [id]});
-            let made = invited(&org.admin, &org.id, &body).await;
+            let made = create_invitation(&org.admin, &org.id, &body).await;
             assert_eq!(made["role"], role["name"]);
             let assigned = json!([{"roleId": id, "roleName": role["name"], "roleType": "system"}]);
             assert_eq!(made["assignedRoles"], assigned);
@@ -35,17 +35,17 @@ on_both_engines! {
             .enumerate()
         {
             more["email"] = json!(format!("d{i}@example.org"));
-            assert_eq!(invited(&org.admin, &org.id, more).await["role"], "developer");
+            assert_eq!(create_invitation(&org.admin, &org.id, more).await["role"], "developer");
         }
     }
 
-    async fn every_role_of_ours_shows_as_one_of_two(app: TestApp) {
+    async fn every_role_is_shown_as_admin_or_developer(app: TestApp) {
         let org = app.organization().await;
         for role in guestlist::domain::Role::ALL {
             let email = format!("{role}@example.org");
             let invite = org.admin.invite_address(&org.id, &email, role.as_str()).await.unwrap();
             let path = invitation(&org.id, &invite.invite.unwrap().id);
-            let shown = ask(&org.admin, "GET", &path).await.json(200);
+            let shown = send(&org.admin, "GET", &path).await.json(200);
             let expected = if role.as_str() == "admin" { "admin" } else { "developer" };
             assert_eq!(
                 (&shown["role"], &shown["result"]["role"]),
@@ -55,8 +55,8 @@ on_both_engines! {
         // In the other direction, a role of this contract is stored unchanged.
         for role in ["admin", "developer"] {
             let body = json!({"email": format!("to-{role}@example.org"), "role": role});
-            let made = invited(&org.admin, &org.id, &body).await;
-            let stored = org.admin.look_at(&org.id, made["id"].as_str().unwrap()).await.unwrap();
+            let made = create_invitation(&org.admin, &org.id, &body).await;
+            let stored = org.admin.invite_by_id(&org.id, made["id"].as_str().unwrap()).await.unwrap();
             assert_eq!(stored.role, role);
         }
     }

@@ -63,12 +63,12 @@ impl Rest {
 }
 
 /// Sends a request without a body.
-pub async fn ask(person: &Person, method: &str, path: &str) -> Answer {
+pub async fn send(person: &Person, method: &str, path: &str) -> Answer {
     Rest::new(person, method, path).send().await
 }
 
 /// Sends a request with a JSON body.
-pub async fn give(person: &Person, method: &str, path: &str, body: &Value) -> Answer {
+pub async fn send_json(person: &Person, method: &str, path: &str, body: &Value) -> Answer {
     Rest::new(person, method, path).json(body).send().await
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::{Answer, Rest, ask, give, keys};
+use super::client::{Answer, Rest, keys, send, send_json};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp, gitpod, own};
 
@@ -21,12 +21,12 @@ pub fn invites(organization: &str) -> String {
 
 /// Joins with a token.
 pub async fn join(person: &Person, organization: &str, token: &str) -> Answer {
-    ask(person, "POST", &format!("/v1/orgs/{organization}/invites/{token}")).await
+    send(person, "POST", &format!("/v1/orgs/{organization}/invites/{token}")).await
 }
 
 /// Creates a link; returns it.
-pub async fn made(admin: &Person, organization: &str, body: &Value) -> Value {
-    give(admin, "POST", &links(organization), body).await.json(201)
+pub async fn create_link(admin: &Person, organization: &str, body: &Value) -> Value {
+    send_json(admin, "POST", &links(organization), body).await.json(201)
 }
 
 /// The message of a rejection with this status.
@@ -46,9 +46,9 @@ async fn grants(admin: &Person, organization: &str) -> Vec<own::Grant> {
 }
 
 on_both_engines! {
-    async fn joining_answers_an_empty_object_once_and_again(app: TestApp) {
+    async fn joining_once_or_again_returns_an_empty_object(app: TestApp) {
         let org = app.organization().await;
-        let made = made(&org.admin, &org.id, &json!({"role": "review"})).await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "review"})).await;
         let token = made["id"].as_str().unwrap();
         for _ in 0..2 {
             assert_eq!(join(&org.stranger, &org.id, token).await.json(200), json!({}));
@@ -66,7 +66,7 @@ on_both_engines! {
     async fn a_link_to_content_makes_a_guest_and_records_the_grant(app: TestApp) {
         let org = app.organization().await;
         for (kind, level) in [("space", "comment"), ("collection", "edit")] {
-            let made = made(&org.admin, &org.id, &json!({"level": level, kind: "c-1"})).await;
+            let made = create_link(&org.admin, &org.id, &json!({"level": level, kind: "c-1"})).await;
             join(&org.stranger, &org.id, made["id"].as_str().unwrap()).await.json(200);
         }
         // A guest may see the organization but not its members.
@@ -85,10 +85,10 @@ on_both_engines! {
         assert_eq!(shown, [(space, "comment"), (collection, "edit")]);
     }
 
-    async fn p19_a_token_joins_only_the_organization_in_the_path(app: TestApp) {
+    async fn p19_a_token_works_only_with_its_own_organization_in_the_path(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.admin.found("Other").await;
-        let made = made(&org.admin, &org.id, &json!({"role": "edit"})).await;
+        let (other, _) = org.admin.new_organization("Other").await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "edit"})).await;
         let join_link = org.admin.invite(&org.id).await.unwrap();
         let mailed = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
         let mailed = mailed.invite.unwrap().id;
@@ -107,15 +107,15 @@ on_both_engines! {
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 5);
     }
 
-    async fn p26_what_does_not_let_in_is_one_and_the_same(app: TestApp) {
+    async fn p26_every_token_that_cannot_join_gets_the_same_response(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let make = async |body: Value| {
-            made(&org.admin, &org.id, &body).await["id"].as_str().unwrap().to_owned()
+            create_link(&org.admin, &org.id, &body).await["id"].as_str().unwrap().to_owned()
         };
-        let foreign = made(&org.admin, &other, &json!({"role": "read"})).await;
+        let foreign = create_link(&org.admin, &other, &json!({"role": "read"})).await;
         let deleted = make(json!({"role": "read"})).await;
-        ask(&org.admin, "DELETE", &link(&org.id, &deleted)).await.empty(205);
+        send(&org.admin, "DELETE", &link(&org.id, &deleted)).await.empty(205);
         let replaced = org.admin.invite(&org.id).await.unwrap();
         org.admin.invite(&org.id).await.unwrap();
         let expires = own::CreateLinkRequest {
@@ -142,7 +142,7 @@ on_both_engines! {
         }
     }
 
-    async fn p27_a_wrong_account_is_told_why_and_no_address(app: TestApp) {
+    async fn p27_a_wrong_account_gets_the_reason_but_no_address(app: TestApp) {
         let org = app.organization().await;
         let invited = org.admin.invite_address(&org.id, "yan@example.org", "read").await.unwrap();
         let token = app.mailed_token(&org.id, &invited.invite.unwrap().id).await;
@@ -154,7 +154,7 @@ on_both_engines! {
 
     async fn user_routes_show_the_caller_and_their_organizations(app: TestApp) {
         let org = app.organization().await;
-        let user = ask(&org.admin, "GET", "/v1/user").await.json(200);
+        let user = send(&org.admin, "GET", "/v1/user").await.json(200);
         assert_eq!(keys(&user), ["displayName", "email", "id", "object"]);
         assert_eq!(user["object"], "user");
         assert_eq!(user["id"], org.admin.account().await.to_string());
@@ -163,63 +163,63 @@ on_both_engines! {
             (&json!("ana"), &json!("ana@example.com"))
         );
 
-        let organization = ask(&org.member, "GET", &format!("/v1/orgs/{}", org.id)).await.json(200);
+        let organization = send(&org.member, "GET", &format!("/v1/orgs/{}", org.id)).await.json(200);
         assert_eq!(organization, json!({"object": "organization", "id": org.id, "title": "Acme"}));
-        let listed = ask(&org.member, "GET", "/v1/orgs").await.json(200);
+        let listed = send(&org.member, "GET", "/v1/orgs").await.json(200);
         assert_eq!(listed, json!({"items": [organization]}));
-        assert_eq!(ask(&org.stranger, "GET", "/v1/orgs").await.json(200), json!({"items": []}));
+        assert_eq!(send(&org.stranger, "GET", "/v1/orgs").await.json(200), json!({"items": []}));
         for id in [org.id.as_str(), "no-uuid"] {
-            let answer = ask(&org.stranger, "GET", &format!("/v1/orgs/{id}")).await;
+            let answer = send(&org.stranger, "GET", &format!("/v1/orgs/{id}")).await;
             assert_eq!(message(&answer, 404), "not found");
         }
     }
 
-    async fn organizations_come_in_pages(app: TestApp) {
+    async fn organizations_are_listed_in_pages(app: TestApp) {
         let ana = app.person("ana").await;
         let mut expected = Vec::new();
         for name in ["One", "Two", "Three"] {
-            expected.push(json!(ana.found(name).await.0));
+            expected.push(json!(ana.new_organization(name).await.0));
         }
         let mut found = Vec::new();
         let mut page = String::new();
         for last in [false, true] {
             let path = format!("/v1/orgs?limit=2&page={page}");
-            let listed = ask(&ana, "GET", &path).await.json(200);
+            let listed = send(&ana, "GET", &path).await.json(200);
             found.extend(listed["items"].as_array().unwrap().iter().map(|one| one["id"].clone()));
             assert_eq!(listed["next"].is_null(), last);
             page = listed["next"]["page"].as_str().unwrap_or_default().to_owned();
         }
         assert_eq!(found, expected);
-        let answer = ask(&ana, "GET", "/v1/orgs?page=nonsense").await;
+        let answer = send(&ana, "GET", "/v1/orgs?page=nonsense").await;
         assert!(message(&answer, 400).starts_with("page: must be the token of the page before"));
     }
 
-    async fn the_version_may_be_left_out(app: TestApp) {
+    async fn the_version_in_a_gitbook_path_is_optional(app: TestApp) {
         let org = app.organization().await;
         for path in ["/user", "/orgs", "/orgs?limit=1", &format!("/orgs/{}/link-invites", org.id)] {
-            let with = ask(&org.admin, "GET", &format!("/v1{path}")).await;
-            let without = ask(&org.admin, "GET", path).await;
+            let with = send(&org.admin, "GET", &format!("/v1{path}")).await;
+            let without = send(&org.admin, "GET", path).await;
             assert_eq!(without.json(200), with.json(200), "{path}");
         }
         let path = format!("/orgs/{}/link-invites", org.id);
-        give(&org.admin, "POST", &path, &json!({"role": null})).await.json(201);
+        send_json(&org.admin, "POST", &path, &json!({"role": null})).await.json(201);
         assert_eq!(
-            message(&ask(&org.admin, "GET", "/orgs/a/nothing").await, 404),
+            message(&send(&org.admin, "GET", "/orgs/a/nothing").await, 404),
             "there is no such path"
         );
         // ClickHouse's contract has no path without the version.
-        let answer = ask(&org.admin, "GET", "/organizations").await;
+        let answer = send(&org.admin, "GET", "/organizations").await;
         assert_eq!(answer.json(404)["code"], "unimplemented");
     }
 
-    async fn a_refusal_says_how_to_come_back(app: TestApp) {
+    async fn a_rejected_request_gets_the_reason_and_the_authentication_scheme(app: TestApp) {
         let org = app.organization().await;
-        let answer = ask(&app.nobody(), "GET", "/v1/user").await;
+        let answer = send(&app.without_credential(), "GET", "/v1/user").await;
         assert!(message(&answer, 401).starts_with("a credential is needed"));
         assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"guestlist\""));
         let wrong = Rest::new(&org.admin, "GET", "/v1/user").with("authorization", "Bearer gl_x");
         message(&wrong.send().await, 401);
-        let denied = ask(&org.member, "GET", &links(&org.id)).await;
+        let denied = send(&org.member, "GET", &links(&org.id)).await;
         let expected = "your role in this organization does not allow this";
         assert_eq!(message(&denied, 403), expected);
     }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Rest, give, keys};
+use super::client::{Rest, keys, send_json};
 use super::gitbook::{invites, message};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp, own};
 
 /// Sends one request to invite; returns the response.
-pub async fn invited(admin: &Person, organization: &str, body: &Value) -> Value {
-    give(admin, "POST", &invites(organization), body).await.json(200)
+pub async fn send_invites(admin: &Person, organization: &str, body: &Value) -> Value {
+    send_json(admin, "POST", &invites(organization), body).await.json(200)
 }
 
 /// Address, role and reserved member of every email invitation, oldest first.
@@ -40,7 +40,7 @@ on_both_engines! {
             ],
             "role": "comment",
         });
-        let answer = invited(&org.admin, &org.id, &body).await;
+        let answer = send_invites(&org.admin, &org.id, &body).await;
         assert_eq!(keys(&answer), ["invited", "users"]);
         assert_eq!(answer["invited"], 3);
         let stored = stored(&org.admin, &org.id).await;
@@ -61,47 +61,47 @@ on_both_engines! {
 
     async fn a_missing_role_and_an_explicit_null_differ(app: TestApp) {
         let org = app.organization().await;
-        invited(&org.admin, &org.id, &json!({"emails": ["a@example.org"]})).await;
-        invited(&org.admin, &org.id, &json!({"emails": ["b@example.org"], "role": null})).await;
+        send_invites(&org.admin, &org.id, &json!({"emails": ["a@example.org"]})).await;
+        send_invites(&org.admin, &org.id, &json!({"emails": ["b@example.org"], "role": null})).await;
         let mixed = json!({"emails": [{"email": "c@example.org", "role": "read"}], "role": null});
-        invited(&org.admin, &org.id, &mixed).await;
+        send_invites(&org.admin, &org.id, &mixed).await;
         let stored = stored(&org.admin, &org.id).await;
         let roles: Vec<&str> = stored.iter().map(|(_, role, _)| role.as_str()).collect();
         assert_eq!(roles, ["edit", "guest", "read"]);
         let missing = json!({"emails": [{"email": "d@example.org"}], "role": "read"});
-        let answer = give(&org.admin, "POST", &invites(&org.id), &missing).await;
+        let answer = send_json(&org.admin, "POST", &invites(&org.id), &missing).await;
         assert_eq!(message(&answer, 400), "emails[0]: missing field `role`");
     }
 
-    async fn those_there_or_invited_already_are_left_out(app: TestApp) {
+    async fn members_and_invited_addresses_are_skipped(app: TestApp) {
         let org = app.organization().await;
-        invited(&org.admin, &org.id, &json!({"emails": ["zoe@example.org"]})).await;
+        send_invites(&org.admin, &org.id, &json!({"emails": ["zoe@example.org"]})).await;
         let body = json!({
             "emails": ["Ben@Example.com", "ZOE@example.org", "new@example.org", "NEW@example.org"],
         });
-        let answer = invited(&org.admin, &org.id, &body).await;
+        let answer = send_invites(&org.admin, &org.id, &body).await;
         assert_eq!(answer["invited"], 1);
         assert_eq!(answer["users"].as_array().unwrap().len(), 1);
         let stored = stored(&org.admin, &org.id).await;
         assert_eq!((stored.len(), stored[1].0.as_str()), (2, "new@example.org"));
         assert_eq!(answer["users"][0], stored[1].2);
-        let nobody = invited(&org.admin, &org.id, &json!({"emails": ["ben@example.com"]})).await;
-        assert_eq!(nobody, json!({"users": [], "invited": 0}));
+        let none_invited = send_invites(&org.admin, &org.id, &json!({"emails": ["ben@example.com"]})).await;
+        assert_eq!(none_invited, json!({"users": [], "invited": 0}));
     }
 
-    async fn a_thousand_and_no_more(app: TestApp) {
+    async fn at_most_a_thousand_addresses_can_be_invited_at_once(app: TestApp) {
         let org = app.organization().await;
         let emails = |count: usize| -> Value {
             json!({"emails": (0..count).map(|i| format!("p{i}@example.org")).collect::<Vec<_>>()})
         };
         for count in [0, 1001] {
-            let answer = give(&org.admin, "POST", &invites(&org.id), &emails(count)).await;
+            let answer = send_json(&org.admin, "POST", &invites(&org.id), &emails(count)).await;
             assert_eq!(message(&answer, 400), "emails: must have 1 to 1000 entries");
         }
-        assert_eq!(invited(&org.admin, &org.id, &emails(1000)).await["invited"], 1000);
+        assert_eq!(send_invites(&org.admin, &org.id, &emails(1000)).await["invited"], 1000);
     }
 
-    async fn bad_input_is_named_and_changes_nothing(app: TestApp) {
+    async fn invalid_input_is_reported_and_changes_nothing(app: TestApp) {
         let org = app.organization().await;
         let before = app.database.dump().await;
         let address = "must be a mail address";
@@ -141,18 +141,18 @@ on_both_engines! {
         assert!(app.database.dump().await == before, "the database has changed");
     }
 
-    async fn without_seats_nobody_is_invited(app: TestApp) {
+    async fn without_free_seats_no_address_is_invited(app: TestApp) {
         let org = app.organization().await;
         let limit = own::SetSeatLimitRequest { organization_id: org.id.clone(), seat_limit: 2 };
         app.operator().await.set_seat_limit(limit).await.unwrap();
-        let answer = invited(&org.admin, &org.id, &json!({"emails": ["a@example.org"]})).await;
+        let answer = send_invites(&org.admin, &org.id, &json!({"emails": ["a@example.org"]})).await;
         assert_eq!(answer, json!({"users": [], "invited": 0}));
     }
 }
 
 /// The id of the pending invitation of an address.
 async fn pending(admin: &Person, organization: &str, email: &str) -> String {
-    let listed = super::clickhouse::listed(admin, organization).await;
+    let listed = super::clickhouse::list_invitations(admin, organization).await;
     let one = listed.iter().find(|one| one["email"] == email).unwrap();
     one["id"].as_str().unwrap().to_owned()
 }

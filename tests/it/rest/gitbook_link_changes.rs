@@ -3,31 +3,36 @@
 use guestlist::domain::Role;
 use serde_json::{Value, json};
 
-use super::client::{ask, give};
-use super::gitbook::{join, link, made, message};
+use super::client::{send, send_json};
+use super::gitbook::{create_link, join, link, message};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp};
 
 const ROLES: [&str; 6] = ["admin", "create", "edit", "review", "comment", "read"];
 
-pub async fn changed(admin: &Person, organization: &str, link_of: &Value, body: &Value) -> Value {
+pub async fn change_link(
+    admin: &Person,
+    organization: &str,
+    link_of: &Value,
+    body: &Value,
+) -> Value {
     let path = link(organization, link_of["id"].as_str().unwrap());
-    give(admin, "PATCH", &path, body).await.json(200)
+    send_json(admin, "PATCH", &path, body).await.json(200)
 }
 
 on_both_engines! {
-    async fn a_link_is_changed_by_the_key_of_its_scope(app: TestApp) {
+    async fn a_change_must_have_the_field_that_fits_the_scope_of_the_link(app: TestApp) {
         let org = app.organization().await;
-        let role = made(&org.admin, &org.id, &json!({"role": "edit"})).await;
+        let role = create_link(&org.admin, &org.id, &json!({"role": "edit"})).await;
         for to in ROLES.map(|role| json!(role)).into_iter().chain([Value::Null, json!("edit")]) {
-            let after = changed(&org.admin, &org.id, &role, &json!({"role": to})).await;
+            let after = change_link(&org.admin, &org.id, &role, &json!({"role": to})).await;
             assert_eq!(
                 after,
                 json!({"object": "invite", "id": role["id"], "redundant": true, "role": to})
             );
         }
-        let space = made(&org.admin, &org.id, &json!({"level": null, "space": "s"})).await;
-        let after = changed(&org.admin, &org.id, &space, &json!({"level": "create"})).await;
+        let space = create_link(&org.admin, &org.id, &json!({"level": null, "space": "s"})).await;
+        let after = change_link(&org.admin, &org.id, &space, &json!({"level": "create"})).await;
         assert_eq!((&after["level"], &after["space"]), (&json!("create"), &space["space"]));
 
         for (of, body) in [
@@ -40,38 +45,38 @@ on_both_engines! {
             (&space, json!({"role": null, "level": "read"})),
         ] {
             let path = link(&org.id, of["id"].as_str().unwrap());
-            let answer = give(&org.admin, "PATCH", &path, &body).await;
+            let answer = send_json(&org.admin, "PATCH", &path, &body).await;
             assert!(message(&answer, 400).starts_with("body: must have "), "{body}");
         }
         // A changed link still joins, and a later read shows the change.
         join(&org.stranger, &org.id, role["id"].as_str().unwrap()).await.json(200);
-        let got = ask(&org.admin, "GET", &link(&org.id, space["id"].as_str().unwrap())).await;
+        let got = send(&org.admin, "GET", &link(&org.id, space["id"].as_str().unwrap())).await;
         assert_eq!(got.json(200), after);
     }
 
-    async fn what_shows_as_the_same_stays_as_it_is(app: TestApp) {
+    async fn a_change_to_the_shown_role_keeps_the_stored_role(app: TestApp) {
         let org = app.organization().await;
         for (stored, shown) in [("member", "edit"), ("developer", "edit"), ("edit", "edit")] {
             let made = org.admin.link(&org.id, stored).await.unwrap();
             let events = org.admin.audit(&org.id).await.unwrap().len();
             let path = link(&org.id, &made.token);
-            let got = ask(&org.admin, "GET", &path).await.json(200);
+            let got = send(&org.admin, "GET", &path).await.json(200);
             assert_eq!(got["role"], shown);
-            let same = give(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await.json(200);
+            let same = send_json(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await.json(200);
             assert_eq!(same, got);
-            assert_eq!(org.admin.look_at(&org.id, &made.id).await.unwrap().role, stored);
+            assert_eq!(org.admin.invite_by_id(&org.id, &made.id).await.unwrap().role, stored);
             assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), events);
-            give(&org.admin, "PATCH", &path, &json!({"role": "read"})).await.json(200);
-            give(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await.json(200);
-            assert_eq!(org.admin.look_at(&org.id, &made.id).await.unwrap().role, "edit");
+            send_json(&org.admin, "PATCH", &path, &json!({"role": "read"})).await.json(200);
+            send_json(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await.json(200);
+            assert_eq!(org.admin.invite_by_id(&org.id, &made.id).await.unwrap().role, "edit");
         }
     }
 
-    async fn every_role_of_ours_has_its_name(app: TestApp) {
+    async fn every_role_is_shown_as_a_gitbook_role(app: TestApp) {
         let org = app.organization().await;
         for role in Role::ALL {
             let made = org.admin.link(&org.id, role.as_str()).await.unwrap();
-            let got = ask(&org.admin, "GET", &link(&org.id, &made.token)).await.json(200);
+            let got = send(&org.admin, "GET", &link(&org.id, &made.token)).await.json(200);
             let expected = match role {
                 Role::Guest => Value::Null,
                 Role::Member | Role::Developer => json!("edit"),

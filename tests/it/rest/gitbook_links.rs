@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Rest, ask, give, keys};
+use super::client::{Rest, keys, send, send_json};
 use super::delivered;
-use super::gitbook::{join, link, links, made, message};
+use super::gitbook::{create_link, join, link, links, message};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp, own};
 
 const ROLES: [&str; 6] = ["admin", "create", "edit", "review", "comment", "read"];
 
 async fn page(admin: &Person, organization: &str, query: &str) -> Value {
-    ask(admin, "GET", &format!("{}{query}", links(organization))).await.json(200)
+    send(admin, "GET", &format!("{}{query}", links(organization))).await.json(200)
 }
 
 fn ids(list: &Value) -> Vec<&str> {
@@ -22,16 +22,16 @@ on_both_engines! {
     async fn a_link_of_each_scope_has_its_fields(app: TestApp) {
         let org = app.organization().await;
         for role in ROLES.map(|role| json!(role)).into_iter().chain([Value::Null]) {
-            let made = made(&org.admin, &org.id, &json!({"role": role})).await;
+            let made = create_link(&org.admin, &org.id, &json!({"role": role})).await;
             assert_eq!(keys(&made), ["id", "object", "redundant", "role"]);
             assert_eq!((&made["object"], &made["role"]), (&json!("invite"), &role));
             assert_eq!(made["redundant"], true, "an admin has every role");
-            let got = ask(&org.admin, "GET", &link(&org.id, made["id"].as_str().unwrap())).await;
+            let got = send(&org.admin, "GET", &link(&org.id, made["id"].as_str().unwrap())).await;
             assert_eq!(got.json(200), made);
             for kind in ["space", "collection"] {
                 let id = format!("{kind}_1-A");
                 let body = json!({"level": role, kind: id});
-                let made = crate::rest::gitbook::made(&org.admin, &org.id, &body).await;
+                let made = crate::rest::gitbook::create_link(&org.admin, &org.id, &body).await;
                 let mut fields = ["id", "level", "object", "redundant", kind];
                 fields.sort_unstable();
                 assert_eq!(keys(&made), fields);
@@ -39,26 +39,26 @@ on_both_engines! {
                 assert_eq!(made[kind], json!({"object": kind, "id": id}));
                 assert_eq!(made["redundant"], false, "the admin has no such grant");
                 let path = link(&org.id, made["id"].as_str().unwrap());
-                assert_eq!(ask(&org.admin, "GET", &path).await.json(200), made);
+                assert_eq!(send(&org.admin, "GET", &path).await.json(200), made);
             }
         }
     }
 
-    async fn a_link_is_redundant_to_whom_it_gives_nothing_new(app: TestApp) {
+    async fn a_link_is_redundant_if_it_gives_the_caller_nothing_new(app: TestApp) {
         let org = app.organization().await;
-        let made = made(&org.admin, &org.id, &json!({"level": "edit", "space": "s"})).await;
+        let made = create_link(&org.admin, &org.id, &json!({"level": "edit", "space": "s"})).await;
         let token = made["id"].as_str().unwrap();
         join(&org.admin, &org.id, token).await.json(200);
-        let mine = ask(&org.admin, "GET", &link(&org.id, token)).await.json(200);
+        let mine = send(&org.admin, "GET", &link(&org.id, token)).await.json(200);
         assert_eq!(mine["redundant"], true);
         // Another admin does not have this grant, and another level is a different grant.
         org.admin
             .grant(&org.id, &org.member_id, crate::support::gitpod::OrganizationRole::Admin)
             .await
             .unwrap();
-        let theirs = ask(&org.member, "GET", &link(&org.id, token)).await.json(200);
+        let theirs = send(&org.member, "GET", &link(&org.id, token)).await.json(200);
         assert_eq!(theirs["redundant"], false);
-        let other = crate::rest::gitbook_link_changes::changed(
+        let other = crate::rest::gitbook_link_changes::change_link(
             &org.admin,
             &org.id,
             &made,
@@ -74,15 +74,15 @@ on_both_engines! {
         assert_eq!(page(admin, &org.id, "").await, json!({"items": [], "count": 0}));
         let mut expected = Vec::new();
         for _ in 0..5 {
-            let made = made(admin, &org.id, &json!({"role": "read"})).await;
+            let made = create_link(admin, &org.id, &json!({"role": "read"})).await;
             expected.push(made["id"].as_str().unwrap().to_owned());
         }
-        made(admin, &org.id, &json!({"level": "read", "space": "s"})).await;
-        made(admin, &org.id, &json!({"level": "read", "collection": "c"})).await;
+        create_link(admin, &org.id, &json!({"level": "read", "space": "s"})).await;
+        create_link(admin, &org.id, &json!({"level": "read", "collection": "c"})).await;
         admin.invite(&org.id).await.unwrap();
         admin.invite_address(&org.id, "zoe@example.org", "read").await.unwrap();
-        let gone = made(admin, &org.id, &json!({"role": "read"})).await;
-        ask(admin, "DELETE", &link(&org.id, gone["id"].as_str().unwrap())).await.empty(205);
+        let gone = create_link(admin, &org.id, &json!({"role": "read"})).await;
+        send(admin, "DELETE", &link(&org.id, gone["id"].as_str().unwrap())).await.empty(205);
 
         let all = page(admin, &org.id, "").await;
         assert_eq!(keys(&all), ["count", "items"]);
@@ -111,7 +111,7 @@ on_both_engines! {
         }
     }
 
-    async fn a_page_without_a_limit_has_a_hundred(app: TestApp) {
+    async fn a_page_has_a_hundred_links_by_default(app: TestApp) {
         let org = app.organization().await;
         for _ in 0..101 {
             org.admin.link(&org.id, "read").await.unwrap();
@@ -123,10 +123,10 @@ on_both_engines! {
         assert_eq!(ids(&page(&org.admin, &org.id, "?limit=1000").await).len(), 101);
     }
 
-    async fn bad_pages_are_refused(app: TestApp) {
+    async fn invalid_page_parameters_are_rejected(app: TestApp) {
         let org = app.organization().await;
         for limit in ["1001", "-1", "1.5", "x", "NaN", "inf", "1e9", "0x10", "%FF"] {
-            let answer = ask(&org.admin, "GET", &format!("{}?limit={limit}", links(&org.id))).await;
+            let answer = send(&org.admin, "GET", &format!("{}?limit={limit}", links(&org.id))).await;
             assert_eq!(
                 message(&answer, 400),
                 "limit: must be a whole number of 0 to 1000",
@@ -135,38 +135,38 @@ on_both_engines! {
         }
         org.admin.link(&org.id, "read").await.unwrap();
         org.admin.link(&org.id, "read").await.unwrap();
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let first = page(&org.admin, &org.id, "?limit=1").await;
         let token = first["next"]["page"].as_str().unwrap();
         for (organization, token) in
             [(&other, token), (&org.id, "nonsense"), (&org.id, &token[1..])]
         {
             let path = format!("{}?page={token}", links(organization));
-            let text = message(&ask(&org.admin, "GET", &path).await, 400);
+            let text = message(&send(&org.admin, "GET", &path).await, 400);
             assert!(text.starts_with("page: must be the token of the page before"), "{text}");
         }
-        let twice = ask(&org.admin, "GET", &format!("{}?limit=1&limit=2", links(&org.id))).await;
+        let twice = send(&org.admin, "GET", &format!("{}?limit=1&limit=2", links(&org.id))).await;
         assert_eq!(message(&twice, 400), "query: must name each parameter once");
     }
 
-    async fn deleting_tells_whether_it_was_there(app: TestApp) {
+    async fn the_status_of_a_deletion_shows_whether_the_link_existed(app: TestApp) {
         let org = app.organization().await;
         for body in [json!({"role": "read"}), json!({"level": "read", "space": "s"})] {
-            let made = made(&org.admin, &org.id, &body).await;
+            let made = create_link(&org.admin, &org.id, &body).await;
             let path = link(&org.id, made["id"].as_str().unwrap());
-            ask(&org.admin, "DELETE", &path).await.empty(205);
-            ask(&org.admin, "DELETE", &path).await.empty(204);
-            assert_eq!(message(&ask(&org.admin, "GET", &path).await, 404), "not found");
-            let change = give(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await;
+            send(&org.admin, "DELETE", &path).await.empty(205);
+            send(&org.admin, "DELETE", &path).await.empty(204);
+            assert_eq!(message(&send(&org.admin, "GET", &path).await, 404), "not found");
+            let change = send_json(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await;
             assert_eq!(message(&change, 404), "not found");
         }
-        ask(&org.admin, "DELETE", &link(&org.id, "no-uuid")).await.empty(204);
+        send(&org.admin, "DELETE", &link(&org.id, "no-uuid")).await.empty(204);
     }
 
-    async fn p19_other_kinds_and_other_organizations_links_are_not_there(app: TestApp) {
+    async fn p19_invites_of_other_kinds_and_other_organizations_are_not_found(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.admin.found("Other").await;
-        let made = made(&org.admin, &org.id, &json!({"role": "read"})).await;
+        let (other, _) = org.admin.new_organization("Other").await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "read"})).await;
         let join_link = org.admin.invite(&org.id).await.unwrap();
         let invited = org.admin.invite_address(&org.id, "zoe@example.org", "read").await.unwrap();
         let invited = invited.invite.unwrap().id;
@@ -179,15 +179,15 @@ on_both_engines! {
             (&org.id, mailed.as_str()),
         ] {
             let path = link(organization, token);
-            assert_eq!(message(&ask(&org.admin, "GET", &path).await, 404), "not found");
-            let change = give(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await;
+            assert_eq!(message(&send(&org.admin, "GET", &path).await, 404), "not found");
+            let change = send_json(&org.admin, "PATCH", &path, &json!({"role": "edit"})).await;
             assert_eq!(message(&change, 404), "not found");
-            ask(&org.admin, "DELETE", &path).await.empty(204);
+            send(&org.admin, "DELETE", &path).await.empty(204);
         }
         assert!(app.database.dump().await == before, "the database has changed");
     }
 
-    async fn links_that_have_run_out_are_gone(app: TestApp) {
+    async fn expired_and_used_up_links_are_not_found(app: TestApp) {
         let org = app.organization().await;
         let hour = std::time::Duration::from_secs(3600);
         let role = || Some(own::create_link_request::Grants::Role("read".to_owned()));
@@ -209,14 +209,14 @@ on_both_engines! {
         assert_eq!(page(&org.admin, &org.id, "").await, json!({"items": [], "count": 0}));
         for token in [&expired, &spent] {
             let path = link(&org.id, token);
-            assert_eq!(message(&ask(&org.admin, "GET", &path).await, 404), "not found");
-            ask(&org.admin, "DELETE", &path).await.empty(204);
+            assert_eq!(message(&send(&org.admin, "GET", &path).await, 404), "not found");
+            send(&org.admin, "DELETE", &path).await.empty(204);
         }
     }
 
-    async fn bad_input_is_named_and_changes_nothing(app: TestApp) {
+    async fn invalid_input_is_reported_and_changes_nothing(app: TestApp) {
         let org = app.organization().await;
-        let made = made(&org.admin, &org.id, &json!({"role": "read"})).await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "read"})).await;
         let before = app.database.dump().await;
         let scopes = "body: must have exactly role, level and space, or level and collection";
         let roles = "must be one of `admin`, `create`, `edit`, `review`, `comment`, `read`";
@@ -251,11 +251,11 @@ on_both_engines! {
         }
         for id in ["a.b", "%FF", "%20", "a%2Fb", "s3cret!"] {
             for method in ["GET", "DELETE"] {
-                let text = message(&ask(&org.admin, method, &link(&org.id, id)).await, 400);
+                let text = message(&send(&org.admin, method, &link(&org.id, id)).await, 400);
                 assert!(!text.contains("s3cret"), "{text}");
             }
             let path = link(id, made["id"].as_str().unwrap());
-            let text = message(&ask(&org.admin, "GET", &path).await, 400);
+            let text = message(&send(&org.admin, "GET", &path).await, 400);
             assert!(!text.contains("s3cret"), "{text}");
         }
         assert!(app.database.dump().await == before, "the database has changed");

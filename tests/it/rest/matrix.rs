@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::client::{Answer, Rest, ask};
+use super::client::{Answer, Rest, send};
 use crate::matrix::{CALLERS, callers};
 use crate::on_both_engines;
 use crate::support::{Person, TestApp};
@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
     ("DELETE", "/v1/orgs/$organization/link-invites/$token", "", admins(205)),
 ];
 
-pub async fn send(caller: &Person, method: &str, path: &str, body: &str) -> Answer {
+pub async fn send_with_body(caller: &Person, method: &str, path: &str, body: &str) -> Answer {
     let request = Rest::new(caller, method, path);
     match body {
         "" => request.send().await,
@@ -61,7 +61,7 @@ pub async fn send(caller: &Person, method: &str, path: &str, body: &str) -> Answ
 }
 
 on_both_engines! {
-    async fn p21_every_route_answers_every_kind_of_caller(app: TestApp) {
+    async fn p21_every_route_returns_the_expected_status_to_every_kind_of_caller(app: TestApp) {
         let mut wrong = Vec::new();
         for (method, path, body, expected) in ROWS {
             let org = app.organization().await;
@@ -73,7 +73,7 @@ on_both_engines! {
                 .replace("$invitation", &invited.await.unwrap().invite.unwrap().id)
                 .replace("$token", &link.token);
             for (i, caller) in callers.iter().enumerate() {
-                let answer = send(caller, method, &path, body).await;
+                let answer = send_with_body(caller, method, &path, body).await;
                 let status = answer.status.as_u16();
                 if status != expected[i] {
                     let (caller, right) = (CALLERS[i], expected[i]);
@@ -84,7 +84,7 @@ on_both_engines! {
                 }
                 // HEAD returns the same status as GET, without a body.
                 if *method == "GET" {
-                    let head = send(caller, "HEAD", &path, "").await;
+                    let head = send_with_body(caller, "HEAD", &path, "").await;
                     assert_eq!((head.status.as_u16(), head.body.len()), (status, 0));
                 }
             }
@@ -92,7 +92,7 @@ on_both_engines! {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
-    async fn p26_refusals_of_strangers_are_one_and_the_same(app: TestApp) {
+    async fn p26_a_stranger_gets_the_same_error_whether_or_not_the_id_exists(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let invited = org.admin.invite_address(&org.id, "iva@example.org", "member");
@@ -113,7 +113,7 @@ on_both_engines! {
                     .replace("$organization", organization)
                     .replace("$invitation", invitation)
                     .replace("$token", token);
-                let answer = send(&org.stranger, method, &path, body).await.comparable();
+                let answer = send_with_body(&org.stranger, method, &path, body).await.comparable();
                 assert_eq!(answer.0, 404, "{method} {path}");
                 assert_eq!(*first.get_or_insert(answer.clone()), answer, "{method} {path}");
             }
@@ -121,7 +121,7 @@ on_both_engines! {
     }
 
     async fn p21_every_route_has_a_row(app: TestApp) {
-        let document = ask(&app.nobody(), "GET", "/openapi.json").await.json(200);
+        let document = send(&app.without_credential(), "GET", "/openapi.json").await.json(200);
         let mut routes = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             let path = path

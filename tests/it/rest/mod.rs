@@ -20,7 +20,7 @@ use crate::support::{Person, own};
 
 /// Waits until the mail of an invitation is no longer pending, so that the database stays the same.
 async fn delivered(admin: &Person, organization: &str, id: &str) {
-    while admin.look_at(organization, id).await.unwrap().delivery() == own::Delivery::Pending {
+    while admin.invite_by_id(organization, id).await.unwrap().delivery() == own::Delivery::Pending {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::client::{Answer, Rest, ask};
+use super::client::{Answer, Rest, send};
 use crate::support::{Engine, Protocol, TestApp, run};
 
 async fn document(app: &TestApp) -> Answer {
-    ask(&app.nobody(), "GET", "/openapi.json").await
+    send(&app.without_credential(), "GET", "/openapi.json").await
 }
 
 /// Collects each `$ref` in a value.
@@ -26,7 +26,7 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 }
 
 #[test]
-fn anybody_may_read_it_and_it_is_whole() {
+fn anyone_can_read_the_openapi_document_and_its_references_resolve() {
     run(Engine::Sqlite, Protocol::Grpc, async |app| {
         let answer = document(app).await;
         let document = answer.json(200);
@@ -40,27 +40,27 @@ fn anybody_may_read_it_and_it_is_whole() {
             let pointer = reference.strip_prefix('#').expect("a reference within the document");
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
-        let head = ask(&app.nobody(), "HEAD", "/openapi.json").await;
+        let head = send(&app.without_credential(), "HEAD", "/openapi.json").await;
         head.empty(200);
-        assert_eq!(ask(&app.nobody(), "POST", "/openapi.json").await.status, 405);
-        let broken = Rest::new(&app.nobody(), "GET", "/openapi.json");
+        assert_eq!(send(&app.without_credential(), "POST", "/openapi.json").await.status, 405);
+        let broken = Rest::new(&app.without_credential(), "GET", "/openapi.json");
         broken.with("authorization", "Bearer nonsense").send().await.json(200);
     });
 }
 
 #[test]
-fn every_operation_names_its_refusals_and_credentials() {
+fn every_operation_documents_its_errors_and_credentials() {
     run(Engine::Sqlite, Protocol::Grpc, async |app| {
         let document = document(app).await.json(200);
         let schemes = document["components"]["securitySchemes"].as_object().unwrap();
-        let asked: Vec<&String> = document["security"]
+        let required_schemes: Vec<&String> = document["security"]
             .as_array()
             .unwrap()
             .iter()
             .flat_map(|one| one.as_object().unwrap().keys())
             .collect();
-        assert_eq!(asked, ["basic", "bearer"]);
-        assert!(asked.iter().all(|name| schemes.contains_key(*name)));
+        assert_eq!(required_schemes, ["basic", "bearer"]);
+        assert!(required_schemes.iter().all(|name| schemes.contains_key(*name)));
         let mut ids = Vec::new();
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {

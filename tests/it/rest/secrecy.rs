@@ -2,20 +2,20 @@
 
 use serde_json::json;
 
-use super::clickhouse::{invitation, invitations, invited};
-use super::client::{Rest, ask};
+use super::clickhouse::{create_invitation, invitation, invitations};
+use super::client::{Rest, send};
 use super::delivered;
-use super::gitbook::{invites, join, link, links, made};
+use super::gitbook::{create_link, invites, join, link, links};
 use crate::on_both_engines;
 use crate::support::TestApp;
 use crate::support::client::http;
 
 on_both_engines! {
-    async fn p04_tokens_reach_admins_alone(app: TestApp) {
+    async fn p04_only_admins_receive_tokens(app: TestApp) {
         let org = app.organization().await;
-        let made = made(&org.admin, &org.id, &json!({"role": "read"})).await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "read"})).await;
         let token = made["id"].as_str().unwrap();
-        let one = invited(&org.admin, &org.id, &json!({"email": "zoe@example.org"})).await;
+        let one = create_invitation(&org.admin, &org.id, &json!({"email": "zoe@example.org"})).await;
         let mailed = app.mailed_token(&org.id, one["id"].as_str().unwrap()).await;
         let join_link = org.admin.invite(&org.id).await.unwrap();
         let paths = [
@@ -32,10 +32,10 @@ on_both_engines! {
         ];
         for path in &paths {
             // A mailed token is only in its mail; the join link is only in its own RPC.
-            let text = ask(&org.admin, "GET", path).await.text();
+            let text = send(&org.admin, "GET", path).await.text();
             assert!(!text.contains(&mailed) && !text.contains(&join_link), "{path}");
-            for other in [&org.member, &org.stranger, &app.nobody()] {
-                let text = ask(other, "GET", path).await.text();
+            for other in [&org.member, &org.stranger, &app.without_credential()] {
+                let text = send(other, "GET", path).await.text();
                 assert!(!text.contains(token) && !text.contains(&mailed), "{path}");
             }
         }
@@ -44,9 +44,9 @@ on_both_engines! {
         assert!(trail.contains("invite") && !trail.contains(token) && !trail.contains(&mailed));
     }
 
-    async fn p05_no_refusal_and_no_metric_repeats_a_token_or_key(app: TestApp) {
+    async fn p05_no_error_and_no_metric_contains_a_token_or_key(app: TestApp) {
         let org = app.organization().await;
-        let made = made(&org.admin, &org.id, &json!({"role": "read"})).await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "read"})).await;
         let token = made["id"].as_str().unwrap();
         let key = org.admin.key.as_deref().unwrap();
         let secret = key.rsplit_once('_').unwrap().1;
@@ -62,7 +62,7 @@ on_both_engines! {
             json!({"emails": [{"email": "a@b.example", "role": token}]}).to_string(),
         ];
         let mut refused = 0;
-        for person in [&org.admin, &org.member, &org.stranger, &app.nobody()] {
+        for person in [&org.admin, &org.member, &org.stranger, &app.without_credential()] {
             for path in [
                 invitations(token),
                 invitation(&org.id, token),
@@ -77,7 +77,7 @@ on_both_engines! {
                 format!("/v1/user/{token}"),
             ] {
                 for method in ["GET", "PATCH", "DELETE", "PUT"] {
-                    let answer = ask(person, method, &path).await;
+                    let answer = send(person, method, &path).await;
                     let lists = answer.status.is_success();
                     assert!(lists || !answer.text().contains(token), "{method} {path}");
                     refused += u32::from(!lists);
@@ -111,11 +111,11 @@ on_both_engines! {
         }
     }
 
-    async fn p28_asking_changes_nothing(app: TestApp) {
+    async fn p28_get_head_and_options_requests_change_nothing(app: TestApp) {
         let org = app.organization().await;
-        let made = made(&org.admin, &org.id, &json!({"role": "read"})).await;
+        let made = create_link(&org.admin, &org.id, &json!({"role": "read"})).await;
         let token = made["id"].as_str().unwrap();
-        let one = invited(&org.admin, &org.id, &json!({"email": "zoe@example.com"})).await;
+        let one = create_invitation(&org.admin, &org.id, &json!({"email": "zoe@example.com"})).await;
         delivered(&org.admin, &org.id, one["id"].as_str().unwrap()).await;
         let before = app.database.dump().await;
         for path in [
@@ -134,7 +134,7 @@ on_both_engines! {
         ] {
             for person in [&org.admin, &org.stranger] {
                 for method in ["GET", "HEAD", "OPTIONS"] {
-                    let answer = ask(person, method, &path).await;
+                    let answer = send(person, method, &path).await;
                     assert!(answer.status.as_u16() < 500, "{method} {path}");
                 }
             }

@@ -9,7 +9,7 @@ fn request(invitation: &str) -> own::AcceptRequest {
 }
 
 everywhere! {
-    async fn the_recipient_joins_by_the_id_and_again_changes_nothing(app: TestApp) {
+    async fn only_the_recipient_can_accept_and_a_repetition_changes_nothing(app: TestApp) {
         let org = app.organization().await;
         let (gus, zoe) = (app.person("gus").await, &org.stranger);
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "edit").await.unwrap();
@@ -20,7 +20,7 @@ everywhere! {
         for other in [&gus, &org.admin, &org.member] {
             assert_eq!(other.accept_invitation(request(&invite.id)).await.unwrap_err(), unknown);
         }
-        let (elsewhere, _) = zoe.found("Elsewhere").await;
+        let (elsewhere, _) = zoe.new_organization("Elsewhere").await;
         let bound = Owner::Account(zoe.account().await);
         let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         assert_eq!(bound.accept_invitation(request(&invite.id)).await.unwrap_err(), unknown);
@@ -41,7 +41,7 @@ everywhere! {
         assert_eq!(zoe.accept_invitation(request("x")).await.unwrap_err().fields, ["invitation"]);
     }
 
-    async fn only_an_email_invitation_is_accepted(app: TestApp) {
+    async fn only_an_email_invitation_can_be_accepted(app: TestApp) {
         let org = app.organization().await;
         let zoe = &org.stranger;
         let link = org.admin.link(&org.id, "read").await.unwrap();
@@ -90,5 +90,5 @@ async fn unverified(app: &TestApp) {
 
 on_both_engines_with! {
     trust_intranet;
-    p23_an_unverified_address_accepts_nothing: unverified;
+    p23_an_account_with_an_unverified_address_cannot_accept: unverified;
 }

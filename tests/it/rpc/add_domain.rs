@@ -22,13 +22,13 @@ everywhere! {
         assert_eq!((event.action.as_str(), &event.target_id), ("domain.added", &domain.id));
         // A repeated request changes nothing, and each organization has its own TXT value.
         assert_eq!(org.admin.domain(&org.id, &name).await.unwrap(), domain);
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let others = org.admin.domain(&other, &name).await.unwrap();
         assert_eq!(others.mode(), own::DomainMode::InviteOnly);
         assert_ne!((others.id, others.txt_value), (domain.id, domain.txt_value));
     }
 
-    async fn what_is_wrong_is_named(app: TestApp) {
+    async fn an_invalid_or_public_domain_is_rejected(app: TestApp) {
         let org = app.organization().await;
         let label = "a".repeat(63);
         let long = format!("{label}.{label}.{label}.{}.com", "b".repeat(37));

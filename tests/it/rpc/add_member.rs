@@ -20,7 +20,7 @@ fn limit(organization: &str, seat_limit: i64) -> own::SetSeatLimitRequest {
 }
 
 everywhere! {
-    async fn an_admin_adds_an_account_and_its_role_stays(app: TestApp) {
+    async fn an_admin_adds_an_account_and_a_repetition_keeps_the_role(app: TestApp) {
         let org = app.organization().await;
         let zoe = org.stranger.account().await.to_string();
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
@@ -30,7 +30,7 @@ everywhere! {
         let events = org.admin.audit(&org.id).await.unwrap();
         let joined = events.iter().find(|event| event.action == "member.joined").unwrap();
         assert_eq!((joined.target_id.as_str(), joined.note.as_str()), (added.member_id.as_str(), "as edit, by admin"));
-        let ended = org.admin.look_at(&org.id, &invited.invite.unwrap().id).await.unwrap();
+        let ended = org.admin.invite_by_id(&org.id, &invited.invite.unwrap().id).await.unwrap();
         assert_eq!(ended.end_reason, "ALREADY_MEMBER");
 
         // P18: an existing member keeps the role, and nothing changes.
@@ -55,25 +55,25 @@ everywhere! {
         assert_eq!(after.status(), gitpod::UserStatus::Suspended);
     }
 
-    async fn who_may_not_adds_nobody(app: TestApp) {
+    async fn adding_a_member_needs_an_admin_a_known_account_and_a_free_seat(app: TestApp) {
         let org = app.organization().await;
         let gus = app.person("gus").await.account().await.to_string();
-        let nobody = uuid::Uuid::new_v4().to_string();
+        let unknown_id = uuid::Uuid::new_v4().to_string();
         let failure = org.member.add(&org.id, &gus, "guest").await.unwrap_err();
         assert_eq!(failure.code, Code::PermissionDenied);
-        let unknown = org.stranger.add(&nobody, &gus, "guest").await.unwrap_err();
+        let unknown = org.stranger.add(&unknown_id, &gus, "guest").await.unwrap_err();
         assert_eq!(unknown.code, Code::NotFound);
         let oda = app.person("oda").await;
-        oda.found("Other").await;
+        oda.new_organization("Other").await;
         let bound = Owner::Account(org.admin.account().await);
-        let (elsewhere, _) = org.admin.found("Elsewhere").await;
+        let (elsewhere, _) = org.admin.new_organization("Elsewhere").await;
         let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         for who in [&org.stranger, &oda, &bound, &app.operator().await] {
-            for account in [&gus, &nobody] {
+            for account in [&gus, &unknown_id] {
                 assert_eq!(who.add(&org.id, account, "guest").await.unwrap_err(), unknown);
             }
         }
-        assert_eq!(org.admin.add(&org.id, &nobody, "guest").await.unwrap_err(), unknown);
+        assert_eq!(org.admin.add(&org.id, &unknown_id, "guest").await.unwrap_err(), unknown);
         let failure = org.admin.add(&org.id, "x", "boss").await.unwrap_err();
         assert_eq!(failure.fields, ["account_id", "role"]);
 
@@ -89,7 +89,7 @@ everywhere! {
         assert_eq!(org.admin.add(&org.id, &gus, "guest").await.unwrap_err(), unknown);
     }
 
-    async fn a_repeated_request_brings_nobody_back(app: TestApp) {
+    async fn a_repeated_request_does_not_bring_a_removed_member_back(app: TestApp) {
         let org = app.organization().await;
         let zoe = org.stranger.account().await.to_string();
         let first = org.admin.add_member(request(&org.id, &zoe, "r")).await.unwrap();
@@ -136,7 +136,7 @@ on_both_engines! {
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 3);
     }
 
-    async fn p18_one_who_joins_while_being_added_is_one_member(app: TestApp) {
+    async fn p18_an_account_that_joins_while_being_added_becomes_one_member(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         let admins = app.at_replicas(&[&org.admin]).await.remove(0);
@@ -175,13 +175,13 @@ async fn on_behalf(app: &TestApp) {
         ids.push(service.resolve_account(person).await.unwrap().account.unwrap().id);
     }
     let (ana, uma) = (service.on_behalf_of(&ids[0]), service.on_behalf_of(&ids[1]));
-    let (org, _) = ana.found("Acme").await;
+    let (org, _) = ana.new_organization("Acme").await;
     assert_eq!(service.add(&org, &ids[1], "read").await.unwrap_err().code, Code::NotFound);
     assert_eq!(uma.add(&org, &ids[1], "read").await.unwrap_err().code, Code::NotFound);
     let invited = ana.invite_address(&org, "uma@example.com", "read").await.unwrap();
     let added = ana.add(&org, &ids[1], "read").await.unwrap();
     // P23: Uma's address is not verified, so the invitation does not count as Uma's and stays live.
-    let invitation = ana.look_at(&org, &invited.invite.unwrap().id).await.unwrap();
+    let invitation = ana.invite_by_id(&org, &invited.invite.unwrap().id).await.unwrap();
     assert_eq!(invitation.state(), own::InviteState::Live);
     let event = ana.audit(&org).await.unwrap().remove(0);
     assert_eq!((event.action.as_str(), &event.target_id), ("member.joined", &added.member_id));
@@ -191,5 +191,5 @@ async fn on_behalf(app: &TestApp) {
 
 on_both_engines_with! {
     trust_intranet;
-    p39_a_service_adds_on_behalf_of_an_admin: on_behalf;
+    p39_a_service_adds_a_member_on_behalf_of_an_admin: on_behalf;
 }

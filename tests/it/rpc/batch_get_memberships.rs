@@ -12,11 +12,11 @@ fn request(memberships: Vec<own::MembershipKey>) -> own::BatchGetMembershipsRequ
     own::BatchGetMembershipsRequest { memberships }
 }
 
-async fn many(app: &TestApp) {
+async fn batch_get(app: &TestApp) {
     let org = app.organization().await;
     let owner = || Owner::Service("portal".parse().unwrap());
     let service = app.key(owner(), Some(KeyScope::Act), None).await;
-    let (second, _) = org.admin.found("Second").await;
+    let (second, _) = org.admin.new_organization("Second").await;
     let link = org.admin.link(&org.id, "edit").await.unwrap().token;
     let mut accounts = Vec::new();
     for i in 0..12 {
@@ -44,15 +44,15 @@ async fn many(app: &TestApp) {
     let itself = service.account().await.to_string();
     org.admin.add(&second, &itself, "read").await.unwrap();
     let local = org.member.account().await.to_string();
-    let nobody = uuid::Uuid::new_v4().to_string();
+    let unknown_id = uuid::Uuid::new_v4().to_string();
 
     let mut keys = vec![
         key(&second, &itself),
         key(&org.id, &local),
         key(&org.id, &accounts[3]),
         key(&second, &accounts[3]),
-        key(&nobody, &accounts[3]),
-        key(&org.id, &nobody),
+        key(&unknown_id, &accounts[3]),
+        key(&org.id, &unknown_id),
         key(&org.id, &accounts[3]),
         key(&org.id, &accounts[0]),
     ];
@@ -112,7 +112,7 @@ async fn many(app: &TestApp) {
 
 macro_rules! over {
     ($($module:ident $protocol:ident;)+) => {
-        mod p39_a_service_gets_many_in_the_order_that_it_asks {
+        mod p39_a_service_gets_memberships_in_the_order_of_the_request {
             use super::*;
             $(
                 mod $module {
@@ -120,12 +120,12 @@ macro_rules! over {
 
                     #[test]
                     fn sqlite() {
-                        run_with(trust_intranet, Engine::Sqlite, Protocol::$protocol, many);
+                        run_with(trust_intranet, Engine::Sqlite, Protocol::$protocol, batch_get);
                     }
 
                     #[test]
                     fn postgres() {
-                        run_with(trust_intranet, Engine::Postgres, Protocol::$protocol, many);
+                        run_with(trust_intranet, Engine::Postgres, Protocol::$protocol, batch_get);
                     }
                 }
             )+

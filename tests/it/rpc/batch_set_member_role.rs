@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn each_member_has_a_result_and_one_does_not_stop_the_others(app: TestApp) {
+    async fn each_member_has_a_result_and_a_failure_does_not_stop_the_others(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         let third = app.person("tom").await.join(&token).await.unwrap().user_id;

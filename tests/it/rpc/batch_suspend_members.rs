@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn p20_of_all_admins_one_is_not_suspended(app: TestApp) {
+    async fn p20_the_last_admin_is_not_suspended(app: TestApp) {
         let org = app.organization().await;
         org.admin.link(&org.id, "read").await.unwrap();
         let request = own::BatchSuspendMembersRequest {

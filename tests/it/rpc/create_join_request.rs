@@ -15,75 +15,75 @@ everywhere! {
         let pending = org.admin.requests(&org.id, own::JoinRequestState::Pending).await.unwrap();
         assert_eq!(pending.len(), 1);
         assert_eq!((pending[0].link_id.as_str(), pending[0].email.as_str()), (link.id.as_str(), "zoe@example.com"));
-        let asked = org.stranger.ask(&link.token).await.unwrap();
-        assert_eq!((&asked.id, asked.state()), (&pending[0].id, own::JoinRequestState::Pending));
-        assert!(asked.email.is_empty(), "only admins see the profile");
+        let join_request = org.stranger.request_to_join(&link.token).await.unwrap();
+        assert_eq!((&join_request.id, join_request.state()), (&pending[0].id, own::JoinRequestState::Pending));
+        assert!(join_request.email.is_empty(), "only admins see the profile");
         assert_eq!(org.admin.members(&org.id).await.unwrap().len(), 2);
-        let shown = org.admin.look_at(&org.id, &link.id).await.unwrap();
+        let shown = org.admin.invite_by_id(&org.id, &link.id).await.unwrap();
         assert_eq!(shown.uses, 0, "a join request does not count as a use");
         let events = org.admin.audit(&org.id).await.unwrap();
         let made: Vec<_> = events.iter().filter(|event| event.action == "join_request.created").collect();
         assert_eq!(made.len(), 1);
-        assert_eq!(made[0].target_id, asked.id);
+        assert_eq!(made[0].target_id, join_request.id);
         // A member needs no join request, and a link without approval needs none.
-        let failure = org.member.ask(&link.token).await.unwrap_err();
+        let failure = org.member.request_to_join(&link.token).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::AlreadyExists, "ALREADY_MEMBER"));
         let plain = org.admin.link(&org.id, "read").await.unwrap();
-        let failure = org.stranger.ask(&plain.token).await.unwrap_err();
+        let failure = org.stranger.request_to_join(&plain.token).await.unwrap_err();
         assert_eq!(failure.reason, "NO_APPROVAL_NEEDED");
         org.admin.revoke(&org.id, &link.id).await.unwrap();
-        assert_eq!(org.stranger.ask(&link.token).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(org.stranger.request_to_join(&link.token).await.unwrap_err().code, Code::NotFound);
     }
 
-    async fn p50_a_domain_on_request_lets_its_people_ask_and_nobody_else(app: TestApp) {
+    async fn p50_only_accounts_of_an_on_request_domain_can_request_to_join(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::OnRequest).await;
         let person = app.person_with(&format!("pia@{}", domain.domain)).await;
         assert_eq!(person.join_by_id(&org.id).await.unwrap_err().code, Code::NotFound);
         assert!(org.admin.requests(&org.id, own::JoinRequestState::Pending).await.unwrap().is_empty());
-        let asked = person.ask_by_domain(&org.id).await.unwrap();
-        assert!(asked.link_id.is_empty());
-        assert_eq!(person.ask_by_domain(&org.id).await.unwrap().id, asked.id);
-        assert_eq!(org.stranger.ask_by_domain(&org.id).await.unwrap_err().code, Code::NotFound);
+        let join_request = person.request_to_join_by_domain(&org.id).await.unwrap();
+        assert!(join_request.link_id.is_empty());
+        assert_eq!(person.request_to_join_by_domain(&org.id).await.unwrap().id, join_request.id);
+        assert_eq!(org.stranger.request_to_join_by_domain(&org.id).await.unwrap_err().code, Code::NotFound);
         org.admin.set_mode(&domain, own::DomainMode::InviteOnly).await.unwrap();
         let late = app.person_with(&format!("late@{}", domain.domain)).await;
-        assert_eq!(late.ask_by_domain(&org.id).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(late.request_to_join_by_domain(&org.id).await.unwrap_err().code, Code::NotFound);
         org.admin.set_mode(&domain, own::DomainMode::Automatic).await.unwrap();
-        assert_eq!(late.ask_by_domain(&org.id).await.unwrap_err().reason, "NO_APPROVAL_NEEDED");
+        assert_eq!(late.request_to_join_by_domain(&org.id).await.unwrap_err().reason, "NO_APPROVAL_NEEDED");
         // Joining in another way ends the request.
         person.join_by_id(&org.id).await.unwrap();
         let ended = org.admin.requests(&org.id, own::JoinRequestState::Ended).await.unwrap();
-        assert_eq!(ended[0].id, asked.id);
+        assert_eq!(ended[0].id, join_request.id);
     }
 
-    async fn p10_a_removed_member_cannot_ask_by_an_old_link_or_by_domain(app: TestApp) {
+    async fn p10_a_removed_member_cannot_request_by_an_old_link_or_domain(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::OnRequest).await;
         let person = app.person_with(&format!("pia@{}", domain.domain)).await;
         let old = org.admin.approval_link(&org.id).await;
         let member = person.join(&org.admin.invite(&org.id).await.unwrap()).await.unwrap();
         org.admin.end(&member.user_id).await.unwrap();
-        assert_eq!(person.ask(&old.token).await.unwrap_err().code, Code::NotFound);
-        assert_eq!(person.ask_by_domain(&org.id).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(person.request_to_join(&old.token).await.unwrap_err().code, Code::NotFound);
+        assert_eq!(person.request_to_join_by_domain(&org.id).await.unwrap_err().code, Code::NotFound);
         let new = org.admin.approval_link(&org.id).await;
-        person.ask(&new.token).await.unwrap();
+        person.request_to_join(&new.token).await.unwrap();
     }
 }
 
 on_both_engines! {
-    async fn p50_parallel_requests_of_a_person_are_one(app: TestApp) {
+    async fn p50_parallel_requests_of_one_account_make_one_join_request(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.approval_link(&org.id).await;
-        let asking = futures::future::join_all((0..10).map(|_| org.stranger.ask(&link.token)));
-        let joining = futures::future::join_all((0..10).map(|_| org.stranger.join(&link.token)));
-        let (asked, joined) = futures::join!(asking, joining);
-        let ids: std::collections::BTreeSet<String> = asked.into_iter().map(|one| one.unwrap().id).collect();
+        let requests = futures::future::join_all((0..10).map(|_| org.stranger.request_to_join(&link.token)));
+        let joins = futures::future::join_all((0..10).map(|_| org.stranger.join(&link.token)));
+        let (requested, joined) = futures::join!(requests, joins);
+        let ids: std::collections::BTreeSet<String> = requested.into_iter().map(|one| one.unwrap().id).collect();
         assert_eq!(ids.len(), 1);
         assert!(joined.iter().all(Result::is_err));
         assert_eq!(org.admin.requests(&org.id, own::JoinRequestState::Pending).await.unwrap().len(), 1);
     }
 
-    async fn the_join_of_gitbook_answers_403(app: TestApp) {
+    async fn the_gitbook_join_route_returns_403_for_an_approval_link(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.approval_link(&org.id).await;
         for _ in 0..2 {
@@ -94,7 +94,7 @@ on_both_engines! {
         assert_eq!(org.admin.requests(&org.id, own::JoinRequestState::Pending).await.unwrap().len(), 1);
     }
 
-    async fn a_link_to_content_needs_no_approval(app: TestApp) {
+    async fn a_content_link_cannot_require_approval(app: TestApp) {
         let org = app.organization().await;
         let content = Some(own::content_grant::Content::Space("s1".into()));
         let grant = own::ContentGrant { content, level: "read".into() };

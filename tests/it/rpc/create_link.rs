@@ -11,7 +11,7 @@ fn space(id: &str, level: &str) -> Option<Grants> {
 }
 
 everywhere! {
-    async fn links_live_side_by_side_and_the_join_link_stays(app: TestApp) {
+    async fn several_links_are_valid_at_once_and_the_join_link_stays(app: TestApp) {
         let org = app.organization().await;
         let join_link = org.admin.current_invite(&org.id).await.unwrap();
         let request = own::CreateLinkRequest {
@@ -37,11 +37,11 @@ everywhere! {
         org.stranger.join(&made.token).await.unwrap();
         let mine = org.stranger.list_my_organizations(Default::default()).await.unwrap();
         assert_eq!(mine.organizations[0].role, "review");
-        let used = org.admin.look_at(&org.id, &made.id).await.unwrap();
+        let used = org.admin.invite_by_id(&org.id, &made.id).await.unwrap();
         assert_eq!((used.uses, used.token), (1, made.token));
     }
 
-    async fn every_wrong_field_is_named(app: TestApp) {
+    async fn the_error_names_every_invalid_field(app: TestApp) {
         let org = app.organization().await;
         let wrong = own::CreateLinkRequest {
             organization_id: "x".into(),
@@ -80,7 +80,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn the_same_request_answers_the_same_link_for_a_day(app: TestApp) {
+    async fn a_repeated_request_returns_the_same_link_for_one_day(app: TestApp) {
         let org = app.organization().await;
         let request = own::CreateLinkRequest {
             grants: Some(Grants::Role("read".into())),
@@ -97,7 +97,7 @@ on_both_engines! {
         let failure = org.admin.create_link(other).await.unwrap_err();
         assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["request_id".into()]));
         // A request id belongs to one organization and one account.
-        let (second, _) = org.admin.found("Second").await;
+        let (second, _) = org.admin.new_organization("Second").await;
         let elsewhere = own::CreateLinkRequest { organization_id: second, ..request.clone() };
         assert_ne!(org.admin.create_link(elsewhere).await.unwrap().invite.unwrap().id, first.id);
         // The authority is checked before the stored result is looked up.
@@ -109,7 +109,7 @@ on_both_engines! {
         assert_ne!(later.id, first.id);
     }
 
-    async fn of_many_equal_requests_at_once_one_is_carried_out(app: TestApp) {
+    async fn parallel_requests_with_one_request_id_make_one_link(app: TestApp) {
         let org = app.organization().await;
         let request = own::CreateLinkRequest {
             grants: Some(Grants::Role("read".into())),
@@ -123,7 +123,7 @@ on_both_engines! {
         assert_eq!(ids.len(), 1);
     }
 
-    async fn p03_a_token_gives_what_it_was_made_for_and_nothing_else(app: TestApp) {
+    async fn p03_a_token_grants_only_the_organization_and_role_of_its_link(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "guest").await.unwrap();
         org.stranger.join(&link.token).await.unwrap();
@@ -154,7 +154,7 @@ on_both_engines! {
         let whose: Vec<&str> = grants.iter().map(|grant| grant.member_id.as_str()).collect();
         assert_eq!(whose, [&zoe.user_id, &org.member_id]);
         assert!(grants.iter().all(|grant| grant.invite_id == link.id && grant.grant == link.grant));
-        let used = org.admin.look_at(&org.id, &link.id).await.unwrap();
+        let used = org.admin.invite_by_id(&org.id, &link.id).await.unwrap();
         assert_eq!(used.uses, 2);
         let mine = org.stranger.list_grants(request.clone()).await.unwrap().grants;
         assert_eq!(mine.len(), 1);
@@ -178,6 +178,6 @@ on_both_engines! {
             assert_eq!(failure.reason, "DOMAIN_NOT_ALLOWED");
         }
         app.person_with("x@ACME.com").await.join(&link.token).await.unwrap();
-        assert_eq!(org.admin.look_at(&org.id, &link.id).await.unwrap().uses, 1);
+        assert_eq!(org.admin.invite_by_id(&org.id, &link.id).await.unwrap().uses, 1);
     }
 }

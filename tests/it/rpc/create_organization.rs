@@ -12,7 +12,7 @@ fn request(name: &str) -> gitpod::CreateOrganizationRequest {
 }
 
 everywhere! {
-    async fn it_makes_the_caller_its_admin_if_asked(app: TestApp) {
+    async fn the_creator_becomes_admin_if_join_organization_is_set(app: TestApp) {
         let ana = app.person("ana").await;
         let made = ana
             .create_organization(gitpod::CreateOrganizationRequest {
@@ -37,7 +37,7 @@ everywhere! {
         assert_eq!(ana.get(&organization.id).await.unwrap(), organization);
     }
 
-    async fn without_joining_nobody_is_in_it_and_its_creator_may_join_by_id(app: TestApp) {
+    async fn a_creator_who_did_not_join_can_join_by_id_as_admin(app: TestApp) {
         let (ana, zoe) = (app.person("ana").await, app.person("zoe").await);
         let made = ana.create_organization(request("Acme")).await.unwrap();
         assert_eq!(made.member, None);
@@ -49,7 +49,7 @@ everywhere! {
         assert_eq!(member.role(), gitpod::OrganizationRole::Admin);
     }
 
-    async fn names_that_are_too_short_name_the_field(app: TestApp) {
+    async fn an_invalid_name_is_reported_by_field_name(app: TestApp) {
         let ana = app.person("ana").await;
         for name in ["", "ab", "  a  ", "a\u{7}bc"] {
             let failure = ana.create_organization(request(name)).await.unwrap_err();
@@ -60,11 +60,11 @@ everywhere! {
         assert_eq!(mine.organizations, []);
     }
 
-    async fn p48_names_are_composed_and_mislead_nobody(app: TestApp) {
+    async fn p48_names_are_normalized_and_invisible_characters_are_rejected(app: TestApp) {
         let ana = app.person("ana").await;
         let made = ana.create_organization(request("Cafe\u{301} 👩\u{200d}🚀")).await.unwrap();
         assert_eq!(made.organization.unwrap().name, "Café 👩\u{200d}🚀");
-        let (id, _) = ana.found("Acme").await;
+        let (id, _) = ana.new_organization("Acme").await;
         for c in ['\0', '\u{202e}', '\u{2066}', '\u{200b}', '\u{2060}', '\u{feff}', '\u{2028}'] {
             let name = format!("Ac{c}me");
             let failure = ana.create_organization(request(&name)).await.unwrap_err();
@@ -80,7 +80,7 @@ everywhere! {
         assert_eq!(ana.get(&id).await.unwrap().name, "Acme");
     }
 
-    async fn the_own_domain_is_invited_only_if_it_is_verified_and_not_public(app: TestApp) {
+    async fn the_domain_of_the_creator_is_invited_unless_it_is_public(app: TestApp) {
         let with_domain = |name| gitpod::CreateOrganizationRequest {
             invite_accounts_with_matching_domain: true,
             ..request(name)
@@ -133,7 +133,7 @@ async fn code(person: &Person) -> Code {
 }
 
 #[test]
-fn operators_alone_make_organizations_where_a_setting_says_so() {
+fn a_setting_restricts_creation_to_operators_and_services() {
     let settings = |config: &mut Config| {
         config.organizations.creators = Creators::Operators;
         trust_intranet(config);
@@ -141,7 +141,7 @@ fn operators_alone_make_organizations_where_a_setting_says_so() {
     everywhere_with(settings, async |app| {
         let ana = app.person("ana").await;
         assert_eq!(code(&ana).await, Code::PermissionDenied);
-        assert_eq!(code(&app.nobody()).await, Code::Unauthenticated);
+        assert_eq!(code(&app.without_credential()).await, Code::Unauthenticated);
         let plain = app.key(Owner::Service("plain".parse().unwrap()), None, None).await;
         assert_eq!(code(&plain).await, Code::PermissionDenied);
         let mine = ana.list_my_organizations(Default::default()).await.unwrap();
@@ -156,7 +156,7 @@ fn operators_alone_make_organizations_where_a_setting_says_so() {
 }
 
 #[test]
-fn verified_accounts_make_organizations_where_a_setting_says_so() {
+fn a_setting_restricts_creation_to_verified_accounts_and_operators() {
     let settings = |config: &mut Config| config.organizations.creators = Creators::Verified;
     everywhere_with(settings, async |app| {
         assert_eq!(code(&app.person("ana").await).await, Code::Ok);
@@ -171,7 +171,7 @@ fn verified_accounts_make_organizations_where_a_setting_says_so() {
 }
 
 #[test]
-fn an_account_makes_as_many_organizations_as_the_limit_says() {
+fn an_account_cannot_create_more_organizations_than_the_limit() {
     let settings = |config: &mut Config| config.limits.organizations_per_account = 2;
     everywhere_with(settings, async |app| {
         let ana = app.person("ana").await;

@@ -29,7 +29,7 @@ everywhere! {
         }
     }
 
-    async fn p01_a_token_is_a_random_uuid_and_no_id_of_a_row(app: TestApp) {
+    async fn p01_a_token_is_a_random_uuid_and_not_the_id_of_the_invite(app: TestApp) {
         let org = app.organization().await;
         let token: uuid::Uuid = org.admin.invite(&org.id).await.unwrap().parse().unwrap();
         assert_eq!(token.get_version_num(), 4);

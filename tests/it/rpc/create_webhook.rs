@@ -21,7 +21,7 @@ everywhere! {
         assert_eq!(webhook.description, "For the ledger");
         assert_eq!(webhook.event_types, ["member.joined", "member.left"]);
         assert!(webhook.enabled && webhook.disabled_reason.is_empty());
-        let shown = org.admin.look_at_webhook(&webhook).await.unwrap();
+        let shown = org.admin.webhook_by_id(&webhook).await.unwrap();
         assert_eq!(shown.create_time, webhook.create_time);
         assert!(!format!("{shown:?}").contains("whsec_"));
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
@@ -30,7 +30,7 @@ everywhere! {
         assert_ne!((second.id, secret), (webhook.id, made.secret));
     }
 
-    async fn what_is_wrong_is_named(app: TestApp) {
+    async fn an_invalid_url_or_event_type_is_reported_by_field_name(app: TestApp) {
         let org = app.organization().await;
         for (url, types, field) in [
             ("", &[][..], "url"),
@@ -56,7 +56,7 @@ everywhere! {
     }
 }
 
-fn three(config: &mut Config) {
+fn limit_to_three(config: &mut Config) {
     config.webhooks.max_per_organization = 3;
 }
 
@@ -81,6 +81,6 @@ async fn at_the_limit(app: &TestApp) {
 }
 
 on_both_engines_with! {
-    three;
-    p42_an_organization_has_so_many_webhooks_even_if_many_are_made_at_once: at_the_limit;
+    limit_to_three;
+    p42_parallel_calls_cannot_exceed_the_webhook_limit: at_the_limit;
 }

@@ -6,7 +6,7 @@ fn request(invitation: &str) -> own::DeclineRequest {
 }
 
 everywhere! {
-    async fn whom_it_is_for_declines_and_nobody_else(app: TestApp) {
+    async fn only_the_recipient_can_decline_an_invitation(app: TestApp) {
         let org = app.organization().await;
         let (gus, zoe) = (app.person("gus").await, &org.stranger);
         for by_token in [true, false] {
@@ -20,17 +20,17 @@ everywhere! {
             assert_eq!(failure.code, Code::NotFound);
 
             let named = if by_token { &token } else { &invite.id };
-            let asked = own::DeclineRequest { request_id: "r".into(), ..request(named) };
+            let with_request_id = own::DeclineRequest { request_id: "r".into(), ..request(named) };
             // The same request may be repeated, because its response may be lost.
             if by_token {
-                zoe.decline_invite(asked.clone()).await.unwrap();
-                zoe.decline_invite(asked).await.unwrap();
+                zoe.decline_invite(with_request_id.clone()).await.unwrap();
+                zoe.decline_invite(with_request_id).await.unwrap();
             } else {
                 zoe.decline_invite(request(named)).await.unwrap();
             }
             assert_eq!(zoe.decline_invite(request(named)).await.unwrap_err().code, Code::NotFound);
             assert_eq!(zoe.join(&token).await.unwrap_err().code, Code::NotFound);
-            let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+            let ended = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
             assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Declined, "DECLINED"));
             assert_eq!(ended.ended_by, "");
         }

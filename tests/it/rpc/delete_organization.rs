@@ -4,7 +4,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp};
 
 everywhere! {
-    async fn it_is_gone_with_everything_in_it(app: TestApp) {
+    async fn a_deleted_organization_is_gone_with_its_members_invites_and_keys(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let bound = Owner::Account(org.member.account().await);

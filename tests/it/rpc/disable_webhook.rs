@@ -3,7 +3,7 @@ use crate::support::{TestApp, own};
 use crate::webhooks::{Endpoint, of};
 
 everywhere! {
-    async fn a_disabled_webhook_gets_nothing(app: TestApp) {
+    async fn a_disabled_webhook_receives_no_events(app: TestApp) {
         let org = app.organization().await;
         let (off, on) = (Endpoint::start().await, Endpoint::start().await);
         app.settle().await;
@@ -17,8 +17,8 @@ everywhere! {
             assert!(!disabled.enabled && disabled.disable_time.is_some());
             assert_eq!(disabled.disabled_reason, "REQUESTED");
         }
-        let told = on.next_of("webhook.disabled").await;
-        let data = &told.json()["data"]["webhook"];
+        let received = on.next_of("webhook.disabled").await;
+        let data = &received.json()["data"]["webhook"];
         assert_eq!((&data["enabled"], &data["disabledReason"]), (&false.into(), &"REQUESTED".into()));
         off.arrived().await;
         org.member.end(&org.member_id).await.unwrap();

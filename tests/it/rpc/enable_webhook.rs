@@ -15,7 +15,7 @@ fn enable(webhook: &own::Webhook) -> own::EnableWebhookRequest {
 }
 
 everywhere! {
-    async fn it_goes_on_where_it_stopped(app: TestApp) {
+    async fn an_enabled_webhook_resumes_where_it_stopped(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;
@@ -43,7 +43,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn it_tells_that_events_are_older_than_the_retention(app: TestApp) {
+    async fn enabling_a_webhook_reports_that_old_events_were_lost(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;

@@ -12,8 +12,8 @@ everywhere! {
             code_verifier: "v".repeat(43),
             nonce: "n".repeat(16),
         };
-        let nobody = app.nobody();
-        let failure = nobody.finish_sign_in(request.clone()).await.unwrap_err();
+        let anonymous = app.without_credential();
+        let failure = anonymous.finish_sign_in(request.clone()).await.unwrap_err();
         assert_eq!(failure.code, Code::NotFound);
         let wrong = own::FinishSignInRequest {
             code: String::new(),
@@ -21,7 +21,7 @@ everywhere! {
             nonce: String::new(),
             ..request
         };
-        let failure = nobody.finish_sign_in(wrong).await.unwrap_err();
+        let failure = anonymous.finish_sign_in(wrong).await.unwrap_err();
         assert_eq!(failure.fields, ["code", "code_verifier", "nonce"]);
     }
 }

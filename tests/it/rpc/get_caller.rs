@@ -5,7 +5,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn it_says_who_asks_and_by_which_key(app: TestApp) {
+    async fn the_response_has_the_account_and_the_key_of_the_caller(app: TestApp) {
         let ana = app.person("ana").await;
         let caller = ana.get_caller(own::GetCallerRequest {}).await.unwrap();
         let account = caller.account.unwrap();
@@ -20,7 +20,7 @@ everywhere! {
         assert_eq!(caller.scope, "operator");
         assert_eq!(caller.account.unwrap(), account);
 
-        let failure = app.nobody().get_caller(own::GetCallerRequest {}).await.unwrap_err();
+        let failure = app.without_credential().get_caller(own::GetCallerRequest {}).await.unwrap_err();
         assert_eq!(failure.code, Code::Unauthenticated);
     }
 }

@@ -76,15 +76,15 @@ everywhere! {
         assert_eq!(failure.fields, ["member_id"]);
     }
 
-    async fn p26_all_that_may_not_be_known_is_one_not_found(app: TestApp) {
+    async fn p26_a_caller_without_access_always_gets_the_same_not_found(app: TestApp) {
         let org = app.organization().await;
         let (ana, ben) = (org.admin.account().await, org.member.account().await);
         let unknown = unknown(&org.stranger).await;
-        let nobody = uuid::Uuid::new_v4().to_string();
+        let unknown_id = uuid::Uuid::new_v4().to_string();
         let oda = app.person("oda").await;
-        let (_, other_id) = oda.found("Other").await;
+        let (_, other_id) = oda.new_organization("Other").await;
         let bound = Owner::Account(ana);
-        let (elsewhere, _) = org.admin.found("Elsewhere").await;
+        let (elsewhere, _) = org.admin.new_organization("Elsewhere").await;
         let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         let operator = Owner::Account(org.stranger.account().await);
         let operator = app.key(operator, Some(KeyScope::Operator), None).await;
@@ -123,8 +123,8 @@ everywhere! {
             (&org.admin, account(max_account)),
             (&org.admin, member(&max_id)),
             (&org.admin, member(&other_id)),
-            (&org.admin, account(&nobody)),
-            (&org.admin, member(&nobody)),
+            (&org.admin, account(&unknown_id)),
+            (&org.admin, member(&unknown_id)),
         ] {
             let failure = who.membership(&org.id, whose.clone()).await.unwrap_err();
             assert_eq!(failure, unknown, "{whose:?}");
@@ -185,12 +185,12 @@ async fn services(app: &TestApp) {
     let ana = org.admin.account().await;
     assert_eq!(uma.membership(&org.id, account(ana)).await.unwrap_err(), unknown);
 
-    let (elsewhere, _) = org.admin.found("Elsewhere").await;
-    for (organization, found) in [(&org.id, true), (&elsewhere, false)] {
+    let (elsewhere, _) = org.admin.new_organization("Elsewhere").await;
+    for (organization, is_visible) in [(&org.id, true), (&elsewhere, false)] {
         let bound = Some(organization.parse().unwrap());
         let bound = app.key(owner(), Some(KeyScope::Act), bound).await;
         let got = bound.membership(&org.id, account(&uma_id)).await;
-        assert_eq!(got, if found { Ok(expected.clone()) } else { Err(unknown.clone()) });
+        assert_eq!(got, if is_visible { Ok(expected.clone()) } else { Err(unknown.clone()) });
     }
     let plain = app.key(owner(), None, None).await;
     assert_eq!(plain.membership(&org.id, account(&uma_id)).await.unwrap_err(), unknown);
@@ -200,5 +200,5 @@ async fn services(app: &TestApp) {
 
 on_both_engines_with! {
     trust_intranet;
-    p39_a_service_asks_about_those_whom_it_may_act_for: services;
+    p39_a_service_reads_memberships_of_accounts_it_may_act_for: services;
 }

@@ -2,9 +2,9 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, gitpod};
 
 everywhere! {
-    async fn it_answers_the_live_link_and_makes_one_if_there_is_none(app: TestApp) {
+    async fn the_live_join_link_is_returned_and_created_if_missing(app: TestApp) {
         let ana = app.person("ana").await;
-        let (id, _) = ana.found("Acme").await;
+        let (id, _) = ana.new_organization("Acme").await;
         let made = ana.current_invite(&id).await.unwrap();
         assert_eq!(ana.current_invite(&id).await.unwrap(), made);
         app.person("ben").await.join(&made).await.unwrap();
@@ -14,7 +14,7 @@ everywhere! {
         assert_eq!(created, 1);
     }
 
-    async fn p08_after_an_inviter_has_gone_it_answers_a_fresh_link(app: TestApp) {
+    async fn p08_a_new_join_link_is_returned_after_the_inviter_was_removed(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();

@@ -16,7 +16,7 @@ async fn stats(
 }
 
 everywhere! {
-    async fn the_operator_sees_what_an_organization_has(app: TestApp) {
+    async fn the_operator_reads_counts_of_members_and_invitations(app: TestApp) {
         use gitpod::UserStatus::{Active, Left, Suspended};
 
         let (org, operator) = (app.organization().await, app.operator().await);
@@ -80,7 +80,7 @@ everywhere! {
         assert_eq!(stats(&operator, &org.id).await.unwrap().pending_invitations, 0);
     }
 
-    async fn p39_the_scope_is_needed_and_a_bound_key_sees_its_own(app: TestApp) {
+    async fn p39_only_operators_read_stats_and_a_bound_key_only_its_own(app: TestApp) {
         let (org, operator) = (app.organization().await, app.operator().await);
         let unknown = stats(&operator, &uuid::Uuid::new_v4().to_string()).await.unwrap_err();
         assert_eq!(unknown.code, Code::NotFound);
@@ -89,7 +89,7 @@ everywhere! {
             let failure = stats(who, &org.id).await.unwrap_err();
             assert_eq!(failure.code, Code::PermissionDenied);
         }
-        let (other, _) = org.stranger.found("Other").await;
+        let (other, _) = org.stranger.new_organization("Other").await;
         let bound = Owner::Account(org.admin.account().await);
         let bound = app.key(bound, Some(KeyScope::Operator), Some(org.domain_id())).await;
         assert!(stats(&bound, &org.id).await.is_ok());

@@ -5,7 +5,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn p19_a_webhook_is_found_by_its_owner_alone(app: TestApp) {
+    async fn p19_only_its_owner_can_read_a_webhook(app: TestApp) {
         let (org, other) = (app.organization().await, app.organization().await);
         let operator = app.operator().await;
         let (webhook, _) = org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap();

@@ -19,7 +19,7 @@ fn request(organization: &str, emails: &[&str]) -> own::InviteByEmailRequest {
 }
 
 /// The results with each delivery set to pending: the mails may be sent between two calls.
-fn apart_from_mail(mut answer: own::InviteByEmailResponse) -> own::InviteByEmailResponse {
+fn without_delivery_state(mut answer: own::InviteByEmailResponse) -> own::InviteByEmailResponse {
     for invite in answer.results.iter_mut().filter_map(|result| result.invite.as_mut()) {
         invite.set_delivery(own::Delivery::Pending);
     }
@@ -49,11 +49,11 @@ everywhere! {
         let (made, ends) = (invite.create_time.unwrap(), invite.expire_time.unwrap());
         assert_eq!(ends.seconds - made.seconds, 7 * 24 * 60 * 60);
         assert_eq!(invite.token, "", "P04: the token goes only to the address");
-        assert_eq!(org.admin.look_at(&org.id, &invite.id).await.unwrap().token, "");
+        assert_eq!(org.admin.invite_by_id(&org.id, &invite.id).await.unwrap().token, "");
         assert!(answer.results[1..].iter().all(|result| result.invite.is_none()));
     }
 
-    async fn every_wrong_field_is_named(app: TestApp) {
+    async fn the_error_names_every_invalid_field(app: TestApp) {
         let org = app.organization().await;
         let mut wrong = request("x", &[]);
         wrong.role = "king".into();
@@ -94,20 +94,20 @@ on_both_engines! {
         assert_eq!(wrong.join(&invite.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.preview(&invite.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.preview(&token).await.unwrap().organization_id, org.id);
-        assert_eq!(org.admin.look_at(&org.id, &invite.id).await.unwrap().uses, 0);
+        assert_eq!(org.admin.invite_by_id(&org.id, &invite.id).await.unwrap().uses, 0);
 
         let member = org.stranger.join(&token).await.unwrap();
         assert_eq!(member.user_id, invite.member_id, "the reserved member id");
         let mine = org.stranger.list_my_organizations(Default::default()).await.unwrap();
         assert_eq!(mine.organizations[0].role, "edit");
-        let ended = org.admin.look_at(&org.id, &invite.id).await.unwrap();
+        let ended = org.admin.invite_by_id(&org.id, &invite.id).await.unwrap();
         assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Accepted, "ACCEPTED"));
         // P13: joining again returns the same member.
         assert_eq!(org.stranger.join(&token).await.unwrap(), member);
         assert_eq!(org.stranger.join(&invite.id).await.unwrap(), member);
     }
 
-    async fn by_its_id_an_invitation_lets_in_its_own_address(app: TestApp) {
+    async fn the_recipient_can_join_by_the_id_of_the_invitation(app: TestApp) {
         let org = app.organization().await;
         let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
         org.stranger.join(&invited.invite.unwrap().id).await.unwrap();
@@ -117,18 +117,18 @@ on_both_engines! {
         assert_eq!(failure.code, Code::NotFound);
     }
 
-    async fn p11_it_works_until_the_very_moment_it_expires(app: TestApp) {
+    async fn p11_an_invitation_is_valid_until_its_expiry(app: TestApp) {
         let org = app.organization().await;
-        let mut asked = request(&org.id, &["zoe@example.com", "gus@example.com"]);
-        asked.expire_time = app.in_the_future(Duration::from_secs(2 * 3600));
-        let results = org.admin.invite_by_email(asked).await.unwrap().results;
+        let mut invite_request = request(&org.id, &["zoe@example.com", "gus@example.com"]);
+        invite_request.expire_time = app.in_the_future(Duration::from_secs(2 * 3600));
+        let results = org.admin.invite_by_email(invite_request).await.unwrap().results;
         let id = |i: usize| results[i].invite.clone().unwrap().id;
         app.clock.advance(Duration::from_secs(2 * 3600 - 30));
         org.stranger.join(&id(0)).await.unwrap();
         app.clock.advance(Duration::from_secs(30));
         let gus = app.person("gus").await;
         assert_eq!(gus.join(&id(1)).await.unwrap_err().code, Code::NotFound);
-        let seen = org.admin.look_at(&org.id, &id(1)).await.unwrap();
+        let seen = org.admin.invite_by_id(&org.id, &id(1)).await.unwrap();
         assert_eq!((seen.state(), seen.end_reason.as_str()), (own::InviteState::Expired, "EXPIRED"));
         // An expired invitation does not block a new one.
         let again = org.admin.invite_address(&org.id, "gus@example.com", "read").await.unwrap();
@@ -136,7 +136,7 @@ on_both_engines! {
         gus.join(&again.invite.unwrap().id).await.unwrap();
     }
 
-    async fn p15_of_many_invitations_of_one_address_at_once_one_is_pending(app: TestApp) {
+    async fn p15_parallel_invitations_of_one_address_leave_one_pending(app: TestApp) {
         let org = app.organization().await;
         let admins = app.at_replicas(&[&org.admin]).await.remove(0);
         let many = (0..16)
@@ -157,11 +157,11 @@ on_both_engines! {
         let id = invited.invite.unwrap().id;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         org.stranger.join(&token).await.unwrap();
-        let ended = org.admin.look_at(&org.id, &id).await.unwrap();
+        let ended = org.admin.invite_by_id(&org.id, &id).await.unwrap();
         assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Revoked, "ALREADY_MEMBER"));
     }
 
-    async fn p10_an_invitation_from_before_a_removal_is_dead_and_a_later_one_is_not(app: TestApp) {
+    async fn p10_only_an_invitation_made_after_the_removal_can_be_used(app: TestApp) {
         let org = app.organization().await;
         org.member.end(&org.member_id).await.unwrap();
         let before = org.admin.invite_address(&org.id, "ben@example.com", "read").await.unwrap();
@@ -175,7 +175,7 @@ on_both_engines! {
         org.member.join(&after.invite.unwrap().id).await.unwrap();
     }
 
-    async fn p08_invitations_end_with_their_inviters_authority(app: TestApp) {
+    async fn p08_invites_end_when_their_inviter_loses_the_admin_role(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, admin).await.unwrap();
@@ -184,7 +184,7 @@ on_both_engines! {
         let link = org.member.link(&org.id, "read").await.unwrap();
         org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Member).await.unwrap();
         for id in [&id, &link.id] {
-            let ended = org.admin.look_at(&org.id, id).await.unwrap();
+            let ended = org.admin.invite_by_id(&org.id, id).await.unwrap();
             assert_eq!((ended.state(), ended.end_reason.as_str()), (own::InviteState::Revoked, "INVITER_GONE"));
             assert_eq!(ended.ended_by, org.admin_id);
         }
@@ -193,22 +193,22 @@ on_both_engines! {
         assert_eq!(again.outcome(), Outcome::Invited);
     }
 
-    async fn the_same_request_invites_once(app: TestApp) {
+    async fn a_repeated_request_invites_only_once(app: TestApp) {
         let org = app.organization().await;
-        let mut asked = request(&org.id, &["a@example.org", "x", "b@example.org"]);
-        asked.request_id = "r1".into();
-        asked.expire_time = app.in_the_future(Duration::from_secs(3630));
-        let first = org.admin.invite_by_email(asked.clone()).await.unwrap();
+        let mut invite_request = request(&org.id, &["a@example.org", "x", "b@example.org"]);
+        invite_request.request_id = "r1".into();
+        invite_request.expire_time = app.in_the_future(Duration::from_secs(3630));
+        let first = org.admin.invite_by_email(invite_request.clone()).await.unwrap();
         // For a new request the expire time is now too early; for the first request it was valid.
         app.clock.advance(Duration::from_secs(60));
-        let again = org.admin.invite_by_email(asked.clone()).await.unwrap();
-        assert_eq!(apart_from_mail(again), apart_from_mail(first));
-        asked.invitations.pop();
-        let failure = org.admin.invite_by_email(asked).await.unwrap_err();
+        let again = org.admin.invite_by_email(invite_request.clone()).await.unwrap();
+        assert_eq!(without_delivery_state(again), without_delivery_state(first));
+        invite_request.invitations.pop();
+        let failure = org.admin.invite_by_email(invite_request).await.unwrap_err();
         assert_eq!(failure.fields, ["request_id"]);
     }
 
-    async fn a_thousand_at_once(app: TestApp) {
+    async fn a_thousand_addresses_can_be_invited_at_once(app: TestApp) {
         let org = app.organization().await;
         let emails: Vec<String> = (0..1000).map(|i| format!("p{i}@example.org")).collect();
         let emails: Vec<&str> = emails.iter().map(String::as_str).collect();

@@ -21,7 +21,7 @@ everywhere! {
         assert_eq!(mine.organizations[0].role, "member");
     }
 
-    async fn p13_joining_again_answers_the_same_member_and_spends_nothing(app: TestApp) {
+    async fn p13_joining_again_returns_the_same_member_and_adds_none(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let first = org.stranger.join(&token).await.unwrap();
@@ -48,7 +48,7 @@ everywhere! {
         assert_eq!(member.role(), gitpod::OrganizationRole::Admin);
     }
 
-    async fn neither_way_in_names_the_field(app: TestApp) {
+    async fn a_missing_or_invalid_join_id_is_reported_by_field_name(app: TestApp) {
         let ana = app.person("ana").await;
         let failure = ana.join_organization(Default::default()).await.unwrap_err();
         assert_eq!(failure.code, Code::InvalidArgument);
@@ -59,7 +59,7 @@ everywhere! {
         assert_eq!(failure.fields, ["organization_id"]);
     }
 
-    async fn p25_a_domain_lets_in_its_own_verified_addresses_alone(app: TestApp) {
+    async fn p25_a_domain_admits_only_addresses_of_exactly_this_domain(app: TestApp) {
         let ana = app.person_with("ana@acme.com").await;
         let request = gitpod::CreateOrganizationRequest {
             name: "Acme".into(),
@@ -81,7 +81,7 @@ on_both_engines! {
         let org = app.organization().await;
         let replaced = org.admin.invite(&org.id).await.unwrap();
         let revoked = org.admin.invite(&org.id).await.unwrap();
-        let (other, _) = org.member.found("Other").await;
+        let (other, _) = org.member.new_organization("Other").await;
         let deleted = org.member.invite(&other).await.unwrap();
         org.member.delete(&other).await.unwrap();
         org.admin.invite(&org.id).await.unwrap();
@@ -97,7 +97,7 @@ on_both_engines! {
         assert_eq!(org.stranger.join_by_id(&unknown).await.unwrap_err(), expected);
     }
 
-    async fn p08_an_inviters_links_end_with_their_authority(app: TestApp) {
+    async fn p08_links_end_when_their_inviter_is_demoted_or_leaves(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         let member = gitpod::OrganizationRole::Member;
@@ -120,7 +120,7 @@ on_both_engines! {
         org.stranger.join(&fresh).await.unwrap();
     }
 
-    async fn p10_who_was_removed_needs_an_invite_made_later(app: TestApp) {
+    async fn p10_a_removed_account_needs_an_invite_made_after_the_removal(app: TestApp) {
         let org = app.organization().await;
         let before = org.admin.invite(&org.id).await.unwrap();
         let update = gitpod::UpdateOrganizationRequest {
@@ -150,14 +150,14 @@ on_both_engines! {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         org.admin.delete(&org.id).await.unwrap();
-        let (again, _) = org.admin.found("Acme").await;
+        let (again, _) = org.admin.new_organization("Acme").await;
         assert_ne!(again, org.id);
         assert_eq!(org.stranger.join(&token).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.join_by_id(&org.id).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.admin.members(&again).await.unwrap().len(), 1);
     }
 
-    async fn without_an_admin_nobody_joins_by_domain_but_its_creator_comes_back(app: TestApp) {
+    async fn without_an_admin_only_the_creator_can_join_by_id(app: TestApp) {
         let ana = app.person_with("ana@acme.com").await;
         let ben = app.person_with("ben@acme.com").await;
         let request = gitpod::CreateOrganizationRequest {
@@ -176,7 +176,7 @@ on_both_engines! {
 
     async fn a_key_bound_to_one_organization_joins_no_other(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.stranger.found("Other").await;
+        let (other, _) = org.stranger.new_organization("Other").await;
         let token = org.stranger.invite(&other).await.unwrap();
         let bound = Owner::Account(org.member.account().await);
         let bound = app.key(bound, None, Some(org.domain_id())).await;
@@ -187,7 +187,7 @@ on_both_engines! {
         assert_eq!(mine.unwrap().organizations.len(), 1);
     }
 
-    async fn p24_a_name_or_address_that_changes_shows_at_once(app: TestApp) {
+    async fn p24_a_changed_account_name_is_shown_at_once(app: TestApp) {
         let org = app.organization().await;
         app.clock.advance(Duration::from_secs(1));
         let email = "ben@example.com".parse().unwrap();

@@ -11,7 +11,7 @@ fn leave(organization: &str, successor: &str) -> own::LeaveOrganizationRequest {
 }
 
 everywhere! {
-    async fn members_leave_and_admins_remove(app: TestApp) {
+    async fn members_can_leave_and_only_admins_can_remove_others(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let zoe = org.stranger.join(&token).await.unwrap().user_id;
@@ -32,7 +32,7 @@ everywhere! {
         assert_eq!(actions[..2], ["member.removed", "member.left"]);
     }
 
-    async fn p20_the_last_admin_stays_while_others_remain(app: TestApp) {
+    async fn p20_the_last_admin_cannot_leave_while_other_members_remain(app: TestApp) {
         let org = app.organization().await;
         let failure = org.admin.end(&org.admin_id).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::FailedPrecondition, "LAST_ADMIN"));
@@ -48,7 +48,7 @@ everywhere! {
 
     async fn p19_a_membership_of_another_organization_is_not_found(app: TestApp) {
         let org = app.organization().await;
-        let (_, theirs) = org.stranger.found("Other").await;
+        let (_, theirs) = org.stranger.new_organization("Other").await;
         assert_eq!(org.admin.end(&theirs).await.unwrap_err().code, Code::NotFound);
         assert_eq!(org.stranger.end(&org.member_id).await.unwrap_err().code, Code::NotFound);
         let role = gitpod::OrganizationRole::Member;
@@ -68,13 +68,13 @@ everywhere! {
         org.admin.suspend_member(suspend).await.unwrap();
         let max_id = max.join(&token).await.unwrap().user_id;
         max.end(&max_id).await.unwrap();
-        let (_, elsewhere) = org.admin.found("Other").await;
-        let nobody = uuid::Uuid::new_v4().to_string();
+        let (_, elsewhere) = org.admin.new_organization("Other").await;
+        let unknown_id = uuid::Uuid::new_v4().to_string();
         let before = org.admin.audit(&org.id).await.unwrap().len();
-        for wrong in ["", &nobody, &elsewhere, &org.admin_id, &sue_id, &max_id] {
+        for wrong in ["", &unknown_id, &elsewhere, &org.admin_id, &sue_id, &max_id] {
             let failure = org.admin.leave_with_successor(leave(&org.id, wrong)).await.unwrap_err();
-            let told = (failure.code, failure.reason.as_str());
-            assert_eq!(told, (Code::FailedPrecondition, "LAST_ADMIN"), "{wrong}");
+            let error = (failure.code, failure.reason.as_str());
+            assert_eq!(error, (Code::FailedPrecondition, "LAST_ADMIN"), "{wrong}");
         }
         assert_eq!(org.admin.audit(&org.id).await.unwrap().len(), before);
 
@@ -91,7 +91,7 @@ everywhere! {
         assert_eq!(max.join(&token).await.unwrap_err().code, Code::NotFound);
     }
 
-    async fn a_successor_that_is_not_needed_stays_what_it_is(app: TestApp) {
+    async fn a_successor_is_not_promoted_if_none_is_needed(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         let max = app.person("max").await;
@@ -117,15 +117,15 @@ everywhere! {
         assert_eq!(failure.fields, ["organization_id", "successor_member_id"]);
     }
 
-    async fn p26_who_is_no_member_leaves_nothing(app: TestApp) {
+    async fn p26_a_caller_who_is_no_member_gets_not_found(app: TestApp) {
         let org = app.organization().await;
-        let nobody = uuid::Uuid::new_v4().to_string();
-        let unknown = org.stranger.leave_with_successor(leave(&nobody, "")).await.unwrap_err();
+        let unknown_id = uuid::Uuid::new_v4().to_string();
+        let unknown = org.stranger.leave_with_successor(leave(&unknown_id, "")).await.unwrap_err();
         assert_eq!(unknown.code, Code::NotFound);
         let oda = app.person("oda").await;
-        oda.found("Other").await;
+        oda.new_organization("Other").await;
         let bound = Owner::Account(org.member.account().await);
-        let (elsewhere, _) = org.member.found("Elsewhere").await;
+        let (elsewhere, _) = org.member.new_organization("Elsewhere").await;
         let bound = app.key(bound, None, Some(elsewhere.parse().unwrap())).await;
         for who in [&org.stranger, &oda, &bound, &app.operator().await] {
             for successor in ["", &org.member_id] {
@@ -138,7 +138,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p20_a_successor_that_leaves_meanwhile_is_none(app: TestApp) {
+    async fn p20_an_admin_remains_if_the_successor_leaves_in_parallel(app: TestApp) {
         for round in 0..12 {
             let org = app.organization().await;
             let token = org.admin.current_invite(&org.id).await.unwrap();

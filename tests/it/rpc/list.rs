@@ -10,7 +10,7 @@ fn request(organization: &str) -> own::ListRequest {
 }
 
 everywhere! {
-    async fn kinds_states_and_the_rest_are_filtered_and_counted(app: TestApp) {
+    async fn invites_are_filtered_and_counted(app: TestApp) {
         let org = app.organization().await;
         let admin = &org.admin;
         admin.invite(&org.id).await.unwrap();
@@ -47,8 +47,8 @@ everywhere! {
             (own::InviteFilter { start_time: later.create_time, ..Default::default() }, 1),
             (own::InviteFilter { end_time: later.create_time, ..Default::default() }, 5),
         ] {
-            let asked = own::ListRequest { filter: Some(filter.clone()), count: true, ..request(&org.id) };
-            let answer = admin.list_invites(asked).await.unwrap();
+            let list_request = own::ListRequest { filter: Some(filter.clone()), count: true, ..request(&org.id) };
+            let answer = admin.list_invites(list_request).await.unwrap();
             assert_eq!(answer.invites.len(), expected, "{filter:?}");
             assert_eq!(answer.count, i64::try_from(expected).ok(), "{filter:?}");
         }
@@ -57,14 +57,14 @@ everywhere! {
         app.clock.advance(Duration::from_secs(7 * 24 * 60 * 60));
         for (state, expected) in [(State::Live, 3), (State::Expired, 1)] {
             let filter = own::InviteFilter { states: vec![state.into()], ..Default::default() };
-            let asked = own::ListRequest { filter: Some(filter), ..request(&org.id) };
-            let invites = admin.list_invites(asked).await.unwrap().invites;
+            let list_request = own::ListRequest { filter: Some(filter), ..request(&org.id) };
+            let invites = admin.list_invites(list_request).await.unwrap().invites;
             assert_eq!(invites.len(), expected);
             assert!(invites.iter().all(|invite| invite.state() == state));
         }
     }
 
-    async fn pages_follow_one_another(app: TestApp) {
+    async fn the_pages_together_contain_every_invite_in_order(app: TestApp) {
         let org = app.organization().await;
         for _ in 0..5 {
             org.admin.link(&org.id, "read").await.unwrap();
@@ -75,8 +75,8 @@ everywhere! {
         loop {
             let first = page_token.is_empty();
             let page = Some(own::PageRequest { page_size: 2, page_token });
-            let asked = own::ListRequest { page, count: true, ..request(&org.id) };
-            let answer = org.admin.list_invites(asked).await.unwrap();
+            let list_request = own::ListRequest { page, count: true, ..request(&org.id) };
+            let answer = org.admin.list_invites(list_request).await.unwrap();
             assert_eq!(answer.count, first.then_some(6), "only the first page has the count");
             paged.extend(answer.invites);
             page_token = answer.next_page_token;

@@ -6,7 +6,7 @@ use crate::support::{Code, TestApp, gitpod, own};
 use crate::{everywhere, on_both_engines};
 
 everywhere! {
-    async fn p33_every_change_has_its_event_and_nothing_else_has(app: TestApp) {
+    async fn p33_every_change_writes_an_event_and_nothing_else_does(app: TestApp) {
         let org = app.organization().await;
         org.admin.get(&org.id).await.unwrap();
         org.admin.members(&org.id).await.unwrap();
@@ -35,7 +35,7 @@ everywhere! {
         assert!(events.iter().all(|event| !event.request_id.is_empty() && event.time.is_some()));
     }
 
-    async fn admins_read_it_and_operators_when_the_organization_is_gone(app: TestApp) {
+    async fn admins_read_the_events_and_operators_after_deletion(app: TestApp) {
         let org = app.organization().await;
         let operator = Owner::Account(org.stranger.account().await);
         let operator = app.key(operator, Some(KeyScope::Operator), None).await;
@@ -54,7 +54,7 @@ everywhere! {
         assert_eq!(operator.audit(&never).await.unwrap_err().code, Code::NotFound);
     }
 
-    async fn pages_and_filters(app: TestApp) {
+    async fn events_are_listed_in_pages_and_filtered(app: TestApp) {
         let org = app.organization().await;
         let all = org.admin.audit(&org.id).await.unwrap();
         let mut paged = Vec::new();
@@ -94,7 +94,7 @@ everywhere! {
         }
     }
 
-    async fn operators_list_what_happened_outside_organizations(app: TestApp) {
+    async fn operators_list_events_outside_organizations(app: TestApp) {
         let org = app.organization().await;
         let (operator, account) = (app.operator().await, org.stranger.account().await);
         let request = |page_size, page_token| own::ListAuditEventsRequest {
@@ -139,7 +139,7 @@ everywhere! {
         }
     }
 
-    async fn every_wrong_field_is_named(app: TestApp) {
+    async fn the_error_names_every_invalid_field(app: TestApp) {
         let ana = app.person("ana").await;
         let request = own::ListAuditEventsRequest {
             organization_id: "x".into(),
@@ -158,7 +158,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn a_note_tells_how_many_invites_ended_along_if_any_did(app: TestApp) {
+    async fn the_note_of_an_event_has_the_number_of_invites_that_ended_with_it(app: TestApp) {
         let org = app.organization().await;
         let admin = gitpod::OrganizationRole::Admin;
         let member = gitpod::OrganizationRole::Member;

@@ -7,7 +7,7 @@ use crate::support::{Code, TestApp, own};
 use crate::webhooks::{Endpoint, of};
 
 everywhere! {
-    async fn the_pages_have_each_delivery_once_and_answers_are_for_operators(app: TestApp) {
+    async fn pages_contain_each_delivery_once_and_only_operators_see_answers(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;

@@ -5,7 +5,7 @@ use crate::support::{TestApp, own};
 everywhere! {
     async fn the_domains_of_one_organization_are_listed_oldest_first(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let first = org.admin.domain(&org.id, &new_domain()).await.unwrap();
         org.admin.domain(&other, &new_domain()).await.unwrap();
         let second = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;

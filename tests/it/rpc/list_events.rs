@@ -53,7 +53,7 @@ fn types(events: &[own::Event]) -> Vec<&str> {
 }
 
 everywhere! {
-    async fn a_cursor_has_each_event_once_and_in_order(app: TestApp) {
+    async fn reading_with_a_cursor_returns_each_event_once_and_in_order(app: TestApp) {
         let org = app.organization().await;
         let cursor = from_now(app, &org.admin, of(&org.id)).await;
 
@@ -77,7 +77,7 @@ everywhere! {
         }
     }
 
-    async fn the_scope_reads_everything_and_nobody_else_does(app: TestApp) {
+    async fn only_a_key_with_the_events_scope_reads_all_events(app: TestApp) {
         let org = app.organization().await;
         let all = reader(app).await;
         let cursor = from_now(app, &all, of("")).await;
@@ -104,7 +104,7 @@ everywhere! {
         assert!(!page.has_more);
     }
 
-    async fn types_and_times_choose(app: TestApp) {
+    async fn events_are_filtered_by_type_and_time(app: TestApp) {
         let org = app.organization().await;
         let start_time = app.in_the_future(Duration::ZERO);
         let request = own::ListEventsRequest {
@@ -124,7 +124,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn a_reader_learns_which_events_it_missed(app: TestApp) {
+    async fn a_reader_gets_an_error_if_its_cursor_is_deleted_or_expired(app: TestApp) {
         let org = app.organization().await;
         let all = reader(app).await;
         let cursor = from_now(app, &all, of("")).await;
@@ -154,7 +154,7 @@ on_both_engines! {
         connection.close().await.unwrap();
     }
 
-    async fn versions_rise_in_the_order_of_the_feed_while_many_write(app: TestApp) {
+    async fn versions_increase_in_feed_order_during_parallel_writes(app: TestApp) {
         let all = reader(app).await;
         let cursor = from_now(app, &all, of("")).await;
         let organizations = [app.organization().await, app.organization().await];

@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, link_to, own};
 
 everywhere! {
-    async fn admins_list_all_and_members_their_own(app: TestApp) {
+    async fn admins_list_all_grants_and_members_only_their_own(app: TestApp) {
         let org = app.organization().await;
         let mut members = Vec::new();
         for (i, person) in [&org.stranger, &org.member].into_iter().enumerate() {

@@ -6,11 +6,11 @@ everywhere! {
         let (org, other) = (app.organization().await, app.organization().await);
         let link = org.admin.approval_link(&org.id).await;
         let elsewhere = other.admin.approval_link(&other.id).await;
-        let mut asked = Vec::new();
+        let mut expected_ids = Vec::new();
         for i in 0..4 {
             let person = app.person(&format!("p{i}")).await;
-            person.ask(&elsewhere.token).await.unwrap();
-            asked.push(person.ask(&link.token).await.unwrap().id);
+            person.request_to_join(&elsewhere.token).await.unwrap();
+            expected_ids.push(person.request_to_join(&link.token).await.unwrap().id);
         }
         let (mut listed, mut token) = (Vec::new(), String::new());
         loop {
@@ -26,12 +26,12 @@ everywhere! {
                 break;
             }
         }
-        assert_eq!(listed.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), asked);
+        assert_eq!(listed.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), expected_ids);
         assert_eq!(listed[3].email, "p3@example.com");
         assert!(listed[3].email_verified);
         org.admin.deny(&listed[1], "", 0).await.unwrap();
         let denied = org.admin.requests(&org.id, own::JoinRequestState::Denied).await.unwrap();
-        assert_eq!(denied.iter().map(|one| &one.id).collect::<Vec<_>>(), [&asked[1]]);
+        assert_eq!(denied.iter().map(|one| &one.id).collect::<Vec<_>>(), [&expected_ids[1]]);
         let pending = org.admin.requests(&org.id, own::JoinRequestState::Pending).await.unwrap();
         assert_eq!(pending.len(), 3);
     }

@@ -8,7 +8,7 @@ async fn joinable(person: &Person) -> Vec<own::JoinableOrganization> {
 }
 
 everywhere! {
-    async fn p50_an_organization_is_found_by_a_proved_and_open_domain_alone(app: TestApp) {
+    async fn p50_only_a_proved_open_domain_makes_an_organization_joinable(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::InviteOnly).await;
         let person = app.person_with(&format!("pia@{}", domain.domain)).await;
@@ -22,10 +22,10 @@ everywhere! {
         }
         assert!(joinable(&org.stranger).await.is_empty());
         org.admin.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
-        let asked = person.ask_by_domain(&org.id).await.unwrap();
-        assert_eq!(joinable(&person).await[0].pending_request.as_ref().unwrap().id, asked.id);
+        let join_request = person.request_to_join_by_domain(&org.id).await.unwrap();
+        assert_eq!(joinable(&person).await[0].pending_request.as_ref().unwrap().id, join_request.id);
         // Members and removed members do not find the organization.
-        let member = org.admin.approve(&asked, "").await.unwrap().membership.unwrap();
+        let member = org.admin.approve(&join_request, "").await.unwrap().membership.unwrap();
         assert!(joinable(&person).await.is_empty());
         org.admin.end(&member.member_id).await.unwrap();
         assert!(joinable(&person).await.is_empty());

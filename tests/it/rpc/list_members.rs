@@ -39,7 +39,7 @@ async fn all_pages(
 }
 
 /// An organization with ana (admin) and ben, then eve, Cid and dan, who join in this order.
-async fn five(app: &TestApp) -> Organization {
+async fn organization_with_five_members(app: &TestApp) -> Organization {
     let org = app.organization().await;
     let token = org.admin.invite(&org.id).await.unwrap();
     for name in ["eve", "Cid", "dan"] {
@@ -52,7 +52,7 @@ async fn five(app: &TestApp) -> Organization {
 }
 
 everywhere! {
-    async fn p48_a_name_is_found_however_it_is_composed_or_written(app: TestApp) {
+    async fn p48_a_search_ignores_case_and_unicode_composition_of_names(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         for (i, name) in ["Jose\u{301} ΟΔΟΣΑ", "Ze\u{202e}\u{200b}\u{feff}d"].into_iter().enumerate() {
@@ -60,7 +60,7 @@ everywhere! {
             let owner = guestlist::operations::keys::Owner::Email { email, name: Some(name.into()) };
             app.key(owner, None, None).await.join(&token).await.unwrap();
         }
-        for (search, found) in [
+        for (search, expected) in [
             ("josé", "José ΟΔΟΣΑ"),
             ("JOSE\u{301}", "José ΟΔΟΣΑ"),
             ("jos\u{e9} οδος", "José ΟΔΟΣΑ"),
@@ -69,7 +69,7 @@ everywhere! {
         ] {
             let filter = Filter { search: search.to_owned(), ..Default::default() };
             let seen = names(&org.admin, filtered(&org.id, filter)).await;
-            assert_eq!(seen, [found], "{search}");
+            assert_eq!(seen, [expected], "{search}");
         }
         for search in ["jose", "josee\u{301}", "ze\u{202e}"] {
             let filter = Filter { search: search.to_owned(), ..Default::default() };
@@ -78,8 +78,8 @@ everywhere! {
         }
     }
 
-    async fn the_caller_comes_first_and_then_the_names(app: TestApp) {
-        let org = five(app).await;
+    async fn the_caller_is_listed_first_and_the_others_by_name(app: TestApp) {
+        let org = organization_with_five_members(app).await;
         for size in [1, 2, 3, 5, 100] {
             let seen = all_pages(&org.member, request(&org.id), size).await;
             assert_eq!(seen, ["ben", "ana", "Cid", "dan", "eve"], "pages of {size}");
@@ -89,8 +89,8 @@ everywhere! {
         assert_eq!(org.stranger.members(&org.id).await.unwrap_err().code, Code::NotFound);
     }
 
-    async fn orders_and_their_pages(app: TestApp) {
-        let org = five(app).await;
+    async fn members_are_sorted_by_name_or_join_date_over_all_pages(app: TestApp) {
+        let org = organization_with_five_members(app).await;
         for (field, order, expected) in [
             (SortField::Name, gitpod::SortOrder::Asc, ["ana", "ben", "Cid", "dan", "eve"]),
             (SortField::Name, gitpod::SortOrder::Desc, ["eve", "dan", "Cid", "ben", "ana"]),
@@ -106,8 +106,8 @@ everywhere! {
         }
     }
 
-    async fn filters(app: TestApp) {
-        let org = five(app).await;
+    async fn members_are_filtered_by_search_role_email_and_id(app: TestApp) {
+        let org = organization_with_five_members(app).await;
         let id = org.id.as_str();
         let admins = vec![gitpod::OrganizationRole::Admin.into()];
         let others = vec![gitpod::OrganizationRole::Member.into()];
@@ -144,7 +144,7 @@ everywhere! {
         }
     }
 
-    async fn who_left_is_listed_only_on_request(app: TestApp) {
+    async fn members_who_left_are_listed_only_on_request(app: TestApp) {
         let org = app.organization().await;
         org.admin.end(&org.member_id).await.unwrap();
         assert_eq!(names(&org.admin, request(&org.id)).await, ["ana"]);
@@ -158,8 +158,8 @@ everywhere! {
         assert_eq!(gone[0].status(), gitpod::UserStatus::Left);
     }
 
-    async fn it_counts_only_when_asked_and_on_the_first_page(app: TestApp) {
-        let org = five(app).await;
+    async fn the_count_is_returned_only_on_request_and_on_the_first_page(app: TestApp) {
+        let org = organization_with_five_members(app).await;
         let mut request = request(&org.id);
         assert_eq!(org.admin.list_members(request.clone()).await.unwrap().count, None);
         request.count = Some(gitpod::CountRequest { include: true });
@@ -178,7 +178,7 @@ everywhere! {
         assert_eq!(count.value, 4);
     }
 
-    async fn every_wrong_field_is_named(app: TestApp) {
+    async fn the_error_names_every_invalid_field(app: TestApp) {
         let org = app.organization().await;
         let many = vec![uuid::Uuid::new_v4().to_string(); 26];
         let wrong = gitpod::ListMembersRequest {
@@ -209,8 +209,8 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn a_token_belongs_to_its_caller_list_filter_and_order(app: TestApp) {
-        let org = five(app).await;
+    async fn a_page_token_is_valid_only_for_its_caller_list_filter_and_order(app: TestApp) {
+        let org = organization_with_five_members(app).await;
         let page = |token: &str| gitpod::ListMembersRequest {
             pagination: Some(gitpod::PaginationRequest { page_size: 2, token: token.to_owned() }),
             ..request(&org.id)
@@ -222,7 +222,7 @@ on_both_engines! {
         let mut flipped = token.clone().into_bytes();
         flipped[10] = if flipped[10] == b'A' { b'B' } else { b'A' };
         let flipped = String::from_utf8(flipped).unwrap();
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let elsewhere = gitpod::ListMembersRequest { organization_id: other, ..page(&token) };
         let searched = gitpod::ListMembersRequest {
             filter: Some(Filter { search: "e".into(), ..Default::default() }),
@@ -246,8 +246,8 @@ on_both_engines! {
         }
     }
 
-    async fn pages_go_on_where_they_ended_though_members_come_and_go(app: TestApp) {
-        let org = five(app).await;
+    async fn the_next_page_continues_after_members_have_joined_and_left(app: TestApp) {
+        let org = organization_with_five_members(app).await;
         let page = |token: String| gitpod::ListMembersRequest {
             pagination: Some(gitpod::PaginationRequest { page_size: 3, token }),
             ..request(&org.id)

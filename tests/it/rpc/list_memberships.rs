@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own, pairs};
 
 everywhere! {
-    async fn members_are_found_by_their_pairs_and_their_external_id(app: TestApp) {
+    async fn members_are_filtered_by_id_metadata_and_external_id(app: TestApp) {
         let org = app.organization().await;
         let mut ids = vec![org.admin_id.clone(), org.member_id.clone()];
         let mut accounts = vec![org.admin.account().await.to_string()];

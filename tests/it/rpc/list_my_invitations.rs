@@ -11,7 +11,7 @@ async fn all(person: &Person) -> Vec<own::MyInvitation> {
 }
 
 everywhere! {
-    async fn the_recipient_sees_what_is_pending_and_nobody_else_does(app: TestApp) {
+    async fn only_the_recipient_sees_pending_invitations(app: TestApp) {
         let org = app.organization().await;
         let zoe = &org.stranger;
         assert!(all(zoe).await.is_empty());
@@ -38,7 +38,7 @@ everywhere! {
         org.admin.revoke(&org.id, &invited.invite.unwrap().id).await.unwrap();
         assert!(all(zoe).await.is_empty());
         org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
-        let (second, _) = org.admin.found("Second").await;
+        let (second, _) = org.admin.new_organization("Second").await;
         org.admin.invite_address(&second, "zoe@example.com", "read").await.unwrap();
         assert_eq!(all(zoe).await.len(), 2);
         org.admin.delete(&second).await.unwrap();
@@ -50,12 +50,12 @@ everywhere! {
         assert!(all(zoe).await.is_empty());
     }
 
-    async fn the_pages_have_each_invitation_once(app: TestApp) {
+    async fn pages_contain_each_invitation_once(app: TestApp) {
         let (ana, zoe) = (app.person("ana").await, app.person("zoe").await);
         let mut expected = Vec::new();
         for i in 0..5 {
             app.clock.advance(Duration::from_secs(1));
-            let (id, _) = ana.found(&format!("Organization {i}")).await;
+            let (id, _) = ana.new_organization(&format!("Organization {i}")).await;
             let invited = ana.invite_address(&id, "zoe@example.com", "read").await.unwrap();
             expected.push(invited.invite.unwrap().id);
         }
@@ -79,7 +79,7 @@ everywhere! {
         }
         assert_eq!(found, expected);
 
-        let (only, _) = zoe.found("Only").await;
+        let (only, _) = zoe.new_organization("Only").await;
         let bound = Owner::Account(zoe.account().await);
         let bound = app.key(bound, None, Some(only.parse().unwrap())).await;
         assert!(all(&bound).await.is_empty(), "the key reaches no other organization");
@@ -140,5 +140,5 @@ async fn unverified(app: &TestApp) {
 
 on_both_engines_with! {
     trust_intranet;
-    p23_an_unverified_address_has_no_invitations: unverified;
+    p23_an_account_with_an_unverified_address_sees_no_invitations: unverified;
 }

@@ -2,11 +2,11 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn it_lists_what_the_caller_is_an_active_member_of(app: TestApp) {
+    async fn only_organizations_with_an_active_membership_are_listed(app: TestApp) {
         let org = app.organization().await;
         for name in ["Second", "Third"] {
             app.clock.advance(std::time::Duration::from_secs(1));
-            org.admin.found(name).await;
+            org.admin.new_organization(name).await;
         }
         let mut names = Vec::new();
         let mut page_token = String::new();

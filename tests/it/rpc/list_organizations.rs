@@ -35,7 +35,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 }
 
 everywhere! {
-    async fn the_operator_finds_organizations_by_what_they_are(app: TestApp) {
+    async fn the_operator_finds_organizations_by_every_filter(app: TestApp) {
         let operator = app.operator().await;
         let (ana, ben) = (app.person("ana").await, app.person("ben").await);
         let mut ids = Vec::new();
@@ -47,7 +47,7 @@ everywhere! {
             (&ben, "École 5"),
         ] {
             app.clock.advance(Duration::from_secs(60));
-            ids.push(who.found(name).await.0);
+            ids.push(who.new_organization(name).await.0);
         }
         let tier = own::SetTierRequest {
             organization_id: ids[3].clone(),
@@ -96,9 +96,9 @@ everywhere! {
         assert!(operator.list_organizations(request).await.unwrap().organizations.is_empty());
     }
 
-    async fn a_key_without_the_scope_lists_none_and_a_bound_one_lists_its_own(app: TestApp) {
+    async fn only_operators_list_organizations_and_a_bound_key_only_its_own(app: TestApp) {
         let org = app.organization().await;
-        let (other, _) = org.stranger.found("Other").await;
+        let (other, _) = org.stranger.new_organization("Other").await;
         let service = app.key(Owner::Service("portal".parse().unwrap()), Some(KeyScope::Act), None);
         for who in [&org.admin, &org.member, &org.stranger, &service.await] {
             let failure = who.list_organizations(Default::default()).await.unwrap_err();
@@ -133,7 +133,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p43_a_filter_looks_at_so_many_organizations_and_the_next_page_goes_on(app: TestApp) {
+    async fn p43_a_filter_scans_a_limited_number_of_organizations_per_page(app: TestApp) {
         let org = app.organization().await;
         let acme = organizations::find(app.store().read(), org.domain_id()).await.unwrap().unwrap();
         // These ids are newer than the id of Acme.

@@ -29,11 +29,11 @@ async fn state(reader: &Person, limit: i32) -> State {
 }
 
 everywhere! {
-    async fn p44_a_new_reader_takes_a_cursor_lists_the_state_and_applies_events(app: TestApp) {
+    async fn p44_a_new_reader_combines_the_listed_state_with_later_events(app: TestApp) {
         let owner = || Owner::Service("consumer".parse().unwrap());
         let reader = app.key(owner(), Some(KeyScope::Events), None).await;
         let org = app.organization().await;
-        let (other, _) = org.stranger.found("Other").await;
+        let (other, _) = org.stranger.new_organization("Other").await;
         let (organization_id, member_id) = (org.id.clone(), org.member_id.clone());
         org.admin.suspend_member(own::SuspendMemberRequest { organization_id, member_id }).await.unwrap();
 
@@ -78,9 +78,9 @@ everywhere! {
         assert_eq!(of(&known), of(&now));
     }
 
-    async fn the_scope_lists_all_and_a_bound_key_its_own(app: TestApp) {
+    async fn the_state_needs_the_events_scope_and_a_bound_key_limits_it(app: TestApp) {
         let org = app.organization().await;
-        org.stranger.found("Other").await;
+        org.stranger.new_organization("Other").await;
         let owner = || Owner::Service("consumer".parse().unwrap());
         let admin = Owner::Account(org.admin.account().await);
         let bound = app.key(admin, Some(KeyScope::Events), Some(org.domain_id())).await;

@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn the_pages_have_each_webhook_once(app: TestApp) {
+    async fn pages_contain_each_webhook_once(app: TestApp) {
         let (org, other) = (app.organization().await, app.organization().await);
         let mut made = Vec::new();
         for _ in 0..5 {

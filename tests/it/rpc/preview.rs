@@ -6,7 +6,7 @@ fn request(token: &str) -> own::PreviewRequest {
 }
 
 everywhere! {
-    async fn a_token_of_any_kind_previews_and_spends_nothing(app: TestApp) {
+    async fn a_token_of_any_kind_can_be_previewed_without_spending_a_use(app: TestApp) {
         let org = app.organization().await;
         let join_link = org.admin.current_invite(&org.id).await.unwrap();
         let link = org.admin.link(&org.id, "read").await.unwrap();
@@ -24,15 +24,15 @@ everywhere! {
             let failure = org.stranger.preview_invite(request(no_token)).await.unwrap_err();
             assert_eq!(failure.code, Code::NotFound);
         }
-        assert_eq!(org.admin.look_at(&org.id, &link.id).await.unwrap().uses, 0);
-        let failure = app.nobody().preview_invite(request(&link.token)).await.unwrap_err();
+        assert_eq!(org.admin.invite_by_id(&org.id, &link.id).await.unwrap().uses, 0);
+        let failure = app.without_credential().preview_invite(request(&link.token)).await.unwrap_err();
         assert_eq!(failure.code, Code::Unauthenticated);
         assert_eq!(gus.preview_invite(request("x")).await.unwrap_err().fields, ["token"]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_setting_allows_it_without_credentials() {
+async fn a_setting_allows_previews_without_a_credential() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::ConnectJson, |config| {
         config.public_preview = true;
     })
@@ -41,9 +41,9 @@ async fn a_setting_allows_it_without_credentials() {
     let invited = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
     let invite = invited.invite.unwrap();
     let mailed = app.mailed_token(&org.id, &invite.id).await;
-    let preview = app.nobody().preview_invite(request(&mailed)).await.unwrap();
+    let preview = app.without_credential().preview_invite(request(&mailed)).await.unwrap();
     assert_eq!(preview.organization_id, org.id);
-    let failure = app.nobody().preview_invite(request(&invite.id)).await.unwrap_err();
+    let failure = app.without_credential().preview_invite(request(&invite.id)).await.unwrap_err();
     assert_eq!(failure.code, Code::NotFound, "an id does not preview");
     app.stop().await;
 }

@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn a_removed_domain_lets_nobody_in_and_its_members_stay(app: TestApp) {
+    async fn a_removed_domain_admits_no_new_members_and_keeps_existing_ones(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.proved_domain(&org.id, own::DomainMode::Automatic).await;
         let early = app.person_with(&format!("early@{}", domain.domain)).await;

@@ -10,15 +10,15 @@ everywhere! {
             refresh_token: "x".to_owned(),
             token: "x".to_owned(),
         };
-        let nobody = app.nobody();
-        let failure = nobody.renew_sign_in(request.clone()).await.unwrap_err();
+        let anonymous = app.without_credential();
+        let failure = anonymous.renew_sign_in(request.clone()).await.unwrap_err();
         assert_eq!(failure.code, Code::NotFound);
         let wrong = own::RenewSignInRequest {
             refresh_token: String::new(),
             token: "x".repeat(8193),
             ..request
         };
-        let failure = nobody.renew_sign_in(wrong).await.unwrap_err();
+        let failure = anonymous.renew_sign_in(wrong).await.unwrap_err();
         assert_eq!(failure.fields, ["refresh_token", "token"]);
     }
 }

@@ -10,7 +10,7 @@ fn replay(webhook: &own::Webhook) -> own::ReplayRequest {
 }
 
 everywhere! {
-    async fn one_event_is_sent_once_more(app: TestApp) {
+    async fn a_single_event_can_be_sent_again(app: TestApp) {
         let (org, other) = (app.organization().await, app.organization().await);
         let endpoint = Endpoint::start().await;
         app.settle().await;
@@ -43,7 +43,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn a_span_is_sent_in_parts(app: TestApp) {
+    async fn the_events_of_a_time_span_can_be_sent_again(app: TestApp) {
         let (org, other) = (app.organization().await, app.organization().await);
         let endpoint = Endpoint::start().await;
         let request = own::CreateWebhookRequest {

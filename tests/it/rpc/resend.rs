@@ -8,7 +8,7 @@ fn request(organization: &str, id: &str) -> own::ResendRequest {
 }
 
 everywhere! {
-    async fn the_same_invitation_with_a_new_token_and_a_new_end(app: TestApp) {
+    async fn resending_gives_the_same_invitation_a_new_token_and_expiry(app: TestApp) {
         let org = app.organization().await;
         let first = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
         let first = first.invite.unwrap();
@@ -42,7 +42,7 @@ on_both_engines! {
         // Joining by the link ends `first`, so a second invitation is made after the removal.
         let back = org.member.join(&link.token).await.unwrap();
         assert_eq!(
-            org.admin.look_at(&org.id, &first.id).await.unwrap().end_reason,
+            org.admin.invite_by_id(&org.id, &first.id).await.unwrap().end_reason,
             "ALREADY_MEMBER"
         );
         org.admin.end(&back.user_id).await.unwrap();
@@ -55,24 +55,24 @@ on_both_engines! {
         assert_eq!(resent.invite.unwrap().inviter_id, zoe.user_id);
         // The invitation now depends on the authority of the new inviter.
         org.stranger.end(&org.admin_id).await.unwrap();
-        assert_eq!(org.stranger.look_at(&org.id, &second.id).await.unwrap().state(), own::InviteState::Live);
+        assert_eq!(org.stranger.invite_by_id(&org.id, &second.id).await.unwrap().state(), own::InviteState::Live);
         org.member.join(&second.id).await.unwrap();
     }
 
-    async fn the_same_request_sends_once(app: TestApp) {
+    async fn a_repeated_request_keeps_the_token(app: TestApp) {
         let org = app.organization().await;
         let first = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
         let id = first.invite.unwrap().id;
-        let asked = own::ResendRequest {
+        let resend_request = own::ResendRequest {
             request_id: "r1".into(),
             expire_time: app.in_the_future(Duration::from_secs(3630)),
             ..request(&org.id, &id)
         };
-        org.admin.resend_invite(asked.clone()).await.unwrap();
+        org.admin.resend_invite(resend_request.clone()).await.unwrap();
         let token = app.mailed_token(&org.id, &id).await;
         // For a new request the expire time is now too early; for the first request it was valid.
         app.clock.advance(Duration::from_secs(60));
-        org.admin.resend_invite(asked).await.unwrap();
+        org.admin.resend_invite(resend_request).await.unwrap();
         assert_eq!(app.mailed_token(&org.id, &id).await, token);
     }
 }

@@ -33,7 +33,7 @@ async fn everywhere(behaviour: impl AsyncFn(&TestApp)) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_found_or_made_and_kept_up_to_date() {
+async fn an_account_is_created_once_and_then_updated() {
     everywhere(async |app| {
         let service = service(app).await;
         let made = service.resolve_account(person("7", " Ana@Example.COM ")).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_person_is_found_or_made_and_kept_up_to_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
+async fn p39_a_service_acts_for_allowed_accounts_with_exactly_their_rights() {
     everywhere(async |app| {
         let service = service(app).await;
         let ana = service.resolve_account(person("1", "ana@example.com")).await.unwrap();
@@ -67,7 +67,7 @@ async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
         let ana = service.on_behalf_of(&ana_id);
         let zoe = service.on_behalf_of(&zoe.account.unwrap().id);
 
-        let (org, _) = ana.found("Acme").await;
+        let (org, _) = ana.new_organization("Acme").await;
         assert_eq!(zoe.get(&org).await.unwrap_err().code, Code::NotFound);
         assert_eq!(
             service.get(&org).await.unwrap_err().code,
@@ -83,27 +83,30 @@ async fn p39_a_service_acts_for_whom_it_may_with_exactly_their_rights() {
         let local = app.person("ben").await;
         let local_id = local.account().await.to_string();
         let unknown = uuid::Uuid::new_v4().to_string();
-        for (who, whom) in [
+        for (who, account_id) in [
             (&service, local_id.as_str()),
             (&service, unknown.as_str()),
             (&service, "x"),
             (&local, ana_id.as_str()),
             (&local, local_id.as_str()),
         ] {
-            let failure =
-                who.on_behalf_of(whom).get_caller(own::GetCallerRequest {}).await.unwrap_err();
-            assert_eq!(failure.code, Code::PermissionDenied, "{whom}");
+            let failure = who
+                .on_behalf_of(account_id)
+                .get_caller(own::GetCallerRequest {})
+                .await
+                .unwrap_err();
+            assert_eq!(failure.code, Code::PermissionDenied, "{account_id}");
         }
         // Only a key with `act` resolves, not on behalf of an account, and for configured issuers.
         let mut foreign = person("1", "");
         foreign.issuer = "guestlist".into();
-        let mut nobodys = person("1", "");
-        nobodys.issuer = "https://elsewhere.example".into();
+        let mut unknown_issuer = person("1", "");
+        unknown_issuer.issuer = "https://elsewhere.example".into();
         for (who, request) in [
             (&local, person("1", "")),
             (&ana, person("1", "")),
             (&service, foreign),
-            (&service, nobodys),
+            (&service, unknown_issuer),
         ] {
             let failure = who.resolve_account(request).await.unwrap_err();
             assert_eq!(failure.code, Code::PermissionDenied);
@@ -119,8 +122,8 @@ async fn p39_a_service_bound_to_one_organization_reaches_no_other() {
         let ana = service.resolve_account(person("1", "ana@example.com")).await.unwrap();
         let ana_id = ana.account.unwrap().id;
         let ana = service.on_behalf_of(&ana_id);
-        let (inside, _) = ana.found("Inside").await;
-        let (outside, _) = ana.found("Outside").await;
+        let (inside, _) = ana.new_organization("Inside").await;
+        let (outside, _) = ana.new_organization("Outside").await;
 
         let bound = Owner::Service("portal".parse().unwrap());
         let bound = app.key(bound, Some(KeyScope::Act), Some(inside.parse().unwrap())).await;
@@ -138,7 +141,7 @@ async fn p39_a_service_bound_to_one_organization_reaches_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_wrong_field_is_named() {
+async fn the_error_names_every_invalid_field() {
     everywhere(async |app| {
         let wrong = own::ResolveAccountRequest {
             issuer: String::new(),

@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn it_ends_an_invite_of_any_kind_at_once(app: TestApp) {
+    async fn revoking_ends_an_invite_of_any_kind_at_once(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let mail = org.admin.invite_address(&org.id, "zoe@example.com", "read").await.unwrap();
@@ -22,7 +22,7 @@ everywhere! {
             assert_eq!(org.stranger.join(dead).await.unwrap_err().code, Code::NotFound);
             assert_eq!(org.stranger.preview(dead).await.unwrap_err().code, Code::NotFound);
         }
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let elsewhere = org.admin.link(&other, "read").await.unwrap();
         assert_eq!(org.admin.revoke(&org.id, &elsewhere.id).await.unwrap_err().code, Code::NotFound);
         let events = org.admin.audit(&org.id).await.unwrap();

@@ -16,17 +16,17 @@ everywhere! {
         let rotated = org.admin.rotate_secret(request).await.unwrap();
         assert!(rotated.secret.starts_with("whsec_") && rotated.secret != first);
         assert!(rotated.webhook.unwrap().previous_secret_expire_time.is_some());
-        let told = endpoint.next_of("webhook.updated").await;
-        assert_eq!(told.json()["data"]["webhook"]["changedFields"][0], "secret");
-        assert_eq!(told.header("webhook-signature").split(' ').count(), 2);
-        assert!(told.is_signed_by(&first) && told.is_signed_by(&rotated.secret));
+        let received = endpoint.next_of("webhook.updated").await;
+        assert_eq!(received.json()["data"]["webhook"]["changedFields"][0], "secret");
+        assert_eq!(received.header("webhook-signature").split(' ').count(), 2);
+        assert!(received.is_signed_by(&first) && received.is_signed_by(&rotated.secret));
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
         assert_eq!((event.action.as_str(), event.note.as_str()), ("webhook.updated", "secret"));
     }
 }
 
 on_both_engines! {
-    async fn after_a_day_the_new_secret_signs_alone(app: TestApp) {
+    async fn after_a_day_only_the_new_secret_signs(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;
@@ -45,7 +45,7 @@ on_both_engines! {
         assert_eq!(after.header("webhook-signature").split(' ').count(), 1);
     }
 
-    async fn p02_the_store_has_no_secret(app: TestApp) {
+    async fn p02_the_store_has_no_webhook_secret_in_plain_text(app: TestApp) {
         let org = app.organization().await;
         let (webhook, secret) = org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap();
         let found = guestlist::storage::webhooks::find_with_secrets(

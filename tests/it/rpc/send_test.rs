@@ -3,7 +3,7 @@ use crate::support::{TestApp, own};
 use crate::webhooks::{Endpoint, Reply, of};
 
 everywhere! {
-    async fn a_test_tells_what_the_endpoint_answers(app: TestApp) {
+    async fn a_test_event_returns_the_response_of_the_endpoint(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;

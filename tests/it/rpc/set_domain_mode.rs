@@ -3,7 +3,7 @@ use crate::support::nameserver::new_domain;
 use crate::support::{Code, TestApp, own};
 
 everywhere! {
-    async fn a_mode_is_set_once_with_its_event(app: TestApp) {
+    async fn each_change_of_the_mode_writes_one_event(app: TestApp) {
         use own::DomainMode::{Automatic, InviteOnly, OnRequest};
 
         let org = app.organization().await;

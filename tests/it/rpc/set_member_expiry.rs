@@ -14,7 +14,7 @@ fn last_admin<T: std::fmt::Debug>(refused: Result<T, Failure>) {
 }
 
 everywhere! {
-    async fn an_end_is_set_changed_and_removed(app: TestApp) {
+    async fn the_end_of_a_membership_can_be_set_changed_and_removed(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
         let (soon, later) = (app.in_the_future(HOUR), app.in_the_future(2 * HOUR));
@@ -38,7 +38,7 @@ everywhere! {
         assert_eq!(failure.fields, ["organization_id", "member_id"]);
         assert_eq!(org.member.set_end(&org.id, &org.admin_id, soon).await.unwrap_err().code, Code::PermissionDenied);
         let other = app.person("oda").await;
-        let (_, elsewhere) = other.found("Other").await;
+        let (_, elsewhere) = other.new_organization("Other").await;
         assert_eq!(org.admin.set_end(&org.id, &elsewhere, soon).await.unwrap_err().code, Code::NotFound);
         org.member.end(&org.member_id).await.unwrap();
         assert_eq!(org.admin.set_end(&org.id, &org.member_id, soon).await.unwrap_err().code, Code::NotFound);
@@ -55,7 +55,7 @@ fn of(org: &Organization) -> (String, Vec<String>) {
 }
 
 on_both_engines! {
-    async fn p20_an_admin_without_an_end_stays_whatever_is_changed(app: TestApp) {
+    async fn p20_every_call_keeps_at_least_one_admin_without_an_end(app: TestApp) {
         let org = app.organization().await;
         app.clock.stop_at(app.clock.now());
         let end = app.in_the_future(HOUR);
@@ -124,7 +124,7 @@ on_both_engines! {
         org.member.end(&org.member_id).await.unwrap();
     }
 
-    async fn p20_of_two_admins_one_stays_without_an_end_in_a_race(app: TestApp) {
+    async fn p20_parallel_calls_keep_one_admin_without_an_end(app: TestApp) {
         let people = [app.person("ana").await, app.person("ben").await];
         let at = app.at_replicas(&people.iter().collect::<Vec<_>>()).await;
         for _ in 0..8 {

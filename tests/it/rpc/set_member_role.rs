@@ -10,7 +10,7 @@ fn request(organization: &str, member: &str, role: &str) -> own::SetMemberRoleRe
 }
 
 everywhere! {
-    async fn any_role_there_is_by_its_own_name(app: TestApp) {
+    async fn every_role_can_be_set_by_its_name(app: TestApp) {
         let org = app.organization().await;
         for role in ["create", "edit", "developer", "review", "comment", "read", "guest", "member"] {
             org.admin.set_member_role(request(&org.id, &org.member_id, role)).await.unwrap();

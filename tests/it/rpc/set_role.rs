@@ -4,7 +4,7 @@ use crate::support::{Code, TestApp, gitpod};
 use gitpod::OrganizationRole::{Admin, Member, Unspecified};
 
 everywhere! {
-    async fn admins_set_roles_and_setting_the_same_changes_nothing(app: TestApp) {
+    async fn only_admins_set_roles_and_the_same_role_changes_nothing(app: TestApp) {
         let org = app.organization().await;
         let failure = org.member.grant(&org.id, &org.member_id, Admin).await.unwrap_err();
         assert_eq!(failure.code, Code::PermissionDenied);
@@ -33,7 +33,7 @@ everywhere! {
         assert_eq!(org.admin.invite(&org.id).await.unwrap_err().code, Code::PermissionDenied);
     }
 
-    async fn every_wrong_field_is_named(app: TestApp) {
+    async fn the_error_names_every_invalid_field(app: TestApp) {
         let ana = app.person("ana").await;
         let failure = ana.grant("x", "y", Unspecified).await.unwrap_err();
         assert_eq!(failure.code, Code::InvalidArgument);

@@ -8,7 +8,7 @@ fn request(organization: &str, seat_limit: i64) -> own::SetSeatLimitRequest {
 }
 
 everywhere! {
-    async fn seats_are_counted_and_pending_invitations_are_not(app: TestApp) {
+    async fn members_take_seats_and_pending_invitations_do_not(app: TestApp) {
         let (org, operator) = (app.organization().await, app.operator().await);
         operator.set_seat_limit(request(&org.id, 2)).await.unwrap();
         let token = org.admin.current_invite(&org.id).await.unwrap();

@@ -2,7 +2,7 @@ use crate::everywhere;
 use crate::support::{TestApp, gitpod, own};
 
 everywhere! {
-    async fn an_organization_shows_what_it_has_subscribed_to(app: TestApp) {
+    async fn a_member_sees_the_tier_that_an_operator_set(app: TestApp) {
         let (org, operator) = (app.organization().await, app.operator().await);
         let request = |tier: i32| own::SetTierRequest { organization_id: org.id.clone(), tier };
         for tier in [

@@ -32,7 +32,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p08_a_suspended_admins_invites_end_for_good(app: TestApp) {
+    async fn p08_the_invites_of_a_suspended_admin_end_permanently(app: TestApp) {
         let org = app.organization().await;
         org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Admin).await.unwrap();
         let link = org.member.link(&org.id, "read").await.unwrap();
@@ -49,7 +49,7 @@ on_both_engines! {
         org.member.invite(&org.id).await.unwrap();
     }
 
-    async fn p20_a_suspended_admin_is_no_admin_who_stays(app: TestApp) {
+    async fn p20_a_suspended_admin_does_not_count_as_an_admin(app: TestApp) {
         let org = app.organization().await;
         org.admin.grant(&org.id, &org.member_id, gitpod::OrganizationRole::Admin).await.unwrap();
         org.admin.suspend_member(suspend(&org.id, &org.member_id)).await.unwrap();

@@ -11,13 +11,13 @@ async fn transfer(org: &Organization, to: &str, own_role: &str) -> Result<(), Fa
 }
 
 everywhere! {
-    async fn p08_an_owner_hands_over_and_their_invites_end(app: TestApp) {
+    async fn p08_a_transfer_of_ownership_ends_the_invites_of_the_old_owner(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
         transfer(&org, &org.member_id, "edit").await.unwrap();
         assert_eq!(org.member.membership(&org.id, None).await.unwrap().role, "admin");
         assert_eq!(org.admin.membership(&org.id, None).await.unwrap().role, "edit");
-        let ended = org.member.look_at(&org.id, &link.id).await.unwrap();
+        let ended = org.member.invite_by_id(&org.id, &link.id).await.unwrap();
         assert_eq!(ended.end_reason, "INVITER_GONE");
         let events = org.member.audit(&org.id).await.unwrap();
         let changed = events.iter().filter(|event| event.action == "member.role_changed");
@@ -26,7 +26,7 @@ everywhere! {
         assert_eq!(transfer(&org, &org.member_id, "read").await.unwrap_err().code, Code::PermissionDenied);
     }
 
-    async fn a_transfer_to_nobody_changes_nothing(app: TestApp) {
+    async fn a_transfer_to_an_invalid_member_changes_nothing(app: TestApp) {
         let org = app.organization().await;
         let failure = transfer(&org, &org.admin_id, "edit").await.unwrap_err();
         assert_eq!((failure.code, failure.fields), (Code::InvalidArgument, vec!["member_id".to_owned()]));
@@ -40,7 +40,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn p20_parallel_transfers_leave_an_admin(app: TestApp) {
+    async fn p20_parallel_transfers_leave_exactly_one_admin(app: TestApp) {
         let org = app.organization().await;
         transfer(&org, &org.member_id, "admin").await.unwrap();
         let back = own::TransferOwnershipRequest {

@@ -8,7 +8,7 @@ fn request(organization: &str, id: &str) -> own::UpdateRequest {
 }
 
 everywhere! {
-    async fn what_is_absent_stays(app: TestApp) {
+    async fn absent_fields_stay_unchanged(app: TestApp) {
         let org = app.organization().await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let changed = own::UpdateRequest {
@@ -45,7 +45,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn what_cannot_be_changed_says_so(app: TestApp) {
+    async fn an_invalid_change_of_an_invite_is_rejected(app: TestApp) {
         let org = app.organization().await;
         let admin = &org.admin;
         let link = admin.link(&org.id, "read").await.unwrap();

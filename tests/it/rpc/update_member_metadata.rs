@@ -14,7 +14,7 @@ fn request(organization: &str, member: &str) -> own::UpdateMemberMetadataRequest
 }
 
 everywhere! {
-    async fn pairs_are_merged_and_an_empty_value_removes_one(app: TestApp) {
+    async fn pairs_are_merged_and_an_empty_value_removes_a_pair(app: TestApp) {
         let org = app.organization().await;
         let set = own::UpdateMemberMetadataRequest {
             metadata: pairs(&[("plan", "pro"), ("a.b-c_1", "é \"🦀\" \\")]),
@@ -48,7 +48,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn what_an_object_cannot_have_is_refused(app: TestApp) {
+    async fn invalid_metadata_and_taken_external_ids_are_rejected(app: TestApp) {
         let org = app.organization().await;
         let numbered = |from: usize, to: usize| {
             (from..to).map(|i| (format!("k{i}"), "v".to_owned())).collect::<HashMap<_, _>>()
@@ -81,7 +81,7 @@ on_both_engines! {
         assert_eq!((taken.code, taken.reason.as_str()), (Code::AlreadyExists, "EXTERNAL_ID_TAKEN"));
         // External ids are case-sensitive, and each organization has its own.
         org.admin.update_member_metadata(named(&org.admin_id, "X")).await.unwrap();
-        let (other, own_id) = org.admin.found("Other").await;
+        let (other, own_id) = org.admin.new_organization("Other").await;
         let elsewhere = own::UpdateMemberMetadataRequest {
             external_id: Some("x".into()),
             ..request(&other, &own_id)
@@ -94,7 +94,7 @@ on_both_engines! {
         assert_eq!(gone.code, Code::NotFound);
     }
 
-    async fn of_many_at_once_one_gets_the_external_id(app: TestApp) {
+    async fn only_one_of_many_parallel_calls_gets_an_external_id(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.current_invite(&org.id).await.unwrap();
         let mut members = vec![org.admin_id.clone(), org.member_id.clone()];

@@ -10,7 +10,7 @@ fn domains(domains: &[&str]) -> Option<gitpod::InviteDomains> {
 }
 
 everywhere! {
-    async fn what_is_absent_stays_and_an_empty_list_clears(app: TestApp) {
+    async fn absent_fields_stay_and_an_empty_list_removes_the_domains(app: TestApp) {
         let org = app.organization().await;
         let before = org.admin.get(&org.id).await.unwrap();
         app.clock.advance(std::time::Duration::from_secs(60));
@@ -39,7 +39,7 @@ everywhere! {
         assert_eq!(org.member.get(&org.id).await.unwrap(), cleared);
     }
 
-    async fn every_wrong_field_is_named_and_nothing_is_changed(app: TestApp) {
+    async fn the_error_names_every_invalid_field_and_nothing_changes(app: TestApp) {
         let org = app.organization().await;
         let before = org.admin.get(&org.id).await.unwrap();
         let wrong = gitpod::UpdateOrganizationRequest {
@@ -69,7 +69,7 @@ everywhere! {
         assert_eq!(org.admin.get(&org.id).await.unwrap(), before);
     }
 
-    async fn only_admins_change_it(app: TestApp) {
+    async fn only_admins_can_change_an_organization(app: TestApp) {
         let org = app.organization().await;
         let rename = gitpod::UpdateOrganizationRequest { name: Some("Mine".into()), ..request(&org.id) };
         let failure = org.member.update_organization(rename.clone()).await.unwrap_err();

@@ -12,7 +12,7 @@ fn named(name: &str, external_id: &str) -> own::CreateOrganizationRequest {
 }
 
 everywhere! {
-    async fn an_organization_has_metadata_from_its_creation_on(app: TestApp) {
+    async fn organization_metadata_can_be_created_filtered_and_changed(app: TestApp) {
         let ana = app.person("ana").await;
         let request = own::CreateOrganizationRequest {
             metadata: pairs(&[("plan", "pro"), ("none", "")]),
@@ -21,7 +21,7 @@ everywhere! {
         let made = ana.create_own_organization(request).await.unwrap().organization.unwrap();
         assert_eq!((&made.metadata, made.external_id.as_str(), made.role.as_str()), (&pairs(&[("plan", "pro")]), "crm-1", "admin"));
         let id = made.organization.clone().unwrap().id;
-        ana.found("Other").await;
+        ana.new_organization("Other").await;
         let filter = |metadata, external_id: &str| own::ListMyOrganizationsRequest {
             filter: Some(own::MyOrganizationFilter { metadata, external_id: external_id.into() }),
             page: None,
@@ -61,7 +61,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn of_one_creator_one_organization_has_an_external_id(app: TestApp) {
+    async fn an_external_id_is_unique_among_organizations_of_one_creator(app: TestApp) {
         let ana = app.person("ana").await;
         let replicas = app.at_replicas(&[&ana]).await.remove(0);
         let calls = (0..8).map(|i| replicas[i % replicas.len()].create_own_organization(named("Acme", "one")));
@@ -73,7 +73,7 @@ on_both_engines! {
         assert_eq!(ana.list_my_organizations(Default::default()).await.unwrap().organizations.len(), 1);
         // Another account may use the same external id, and gets no conflict error.
         app.person("ben").await.create_own_organization(named("Acme", "one")).await.unwrap();
-        let (other, _) = ana.found("Other").await;
+        let (other, _) = ana.new_organization("Other").await;
         let update = own::UpdateOrganizationMetadataRequest {
             organization_id: other.clone(),
             external_id: Some("one".into()),

@@ -10,7 +10,7 @@ fn change(webhook: &own::Webhook) -> own::UpdateWebhookRequest {
 }
 
 everywhere! {
-    async fn what_is_given_changes_and_the_rest_stays(app: TestApp) {
+    async fn given_fields_change_and_absent_fields_stay(app: TestApp) {
         let org = app.organization().await;
         let (webhook, _) = org.admin.webhook(&org.id, "http://127.0.0.1:9/a").await.unwrap();
         let request = own::UpdateWebhookRequest {
@@ -37,12 +37,12 @@ everywhere! {
             let request = own::UpdateWebhookRequest { url: Some(url.into()), ..change(&webhook) };
             assert_eq!(org.admin.update_webhook(request).await.unwrap_err().fields, ["url"]);
         }
-        assert_eq!(org.admin.look_at_webhook(&webhook).await.unwrap().url, "http://127.0.0.1:9/b");
+        assert_eq!(org.admin.webhook_by_id(&webhook).await.unwrap().url, "http://127.0.0.1:9/b");
     }
 }
 
 on_both_engines! {
-    async fn what_waits_is_sent_to_the_new_url(app: TestApp) {
+    async fn a_waiting_delivery_is_sent_to_the_new_url(app: TestApp) {
         let org = app.organization().await;
         let (old, new) = (Endpoint::start().await, Endpoint::start().await);
         old.otherwise(Reply::Status(500, "", ""));

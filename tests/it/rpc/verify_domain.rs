@@ -18,7 +18,7 @@ everywhere! {
         let org = app.organization().await;
         let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
         is_not_proved(org.admin.verify(&domain).await);
-        let (other, _) = org.admin.found("Other").await;
+        let (other, _) = org.admin.new_organization("Other").await;
         let others = org.admin.domain(&other, &domain.domain).await.unwrap();
         for wrong in [String::new(), format!("{}0", domain.txt_value), others.txt_value] {
             publish(&domain.txt_name, Some(Zone::Txt(vec![wrong])));
@@ -77,17 +77,17 @@ on_both_engines! {
         let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
         for zone in [Zone::Broken, Zone::Silent] {
             publish(&domain.txt_name, Some(zone));
-            let begun = Instant::now();
+            let started = Instant::now();
             let failure = org.admin.verify(&domain).await.unwrap_err();
             assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "DNS_UNAVAILABLE"));
-            assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+            assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
         }
         assert_eq!(org.admin.domains(&org.id).await.unwrap()[0].state(), own::DomainState::Pending);
         prove(&domain);
         org.admin.verify(&domain).await.unwrap();
     }
 
-    async fn an_answer_of_64_kib_is_read_by_tcp(app: TestApp) {
+    async fn a_dns_response_of_64_kib_is_read_by_tcp(app: TestApp) {
         let org = app.organization().await;
         let domain = org.admin.domain(&org.id, &new_domain()).await.unwrap();
         // Each record has 330 bytes with its name, and a DNS message has at most 65,535 bytes.

@@ -45,7 +45,7 @@ async fn end(mut stream: Stream) -> Option<Failure> {
 }
 
 everywhere! {
-    async fn a_stream_has_each_event_as_it_happens_and_its_cursors_go_on(app: TestApp) {
+    async fn a_stream_sends_each_event_and_a_cursor_to_resume(app: TestApp) {
         let org = app.organization().await;
         app.settle().await;
         let mut stream = org.admin.watch(of(&org.id)).await.unwrap();
@@ -98,7 +98,7 @@ everywhere! {
         assert!(!org.admin.list_events(request).await.unwrap().cursor.is_empty());
     }
 
-    async fn p22_a_stream_ends_with_the_right_to_read_it(app: TestApp) {
+    async fn p22_a_stream_ends_when_the_caller_loses_the_right_to_read(app: TestApp) {
         let org = app.organization().await;
         let gus = app.person("gus").await;
         let member = gus.join(&org.admin.invite(&org.id).await.unwrap()).await.unwrap();

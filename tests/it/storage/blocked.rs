@@ -57,13 +57,13 @@ async fn wait_for_waiting(database: &Database, number: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p42_changes_that_were_given_up_leave_their_connections_while_the_lock_is_held() {
+async fn p42_abandoned_changes_release_their_connections_while_a_lock_is_held() {
     let database = Database::migrated(Engine::Postgres).await;
     let store = open(&database, &unbounded()).await;
     let blocker = database.connect().await;
     blocker.execute_unprepared("BEGIN; LOCK TABLE outbox").await.unwrap();
     // More than there are connections for changes.
-    let given_up: Vec<_> = (0..12)
+    let abandoned: Vec<_> = (0..12)
         .map(|_| {
             let store = store.clone();
             let change = change!(async |tx: &Tx| {
@@ -74,8 +74,8 @@ async fn p42_changes_that_were_given_up_leave_their_connections_while_the_lock_i
         })
         .collect();
     wait_for_waiting(&database, 4).await;
-    given_up.iter().for_each(tokio::task::JoinHandle::abort);
-    join_all(given_up).await;
+    abandoned.iter().for_each(tokio::task::JoinHandle::abort);
+    join_all(abandoned).await;
     set(&store, "canary").await.unwrap();
     store.check_writable().await.unwrap();
     wait_for_waiting(&database, 0).await;
@@ -85,7 +85,7 @@ async fn p42_changes_that_were_given_up_leave_their_connections_while_the_lock_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p42_lists_have_connections_of_their_own_and_end_with_those_that_wait_for_them() {
+async fn p42_lists_use_separate_connections_and_end_when_abandoned() {
     let database = Database::migrated(Engine::Postgres).await;
     let store = open(&database, &unbounded()).await;
     let blocker = database.connect().await;
@@ -111,7 +111,7 @@ async fn p42_lists_have_connections_of_their_own_and_end_with_those_that_wait_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p42_a_lock_is_waited_for_no_longer_than_its_bound_and_that_is_unavailable() {
+async fn p42_a_lock_timeout_returns_unavailable() {
     let database = Database::migrated(Engine::Postgres).await;
     let lock_timeout = Duration::from_millis(100);
     let store = open(&database, &config::Database { lock_timeout, ..unbounded() }).await;
@@ -125,7 +125,7 @@ async fn p42_a_lock_is_waited_for_no_longer_than_its_bound_and_that_is_unavailab
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p35_all_tries_of_a_change_have_one_budget() {
+async fn p35_waiting_changes_time_out_together_and_not_one_after_another() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Database::migrated(engine).await;
         // Eight times this timeout is longer than `HANG`.
@@ -170,7 +170,7 @@ fn processes(postmaster: Pid) -> Vec<Pid> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
+async fn p33_p35_a_frozen_database_is_unavailable_until_it_continues() {
     let cluster = Cluster::start(&std::env::temp_dir());
     let database = Database::on_server(cluster.url.clone());
     let settings = config::Database {
@@ -180,9 +180,9 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
     };
     let store = open(&database, &settings).await;
     set(&store, "before").await.unwrap();
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let (go_on, may_go_on) = tokio::sync::oneshot::channel::<()>();
-    let channels = std::sync::Mutex::new(Some((begun, may_go_on)));
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (resume, may_resume) = tokio::sync::oneshot::channel::<()>();
+    let channels = std::sync::Mutex::new(Some((started, may_resume)));
     let underway = {
         let store = store.clone();
         tokio::spawn(async move {
@@ -191,26 +191,26 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
                     settings::set(tx, "underway", "written").await?;
                     settings::get(tx, "before").await?;
                     let channels = channels.lock().unwrap().take();
-                    if let Some((begun, may_go_on)) = channels {
-                        begun.send(()).unwrap();
-                        may_go_on.await.unwrap();
+                    if let Some((started, may_resume)) = channels {
+                        started.send(()).unwrap();
+                        may_resume.await.unwrap();
                     }
                     Ok(())
                 }))
                 .await
         })
     };
-    has_begun.await.unwrap();
+    has_started.await.unwrap();
     let frozen = processes(cluster.postmaster());
     frozen.iter().for_each(|process| kill(*process, Signal::STOP));
-    go_on.send(()).unwrap();
-    let asked = join_all((0..8).map(|_| set(&store, "canary"))).await;
+    resume.send(()).unwrap();
+    let answers = join_all((0..8).map(|_| set(&store, "canary"))).await;
     let committing = tokio::time::timeout(HANG, underway).await.expect("it returns").unwrap();
     let read = tokio::time::timeout(HANG, settings::get(store.read(), "before")).await;
     let writable = tokio::time::timeout(HANG, store.check_writable()).await;
     frozen.iter().for_each(|process| kill(*process, Signal::CONT));
 
-    for answer in asked {
+    for answer in answers {
         assert_eq!(answer.unwrap_err().kind, Kind::Unavailable);
     }
     assert_eq!(committing.unwrap_err().kind, Kind::Unavailable);
@@ -227,37 +227,37 @@ async fn p33_p35_a_frozen_database_is_unavailable_and_is_back_when_it_thaws() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p35_a_server_that_takes_no_changes_is_left_and_found_again() {
+async fn p35_a_read_only_database_is_unavailable_until_it_is_writable() {
     let database = Database::migrated(Engine::Postgres).await;
     let settings = config::Database { acquire_timeout: Duration::from_secs(1), ..pool() };
     let store = open(&database, &settings).await;
     set(&store, "before").await.unwrap();
-    let beside = database.connect().await;
+    let connection = database.connect().await;
     let read_only = |is: &str| {
         format!(
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only \
              = {is}', current_database()); END $$"
         )
     };
-    beside.execute_unprepared(&read_only("on")).await.unwrap();
+    connection.execute_unprepared(&read_only("on")).await.unwrap();
     let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    beside.execute_unprepared(end).await.unwrap();
+    connection.execute_unprepared(end).await.unwrap();
     assert_eq!(set(&store, "canary").await.unwrap_err().kind, Kind::Unavailable);
     store.check_writable().await.unwrap_err();
-    beside.execute_unprepared(&read_only("off")).await.unwrap();
+    connection.execute_unprepared(&read_only("off")).await.unwrap();
     let since = Instant::now();
     while set(&store, "canary").await.is_err() {
         assert!(since.elapsed() < HANG, "the store does not recover");
     }
     store.check_writable().await.unwrap();
     store.close().await.unwrap();
-    beside.close().await.unwrap();
+    connection.close().await.unwrap();
     database.remove().await;
 }
 
 /// Relays the bytes of a server in pieces of a few bytes.
-async fn dribble(listener: TcpListener, server: String) {
+async fn relay_in_pieces(listener: TcpListener, server: String) {
     loop {
         let (client, _) = listener.accept().await.unwrap();
         let server = TcpStream::connect(&server).await.unwrap();
@@ -281,14 +281,14 @@ async fn dribble(listener: TcpListener, server: String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_in_small_pieces_do_not_keep_a_statement_from_being_prepared() {
+async fn statements_are_prepared_when_responses_arrive_in_small_pieces() {
     let database = Database::migrated(Engine::Postgres).await;
     let (_, behind_user) = database.url.split_once('@').unwrap();
     let (server, _) = behind_user.split_once('/').unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let relay = listener.local_addr().unwrap().to_string();
     let through = Database::on_server(database.url.replace(server, &relay));
-    let relay = tokio::spawn(dribble(listener, server.to_owned()));
+    let relay = tokio::spawn(relay_in_pieces(listener, server.to_owned()));
     let store = open(&through, &unbounded()).await;
     for key in ["one", "two", "three"] {
         let writing = store.write(change!(async move |tx: &Tx| {

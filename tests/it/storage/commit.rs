@@ -51,7 +51,7 @@ const REFUSED_AT_COMMIT: [(Engine, &[&str]); 2] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
+async fn p38_a_failed_commit_is_never_acknowledged() {
     on_both(async |engine, store| {
         let (_, statements) =
             REFUSED_AT_COMMIT.into_iter().find(|(which, _)| *which == engine).unwrap();
@@ -82,7 +82,7 @@ async fn p38_a_commit_that_did_not_happen_is_never_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p33_what_was_refused_left_nothing() {
+async fn p33_a_rejected_change_leaves_nothing() {
     on_both(async |engine, store| {
         let refused: Result<(), Error> = store
             .write(change!(async |tx| {
@@ -106,7 +106,7 @@ async fn p33_what_was_refused_left_nothing() {
         assert!(panicked.await.unwrap_err().is_panic());
         let (written, was_written) = tokio::sync::oneshot::channel();
         let written = Arc::new(std::sync::Mutex::new(Some(written)));
-        let given_up = tokio::spawn(async move {
+        let abandoned_task = tokio::spawn(async move {
             abandoned
                 .write::<()>(change!(async move |tx| {
                     settings::set(tx, "canary", "written").await?;
@@ -121,12 +121,12 @@ async fn p33_what_was_refused_left_nothing() {
         match engine {
             // SQLite runs each statement at once, so a change has nothing to wait for.
             Engine::Sqlite => {
-                let error: Error = given_up.await.unwrap().unwrap_err();
+                let error: Error = abandoned_task.await.unwrap().unwrap_err();
                 assert_eq!(error.kind, Kind::Internal, "{error:?}");
             }
             Engine::Postgres => {
-                given_up.abort();
-                assert!(given_up.await.unwrap_err().is_cancelled());
+                abandoned_task.abort();
+                assert!(abandoned_task.await.unwrap_err().is_cancelled());
             }
         }
 
@@ -152,11 +152,11 @@ const FULL: [(Engine, &str, &str); 2] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_there_is_room() {
+async fn p35_p42_a_full_store_rejects_changes_until_there_is_space() {
     for (engine, full, room) in FULL {
         let database = Database::migrated(engine).await;
         let store = store(&database).await;
-        let beside = database.connect().await;
+        let connection = database.connect().await;
         let set = async |sql: &'static str| match engine {
             // The setting applies only to the connection that writes.
             Engine::Sqlite => store
@@ -165,7 +165,7 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
                 }))
                 .await
                 .unwrap(),
-            Engine::Postgres => drop(beside.execute_unprepared(sql).await.unwrap()),
+            Engine::Postgres => drop(connection.execute_unprepared(sql).await.unwrap()),
         };
         set(full).await;
         store.check_writable().await.unwrap();
@@ -182,7 +182,7 @@ async fn p35_p42_a_full_store_refuses_changes_is_not_ready_and_goes_on_when_ther
         store.check_writable().await.unwrap();
         store.write(change!(async |tx| settings::set(tx, "canary", "next").await)).await.unwrap();
         store.check_writable().await.unwrap();
-        beside.close().await.unwrap();
+        connection.close().await.unwrap();
         store.close().await.unwrap();
         database.remove().await;
     }

@@ -41,7 +41,7 @@ fn p44_a_restored_dump_loses_no_event_and_rejects_later_cursors() {
         let (reader, admin) = (server.person(key.out.trim_end()), server.person(&ada));
         installation.database.settle().await;
         let begin = reader.list_events(own::ListEventsRequest::default()).await.unwrap().cursor;
-        let (organization, _) = admin.found("Engines").await;
+        let (organization, _) = admin.new_organization("Engines").await;
         admin.link(&organization, "read").await.unwrap();
         installation.database.settle().await;
         let (early, middle) = follow(&reader, begin.clone()).await;

@@ -97,7 +97,7 @@ async fn everything(app: &TestApp) {
         ..Default::default()
     };
     org.admin.update_organization(rename).await.unwrap();
-    org.admin.found("Second").await;
+    org.admin.new_organization("Second").await;
     for page_token in ["".to_owned(), {
         let page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
         let listed =
@@ -186,15 +186,15 @@ async fn everything(app: &TestApp) {
     list_keys(app.store()).await.unwrap();
     webhooks(app).await;
     domains(app).await;
-    let (large, _) = org.admin.found("Large").await;
+    let (large, _) = org.admin.new_organization("Large").await;
     app.database.crowd(&large, 600).await;
     org.admin.delete(&large).await.unwrap();
     while remove_deleted(app.store()).await.unwrap() {}
-    let (first, _) = org.admin.found("First").await;
+    let (first, _) = org.admin.new_organization("First").await;
     org.admin.invite_address(&first, "gone@example.com", "read").await.unwrap();
     let gone = app.person("gone").await;
     gone.join(&org.admin.invite(&first).await.unwrap()).await.unwrap();
-    let (other, _) = org.admin.found("Other").await;
+    let (other, _) = org.admin.new_organization("Other").await;
     org.admin.invite_address(&other, "gone@example.com", "read").await.unwrap();
     let account = gone.account().await;
     assert_eq!(erase(app.store(), account, app.clock.now()).await.unwrap().left.len(), 1);
@@ -216,11 +216,11 @@ async fn domains(app: &TestApp) {
     org.admin.set_mode(&domain, own::DomainMode::OnRequest).await.unwrap();
     let dora = app.person_with(&format!("dora@{}", domain.domain)).await;
     dora.list_joinable_organizations(Default::default()).await.unwrap();
-    let asked = dora.ask_by_domain(&org.id).await.unwrap();
-    dora.withdraw(&asked).await.unwrap();
-    let asked = dora.ask_by_domain(&org.id).await.unwrap();
-    org.admin.deny(&asked, "", 0).await.unwrap();
-    let asked = dora.ask_by_domain(&org.id).await.unwrap();
+    let request = dora.request_to_join_by_domain(&org.id).await.unwrap();
+    dora.withdraw(&request).await.unwrap();
+    let request = dora.request_to_join_by_domain(&org.id).await.unwrap();
+    org.admin.deny(&request, "", 0).await.unwrap();
+    let request = dora.request_to_join_by_domain(&org.id).await.unwrap();
     let mut page = Some(own::PageRequest { page_size: 1, page_token: String::new() });
     for state in [own::JoinRequestState::Pending, own::JoinRequestState::Denied] {
         let list = own::ListJoinRequestsRequest {
@@ -230,7 +230,7 @@ async fn domains(app: &TestApp) {
         };
         org.admin.list_join_requests(list).await.unwrap();
     }
-    org.admin.approve(&asked, "").await.unwrap();
+    org.admin.approve(&request, "").await.unwrap();
     org.admin.remove(&domain).await.unwrap();
     org.admin.delete(&org.id).await.unwrap();
 }
@@ -337,7 +337,7 @@ async fn memberships(app: &TestApp, org: &Organization) {
     };
     max.leave_with_successor(leave).await.unwrap();
     for name in ["Third", "Fourth"] {
-        let (other, _) = org.admin.found(name).await;
+        let (other, _) = org.admin.new_organization(name).await;
         org.admin.invite_address(&other, "max@example.com", "read").await.unwrap();
     }
     let mut list = own::ListMyInvitationsRequest {
@@ -348,8 +348,8 @@ async fn memberships(app: &TestApp, org: &Organization) {
     list.page = Some(own::PageRequest { page_size: 1, page_token });
     let invitation = max.list_my_invitations(list).await.unwrap().invitations.remove(0);
     let bound = Owner::Email { email: "max@example.com".parse().unwrap(), name: None };
-    let (own_one, _) = max.found("Fifth").await;
-    let bound = app.key(bound, None, Some(own_one.parse().unwrap())).await;
+    let (own_organization, _) = max.new_organization("Fifth").await;
+    let bound = app.key(bound, None, Some(own_organization.parse().unwrap())).await;
     bound.list_my_invitations(Default::default()).await.unwrap();
     max.accept_invitation(own::AcceptRequest { invitation: invitation.id }).await.unwrap();
 }
@@ -369,7 +369,7 @@ async fn member_ends(app: &TestApp) {
     app.clock.advance(hour);
     org.member.get(&org.id).await.unwrap_err();
     org.admin.preview(&link.token).await.unwrap();
-    org.admin.look_at(&org.id, &link.id).await.unwrap();
+    org.admin.invite_by_id(&org.id, &link.id).await.unwrap();
     for statuses in [vec![], vec![1, 2], vec![1, 2, 3]] {
         let list = gitpod::ListMembersRequest {
             organization_id: org.id.clone(),

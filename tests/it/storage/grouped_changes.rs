@@ -85,7 +85,7 @@ fn with_members(member_count: i64) -> Organization {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_of_thousands_of_changes_at_once_each_fails_alone() {
+async fn p38_each_of_thousands_of_concurrent_changes_fails_alone() {
     const CHANGES: usize = 4000;
     on_both(async |engine, store| {
         store.write(change!(async |tx| settings::set(tx, "taken", "once").await)).await.unwrap();
@@ -132,23 +132,23 @@ async fn at_once<T: Send + 'static>(
     database: &Database,
     mut changes: Vec<impl Future<Output = T> + Unpin>,
 ) -> Vec<T> {
-    let beside = database.connect().await;
-    beside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let connection = database.connect().await;
+    connection.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     for change in &mut changes {
         assert!(poll!(change).is_pending(), "no change can write now");
     }
-    beside.execute_unprepared("COMMIT").await.unwrap();
+    connection.execute_unprepared("COMMIT").await.unwrap();
     join_all(changes).await
 }
 
 async fn all(store: &Store) -> Vec<usize> {
-    let mut there = Vec::new();
+    let mut stored = Vec::new();
     for number in 0..TOGETHER {
         if settings::get(store.read(), &format!("change-{number}")).await.unwrap().is_some() {
-            there.push(number);
+            stored.push(number);
         }
     }
-    there
+    stored
 }
 
 const TOGETHER: usize = 20;
@@ -156,30 +156,30 @@ const ODD_ONE: usize = 10;
 
 /// Changes of one organization on PostgreSQL. The first waits for a lock until the others
 /// wait for it. Returns their results (the transaction's id) and how often each has run.
-async fn behind_the_first(
-    fates: &'static [Behaviour],
+async fn run_behind_the_first(
+    behaviours: &'static [Behaviour],
 ) -> (Vec<Result<i64>>, Vec<usize>, Vec<usize>) {
     let database = Database::migrated(Engine::Postgres).await;
     let store = store(&database).await;
     store.write(change!(async |tx| settings::set(tx, "taken", "once").await)).await.unwrap();
-    let runs: Arc<Vec<_>> = Arc::new(fates.iter().map(|_| AtomicUsize::new(0)).collect());
-    let changes = fates.iter().enumerate().map(|(number, fate)| {
+    let runs: Arc<Vec<_>> = Arc::new(behaviours.iter().map(|_| AtomicUsize::new(0)).collect());
+    let changes = behaviours.iter().enumerate().map(|(number, behaviour)| {
         let (store, runs) = (store.clone(), Arc::clone(&runs));
         let change = change!(async move |tx: &Tx| {
             runs[number].fetch_add(1, Ordering::SeqCst);
             if number == 0 {
                 wait_for_requests(tx).await?;
             }
-            if *fate == Behaviour::Refuses {
+            if *behaviour == Behaviour::Refuses {
                 return Err(Error::not_found());
             }
             settings::set(tx, &format!("change-{number}"), "made").await?;
             let id = transaction_id(tx).await?;
-            if *fate == Behaviour::Violates {
+            if *behaviour == Behaviour::Violates {
                 let twice = tx.run(Statement::new(TWICE, Vec::new())).await;
                 twice.map_err(Error::internal)?;
             }
-            if *fate == Behaviour::FailsLate {
+            if *behaviour == Behaviour::FailsLate {
                 organizations::insert(tx, &with_members(-1)).await?;
             }
             Ok(id)
@@ -187,10 +187,10 @@ async fn behind_the_first(
         Box::pin(async move { store.write_in(Uuid::from_u128(1).into(), change).await })
     });
     let answers = grouped(&database, changes.collect()).await;
-    let there = all(&store).await;
+    let stored = all(&store).await;
     store.close().await.unwrap();
     database.remove().await;
-    (answers, there, runs.iter().map(|runs| runs.load(Ordering::SeqCst)).collect())
+    (answers, stored, runs.iter().map(|runs| runs.load(Ordering::SeqCst)).collect())
 }
 
 /// Makes a group of all changes but the first, on PostgreSQL: they arrive while the first waits
@@ -199,8 +199,8 @@ async fn grouped<T: Send + 'static>(
     database: &Database,
     mut changes: Vec<impl Future<Output = T> + Unpin>,
 ) -> Vec<T> {
-    let beside = database.connect().await;
-    beside.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
+    let connection = database.connect().await;
+    connection.execute_unprepared("BEGIN; LOCK TABLE requests").await.unwrap();
     assert!(poll!(&mut changes[0]).is_pending());
     let waits =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'requests'::regclass";
@@ -212,9 +212,9 @@ async fn grouped<T: Send + 'static>(
     for change in &mut changes[1..] {
         assert!(poll!(change).is_pending());
     }
-    beside.execute_unprepared("COMMIT").await.unwrap();
+    connection.execute_unprepared("COMMIT").await.unwrap();
     let answers = join_all(changes).await;
-    beside.close().await.unwrap();
+    connection.close().await.unwrap();
     answers
 }
 
@@ -225,17 +225,17 @@ async fn wait_for_requests(tx: &Tx) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_changes_of_an_organization_that_wait_share_a_transaction_on_postgres() {
+async fn p38_waiting_changes_of_an_organization_share_a_postgres_transaction() {
     use Behaviour::{Refuses, Stays};
 
-    let (answers, there, runs) = behind_the_first(&[Stays, Stays, Refuses, Stays]).await;
+    let (answers, stored, runs) = run_behind_the_first(&[Stays, Stays, Refuses, Stays]).await;
     let [Ok(first), Ok(second), Err(refused), Ok(fourth)] = &answers[..] else {
         panic!("{answers:?}");
     };
     assert_ne!(first, second);
     assert_eq!(second, fourth, "they share a transaction");
     assert_eq!(refused.kind, Kind::NotFound);
-    assert_eq!(there, [0, 1, 3]);
+    assert_eq!(stored, [0, 1, 3]);
     assert_eq!(runs, [1, 1, 1, 1], "a rejection before any write repeats nothing");
 }
 
@@ -243,8 +243,8 @@ async fn p38_changes_of_an_organization_that_wait_share_a_transaction_on_postgre
 async fn p38_a_change_that_fails_after_a_write_is_undone_alone_on_postgres() {
     use Behaviour::{FailsLate, Stays, Violates};
 
-    let (answers, there, runs) =
-        behind_the_first(&[Stays, Stays, Violates, Stays, FailsLate, Stays]).await;
+    let (answers, stored, runs) =
+        run_behind_the_first(&[Stays, Stays, Violates, Stays, FailsLate, Stays]).await;
     for (number, answer) in answers.iter().enumerate() {
         match answer {
             Ok(_) => assert!(![2, 4].contains(&number), "{number}"),
@@ -254,7 +254,7 @@ async fn p38_a_change_that_fails_after_a_write_is_undone_alone_on_postgres() {
             }
         }
     }
-    assert_eq!(there, [0, 1, 3, 5]);
+    assert_eq!(stored, [0, 1, 3, 5]);
     assert!(runs.iter().all(|runs| *runs <= 2), "each runs twice at most: {runs:?}");
 }
 
@@ -277,7 +277,7 @@ async fn transaction_id(tx: &Tx) -> Result<i64> {
 /// A change fails after it has written, another server changes the organization, and then a
 /// change runs that was in one transaction with the failed change.
 #[tokio::test(flavor = "multi_thread")]
-async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_on_postgres() {
+async fn p44_events_keep_the_order_of_versions_when_a_grouped_change_fails() {
     let database = Database::migrated(Engine::Postgres).await;
     let (store, replica) = (store(&database).await, store(&database).await);
     let organization = with_members(1);
@@ -324,7 +324,9 @@ async fn p44_events_keep_the_order_of_versions_when_a_change_beside_them_fails_o
 }
 
 /// Twenty changes at once. One of them affects the whole transaction.
-async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<usize>>, usize) {
+async fn run_with_odd_change(
+    odd_statements: &'static [&'static str],
+) -> (Database, Store, Vec<Result<usize>>, usize) {
     let database = Database::migrated(Engine::Sqlite).await;
     let store = store(&database).await;
     let runs = Arc::new(AtomicUsize::new(0));
@@ -335,7 +337,7 @@ async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<us
                 settings::set(tx, &format!("change-{number}"), "made").await?;
                 if number == ODD_ONE {
                     runs.fetch_add(1, Ordering::SeqCst);
-                    for sql in odd {
+                    for sql in odd_statements {
                         tx.run(Statement::new(*sql, Vec::new())).await.map_err(Error::internal)?;
                     }
                 }
@@ -349,7 +351,7 @@ async fn beside(odd: &'static [&'static str]) -> (Database, Store, Vec<Result<us
 }
 
 /// Each other change is made and acknowledged, once.
-async fn only_the_odd_one_failed(store: &Store, answers: &[Result<usize>]) {
+async fn assert_only_the_odd_one_failed(store: &Store, answers: &[Result<usize>]) {
     for (number, answer) in answers.iter().enumerate() {
         match answer {
             Ok(answered) => assert_eq!((*answered, number == ODD_ONE), (number, false)),
@@ -364,8 +366,8 @@ async fn only_the_odd_one_failed(store: &Store, answers: &[Result<usize>]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_a_commit_refused_for_one_of_many_is_refused_to_that_one() {
-    let (_database, store, answers, runs) = beside(&[
+async fn p38_a_commit_error_is_returned_only_to_the_change_that_caused_it() {
+    let (_database, store, answers, runs) = run_with_odd_change(&[
         "PRAGMA defer_foreign_keys = ON",
         "INSERT INTO api_keys (id, secret_hash, account_id, created_at) \
          VALUES ('0000000000000000', x'00', x'00', 0)",
@@ -373,21 +375,21 @@ async fn p38_a_commit_refused_for_one_of_many_is_refused_to_that_one() {
     .await;
     // It runs with the others, and then perhaps by itself.
     assert!((1..=2).contains(&runs), "{runs}");
-    only_the_odd_one_failed(&store, &answers).await;
+    assert_only_the_odd_one_failed(&store, &answers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_who_ends_the_transaction_of_many_ends_only_its_own() {
-    let (_database, store, answers, _) = beside(&["ROLLBACK"]).await;
-    only_the_odd_one_failed(&store, &answers).await;
+async fn p38_a_change_that_ends_the_shared_transaction_fails_alone() {
+    let (_database, store, answers, _) = run_with_odd_change(&["ROLLBACK"]).await;
+    assert_only_the_odd_one_failed(&store, &answers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_nobody_waits_for_any_more_is_not_begun() {
+async fn an_abandoned_waiting_change_is_not_started() {
     let database = Database::migrated(Engine::Sqlite).await;
     let store = store(&database).await;
-    let beside = database.connect().await;
-    beside.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    let connection = database.connect().await;
+    connection.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
     let change = |number: usize| {
         let store = store.clone();
         Box::pin(async move {
@@ -400,9 +402,9 @@ async fn a_change_nobody_waits_for_any_more_is_not_begun() {
     for change in &mut waits {
         assert!(poll!(change).is_pending());
     }
-    let gone = waits.split_off(ODD_ONE);
-    drop(gone);
-    beside.execute_unprepared("COMMIT").await.unwrap();
+    let abandoned = waits.split_off(ODD_ONE);
+    drop(abandoned);
+    connection.execute_unprepared("COMMIT").await.unwrap();
     for answer in join_all(waits).await {
         answer.unwrap();
     }
@@ -411,7 +413,7 @@ async fn a_change_nobody_waits_for_any_more_is_not_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_a_change_larger_than_what_is_kept_in_memory_is_undone_as_well() {
+async fn p38_a_change_larger_than_the_memory_cache_is_rolled_back() {
     const ROWS: i64 = 1000; // two pages each
     let database = Database::empty(Engine::Sqlite).await;
     store(&database).await.close().await.unwrap(); // creates the file

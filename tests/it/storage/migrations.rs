@@ -45,7 +45,7 @@ fn key() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p36_eight_replicas_migrate_at_once_and_make_one_history() {
+async fn p36_replicas_that_migrate_at_once_run_each_migration_once() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Database::empty(engine).await;
         let location = database.location();
@@ -111,7 +111,7 @@ async fn p40_a_replica_with_the_wrong_secret_key_refuses_to_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgresql_without_a_secret_key_refuses_and_says_what_to_do() {
+async fn postgresql_needs_a_secret_key_and_the_error_names_the_setting() {
     let database = Database::empty(Engine::Postgres).await;
     let directory = TempDir::new().unwrap();
     let mut config = Config::load(Sources::default()).unwrap();
@@ -125,7 +125,7 @@ async fn postgresql_without_a_secret_key_refuses_and_says_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_whose_schema_is_old_is_refused_when_migrating_is_not_wanted() {
+async fn an_old_schema_is_rejected_when_migrate_on_start_is_off() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let database = Database::empty(engine).await;
         let directory = TempDir::new().unwrap();
@@ -151,7 +151,7 @@ async fn a_store_whose_schema_is_old_is_refused_when_migrating_is_not_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_error_names_the_rights_that_the_user_lacks() {
+async fn a_migration_error_names_the_missing_database_right() {
     let database = Database::empty(Engine::Postgres).await;
     let role = format!("{}_reader", database.url.rsplit_once('/').unwrap().1);
     let connection = database.connect().await;
@@ -173,7 +173,7 @@ async fn the_error_names_the_rights_that_the_user_lacks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_server_is_kept_off_a_sqlite_file() {
+async fn a_second_server_cannot_open_the_same_sqlite_file() {
     let database = Database::empty(Engine::Sqlite).await;
     let (first, second) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let key = key();

@@ -33,7 +33,7 @@ async fn run(tx: &Tx, sql: &str) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_a_change_that_overlooks_a_refusal_is_not_acknowledged() {
+async fn p38_a_change_that_ignores_a_statement_error_is_not_acknowledged() {
     on_postgres(async |_, store| {
         let answer: Result<()> = store
             .write(change!(async |tx| {
@@ -129,7 +129,7 @@ async fn p38_an_error_after_the_commit_was_sent_is_returned_and_leaves_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn statements_are_done_in_the_order_in_which_they_are_asked_for() {
+async fn statements_run_in_the_order_in_which_they_are_sent() {
     on_postgres(async |_, store| {
         store
             .write(change!(async |tx| {
@@ -149,7 +149,7 @@ async fn statements_are_done_in_the_order_in_which_they_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_was_given_up_while_it_waits_keeps_nobody_waiting() {
+async fn an_abandoned_waiting_change_does_not_block_others() {
     on_postgres(async |database, store| {
         let blocker = database.connect().await;
         blocker.execute_unprepared("BEGIN").await.unwrap();
@@ -173,8 +173,8 @@ async fn a_change_that_was_given_up_while_it_waits_keeps_nobody_waiting() {
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
         blocker.execute_unprepared("COMMIT").await.unwrap();
         store.write(change!(async |tx| settings::set(tx, "other", "next").await)).await.unwrap();
-        for given_up in waiting {
-            assert!(given_up.await.unwrap_err().is_cancelled());
+        for abandoned in waiting {
+            assert!(abandoned.await.unwrap_err().is_cancelled());
         }
         assert_eq!(canary(store).await, None);
     })
@@ -190,7 +190,7 @@ async fn p35_connections_that_have_ended_are_replaced() {
         let settings = guestlist::config::Database { max_connections, ..pool() };
         let location = database.location();
         let store = Store::open(&location, &settings, Opener::CommandLine, None).await.unwrap();
-        let beside = database.connect().await;
+        let connection = database.connect().await;
         for round in 0..3 {
             let all = (0..2 * max_connections).map(|_| async {
                 settings_of(&store).await.unwrap();
@@ -201,7 +201,7 @@ async fn p35_connections_that_have_ended_are_replaced() {
             assert!(store.pool_size().open <= max_connections, "in round {round}");
             let end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
                        WHERE datname = current_database() AND pid <> pg_backend_pid()";
-            beside.execute_unprepared(end).await.unwrap();
+            connection.execute_unprepared(end).await.unwrap();
             let since = Instant::now();
             while settings_of(&store).await.is_err() {
                 assert!(since.elapsed() < Duration::from_secs(30), "the store does not recover");
@@ -215,13 +215,13 @@ async fn p35_connections_that_have_ended_are_replaced() {
         let left = Statement::from_string(DbBackend::Postgres, left);
         let since = Instant::now();
         loop {
-            let row = beside.query_one_raw(left.clone()).await.unwrap().unwrap();
+            let row = connection.query_one_raw(left.clone()).await.unwrap().unwrap();
             if row.try_get::<i64>("", "number").unwrap() == 0 {
                 break;
             }
             assert!(since.elapsed() < Duration::from_secs(30), "a connection is left");
         }
-        beside.close().await.unwrap();
+        connection.close().await.unwrap();
         database.remove().await;
     }
 }

@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// The name and the number of members in the preview of a link; `None` if the link is not live.
-async fn seen(stranger: &Person, token: &str) -> Option<(String, i32)> {
+async fn preview_of(stranger: &Person, token: &str) -> Option<(String, i32)> {
     match stranger.preview(token).await {
         Ok(shown) => Some((shown.organization_name, shown.organization_member_count)),
         Err(failure) => {
@@ -34,9 +34,9 @@ async fn rename(org: &Organization, name: &str) {
 }
 
 on_both_engines! {
-    async fn p07_each_change_of_an_organization_is_in_the_next_preview_of_its_links(app: TestApp) {
+    async fn p07_a_preview_shows_every_earlier_change_of_its_organization(app: TestApp) {
         let org = app.organization().await;
-        let looker = app.person("looker").await;
+        let viewer = app.person("looker").await;
         let link = org.admin.link(&org.id, "read").await.unwrap();
         let grants = Some(own::create_link_request::Grants::Role("read".to_owned()));
         let once = own::CreateLinkRequest { max_uses: 1, grants, ..link_to(&org.id) };
@@ -48,7 +48,7 @@ on_both_engines! {
             for _ in 0..2 {
                 for (token, live) in tokens.iter().zip(live) {
                     let expected = live.then(|| (name.to_owned(), members));
-                    assert_eq!(seen(&looker, token).await, expected);
+                    assert_eq!(preview_of(&viewer, token).await, expected);
                 }
             }
         };
@@ -77,22 +77,22 @@ on_both_engines! {
         shows("Bolt", 3, [false; 3]).await;
     }
 
-    async fn p08_p09_a_preview_ends_with_its_inviter_and_with_its_organization(app: TestApp) {
+    async fn p08_p09_a_preview_ends_with_its_inviters_role_or_its_organization(app: TestApp) {
         let org = app.organization().await;
-        let looker = app.person("looker").await;
+        let viewer = app.person("looker").await;
         let role = gitpod::OrganizationRole::Admin;
         org.admin.grant(&org.id, &org.member_id, role).await.unwrap();
         let of_member = org.member.link(&org.id, "read").await.unwrap().token;
         let of_admin = org.admin.link(&org.id, "read").await.unwrap().token;
         for token in [&of_member, &of_admin] {
-            assert!(seen(&looker, token).await.is_some());
+            assert!(preview_of(&viewer, token).await.is_some());
         }
         let role = gitpod::OrganizationRole::Member;
         org.admin.grant(&org.id, &org.member_id, role).await.unwrap();
-        assert!(seen(&looker, &of_member).await.is_none());
-        assert!(seen(&looker, &of_admin).await.is_some());
+        assert!(preview_of(&viewer, &of_member).await.is_none());
+        assert!(preview_of(&viewer, &of_admin).await.is_some());
         org.admin.delete(&org.id).await.unwrap();
-        assert!(seen(&looker, &of_admin).await.is_none());
+        assert!(preview_of(&viewer, &of_admin).await.is_none());
     }
 }
 
@@ -120,21 +120,21 @@ async fn counting() -> (TestApp, impl Fn() -> usize) {
 /// has not checked for changes of other processes in time, no cached value is used.
 async fn reads_after(
     reads: impl Fn() -> usize,
-    looker: &Person,
+    viewer: &Person,
     [token, unchanged]: [&str; 2],
     change: impl AsyncFn(),
 ) -> usize {
     for _ in 0..100 {
         for token in [token, unchanged] {
-            assert!(seen(looker, token).await.is_some());
+            assert!(preview_of(viewer, token).await.is_some());
         }
         change().await;
         let before = reads();
-        assert!(seen(looker, unchanged).await.is_some());
+        assert!(preview_of(viewer, unchanged).await.is_some());
         if reads() > before {
             continue;
         }
-        assert!(seen(looker, token).await.is_some());
+        assert!(preview_of(viewer, token).await.is_some());
         return reads() - before;
     }
     panic!("each run read the preview of an unchanged organization again");
@@ -142,7 +142,7 @@ async fn reads_after(
 
 /// Organizations whose changes outdate only their own previews: those whose ids end with the same
 /// three digits share the time of their last change.
-async fn apart(app: &TestApp) -> [Organization; 3] {
+async fn unrelated_organizations(app: &TestApp) -> [Organization; 3] {
     loop {
         let [one, two, three] =
             [app.organization().await, app.organization().await, app.organization().await];
@@ -154,52 +154,52 @@ async fn apart(app: &TestApp) -> [Organization; 3] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_elsewhere_leave_a_preview_where_it_is() {
+async fn changes_of_other_organizations_keep_a_cached_preview() {
     let (app, reads) = counting().await;
-    let [org, other, unchanged] = apart(&app).await;
-    let looker = app.person("looker").await;
+    let [org, other, unchanged] = unrelated_organizations(&app).await;
+    let viewer = app.person("looker").await;
     let token = org.admin.link(&org.id, "read").await.unwrap().token;
     let unchanged = unchanged.admin.link(&unchanged.id, "read").await.unwrap().token;
     let tokens = [token.as_str(), unchanged.as_str()];
 
     let rotate = async || drop(other.admin.invite(&other.id).await.unwrap());
-    assert_eq!(reads_after(&reads, &looker, tokens, rotate).await, 0, "another join link");
+    assert_eq!(reads_after(&reads, &viewer, tokens, rotate).await, 0, "another join link");
     let renamed = async || rename(&other, "Other").await;
-    assert_eq!(reads_after(&reads, &looker, tokens, renamed).await, 0, "another name");
+    assert_eq!(reads_after(&reads, &viewer, tokens, renamed).await, 0, "another name");
     let join = async || {
         let token = other.admin.link(&other.id, "read").await.unwrap().token;
         let member = org.stranger.join(&token).await.unwrap().user_id;
         org.stranger.end(&member).await.unwrap();
     };
-    assert_eq!(reads_after(&reads, &looker, tokens, join).await, 0, "another member");
-    let founded = async || drop(other.admin.found("New").await);
-    assert_eq!(reads_after(&reads, &looker, tokens, founded).await, 0, "a new organization");
+    assert_eq!(reads_after(&reads, &viewer, tokens, join).await, 0, "another member");
+    let founded = async || drop(other.admin.new_organization("New").await);
+    assert_eq!(reads_after(&reads, &viewer, tokens, founded).await, 0, "a new organization");
     let key = async || {
         let owner = Owner::Service("portal".parse().unwrap());
         drop(app.key(owner, Some(KeyScope::Operator), None).await);
     };
-    assert_eq!(reads_after(&reads, &looker, tokens, key).await, 0, "a key and its account");
+    assert_eq!(reads_after(&reads, &viewer, tokens, key).await, 0, "a key and its account");
     let ready = async || app.store().check_writable().await.unwrap();
-    assert_eq!(reads_after(&reads, &looker, tokens, ready).await, 0, "a check");
+    assert_eq!(reads_after(&reads, &viewer, tokens, ready).await, 0, "a check");
     let own_link = async || drop(org.admin.link(&org.id, "read").await.unwrap());
-    let of_own = reads_after(&reads, &looker, tokens, own_link).await;
+    let of_own = reads_after(&reads, &viewer, tokens, own_link).await;
     assert!(of_own <= 1, "a new link of its own organization: {of_own}");
     let names = AtomicUsize::new(0);
     let own_name = async || {
         let number = names.fetch_add(1, Ordering::SeqCst);
         rename(&org, &format!("Own {number}")).await;
     };
-    assert_eq!(reads_after(&reads, &looker, tokens, own_name).await, 1, "its own name");
+    assert_eq!(reads_after(&reads, &viewer, tokens, own_name).await, 1, "its own name");
     app.stop().await;
 }
 
 /// Meanwhile, another organization, which shares nothing with the previewed link, changes all the
 /// time, so that changes of both are mixed in time.
 #[tokio::test(flavor = "multi_thread")]
-async fn p07_a_replaced_link_is_never_seen_beside_changes_of_other_organizations() {
+async fn p07_a_replaced_link_has_no_preview_during_concurrent_changes() {
     let (app, _) = counting().await;
     let (org, other) = (app.organization().await, app.organization().await);
-    let looker = app.person("looker").await;
+    let viewer = app.person("looker").await;
     let mut link = org.admin.invite(&org.id).await.unwrap();
     let is_over = AtomicBool::new(false);
     let elsewhere = async {
@@ -215,17 +215,17 @@ async fn p07_a_replaced_link_is_never_seen_beside_changes_of_other_organizations
                 is_replaced.store(true, Ordering::SeqCst);
                 next
             };
-            let look = async {
+            let check = async {
                 loop {
                     let over = is_replaced.load(Ordering::SeqCst);
-                    let shown = seen(&looker, &link).await;
+                    let shown = preview_of(&viewer, &link).await;
                     assert!(!(over && shown.is_some()), "round {round}");
                     if over {
                         return;
                     }
                 }
             };
-            let (next, ()) = futures::join!(replace, look);
+            let (next, ()) = futures::join!(replace, check);
             link = next;
         }
         is_over.store(true, Ordering::SeqCst);

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 on_both_engines! {
-    async fn p07_of_256_rotations_at_once_one_link_is_live_and_all_are_answered(app: TestApp) {
+    async fn p07_256_concurrent_rotations_succeed_and_leave_one_live_link(app: TestApp) {
         let org = app.organization().await;
         let admins = app.at_replicas(&[&org.admin]).await.remove(0);
         let rotations = (0..256).map(|i| admins[i % admins.len()].invite(&org.id));
@@ -38,7 +38,7 @@ on_both_engines! {
         assert_eq!(app.database.count(events).await, 257);
     }
 
-    async fn p13_64_joins_of_one_account_at_once_make_one_member(app: TestApp) {
+    async fn p13_64_concurrent_joins_of_one_account_create_one_member(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let strangers = app.at_replicas(&[&org.stranger]).await.remove(0);
@@ -53,7 +53,7 @@ on_both_engines! {
         assert_eq!(app.database.count(events).await, 3);
     }
 
-    async fn p16_no_join_succeeds_with_a_link_whose_successor_was_answered(app: TestApp) {
+    async fn p16_a_join_with_an_already_replaced_link_fails(app: TestApp) {
         let org = app.organization().await;
         let mut people = Vec::new();
         for i in 0..40 {
@@ -106,7 +106,7 @@ on_both_engines! {
         assert_eq!(app.database.count("SELECT CAST(sum(uses) AS BIGINT) FROM invites").await, members - 1);
     }
 
-    async fn p12_each_of_many_limited_links_lets_in_one(app: TestApp) {
+    async fn p12_each_single_use_link_admits_one_member(app: TestApp) {
         let rounds = from_environment("GUESTLIST_TEST_ROUNDS");
         let rounds = rounds.map_or(30, |rounds| usize::try_from(rounds).unwrap());
         let org = app.organization().await;
@@ -155,7 +155,7 @@ on_both_engines! {
         assert_eq!(app.database.count("SELECT member_count FROM organizations").await, 2);
     }
 
-    async fn p16_join_against_revoke_and_decline_has_one_winner(app: TestApp) {
+    async fn p16_concurrent_join_revoke_and_decline_have_one_winner(app: TestApp) {
         let org = app.organization().await;
         let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
         let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
@@ -169,7 +169,7 @@ on_both_engines! {
                 admin.revoke(&org.id, &id),
                 strangers[0].decline_invite(decline),
             );
-            let ended = org.admin.look_at(&org.id, &id).await.unwrap();
+            let ended = org.admin.invite_by_id(&org.id, &id).await.unwrap();
             let expected = match (&joined, &declined) {
                 (Ok(_), Err(_)) => own::InviteState::Accepted,
                 (Err(_), Ok(_)) => own::InviteState::Declined,
@@ -184,7 +184,7 @@ on_both_engines! {
         }
     }
 
-    async fn p16_join_with_the_old_token_against_resend_has_one_winner(app: TestApp) {
+    async fn p16_concurrent_join_with_the_old_token_and_resend_have_one_winner(app: TestApp) {
         let org = app.organization().await;
         let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
         let (strangers, admins) = (at.pop().unwrap(), at.pop().unwrap());
@@ -213,7 +213,7 @@ on_both_engines! {
         }
     }
 
-    async fn p20_admins_who_go_all_at_once_leave_one_behind(app: TestApp) {
+    async fn p20_admins_who_leave_at_once_leave_at_least_one_admin(app: TestApp) {
         let org = app.organization().await;
         let (mut people, mut ids) = (vec![org.admin.clone()], vec![org.admin_id.clone()]);
         let token = org.admin.invite(&org.id).await.unwrap();
@@ -252,7 +252,7 @@ on_both_engines! {
         assert_eq!(counted, app.database.count(current).await);
     }
 
-    async fn p08_a_link_made_while_its_maker_is_demoted_dies_with_the_role(app: TestApp) {
+    async fn p08_a_link_created_during_a_demotion_of_its_creator_is_invalid(app: TestApp) {
         let Organization { id, admin, member, member_id, stranger, .. } = app.organization().await;
         let (admins, members) = {
             let mut at = app.at_replicas(&[&admin, &member]).await;
@@ -284,7 +284,7 @@ on_both_engines! {
 }
 
 crate::on_both_engines! {
-    async fn p22_what_is_taken_away_is_gone_on_every_replica(app: TestApp) {
+    async fn p22_removed_members_and_revoked_keys_lose_access_on_every_replica(app: TestApp) {
         use guestlist::clock::Clock;
         use guestlist::operations::keys::revoke_key;
 
@@ -306,17 +306,17 @@ crate::on_both_engines! {
         revoke_key(app.store(), id.parse().unwrap(), app.clock.now()).await.unwrap();
         let revoked = Instant::now();
         for stranger in &strangers {
-            let ask = async || match stranger.get_caller(Default::default()).await {
+            let call = async || match stranger.get_caller(Default::default()).await {
                 Ok(_) => Code::Ok,
                 Err(failure) => failure.code,
             };
-            assert_rejected_within_a_second(revoked, ask).await;
+            assert_rejected_within_a_second(revoked, call).await;
         }
     }
 }
 
 /// Requests previews all the time while links are replaced: a preview in memory must end at once.
-async fn ask_for_previews_while_links_are_made(app: &TestApp) {
+async fn request_previews_while_links_are_replaced(app: &TestApp) {
     let org = app.organization().await;
     let (admins, strangers) = {
         let mut at = app.at_replicas(&[&org.admin, &org.stranger]).await;
@@ -335,8 +335,8 @@ async fn ask_for_previews_while_links_are_made(app: &TestApp) {
             let previews = strangers.iter().map(async |stranger| {
                 loop {
                     let over = rotated.load(Ordering::SeqCst);
-                    let seen = stranger.preview(&old).await;
-                    assert!(!(over && seen.is_ok()), "round {round}");
+                    let preview = stranger.preview(&old).await;
+                    assert!(!(over && preview.is_ok()), "round {round}");
                     if over {
                         return;
                     }
@@ -357,8 +357,8 @@ async fn ask_for_previews_while_links_are_made(app: &TestApp) {
     }
 }
 
-mod p07_no_preview_of_a_link_is_answered_once_its_successor_was {
-    use super::ask_for_previews_while_links_are_made;
+mod p07_a_replaced_link_has_no_preview {
+    use super::request_previews_while_links_are_replaced;
     use crate::support::{Engine, Protocol, Settings, run_with};
 
     /// No limits, because the test requests previews as often as the machine can.
@@ -369,7 +369,12 @@ mod p07_no_preview_of_a_link_is_answered_once_its_successor_was {
 
     #[test]
     fn sqlite() {
-        run_with(UNLIMITED, Engine::Sqlite, Protocol::Grpc, ask_for_previews_while_links_are_made);
+        run_with(
+            UNLIMITED,
+            Engine::Sqlite,
+            Protocol::Grpc,
+            request_previews_while_links_are_replaced,
+        );
     }
 
     #[test]
@@ -378,7 +383,7 @@ mod p07_no_preview_of_a_link_is_answered_once_its_successor_was {
             UNLIMITED,
             Engine::Postgres,
             Protocol::Grpc,
-            ask_for_previews_while_links_are_made,
+            request_previews_while_links_are_replaced,
         );
     }
 }

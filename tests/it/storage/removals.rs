@@ -29,7 +29,7 @@ async fn rows(database: &Database) -> i64 {
 }
 
 on_both_engines! {
-    async fn p09_a_large_organization_is_gone_at_once_whatever_is_left_of_it(app: TestApp) {
+    async fn p09_a_deleted_large_organization_is_inaccessible_at_once(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let gus = app.person("gus").await;
@@ -69,9 +69,9 @@ on_both_engines! {
         let operator = Owner::Account(org.admin.account().await);
         let operator = app.key(operator, Some(KeyScope::Operator), None).await;
         let deleted = |event: &&_| *event == "organization.deleted";
-        let told: Vec<String> =
+        let actions: Vec<String> =
             operator.audit(&org.id).await.unwrap().into_iter().map(|event| event.action).collect();
-        assert_eq!(told.iter().map(String::as_str).filter(deleted).count(), 1);
+        assert_eq!(actions.iter().map(String::as_str).filter(deleted).count(), 1);
     }
 }
 
@@ -137,7 +137,7 @@ fn organization() -> Organization {
     }
 }
 
-mod p42_the_rows_of_a_large_organization_go_in_parts_even_after_a_restart {
+mod p42_rows_of_a_large_organization_are_removed_in_parts_across_restarts {
     use super::{Engine, in_parts};
 
     #[tokio::test(flavor = "multi_thread")]

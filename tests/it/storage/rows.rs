@@ -242,7 +242,7 @@ async fn round_trip(store: &Store, full: bool) {
     assert_eq!(member_lists::count(db, organization.id, &filter, None).await.unwrap(), 1);
 }
 
-async fn on(engine: Engine) {
+async fn check_round_trips(engine: Engine) {
     let database = Database::migrated(engine).await;
     let store =
         Store::open(&database.location(), &pool(), Opener::CommandLine, None).await.unwrap();
@@ -253,16 +253,16 @@ async fn on(engine: Engine) {
     database.remove().await;
 }
 
-mod every_entity_comes_back_full_and_empty {
-    use super::{Engine, on};
+mod every_entity_is_read_as_it_was_written {
+    use super::{Engine, check_round_trips};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn sqlite() {
-        on(Engine::Sqlite).await;
+        check_round_trips(Engine::Sqlite).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn postgres() {
-        on(Engine::Postgres).await;
+        check_round_trips(Engine::Postgres).await;
     }
 }

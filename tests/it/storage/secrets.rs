@@ -4,7 +4,7 @@ use crate::on_both_engines;
 use crate::support::{Code, TestApp};
 
 on_both_engines! {
-    async fn p02_a_dump_shows_no_token_and_no_key_and_joins_nobody(app: TestApp) {
+    async fn p02_a_dump_contains_no_token_no_key_and_nothing_that_can_join(app: TestApp) {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let dump = app.database.dump().await;

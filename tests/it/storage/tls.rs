@@ -16,14 +16,14 @@ async fn encrypted(url: &str) -> Option<bool> {
     let address = Address::parse(url).unwrap();
     let connection = Connection::open(&address, Duration::from_secs(10)).await;
     let connection = connection.inspect_err(|error| println!("{url}: {error}")).ok()?;
-    let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    let result = connection.run(&Statement::new(asked, Vec::new())).await.unwrap();
+    let query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let result = connection.run(&Statement::new(query, Vec::new())).await.unwrap();
     let mut values = result.rows.into_iter().next().unwrap().into_values();
     Some(values.next() == Some(true.into()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_is_who_sslmode_says_it_must_be() {
+async fn sslmode_decides_how_the_server_certificate_is_checked() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let files = TempDir::new().unwrap();
     let path = |name: &str| files.path().join(name).display().to_string();
@@ -62,7 +62,7 @@ async fn the_server_is_who_sslmode_says_it_must_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_of_its_own_is_shown_to_who_asks_for_it() {
+async fn a_client_certificate_is_sent_to_a_server_that_requires_it() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (files, others) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     authority.certify().write(files.path());
@@ -84,7 +84,7 @@ async fn a_certificate_of_its_own_is_shown_to_who_asks_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_tls_is_good_enough_only_where_it_may_be() {
+async fn a_server_without_tls_is_accepted_only_if_sslmode_allows_it() {
     let cluster = Cluster::start(&std::env::temp_dir());
     let url = |mode: &str| format!("{}?sslmode={mode}", cluster.url);
     assert_eq!(encrypted(&url("prefer")).await, Some(false));

@@ -42,7 +42,7 @@ async fn canary(store: &Store) -> Result<Option<String>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p35_a_read_whose_statement_is_lost_runs_without_a_name() {
+async fn p35_a_read_whose_prepared_statement_is_lost_runs_without_a_name() {
     with(PreparedStatements::Auto, async |store| {
         assert_eq!(canary(store).await.unwrap(), None);
         run(store.read(), FORGET).await.unwrap();
@@ -54,7 +54,7 @@ async fn p35_a_read_whose_statement_is_lost_runs_without_a_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p38_a_change_whose_statement_is_lost_runs_again_and_once() {
+async fn p38_a_change_whose_prepared_statement_is_lost_is_repeated_once() {
     with(PreparedStatements::Auto, async |store| {
         let attempts = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&attempts);
@@ -76,7 +76,7 @@ async fn p38_a_change_whose_statement_is_lost_runs_again_and_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p35_where_names_are_required_nothing_runs_until_they_are_kept_again() {
+async fn p35_with_names_required_reads_fail_until_statements_are_kept_again() {
     with(PreparedStatements::On, async |store| {
         canary(store).await.unwrap();
         run(store.read(), FORGET).await.unwrap();
@@ -92,7 +92,7 @@ async fn p35_where_names_are_required_nothing_runs_until_they_are_kept_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_names_postgresql_keeps_no_statement() {
+async fn only_named_statements_are_kept_by_postgresql() {
     for (setting, is_named) in [(PreparedStatements::Off, false), (PreparedStatements::On, true)] {
         with(setting, async |store| {
             let written = store.write(change!(async |tx: &Tx| {
@@ -112,7 +112,7 @@ async fn without_names_postgresql_keeps_no_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p35_a_silent_host_does_not_use_up_the_time_of_the_next() {
+async fn p35_a_silent_host_does_not_use_up_the_timeout_of_the_next_host() {
     let database = Database::migrated(Engine::Postgres).await;
     // The kernel accepts connections, but the host never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -15,7 +15,7 @@ use guestlist::storage::{Location, Opener, Store};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 use tempfile::TempDir;
 
-use super::beside::Beside;
+use super::direct_connection::DirectConnection;
 
 /// The engines. Tests check every property of the data on both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,18 +86,18 @@ impl Database {
     }
 
     /// One connection, separate from the server's own, to read rows. Its session settings stay set.
-    pub async fn connect(&self) -> Beside {
+    pub async fn connect(&self) -> DirectConnection {
         match self.location() {
-            Location::Sqlite(path) => Beside::on_file(&path),
-            Location::Postgres(_) => Beside::on_server(&self.url).await,
+            Location::Sqlite(path) => DirectConnection::on_file(&path),
+            Location::Postgres(_) => DirectConnection::on_server(&self.url).await,
         }
     }
 
     /// As `connect`, but returns an error if the database server does not run.
-    pub async fn try_connect(&self) -> Result<Beside, DbErr> {
+    pub async fn try_connect(&self) -> Result<DirectConnection, DbErr> {
         match self.location() {
-            Location::Sqlite(path) => Ok(Beside::on_file(&path)),
-            Location::Postgres(_) => Beside::try_on_server(&self.url).await,
+            Location::Sqlite(path) => Ok(DirectConnection::on_file(&path)),
+            Location::Postgres(_) => DirectConnection::try_on_server(&self.url).await,
         }
     }
 
@@ -195,7 +195,7 @@ fn url_of(database: &str) -> String {
 }
 
 async fn administer(sql: &str) {
-    let connection = Beside::on_server(&SERVER.url).await;
+    let connection = DirectConnection::on_server(&SERVER.url).await;
     connection.execute_unprepared(sql).await.unwrap();
 }
 

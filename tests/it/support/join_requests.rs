@@ -13,7 +13,7 @@ impl Person {
         self.create_link(request).await.unwrap().invite.unwrap()
     }
 
-    async fn ask_by(
+    async fn request_to_join_by(
         &self,
         by: own::create_join_request_request::By,
     ) -> Result<own::JoinRequest, Failure> {
@@ -22,14 +22,18 @@ impl Person {
     }
 
     /// Requests to join with the token of a link.
-    pub async fn ask(&self, token: &str) -> Result<own::JoinRequest, Failure> {
-        self.ask_by(own::create_join_request_request::By::LinkToken(token.to_owned())).await
+    pub async fn request_to_join(&self, token: &str) -> Result<own::JoinRequest, Failure> {
+        self.request_to_join_by(own::create_join_request_request::By::LinkToken(token.to_owned()))
+            .await
     }
 
     /// Requests to join by the domain of the caller's address.
-    pub async fn ask_by_domain(&self, organization: &str) -> Result<own::JoinRequest, Failure> {
+    pub async fn request_to_join_by_domain(
+        &self,
+        organization: &str,
+    ) -> Result<own::JoinRequest, Failure> {
         let id = organization.to_owned();
-        self.ask_by(own::create_join_request_request::By::OrganizationId(id)).await
+        self.request_to_join_by(own::create_join_request_request::By::OrganizationId(id)).await
     }
 
     pub async fn approve(

@@ -1,11 +1,11 @@
 //! The test harness.
 
-pub mod beside;
 pub mod certificates;
 pub mod client;
 pub mod cluster;
 mod crowd;
 pub mod databases;
+pub mod direct_connection;
 pub mod domains;
 mod dump;
 mod join_requests;

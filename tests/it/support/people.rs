@@ -242,7 +242,7 @@ impl Person {
 
     /// Creates an organization with this person as its admin; returns the ids of the organization
     /// and of the membership.
-    pub async fn found(&self, name: &str) -> (String, String) {
+    pub async fn new_organization(&self, name: &str) -> (String, String) {
         let request = gitpod::CreateOrganizationRequest {
             name: name.to_owned(),
             join_organization: true,
@@ -405,7 +405,7 @@ impl Person {
     }
 
     /// One invite, as the admins of its organization see it.
-    pub async fn look_at(&self, organization: &str, id: &str) -> Result<own::Invite, Failure> {
+    pub async fn invite_by_id(&self, organization: &str, id: &str) -> Result<own::Invite, Failure> {
         let request =
             own::GetRequest { organization_id: organization.to_owned(), id: id.to_owned() };
         Ok(self.get_invite(request).await?.invite.unwrap())
@@ -438,7 +438,7 @@ impl Person {
     }
 
     /// The current state of a webhook.
-    pub async fn look_at_webhook(&self, webhook: &own::Webhook) -> Result<own::Webhook, Failure> {
+    pub async fn webhook_by_id(&self, webhook: &own::Webhook) -> Result<own::Webhook, Failure> {
         let request = own::GetWebhookRequest {
             organization_id: webhook.organization_id.clone(),
             webhook_id: webhook.id.clone(),
@@ -532,7 +532,7 @@ impl TestApp {
     pub async fn organization(&self) -> Organization {
         let (admin, member, stranger) =
             (self.person("ana").await, self.person("ben").await, self.person("zoe").await);
-        let (id, admin_id) = admin.found("Acme").await;
+        let (id, admin_id) = admin.new_organization("Acme").await;
         let token = admin.invite(&id).await.unwrap();
         let member_id = member.join(&token).await.unwrap().user_id;
         Organization { id, admin, admin_id, member, member_id, stranger }
@@ -547,10 +547,10 @@ impl Organization {
 
 /// Repeats the call `ask` until a key is rejected. A call that starts later than a second after
 /// `revoked` must be rejected (P22); before that, the call may also succeed.
-pub async fn assert_rejected_within_a_second(revoked: Instant, ask: impl AsyncFn() -> Code) {
+pub async fn assert_rejected_within_a_second(revoked: Instant, call: impl AsyncFn() -> Code) {
     loop {
         let late = revoked.elapsed() > Duration::from_secs(1);
-        match ask().await {
+        match call().await {
             Code::Unauthenticated => return,
             code => assert_eq!((code, late), (Code::Ok, false)),
         }

@@ -31,17 +31,17 @@ pub fn program(directory: &Path, arguments: &[&str]) -> Command {
 
 /// The exit code and the output of a command.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
 /// Runs a command to its end.
-pub fn say(mut command: Command) -> Said {
+pub fn run_to_end(mut command: Command) -> CommandOutput {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    CommandOutput { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
 }
 
 /// A directory and a store, and the settings that select them.
@@ -94,8 +94,8 @@ impl Installation {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Said {
-        say(self.command(arguments, &[]))
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        run_to_end(self.command(arguments, &[]))
     }
 
     /// Starts a server and waits until it is ready.
@@ -110,9 +110,9 @@ impl Installation {
 
     /// Creates a key for the person with this address.
     pub fn new_key(&self, email: &str) -> String {
-        let said = self.run(&["keys", "create", "--email", email]);
-        assert_eq!((said.code, said.err.as_str()), (0, ""));
-        said.out.trim_end().to_owned()
+        let output = self.run(&["keys", "create", "--email", email]);
+        assert_eq!((output.code, output.err.as_str()), (0, ""));
+        output.out.trim_end().to_owned()
     }
 
     pub async fn remove(self) {
@@ -150,8 +150,8 @@ impl Server {
         let mut server = Self { addr, process, out, err };
         let since = Instant::now();
         loop {
-            let said = server.out.all();
-            let ready = said.lines().find_map(|line| line.strip_prefix(READY)?.split_once("://"));
+            let output = server.out.all();
+            let ready = output.lines().find_map(|line| line.strip_prefix(READY)?.split_once("://"));
             if let Some((_, addr)) = ready {
                 server.addr = addr.parse().expect("an address and a port");
                 return server;
@@ -163,7 +163,7 @@ impl Server {
     }
 
     /// The text on standard output up to now.
-    pub fn said(&self) -> String {
+    pub fn output(&self) -> String {
         self.out.all()
     }
 

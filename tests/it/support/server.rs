@@ -95,7 +95,7 @@ impl TestApp {
     }
 
     /// A client without a credential, over the test's protocol.
-    pub fn nobody(&self) -> Person {
+    pub fn without_credential(&self) -> Person {
         Person::new(self.client(), None)
     }
 

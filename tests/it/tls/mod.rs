@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tonic::transport::Endpoint;
 use tower::service_fn;
 
+use crate::protocols::connection::Connection;
 use crate::protocols::request::TestRequest;
 use crate::protocols::transport::{Form, Transport};
-use crate::protocols::wire::Connection;
 use crate::support::certificates::{Authority, Certified, connect};
 use crate::support::{Engine, Installation, Server, own, run_installed};
 
@@ -35,10 +35,10 @@ fn alpn(version: Version) -> &'static [&'static str] {
 
 /// Calls GetCaller through this transport; returns the caller's email address.
 async fn caller(transport: Transport, connection: &mut Connection, key: &str) -> String {
-    let ask = TestRequest::new(transport, GET_CALLER, &json!({}));
-    let answer = ask.with("authorization", &format!("Bearer {key}")).send(connection).await;
-    let said = transport.read(GET_CALLER, &answer).expect("the call succeeds");
-    said["account"]["email"].as_str().expect("an address").to_owned()
+    let call = TestRequest::new(transport, GET_CALLER, &json!({}));
+    let answer = call.with("authorization", &format!("Bearer {key}")).send(connection).await;
+    let answer_body = transport.read(GET_CALLER, &answer).expect("the call succeeds");
+    answer_body["account"]["email"].as_str().expect("an address").to_owned()
 }
 
 /// Waits until the condition holds.
@@ -51,11 +51,11 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 #[test]
-fn every_protocol_is_spoken() {
+fn every_protocol_works_over_tls() {
     run_installed(Engine::Sqlite, async |at| {
         let authority = Authority::new();
         let server = serve(at, &authority, &[]);
-        assert!(server.said().contains(&format!("\nlistening on https://{}\n", server.addr)));
+        assert!(server.output().contains(&format!("\nlistening on https://{}\n", server.addr)));
         let key = at.new_key("ana@acme.com");
         for transport in Transport::ALL {
             let client = authority.client(alpn(transport.version), None);
@@ -86,7 +86,7 @@ fn every_protocol_is_spoken() {
 }
 
 #[test]
-fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
+fn a_new_certificate_is_loaded_and_a_broken_one_is_ignored() {
     run_installed(Engine::Sqlite, async |at| {
         let [before, after, last] = [Authority::new(), Authority::new(), Authority::new()];
         let server = serve(at, &before, &[("GUESTLIST_TLS__RELOAD_INTERVAL", "10ms")]);
@@ -105,20 +105,20 @@ fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
         assert_eq!(caller(transport, &mut old, &key).await, "ana@acme.com", "it stays open");
 
         std::fs::write(at.directory().join("tls.key"), "no key").unwrap();
-        let told = "the new TLS files cannot be used; the old certificate stays";
-        until("the failure is logged", async || server.logged().contains(told)).await;
+        let warning = "the new TLS files cannot be used; the old certificate stays";
+        until("the failure is logged", async || server.logged().contains(warning)).await;
         assert!(serves(&after).await);
         // The server checks the files many times, but logs the failure only once.
         last.certify().write(at.directory());
         until("the last one is served", async || serves(&last).await).await;
         let ended = server.stop();
-        assert_eq!(ended.err.matches(told).count(), 1, "{}", ended.err);
+        assert_eq!(ended.err.matches(warning).count(), 1, "{}", ended.err);
         assert!(ended.err.contains("tls.key_file: tls.key"), "{}", ended.err);
     });
 }
 
 #[test]
-fn client_certificates_are_wanted_if_there_is_an_authority_of_them() {
+fn client_certificates_are_required_if_a_client_ca_is_configured() {
     run_installed(Engine::Sqlite, async |at| {
         let [authority, clients, other] = [Authority::new(), Authority::new(), Authority::new()];
         std::fs::write(at.directory().join("clients.crt"), clients.pem()).unwrap();
@@ -130,7 +130,7 @@ fn client_certificates_are_wanted_if_there_is_an_authority_of_them() {
             ("GUESTLIST_METRICS_LISTEN", &metrics),
         ];
         let server = serve(at, &authority, &settings);
-        let asked = async |own: Option<Certified>| {
+        let readyz_with = async |own: Option<Certified>| {
             let client = authority.client(&["http/1.1"], own.as_ref());
             let stream = connect(&client, server.addr).await.ok()?;
             let (mut sender, connection) =
@@ -140,9 +140,9 @@ fn client_certificates_are_wanted_if_there_is_an_authority_of_them() {
             let answer = sender.send_request(request.body(Empty::<&[u8]>::new()).unwrap()).await;
             Some(answer.ok()?.into_body().collect().await.unwrap().to_bytes())
         };
-        assert_eq!(asked(None).await, None);
-        assert_eq!(asked(Some(other.certify())).await, None);
-        assert_eq!(asked(Some(clients.certify())).await.unwrap(), "ready\n");
+        assert_eq!(readyz_with(None).await, None);
+        assert_eq!(readyz_with(Some(other.certify())).await, None);
+        assert_eq!(readyz_with(Some(clients.certify())).await.unwrap(), "ready\n");
 
         // The health check has no client certificate, so it calls the metrics listener, which
         // requires none.
@@ -152,30 +152,30 @@ fn client_certificates_are_wanted_if_there_is_an_authority_of_them() {
             at.run(&[&["healthcheck", "--listen", &addr], &files[..], more].concat())
         };
         assert_eq!(check(&["--metrics-listen", &metrics]).code, 0);
-        let said = check(&[]);
-        assert_eq!(said.code, 1);
-        assert!(said.err.contains("metrics_listen"), "{}", said.err);
+        let output = check(&[]);
+        assert_eq!(output.code, 1);
+        assert!(output.err.contains("metrics_listen"), "{}", output.err);
     });
 }
 
 #[test]
-fn the_health_check_asks_over_tls() {
+fn the_health_check_uses_tls() {
     run_installed(Engine::Sqlite, async |at| {
         let server = serve(at, &Authority::new(), &[]);
         let addr = server.addr.to_string();
         let over_tls = [&["healthcheck", "--listen", &addr], &FILES[1..]].concat();
-        let said = at.run(&over_tls);
-        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        let output = at.run(&over_tls);
+        assert_eq!((output.code, output.err.as_str()), (0, ""));
         assert_eq!(at.run(&over_tls[..3]).code, 1, "the server accepts only TLS");
         server.stop();
-        let said = at.run(&over_tls);
-        assert_eq!(said.code, 1);
-        assert!(said.err.contains(&format!("https://{addr}/readyz")), "{}", said.err);
+        let output = at.run(&over_tls);
+        assert_eq!(output.code, 1);
+        assert!(output.err.contains(&format!("https://{addr}/readyz")), "{}", output.err);
     });
 }
 
 #[test]
-fn errors_of_the_files_are_reported_before_the_store_is_created() {
+fn errors_of_the_tls_files_are_reported_before_the_store_is_created() {
     run_installed(Engine::Sqlite, async |at| {
         let (authority, directory) = (Authority::new(), at.directory());
         std::fs::write(directory.join("empty"), "").unwrap();
@@ -200,19 +200,24 @@ fn errors_of_the_files_are_reported_before_the_store_is_created() {
                 more.extend(value.map(|value| [flag, value]).into_iter().flatten());
             }
             for command in ["serve", "check-config"] {
-                let said = at.run(&[&[command], &more[..]].concat());
-                assert_eq!((said.code, said.out.as_str()), (code, ""), "{more:?}: {}", said.err);
-                assert!(said.err.contains(words), "{more:?}: {}", said.err);
+                let output = at.run(&[&[command], &more[..]].concat());
+                assert_eq!(
+                    (output.code, output.out.as_str()),
+                    (code, ""),
+                    "{more:?}: {}",
+                    output.err
+                );
+                assert!(output.err.contains(words), "{more:?}: {}", output.err);
             }
         }
         assert!(!at.key_file().exists(), "no key file was created");
-        let said = at.run(&[&["check-config"], &FILES[1..]].concat());
-        assert_eq!(said.out, "the configuration is valid\n", "{}", said.err);
+        let output = at.run(&[&["check-config"], &FILES[1..]].concat());
+        assert_eq!(output.out, "the configuration is valid\n", "{}", output.err);
     });
 }
 
 #[test]
-fn p05_the_key_is_in_no_log() {
+fn p05_the_private_key_is_never_logged() {
     run_installed(Engine::Sqlite, async |at| {
         let authority = Authority::new();
         let filter = "trace,rustls=trace,hyper=trace,h2=trace";
@@ -246,9 +251,9 @@ fn p34_p37_plain_and_silent_clients_do_not_delay_the_stop() {
         assert!(answer.len() <= 7, "an alert at most: {answer:?}");
 
         let mut silent = Vec::new();
-        for front in [&b""[..], b"\x16\x03\x01\x02\x00\x01"].repeat(20) {
+        for input in [&b""[..], b"\x16\x03\x01\x02\x00\x01"].repeat(20) {
             let mut peer = TcpStream::connect(server.addr).await.unwrap();
-            peer.write_all(front).await.unwrap();
+            peer.write_all(input).await.unwrap();
             silent.push(peer);
         }
         let ended = server.stop();

@@ -77,7 +77,7 @@ async fn behaviour(app: &TestApp) {
     assert!(endpoint.arrived().await.is_empty());
 }
 
-mod no_address_that_is_not_public_is_reached {
+mod webhooks_cannot_reach_an_address_that_is_not_public {
     use super::*;
 
     #[test]
@@ -91,7 +91,7 @@ mod no_address_that_is_not_public_is_reached {
     }
 }
 
-mod tls_is_needed_unless_a_setting_says_otherwise {
+mod webhook_urls_need_tls_unless_allow_http_is_set {
     use super::*;
 
     #[test]

@@ -48,7 +48,7 @@ everywhere! {
 }
 
 on_both_engines! {
-    async fn it_is_the_event_of_the_feed(app: TestApp) {
+    async fn a_delivered_event_equals_the_event_in_the_feed(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;
@@ -73,7 +73,7 @@ on_both_engines! {
         assert!(!sent.to_string().contains(&link.token));
     }
 
-    async fn a_webhook_gets_its_types_and_its_organization_alone(app: TestApp) {
+    async fn a_webhook_receives_only_its_types_and_its_organization(app: TestApp) {
         let (org, other) = (app.organization().await, app.organization().await);
         let (some, all) = (Endpoint::start().await, Endpoint::start().await);
         let request = own::CreateWebhookRequest {
@@ -114,7 +114,7 @@ on_both_engines! {
         }
     }
 
-    async fn one_that_hangs_slows_nobody(app: TestApp) {
+    async fn a_hanging_endpoint_does_not_delay_other_webhooks(app: TestApp) {
         let (hanging, healthy) = (Endpoint::start().await, Endpoint::start().await);
         hanging.otherwise(Reply::Hang);
         let org = app.organization().await;
@@ -125,17 +125,17 @@ on_both_engines! {
         hanging.next().await;
         org.admin.webhook(&org.id, &healthy.url).await.unwrap();
         healthy.next_of("webhook.created").await;
-        let begun = std::time::Instant::now();
+        let started = std::time::Instant::now();
         for _ in 0..3 {
             org.admin.link(&org.id, "read").await.unwrap();
             healthy.next_of("invite.created").await;
         }
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!(took < std::time::Duration::from_secs(14), "a hanging request delays it: {took:?}");
         hanging.let_go();
     }
 
-    async fn many_events_all_arrive_with_four_requests_at_a_time(app: TestApp) {
+    async fn many_events_all_arrive(app: TestApp) {
         let endpoint = Endpoint::start().await;
         let org = app.organization().await;
         app.settle().await;
@@ -156,7 +156,7 @@ on_both_engines! {
         .await;
     }
 
-    async fn hanging_requests_are_four_at_most(app: TestApp) {
+    async fn a_webhook_has_at_most_four_requests_at_a_time(app: TestApp) {
         let endpoint = Endpoint::start().await;
         let org = app.organization().await;
         app.settle().await;

@@ -9,7 +9,7 @@ async fn webhooks_of(app: &TestApp) -> i64 {
 }
 
 on_both_engines! {
-    async fn the_end_of_an_organization_is_delivered_before_its_webhooks_end(app: TestApp) {
+    async fn the_deletion_of_an_organization_is_delivered_before_its_webhooks_end(app: TestApp) {
         let org = app.organization().await;
         let (all, some, disabled) =
             (Endpoint::start().await, Endpoint::start().await, Endpoint::start().await);
@@ -60,7 +60,7 @@ on_both_engines! {
         assert!(some.arrived().await.is_empty() && disabled.arrived().await.is_empty());
     }
 
-    async fn a_webhook_that_never_accepts_the_end_goes_after_five_days(app: TestApp) {
+    async fn a_webhook_that_never_accepts_the_deletion_ends_after_five_days(app: TestApp) {
         let org = app.organization().await;
         let endpoint = Endpoint::start().await;
         app.settle().await;

@@ -53,7 +53,7 @@ fn pause(delivery: &own::WebhookDelivery) -> f64 {
 }
 
 on_both_engines! {
-    async fn what_fails_is_sent_again_after_growing_pauses_and_answers_are_for_operators(app: TestApp) {
+    async fn a_failed_event_is_retried_and_only_operators_see_the_response(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         endpoint.otherwise(Reply::Status(500, "", "from the inside"));
         org.admin.link(&org.id, "read").await.unwrap();
@@ -74,21 +74,21 @@ on_both_engines! {
                 assert_eq!(endpoint.next().await.header("webhook-id"), id);
             }
         }
-        let before = org.admin.look_at_webhook(&webhook).await.unwrap();
+        let before = org.admin.webhook_by_id(&webhook).await.unwrap();
         assert!(before.enabled && before.first_failure_time.is_some());
         endpoint.otherwise(Reply::Status(204, "", ""));
         app.clock.advance(Duration::from_secs(9000));
         assert_eq!(endpoint.next().await.header("webhook-id"), id);
         eventually("it is accepted", async || {
             org.admin.deliveries(&webhook).await.unwrap().is_empty()
-                && org.admin.look_at_webhook(&webhook).await.unwrap().first_failure_time.is_none()
+                && org.admin.webhook_by_id(&webhook).await.unwrap().first_failure_time.is_none()
         })
         .await;
         let link = org.admin.link(&org.id, "read").await.unwrap().id;
         assert_eq!(endpoint.next().await.json()["data"]["invite"]["inviteId"], link.as_str());
     }
 
-    async fn one_event_that_fails_holds_up_no_other(app: TestApp) {
+    async fn a_failing_event_does_not_delay_other_events(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         endpoint.plan([Reply::HeadOnly(500)]);
         org.admin.link(&org.id, "read").await.unwrap();
@@ -121,16 +121,16 @@ on_both_engines! {
         assert!(elsewhere.arrived().await.is_empty());
     }
 
-    async fn a_status_of_410_disables(app: TestApp) {
+    async fn a_status_of_410_disables_the_webhook(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         endpoint.plan([Reply::Status(410, "", "")]);
         org.admin.link(&org.id, "read").await.unwrap();
         endpoint.next().await;
         eventually("it is disabled", async || {
-            !org.admin.look_at_webhook(&webhook).await.unwrap().enabled
+            !org.admin.webhook_by_id(&webhook).await.unwrap().enabled
         })
         .await;
-        let disabled = org.admin.look_at_webhook(&webhook).await.unwrap();
+        let disabled = org.admin.webhook_by_id(&webhook).await.unwrap();
         assert_eq!(disabled.disabled_reason, "GONE");
         let event = org.admin.audit(&org.id).await.unwrap().remove(0);
         assert_eq!((event.action.as_str(), &event.target_id), ("webhook.disabled", &webhook.id));
@@ -151,7 +151,7 @@ on_both_engines! {
         assert_eq!(types, ["invite.created", "member.left", "webhook.disabled", "webhook.enabled"]);
     }
 
-    async fn a_pause_that_the_endpoint_asks_for_is_kept(app: TestApp) {
+    async fn a_retry_after_header_is_respected(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         let healthy = Endpoint::start().await;
         app.settle().await;
@@ -184,7 +184,7 @@ on_both_engines! {
         }
     }
 
-    async fn five_days_of_nothing_but_failures_disable(app: TestApp) {
+    async fn five_days_of_failures_disable_the_webhook(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         endpoint.otherwise(Reply::Status(500, "", ""));
         org.admin.link(&org.id, "read").await.unwrap();
@@ -195,7 +195,7 @@ on_both_engines! {
                 waiting.first().is_some_and(|one| one.attempts >= attempt)
             })
             .await;
-            let now = org.admin.look_at_webhook(&webhook).await.unwrap();
+            let now = org.admin.webhook_by_id(&webhook).await.unwrap();
             let since = now.first_failure_time.unwrap().seconds;
             let passed = app.clock.now().as_seconds() - since;
             if passed >= 5 * 24 * 60 * 60 {
@@ -205,10 +205,10 @@ on_both_engines! {
             app.clock.advance(DAY + DAY / 4);
         }
         eventually("it is disabled", async || {
-            !org.admin.look_at_webhook(&webhook).await.unwrap().enabled
+            !org.admin.webhook_by_id(&webhook).await.unwrap().enabled
         })
         .await;
-        let disabled = org.admin.look_at_webhook(&webhook).await.unwrap();
+        let disabled = org.admin.webhook_by_id(&webhook).await.unwrap();
         assert_eq!(disabled.disabled_reason, "FAILING");
         assert_eq!(org.admin.audit(&org.id).await.unwrap()[0].action, "webhook.disabled");
 
@@ -225,7 +225,7 @@ on_both_engines! {
         .await;
     }
 
-    async fn past_ten_thousand_waiting_events_the_cursor_waits(app: TestApp) {
+    async fn ten_thousand_waiting_events_pause_the_webhook(app: TestApp) {
         let (org, endpoint, webhook) = with_webhook(app).await;
         let (id, now) = (webhook.id.parse().unwrap(), app.clock.now());
         let waiting = (0..10_000).map(|_| NewDelivery {

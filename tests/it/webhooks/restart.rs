@@ -57,7 +57,7 @@ mod an_event_whose_result_was_not_stored_is_sent_again {
 }
 
 /// Two servers on one store: each event arrives, and none is sent by both.
-mod replicas_share_the_webhooks {
+mod each_event_is_sent_by_only_one_replica {
     use super::*;
     use crate::support::run;
 

@@ -18,7 +18,7 @@ fn a_url_is_read_as_libpq_reads_it() {
 }
 
 #[test]
-fn tls_is_used_unless_it_is_said_not_to_be_or_nothing_leaves_the_machine() {
+fn tls_is_used_unless_it_is_disabled_or_the_host_is_a_unix_socket() {
     let tls = |url: &str| Address::parse(url).unwrap().tls.is_some();
     assert!(tls("postgres://db/guests"));
     assert!(tls("postgres://db/guests?sslmode=verify-full"));
@@ -27,7 +27,7 @@ fn tls_is_used_unless_it_is_said_not_to_be_or_nothing_leaves_the_machine() {
 }
 
 #[test]
-fn parameters_are_taken_ignored_or_named() {
+fn parameters_are_applied_or_ignored_or_rejected_by_name() {
     let name = |query: &str| {
         let address = Address::parse(&format!("postgres://db/guests?{query}")).unwrap();
         address.hosts[0].get_application_name().map(str::to_owned)
@@ -62,7 +62,7 @@ fn parameters_are_taken_ignored_or_named() {
 }
 
 #[test]
-fn p05_what_is_wrong_is_said_without_repeating_any_of_it() {
+fn p05_errors_and_debug_output_repeat_no_part_of_the_url() {
     for url in [
         "postgres://SECRET@db:SECRET/guests",
         "postgres://db/guests?sslmode=SECRET",
@@ -83,7 +83,7 @@ fn p05_what_is_wrong_is_said_without_repeating_any_of_it() {
 }
 
 #[test]
-fn each_host_of_a_url_has_its_port_and_all_else() {
+fn each_host_has_its_own_port_and_the_shared_parameters() {
     let places = |url: &str| -> Vec<_> {
         let address = Address::parse(url).unwrap();
         let hosts = address.hosts.iter();
@@ -116,7 +116,7 @@ fn each_host_of_a_url_has_its_port_and_all_else() {
 }
 
 #[test]
-fn reserved_characters_of_a_password_are_written_with_a_percent_sign() {
+fn percent_encoded_characters_of_a_password_are_decoded() {
     let password = "a:b@c/d?e#f%g&h=i[j]k,l m\u{e9}";
     let written =
         percent_encoding::utf8_percent_encode(password, percent_encoding::NON_ALPHANUMERIC);
@@ -133,7 +133,7 @@ fn reserved_characters_of_a_password_are_written_with_a_percent_sign() {
 }
 
 #[test]
-fn the_first_host_is_the_first_of_the_url_or_any() {
+fn the_first_host_is_the_first_of_the_url_or_a_random_one() {
     let firsts = |query: &str| -> std::collections::BTreeSet<usize> {
         let address = || Address::parse(&format!("postgres://me@a,b/guests?{query}")).unwrap();
         (0..64).map(|_| address().last.load(Ordering::Relaxed)).collect()

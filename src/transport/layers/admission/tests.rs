@@ -70,7 +70,7 @@ fn admission(status: StatusCode) -> impl Handler {
     })
 }
 
-async fn ask(service: &impl Handler, test: TestRequest) -> Response {
+async fn send(service: &impl Handler, test: TestRequest) -> Response {
     let is_stream = test.path == WATCH;
     let content_type = if is_stream { "application/connect+json" } else { "application/json" };
     let mut request = Request::new(Body::empty());
@@ -98,19 +98,19 @@ fn is_admitted(response: &Response) -> bool {
 async fn p37_a_request_runs_until_its_response_is_read() {
     let service = admission(StatusCode::OK);
     for test in [caller(GET), caller(PREVIEW)] {
-        let held = ask(&service, test).await;
+        let held = send(&service, test).await;
         assert!(is_admitted(&held));
-        assert_eq!(ask(&service, caller(GET)).await.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(send(&service, caller(GET)).await.status(), StatusCode::TOO_MANY_REQUESTS);
         drop(held);
     }
-    assert!(is_admitted(&ask(&service, caller(GET)).await));
+    assert!(is_admitted(&send(&service, caller(GET)).await));
 }
 
 #[tokio::test]
 async fn p41_an_error_holds_no_permit() {
     let service = admission(StatusCode::NOT_FOUND);
-    let held = ask(&service, caller(GET)).await;
-    assert_eq!(ask(&service, caller(GET)).await.status(), held.status());
+    let held = send(&service, caller(GET)).await;
+    assert_eq!(send(&service, caller(GET)).await.status(), held.status());
 }
 
 #[tokio::test]
@@ -121,24 +121,24 @@ async fn p41_each_kind_of_caller_has_its_own_limit() {
         let mut held = Vec::new();
         for of_network in 1..=4 {
             for _ in 0..share {
-                held.push(ask(&service, anonymous(flooded, of_network)).await);
+                held.push(send(&service, anonymous(flooded, of_network)).await);
             }
-            let over = ask(&service, anonymous(flooded, of_network)).await;
+            let over = send(&service, anonymous(flooded, of_network)).await;
             assert!(held.iter().all(is_admitted) && !is_admitted(&over), "{flooded} {of_network}");
         }
-        assert!(!is_admitted(&ask(&service, anonymous(flooded, 5)).await), "the total is reached");
+        assert!(!is_admitted(&send(&service, anonymous(flooded, 5)).await), "the total is reached");
         for other in all.into_iter().filter(|path| *path != flooded) {
-            assert!(is_admitted(&ask(&service, anonymous(other, 1)).await), "{flooded} {other}");
+            assert!(is_admitted(&send(&service, anonymous(other, 1)).await), "{flooded} {other}");
         }
         for path in [GET, PREVIEW, CHECK, WATCH] {
-            assert!(is_admitted(&ask(&service, caller(path)).await), "{flooded} {path}");
+            assert!(is_admitted(&send(&service, caller(path)).await), "{flooded} {path}");
         }
         if flooded != PREVIEW {
             let broken = TestRequest { key: Some("Bearer bad"), ..anonymous(flooded, 6) };
-            assert!(!is_admitted(&ask(&service, broken).await), "an invalid key counts as none");
+            assert!(!is_admitted(&send(&service, broken).await), "an invalid key counts as none");
         }
         held.remove(0);
-        assert!(is_admitted(&ask(&service, anonymous(flooded, 5)).await));
+        assert!(is_admitted(&send(&service, anonymous(flooded, 5)).await));
     }
 }
 
@@ -146,18 +146,18 @@ async fn p41_each_kind_of_caller_has_its_own_limit() {
 async fn p41_streams_do_not_use_the_permits_of_calls() {
     let service = admission(StatusCode::OK);
     // Streams of a public service first use the permits of anonymous callers.
-    let mut held = vec![ask(&service, caller(WATCH)).await, ask(&service, caller(WATCH)).await];
-    held.push(ask(&service, caller(WATCH)).await);
+    let mut held = vec![send(&service, caller(WATCH)).await, send(&service, caller(WATCH)).await];
+    held.push(send(&service, caller(WATCH)).await);
     assert!(held.iter().all(is_admitted));
-    assert!(!is_admitted(&ask(&service, caller(WATCH)).await));
-    assert!(is_admitted(&ask(&service, caller(GET)).await));
+    assert!(!is_admitted(&send(&service, caller(WATCH)).await));
+    assert!(is_admitted(&send(&service, caller(GET)).await));
 }
 
 #[tokio::test]
 async fn an_invalid_credential_is_ignored_where_none_is_needed() {
     let service = admission(StatusCode::OK);
     let broken = |path| TestRequest { key: Some("Bearer bad"), ..anonymous(path, 1) };
-    assert!(is_admitted(&ask(&service, broken(CHECK)).await));
-    assert_eq!(ask(&service, broken(PREVIEW)).await.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(ask(&service, anonymous(GET, 1)).await.status(), StatusCode::UNAUTHORIZED);
+    assert!(is_admitted(&send(&service, broken(CHECK)).await));
+    assert_eq!(send(&service, broken(PREVIEW)).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&service, anonymous(GET, 1)).await.status(), StatusCode::UNAUTHORIZED);
 }

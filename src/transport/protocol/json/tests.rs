@@ -129,15 +129,15 @@ fn p43_a_list_of_wrong_names_has_a_bounded_error() {
     let error = wrong(MAX_ENTRIES);
     assert_eq!(error.violations.len(), 16);
     assert!(error.message.starts_with("filter.statuses[0]: "), "{}", error.message);
-    let told = error.message.matches("filter.statuses[").count();
-    assert!(error.message.ends_with(&format!("; and {} more", MAX_ENTRIES - told)));
+    let listed = error.message.matches("filter.statuses[").count();
+    assert!(error.message.ends_with(&format!("; and {} more", MAX_ENTRIES - listed)));
     // A longer list is rejected before its entries are converted.
     let error = wrong(MAX_ENTRIES + 1);
     assert_eq!(error.message, "filter.statuses: must have at most 1000 entries");
 }
 
 #[test]
-fn one_alternative_of_a_oneof() {
+fn only_one_alternative_of_a_oneof_is_accepted() {
     let request = json!({"organizationId": ORGANIZATION, "inviteId": ORGANIZATION});
     let error = read_json("gitpod.v1.JoinOrganizationRequest", &request).unwrap_err();
     assert_eq!(error.violations.len(), 1);

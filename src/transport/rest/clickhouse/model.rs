@@ -204,8 +204,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_role_counts() {
-        let asked = |json: &str| serde_json::from_str::<NewInvitation>(json).unwrap().role();
+    fn the_highest_requested_role_is_used() {
+        let requested_role =
+            |json: &str| serde_json::from_str::<NewInvitation>(json).unwrap().role();
         let (admin, developer) = (Role::Admin.id(), Role::Developer.id());
         for (more, expected) in [
             (String::new(), Role::Developer),
@@ -218,15 +219,15 @@ mod tests {
             (format!(r#", "role": "developer", "assignedRoleIds": ["{admin}"]"#), Role::Admin),
         ] {
             let json = format!(r#"{{"email": "a@b.example"{more}}}"#);
-            assert_eq!(asked(&json).unwrap(), expected, "{json}");
+            assert_eq!(requested_role(&json).unwrap(), expected, "{json}");
         }
         let ids = |number: usize| serde_json::to_string(&vec![admin; number]).unwrap();
         let of =
             |number| format!(r#"{{"email": "a@b.example", "assignedRoleIds": {}}}"#, ids(number));
-        assert_eq!(asked(&of(MAX_ROLES)).unwrap(), Role::Admin);
-        let many = asked(&of(MAX_ROLES + 1)).unwrap_err();
+        assert_eq!(requested_role(&of(MAX_ROLES)).unwrap(), Role::Admin);
+        let many = requested_role(&of(MAX_ROLES + 1)).unwrap_err();
         assert_eq!(many.message, "assignedRoleIds: must have at most 25 entries");
-        let unknown = asked(r#"{"email": "a@b.example", "assignedRoleIds": ["s3cret"]}"#);
+        let unknown = requested_role(r#"{"email": "a@b.example", "assignedRoleIds": ["s3cret"]}"#);
         assert_eq!(unknown.unwrap_err().message, "assignedRoleIds[0]: must be the id of a role");
     }
 

@@ -240,16 +240,16 @@ impl From<InviteWithToken> for pb::Invite {
 
 impl From<Invited> for pb::EmailInvitationResult {
     fn from(one: Invited) -> Self {
-        use pb::EmailInvitationOutcome as InviteWithToken;
+        use pb::EmailInvitationOutcome as PbOutcome;
 
         let outcome = match one.outcome {
-            Outcome::Invited => InviteWithToken::Invited,
-            Outcome::AlreadyMember => InviteWithToken::AlreadyMember,
-            Outcome::AlreadyInvited => InviteWithToken::AlreadyInvited,
-            Outcome::InvalidAddress => InviteWithToken::InvalidAddress,
-            Outcome::DomainNotAllowed => InviteWithToken::DomainNotAllowed,
-            Outcome::SeatLimit => InviteWithToken::SeatLimit,
-            Outcome::ExternalIdTaken => InviteWithToken::ExternalIdTaken,
+            Outcome::Invited => PbOutcome::Invited,
+            Outcome::AlreadyMember => PbOutcome::AlreadyMember,
+            Outcome::AlreadyInvited => PbOutcome::AlreadyInvited,
+            Outcome::InvalidAddress => PbOutcome::InvalidAddress,
+            Outcome::DomainNotAllowed => PbOutcome::DomainNotAllowed,
+            Outcome::SeatLimit => PbOutcome::SeatLimit,
+            Outcome::ExternalIdTaken => PbOutcome::ExternalIdTaken,
         };
         Self { email: one.email, outcome: outcome.into(), invite: one.invite.map(Into::into) }
     }

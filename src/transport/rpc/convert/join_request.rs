@@ -6,8 +6,8 @@ use super::{Fields, to_timestamp};
 use crate::domain::{DomainMode, JoinRequest, JoinRequestState, Role};
 use crate::error::Result;
 use crate::operations::join_requests::{
-    ApproveJoinRequest, AskBy, DenyJoinRequest, JoinRequestList, JoinRequestRef, Joinable,
-    ListJoinRequests,
+    ApproveJoinRequest, DenyJoinRequest, JoinRequestList, JoinRequestRef, JoinRequestTarget,
+    Joinable, ListJoinRequests,
 };
 use crate::proto::guestlist::v1 as pb;
 
@@ -29,14 +29,16 @@ pub fn join_request_ref(organization: &str, id: &str) -> Result<JoinRequestRef> 
     fields.finish(|| of)
 }
 
-pub fn create_join_request(message: pb::CreateJoinRequestRequest) -> Result<AskBy> {
+pub fn create_join_request(message: pb::CreateJoinRequestRequest) -> Result<JoinRequestTarget> {
     use pb::create_join_request_request::By;
 
     let mut fields = Fields::default();
     let by = match message.by {
-        Some(By::LinkToken(token)) => fields.parse("link_token", &token).map(AskBy::Link),
+        Some(By::LinkToken(token)) => {
+            fields.parse("link_token", &token).map(JoinRequestTarget::Link)
+        }
         Some(By::OrganizationId(id)) => {
-            fields.parse("organization_id", &id).map(AskBy::Organization)
+            fields.parse("organization_id", &id).map(JoinRequestTarget::Organization)
         }
         None => {
             fields.wrong("by", "must be set: link_token or organization_id");

@@ -47,7 +47,7 @@ async fn p41_one_network_has_no_more_than_its_share() {
 }
 
 #[tokio::test]
-async fn the_share_is_a_setting_and_does_not_bind_proxies() {
+async fn the_share_is_configurable_and_does_not_apply_to_proxies() {
     let mut set = limit(40, Some(3), &["10.0.0.0/8"]);
     let _some = admitted(&mut set, "192.0.2.1", 1000, Access::Full);
     assert_eq!(_some.len(), 3);

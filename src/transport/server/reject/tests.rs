@@ -13,7 +13,7 @@ fn is_rejected(version: Version, headers: &[(&str, &str)]) -> bool {
 }
 
 #[test]
-fn http1_has_exactly_one_valid_host() {
+fn an_http1_request_needs_exactly_one_valid_host() {
     let (http10, http11) = (Version::HTTP_10, Version::HTTP_11);
     for host in ["x", "x:8080", "127.0.0.1:1", "[::1]:8080", ""] {
         assert!(!is_rejected(http11, &[("host", host)]), "{host}");

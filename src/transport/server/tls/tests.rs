@@ -138,7 +138,7 @@ async fn over_http2(stream: TlsStream<DuplexStream>) -> bool {
 }
 
 #[tokio::test]
-async fn the_client_chooses_by_alpn() {
+async fn the_http_version_is_negotiated_by_alpn() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     for (offered, chosen) in [
@@ -163,7 +163,7 @@ async fn the_client_chooses_by_alpn() {
 }
 
 #[tokio::test]
-async fn the_negotiated_version_is_served() {
+async fn only_the_negotiated_http_version_is_served() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     for agreed in [&[HTTP_1_1][..], &[]] {
@@ -178,7 +178,7 @@ async fn the_negotiated_version_is_served() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_must_be_of_the_authority() {
+async fn a_client_certificate_must_be_signed_by_the_authority() {
     let (authority, other) = (Authority::new(), Authority::new());
     let pem = Pem { client_ca: Some(authority.0.pem().into()), ..authority.pem() };
     let server = Server::new(&pem);
@@ -193,25 +193,25 @@ async fn a_client_certificate_must_be_of_the_authority() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_a_handshake_and_the_silence_after_it_time_out() {
+async fn p37_an_unfinished_handshake_and_a_silent_connection_time_out() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     let settings = Config::reference().http;
     // The client sends nothing, or only the start of a record of 512 bytes.
     for front in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
         let (mut peer, task) = server.dial();
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         peer.write_all(front).await.unwrap();
         task.await.unwrap();
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!(took >= settings.handshake_timeout, "{took:?}");
         assert!(took < settings.handshake_timeout + Duration::from_secs(1), "{took:?}");
     }
     for alpn in [H2, HTTP_1_1] {
         let mut stream = server.connect(&authority.client(&[alpn], None)).await.unwrap();
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         assert!(exchange(&mut stream, b"").await.is_empty());
-        let took = begun.elapsed();
+        let took = started.elapsed();
         assert!(took >= settings.first_byte_timeout, "{took:?}");
         assert!(took < settings.first_byte_timeout + Duration::from_secs(1), "{took:?}");
     }
@@ -222,13 +222,13 @@ async fn p34_shutdown_does_not_wait_for_a_handshake() {
     let server = Server::new(&Authority::new().pem());
     let (_peer, task) = server.dial();
     server.stop.send_replace(true);
-    let begun = tokio::time::Instant::now();
+    let started = tokio::time::Instant::now();
     task.await.unwrap();
-    assert!(begun.elapsed() < 2 * SHUTDOWN_GRACE);
+    assert!(started.elapsed() < 2 * SHUTDOWN_GRACE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn p34_a_request_that_is_on_its_way_is_answered_over_tls_too() {
+async fn p34_a_request_that_arrives_during_shutdown_is_served_over_tls() {
     let authority = Authority::new();
     let server = Server::new(&authority.pem());
     let (stream, task) = server.dial();

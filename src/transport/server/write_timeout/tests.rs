@@ -21,10 +21,10 @@ fn pair() -> (DuplexStream, WriteTimeout<DuplexStream>) {
 #[tokio::test(start_paused = true)]
 async fn p37_a_write_without_progress_times_out() {
     let (_peer, mut stream) = pair();
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = stream.write_all(&[0; 100]).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    assert!(begun.elapsed() >= TIMEOUT && begun.elapsed() < 2 * TIMEOUT);
+    assert!(started.elapsed() >= TIMEOUT && started.elapsed() < 2 * TIMEOUT);
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +63,7 @@ async fn client() -> h2::client::SendRequest<Bytes> {
     client
 }
 
-async fn ask(client: &h2::client::SendRequest<Bytes>) -> h2::RecvStream {
+async fn response_body(client: &h2::client::SendRequest<Bytes>) -> h2::RecvStream {
     let mut client = client.clone().ready().await.unwrap();
     let request = Request::get("http://x/").body(()).unwrap();
     client.send_request(request, true).unwrap().0.await.unwrap().into_body()
@@ -83,15 +83,15 @@ async fn read(mut body: h2::RecvStream, pause: Duration) -> Result<usize, h2::Er
 }
 
 #[tokio::test(start_paused = true)]
-async fn p37_a_stream_that_the_client_does_not_read_is_reset_alone() {
+async fn p37_only_the_stream_that_the_client_does_not_read_is_reset() {
     let client = client().await;
-    let begun = Instant::now();
-    let (shut, slow) = (ask(&client).await, ask(&client).await);
+    let started = Instant::now();
+    let (shut, slow) = (response_body(&client).await, response_body(&client).await);
     let (shut, slow) = tokio::join!(read(shut, 100 * TIMEOUT), read(slow, ALMOST));
     assert_eq!(shut.unwrap_err().reason(), Some(h2::Reason::CANCEL));
     assert_eq!(slow.unwrap(), 4 * PIECE_BYTES, "the slow stream continues");
-    assert!(begun.elapsed() >= TIMEOUT);
-    let quick = ask(&client).await;
+    assert!(started.elapsed() >= TIMEOUT);
+    let quick = response_body(&client).await;
     assert_eq!(
         read(quick, Duration::ZERO).await.unwrap(),
         4 * PIECE_BYTES,

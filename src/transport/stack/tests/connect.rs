@@ -8,11 +8,11 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const PROTO: (&str, &str) = ("content-type", "application/proto");
 
 async fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    send(&stack(), ask(Method::POST, path, headers, body)).await
+    send(&stack(), new_request(Method::POST, path, headers, body)).await
 }
 
 #[tokio::test]
-async fn json_and_protobuf() {
+async fn json_and_protobuf_are_supported() {
     let answer = post(RESOLVE, &[JSON], br#"{"subject": "x", "unknown": 1}"#).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -28,7 +28,7 @@ async fn json_and_protobuf() {
 }
 
 #[tokio::test]
-async fn metadata_crosses_and_the_prefix_does_not_matter() {
+async fn metadata_is_forwarded_and_the_path_prefix_is_optional() {
     let headers =
         [JSON, ("x-custom", "mine"), ("x-request-id", "req-1"), ("grpc-encoding", "gzip")];
     let answer = post(&format!("/api{GET_CALLER}"), &headers, b"{}").await;
@@ -49,22 +49,22 @@ async fn p28_get_is_for_methods_without_side_effects_only() {
         "connect=v1&encoding=json&message=%7B%7D".to_owned(),
     ] {
         let path = format!("{GET_CALLER}?{query}");
-        let answer = send(&stack(), ask(Method::GET, &path, &[], b"")).await;
+        let answer = send(&stack(), new_request(Method::GET, &path, &[], b"")).await;
         assert_eq!(answer.status, 200, "{query}");
     }
 
     let path = format!("{RESOLVE}?connect=v1&encoding=json&message=%7B%7D");
     for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE] {
-        let answer = send(&stack(), ask(method, &path, &[], b"")).await;
+        let answer = send(&stack(), new_request(method, &path, &[], b"")).await;
         assert_eq!(answer.status, 405);
         assert_eq!(answer.header("allow"), Some("POST"));
     }
-    let answer = send(&stack(), ask(Method::OPTIONS, GET_CALLER, &[], b"")).await;
+    let answer = send(&stack(), new_request(Method::OPTIONS, GET_CALLER, &[], b"")).await;
     assert_eq!((answer.status.as_u16(), answer.header("allow")), (204, Some("GET, POST")));
 }
 
 #[tokio::test]
-async fn gzip_both_ways_and_identity() {
+async fn gzip_and_identity_encodings_are_supported() {
     let registry = connectrpc::CompressionRegistry::default();
     let subject = "x".repeat(900);
     let body = format!("{{\"subject\": \"{subject}\"}}");
@@ -130,7 +130,7 @@ async fn the_error_for_an_unknown_path_does_not_repeat_it() {
         ("/guestlist.v1.AccountService/Nothing", 501),
     ] {
         for method in [Method::GET, Method::POST] {
-            let answer = send(&stack(), ask(method, path, &[JSON], b"{}")).await;
+            let answer = send(&stack(), new_request(method, path, &[JSON], b"{}")).await;
             assert_eq!(answer.status, status, "{path}");
             assert_eq!(answer.json()["code"], "unimplemented");
             assert!(!answer.json().to_string().contains(path));
@@ -139,7 +139,7 @@ async fn the_error_for_an_unknown_path_does_not_repeat_it() {
 }
 
 #[tokio::test]
-async fn errors_carry_their_details() {
+async fn connect_errors_have_details() {
     let answer = post(RESOLVE, &[JSON], br#"{"issuer": "taken"}"#).await;
     assert_eq!(answer.status, 409);
     assert_eq!(answer.header("x-should-retry"), Some("false"));
@@ -197,8 +197,8 @@ async fn an_error_of_a_stream_is_a_stream() {
             let mut frames = frames(answer.body);
             let (flag, end) = frames.pop().unwrap();
             let end: Json = serde_json::from_slice(&end).unwrap();
-            let told = (flag, frames.len(), end["error"]["code"].as_str());
-            assert_eq!(told, (2, 0, Some(code)), "{headers:?} {body:?} {end}");
+            let outcome = (flag, frames.len(), end["error"]["code"].as_str());
+            assert_eq!(outcome, (2, 0, Some(code)), "{headers:?} {body:?} {end}");
         }
     }
 }

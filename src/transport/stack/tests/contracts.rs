@@ -40,7 +40,7 @@ async fn a_panic_is_an_internal_error() {
     for (path, message) in
         [(CLICKHOUSE, "INTERNAL_SERVER_ERROR: internal error"), (GITBOOK, "internal error")]
     {
-        let answer = send(&stack(), ask(Method::GET, path, &[], b"")).await;
+        let answer = send(&stack(), new_request(Method::GET, path, &[], b"")).await;
         assert_eq!(answer.status, 500);
         assert_eq!(error_of(&answer), (500, message.to_owned()));
     }
@@ -52,9 +52,9 @@ async fn a_request_times_out() {
         (CLICKHOUSE, "GATEWAY_TIMEOUT: the time for this request ran out"),
         (GITBOOK, "the time for this request ran out"),
     ] {
-        let begun = tokio::time::Instant::now();
-        let answer = send(&stack(), ask(Method::GET, &format!("{path}/x"), &[], b"")).await;
-        assert_eq!(begun.elapsed().as_millis(), 15_000);
+        let started = tokio::time::Instant::now();
+        let answer = send(&stack(), new_request(Method::GET, &format!("{path}/x"), &[], b"")).await;
+        assert_eq!(started.elapsed().as_millis(), 15_000);
         assert_eq!((answer.status.as_u16(), error_of(&answer)), (504, (504, message.to_owned())));
     }
 }
@@ -63,15 +63,19 @@ async fn a_request_times_out() {
 async fn overload_is_an_immediate_error_with_retry_after() {
     let http = Http { max_requests: 1, ..bounds() };
     let stack = build_with(&http, &[]).stack;
-    let mut first =
-        std::pin::pin!(stack.clone().oneshot(ask(Method::GET, &format!("{GITBOOK}/x"), &[], b"")));
+    let mut first = std::pin::pin!(stack.clone().oneshot(new_request(
+        Method::GET,
+        &format!("{GITBOOK}/x"),
+        &[],
+        b""
+    )));
     let mut cx = Context::from_waker(std::task::Waker::noop());
     assert!(first.as_mut().poll(&mut cx).is_pending());
     for (path, message) in [
         (CLICKHOUSE, "TOO_MANY_REQUESTS: the server is busy; try again later"),
         (GITBOOK, "the server is busy; try again later"),
     ] {
-        let answer = send(&stack, ask(Method::GET, path, &[], b"")).await;
+        let answer = send(&stack, new_request(Method::GET, path, &[], b"")).await;
         assert_eq!((answer.status.as_u16(), error_of(&answer)), (429, (429, message.to_owned())));
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
@@ -84,7 +88,7 @@ async fn unauthenticated_requests_do_not_reach_a_route() {
     {
         for authorization in ["-", "Bearer bad"] {
             let headers = [("authorization", authorization)];
-            let answer = send(&stack(), ask(Method::GET, path, &headers, b"")).await;
+            let answer = send(&stack(), new_request(Method::GET, path, &headers, b"")).await;
             assert_eq!((answer.status.as_u16(), error_of(&answer).0), (401, 401));
             assert_eq!(answer.header("www-authenticate"), Some(challenge));
         }
@@ -96,9 +100,9 @@ async fn the_content_type_does_not_change_the_protocol() {
     for content_type in ["application/grpc", "application/grpc-web-text", "application/proto"] {
         let headers = [("content-type", content_type)];
         let path = format!("{GITBOOK}/x/invites");
-        let answer = send(&stack(), ask(Method::POST, &path, &headers, b"")).await;
+        let answer = send(&stack(), new_request(Method::POST, &path, &headers, b"")).await;
         assert_eq!((answer.status.as_u16(), answer.body.as_ref()), (200, b"{}".as_slice()));
-        let answer = send(&stack(), ask(Method::POST, GITBOOK, &headers, b"")).await;
+        let answer = send(&stack(), new_request(Method::POST, GITBOOK, &headers, b"")).await;
         assert_eq!((answer.status.as_u16(), error_of(&answer).0), (405, 405));
     }
 }
@@ -114,7 +118,7 @@ async fn requests_are_counted_by_template_and_method() {
         (Method::GET, "/v1/orgs/secret/secret"),
         (Method::GET, CLICKHOUSE),
     ] {
-        send(&built.stack, ask(method, path, &[], b"")).await;
+        send(&built.stack, new_request(method, path, &[], b"")).await;
     }
     let text = built.metrics.encode().unwrap();
     for (rpc, protocol, code, count) in [

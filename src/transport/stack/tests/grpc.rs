@@ -9,7 +9,7 @@ const WEB: (&str, &str) = ("content-type", "application/grpc-web+proto");
 const TEXT: (&str, &str) = ("content-type", "application/grpc-web-text");
 
 async fn grpc(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut request = ask(Method::POST, path, headers, body);
+    let mut request = new_request(Method::POST, path, headers, body);
     if headers.contains(&GRPC) {
         *request.version_mut() = Version::HTTP_2;
     }
@@ -30,7 +30,7 @@ fn web_status(answer: &Answer, body: Bytes) -> (i32, Vec<Bytes>) {
 }
 
 #[tokio::test]
-async fn plain_grpc() {
+async fn a_grpc_call_returns_message_and_metadata() {
     let answer =
         grpc(GET_CALLER, &[GRPC, ("x-custom", "mine")], &frame(&pb::GetCallerRequest {})).await;
     assert_eq!(answer.status, 200);
@@ -43,7 +43,7 @@ async fn plain_grpc() {
 }
 
 #[tokio::test]
-async fn grpc_web_binary_and_text() {
+async fn grpc_web_supports_binary_and_text() {
     let request = frame(&resolve(""));
     let answer = grpc(RESOLVE, &[WEB], &request).await;
     assert_eq!(answer.header("content-type"), Some("application/grpc-web+proto"));
@@ -123,12 +123,12 @@ async fn invalid_input_is_a_grpc_web_error() {
         let is_text = headers.contains(&TEXT);
         assert_eq!(expected.contains("text"), is_text);
     }
-    let answer = send(&stack(), ask(Method::GET, RESOLVE, &[WEB], b"")).await;
+    let answer = send(&stack(), new_request(Method::GET, RESOLVE, &[WEB], b"")).await;
     assert_eq!(answer.status, 405);
 }
 
 #[tokio::test]
-async fn details_of_errors_are_there() {
+async fn grpc_errors_have_details() {
     let answer = grpc(RESOLVE, &[GRPC], &frame(&resolve("taken"))).await;
     let status = answer.grpc_status();
     assert_eq!(status.code(), Code::AlreadyExists);

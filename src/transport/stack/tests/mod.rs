@@ -170,7 +170,7 @@ fn stack() -> Stack {
 }
 
 /// A request with a valid credential, which `headers` may replace.
-fn ask(
+fn new_request(
     method: Method,
     path: &str,
     headers: &[(&str, &str)],

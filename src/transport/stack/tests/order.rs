@@ -4,12 +4,12 @@ use tonic_types::StatusExt;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn slow() -> http::Request<Full<Bytes>> {
-    ask(Method::POST, RESOLVE, &[JSON], br#"{"issuer": "slow"}"#)
+    new_request(Method::POST, RESOLVE, &[JSON], br#"{"issuer": "slow"}"#)
 }
 
 fn over_grpc(issuer: &str) -> http::Request<Full<Bytes>> {
     let headers = [("content-type", "application/grpc")];
-    let mut request = ask(Method::POST, RESOLVE, &headers, &frame(&resolve(issuer)));
+    let mut request = new_request(Method::POST, RESOLVE, &headers, &frame(&resolve(issuer)));
     *request.version_mut() = Version::HTTP_2;
     request
 }
@@ -23,7 +23,8 @@ async fn panics_and_causes_are_not_in_responses() {
         assert!(!format!("{:?}", answer.headers).contains(SECRET));
 
         let body = format!("{{\"issuer\": \"{issuer}\"}}");
-        let answer = send(&built.stack, ask(Method::POST, RESOLVE, &[JSON], body.as_bytes())).await;
+        let answer =
+            send(&built.stack, new_request(Method::POST, RESOLVE, &[JSON], body.as_bytes())).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (500, &"internal".into()));
         assert!(!answer.json().to_string().contains(SECRET));
     }
@@ -31,14 +32,14 @@ async fn panics_and_causes_are_not_in_responses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_smaller_deadline_wins() {
-    for (asked, expected) in [("200m", 200), ("99H", 15_000)] {
+async fn the_shorter_deadline_applies() {
+    for (timeout, expected) in [("200m", 200), ("99H", 15_000)] {
         let mut request = over_grpc("slow");
-        request.headers_mut().insert("grpc-timeout", asked.parse().unwrap());
-        let begun = tokio::time::Instant::now();
+        request.headers_mut().insert("grpc-timeout", timeout.parse().unwrap());
+        let started = tokio::time::Instant::now();
         let answer = send(&stack(), request).await;
         assert_eq!(answer.grpc_status().code(), Code::DeadlineExceeded);
-        assert_eq!(begun.elapsed().as_millis(), expected);
+        assert_eq!(started.elapsed().as_millis(), expected);
     }
     let answer = send(&stack(), slow()).await;
     assert_eq!(answer.status, 504);
@@ -59,7 +60,7 @@ async fn overload_is_an_immediate_error() {
     assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
     // Probes still work.
     for page in ["/healthz", "/readyz"] {
-        assert_eq!(send(&built.stack, ask(Method::GET, page, &[], b"")).await.status, 200);
+        assert_eq!(send(&built.stack, new_request(Method::GET, page, &[], b"")).await.status, 200);
     }
 
     drop(first);
@@ -85,11 +86,12 @@ async fn every_request_is_counted_however_it_ends() {
     let built = build_with(&bounds(), &[]);
     send(&built.stack, over_grpc("")).await;
     send(&built.stack, over_grpc("taken")).await;
-    send(&built.stack, ask(Method::POST, RESOLVE, &[JSON], br#"{"issuer": "taken"}"#)).await;
-    send(&built.stack, ask(Method::POST, "/secret/path", &[JSON], b"{}")).await;
-    let mut gone = manual(built.stack.clone().oneshot(slow()));
-    assert!(gone.poll().is_pending());
-    drop(gone);
+    send(&built.stack, new_request(Method::POST, RESOLVE, &[JSON], br#"{"issuer": "taken"}"#))
+        .await;
+    send(&built.stack, new_request(Method::POST, "/secret/path", &[JSON], b"{}")).await;
+    let mut cancelled = manual(built.stack.clone().oneshot(slow()));
+    assert!(cancelled.poll().is_pending());
+    drop(cancelled);
 
     let text = built.metrics.encode().unwrap();
     let count = |rpc: &str, protocol: &str, code: &str| {
@@ -109,12 +111,12 @@ async fn every_request_is_counted_however_it_ends() {
 }
 
 #[tokio::test]
-async fn request_ids_are_taken_or_generated() {
+async fn valid_request_ids_are_kept_and_others_are_replaced() {
     let answer =
-        send(&stack(), ask(Method::GET, "/healthz", &[("x-request-id", "a b")], b"")).await;
+        send(&stack(), new_request(Method::GET, "/healthz", &[("x-request-id", "a b")], b"")).await;
     assert!(Uuid::try_parse(answer.header("x-request-id").unwrap()).is_ok());
     let answer =
-        send(&stack(), ask(Method::GET, "/healthz", &[("x-request-id", "a-b")], b"")).await;
+        send(&stack(), new_request(Method::GET, "/healthz", &[("x-request-id", "a-b")], b"")).await;
     assert_eq!(answer.header("x-request-id"), Some("a-b"));
 }
 
@@ -126,20 +128,20 @@ async fn health_needs_no_credential_and_accepts_at_most_one() {
         for service in ["", "gitpod.v1.OrganizationService"] {
             let body = format!("{{\"service\": \"{service}\"}}");
             let request =
-                ask(Method::POST, HEALTH, &[JSON, ("authorization", "-")], body.as_bytes());
+                new_request(Method::POST, HEALTH, &[JSON, ("authorization", "-")], body.as_bytes());
             assert_eq!(send(&built.stack, request).await.json()["status"], expected);
         }
     }
-    let request = ask(Method::POST, HEALTH, &[JSON], br#"{"service": "unknown"}"#);
+    let request = new_request(Method::POST, HEALTH, &[JSON], br#"{"service": "unknown"}"#);
     assert_eq!(send(&built.stack, request).await.status, 404);
 
-    let mut request = ask(Method::POST, GET_CALLER, &[JSON], b"{}");
+    let mut request = new_request(Method::POST, GET_CALLER, &[JSON], b"{}");
     request.headers_mut().append("authorization", "Bearer good".parse().unwrap());
     assert_eq!(send(&built.stack, request).await.status, 401);
 }
 
 #[tokio::test]
-async fn p29_browsers_may_call_from_listed_pages_only() {
+async fn p29_browsers_may_call_only_from_configured_origins() {
     const PAGE: &str = "https://app.example.com";
     let allowed = |answer: &Answer| answer.header("access-control-allow-origin").map(str::to_owned);
     let preflight = |origin: &str| {
@@ -148,7 +150,7 @@ async fn p29_browsers_may_call_from_listed_pages_only() {
             ("access-control-request-method", "POST"),
             ("access-control-request-headers", "authorization,content-type,x-grpc-web"),
         ];
-        ask(Method::OPTIONS, GET_CALLER, &headers, b"")
+        new_request(Method::OPTIONS, GET_CALLER, &headers, b"")
     };
 
     let off = stack();
@@ -170,7 +172,7 @@ async fn p29_browsers_may_call_from_listed_pages_only() {
 
     // Web pages can read errors too.
     let headers = [JSON, ("origin", PAGE), ("authorization", "-")];
-    let answer = send(&on, ask(Method::POST, GET_CALLER, &headers, b"{}")).await;
+    let answer = send(&on, new_request(Method::POST, GET_CALLER, &headers, b"{}")).await;
     assert_eq!((answer.status.as_u16(), allowed(&answer)), (401, Some(PAGE.to_owned())));
     let exposed = answer.header("access-control-expose-headers").unwrap();
     for name in ["grpc-status", "grpc-message", "grpc-status-details-bin", "x-request-id"] {

@@ -31,7 +31,7 @@ const WEB: (&str, &str) = ("content-type", "application/grpc-web+proto");
 
 /// A call over HTTP/2 with a body of `length` bytes that never arrives.
 fn never(path: &str, headers: &[(&str, &str)], length: u64) -> http::Request<Never> {
-    let mut request = ask(Method::POST, path, headers, b"").map(|_| Never(length));
+    let mut request = new_request(Method::POST, path, headers, b"").map(|_| Never(length));
     *request.version_mut() = Version::HTTP_2;
     request
 }
@@ -64,18 +64,18 @@ async fn p41_an_unauthenticated_body_is_not_awaited_and_holds_no_permit() {
             let headers = [content_type, ("authorization", authorization)];
             let mut request = never(path, &headers, 100);
             *request.method_mut() = method;
-            let begun = tokio::time::Instant::now();
+            let started = tokio::time::Instant::now();
             let call = tokio::spawn({
                 let stack = stack.clone();
                 async move { answered(&stack, request).await }
             });
             tokio::task::yield_now().await;
             // An authenticated caller is served meanwhile.
-            let good = send(&stack, ask(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
+            let good = send(&stack, new_request(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
             assert_eq!(good.status, 200, "{path} {content_type:?}");
             let answer = call.await.unwrap();
             assert_eq!(answer.status, status, "{path} {content_type:?}");
-            assert!(begun.elapsed().as_secs() <= 2, "it does not wait for the deadline");
+            assert!(started.elapsed().as_secs() <= 2, "it does not wait for the deadline");
             if status == 200 {
                 assert_eq!(answer.grpc_status().code(), Code::Unauthenticated);
             }
@@ -101,7 +101,7 @@ async fn p41_no_permit_is_held_while_a_rejected_body_is_drained() {
         });
         tokio::task::yield_now().await;
         assert!(!call.is_finished(), "the response waits for the body");
-        let good = send(&stack, ask(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
+        let good = send(&stack, new_request(Method::POST, GET_CALLER, &[JSON], b"{}")).await;
         assert_eq!(good.status, 200);
         call.await.unwrap();
     }
@@ -112,24 +112,24 @@ async fn p41_no_permit_is_held_while_a_rejected_body_is_drained() {
 async fn the_deadline_covers_authentication() {
     for (content_type, status) in [(JSON, 504), (GRPC, 200)] {
         let headers = [content_type, ("authorization", "Bearer hangs")];
-        let begun = tokio::time::Instant::now();
-        let mut request = ask(Method::POST, RESOLVE, &headers, b"");
+        let started = tokio::time::Instant::now();
+        let mut request = new_request(Method::POST, RESOLVE, &headers, b"");
         *request.version_mut() = Version::HTTP_2;
         let answer = send(&stack(), request).await;
-        assert_eq!((begun.elapsed().as_secs(), answer.status.as_u16()), (15, status));
+        assert_eq!((started.elapsed().as_secs(), answer.status.as_u16()), (15, status));
         if status == 200 {
             assert_eq!(answer.grpc_status().code(), Code::DeadlineExceeded);
         }
     }
     // A method without authentication does not wait.
     let headers = [JSON, ("authorization", "Bearer hangs")];
-    let begun = tokio::time::Instant::now();
-    let answer = send(&stack(), ask(Method::POST, HEALTH, &headers, b"{}")).await;
-    assert_eq!((begun.elapsed().as_secs(), answer.status.as_u16()), (0, 200));
+    let started = tokio::time::Instant::now();
+    let answer = send(&stack(), new_request(Method::POST, HEALTH, &headers, b"{}")).await;
+    assert_eq!((started.elapsed().as_secs(), answer.status.as_u16()), (0, 200));
 }
 
 #[tokio::test]
-async fn p41_a_message_without_a_credential_is_small() {
+async fn p41_unauthenticated_messages_have_a_lower_size_limit() {
     let http = Http { max_request_bytes: 1024, max_anonymous_request_bytes: 16, ..bounds() };
     let stack = build_with(&http, &[]).stack;
     let body = json_of(64);
@@ -153,7 +153,7 @@ async fn p41_a_message_without_a_credential_is_small() {
         (WATCH, "application/connect+json", framed(body.as_bytes())),
     ] {
         let headers = [("content-type", content_type), ("authorization", "-")];
-        let mut request = ask(Method::POST, path, &headers, &body);
+        let mut request = new_request(Method::POST, path, &headers, &body);
         *request.version_mut() = Version::HTTP_2;
         let answer = send(&stack, request).await;
         let code = match content_type {
@@ -172,7 +172,7 @@ async fn p41_a_message_without_a_credential_is_small() {
     // The usual limit holds for authenticated callers.
     let headers = [JSON];
     let body = format!("{{\"subject\": \"{}\"}}", "x".repeat(64));
-    let answer = send(&stack, ask(Method::POST, RESOLVE, &headers, body.as_bytes())).await;
+    let answer = send(&stack, new_request(Method::POST, RESOLVE, &headers, body.as_bytes())).await;
     assert_eq!(answer.status, 200);
 }
 

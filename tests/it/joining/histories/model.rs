@@ -30,8 +30,8 @@ pub enum Mode {
 /// A call that a history makes. Requests and members are given by their ids.
 #[derive(Debug, Clone)]
 pub enum Step {
-    AskByLink(Who),
-    AskByDomain(Who),
+    RequestByLink(Who),
+    RequestByDomain(Who),
     Join(Who, Link),
     JoinByDomain(Who),
     Leave(Who),
@@ -43,7 +43,7 @@ pub enum Step {
     },
     Deny {
         request: String,
-        for_a_while: bool,
+        with_pause: bool,
     },
     Remove {
         member: String,
@@ -162,8 +162,8 @@ impl State {
     }
 
     /// The requests in a stage of this kind.
-    pub fn requests(&self, is_so: impl Fn(&Stage) -> bool) -> HashSet<&str> {
-        let chosen = self.requests.iter().filter(|(_, request)| is_so(&request.stage));
+    pub fn requests(&self, predicate: impl Fn(&Stage) -> bool) -> HashSet<&str> {
+        let chosen = self.requests.iter().filter(|(_, request)| predicate(&request.stage));
         chosen.map(|(id, _)| id.as_str()).collect()
     }
 
@@ -195,9 +195,9 @@ impl State {
 
     fn effect_when_all_are_current(&self, step: &Step, now: Micros) -> Effect {
         match step {
-            Step::AskByLink(who) => self.by_link(*who, Link::Approval, true),
+            Step::RequestByLink(who) => self.by_link(*who, Link::Approval, true),
             Step::Join(who, link) => self.by_link(*who, *link, false),
-            Step::AskByDomain(who) => self.by_domain(*who, true),
+            Step::RequestByDomain(who) => self.by_domain(*who, true),
             Step::JoinByDomain(who) => self.by_domain(*who, false),
             Step::Leave(who) => match self.member(*who) {
                 Some(_) => change(Answer::Done, ["member.left"]),
@@ -242,8 +242,8 @@ impl State {
         }
     }
 
-    fn by_link(&self, who: Who, link: Link, asks: bool) -> Effect {
-        let as_member = no_change(if asks { ALREADY_MEMBER } else { Answer::Done });
+    fn by_link(&self, who: Who, link: Link, is_request: bool) -> Effect {
+        let as_member = no_change(if is_request { ALREADY_MEMBER } else { Answer::Done });
         let member = self.member(who);
         if member.is_some_and(|member| member.link == Some(link)) {
             return as_member;
@@ -258,29 +258,29 @@ impl State {
             return no_change(NOT_FOUND);
         }
         match link {
-            Link::Approval if asks => self.question(who, Answer::Done),
-            Link::Approval => self.question(who, APPROVAL_PENDING),
+            Link::Approval if is_request => self.join_request_effect(who, Answer::Done),
+            Link::Approval => self.join_request_effect(who, APPROVAL_PENDING),
             Link::Open => self.admission(who),
         }
     }
 
-    fn by_domain(&self, who: Who, asks: bool) -> Effect {
+    fn by_domain(&self, who: Who, is_request: bool) -> Effect {
         if self.member(who).is_some() {
-            return no_change(if asks { ALREADY_MEMBER } else { Answer::Done });
+            return no_change(if is_request { ALREADY_MEMBER } else { Answer::Done });
         }
         if self.removed.contains(&who) {
             return no_change(NOT_FOUND);
         }
-        match (self.mode, asks) {
+        match (self.mode, is_request) {
             (Mode::Automatic, true) => no_change(refused("NO_APPROVAL_NEEDED")),
             (Mode::Automatic, false) => self.admission(who),
-            (Mode::OnRequest, true) => self.question(who, Answer::Done),
+            (Mode::OnRequest, true) => self.join_request_effect(who, Answer::Done),
             (Mode::OnRequest, false) | (Mode::InviteOnly, _) => no_change(NOT_FOUND),
         }
     }
 
     /// The effect if the caller may request to join.
-    fn question(&self, who: Who, answer: Answer) -> Effect {
+    fn join_request_effect(&self, who: Who, answer: Answer) -> Effect {
         if self.pending(who).is_some() {
             return no_change(answer);
         }
@@ -321,15 +321,19 @@ impl State {
     /// Applies a change. The ids of the new member and the new request come from its events.
     pub fn apply(&mut self, step: &Step, new_member: Option<&str>, new_request: Option<&str>) {
         match step {
-            Step::AskByLink(who) => self.ask(*who, Some(Link::Approval), new_request),
-            Step::AskByDomain(who) => self.ask(*who, None, new_request),
-            Step::Join(who, Link::Approval) => self.ask(*who, Some(Link::Approval), new_request),
+            Step::RequestByLink(who) => {
+                self.request_to_join(*who, Some(Link::Approval), new_request)
+            }
+            Step::RequestByDomain(who) => self.request_to_join(*who, None, new_request),
+            Step::Join(who, Link::Approval) => {
+                self.request_to_join(*who, Some(Link::Approval), new_request)
+            }
             Step::Join(who, Link::Open) => self.admit(*who, Some(Link::Open), new_member),
             Step::JoinByDomain(who) => self.admit(*who, None, new_member),
             Step::Leave(who) => self.members.retain(|_, member| member.who != *who),
             Step::Withdraw { request } => self.decide(request, Stage::Withdrawn),
-            Step::Deny { request, for_a_while } => {
-                if *for_a_while {
+            Step::Deny { request, with_pause } => {
+                if *with_pause {
                     self.paused.insert(self.requests[request].who);
                 }
                 self.decide(request, Stage::Denied);
@@ -359,7 +363,7 @@ impl State {
         assert!(member.is_over(now), "{member:?} at {now}");
     }
 
-    fn ask(&mut self, who: Who, link: Option<Link>, id: Option<&str>) {
+    fn request_to_join(&mut self, who: Who, link: Option<Link>, id: Option<&str>) {
         let id = id.expect("a request is made").to_owned();
         let request = Request { who, link, stage: Stage::Pending };
         assert!(self.requests.insert(id, request).is_none(), "its id is new");

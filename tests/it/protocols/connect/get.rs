@@ -8,11 +8,11 @@ use prost_reflect::MethodDescriptor;
 use prost_reflect::prost_types::method_options::IdempotencyLevel;
 use serde_json::{Value, json};
 
+use super::super::connection::{Answer, Connection};
 use super::super::fixture::Fixture;
 use super::super::request::TestRequest;
 use super::super::transport::{Form, Transport, encode};
-use super::super::wire::{Answer, Connection};
-use super::super::{gzip, rpc, served};
+use super::super::{gzip, rpc, with_app};
 use crate::on_both_engines;
 use crate::support::client::DESCRIPTORS;
 use crate::support::{Code, Person, TestApp};
@@ -65,27 +65,27 @@ fn queries(path: &str, request: &Value) -> Vec<(Form, String)> {
 }
 
 #[test]
-fn it_answers_as_post_does() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
+fn get_returns_the_same_as_post() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
         let request = |path: &str| match path {
-            rpc::PREVIEW => json!({"inviteId": world.token}),
+            rpc::PREVIEW => json!({"inviteId": fixture.token}),
             rpc::GET_CALLER | rpc::MINE => json!({}),
-            _ => json!({"organizationId": world.org.id}),
+            _ => json!({"organizationId": fixture.org.id}),
         };
         for version in VERSIONS {
             for path in SAFE {
                 let request = request(path);
                 let mut connection = Connection::open(app.addr(), version).await;
                 let posted = TestRequest::new(transport(version, Form::Json), path, &request);
-                let posted = posted.by(&world.org.admin).send(&mut connection).await;
+                let posted = posted.by(&fixture.org.admin).send(&mut connection).await;
                 let expected = transport(version, Form::Json).read(path, &posted).unwrap();
                 for (form, query) in queries(path, &request) {
                     let transport = transport(version, form);
                     for path_and_query in [format!("{path}?{query}"), format!("/api{path}?{query}")]
                     {
                         let answer =
-                            get(&mut connection, transport, &path_and_query, &world.org.admin)
+                            get(&mut connection, transport, &path_and_query, &fixture.org.admin)
                                 .await;
                         assert_eq!(
                             transport.read(path, &answer).unwrap(),
@@ -98,12 +98,12 @@ fn it_answers_as_post_does() {
                 }
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }
 
 #[test]
-fn the_descriptors_say_where() {
+fn the_descriptors_mark_the_methods_without_side_effects() {
     let safe: Vec<String> = DESCRIPTORS
         .services()
         .flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -120,11 +120,11 @@ fn the_descriptors_say_where() {
 }
 
 /// A request that would take effect if the server accepted it.
-fn request_of(method: &MethodDescriptor, world: &Fixture<'_>) -> Value {
+fn request_of(method: &MethodDescriptor, fixture: &Fixture<'_>) -> Value {
     let all = json!({
-        "organizationId": world.org.id,
-        "inviteId": world.token,
-        "userId": world.org.member_id,
+        "organizationId": fixture.org.id,
+        "inviteId": fixture.token,
+        "userId": fixture.org.member_id,
         "role": "ORGANIZATION_ROLE_ADMIN",
         "name": "Made by GET",
         "issuer": "intranet",
@@ -138,8 +138,8 @@ fn request_of(method: &MethodDescriptor, world: &Fixture<'_>) -> Value {
     Value::Object(fields)
 }
 
-async fn no_get_and_no_head_changes_anything(app: &TestApp) {
-    let world = Fixture::new(app).await;
+async fn get_and_head_change_nothing(app: &TestApp) {
+    let fixture = Fixture::new(app).await;
     let methods: Vec<_> =
         DESCRIPTORS.services().flat_map(|service| service.methods().collect::<Vec<_>>()).collect();
     assert!(methods.len() >= 15, "the methods were found");
@@ -152,12 +152,13 @@ async fn no_get_and_no_head_changes_anything(app: &TestApp) {
             // Connect has GET only for unary methods.
             let safe =
                 level == Some(IdempotencyLevel::NoSideEffects) && !method.is_server_streaming();
-            let request = request_of(method, &world);
+            let request = request_of(method, &fixture);
             for prefix in ["", "/api"] {
                 for (form, query) in queries(&path, &request) {
                     let target = format!("{prefix}{path}?{query}");
                     let transport = transport(version, form);
-                    let by = if path == rpc::JOIN { &world.org.stranger } else { &world.org.admin };
+                    let by =
+                        if path == rpc::JOIN { &fixture.org.stranger } else { &fixture.org.admin };
                     let answer = get(&mut connection, transport, &target, by).await;
                     let expected = if safe { 200 } else { 405 };
                     // A method without side effects may also return an error, such as NOT_FOUND.
@@ -183,26 +184,26 @@ async fn no_get_and_no_head_changes_anything(app: &TestApp) {
         for page in ["/", "/healthz", "/readyz", "/metrics"] {
             for (verb, status) in [("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405)] {
                 let transport = transport(version, Form::Json);
-                let ask = TestRequest::raw(transport, page, "{}").by(&world.org.admin);
-                let answer = ask.verb(verb.parse().unwrap()).send(&mut connection).await;
+                let call = TestRequest::raw(transport, page, "{}").by(&fixture.org.admin);
+                let answer = call.verb(verb.parse().unwrap()).send(&mut connection).await;
                 assert_eq!(answer.status, status, "{verb} {page}");
             }
         }
     }
-    world.is_as_before().await;
+    fixture.assert_unchanged().await;
 }
 
 on_both_engines! {
-    async fn p28_no_get_and_no_head_changes_anything(app: TestApp) {
-        no_get_and_no_head_changes_anything(app).await;
+    async fn p28_get_and_head_change_nothing(app: TestApp) {
+        get_and_head_change_nothing(app).await;
     }
 }
 
 #[test]
-fn bad_queries() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let good = escape(&json!({"organizationId": world.org.id}).to_string());
+fn invalid_queries_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let good = escape(&json!({"organizationId": fixture.org.id}).to_string());
         let invalid = [
             ("".to_owned(), "encoding"),
             (format!("message={good}"), "encoding"),
@@ -221,20 +222,25 @@ fn bad_queries() {
             for (query, field) in &invalid {
                 let path = format!("{}?{query}", rpc::GET);
                 let bad =
-                    TestRequest::raw(transport, &path, "").verb(Method::GET).by(&world.org.admin);
-                world.invalid(&mut connection, bad, &[field]).await;
+                    TestRequest::raw(transport, &path, "").verb(Method::GET).by(&fixture.org.admin);
+                fixture.expect_invalid_argument(&mut connection, bad, &[field]).await;
             }
             let path = format!("{}?encoding=proto&compression=br&base64=1&message=AAAA", rpc::GET);
-            let bad = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&world.org.admin);
-            assert_eq!(world.refused(&mut connection, bad).await.code, Code::Unimplemented);
+            let bad =
+                TestRequest::raw(transport, &path, "").verb(Method::GET).by(&fixture.org.admin);
+            assert_eq!(
+                fixture.expect_failure(&mut connection, bad).await.code,
+                Code::Unimplemented
+            );
             let path = format!("{}?encoding=xml&message=x", rpc::GET);
-            let bad = TestRequest::raw(transport, &path, "").verb(Method::GET).by(&world.org.admin);
-            let answer = world.tries(&mut connection, bad).await;
+            let bad =
+                TestRequest::raw(transport, &path, "").verb(Method::GET).by(&fixture.org.admin);
+            let answer = fixture.send_invalid(&mut connection, bad).await;
             assert_eq!(answer.status, 415);
             // The response does not repeat the value: it may be a secret in the wrong place.
             let text = String::from_utf8_lossy(&answer.body);
             assert!(text.contains("json or proto") && !text.contains("xml"), "{text}");
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }

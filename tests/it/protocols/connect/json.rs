@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::super::connection::Connection;
 use super::super::request::TestRequest;
 use super::super::transport::{Form, Transport};
-use super::super::wire::Connection;
-use super::super::{rpc, served};
+use super::super::{rpc, with_app};
 use crate::support::{Person, TestApp};
 
 const UPDATE: &str = "/gitpod.v1.OrganizationService/UpdateOrganization";
@@ -25,8 +25,8 @@ impl<'a> Json<'a> {
 
     async fn post(&mut self, path: &str, request: Value) -> Value {
         let transport = Transport::of(Form::Json).next().unwrap();
-        let ask = TestRequest::raw(transport, path, request.to_string()).by(self.person);
-        transport.read(path, &ask.send(&mut self.connection).await).unwrap()
+        let call = TestRequest::raw(transport, path, request.to_string()).by(self.person);
+        transport.read(path, &call.send(&mut self.connection).await).unwrap()
     }
 }
 
@@ -40,8 +40,8 @@ fn assert_is_a_time(value: &Value) {
 }
 
 #[test]
-fn names_are_written_in_camel_case_and_read_in_both() {
-    served(async |app| {
+fn field_names_are_written_in_camel_case_and_read_in_both_cases() {
+    with_app(async |app| {
         let ana = app.person_with("ana@acme.com").await;
         let mut json = Json::of(app, &ana).await;
         let made = json
@@ -95,7 +95,7 @@ fn names_are_written_in_camel_case_and_read_in_both() {
 
 #[test]
 fn zero_values_are_printed_and_absent_messages_are_not() {
-    served(async |app| {
+    with_app(async |app| {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let mut json = Json::of(app, &org.admin).await;
@@ -108,13 +108,13 @@ fn zero_values_are_printed_and_absent_messages_are_not() {
                 "organizationMemberCount": 2,
             })
         );
-        let nobody = json!({
+        let no_match = json!({
             "organizationId": org.id,
             "filter": {"search": "nobody"},
             "count": {"include": true},
         });
         assert_eq!(
-            json.post(rpc::LIST_MEMBERS, nobody).await,
+            json.post(rpc::LIST_MEMBERS, no_match).await,
             json!({
                 "pagination": {"nextToken": ""},
                 "members": [],
@@ -131,7 +131,7 @@ fn zero_values_are_printed_and_absent_messages_are_not() {
 
 #[test]
 fn enums_are_read_by_name_and_number() {
-    served(async |app| {
+    with_app(async |app| {
         let org = app.organization().await;
         let mut json = Json::of(app, &org.admin).await;
         for (role, shown) in [
@@ -155,8 +155,8 @@ fn enums_are_read_by_name_and_number() {
 }
 
 #[test]
-fn numbers_times_and_nulls_are_read_as_the_mapping_has_it() {
-    served(async |app| {
+fn numbers_times_and_nulls_are_read_as_the_json_mapping_defines() {
+    with_app(async |app| {
         let org = app.organization().await;
         let mut json = Json::of(app, &org.admin).await;
         for size in [json!(1), json!("1"), json!(1.0), json!(1e0)] {
@@ -183,18 +183,18 @@ fn numbers_times_and_nulls_are_read_as_the_mapping_has_it() {
             ("2000-01-01T00:00:00.123456789+14:00", all.len()),
             ("9999-12-31T23:59:59Z", 0),
         ] {
-            let found = json.post(rpc::AUDIT, event(json!({"startTime": start}))).await;
-            assert_eq!(found["events"].as_array().unwrap().len(), expected, "{start}");
+            let page = json.post(rpc::AUDIT, event(json!({"startTime": start}))).await;
+            assert_eq!(page["events"].as_array().unwrap().len(), expected, "{start}");
         }
     });
 }
 
 #[test]
-fn an_empty_answer_is_an_empty_object() {
-    served(async |app| {
+fn an_empty_message_is_an_empty_json_object() {
+    with_app(async |app| {
         let org = app.organization().await;
         for transport in Transport::of(Form::Json) {
-            let (id, _) = org.admin.found("Passing").await;
+            let (id, _) = org.admin.new_organization("Passing").await;
             let update = json!({"organizationId": id, "name": "Other"});
             let answer =
                 TestRequest::new(transport, UPDATE, &update).by(&org.admin).once(app).await;

@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 use super::super::fixture::Fixture;
 use super::super::request::TestRequest;
 use super::super::transport::{Form, Transport};
-use super::super::{rpc, served};
+use super::super::{rpc, with_app};
 use crate::support::TestApp;
 
 async fn list(
     app: &TestApp,
-    world: &Fixture<'_>,
+    fixture: &Fixture<'_>,
     transport: Transport,
     query: &str,
     page: &Value,
 ) -> Value {
-    let request = json!({"organizationId": world.org.id, "pagination": page});
+    let request = json!({"organizationId": fixture.org.id, "pagination": page});
     let path = format!("{}{query}", rpc::LIST_MEMBERS);
-    let ask =
-        TestRequest::new(transport, rpc::LIST_MEMBERS, &request).path(&path).by(&world.org.admin);
-    transport.read(rpc::LIST_MEMBERS, &ask.once(app).await).unwrap()
+    let call =
+        TestRequest::new(transport, rpc::LIST_MEMBERS, &request).path(&path).by(&fixture.org.admin);
+    transport.read(rpc::LIST_MEMBERS, &call.once(app).await).unwrap()
 }
 
 fn names(list: &Value) -> Vec<&str> {
@@ -29,19 +29,19 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_query_says_which_page() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        app.person("cid").await.join(&world.token).await.unwrap();
-        app.person("dan").await.join(&world.token).await.unwrap();
+fn the_query_selects_the_page() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        app.person("cid").await.join(&fixture.token).await.unwrap();
+        app.person("dan").await.join(&fixture.token).await.unwrap();
         for transport in Transport::of(Form::Json) {
             // All pages are requested with the same body.
             let body = json!({"pageSize": 3});
-            let first = list(app, &world, transport, "", &body).await;
+            let first = list(app, &fixture, transport, "", &body).await;
             assert_eq!(names(&first), ["ana", "ben", "cid"]);
             let token = first["pagination"]["nextToken"].as_str().unwrap();
             let query = format!("?token={token}&pageSize=3");
-            let second = list(app, &world, transport, &query, &body).await;
+            let second = list(app, &fixture, transport, &query, &body).await;
             assert_eq!(names(&second), ["dan"]);
             assert_eq!(second["pagination"]["nextToken"], "");
 
@@ -54,7 +54,7 @@ fn the_query_says_which_page() {
                 ("?page_size=1&limit=1", json!({"pageSize": 2}), 2),
                 ("?x", json!({"pageSize": 2}), 2),
             ] {
-                let listed = list(app, &world, transport, query, &body).await;
+                let listed = list(app, &fixture, transport, query, &body).await;
                 assert_eq!(names(&listed).len(), expected, "{query} {body}");
             }
         }
@@ -62,18 +62,18 @@ fn the_query_says_which_page() {
         for transport in Transport::ALL.into_iter().filter(|transport| transport.form != Form::Json)
         {
             let query = "?token=broken&pageSize=x";
-            let listed = list(app, &world, transport, query, &json!({"pageSize": 2})).await;
+            let listed = list(app, &fixture, transport, query, &json!({"pageSize": 2})).await;
             assert_eq!(names(&listed), ["ana", "ben"], "{transport:?}");
         }
     });
 }
 
 #[test]
-fn wrong_parameters_are_rejected() {
-    served(async |app| {
-        let world = Fixture::new(app).await;
-        let request = json!({"organizationId": world.org.id});
-        let token = &world.token;
+fn invalid_page_parameters_are_rejected() {
+    with_app(async |app| {
+        let fixture = Fixture::new(app).await;
+        let request = json!({"organizationId": fixture.org.id});
+        let token = &fixture.token;
         for transport in Transport::of(Form::Json) {
             let mut connection = transport.connect(app).await;
             for (query, field) in [
@@ -90,9 +90,11 @@ fn wrong_parameters_are_rejected() {
             ] {
                 let path = format!("{}?{query}", rpc::LIST_MEMBERS);
                 let bad = TestRequest::new(transport, rpc::LIST_MEMBERS, &request).path(&path);
-                world.invalid(&mut connection, bad.by(&world.org.admin), &[field]).await;
+                fixture
+                    .expect_invalid_argument(&mut connection, bad.by(&fixture.org.admin), &[field])
+                    .await;
             }
         }
-        world.is_as_before().await;
+        fixture.assert_unchanged().await;
     });
 }

@@ -7,10 +7,10 @@ use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::super::connection::Connection;
 use super::super::request::TestRequest;
 use super::super::rpc;
 use super::super::transport::{Form, Transport};
-use super::super::wire::Connection;
 use crate::support::Engine;
 use crate::support::program::Installation;
 
@@ -22,7 +22,7 @@ fn access(log: &str) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_is_one_line_with_its_template() {
+async fn every_request_is_one_log_line_with_its_route() {
     let installation = Installation::new(Engine::Sqlite).await;
     let server = installation.serve_with(&[("GUESTLIST_LOG__FILTER", "info,access=debug")]);
     let key = installation.new_key("a@acme.com");
@@ -43,7 +43,7 @@ async fn every_request_is_one_line_with_its_template() {
         let unknown =
             TestRequest::new(transport, rpc::GET, &json!({"organizationId": uuid::Uuid::new_v4()}));
         let mut connection = Connection::open(server.addr, transport.version).await;
-        for (name, ask, route, protocol, code, status) in [
+        for (name, call, route, protocol, code, status) in [
             ("good", known(), rpc::GET_CALLER, protocol, "ok", 200),
             ("nobody", caller(), rpc::GET_CALLER, protocol, "unauthenticated", status(401)),
             (
@@ -88,7 +88,7 @@ async fn every_request_is_one_line_with_its_template() {
             ),
         ] {
             let request = format!("{name}-{index}");
-            ask.with("x-request-id", &request).send(&mut connection).await;
+            call.with("x-request-id", &request).send(&mut connection).await;
             expected.push((request, route, protocol, code, status));
         }
     }
@@ -123,11 +123,12 @@ async fn every_request_is_one_line_with_its_template() {
 
 /// By default (`auto`), the log is JSON if the output is not a terminal.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_is_a_setting_and_fits_where_it_goes() {
+async fn the_log_format_follows_the_setting() {
     let installation = Installation::new(Engine::Sqlite).await;
-    let of = |format| installation.serve_with(&[("GUESTLIST_LOG__FORMAT", format)]).stop().err;
+    let log_with =
+        |format| installation.serve_with(&[("GUESTLIST_LOG__FORMAT", format)]).stop().err;
     for format in ["auto", "json"] {
-        let log = of(format);
+        let log = log_with(format);
         let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
         assert_eq!(line["message"], "stopping; a second signal ends the process immediately");
         assert_eq!(
@@ -135,7 +136,7 @@ async fn the_form_is_a_setting_and_fits_where_it_goes() {
             (&json!("INFO"), &json!("guestlist::cli::serve"))
         );
     }
-    let log = of("text");
+    let log = log_with("text");
     let line = log.lines().last().unwrap();
     assert!(
         line.ends_with(
@@ -149,7 +150,7 @@ async fn the_form_is_a_setting_and_fits_where_it_goes() {
 
 /// `script` (from util-linux) runs the program in a terminal, where byte 3 is Ctrl-C.
 #[test]
-fn on_a_terminal_it_is_text() {
+fn the_log_on_a_terminal_is_text() {
     let directory = TempDir::new().unwrap();
     let program = format!("{} --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_guestlist"));
     let mut command = Command::new("script");
@@ -181,7 +182,7 @@ fn on_a_terminal_it_is_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_callers_trace_is_in_the_lines_of_its_request() {
+async fn log_lines_contain_the_trace_id_of_their_request() {
     let installation = Installation::new(Engine::Sqlite).await;
     // A rejected token is logged inside the request's span.
     let server = installation.serve_with(&[("GUESTLIST_LOG__FILTER", "info,guestlist=debug")]);
@@ -196,9 +197,9 @@ async fn the_callers_trace_is_in_the_lines_of_its_request() {
             ("short", format!("00-{trace}-00f067aa0ba902b7"), Value::Null),
         ] {
             let id = format!("{name}-{index}");
-            let ask = TestRequest::new(transport, rpc::GET_CALLER, &json!({}));
-            let ask = ask.with("authorization", "Bearer a.b.c").with("x-request-id", &id);
-            ask.with("traceparent", &header).send(&mut connection).await;
+            let call = TestRequest::new(transport, rpc::GET_CALLER, &json!({}));
+            let call = call.with("authorization", "Bearer a.b.c").with("x-request-id", &id);
+            call.with("traceparent", &header).send(&mut connection).await;
             expected.push((id, trace_id));
         }
     }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::super::connection::{Answer, Connection};
 use super::super::request::TestRequest;
 use super::super::transport::{Form, Transport, encode, frame};
-use super::super::wire::{Answer, Connection};
 use super::super::{gzip, rpc};
 use super::secrets::Secrets;
 
@@ -24,7 +24,7 @@ const GET_INVITE: &str = "/gitpod.v1.OrganizationService/GetOrganizationInvite";
 /// The client that makes these calls.
 pub struct SecretCaller<'a> {
     pub addr: SocketAddr,
-    pub canaries: &'a mut Secrets,
+    pub secrets: &'a mut Secrets,
     pub admin: String,
     pub stranger: String,
     /// A token that an issuer signed.
@@ -38,7 +38,7 @@ fn bearer(key: &str) -> String {
 impl SecretCaller<'_> {
     /// Makes every kind of call through each of these transports; returns the metrics at the end.
     pub async fn drive(&mut self, transports: &[Transport]) -> String {
-        let organization = self.found().await;
+        let organization = self.create_organization().await;
         for &transport in transports {
             let mut connection = Connection::open(self.addr, transport.version).await;
             let dead = self.invite(&mut connection, transport, &organization).await;
@@ -62,12 +62,12 @@ impl SecretCaller<'_> {
         String::from_utf8(metrics.body.to_vec()).unwrap()
     }
 
-    async fn found(&self) -> String {
+    async fn create_organization(&self) -> String {
         let transport = Transport { form: Form::Json, version: Version::HTTP_11 };
         let mut connection = Connection::open(self.addr, transport.version).await;
         let request = json!({"name": "Acme", "joinOrganization": true});
-        let ask = TestRequest::new(transport, rpc::CREATE, &request);
-        let answer = ask.with("authorization", &bearer(&self.admin)).send(&mut connection).await;
+        let call = TestRequest::new(transport, rpc::CREATE, &request);
+        let answer = call.with("authorization", &bearer(&self.admin)).send(&mut connection).await;
         let made = transport.read(rpc::CREATE, &answer).unwrap();
         made["organization"]["id"].as_str().unwrap().to_owned()
     }
@@ -78,30 +78,30 @@ impl SecretCaller<'_> {
         transport: Transport,
         id: &str,
     ) -> String {
-        let ask = TestRequest::new(transport, INVITE, &json!({"organizationId": id}));
-        let answer = ask.with("authorization", &bearer(&self.admin)).send(connection).await;
+        let call = TestRequest::new(transport, INVITE, &json!({"organizationId": id}));
+        let answer = call.with("authorization", &bearer(&self.admin)).send(connection).await;
         let made = transport.read(INVITE, &answer).unwrap();
         let token = made["invite"]["inviteId"].as_str().unwrap().to_owned();
-        self.canaries.add("a joining token", &token);
+        self.secrets.add("a joining token", &token);
         token
     }
 
     /// Creates a named link and an email invitation; the token of the invitation is in the mail.
     async fn other_invites(&mut self, connection: &mut Connection, transport: Transport, id: &str) {
-        let ask = |path, request| {
+        let call = |path, request| {
             TestRequest::new(transport, path, &request).with("authorization", &bearer(&self.admin))
         };
-        let link = ask(LINK, json!({"organizationId": id, "role": "member"}));
+        let link = call(LINK, json!({"organizationId": id, "role": "member"}));
         let made = transport.read(LINK, &link.send(connection).await).unwrap();
         let token = made["invite"]["token"].as_str().unwrap();
         let email = format!("guest-{}@acme.com", hex::encode(rand::random::<[u8; 8]>()));
-        let mail = ask(MAIL, json!({"organizationId": id, "invitations": [{"email": email}]}));
+        let mail = call(MAIL, json!({"organizationId": id, "invitations": [{"email": email}]}));
         transport.read(MAIL, &mail.send(connection).await).unwrap();
-        self.canaries.add("a link's token", token);
+        self.secrets.add("a link's token", token);
     }
 
-    async fn ask(&self, connection: &mut Connection, ask: TestRequest) -> Answer {
-        ask.with("authorization", &bearer(&self.stranger)).send(connection).await
+    async fn call(&self, connection: &mut Connection, call: TestRequest) -> Answer {
+        call.with("authorization", &bearer(&self.stranger)).send(connection).await
     }
 
     async fn good(&self, connection: &mut Connection, transport: Transport, id: &str, token: &str) {
@@ -116,8 +116,9 @@ impl SecretCaller<'_> {
             (rpc::JOIN, &by_token, &self.stranger),
             (rpc::GET_CALLER, &json!({}), &self.jwt),
         ] {
-            let ask = TestRequest::new(transport, path, request).with("authorization", &bearer(by));
-            let answer = ask.with("accept-encoding", "gzip").send(connection).await;
+            let call =
+                TestRequest::new(transport, path, request).with("authorization", &bearer(by));
+            let answer = call.with("accept-encoding", "gzip").send(connection).await;
             assert_eq!(answer.status, 200, "{path} {answer:?}");
         }
         let message = json!({"inviteId": token}).to_string();
@@ -131,7 +132,7 @@ impl SecretCaller<'_> {
         ] {
             let path = format!("{}?{query}", rpc::PREVIEW);
             for verb in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
-                self.ask(connection, TestRequest::raw(transport, &path, "").verb(verb)).await;
+                self.call(connection, TestRequest::raw(transport, &path, "").verb(verb)).await;
             }
         }
     }
@@ -154,16 +155,16 @@ impl SecretCaller<'_> {
             transport.wrap(&[&frame(0, &proto)[..], token.as_bytes()].concat()),
             large.into(),
         ] {
-            self.ask(connection, TestRequest::raw(transport, rpc::JOIN, body)).await;
+            self.call(connection, TestRequest::raw(transport, rpc::JOIN, body)).await;
         }
         let wrong: Value = json!({"organizationId": token, "userId": token, "role": 9});
-        self.ask(connection, TestRequest::new(transport, rpc::SET_ROLE, &wrong)).await;
+        self.call(connection, TestRequest::new(transport, rpc::SET_ROLE, &wrong)).await;
         let unknown = json!({"organizationId": token, "filter": {"search": token}});
-        self.ask(connection, TestRequest::new(transport, rpc::LIST_MEMBERS, &unknown)).await;
+        self.call(connection, TestRequest::new(transport, rpc::LIST_MEMBERS, &unknown)).await;
     }
 
     async fn heads(&self, connection: &mut Connection, transport: Transport, token: &str) {
-        let ask = || TestRequest::new(transport, rpc::PREVIEW, &json!({"inviteId": token}));
+        let call = || TestRequest::new(transport, rpc::PREVIEW, &json!({"inviteId": token}));
         for name in [
             "content-type",
             "content-encoding",
@@ -182,11 +183,11 @@ impl SecretCaller<'_> {
             "x-forwarded-for",
             "x-custom",
         ] {
-            self.ask(connection, ask().with(name, token)).await;
+            self.call(connection, call().with(name, token)).await;
         }
         // This is not a valid request id: a valid one is written to the log on purpose.
         let id = format!("{token} {token}");
-        self.ask(connection, ask().with("x-request-id", &id)).await;
+        self.call(connection, call().with("x-request-id", &id)).await;
     }
 
     async fn paths(
@@ -211,7 +212,7 @@ impl SecretCaller<'_> {
             format!("/metrics/{token}"),
         ] {
             for verb in [Method::GET, Method::POST, Method::DELETE] {
-                self.ask(connection, TestRequest::raw(transport, &path, "{}").verb(verb)).await;
+                self.call(connection, TestRequest::raw(transport, &path, "{}").verb(verb)).await;
             }
         }
     }
@@ -227,9 +228,9 @@ impl SecretCaller<'_> {
         let basic = STANDARD.encode(format!("{}:{secret}", &name[3..]));
         let wrong = STANDARD.encode(format!("{}:{token}", &name[3..]));
         let (signed, _) = self.jwt.rsplit_once('.').unwrap();
-        self.canaries.add_key("an unknown key", &unknown);
-        self.canaries.add("a Basic credential", &basic);
-        self.canaries.add("a broken Basic credential", &wrong);
+        self.secrets.add_key("an unknown key", &unknown);
+        self.secrets.add("a Basic credential", &basic);
+        self.secrets.add("a broken Basic credential", &wrong);
         for shown in [
             format!("Bearer {unknown}"),
             format!("Bearer {name}_{secret}0"),
@@ -246,9 +247,9 @@ impl SecretCaller<'_> {
             format!("Bearer {secret}\u{e9}"),
         ] {
             let value = HeaderValue::from_bytes(shown.as_bytes()).unwrap();
-            let ask = TestRequest::new(transport, rpc::PREVIEW, &json!({"inviteId": token}));
-            ask.clone().header("authorization", value.clone()).send(connection).await;
-            let twice = ask.header("authorization", value).and("authorization", &bearer(token));
+            let call = TestRequest::new(transport, rpc::PREVIEW, &json!({"inviteId": token}));
+            call.clone().header("authorization", value.clone()).send(connection).await;
+            let twice = call.header("authorization", value).and("authorization", &bearer(token));
             twice.send(connection).await;
         }
     }

@@ -15,14 +15,14 @@ use self::secrets::Secrets;
 use super::transport::{Form, Transport};
 use crate::auth::issuer::SigningKey;
 use crate::support::Engine;
-use crate::support::program::{Installation, say};
+use crate::support::program::{Installation, run_to_end};
 
 const ISSUER: &str = "https://acme.example";
 const PASSWORD: &str = "s3cret-password-of-the-database";
 const MAIL_PASSWORD: &str = "s3cret-password-of-the-mail-server";
 
 /// Every library by name: `telemetry` does not limit the level of a library that the filter names.
-const EVERYTHING: &str = "trace,connectrpc=trace,h2=trace,hyper=trace,hyper_util=trace,\
+const ALL_LIBRARIES: &str = "trace,connectrpc=trace,h2=trace,hyper=trace,hyper_util=trace,\
     lettre=trace,reqwest=trace,rustls=trace,sea_orm=trace,sea_orm_migration=trace,\
     tokio_postgres=trace,tokio_util=trace,tonic=trace,tonic_web=trace,tower=trace";
 
@@ -33,7 +33,7 @@ async fn writes_no_secret(
     transports: &[Transport],
     mail: &[(&'static str, &str)],
 ) {
-    let mut canaries = Secrets::default();
+    let mut secrets = Secrets::default();
     let secret_key = hex::encode(rand::random::<[u8; 32]>());
     let installation = Installation::new(engine).await;
     let directory = installation.directory();
@@ -45,40 +45,40 @@ async fn writes_no_secret(
         ("GUESTLIST_CONFIG", "guestlist.toml"),
     ];
     let settings = [&common, mail].concat();
-    canaries.add("the secret key", &secret_key);
-    canaries.add("the database's password", PASSWORD);
-    canaries.add("the mail server's password", MAIL_PASSWORD);
+    secrets.add("the secret key", &secret_key);
+    secrets.add("the database's password", PASSWORD);
+    secrets.add("the mail server's password", MAIL_PASSWORD);
     let jwt = trust_an_issuer(directory);
-    canaries.add_jwt("a token of an issuer", &jwt);
+    secrets.add_jwt("a token of an issuer", &jwt);
 
     let server = installation.serve_with(&settings);
     let first = std::fs::read_to_string(installation.key_file()).unwrap();
-    canaries.add_key("the first key", first.trim());
+    secrets.add_key("the first key", first.trim());
     let mut key = |email| {
-        let made = say(installation.command(&["keys", "create", "--email", email], &settings));
+        let made =
+            run_to_end(installation.command(&["keys", "create", "--email", email], &settings));
         assert_eq!(made.code, 0, "{made:?}");
-        canaries.add_key("an API key", made.out.trim());
-        canaries.assert_none_in("keys create", &made.err);
+        secrets.add_key("an API key", made.out.trim());
+        secrets.assert_none_in("keys create", &made.err);
         made.out.trim().to_owned()
     };
     let (admin, stranger) = (key("ana@acme.com"), key("zoe@acme.com"));
 
     let addr = server.addr;
-    let metrics = SecretCaller { addr, canaries: &mut canaries, admin, stranger, jwt }
-        .drive(transports)
-        .await;
+    let metrics =
+        SecretCaller { addr, secrets: &mut secrets, admin, stranger, jwt }.drive(transports).await;
     if mail.is_empty() {
         for token in mailed(&directory.join("mail"), transports.len()) {
-            canaries.add("a token in a mail", &token);
+            secrets.add("a token in a mail", &token);
         }
     }
     let ended = server.stop();
     assert_eq!(ended.code, Some(0));
     assert!(metrics.contains("guestlist_requests_total"));
-    canaries.assert_none_in("/metrics", &metrics);
-    canaries.assert_none_in("standard output", &ended.out);
+    secrets.assert_none_in("/metrics", &metrics);
+    secrets.assert_none_in("standard output", &ended.out);
     assert!(ended.err.lines().count() > 100 * transports.len(), "the log has lines for the calls");
-    canaries.assert_none_in("the log", &ended.err);
+    secrets.assert_none_in("the log", &ended.err);
     installation.remove().await;
 }
 
@@ -131,12 +131,12 @@ fn mailed(directory: &Path, expected: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p05_our_own_trace_holds_no_secret() {
+async fn p05_our_own_trace_logs_contain_no_secret() {
     writes_no_secret("info,guestlist=trace", Engine::Sqlite, &Transport::ALL, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn p05_the_trace_of_everything_holds_no_secret() {
+async fn p05_all_trace_logs_contain_no_secret() {
     let broken_mail = [
         ("GUESTLIST_MAIL__HOST", "127.0.0.1"),
         ("GUESTLIST_MAIL__PORT", "1"),
@@ -151,10 +151,10 @@ async fn p05_the_trace_of_everything_holds_no_secret() {
 
 /// Even if an operator logs every frame, the log contains no secret.
 #[tokio::test(flavor = "multi_thread")]
-async fn p05_libraries_that_are_asked_for_tell_no_secret() {
+async fn p05_logs_of_libraries_named_in_the_filter_contain_no_secret() {
     let transports = Transport::of(Form::Grpc)
         .chain(Transport::of(Form::WebText))
         .chain(Transport::of(Form::Json));
     let transports: Vec<Transport> = transports.collect();
-    writes_no_secret(EVERYTHING, Engine::Postgres, &transports, &[]).await;
+    writes_no_secret(ALL_LIBRARIES, Engine::Postgres, &transports, &[]).await;
 }

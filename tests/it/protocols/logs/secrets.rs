@@ -56,9 +56,9 @@ impl Secrets {
 }
 
 #[test]
-fn canaries_are_found_in_every_form() {
-    let (token, mut canaries) = ("5f0c3e9a-0b5d-4c64-9d6e-6c0f4a3f1b2d", Secrets::default());
-    canaries.add("a token", token);
+fn secrets_are_found_in_every_form() {
+    let (token, mut secrets) = ("5f0c3e9a-0b5d-4c64-9d6e-6c0f4a3f1b2d", Secrets::default());
+    secrets.add("a token", token);
     let mut protobuf = b"\x0a\x24".to_vec();
     protobuf.extend(token.bytes());
     let forms = [
@@ -72,11 +72,11 @@ fn canaries_are_found_in_every_form() {
         STANDARD.encode(format!(" {{\"inviteId\": \"{token}\"}}")),
         URL_SAFE_NO_PAD.encode(protobuf),
     ];
-    canaries
+    secrets
         .assert_none_in("a line without it", "{\"id\":\"5f0c3e9a-0000-4c64-9d6e-6c0f4a3f1b2d\"}");
     for form in forms {
         let line = format!("{{\"text\": \"{form}\"}}");
-        let found = std::panic::catch_unwind(|| canaries.assert_none_in("a line", &line));
-        assert!(found.is_err(), "{form}");
+        let result = std::panic::catch_unwind(|| secrets.assert_none_in("a line", &line));
+        assert!(result.is_err(), "{form}");
     }
 }

@@ -4,15 +4,15 @@ use tempfile::TempDir;
 
 use super::PASSWORD as SECRET;
 use super::secrets::Secrets;
-use crate::support::program::{program, say};
+use crate::support::program::{program, run_to_end};
 
 const COMMANDS: [&[&str]; 4] = [&["serve"], &["check-config"], &["migrate"], &["keys", "list"]];
 
 /// Runs every command with these variables and this configuration file. Each command that fails
 /// reports it on standard error, and no command prints the secret.
-fn fails_without_telling(variables: &[(&'static str, &str)], file: &str) {
-    let mut canaries = Secrets::default();
-    canaries.add("the secret", SECRET);
+fn assert_fails_without_the_secret(variables: &[(&'static str, &str)], file: &str) {
+    let mut secrets = Secrets::default();
+    secrets.add("the secret", SECRET);
     let common = [
         ("GUESTLIST_LOG__FILTER", "trace"),
         ("GUESTLIST_LISTEN", "127.0.0.1:0"),
@@ -26,11 +26,11 @@ fn fails_without_telling(variables: &[(&'static str, &str)], file: &str) {
     for arguments in COMMANDS {
         let mut command = program(directory.path(), arguments);
         command.envs(common.iter().chain(variables).copied());
-        let said = say(command);
-        canaries.assert_none_in("standard output", &said.out);
-        canaries.assert_none_in("standard error", &said.err);
-        if said.code != 0 {
-            assert!(said.err.lines().any(|line| line.starts_with("guestlist: ")), "{said:?}");
+        let output = run_to_end(command);
+        secrets.assert_none_in("standard output", &output.out);
+        secrets.assert_none_in("standard error", &output.err);
+        if output.code != 0 {
+            assert!(output.err.lines().any(|line| line.starts_with("guestlist: ")), "{output:?}");
             failed += 1;
         }
     }
@@ -38,7 +38,7 @@ fn fails_without_telling(variables: &[(&'static str, &str)], file: &str) {
 }
 
 #[test]
-fn p05_a_store_that_is_away_or_badly_named() {
+fn p05_errors_about_the_database_url_contain_no_secret() {
     let key = "00".repeat(32);
     for url in [
         "postgres://guestlist:SECRET@127.0.0.1:1/guestlist",
@@ -58,20 +58,20 @@ fn p05_a_store_that_is_away_or_badly_named() {
     ] {
         let url = url.replace("SECRET", SECRET);
         let variables = [("GUESTLIST_DATABASE_URL", url.as_str()), ("GUESTLIST_SECRET_KEY", &key)];
-        fails_without_telling(&variables, "");
+        assert_fails_without_the_secret(&variables, "");
     }
 }
 
 #[test]
-fn p05_secret_keys_that_are_none() {
+fn p05_errors_about_secret_keys_contain_no_secret() {
     let good = "00".repeat(32);
     for keys in [SECRET.to_owned(), format!("{good},{SECRET}"), format!("{SECRET},{good}")] {
-        fails_without_telling(&[("GUESTLIST_SECRET_KEY", &keys)], "");
+        assert_fails_without_the_secret(&[("GUESTLIST_SECRET_KEY", &keys)], "");
     }
 }
 
 #[test]
-fn p05_files_that_are_not_read() {
+fn p05_errors_about_settings_contain_no_secret() {
     for file in [
         "secret_key = 'SECRET",
         "secret_key = SECRET",
@@ -90,9 +90,9 @@ fn p05_files_that_are_not_read() {
         "mail = 'SECRET'",
         "[[issuers]]\nissuer = 'SECRET'\nclient_secret = 'SECRET'",
     ] {
-        fails_without_telling(&[], &file.replace("SECRET", SECRET));
+        assert_fails_without_the_secret(&[], &file.replace("SECRET", SECRET));
     }
-    fails_without_telling(&[("GUESTLIST_MAIL", SECRET)], "");
-    fails_without_telling(&[("GUESTLIST_HTTP__MAX_STREAMS", SECRET)], "");
-    fails_without_telling(&[("GUESTLIST_LISTEN", SECRET)], "");
+    assert_fails_without_the_secret(&[("GUESTLIST_MAIL", SECRET)], "");
+    assert_fails_without_the_secret(&[("GUESTLIST_HTTP__MAX_STREAMS", SECRET)], "");
+    assert_fails_without_the_secret(&[("GUESTLIST_LISTEN", SECRET)], "");
 }

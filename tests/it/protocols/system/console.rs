@@ -18,8 +18,8 @@ async fn statuses_of(enabled: bool) -> Vec<u16> {
     for transport in Transport::of(Form::Json) {
         let mut connection = transport.connect(&app).await;
         for path in FILES {
-            let ask = || TestRequest::raw(transport, path, "").without("content-type");
-            let answer = ask().verb(Method::GET).send(&mut connection).await;
+            let call = || TestRequest::raw(transport, path, "").without("content-type");
+            let answer = call().verb(Method::GET).send(&mut connection).await;
             statuses.push(answer.status.as_u16());
             if !enabled {
                 continue;
@@ -37,9 +37,9 @@ async fn statuses_of(enabled: bool) -> Vec<u16> {
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
             assert_eq!(answer.header("content-encoding"), None, "it was not requested");
-            let head = ask().verb(Method::HEAD).send(&mut connection).await;
+            let head = call().verb(Method::HEAD).send(&mut connection).await;
             assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
-            assert_eq!(ask().send(&mut connection).await.status, 405);
+            assert_eq!(call().send(&mut connection).await.status, 405);
         }
     }
     app.stop().await;

@@ -9,8 +9,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::super::request::TestRequest;
-use super::super::served;
 use super::super::transport::{Form, Transport, frames, without_base64};
+use super::super::with_app;
 use crate::support::client::DESCRIPTORS;
 use crate::support::{Engine, Protocol, TestApp};
 
@@ -31,8 +31,8 @@ fn serving(response: Option<HealthCheckResponse>) -> Option<ServingStatus> {
 }
 
 #[test]
-fn every_service_is_known() {
-    served(async |app| {
+fn every_service_has_a_health_status() {
+    with_app(async |app| {
         let mut client = client(app).await;
         let services = DESCRIPTORS.services().map(|service| service.full_name().to_owned());
         let services: Vec<String> = services.chain([String::new()]).collect();
@@ -54,8 +54,8 @@ fn every_service_is_known() {
 
 /// No credential is needed, and an invalid one is ignored.
 #[test]
-fn it_answers_over_every_protocol() {
-    served(async |app| {
+fn the_health_check_works_over_every_protocol() {
+    with_app(async |app| {
         for transport in Transport::ALL {
             let mut connection = transport.connect(app).await;
             let body = |json: &serde_json::Value| match transport.form {
@@ -63,9 +63,9 @@ fn it_answers_over_every_protocol() {
                 Form::Proto => prost::Message::encode_to_vec(&of("")).into(),
                 _ => transport.wrap(&[0, 0, 0, 0, 0]),
             };
-            let ask = TestRequest::raw(transport, CHECK, body(&json!({})));
-            for ask in [ask.clone(), ask.with("authorization", "Bearer broken")] {
-                let answer = ask.send(&mut connection).await;
+            let call = TestRequest::raw(transport, CHECK, body(&json!({})));
+            for call in [call.clone(), call.with("authorization", "Bearer broken")] {
+                let answer = call.send(&mut connection).await;
                 let message = match transport.form {
                     Form::Json => {
                         assert_eq!(answer.json(), json!({"status": "SERVING"}));
@@ -89,7 +89,7 @@ fn it_answers_over_every_protocol() {
 /// When the server stops, a watch of a known service receives NOT_SERVING, and every watch ends.
 /// No watch delays the stop.
 #[tokio::test(flavor = "multi_thread")]
-async fn watching_ends_with_the_server() {
+async fn health_watches_end_when_the_server_stops() {
     let app = TestApp::start(Engine::Sqlite, Protocol::Grpc).await;
     let mut watches = Vec::new();
     for service in ["", "gitpod.v1.OrganizationService"] {
@@ -112,7 +112,7 @@ async fn watching_ends_with_the_server() {
 
 /// The server is not ready while the store is unavailable, and ready again after that.
 #[tokio::test(flavor = "multi_thread")]
-async fn it_follows_the_store() {
+async fn health_follows_the_availability_of_the_store() {
     let app = TestApp::start(Engine::Postgres, Protocol::Grpc).await;
     let mut client = client(&app).await;
     let mut changes = client.watch(of("")).await.unwrap().into_inner();

@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use http::{Method, Version};
 use serde_json::json;
 
+use super::super::connection::{Answer, Connection};
 use super::super::request::TestRequest;
 use super::super::transport::{Form, Transport};
-use super::super::wire::{Answer, Connection};
-use super::super::{rpc, served};
+use super::super::{rpc, with_app};
 use crate::support::{Engine, Protocol, TestApp, gitpod};
 use crate::webhooks::eventually;
 
 async fn get(addr: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Answer {
     let transport = Transport { form: Form::Json, version: Version::HTTP_11 };
-    let ask = TestRequest::raw(transport, path, "").without("content-type").verb(Method::GET);
-    let ask = headers.iter().fold(ask, |ask, (name, value)| ask.with(name, value));
-    ask.send(&mut Connection::open(addr, Version::HTTP_11).await).await
+    let call = TestRequest::raw(transport, path, "").without("content-type").verb(Method::GET);
+    let call = headers.iter().fold(call, |call, (name, value)| call.with(name, value));
+    call.send(&mut Connection::open(addr, Version::HTTP_11).await).await
 }
 
 /// Series and values of a scrape.
@@ -42,7 +42,7 @@ fn name(transport: Transport) -> &'static str {
 
 #[test]
 fn every_request_is_counted_by_rpc_protocol_and_code() {
-    served(async |app| {
+    with_app(async |app| {
         let org = app.organization().await;
         let token = org.admin.invite(&org.id).await.unwrap();
         let before = series(&get(app.addr(), "/metrics", &[]).await);
@@ -51,7 +51,7 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
             let by_id = json!({"organizationId": org.id});
             let good = || TestRequest::new(transport, rpc::GET, &by_id).by(&org.admin);
             let unknown_path = format!("/secret/{token}");
-            for (ask, route, protocol, code) in [
+            for (call, route, protocol, code) in [
                 (good(), rpc::GET, name(transport), "ok"),
                 (good().by(&org.stranger), rpc::GET, name(transport), "not_found"),
                 (good().without("authorization"), rpc::GET, name(transport), "unauthenticated"),
@@ -82,30 +82,30 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
                     "unimplemented",
                 ),
             ] {
-                ask.once(app).await;
+                call.once(app).await;
                 *expected.entry((route, protocol, code)).or_default() += 1;
             }
         }
         let scrape = get(app.addr(), "/metrics", &[]).await;
-        assert!(!scrape.says(&token) && !scrape.says("secret"));
+        assert!(!scrape.contains(&token) && !scrape.contains("secret"));
         let after = series(&scrape);
-        let grown = |name: &str| after[name] - before.get(name).copied().unwrap_or_default();
-        let mut took: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        let increase = |name: &str| after[name] - before.get(name).copied().unwrap_or_default();
+        let mut calls: BTreeMap<(&str, &str), u32> = BTreeMap::new();
         for ((rpc, protocol, code), count) in &expected {
             let labels = format!("rpc=\"{rpc}\",protocol=\"{protocol}\",code=\"{code}\"");
             let requests = format!("guestlist_requests_total{{{labels}}}");
-            assert_eq!(grown(&requests), f64::from(*count), "{requests}");
-            *took.entry((rpc, protocol)).or_default() += count;
+            assert_eq!(increase(&requests), f64::from(*count), "{requests}");
+            *calls.entry((rpc, protocol)).or_default() += count;
         }
-        for ((rpc, protocol), count) in &took {
+        for ((rpc, protocol), count) in &calls {
             let labels = format!("rpc=\"{rpc}\",protocol=\"{protocol}\"");
             let counted = format!("guestlist_request_duration_seconds_count{{{labels}}}");
-            assert_eq!(grown(&counted), f64::from(*count), "{counted}");
+            assert_eq!(increase(&counted), f64::from(*count), "{counted}");
             let of_all =
                 format!("guestlist_request_duration_seconds_bucket{{le=\"+Inf\",{labels}}}");
             assert_eq!(after[&of_all], after[&counted]);
             let sum = format!("guestlist_request_duration_seconds_sum{{{labels}}}");
-            assert!(grown(&sum) > 0.0, "{sum}");
+            assert!(increase(&sum) > 0.0, "{sum}");
         }
         // The scrape itself is a running request.
         assert_eq!(after["guestlist_requests_in_flight"], 1.0);
@@ -118,8 +118,8 @@ fn every_request_is_counted_by_rpc_protocol_and_code() {
 }
 
 #[test]
-fn what_webhooks_have_not_accepted_is_counted() {
-    served(async |app| {
+fn failed_and_waiting_webhook_deliveries_are_counted() {
+    with_app(async |app| {
         let org = app.organization().await;
         // No server listens on this port.
         org.admin.webhook(&org.id, "http://127.0.0.1:9/").await.unwrap();
@@ -135,7 +135,7 @@ fn what_webhooks_have_not_accepted_is_counted() {
 /// A client cannot create series with requests for unknown paths or with new values.
 #[test]
 fn the_number_of_series_is_bounded() {
-    served(async |app| {
+    with_app(async |app| {
         let key = app.person("ana").await.key.unwrap();
         let transport = Transport { form: Form::Json, version: Version::HTTP_2 };
         let mut connection = transport.connect(app).await;
@@ -149,9 +149,9 @@ fn the_number_of_series_is_bounded() {
                 format!("{}?{round}", rpc::GET_CALLER),
                 format!("/healthz?{round}"),
             ] {
-                let ask = TestRequest::raw(transport, &path, "{}").with("authorization", &bearer);
-                let ask = ask.with("x-request-id", &format!("r-{round}"));
-                ask.with("user-agent", &format!("agent/{round}")).send(&mut connection).await;
+                let call = TestRequest::raw(transport, &path, "{}").with("authorization", &bearer);
+                let call = call.with("x-request-id", &format!("r-{round}"));
+                call.with("user-agent", &format!("agent/{round}")).send(&mut connection).await;
             }
             get(app.addr(), "/metrics", &[]).await;
             if round == 0 {
@@ -163,8 +163,8 @@ fn the_number_of_series_is_bounded() {
 }
 
 #[test]
-fn they_are_for_this_machine_and_not_through_a_proxy() {
-    served(async |app| {
+fn metrics_are_served_only_to_direct_local_clients() {
+    with_app(async |app| {
         assert_eq!(get(app.addr(), "/metrics", &[]).await.status, 200);
         for (header, value) in [
             ("x-forwarded-for", "127.0.0.1"),
@@ -179,47 +179,47 @@ fn they_are_for_this_machine_and_not_through_a_proxy() {
         ] {
             let answer = get(app.addr(), "/metrics", &[(header, value)]).await;
             assert_eq!(answer.status, 404, "{header}");
-            assert!(!answer.says("guestlist_"));
+            assert!(!answer.contains("guestlist_"));
         }
     });
 }
 
 /// A trusted proxy is recognized by its address, even if it adds no header.
 #[tokio::test(flavor = "multi_thread")]
-async fn they_are_not_for_a_trusted_proxy_on_this_machine() {
+async fn metrics_are_not_served_to_a_trusted_local_proxy() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
         config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
     .await;
     let answer = get(app.addr(), "/metrics", &[]).await;
     assert_eq!(answer.status, 404);
-    assert!(!answer.says("guestlist_"));
+    assert!(!answer.contains("guestlist_"));
     assert_eq!(get(app.addr(), "/healthz", &[]).await.status, 200);
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_have_a_listener_of_their_own_if_wanted() {
+async fn metrics_can_have_a_separate_listener() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
         config.metrics_listen = Some(([127, 0, 0, 1], 0).into());
     })
     .await;
-    let apart = app.app.metrics_addr().expect("a listener for metrics");
-    app.person("ana").await.found("Acme").await;
+    let metrics_addr = app.app.metrics_addr().expect("a listener for metrics");
+    app.person("ana").await.new_organization("Acme").await;
 
     assert_eq!(get(app.addr(), "/metrics", &[]).await.status, 404);
     for headers in [&[][..], &[("x-forwarded-for", "10.0.0.1")]] {
-        let counted = series(&get(apart, "/metrics", headers).await);
+        let counted = series(&get(metrics_addr, "/metrics", headers).await);
         let labels = format!("rpc=\"{}\",protocol=\"grpc\",code=\"ok\"", rpc::CREATE);
         assert_eq!(counted[&format!("guestlist_requests_total{{{labels}}}")], 1.0);
     }
     // This listener serves nothing else.
     for path in [rpc::CREATE, rpc::GET_CALLER, "/grpc.health.v1.Health/Check", "/x"] {
-        assert_eq!(get(apart, path, &[]).await.status, 404, "{path}");
+        assert_eq!(get(metrics_addr, path, &[]).await.status, 404, "{path}");
     }
     for version in [Version::HTTP_11, Version::HTTP_2] {
         let transport = Transport { form: Form::Json, version };
-        let mut connection = Connection::open(apart, version).await;
+        let mut connection = Connection::open(metrics_addr, version).await;
         let head = TestRequest::raw(transport, "/metrics", "")
             .verb(Method::HEAD)
             .send(&mut connection)
@@ -233,7 +233,7 @@ async fn they_have_a_listener_of_their_own_if_wanted() {
 
 #[test]
 fn the_store_the_workers_and_the_process_are_measured() {
-    served(async |app| {
+    with_app(async |app| {
         app.organization().await;
         let scrape = series(&get(app.addr(), "/metrics", &[]).await);
         for of in ["read", "transaction", "commit"] {
@@ -279,13 +279,13 @@ fn the_store_the_workers_and_the_process_are_measured() {
 
 /// The counter is the number of rejected requests.
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_a_limit_rejects_are_counted_by_the_limit() {
+async fn requests_rejected_by_a_limit_are_counted_per_limit() {
     let app = TestApp::configured(Engine::Sqlite, Protocol::Grpc, |config| {
         config.limits.organizations_per_account = 1;
     })
     .await;
     let ana = app.person("ana").await;
-    ana.found("Acme").await;
+    ana.new_organization("Acme").await;
     for _ in 0..3 {
         let again =
             gitpod::CreateOrganizationRequest { name: "Again".into(), ..Default::default() };

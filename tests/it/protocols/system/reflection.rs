@@ -6,7 +6,7 @@ use prost::Message;
 use prost_types::FileDescriptorProto;
 use tonic::transport::Channel;
 
-use super::super::served;
+use super::super::with_app;
 use crate::support::TestApp;
 use crate::support::client::DESCRIPTORS;
 
@@ -20,12 +20,10 @@ macro_rules! version {
             use tonic_reflection::pb::$version::server_reflection_response::MessageResponse;
 
             /// Sends one request and returns its response.
-            async fn ask(app: &TestApp, question: MessageRequest) -> MessageResponse {
+            async fn call(app: &TestApp, query: MessageRequest) -> MessageResponse {
                 let channel = Channel::from_shared(app.url("")).unwrap().connect().await.unwrap();
-                let request = ServerReflectionRequest {
-                    host: String::new(),
-                    message_request: Some(question),
-                };
+                let request =
+                    ServerReflectionRequest { host: String::new(), message_request: Some(query) };
                 let requests = futures::stream::iter([request]);
                 let mut client = ServerReflectionClient::new(channel);
                 let answers = client.server_reflection_info(requests).await;
@@ -36,7 +34,7 @@ macro_rules! version {
             }
 
             async fn services(app: &TestApp) -> BTreeSet<String> {
-                match ask(app, MessageRequest::ListServices(String::new())).await {
+                match call(app, MessageRequest::ListServices(String::new())).await {
                     MessageResponse::ListServicesResponse(list) => {
                         list.service.into_iter().map(|service| service.name).collect()
                     }
@@ -46,7 +44,7 @@ macro_rules! version {
 
             #[test]
             fn every_service_is_listed() {
-                served(async |app| {
+                with_app(async |app| {
                     let listed = services(app).await;
                     for service in DESCRIPTORS.services() {
                         assert!(listed.contains(service.full_name()), "{listed:?}");
@@ -63,15 +61,15 @@ macro_rules! version {
 
             #[test]
             fn services_messages_and_details_are_described() {
-                served(async |app| {
+                with_app(async |app| {
                     let mut symbols: Vec<String> = services(app).await.into_iter().collect();
                     symbols.extend(DESCRIPTORS.all_messages().map(|m| m.full_name().to_owned()));
                     symbols.push("google.rpc.ErrorInfo".to_owned());
                     symbols.push("google.rpc.BadRequest".to_owned());
                     symbols.push("gitpod.v1.OrganizationService.JoinOrganization".to_owned());
                     for symbol in symbols {
-                        let question = MessageRequest::FileContainingSymbol(symbol.clone());
-                        let answer = ask(app, question).await;
+                        let query = MessageRequest::FileContainingSymbol(symbol.clone());
+                        let answer = call(app, query).await;
                         let MessageResponse::FileDescriptorResponse(files) = answer else {
                             panic!("{symbol}: {answer:?}");
                         };
@@ -80,7 +78,7 @@ macro_rules! version {
                         assert!(symbol.starts_with(file.package()), "{symbol} in {}", file.name());
                     }
                     let file = "gitpod/v1/organization.proto".to_owned();
-                    let answer = ask(app, MessageRequest::FileByFilename(file)).await;
+                    let answer = call(app, MessageRequest::FileByFilename(file)).await;
                     assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)));
                 });
             }

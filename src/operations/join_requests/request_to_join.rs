@@ -6,7 +6,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::error::{Error, Result, reason};
-use crate::operations::notices::tell_of_waiting;
+use crate::operations::notices::enqueue_requests_waiting;
 use crate::storage::{Tx, join_requests, organizations};
 
 /// Creates a request to join for an account, or returns its pending one. The organization's row
@@ -14,7 +14,7 @@ use crate::storage::{Tx, join_requests, organizations};
 ///
 /// # Errors
 /// FAILED_PRECONDITION `ASK_LATER` while the pause after a denial lasts.
-pub(in crate::operations) async fn ask(
+pub(in crate::operations) async fn request_to_join(
     tx: &Tx,
     mut organization: Organization,
     (account, invite): (AccountId, Option<InviteId>),
@@ -47,6 +47,6 @@ pub(in crate::operations) async fn ask(
     };
     join_requests::insert(tx, &request).await?;
     record(tx, Action::JoinRequestCreated, &request, version, actor, now).await?;
-    tell_of_waiting(tx, request.organization, actor, now).await?;
+    enqueue_requests_waiting(tx, request.organization, actor, now).await?;
     Ok(request)
 }

@@ -18,18 +18,18 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 /// The longest wait for a connection or a lock.
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
-pub enum Beside {
+pub enum DirectConnection {
     Postgres(tokio_postgres::Client),
     Sqlite(Mutex<rusqlite::Connection>),
 }
 
-impl Beside {
+impl DirectConnection {
     pub fn on_file(path: &Path) -> Self {
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.busy_timeout(WAIT_LIMIT).unwrap();
         connection.pragma_update(None, "journal_mode", "WAL").unwrap();
         connection.pragma_update(None, "foreign_keys", "ON").unwrap();
-        Beside::Sqlite(Mutex::new(connection))
+        DirectConnection::Sqlite(Mutex::new(connection))
     }
 
     pub async fn on_server(url: &str) -> Self {
@@ -45,14 +45,14 @@ impl Beside {
                 println!("a connection beside the server ended: {error}");
             }
         });
-        Ok(Beside::Postgres(client))
+        Ok(DirectConnection::Postgres(client))
     }
 
     pub async fn close(self) -> Result<(), DbErr> {
         match self {
             // The connection closes when the client is dropped.
-            Beside::Postgres(_) => Ok(()),
-            Beside::Sqlite(connection) => {
+            DirectConnection::Postgres(_) => Ok(()),
+            DirectConnection::Sqlite(connection) => {
                 connection.into_inner().unwrap().close().map_err(|(_, error)| failed(error))
             }
         }
@@ -64,11 +64,11 @@ fn failed(error: impl std::fmt::Display) -> DbErr {
 }
 
 #[async_trait]
-impl ConnectionTrait for Beside {
+impl ConnectionTrait for DirectConnection {
     fn get_database_backend(&self) -> DbBackend {
         match self {
-            Beside::Postgres(_) => DbBackend::Postgres,
-            Beside::Sqlite(_) => DbBackend::Sqlite,
+            DirectConnection::Postgres(_) => DbBackend::Postgres,
+            DirectConnection::Sqlite(_) => DbBackend::Sqlite,
         }
     }
 
@@ -79,7 +79,7 @@ impl ConnectionTrait for Beside {
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         let rows_affected = match self {
-            Beside::Postgres(client) => {
+            DirectConnection::Postgres(client) => {
                 let done = client.simple_query(sql).await.map_err(|error| {
                     failed(error.as_db_error().map_or(error.to_string(), ToString::to_string))
                 })?;
@@ -89,7 +89,7 @@ impl ConnectionTrait for Beside {
                 });
                 rows.unwrap_or_default()
             }
-            Beside::Sqlite(connection) => {
+            DirectConnection::Sqlite(connection) => {
                 let connection = connection.lock().unwrap();
                 connection.execute_batch(sql).map_err(failed)?;
                 connection.changes()
@@ -105,8 +105,10 @@ impl ConnectionTrait for Beside {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let values = statement.values.map(|values| values.0).unwrap_or_default();
         match self {
-            Beside::Postgres(client) => on_postgres(client, &statement.sql, &values).await,
-            Beside::Sqlite(connection) => {
+            DirectConnection::Postgres(client) => {
+                on_postgres(client, &statement.sql, &values).await
+            }
+            DirectConnection::Sqlite(connection) => {
                 on_sqlite(&connection.lock().unwrap(), &statement.sql, &values)
             }
         }

@@ -11,7 +11,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-use super::ledger::Said;
+use super::ledger::CallOutcome;
 use crate::support::Failure;
 
 /// The server's own timeout is far shorter, so a call that takes longer hangs.
@@ -25,7 +25,7 @@ pub struct GrpcClient {
 }
 
 /// The request id of a call, and the account on whose behalf it is made.
-pub struct Envelope<'a> {
+pub struct CallContext<'a> {
     pub request: &'a str,
     pub on_behalf_of: Option<&'a str>,
 }
@@ -37,21 +37,21 @@ impl GrpcClient {
     }
 
     /// Sends a request once.
-    pub async fn ask<Q, A>(
+    pub async fn send<Q, A>(
         &self,
-        envelope: &Envelope<'_>,
+        context: &CallContext<'_>,
         path: &'static str,
-        question: Q,
-    ) -> Result<A, Said>
+        message: Q,
+    ) -> Result<A, CallOutcome>
     where
         Q: Message + Send + Sync + 'static,
         A: Message + Default + Send + Sync + 'static,
     {
-        let mut request = Request::new(question);
+        let mut request = Request::new(message);
         let metadata = request.metadata_mut();
         metadata.insert("authorization", self.bearer.clone());
-        metadata.insert("x-request-id", envelope.request.parse().unwrap());
-        if let Some(account) = envelope.on_behalf_of {
+        metadata.insert("x-request-id", context.request.parse().unwrap());
+        if let Some(account) = context.on_behalf_of {
             metadata.insert("guestlist-on-behalf-of", account.parse().unwrap());
         }
         let mut grpc = Grpc::new(self.channel.clone());
@@ -68,15 +68,15 @@ impl GrpcClient {
 /// The server puts the request's id into each of its responses, so a failure without the id is a
 /// failure of the connection. A response that breaks off after its head is one, too: its source is
 /// the connection's error.
-fn failed(status: Status) -> Said {
-    let on_the_way = std::error::Error::source(&status).is_some();
-    if on_the_way || !status.metadata().contains_key("x-request-id") {
-        return Said::Unknown(format!("{:?}: {}", status.code(), status.message()));
+fn failed(status: Status) -> CallOutcome {
+    let is_connection_error = std::error::Error::source(&status).is_some();
+    if is_connection_error || !status.metadata().contains_key("x-request-id") {
+        return CallOutcome::Unknown(format!("{:?}: {}", status.code(), status.message()));
     }
     let failure = Failure::from(status);
     // The server returns this if it does not know the result of a commit.
     if failure.code == Code::Unavailable && failure.message.contains("did not confirm") {
-        return Said::Unknown(failure.message);
+        return CallOutcome::Unknown(failure.message);
     }
-    Said::Refused { code: format!("{:?}", failure.code), reason: failure.reason }
+    CallOutcome::Refused { code: format!("{:?}", failure.code), reason: failure.reason }
 }

@@ -51,10 +51,10 @@ pub struct Recorder {
     /// The results of `send`, in order; `Ok` afterwards.
     pub answers: Mutex<VecDeque<Result<(), SendError>>>,
     /// Whether each `send` waits for `release` before it returns.
-    pub silent: bool,
+    pub blocking: bool,
     pub release: Notify,
     /// Notified for every mail, when it is recorded.
-    pub told: Notify,
+    pub recorded: Notify,
 }
 
 #[async_trait]
@@ -63,8 +63,8 @@ impl Mailer for Recorder {
         let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Ok(()));
         let note = (mail.id.clone(), mail.to.to_string(), mail.text.clone());
         self.sent.lock().unwrap().push(note);
-        self.told.notify_one();
-        if self.silent {
+        self.recorded.notify_one();
+        if self.blocking {
             self.release.notified().await;
         }
         answer
@@ -78,8 +78,8 @@ impl Recorder {
     }
 
     /// Returns this result first. Each `send` waits for `release`.
-    pub fn silent(answer: Result<(), SendError>) -> Arc<Self> {
-        Arc::new(Self { silent: true, answers: Mutex::new([answer].into()), ..Self::default() })
+    pub fn blocking(answer: Result<(), SendError>) -> Arc<Self> {
+        Arc::new(Self { blocking: true, answers: Mutex::new([answer].into()), ..Self::default() })
     }
 
     /// The ids of the mails, in the order of sending.
@@ -144,7 +144,7 @@ impl MailFixture {
     }
 
     /// A worker that delivers through `mailer`, as in each replica.
-    pub fn courier(&self, mailer: Arc<dyn Mailer>) -> Arc<MailWorker> {
+    pub fn worker(&self, mailer: Arc<dyn Mailer>) -> Arc<MailWorker> {
         self.reminding(mailer, &[])
     }
 

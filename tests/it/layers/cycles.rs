@@ -1,4 +1,4 @@
-//! The graph of which file uses names of which other file, and its rings (cycles). It is read from
+//! The graph of which file uses names of which other file, and its cycles. It is read from
 //! the tokens of the sources.
 //!
 //! A name belongs to the file that defines it, also if a file uses it through re-exports. Names
@@ -55,17 +55,17 @@ pub fn graph<'a>(sources: impl Iterator<Item = (&'a Modules, &'a TokenStream)>) 
 }
 
 /// Groups of files that reach each other: the strongly connected components of two or more files.
-pub fn rings(graph: &Graph) -> Vec<Vec<Modules>> {
+pub fn cycles(graph: &Graph) -> Vec<Vec<Modules>> {
     let reach: BTreeMap<&Modules, BTreeSet<&Modules>> =
         graph.keys().map(|start| (start, reachable(start, graph))).collect();
-    let mut rings: Vec<Vec<Modules>> = Vec::new();
+    let mut cycles: Vec<Vec<Modules>> = Vec::new();
     for file in graph.keys().filter(|file| reach[file].contains(file)) {
-        if !rings.iter().any(|ring| ring.contains(file)) {
-            let ring = reach[file].iter().filter(|other| reach[*other].contains(file));
-            rings.push(ring.map(|other| (*other).clone()).collect());
+        if !cycles.iter().any(|cycle| cycle.contains(file)) {
+            let cycle = reach[file].iter().filter(|other| reach[*other].contains(file));
+            cycles.push(cycle.map(|other| (*other).clone()).collect());
         }
     }
-    rings
+    cycles
 }
 
 fn reachable<'a>(start: &Modules, graph: &'a Graph) -> BTreeSet<&'a Modules> {
@@ -86,8 +86,8 @@ fn absolute(path: &[String], here: &Modules, file: &File, files: &Files) -> Opti
     rooted(path, here, files).or_else(|| {
         // A name that a `use` of this file imports.
         let (first, rest) = path.split_first().filter(|(_, rest)| !rest.is_empty())?;
-        let brought = file.mentions.iter().find(|one| one.alias.as_ref() == Some(first))?;
-        Some([rooted(&brought.path, here, files)?, rest.to_vec()].concat())
+        let import = file.mentions.iter().find(|one| one.alias.as_ref() == Some(first))?;
+        Some([rooted(&import.path, here, files)?, rest.to_vec()].concat())
     })
 }
 

@@ -1,4 +1,4 @@
-//! HTTP on the wire: one connection, requests of any form, and whole responses with headers and
+//! One HTTP connection, requests of any form, and whole responses with headers and
 //! trailers.
 
 use std::net::SocketAddr;
@@ -100,7 +100,7 @@ impl Answer {
     }
 
     /// Whether the response contains a text anywhere, as it is or in base64.
-    pub fn says(&self, text: &str) -> bool {
+    pub fn contains(&self, text: &str) -> bool {
         let headers = [&self.headers, &self.trailers].into_iter().flatten();
         let mut all = String::from_utf8_lossy(&self.body).into_owned();
         for (name, value) in headers {
