@@ -7,7 +7,7 @@ use std::path::Path;
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
-use targets::World;
+use targets::Fixture;
 use targets::credential::CredentialTarget;
 
 /// Runs every input in the target's folder.
@@ -29,14 +29,14 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
 
 #[test]
 fn http_request() {
-    let world = World::new();
-    replay("http_request", |data| targets::http_request::run(&world, data));
+    let fixture = Fixture::new();
+    replay("http_request", |data| targets::http_request::run(&fixture, data));
 }
 
 #[test]
 fn connect() {
-    let world = World::new();
-    replay("connect", |data| targets::connect::run(&world, data));
+    let fixture = Fixture::new();
+    replay("connect", |data| targets::connect::run(&fixture, data));
 }
 
 #[test]

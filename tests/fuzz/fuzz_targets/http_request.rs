@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use targets::World;
+use targets::Fixture;
 
-static WORLD: LazyLock<World> = LazyLock::new(World::new);
+static FIXTURE: LazyLock<Fixture> = LazyLock::new(Fixture::new);
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::http_request::run(&WORLD, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::http_request::run(&FIXTURE, data));

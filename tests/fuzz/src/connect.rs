@@ -17,9 +17,9 @@ use prost_reflect::DescriptorPool;
 use std::sync::LazyLock;
 use tonic::Code;
 
-use super::World;
+use super::Fixture;
 use super::answer::Outcome;
-use super::world::Changed;
+use super::fixture::Changed;
 
 /// A method that accepts GET, with a complex request message.
 const METHOD: &str = "/gitpod.v1.OrganizationService/ListMembers";
@@ -30,19 +30,19 @@ static TYPES: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("descriptors"));
 
 /// Runs an input. Its first byte says what kind of input it is.
-pub fn run(world: &World, data: &[u8]) {
-    let data = world.fill_in(data);
+pub fn run(fixture: &Fixture, data: &[u8]) {
+    let data = fixture.fill_in(data);
     match data.first() {
-        Some(b'?') => query(world, &data[1..]),
-        Some(b'{') => message(world, &data),
-        _ => drop(envelopes(world, &data)),
+        Some(b'?') => query(fixture, &data[1..]),
+        Some(b'{') => message(fixture, &data),
+        _ => drop(envelopes(fixture, &data)),
     }
 }
 
 /// If a GET succeeds, a POST with the same message has the same result.
-fn query(world: &World, query: &[u8]) {
+fn query(fixture: &Fixture, query: &[u8]) {
     let Ok(query) = std::str::from_utf8(query) else { return };
-    let Some(by_get) = get(world, query) else { return };
+    let Some(by_get) = get(fixture, query) else { return };
     if by_get.code != Code::Ok {
         return;
     }
@@ -73,19 +73,19 @@ fn query(world: &World, query: &[u8]) {
         message
     };
     let content_type = format!("application/{}", String::from_utf8_lossy(&encoding));
-    let by_post = post(world, METHOD, &content_type, message.into());
+    let by_post = post(fixture, METHOD, &content_type, message.into());
     assert_same_outcome(&by_get, &by_post, content_type.ends_with("json"), "GET and POST");
 }
 
 /// Sends a message as JSON and as protobuf, in every protocol.
-fn message(world: &World, text: &[u8]) {
+fn message(fixture: &Fixture, text: &[u8]) {
     let escaped = percent_encode(text, NON_ALPHANUMERIC);
-    let by_json = post(world, METHOD, "application/json", Bytes::copy_from_slice(text));
-    let by_get = get(world, &format!("connect=v1&encoding=json&message={escaped}"));
+    let by_json = post(fixture, METHOD, "application/json", Bytes::copy_from_slice(text));
+    let by_get = get(fixture, &format!("connect=v1&encoding=json&message={escaped}"));
     let by_get = by_get.expect("the query is valid");
     assert_same_outcome(&by_json, &by_get, true, "JSON by POST and by GET");
     for content_type in ["application/grpc+json", "application/grpc-web+json"] {
-        let by_grpc = post(world, METHOD, content_type, envelope(text));
+        let by_grpc = post(fixture, METHOD, content_type, envelope(text));
         assert_same_outcome(&by_json, &by_grpc, true, "JSON by Connect and by gRPC");
     }
 
@@ -94,10 +94,10 @@ fn message(world: &World, text: &[u8]) {
         assert_eq!(by_json.code, Code::InvalidArgument);
         return;
     };
-    let by_proto = post(world, METHOD, "application/proto", encoded.clone());
+    let by_proto = post(fixture, METHOD, "application/proto", encoded.clone());
     assert_eq!(by_json.code, by_proto.code, "JSON and protobuf");
     let base64 = URL_SAFE.encode(&encoded);
-    let by_get = get(world, &format!("connect=v1&encoding=proto&base64=1&message={base64}"));
+    let by_get = get(fixture, &format!("connect=v1&encoding=proto&base64=1&message={base64}"));
     assert_same_outcome(
         &by_proto,
         &by_get.expect("the query is valid"),
@@ -106,7 +106,7 @@ fn message(world: &World, text: &[u8]) {
     );
     assert_same_outcome(
         &by_proto,
-        &envelopes(world, &envelope(&encoded)),
+        &envelopes(fixture, &envelope(&encoded)),
         false,
         "Connect and gRPC",
     );
@@ -119,39 +119,39 @@ fn envelope(message: &[u8]) -> Bytes {
 
 /// Sends the same envelopes over gRPC and both forms of gRPC-Web, and also as a Connect stream,
 /// which must end with the last frame of a stream.
-fn envelopes(world: &World, body: &[u8]) -> Outcome {
+fn envelopes(fixture: &Fixture, body: &[u8]) -> Outcome {
     let whole = Bytes::copy_from_slice(body);
-    let by_grpc = post(world, METHOD, "application/grpc", whole.clone());
-    let by_web = post(world, METHOD, "application/grpc-web+proto", whole.clone());
+    let by_grpc = post(fixture, METHOD, "application/grpc", whole.clone());
+    let by_web = post(fixture, METHOD, "application/grpc-web+proto", whole.clone());
     assert_same_outcome(&by_grpc, &by_web, false, "gRPC and gRPC-Web");
     let text = STANDARD.encode(body);
-    let by_text = post(world, METHOD, "application/grpc-web-text+proto", text.into());
+    let by_text = post(fixture, METHOD, "application/grpc-web-text+proto", text.into());
     assert_same_outcome(&by_web, &by_text, false, "gRPC-Web in binary and as text");
     for content_type in ["application/connect+proto", "application/connect+json"] {
-        post(world, STREAM, content_type, whole.clone());
+        post(fixture, STREAM, content_type, whole.clone());
     }
     by_grpc
 }
 
-fn post(world: &World, method: &str, content_type: &str, body: Bytes) -> Outcome {
+fn post(fixture: &Fixture, method: &str, content_type: &str, body: Bytes) -> Outcome {
     let request = http::Request::post(method)
         .version(Version::HTTP_2)
         .header(header::CONTENT_TYPE, content_type)
         .header(header::TE, "trailers");
-    send(world, request.body(body).expect("a request")).expect("a response of its protocol")
+    send(fixture, request.body(body).expect("a request")).expect("a response of its protocol")
 }
 
 /// `None` if HTTP does not allow the query, or if it names an encoding that does not exist.
-fn get(world: &World, query: &str) -> Option<Outcome> {
+fn get(fixture: &Fixture, query: &str) -> Option<Outcome> {
     let uri: http::Uri = format!("{METHOD}?{query}").parse().ok()?;
     let request = http::Request::builder().method(Method::GET).uri(uri);
-    send(world, request.body(Bytes::new()).ok()?)
+    send(fixture, request.body(Bytes::new()).ok()?)
 }
 
 /// Sends a request. A unary method must return either one message or an error.
-fn send(world: &World, request: http::Request<Bytes>) -> Option<Outcome> {
+fn send(fixture: &Fixture, request: http::Request<Bytes>) -> Option<Outcome> {
     let unary = request.uri().path() == METHOD;
-    let (answer, changed) = world.send(request);
+    let (answer, changed) = fixture.send(request);
     answer.check();
     assert_eq!(changed, Changed::No, "a list changes nothing");
     let outcome = answer.outcome()?;

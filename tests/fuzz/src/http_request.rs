@@ -10,15 +10,15 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
 
-use super::World;
-use super::world::Changed;
+use super::Fixture;
+use super::fixture::Changed;
 
 /// Sends the input as a request. Skips an input that hyper would reject.
-pub fn run(world: &World, data: &[u8]) {
-    let filled = world.fill_in(data);
+pub fn run(fixture: &Fixture, data: &[u8]) {
+    let filled = fixture.fill_in(data);
     let Some(request) = request(&filled) else { return };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let (answer, changed) = world.send(request);
+    let (answer, changed) = fixture.send(request);
     answer.check();
     assert!(!(reads && changed == Changed::Yes), "a method that only reads changes the store");
 }

@@ -10,6 +10,6 @@ pub mod timeout;
 
 mod answer;
 mod disk;
-mod world;
+mod fixture;
 
-pub use world::World;
+pub use fixture::Fixture;

@@ -43,7 +43,7 @@ const LINK_TOKEN: &str = "00000000-0000-4000-8000-000000000007";
 const HANG: Duration = Duration::from_secs(60);
 
 /// See the module.
-pub struct World {
+pub struct Fixture {
     stack: Stack,
     disk: Disk,
     placeholders: Vec<(&'static str, String)>,
@@ -59,16 +59,16 @@ pub enum Changed {
     No,
 }
 
-impl World {
+impl Fixture {
     #[allow(clippy::new_without_default)] // it is a lot of work
     pub fn new() -> Self {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(1).enable_all().build().expect("a runtime");
         let (stack, disk, keys) = runtime.block_on(build_stack());
-        let mut world = Self { stack, disk, placeholders: Vec::new(), keys, runtime };
-        world.populate();
-        world.runtime.block_on(world.disk.keep());
-        world
+        let mut fixture = Self { stack, disk, placeholders: Vec::new(), keys, runtime };
+        fixture.populate();
+        fixture.runtime.block_on(fixture.disk.keep());
+        fixture
     }
 
     /// Makes an organization with two members, a join link, a named link and an
