@@ -6,12 +6,12 @@ import { ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
 import { GrpcWebClientBase, MethodDescriptor, MethodType } from "grpc-web";
 import { OrganizationService } from "stubs/gitpod/v1/organization_pb.js";
-import { OrganizationService as MyOrganizationService } from "stubs/guestlist/v1/organization_pb.js";
+import { OrganizationService as GuestlistOrganizationService } from "stubs/guestlist/v1/organization_pb.js";
 import { Health } from "stubs/health_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "stubs/error_details_pb.js";
 import { StatusSchema } from "stubs/status_pb.js";
 
-const SERVICES = Object.fromEntries([OrganizationService, MyOrganizationService, Health].map((one) => [one.typeName, one]));
+const SERVICES = Object.fromEntries([OrganizationService, GuestlistOrganizationService, Health].map((service) => [service.typeName, service]));
 const DETAILS = createRegistry(BadRequestSchema, ErrorInfoSchema, RetryInfoSchema);
 
 // Each client by its name: a function that takes the server's URL and returns the functions that make calls.
@@ -27,13 +27,13 @@ const CLIENTS = {
 /** Calls `service/method` with a message in JSON. */
 window.call = async ({ client, url, method: path, message, key, timeout }) => {
     const [service, name] = path.split("/");
-    const method = SERVICES[service].methods.find((one) => one.name === name);
+    const method = SERVICES[service].methods.find((each) => each.name === name);
     const headers = key ? { authorization: `Bearer ${key}` } : {};
     try {
-        const answer = await CLIENTS[client](url).unary(method, fromJson(method.input, message), headers, timeout);
-        return { message: toJson(method.output, answer) };
+        const response = await CLIENTS[client](url).unary(method, fromJson(method.input, message), headers, timeout);
+        return { message: toJson(method.output, response) };
     } catch (error) {
-        return told(error);
+        return errorValues(error);
     }
 };
 
@@ -42,7 +42,7 @@ window.watch = async ({ client, url }) => {
     try {
         return { message: toJson(Health.method.watch.output, await CLIENTS[client](url).first(Health.method.watch, {})) };
     } catch (error) {
-        return told(error);
+        return errorValues(error);
     }
 };
 
@@ -85,8 +85,8 @@ function grpcWeb(url, format) {
     };
 }
 
-/** The plain values of an error of either library: the number of its gRPC code, its text, its details by type. */
-function told(error) {
+/** Returns the values of an error of either library: the number of its gRPC code, its text, and its details by type. */
+function errorValues(error) {
     const details = {};
     if (error instanceof ConnectError) {
         for (const type of DETAILS) {

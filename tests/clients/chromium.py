@@ -1,4 +1,4 @@
-"""A real Chromium, driven by WebDriver."""
+"""Controls a real Chromium by WebDriver."""
 
 import contextlib
 import json
@@ -31,23 +31,24 @@ class Browser:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )
         try:
-            said = next(filter(None, (re.search(r"successfully on port (\d+)", line) for line in self.process.stdout)))
-            self.url = f"http://127.0.0.1:{said.group(1)}/session"
+            match = next(filter(None, (re.search(r"successfully on port (\d+)", line) for line in self.process.stdout)))
+            self.url = f"http://127.0.0.1:{match.group(1)}/session"
             options = {"binary": chromium, "args": [*FLAGS, f"--user-data-dir={self.folder}/profile"]}
-            wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
-            self.url += "/" + self("POST", "", capabilities={"alwaysMatch": wanted})["sessionId"]
+            capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+            self.url += "/" + self("POST", "", capabilities={"alwaysMatch": capabilities})["sessionId"]
         except BaseException:
             self.close()
             raise
 
     def __call__(self, method, path, **body):
+        """Sends a WebDriver request; returns the value of the response."""
         data = json.dumps(body).encode() if method == "POST" else None
         request = urllib.request.Request(self.url + path, data, {"content-type": "application/json"}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as refusal:
-            raise RuntimeError(f"{path}: {json.load(refusal)['value']['message'][:300]}") from None
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)["value"]
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{path}: {json.load(error)['value']['message'][:300]}") from None
 
     def close(self):
         with contextlib.suppress(Exception):
@@ -58,13 +59,13 @@ class Browser:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def open(self, url):
-        self("POST", "/url", url="about:blank")  # a URL that differs only in its fragment does not load the page again
+        self("POST", "/url", url="about:blank")  # without this, a URL that differs only in its fragment does not load the page
         self("POST", "/url", url=url)
 
     def run(self, script):
         return self("POST", "/execute/sync", script=script, args=[])
 
-    def promised(self, script, *arguments):
+    def evaluate_async(self, script, *arguments):
         """Evaluates an expression whose value is a promise; returns its result. The expression can use `arguments`."""
         script = f"const done = arguments[arguments.length - 1]; ({script}).then(done, error => done({{thrown: String(error)}}))"
         return self("POST", "/execute/async", script=script, args=arguments)
@@ -83,14 +84,14 @@ class Browser:
         return self("GET", self.find(selector) + "/displayed")
 
     def text(self):
-        """The text of the page; empty while another page loads."""
+        """The text of the page; it is empty while another page loads."""
         return self.run("return document.querySelector('main')?.innerText ?? ''")
 
-    def wait(self, words):
-        """Waits until the page contains these words; returns its whole text."""
+    def wait(self, expected):
+        """Waits until the page contains this text; returns the text of the page."""
         deadline = time.monotonic() + 15
-        while words not in (text := self.text()):
-            assert time.monotonic() < deadline, f"{words!r} is not in {text!r}"
+        while expected not in (text := self.text()):
+            assert time.monotonic() < deadline, f"{expected!r} is not in {text!r}"
             time.sleep(0.02)
         return text
 
@@ -101,8 +102,8 @@ class Browser:
         """Every request since the last call: URL, method, headers, and URL of the document that sent it."""
         events = [json.loads(entry["message"])["message"] for entry in self("POST", "/se/log", type="performance")]
         sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-        sent = [(one["request"], one["documentURL"]) for one in sent]
-        return [(one["url"] + one.get("urlFragment", ""), one["method"], one["headers"], by) for one, by in sent]
+        sent = [(params["request"], params["documentURL"]) for params in sent]
+        return [(request["url"] + request.get("urlFragment", ""), request["method"], request["headers"], document_url) for request, document_url in sent]
 
 
 def start():

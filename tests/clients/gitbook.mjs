@@ -12,8 +12,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     let result;
     try {
         const client = new GitBookAPI({ endpoint, authToken: key });
-        const answer = await client[group][name](...values);
-        result = { status: answer.status, data: answer.data };
+        const response = await client[group][name](...values);
+        result = { status: response.status, data: response.data };
     } catch (error) {
         result = { error: { kind: error.name, status: error.code, message: error.errorMessage ?? String(error) } };
     }

@@ -13,11 +13,11 @@ const require = createRequire(`${packages}/package.json`);
 const { Provider } = await import(pathToFileURL(require.resolve("oidc-provider")));
 
 // The service accepts tokens for a minute after they expire. The clock here is 49 seconds slow, so the
-// service accepts tokens of brief for twelve seconds: longer than the console's longest call.
+// service accepts tokens of brief for twelve seconds: this is longer than the longest call of the console.
 const now = Date.now;
 Date.now = () => now() - 49_000;
 
-const person = (id) => ({ email: id, email_verified: true, name: id.split("@")[0] });
+const userClaims = (id) => ({ email: id, email_verified: true, name: id.split("@")[0] });
 
 async function start(client, audience, options = {}) {
   const server = createServer();
@@ -33,15 +33,15 @@ async function start(client, audience, options = {}) {
       ...client,
     }],
     findAccount: (_, id, token) => {
-      const isRefused = token?.kind === "RefreshToken" && id === "gone@example.net";
-      return isRefused ? undefined : { accountId: id, claims: () => ({ sub: id, ...person(id) }) };
+      const isRejected = token?.kind === "RefreshToken" && id === "gone@example.net";
+      return isRejected ? undefined : { accountId: id, claims: () => ({ sub: id, ...userClaims(id) }) };
     },
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"] },
     conformIdTokenClaims: false, // the ID token contains the mail address, too
     cookies: { keys: ["test"] },
     pkce: { required: () => true },
     ...options,
-    extraTokenClaims: (_, token) => person(token.accountId),
+    extraTokenClaims: (_, token) => userClaims(token.accountId),
     features: {
       devInteractions: { enabled: true },
       resourceIndicators: {
@@ -55,11 +55,11 @@ async function start(client, audience, options = {}) {
   return issuer;
 }
 
-const open = { token_endpoint_auth_method: "none" };
-const closed = { token_endpoint_auth_method: "client_secret_basic", client_secret: secret };
-const brief = { issueRefreshToken: () => true, ttl: { IdToken: 1 } };
-const renewed = { ...open, grant_types: ["authorization_code", "refresh_token"] };
-const issuers = { brief: await start(renewed, undefined, brief), acme: await start(open), beta: await start(closed, "guestlist"), other: await start(closed, "elsewhere") };
+const publicClient = { token_endpoint_auth_method: "none" };
+const confidentialClient = { token_endpoint_auth_method: "client_secret_basic", client_secret: secret };
+const shortLivedTokens = { issueRefreshToken: () => true, ttl: { IdToken: 1 } };
+const clientWithRefreshTokens = { ...publicClient, grant_types: ["authorization_code", "refresh_token"] };
+const issuers = { brief: await start(clientWithRefreshTokens, undefined, shortLivedTokens), acme: await start(publicClient), beta: await start(confidentialClient, "guestlist"), other: await start(confidentialClient, "elsewhere") };
 console.log(JSON.stringify(issuers));
 process.stdin.resume();
 process.stdin.on("end", () => process.exit());

@@ -1,4 +1,4 @@
-"""Shared by the client sections: real tools, a fresh server on each engine, and counted steps.
+"""Code that the client sections share: tools, a new server for each engine, and steps that print their result.
 
 A section is an executable file in this folder. It prints one line for each step, `ok NAME`,
 `not ok NAME # reason` or `skip NAME # reason`; tests/run counts these lines. A section also runs alone:
@@ -62,23 +62,23 @@ class Steps:
             print(f"ok {self.label}: {name}", flush=True)
 
 
-def equal(got, expected, what="value"):
-    assert got == expected, f"{what}: got {got!r}, expected {expected!r}"
+def equal(got, expected, label="value"):
+    assert got == expected, f"{label}: got {got!r}, expected {expected!r}"
 
 
-def wait_for(what, seconds=25):
-    """Waits until `what()` returns a true value, and returns that value."""
+def wait_for(condition, seconds=25):
+    """Waits until `condition()` returns a true value, and returns that value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        answer = what()
-        if answer:
-            return answer
+        result = condition()
+        if result:
+            return result
         time.sleep(0.05)
     raise AssertionError("the condition was not met in time")
 
 
 def run_story(story, prepare=lambda: None, engines=("sqlite", "postgres"), settings=lambda prepared: {}):
-    """Runs `story(step, server, prepared)` against a fresh server with these settings on each engine."""
+    """Runs `story(step, server, prepared)` for each engine, against a new server with these settings."""
     try:
         prepared = prepare()
     except Unavailable as reason:
@@ -116,16 +116,16 @@ def free_port():
     """A free port below the kernel's range for outgoing connections."""
     while True:
         port = random.randint(20000, 32000)
-        with socket.socket() as one:
+        with socket.socket() as listener:
             try:
-                one.bind(("127.0.0.1", port))
+                listener.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue
 
 
 class Server:
-    """One server process, with a store of its own unless the settings name one."""
+    """One server process. It has its own database, unless the settings name one."""
 
     def __init__(self, engine, settings=None):
         self.engine = engine
@@ -174,9 +174,9 @@ class Server:
             )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
-            ready = re.search(r"listening on (https?://(\S+))", (self.dir / "stdout").read_text())
-            if ready:
-                self.url, self.address = ready.groups()
+            announcement = re.search(r"listening on (https?://(\S+))", (self.dir / "stdout").read_text())
+            if announcement:
+                self.url, self.address = announcement.groups()
                 return
             time.sleep(0.02)
         raise RuntimeError(f"the server did not become ready: {self.log()[-2000:]}")
@@ -189,7 +189,7 @@ class Server:
         return self.process.wait(timeout=30)
 
     def command(self, *arguments):
-        """Runs another `guestlist` command on the same store; returns its standard output."""
+        """Runs another `guestlist` command on the same database; returns its standard output."""
         done = subprocess.run(
             [BINARY, *arguments], env=self.env, cwd=self.dir,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
@@ -211,11 +211,11 @@ class Server:
             headers["authorization"] = f"Bearer {key}"
         request = urllib.request.Request(f"{self.url}/{method}", json.dumps(message).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return refusal.code, json.load(refusal)
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
 
     def secret(self, text):
         """Records a key or token that must not appear in the log; returns it."""
@@ -238,7 +238,7 @@ def psql(statement):
     )
 
 
-# Tools, kept in the cache by version
+# Tools. The cache has a folder for each version of each tool.
 
 
 def _install(*command, env=None, folder=None):
@@ -286,8 +286,8 @@ def node_packages(lock):
             raise Unavailable("no npm to install packages with")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        wanted = json.loads(text)["packages"][""]["dependencies"]
-        (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": wanted}))
+        dependencies = json.loads(text)["packages"][""]["dependencies"]
+        (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": dependencies}))
         (folder / "package-lock.json").write_bytes(text)
         _install("npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund")
         complete.touch()
@@ -295,7 +295,7 @@ def node_packages(lock):
 
 
 def go_program(package, version):
-    """The path of a program, built by Go from its module at this version."""
+    """The path of a program that Go builds from its module at this version."""
     name = package.rsplit("/", 1)[1]
     folder = CACHE / f"{name}-{version}"
     program = folder / name
@@ -307,7 +307,7 @@ def go_program(package, version):
 
 
 def cargo_programs(*packages):
-    """The folder of programs, built by cargo from these packages (NAME@VERSION) and their lock files."""
+    """The folder of the programs that cargo builds from these packages (NAME@VERSION) and their lock files."""
     folder = CACHE / "-".join(packages).replace("@", "-")
     complete = folder / "complete"
     if not complete.exists():
@@ -327,8 +327,8 @@ def grpcurl():
     return go_program("github.com/fullstorydev/grpcurl/cmd/grpcurl", "v1.9.3")
 
 
-def go_program_of(package, modules):
-    """Like go_program, for a module without versions of its dependencies: takes them from `modules`.mod here."""
+def go_program_with_modules(package, modules):
+    """Like go_program, for a module that does not state the versions of its dependencies: `modules`.mod here does."""
     texts = {suffix: (HERE / f"{modules}.{suffix}").read_bytes() for suffix in ("mod", "sum")}
     name = package.rsplit("/", 1)[1]
     folder = CACHE / f"{name}-{hashlib.sha256(texts['mod'] + texts['sum']).hexdigest()[:12]}"
@@ -343,8 +343,8 @@ def go_program_of(package, modules):
     return str(program)
 
 
-def go_program_from(folder, modules, *options):
-    """A program with its source in the subfolder `folder`; Go builds it with the versions of `modules`.mod there."""
+def go_program_from_source(folder, modules, *options):
+    """The path of a program that Go builds from the subfolder `folder`, with the versions that its `modules`.mod states."""
     folder = HERE / folder
     sources = sorted(folder.glob("*.go"))
     files = {**{file.name: file for file in sources},
@@ -363,7 +363,7 @@ def go_program_from(folder, modules, *options):
 
 
 def debian_programs(package):
-    """The folder `usr/bin` of a Debian package. It is unpacked and not installed, so none of its services starts."""
+    """The folder `usr/bin` of a Debian package. The package is unpacked and not installed: no service starts."""
     folder = CACHE / f"debian-{package}"
     complete = folder / "complete"
     if not complete.exists():
