@@ -16,9 +16,9 @@ pub struct Joinable {
 }
 
 /// Returns the organization that has proved the domain of the caller's verified address, if
-/// accounts of the domain may join or request to join. Returns none if the caller is a member or an
-/// admin has removed the caller. A domain is verified for one organization only, so the result has
-/// at most one.
+/// accounts of the domain may join or request to join. Returns none if the caller is a member, an
+/// admin has removed the caller, or the organization has no active admin. A domain is verified for
+/// one organization only, so the result has at most one.
 pub async fn list_joinable_organizations(
     cx: &Context,
     call: &RequestContext,
