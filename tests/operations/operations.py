@@ -3,6 +3,7 @@ changes, a reader of events, and a webhook endpoint.
 """
 
 import collections
+import contextlib
 import http.client
 import http.server
 import json
@@ -400,7 +401,11 @@ class Feed:
             raise AssertionError(f"{len(missing())} changes have no event in the feed; {dict(self.refused)}") from None
 
     def check(self, url):
-        """Checks that the reader has each event of the database once, and those of each organization in their order."""
+        """Checks that the reader has each event of the database once, and those of each organization in their order. Waits
+        for the last events: readers get an event after all transactions that began before its own have ended."""
+        known = set(sql(url, "SELECT id FROM audit_events")) - self.before
+        with contextlib.suppress(AssertionError):
+            wait_for(lambda: known <= {one["id"] for one in self.events[:]}, 30)
         ids = [one["id"] for one in self.events]
         equal(len(ids), len(set(ids)), "events, each once")
         assert not {code for code in self.refused if not code.startswith("503 ")}, dict(self.refused)
@@ -410,7 +415,6 @@ class Feed:
                 versions[one["organizationId"]].append(int(one["organizationVersion"]))
         for organization, seen in versions.items():
             equal(seen, sorted(seen), f"versions of {organization}")
-        known = set(sql(url, "SELECT id FROM audit_events")) - self.before
         equal(len(known - set(ids)), 0, f"events that the reader does not have, of {len(known)}")
         equal(len(set(ids) - known), 0, "events that the database does not have")
 
