@@ -21,8 +21,8 @@ def measure(run):
     busy = both("256 in flight", calls.create_in_eight(organizations, headers))
     alone = both("one in flight", calls.create_alone(organizations[-1], headers))
     return table([
-        *compared(busy, lambda ours, theirs: at_least(ours.rate / theirs.rate, 8)),
-        *compared(alone, lambda ours, theirs: of_p50(at_most(ours.p50 / theirs.p50, 1))),
+        *compared(busy, lambda ours, theirs: at_least(ours.rate / theirs.rate, 12)),
+        *compared(alone, lambda ours, theirs: of_p50(at_most(ours.p50 / theirs.p50, 0.70))),
     ])
 
 

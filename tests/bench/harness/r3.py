@@ -25,7 +25,7 @@ def measure(run):
         Pgbench("pgbench, the same statements", NoServer(), None, database=database, count=by_pgbench.count,
                 store=by_pgbench),
     ])
-    return table([*compared(read, 0.85), *compared(written, 0.60, 1.0)])
+    return table([*compared(read, 0.85), *compared(written, 1.3, 2)])
 
 
 def compared(measured, bar, aim=None):

@@ -19,6 +19,6 @@ def measure(run):
     grpc, json, web = measured.values()
     return table([
         line("gRPC", grpc, "1"),
-        line("Connect, JSON", json, *at_least(json.rate / grpc.rate, 0.75)),
-        line("gRPC-Web", web, *at_least(web.rate / grpc.rate, 0.85)),
+        line("Connect, JSON", json, *at_least(json.rate / grpc.rate, 0.80)),
+        line("gRPC-Web", web, *at_least(web.rate / grpc.rate, 0.88)),
     ])
