@@ -3,13 +3,12 @@
 //! It takes all changes that have arrived and runs them in one transaction, so that they wait for
 //! the disk together. A change that arrives alone does not wait for others.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::sleep;
+use tokio::time::timeout_at;
 
 use super::change::Job;
 use super::group::{self, Session};
@@ -114,19 +113,10 @@ impl SqliteSession {
         state: Arc<StoreState>,
     ) -> Result<(), StoreError> {
         let mut received = Vec::with_capacity(MAX_GROUP);
-        // Ends the wait for changes when the next check is due. A timer for each group would cost a
-        // hundredth of a change.
-        let mut is_due = pin!(sleep(Duration::ZERO));
         loop {
             self.check_if_due(&state.cache_versions);
-            if is_due.is_elapsed() {
-                is_due.as_mut().reset(self.next_check.into());
-            }
-            let number = tokio::select! {
-                biased;
-                number = waiting.recv_many(&mut received, MAX_GROUP) => number,
-                () = &mut is_due => continue,
-            };
+            let arrived = waiting.recv_many(&mut received, MAX_GROUP);
+            let Ok(number) = timeout_at(self.next_check.into(), arrived).await else { continue };
             let group: Vec<_> = received.drain(..).flatten().collect();
             let has_ended = group.len() < number || number == 0;
             group::run(&mut self, &state, group).await;
